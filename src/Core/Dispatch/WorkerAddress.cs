@@ -1,0 +1,11 @@
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Dispatch;
+
+/// <summary>Where a ready worker is and how it is spoken to. Immutable for the life of a pod.</summary>
+/// <param name="PodId">Random, never used again for another process.</param>
+/// <param name="Uri">Base address, <c>http://127.0.0.1:port</c>.</param>
+/// <param name="Protocol">HTTP/2 cleartext or HTTP/1.1.</param>
+/// <param name="Token">Bearer token that the pod demands.</param>
+/// <param name="Concurrency">Its slots.</param>
+public sealed record WorkerAddress(string PodId, Uri Uri, WorkerProtocol Protocol, string Token, int Concurrency);

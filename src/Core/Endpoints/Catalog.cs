@@ -1,0 +1,36 @@
+using System.Collections.Frozen;
+
+namespace Sluice.Core.Endpoints;
+
+/// <summary>
+/// All templates and endpoints at one moment, replaced whole. Look-ups are by endpoint id and by served model name.
+/// </summary>
+public sealed class Catalog
+{
+    private readonly FrozenDictionary<string, Deployment> byId;
+    private readonly FrozenDictionary<string, Deployment> byModel;
+
+    public Catalog(IEnumerable<Template> templates, IEnumerable<Endpoint> endpoints)
+    {
+        Templates = templates.ToFrozenDictionary(t => t.Name);
+        byId = endpoints.Where(e => Templates.ContainsKey(e.Template))
+            .ToFrozenDictionary(e => e.Id, e => new Deployment(e, Templates[e.Template]));
+        byModel = byId.Values.SelectMany(d => d.Endpoint.ServedModels, (d, model) => (d, model))
+            .GroupBy(x => x.model).ToFrozenDictionary(g => g.Key, g => g.MinBy(x => x.d.Endpoint.Id)!.d);
+    }
+
+    public static Catalog Empty { get; } = new([], []);
+
+    public IReadOnlyDictionary<string, Template> Templates { get; }
+
+    public IReadOnlyCollection<Deployment> Deployments => byId.Values;
+
+    /// <summary>The endpoint with this id, or null.</summary>
+    public Deployment? Find(string endpointId) => byId.GetValueOrDefault(endpointId);
+
+    /// <summary>The endpoint that serves this model, or null.</summary>
+    public Deployment? FindByModel(string model) => byModel.GetValueOrDefault(model);
+}
+
+/// <summary>An endpoint with the template that it stands on.</summary>
+public sealed record Deployment(Endpoint Endpoint, Template Template);

@@ -1,0 +1,92 @@
+namespace Sluice.Core.Endpoints;
+
+/// <summary>
+/// A named access point on a template: what operators declare and clients call. This is the wish; what runs is told by
+/// pods and dispatch.
+/// </summary>
+public sealed record Endpoint
+{
+    /// <summary>Id, <c>^[a-z0-9][a-z0-9-]{0,62}$</c>, none of <c>models, health, repository, logging, trace</c>.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Name of its template.</summary>
+    public required string Template { get; init; }
+
+    /// <summary>A public endpoint is called without a key; a private one needs a key whose scope names it.</summary>
+    public bool Public { get; init; }
+
+    /// <summary>Models that it serves by name in the Open Inference Protocol; empty: one, named like the endpoint.</summary>
+    public IReadOnlyList<string> Models { get; init; } = [];
+
+    /// <summary>Environment beside the template's; an equal name here wins.</summary>
+    public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>();
+
+    public ScalePolicy Scaling { get; init; } = new();
+
+    public QueuePolicy Queue { get; init; } = new();
+
+    public ForwardPolicy Forwarding { get; init; } = new();
+
+    /// <summary>The model names that select this endpoint.</summary>
+    public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];
+}
+
+/// <summary>What orders workers for an endpoint.</summary>
+public enum Scaler
+{
+    /// <summary>Workers = waiting and running requests, divided by <see cref="ScalePolicy.Target"/>.</summary>
+    RequestCount,
+
+    /// <summary>One more worker whenever the oldest request has waited longer than
+    /// <see cref="ScalePolicy.MaxDelay"/>.</summary>
+    QueueDelay,
+}
+
+/// <summary>How many workers an endpoint may have, and what decides it.</summary>
+public sealed record ScalePolicy
+{
+    public Scaler Scaler { get; init; } = Scaler.RequestCount;
+
+    /// <summary>Requests a worker is meant to have (REQUEST_COUNT); 0: the template's concurrency.</summary>
+    public int Target { get; init; }
+
+    /// <summary>The wait that QUEUE_DELAY tolerates. RunPod's default is 4 s.</summary>
+    public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(4);
+
+    public int Min { get; init; }
+
+    public int Max { get; init; } = 3;
+
+    /// <summary>How long demand must stay below what runs before workers are stopped.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
+}
+
+/// <summary>How many requests may wait for an endpoint's workers, and how long.</summary>
+public sealed record QueuePolicy
+{
+    /// <summary>Waiting requests, over all gateways; one more is refused with 429.</summary>
+    public int MaxDepth { get; init; } = 1000;
+
+    /// <summary>A request that waited this long is answered 504.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
+}
+
+/// <summary>What a forwarded request may take.</summary>
+public sealed record ForwardPolicy
+{
+    /// <summary>Longest silence in either direction before a request is given up (each byte starts it again).</summary>
+    public TimeSpan ActivityTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Longest whole run of a request; also how long a draining worker is waited for.</summary>
+    public TimeSpan ExecutionTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Largest request body in bytes; a larger one gets 413. Triton's default is 64 MiB.</summary>
+    public long MaxBodyBytes { get; init; } = 64L << 20;
+
+    /// <summary>Request bytes kept so that a request can go to another worker while no byte of an answer has come;
+    /// a longer body that was partly sent to a worker that died is answered 502.</summary>
+    public int ReplayBytes { get; init; } = 8 << 20;
+
+    /// <summary>Workers that a request is sent to at most, the first one included. 1: never retried.</summary>
+    public int MaxAttempts { get; init; } = 3;
+}

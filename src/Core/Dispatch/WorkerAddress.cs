@@ -8,4 +8,7 @@ namespace Sluice.Core.Dispatch;
 /// <param name="Protocol">HTTP/2 cleartext or HTTP/1.1.</param>
 /// <param name="Token">Bearer token that the pod demands.</param>
 /// <param name="Concurrency">Its slots.</param>
-public sealed record WorkerAddress(string PodId, Uri Uri, WorkerProtocol Protocol, string Token, int Concurrency);
+/// <param name="ReadyAt">When it first answered ready, by its host's clock: what a request waited before that was the
+/// cold start.</param>
+public sealed record WorkerAddress(string PodId, Uri Uri, WorkerProtocol Protocol, string Token, int Concurrency,
+    DateTimeOffset ReadyAt = default);

@@ -1,30 +1,114 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// Where slots come from: workers enter and leave dispatch here. Each method is one script; each may be called again
-/// with the same pod without harm.
+/// Where slots come from: workers enter and leave dispatch here. Each method may be called again with the same pod
+/// without harm.
 /// </summary>
-public abstract class WorkerSlotStore
+public sealed class WorkerSlotStore(RedisStore redis)
 {
+    private readonly DispatchScripts scripts = new(redis);
+
+    /// <summary>Raised with an endpoint id when tickets queue for it: it may need workers now.</summary>
+    public event Action<string>? Woken;
+
     /// <summary>Adds a ready worker's slots, and grants them to waiting tickets.</summary>
-    public abstract Task UpAsync(string endpointId, WorkerAddress worker, CancellationToken ct);
+    public async Task UpAsync(string endpointId, WorkerAddress worker, CancellationToken ct)
+    {
+        var keys = new DispatchKeys(endpointId);
+        var json = JsonSerializer.Serialize(worker, DispatchJson.Default.WorkerAddress);
+        await scripts.WorkerUpAsync(keys, worker.PodId, json, worker.Concurrency).WaitAsync(ct);
+        await GrantAsync(keys, endpointId, ct);
+    }
 
     /// <summary>Stops granting a worker's slots; those in use stay valid until given back.</summary>
-    public abstract Task DrainAsync(string endpointId, string podId, CancellationToken ct);
+    public Task DrainAsync(string endpointId, string podId, CancellationToken ct) =>
+        scripts.WorkerDrainAsync(new DispatchKeys(endpointId), endpointId, podId).WaitAsync(ct);
 
     /// <summary>Forgets a worker that is gone.</summary>
-    public abstract Task DownAsync(string endpointId, string podId, CancellationToken ct);
+    public Task DownAsync(string endpointId, string podId, CancellationToken ct) =>
+        scripts.WorkerDownAsync(new DispatchKeys(endpointId), endpointId, podId).WaitAsync(ct);
 
     /// <summary>Reads everything about one endpoint.</summary>
-    public abstract Task<EndpointSnapshot> SnapshotAsync(string endpointId, CancellationToken ct);
+    public Task<EndpointSnapshot> SnapshotAsync(string endpointId, CancellationToken ct) =>
+        scripts.SnapshotAsync(new DispatchKeys(endpointId)).WaitAsync(ct);
+
+    /// <summary>Ends the leases of gateways that stopped renewing, and grants what they held.</summary>
+    public async Task<ReapAnswer> ReapAsync(string endpointId, CancellationToken ct)
+    {
+        var keys = new DispatchKeys(endpointId);
+        var reaped = await scripts.ReapAsync(keys, Leases.AcceptWithin).WaitAsync(ct);
+        if (reaped != default) await GrantAsync(keys, endpointId, ct);
+        return reaped;
+    }
 
     /// <summary>Says (or, with null, takes back) that no worker of this endpoint can start, and why. While it is said
     /// and no worker is up, requests are answered 503 with this reason instead of waiting.</summary>
-    public abstract Task BlockAsync(string endpointId, BlockedStart? blocked, CancellationToken ct);
+    public async Task BlockAsync(string endpointId, BlockedStart? blocked, CancellationToken ct)
+    {
+        var keys = new DispatchKeys(endpointId);
+        if (blocked is null)
+        {
+            await redis.Database.KeyDeleteAsync(keys.Blocked).WaitAsync(ct);
+            return;
+        }
 
-    /// <summary>Raised with an endpoint id when tickets queue for it: it may need workers now.</summary>
-    public abstract event Action<string>? Woken;
+        var json = JsonSerializer.Serialize(blocked, DispatchJson.Default.BlockedStart);
+        await redis.Database.StringSetAsync(keys.Blocked, json).WaitAsync(ct);
+        await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
+    }
+
+    /// <summary>Deletes everything dispatch knows of an endpoint that exists no more.</summary>
+    public Task ForgetAsync(string endpointId, CancellationToken ct) =>
+        redis.Database.KeyDeleteAsync(new DispatchKeys(endpointId).All).WaitAsync(ct);
+
+    internal void Wake(string endpointId) => Woken?.Invoke(endpointId);
+
+    /// <summary>Where these pods are; a pod that is gone is missing from the answer.</summary>
+    internal async Task<IReadOnlyList<WorkerAddress>> AddressesAsync(DispatchKeys keys, string[] pods)
+    {
+        var values = await redis.Database.HashGetAsync(keys.Workers, [.. pods.Select(p => (RedisValue)p)]);
+        return [.. values.Where(v => v.HasValue)
+            .Select(v => JsonSerializer.Deserialize((string)v!, DispatchJson.Default.WorkerAddress)!)];
+    }
+
+    /// <summary>Why the endpoint's workers cannot start, or null, and whether any worker is up.</summary>
+    internal async Task<(BlockedStart? Blocked, bool Up)> BlockedAsync(DispatchKeys keys)
+    {
+        var blocked = redis.Database.StringGetAsync(keys.Blocked);
+        var up = redis.Database.HashLengthAsync(keys.Capacity);
+        return (ReadBlocked(await blocked), await up > 0);
+    }
+
+    /// <summary>Why the endpoint is blocked, or null.</summary>
+    internal static BlockedStart? ReadBlocked(string? json) =>
+        string.IsNullOrEmpty(json) ? null : JsonSerializer.Deserialize(json, DispatchJson.Default.BlockedStart);
+
+    private Task<ReleaseAnswer> GrantAsync(DispatchKeys keys, string endpointId, CancellationToken ct) =>
+        scripts.ReleaseAsync(keys, endpointId, "", []).WaitAsync(ct);
 }
 
 /// <summary>Why an endpoint's workers do not start, in words for the client, and when the next try is.</summary>
 public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt);
+
+/// <summary>How long dispatch trusts a gateway that says nothing.</summary>
+public static class Leases
+{
+    /// <summary>A gateway's lease on its slots; renewed every <see cref="RenewEvery"/>.</summary>
+    public static readonly TimeSpan Length = TimeSpan.FromSeconds(10);
+
+    /// <summary>At most a third of <see cref="Length"/> (client-go's rule); also the poll under lost messages.</summary>
+    public static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>A grant to another gateway's ticket is taken back when it was not accepted for this long.</summary>
+    public static readonly TimeSpan AcceptWithin = TimeSpan.FromSeconds(3);
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(WorkerAddress))]
+[JsonSerializable(typeof(BlockedStart))]
+internal sealed partial class DispatchJson : JsonSerializerContext;

@@ -1,0 +1,60 @@
+using StackExchange.Redis;
+
+namespace Sluice.Core.Dispatch;
+
+/// <summary>
+/// The Redis keys of one endpoint's dispatch. They share the hash tag <c>{endpoint}</c>, so that one script may touch
+/// them all and endpoints spread over a Redis Cluster.
+/// </summary>
+public sealed class DispatchKeys(string endpointId)
+{
+    /// <summary>Sorted set: holder -> lease expiry, unix ms.</summary>
+    public RedisKey Leases { get; } = Key(endpointId, "leases");
+
+    /// <summary>Hash: "holder|pod" -> slots held.</summary>
+    public RedisKey Held { get; } = Key(endpointId, "held");
+
+    /// <summary>Sorted set: ready pod -> free slots.</summary>
+    public RedisKey Free { get; } = Key(endpointId, "free");
+
+    /// <summary>Sorted set: ticket entry -> start tag.</summary>
+    public RedisKey Queue { get; } = Key(endpointId, "queue");
+
+    /// <summary>Hash: seq, vtime, completed.</summary>
+    public RedisKey Meta { get; } = Key(endpointId, "meta");
+
+    /// <summary>Hash: flow -> finish tag.</summary>
+    public RedisKey Finish { get; } = Key(endpointId, "finish");
+
+    /// <summary>Hash: ticket entry -> "holder|pod|unix ms".</summary>
+    public RedisKey Grants { get; } = Key(endpointId, "grants");
+
+    /// <summary>Hash: holder -> most requests at once since its last report.</summary>
+    public RedisKey Busy { get; } = Key(endpointId, "busy");
+
+    /// <summary>Hash: pod -> address (JSON).</summary>
+    public RedisKey Workers { get; } = Key(endpointId, "workers");
+
+    /// <summary>Hash: pod -> slots.</summary>
+    public RedisKey Capacity { get; } = Key(endpointId, "capacity");
+
+    /// <summary>String: why no worker can start (JSON).</summary>
+    public RedisKey Blocked { get; } = Key(endpointId, "blocked");
+
+    /// <summary>Every key, for deleting an endpoint's state.</summary>
+    public RedisKey[] All =>
+        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked];
+
+    private static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
+}
+
+/// <summary>The pub/sub channels of dispatch. Messages are hints: Redis holds the truth.</summary>
+public static class DispatchChannels
+{
+    /// <summary>To all gateways: <c>waiting|endpoint|holder</c>, <c>drain|endpoint|pod</c>,
+    /// <c>down|endpoint|pod</c>, <c>blocked|endpoint|</c>.</summary>
+    public const string All = "sluice:dispatch";
+
+    /// <summary>To one gateway: <c>endpoint\nentry\npod</c>, a grant to one of its tickets.</summary>
+    public static string Grants(string gatewayId) => "sluice:grant:" + gatewayId;
+}

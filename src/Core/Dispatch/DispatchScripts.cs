@@ -1,0 +1,173 @@
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Dispatch;
+
+/// <summary>A ticket as the queue sees it. <see cref="Front"/>: it was granted once and lost its worker.</summary>
+public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front);
+
+/// <summary>A ticket (by entry in the queue, or by id) and a pod whose slot it got.</summary>
+public readonly record struct SlotGrant(string Ticket, string Pod);
+
+/// <summary>Answer of <c>acquire</c>; <see cref="Lost"/>: the holder's lease was reaped, nothing was written.</summary>
+public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (string Id, string Entry)[] Queued,
+    (string Id, string Why)[] Refused, string[] Spare, string BlockedReason)
+{
+    internal static AcquireAnswer LostLease { get; } = new(true, 0, [], [], [], [], "");
+}
+
+/// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry.</summary>
+public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted);
+
+/// <summary>What a holder tells of itself when it renews its lease.</summary>
+public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
+    IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Queued);
+
+/// <summary>Answer of <c>renew</c>; see the script.</summary>
+public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing)
+{
+    internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], []);
+}
+
+/// <summary>Answer of <c>reap</c>.</summary>
+public readonly record struct ReapAnswer(int LeasesEnded, int SlotsFreed, int TicketsDropped);
+
+/// <summary>Dispatch's scripts, one method each; the script's header is the contract.</summary>
+public sealed class DispatchScripts(RedisStore redis)
+{
+    private static readonly Script AcquireLua = Script.Load("acquire");
+    private static readonly Script ReleaseLua = Script.Load("release");
+    private static readonly Script RenewLua = Script.Load("renew");
+    private static readonly Script AbandonLua = Script.Load("abandon");
+    private static readonly Script WorkerUpLua = Script.Load("worker-up");
+    private static readonly Script WorkerDrainLua = Script.Load("worker-drain");
+    private static readonly Script WorkerDownLua = Script.Load("worker-down");
+    private static readonly Script ReapLua = Script.Load("reap");
+    private static readonly Script SnapshotLua = Script.Load("snapshot");
+
+    /// <summary>Tickets searched for the oldest one: the head is the oldest unless flows or retries overtook it.</summary>
+    private const int OldestOf = 64;
+
+    public async Task<AcquireAnswer> AcquireAsync(DispatchKeys k, string endpointId, string holder, bool fresh,
+        TimeSpan lease, int maxDepth, int spare, IReadOnlyList<TicketRequest> tickets)
+    {
+        var args = new List<RedisValue>(6 + 4 * tickets.Count)
+        {
+            holder, fresh ? 1 : 0, Ms(lease), maxDepth, spare, endpointId,
+        };
+        foreach (var t in tickets)
+        {
+            args.Add(t.Id);
+            args.Add(t.Flow);
+            args.Add(Ms(t.Wait));
+            args.Add(t.Front ? 1 : 0);
+        }
+
+        var r = await RunAsync(AcquireLua,
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
+        if (r.Length == 1) return AcquireAnswer.LostLease;
+        return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
+    }
+
+    public async Task<ReleaseAnswer> ReleaseAsync(DispatchKeys k, string endpointId, string holder,
+        IReadOnlyCollection<KeyValuePair<string, int>> slots)
+    {
+        var args = new List<RedisValue>(2 + 2 * slots.Count) { holder, endpointId };
+        AddSlots(args, slots);
+        var r = await RunAsync(ReleaseLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants], [.. args]);
+        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]));
+    }
+
+    public async Task<RenewAnswer> RenewAsync(DispatchKeys k, RenewReport report)
+    {
+        var args = new List<RedisValue>
+        {
+            report.Holder, Ms(report.Lease), report.Busy, report.Completed, report.Slots.Count, report.Accepted.Count,
+        };
+        AddSlots(args, report.Slots);
+        foreach (var entry in report.Accepted) args.Add(entry);
+        foreach (var entry in report.Queued) args.Add(entry);
+        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy], [.. args]);
+        return r.Length == 1 ? RenewAnswer.LostLease
+            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]));
+    }
+
+    /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>
+    public async Task<(int Removed, int Freed)> AbandonAsync(DispatchKeys k, IReadOnlyList<string> entries)
+    {
+        var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants],
+            [.. entries.Select(e => (RedisValue)e)]);
+        return ((int)r[0], (int)r[1]);
+    }
+
+    public async Task<bool> WorkerUpAsync(DispatchKeys k, string pod, string address, int slots) =>
+        (int)await WorkerUpLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
+            [pod, address, slots]) == 1;
+
+    public async Task<bool> WorkerDrainAsync(DispatchKeys k, string endpointId, string pod) =>
+        (int)await WorkerDrainLua.RunAsync(redis.Database, [k.Free], [pod, endpointId]) == 1;
+
+    public async Task<bool> WorkerDownAsync(DispatchKeys k, string endpointId, string pod) =>
+        (int)await WorkerDownLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
+            [pod, endpointId]) == 1;
+
+    public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin)
+    {
+        var r = await RunAsync(ReapLua, [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy], [Ms(acceptWithin)]);
+        return new ReapAnswer((int)r[0], (int)r[1], (int)r[2]);
+    }
+
+    public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)
+    {
+        var r = await RunAsync(SnapshotLua,
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity], [OldestOf]);
+        var free = Pairs(r[6]).ToDictionary(p => p.Item1, p => Number(p.Item2));
+        var leases = Pairs(r[7]).Select(p => Lease(p.Item1, Number(p.Item2))).ToArray();
+        var leased = leases.GroupBy(l => l.PodId).ToDictionary(g => g.Key, g => g.Sum(l => l.Slots));
+        return new EndpointSnapshot
+        {
+            Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
+            Queued = (int)r[1],
+            OldestWait = TimeSpan.FromMilliseconds((long)r[2]),
+            Busy = (int)r[3],
+            Completed = (long)r[4],
+            Workers = [.. Pairs(r[5]).Select(p => new WorkerSlots(p.Item1, Number(p.Item2),
+                free.GetValueOrDefault(p.Item1), leased.GetValueOrDefault(p.Item1), !free.ContainsKey(p.Item1)))],
+            Leases = leases,
+        };
+    }
+
+    private async Task<RedisResult[]> RunAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
+        (RedisResult[])await script.RunAsync(redis.Database, keys, args);
+
+    private static SlotLease Lease(string field, int slots)
+    {
+        var bar = field.IndexOf('|', StringComparison.Ordinal);
+        return new SlotLease(field[..bar], field[(bar + 1)..], slots);
+    }
+
+    private static void AddSlots(List<RedisValue> args, IEnumerable<KeyValuePair<string, int>> slots)
+    {
+        foreach (var (pod, count) in slots)
+        {
+            args.Add(pod);
+            args.Add(count);
+        }
+    }
+
+    private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;
+
+    private static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
+
+    private static string[] Strings(RedisResult r) => (string[])r;
+
+    private static SlotGrant[] Grants(RedisResult r) => [.. Pairs(r).Select(p => new SlotGrant(p.Item1, p.Item2))];
+
+    private static (string, string)[] Pairs(RedisResult r)
+    {
+        var flat = (string[])r;
+        var pairs = new (string, string)[flat.Length / 2];
+        for (var i = 0; i < pairs.Length; i++) pairs[i] = (flat[2 * i], flat[2 * i + 1]);
+        return pairs;
+    }
+}

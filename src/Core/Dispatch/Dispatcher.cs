@@ -1,0 +1,163 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Redis;
+
+namespace Sluice.Core.Dispatch;
+
+/// <summary>
+/// Who may go, who waits: the gateway's entry to dispatch. One <see cref="EndpointDispatch"/> an endpoint; this class
+/// starts their loops, ticks them, and brings them the messages of other gateways.
+/// </summary>
+public sealed partial class Dispatcher : BackgroundService
+{
+    private readonly ConcurrentDictionary<string, Lazy<Entry>> endpoints = [];
+    private readonly CancellationTokenSource stopping = new();
+    private readonly RedisStore redis;
+    private readonly WorkerSlotStore workers;
+    private readonly DispatchScripts scripts;
+    private readonly TimeProvider time;
+    private readonly ILogger<Dispatcher> logger;
+
+    /// <param name="gatewayId">Unique among all gateways, also over restarts; without <c>| ~</c> and line ends.</param>
+    /// <param name="redis">The shared connection.</param>
+    /// <param name="workers">Where slots come from.</param>
+    /// <param name="time">The clock of deadlines.</param>
+    /// <param name="logger">Where faults of Redis are told.</param>
+    public Dispatcher(GatewayId gatewayId, RedisStore redis, WorkerSlotStore workers, TimeProvider time,
+        ILogger<Dispatcher> logger)
+    {
+        (Id, this.redis, this.workers, this.time, this.logger) = (gatewayId, redis, workers, time, logger);
+        scripts = new DispatchScripts(redis);
+        CoreMeter.Meter.CreateObservableGauge("sluice.queue.depth", () => Measure(d => d.Waiting), "{request}",
+            "Requests waiting for a slot, over all gateways.");
+        CoreMeter.Meter.CreateObservableGauge("sluice.requests.in_flight", () => Measure(d => d.Busy), "{request}",
+            "Requests that this gateway has at workers.");
+    }
+
+    public GatewayId Id { get; }
+
+    /// <summary>A slot of the endpoint, at once or after waiting in its queue; or why there is none.</summary>
+    public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish wish, CancellationToken ct) =>
+        For(endpointId).AcquireAsync(wish, ct);
+
+    /// <summary>Requests of this endpoint that this gateway has at workers.</summary>
+    public int Busy(string endpointId) => For(endpointId).Busy;
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        foreach (var entry in Entries()) entry.Dispatch.Close();
+        await stopping.CancelAsync();
+        foreach (var entry in Entries())
+        {
+            await entry.Loop;
+            await LeaveAsync(entry);
+        }
+    }
+
+    public override void Dispose()
+    {
+        stopping.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await SubscribeAsync(stoppingToken);
+        using var timer = new PeriodicTimer(Leases.RenewEvery, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+            foreach (var entry in Entries()) entry.Dispatch.Tick();
+    }
+
+    private async Task SubscribeAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                await redis.Subscriber.SubscribeAsync(DispatchChannels.All, (_, m) => OnMessage(m!));
+                await redis.Subscriber.SubscribeAsync(DispatchChannels.Grants(Id.Value), (_, m) => OnGrant(m!));
+                return;
+            }
+            catch (Exception e) when (RedisDown.Is(e))
+            {
+                CannotSubscribe(e.Message);
+                await Task.Delay(Leases.RenewEvery, time, ct);
+            }
+        }
+    }
+
+    private void OnMessage(string message)
+    {
+        var parts = message.Split('|', 3);
+        var (kind, endpoint, subject) = (parts[0], parts[1], parts[2]);
+        if (kind == "waiting") workers.Wake(endpoint);
+        if (!endpoints.TryGetValue(endpoint, out var entry)) return;
+        var dispatch = entry.Value.Dispatch;
+        switch (kind)
+        {
+            case "waiting": dispatch.OnWaiting(subject); break;
+            case "drain": dispatch.OnDrain(subject); break;
+            case "down": dispatch.OnDown(subject); break;
+            case "blocked": dispatch.OnBlocked(); break;
+        }
+    }
+
+    private void OnGrant(string message)
+    {
+        var parts = message.Split('\n');
+        For(parts[0]).OnGrant(new SlotGrant(parts[1], parts[2]));
+    }
+
+    private EndpointDispatch For(string endpointId) =>
+        endpoints.GetOrAdd(endpointId, id => new Lazy<Entry>(() => Start(id))).Value.Dispatch;
+
+    private Entry Start(string endpointId)
+    {
+        var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
+        var exchange = new DispatchExchange(dispatch, scripts, workers, time, logger);
+        return new Entry(dispatch, exchange, Task.Run(() => RunAsync(exchange), CancellationToken.None));
+    }
+
+    private async Task RunAsync(DispatchExchange exchange)
+    {
+        try
+        {
+            await exchange.RunAsync(stopping.Token);
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Shutdown: LeaveAsync does the rest.
+        }
+    }
+
+    private async Task LeaveAsync(Entry entry)
+    {
+        try
+        {
+            await entry.Exchange.LeaveAsync();
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            CannotLeave(entry.Dispatch.EndpointId, e.Message);
+        }
+    }
+
+    private IEnumerable<Entry> Entries() => endpoints.Values.Select(e => e.Value);
+
+    private IEnumerable<Measurement<int>> Measure(Func<EndpointDispatch, int> read) => Entries()
+        .Select(e => new Measurement<int>(read(e.Dispatch), KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
+
+    private sealed record Entry(EndpointDispatch Dispatch, DispatchExchange Exchange, Task Loop);
+
+    [LoggerMessage(LogLevel.Warning, "Cannot subscribe to dispatch messages; trying again: {Error}")]
+    private partial void CannotSubscribe(string error);
+
+    [LoggerMessage(LogLevel.Warning, "Cannot give back the slots of endpoint {Endpoint}; their lease will end: {Error}")]
+    private partial void CannotLeave(string endpoint, string error);
+}
+
+/// <summary>A gateway process's name: random, new at each start.</summary>
+public sealed record GatewayId(string Value);

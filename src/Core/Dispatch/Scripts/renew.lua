@@ -1,0 +1,64 @@
+#!lua flags=allow-oom
+-- renew: keep a holder's lease, and make Redis' account of its slots equal to the holder's own.
+-- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
+--         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
+--         meta  hash seq, vtime, completed · grants  hash ticket entry -> "holder|pod|unix ms" ·
+--         busy  hash holder -> most requests at once since its last report
+-- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
+--         slot_count  pairs that follow · accept_count  accepted grants after them ·
+--         rest...  (pod, count) each, then accepted entries, then entries that the holder believes queued
+-- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
+--         [entry, ..] believed queued but neither queued nor granted}
+-- What Redis counts beyond the holder's own count and its unaccepted grants was lost in an answer that never
+-- arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair.
+local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local meta, grants, busy = KEYS[5], KEYS[6], KEYS[7]
+local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local slot_count, accept_count, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
+
+if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local accepts = rest + 2 * slot_count
+local believed = accepts + accept_count
+
+for i = accepts, believed - 1 do redis.call('HDEL', grants, ARGV[i]) end
+local own, open, idle, missing = {}, {}, {}, {}
+for i = rest, accepts - 1, 2 do own[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local all = redis.call('HGETALL', grants)
+for i = 1, #all, 2 do
+  local owner, pod = string.match(all[i + 1], '^([^|]+)|([^|]+)|')
+  if owner == holder then
+    open[#open + 1] = all[i]; open[#open + 1] = pod
+    own[pod] = (own[pod] or 0) + 1
+  end
+end
+
+local function account(pod, has, count)
+  if has == count then return end
+  local field = holder .. '|' .. pod
+  if count == 0 then redis.call('HDEL', held, field) else redis.call('HSET', held, field, count) end
+  if redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, has - count, pod) end
+end
+
+local fields, seen = redis.call('HGETALL', held), {}
+for i = 1, #fields, 2 do
+  local owner, pod = string.match(fields[i], '^([^|]+)|(.+)$')
+  if owner == holder then
+    seen[pod] = true
+    account(pod, tonumber(fields[i + 1]), own[pod] or 0)
+  end
+end
+for pod, count in pairs(own) do
+  if not redis.call('ZSCORE', free, pod) then idle[#idle + 1] = pod
+  elseif not seen[pod] then account(pod, 0, count) end
+end
+for i = believed, #ARGV do
+  if not redis.call('ZSCORE', queue, ARGV[i]) and redis.call('HEXISTS', grants, ARGV[i]) == 0 then
+    missing[#missing + 1] = ARGV[i]
+  end
+end
+redis.call('ZADD', leases, now + lease_ms, holder)
+redis.call('HSET', busy, holder, busy_now)
+if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end
+return { 'ok', redis.call('ZCARD', queue), open, idle, missing }

@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- worker-down: forget a worker that is gone, with every slot of it that anyone holds.
+-- KEYS    workers  hash pod -> address (JSON) · capacity  hash pod -> slots ·
+--         free  sorted set ready pod -> free slots · held  hash "holder|pod" -> slots
+-- ARGV    pod · endpoint
+-- RETURN  1 when it was known, 0 when it was not
+local workers, capacity, free, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local pod, endpoint = ARGV[1], ARGV[2]
+
+local fields = redis.call('HKEYS', held)
+local known = redis.call('HDEL', capacity, pod)
+redis.call('HDEL', workers, pod)
+redis.call('ZREM', free, pod)
+for _, field in ipairs(fields) do
+  if string.match(field, '|(.+)$') == pod then redis.call('HDEL', held, field) end
+end
+redis.call('PUBLISH', 'sluice:dispatch', 'down|' .. endpoint .. '|' .. pod)
+return known

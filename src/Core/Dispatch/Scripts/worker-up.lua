@@ -1,0 +1,18 @@
+-- worker-up: a ready worker's slots enter dispatch (again, when it was draining).
+-- KEYS    workers  hash pod -> address (JSON) · capacity  hash pod -> slots ·
+--         free  sorted set ready pod -> free slots · held  hash "holder|pod" -> slots
+-- ARGV    pod · address · slots
+-- RETURN  1 when slots were added, 0 when the worker was up already
+-- Slots that gateways still hold of it (it was draining) stay counted: free + held = capacity.
+local workers, capacity, free, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local pod, address, slots = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+if redis.call('ZSCORE', free, pod) then return 0 end
+local fields, out = redis.call('HGETALL', held), 0
+for i = 1, #fields, 2 do
+  if string.match(fields[i], '|(.+)$') == pod then out = out + tonumber(fields[i + 1]) end
+end
+redis.call('HSET', workers, pod, address)
+redis.call('HSET', capacity, pod, slots)
+redis.call('ZADD', free, slots - out, pod)
+return 1

@@ -1,0 +1,39 @@
+using System.Reflection;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Redis;
+
+/// <summary>One operation on Redis: an embedded <c>.lua</c> file whose header is its contract.</summary>
+public sealed class Script
+{
+    private Script(string name, string text) => (Name, Text) = (name, text);
+
+    public string Name { get; }
+
+    public string Text { get; }
+
+    /// <summary>Loads <c>name.lua</c> from this assembly; an unknown name is a bug and throws.</summary>
+    public static Script Load(string name) => Load(name, typeof(Script).Assembly);
+
+    public static Script Load(string name, Assembly assembly)
+    {
+        using var stream = assembly.GetManifestResourceStream(name + ".lua")
+            ?? throw new InvalidOperationException($"no embedded script {name}.lua");
+        using var reader = new StreamReader(stream);
+        return new Script(name, reader.ReadToEnd());
+    }
+
+    /// <summary>Runs the script by its hash. A server that does not know it (a new one, or one that was restarted) did
+    /// nothing, so it is asked once more, with the text.</summary>
+    public async Task<RedisResult> RunAsync(IDatabase db, RedisKey[] keys, RedisValue[] args)
+    {
+        try
+        {
+            return await db.ScriptEvaluateAsync(Text, keys, args);
+        }
+        catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
+        {
+            return await db.ScriptEvaluateAsync(Text, keys, args);
+        }
+    }
+}

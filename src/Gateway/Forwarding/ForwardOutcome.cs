@@ -1,0 +1,47 @@
+namespace Sluice.Gateway.Forwarding;
+
+/// <summary>How a forwarded request ended.</summary>
+public enum ForwardOutcome
+{
+    /// <summary>The worker's answer went to the client, whole.</summary>
+    Answered,
+
+    /// <summary>The client went away.</summary>
+    ClientGone,
+
+    /// <summary>The endpoint's queue is full.</summary>
+    QueueFull,
+
+    /// <summary>No slot within the queue's timeout.</summary>
+    QueueTimeout,
+
+    /// <summary>No worker is up and none can start.</summary>
+    CannotStart,
+
+    /// <summary>Redis could not be asked.</summary>
+    StoreUnreachable,
+
+    /// <summary>The request's body is over the endpoint's limit.</summary>
+    BodyTooLarge,
+
+    /// <summary>The request's body broke off or is malformed.</summary>
+    BodyBroken,
+
+    /// <summary>Every worker that was tried died before its first byte, or the body cannot be sent again.</summary>
+    WorkerLost,
+
+    /// <summary>A worker's answer cannot be passed on.</summary>
+    WorkerAnswerInvalid,
+
+    /// <summary>A worker was silent, or ran, for longer than the endpoint allows.</summary>
+    WorkerTimeout,
+
+    /// <summary>The answer had begun and broke off: the client's connection was cut, so that it cannot look whole.</summary>
+    CutShort,
+}
+
+/// <summary>An outcome with what a client should know of it.</summary>
+/// <param name="Outcome">What happened.</param>
+/// <param name="Detail">In words.</param>
+/// <param name="RetryAfter">When trying again makes sense; zero: no statement.</param>
+public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default);

@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Endpoint = Sluice.Core.Endpoints.Endpoint;
+
+namespace Sluice.Gateway.Forwarding;
+
+/// <summary>One request on its way through the gateway: what was asked of whom, and where its time went.</summary>
+public sealed class ForwardState(Deployment deployment, string path, string flow, long arrived, DateTimeOffset arrivedAt)
+{
+    public Endpoint Endpoint => deployment.Endpoint;
+
+    public Template Template => deployment.Template;
+
+    /// <summary>Path at the worker, with its leading slash, encoded.</summary>
+    public string Path => path;
+
+    /// <summary>Whose share of the queue the request counts against.</summary>
+    public string Flow => flow;
+
+    /// <summary>Timestamp of arrival.</summary>
+    public long Arrived => arrived;
+
+    /// <summary>How long authentication took.</summary>
+    public TimeSpan Auth { get; set; }
+
+    /// <summary>Time spent without a slot, over all attempts; the cold start included.</summary>
+    public TimeSpan Waited { get; private set; }
+
+    /// <summary>The part of <see cref="Waited"/> in which the worker that took it was not ready yet.</summary>
+    public TimeSpan Cold { get; private set; }
+
+    /// <summary>Timestamp at which the present worker was given the request.</summary>
+    public long Sent { get; private set; }
+
+    /// <summary>The worker that has it.</summary>
+    public WorkerAddress? Worker { get; private set; }
+
+    /// <summary>Workers that it was given to.</summary>
+    public int Attempts { get; private set; }
+
+    /// <summary>Why the answer cannot be passed on, when the transformer found one.</summary>
+    public string? Fault { get; set; }
+
+    /// <summary>Tokens that the worker says it made.</summary>
+    public long Tokens { get; set; }
+
+    public void Give(WorkerAddress worker, TimeSpan waited)
+    {
+        Worker = worker;
+        Attempts++;
+        Sent = Stopwatch.GetTimestamp();
+        Waited += waited;
+        var untilReady = worker.ReadyAt - arrivedAt;
+        if (untilReady > TimeSpan.Zero) Cold = untilReady < Waited ? untilReady : Waited;
+    }
+
+    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold, worker (to its first byte).</summary>
+    public string ServerTiming(IEnumerable<string> fromWorker)
+    {
+        var head = string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"auth;dur={Auth.TotalMilliseconds:0.###}, queue;dur={(Waited - Cold).TotalMilliseconds:0.###}, cold;dur={Cold.TotalMilliseconds:0.###}");
+        if (Worker is null) return head;
+        var worker = Stopwatch.GetElapsedTime(Sent).TotalMilliseconds;
+        head += string.Create(System.Globalization.CultureInfo.InvariantCulture, $", worker;dur={worker:0.###}");
+        foreach (var timing in fromWorker) head += ", " + timing;
+        return head;
+    }
+}

@@ -1,0 +1,42 @@
+using System.Diagnostics;
+using System.Net;
+using Sluice.Core.Endpoints;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Sluice.Gateway.Forwarding;
+
+/// <summary>The two HTTP clients that all requests to workers share: HTTP/2 cleartext and HTTP/1.1.</summary>
+public sealed class WorkerClients : IDisposable
+{
+    private readonly HttpMessageInvoker h2c = New();
+    private readonly HttpMessageInvoker http1 = New();
+
+    public HttpMessageInvoker For(WorkerProtocol protocol) => protocol == WorkerProtocol.H2c ? h2c : http1;
+
+    /// <summary>The version a worker is spoken to in, exactly: a worker that cannot is misdeclared.</summary>
+    public static Version VersionOf(WorkerProtocol protocol) =>
+        protocol == WorkerProtocol.H2c ? HttpVersion.Version20 : HttpVersion.Version11;
+
+    public void Dispose()
+    {
+        h2c.Dispose();
+        http1.Dispose();
+    }
+
+    private static HttpMessageInvoker New() => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        UseCookies = false,
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        EnableMultipleHttp2Connections = true,
+        ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        // A worker that died without a word is noticed while a request waits for it, in at most 25 s.
+        KeepAlivePingDelay = TimeSpan.FromSeconds(15),
+        KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+        KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+        // Tensors are large: with the default 64 KiB a stream would stop for an acknowledgement every few packets.
+        InitialHttp2StreamWindowSize = 1 << 20,
+    });
+}

@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Core.Dispatch;
+using Sluice.Gateway.Operations;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Sluice.Gateway.Forwarding;
+
+/// <summary>
+/// Lease, forward, release. Until the first byte of an answer a worker that dies costs the client nothing: the request
+/// goes to another one. Nothing is written to the response for any outcome but an answer; the caller tells the client.
+/// </summary>
+public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
+    WorkerTransformer transformer, GatewayMetrics metrics, ILogger<WorkerForwarder> logger)
+{
+    public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
+    {
+        var policy = state.Endpoint.Forwarding;
+        context.Items[WorkerTransformer.StateKey] = state;
+        if (LimitBody(context, policy.MaxBodyBytes) is { } tooLarge) return tooLarge;
+
+        using var run = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        var body = KeepBody(context, policy.ReplayBytes);
+        try
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                var refused = await TrySendAsync(context, state, attempt > 1, run);
+                if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(state, refused);
+                if (attempt >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
+                SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
+                metrics.Retried(state.Endpoint.Id);
+                context.Response.Clear();
+                body?.Rewind();
+            }
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return Count(state, new ForwardResult(ForwardOutcome.ClientGone));
+        }
+        finally
+        {
+            body?.Free();
+        }
+    }
+
+    private async Task<ForwardResult> TrySendAsync(HttpContext context, ForwardState state, bool again,
+        CancellationTokenSource run)
+    {
+        var asked = Stopwatch.GetTimestamp();
+        var queue = state.Endpoint.Queue;
+        var got = await dispatcher.AcquireAsync(state.Endpoint.Id,
+            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again), context.RequestAborted);
+        if (got.Slot is not { } slot) return Refused(got);
+
+        if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
+        state.Give(slot.Worker, got.Waited ? Stopwatch.GetElapsedTime(asked) : TimeSpan.Zero);
+        var config = new ForwarderRequestConfig
+        {
+            ActivityTimeout = state.Endpoint.Forwarding.ActivityTimeout,
+            Version = WorkerClients.VersionOf(slot.Worker.Protocol),
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        var error = await forwarder.SendAsync(context, slot.Worker.Uri.OriginalString,
+            clients.For(slot.Worker.Protocol), config, transformer, run.Token);
+        var result = Judge(context, state, error, run);
+        if (result.Outcome is ForwardOutcome.WorkerLost or ForwardOutcome.WorkerTimeout || WorkerBroke(error))
+            slot.Broken();
+        else
+            slot.Dispose();
+        return result;
+    }
+
+    /// <summary>What YARP's verdict means for the client and for the worker.</summary>
+    private ForwardResult Judge(HttpContext context, ForwardState state, ForwarderError error, CancellationTokenSource run)
+    {
+        if (state.Fault is { } fault) return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
+        if (error == ForwarderError.None) return new ForwardResult(ForwardOutcome.Answered);
+
+        var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
+        if (context.RequestAborted.IsCancellationRequested) return new ForwardResult(ForwardOutcome.ClientGone);
+        if (context.Response.HasStarted)
+        {
+            AnswerCut(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error);
+            context.Abort();
+            return new ForwardResult(ForwardOutcome.CutShort);
+        }
+
+        if (run.IsCancellationRequested || error == ForwarderError.RequestTimedOut) return TimedOut(state, run);
+        if (BadRequest(cause) is { } bad) return bad;
+        if (error == ForwarderError.RequestBodyClient)
+            return new ForwardResult(ForwardOutcome.BodyBroken, "the request body broke off");
+        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
+        return new ForwardResult(ForwardOutcome.WorkerLost,
+            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)");
+    }
+
+    private static ForwardResult TimedOut(ForwardState state, CancellationTokenSource run)
+    {
+        var policy = state.Endpoint.Forwarding;
+        return new ForwardResult(ForwardOutcome.WorkerTimeout, run.IsCancellationRequested
+            ? $"the request ran longer than executionTimeout {policy.ExecutionTimeout.TotalSeconds:0.#} s"
+            : $"the worker was silent for longer than activityTimeout {policy.ActivityTimeout.TotalSeconds:0.#} s");
+    }
+
+    private static ForwardResult? BadRequest(Exception? cause)
+    {
+        for (var e = cause; e is not null; e = e.InnerException)
+            if (e is BadHttpRequestException bad)
+                return bad.StatusCode == StatusCodes.Status413PayloadTooLarge
+                    ? new ForwardResult(ForwardOutcome.BodyTooLarge, bad.Message)
+                    : new ForwardResult(ForwardOutcome.BodyBroken, bad.Message);
+        return null;
+    }
+
+    /// <summary>Errors in which the worker, not the client, ended the exchange after its answer had begun.</summary>
+    private static bool WorkerBroke(ForwarderError error) => error is ForwarderError.ResponseBodyDestination
+        or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination;
+
+    private static ForwardResult Refused(AcquireResult got) => new(got.Refusal switch
+    {
+        AcquireRefusal.QueueFull => ForwardOutcome.QueueFull,
+        AcquireRefusal.QueueTimeout => ForwardOutcome.QueueTimeout,
+        AcquireRefusal.CannotStart => ForwardOutcome.CannotStart,
+        AcquireRefusal.StoreUnreachable => ForwardOutcome.StoreUnreachable,
+        _ => throw new InvalidOperationException($"no slot and no refusal ({got.Refusal})"),
+    }, got.Detail, got.RetryAfter);
+
+    private static ForwardResult? LimitBody(HttpContext context, long limit)
+    {
+        if (context.Request.ContentLength > limit)
+            return new ForwardResult(ForwardOutcome.BodyTooLarge,
+                $"the request body has {context.Request.ContentLength} bytes, the endpoint's limit maxBodyBytes is {limit}");
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
+            feature.MaxRequestBodySize = limit;
+        return null;
+    }
+
+    private static ReplayBody? KeepBody(HttpContext context, int limit)
+    {
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return null;
+        if (context.Request.ContentLength == 0) return null;
+        var body = new ReplayBody(context.Request.Body, limit);
+        context.Request.Body = body;
+        return body;
+    }
+
+    private static string Reason(Exception? cause)
+    {
+        var e = cause;
+        while (e?.InnerException is not null) e = e.InnerException;
+        return e?.Message ?? "";
+    }
+
+    private ForwardResult Count(ForwardState state, ForwardResult result)
+    {
+        metrics.Forwarded(state, result.Outcome);
+        return result;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: worker {Worker} lost on attempt {Attempt}, sending it again")]
+    private partial void SendingAgain(string request, string endpoint, string worker, int attempt);
+
+    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: worker {Worker} did not answer: {Error} {Reason}")]
+    private partial void AttemptLost(string request, string endpoint, string worker, ForwarderError error, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: the answer of worker {Worker} broke off ({Error})")]
+    private partial void AnswerCut(string request, string endpoint, string worker, ForwarderError error);
+}

@@ -1,0 +1,157 @@
+using Sluice.Core.Dispatch;
+
+namespace Sluice.Core.Tests.Dispatch;
+
+/// <summary>
+/// Dispatch as it should be, in plain memory: what the scripts are compared with. Lease expiry and deadlines are flags
+/// here; the test gives the scripts lengths of zero or an hour.
+/// </summary>
+internal sealed class DispatchModel
+{
+    private readonly Dictionary<string, double> finish = [];
+    private double vtime;
+    private long seq;
+
+    public Dictionary<string, (int Capacity, bool Ready)> Pods { get; } = [];
+
+    public Dictionary<(string Holder, string Pod), int> Held { get; } = [];
+
+    public Dictionary<string, bool> LeaseExpired { get; } = [];
+
+    public List<Waiting> Queue { get; } = [];
+
+    public List<(Waiting Ticket, string Pod)> Grants { get; } = [];
+
+    public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
+
+    /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full".</summary>
+    public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
+        IReadOnlyList<(string Id, string Flow, bool Late, bool Front)> tickets)
+    {
+        if (!fresh && !LeaseExpired.ContainsKey(holder)) return null;
+        LeaseExpired[holder] = expired;
+        var got = new List<string>();
+        foreach (var t in tickets)
+        {
+            if (Queue.Count == 0 && Take(holder) is { } pod) got.Add(pod);
+            else if (Queue.Count >= maxDepth && !t.Front) got.Add("full");
+            else
+            {
+                Enqueue(holder, t.Id, t.Flow, t.Late, t.Front);
+                got.Add("queued");
+            }
+        }
+
+        for (var i = 0; i < spare && Queue.Count == 0; i++)
+            if (Take(holder) is null) break;
+        return got;
+    }
+
+    /// <summary>Returns the holder's own tickets that were granted, with their pods.</summary>
+    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots)
+    {
+        if (LeaseExpired.ContainsKey(holder))
+            foreach (var (pod, count) in slots)
+                SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) - count);
+        var mine = new List<(string, string)>();
+        while (Queue.Count > 0)
+        {
+            var head = Queue[0];
+            if (head.Late || !LeaseExpired.ContainsKey(head.Holder))
+            {
+                Queue.RemoveAt(0);
+                continue;
+            }
+
+            if (Take(head.Holder) is not { } pod) break;
+            Queue.RemoveAt(0);
+            if (head.Tag >= 0) vtime = head.Tag;
+            if (head.Holder == holder) mine.Add((head.Id, pod));
+            else Grants.Add((head, pod));
+        }
+
+        return mine;
+    }
+
+    /// <summary>The holder says what it has; what Redis counts beyond that and unaccepted grants is freed.</summary>
+    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted)
+    {
+        if (!LeaseExpired.ContainsKey(holder)) return false;
+        Grants.RemoveAll(g => accepted.Contains(g.Ticket.Id));
+        var granted = Grants.Where(g => g.Ticket.Holder == holder).Select(g => g.Pod);
+        var held = Held.Keys.Where(k => k.Holder == holder).Select(k => k.Pod);
+        foreach (var pod in held.Concat(own.Keys).Concat(granted).Distinct().ToList())
+        {
+            var open = Grants.Count(g => g.Ticket.Holder == holder && g.Pod == pod);
+            var known = Held.ContainsKey((holder, pod));
+            if (known || IsReady(pod)) SetHeld(holder, pod, own.GetValueOrDefault(pod) + open);
+        }
+
+        LeaseExpired[holder] = false;
+        return true;
+    }
+
+    public void Abandon(string id)
+    {
+        Queue.RemoveAll(w => w.Id == id);
+        var i = Grants.FindIndex(g => g.Ticket.Id == id);
+        if (i < 0) return;
+        var (ticket, pod) = Grants[i];
+        Grants.RemoveAt(i);
+        SetHeld(ticket.Holder, pod, Held.GetValueOrDefault((ticket.Holder, pod)) - 1);
+    }
+
+    public void Up(string pod, int capacity) =>
+        Pods[pod] = IsReady(pod) ? Pods[pod] : (capacity, true);
+
+    public void Drain(string pod)
+    {
+        if (IsReady(pod)) Pods[pod] = Pods[pod] with { Ready = false };
+    }
+
+    public void Down(string pod)
+    {
+        Pods.Remove(pod);
+        foreach (var key in Held.Keys.Where(k => k.Pod == pod).ToList()) Held.Remove(key);
+    }
+
+    public void Reap()
+    {
+        var dead = LeaseExpired.Where(l => l.Value).Select(l => l.Key).ToList();
+        foreach (var holder in dead)
+        {
+            LeaseExpired.Remove(holder);
+            foreach (var key in Held.Keys.Where(k => k.Holder == holder).ToList()) Held.Remove(key);
+            Grants.RemoveAll(g => g.Ticket.Holder == holder);
+            Queue.RemoveAll(w => w.Holder == holder);
+        }
+    }
+
+    private bool IsReady(string pod) => Pods.TryGetValue(pod, out var p) && p.Ready;
+
+    private string? Take(string holder)
+    {
+        var pod = Pods.Where(p => p.Value.Ready).Select(p => p.Key).OrderByDescending(Free)
+            .ThenByDescending(p => p, StringComparer.Ordinal).FirstOrDefault();
+        if (pod is null || Free(pod) < 1) return null;
+        SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) + 1);
+        return pod;
+    }
+
+    private void Enqueue(string holder, string id, string flow, bool late, bool front)
+    {
+        if (Queue.Count == 0) finish.Clear();
+        var tag = front ? -1 : Math.Max(vtime, finish.GetValueOrDefault(flow));
+        if (!front) finish[flow] = tag + 1;
+        Queue.Add(new Waiting(tag, ++seq, holder, id, late));
+        Queue.Sort((a, b) => a.Tag != b.Tag ? a.Tag.CompareTo(b.Tag) : a.Seq.CompareTo(b.Seq));
+    }
+
+    private void SetHeld(string holder, string pod, int count)
+    {
+        if (count <= 0) Held.Remove((holder, pod));
+        else Held[(holder, pod)] = count;
+    }
+
+    internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late);
+}

@@ -1,0 +1,191 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Sluice.Core.Dispatch;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Dispatch;
+
+/// <summary>
+/// Random operations on the real scripts in a real Redis, and on <see cref="DispatchModel"/>; after every one both must
+/// tell the same, and slots must add up.
+/// </summary>
+public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture<RedisFixture>
+{
+    private const int Runs = 150;
+
+    private static readonly string[] Holders = ["g1~0", "g2~0", "g3~0"];
+    private static readonly string[] Pods = ["p1", "p2", "p3"];
+    private static int endpoints;
+
+    /// <summary>One step; the numbers choose among what exists when it runs.</summary>
+    public sealed record Op(string Kind, int Who, int What, int N, bool Flag, bool Flag2);
+
+    [Fact]
+    public async Task Scripts_do_what_the_model_does()
+    {
+        var op = from kind in Gen.Elements("acquire", "acquire", "acquire", "release", "release", "grant", "renew",
+                     "abandon", "up", "up", "drain", "down", "expire", "reap")
+                 from who in Gen.Choose(0, Holders.Length - 1)
+                 from what in Gen.Choose(0, 20)
+                 from n in Gen.Choose(0, 3)
+                 from flag in Gen.Frequency((3, Gen.Constant(false)), (1, Gen.Constant(true)))
+                 from flag2 in Gen.Frequency((5, Gen.Constant(false)), (1, Gen.Constant(true)))
+                 select new Op(kind, who, what, n, flag, flag2);
+        var ops = Arb.From(Gen.ListOf(op).Resize(60), Shrink);
+        // FsCheck blocks while it runs: not on the test runner's own context.
+        await Task.Run(() => Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(ops, RunAsync)));
+    }
+
+    private static IEnumerable<List<Op>> Shrink(List<Op> list)
+    {
+        for (var chunk = Math.Max(1, list.Count / 2); list.Count > 0; chunk /= 2)
+        {
+            for (var at = 0; at < list.Count; at += chunk)
+                yield return [.. list.Take(at), .. list.Skip(at + chunk)];
+            if (chunk == 1) yield break;
+        }
+    }
+
+    private async Task RunAsync(List<Op> ops)
+    {
+        var run = new ModelRun(new DispatchScripts(redis.Store), $"model-{Interlocked.Increment(ref endpoints)}", redis);
+        try
+        {
+            foreach (var op in ops) await run.StepAsync(op);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"after\n{string.Join('\n', ops)}\n{e.Message}", e);
+        }
+    }
+
+    private sealed class ModelRun(DispatchScripts scripts, string endpoint, RedisFixture redis)
+    {
+        private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+
+        private readonly DispatchKeys keys = new(endpoint);
+        private readonly DispatchModel model = new();
+        private readonly Dictionary<string, string> entries = [];
+        private int tickets;
+
+        public async Task StepAsync(Op op)
+        {
+            var holder = Holders[op.Who];
+            switch (op.Kind)
+            {
+                case "acquire": await AcquireAsync(op, holder); break;
+                case "release": await ReleaseAsync(op, holder); break;
+                case "grant": await GrantAsync(); break;
+                case "renew": await RenewAsync(op, holder); break;
+                case "abandon": await AbandonAsync(op); break;
+                case "expire": await ExpireAsync(holder); break;
+                case "up":
+                    var capacity = 1 + op.What % 3;
+                    await scripts.WorkerUpAsync(keys, Pods[op.N % 3], "{}", capacity);
+                    model.Up(Pods[op.N % 3], capacity);
+                    break;
+                case "drain":
+                    await scripts.WorkerDrainAsync(keys, endpoint, Pods[op.N % 3]);
+                    model.Drain(Pods[op.N % 3]);
+                    break;
+                case "down":
+                    await scripts.WorkerDownAsync(keys, endpoint, Pods[op.N % 3]);
+                    model.Down(Pods[op.N % 3]);
+                    break;
+                case "reap":
+                    await scripts.ReapAsync(keys, Long);
+                    model.Reap();
+                    break;
+            }
+
+            await CompareAsync(op);
+        }
+
+        private async Task AcquireAsync(Op op, string holder)
+        {
+            var wanted = Enumerable.Range(0, op.N).Select(i =>
+                (Id: $"t{tickets++}", Flow: $"f{(op.What + i) % 2}", Late: op.Flag, Front: op.Flag2)).ToList();
+            var (fresh, depth, spare) = (op.What % 4 != 0, 2 + op.What % 4, op.What % 3);
+            var expected = model.Acquire(holder, fresh, expired: false, depth, spare, wanted);
+            var answer = await scripts.AcquireAsync(keys, endpoint, holder, fresh, Long, depth, spare,
+                wanted.ConvertAll(t => new TicketRequest(t.Id, t.Flow, t.Late ? TimeSpan.Zero : Long, t.Front)));
+            Assert.Equal(expected is null, answer.Lost);
+            if (expected is null) return;
+            foreach (var (id, entry) in answer.Queued) entries[id] = entry;
+            var got = answer.Granted.Select(g => (g.Ticket, g.Pod))
+                .Concat(answer.Queued.Select(q => (q.Id, "queued"))).Concat(answer.Refused)
+                .ToDictionary(x => x.Item1, x => x.Item2);
+            Assert.Equal(expected, wanted.Select(t => got[t.Id]));
+        }
+
+        private async Task ReleaseAsync(Op op, string holder)
+        {
+            var slots = new[] { (Pods[op.What % 3], op.N) };
+            var expected = model.Release(holder, slots);
+            var answer = await scripts.ReleaseAsync(keys, endpoint, holder,
+                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.N))]);
+            Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
+        }
+
+        private async Task GrantAsync()
+        {
+            model.Release("", []);
+            Assert.Empty((await scripts.ReleaseAsync(keys, endpoint, "", [])).Granted);
+        }
+
+        private async Task RenewAsync(Op op, string holder)
+        {
+            var own = model.Held.Where(h => h.Key.Holder == holder)
+                .ToDictionary(h => h.Key.Pod, h => Math.Max(0, h.Value - op.N));
+            var accepted = op.Flag ? model.Grants.Where(g => g.Ticket.Holder == holder)
+                .Select(g => g.Ticket.Id).ToList() : [];
+            var alive = model.Renew(holder, own, accepted);
+            var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
+                accepted.ConvertAll(id => entries[id]), []));
+            Assert.Equal(!alive, answer.Lost);
+            if (alive)
+                Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
+                    answer.Unaccepted.Select(g => (Id(g.Ticket), g.Pod)).Order());
+        }
+
+        private async Task AbandonAsync(Op op)
+        {
+            var all = model.Queue.Select(w => w.Id).Concat(model.Grants.Select(g => g.Ticket.Id)).ToList();
+            if (all.Count == 0) return;
+            var id = all[op.What % all.Count];
+            model.Abandon(id);
+            await scripts.AbandonAsync(keys, [entries[id]]);
+        }
+
+        private async Task ExpireAsync(string holder)
+        {
+            model.Acquire(holder, fresh: true, expired: true, 0, 0, []);
+            await scripts.AcquireAsync(keys, endpoint, holder, true, TimeSpan.Zero, 0, 0, []);
+        }
+
+        private async Task CompareAsync(Op op)
+        {
+            var seen = await scripts.SnapshotAsync(keys);
+            var db = redis.Store.Database;
+            Assert.Equal(model.Queue.Select(w => w.Id),
+                (await db.SortedSetRangeByRankAsync(keys.Queue)).Select(e => Id(e!)));
+            Assert.Equal(model.Held.Select(h => (h.Key.Holder, h.Key.Pod, h.Value)).Order(),
+                seen.Leases.Select(l => (l.Holder, l.PodId, l.Slots)).Order());
+            Assert.Equal(model.LeaseExpired.Keys.Order(),
+                (await db.SortedSetRangeByRankAsync(keys.Leases)).Select(l => (string)l!).Order());
+            Assert.Equal(model.Pods.Keys.Order(), seen.Workers.Select(w => w.PodId).Order());
+            Assert.Equal(model.Grants.Count, await db.HashLengthAsync(keys.Grants));
+            foreach (var worker in seen.Workers)
+            {
+                Assert.Equal(model.Pods[worker.PodId].Ready, !worker.Draining);
+                if (!worker.Draining) Assert.Equal(worker.Capacity, worker.Free + worker.Leased);
+            }
+
+            // Whoever gives slots back leaves nobody waiting beside a free one.
+            if (op.Kind is "release" or "grant" && seen.Queued > 0)
+                Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
+        }
+
+        private static string Id(string entry) => entry.Split('|')[2];
+    }
+}

@@ -1,0 +1,74 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+using Xunit;
+
+namespace Sluice.Testing;
+
+/// <summary>A real redis-server of one test class: loopback, a free port, a folder of its own, AOF.</summary>
+public sealed class RedisFixture : IAsyncLifetime
+{
+    public const string Password = "test-password";
+
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-redis-").FullName;
+    private ConnectionMultiplexer? connection;
+    private Process? process;
+
+    public int Port { get; } = FreePort();
+
+    /// <summary>What the product's SLUICE_REDIS would be.</summary>
+    public string ConnectionString => $"127.0.0.1:{Port},password={Password}";
+
+    public RedisStore Store => new(connection!);
+
+    public async Task InitializeAsync()
+    {
+        await StartAsync();
+        connection = await ConnectAsync();
+    }
+
+    public async Task DisposeAsync()
+    {
+        if (connection is not null) await connection.CloseAsync(allowCommandsToComplete: false);
+        await KillAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>A second connection, as another gateway has one.</summary>
+    public async Task<ConnectionMultiplexer> ConnectAsync() =>
+        await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},abortConnect=false,connectTimeout=5000");
+
+    /// <summary>kill -9.</summary>
+    public async Task KillAsync()
+    {
+        if (process is null) return;
+        process.Kill();
+        await process.WaitForExitAsync();
+        process.Dispose();
+        process = null;
+    }
+
+    /// <summary>Starts the server on what the last one left, and waits until it answers.</summary>
+    public async Task StartAsync()
+    {
+        process = Process.Start(new ProcessStartInfo("redis-server",
+        [
+            "--bind", "127.0.0.1", "--port", $"{Port}", "--requirepass", Password, "--dir", folder,
+            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
+        ])
+        { RedirectStandardOutput = true })!;
+        while (await process.StandardOutput.ReadLineAsync() is { } line)
+            if (line.Contains("Ready to accept connections", StringComparison.Ordinal)) break;
+        if (process.HasExited) throw new InvalidOperationException("redis-server did not start");
+        _ = process.StandardOutput.ReadToEndAsync();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -14,6 +14,7 @@ public sealed partial class Dispatcher : BackgroundService
 {
     private readonly ConcurrentDictionary<string, Lazy<Entry>> endpoints = [];
     private readonly CancellationTokenSource stopping = new();
+    private readonly TaskCompletionSource subscribed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RedisStore redis;
     private readonly WorkerSlotStore workers;
     private readonly DispatchScripts scripts;
@@ -37,6 +38,9 @@ public sealed partial class Dispatcher : BackgroundService
     }
 
     public GatewayId Id { get; }
+
+    /// <summary>Ends once messages of other gateways arrive; before that their grants come with the next renewal.</summary>
+    public Task Subscribed => subscribed.Task;
 
     /// <summary>A slot of the endpoint, at once or after waiting in its queue; or why there is none.</summary>
     public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish wish, CancellationToken ct) =>
@@ -79,6 +83,7 @@ public sealed partial class Dispatcher : BackgroundService
             {
                 await redis.Subscriber.SubscribeAsync(DispatchChannels.All, (_, m) => OnMessage(m!));
                 await redis.Subscriber.SubscribeAsync(DispatchChannels.Grants(Id.Value), (_, m) => OnGrant(m!));
+                subscribed.TrySetResult();
                 return;
             }
             catch (Exception e) when (RedisDown.Is(e))

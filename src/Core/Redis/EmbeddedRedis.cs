@@ -1,0 +1,160 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Core.Redis;
+
+/// <summary>
+/// The embedded default: a real redis-server as this process' own child, on loopback, with a random password, AOF
+/// <c>everysec</c> and no eviction. One thread starts it, waits for its end and starts it again: the thread must live
+/// as long as the child, because the kernel ties "end with the parent" to the thread that forked.
+/// </summary>
+public sealed partial class EmbeddedRedis : IDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Lines of its log that are kept for the reason when it does not start.</summary>
+    private const int KeptLines = 10;
+
+    private readonly string folder;
+    private readonly string password = Convert.ToHexString(RandomNumberGenerator.GetBytes(24));
+    private readonly int port = FreePort();
+    private readonly ILogger<EmbeddedRedis> logger;
+    private readonly ManualResetEventSlim stop = new();
+    private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Queue<string> lastLines = [];
+    private readonly Thread supervisor;
+    private Process? process;
+
+    /// <param name="folder">Where it keeps its data; made when missing.</param>
+    /// <param name="logger">Where its ends and restarts are told.</param>
+    public EmbeddedRedis(string folder, ILogger<EmbeddedRedis> logger)
+    {
+        (this.folder, this.logger) = (Path.GetFullPath(folder), logger);
+        Directory.CreateDirectory(this.folder);
+        supervisor = new Thread(Supervise) { IsBackground = true, Name = "redis-server supervisor" };
+    }
+
+    /// <summary>For StackExchange.Redis.</summary>
+    public string ConnectionString => $"127.0.0.1:{port},password={password}";
+
+    /// <summary>Process id of the present child; 0 between two.</summary>
+    public int ProcessId => process?.Id ?? 0;
+
+    /// <summary>Starts it; ends when it accepts connections, or throws with what it said.</summary>
+    public Task StartAsync()
+    {
+        supervisor.Start();
+        return started.Task;
+    }
+
+    /// <summary>SIGTERM: it writes what it has and exits.</summary>
+    public void Dispose()
+    {
+        stop.Set();
+        if (process is { HasExited: false } running) _ = Kill(running.Id, Sigterm);
+        if (supervisor.IsAlive) supervisor.Join(StopPatience);
+        stop.Dispose();
+    }
+
+    private void Supervise()
+    {
+        var pause = FirstPause;
+        while (!stop.IsSet)
+        {
+            try
+            {
+                using var child = Spawn();
+                process = child;
+                if (ReadUntilReady(child)) pause = FirstPause;
+                child.WaitForExit();
+                process = null;
+                if (stop.IsSet) return;
+                var said = string.Join('\n', lastLines);
+                Ended(child.ExitCode, said);
+                if (started.TrySetException(new InvalidOperationException($"redis-server did not start:\n{said}"))) return;
+            }
+            catch (Win32Exception e)
+            {
+                started.TrySetException(new InvalidOperationException(
+                    "redis-server is not installed: install it (Debian: apt-get install redis-server), or point "
+                    + "SLUICE_REDIS at a Redis 7 or newer", e));
+                return;
+            }
+
+            stop.Wait(pause);
+            pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
+        }
+    }
+
+    private Process Spawn()
+    {
+        // In a session of its own a terminal's Ctrl-C does not reach it before the gateway has drained; and it ends with
+        // the gateway, however that ends.
+        string[] command = ["redis-server", "-"];
+        if (File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid"))
+            command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", "/usr/bin/setsid", .. command];
+        var start = new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            WorkingDirectory = folder,
+        };
+        var child = Process.Start(start)!;
+        // Over standard input, so that the password is in no argument list.
+        child.StandardInput.Write($"""
+            bind 127.0.0.1
+            port {port}
+            requirepass {password}
+            dir "{folder}"
+            appendonly yes
+            appendfsync everysec
+            save ""
+            maxmemory-policy noeviction
+            daemonize no
+            logfile ""
+
+            """);
+        child.StandardInput.Close();
+        return child;
+    }
+
+    private bool ReadUntilReady(Process child)
+    {
+        while (child.StandardOutput.ReadLine() is { } line)
+        {
+            lastLines.Enqueue(line);
+            if (lastLines.Count > KeptLines) lastLines.Dequeue();
+            if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;
+            started.TrySetResult();
+            child.OutputDataReceived += (_, e) => Said(e.Data ?? "");
+            child.BeginOutputReadLine();
+            return true;
+        }
+
+        return false;
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private const int Sigterm = 15;
+
+    [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int pid, int signal);
+
+    [LoggerMessage(LogLevel.Error, "redis-server ended with {ExitCode}; starting it again. It said last:\n{Said}")]
+    private partial void Ended(int exitCode, string said);
+
+    [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]
+    private partial void Said(string line);
+}

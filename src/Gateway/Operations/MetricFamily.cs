@@ -1,0 +1,125 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+
+namespace Sluice.Gateway.Operations;
+
+/// <summary>One instrument's series, under its Prometheus name.</summary>
+public sealed class MetricFamily
+{
+    /// <summary>Label sets that one instrument may have; more are not kept, so that no client can fill the memory.</summary>
+    private const int MaxSeries = 5000;
+
+    /// <summary>Seconds: from a local answer to a long generation.</summary>
+    private static readonly double[] DefaultBounds =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+    private readonly ConcurrentDictionary<Labels, MetricSeries> series = [];
+    private readonly double[]? bounds;
+    private readonly bool observable;
+
+    public MetricFamily(Instrument instrument)
+    {
+        var type = instrument.GetType();
+        var generic = type.IsGenericType ? type.GetGenericTypeDefinition() : type;
+        observable = instrument.IsObservable;
+        Help = instrument.Description is { Length: > 0 } text ? text : instrument.Name;
+        Type = generic == typeof(Histogram<>) ? "histogram"
+            : generic == typeof(Counter<>) || generic == typeof(ObservableCounter<>) ? "counter" : "gauge";
+        Absolute = observable || generic == typeof(Gauge<>);
+        bounds = Type != "histogram" ? null
+            : (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? DefaultBounds;
+        Name = PrometheusText.Name(instrument.Name, instrument.Unit, Type);
+    }
+
+    public string Name { get; }
+
+    public string Help { get; }
+
+    /// <summary>counter, gauge or histogram.</summary>
+    public string Type { get; }
+
+    public IReadOnlyList<double>? Bounds => bounds;
+
+    public IEnumerable<KeyValuePair<Labels, MetricSeries>> Series => series;
+
+    /// <summary>A measurement is the value itself, not something to add.</summary>
+    private bool Absolute { get; }
+
+    public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        var labels = new Labels(tags);
+        if (!series.TryGetValue(labels, out var one))
+        {
+            if (series.Count >= MaxSeries) return;
+            one = series.GetOrAdd(labels, _ => new MetricSeries(bounds));
+        }
+
+        if (bounds is not null) one.Observe(value, bounds);
+        else if (Absolute) one.Set(value);
+        else one.Add(value);
+    }
+
+    /// <summary>What is observed is told anew each time: a label set that is gone must not stay.</summary>
+    public void BeforeObserving()
+    {
+        if (observable) series.Clear();
+    }
+}
+
+/// <summary>A series' labels, comparable; up to four without an allocation of their own.</summary>
+public readonly record struct Labels
+{
+    private readonly KeyValuePair<string, object?> a, b, c, d;
+
+    public Labels(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        Count = Math.Min(tags.Length, 4);
+        if (Count > 0) a = tags[0];
+        if (Count > 1) b = tags[1];
+        if (Count > 2) c = tags[2];
+        if (Count > 3) d = tags[3];
+    }
+
+    public int Count { get; }
+
+    public KeyValuePair<string, object?> this[int index] => index switch { 0 => a, 1 => b, 2 => c, _ => d };
+}
+
+/// <summary>The numbers of one label set; written by many threads, read by a scrape.</summary>
+public sealed class MetricSeries(double[]? bounds)
+{
+    private readonly long[] buckets = bounds is null ? [] : new long[bounds.Length + 1];
+    private double sum;
+
+    /// <summary>A counter's or gauge's value; a histogram's sum.</summary>
+    public double Value => Volatile.Read(ref sum);
+
+    public void Set(double value) => Volatile.Write(ref sum, value);
+
+    public void Add(double value)
+    {
+        double seen, next;
+        do
+        {
+            seen = Volatile.Read(ref sum);
+            next = seen + value;
+        }
+        while (BitConverter.DoubleToInt64Bits(Interlocked.CompareExchange(ref sum, next, seen))
+            != BitConverter.DoubleToInt64Bits(seen));
+    }
+
+    public void Observe(double value, double[] upTo)
+    {
+        var i = Array.BinarySearch(upTo, value);
+        Interlocked.Increment(ref buckets[i < 0 ? ~i : i]);
+        Add(value);
+    }
+
+    /// <summary>Counts by bucket, not cumulated; the last one is beyond all bounds.</summary>
+    public long[] Buckets()
+    {
+        var copy = new long[buckets.Length];
+        for (var i = 0; i < copy.Length; i++) copy[i] = Interlocked.Read(ref buckets[i]);
+        return copy;
+    }
+}

@@ -1,0 +1,282 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Dispatch;
+
+/// <summary>Whole dispatchers, as gateways have them, two on one real Redis.</summary>
+public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+{
+    private static int endpoints;
+
+    private readonly string endpoint = $"e{Interlocked.Increment(ref endpoints)}";
+    private readonly List<Dispatcher> started = [];
+    private readonly CancellationTokenSource deadline = new(TimeSpan.FromSeconds(30));
+    private WorkerSlotStore store = null!;
+
+    private CancellationToken Soon => deadline.Token;
+
+    public Task InitializeAsync()
+    {
+        store = new WorkerSlotStore(redis.Store);
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var dispatcher in started) await dispatcher.StopAsync(default);
+        deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task A_request_gets_a_slot_and_the_slot_is_used_again_without_asking_Redis()
+    {
+        var gateway = await GatewayAsync("a");
+        await store.UpAsync(endpoint, Worker("p1", 2), Soon);
+        var first = await AcquireAsync(gateway);
+        var pod = first.Slot!.Worker.PodId;
+        first.Slot.Dispose();
+        var second = AcquireAsync(gateway);
+        Assert.True(second.IsCompletedSuccessfully, "an idle leased slot is given out in process");
+        Assert.Equal(pod, (await second).Slot!.Worker.PodId);
+        Assert.False((await second).Waited);
+    }
+
+    [Fact]
+    public async Task Requests_wait_for_a_worker_and_go_in_their_order()
+    {
+        var gateway = await GatewayAsync("a");
+        var waiting = Enumerable.Range(0, 5).Select(_ => AcquireAsync(gateway)).ToList();
+        await QueuedAsync(5);
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        foreach (var request in waiting)
+        {
+            var got = await request;
+            Assert.True(got.Waited);
+            Assert.Equal(1, waiting.Count(w => w.IsCompleted && w.Result.Slot is { } s && !Ended.Contains(s)));
+            Ended.Add(got.Slot!);
+            got.Slot!.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Flows_take_turns_however_many_requests_one_of_them_has()
+    {
+        var gateway = await GatewayAsync("a");
+        var order = new List<string>();
+        var requests = new List<Task>();
+        for (var i = 0; i < 6; i++) await QueueAsync("busy");
+        await QueueAsync("other");
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        await Task.WhenAll(requests);
+        Assert.InRange(order.IndexOf("other"), 0, 1);
+
+        async Task QueueAsync(string flow)
+        {
+            requests.Add(RunAsync(flow));
+            await QueuedAsync(requests.Count);
+        }
+
+        async Task RunAsync(string flow)
+        {
+            var got = await gateway.AcquireAsync(endpoint, Wish() with { Flow = flow }, Soon);
+            order.Add(flow);
+            got.Slot!.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Two_gateways_share_one_slot_and_neither_starves()
+    {
+        var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        var inUse = 0;
+        var both = new[] { a, b }.SelectMany(g => Enumerable.Range(0, 50).Select(_ => RunAsync(g)));
+        await Task.WhenAll(both);
+        Assert.Equal(0, inUse);
+        await QuietAsync();
+
+        async Task RunAsync(Dispatcher gateway)
+        {
+            var got = await AcquireAsync(gateway);
+            Assert.Equal(1, Interlocked.Increment(ref inUse));
+            await Task.Yield();
+            Interlocked.Decrement(ref inUse);
+            got.Slot!.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task What_one_gateway_holds_idle_goes_to_the_ticket_of_another_at_once()
+    {
+        var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        (await AcquireAsync(a)).Slot!.Dispose();
+        var got = await AcquireAsync(b);
+        Assert.Equal("p1", got.Slot!.Worker.PodId);
+        got.Slot.Dispose();
+    }
+
+    [Fact]
+    public async Task A_full_queue_refuses_and_says_when_to_come_again()
+    {
+        var gateway = await GatewayAsync("a");
+        var wish = Wish() with { MaxDepth = 2 };
+        _ = gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
+        _ = gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
+        await QueuedAsync(2);
+        var third = await gateway.AcquireAsync(endpoint, wish, Soon);
+        Assert.Equal(AcquireRefusal.QueueFull, third.Refusal);
+        Assert.Contains("2 requests wait already, the limit is 2", third.Detail, StringComparison.Ordinal);
+        Assert.True(third.RetryAfter >= TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task A_request_past_its_deadline_leaves_the_queue()
+    {
+        var gateway = await GatewayAsync("a");
+        var got = await gateway.AcquireAsync(endpoint, Wish() with { Deadline = TimeSpan.FromMilliseconds(50) }, Soon);
+        Assert.Equal(AcquireRefusal.QueueTimeout, got.Refusal);
+        await QueuedAsync(0);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_leaves_the_queue_and_its_slot_goes_to_the_next()
+    {
+        var gateway = await GatewayAsync("a");
+        using var gone = new CancellationTokenSource();
+        var first = gateway.AcquireAsync(endpoint, Wish(), gone.Token).AsTask();
+        await QueuedAsync(1);
+        var second = AcquireAsync(gateway);
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        (await second).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task A_draining_worker_gets_no_more_requests_and_ends_without_slots_in_use()
+    {
+        var gateway = await GatewayAsync("a");
+        await store.UpAsync(endpoint, Worker("p1", 4), Soon);
+        var running = await AcquireAsync(gateway);
+        await store.DrainAsync(endpoint, "p1", Soon);
+        var next = AcquireAsync(gateway);
+        await QueuedAsync(1);
+        await store.UpAsync(endpoint, Worker("p2", 1), Soon);
+        Assert.Equal("p2", (await next).Slot!.Worker.PodId);
+        Assert.Equal(1, (await SnapshotAsync()).Workers.Single(w => w.PodId == "p1").Leased);
+        running.Slot!.Dispose();
+        await UntilAsync(s => s.Workers.Single(w => w.PodId == "p1").Leased == 0);
+    }
+
+    [Fact]
+    public async Task A_worker_that_cannot_be_reached_is_given_to_nobody()
+    {
+        var gateway = await GatewayAsync("a");
+        await store.UpAsync(endpoint, Worker("p1", 4), Soon);
+        (await AcquireAsync(gateway)).Slot!.Broken();
+        var next = AcquireAsync(gateway);
+        await QueuedAsync(1);
+        Assert.True((await SnapshotAsync()).Workers.Single().Draining);
+        await store.UpAsync(endpoint, Worker("p1", 4), Soon);
+        (await next).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_workers_that_cannot_start()
+    {
+        var gateway = await GatewayAsync("a");
+        var waiting = AcquireAsync(gateway);
+        await QueuedAsync(1);
+        await store.BlockAsync(endpoint, new BlockedStart("exit code 3: no model", DateTimeOffset.UnixEpoch), Soon);
+        Assert.Equal("exit code 3: no model", (await waiting).Detail);
+        var next = await AcquireAsync(gateway);
+        Assert.Equal(AcquireRefusal.CannotStart, next.Refusal);
+        Assert.Equal("exit code 3: no model", next.Detail);
+        await store.BlockAsync(endpoint, null, Soon);
+    }
+
+    [Fact]
+    public async Task A_gateway_whose_lease_was_ended_starts_anew_and_slots_stay_exact()
+    {
+        var gateway = await GatewayAsync("a");
+        await store.UpAsync(endpoint, Worker("p1", 3), Soon);
+        var old = await AcquireAsync(gateway);
+        var keys = new DispatchKeys(endpoint);
+        foreach (var holder in await redis.Store.Database.SortedSetRangeByRankAsync(keys.Leases))
+            await redis.Store.Database.SortedSetAddAsync(keys.Leases, holder, 0);
+        await store.ReapAsync(endpoint, Soon);
+        await UntilAsync(s => s.Workers.Single().Free == 3);
+        old.Slot!.Dispose();
+        var again = await AcquireAsync(gateway);
+        again.Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task After_Redis_was_killed_and_started_again_requests_and_slots_are_as_before()
+    {
+        var own = new RedisFixture();
+        await own.InitializeAsync();
+        try
+        {
+            store = new WorkerSlotStore(own.Store);
+            var gateway = await GatewayAsync("a", own.Store);
+            await store.UpAsync(endpoint, Worker("p1", 2), Soon);
+            var running = await AcquireAsync(gateway);
+            var alsoRunning = await AcquireAsync(gateway);
+            var waiting = AcquireAsync(gateway);
+            await QueuedAsync(1);
+            await own.KillAsync();
+            running.Slot!.Dispose();
+            await own.StartAsync();
+            (await waiting).Slot!.Dispose();
+            alsoRunning.Slot!.Dispose();
+            await QuietAsync();
+            foreach (var dispatcher in started) await dispatcher.StopAsync(default);
+            started.Clear();
+        }
+        finally
+        {
+            await own.DisposeAsync();
+        }
+    }
+
+    private HashSet<Slot> Ended { get; } = [];
+
+    private async Task<Dispatcher> GatewayAsync(string name, RedisStore? on = null)
+    {
+        var dispatcher = new Dispatcher(new GatewayId($"{name}-{Guid.NewGuid():N}"), on ?? redis.Store, store,
+            TimeProvider.System, NullLogger<Dispatcher>.Instance);
+        await dispatcher.StartAsync(default);
+        await dispatcher.Subscribed;
+        started.Add(dispatcher);
+        return dispatcher;
+    }
+
+    private Task<AcquireResult> AcquireAsync(Dispatcher gateway) =>
+        gateway.AcquireAsync(endpoint, Wish(), Soon).AsTask();
+
+    private static SlotWish Wish() => new("key", TimeSpan.FromSeconds(20), MaxDepth: 1000);
+
+    private static WorkerAddress Worker(string pod, int slots) =>
+        new(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots);
+
+    private Task<EndpointSnapshot> SnapshotAsync() => store.SnapshotAsync(endpoint, Soon);
+
+    private Task QueuedAsync(int count) => UntilAsync(s => s.Queued == count);
+
+    /// <summary>Every slot is free again and nobody waits.</summary>
+    private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
+
+    /// <summary>Redis cannot signal a state: it is read until it holds, each reading a round trip.</summary>
+    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
+    {
+        while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();
+    }
+}

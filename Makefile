@@ -1,0 +1,34 @@
+# Sluice. `make` prints this help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CONFIGURATION ?= Release
+RESULTS := .build/test-results
+PUBLISH := .build/run
+
+.PHONY: help deps restore build test run load publish clean
+
+help: ## Print this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+deps: ## Install redis-server where it is missing (through apt, as root or with sudo); else say how
+	@eng/ensure-redis
+
+build: deps ## Build everything (Release); what it fetches is pinned by lock files
+	dotnet build Gateway.sln -c $(CONFIGURATION)
+
+publish: deps ## Build what `make run` starts, into .build/run
+	dotnet publish src/Gateway/Gateway.csproj -c Release -o $(PUBLISH)/gateway -v quiet --nologo
+	dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o $(PUBLISH)/worker -v quiet --nologo
+
+run: publish ## Build, start the gateway with its own Redis and the sample endpoints; Ctrl-C stops all of it
+	@exec $(PUBLISH)/gateway/Sluice.Gateway
+
+test: deps publish ## Run every test
+	@eng/test $(CONFIGURATION) $(RESULTS)
+
+load: publish ## Measure: direct, bare YARP, Sluice, interleaved, as ratios (minutes; wants a quiet machine)
+	dotnet run -c Release --project loadtests/Scenarios -- gateway-overhead --gateway $(PUBLISH)/gateway/Sluice.Gateway
+
+clean: ## Remove everything that was built or fetched
+	rm -rf .build .ort
+	find . -type d \( -name bin -o -name obj \) -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,152 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Sluice.Core.Endpoints;
+
+/// <summary>A field that a declaration has wrong.</summary>
+/// <param name="Field">Its path, <c>endpoints[0].scaling.min</c>.</param>
+/// <param name="Value">What was given, as JSON; empty when it is missing.</param>
+/// <param name="Expected">What would be right.</param>
+/// <param name="Line">Line in the file it came from, 1-based; 0: not from a file.</param>
+public sealed record FieldError(string Field, string Value, string Expected, int Line = 0)
+{
+    public override string ToString() => (Line > 0 ? $"line {Line}: " : "")
+        + (Value.Length > 0 ? $"{Field} is {Value}, expected {Expected}" : $"{Field}: expected {Expected}");
+}
+
+/// <summary>
+/// Reads what operators declare, from JSON (the API, Redis) and from YAML turned into JSON (the manifest), strictly:
+/// unknown fields, missing ones and wrong types are errors with the field's path.
+/// </summary>
+public static class Declarations
+{
+    public static T? Read<T>(JsonNode? node, JsonTypeInfo<T> type, string path, List<FieldError> errors)
+        where T : class
+    {
+        var before = errors.Count;
+        Check(node, type, path, errors);
+        if (errors.Count > before) return null;
+        try
+        {
+            return node.Deserialize(type);
+        }
+        catch (JsonException e)
+        {
+            var field = path + (e.Path ?? "$")[1..];
+            errors.Add(new FieldError(field.TrimStart('.'), Shown(At(node, e.Path)), Wanted(e)));
+            return null;
+        }
+    }
+
+    /// <summary>JSON text of a declaration.</summary>
+    public static string Write<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
+
+    private static void Check(JsonNode? node, JsonTypeInfo type, string path, List<FieldError> errors)
+    {
+        if (type.Kind == JsonTypeInfoKind.Enumerable && node is JsonArray items)
+        {
+            for (var i = 0; i < items.Count; i++)
+                Check(items[i], type.Options.GetTypeInfo(type.ElementType!), $"{path}[{i}]", errors);
+            return;
+        }
+
+        if (type.Kind != JsonTypeInfoKind.Object) return;
+        if (node is not JsonObject given)
+        {
+            errors.Add(new FieldError(path.Length > 0 ? path : "(all)", Shown(node), "an object with fields"));
+            return;
+        }
+
+        foreach (var (name, value) in given)
+        {
+            var field = path.Length > 0 ? $"{path}.{name}" : name;
+            var known = type.Properties.FirstOrDefault(p => p.Name == name);
+            if (known is null) errors.Add(new FieldError(field, Shown(value), "no such field" + Nearest(name, type)));
+            else if (value is not null) Check(value, type.Options.GetTypeInfo(known.PropertyType), field, errors);
+        }
+
+        foreach (var missing in type.Properties.Where(p => p.IsRequired && !given.ContainsKey(p.Name)))
+            errors.Add(new FieldError(path.Length > 0 ? $"{path}.{missing.Name}" : missing.Name, "", "a value: it is required"));
+    }
+
+    private static string Nearest(string name, JsonTypeInfo type)
+    {
+        var nearest = type.Properties.MinBy(p => Distance(p.Name, name));
+        return nearest is not null && Distance(nearest.Name, name) <= 3
+            ? $" (did you mean {nearest.Name}?)"
+            : $" (known: {string.Join(", ", type.Properties.Select(p => p.Name))})";
+    }
+
+    /// <summary>Levenshtein's edit distance.</summary>
+    private static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+            {
+                var above = row[j];
+                var cost = char.ToLowerInvariant(a[i - 1]) == char.ToLowerInvariant(b[j - 1]) ? 0 : 1;
+                row[j] = Math.Min(Math.Min(row[j] + 1, row[j - 1] + 1), diagonal + cost);
+                diagonal = above;
+            }
+        }
+
+        return row[^1];
+    }
+
+    private static JsonNode? At(JsonNode? node, string? path)
+    {
+        foreach (var step in (path ?? "$")[1..].Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
+            node = node switch
+            {
+                JsonObject o => o[step],
+                JsonArray a when int.TryParse(step, out var i) && i < a.Count => a[i],
+                _ => node,
+            };
+        return node;
+    }
+
+    private static string Shown(JsonNode? node)
+    {
+        var text = node?.ToJsonString() ?? "null";
+        return text.Length <= 80 ? text : text[..77] + "...";
+    }
+
+    /// <summary>Our converters say what they want; for the serializer's own types the path says what is meant.</summary>
+    private static string Wanted(JsonException e)
+    {
+        var text = e.Message;
+        var end = text.IndexOf(" Path:", StringComparison.Ordinal);
+        if (end > 0) text = text[..end];
+        const string could = "The JSON value could not be converted to ";
+        if (!text.StartsWith(could, StringComparison.Ordinal)) return text;
+        return text[could.Length..].TrimEnd('.') switch
+        {
+            "System.Int32" or "System.Int64" => "a whole number",
+            "System.Boolean" => "true or false",
+            "System.String" => "a string",
+            _ => "a list or object of the documented form",
+        };
+    }
+}
+
+/// <summary>What a manifest file holds.</summary>
+public sealed record ManifestFile
+{
+    public IReadOnlyList<Template> Templates { get; init; } = [];
+
+    public IReadOnlyList<Endpoint> Endpoints { get; init; } = [];
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    Converters = [typeof(DurationConverter), typeof(SizeConverter), typeof(ScalerConverter),
+        typeof(ProtocolConverter), typeof(EnvConverter)])]
+[JsonSerializable(typeof(ManifestFile))]
+[JsonSerializable(typeof(Template))]
+[JsonSerializable(typeof(Endpoint))]
+public sealed partial class DeclarationJson : JsonSerializerContext;

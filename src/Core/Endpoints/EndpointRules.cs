@@ -1,0 +1,125 @@
+using System.Text.RegularExpressions;
+
+namespace Sluice.Core.Endpoints;
+
+/// <summary>What a declaration must obey. Pure; reports every error, each with field, value and what would be right.</summary>
+public static partial class EndpointRules
+{
+    /// <summary>Ids that are words of the paths below <c>/v2</c>.</summary>
+    private static readonly string[] Reserved = ["models", "health", "repository", "logging", "trace"];
+
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Week = TimeSpan.FromDays(7);
+
+    public static bool IsId(string id) => Id().IsMatch(id);
+
+    public static List<FieldError> Check(Template t, string path)
+    {
+        var check = new Checker(path);
+        check.That(IsId(t.Name), "name", t.Name, IdForm);
+        check.Range("concurrency", t.Concurrency, 1, 10_000);
+        check.That(t.ReadyPath.StartsWith('/'), "readyPath", t.ReadyPath, "a path that begins with /");
+        check.That(t.HandlerPath.StartsWith('/'), "handlerPath", t.HandlerPath, "a path that begins with /");
+        check.Range("startTimeout", t.StartTimeout, TimeSpan.FromMilliseconds(100), Day);
+        check.Range("stopGrace", t.StopGrace, TimeSpan.Zero, TimeSpan.FromHours(1));
+        check.That(t.Command.All(c => c.Length > 0), "command", "\"\"", "program and arguments, none of them empty");
+        check.Env(t.Env);
+        return check.Errors;
+    }
+
+    public static List<FieldError> Check(Endpoint e, string path, IReadOnlyCollection<string> templates,
+        IReadOnlyCollection<Endpoint> others)
+    {
+        var check = new Checker(path);
+        check.That(IsId(e.Id), "id", e.Id, IdForm);
+        check.That(!Reserved.Contains(e.Id), "id", e.Id, $"another id: {string.Join(", ", Reserved)} are reserved");
+        check.That(templates.Contains(e.Template), "template", e.Template, templates.Count == 0
+            ? "the name of a template (there is none)" : $"the name of a template: {string.Join(", ", templates.Order())}");
+        foreach (var model in e.ServedModels)
+        {
+            check.That(Model().IsMatch(model), "models", model, "letters, digits, '.', '_' and '-', at most 128");
+            if (others.FirstOrDefault(o => o.Id != e.Id && o.ServedModels.Contains(model)) is { } other)
+                check.Add("models", model, $"a model that no other endpoint serves (endpoint {other.Id} does)");
+        }
+
+        check.Env(e.Env);
+        check.Range("scaling.min", e.Scaling.Min, 0, 10_000);
+        check.Range("scaling.max", e.Scaling.Max, 0, 10_000);
+        check.That(e.Scaling.Min <= e.Scaling.Max, "scaling.min", $"{e.Scaling.Min}", $"at most scaling.max ({e.Scaling.Max})");
+        check.Range("scaling.target", e.Scaling.Target, 0, 1_000_000);
+        check.Range("scaling.maxDelay", e.Scaling.MaxDelay, TimeSpan.Zero, Day);
+        check.Range("scaling.idleTimeout", e.Scaling.IdleTimeout, TimeSpan.FromMilliseconds(100), Week);
+        check.Range("queue.maxDepth", e.Queue.MaxDepth, 0, 1_000_000);
+        check.Range("queue.timeout", e.Queue.Timeout, TimeSpan.FromMilliseconds(1), Day);
+        check.Range("forwarding.activityTimeout", e.Forwarding.ActivityTimeout, TimeSpan.FromMilliseconds(100), Day);
+        check.Range("forwarding.executionTimeout", e.Forwarding.ExecutionTimeout, TimeSpan.FromMilliseconds(100), Week);
+        check.Range("forwarding.maxBodyBytes", e.Forwarding.MaxBodyBytes, 1, 16L << 30);
+        check.Range("forwarding.replayBytes", e.Forwarding.ReplayBytes, 0, 1 << 30);
+        check.Range("forwarding.maxAttempts", e.Forwarding.MaxAttempts, 1, 10);
+        return check.Errors;
+    }
+
+    /// <summary>A whole manifest: each entry, and that no name stands twice.</summary>
+    public static List<FieldError> Check(ManifestFile file)
+    {
+        var errors = new List<FieldError>();
+        var names = file.Templates.Select(t => t.Name).ToHashSet();
+        for (var i = 0; i < file.Templates.Count; i++)
+        {
+            errors.AddRange(Check(file.Templates[i], $"templates[{i}]"));
+            if (file.Templates.Take(i).Any(t => t.Name == file.Templates[i].Name))
+                errors.Add(new FieldError($"templates[{i}].name", file.Templates[i].Name, "a name that stands only once"));
+        }
+
+        for (var i = 0; i < file.Endpoints.Count; i++)
+        {
+            var endpoint = file.Endpoints[i];
+            errors.AddRange(Check(endpoint, $"endpoints[{i}]", names, [.. file.Endpoints.Take(i)]));
+            if (file.Endpoints.Take(i).Any(e => e.Id == endpoint.Id))
+                errors.Add(new FieldError($"endpoints[{i}].id", endpoint.Id, "an id that stands only once"));
+        }
+
+        return errors;
+    }
+
+    private const string IdForm = "1 to 63 of a-z, 0-9 and '-', beginning with a letter or digit";
+
+    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,62}$")]
+    private static partial Regex Id();
+
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    private static partial Regex Model();
+
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+    private static partial Regex Variable();
+
+    private sealed class Checker(string path)
+    {
+        public List<FieldError> Errors { get; } = [];
+
+        public void Add(string field, string value, string expected) =>
+            Errors.Add(new FieldError(path.Length > 0 ? $"{path}.{field}" : field, value, expected));
+
+        public void That(bool holds, string field, string value, string expected)
+        {
+            if (!holds) Add(field, value.Length > 0 ? value : "\"\"", expected);
+        }
+
+        public void Range(string field, long value, long least, long most) =>
+            That(value >= least && value <= most, field, $"{value}", $"{least} to {most}");
+
+        public void Range(string field, TimeSpan value, TimeSpan least, TimeSpan most) =>
+            That(value >= least && value <= most, field, Duration.Format(value),
+                $"{Duration.Format(least)} to {Duration.Format(most)}");
+
+        public void Env(IReadOnlyDictionary<string, string> env)
+        {
+            foreach (var name in env.Keys)
+            {
+                That(Variable().IsMatch(name), $"env.{name}", name, "letters, digits and '_', not beginning with a digit");
+                That(!name.StartsWith("SLUICE_POD_", StringComparison.Ordinal) && name is not ("SLUICE_PORT" or "PORT"),
+                    $"env.{name}", name, "another name: this one is set by Sluice itself");
+            }
+        }
+    }
+}

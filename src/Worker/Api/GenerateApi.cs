@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Sluice.Worker.Generation;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>Triton's generate extension: one answer, or one server-sent event a token, sent as it is made.</summary>
+internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
+{
+    /// <summary>How many tokens an answer has: a header, and a trailer where the answer streams.</summary>
+    public const string TokensHeader = "X-Sluice-Tokens";
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        foreach (var prefix in new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" })
+        {
+            routes.MapPost(prefix + "/generate", GenerateAsync);
+            routes.MapPost(prefix + "/generate_stream", StreamAsync);
+        }
+    }
+
+    /// <summary>The whole text.</summary>
+    public async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
+    {
+        var text = new StringBuilder();
+        var last = default(GeneratedPiece);
+        var started = Stopwatch.GetTimestamp();
+        await foreach (var piece in host.Generator(model).GenerateAsync(request, context.RequestAborted))
+        {
+            WorkerMetrics.Token(model.Name);
+            text.Append(piece.Text);
+            last = piece;
+        }
+
+        SetTiming(context, started);
+        context.Response.Headers[TokensHeader] = last.Tokens.ToString(CultureInfo.InvariantCulture);
+        return Body(model, request, last) with { TextOutput = text.ToString() };
+    }
+
+    private async Task GenerateAsync(HttpContext context)
+    {
+        var (model, request) = await ReadAsync(context);
+        await Answers.JsonAsync(context, await RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
+    }
+
+    private async Task StreamAsync(HttpContext context)
+    {
+        var (model, request) = await ReadAsync(context);
+        var started = Stopwatch.GetTimestamp();
+        await using var pieces = host.Generator(model).GenerateAsync(request, context.RequestAborted)
+            .GetAsyncEnumerator(context.RequestAborted);
+        // Until the first token is there, what goes wrong has a status of its own.
+        var more = await pieces.MoveNextAsync();
+        SetTiming(context, started);
+        context.Response.ContentType = "text/event-stream; charset=utf-8";
+        context.Response.Headers.CacheControl = "no-cache";
+        context.Response.DeclareTrailer(TokensHeader);
+        var tokens = 0;
+        try
+        {
+            for (; more; more = await pieces.MoveNextAsync())
+            {
+                WorkerMetrics.Token(model.Name);
+                tokens = pieces.Current.Tokens;
+                await EventAsync(context, null, JsonSerializer.SerializeToUtf8Bytes(
+                    Body(model, request, pieces.Current), WorkerJson.Default.GenerateBody));
+            }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            await EventAsync(context, "error"u8.ToArray(), JsonSerializer.SerializeToUtf8Bytes(
+                new ErrorBody(e.Message), WorkerJson.Default.ErrorBody));
+        }
+
+        if (context.Response.SupportsTrailers())
+            context.Response.AppendTrailer(TokensHeader, tokens.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private async Task<(LoadedModel Model, GenerationRequest Request)> ReadAsync(HttpContext context)
+    {
+        var model = OpenInferenceApi.Model(context, host);
+        var generator = host.Generator(model);
+        if (context.Request.Headers.ContentEncoding.Count > 0 && context.Request.Headers.ContentEncoding != "identity")
+            throw new InvalidRequestException("Unsupported content-encoding, only 'identity' is supported.");
+        using var body = await RequestBody.ReadJsonAsync(context, settings.MaxBodyBytes);
+        var request = GenerationRequest.Read(body.RootElement);
+        generator.Check(request);
+        return (model, request);
+    }
+
+    private static GenerateBody Body(LoadedModel model, GenerationRequest request, GeneratedPiece piece) => new(
+        request.Id, model.Name, model.Version, piece.Text, piece.FinishReason,
+        piece.FinishReason is null ? null : piece.Tokens,
+        piece.FinishReason is null ? null : Encoding.UTF8.GetByteCount(request.Text));
+
+    private static void SetTiming(HttpContext context, long started) =>
+        context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
+            $"infer;dur={Stopwatch.GetElapsedTime(started).TotalMilliseconds:0.###}");
+
+    private static async Task EventAsync(HttpContext context, byte[]? name, byte[] data)
+    {
+        var writer = context.Response.BodyWriter;
+        if (name is not null)
+        {
+            await writer.WriteAsync("event: "u8.ToArray());
+            await writer.WriteAsync(name);
+            await writer.WriteAsync("\n"u8.ToArray());
+        }
+
+        var line = new byte[data.Length + 8];
+        "data: "u8.CopyTo(line);
+        data.CopyTo(line, 6);
+        "\n\n"u8.CopyTo(line.AsSpan(data.Length + 6));
+        await writer.WriteAsync(line, context.RequestAborted);
+        await writer.FlushAsync(context.RequestAborted);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>What stands before every handler: the pod's token, and errors as answers.</summary>
+internal sealed class Guard(WorkerSettings settings)
+{
+    private readonly byte[]? expected =
+        settings.PodToken is null ? null : SHA256.HashData(Encoding.UTF8.GetBytes("Bearer " + settings.PodToken));
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        if (expected is not null && !Allowed(context))
+        {
+            await Answers.ErrorAsync(context, StatusCodes.Status401Unauthorized,
+                "this worker takes requests from its gateway only: the pod token is missing or wrong");
+            return;
+        }
+
+        try
+        {
+            await next(context);
+            if (context.Response.StatusCode is 404 or 405 && !context.Response.HasStarted)
+                await Answers.ErrorAsync(context, context.Response.StatusCode,
+                    context.Response.StatusCode == 404 ? "Not Found" : "Method Not Allowed");
+        }
+        catch (InvalidRequestException e) when (!context.Response.HasStarted)
+        {
+            await Answers.ErrorAsync(context, e.Status, e.Message);
+        }
+        catch (BadHttpRequestException e) when (!context.Response.HasStarted)
+        {
+            await Answers.ErrorAsync(context, e.StatusCode, e.Message);
+        }
+        catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
+        {
+            await Console.Error.WriteLineAsync($"run failed: {e.Message}");
+            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {e.Message}");
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client is gone: nobody to answer.
+        }
+        catch (IOException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Likewise.
+        }
+    }
+
+    private bool Allowed(HttpContext context)
+    {
+        var given = SHA256.HashData(Encoding.UTF8.GetBytes(context.Request.Headers.Authorization.ToString()));
+        return CryptographicOperations.FixedTimeEquals(given, expected);
+    }
+}

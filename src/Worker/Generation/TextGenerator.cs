@@ -1,0 +1,188 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.RegularExpressions;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Generation;
+
+/// <summary>One generated token's share of the text; the last one says why it ended.</summary>
+/// <param name="Text">Text to append; empty while a character or a possible stop string is incomplete.</param>
+/// <param name="Tokens">Tokens made so far.</param>
+/// <param name="FinishReason">Null until the end; then <c>stop</c> (end of text, or a stop string) or <c>length</c>.
+/// </param>
+public readonly record struct GeneratedPiece(string Text, int Tokens, string? FinishReason);
+
+/// <summary>
+/// Generates text with a decoder model whose inputs and outputs have the names of ONNX Runtime GenAI's model builder,
+/// over bytes. Prefill is one run, each token after it one more; between two runs the caller's going away is noticed.
+/// </summary>
+public sealed partial class TextGenerator : IDisposable
+{
+    private readonly LoadedModel model;
+    private readonly RunLanes lanes;
+    private readonly (string Past, string Present)[] layers;
+    private readonly (long Heads, long Width) head;
+    private readonly int vocabulary;
+    private readonly byte endOfText;
+    private readonly ConcurrentBag<KvCache> caches = [];
+
+    public TextGenerator(LoadedModel model, RunLanes lanes)
+    {
+        (this.model, this.lanes) = (model, lanes);
+        layers = [.. model.Inputs.Where(i => Past().IsMatch(i.Name))
+            .Select(i => (i.Name, i.Name.Replace("past_key_values", "present", StringComparison.Ordinal)))];
+        var missing = new[] { "input_ids", "attention_mask" }.Where(n => model.Input(n) is null)
+            .Concat(layers.Select(l => l.Present).Append("logits").Where(n => model.Output(n) is null)).ToList();
+        if (missing.Count > 0 || layers.Length == 0)
+            throw new NotSupportedException($"text generation needs {string.Join(", ", missing.DefaultIfEmpty("past_key_values.*"))}");
+        if (model.Metadata.GetValueOrDefault("sluice.vocab") != "bytes")
+            throw new NotSupportedException("text generation: only models over bytes (sluice.vocab=bytes) are supported");
+        var shape = model.Input(layers[0].Past)!.Shape;
+        head = (shape[1], shape[3]);
+        vocabulary = (int)model.Output("logits")!.Shape[2];
+        endOfText = (byte)Number("sluice.eos", 0);
+        Context = Number("sluice.context", 512);
+    }
+
+    /// <summary>Tokens of prompt and answer together, at most.</summary>
+    public int Context { get; }
+
+    /// <summary>Throws 400 when the prompt leaves no room for a token.</summary>
+    public void Check(GenerationRequest request)
+    {
+        var prompt = Encoding.UTF8.GetByteCount(request.Text) + 1;
+        if (prompt >= Context)
+            throw new InvalidRequestException($"text_input has {prompt - 1} tokens (bytes), expected at most "
+                + $"{Context - 2}: model '{model.Name}' has a context of {Context}");
+    }
+
+    public void WarmUp()
+    {
+        var cache = Rent();
+        using var options = new RunOptions();
+        using var state = new DecodeState(this, cache);
+        state.Prefill(options, [endOfText]);
+        state.Step(options, endOfText);
+        caches.Add(cache);
+    }
+
+    /// <summary>One piece a token, as they are made. Cancelling stops it before the next token.</summary>
+    public async IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request,
+        [EnumeratorCancellation] CancellationToken ct)
+    {
+        Check(request);
+        // A text begins where another ended.
+        byte[] prompt = [endOfText, .. Encoding.UTF8.GetBytes(request.Text)];
+        var sampler = new Sampler(request.Temperature, request.Seed);
+        var text = new TextStream(request.Stop);
+        var most = Math.Min(request.MaxTokens, Context - prompt.Length);
+        var cache = Rent();
+        try
+        {
+            using var state = new DecodeState(this, cache);
+            var token = await lanes.RunAsync(o => sampler.Next(state.Prefill(o, prompt)), ct);
+            for (var made = 1; ; made++)
+            {
+                if (token == endOfText)
+                {
+                    yield return new GeneratedPiece(text.Finish(), made - 1, "stop");
+                    yield break;
+                }
+
+                var piece = text.Push((byte)token);
+                if (text.Stopped || made == most)
+                {
+                    yield return new GeneratedPiece(piece + text.Finish(), made, text.Stopped ? "stop" : "length");
+                    yield break;
+                }
+
+                yield return new GeneratedPiece(piece, made, null);
+                var last = (byte)token;
+                token = await lanes.RunAsync(o => sampler.Next(state.Step(o, last)), ct);
+            }
+        }
+        finally
+        {
+            caches.Add(cache);
+        }
+    }
+
+    public void Dispose()
+    {
+        while (caches.TryTake(out var cache)) cache.Dispose();
+    }
+
+    private KvCache Rent() => caches.TryTake(out var cache) ? cache : new KvCache(layers, head.Heads, Context, head.Width);
+
+    private int Number(string property, int otherwise) =>
+        int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n) ? n : otherwise;
+
+    [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)$")]
+    private static partial Regex Past();
+
+    /// <summary>One sequence's runs. The attention mask is as wide as what has been seen, all ones.</summary>
+    private sealed class DecodeState : IDisposable
+    {
+        private readonly TextGenerator owner;
+        private readonly KvCache cache;
+        private readonly OrtValue one;
+        private readonly OrtValue logits;
+        private readonly string[] inputNames;
+        private readonly string[] outputNames;
+        private readonly long[] ones;
+        private int length;
+
+        public DecodeState(TextGenerator owner, KvCache cache)
+        {
+            (this.owner, this.cache) = (owner, cache);
+            inputNames = ["input_ids", "attention_mask", .. cache.PastNames];
+            outputNames = ["logits", .. cache.PresentNames];
+            one = New(TensorElementType.Int64, [1, 1]);
+            logits = New(TensorElementType.Float, [1, 1, owner.vocabulary]);
+            ones = GC.AllocateUninitializedArray<long>(owner.Context);
+            Array.Fill(ones, 1);
+        }
+
+        /// <summary>Reads the whole prompt; the logits after its last token.</summary>
+        public ReadOnlySpan<float> Prefill(RunOptions options, byte[] prompt)
+        {
+            using var ids = New(TensorElementType.Int64, [1, prompt.Length]);
+            using var all = New(TensorElementType.Float, [1, prompt.Length, owner.vocabulary]);
+            var span = ids.GetTensorMutableDataAsSpan<long>();
+            for (var i = 0; i < prompt.Length; i++) span[i] = prompt[i];
+            Run(options, ids, prompt.Length, all);
+            return all.GetTensorDataAsSpan<float>()[^owner.vocabulary..].ToArray();
+        }
+
+        /// <summary>Reads one more token; the logits after it.</summary>
+        public ReadOnlySpan<float> Step(RunOptions options, byte token)
+        {
+            one.GetTensorMutableDataAsSpan<long>()[0] = token;
+            Run(options, one, 1, logits);
+            return logits.GetTensorDataAsSpan<float>();
+        }
+
+        public void Dispose()
+        {
+            one.Dispose();
+            logits.Dispose();
+        }
+
+        private void Run(RunOptions options, OrtValue ids, int count, OrtValue into)
+        {
+            length += count;
+            using var mask = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance,
+                ones.AsMemory(0, length), [1, length]);
+            owner.model.Session.Run(options, inputNames, [ids, mask, .. cache.Buffers], outputNames,
+                [into, .. cache.Buffers]);
+        }
+
+        private static OrtValue New(TensorElementType type, long[] shape) =>
+            OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, shape);
+    }
+}

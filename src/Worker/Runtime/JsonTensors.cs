@@ -1,0 +1,242 @@
+using System.Buffers;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Sluice.Worker.Runtime;
+
+/// <summary>
+/// Numbers between JSON and a tensor's own memory: no array in between, in either direction. <c>data</c> may be flat or
+/// nested as the shape says, row-major. Integers out of a type's range are refused, never wrapped. Floats that JSON
+/// cannot write are the strings "NaN", "Infinity" and "-Infinity", in both directions.
+/// </summary>
+public static class JsonTensors
+{
+    private delegate T Element<T>(ref Utf8JsonReader reader, in Place place);
+
+    /// <summary>Reads <c>data</c>; the reader stands on its first token and ends on its last.</summary>
+    public static void Read(ref Utf8JsonReader reader, OrtValue into, string tensor, DataType type, long[] shape)
+    {
+        var place = new Place(tensor, type.Name, shape);
+        switch (type.Name)
+        {
+            case "BOOL": Fill<byte>(ref reader, into, place, Bool); break;
+            case "UINT8": Fill<byte>(ref reader, into, place, Integer<byte>); break;
+            case "UINT16": Fill<ushort>(ref reader, into, place, Integer<ushort>); break;
+            case "UINT32": Fill<uint>(ref reader, into, place, Integer<uint>); break;
+            case "UINT64": Fill<ulong>(ref reader, into, place, Unsigned); break;
+            case "INT8": Fill<sbyte>(ref reader, into, place, Integer<sbyte>); break;
+            case "INT16": Fill<short>(ref reader, into, place, Integer<short>); break;
+            case "INT32": Fill<int>(ref reader, into, place, Integer<int>); break;
+            case "INT64": Fill<long>(ref reader, into, place, Integer<long>); break;
+            case "FP16": Fill<Half>(ref reader, into, place, HalfFloat); break;
+            case "BF16": Fill<ushort>(ref reader, into, place, BrainFloat); break;
+            case "FP32": Fill<float>(ref reader, into, place, Float); break;
+            case "FP64": Fill<double>(ref reader, into, place, Double); break;
+            default: Walk(ref reader, place, new StringSink(into)); break;
+        }
+    }
+
+    /// <summary>Writes a tensor's elements as a flat array.</summary>
+    public static void Write(Utf8JsonWriter writer, OrtValue value, DataType type)
+    {
+        writer.WriteStartArray();
+        switch (type.Name)
+        {
+            case "BOOL":
+                foreach (var b in value.GetTensorDataAsSpan<bool>()) writer.WriteBooleanValue(b);
+                break;
+            case "UINT8": foreach (var n in value.GetTensorDataAsSpan<byte>()) writer.WriteNumberValue((uint)n); break;
+            case "UINT16": foreach (var n in value.GetTensorDataAsSpan<ushort>()) writer.WriteNumberValue((uint)n); break;
+            case "UINT32": foreach (var n in value.GetTensorDataAsSpan<uint>()) writer.WriteNumberValue(n); break;
+            case "UINT64": foreach (var n in value.GetTensorDataAsSpan<ulong>()) writer.WriteNumberValue(n); break;
+            case "INT8": foreach (var n in value.GetTensorDataAsSpan<sbyte>()) writer.WriteNumberValue((int)n); break;
+            case "INT16": foreach (var n in value.GetTensorDataAsSpan<short>()) writer.WriteNumberValue((int)n); break;
+            case "INT32": foreach (var n in value.GetTensorDataAsSpan<int>()) writer.WriteNumberValue(n); break;
+            case "INT64": foreach (var n in value.GetTensorDataAsSpan<long>()) writer.WriteNumberValue(n); break;
+            case "FP16":
+                foreach (var h in MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData())) WriteHalf(writer, h);
+                break;
+            case "BF16":
+                foreach (var b in MemoryMarshal.Cast<byte, ushort>(value.GetTensorMutableRawData()))
+                    WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16));
+                break;
+            case "FP32": foreach (var f in value.GetTensorDataAsSpan<float>()) WriteFloat(writer, f); break;
+            case "FP64":
+                foreach (var d in value.GetTensorDataAsSpan<double>())
+                    if (double.IsFinite(d)) writer.WriteNumberValue(d);
+                    else writer.WriteStringValue(d.ToString(CultureInfo.InvariantCulture));
+                break;
+            default:
+                for (var i = 0; i < value.GetTensorTypeAndShape().ElementCount; i++)
+                    writer.WriteStringValue(value.GetStringElementAsSpan(i));
+                break;
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void WriteFloat(Utf8JsonWriter writer, float value)
+    {
+        if (float.IsFinite(value)) writer.WriteNumberValue(value);
+        else writer.WriteStringValue(value.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static void WriteHalf(Utf8JsonWriter writer, Half value)
+    {
+        Span<byte> text = stackalloc byte[24];
+        if (!Half.IsFinite(value)) WriteFloat(writer, (float)value);
+        else if (value.TryFormat(text, out var n, default, CultureInfo.InvariantCulture)) writer.WriteRawValue(text[..n]);
+    }
+
+    private static void Fill<T>(ref Utf8JsonReader reader, OrtValue into, in Place place, Element<T> read)
+        where T : unmanaged =>
+        Walk(ref reader, place, new Sink<T>(MemoryMarshal.Cast<byte, T>(into.GetTensorMutableRawData()), read));
+
+    /// <summary>Goes through the elements, flat or nested, and checks that there are as many as the shape says.</summary>
+    private static void Walk<TSink>(ref Utf8JsonReader reader, in Place place, TSink sink)
+        where TSink : ISink, allows ref struct
+    {
+        if (reader.TokenType != JsonTokenType.StartArray) throw place.Wrong(ref reader, "a list");
+        long total = 1, count = 0;
+        foreach (var d in place.Shape) total *= d;
+        var depth = 1;
+        Span<long> counts = stackalloc long[place.Shape.Length + 1];
+        var nested = false;
+        while (reader.Read() && depth > 0)
+        {
+            if (reader.TokenType == JsonTokenType.StartArray)
+            {
+                nested |= count == 0;
+                if (!nested || depth >= place.Shape.Length) throw place.Uneven();
+                counts[depth - 1]++;
+                counts[depth++] = 0;
+            }
+            else if (reader.TokenType == JsonTokenType.EndArray)
+            {
+                if (nested && counts[depth - 1] != place.Shape[depth - 1]) throw place.Uneven();
+                if (--depth == 0) break;
+            }
+            else
+            {
+                if (nested && depth != place.Shape.Length) throw place.Uneven();
+                if (count == total) throw place.Amount(total, "more");
+                counts[depth - 1]++;
+                sink.Put(ref reader, (int)count++, place);
+            }
+        }
+
+        if (count != total) throw place.Amount(total, $"{count}");
+    }
+
+    private static byte Bool(ref Utf8JsonReader reader, in Place place) => reader.TokenType switch
+    {
+        JsonTokenType.True => 1,
+        JsonTokenType.False => 0,
+        JsonTokenType.Number when reader.TryGetByte(out var b) && b <= 1 => b,
+        _ => throw place.Wrong(ref reader, "true or false"),
+    };
+
+    private static T Integer<T>(ref Utf8JsonReader reader, in Place place)
+        where T : unmanaged, System.Numerics.IBinaryInteger<T>, System.Numerics.IMinMaxValue<T>
+    {
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var n)
+            && n >= long.CreateChecked(T.MinValue) && n <= long.CreateChecked(T.MaxValue)) return T.CreateTruncating(n);
+        throw place.Wrong(ref reader, $"a whole number from {T.MinValue} to {T.MaxValue}");
+    }
+
+    private static ulong Unsigned(ref Utf8JsonReader reader, in Place place) =>
+        reader.TokenType == JsonTokenType.Number && reader.TryGetUInt64(out var n) ? n
+            : throw place.Wrong(ref reader, $"a whole number from 0 to {ulong.MaxValue}");
+
+    private static float Float(ref Utf8JsonReader reader, in Place place) =>
+        reader.TokenType == JsonTokenType.Number && reader.TryGetSingle(out var f) && float.IsFinite(f) ? f
+            : (float)NotFinite(ref reader, place, $"a number within {float.MaxValue:R}");
+
+    private static double Double(ref Utf8JsonReader reader, in Place place) =>
+        reader.TokenType == JsonTokenType.Number && reader.TryGetDouble(out var d) && double.IsFinite(d) ? d
+            : NotFinite(ref reader, place, $"a number within {double.MaxValue:R}");
+
+    /// <summary>From the text, not by way of a wider float: rounding twice is not exact.</summary>
+    private static Half HalfFloat(ref Utf8JsonReader reader, in Place place)
+    {
+        if (reader.TokenType == JsonTokenType.Number)
+        {
+            var text = reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan;
+            if (Half.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var h) && Half.IsFinite(h))
+                return h;
+        }
+
+        return (Half)NotFinite(ref reader, place, "a number within 65504");
+    }
+
+    /// <summary>The upper half of a float's bits, rounded to the nearest, ties to even.</summary>
+    private static ushort BrainFloat(ref Utf8JsonReader reader, in Place place)
+    {
+        var value = Float(ref reader, place);
+        var bits = BitConverter.SingleToUInt32Bits(value);
+        if (float.IsNaN(value)) return (ushort)((bits >> 16) | 0x40);
+        return (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
+    private static double NotFinite(ref Utf8JsonReader reader, in Place place, string wanted)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            if (reader.ValueTextEquals("NaN"u8)) return double.NaN;
+            if (reader.ValueTextEquals("Infinity"u8)) return double.PositiveInfinity;
+            if (reader.ValueTextEquals("-Infinity"u8)) return double.NegativeInfinity;
+        }
+
+        throw place.Wrong(ref reader, wanted);
+    }
+
+    private interface ISink
+    {
+        void Put(ref Utf8JsonReader reader, int index, in Place place);
+    }
+
+    private readonly ref struct Sink<T>(Span<T> into, Element<T> read) : ISink
+        where T : unmanaged
+    {
+        private readonly Span<T> into = into;
+
+        public void Put(ref Utf8JsonReader reader, int index, in Place place) => into[index] = read(ref reader, place);
+    }
+
+    private readonly struct StringSink(OrtValue into) : ISink
+    {
+        public void Put(ref Utf8JsonReader reader, int index, in Place place)
+        {
+            if (reader.TokenType != JsonTokenType.String) throw place.Wrong(ref reader, "a string");
+            into.StringTensorSetElementAt(System.Text.Encoding.UTF8.GetBytes(reader.GetString()!), index);
+        }
+    }
+
+    /// <summary>Which tensor is read, for what is said when it is wrong.</summary>
+    private readonly record struct Place(string Tensor, string Type, long[] Shape)
+    {
+        public InvalidRequestException Wrong(ref Utf8JsonReader reader, string wanted)
+        {
+            var text = reader.TokenType switch
+            {
+                JsonTokenType.StartArray => "a list",
+                JsonTokenType.StartObject => "an object",
+                JsonTokenType.Null => "null",
+                _ => System.Text.Encoding.UTF8.GetString(reader.HasValueSequence
+                    ? reader.ValueSequence.Slice(0, Math.Min(40, reader.ValueSequence.Length)).ToArray()
+                    : reader.ValueSpan[..Math.Min(40, reader.ValueSpan.Length)]),
+            };
+            return new InvalidRequestException($"input '{Tensor}': data has {text}, expected {wanted} ({Type})");
+        }
+
+        public InvalidRequestException Uneven() => new(
+            $"input '{Tensor}': Shape does not match true shape of 'data' field: the lists are not nested as {Text()}");
+
+        public InvalidRequestException Amount(long total, string came) => new(
+            $"input '{Tensor}': data has {came} elements, expected {total} for shape {Text()}");
+
+        private string Text() => $"[{string.Join(",", Shape)}]";
+    }
+}

@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Net;
+
+namespace Sluice.Worker;
+
+/// <summary>What the worker is told by its environment; see the README's table.</summary>
+public sealed record WorkerSettings
+{
+    /// <summary>Address to listen on.</summary>
+    public IPAddress Bind { get; init; } = IPAddress.Loopback;
+
+    /// <summary>Port for HTTP/2 with prior knowledge (h2c); 0: a free one.</summary>
+    public int Port { get; init; }
+
+    /// <summary>A second port, for HTTP/1.1: cleartext cannot tell the two apart. Null: none.</summary>
+    public int? Http1Port { get; init; }
+
+    /// <summary>Every request must carry it; null only with SLUICE_ALLOW_NO_TOKEN=1.</summary>
+    public string? PodToken { get; init; }
+
+    public string PodId { get; init; } = "-";
+
+    public string ModelRepository { get; init; } = "models";
+
+    /// <summary>Models to serve; empty: all in the repository.</summary>
+    public IReadOnlyList<string> Models { get; init; } = [];
+
+    public IReadOnlyList<string> ExecutionProviders { get; init; } = ["cpu"];
+
+    /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
+    public long MaxBodyBytes { get; init; } = 64L << 20;
+
+    /// <summary>How long SIGTERM waits for requests in flight.</summary>
+    public TimeSpan Drain { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Reads the environment; throws with name, value and what is expected.</summary>
+    public static WorkerSettings Read(Func<string, string?> env)
+    {
+        var token = Text(env, "SLUICE_POD_TOKEN");
+        if (token is null && Text(env, "SLUICE_ALLOW_NO_TOKEN") != "1")
+            throw new InvalidOperationException("SLUICE_POD_TOKEN is not set: everyone could use this worker. Set it, "
+                + "or SLUICE_ALLOW_NO_TOKEN=1");
+        var defaults = new WorkerSettings();
+        return new WorkerSettings
+        {
+            Bind = Text(env, "SLUICE_BIND") is not { } bind ? defaults.Bind : IPAddress.TryParse(bind, out var address)
+                ? address : throw new InvalidOperationException($"SLUICE_BIND is '{bind}', expected an IP address"),
+            Port = (int)(Number(env, "SLUICE_PORT", 0, 65535) ?? 0),
+            Http1Port = (int?)Number(env, "SLUICE_HTTP1_PORT", 0, 65535),
+            PodToken = token,
+            PodId = Text(env, "SLUICE_POD_ID") ?? defaults.PodId,
+            ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
+            Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
+            ExecutionProviders = List(env, "SLUICE_EXECUTION_PROVIDERS") ?? defaults.ExecutionProviders,
+            MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
+            Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
+        };
+    }
+
+    private static string? Text(Func<string, string?> env, string name) => env(name) is { Length: > 0 } text ? text : null;
+
+    private static string[]? List(Func<string, string?> env, string name) =>
+        Text(env, name)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
+    private static long? Number(Func<string, string?> env, string name, long least, long most)
+    {
+        if (Text(env, name) is not { } text) return null;
+        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most
+            ? n : throw new InvalidOperationException($"{name} is '{text}', expected a number from {least} to {most}");
+    }
+}

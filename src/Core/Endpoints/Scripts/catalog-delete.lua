@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- catalog-delete: delete one template or endpoint that the API made.
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
+-- ARGV    kind  'template' or 'endpoint' · name
+-- RETURN  'ok'; 'unknown'; 'manifest' when the manifest owns the name; 'used:ID' when endpoint ID stands on the template
+local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
+local kind, name = ARGV[1], ARGV[2]
+
+local from = kind == 'template' and templates or endpoints
+local old = redis.call('HGET', from, name)
+if not old then return 'unknown' end
+if string.sub(old, 1, 9) == 'manifest\n' then return 'manifest' end
+if kind == 'template' then
+  local all = redis.call('HGETALL', endpoints)
+  for i = 1, #all, 2 do
+    local json = string.match(all[i + 1], '\n(.*)$')
+    if cjson.decode(json).template == name then return 'used:' .. all[i] end
+  end
+end
+redis.call('HDEL', from, name)
+redis.call('PUBLISH', 'sluice:catalog', redis.call('INCR', version))
+return 'ok'

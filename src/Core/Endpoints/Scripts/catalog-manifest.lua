@@ -1,0 +1,38 @@
+-- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
+-- ARGV    template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
+-- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name
+-- What the manifest does not declare any more is deleted.
+local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
+local template_count, entries = tonumber(ARGV[1]), 2
+
+local changed = false
+local function compare(key, from, to)
+  local wanted = {}
+  for i = from, to, 2 do
+    local old = redis.call('HGET', key, ARGV[i])
+    if old and string.sub(old, 1, 4) == 'api\n' then return nil, ARGV[i] end
+    wanted[ARGV[i]] = 'manifest\n' .. ARGV[i + 1]
+    if old ~= wanted[ARGV[i]] then changed = true end
+  end
+  local gone = {}
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if not wanted[all[i]] and string.sub(all[i + 1], 1, 9) == 'manifest\n' then gone[#gone + 1] = all[i] end
+  end
+  changed = changed or #gone > 0
+  return { wanted = wanted, gone = gone }
+end
+
+local last = entries + 2 * template_count - 1
+local new_templates, clash = compare(templates, entries, last)
+if clash then return 'clash:' .. clash end
+local new_endpoints, other = compare(endpoints, last + 1, #ARGV)
+if other then return 'clash:' .. other end
+if not changed then return 'same' end
+for key, set in pairs({ [templates] = new_templates, [endpoints] = new_endpoints }) do
+  for name, value in pairs(set.wanted) do redis.call('HSET', key, name, value) end
+  for _, name in ipairs(set.gone) do redis.call('HDEL', key, name) end
+end
+redis.call('PUBLISH', 'sluice:catalog', redis.call('INCR', version))
+return 'ok'

@@ -1,0 +1,66 @@
+using System.Text.Json.Serialization;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>
+/// A pod's life. starting → ready → draining → stopping → gone; a pod that ends by itself is failed and stays in the
+/// list, with its last words, until a later one is ready.
+/// </summary>
+public enum PodState
+{
+    /// <summary>Its process was started and does not answer ready yet.</summary>
+    Starting,
+
+    /// <summary>It takes requests.</summary>
+    Ready,
+
+    /// <summary>It takes no new requests and finishes those it has.</summary>
+    Draining,
+
+    /// <summary>It was told to exit.</summary>
+    Stopping,
+
+    /// <summary>It exited by itself, or never became ready.</summary>
+    Failed,
+}
+
+/// <summary>One stage of a cold start.</summary>
+public sealed record StartStage(string Name, double Ms);
+
+/// <summary>A running (or failed) instance of a template, as everyone may see it.</summary>
+public sealed record Pod
+{
+    public required string Id { get; init; }
+
+    public required string EndpointId { get; init; }
+
+    public required string Template { get; init; }
+
+    /// <summary>Which gateway's host runs it.</summary>
+    public required string HostId { get; init; }
+
+    public required PodState State { get; init; }
+
+    /// <summary>What it was started from; another fingerprint than the endpoint's present one: outdated.</summary>
+    public required string Fingerprint { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+
+    public DateTimeOffset? ReadyAt { get; init; }
+
+    /// <summary>Where its cold start's time went, in ms; <c>spawn</c> is what the host adds, the others are the
+    /// worker's own.</summary>
+    public IReadOnlyList<StartStage> Stages { get; init; } = [];
+
+    /// <summary>Why it is in this state, in words.</summary>
+    public string Reason { get; init; } = "";
+
+    /// <summary>The last lines it wrote; told for failed pods.</summary>
+    public IReadOnlyList<string> LastOutput { get; init; } = [];
+
+    public int? ProcessId { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(Pod))]
+internal sealed partial class PodJson : JsonSerializerContext;

@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- lead: become, stay, or (lease 0) cease to be the one gateway that scales.
+-- KEYS    leader  string, who leads · epoch  counter of leaders
+-- ARGV    candidate · lease_ms
+-- RETURN  the leader's epoch when the candidate leads, else 0
+local leader, epoch = KEYS[1], KEYS[2]
+local candidate, lease_ms = ARGV[1], tonumber(ARGV[2])
+
+local now = redis.call('GET', leader)
+if now and now ~= candidate then return 0 end
+if lease_ms == 0 then
+  if now then redis.call('DEL', leader) end
+  return 0
+end
+redis.call('SET', leader, candidate, 'PX', lease_ms)
+if now then return tonumber(redis.call('GET', epoch)) end
+return redis.call('INCR', epoch)

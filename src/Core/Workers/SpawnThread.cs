@@ -1,0 +1,37 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>
+/// The one thread that starts processes. The kernel ties "end with the parent" (PR_SET_PDEATHSIG) to the thread that
+/// forked: a child started by a pool thread would be killed when the pool retires that thread.
+/// </summary>
+internal sealed class SpawnThread
+{
+    private readonly BlockingCollection<(ProcessStartInfo Start, TaskCompletionSource<Process> Done)> orders = [];
+
+    public SpawnThread() => new Thread(Run) { IsBackground = true, Name = "process spawner" }.Start();
+
+    public Task<Process> StartAsync(ProcessStartInfo start)
+    {
+        var done = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
+        orders.Add((start, done));
+        return done.Task;
+    }
+
+    private void Run()
+    {
+        foreach (var (start, done) in orders.GetConsumingEnumerable())
+        {
+            try
+            {
+                done.SetResult(Process.Start(start)!);
+            }
+            catch (Exception e)
+            {
+                done.SetException(e);
+            }
+        }
+    }
+}

@@ -1,3 +1,26 @@
-var builder = WebApplication.CreateSlimBuilder(args);
-var app = builder.Build();
-app.Run();
+using Sluice.Core.Redis;
+using Sluice.Gateway;
+
+// The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
+const int CannotRun = 2;
+try
+{
+    var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable);
+    using var logs = GatewayHost.CreateLogging(settings);
+    using var data = new DataFolder(settings.Data);
+    using var embedded = settings.Redis is null
+        ? new EmbeddedRedis(Path.Combine(data.Path, "redis"), logs.CreateLogger<EmbeddedRedis>()) : null;
+    if (embedded is not null) await embedded.StartAsync();
+    using var redis = await RedisSetup.ConnectAsync(settings.Redis ?? embedded!.ConnectionString);
+    await RedisSetup.CheckAsync(redis, logs.CreateLogger("Sluice.Gateway.Redis"));
+    await using var app = GatewayHost.Build(settings, data, redis);
+    await app.StartAsync();
+    await Welcome.PrintAsync(app, settings);
+    await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (Exception e) when (e is InvalidOperationException or IOException)
+{
+    await Console.Error.WriteLineAsync($"sluice: {e.Message}");
+    return CannotRun;
+}

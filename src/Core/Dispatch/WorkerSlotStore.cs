@@ -62,6 +62,13 @@ public sealed class WorkerSlotStore(RedisStore redis)
         await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
     }
 
+    /// <summary>Why requests of this endpoint would be refused now because no worker can start; null: they would not.</summary>
+    public async Task<BlockedStart?> WhyBlockedAsync(string endpointId, CancellationToken ct)
+    {
+        var (blocked, up) = await BlockedAsync(new DispatchKeys(endpointId)).WaitAsync(ct);
+        return up ? null : blocked;
+    }
+
     /// <summary>Deletes everything dispatch knows of an endpoint that exists no more.</summary>
     public Task ForgetAsync(string endpointId, CancellationToken ct) =>
         redis.Database.KeyDeleteAsync(new DispatchKeys(endpointId).All).WaitAsync(ct);

@@ -67,17 +67,17 @@ public sealed class CatalogStore(RedisStore redis)
         var templates = await redis.Database.HashGetAllAsync(Templates).WaitAsync(ct);
         var endpoints = await redis.Database.HashGetAllAsync(Endpoints).WaitAsync(ct);
         return new CatalogState(version,
-            new Catalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Default.Template)),
-                endpoints.Select(e => Parse(e.Value!, DeclarationJson.Default.Endpoint))),
+            new Catalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Template)),
+                endpoints.Select(e => Parse(e.Value!, DeclarationJson.Endpoint))),
             templates.ToDictionary(t => (string)t.Name!, t => OriginOf(t.Value!)),
             endpoints.ToDictionary(e => (string)e.Name!, e => OriginOf(e.Value!)));
     }
 
     public Task<CatalogChange> PutAsync(Template template, CancellationToken ct) => RunAsync(Put, ct, "template",
-        template.Name, Declarations.Write(template, DeclarationJson.Default.Template), "");
+        template.Name, Declarations.Write(template, DeclarationJson.Template), "");
 
     public Task<CatalogChange> PutAsync(Endpoint endpoint, CancellationToken ct) => RunAsync(Put, ct, "endpoint",
-        endpoint.Id, Declarations.Write(endpoint, DeclarationJson.Default.Endpoint), endpoint.Template);
+        endpoint.Id, Declarations.Write(endpoint, DeclarationJson.Endpoint), endpoint.Template);
 
     public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct) =>
         RunAsync(Delete, ct, "template", name);
@@ -90,9 +90,9 @@ public sealed class CatalogStore(RedisStore redis)
     [
         file.Templates.Count,
         .. file.Templates.SelectMany(t => new RedisValue[]
-            { t.Name, Declarations.Write(t, DeclarationJson.Default.Template) }),
+            { t.Name, Declarations.Write(t, DeclarationJson.Template) }),
         .. file.Endpoints.SelectMany(e => new RedisValue[]
-            { e.Id, Declarations.Write(e, DeclarationJson.Default.Endpoint) }),
+            { e.Id, Declarations.Write(e, DeclarationJson.Endpoint) }),
     ]);
 
     private async Task<CatalogChange> RunAsync(Script script, CancellationToken ct, params RedisValue[] args)

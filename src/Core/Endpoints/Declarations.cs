@@ -143,10 +143,22 @@ public sealed record ManifestFile
     public IReadOnlyList<Endpoint> Endpoints { get; init; } = [];
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    Converters = [typeof(DurationConverter), typeof(SizeConverter), typeof(ScalerConverter),
-        typeof(ProtocolConverter), typeof(EnvConverter)])]
-[JsonSerializable(typeof(ManifestFile))]
-[JsonSerializable(typeof(Template))]
-[JsonSerializable(typeof(Endpoint))]
-public sealed partial class DeclarationJson : JsonSerializerContext;
+/// <summary>
+/// How declarations are written as JSON. By reflection: source-generated code sets init-only properties that a document
+/// leaves out to null instead of keeping their defaults (github.com/dotnet/runtime/issues/84484).
+/// </summary>
+public static class DeclarationJson
+{
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+        Converters = { new DurationConverter(), new SizeConverter(), new ScalerConverter(), new ProtocolConverter(), new EnvConverter() },
+    };
+
+    public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = (JsonTypeInfo<ManifestFile>)Options.GetTypeInfo(typeof(ManifestFile));
+
+    public static JsonTypeInfo<Template> Template { get; } = (JsonTypeInfo<Template>)Options.GetTypeInfo(typeof(Template));
+
+    public static JsonTypeInfo<Endpoint> Endpoint { get; } = (JsonTypeInfo<Endpoint>)Options.GetTypeInfo(typeof(Endpoint));
+}

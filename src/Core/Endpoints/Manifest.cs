@@ -27,7 +27,7 @@ public static class Manifest
         var root = stream.Documents[0].RootNode;
         if (root is YamlScalarNode { Value: null or "" }) return (new ManifestFile(), []);
         var errors = new List<FieldError>();
-        var file = Declarations.Read(ToJson(root, 0), DeclarationJson.Default.ManifestFile, "", errors);
+        var file = Declarations.Read(ToJson(root, 0), DeclarationJson.ManifestFile, "", errors);
         if (file is not null) errors.AddRange(EndpointRules.Check(file));
         return errors.Count == 0 ? (file, []) : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
     }

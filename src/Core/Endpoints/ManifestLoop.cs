@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Sluice.Core.Redis;
 
 namespace Sluice.Core.Endpoints;
 
@@ -15,6 +16,7 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    private readonly TaskCompletionSource firstLook = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? applied;
     private string? told;
 
@@ -23,6 +25,9 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
     /// <summary>When the present declarations were applied.</summary>
     public DateTimeOffset? AppliedAt { get; private set; }
+
+    /// <summary>Ends when the file was looked at once, whatever came of it.</summary>
+    public Task FirstLook => firstLook.Task;
 
     public string? Path => options.Path is null ? null : System.IO.Path.GetFullPath(options.Path);
 
@@ -69,8 +74,9 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             try
             {
                 await TickAsync(stoppingToken);
+                firstLook.TrySetResult();
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (RedisDown.Is(e) && !stoppingToken.IsCancellationRequested)
             {
                 CannotApply(e.Message);
             }

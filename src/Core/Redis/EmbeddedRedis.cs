@@ -71,7 +71,7 @@ public sealed partial class EmbeddedRedis : IDisposable
             {
                 using var child = Spawn();
                 process = child;
-                if (ReadUntilReady(child)) pause = FirstPause;
+                if (Listen(child)) pause = FirstPause;
                 child.WaitForExit();
                 process = null;
                 if (stop.IsSet) return;
@@ -124,20 +124,21 @@ public sealed partial class EmbeddedRedis : IDisposable
         return child;
     }
 
-    private bool ReadUntilReady(Process child)
+    /// <summary>Reads what it says until its end; true when it became ready on the way.</summary>
+    private bool Listen(Process child)
     {
+        var ready = false;
         while (child.StandardOutput.ReadLine() is { } line)
         {
             lastLines.Enqueue(line);
             if (lastLines.Count > KeptLines) lastLines.Dequeue();
+            Said(line);
             if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;
+            ready = true;
             started.TrySetResult();
-            child.OutputDataReceived += (_, e) => Said(e.Data ?? "");
-            child.BeginOutputReadLine();
-            return true;
         }
 
-        return false;
+        return ready;
     }
 
     private static int FreePort()

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Reflection;
 using StackExchange.Redis;
 
@@ -6,6 +7,9 @@ namespace Sluice.Core.Redis;
 /// <summary>One operation on Redis: an embedded <c>.lua</c> file whose header is its contract.</summary>
 public sealed class Script
 {
+    private static readonly Counter<long> RoundTrips = CoreMeter.Meter.CreateCounter<long>("sluice.redis.round_trips",
+        "{call}", "Scripts run on Redis, by name.");
+
     private Script(string name, string text) => (Name, Text) = (name, text);
 
     public string Name { get; }
@@ -27,6 +31,7 @@ public sealed class Script
     /// nothing, so it is asked once more, with the text.</summary>
     public async Task<RedisResult> RunAsync(IDatabase db, RedisKey[] keys, RedisValue[] args)
     {
+        RoundTrips.Add(1, KeyValuePair.Create("script", (object?)Name));
         try
         {
             return await db.ScriptEvaluateAsync(Text, keys, args);

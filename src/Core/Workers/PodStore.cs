@@ -4,9 +4,15 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What is known of pods, for every gateway. Each pod is written by its own host only.</summary>
+/// <summary>
+/// What is known of pods, for every gateway. A pod's record is written by its own host only; what the leader wants of
+/// it is a drain order beside it.
+/// </summary>
 public sealed class PodStore(RedisStore redis)
 {
+    /// <summary>Decisions kept for an endpoint.</summary>
+    private const int KeptDecisions = 50;
+
     private static readonly Script Beat = Script.Load("host-beat");
 
     // Hosts and the endpoints that have pods are few and are read together.
@@ -20,8 +26,11 @@ public sealed class PodStore(RedisStore redis)
             .WaitAsync(ct);
     }
 
-    public Task RemoveAsync(string endpointId, string podId, CancellationToken ct) =>
-        redis.Database.HashDeleteAsync(Key(endpointId), podId).WaitAsync(ct);
+    public async Task RemoveAsync(string endpointId, string podId, CancellationToken ct)
+    {
+        await redis.Database.HashDeleteAsync(Key(endpointId), podId).WaitAsync(ct);
+        await redis.Database.SetRemoveAsync(Orders(endpointId), podId).WaitAsync(ct);
+    }
 
     /// <summary>The endpoint's pods, oldest first.</summary>
     public async Task<IReadOnlyList<Pod>> ListAsync(string endpointId, CancellationToken ct)
@@ -31,17 +40,38 @@ public sealed class PodStore(RedisStore redis)
             .OrderBy(p => p.StartedAt)];
     }
 
+    /// <summary>Tells a pod's host to drain and stop it.</summary>
+    public Task OrderDrainAsync(string endpointId, string podId, CancellationToken ct) =>
+        redis.Database.SetAddAsync(Orders(endpointId), podId).WaitAsync(ct);
+
+    /// <summary>Pods that their hosts should drain and stop.</summary>
+    public async Task<IReadOnlySet<string>> DrainOrdersAsync(string endpointId, CancellationToken ct) =>
+        (await redis.Database.SetMembersAsync(Orders(endpointId)).WaitAsync(ct)).Select(p => (string)p!).ToHashSet();
+
+    /// <summary>Keeps a decision for those who ask why; the oldest ones go.</summary>
+    public async Task NoteAsync(string endpointId, ScaleNote note, CancellationToken ct)
+    {
+        await redis.Database.ListLeftPushAsync(Notes(endpointId), JsonSerializer.Serialize(note, PodJson.Default.ScaleNote))
+            .WaitAsync(ct);
+        await redis.Database.ListTrimAsync(Notes(endpointId), 0, KeptDecisions - 1).WaitAsync(ct);
+    }
+
+    /// <summary>The last decisions, newest first.</summary>
+    public async Task<IReadOnlyList<ScaleNote>> NotesAsync(string endpointId, CancellationToken ct) =>
+        [.. (await redis.Database.ListRangeAsync(Notes(endpointId)).WaitAsync(ct))
+            .Select(n => JsonSerializer.Deserialize((string)n!, PodJson.Default.ScaleNote)!)];
+
     /// <summary>Endpoints that have or had pods.</summary>
     public async Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) =>
         [.. (await redis.Database.SetMembersAsync(Endpoints).WaitAsync(ct)).Select(e => (string)e!)];
 
     public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync(Key(endpointId)).WaitAsync(ct);
+        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Notes(endpointId)]).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
-    /// <summary>Says that this host lives; returns the hosts that live.</summary>
+    /// <summary>Says that this host lives (a lease of zero: no more); returns the hosts that live.</summary>
     public async Task<IReadOnlySet<string>> BeatAsync(string hostId, TimeSpan lease, CancellationToken ct)
     {
         var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, (long)lease.TotalMilliseconds]).WaitAsync(ct);
@@ -49,4 +79,8 @@ public sealed class PodStore(RedisStore redis)
     }
 
     private static RedisKey Key(string endpointId) => $"sluice:{{{endpointId}}}:pods";
+
+    private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";
+
+    private static RedisKey Notes(string endpointId) => $"sluice:{{{endpointId}}}:notes";
 }

@@ -2,7 +2,7 @@ namespace Sluice.Core.Workers;
 
 /// <summary>
 /// The brake on crash loops: each start that failed doubles the pause to the next, from half a second to five minutes,
-/// which makes at most 12 starts in 10 minutes. A worker that was ready for a minute, or a changed declaration, ends it.
+/// which makes at most 12 starts in 10 minutes. A worker that was ready for ten seconds, or a changed declaration, ends it.
 /// </summary>
 /// <param name="Failures">Starts that failed in a row.</param>
 /// <param name="NextTry">No start before this.</param>
@@ -13,7 +13,7 @@ public readonly record struct StartBackoff(int Failures, DateTimeOffset NextTry,
     public const int BlockAfter = 3;
 
     /// <summary>A worker that was ready this long has proven itself.</summary>
-    public static readonly TimeSpan ProvenAfter = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan ProvenAfter = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan First = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);

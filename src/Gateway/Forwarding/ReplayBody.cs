@@ -47,6 +47,8 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
 
         if (ended) return 0;
         var read = await body.ReadAsync(buffer, cancellationToken);
+        // Nothing read into nothing is YARP's way to wait for data without holding a buffer: it is no end.
+        if (buffer.IsEmpty) return 0;
         if (read == 0) ended = true;
         else Keep(buffer.Span[..read]);
         return read;

@@ -89,7 +89,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (run.IsCancellationRequested || error == ForwarderError.RequestTimedOut) return TimedOut(state, run);
         if (BadRequest(cause) is { } bad) return bad;
         if (error == ForwarderError.RequestBodyClient)
-            return new ForwardResult(ForwardOutcome.BodyBroken, "the request body broke off");
+            return new ForwardResult(ForwardOutcome.BodyBroken, $"the request body broke off: {Reason(cause)}");
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
         return new ForwardResult(ForwardOutcome.WorkerLost,
             $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)");

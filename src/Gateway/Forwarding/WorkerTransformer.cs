@@ -30,6 +30,7 @@ public sealed class WorkerTransformer : HttpTransformer
                 if (!IsUpgrade(name)) Remove(proxyRequest, name);
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", state.Worker!.Token);
+        proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         proxyRequest.RequestUri = new Uri(destinationPrefix.TrimEnd('/') + state.Path + httpContext.Request.QueryString.Value);
     }

@@ -15,6 +15,8 @@ public static class PrometheusText
     {
         var name = instrument.Replace('.', '_').Replace('-', '_');
         var suffix = unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
+        // A suffix that Prometheus keeps for histograms; .NET's own instruments have it ("dotnet.timer.count").
+        if (type != "histogram" && name.EndsWith("_count", StringComparison.Ordinal)) name = name[..^"_count".Length];
         if (!name.EndsWith(suffix, StringComparison.Ordinal)) name += suffix;
         return type == "counter" && !name.EndsWith("_total", StringComparison.Ordinal) ? name + "_total" : name;
     }

@@ -1,0 +1,69 @@
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>What the leader remembers of one endpoint between two looks.</summary>
+internal sealed class EndpointKeeper
+{
+    private readonly Lock gate = new();
+    private StartBackoff backoff = StartBackoff.None;
+    private string? fingerprint;
+    private bool told;
+
+    public ScaleState Scale { get; set; } = ScaleState.Initial;
+
+    public StartBackoff Backoff
+    {
+        get
+        {
+            lock (gate) return backoff;
+        }
+    }
+
+    /// <summary>Whether dispatch was told exactly this since this gateway leads.</summary>
+    public bool HasTold(BlockedStart? blocked) => told && Told == blocked;
+
+    /// <summary>What dispatch was told last.</summary>
+    public BlockedStart? Told { get; private set; }
+
+    public void Tell(BlockedStart? blocked) => (Told, told) = (blocked, true);
+
+    /// <summary>A changed declaration deserves a fresh try.</summary>
+    public void Follow(string declared)
+    {
+        lock (gate)
+        {
+            if (fingerprint is not null && fingerprint != declared) backoff = StartBackoff.None;
+            fingerprint = declared;
+        }
+    }
+
+    /// <summary>A pod failed; returns how long to wait before the next start.</summary>
+    public TimeSpan Failed(PodEnd end, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            if (end.Pod.Fingerprint != fingerprint) return TimeSpan.Zero;
+            backoff = (end.Proven ? StartBackoff.None : backoff).Failed(now, end.Pod.Reason);
+            return backoff.NextTry - now;
+        }
+    }
+
+    /// <summary>A pod has been ready for long enough.</summary>
+    public void Proven()
+    {
+        lock (gate) backoff = StartBackoff.None;
+    }
+
+    /// <summary>Why requests should be told that no worker can start; null: they may wait for one.</summary>
+    public BlockedStart? Block(Endpoint endpoint, bool anyReady)
+    {
+        if (endpoint.Scaling.Max == 0)
+            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue);
+        var now = Backoff;
+        if (!now.Blocks || anyReady) return null;
+        return new BlockedStart($"the workers of {endpoint.Id} fail to start ({now.Failures} times): {now.Reason}", now.NextTry);
+    }
+}

@@ -1,0 +1,308 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>How one of this host's pods ended.</summary>
+/// <param name="Pod">Its last record.</param>
+/// <param name="Failed">It ended though nobody wanted it to.</param>
+/// <param name="Proven">It had been ready long enough to call its start good.</param>
+public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
+
+/// <summary>
+/// The pods of this host, from their start to their end: the one owner of their processes, of their records, and of
+/// their entries in dispatch.
+/// </summary>
+public sealed partial class PodFleet : IDisposable
+{
+    /// <summary>Failed pods kept for an endpoint, for those who ask why.</summary>
+    private const int KeptFailures = 3;
+
+    /// <summary>Probes that a running pod may leave unanswered, once a second, before it is killed.</summary>
+    private const int MaxUnanswered = 3;
+
+    private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
+
+    private static readonly Histogram<double> ColdStart = CoreMeter.Meter.CreateHistogram<double>(
+        "sluice.cold_start.stage", "s", "Where the time from ordering a worker to its readiness went.");
+
+    private static readonly Counter<long> Exits = CoreMeter.Meter.CreateCounter<long>("sluice.worker.exits", "{worker}",
+        "Workers that ended, by how: stopped as wanted, or failed.");
+
+    private readonly ConcurrentDictionary<string, OwnPod> own = [];
+    private readonly CancellationTokenSource leaving = new();
+    private readonly HostId host;
+    private readonly ProcessHost processes;
+    private readonly PodStore store;
+    private readonly WorkerSlotStore slots;
+    private readonly TimeProvider time;
+    private readonly ILogger<PodFleet> logger;
+
+    public PodFleet(HostId host, ProcessHost processes, PodStore store, WorkerSlotStore slots, TimeProvider time,
+        ILogger<PodFleet> logger)
+    {
+        (this.host, this.processes, this.store, this.slots, this.time, this.logger) =
+            (host, processes, store, slots, time, logger);
+        CoreMeter.Meter.CreateObservableGauge("sluice.workers", Measure, "{worker}", "Workers of this host, by state.");
+    }
+
+    /// <summary>Raised when a pod has ended.</summary>
+    public event Action<PodEnd>? Ended;
+
+    /// <summary>Raised with an endpoint id when one of its pods became ready.</summary>
+    public event Action<string>? BecameReady;
+
+    /// <summary>Ends what an earlier process of this host left in Redis: its workers are gone with it.</summary>
+    public async Task ForgetEarlierAsync(CancellationToken ct)
+    {
+        foreach (var endpoint in await store.EndpointsAsync(ct))
+            foreach (var pod in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
+            {
+                await slots.DownAsync(endpoint, pod.Id, ct);
+                await store.RemoveAsync(endpoint, pod.Id, ct);
+            }
+    }
+
+    /// <summary>Starts a pod; its life goes on by itself.</summary>
+    public async Task StartAsync(Deployment deployment, string fingerprint, CancellationToken ct)
+    {
+        var pod = new OwnPod(new Pod
+        {
+            Id = $"{deployment.Endpoint.Id}-{Guid.NewGuid():N}"[..(deployment.Endpoint.Id.Length + 9)],
+            EndpointId = deployment.Endpoint.Id,
+            Template = deployment.Template.Name,
+            HostId = host.Value,
+            State = PodState.Starting,
+            Fingerprint = fingerprint,
+            StartedAt = time.GetUtcNow(),
+            Reason = "ordered",
+        });
+        // Known to Redis first: a start that nobody knows of would be ordered twice.
+        await store.PutAsync(pod.Record, ct);
+        own[pod.Id] = pod;
+        pod.Life = LiveAsync(pod, deployment);
+    }
+
+    /// <summary>
+    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> must
+    /// be younger than the last call.
+    /// </summary>
+    public async Task KeepAsync(string endpointId, EndpointSnapshot snapshot, IReadOnlySet<string> drainOrders,
+        CancellationToken ct)
+    {
+        foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
+        {
+            var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
+            switch (pod.Record.State)
+            {
+                case PodState.Starting when drainOrders.Contains(pod.Id):
+                    await StopAsync(pod, "not needed any more");
+                    break;
+                case PodState.Ready when drainOrders.Contains(pod.Id):
+                    await DrainAsync(pod, ct);
+                    break;
+                case PodState.Ready when inDispatch is null:
+                    // Redis lost it (a power cut can cost the last second).
+                    await slots.UpAsync(endpointId, pod.Running!.Address, ct);
+                    break;
+                case PodState.Ready when inDispatch.Draining:
+                    await ProbeAsync(pod, ct);
+                    break;
+                case PodState.Draining when inDispatch is null or { Leased: 0 }:
+                    await StopAsync(pod, "drained");
+                    break;
+                case PodState.Draining when time.GetUtcNow() - pod.DrainingSince > pod.Running!.Deployment.Endpoint.Forwarding.ExecutionTimeout:
+                    await StopAsync(pod, "drained for the whole execution timeout");
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Stops every pod of this host and ends when all are gone.</summary>
+    public async Task StopAllAsync()
+    {
+        foreach (var pod in own.Values) pod.WantStop();
+        await leaving.CancelAsync();
+        await Task.WhenAll(own.Values.Select(p => p.Life));
+    }
+
+    public void Dispose() => leaving.Dispose();
+
+    private async Task LiveAsync(OwnPod pod, Deployment deployment)
+    {
+        await Task.Yield();
+        string why;
+        try
+        {
+            var running = await processes.StartAsync(deployment, pod.Id);
+            pod.Running = running;
+            pod.TryMove(r => r with { ProcessId = running.ProcessId, Reason = "started" }, PodState.Starting);
+            Started(pod.Id, pod.EndpointId, running.ProcessId);
+            why = await BecomeReadyAsync(pod, running);
+            if (why.Length > 0) processes.Kill(running);
+            var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
+            if (stop) await processes.StopAsync(running);
+            var exit = await running.Exited;
+            why = why.Length > 0 ? why : exit;
+            processes.Forget(running);
+        }
+        catch (InvalidOperationException e)
+        {
+            why = e.Message;
+        }
+
+        await EndAsync(pod, why);
+    }
+
+    /// <summary>Waits for readiness and enters dispatch. Empty when it did (or was told to stop), else why not.</summary>
+    private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
+    {
+        using var waiting = new CancellationTokenSource();
+        var ready = processes.WaitReadyAsync(running, waiting.Token);
+        if (await Task.WhenAny(ready, pod.StopWanted) != ready)
+        {
+            await waiting.CancelAsync();
+            await Task.WhenAny(ready);
+            return "";
+        }
+
+        if (await ready is { } why) return why;
+
+        var now = time.GetUtcNow();
+        var total = time.GetElapsedTime(running.Started).TotalMilliseconds;
+        running.Address = running.Address with { ReadyAt = now };
+        var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
+        StartStage[] stages = [new("spawn", Math.Round(Math.Max(0, total - told), 1)), .. running.Stages.Where(s => s.Name != "total"), new("total", Math.Round(total, 1))];
+        await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
+        pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
+        foreach (var stage in stages)
+            ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", stage.Name));
+        Ready(pod.Id, pod.EndpointId, total);
+        await PersistAsync(() => PutAsync(pod));
+        await ForgetFailuresAsync(pod.EndpointId, keep: 0);
+        BecameReady?.Invoke(pod.EndpointId);
+        return "";
+    }
+
+    private async Task EndAsync(OwnPod pod, string why)
+    {
+        var wanted = pod.StopWanted.IsCompleted;
+        var last = pod.Record;
+        await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
+        Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", wanted ? "stopped" : "failed"));
+        if (wanted)
+        {
+            Stopped(pod.Id, pod.EndpointId, why);
+            own.TryRemove(pod.Id, out _);
+            await PersistAsync(() => store.RemoveAsync(pod.EndpointId, pod.Id, CancellationToken.None));
+        }
+        else
+        {
+            Failed(pod.Id, pod.EndpointId, why);
+            pod.TryMove(r => r with { State = PodState.Failed, Reason = why, LastOutput = pod.Running?.LastOutput ?? [] },
+                PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
+            await PersistAsync(() => PutAsync(pod));
+            own.TryRemove(pod.Id, out _);
+            await ForgetFailuresAsync(pod.EndpointId, KeptFailures);
+        }
+
+        Ended?.Invoke(new PodEnd(pod.Record, !wanted,
+            last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
+    }
+
+    private async Task DrainAsync(OwnPod pod, CancellationToken ct)
+    {
+        await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
+        pod.DrainingSince = time.GetUtcNow();
+        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = "not needed any more" }, PodState.Ready))
+            await PutAsync(pod);
+    }
+
+    private async Task StopAsync(OwnPod pod, string reason)
+    {
+        if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = reason }, PodState.Starting, PodState.Draining))
+            await PutAsync(pod);
+        pod.WantStop();
+    }
+
+    /// <summary>Gateways could not reach it: either they are wrong, or its process hangs.</summary>
+    private async Task ProbeAsync(OwnPod pod, CancellationToken ct)
+    {
+        var running = pod.Running!;
+        if (running.Exited.IsCompleted) return;
+        if (await processes.ProbeAsync(running, ct))
+        {
+            pod.Unanswered = 0;
+            await slots.UpAsync(pod.EndpointId, running.Address, ct);
+        }
+        else if (++pod.Unanswered >= MaxUnanswered)
+        {
+            Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
+            processes.Kill(running);
+        }
+    }
+
+    private async Task PutAsync(OwnPod pod)
+    {
+        await pod.Writing.WaitAsync();
+        try
+        {
+            if (own.ContainsKey(pod.Id)) await store.PutAsync(pod.Record, CancellationToken.None);
+        }
+        finally
+        {
+            pod.Writing.Release();
+        }
+    }
+
+    private Task ForgetFailuresAsync(string endpointId, int keep) => PersistAsync(async () =>
+    {
+        var failed = (await store.ListAsync(endpointId, CancellationToken.None)).Where(p => p.State == PodState.Failed && p.HostId == host.Value);
+        foreach (var pod in failed.SkipLast(keep))
+            await store.RemoveAsync(endpointId, pod.Id, CancellationToken.None);
+    });
+
+    /// <summary>Repeats a write until Redis took it; when the gateway leaves, it is tried once.</summary>
+    private async Task PersistAsync(Func<Task> write)
+    {
+        while (true)
+        {
+            try
+            {
+                await write();
+                return;
+            }
+            catch (Exception e) when (RedisDown.Is(e))
+            {
+                if (leaving.IsCancellationRequested) return;
+                await Task.WhenAny(Task.Delay(StoreRetry, time, leaving.Token));
+            }
+        }
+    }
+
+    private IEnumerable<Measurement<int>> Measure() => own.Values.Select(p => p.Record)
+        .GroupBy(p => (p.EndpointId, p.State))
+        .Select(g => new Measurement<int>(g.Count(), Tag("endpoint", g.Key.EndpointId),
+            Tag("state", g.Key.State.ToString().ToLowerInvariant())));
+
+    private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as process {Process}")]
+    private partial void Started(string worker, string endpoint, int process);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
+    private partial void Ready(string worker, string endpoint, double ms);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
+    private partial void Stopped(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
+    private partial void Failed(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} left {Count} probes unanswered: killing it")]
+    private partial void Hangs(string worker, string endpoint, int count);
+}

@@ -1,0 +1,230 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Threading.Channels;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>
+/// Brings what runs to what is declared and asked for, once a second and whenever a request queues. Every gateway keeps
+/// its own host's pods; the leader also decides how many run, and takes away what dead gateways and hosts left.
+/// </summary>
+public sealed partial class Reconciler : BackgroundService
+{
+    /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
+    public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two rounds: a burst of wakes is one round.</summary>
+    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
+
+    private readonly Channel<string> wakes = Channel.CreateUnbounded<string>();
+    private readonly ConcurrentDictionary<string, EndpointKeeper> keepers = [];
+    private readonly HostId host;
+    private readonly CatalogWatcher catalog;
+    private readonly PodStore store;
+    private readonly PodFleet fleet;
+    private readonly WorkerSlotStore slots;
+    private readonly Leadership leadership;
+    private readonly TimeProvider time;
+    private readonly ILogger<Reconciler> logger;
+    private bool forgotten;
+
+    public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
+        Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
+    {
+        (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
+        (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
+        slots.Woken += Wake;
+        fleet.BecameReady += Wake;
+        fleet.Ended += OnEnded;
+        catalog.Changed += OnChanged;
+    }
+
+    /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
+    public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await fleet.StopAllAsync();
+        try
+        {
+            await leadership.ResignAsync();
+            await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            // Both leases end by themselves.
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await catalog.Loaded.WaitAsync(stoppingToken);
+        var ticks = TickAsync(stoppingToken);
+        while (await wakes.Reader.WaitToReadAsync(stoppingToken))
+        {
+            var wanted = new HashSet<string>();
+            while (wakes.Reader.TryRead(out var endpoint)) wanted.Add(endpoint);
+            await RoundAsync(wanted, stoppingToken);
+            await Task.Delay(Breath, time, stoppingToken);
+        }
+
+        await ticks;
+    }
+
+    private async Task TickAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(TickEvery, time);
+        do Wake("");
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private async Task RoundAsync(HashSet<string> endpoints, CancellationToken ct)
+    {
+        try
+        {
+            if (!forgotten) await fleet.ForgetEarlierAsync(ct);
+            forgotten = true;
+            IReadOnlySet<string>? living = null;
+            if (endpoints.Remove(""))
+            {
+                living = await store.BeatAsync(host.Value, HostLease, ct);
+                await leadership.RenewAsync(ct);
+                endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
+                endpoints.UnionWith(await store.EndpointsAsync(ct));
+            }
+
+            foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+        }
+        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            CannotReconcile(e.Message);
+        }
+    }
+
+    private async Task ReconcileAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
+    {
+        if (living is not null && leadership.IsLeader) await slots.ReapAsync(endpointId, ct);
+        var snapshot = await slots.SnapshotAsync(endpointId, ct);
+        var orders = await store.DrainOrdersAsync(endpointId, ct);
+        await fleet.KeepAsync(endpointId, snapshot, orders, ct);
+        if (!leadership.IsLeader) return;
+
+        var pods = await store.ListAsync(endpointId, ct);
+        if (living is not null) pods = await BuryAsync(endpointId, pods, living, ct);
+        if (catalog.Current.Find(endpointId) is { } deployment)
+            await LeadAsync(deployment, snapshot, pods, orders, ct);
+        else
+            await DissolveAsync(endpointId, pods, orders, ct);
+    }
+
+    /// <summary>The leader's part for a declared endpoint.</summary>
+    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, IReadOnlyList<Pod> pods,
+        IReadOnlySet<string> orders, CancellationToken ct)
+    {
+        var id = deployment.Endpoint.Id;
+        var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
+        var fingerprint = Fingerprint(deployment);
+        keeper.Follow(fingerprint);
+        var now = time.GetUtcNow();
+        if (pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
+        var plan = FleetPlan.Make(deployment, fingerprint, [.. pods.Where(p => !orders.Contains(p.Id))], snapshot,
+            keeper.Scale, keeper.Backoff, now);
+        keeper.Scale = plan.Scale.Next;
+        if (plan.Start > 0 || plan.Drain.Count > 0) await NoteAsync(id, plan, now, ct);
+        for (var i = 0; i < plan.Start; i++) await fleet.StartAsync(deployment, fingerprint, ct);
+        foreach (var pod in plan.Drain) await store.OrderDrainAsync(id, pod, ct);
+        if (plan.Drain.Count > 0) Wake(id);
+
+        var blocked = keeper.Block(deployment.Endpoint, pods.Any(p => p.State == PodState.Ready));
+        if (keeper.HasTold(blocked)) return;
+        await slots.BlockAsync(id, blocked, ct);
+        keeper.Tell(blocked);
+    }
+
+    /// <summary>The leader's part for an endpoint that is declared no more: drain all, then forget it.</summary>
+    private async Task DissolveAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> orders, CancellationToken ct)
+    {
+        keepers.TryRemove(endpointId, out _);
+        if (pods.All(p => p.State == PodState.Failed))
+        {
+            await slots.ForgetAsync(endpointId, ct);
+            await store.ForgetEndpointAsync(endpointId, ct);
+            return;
+        }
+
+        foreach (var pod in pods.Where(p => !orders.Contains(p.Id))) await store.OrderDrainAsync(endpointId, pod.Id, ct);
+        Wake(endpointId);
+    }
+
+    /// <summary>Takes away the pods of hosts that are gone.</summary>
+    private async Task<IReadOnlyList<Pod>> BuryAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> living,
+        CancellationToken ct)
+    {
+        foreach (var pod in pods.Where(p => !living.Contains(p.HostId)))
+        {
+            HostGone(pod.Id, endpointId, pod.HostId);
+            await slots.DownAsync(endpointId, pod.Id, ct);
+            await store.RemoveAsync(endpointId, pod.Id, ct);
+        }
+
+        return [.. pods.Where(p => living.Contains(p.HostId))];
+    }
+
+    private async Task NoteAsync(string endpointId, FleetPlan plan, DateTimeOffset now, CancellationToken ct)
+    {
+        Decided(endpointId, plan.Scale.Desired, plan.Start, plan.Drain.Count, plan.Scale.Because);
+        await store.NoteAsync(endpointId, new ScaleNote(now, plan.Scale.Desired, plan.Scale.Because), ct);
+    }
+
+    private void OnEnded(PodEnd end)
+    {
+        if (end.Failed && keepers.TryGetValue(end.Pod.EndpointId, out var keeper))
+        {
+            var pause = keeper.Failed(end, time.GetUtcNow());
+            _ = WakeAfterAsync(end.Pod.EndpointId, pause);
+        }
+
+        Wake(end.Pod.EndpointId);
+    }
+
+    private async Task WakeAfterAsync(string endpointId, TimeSpan pause)
+    {
+        await Task.Delay(pause, time, CancellationToken.None);
+        Wake(endpointId);
+    }
+
+    private void OnChanged(Catalog changed)
+    {
+        foreach (var deployment in changed.Deployments) Wake(deployment.Endpoint.Id);
+    }
+
+    /// <summary>What a worker is started from: another one of these, another worker.</summary>
+    private static string Fingerprint(Deployment deployment)
+    {
+        var started = string.Join('\n', Declarations.Write(deployment.Template, DeclarationJson.Template),
+            JsonSerializer.Serialize(deployment.Endpoint.Env.OrderBy(e => e.Key, StringComparer.Ordinal)
+                .Select(e => e.Key + "=" + e.Value).ToArray(), PodJson.Default.StringArray),
+            string.Join(',', deployment.Endpoint.ServedModels),
+            deployment.Endpoint.Forwarding.MaxBodyBytes);
+        return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(started)))[..16];
+    }
+
+    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, draining {Drain}: {Because}")]
+    private partial void Decided(string endpoint, int desired, int start, int drain, string because);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
+    private partial void HostGone(string worker, string endpoint, string host);
+
+    [LoggerMessage(LogLevel.Warning, "Redis cannot be asked; what runs goes on running: {Error}")]
+    private partial void CannotReconcile(string error);
+}

@@ -1,0 +1,205 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Gateway.Auth;
+using Endpoint = Sluice.Core.Endpoints.Endpoint;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>
+/// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: what is declared, and what runs of it.
+/// </summary>
+public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
+    PodStore pods)
+{
+    /// <summary>Fields that answers carry and that a client may send back unchanged.</summary>
+    private static readonly string[] ReadOnly = ["origin", "status"];
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        const string json = "application/json";
+        routes.On("GET", "/api/v1/templates", Demand.Admin, "All templates", (HttpContext context) => WriteAsync(context, new JsonObject
+        {
+            ["templates"] = new JsonArray([.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
+        }));
+        routes.On("GET", "/api/v1/templates/{name}", Demand.Admin, "One template", (HttpContext context, string name) =>
+            watcher.Current.Templates.TryGetValue(name, out var t) ? WriteAsync(context, View(t)) : NoneAsync(context, "template", name))
+            .Produces<Template>();
+        routes.On("POST", "/api/v1/templates", Demand.Admin, "Declare a template",
+            (HttpContext context) => PutTemplateAsync(context, null)).Accepts<Template>(json).Produces<Template>(201);
+        routes.On("PUT", "/api/v1/templates/{name}", Demand.Admin, "Declare or change a template",
+            (HttpContext context, string name) => PutTemplateAsync(context, name)).Accepts<Template>(json).Produces<Template>();
+        routes.On("DELETE", "/api/v1/templates/{name}", Demand.Admin, "Delete a template on which no endpoint stands",
+            async (HttpContext context, string name) => await AnswerAsync(context,
+                await store.DeleteTemplateAsync(name, context.RequestAborted), "template", name)).Produces(204);
+
+        routes.On("GET", "/api/v1/endpoints", Demand.Admin, "All endpoints, with what runs of them", ListAsync);
+        routes.On("GET", "/api/v1/endpoints/{id}", Demand.Admin, "One endpoint, with what runs of it",
+            async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
+                ? WriteAsync(context, await ViewAsync(d, context.RequestAborted)) : NoneAsync(context, "endpoint", id)))
+            .Produces<Endpoint>();
+        routes.On("POST", "/api/v1/endpoints", Demand.Admin, "Declare an endpoint",
+            (HttpContext context) => PutEndpointAsync(context, null)).Accepts<Endpoint>(json).Produces<Endpoint>(201);
+        routes.On("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Declare or change an endpoint",
+            (HttpContext context, string id) => PutEndpointAsync(context, id)).Accepts<Endpoint>(json).Produces<Endpoint>();
+        routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin, "Delete an endpoint: its workers are drained and stopped",
+            async (HttpContext context, string id) => await AnswerAsync(context,
+                await store.DeleteEndpointAsync(id, context.RequestAborted), "endpoint", id)).Produces(204);
+        routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
+            "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
+        routes.On("GET", "/api/v1/manifest", Demand.Admin, "The manifest file: where it is, when it was applied, what is wrong with it",
+            () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
+    }
+
+    private async Task ListAsync(HttpContext context)
+    {
+        var all = new JsonArray();
+        foreach (var d in watcher.Current.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal))
+            all.Add(await ViewAsync(d, context.RequestAborted));
+        await WriteAsync(context, new JsonObject { ["endpoints"] = all });
+    }
+
+    private async Task WorkersAsync(HttpContext context)
+    {
+        var id = (string)context.Request.RouteValues["id"]!;
+        if (watcher.Current.Find(id) is null)
+        {
+            await NoneAsync(context, "endpoint", id);
+            return;
+        }
+
+        var ct = context.RequestAborted;
+        var snapshot = await slots.SnapshotAsync(id, ct);
+        var leased = snapshot.Workers.ToDictionary(w => w.PodId);
+        var workers = (await pods.ListAsync(id, ct)).Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
+            p.ProcessId, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
+        await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
+            await slots.WhyBlockedAsync(id, ct), await pods.NotesAsync(id, ct)), ct);
+    }
+
+    private async Task PutTemplateAsync(HttpContext context, string? name)
+    {
+        var (template, errors) = await ReadAsync(context, DeclarationJson.Template, "name", name);
+        if (errors is null) return;
+        if (template is not null) errors.AddRange(EndpointRules.Check(template, ""));
+        if (template is null || errors.Count > 0)
+        {
+            await JsonBody.RefuseAsync(context, errors);
+            return;
+        }
+
+        var change = await store.PutAsync(template, context.RequestAborted);
+        await AnswerAsync(context, change, "template", template.Name, name is null, () => Task.FromResult(View(template)));
+    }
+
+    private async Task PutEndpointAsync(HttpContext context, string? id)
+    {
+        var (endpoint, errors) = await ReadAsync(context, DeclarationJson.Endpoint, "id", id);
+        if (errors is null) return;
+        var catalog = watcher.Current;
+        if (endpoint is not null)
+            errors.AddRange(EndpointRules.Check(endpoint, "", [.. catalog.Templates.Keys], [.. catalog.Deployments.Select(d => d.Endpoint)]));
+        if (endpoint is null || errors.Count > 0)
+        {
+            await JsonBody.RefuseAsync(context, errors);
+            return;
+        }
+
+        var change = await store.PutAsync(endpoint, context.RequestAborted);
+        await AnswerAsync(context, change, "endpoint", endpoint.Id, id is null,
+            () => ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
+    }
+
+    /// <summary>Reads a declaration; the name in the path may be left out of the body. Errors null: the client was told.</summary>
+    private static async Task<(T? Value, List<FieldError>? Errors)> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type,
+        string nameField, string? name)
+        where T : class
+    {
+        if (await JsonBody.ReadAsync(context) is not { } body) return (null, null);
+        var errors = new List<FieldError>();
+        if (body.Node is JsonObject given)
+        {
+            foreach (var field in ReadOnly) given.Remove(field);
+            if (name is not null && !given.ContainsKey(nameField)) given[nameField] = name;
+            if (name is not null && given[nameField]?.ToString() != name)
+                errors.Add(new FieldError(nameField, given[nameField]!.ToJsonString(), $"\"{name}\", as in the path"));
+        }
+
+        return (Declarations.Read(body.Node, type, "", errors), errors);
+    }
+
+    private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool created = false,
+        Func<Task<JsonObject>>? view = null)
+    {
+        if (change.Refusal != CatalogRefusal.None)
+        {
+            var (status, detail) = Told(change, kind, name);
+            await Problem.WriteAsync(context, status, detail);
+            return;
+        }
+
+        await watcher.RefreshAsync(context.RequestAborted);
+        context.Response.StatusCode = view is null ? 204 : created ? 201 : 200;
+        if (created) context.Response.Headers.Location = $"/api/v1/{kind}s/{name}";
+        if (view is not null) await WriteAsync(context, await view());
+    }
+
+    private static (int Status, string Detail) Told(CatalogChange change, string kind, string name) => change.Refusal switch
+    {
+        CatalogRefusal.OwnedByManifest => (409, $"{kind} '{name}' is declared by the manifest: change it there"),
+        CatalogRefusal.NoTemplate => (409, $"{kind} '{name}' names a template that does not exist any more"),
+        CatalogRefusal.InUse => (409, $"endpoint '{change.Name}' stands on {kind} '{name}': delete that first"),
+        CatalogRefusal.Unknown => (404, $"no {kind} '{name}'"),
+        _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
+    };
+
+    private JsonObject View(Template template)
+    {
+        var view = JsonSerializer.SerializeToNode(template, DeclarationJson.Template)!.AsObject();
+        view["origin"] = OriginOf(watcher.State.TemplateOrigins, template.Name);
+        return view;
+    }
+
+    private async Task<JsonObject> ViewAsync(Deployment deployment, CancellationToken ct)
+    {
+        var id = deployment.Endpoint.Id;
+        var view = JsonSerializer.SerializeToNode(deployment.Endpoint, DeclarationJson.Endpoint)!.AsObject();
+        view["origin"] = OriginOf(watcher.State.EndpointOrigins, id);
+        var snapshot = await slots.SnapshotAsync(id, ct);
+        var states = new JsonObject();
+        foreach (var group in (await pods.ListAsync(id, ct)).GroupBy(StateOf)) states[group.Key] = group.Count();
+        view["status"] = new JsonObject
+        {
+            ["workers"] = states,
+            ["queued"] = snapshot.Queued,
+            ["running"] = snapshot.Busy,
+            ["completed"] = snapshot.Completed,
+            ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
+        };
+        return view;
+    }
+
+    private static string OriginOf(IReadOnlyDictionary<string, Origin> origins, string name) =>
+        origins.GetValueOrDefault(name) == Origin.Manifest ? "manifest" : "api";
+
+    private static string StateOf(Pod pod) => pod.State.ToString().ToLowerInvariant();
+
+    private static Task WriteAsync(HttpContext context, JsonObject value) => context.Response.WriteAsJsonAsync(value, context.RequestAborted);
+
+    private static Task NoneAsync(HttpContext context, string kind, string name) =>
+        Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"no {kind} '{name}'");
+
+    /// <summary>A worker, with its slots as dispatch has them.</summary>
+    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, DateTimeOffset StartedAt,
+        DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
+
+    /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start.</summary>
+    public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked,
+        IReadOnlyList<ScaleNote> Decisions);
+
+    /// <summary>The manifest file as it stands.</summary>
+    public sealed record ManifestView(string? Path, DateTimeOffset? AppliedAt, IReadOnlyList<string> Errors);
+}

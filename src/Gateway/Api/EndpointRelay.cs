@@ -1,0 +1,39 @@
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Forwarding;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>What the surfaces that pass requests to workers share: forward, and tell the client when nothing came.</summary>
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvider time, ILogger<EndpointRelay> logger)
+{
+    /// <param name="context">An admitted request whose route names an endpoint.</param>
+    /// <param name="path">Path at the worker, encoded, with its leading slash.</param>
+    public async Task SendAsync(HttpContext context, string path)
+    {
+        var admission = context.Admission();
+        var state = new ForwardState(admission.Deployment!, path, admission.Flow, admission.Arrived, time.GetUtcNow())
+        {
+            Auth = admission.Took,
+        };
+        var result = await forwarder.ForwardAsync(context, state);
+        var took = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
+        if (Problem.StatusOf(result.Outcome) is not { } status)
+        {
+            Forwarded(context.TraceIdentifier, state.Endpoint.Id, admission.Flow, result.Outcome, context.Response.StatusCode,
+                state.Worker?.PodId ?? "", took);
+            return;
+        }
+
+        Refused(context.TraceIdentifier, state.Endpoint.Id, admission.Flow, result.Outcome, status, took, result.Detail);
+        if (context.Response.HasStarted) return;
+        context.Response.Clear();
+        context.Response.Headers["Server-Timing"] = state.ServerTiming([]);
+        await Problem.WriteAsync(context, result);
+    }
+
+    [LoggerMessage(LogLevel.Debug, "Request {Request} to {Endpoint} by {Key}: {Outcome} {Status} by {Worker} in {Ms:0.0} ms")]
+    private partial void Forwarded(string request, string endpoint, string key, ForwardOutcome outcome, int status, string worker, double ms);
+
+    [LoggerMessage(LogLevel.Information, "Request {Request} to {Endpoint} by {Key}: {Outcome} {Status} in {Ms:0.0} ms: {Detail}")]
+    private partial void Refused(string request, string endpoint, string key, ForwardOutcome outcome, int status, double ms, string detail);
+}

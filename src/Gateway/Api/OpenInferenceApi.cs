@@ -1,0 +1,65 @@
+using System.Reflection;
+using System.Text.Json.Serialization;
+using Sluice.Core.Dispatch;
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Operations;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>
+/// The Open Inference Protocol (github.com/kserve/open-inference-protocol). The model's name selects the endpoint that
+/// serves it; what a worker must say is forwarded, what needs no worker is answered here and starts none.
+/// </summary>
+public static class OpenInferenceApi
+{
+    private static readonly string Version =
+        typeof(OpenInferenceApi).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
+
+    public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, Readiness readiness, WorkerSlotStore slots)
+    {
+        routes.On("GET", "/v2", Demand.Nothing, "Server metadata",
+            () => new ServerMetadata("sluice", Version, ["binary_tensor_data", "generate"]));
+        routes.On("GET", "/v2/health/live", Demand.Nothing, "The gateway runs", () => new Live(true));
+        routes.On("GET", "/v2/health/ready", Demand.Nothing, "The gateway can take requests", async (HttpContext context) =>
+        {
+            var why = await readiness.WhyNotAsync(context.RequestAborted);
+            context.Response.StatusCode = why.Count == 0 ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+            return new Ready(why.Count == 0);
+        });
+        foreach (var version in new[] { "", "/versions/{version}" })
+        {
+            var model = "/v2/models/{model}" + version;
+            routes.On("GET", model + "/ready", Demand.Invoke, "Whether the model can be asked; starts no worker",
+                (HttpContext context) => ReadyAsync(context, slots)).Produces<ModelReady>();
+            routes.On("GET", model, Demand.Invoke, "Model metadata, as its worker tells it", Forward);
+            routes.On("POST", model + "/infer", Demand.Invoke, "Inference, JSON or with binary tensors", Forward);
+            routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, answered whole", Forward);
+            routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward);
+        }
+
+        Task Forward(HttpContext context) => relay.SendAsync(context, context.Request.Path.ToUriComponent());
+    }
+
+    /// <summary>A model at zero workers is ready: its first request starts one. Only one that cannot start is not.</summary>
+    private static async Task ReadyAsync(HttpContext context, WorkerSlotStore slots)
+    {
+        var endpoint = context.Admission().Deployment!.Endpoint;
+        var model = (string)context.Request.RouteValues["model"]!;
+        if (await slots.WhyBlockedAsync(endpoint.Id, context.RequestAborted) is { } why)
+            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.Reason, TimeSpan.FromSeconds(5));
+        else
+            await context.Response.WriteAsJsonAsync(new ModelReady(model, true), context.RequestAborted);
+    }
+
+    /// <summary>Answer to <c>GET /v2</c>.</summary>
+    public sealed record ServerMetadata(string Name, string Version, IReadOnlyList<string> Extensions);
+
+    /// <summary>Answer to <c>/v2/health/live</c>.</summary>
+    public sealed record Live([property: JsonPropertyName("live")] bool IsLive);
+
+    /// <summary>Answer to <c>/v2/health/ready</c>.</summary>
+    public sealed record Ready([property: JsonPropertyName("ready")] bool IsReady);
+
+    /// <summary>Answer to a model's <c>ready</c>.</summary>
+    public sealed record ModelReady(string Name, [property: JsonPropertyName("ready")] bool IsReady);
+}

@@ -1,0 +1,15 @@
+using Sluice.Gateway.Auth;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>The one way to map a route: what it demands of its caller and what it is for are no options.</summary>
+internal static class Routes
+{
+    public static RouteHandlerBuilder On(this IEndpointRouteBuilder routes, string method, string pattern, Demand demand,
+        string summary, Delegate handler) =>
+        routes.MapMethods(pattern, [method], handler).WithMetadata(new AccessRule(demand)).WithSummary(summary);
+
+    /// <summary>The request as the gatekeeper admitted it.</summary>
+    public static Admission Admission(this HttpContext context) => context.Features.Get<Admission>()
+        ?? throw new InvalidOperationException("the gatekeeper does not stand before this route");
+}

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Net;
+using System.Threading.RateLimiting;
+using Sluice.Core.Endpoints;
+using Sluice.Gateway.Api;
+
+namespace Sluice.Gateway.Auth;
+
+/// <summary>
+/// Stands before every route: reads the key, asks <see cref="Access"/>, and refuses early. A route without an
+/// <see cref="AccessRule"/> is refused to all.
+/// </summary>
+public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, TimeProvider time) : IDisposable
+{
+    /// <summary>Failed attempts that an address has at once, and gets back a second.</summary>
+    private const int Burst = 20;
+
+    private readonly PartitionedRateLimiter<IPAddress> failures = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
+        address => RateLimitPartition.GetTokenBucketLimiter(address, _ => new TokenBucketRateLimiterOptions
+        {
+            TokenLimit = Burst,
+            TokensPerPeriod = 1,
+            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+            QueueLimit = 0,
+        }));
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        if (context.GetEndpoint() is not { } route)
+        {
+            // No such route. Those without a key learn nothing of which routes exist.
+            await next(context);
+            return;
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? Demand.Admin;
+        var key = Read(context, out var caller);
+        var target = Target(context, out var deployment);
+        var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
+        if (verdict != AccessVerdict.Granted)
+        {
+            await RefuseAsync(context, verdict, detail, key);
+            return;
+        }
+
+        context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
+        await next(context);
+    }
+
+    public void Dispose() => failures.Dispose();
+
+    /// <summary>Only a header carries a key: what stands in a URL ends in logs.</summary>
+    private KeyVerdict Read(HttpContext context, out Caller? caller)
+    {
+        caller = null;
+        var values = context.Request.Headers.Authorization;
+        if (values.Count == 0) return KeyVerdict.Missing;
+        var text = values.ToString().AsSpan().Trim();
+        const string bearer = "Bearer ";
+        if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();
+        return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
+    }
+
+    private string Target(HttpContext context, out Deployment? deployment)
+    {
+        var values = context.Request.RouteValues;
+        var (name, found) = values.TryGetValue("endpoint", out var id) ? ((string)id!, catalog.Current.Find((string)id!))
+            : values.TryGetValue("model", out var model) ? ((string)model!, catalog.Current.FindByModel((string)model!))
+            : ("", null);
+        deployment = found;
+        return name;
+    }
+
+    private async Task RefuseAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)
+    {
+        if (verdict == AccessVerdict.NotAuthenticated)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer realm=\"sluice\"";
+            if (key != KeyVerdict.Missing && !TakeFailure(context))
+            {
+                await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+                    "too many wrong API keys from this address", TimeSpan.FromSeconds(1));
+                return;
+            }
+        }
+
+        await Problem.WriteAsync(context, verdict switch
+        {
+            AccessVerdict.NotAuthenticated => StatusCodes.Status401Unauthorized,
+            AccessVerdict.Forbidden => StatusCodes.Status403Forbidden,
+            AccessVerdict.NoEndpoint => StatusCodes.Status404NotFound,
+            AccessVerdict.CannotCheck => StatusCodes.Status503ServiceUnavailable,
+            _ => throw new ArgumentOutOfRangeException(nameof(verdict), verdict, "not a refusal"),
+        }, detail, verdict == AccessVerdict.CannotCheck ? TimeSpan.FromSeconds(1) : default);
+    }
+
+    private bool TakeFailure(HttpContext context)
+    {
+        using var lease = failures.AttemptAcquire(context.Connection.RemoteIpAddress ?? IPAddress.None);
+        return lease.IsAcquired;
+    }
+}
+
+/// <summary>What the gatekeeper found out of an admitted request.</summary>
+/// <param name="Caller">Whose key it carries; null: none, on a public endpoint or an open route.</param>
+/// <param name="Deployment">The endpoint that its route names, if any.</param>
+/// <param name="Took">How long the check took.</param>
+/// <param name="Arrived">Timestamp of its arrival.</param>
+public sealed record Admission(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
+{
+    /// <summary>Whose share of the queue it counts against.</summary>
+    public string Flow => Caller?.KeyId ?? "public";
+}

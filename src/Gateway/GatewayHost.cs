@@ -1,0 +1,113 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging.Console;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
+using Sluice.Core.Workers;
+using Sluice.Gateway.Api;
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Operations;
+using StackExchange.Redis;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Sluice.Gateway;
+
+/// <summary>
+/// Puts the gateway together. Hosted services stop in the reverse order of this list, the HTTP server first: requests
+/// finish, then workers are stopped, then slots given back.
+/// </summary>
+public static class GatewayHost
+{
+    /// <summary>Bodies of management requests; forwarded ones have their endpoint's own limit.</summary>
+    private const int MaxManagementBody = 1 << 20;
+
+    public static WebApplication Build(GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
+        // Settings come from GatewaySettings alone.
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection();
+        builder.WebHost.UseUrls(settings.Urls.Split(';'));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxManagementBody;
+        });
+        ConfigureLogging(builder.Logging, settings);
+        AddServices(builder.Services, settings, data, redis);
+        var app = builder.Build();
+        MapRoutes(app, settings);
+        return app;
+    }
+
+    public static ILoggerFactory CreateLogging(GatewaySettings settings) =>
+        LoggerFactory.Create(logging => ConfigureLogging(logging, settings));
+
+    /// <summary>Every surface; a test walks over all routes.</summary>
+    internal static void MapRoutes(WebApplication app, GatewaySettings settings)
+    {
+        T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
+        app.Use(next => context => RequestId.InvokeAsync(context, next));
+        app.UseRouting();
+        app.Use(next => context => Get<Gatekeeper>().InvokeAsync(context, next));
+        app.Use(next => context => Leftovers.InvokeAsync(context, next, Get<ILoggerFactory>()));
+        var relay = Get<EndpointRelay>();
+        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), settings.MetricsPublic);
+        DirectApi.Map(app, relay);
+        OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>());
+        KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<TimeProvider>());
+        Get<CatalogApi>().Map(app);
+        app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, GatewaySettings settings)
+    {
+        logging.ClearProviders();
+        logging.SetMinimumLevel(settings.LogLevel);
+        if (settings.LogLevel >= LogLevel.Information)
+        {
+            logging.AddFilter("Microsoft", LogLevel.Warning);
+            // A worker that died is told once, by us, with the endpoint's name.
+            logging.AddFilter("Yarp", LogLevel.Error);
+            logging.AddFilter("System.Net.Http", LogLevel.Warning);
+        }
+
+        if (settings.JsonLog)
+            logging.AddJsonConsole(o => (o.TimestampFormat, o.UseUtcTimestamp) = ("O", true));
+        else
+            logging.AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat, o.UseUtcTimestamp, o.ColorBehavior) =
+                (true, "HH:mm:ss.fff ", true, LoggerColorBehavior.Disabled));
+    }
+
+    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)
+    {
+        services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
+        services.AddRouting();
+        services.AddHttpForwarder();
+        services.AddOpenApi();
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(new RedisStore(redis));
+        services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
+        services.AddSingleton(data.Host);
+        services.AddSingleton(new ManifestOptions(settings.Manifest));
+        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
+        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
+        services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
+        services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
+        services.AddSingleton<KeyStore>().AddSingleton<Gatekeeper>();
+        services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
+            settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
+        services.AddSingleton<WorkerClients>().AddSingleton<WorkerTransformer>().AddSingleton<WorkerForwarder>();
+        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<Readiness>();
+        services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
+
+        services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
+        services.AddHostedService(s => s.GetRequiredService<KeyRing>());
+        services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
+        services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
+        services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
+        services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+    }
+}

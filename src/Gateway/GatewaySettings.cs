@@ -1,0 +1,82 @@
+using System.Globalization;
+
+namespace Sluice.Gateway;
+
+/// <summary>What the gateway is told by its environment; see the README's table.</summary>
+public sealed record GatewaySettings
+{
+    /// <summary>Shortest admin key that may be given: shorter ones can be guessed.</summary>
+    private const int MinAdminKey = 16;
+
+    /// <summary>Addresses to listen on, separated by <c>;</c>.</summary>
+    public string Urls { get; init; } = "http://127.0.0.1:8080";
+
+    /// <summary>Given admin key; null: one is made at the first start.</summary>
+    public string? AdminKey { get; init; }
+
+    /// <summary>Folder with this gateway's state.</summary>
+    public string Data { get; init; } = "data";
+
+    /// <summary>Redis, <c>host:port,password=...</c>; null: a child of this process.</summary>
+    public string? Redis { get; init; }
+
+    /// <summary>Manifest file.</summary>
+    public string Manifest { get; init; } = "deploy/endpoints.yaml";
+
+    /// <summary>Folder with the built-in worker's models.</summary>
+    public string ModelRepository { get; init; } = "models";
+
+    /// <summary>The built-in worker's program.</summary>
+    public string Worker { get; init; } = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "worker", "Sluice.Worker"));
+
+    /// <summary>Metrics without a key.</summary>
+    public bool MetricsPublic { get; init; }
+
+    /// <summary>Log lines as JSON, one object each.</summary>
+    public bool JsonLog { get; init; }
+
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>How long a stopping gateway lets requests finish.</summary>
+    public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Reads the environment; throws with name, value and what is expected.</summary>
+    public static GatewaySettings Read(Func<string, string?> env)
+    {
+        var d = new GatewaySettings();
+        string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
+        bool Flag(string name) => Text(name) switch
+        {
+            null or "0" => false,
+            "1" => true,
+            var other => throw Wrong(name, other, "0 or 1"),
+        };
+        return new GatewaySettings
+        {
+            Urls = Text("SLUICE_URLS") ?? d.Urls,
+            AdminKey = Text("SLUICE_ADMIN_KEY") is not { } key ? null : key.Length >= MinAdminKey ? key
+                : throw Wrong("SLUICE_ADMIN_KEY", $"{key.Length} characters long", $"at least {MinAdminKey}"),
+            Data = Path.GetFullPath(Text("SLUICE_DATA") ?? d.Data),
+            Redis = Text("SLUICE_REDIS"),
+            Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
+            ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
+            Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),
+            MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
+            JsonLog = Text("SLUICE_LOG_FORMAT") switch
+            {
+                null or "text" => false,
+                "json" => true,
+                var other => throw Wrong("SLUICE_LOG_FORMAT", other, "text or json"),
+            },
+            LogLevel = Text("SLUICE_LOG_LEVEL") is not { } level ? d.LogLevel
+                : Enum.TryParse<LogLevel>(level, ignoreCase: true, out var parsed) && !char.IsDigit(level[0]) ? parsed
+                : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
+            Drain = Text("SLUICE_DRAIN_SECONDS") is not { } drain ? d.Drain
+                : int.TryParse(drain, NumberStyles.None, CultureInfo.InvariantCulture, out var s) && s <= 604800
+                    ? TimeSpan.FromSeconds(s) : throw Wrong("SLUICE_DRAIN_SECONDS", drain, "a number from 0 to 604800"),
+        };
+    }
+
+    private static InvalidOperationException Wrong(string name, string value, string expected) =>
+        new($"{name} is '{value}', expected {expected}");
+}

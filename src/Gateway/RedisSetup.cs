@@ -1,0 +1,72 @@
+using Sluice.Core;
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Gateway;
+
+/// <summary>Connects to Redis, and refuses one that cannot hold the queue.</summary>
+public static partial class RedisSetup
+{
+    /// <summary>Scripts with flags (allow-oom) came with it.</summary>
+    private const int LeastVersion = 7;
+
+    public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
+    {
+        ConfigurationOptions options;
+        try
+        {
+            options = ConfigurationOptions.Parse(settings);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidOperationException($"SLUICE_REDIS cannot be read ({e.Message}), expected host:port,password=...", e);
+        }
+
+        options.AbortOnConnectFail = false;
+        // The client counts reading INFO as administration.
+        options.AllowAdmin = true;
+        options.ClientName = "sluice";
+        options.ConnectTimeout = 2000;
+        options.SyncTimeout = 5000;
+        options.KeepAlive = 5;
+        var connection = await ConnectionMultiplexer.ConnectAsync(options);
+        CoreMeter.Meter.CreateObservableCounter("sluice.redis.commands", () => connection.OperationCount, "{command}",
+            "Commands sent to Redis, scripts included.");
+        return connection;
+    }
+
+    /// <summary>Throws when this Redis is too old, or may throw our keys away.</summary>
+    public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
+    {
+        foreach (var address in connection.GetEndPoints())
+        {
+            var server = connection.GetServer(address);
+            if (!server.IsConnected)
+            {
+                CannotCheck(logger, address.ToString()!);
+                continue;
+            }
+
+            if (server.Version.Major < LeastVersion)
+                throw new InvalidOperationException($"Redis {address} is version {server.Version}, expected {LeastVersion} or newer");
+            await CheckPolicyAsync(server, logger);
+        }
+    }
+
+    private static async Task CheckPolicyAsync(IServer server, ILogger logger)
+    {
+        // INFO, not CONFIG GET: managed services forbid that.
+        var info = (await server.InfoAsync()).SelectMany(g => g).ToLookup(p => p.Key, p => p.Value);
+        var policy = info["maxmemory_policy"].FirstOrDefault();
+        if (policy is not null and not "noeviction")
+            throw new InvalidOperationException($"Redis {server.EndPoint} has maxmemory-policy {policy}, expected noeviction: "
+                + "it would throw queued requests and slots away when its memory is full");
+        if (info["aof_enabled"].FirstOrDefault() == "0") NoAof(logger, server.EndPoint.ToString()!);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Cannot read the configuration of Redis {Server}: make sure that its maxmemory-policy is noeviction")]
+    private static partial void CannotCheck(ILogger logger, string server);
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: what it holds is lost when it restarts")]
+    private static partial void NoAof(ILogger logger, string server);
+}

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using Sluice.Core.Endpoints;
+using Sluice.Gateway.Auth;
+
+namespace Sluice.Gateway;
+
+/// <summary>What a start prints for people: where it listens, the admin key the first time, and lines to try.</summary>
+internal static class Welcome
+{
+    /// <summary>How long the manifest is waited for before the lines are printed without it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    public static async Task PrintAsync(WebApplication app, GatewaySettings settings)
+    {
+        var services = app.Services;
+        var time = services.GetRequiredService<TimeProvider>();
+        var key = await FirstKeyAsync(services, settings, time);
+        var manifest = services.GetRequiredService<ManifestLoop>();
+        await Task.WhenAny(manifest.FirstLook, Task.Delay(Patience, time));
+        var url = app.Urls.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "[::1]", StringComparison.Ordinal);
+        var text = new StringWriter();
+        await text.WriteLineAsync($"\nSluice listens on {string.Join(", ", app.Urls)}  (state in {settings.Data})\n");
+        if (key is not null) await text.WriteLineAsync($"Admin key, shown this once:\n\n  {key}\n");
+        else if (settings.AdminKey is null)
+            await text.WriteLineAsync("The admin key was shown at the first start: put it into SLUICE_KEY for the lines below. "
+                + "If it is lost, set SLUICE_ADMIN_KEY.\n");
+        var bearer = key ?? (settings.AdminKey is null ? "$SLUICE_KEY" : "$SLUICE_ADMIN_KEY");
+        var lines = Lines(services.GetRequiredService<CatalogWatcher>().Current, settings.ModelRepository, url, bearer).Take(3).ToList();
+        if (lines.Count > 0) await text.WriteLineAsync("Try it (the first request starts a worker):\n\n" + string.Join("\n\n", lines) + "\n");
+        await Console.Out.WriteAsync(text.ToString());
+    }
+
+    private static async Task<string?> FirstKeyAsync(IServiceProvider services, GatewaySettings settings, TimeProvider time)
+    {
+        var store = services.GetRequiredService<KeyStore>();
+        if (settings.AdminKey is not null || !await store.ClaimFirstAdminAsync(CancellationToken.None)) return null;
+        var (id, text) = ApiKey.New();
+        await store.AddAsync(new KeyRecord
+        {
+            Id = id,
+            Name = "first admin key",
+            Hash = ApiKey.Hash(text),
+            Last4 = text[^4..],
+            Scope = new KeyScope { Admin = true },
+            CreatedAt = time.GetUtcNow(),
+        }, CancellationToken.None);
+        await services.GetRequiredService<KeyRing>().RefreshAsync(CancellationToken.None);
+        return text;
+    }
+
+    /// <summary>A line for each endpoint whose model has an <c>example.json</c> beside it.</summary>
+    private static IEnumerable<string> Lines(Catalog catalog, string models, string url, string bearer)
+    {
+        foreach (var model in catalog.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal).SelectMany(d => d.Endpoint.ServedModels))
+        {
+            var file = Path.Combine(models, model, "example.json");
+            if (!File.Exists(file)) continue;
+            using var example = JsonDocument.Parse(File.ReadAllText(file));
+            var verb = example.RootElement.TryGetProperty("text_input", out _) ? "generate_stream" : "infer";
+            var relative = Path.GetRelativePath(Environment.CurrentDirectory, file);
+            yield return $"  curl -{(verb == "infer" ? "s" : "sN")} {url}/v2/models/{model}/{verb} -H \"Authorization: Bearer {bearer}\" \\\n"
+                + $"    -d @{(relative.StartsWith("..", StringComparison.Ordinal) ? file : relative)}";
+        }
+    }
+}

@@ -17,7 +17,7 @@ build: deps ## Build everything (Release); what it fetches is pinned by lock fil
 	dotnet build Gateway.sln -c $(CONFIGURATION)
 
 publish: deps ## Build what `make run` starts, into .build/run
-	dotnet publish src/Gateway/Gateway.csproj -c Release -o $(PUBLISH)/gateway -v quiet --nologo
+	dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained -o $(PUBLISH)/gateway -v quiet --nologo
 	dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o $(PUBLISH)/worker -v quiet --nologo
 
 run: publish ## Build, start the gateway with its own Redis and the sample endpoints; Ctrl-C stops all of it

@@ -17,6 +17,8 @@ try
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);
     await app.WaitForShutdownAsync();
+    // Without this its Dispose waits for answers that nobody needs.
+    await redis.CloseAsync(allowCommandsToComplete: false);
     return 0;
 }
 catch (Exception e) when (e is InvalidOperationException or IOException)

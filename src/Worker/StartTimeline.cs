@@ -10,6 +10,7 @@ public sealed class StartTimeline
     private readonly ConcurrentQueue<(string Stage, double Ms)> stages = [];
     private readonly long processStart;
     private double last;
+    private double sinceStart;
 
     public StartTimeline()
     {
@@ -29,10 +30,14 @@ public sealed class StartTimeline
     }
 
     /// <summary>Notes a moment of another thread, counted from the process' start.</summary>
-    public void MarkSinceStart(string stage) => stages.Enqueue((stage, Elapsed()));
+    public void MarkSinceStart(string stage)
+    {
+        sinceStart = Elapsed();
+        stages.Enqueue((stage, sinceStart));
+    }
 
     /// <summary>As a <c>Server-Timing</c> header's value.</summary>
-    public string ServerTiming() => string.Join(", ", stages.Append(("total", last))
+    public string ServerTiming() => string.Join(", ", stages.Append(("total", Math.Max(last, sinceStart)))
         .Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Item1};dur={s.Item2:0.#}")));
 
     private double Elapsed() => Stopwatch.GetElapsedTime(processStart).TotalMilliseconds;

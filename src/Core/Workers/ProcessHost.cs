@@ -81,7 +81,7 @@ public sealed partial class ProcessHost : IDisposable
         }
     }
 
-    /// <summary>Waits for the pod's first ready answer. Null when it is there; else why it will not come.</summary>
+    /// <summary>Waits for the pod's first ready answer, asking ever more slowly, and at once when it says something. Null when it is there; else why it will not come.</summary>
     public async Task<string?> WaitReadyAsync(RunningPod pod, CancellationToken ct)
     {
         var limit = pod.Deployment.Template.StartTimeout;
@@ -89,10 +89,11 @@ public sealed partial class ProcessHost : IDisposable
         while (!pod.Exited.IsCompleted)
         {
             ct.ThrowIfCancellationRequested();
+            var spoke = pod.Spoke;
             if (await ProbeAsync(pod, ct)) return null;
             if (time.GetElapsedTime(pod.Started) > limit)
                 return $"not ready at {pod.Deployment.Template.ReadyPath} within {Duration.Format(limit)}";
-            await Task.WhenAny(pod.Exited, Task.Delay(pause, time, ct));
+            await Task.WhenAny(pod.Exited, spoke, Task.Delay(pause, time, ct));
             pause = pause * 1.25 > SlowestProbe ? SlowestProbe : pause * 1.25;
         }
 

@@ -15,6 +15,7 @@ public sealed class RunningPod : IDisposable
 
     private readonly Process process;
     private readonly LastLines output = new();
+    private TaskCompletionSource spoke = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal RunningPod(Process process, WorkerAddress address, Deployment deployment, long started, Action<string> said)
     {
@@ -31,6 +32,7 @@ public sealed class RunningPod : IDisposable
             if (line is null) return;
             output.Add(line);
             said(line);
+            Interlocked.Exchange(ref spoke, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
         }
     }
 
@@ -48,6 +50,9 @@ public sealed class RunningPod : IDisposable
 
     /// <summary>Ends with the process; says how it ended.</summary>
     public Task<string> Exited { get; }
+
+    /// <summary>Ends with the next line that it writes: servers tell that they listen.</summary>
+    public Task Spoke => Volatile.Read(ref spoke).Task;
 
     public IReadOnlyList<string> LastOutput => output.Snapshot();
 

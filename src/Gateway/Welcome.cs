@@ -26,7 +26,9 @@ internal static class Welcome
                 + "If it is lost, set SLUICE_ADMIN_KEY.\n");
         var bearer = key ?? (settings.AdminKey is null ? "$SLUICE_KEY" : "$SLUICE_ADMIN_KEY");
         var lines = Lines(services.GetRequiredService<CatalogWatcher>().Current, settings.ModelRepository, url, bearer).Take(3).ToList();
-        if (lines.Count > 0) await text.WriteLineAsync("Try it (the first request starts a worker):\n\n" + string.Join("\n\n", lines) + "\n");
+        await text.WriteLineAsync(lines.Count > 0
+            ? "Try it (the first request starts a worker):\n\n" + string.Join("\n\n", lines) + "\n"
+            : "Nothing to try yet: no declared endpoint has a model with an example.json.\n");
         await Console.Out.WriteAsync(text.ToString());
     }
 

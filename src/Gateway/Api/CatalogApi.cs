@@ -20,7 +20,6 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        const string json = "application/json";
         routes.On("GET", "/api/v1/templates", Demand.Admin, "All templates", (HttpContext context) => WriteAsync(context, new JsonObject
         {
             ["templates"] = new JsonArray([.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
@@ -29,9 +28,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             watcher.Current.Templates.TryGetValue(name, out var t) ? WriteAsync(context, View(t)) : NoneAsync(context, "template", name))
             .Produces<Template>();
         routes.On("POST", "/api/v1/templates", Demand.Admin, "Declare a template",
-            (HttpContext context) => PutTemplateAsync(context, null)).Accepts<Template>(json).Produces<Template>(201);
+            (HttpContext context) => PutTemplateAsync(context, null)).Takes<Template>().Produces<Template>(201);
         routes.On("PUT", "/api/v1/templates/{name}", Demand.Admin, "Declare or change a template",
-            (HttpContext context, string name) => PutTemplateAsync(context, name)).Accepts<Template>(json).Produces<Template>();
+            (HttpContext context, string name) => PutTemplateAsync(context, name)).Takes<Template>().Produces<Template>();
         routes.On("DELETE", "/api/v1/templates/{name}", Demand.Admin, "Delete a template on which no endpoint stands",
             async (HttpContext context, string name) => await AnswerAsync(context,
                 await store.DeleteTemplateAsync(name, context.RequestAborted), "template", name)).Produces(204);
@@ -42,9 +41,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
                 ? WriteAsync(context, await ViewAsync(d, context.RequestAborted)) : NoneAsync(context, "endpoint", id)))
             .Produces<Endpoint>();
         routes.On("POST", "/api/v1/endpoints", Demand.Admin, "Declare an endpoint",
-            (HttpContext context) => PutEndpointAsync(context, null)).Accepts<Endpoint>(json).Produces<Endpoint>(201);
+            (HttpContext context) => PutEndpointAsync(context, null)).Takes<Endpoint>().Produces<Endpoint>(201);
         routes.On("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Declare or change an endpoint",
-            (HttpContext context, string id) => PutEndpointAsync(context, id)).Accepts<Endpoint>(json).Produces<Endpoint>();
+            (HttpContext context, string id) => PutEndpointAsync(context, id)).Takes<Endpoint>().Produces<Endpoint>();
         routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin, "Delete an endpoint: its workers are drained and stopped",
             async (HttpContext context, string id) => await AnswerAsync(context,
                 await store.DeleteEndpointAsync(id, context.RequestAborted), "endpoint", id)).Produces(204);

@@ -23,7 +23,7 @@ public static class KeysApi
         }).Produces<KeyView>();
         routes.On("POST", "/api/v1/keys", Demand.Admin, "Make a key; its text is told in this answer only",
                 (HttpContext context) => CreateAsync(context, store, ring, time))
-            .Accepts<KeyWish>("application/json").Produces<NewKey>(StatusCodes.Status201Created);
+            .Takes<KeyWish>().Produces<NewKey>(StatusCodes.Status201Created);
         routes.On("DELETE", "/api/v1/keys/{id}", Demand.Admin, "Revoke a key; every gateway refuses it within 2 s",
             async (HttpContext context, string id) =>
             {

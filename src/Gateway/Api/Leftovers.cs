@@ -1,4 +1,5 @@
 using Sluice.Core.Redis;
+using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Api;
 
@@ -10,9 +11,15 @@ internal static partial class Leftovers
         try
         {
             await next(context);
-            if (context.Response is { HasStarted: false, StatusCode: 404 or 405, ContentLength: null, ContentType: null })
-                await Problem.WriteAsync(context, context.Response.StatusCode, context.Response.StatusCode == 404
-                    ? $"no such path: {context.Request.Path}" : $"{context.Request.Method} is not possible on {context.Request.Path}");
+            // What a worker answered is passed on as it is.
+            if (context.Features.Get<Admission>()?.Deployment is null
+                && context.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
+                await Problem.WriteAsync(context, context.Response.StatusCode, context.Response.StatusCode switch
+                {
+                    StatusCodes.Status404NotFound => $"no such path: {context.Request.Path}",
+                    StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not possible on {context.Request.Path}",
+                    var status => $"the request was refused ({status})",
+                });
         }
         catch (Exception e) when (context.RequestAborted.IsCancellationRequested)
         {

@@ -9,6 +9,10 @@ internal static class Routes
         string summary, Delegate handler) =>
         routes.MapMethods(pattern, [method], handler).WithMetadata(new AccessRule(demand)).WithSummary(summary);
 
+    /// <summary>Describes the body. Any content type will do: curl's default is a form, and the body must be JSON anyway.</summary>
+    public static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder route)
+        where T : notnull => route.Accepts<T>("application/json", "*/*");
+
     /// <summary>The request as the gatekeeper admitted it.</summary>
     public static Admission Admission(this HttpContext context) => context.Features.Get<Admission>()
         ?? throw new InvalidOperationException("the gatekeeper does not stand before this route");

@@ -73,7 +73,12 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
                     Body(model, request, pieces.Current), WorkerJson.Default.GenerateBody));
             }
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (OperationCanceledException)
+        {
+            Console.WriteLine($"generation by {model.Name} stopped after {tokens} tokens: the client is gone");
+            throw;
+        }
+        catch (Exception e)
         {
             await EventAsync(context, "error"u8.ToArray(), JsonSerializer.SerializeToUtf8Bytes(
                 new ErrorBody(e.Message), WorkerJson.Default.ErrorBody));

@@ -10,14 +10,15 @@ namespace Sluice.Worker.Generation;
 /// <param name="Temperature">0 takes the most likely token; up to 10.</param>
 /// <param name="Seed">Of the random choice.</param>
 /// <param name="Stop">Text that ends the generation and is not sent.</param>
+/// <param name="IgnoreEos">Go on where the model would end: for benchmarks, as in vLLM.</param>
 public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, double Temperature, ulong Seed,
-    IReadOnlyList<string> Stop)
+    IReadOnlyList<string> Stop, bool IgnoreEos = false)
 {
     private const int DefaultMaxTokens = 64;
     private const int MaxStops = 16;
     private const int MaxStopLength = 256;
 
-    private static readonly string[] Known = ["max_tokens", "temperature", "seed", "stop", "stream"];
+    private static readonly string[] Known = ["max_tokens", "temperature", "seed", "stop", "stream", "ignore_eos"];
 
     /// <summary>Reads <c>{id?, text_input, parameters?}</c>; throws with field, value and what is expected.</summary>
     public static GenerationRequest Read(JsonElement body)
@@ -43,7 +44,8 @@ public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, d
             (int)Whole(parameters, "max_tokens", 1, int.MaxValue, DefaultMaxTokens),
             Number(parameters, "temperature", 0, 10, 1),
             Whole(parameters, "seed", 0, ulong.MaxValue, (ulong)Random.Shared.NextInt64()),
-            Stops(parameters));
+            Stops(parameters),
+            Flag(parameters, "ignore_eos"));
     }
 
     private static bool TryGet(JsonElement parameters, string name, out JsonElement value)
@@ -65,6 +67,13 @@ public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, d
         if (!TryGet(parameters, name, out var value)) return otherwise;
         return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var n) && n >= least && n <= most
             ? n : throw Wrong("parameters." + name, value, $"a number from {least} to {most}");
+    }
+
+    private static bool Flag(JsonElement parameters, string name)
+    {
+        if (!TryGet(parameters, name, out var value)) return false;
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean() : throw Wrong("parameters." + name, value, "true or false");
     }
 
     private static IReadOnlyList<string> Stops(JsonElement parameters)

@@ -88,7 +88,7 @@ public sealed partial class TextGenerator : IDisposable
             var token = await lanes.RunAsync(o => sampler.Next(state.Prefill(o, prompt)), ct);
             for (var made = 1; ; made++)
             {
-                if (token == endOfText)
+                if (token == endOfText && !request.IgnoreEos)
                 {
                     yield return new GeneratedPiece(text.Finish(), made - 1, "stop");
                     yield break;

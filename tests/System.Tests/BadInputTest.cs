@@ -1,0 +1,178 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>Every wrong request gets a 4xx that says what is wrong with it.</summary>
+public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<BadInputTest.Running>
+{
+    private const string Infer = "/v2/models/digits/infer";
+
+    public sealed class Running : IAsyncLifetime
+    {
+        public GatewayProcess Gateway { get; private set; } = null!;
+
+        public string Scoped { get; private set; } = "";
+
+        public string Revoked { get; private set; } = "";
+
+        public async Task InitializeAsync()
+        {
+            Gateway = await GatewayProcess.StartAsync(Manifests.With(
+                Manifests.Endpoint("digits", more: "forwarding: { maxBodyBytes: 100000 }"),
+                Manifests.Endpoint("story"),
+                Manifests.Endpoint("embed", more: "public: true")));
+            Scoped = await KeyAsync("story");
+            Revoked = await KeyAsync("digits");
+            var id = Revoked.Split('_')[1];
+            using var gone = await Gateway.Client.DeleteAsync(new Uri($"/api/v1/keys/{id}", UriKind.Relative));
+            Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+        }
+
+        public async Task DisposeAsync() => await Gateway.DisposeAsync();
+
+        private async Task<string> KeyAsync(string endpoint)
+        {
+            using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "test", invoke = new[] { endpoint } });
+            Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+            return (string)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["key"]!;
+        }
+    }
+
+    public static TheoryData<string, string, int, string> Bodies => new()
+    {
+        { "broken JSON", "{\"inputs\":[", 400, "JSON" },
+        { "not an object", "[]", 400, "object" },
+        { "no inputs", "{}", 400, "inputs" },
+        { "wrong input name", Input("img", "FP32", "[1,1,28,28]", 784), 400, "img" },
+        { "wrong shape", Input("image", "FP32", "[1,1,27,28]", 756), 400, "[-1,1,28,28]" },
+        { "wrong rank", Input("image", "FP32", "[784]", 784), 400, "[-1,1,28,28]" },
+        { "wrong type", Input("image", "INT32", "[1,1,28,28]", 784), 400, "FP32" },
+        { "unknown type", Input("image", "FP128", "[1,1,28,28]", 784), 400, "FP128" },
+        { "too few values", Input("image", "FP32", "[1,1,28,28]", 783), 400, "784" },
+        { "too many values", Input("image", "FP32", "[1,1,28,28]", 785), 400, "784" },
+        { "text for a number", """{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1,28,28],"data":["a"]}]}""", 400, "image" },
+        { "oversize body", Input("image", "FP32", "[64,1,28,28]", 64 * 784), 413, "100000" },
+        { "negative dimension", Input("image", "FP32", "[-1,1,28,28]", 784), 400, "shape" },
+        { "huge shape", Input("image", "FP32", "[4000000000,1000000000,28,28]", 1), 400, "shape" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Bodies))]
+    public async Task A_body_that_the_model_cannot_take_is_refused_by_name(string what, string body, int status, string says)
+    {
+        using var answer = await running.Gateway.Client.PostAsync(Infer, new StringContent(body, Encoding.UTF8, "application/json"));
+        await ExpectAsync(answer, what, status, says);
+    }
+
+    [Theory]
+    [InlineData("binary without its length header", null, 3136, 400, "3136")]
+    [InlineData("short binary", 1, 3000, 400, "3136")]
+    [InlineData("missing binary", 1, 0, 400, "3136")]
+    [InlineData("long binary", 1, 4000, 400, "additional input data")]
+    public async Task Binary_that_does_not_fit_is_refused_with_sizes(string what, int? withHeader, int bytes, int status, string says)
+    {
+        var head = """{"inputs":[{"name":"image","shape":[1,1,28,28],"datatype":"FP32","parameters":{"binary_data_size":3136}}]}"""u8.ToArray();
+        using var content = new ByteArrayContent([.. head, .. new byte[bytes]]);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+        if (withHeader is not null) content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
+        using var answer = await running.Gateway.Client.PostAsync(Infer, content);
+        await ExpectAsync(answer, what, status, says);
+    }
+
+    [Theory]
+    [InlineData("no key", null, "/v2/models/digits/infer", 401, "Authorization")]
+    [InlineData("a wrong key", "slk_aaaaaaaaaa_0000000000000000000000000000000000000000000000000", "/v2/models/digits/infer", 401, "mistyped")]
+    [InlineData("no key of ours", "hello", "/v2/models/digits/infer", 401, "mistyped")]
+    [InlineData("a revoked key", "REVOKED", "/v2/models/digits/infer", 401, "revoked")]
+    [InlineData("a key of another endpoint", "SCOPED", "/v2/models/digits/infer", 403, "digits")]
+    [InlineData("a key of another endpoint, unknown model", "SCOPED", "/v2/models/nothing/infer", 403, "nothing")]
+    [InlineData("no key, unknown model", null, "/v2/models/nothing/infer", 401, "Authorization")]
+    [InlineData("unknown model", "ADMIN", "/v2/models/nothing/infer", 404, "nothing")]
+    [InlineData("unknown endpoint", "ADMIN", "/e/nothing/x", 404, "nothing")]
+    [InlineData("unknown version", "ADMIN", "/v2/models/digits/versions/7/infer", 404, "7")]
+    [InlineData("no admin", "SCOPED", "/api/v1/keys", 403, "admin")]
+    [InlineData("no such path", "ADMIN", "/api/v1/nothing", 404, "/api/v1/nothing")]
+    [InlineData("wrong method", "ADMIN", "/v2/models/digits/ready", 405, "POST")]
+    public async Task A_request_without_the_right_is_refused_and_learns_nothing_else(string what, string? key, string path, int status, string says)
+    {
+        var text = key switch { "REVOKED" => running.Revoked, "SCOPED" => running.Scoped, "ADMIN" => running.Gateway.Key, _ => key };
+        using var client = running.Gateway.ClientFor(text);
+        using var answer = await client.PostAsync(path, new StringContent(GatewayProcess.Example("digits")));
+        await ExpectAsync(answer, what, status, says);
+        if (status == 401) Assert.Equal("Bearer", answer.Headers.WwwAuthenticate.Single().Scheme);
+    }
+
+    [Theory]
+    [InlineData("""{"name":5,"invoke":["digits"]}""", "name")]
+    [InlineData("""{"invoke":"digits"}""", "invoke")]
+    [InlineData("""{"invoke":["Not An Id"]}""", "invoke[0]")]
+    [InlineData("""{"name":"x"}""", "invoke")]
+    [InlineData("""{"admin":"yes"}""", "admin")]
+    [InlineData("""{"admin":true,"expiresAt":"2001-01-01T00:00:00Z"}""", "expiresAt")]
+    [InlineData("""{"admin":true,"scope":1}""", "scope")]
+    [InlineData("{", "JSON")]
+    public async Task A_key_wish_that_is_wrong_names_its_field(string body, string says)
+    {
+        using var answer = await running.Gateway.Client.PostAsync("/api/v1/keys", new StringContent(body));
+        await ExpectAsync(answer, body, 400, says);
+    }
+
+    [Theory]
+    [InlineData("""{"id":"Bad Id","template":"onnx-cpu"}""", "id")]
+    [InlineData("""{"id":"health","template":"onnx-cpu"}""", "reserved")]
+    [InlineData("""{"id":"new","template":"nothing"}""", "template")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","scaling":{"min":5,"max":2}}""", "scaling.min")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","scaling":{"idleTimeout":"soon"}}""", "scaling.idleTimeout")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","scalling":{}}""", "did you mean scaling")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","models":["digits"]}""", "digits")]
+    [InlineData("""{"template":"onnx-cpu"}""", "id")]
+    public async Task An_endpoint_that_is_wrong_names_its_field(string body, string says)
+    {
+        using var answer = await running.Gateway.Client.PostAsync("/api/v1/endpoints", new StringContent(body));
+        await ExpectAsync(answer, body, 400, says);
+    }
+
+    [Fact]
+    public async Task What_the_manifest_declares_only_the_manifest_changes()
+    {
+        using var put = await running.Gateway.Client.PutAsync("/api/v1/endpoints/story", new StringContent("""{"template":"onnx-cpu"}"""));
+        await ExpectAsync(put, "put", 409, "manifest");
+        using var gone = await running.Gateway.Client.DeleteAsync(new Uri("/api/v1/templates/onnx-cpu", UriKind.Relative));
+        await ExpectAsync(gone, "delete", 409, "manifest");
+    }
+
+    [Fact]
+    public async Task A_public_endpoint_answers_without_a_key()
+    {
+        using var client = running.Gateway.ClientFor(null);
+        using var answer = await client.PostAsync("/v2/models/embed/infer", new StringContent(GatewayProcess.Example("embed")));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_key_is_never_taken_from_the_query_and_never_told()
+    {
+        using var client = running.Gateway.ClientFor(null);
+        using var answer = await client.GetAsync(new Uri($"/api/v1/keys?api_key={running.Gateway.Key}", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        var secret = running.Gateway.Key.Split('_')[2];
+        Assert.DoesNotContain(secret, await running.Gateway.Client.GetStringAsync(new Uri("/api/v1/keys", UriKind.Relative)), StringComparison.Ordinal);
+        Assert.DoesNotContain(running.Scoped.Split('_')[2], running.Gateway.Process.Output, StringComparison.Ordinal);
+    }
+
+    private static async Task ExpectAsync(HttpResponseMessage answer, string what, int status, string says)
+    {
+        var body = await answer.Content.ReadAsStringAsync();
+        Assert.True((int)answer.StatusCode == status, $"{what}: {(int)answer.StatusCode} {body}");
+        var error = (string?)JsonNode.Parse(body)!["error"];
+        Assert.Contains(says, error, StringComparison.Ordinal);
+    }
+
+    private static string Input(string name, string type, string shape, int values) =>
+        $$"""{"inputs":[{"name":"{{name}}","datatype":"{{type}}","shape":{{shape}},"data":[{{string.Join(',', Enumerable.Repeat("0", values))}}]}]}""";
+}

@@ -1,0 +1,193 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>What a crowd, a killed worker, a killed Redis and a killed gateway do: nothing that a client must know.</summary>
+public sealed class FaultsTest
+{
+    private static readonly string Digit = GatewayProcess.Example("digits");
+
+    [Fact]
+    public async Task Five_hundred_requests_at_once_to_zero_workers_are_all_answered_by_no_more_than_max_workers()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits", max: 2)));
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => AskAsync(gateway)));
+
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.Status));
+        var started = gateway.Process.Output.Split('\n').Count(l => l.Contains("started as process", StringComparison.Ordinal));
+        Assert.InRange(started, 1, 2);
+        Assert.All(answers, a => Assert.StartsWith("digits-", a.Worker, StringComparison.Ordinal));
+        Assert.Equal(0, await gateway.MetricAsync("sluice_request_retries_total"));
+        await SlotsExactAsync(gateway, "digits");
+    }
+
+    [Fact]
+    public async Task A_killed_worker_costs_no_request_whose_answer_had_not_begun()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits", max: 2)));
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
+        var victim = (int)(await gateway.WorkersAsync("digits", "ready"))[0]["processId"]!;
+
+        using var stop = new CancellationTokenSource();
+        var answers = new ConcurrentBag<(HttpStatusCode Status, string Worker)>();
+        var load = Enumerable.Range(0, 16).Select(_ => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested) answers.Add(await AskAsync(gateway));
+        })).ToArray();
+        var mark = gateway.Process.Mark;
+        ChildProcess.Signal(victim, ChildProcess.Sigkill);
+        var failed = await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
+        await gateway.Process.LineAsync("is ready after", mark);
+        var before = answers.Count;
+        while (answers.Count < before + 50) await Task.WhenAny(load.Append(Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System)));
+        await stop.CancelAsync();
+        await Task.WhenAll(load);
+
+        // An infer answer is one write: whoever has its first byte has it all.
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.Status));
+        Assert.DoesNotContain(await gateway.WorkersAsync("digits", "ready"), w => (int)w["processId"]! == victim);
+        Assert.Contains("digits-", failed, StringComparison.Ordinal);
+        await SlotsExactAsync(gateway, "digits");
+    }
+
+    [Fact]
+    public async Task A_killed_redis_comes_back_and_everything_goes_on_as_before()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits")));
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
+        var before = await gateway.WorkersAsync("digits", "ready");
+        var redis = Children(gateway.Process.Id).First(p => CommandLine(p).Contains("redis-server", StringComparison.Ordinal));
+
+        var mark = gateway.Process.Mark;
+        ChildProcess.Signal(redis, ChildProcess.Sigkill);
+        await gateway.Process.LineAsync("redis-server ended with", mark);
+        // Requests go on: at first from slots that the gateway holds, then from the restarted Redis.
+        for (var i = 0; i < 20; i++) Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
+
+        var after = await gateway.WorkersAsync("digits", "ready");
+        Assert.Equal((string?)Assert.Single(before)["id"], (string?)Assert.Single(after)["id"]);
+        Assert.Single((await gateway.GetAsync("/api/v1/keys"))["keys"]!.AsArray());
+        await SlotsExactAsync(gateway, "digits");
+    }
+
+    [Fact]
+    public async Task Control_c_ends_everything_that_was_started()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits")));
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
+        var children = Children(gateway.Process.Id);
+        Assert.True(children.Count >= 2, "a Redis and a worker");
+
+        gateway.Process.Signal(ChildProcess.Sigint);
+
+        Assert.Equal(0, await gateway.Process.ExitAsync());
+        foreach (var child in children) Assert.False(Directory.Exists($"/proc/{child}"), $"{child} is left");
+    }
+
+    [Fact]
+    public async Task A_killed_gateway_leaves_no_process()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits")));
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
+        var children = Children(gateway.Process.Id);
+        Assert.True(children.Count >= 2, "a Redis and a worker");
+
+        gateway.Process.Signal(ChildProcess.Sigkill);
+
+        await gateway.Process.ExitAsync();
+        foreach (var child in children) await ChildProcess.GoneAsync(child);
+    }
+
+    [Fact]
+    public async Task Requests_in_flight_finish_when_the_gateway_is_told_to_stop()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("story")));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
+        {
+            Content = new StringContent("""{"text_input":"a","parameters":{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
+        };
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        await reader.ReadLineAsync();
+        gateway.Process.Signal(ChildProcess.Sigterm);
+        var events = 1;
+        var last = "";
+        while (await reader.ReadLineAsync() is { } line)
+            if (line.StartsWith("data: ", StringComparison.Ordinal)) (events, last) = (events + 1, line);
+
+        Assert.Contains("\"finish_reason\":\"length\"", last, StringComparison.Ordinal);
+        Assert.Equal(0, await gateway.Process.ExitAsync());
+    }
+
+    [Fact]
+    public async Task A_crash_loop_is_told_with_its_last_words_and_does_not_spin()
+    {
+        await using var gateway = await GatewayProcess.StartAsync("""
+            templates:
+              - { name: broken, command: [/bin/sh, -c, "echo no such model >&2; exit 7"] }
+            endpoints:
+              - { id: broken, template: broken, queue: { timeout: 30s } }
+            """);
+
+        using var answer = await gateway.Client.GetAsync("/e/broken/");
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        var problem = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
+        Assert.Contains("exit code 7: no such model", (string?)problem["error"], StringComparison.Ordinal);
+        Assert.NotNull(answer.Headers.RetryAfter);
+        var workers = await gateway.WorkersAsync("broken", "failed");
+        Assert.Equal(3, workers.Count);
+        Assert.Contains("no such model", workers[^1]["lastOutput"]!.AsArray().Select(l => (string?)l));
+        using var again = await gateway.Client.GetAsync("/e/broken/");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, again.StatusCode);
+        using var ready = await gateway.Client.GetAsync("/v2/models/broken/ready");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Equal(3, gateway.Process.Output.Split('\n').Count(l => l.Contains("started as process", StringComparison.Ordinal)));
+    }
+
+    private static async Task<(HttpStatusCode Status, string Worker)> AskAsync(GatewayProcess gateway)
+    {
+        using var answer = await gateway.Client.PostAsync("/v2/models/digits/infer", new StringContent(Digit));
+        await answer.Content.ReadAsByteArrayAsync();
+        return (answer.StatusCode, answer.Headers.TryGetValues("X-Sluice-Worker", out var worker) ? worker.First() : await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>Every slot of every ready worker is free or held, none lost and none twice; what is held idle is given
+    /// back within a second.</summary>
+    private static async Task SlotsExactAsync(GatewayProcess gateway, string endpoint)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (true)
+        {
+            var ready = await gateway.WorkersAsync(endpoint, "ready");
+            Assert.NotEmpty(ready);
+            Assert.All(ready, w => Assert.Equal(8, (int)w["slots"]!["free"]! + (int)w["slots"]!["leased"]!));
+            if (ready.All(w => (int)w["slots"]!["free"]! == 8)) return;
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, limit.Token);
+        }
+    }
+
+    private static List<int> Children(int parent) =>
+    [
+        .. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(n => int.TryParse(n, out _)).Select(n => int.Parse(n!, System.Globalization.CultureInfo.InvariantCulture))
+            .Where(p => ParentOf(p) == parent),
+    ];
+
+    private static int ParentOf(int process)
+    {
+        try
+        {
+            return int.Parse(File.ReadAllText($"/proc/{process}/stat").Split(") ")[^1].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    private static string CommandLine(int process) => File.ReadAllText($"/proc/{process}/cmdline").Replace('\0', ' ');
+}

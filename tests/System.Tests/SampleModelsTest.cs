@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>The sample endpoints of deploy/endpoints.yaml do what their cards say, through the gateway.</summary>
+public sealed class SampleModelsTest(SampleModelsTest.Samples samples) : IClassFixture<SampleModelsTest.Samples>
+{
+    public sealed class Samples : IAsyncLifetime
+    {
+        public GatewayProcess Gateway { get; private set; } = null!;
+
+        public async Task InitializeAsync() =>
+            Gateway = await GatewayProcess.StartAsync(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
+
+        public async Task DisposeAsync() => await Gateway.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Digits_in_fonts_the_model_never_saw_are_read_right(bool binary)
+    {
+        var images = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Repository.Models, "digits", "samples", "samples.json")))!.AsArray();
+        var right = 0;
+        foreach (var image in images)
+        {
+            var pixels = image!["image"]!.AsArray().Select(p => (float)p!).ToArray();
+            if (await ReadDigitAsync(pixels, binary) == (int)image["digit"]!) right++;
+        }
+
+        Assert.True(images.Count >= 10);
+        Assert.Equal(images.Count, right);
+    }
+
+    [Fact]
+    public async Task A_story_comes_token_by_token_and_the_same_seed_tells_it_again()
+    {
+        var first = await StoryAsync();
+        var second = await StoryAsync();
+
+        Assert.Equal(first.Text, second.Text);
+        Assert.True(first.Events > 20);
+        Assert.Matches("[a-z]{3,} [a-z]{2,}", first.Text);
+    }
+
+    [Fact]
+    public async Task Embeddings_take_any_length_and_put_like_sentences_near()
+    {
+        var fox = await EmbedAsync("The old fox walked slowly through the quiet forest.");
+        var typo = await EmbedAsync("The old fox walkd slowly trough the quiet forest.");
+        var other = await EmbedAsync("Mia counted the coins in her small blue purse again.");
+
+        Assert.Equal(1, fox.Sum(x => x * x), 1e-3);
+        Assert.True(Dot(fox, typo) > Dot(fox, other) + 0.2, $"{Dot(fox, typo)} against {Dot(fox, other)}");
+    }
+
+    private async Task<int> ReadDigitAsync(float[] pixels, bool binary)
+    {
+        using HttpContent content = binary ? Binary(pixels) : JsonContent.Create(new
+        {
+            inputs = new[] { new { name = "image", shape = new[] { 1, 1, 28, 28 }, datatype = "FP32", data = pixels } },
+        });
+        using var answer = await samples.Gateway.Client.PostAsync("/v2/models/digits/infer", content);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var logits = binary ? await FromBinaryAsync(answer)
+            : [.. (await answer.Content.ReadFromJsonAsync<JsonObject>())!["outputs"]![0]!["data"]!.AsArray().Select(v => (float)v!)];
+        return Array.IndexOf(logits, logits.Max());
+    }
+
+    private static ByteArrayContent Binary(float[] pixels)
+    {
+        var head = JsonSerializer.SerializeToUtf8Bytes(new
+        {
+            inputs = new[]
+            {
+                new { name = "image", shape = new[] { 1, 1, 28, 28 }, datatype = "FP32", parameters = new { binary_data_size = pixels.Length * 4 } },
+            },
+            parameters = new { binary_data_output = true },
+        });
+        var body = new byte[head.Length + pixels.Length * 4];
+        head.CopyTo(body, 0);
+        for (var i = 0; i < pixels.Length; i++) BinaryPrimitives.WriteSingleLittleEndian(body.AsSpan(head.Length + 4 * i), pixels[i]);
+        var content = new ByteArrayContent(body);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+        content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
+        return content;
+    }
+
+    private static async Task<float[]> FromBinaryAsync(HttpResponseMessage answer)
+    {
+        var head = int.Parse(Assert.Single(answer.Headers.TryGetValues("Inference-Header-Content-Length", out var v) ? v
+            : answer.Content.Headers.GetValues("Inference-Header-Content-Length")), System.Globalization.CultureInfo.InvariantCulture);
+        var body = await answer.Content.ReadAsByteArrayAsync();
+        return [.. Enumerable.Range(0, 10).Select(i => BinaryPrimitives.ReadSingleLittleEndian(body.AsSpan(head + 4 * i)))];
+    }
+
+    private async Task<(string Text, int Events)> StoryAsync()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
+        {
+            Content = new StringContent("""{"text_input":"Once upon a time","parameters":{"max_tokens":120,"temperature":0.6,"seed":3}}"""),
+        };
+        using var answer = await samples.Gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("text/event-stream", answer.Content.Headers.ContentType!.MediaType);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        var text = new StringBuilder();
+        var events = 0;
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
+            events++;
+            text.Append((string?)JsonNode.Parse(line[6..])!["text_output"]);
+        }
+
+        return (text.ToString(), events);
+    }
+
+    private async Task<float[]> EmbedAsync(string sentence)
+    {
+        var bytes = Encoding.UTF8.GetBytes(sentence).Select(b => (long)b).ToArray();
+        using var answer = await samples.Gateway.Client.PostAsJsonAsync("/v2/models/embed/infer", new
+        {
+            inputs = new[] { new { name = "input_ids", shape = new[] { 1, bytes.Length }, datatype = "INT64", data = bytes } },
+        });
+        return [.. (await answer.Content.ReadFromJsonAsync<JsonObject>())!["outputs"]![0]!["data"]!.AsArray().Select(v => (float)v!)];
+    }
+
+    private static float Dot(float[] a, float[] b) => a.Zip(b, (x, y) => x * y).Sum();
+}

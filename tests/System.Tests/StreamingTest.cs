@@ -1,0 +1,59 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>Streams pass as they are made, and end with their client.</summary>
+public sealed partial class StreamingTest
+{
+    private const string Long = """{"text_input":"Once upon a time","parameters":{"max_tokens":480,"temperature":1,"seed":5,"ignore_eos":true}}""";
+
+    [Fact]
+    public async Task A_client_that_leaves_stops_the_workers_loop()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("story")),
+            environment: new Dictionary<string, string?> { ["SLUICE_LOG_LEVEL"] = "Debug" });
+        using (var warm = await gateway.Client.PostAsync("/v2/models/story/generate", new StringContent("""{"text_input":"a","parameters":{"max_tokens":1}}""")))
+            warm.EnsureSuccessStatusCode();
+        var mark = gateway.Process.Mark;
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream") { Content = new StringContent(Long) };
+        var read = 0;
+        // A client of its own: leaving closes its connection, as a killed curl does.
+        using (var client = gateway.ClientFor(gateway.Key))
+        using (var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+        {
+            using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+            while (read < 3)
+                if ((await reader.ReadLineAsync())!.StartsWith("data: ", StringComparison.Ordinal)) read++;
+        }
+
+        var line = await gateway.Process.LineAsync("the client is gone", mark);
+        var made = int.Parse(Stopped().Match(line).Groups[1].Value, CultureInfo.InvariantCulture);
+        Assert.InRange(made, read, 400);
+        await gateway.Process.LineAsync("ClientGone", mark);
+        Assert.Equal(0, await gateway.MetricAsync("sluice_requests_in_flight"));
+        Assert.Equal(1, await gateway.MetricAsync("sluice_requests_total", "outcome=\"client_gone\""));
+    }
+
+    [Fact]
+    public async Task The_first_event_arrives_while_the_worker_still_generates()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("story")));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream") { Content = new StringContent(Long) };
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        await reader.ReadLineAsync();
+
+        // The worker is still at it: its request is in flight.
+        Assert.Equal(1, await gateway.MetricAsync("sluice_requests_in_flight"));
+        var events = 1;
+        while (await reader.ReadLineAsync() is { } line)
+            if (line.StartsWith("data: ", StringComparison.Ordinal)) events++;
+        Assert.True(events > 400, $"{events} events");
+    }
+
+    [GeneratedRegex("stopped after ([0-9]+) tokens")]
+    private static partial Regex Stopped();
+}

@@ -55,7 +55,7 @@ public static class Autoscaler
     {
         var target = policy.Target > 0 ? policy.Target : Math.Max(1, load.SlotsPerWorker);
         var requests = load.Queued + load.Busy;
-        var workers = (requests + target - 1) / target;
+        var workers = Workers(requests, target);
         return (workers, Text($"{load.Queued} waiting + {load.Busy} running, {target} a worker: {workers}"));
     }
 
@@ -63,13 +63,21 @@ public static class Autoscaler
     {
         var current = load.Ready + load.Starting;
         if (load.Queued + load.Busy == 0) return (0, "nothing waits or runs");
-        if (current == 0) return (1, "a request waits and no worker runs: 1");
+        if (current == 0)
+        {
+            // Nothing waited yet; what runs, runs on workers of another declaration that are to be replaced.
+            var first = Math.Max(1, Workers(load.Busy, load.SlotsPerWorker));
+            return (first, Text($"{load.Queued} waiting + {load.Busy} running and no worker: {first}"));
+        }
+
         if (load.OldestWait > policy.MaxDelay && load.Starting == 0)
             return (current + 1, Text($"the oldest waits {load.OldestWait.TotalSeconds:0.#} s, tolerated are {policy.MaxDelay.TotalSeconds:0.#} s: {current + 1}"));
         // What runs is enough; how much of it is needed shows in what is busy.
-        var needed = load.Queued > 0 ? current : Math.Max(1, (load.Busy + load.SlotsPerWorker - 1) / Math.Max(1, load.SlotsPerWorker));
+        var needed = load.Queued > 0 ? current : Math.Max(1, Workers(load.Busy, load.SlotsPerWorker));
         return (needed, Text($"the oldest waits {load.OldestWait.TotalSeconds:0.#} s, {load.Starting} starting: {needed}"));
     }
+
+    private static int Workers(int requests, int each) => (requests + Math.Max(1, each) - 1) / Math.Max(1, each);
 
     private static ScaleDecision Hold(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now, int wanted,
         string why)

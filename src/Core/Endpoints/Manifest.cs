@@ -13,21 +13,24 @@ public static class Manifest
 
     public static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(string yaml)
     {
-        var stream = new YamlStream();
+        YamlNode root;
+        JsonNode? json;
         try
         {
+            var stream = new YamlStream();
             stream.Load(new StringReader(yaml));
+            if (stream.Documents.Count == 0) return (new ManifestFile(), []);
+            root = stream.Documents[0].RootNode;
+            if (root is YamlScalarNode { Value: null or "" }) return (new ManifestFile(), []);
+            json = ToJson(root, 0);
         }
         catch (YamlException e)
         {
             return (null, [new FieldError("(file)", "", $"YAML: {e.Message}", (int)e.Start.Line)]);
         }
 
-        if (stream.Documents.Count == 0) return (new ManifestFile(), []);
-        var root = stream.Documents[0].RootNode;
-        if (root is YamlScalarNode { Value: null or "" }) return (new ManifestFile(), []);
         var errors = new List<FieldError>();
-        var file = Declarations.Read(ToJson(root, 0), DeclarationJson.ManifestFile, "", errors);
+        var file = Declarations.Read(json, DeclarationJson.ManifestFile, "", errors);
         if (file is not null) errors.AddRange(EndpointRules.Check(file));
         return errors.Count == 0 ? (file, []) : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
     }
@@ -37,8 +40,9 @@ public static class Manifest
         if (depth > MaxDepth) throw new YamlException(node.Start, node.End, $"nested deeper than {MaxDepth}");
         return node switch
         {
-            YamlMappingNode map => new JsonObject(map.Children.Select(c =>
-                KeyValuePair.Create(((YamlScalarNode)c.Key).Value ?? "", ToJson(c.Value, depth + 1)))),
+            YamlMappingNode map => new JsonObject(map.Children.Select(c => KeyValuePair.Create(
+                (c.Key as YamlScalarNode)?.Value ?? throw new YamlException(c.Key.Start, c.Key.End, "a key must be a word"),
+                ToJson(c.Value, depth + 1)))),
             YamlSequenceNode list => new JsonArray([.. list.Children.Select(c => ToJson(c, depth + 1))]),
             YamlScalarNode scalar => Scalar(scalar),
             _ => null,

@@ -22,7 +22,7 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, ScaleDeci
         var outdated = alive.Where(p => p.Fingerprint != fingerprint).ToList();
         var current = alive.Except(outdated).ToList();
         var load = new Load(snapshot.Queued, snapshot.OldestWait, snapshot.Busy, snapshot.Completed,
-            alive.Count(p => p.State == PodState.Ready), alive.Count(p => p.State == PodState.Starting),
+            current.Count(p => p.State == PodState.Ready), current.Count(p => p.State == PodState.Starting),
             deployment.Template.Concurrency);
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);
 

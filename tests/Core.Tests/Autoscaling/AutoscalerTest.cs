@@ -1,0 +1,122 @@
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Tests.Autoscaling;
+
+/// <summary>The scaling rule as a table.</summary>
+public sealed class AutoscalerTest
+{
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly ScalePolicy Count = new() { Max = 10, IdleTimeout = TimeSpan.FromSeconds(60) };
+    private static readonly ScalePolicy Delay = Count with { Scaler = Scaler.QueueDelay, MaxDelay = TimeSpan.FromSeconds(4) };
+
+    [Theory]
+    // queued, busy, ready, starting, wanted: 8 slots a worker
+    [InlineData(0, 0, 0, 0, 0)]
+    [InlineData(1, 0, 0, 0, 1)]
+    [InlineData(8, 0, 0, 0, 1)]
+    [InlineData(9, 0, 0, 0, 2)]
+    [InlineData(500, 0, 0, 0, 10)] // bounded by max
+    [InlineData(9, 0, 0, 2, 2)] // those that start are counted: ordered once
+    [InlineData(1, 8, 1, 0, 2)]
+    [InlineData(0, 8, 1, 0, 1)]
+    public void Request_count_wants_requests_divided_by_what_a_worker_takes(int queued, int busy, int ready, int starting, int wanted)
+    {
+        var load = new Load(queued, TimeSpan.Zero, busy, 0, ready, starting, 8);
+        Assert.Equal(wanted, Autoscaler.Decide(Count, load, ScaleState.Initial, Now).Desired);
+    }
+
+    [Fact]
+    public void A_target_of_the_policy_replaces_the_workers_slots()
+    {
+        var load = new Load(9, TimeSpan.Zero, 0, 0, 0, 0, 8);
+        Assert.Equal(3, Autoscaler.Decide(Count with { Target = 3 }, load, ScaleState.Initial, Now).Desired);
+    }
+
+    [Theory]
+    // queued, oldest s, busy, ready, starting, wanted
+    [InlineData(0, 0, 0, 0, 0, 0)]
+    [InlineData(1, 0, 0, 0, 0, 1)]
+    [InlineData(5, 3.9, 8, 1, 0, 1)] // still tolerated
+    [InlineData(5, 4.1, 8, 1, 0, 2)]
+    [InlineData(5, 9, 8, 1, 1, 2)] // one is coming: wait for it
+    [InlineData(0, 0, 1, 1, 0, 1)]
+    public void Queue_delay_adds_one_worker_when_the_oldest_waits_too_long(int queued, double oldest, int busy, int ready, int starting, int wanted)
+    {
+        var load = new Load(queued, TimeSpan.FromSeconds(oldest), busy, 0, ready, starting, 8);
+        Assert.Equal(wanted, Autoscaler.Decide(Delay, load, ScaleState.Initial, Now).Desired);
+    }
+
+    [Theory]
+    [InlineData(Scaler.RequestCount)]
+    [InlineData(Scaler.QueueDelay)]
+    public void Min_and_max_bound_every_rule(Scaler scaler)
+    {
+        var policy = Count with { Scaler = scaler, Min = 2, Max = 3 };
+        Assert.Equal(2, Autoscaler.Decide(policy, default, ScaleState.Initial, Now).Desired);
+        var busy = new Load(1000, TimeSpan.FromMinutes(1), 24, 0, 3, 0, 8);
+        Assert.Equal(3, Autoscaler.Decide(policy, busy, ScaleState.Initial, Now).Desired);
+    }
+
+    [Fact]
+    public void A_lowered_max_is_followed_at_once_however_busy_it_is()
+    {
+        var busy = new Load(10, TimeSpan.Zero, 40, 0, 5, 0, 8);
+        Assert.Equal(2, Autoscaler.Decide(Count with { Max = 2 }, busy, ScaleState.Initial, Now).Desired);
+    }
+
+    [Fact]
+    public void Workers_are_held_until_less_was_wanted_for_the_whole_idle_timeout()
+    {
+        var idle = new Load(0, TimeSpan.Zero, 0, 7, 3, 0, 8);
+        var state = new ScaleState(null, 0, 7);
+        var held = Autoscaler.Decide(Count, idle, state, Now);
+        Assert.Equal(3, held.Desired);
+        held = Autoscaler.Decide(Count, idle, held.Next, Now.AddSeconds(59.9));
+        Assert.Equal(3, held.Desired);
+        Assert.Equal(0, Autoscaler.Decide(Count, idle, held.Next, Now.AddSeconds(60)).Desired);
+    }
+
+    [Fact]
+    public void The_most_that_was_wanted_in_that_time_stays()
+    {
+        var idle = new Load(0, TimeSpan.Zero, 0, 7, 5, 0, 8);
+        var state = Autoscaler.Decide(Count, idle, new ScaleState(null, 0, 7), Now).Next;
+        state = Autoscaler.Decide(Count, idle with { Busy = 12 }, state, Now.AddSeconds(30)).Next;
+        Assert.Equal(2, Autoscaler.Decide(Count, idle, state, Now.AddSeconds(60)).Desired);
+    }
+
+    [Fact]
+    public void A_burst_within_the_idle_time_begins_it_anew()
+    {
+        var idle = new Load(0, TimeSpan.Zero, 0, 7, 1, 0, 8);
+        var state = Autoscaler.Decide(Count, idle, new ScaleState(null, 0, 7), Now).Next;
+        state = Autoscaler.Decide(Count, idle with { Busy = 8 }, state, Now.AddSeconds(50)).Next;
+        var after = Autoscaler.Decide(Count, idle, state, Now.AddSeconds(61));
+        Assert.Equal(1, after.Desired);
+    }
+
+    [Fact]
+    public void Requests_shorter_than_a_look_are_seen_by_the_counter()
+    {
+        var quiet = new Load(0, TimeSpan.Zero, 0, 8, 1, 0, 8);
+        var decision = Autoscaler.Decide(Count, quiet, new ScaleState(Now.AddSeconds(-100), 0, 7), Now);
+        Assert.Equal(1, decision.Desired);
+        Assert.Null(decision.Next.LowSince);
+    }
+
+    [Fact]
+    public void A_new_leader_stops_nothing_on_what_it_has_not_seen()
+    {
+        var idle = new Load(0, TimeSpan.Zero, 0, 7, 3, 0, 8);
+        Assert.Equal(3, Autoscaler.Decide(Count, idle, ScaleState.Initial, Now).Desired);
+    }
+
+    [Fact]
+    public void The_reason_says_what_was_counted()
+    {
+        var load = new Load(20, TimeSpan.Zero, 0, 0, 0, 0, 8);
+        Assert.Equal("20 waiting + 0 running, 8 a worker: 3; bounds 0..2 make it 2",
+            Autoscaler.Decide(Count with { Max = 2 }, load, ScaleState.Initial, Now).Because);
+    }
+}

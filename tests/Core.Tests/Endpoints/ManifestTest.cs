@@ -1,0 +1,88 @@
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Tests.Endpoints;
+
+/// <summary>A manifest is read whole, or every error of it is told with field, value, expectation and line.</summary>
+public sealed class ManifestTest
+{
+    [Fact]
+    public void What_is_left_out_has_its_default()
+    {
+        var (file, errors) = Manifest.Parse("""
+            templates:
+              - name: onnx
+            endpoints:
+              - id: digits
+                template: onnx
+                scaling: { max: 2, idleTimeout: 1m30s }
+                forwarding: { maxBodyBytes: 2MiB }
+            """);
+
+        Assert.Empty(errors);
+        var endpoint = Assert.Single(file!.Endpoints);
+        Assert.Equal((0, 2, TimeSpan.FromSeconds(90), Scaler.RequestCount),
+            (endpoint.Scaling.Min, endpoint.Scaling.Max, endpoint.Scaling.IdleTimeout, endpoint.Scaling.Scaler));
+        Assert.Equal((1000, TimeSpan.FromSeconds(60)), (endpoint.Queue.MaxDepth, endpoint.Queue.Timeout));
+        Assert.Equal((2L << 20, 3), (endpoint.Forwarding.MaxBodyBytes, endpoint.Forwarding.MaxAttempts));
+        Assert.False(endpoint.Public);
+        Assert.Equal(["digits"], endpoint.ServedModels);
+        var template = Assert.Single(file.Templates);
+        Assert.Equal((8, WorkerProtocol.H2c, "/v2/health/ready"), (template.Concurrency, template.Protocol, template.ReadyPath));
+        Assert.Empty(template.Command);
+    }
+
+    [Theory]
+    [InlineData("endpoints:\n  - id: x", "line 2: endpoints[0].template: expected a value: it is required")]
+    [InlineData("templates:\n  - name: Big", "line 2: templates[0].name is Big, expected 1 to 63 of a-z, 0-9 and '-'")]
+    [InlineData("templates:\n  - name: a\n    concurrency: many", "line 3: templates[0].concurrency is \"many\", expected a whole number")]
+    [InlineData("templates:\n  - name: a\n    concurrency: 0", "line 3: templates[0].concurrency is 0, expected 1 to 10000")]
+    [InlineData("templates:\n  - name: a\n    protocol: h3", "line 3: templates[0].protocol is \"h3\"")]
+    [InlineData("templates:\n  - name: a\n  - name: a", "templates[1].name is a, expected a name that stands only once")]
+    [InlineData("templates:\n  - name: a\n    env: { SLUICE_PORT: 1 }", "templates[0].env.SLUICE_PORT")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimout: 5s } }", "did you mean idleTimeout?")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimeout: 5 parsecs } }", "endpoints[0].scaling.idleTimeout is \"5 parsecs\"")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: b }", "endpoints[0].template is b, expected the name of a template: a")]
+    [InlineData("endpoints: 5", "endpoints is 5")]
+    [InlineData("templates: [", "YAML")]
+    [InlineData("- a\n- b", "an object with fields")]
+    public void An_error_names_field_value_and_what_would_be_right(string yaml, string told)
+    {
+        var (file, errors) = Manifest.Parse(yaml);
+        Assert.Null(file);
+        Assert.Contains(errors, e => e.ToString().Contains(told, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void All_errors_are_told_not_only_the_first()
+    {
+        var (_, errors) = Manifest.Parse("""
+            templates:
+              - { name: a, concurrency: 0, readyPath: ready }
+            endpoints:
+              - { id: models, template: a }
+              - { id: b, template: a, scaling: { min: 4, max: 3 } }
+            """);
+        Assert.Equal(["templates[0].concurrency", "templates[0].readyPath", "endpoints[0].id", "endpoints[1].scaling.min"],
+            errors.Select(e => e.Field));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("# nothing\n")]
+    [InlineData("templates: []\nendpoints: []")]
+    public void An_empty_manifest_declares_nothing(string yaml)
+    {
+        var (file, errors) = Manifest.Parse(yaml);
+        Assert.Empty(errors);
+        Assert.Empty(file!.Endpoints);
+    }
+
+    [Fact]
+    public void Hostile_yaml_is_an_error_not_a_crash()
+    {
+        var deep = string.Concat(Enumerable.Repeat("{a: ", 1000)) + "1" + new string('}', 1000);
+        Assert.Null(Manifest.Parse(deep).File);
+        var laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\ntemplates: [*c]";
+        Assert.Null(Manifest.Parse(laughs).File);
+    }
+}

@@ -1,0 +1,78 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Redis;
+using Sluice.Testing;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Tests.Redis;
+
+/// <summary>The Redis that the gateway starts as its own child.</summary>
+public sealed class EmbeddedRedisTest : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-embedded-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task What_it_was_told_survives_its_kill_and_a_restart_of_its_parent()
+    {
+        using (var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance))
+        {
+            await redis.StartAsync();
+            using var connection = await ConnectAsync(redis);
+            await connection.GetDatabase().StringSetAsync("kept", "yes");
+            var first = redis.ProcessId;
+            ChildProcess.Signal(first, ChildProcess.Sigkill);
+            await ChildProcess.GoneAsync(first);
+            Assert.Equal("yes", await ReadAsync(connection));
+            Assert.NotEqual(first, redis.ProcessId);
+            await connection.CloseAsync(allowCommandsToComplete: false);
+        }
+
+        using var again = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
+        await again.StartAsync();
+        using var second = await ConnectAsync(again);
+        Assert.Equal("yes", await ReadAsync(second));
+        await second.CloseAsync(allowCommandsToComplete: false);
+    }
+
+    [Fact]
+    public async Task It_asks_for_its_password_which_stands_in_no_argument_list()
+    {
+        using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
+        await redis.StartAsync();
+        var password = redis.ConnectionString.Split("password=")[1];
+        Assert.DoesNotContain(password, await File.ReadAllTextAsync($"/proc/{redis.ProcessId}/cmdline"), StringComparison.Ordinal);
+        using var stranger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString.Split(',')[0] + ",abortConnect=false,connectTimeout=2000");
+        await Assert.ThrowsAnyAsync<Exception>(() => stranger.GetDatabase().PingAsync());
+        await stranger.CloseAsync(allowCommandsToComplete: false);
+    }
+
+    [Fact]
+    public async Task A_folder_that_it_cannot_use_is_told_with_its_own_words()
+    {
+        await File.WriteAllTextAsync(Path.Combine(folder, "appendonlydir"), "in the way");
+        using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(redis.StartAsync);
+        Assert.Contains("redis-server did not start", e.Message, StringComparison.Ordinal);
+    }
+
+    private static Task<ConnectionMultiplexer> ConnectAsync(EmbeddedRedis redis) =>
+        ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",abortConnect=false,connectTimeout=5000");
+
+    /// <summary>Asks until the server is there again.</summary>
+    private static async Task<string?> ReadAsync(ConnectionMultiplexer connection)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (true)
+        {
+            try
+            {
+                return await connection.GetDatabase().StringGetAsync("kept");
+            }
+            catch (Exception e) when (RedisDown.Is(e))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+            }
+        }
+    }
+}

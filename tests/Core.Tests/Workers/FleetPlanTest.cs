@@ -1,0 +1,92 @@
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>What should happen to an endpoint's pods, as a table.</summary>
+public sealed class FleetPlanTest
+{
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly Deployment Digits = new(
+        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
+        new Template { Name = "t" });
+
+    [Fact]
+    public void What_is_asked_for_is_started_once()
+    {
+        Assert.Equal(2, Plan([], queued: 16).Start);
+        Assert.Equal(0, Plan([Pod("a", PodState.Starting), Pod("b", PodState.Starting)], queued: 16).Start);
+    }
+
+    [Fact]
+    public void Idle_workers_go_first_and_of_equals_the_youngest()
+    {
+        Pod[] pods = [Pod("busy", PodState.Ready, 1), Pod("old", PodState.Ready, 2), Pod("young", PodState.Ready, 3)];
+        var plan = Plan(pods, busy: 8, leased: new() { ["busy"] = 8 }, state: new ScaleState(Now.AddMinutes(-1), 1, 0));
+        Assert.Equal(["young", "old"], plan.Drain);
+    }
+
+    [Fact]
+    public void Another_declaration_replaces_first_and_drains_after()
+    {
+        Pod[] before = [Pod("a", PodState.Ready, fingerprint: "old")];
+        var first = Plan(before, busy: 4);
+        Assert.Equal((1, 0), (first.Start, first.Drain.Count));
+        var during = Plan([.. before, Pod("b", PodState.Starting)], busy: 4);
+        Assert.Equal((0, 0), (during.Start, during.Drain.Count));
+        var then = Plan([.. before, Pod("b", PodState.Ready)], busy: 4);
+        Assert.Equal(["a"], then.Drain);
+    }
+
+    [Fact]
+    public void A_failed_start_is_waited_for_and_tried_with_one()
+    {
+        var backoff = StartBackoff.None.Failed(Now, "x");
+        Assert.Equal(0, Plan([], queued: 40, backoff: backoff).Start);
+        Assert.Equal(1, Plan([], queued: 40, backoff: backoff, now: Now.AddSeconds(0.5)).Start);
+    }
+
+    [Fact]
+    public void Starts_that_fail_are_at_most_twelve_in_ten_minutes_and_then_one_in_five()
+    {
+        var backoff = StartBackoff.None;
+        var (tries, now) = (0, Now);
+        while (now < Now.AddMinutes(10))
+        {
+            tries++;
+            backoff = backoff.Failed(now, "x");
+            now = backoff.NextTry;
+        }
+
+        Assert.InRange(tries, 9, 12);
+        Assert.True(backoff.Blocks);
+        Assert.Equal(TimeSpan.FromMinutes(5), backoff.Failed(now, "x").NextTry - now);
+    }
+
+    private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
+        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null) =>
+        FleetPlan.Make(Digits, "new", pods, new EndpointSnapshot
+        {
+            Now = Now,
+            Queued = queued,
+            OldestWait = TimeSpan.Zero,
+            Busy = busy,
+            Completed = 0,
+            Workers = [.. pods.Where(p => p.State == PodState.Ready).Select(p =>
+                new WorkerSlots(p.Id, 8, 8 - (leased?.GetValueOrDefault(p.Id) ?? 0), leased?.GetValueOrDefault(p.Id) ?? 0, false))],
+            Leases = [],
+        }, state ?? new ScaleState(null, 0, 0), backoff ?? StartBackoff.None, now ?? Now);
+
+    private static Pod Pod(string id, PodState state, int age = 0, string fingerprint = "new") => new()
+    {
+        Id = id,
+        EndpointId = "digits",
+        Template = "t",
+        HostId = "h",
+        State = state,
+        Fingerprint = fingerprint,
+        StartedAt = Now.AddSeconds(age),
+    };
+}

@@ -24,6 +24,7 @@ run: publish ## Build, start the gateway with its own Redis and the sample endpo
 	@exec $(PUBLISH)/gateway/Sluice.Gateway
 
 test: deps publish ## Run every test
+	@eng/ensure-test-tools
 	@eng/test $(CONFIGURATION) $(RESULTS)
 
 load: publish ## Measure: direct, bare YARP, Sluice, interleaved, as ratios (minutes; wants a quiet machine)

@@ -71,7 +71,7 @@ public sealed class FirstLightTest
         Directory.Delete(folder, recursive: true);
     }
 
-    [Fact]
+    [FactNeeding("promtool", "prometheus")]
     public async Task Metrics_are_clean_by_promtool_and_count_what_happened()
     {
         await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"), Manifests.Endpoint("story")));

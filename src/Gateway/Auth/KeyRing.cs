@@ -23,9 +23,9 @@ public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? ad
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
     private readonly SemaphoreSlim one = new(1);
-    private volatile Held held = new(FrozenDictionary<string, KeyRecord>.Empty, 0);
+    private volatile Held? held;
 
-    public bool Loaded => held.ReadAt != 0;
+    public bool Loaded => held is not null;
 
     /// <summary>Whose key this is.</summary>
     public KeyVerdict Find(ReadOnlySpan<char> text, DateTimeOffset now, out Caller? caller)
@@ -39,8 +39,7 @@ public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? ad
         }
 
         if (!ApiKey.TryReadId(text, out var id)) return KeyVerdict.Malformed;
-        var ring = held;
-        if (ring.ReadAt == 0 || time.GetElapsedTime(ring.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
+        if (held is not { } ring || time.GetElapsedTime(ring.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
         var known = ring.Keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
         // The same work for an unknown id.
         if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;

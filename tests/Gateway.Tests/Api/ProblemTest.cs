@@ -1,0 +1,46 @@
+using Microsoft.AspNetCore.Http;
+using Sluice.Gateway.Api;
+using Sluice.Gateway.Forwarding;
+
+namespace Sluice.Gateway.Tests.Api;
+
+public sealed class ProblemTest
+{
+    [Theory]
+    [InlineData(ForwardOutcome.Answered, null)]
+    [InlineData(ForwardOutcome.ClientGone, null)]
+    [InlineData(ForwardOutcome.CutShort, null)]
+    [InlineData(ForwardOutcome.QueueFull, 429)]
+    [InlineData(ForwardOutcome.QueueTimeout, 504)]
+    [InlineData(ForwardOutcome.CannotStart, 503)]
+    [InlineData(ForwardOutcome.StoreUnreachable, 503)]
+    [InlineData(ForwardOutcome.BodyTooLarge, 413)]
+    [InlineData(ForwardOutcome.BodyBroken, 400)]
+    [InlineData(ForwardOutcome.WorkerLost, 502)]
+    [InlineData(ForwardOutcome.WorkerAnswerInvalid, 502)]
+    [InlineData(ForwardOutcome.WorkerTimeout, 504)]
+    public void An_outcome_has_its_status(ForwardOutcome outcome, int? status) => Assert.Equal(status, Problem.StatusOf(outcome));
+
+    [Fact]
+    public void Every_outcome_has_one() => Assert.All(Enum.GetValues<ForwardOutcome>(), o => Problem.StatusOf(o));
+
+    [Theory]
+    [InlineData(0.2, "1")]
+    [InlineData(1.2, "2")]
+    [InlineData(1e9, "86400")]
+    public async Task Retry_after_is_whole_seconds(double seconds, string header)
+    {
+        var context = new DefaultHttpContext { Response = { Body = new MemoryStream() } };
+        await Problem.WriteAsync(context, 429, "full", TimeSpan.FromSeconds(seconds));
+        Assert.Equal(header, context.Response.Headers.RetryAfter.ToString());
+        Assert.Equal("application/problem+json", context.Response.ContentType);
+    }
+
+    [Theory]
+    [InlineData("/e/digits", "/")]
+    [InlineData("/e/digits/", "/")]
+    [InlineData("/e/digits/v2/models", "/v2/models")]
+    [InlineData("/e/digits/a b/ü", "/a%20b/%C3%BC")]
+    public void The_direct_path_passes_on_what_follows_the_endpoint(string path, string atWorker) =>
+        Assert.Equal(atWorker, DirectApi.PathAtWorker(new PathString(path)));
+}

@@ -1,0 +1,69 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.Gateway.Auth;
+using Sluice.Testing;
+
+namespace Sluice.Gateway.Tests.Api;
+
+/// <summary>Every route says what it demands; those that demand nothing are named here.</summary>
+public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+{
+    private static readonly string[] Open = ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
+
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-routes-").FullName;
+    private DataFolder data = null!;
+    private WebApplication app = null!;
+
+    public async Task InitializeAsync()
+    {
+        data = new DataFolder(folder);
+        app = GatewayHost.Build(new GatewaySettings { Urls = "http://127.0.0.1:0" }, data, await redis.ConnectAsync());
+    }
+
+    public async Task DisposeAsync()
+    {
+        await app.DisposeAsync();
+        data.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public void Every_route_has_a_rule_and_only_the_named_ones_are_open()
+    {
+        var routes = Routes();
+        Assert.True(routes.Count > 20);
+        Assert.All(routes, r => Assert.NotNull(r.Metadata.GetMetadata<AccessRule>()));
+        Assert.Equal(Open.Order(StringComparer.Ordinal), routes
+            .Where(r => r.Metadata.GetMetadata<AccessRule>()!.Demand == Demand.Nothing)
+            .Select(r => r.RoutePattern.RawText!).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Management_is_for_admins_and_what_names_a_model_or_an_endpoint_for_its_callers()
+    {
+        foreach (var route in Routes())
+        {
+            var (pattern, demand) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Demand);
+            if (pattern.StartsWith("/api/", StringComparison.Ordinal) || pattern == "/metrics") Assert.Equal(Demand.Admin, demand);
+            if (pattern.Contains("{model}", StringComparison.Ordinal) || pattern.Contains("{endpoint}", StringComparison.Ordinal))
+                Assert.Equal(Demand.Invoke, demand);
+        }
+    }
+
+    [Fact]
+    public async Task The_description_lists_every_route_with_a_method()
+    {
+        await app.StartAsync();
+        using var client = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        var document = System.Text.Json.Nodes.JsonNode.Parse(await client.GetStringAsync(new Uri("/openapi.json", UriKind.Relative)))!;
+        var described = document["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject().Select(m => $"{m.Key.ToUpperInvariant()} {p.Key}"));
+        var mapped = Routes().SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []).Select(m => $"{m} {r.RoutePattern.RawText}"))
+            .Where(r => !r.EndsWith("/openapi.json", StringComparison.Ordinal));
+        Assert.Equal(mapped.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
+        await app.StopAsync();
+    }
+
+    private List<RouteEndpoint> Routes() =>
+        [.. ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()];
+}

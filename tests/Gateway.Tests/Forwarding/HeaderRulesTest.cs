@@ -1,0 +1,37 @@
+using Sluice.Gateway.Forwarding;
+
+namespace Sluice.Gateway.Tests.Forwarding;
+
+public sealed class HeaderRulesTest
+{
+    [Theory]
+    [InlineData("Authorization", true)]
+    [InlineData("authorization", true)]
+    [InlineData("Cookie", true)]
+    [InlineData("Proxy-Authorization", true)]
+    [InlineData("X-Forwarded-For", true)]
+    [InlineData("X-Forwarded-Anything", true)]
+    [InlineData("Forwarded", true)]
+    [InlineData("X-Real-IP", true)]
+    [InlineData("X-Sluice-Worker", true)]
+    [InlineData("Connection", true)]
+    [InlineData("Content-Type", false)]
+    [InlineData("Accept", false)]
+    [InlineData("Inference-Header-Content-Length", false)]
+    [InlineData("traceparent", false)]
+    public void From_clients(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromRequest(name));
+
+    [Theory]
+    [InlineData("Server", true)]
+    [InlineData("Set-Cookie", true)]
+    [InlineData("Strict-Transport-Security", true)]
+    [InlineData("Alt-Svc", true)]
+    [InlineData("Access-Control-Allow-Origin", true)]
+    [InlineData("X-Sluice-Tokens", true)]
+    [InlineData("X-Powered-By", true)]
+    [InlineData("Content-Type", false)]
+    [InlineData("Cache-Control", false)]
+    [InlineData("Inference-Header-Content-Length", false)]
+    [InlineData("Retry-After", false)]
+    public void From_workers(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromResponse(name));
+}

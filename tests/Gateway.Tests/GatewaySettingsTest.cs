@@ -1,0 +1,29 @@
+namespace Sluice.Gateway.Tests;
+
+public sealed class GatewaySettingsTest
+{
+    [Theory]
+    [InlineData("SLUICE_ADMIN_KEY", "short", "at least 16")]
+    [InlineData("SLUICE_METRICS_PUBLIC", "yes", "0 or 1")]
+    [InlineData("SLUICE_LOG_FORMAT", "xml", "text or json")]
+    [InlineData("SLUICE_LOG_LEVEL", "3", "Trace, Debug")]
+    [InlineData("SLUICE_LOG_LEVEL", "loud", "Trace, Debug")]
+    [InlineData("SLUICE_DRAIN_SECONDS", "-1", "0 to 604800")]
+    public void A_wrong_setting_is_told_with_what_would_be_right(string name, string value, string expected)
+    {
+        var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : null));
+        Assert.StartsWith(name, e.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+        if (name == "SLUICE_ADMIN_KEY") Assert.DoesNotContain(value, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Nothing_set_is_the_contract()
+    {
+        var settings = GatewaySettings.Read(_ => null);
+        Assert.Equal("http://127.0.0.1:8080", settings.Urls);
+        Assert.Equal(Path.GetFullPath("data"), settings.Data);
+        Assert.Equal(Path.GetFullPath("deploy/endpoints.yaml"), settings.Manifest);
+        Assert.Null(settings.Redis);
+    }
+}

@@ -56,7 +56,7 @@ public static class JsonTensors
             case "INT32": foreach (var n in value.GetTensorDataAsSpan<int>()) writer.WriteNumberValue(n); break;
             case "INT64": foreach (var n in value.GetTensorDataAsSpan<long>()) writer.WriteNumberValue(n); break;
             case "FP16":
-                foreach (var h in MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData())) WriteHalf(writer, h);
+                foreach (var h in MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData())) WriteFloat(writer, (float)h);
                 break;
             case "BF16":
                 foreach (var b in MemoryMarshal.Cast<byte, ushort>(value.GetTensorMutableRawData()))
@@ -81,13 +81,6 @@ public static class JsonTensors
     {
         if (float.IsFinite(value)) writer.WriteNumberValue(value);
         else writer.WriteStringValue(value.ToString(CultureInfo.InvariantCulture));
-    }
-
-    private static void WriteHalf(Utf8JsonWriter writer, Half value)
-    {
-        Span<byte> text = stackalloc byte[24];
-        if (!Half.IsFinite(value)) WriteFloat(writer, (float)value);
-        else if (value.TryFormat(text, out var n, default, CultureInfo.InvariantCulture)) writer.WriteRawValue(text[..n]);
     }
 
     private static void Fill<T>(ref Utf8JsonReader reader, OrtValue into, in Place place, Element<T> read)

@@ -1,0 +1,63 @@
+using System.Text;
+
+namespace Sluice.Testing;
+
+/// <summary>
+/// Writes the smallest ONNX models, in protobuf's wire format (github.com/onnx/onnx/blob/main/onnx/onnx.proto), so that
+/// a test's model stands in the test and not in a binary.
+/// </summary>
+public static class TinyModel
+{
+    /// <summary>ONNX's numbers of element types, by the Open Inference Protocol's names.</summary>
+    public static readonly IReadOnlyDictionary<string, int> ElementTypes = new Dictionary<string, int>
+    {
+        ["FP32"] = 1, ["UINT8"] = 2, ["INT8"] = 3, ["UINT16"] = 4, ["INT16"] = 5, ["INT32"] = 6, ["INT64"] = 7, ["BYTES"] = 8,
+        ["BOOL"] = 9, ["FP16"] = 10, ["FP64"] = 11, ["UINT32"] = 12, ["UINT64"] = 13, ["BF16"] = 16,
+    };
+
+    /// <summary>A model whose output <c>out</c> is its input <c>in</c>.</summary>
+    /// <param name="type">Protocol name of the datatype.</param>
+    /// <param name="dimensions">-1: any.</param>
+    public static byte[] Identity(string type, params int[] dimensions) => Model("Identity", ["in"], "out", type, dimensions);
+
+    /// <summary>A model whose output <c>sum</c> is the sum of its inputs <c>a</c> and <c>b</c>.</summary>
+    public static byte[] Add(string type, params int[] dimensions) => Model("Add", ["a", "b"], "sum", type, dimensions);
+
+    /// <summary>Puts a model into a repository as version 1.</summary>
+    public static void Put(string repository, string name, byte[] model)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(repository, name, "1")).FullName;
+        File.WriteAllBytes(Path.Combine(folder, "model.onnx"), model);
+    }
+
+    private static byte[] Model(string operation, string[] inputs, string output, string type, int[] dimensions)
+    {
+        var node = Bytes([.. inputs.Select(i => Text(1, i)), Text(2, output), Text(4, operation)]);
+        var graph = Bytes([Field(1, node), Text(2, "tiny"), .. inputs.Select(i => Field(11, Value(i, type, dimensions))),
+            Field(12, Value(output, type, dimensions))]);
+        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
+    }
+
+    private static byte[] Value(string name, string type, int[] dimensions)
+    {
+        var shape = Bytes([.. dimensions.Select((d, i) => Field(1, d < 0 ? Text(2, $"d{i}") : Number(1, d)))]);
+        var tensor = Bytes([Number(1, ElementTypes[type]), Field(2, shape)]);
+        return Bytes([Text(1, name), Field(2, Field(1, tensor))]);
+    }
+
+    private static byte[] Text(int field, string value) => Field(field, Encoding.UTF8.GetBytes(value));
+
+    private static byte[] Field(int field, byte[] value) => [.. Varint(field << 3 | 2), .. Varint(value.Length), .. value];
+
+    private static byte[] Number(int field, int value) => [.. Varint(field << 3), .. Varint(value)];
+
+    private static byte[] Bytes(byte[][] parts) => [.. parts.SelectMany(p => p)];
+
+    private static byte[] Varint(int value)
+    {
+        var bytes = new List<byte>();
+        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
+        bytes.Add((byte)value);
+        return [.. bytes];
+    }
+}

@@ -1,0 +1,159 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+using Sluice.Worker.Generation;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Tests;
+
+/// <summary>Text from the sample language model, over the generate extension and as a job.</summary>
+public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<GenerationTest.Story>
+{
+    public sealed class Story : IAsyncLifetime
+    {
+        public WorkerProcess Worker { get; private set; } = null!;
+
+        public async Task InitializeAsync() => Worker = await WorkerProcess.StartAsync(Repository.Models);
+
+        public async Task DisposeAsync() => await Worker.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task The_stream_and_the_whole_answer_say_the_same()
+    {
+        const string body = """{"text_input":"Once upon","parameters":{"max_tokens":60,"temperature":0.7,"seed":9}}""";
+        var whole = (string?)(await PostAsync("generate", body))["text_output"];
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent(body),
+        };
+        using var answer = await story.Worker.Client.SendAsync(request);
+        var pieces = (await answer.Content.ReadAsStringAsync()).Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
+            .Select(l => (string?)JsonNode.Parse(l[6..])!["text_output"]);
+        Assert.Equal(whole, string.Concat(pieces));
+        Assert.Equal("60", answer.TrailingHeaders.GetValues("X-Sluice-Tokens").Single());
+    }
+
+    [Fact]
+    public async Task A_seed_repeats_and_another_differs_and_zero_temperature_needs_none()
+    {
+        Assert.Equal(await TextAsync("""{"seed":1}"""), await TextAsync("""{"seed":1}"""));
+        Assert.NotEqual(await TextAsync("""{"seed":1}"""), await TextAsync("""{"seed":2}"""));
+        Assert.Equal(await TextAsync("""{"temperature":0,"seed":1}"""), await TextAsync("""{"temperature":0,"seed":2}"""));
+    }
+
+    [Fact]
+    public async Task A_stop_text_ends_the_generation_and_is_not_sent()
+    {
+        var free = await TextAsync("""{"temperature":0,"max_tokens":80}""");
+        var stop = free.Substring(20, 5);
+        var stopped = await TextAsync($$"""{"temperature":0,"max_tokens":80,"stop":[{{JsonSerializer.Serialize(stop)}}]}""");
+        Assert.Equal(free[..free.IndexOf(stop, StringComparison.Ordinal)], stopped);
+    }
+
+    [Theory]
+    [InlineData("""{"text_input":5}""", "text_input is 5")]
+    [InlineData("{}", "text_input")]
+    [InlineData("""{"text_input":"a","parameters":{"max_tokens":0}}""", "parameters.max_tokens is 0")]
+    [InlineData("""{"text_input":"a","parameters":{"temperature":-1}}""", "parameters.temperature is -1")]
+    [InlineData("""{"text_input":"a","parameters":{"top_q":1}}""", "parameters.top_q")]
+    [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "parameters.seed is -3")]
+    [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
+    [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "parameters.ignore_eos is 1")]
+    public async Task A_wrong_request_names_its_field(string body, string says)
+    {
+        using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_prompt_longer_than_the_context_is_refused_with_both_lengths()
+    {
+        using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate",
+            new StringContent("{\"text_input\":\"" + new string('a', 600) + "\"}"));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("512", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_that_is_no_language_model_says_so()
+    {
+        using var answer = await story.Worker.Client.PostAsync("/v2/models/digits/generate", new StringContent("""{"text_input":"a"}"""));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("digits", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"input":{"text_input":"Once","model":"story","parameters":{"max_tokens":5,"seed":1}}}""", "text_output")]
+    [InlineData("""{"input":{"model":"embed","inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":[97,98,99]}]}}""", "outputs")]
+    public async Task A_jobs_input_is_a_generation_or_an_inference(string job, string answers)
+    {
+        using var answer = await story.Worker.Client.PostAsync("/run", new StringContent(job));
+        var body = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, body);
+        Assert.Contains(answers, body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_job_with_neither_is_refused()
+    {
+        using var answer = await story.Worker.Client.PostAsync("/run", new StringContent("""{"input":{"model":"story"}}"""));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("text_input", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("grüße 🦊!", "", "grüße 🦊!")]
+    [InlineData("one two three", "two", "one ")]
+    [InlineData("aab", "ab", "a")]
+    [InlineData("abab", "abc", "abab")]
+    [InlineData("x\n\ny", "\n\n", "x")]
+    public void Bytes_become_whole_characters_up_to_a_stop(string bytes, string stop, string text)
+    {
+        var stream = new TextStream(stop.Length > 0 ? [stop] : []);
+        var said = new StringBuilder();
+        foreach (var b in Encoding.UTF8.GetBytes(bytes))
+        {
+            var piece = stream.Push(b);
+            Assert.DoesNotContain('�', piece);
+            said.Append(piece);
+            if (stream.Stopped) break;
+        }
+
+        Assert.Equal(text, said.Append(stream.Finish()).ToString());
+    }
+
+    [Fact]
+    public void An_unfinished_character_at_the_end_is_shown_as_one()
+    {
+        var stream = new TextStream([]);
+        Assert.Equal("", stream.Push(0xF0));
+        Assert.Equal("�", stream.Finish());
+    }
+
+    [Fact]
+    public void The_sampler_follows_the_distribution()
+    {
+        var sampler = new Sampler(1, 42);
+        float[] logits = [0, MathF.Log(3)];
+        var ones = Enumerable.Range(0, 10_000).Count(_ => sampler.Next(logits) == 1);
+        // 3 of 4; four standard deviations are 173.
+        Assert.InRange(ones, 7_327, 7_673);
+    }
+
+    private async Task<string> TextAsync(string parameters) =>
+        (string)(await PostAsync("generate", $$"""{"text_input":"The","parameters":{{parameters}}}"""))["text_output"]!;
+
+    private async Task<JsonNode> PostAsync(string verb, string body)
+    {
+        using var answer = await story.Worker.Client.PostAsync($"/v2/models/story/{verb}", new StringContent(body));
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, text);
+        return JsonNode.Parse(text)!;
+    }
+}

@@ -1,0 +1,100 @@
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.Worker.Tests;
+
+/// <summary>The worker as a process: what it needs, whom it lets in, how it ends, what it leaves on the machine.</summary>
+public sealed class WorkerProcessTest : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-worker-").FullName;
+
+    public WorkerProcessTest() => TinyModel.Put(folder, "tiny", TinyModel.Identity("FP32", -1));
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task No_telemetry_file_appears()
+    {
+        var home = Directory.CreateDirectory(Path.Combine(folder, "home")).FullName;
+        await using (var worker = await WorkerProcess.StartAsync(folder, new Dictionary<string, string?>
+        {
+            ["HOME"] = home, ["XDG_CACHE_HOME"] = null, ["SLUICE_MODELS"] = "tiny", ["ORT_DISABLE_TELEMETRY"] = null,
+        }))
+        {
+            using var answer = await worker.Client.PostAsync("/v2/models/tiny/infer",
+                new StringContent("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1],"data":[1]}]}"""));
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(home, "*", SearchOption.AllDirectories),
+            f => f.Contains("onnxruntime", StringComparison.OrdinalIgnoreCase) || f.Contains("DeveloperTools", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Only_the_holder_of_the_pods_token_is_answered()
+    {
+        await using var worker = await WorkerProcess.StartAsync(folder);
+        foreach (var token in new[] { null, "", "wrong", WorkerProcess.Token + "x" })
+        {
+            using var stranger = WorkerProcess.ClientFor(worker.Client.BaseAddress!, token);
+            using var answer = await stranger.GetAsync(new Uri("/v2/health/ready", UriKind.Relative));
+            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        }
+    }
+
+    [Theory]
+    [InlineData("SLUICE_POD_TOKEN", null, "SLUICE_POD_TOKEN")]
+    [InlineData("SLUICE_PORT", "http", "SLUICE_PORT is 'http'")]
+    [InlineData("SLUICE_MODELS", "nothing", "model nothing")]
+    [InlineData("SLUICE_MODELS", "../etc", "not a valid name")]
+    [InlineData("SLUICE_MODEL_REPOSITORY", "/no/such/folder", "/no/such/folder")]
+    [InlineData("SLUICE_EXECUTION_PROVIDERS", "quantum", "quantum")]
+    public async Task A_setting_that_cannot_be_served_ends_it_with_the_reason(string name, string? value, string says)
+    {
+        await using var process = WorkerProcess.Launch(folder, new Dictionary<string, string?> { [name] = value });
+        Assert.Equal(3, await process.ExitAsync());
+        Assert.Contains(says, process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_model_ends_it_with_the_models_name()
+    {
+        TinyModel.Put(folder, "broken", Encoding.UTF8.GetBytes("this is no model"));
+        await using var process = WorkerProcess.Launch(folder);
+        Assert.Equal(3, await process.ExitAsync());
+        Assert.Contains("model broken", process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sigterm_lets_a_request_in_flight_finish_and_then_ends_it()
+    {
+        await using var worker = await WorkerProcess.StartAsync(Repository.Models, new Dictionary<string, string?> { ["SLUICE_MODELS"] = "story" });
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent("""{"text_input":"a","parameters":{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
+        };
+        using var answer = await worker.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        await reader.ReadLineAsync();
+        worker.Process.Signal(ChildProcess.Sigterm);
+        var last = "";
+        while (await reader.ReadLineAsync() is { } line)
+            if (line.StartsWith("data: ", StringComparison.Ordinal)) last = line;
+
+        Assert.Equal("length", (string?)JsonNode.Parse(last[6..])!["finish_reason"]);
+        Assert.Equal(0, await worker.Process.ExitAsync());
+    }
+
+    [Fact]
+    public async Task The_ready_answer_tells_where_the_start_went()
+    {
+        await using var worker = await WorkerProcess.StartAsync(folder);
+        using var answer = await worker.Client.GetAsync(new Uri("/v2/health/ready", UriKind.Relative));
+        var stages = Assert.Single(answer.Headers.GetValues("Server-Timing")).Split(", ").Select(s => s.Split(';')[0]);
+        Assert.Equal(["host", "model", "ort", "runtime", "total", "warmup"], stages.Order(StringComparer.Ordinal));
+    }
+}

@@ -1,0 +1,146 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Sluice.LoadGenerator;
+using Sluice.Testing;
+
+namespace Sluice.Scenarios;
+
+/// <summary>
+/// What the gateway costs: the same tiny request to a worker that does nothing, directly, through bare YARP over HTTP/1.1
+/// and over h2c, and through Sluice. All four run at once and are measured in turn, round after round, in an order that
+/// changes, so that what the machine does meanwhile falls on all of them.
+/// </summary>
+public static class GatewayOverhead
+{
+    private const string Body = """{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1.0]}]}""";
+    private const double OpenLoopRate = 4000;
+
+    private static readonly int[] Concurrencies = [1, 16, 64, 256];
+    private static readonly string[] Names = ["direct HTTP/1.1", "bare YARP, HTTP/1.1", "bare YARP, h2c", "Sluice (h2c)"];
+
+    public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
+    {
+        int[] ports = [FreePort(), FreePort(), FreePort(), FreePort()];
+        await using var worker = Peer("NoopWorker", ("PORT", ports[0]), ("HTTP1_PORT", ports[1]));
+        await worker.LineAsync("ready");
+        await using var yarp = Peer("BareYarp", ("PORT_H2C", ports[2]), ("PORT_HTTP1", ports[3]), ("UPSTREAM_H2C", ports[0]), ("UPSTREAM_HTTP1", ports[1]));
+        await yarp.LineAsync("ready");
+        await using var gateway = await GatewayProcess.StartAsync(Manifest());
+        await gateway.Process.LineAsync("is ready after");
+
+        Target[] plain = [.. Targets("/")];
+        var table = new StringBuilder($"# gateway-overhead\n\n{Machine.Describe()}\nRounds: {options.Rounds} of {options.Slice.TotalSeconds:0.#} s for each cell, interleaved, after one round of warming up.\n");
+        await ClosedAsync(plain, options, table, ct);
+        await OpenAsync(plain, options, table, "## Open loop: Poisson arrivals at 4,000 a second, latency from the intended start", OpenLoopRate, false, ct);
+        await OpenAsync([.. Targets("/events")], options, table, "## Open loop: streams of ten events, one each 20 ms, 100 new streams a second", 100, true, ct);
+        Console.WriteLine(table);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, table.ToString(), ct);
+
+        IEnumerable<Target> Targets(string path) =>
+        [
+            Target.Post(new Uri($"http://127.0.0.1:{ports[1]}{path}"), Body),
+            Target.Post(new Uri($"http://127.0.0.1:{ports[3]}{path}"), Body),
+            Target.Post(new Uri($"http://127.0.0.1:{ports[2]}{path}"), Body),
+            Target.Post(new Uri(gateway.Url, "/e/noop" + path), Body, gateway.Key),
+        ];
+    }
+
+    private static async Task ClosedAsync(Target[] targets, ScenarioOptions options, StringBuilder table, CancellationToken ct)
+    {
+        table.Append("\n## Closed loop\n\nMedian over the rounds; ratios are medians of each round's own ratio, with their range. us = microseconds.\n");
+        foreach (var concurrency in Concurrencies)
+        {
+            var loops = targets.Select(t => new ClosedLoop(t, concurrency)).ToArray();
+            var rounds = await RoundsAsync(options, i => loops[i].RunAsync(options.Slice, ct), ct);
+            table.Append(CultureInfo.InvariantCulture, $"\n### {concurrency} connection(s)\n\n")
+                .Append("| | requests/s | p50 us | p99 us | against YARP HTTP/1.1 | against YARP h2c | p50 - YARP h2c, us | failed |\n|---|---|---|---|---|---|---|---|\n");
+            for (var i = 0; i < Names.Length; i++)
+            {
+                var column = i;
+                table.Append(CultureInfo.InvariantCulture, $"| {Names[i]} | {Median(rounds, r => r[column].Rate):n0} | {Median(rounds, r => r[column].Latency.Quantile(0.5)):0} ")
+                    .Append(CultureInfo.InvariantCulture, $"| {Median(rounds, r => r[column].Latency.Quantile(0.99)):0} | {Ratio(rounds, r => r[column].Rate / r[1].Rate)} | {Ratio(rounds, r => r[column].Rate / r[2].Rate)} ")
+                    .Append(CultureInfo.InvariantCulture, $"| {Median(rounds, r => r[column].Latency.Quantile(0.5) - r[2].Latency.Quantile(0.5)):+0;-0;0} | {rounds.Sum(r => r[column].Failed)} |\n");
+            }
+
+            foreach (var loop in loops) loop.Dispose();
+            Console.Error.WriteLine($"closed loop, {concurrency} connections: done");
+        }
+    }
+
+    private static async Task OpenAsync(Target[] targets, ScenarioOptions options, StringBuilder table, string title, double rate, bool stream, CancellationToken ct)
+    {
+        var seed = 0;
+        var totals = targets.Select(_ => new LoadResult()).ToArray();
+        await RoundsAsync(options, async i =>
+        {
+            using var loop = new OpenLoop(targets[i], rate, 512, ++seed);
+            var result = await loop.RunAsync(options.Slice, ct);
+            totals[i].Merge(result);
+            return result;
+        }, ct, () => totals = [.. targets.Select(_ => new LoadResult())]);
+        table.Append(CultureInfo.InvariantCulture, $"\n{title}\n\nAll rounds together, us{(stream ? " to the first event" : "")}. The generator's own lateness is in the figures and in the last column.\n\n")
+            .Append("| | requests | p50 | p90 | p99 | p99.9 | failed | generator late, p99 |\n|---|---|---|---|---|---|---|---|\n");
+        for (var i = 0; i < Names.Length; i++)
+        {
+            var histogram = stream ? totals[i].FirstByte : totals[i].Latency;
+            table.Append(CultureInfo.InvariantCulture, $"| {Names[i]} | {histogram.Count:n0} | {histogram.Quantile(0.5):0} | {histogram.Quantile(0.9):0} | {histogram.Quantile(0.99):0} | {histogram.Quantile(0.999):0} | {totals[i].Failed} | {totals[i].Lateness.Quantile(0.99):0} |\n");
+        }
+
+        Console.Error.WriteLine($"{title}: done");
+    }
+
+    /// <summary>Every target in every round, in an order that turns; the first round only warms up.</summary>
+    private static async Task<List<LoadResult[]>> RoundsAsync(ScenarioOptions options, Func<int, Task<LoadResult>> run, CancellationToken ct, Action? warmed = null)
+    {
+        var rounds = new List<LoadResult[]>();
+        for (var round = 0; round <= options.Rounds; round++)
+        {
+            ct.ThrowIfCancellationRequested();
+            var results = new LoadResult[Names.Length];
+            for (var i = 0; i < Names.Length; i++)
+            {
+                var target = (i + round) % Names.Length;
+                results[target] = await run(target);
+            }
+
+            if (round == 0) warmed?.Invoke();
+            else rounds.Add(results);
+        }
+
+        return rounds;
+    }
+
+    private static double Median(List<LoadResult[]> rounds, Func<LoadResult[], double> value)
+    {
+        var all = rounds.Select(value).Order().ToList();
+        return all[all.Count / 2];
+    }
+
+    private static string Ratio(List<LoadResult[]> rounds, Func<LoadResult[], double> value) => string.Create(CultureInfo.InvariantCulture,
+        $"{Median(rounds, value):0.00} ({rounds.Min(value):0.00}-{rounds.Max(value):0.00})");
+
+    private static string Manifest() => $$"""
+        templates:
+          - name: noop
+            command: ["{{Program("NoopWorker")}}"]
+            readyPath: /ready
+            concurrency: 1000
+        endpoints:
+          - { id: noop, template: noop, scaling: { min: 1, max: 1 } }
+        """;
+
+    private static ChildProcess Peer(string name, params (string Name, int Port)[] ports) =>
+        new(Program(name), [], ports.ToDictionary(p => p.Name, p => (string?)p.Port.ToString(CultureInfo.InvariantCulture)));
+
+    private static string Program(string name) =>
+        Path.Combine(Repository.Root, "loadtests", "Peers", name, "bin", "Release", "net10.0", "Sluice." + name);
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,16 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Sluice.Scenarios;
+
+/// <summary>Where a figure was seen.</summary>
+internal static class Machine
+{
+    public static string Describe()
+    {
+        var cpu = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown CPU";
+        var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"Machine: {cpu}, {Environment.ProcessorCount} cores, {memory} GiB, {RuntimeInformation.OSDescription}, .NET {Environment.Version}; shared with others. Server, load and peers share the cores.\nCommand: `make load`. Date: {TimeProvider.System.GetUtcNow():yyyy-MM-dd}.\n");
+    }
+}

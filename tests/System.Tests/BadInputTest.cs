@@ -107,6 +107,25 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         if (status == 401) Assert.Equal("Bearer", answer.Headers.WwwAuthenticate.Single().Scheme);
     }
 
+    [Fact]
+    public async Task An_answer_that_comes_before_the_body_was_read_reaches_the_client_whole()
+    {
+        var body = new string('x', 90_000);
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(async () =>
+        {
+            var seen = new List<int>();
+            for (var i = 0; i < 20; i++)
+            {
+                using var answer = await running.Gateway.Client.PostAsync("/v2/models/digits/versions/7/infer", new StringContent(body));
+                seen.Add((int)answer.StatusCode);
+                Assert.Contains("version 7", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            }
+
+            return seen;
+        })));
+        Assert.All(statuses.SelectMany(s => s), s => Assert.Equal(404, s));
+    }
+
     [Theory]
     [InlineData("""{"name":5,"invoke":["digits"]}""", "name")]
     [InlineData("""{"invoke":"digits"}""", "invoke")]

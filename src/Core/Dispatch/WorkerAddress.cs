@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Dispatch;
@@ -11,4 +12,13 @@ namespace Sluice.Core.Dispatch;
 /// <param name="ReadyAt">When it first answered ready, by its host's clock: what a request waited before that was the
 /// cold start.</param>
 public sealed record WorkerAddress(string PodId, Uri Uri, WorkerProtocol Protocol, string Token, int Concurrency,
-    DateTimeOffset ReadyAt = default);
+    DateTimeOffset ReadyAt = default)
+{
+    /// <summary>The header's value; made once, used by every request.</summary>
+    [JsonIgnore]
+    public string Authorization { get; } = "Bearer " + Token;
+
+    /// <summary>The address without a slash at its end.</summary>
+    [JsonIgnore]
+    public string Prefix { get; } = Uri.OriginalString.TrimEnd('/');
+}

@@ -196,9 +196,9 @@ public sealed partial class PodFleet : IDisposable
         Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", wanted ? "stopped" : "failed"));
         if (wanted)
         {
-            Stopped(pod.Id, pod.EndpointId, why);
             own.TryRemove(pod.Id, out _);
             await PersistAsync(() => store.RemoveAsync(pod.EndpointId, pod.Id, CancellationToken.None));
+            Stopped(pod.Id, pod.EndpointId, why);
         }
         else
         {

@@ -15,7 +15,17 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvide
         {
             Auth = admission.Took,
         };
-        var result = await forwarder.ForwardAsync(context, state);
+        ForwardResult result;
+        try
+        {
+            result = await forwarder.ForwardAsync(context, state);
+        }
+        catch (Exception e)
+        {
+            await Leftovers.AnswerAsync(context, e, logger);
+            return;
+        }
+
         var took = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
         if (Problem.StatusOf(result.Outcome) is not { } status)
         {
@@ -27,7 +37,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvide
         Refused(context.TraceIdentifier, state.Endpoint.Id, admission.Flow, result.Outcome, status, took, result.Detail);
         if (context.Response.HasStarted) return;
         context.Response.Clear();
-        context.Response.Headers["Server-Timing"] = state.ServerTiming([]);
+        context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await Problem.WriteAsync(context, result);
     }
 

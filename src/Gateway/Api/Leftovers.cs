@@ -6,14 +6,37 @@ namespace Sluice.Gateway.Api;
 /// <summary>What no handler answered: unknown routes, wrong methods, bodies that break, an unreachable Redis.</summary>
 internal static partial class Leftovers
 {
-    public static async Task InvokeAsync(HttpContext context, RequestDelegate next, ILoggerFactory logs)
+    /// <summary>Around every handler but those of <see cref="EndpointRelay"/>, which sees to its own: what a worker
+    /// answers is passed on as it is.</summary>
+    public static Task InvokeAsync(HttpContext context, RequestDelegate next, ILogger logger) =>
+        context.Features.Get<Admission>()?.Deployment is null ? AroundAsync(context, next, logger) : next(context);
+
+    /// <summary>Answers for an exception that no handler caught.</summary>
+    public static Task AnswerAsync(HttpContext context, Exception e, ILogger logger)
+    {
+        if (context.RequestAborted.IsCancellationRequested || context.Response.HasStarted)
+        {
+            // Nobody to answer, or nothing that could still be said: a cut connection does not look complete.
+            Gone(logger, context.TraceIdentifier, e.GetType().Name);
+            context.Abort();
+            return Task.CompletedTask;
+        }
+
+        context.Response.Clear();
+        if (e is BadHttpRequestException bad) return Problem.WriteAsync(context, bad.StatusCode, bad.Message);
+        if (RedisDown.Is(e))
+            return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "Redis is unreachable", TimeSpan.FromSeconds(1));
+        Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
+        return Problem.WriteAsync(context, StatusCodes.Status500InternalServerError,
+            "an error of the gateway itself; its log has this request id");
+    }
+
+    private static async Task AroundAsync(HttpContext context, RequestDelegate next, ILogger logger)
     {
         try
         {
             await next(context);
-            // What a worker answered is passed on as it is.
-            if (context.Features.Get<Admission>()?.Deployment is null
-                && context.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
+            if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
                 await Problem.WriteAsync(context, context.Response.StatusCode, context.Response.StatusCode switch
                 {
                     StatusCodes.Status404NotFound => $"no such path: {context.Request.Path}",
@@ -21,24 +44,9 @@ internal static partial class Leftovers
                     var status => $"the request was refused ({status})",
                 });
         }
-        catch (Exception e) when (context.RequestAborted.IsCancellationRequested)
+        catch (Exception e)
         {
-            // The client is gone: nobody to answer.
-            Gone(logs.CreateLogger("Sluice.Gateway.Api"), context.TraceIdentifier, e.GetType().Name);
-        }
-        catch (BadHttpRequestException e) when (!context.Response.HasStarted)
-        {
-            await Problem.WriteAsync(context, e.StatusCode, e.Message);
-        }
-        catch (Exception e) when (RedisDown.Is(e) && !context.Response.HasStarted)
-        {
-            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "Redis is unreachable", TimeSpan.FromSeconds(1));
-        }
-        catch (Exception e) when (!context.Response.HasStarted)
-        {
-            Bug(logs.CreateLogger("Sluice.Gateway.Api"), e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
-            await Problem.WriteAsync(context, StatusCodes.Status500InternalServerError,
-                "an error of the gateway itself; its log has this request id");
+            await AnswerAsync(context, e, logger);
         }
     }
 

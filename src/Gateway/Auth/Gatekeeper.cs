@@ -24,28 +24,18 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, TimeProvide
             QueueLimit = 0,
         }));
 
-    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (context.GetEndpoint() is not { } route)
-        {
-            // No such route. Those without a key learn nothing of which routes exist.
-            await next(context);
-            return;
-        }
+        if (context.GetEndpoint() is not { } route) return next(context);
 
         var started = Stopwatch.GetTimestamp();
         var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? Demand.Admin;
         var key = Read(context, out var caller);
         var target = Target(context, out var deployment);
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
-        if (verdict != AccessVerdict.Granted)
-        {
-            await RefuseAsync(context, verdict, detail, key);
-            return;
-        }
-
+        if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
-        await next(context);
+        return next(context);
     }
 
     public void Dispose() => failures.Dispose();

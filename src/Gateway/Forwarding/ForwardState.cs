@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
@@ -55,15 +56,18 @@ public sealed class ForwardState(Deployment deployment, string path, string flow
         if (untilReady > TimeSpan.Zero) Cold = untilReady < Waited ? untilReady : Waited;
     }
 
-    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold, worker (to its first byte).</summary>
-    public string ServerTiming(IEnumerable<string> fromWorker)
+    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold, worker (to its first byte), and what
+    /// the worker said itself.</summary>
+    public string ServerTiming(string? fromWorker)
     {
-        var head = string.Create(System.Globalization.CultureInfo.InvariantCulture,
-            $"auth;dur={Auth.TotalMilliseconds:0.###}, queue;dur={(Waited - Cold).TotalMilliseconds:0.###}, cold;dur={Cold.TotalMilliseconds:0.###}");
-        if (Worker is null) return head;
-        var worker = Stopwatch.GetElapsedTime(Sent).TotalMilliseconds;
-        head += string.Create(System.Globalization.CultureInfo.InvariantCulture, $", worker;dur={worker:0.###}");
-        foreach (var timing in fromWorker) head += ", " + timing;
-        return head;
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"auth;dur={Ms(Auth)}, queue;dur={Ms(Waited - Cold)}, cold;dur={Ms(Cold)}");
+        if (Worker is null) return text;
+        var worker = Ms(Stopwatch.GetElapsedTime(Sent));
+        return string.IsNullOrEmpty(fromWorker) ? string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}")
+            : string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}, {fromWorker}");
     }
+
+    /// <summary>To the microsecond.</summary>
+    private static double Ms(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);
 }

@@ -35,23 +35,21 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
     /// <summary>Starts again from the first byte. Only while <see cref="CanReplay"/>.</summary>
     public void Rewind() => position = 0;
 
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (position < length)
         {
             var n = Math.Min(buffer.Length, length - position);
             kept.AsMemory(position, n).CopyTo(buffer);
             position += n;
-            return n;
+            return new ValueTask<int>(n);
         }
 
-        if (ended) return 0;
-        var read = await body.ReadAsync(buffer, cancellationToken);
+        if (ended) return new ValueTask<int>(0);
         // Nothing read into nothing is YARP's way to wait for data without holding a buffer: it is no end.
-        if (buffer.IsEmpty) return 0;
-        if (read == 0) ended = true;
-        else Keep(buffer.Span[..read]);
-        return read;
+        if (buffer.IsEmpty) return body.ReadAsync(buffer, cancellationToken);
+        var reading = body.ReadAsync(buffer, cancellationToken);
+        return reading.IsCompletedSuccessfully ? new ValueTask<int>(Took(buffer, reading.Result)) : TakeAsync(buffer, reading);
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
@@ -76,6 +74,15 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
         length = position = 0;
         if (kept.Length > 0) ArrayPool<byte>.Shared.Return(kept);
         kept = [];
+    }
+
+    private async ValueTask<int> TakeAsync(Memory<byte> buffer, ValueTask<int> reading) => Took(buffer, await reading);
+
+    private int Took(Memory<byte> buffer, int read)
+    {
+        if (read == 0) ended = true;
+        else Keep(buffer.Span[..read]);
+        return read;
     }
 
     private void Keep(ReadOnlySpan<byte> bytes)

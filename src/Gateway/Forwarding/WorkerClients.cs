@@ -1,15 +1,13 @@
-using System.Diagnostics;
 using System.Net;
 using Sluice.Core.Endpoints;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>The two HTTP clients that all requests to workers share: HTTP/2 cleartext and HTTP/1.1.</summary>
 public sealed class WorkerClients : IDisposable
 {
-    private readonly HttpMessageInvoker h2c = New();
-    private readonly HttpMessageInvoker http1 = New();
+    private readonly HttpMessageInvoker h2c = new(new EarlyAnswers(Handler()));
+    private readonly HttpMessageInvoker http1 = new(Handler());
 
     public HttpMessageInvoker For(WorkerProtocol protocol) => protocol == WorkerProtocol.H2c ? h2c : http1;
 
@@ -23,14 +21,15 @@ public sealed class WorkerClients : IDisposable
         http1.Dispose();
     }
 
-    private static HttpMessageInvoker New() => new(new SocketsHttpHandler
+    private static SocketsHttpHandler Handler() => new()
     {
         UseProxy = false,
         UseCookies = false,
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         EnableMultipleHttp2Connections = true,
-        ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
+        // The client's own trace headers pass as they are.
+        ActivityHeadersPropagator = null,
         ConnectTimeout = TimeSpan.FromSeconds(5),
         // A worker that died without a word is noticed while a request waits for it, in at most 25 s.
         KeepAlivePingDelay = TimeSpan.FromSeconds(15),
@@ -38,5 +37,5 @@ public sealed class WorkerClients : IDisposable
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         // Tensors are large: with the default 64 KiB a stream would stop for an acknowledgement every few packets.
         InitialHttp2StreamWindowSize = 1 << 20,
-    });
+    };
 }

@@ -11,15 +11,14 @@ namespace Sluice.Gateway.Forwarding;
 /// goes to another one. Nothing is written to the response for any outcome but an answer; the caller tells the client.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
-    WorkerTransformer transformer, GatewayMetrics metrics, ILogger<WorkerForwarder> logger)
+    RunTimers timers, GatewayMetrics metrics, ILogger<WorkerForwarder> logger)
 {
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
         var policy = state.Endpoint.Forwarding;
-        context.Items[WorkerTransformer.StateKey] = state;
         if (LimitBody(context, policy.MaxBodyBytes) is { } tooLarge) return tooLarge;
 
-        using var run = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        var run = timers.Rent();
         var body = KeepBody(context, policy.ReplayBytes);
         try
         {
@@ -40,6 +39,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         }
         finally
         {
+            timers.Return(run);
             body?.Free();
         }
     }
@@ -61,8 +61,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             Version = WorkerClients.VersionOf(slot.Worker.Protocol),
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
-        var error = await forwarder.SendAsync(context, slot.Worker.Uri.OriginalString,
-            clients.For(slot.Worker.Protocol), config, transformer, run.Token);
+        var error = await forwarder.SendAsync(context, slot.Worker.Prefix,
+            clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
         var result = Judge(context, state, error, run);
         if (result.Outcome is ForwardOutcome.WorkerLost or ForwardOutcome.WorkerTimeout || WorkerBroke(error))
             slot.Broken();

@@ -9,37 +9,31 @@ namespace Sluice.Gateway.Forwarding;
 /// What changes between client and worker: the path, the credentials, the headers of <see cref="HeaderRules"/>, and
 /// answers that cannot be told from cut ones.
 /// </summary>
-public sealed class WorkerTransformer : HttpTransformer
+public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 {
     /// <summary>Set by the built-in worker on generated text: tokens made. A trailer where the answer streams.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
-
-    public static readonly object StateKey = new();
-
-    public static ForwardState State(HttpContext context) => (ForwardState)context.Items[StateKey]!;
 
     public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest,
         string destinationPrefix, CancellationToken cancellationToken)
     {
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
-        var state = State(httpContext);
         foreach (var (name, _) in httpContext.Request.Headers)
             if (HeaderRules.StripFromRequest(name)) Remove(proxyRequest, name);
         foreach (var named in httpContext.Request.Headers.Connection)
             foreach (var name in (named ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
                 if (!IsUpgrade(name)) Remove(proxyRequest, name);
         proxyRequest.Headers.Host = null;
-        proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", state.Worker!.Token);
+        proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
-        proxyRequest.RequestUri = new Uri(destinationPrefix.TrimEnd('/') + state.Path + httpContext.Request.QueryString.Value);
+        proxyRequest.RequestUri = new Uri(destinationPrefix + state.Path + httpContext.Request.QueryString.Value);
     }
 
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext,
         HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
         if (proxyResponse is null) return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
-        var state = State(httpContext);
         if (IsUnframed(httpContext, proxyResponse))
         {
             state.Fault = "the worker's answer has neither a length nor chunks: its end could not be told from a cut";
@@ -59,9 +53,9 @@ public sealed class WorkerTransformer : HttpTransformer
         var headers = httpContext.Response.Headers;
         foreach (var (name, _) in proxyResponse.Headers.NonValidated)
             if (HeaderRules.StripFromResponse(name)) headers.Remove(name);
-        CountTokens(state, proxyResponse.Headers);
+        CountTokens(proxyResponse.Headers);
         headers["Server-Timing"] = state.ServerTiming(
-            proxyResponse.Headers.TryGetValues("Server-Timing", out var timing) ? timing : []);
+            proxyResponse.Headers.NonValidated.TryGetValues("Server-Timing", out var timing) ? timing.ToString() : null);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
         return true;
@@ -70,7 +64,7 @@ public sealed class WorkerTransformer : HttpTransformer
     public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse,
         CancellationToken cancellationToken)
     {
-        CountTokens(State(httpContext), proxyResponse.TrailingHeaders);
+        CountTokens(proxyResponse.TrailingHeaders);
         proxyResponse.TrailingHeaders.Remove(TokensHeader);
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
@@ -84,7 +78,7 @@ public sealed class WorkerTransformer : HttpTransformer
         && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
         && (int)response.StatusCode >= 200;
 
-    private static void CountTokens(ForwardState state, HttpResponseHeaders headers)
+    private void CountTokens(HttpResponseHeaders headers)
     {
         if (headers.NonValidated.TryGetValues(TokensHeader, out var values)
             && long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var tokens))

@@ -82,7 +82,15 @@ public readonly record struct Labels
 
     public int Count { get; }
 
+    /// <summary>By hand: a key-value pair compares itself by reflection.</summary>
+    public bool Equals(Labels other) => Count == other.Count && Same(a, other.a) && Same(b, other.b) && Same(c, other.c) && Same(d, other.d);
+
+    public override int GetHashCode() => HashCode.Combine(a.Value, b.Value, c.Value, d.Value);
+
     public KeyValuePair<string, object?> this[int index] => index switch { 0 => a, 1 => b, 2 => c, _ => d };
+
+    private static bool Same(KeyValuePair<string, object?> one, KeyValuePair<string, object?> other) =>
+        Equals(one.Value, other.Value) && one.Key == other.Key;
 }
 
 /// <summary>The numbers of one label set; written by many threads, read by a scrape.</summary>

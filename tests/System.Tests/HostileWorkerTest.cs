@@ -1,0 +1,128 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>What a worker does wrong never looks right to a client, and what it may not say is not said.</summary>
+public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClassFixture<HostileWorkerTest.Hostile>
+{
+    public sealed class Hostile : IAsyncLifetime
+    {
+        public GatewayProcess Gateway { get; private set; } = null!;
+
+        public async Task InitializeAsync()
+        {
+            var script = Path.Combine(Repository.Root, "tests", "System.Tests", "hostile_worker.py");
+            var folder = Directory.CreateTempSubdirectory("sluice-hostile-").FullName;
+            Gateway = await GatewayProcess.StartAsync($$"""
+                templates:
+                  - name: hostile
+                    command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
+                    protocol: http1
+                    readyPath: /ready
+                endpoints:
+                  - { id: hostile, template: hostile, forwarding: { activityTimeout: 2s, replayBytes: 1000 } }
+                  - { id: mortal, template: hostile, forwarding: { replayBytes: 1000, maxAttempts: 2 } }
+                """, folder);
+        }
+
+        public async Task DisposeAsync()
+        {
+            var folder = Gateway.Folder;
+            await Gateway.DisposeAsync();
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("/cut-length")]
+    [InlineData("/cut-chunks")]
+    public async Task A_cut_answer_never_looks_whole(string path)
+    {
+        await Assert.ThrowsAnyAsync<HttpRequestException>(async () =>
+        {
+            using var answer = await hostile.Gateway.Client.GetAsync(new Uri("/e/hostile" + path, UriKind.Relative));
+            await answer.Content.ReadAsStringAsync();
+        });
+    }
+
+    [Theory]
+    [InlineData("/unframed", 502, "neither a length nor chunks")]
+    [InlineData("/garbage", 502, "lost before it answered")]
+    [InlineData("/empty", 502, "lost before it answered")]
+    [InlineData("/hang", 504, "activityTimeout 2 s")]
+    public async Task What_cannot_be_passed_on_is_told_as_such(string path, int status, string says)
+    {
+        using var answer = await hostile.Gateway.Client.GetAsync(new Uri("/e/hostile" + path, UriKind.Relative));
+        var body = await answer.Content.ReadAsStringAsync();
+        Assert.True((int)answer.StatusCode == status, body);
+        Assert.Contains(says, (string?)JsonNode.Parse(body)!["error"], StringComparison.Ordinal);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact]
+    public async Task Headers_are_those_of_these_lists_and_no_others()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/e/hostile/headers");
+        foreach (var (name, value) in new[] { ("Cookie", "a=b"), ("X-Forwarded-For", "6.6.6.6"), ("X-Real-IP", "6.6.6.6"), ("X-Sluice-Worker", "x"),
+            ("Forwarded", "for=6.6.6.6"), ("Connection", "X-Secret"), ("X-Secret", "1"), ("X-Kept", "2"), ("X-Request-Id", "my-own-id") })
+            request.Headers.TryAddWithoutValidation(name, value);
+
+        using var answer = await hostile.Gateway.Client.SendAsync(request);
+
+        var seen = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!.AsArray().ToDictionary(h => (string)h![0]!, h => (string)h![1]!, StringComparer.OrdinalIgnoreCase);
+        Assert.Equal(["authorization", "host", "x-kept", "x-request-id"], seen.Keys.Select(k => k.ToLowerInvariant()).Order(StringComparer.Ordinal));
+        Assert.DoesNotContain(hostile.Gateway.Key, seen["Authorization"], StringComparison.Ordinal);
+        Assert.Equal("my-own-id", seen["X-Request-Id"]);
+        Assert.Equal("my-own-id", answer.Headers.GetValues("X-Request-Id").Single());
+        Assert.Equal(["Cache-Control", "Date", "Server-Timing", "X-Own", "X-Request-Id", "X-Sluice-Worker"],
+            answer.Headers.Select(h => h.Key).Order(StringComparer.Ordinal));
+        Assert.StartsWith("hostile-", answer.Headers.GetValues("X-Sluice-Worker").Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_worker_that_dies_before_its_first_byte_costs_the_client_nothing()
+    {
+        using var answer = await hostile.Gateway.Client.PostAsync("/e/mortal/die-once", new StringContent(new string('x', 900)));
+        Assert.Equal("second try: 900 bytes", await answer.Content.ReadAsStringAsync());
+        Assert.Equal(1, await hostile.Gateway.MetricAsync("sluice_request_retries_total", "endpoint=\"mortal\""));
+    }
+
+    [Fact]
+    public async Task A_body_larger_than_what_is_kept_is_not_sent_twice()
+    {
+        using var answer = await hostile.Gateway.Client.PostAsync("/e/hostile/die-always", new StringContent(new string('x', 5000)));
+        Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+        Assert.Contains("after 1 attempt", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bytes_pass_unchanged()
+    {
+        var bytes = new byte[300_000];
+        new Random(1).NextBytes(bytes);
+        using var answer = await hostile.Gateway.Client.PostAsync("/e/hostile/echo", new ByteArrayContent(bytes));
+        Assert.Equal(bytes, await answer.Content.ReadAsByteArrayAsync());
+    }
+
+    [Fact]
+    public async Task An_upgraded_connection_carries_bytes_both_ways()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, hostile.Gateway.Url.Port);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            $"GET /e/hostile/upgrade HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {hostile.Gateway.Key}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"));
+        using var reader = new StreamReader(stream, Encoding.ASCII);
+        Assert.Equal("HTTP/1.1 101 Switching Protocols", await reader.ReadLineAsync());
+        while (await reader.ReadLineAsync() is { Length: > 0 })
+        {
+        }
+
+        await stream.WriteAsync("ping\n"u8.ToArray());
+        Assert.Equal("ping", await reader.ReadLineAsync());
+    }
+}

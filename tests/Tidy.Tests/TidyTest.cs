@@ -1,0 +1,127 @@
+using System.Text.RegularExpressions;
+using Sluice.Testing;
+
+namespace Sluice.Tidy.Tests;
+
+/// <summary>The code base as it should stay.</summary>
+public sealed partial class TidyTest
+{
+    private const int MaxFile = 430;
+    private const int MaxMethod = 60;
+    private const int MaxColumns = 170;
+
+    private static readonly string[] Ours = ["src", "tests", "loadtests", "models", "eng", "deploy"];
+
+    [Fact]
+    public void Files_and_methods_are_short()
+    {
+        var long_ = new List<string>();
+        foreach (var file in Files("*.cs"))
+        {
+            var lines = File.ReadAllLines(file);
+            if (lines.Length > MaxFile) long_.Add($"{file}: {lines.Length} lines, at most {MaxFile}");
+            foreach (var (name, length) in Methods(lines))
+                if (length > MaxMethod) long_.Add($"{file}: {name}: {length} lines, at most {MaxMethod}");
+            long_.AddRange(lines.Select((l, i) => (l, i)).Where(x => x.l.Length > MaxColumns && !x.l.Contains("\"\"\"", StringComparison.Ordinal)
+                && !x.l.Contains("InlineData", StringComparison.Ordinal)).Select(x => $"{file}:{x.i + 1}: {x.l.Length} columns, at most {MaxColumns}"));
+        }
+
+        Assert.Empty(long_);
+    }
+
+    [Fact]
+    public void Folders_are_nouns_of_the_domain()
+    {
+        string[] vague = ["Utils", "Utilities", "Common", "Helpers", "Misc", "Services", "Interfaces", "Managers"];
+        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src"), "*", SearchOption.AllDirectories),
+            d => vague.Contains(Path.GetFileName(d)));
+    }
+
+    [Fact]
+    public void Nothing_names_a_machine_a_registry_or_a_secret()
+    {
+        var told = Files("*.*").Where(f => Path.GetExtension(f) is ".cs" or ".json" or ".yaml" or ".md" or ".props" or ".targets" or ".csproj" or ".lua" or ".py" or "")
+            .Where(f => Path.GetFileName(f) != "TidyTest.cs")
+            .SelectMany(f => File.ReadLines(f).Select((l, i) => (Line: l, At: $"{f}:{i + 1}")))
+            .Where(x => Forbidden().IsMatch(x.Line)).Select(x => x.At);
+        Assert.Empty(told);
+    }
+
+    [Fact]
+    public void Every_project_is_in_the_solution_and_has_a_lock_file()
+    {
+        var solution = File.ReadAllText(Path.Combine(Repository.Root, "Gateway.sln")).Replace('\\', '/');
+        foreach (var project in Files("*.csproj"))
+        {
+            Assert.Contains(Path.GetRelativePath(Repository.Root, project).Replace('\\', '/'), solution, StringComparison.Ordinal);
+            Assert.True(File.Exists(Path.Combine(Path.GetDirectoryName(project)!, "packages.lock.json")), $"{project} has no packages.lock.json");
+        }
+    }
+
+    [Fact]
+    public void The_readmes_tables_name_every_setting_that_the_code_reads_and_no_other()
+    {
+        var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        var code = string.Concat(Files("*.cs").Where(f => f.Contains("/src/", StringComparison.Ordinal)).Select(File.ReadAllText));
+        var read = Setting().Matches(code).Select(m => m.Value).ToHashSet();
+        var told = Setting().Matches(readme).Select(m => m.Value).Where(n => n is not ("SLUICE_KEY")).ToHashSet();
+        read.Remove("SLUICE_KEY");
+        Assert.Equal(read.Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_readmes_tables_name_every_field_of_a_declaration()
+    {
+        var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        foreach (var type in new[] { "Template", "Endpoint" })
+        {
+            var source = File.ReadAllText(Path.Combine(Repository.Root, "src/Core/Endpoints", type + ".cs"));
+            foreach (Match property in Property().Matches(source))
+            {
+                var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
+                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding", $"README.md does not tell of {type}.{name}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Links_between_documents_lead_somewhere()
+    {
+        foreach (var document in Directory.EnumerateFiles(Repository.Root, "*.md").Concat(Files("*.md")))
+            foreach (Match link in Link().Matches(File.ReadAllText(document)))
+            {
+                var target = link.Groups[1].Value;
+                if (target.Contains("://", StringComparison.Ordinal)) continue;
+                Assert.True(Path.Exists(Path.Combine(Path.GetDirectoryName(document)!, target)), $"{document} links to {target}");
+            }
+    }
+
+    /// <summary>Methods by indentation, which the analyzers enforce: a body at four or eight columns, named by the line above.</summary>
+    private static IEnumerable<(string Name, int Length)> Methods(string[] lines)
+    {
+        for (var i = 1; i < lines.Length; i++)
+        {
+            var indent = lines[i] switch { "    {" => "    ", "        {" => "        ", _ => null };
+            if (indent is null || !lines[i - 1].TrimEnd().EndsWith(')')) continue;
+            var end = Array.IndexOf(lines, indent + "}", i);
+            if (end > 0) yield return (lines[i - 1].Trim(), end - i);
+        }
+    }
+
+    private static IEnumerable<string> Files(string pattern) => Ours.Select(o => Path.Combine(Repository.Root, o)).Where(Directory.Exists)
+        .SelectMany(o => Directory.EnumerateFiles(o, pattern, SearchOption.AllDirectories))
+        .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal) && !f.EndsWith(".onnx", StringComparison.Ordinal)
+            && !f.EndsWith(".png", StringComparison.Ordinal));
+
+    [GeneratedRegex(@"registry\.npmjs|api\.nuget\.org|/home/[a-z]+/|/work/|/root/|BEGIN (RSA |EC )?PRIVATE KEY")]
+    private static partial Regex Forbidden();
+
+    [GeneratedRegex("SLUICE_[A-Z0-9_]*[A-Z0-9]")]
+    private static partial Regex Setting();
+
+    [GeneratedRegex(@"public (?:required )?[\w<>\[\], ?]+ (\w+) \{ get; init; \}")]
+    private static partial Regex Property();
+
+    [GeneratedRegex(@"\]\(([^)#\s]+)\)")]
+    private static partial Regex Link();
+}

@@ -19,6 +19,7 @@ public static class GatewayOverhead
 
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(12);
 
+    private static readonly double[] Quantiles = [0.5, 0.9, 0.99, 0.999];
     private static readonly int[] Concurrencies = [1, 16, 64, 256];
     private static readonly string[] Names = ["direct HTTP/1.1", "bare YARP, HTTP/1.1", "bare YARP, h2c", "Sluice (h2c)"];
 
@@ -33,7 +34,14 @@ public static class GatewayOverhead
         await gateway.Process.LineAsync("is ready after");
 
         Target[] plain = [.. Targets("/")];
-        var table = new StringBuilder($"# gateway-overhead\n\n{Machine.Describe()}\nRounds: {options.Rounds} of {options.Slice.TotalSeconds:0.#} s for each cell, interleaved, after {WarmUp.TotalSeconds:0} s of warming up each (the runtime compiles what is hot).\n");
+        var table = new StringBuilder($"""
+            # gateway-overhead
+
+            {Machine.Describe()}
+            Rounds: {options.Rounds} of {options.Slice.TotalSeconds:0.#} s for each cell, interleaved, after {WarmUp.TotalSeconds:0} s of warming up each
+            (the runtime compiles what is hot).
+
+            """);
         await WarmAsync(plain, ct);
         await ClosedAsync(plain, options, table, ct);
         await OpenAsync(plain, options, table, "## Open loop: Poisson arrivals at 4,000 a second, latency from the intended start", OpenLoopRate, false, ct);
@@ -61,25 +69,38 @@ public static class GatewayOverhead
 
     private static async Task ClosedAsync(Target[] targets, ScenarioOptions options, StringBuilder table, CancellationToken ct)
     {
-        table.Append("\n## Closed loop\n\nMedian over the rounds; ratios are medians of each round's own ratio, with their range. us = microseconds.\n");
+        table.Append("\n## Closed loop\n\nMedian over the rounds; ratios are medians of each round's own ratio, with their range.\n");
         foreach (var concurrency in Concurrencies)
         {
             var loops = targets.Select(t => new ClosedLoop(t, concurrency)).ToArray();
             var rounds = await RoundsAsync(options, i => loops[i].RunAsync(options.Slice, ct), ct);
             table.Append(CultureInfo.InvariantCulture, $"\n### {concurrency} connection(s)\n\n")
-                .Append("| | requests/s | p50 us | p99 us | against YARP HTTP/1.1 | against YARP h2c | p50 - YARP h2c, us | failed |\n|---|---|---|---|---|---|---|---|\n");
-            for (var i = 0; i < Names.Length; i++)
-            {
-                var column = i;
-                table.Append(CultureInfo.InvariantCulture, $"| {Names[i]} | {Median(rounds, r => r[column].Rate):n0} | {Median(rounds, r => r[column].Latency.Quantile(0.5)):0} ")
-                    .Append(CultureInfo.InvariantCulture, $"| {Median(rounds, r => r[column].Latency.Quantile(0.99)):0} | {Ratio(rounds, r => r[column].Rate / r[1].Rate)} | {Ratio(rounds, r => r[column].Rate / r[2].Rate)} ")
-                    .Append(CultureInfo.InvariantCulture, $"| {Median(rounds, r => r[column].Latency.Quantile(0.5) - r[2].Latency.Quantile(0.5)):+0;-0;0} | {rounds.Sum(r => r[column].Failed)} |\n");
-            }
+                .Append("| | requests/s | p50 us | p99 us | against YARP HTTP/1.1 | against YARP h2c | p50 - YARP h2c, us | failed |\n")
+                .Append("|---|---|---|---|---|---|---|---|\n");
+            for (var i = 0; i < Names.Length; i++) table.AppendLine(Row(i, rounds));
 
             foreach (var loop in loops) loop.Dispose();
             Console.Error.WriteLine($"closed loop, {concurrency} connections: done");
         }
     }
+
+    private static string Row(int i, List<LoadResult[]> rounds)
+    {
+        string[] cells =
+        [
+            Names[i],
+            Number("n0", Median(rounds, r => r[i].Rate)),
+            Number("0", Median(rounds, r => r[i].Latency.Quantile(0.5))),
+            Number("0", Median(rounds, r => r[i].Latency.Quantile(0.99))),
+            Ratio(rounds, r => r[i].Rate / r[1].Rate),
+            Ratio(rounds, r => r[i].Rate / r[2].Rate),
+            Number("+0;-0;0", Median(rounds, r => r[i].Latency.Quantile(0.5) - r[2].Latency.Quantile(0.5))),
+            Number("0", rounds.Sum(r => r[i].Failed)),
+        ];
+        return $"| {string.Join(" | ", cells)} |";
+    }
+
+    private static string Number(string format, double value) => value.ToString(format, CultureInfo.InvariantCulture);
 
     private static async Task OpenAsync(Target[] targets, ScenarioOptions options, StringBuilder table, string title, double rate, bool stream, CancellationToken ct)
     {
@@ -92,12 +113,15 @@ public static class GatewayOverhead
             totals[i].Merge(result);
             return result;
         }, ct, () => totals = [.. targets.Select(_ => new LoadResult())]);
-        table.Append(CultureInfo.InvariantCulture, $"\n{title}\n\nAll rounds together, us{(stream ? " to the first event" : "")}. The generator's own lateness is in the figures and in the last column.\n\n")
+        table.Append($"\n{title}\n\nAll rounds together, us{(stream ? " to the first event" : "")}. ")
+            .Append("The generator's own lateness is in the figures and in the last column.\n\n")
             .Append("| | requests | p50 | p90 | p99 | p99.9 | failed | generator late, p99 |\n|---|---|---|---|---|---|---|---|\n");
         for (var i = 0; i < Names.Length; i++)
         {
             var histogram = stream ? totals[i].FirstByte : totals[i].Latency;
-            table.Append(CultureInfo.InvariantCulture, $"| {Names[i]} | {histogram.Count:n0} | {histogram.Quantile(0.5):0} | {histogram.Quantile(0.9):0} | {histogram.Quantile(0.99):0} | {histogram.Quantile(0.999):0} | {totals[i].Failed} | {totals[i].Lateness.Quantile(0.99):0} |\n");
+            double[] cells = [histogram.Count, .. Quantiles.Select(histogram.Quantile), totals[i].Failed,
+                totals[i].Lateness.Quantile(0.99)];
+            table.AppendLine(CultureInfo.InvariantCulture, $"| {Names[i]} | {string.Join(" | ", cells.Select(c => Number("n0", c)))} |");
         }
 
         Console.Error.WriteLine($"{title}: done");

@@ -11,6 +11,11 @@ internal static class Machine
         var cpu = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown CPU";
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30;
         return string.Create(CultureInfo.InvariantCulture,
-            $"Machine: {cpu}, {Environment.ProcessorCount} cores, {memory} GiB, {RuntimeInformation.OSDescription}, .NET {Environment.Version}; shared with others. Server, load and peers share the cores.\nCommand: `make load`. Date: {TimeProvider.System.GetUtcNow():yyyy-MM-dd}.\n");
+            $"""
+            Machine: {cpu}, {Environment.ProcessorCount} cores, {memory} GiB, {RuntimeInformation.OSDescription}, .NET {Environment.Version};
+            shared with others. Server, load and peers share the cores.
+            Command: `make load`. Date: {TimeProvider.System.GetUtcNow():yyyy-MM-dd}.
+
+            """);
     }
 }

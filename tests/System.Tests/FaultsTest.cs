@@ -173,8 +173,8 @@ public sealed class FaultsTest
 
     private static List<int> Children(int parent) =>
     [
-        .. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(n => int.TryParse(n, out _)).Select(n => int.Parse(n!, System.Globalization.CultureInfo.InvariantCulture))
-            .Where(p => ParentOf(p) == parent),
+        .. Directory.GetDirectories("/proc").Select(p => int.TryParse(Path.GetFileName(p), out var id) ? id : 0)
+            .Where(p => p > 0 && ParentOf(p) == parent),
     ];
 
     private static int ParentOf(int process)

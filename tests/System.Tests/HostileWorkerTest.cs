@@ -73,13 +73,14 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
 
         using var answer = await hostile.Gateway.Client.SendAsync(request);
 
-        var seen = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!.AsArray().ToDictionary(h => (string)h![0]!, h => (string)h![1]!, StringComparer.OrdinalIgnoreCase);
+        var seen = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!.AsArray()
+            .ToDictionary(h => (string)h![0]!, h => (string)h![1]!, StringComparer.OrdinalIgnoreCase);
         Assert.Equal(["authorization", "host", "x-kept", "x-request-id"], seen.Keys.Select(k => k.ToLowerInvariant()).Order(StringComparer.Ordinal));
         Assert.DoesNotContain(hostile.Gateway.Key, seen["Authorization"], StringComparison.Ordinal);
         Assert.Equal("my-own-id", seen["X-Request-Id"]);
         Assert.Equal("my-own-id", answer.Headers.GetValues("X-Request-Id").Single());
-        Assert.Equal(["Cache-Control", "Date", "Server-Timing", "X-Own", "X-Request-Id", "X-Sluice-Worker"],
-            answer.Headers.Select(h => h.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["cache-control", "date", "server-timing", "x-own", "x-request-id", "x-sluice-worker"],
+            answer.Headers.Select(h => h.Key.ToLowerInvariant()).Order(StringComparer.Ordinal));
         Assert.StartsWith("hostile-", answer.Headers.GetValues("X-Sluice-Worker").Single(), StringComparison.Ordinal);
     }
 

@@ -50,7 +50,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         var gateway = new GatewayProcess(new ChildProcess(Repository.Gateway, [], all), folder, own);
         var listens = await gateway.process.LineAsync("Sluice listens on ");
         gateway.Url = new Uri(Address().Match(listens).Value);
-        await gateway.process.LineAsync(l => l.StartsWith("Try it", StringComparison.Ordinal) || l.Contains("Nothing to try", StringComparison.Ordinal), "the welcome's end");
+        await gateway.process.LineAsync(l => l.StartsWith("Try it", StringComparison.Ordinal)
+            || l.StartsWith("Nothing to try", StringComparison.Ordinal), "the welcome's end");
         gateway.Key = key ?? all.GetValueOrDefault("SLUICE_ADMIN_KEY") ?? KeyText().Match(gateway.process.Output).Value;
         gateway.Client = gateway.ClientFor(gateway.Key);
         return gateway;

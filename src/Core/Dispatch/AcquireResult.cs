@@ -27,7 +27,20 @@ public enum AcquireRefusal
 /// <param name="Queued">Tickets waiting when it was refused.</param>
 /// <param name="Waited">Whether the request had to wait for a slot at all.</param>
 public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal = AcquireRefusal.None,
-    string Detail = "", TimeSpan RetryAfter = default, int Queued = 0, bool Waited = false);
+    string Detail = "", TimeSpan RetryAfter = default, int Queued = 0, bool Waited = false)
+{
+    /// <summary>When a blocked endpoint may be asked again: its next start may be minutes away, or be mended at once.</summary>
+    private static readonly TimeSpan AskBlockedAgain = TimeSpan.FromSeconds(5);
+
+    internal static AcquireResult Expired(SlotWish wish, ServiceRate rate, int depth) => new(null, AcquireRefusal.QueueTimeout,
+        $"waited {wish.Deadline.TotalSeconds:0.#} s for a worker", rate.TimeFor(Math.Max(1, depth)), depth);
+
+    internal static AcquireResult Blocked(BlockedStart blocked) =>
+        new(null, AcquireRefusal.CannotStart, blocked.Reason, AskBlockedAgain);
+
+    internal static AcquireResult Full(SlotWish wish, ServiceRate rate, int depth) => new(null, AcquireRefusal.QueueFull,
+        $"{depth} requests wait already, the limit is {wish.MaxDepth}", rate.TimeFor(depth), depth);
+}
 
 /// <summary>What a request asks for: its flow (whose share it counts against) and its limits.</summary>
 /// <param name="Flow">Fairness is between flows: the API key's id, or the public.</param>

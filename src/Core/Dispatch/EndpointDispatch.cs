@@ -222,7 +222,9 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
             SetDepth(answer.Depth);
             foreach (var (id, pod) in answer.Granted) Grant(byId[id], pod, workers);
             foreach (var (id, entry) in answer.Queued) Enqueue(byId[id], entry);
-            foreach (var (id, why) in answer.Refused) Refuse(byId[id], why, answer);
+            foreach (var (id, why) in answer.Refused)
+                byId[id].TryComplete(why == "full" ? AcquireResult.Full(byId[id].Wish, rate, answer.Depth)
+                    : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!));
             foreach (var pod in answer.Spare)
             {
                 if (!workers.TryGetValue(pod, out var worker)) continue;
@@ -279,11 +281,11 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
             foreach (var (entry, ticket) in queued)
             {
                 abandoned.Add(entry);
-                ticket.TryComplete(Blocked(blocked));
+                ticket.TryComplete(AcquireResult.Blocked(blocked));
             }
 
             queued.Clear();
-            foreach (var ticket in fresh) ticket.TryComplete(Blocked(blocked));
+            foreach (var ticket in fresh) ticket.TryComplete(AcquireResult.Blocked(blocked));
             fresh.Clear();
         }
 
@@ -338,7 +340,7 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
 
     private async Task<AcquireResult> WaitAsync(Ticket ticket, CancellationToken ct)
     {
-        await using var timer = time.CreateTimer(_ => End(ticket, Expired(ticket)), null, ticket.Wish.Deadline,
+        await using var timer = time.CreateTimer(_ => End(ticket, AcquireResult.Expired(ticket.Wish, rate, depth)), null, ticket.Wish.Deadline,
             Timeout.InfiniteTimeSpan);
         await using var gone = ct.UnsafeRegister(_ => End(ticket, default), null);
         var result = await ticket.Answer;
@@ -357,12 +359,6 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
 
         signal.Writer.TryWrite(true);
     }
-
-    private AcquireResult Expired(Ticket ticket) => new(null, AcquireRefusal.QueueTimeout,
-        $"waited {ticket.Wish.Deadline.TotalSeconds:0.#} s for a worker", rate.TimeFor(Math.Max(1, depth)), depth);
-
-    private static AcquireResult Blocked(BlockedStart blocked) =>
-        new(null, AcquireRefusal.CannotStart, blocked.Reason, RetryAfter: TimeSpan.FromSeconds(5));
 
     private Slot Enter(WorkerAddress worker)
     {
@@ -392,12 +388,6 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
         if (ticket.Done) abandoned.Add(entry);
         else queued[entry] = ticket;
     }
-
-    private void Refuse(Ticket ticket, string why, AcquireAnswer answer) => ticket.TryComplete(why == "full"
-        ? new AcquireResult(null, AcquireRefusal.QueueFull,
-            $"{answer.Depth} requests wait already, the limit is {ticket.Wish.MaxDepth}",
-            rate.TimeFor(answer.Depth), answer.Depth)
-        : Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!));
 
     private Ticket? NextFresh()
     {

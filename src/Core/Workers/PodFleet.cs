@@ -176,7 +176,12 @@ public sealed partial class PodFleet : IDisposable
         var total = time.GetElapsedTime(running.Started).TotalMilliseconds;
         running.Address = running.Address with { ReadyAt = now };
         var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
-        StartStage[] stages = [new("spawn", Math.Round(Math.Max(0, total - told), 1)), .. running.Stages.Where(s => s.Name != "total"), new("total", Math.Round(total, 1))];
+        StartStage[] stages =
+        [
+            new("spawn", Math.Round(Math.Max(0, total - told), 1)),
+            .. running.Stages.Where(s => s.Name != "total"),
+            new("total", Math.Round(total, 1)),
+        ];
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
         foreach (var stage in stages)

@@ -81,7 +81,8 @@ public sealed partial class ProcessHost : IDisposable
         }
     }
 
-    /// <summary>Waits for the pod's first ready answer, asking ever more slowly, and at once when it says something. Null when it is there; else why it will not come.</summary>
+    /// <summary>Waits for the pod's first ready answer, asking ever more slowly, and at once when it says something. Null
+    /// when it is there; else why it will not come.</summary>
     public async Task<string?> WaitReadyAsync(RunningPod pod, CancellationToken ct)
     {
         var limit = pod.Deployment.Template.StartTimeout;

@@ -16,7 +16,13 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     [Fact]
     public async Task What_is_put_is_read_back_equal()
     {
-        var template = new Template { Name = "t", Command = ["a", "{port}"], Env = new Dictionary<string, string> { ["A"] = "1" }, StartTimeout = TimeSpan.FromSeconds(7) };
+        var template = new Template
+        {
+            Name = "t",
+            Command = ["a", "{port}"],
+            Env = new Dictionary<string, string> { ["A"] = "1" },
+            StartTimeout = TimeSpan.FromSeconds(7),
+        };
         var endpoint = new Endpoint { Id = "e", Template = "t", Public = true, Scaling = new ScalePolicy { Scaler = Scaler.QueueDelay, Max = 9 } };
         Assert.Equal(CatalogRefusal.None, (await store.PutAsync(template, default)).Refusal);
         Assert.Equal(CatalogRefusal.None, (await store.PutAsync(endpoint, default)).Refusal);

@@ -68,7 +68,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/e/hostile/headers");
         foreach (var (name, value) in new[] { ("Cookie", "a=b"), ("X-Forwarded-For", "6.6.6.6"), ("X-Real-IP", "6.6.6.6"), ("X-Sluice-Worker", "x"),
-            ("Forwarded", "for=6.6.6.6"), ("Connection", "X-Secret"), ("X-Secret", "1"), ("X-Kept", "2"), ("X-Request-Id", "my-own-id") })
+            ("Forwarded", "for=6.6.6.6"), ("Connection", "X-Secret, TE"), ("X-Secret", "1"), ("X-Kept", "2"), ("X-Request-Id", "my-own-id") })
             request.Headers.TryAddWithoutValidation(name, value);
 
         using var answer = await hostile.Gateway.Client.SendAsync(request);

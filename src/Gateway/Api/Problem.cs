@@ -55,7 +55,7 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
         ForwardOutcome.QueueTimeout => StatusCodes.Status504GatewayTimeout,
         ForwardOutcome.CannotStart or ForwardOutcome.StoreUnreachable => StatusCodes.Status503ServiceUnavailable,
         ForwardOutcome.BodyTooLarge => StatusCodes.Status413PayloadTooLarge,
-        ForwardOutcome.BodyBroken => StatusCodes.Status400BadRequest,
+        ForwardOutcome.BodyBroken or ForwardOutcome.NotForwardable => StatusCodes.Status400BadRequest,
         ForwardOutcome.WorkerLost or ForwardOutcome.WorkerAnswerInvalid => StatusCodes.Status502BadGateway,
         ForwardOutcome.WorkerTimeout => StatusCodes.Status504GatewayTimeout,
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, null),

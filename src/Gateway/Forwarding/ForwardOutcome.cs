@@ -27,6 +27,9 @@ public enum ForwardOutcome
     /// <summary>The request's body broke off or is malformed.</summary>
     BodyBroken,
 
+    /// <summary>The request cannot be put into the worker's protocol: a header that HTTP does not allow.</summary>
+    NotForwardable,
+
     /// <summary>Every worker that was tried died before its first byte, or the body cannot be sent again.</summary>
     WorkerLost,
 

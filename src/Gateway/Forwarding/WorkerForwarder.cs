@@ -90,6 +90,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (BadRequest(cause) is { } bad) return bad;
         if (error == ForwarderError.RequestBodyClient)
             return new ForwardResult(ForwardOutcome.BodyBroken, $"the request body broke off: {Reason(cause)}");
+        if (error == ForwarderError.RequestCreation)
+            return new ForwardResult(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {Reason(cause)}");
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
         return new ForwardResult(ForwardOutcome.WorkerLost,
             $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)");

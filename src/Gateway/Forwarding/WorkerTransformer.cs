@@ -89,6 +89,8 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 
     private static void Remove(HttpRequestMessage request, string name)
     {
-        if (!request.Headers.Remove(name)) request.Content?.Headers.Remove(name);
+        // Asked first: a header of the one collection makes the other's Remove throw.
+        if (request.Headers.NonValidated.Contains(name)) request.Headers.Remove(name);
+        else if (request.Content?.Headers.NonValidated.Contains(name) == true) request.Content.Headers.Remove(name);
     }
 }

@@ -47,6 +47,7 @@ public sealed class GatewayMetrics
         ForwardOutcome.StoreUnreachable => "store_unreachable",
         ForwardOutcome.BodyTooLarge => "body_too_large",
         ForwardOutcome.BodyBroken => "body_broken",
+        ForwardOutcome.NotForwardable => "not_forwardable",
         ForwardOutcome.WorkerLost => "worker_lost",
         ForwardOutcome.WorkerAnswerInvalid => "worker_answer_invalid",
         ForwardOutcome.WorkerTimeout => "worker_timeout",

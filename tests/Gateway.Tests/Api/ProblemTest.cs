@@ -16,6 +16,7 @@ public sealed class ProblemTest
     [InlineData(ForwardOutcome.StoreUnreachable, 503)]
     [InlineData(ForwardOutcome.BodyTooLarge, 413)]
     [InlineData(ForwardOutcome.BodyBroken, 400)]
+    [InlineData(ForwardOutcome.NotForwardable, 400)]
     [InlineData(ForwardOutcome.WorkerLost, 502)]
     [InlineData(ForwardOutcome.WorkerAnswerInvalid, 502)]
     [InlineData(ForwardOutcome.WorkerTimeout, 504)]

@@ -164,6 +164,8 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         await store.UpAsync(endpoint, Worker("p1", 4), Soon);
         var running = await AcquireAsync(gateway);
         await store.DrainAsync(endpoint, "p1", Soon);
+        // The gateway may have a spare slot of it in its pool until the drain's message arrives.
+        await UntilAsync(s => s.Workers.Single(w => w.PodId == "p1").Leased == 1);
         var next = AcquireAsync(gateway);
         await QueuedAsync(1);
         await store.UpAsync(endpoint, Worker("p2", 1), Soon);

@@ -46,7 +46,8 @@ internal sealed class EndpointKeeper
         lock (gate)
         {
             if (end.Pod.Fingerprint != fingerprint) return TimeSpan.Zero;
-            backoff = (end.Proven ? StartBackoff.None : backoff).Failed(now, end.Pod.Reason);
+            var before = end.Proven ? StartBackoff.None : backoff;
+            backoff = end.Pod.ReadyAt is null ? before.Failed(now, end.Pod.Reason) : before.Died(now, end.Pod.Reason);
             return backoff.NextTry - now;
         }
     }

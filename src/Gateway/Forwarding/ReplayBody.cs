@@ -1,12 +1,13 @@
 using System.Buffers;
+using System.IO.Pipelines;
 
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
 /// A request body that can be sent again: it streams through, and keeps what went by up to a limit. Past the limit it
-/// goes on streaming, and cannot be sent again.
+/// goes on streaming, and cannot be sent again. A read is never cancelled: Kestrel's reader is of no use after that.
 /// </summary>
-public sealed class ReplayBody(Stream body, int limit) : Stream
+public sealed class ReplayBody(PipeReader body, int limit) : Stream
 {
     private const int FirstRent = 4096;
 
@@ -14,6 +15,7 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
     private int length;
     private int position;
     private bool ended;
+    private Task<ReadResult>? pending;
 
     /// <summary>False once more than the limit went by.</summary>
     public bool CanReplay { get; private set; } = true;
@@ -46,10 +48,9 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
         }
 
         if (ended) return new ValueTask<int>(0);
-        // Nothing read into nothing is YARP's way to wait for data without holding a buffer: it is no end.
-        if (buffer.IsEmpty) return body.ReadAsync(buffer, cancellationToken);
-        var reading = body.ReadAsync(buffer, cancellationToken);
-        return reading.IsCompletedSuccessfully ? new ValueTask<int>(Took(buffer, reading.Result)) : TakeAsync(buffer, reading);
+        if (pending is null && body.TryRead(out var now)) return new ValueTask<int>(Take(now, buffer));
+        pending ??= body.ReadAsync(CancellationToken.None).AsTask();
+        return WaitAsync(buffer, cancellationToken);
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
@@ -67,8 +68,23 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
     {
     }
 
-    /// <summary>Returns the kept bytes to the pool; the body itself belongs to the server.</summary>
-    public void Free()
+    /// <summary>Returns the kept bytes to the pool, and leaves the body to the server as it found it: not being read.</summary>
+    public async ValueTask FinishAsync()
+    {
+        Free();
+        if (pending is not { } read) return;
+        body.CancelPendingRead();
+        try
+        {
+            body.AdvanceTo((await read).Buffer.Start);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or BadHttpRequestException)
+        {
+            // The client is gone.
+        }
+    }
+
+    private void Free()
     {
         CanReplay = false;
         length = position = 0;
@@ -76,13 +92,23 @@ public sealed class ReplayBody(Stream body, int limit) : Stream
         kept = [];
     }
 
-    private async ValueTask<int> TakeAsync(Memory<byte> buffer, ValueTask<int> reading) => Took(buffer, await reading);
-
-    private int Took(Memory<byte> buffer, int read)
+    /// <summary>An attempt that is given up stops waiting; its read goes on, for the next attempt.</summary>
+    private async ValueTask<int> WaitAsync(Memory<byte> buffer, CancellationToken ct)
     {
-        if (read == 0) ended = true;
-        else Keep(buffer.Span[..read]);
-        return read;
+        var result = await pending!.WaitAsync(ct);
+        pending = null;
+        return Take(result, buffer);
+    }
+
+    /// <summary>Into an empty buffer goes nothing, and that is no end: YARP waits so for data without holding a buffer.</summary>
+    private int Take(ReadResult result, Memory<byte> buffer)
+    {
+        var n = (int)Math.Min(buffer.Length, result.Buffer.Length);
+        result.Buffer.Slice(0, n).CopyTo(buffer.Span);
+        if (n > 0) Keep(buffer.Span[..n]);
+        ended = result is { IsCompleted: true, Buffer.IsEmpty: true };
+        body.AdvanceTo(result.Buffer.GetPosition(n));
+        return n;
     }
 
     private void Keep(ReadOnlySpan<byte> bytes)

@@ -40,7 +40,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         finally
         {
             timers.Return(run);
-            body?.Free();
+            if (body is not null) await body.FinishAsync();
         }
     }
 
@@ -142,7 +142,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return null;
         if (context.Request.ContentLength == 0) return null;
-        var body = new ReplayBody(context.Request.Body, limit);
+        var body = new ReplayBody(context.Request.BodyReader, limit);
         context.Request.Body = body;
         return body;
     }

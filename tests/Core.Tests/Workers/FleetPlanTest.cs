@@ -65,6 +65,22 @@ public sealed class FleetPlanTest
         Assert.Equal(TimeSpan.FromMinutes(5), backoff.Failed(now, "x").NextTry - now);
     }
 
+    [Fact]
+    public void A_worker_that_was_ready_is_replaced_at_once_and_its_deaths_never_block()
+    {
+        var backoff = StartBackoff.None;
+        var pauses = new List<double>();
+        for (var i = 0; i < 7; i++)
+        {
+            backoff = backoff.Died(Now, "killed");
+            pauses.Add((backoff.NextTry - Now).TotalSeconds);
+        }
+
+        Assert.Equal([0, 0.5, 1, 1, 1, 1, 1], pauses);
+        Assert.False(backoff.Blocks);
+        Assert.Equal(1, Plan([], queued: 4, backoff: StartBackoff.None.Died(Now, "killed")).Start);
+    }
+
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
         ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null) =>
         FleetPlan.Make(Digits, "new", pods, new EndpointSnapshot

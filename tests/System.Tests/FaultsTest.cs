@@ -149,6 +149,32 @@ public sealed class FaultsTest
         Assert.Equal(3, gateway.Process.Output.Split('\n').Count(l => l.Contains("started as process", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public async Task A_full_queue_is_told_with_when_to_come_again_and_a_long_wait_ends()
+    {
+        await using var gateway = await GatewayProcess.StartAsync("""
+            templates:
+              - { name: slow, command: [/bin/sh, -c, "sleep 1000"], stopGrace: 100ms }
+            endpoints:
+              - { id: slow, template: slow, queue: { maxDepth: 3, timeout: 2s } }
+              - { id: off, template: slow, scaling: { max: 0 } }
+            """);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => gateway.Client.GetAsync(new Uri("/e/slow/", UriKind.Relative))));
+
+        Assert.Equal([429, 429, 504, 504, 504], answers.Select(a => (int)a.StatusCode).Order());
+        foreach (var full in answers.Where(a => a.StatusCode == HttpStatusCode.TooManyRequests))
+        {
+            Assert.InRange(full.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 86400);
+            Assert.Contains("the limit is 3", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        Assert.Contains("waited 2 s", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var off = await gateway.Client.GetAsync(new Uri("/e/off/", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, off.StatusCode);
+        Assert.Contains("scaling.max is 0", await off.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
     private static async Task<(HttpStatusCode Status, string Worker)> AskAsync(GatewayProcess gateway)
     {
         using var answer = await gateway.Client.PostAsync("/v2/models/digits/infer", new StringContent(Digit));

@@ -1,0 +1,37 @@
+using System.Text.RegularExpressions;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>The README's tour works as printed.</summary>
+public sealed partial class ReadmeTest
+{
+    [Fact]
+    public async Task Every_line_of_the_tour_works()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
+        var blocks = Block().Matches(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"))).Select(m => m.Groups[1].Value).ToList();
+        Assert.Equal(6, blocks.Count);
+        // The first block takes the key and the address from what `make run` printed.
+        blocks[0] = blocks[0].Replace("slk_...", gateway.Key, StringComparison.Ordinal)
+            .Replace("http://127.0.0.1:8080", gateway.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
+        var script = "set -eo pipefail\n" + string.Join("\necho; echo ---\n", blocks);
+
+        await using var shell = new ChildProcess("/bin/bash", ["-c", script], new Dictionary<string, string?>());
+
+        Assert.True(await shell.ExitAsync() == 0, shell.Output);
+        var parts = shell.Output.Split("---\n");
+        Assert.Contains("\"logits\"", parts[1], StringComparison.Ordinal);
+        Assert.Matches("cold;dur=[1-9]", parts[1]);
+        Assert.Matches("cold;dur=0[,.]", parts[1]);
+        Assert.Contains("data: {\"model_name\":\"story\"", parts[2], StringComparison.Ordinal);
+        Assert.Contains("\"decisions\":[{", parts[3], StringComparison.Ordinal);
+        Assert.Contains("stage=\"model\"", parts[3], StringComparison.Ordinal);
+        Assert.Contains("\"key\":\"slk_", parts[4], StringComparison.Ordinal);
+        Assert.Contains("# Sluice", parts[5], StringComparison.Ordinal);
+        Assert.DoesNotContain("\"error\"", shell.Output, StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex("```sh\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Block();
+}

@@ -45,7 +45,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
     public static TheoryData<string, string, int, string> Bodies => new()
     {
-        { "broken JSON", "{\"inputs\":[", 400, "JSON" },
+        { "broken JSON", "{\"inputs\":[", 400, "Expected depth to be zero at the end of the JSON payload" },
         { "not an object", "[]", 400, "object" },
         { "no inputs", "{}", 400, "inputs" },
         { "wrong input name", Input("img", "FP32", "[1,1,28,28]", 784), 400, "img" },

@@ -80,8 +80,10 @@ public static class GatewayHost
         if (settings.JsonLog)
             logging.AddJsonConsole(o => (o.TimestampFormat, o.UseUtcTimestamp) = ("O", true));
         else
-            logging.AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat, o.UseUtcTimestamp, o.ColorBehavior) =
-                (true, "HH:mm:ss.fff ", true, LoggerColorBehavior.Disabled));
+        {
+            logging.Services.AddSingleton(TimeProvider.System);
+            logging.AddConsole(o => o.FormatterName = LineFormatter.FormatName).AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>();
+        }
     }
 
     private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)

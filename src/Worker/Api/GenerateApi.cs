@@ -2,9 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
@@ -17,7 +15,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     /// <summary>How many tokens an answer has: a header, and a trailer where the answer streams.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
 
-    public void Map(IEndpointRouteBuilder routes)
+    public void Map(Router routes)
     {
         foreach (var prefix in new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" })
         {

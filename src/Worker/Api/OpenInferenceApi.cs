@@ -1,9 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Api;
@@ -14,7 +12,7 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
 
-    public void Map(IEndpointRouteBuilder routes)
+    public void Map(Router routes)
     {
         routes.MapGet("/v2", c => Answers.JsonAsync(c,
             new ServerMetadata("sluice-worker", Version, ["binary_tensor_data", "parameters", "generate"]),

@@ -1,8 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
@@ -16,7 +14,7 @@ namespace Sluice.Worker.Api;
 /// </summary>
 internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInferenceApi inference, GenerateApi generation)
 {
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost("/run", RunAsync);
+    public void Map(Router routes) => routes.MapPost("/run", RunAsync);
 
     private async Task RunAsync(HttpContext context)
     {

@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>
+/// Kestrel, and nothing around it: no host, no dependency injection, no configuration. What a host does for an
+/// application of one purpose costs its cold start half again.
+/// </summary>
+internal sealed class WorkerServer : IDisposable
+{
+    private readonly WorkerSettings settings;
+    private readonly KestrelServer kestrel;
+
+    public WorkerServer(WorkerSettings settings)
+    {
+        this.settings = settings;
+        var options = new KestrelServerOptions { AddServerHeader = false };
+        options.Limits.MaxRequestBodySize = settings.MaxBodyBytes;
+        options.Limits.MinRequestBodyDataRate = null;
+        options.Limits.MinResponseDataRate = null;
+        options.Limits.Http2.MaxStreamsPerConnection = 1000;
+        options.Limits.Http2.InitialStreamWindowSize = 1 << 20;
+        options.Limits.Http2.InitialConnectionWindowSize = 8 << 20;
+        options.Listen(settings.Bind, settings.Port, l => l.Protocols = HttpProtocols.Http2);
+        if (settings.Http1Port is { } port)
+            options.Listen(settings.Bind, port, l => l.Protocols = HttpProtocols.Http1);
+        var logs = NullLoggerFactory.Instance;
+        kestrel = new KestrelServer(Options.Create(options),
+            new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs), logs);
+    }
+
+    public IEnumerable<string> Addresses => kestrel.Features.Get<IServerAddressesFeature>()!.Addresses;
+
+    public Task StartAsync(RequestDelegate handler) => kestrel.StartAsync(new Application(handler), CancellationToken.None);
+
+    /// <summary>Takes no new connection, waits for requests in flight up to the drain time, then cuts them.</summary>
+    public async Task StopAsync()
+    {
+        using var limit = new CancellationTokenSource(settings.Drain, TimeProvider.System);
+        await kestrel.StopAsync(limit.Token);
+    }
+
+    public void Dispose() => kestrel.Dispose();
+
+    private sealed class Application(RequestDelegate handler) : IHttpApplication<HttpContext>
+    {
+        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+
+        public Task ProcessRequestAsync(HttpContext context) => handler(context);
+
+        public void DisposeContext(HttpContext context, Exception? exception)
+        {
+            // Nothing was rented.
+        }
+    }
+}

@@ -48,14 +48,16 @@ public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? ad
         return KeyVerdict.Valid;
     }
 
-    /// <summary>Reads the keys again.</summary>
+    /// <summary>Reads the keys again when they changed.</summary>
     public async Task RefreshAsync(CancellationToken ct)
     {
         await one.WaitAsync(ct);
         try
         {
             var asked = time.GetTimestamp();
-            held = new Held((await store.ListAsync(ct)).ToFrozenDictionary(k => k.Id), asked);
+            var version = await store.VersionAsync(ct);
+            held = held is { } same && same.Version == version ? same with { ReadAt = asked }
+                : new Held((await store.ListAsync(ct)).ToFrozenDictionary(k => k.Id), version, asked);
         }
         finally
         {
@@ -90,7 +92,7 @@ public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? ad
         }
     }
 
-    private sealed record Held(FrozenDictionary<string, KeyRecord> Keys, long ReadAt);
+    private sealed record Held(FrozenDictionary<string, KeyRecord> Keys, string Version, long ReadAt);
 
     [LoggerMessage(LogLevel.Warning, "The API keys cannot be read; those known stay valid for a moment: {Error}")]
     private partial void CannotRead(string error);

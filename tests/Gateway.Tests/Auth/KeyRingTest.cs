@@ -35,6 +35,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
         // Around the store, so that no message is sent.
         await redis.Store.Database.HashDeleteAsync("sluice:{keys}:all", id);
+        await redis.Store.Database.StringSetAsync("sluice:{keys}:version", "another");
 
         time.Advance(TimeSpan.FromSeconds(1));
 

@@ -9,20 +9,18 @@ namespace Sluice.Gateway.Auth;
 /// messages, so that a revoked key is refused everywhere within 2 s. While Redis cannot be asked the last state is
 /// used for <see cref="StaleAfter"/>; after that no key can be trusted.
 /// </summary>
-public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash, TimeProvider time,
-    ILogger<KeyRing> logger) : BackgroundService
+public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash, TimeProvider time, ILogger<KeyRing> logger)
+    : RedisWatcher(redis, KeyStore.Channel, time, logger)
 {
     /// <summary>As long as a gateway's lease on slots: without Redis nothing goes on for longer.</summary>
     public static readonly TimeSpan StaleAfter = TimeSpan.FromSeconds(10);
-
-    private static readonly TimeSpan PollEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>The key given in the environment; in no list, and not to be revoked but by a new start.</summary>
     private static readonly Caller EnvironmentAdmin = new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true });
 
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
-    private readonly SemaphoreSlim one = new(1);
+    private readonly TimeProvider time = time;
     private volatile Held? held;
 
     public bool Loaded => held is not null;
@@ -48,54 +46,15 @@ public sealed partial class KeyRing(RedisStore redis, KeyStore store, byte[]? ad
         return KeyVerdict.Valid;
     }
 
-    /// <summary>Reads the keys again when they changed.</summary>
-    public async Task RefreshAsync(CancellationToken ct)
+    protected override async Task ReadAsync(CancellationToken ct)
     {
-        await one.WaitAsync(ct);
-        try
-        {
-            var asked = time.GetTimestamp();
-            var version = await store.VersionAsync(ct);
-            held = held is { } same && same.Version == version ? same with { ReadAt = asked }
-                : new Held((await store.ListAsync(ct)).ToFrozenDictionary(k => k.Id), version, asked);
-        }
-        finally
-        {
-            one.Release();
-        }
-    }
-
-    public override void Dispose()
-    {
-        one.Dispose();
-        base.Dispose();
-    }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await TryAsync(() => redis.Subscriber.SubscribeAsync(KeyStore.Channel,
-            (_, _) => _ = TryAsync(() => RefreshAsync(stoppingToken))));
-        using var timer = new PeriodicTimer(PollEvery, time);
-        do await TryAsync(() => RefreshAsync(stoppingToken));
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
-
-    private async Task TryAsync(Func<Task> action)
-    {
-        try
-        {
-            await action();
-        }
-        catch (Exception e) when (e is not OperationCanceledException || RedisDown.Is(e))
-        {
-            CannotRead(e.Message);
-        }
+        var asked = time.GetTimestamp();
+        var version = await store.VersionAsync(ct);
+        held = held is { } same && same.Version == version ? same with { ReadAt = asked }
+            : new Held((await store.ListAsync(ct)).ToFrozenDictionary(k => k.Id), version, asked);
     }
 
     private sealed record Held(FrozenDictionary<string, KeyRecord> Keys, string Version, long ReadAt);
-
-    [LoggerMessage(LogLevel.Warning, "The API keys cannot be read; those known stay valid for a moment: {Error}")]
-    private partial void CannotRead(string error);
 }
 
 /// <summary>What a key turned out to be.</summary>

@@ -12,10 +12,10 @@ public sealed partial class ReadmeTest
         await using var gateway = await GatewayProcess.StartAsync(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
         var blocks = Block().Matches(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"))).Select(m => m.Groups[1].Value).ToList();
         Assert.Equal(6, blocks.Count);
-        // The first block takes the key and the address from what `make run` printed.
+        // Without pipefail: head leaves curl in the middle of a file. The first block takes the key and the address from what `make run` printed.
         blocks[0] = blocks[0].Replace("slk_...", gateway.Key, StringComparison.Ordinal)
             .Replace("http://127.0.0.1:8080", gateway.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
-        var script = "set -eo pipefail\n" + string.Join("\necho; echo ---\n", blocks);
+        var script = "set -e\n" + string.Join("\necho; echo ---\n", blocks);
 
         await using var shell = new ChildProcess("/bin/bash", ["-c", script], new Dictionary<string, string?>());
 

@@ -53,7 +53,8 @@ public sealed record GatewaySettings
         };
         return new GatewaySettings
         {
-            Urls = Text("SLUICE_URLS") ?? d.Urls,
+            Urls = Text("SLUICE_URLS") is not { } urls ? d.Urls : urls.Split(';').All(IsAddress) ? urls
+                : throw Wrong("SLUICE_URLS", urls, "addresses like http://127.0.0.1:8080, separated by ';' (TLS is a proxy's in front)"),
             AdminKey = Text("SLUICE_ADMIN_KEY") is not { } key ? null : key.Length >= MinAdminKey ? key
                 : throw Wrong("SLUICE_ADMIN_KEY", $"{key.Length} characters long", $"at least {MinAdminKey}"),
             Data = Path.GetFullPath(Text("SLUICE_DATA") ?? d.Data),
@@ -75,6 +76,18 @@ public sealed record GatewaySettings
                 : int.TryParse(drain, NumberStyles.None, CultureInfo.InvariantCulture, out var s) && s <= 604800
                     ? TimeSpan.FromSeconds(s) : throw Wrong("SLUICE_DRAIN_SECONDS", drain, "a number from 0 to 604800"),
         };
+    }
+
+    private static bool IsAddress(string text)
+    {
+        try
+        {
+            return BindingAddress.Parse(text).Scheme.Equals("http", StringComparison.OrdinalIgnoreCase);
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
     }
 
     private static InvalidOperationException Wrong(string name, string value, string expected) =>

@@ -12,7 +12,9 @@ try
         ? new EmbeddedRedis(Path.Combine(data.Path, "redis"), logs.CreateLogger<EmbeddedRedis>()) : null;
     if (embedded is not null) await embedded.StartAsync();
     using var redis = await RedisSetup.ConnectAsync(settings.Redis ?? embedded!.ConnectionString);
-    await RedisSetup.CheckAsync(redis, logs.CreateLogger("Sluice.Gateway.Redis"));
+    var log = logs.CreateLogger("Sluice.Gateway.Redis");
+    await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
+    await RedisSetup.CheckAsync(redis, log);
     await using var app = GatewayHost.Build(settings, data, redis);
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);

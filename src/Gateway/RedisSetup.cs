@@ -35,6 +35,29 @@ public static partial class RedisSetup
         return connection;
     }
 
+    /// <summary>Waits until Redis answers a command; throws with the reason when it does not within the patience.</summary>
+    public static async Task WaitAsync(ConnectionMultiplexer connection, TimeSpan patience, TimeProvider time, ILogger logger)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await connection.GetDatabase().PingAsync();
+                return;
+            }
+            catch (Exception e) when (e is RedisException || RedisDown.Is(e))
+            {
+                var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
+                if (time.GetElapsedTime(started) >= patience)
+                    throw new InvalidOperationException($"Redis {server} gave no answer for {patience.TotalSeconds:0.#} s (SLUICE_REDIS): {e.Message}", e);
+                NoAnswer(logger, server, e.Message);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
+        }
+    }
+
     /// <summary>Throws when this Redis is too old, or may throw our keys away.</summary>
     public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
     {
@@ -66,6 +89,9 @@ public static partial class RedisSetup
 
     [LoggerMessage(LogLevel.Warning, "Cannot read the configuration of Redis {Server}: make sure that its maxmemory-policy is noeviction")]
     private static partial void CannotCheck(ILogger logger, string server);
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} does not answer yet: {Error}")]
+    private static partial void NoAnswer(ILogger logger, string server, string error);
 
     [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: what it holds is lost when it restarts")]
     private static partial void NoAof(ILogger logger, string server);

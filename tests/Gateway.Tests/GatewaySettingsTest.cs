@@ -5,6 +5,8 @@ public sealed class GatewaySettingsTest
     [Theory]
     [InlineData("SLUICE_ADMIN_KEY", "short", "at least 16")]
     [InlineData("SLUICE_METRICS_PUBLIC", "yes", "0 or 1")]
+    [InlineData("SLUICE_URLS", "foo", "http://127.0.0.1:8080")]
+    [InlineData("SLUICE_URLS", "https://0.0.0.0:443", "http://127.0.0.1:8080")]
     [InlineData("SLUICE_LOG_FORMAT", "xml", "text or json")]
     [InlineData("SLUICE_LOG_LEVEL", "3", "Trace, Debug")]
     [InlineData("SLUICE_LOG_LEVEL", "loud", "Trace, Debug")]

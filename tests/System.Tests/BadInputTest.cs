@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
@@ -150,10 +151,35 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"id":"new","template":"onnx-cpu","scalling":{}}""", "did you mean scaling")]
     [InlineData("""{"id":"new","template":"onnx-cpu","models":["digits"]}""", "digits")]
     [InlineData("""{"template":"onnx-cpu"}""", "id")]
+    [InlineData("""{"id":null,"template":"onnx-cpu"}""", "id is null")]
+    [InlineData("""{"id":"new","template":null}""", "template is null")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","scaling":null}""", "scaling is null")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","models":[null]}""", "models[0] is null")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","models":null}""", "models is null")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","env":null}""", "env is null")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","env":{"A":null}}""", "env")]
+    [InlineData("""[]""", "object")]
+    [InlineData("", "JSON")]
     public async Task An_endpoint_that_is_wrong_names_its_field(string body, string says)
     {
         using var answer = await running.Gateway.Client.PostAsync("/api/v1/endpoints", new StringContent(body));
         await ExpectAsync(answer, body, 400, says);
+    }
+
+    [Theory]
+    [InlineData("/api/v1/keys", "FFFFFFFFFFFFFFFF1\r\nx")]
+    [InlineData("/v2/models/digits/infer", "FFFFFFFFFFFFFFFF1\r\nx")]
+    [InlineData("/api/v1/keys", "zz\r\n")]
+    [InlineData("/v2/models/digits/infer", "zz\r\n")]
+    public async Task Chunks_that_are_none_are_the_clients_fault(string path, string chunk)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, running.Gateway.Url.Port);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {running.Gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"));
+        using var reader = new StreamReader(stream, Encoding.ASCII);
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync());
     }
 
     [Fact]

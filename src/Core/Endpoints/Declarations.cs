@@ -48,7 +48,8 @@ public static class Declarations
         if (type.Kind == JsonTypeInfoKind.Enumerable && node is JsonArray items)
         {
             for (var i = 0; i < items.Count; i++)
-                Check(items[i], type.Options.GetTypeInfo(type.ElementType!), $"{path}[{i}]", errors);
+                if (items[i] is null) errors.Add(new FieldError($"{path}[{i}]", "null", "a value"));
+                else Check(items[i], type.Options.GetTypeInfo(type.ElementType!), $"{path}[{i}]", errors);
             return;
         }
 
@@ -64,7 +65,8 @@ public static class Declarations
             var field = path.Length > 0 ? $"{path}.{name}" : name;
             var known = type.Properties.FirstOrDefault(p => p.Name == name);
             if (known is null) errors.Add(new FieldError(field, Shown(value), "no such field" + Nearest(name, type)));
-            else if (value is not null) Check(value, type.Options.GetTypeInfo(known.PropertyType), field, errors);
+            else if (value is null) errors.Add(new FieldError(field, "null", "a value, or the field left out"));
+            else Check(value, type.Options.GetTypeInfo(known.PropertyType), field, errors);
         }
 
         foreach (var missing in type.Properties.Where(p => p.IsRequired && !given.ContainsKey(p.Name)))

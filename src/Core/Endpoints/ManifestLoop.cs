@@ -80,6 +80,11 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             {
                 CannotApply(e.Message);
             }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                // A bug of ours must not end the gateway because someone saved a file.
+                Unexpected(e);
+            }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
@@ -98,6 +103,9 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
     [LoggerMessage(LogLevel.Error, "The manifest is not applied, what was declared before stays:\n{Errors}")]
     private partial void Bad(string errors);
+
+    [LoggerMessage(LogLevel.Error, "The manifest cannot be read; what was declared before stays")]
+    private partial void Unexpected(Exception e);
 
     [LoggerMessage(LogLevel.Warning, "The manifest cannot be applied now: {Error}")]
     private partial void CannotApply(string error);

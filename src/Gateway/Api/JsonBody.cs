@@ -27,6 +27,11 @@ public sealed record JsonBody(JsonNode? Node)
         {
             await Problem.WriteAsync(context, e.StatusCode, e.Message);
         }
+        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            // Kestrel throws more than its own kind at a body: a chunk size beyond 64 bits overflows its reader.
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body cannot be read: {e.Message}");
+        }
 
         return null;
     }

@@ -134,6 +134,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"name":"x"}""", "invoke")]
     [InlineData("""{"admin":"yes"}""", "admin")]
     [InlineData("""{"admin":true,"expiresAt":"2001-01-01T00:00:00Z"}""", "expiresAt")]
+    [InlineData("""{"admin":true,"name":"\ud800"}""", "surrogate")]
     [InlineData("""{"admin":true,"scope":1}""", "scope")]
     [InlineData("{", "JSON")]
     public async Task A_key_wish_that_is_wrong_names_its_field(string body, string says)
@@ -151,6 +152,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"id":"new","template":"onnx-cpu","scalling":{}}""", "did you mean scaling")]
     [InlineData("""{"id":"new","template":"onnx-cpu","models":["digits"]}""", "digits")]
     [InlineData("""{"template":"onnx-cpu"}""", "id")]
+    [InlineData("""{"id":"\ud800","template":"onnx-cpu"}""", "")]
     [InlineData("""{"id":null,"template":"onnx-cpu"}""", "id is null")]
     [InlineData("""{"id":"new","template":null}""", "template is null")]
     [InlineData("""{"id":"new","template":"onnx-cpu","scaling":null}""", "scaling is null")]

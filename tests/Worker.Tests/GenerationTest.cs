@@ -57,6 +57,8 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
 
     [Theory]
     [InlineData("""{"text_input":5}""", "text_input is 5")]
+    [InlineData("""{"text_input":"\ud800"}""", "surrogate")]
+    [InlineData("""{"text_input":"a","parameters":{"stop":"\ud800"}}""", "surrogate")]
     [InlineData("{}", "text_input")]
     [InlineData("""{"text_input":"a","parameters":{"max_tokens":0}}""", "parameters.max_tokens is 0")]
     [InlineData("""{"text_input":"a","parameters":{"temperature":-1}}""", "parameters.temperature is -1")]

@@ -26,6 +26,9 @@ internal static partial class Leftovers
         if (e is BadHttpRequestException bad) return Problem.WriteAsync(context, bad.StatusCode, bad.Message);
         if (RedisDown.Is(e))
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "Redis is unreachable", TimeSpan.FromSeconds(1));
+        // Half a surrogate pair in a JSON string ("\ud800") shows only when the string is read.
+        if (e is InvalidOperationException { Source: { } source } && source.StartsWith("System.Text.Json", StringComparison.Ordinal))
+            return Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body has text that is none: {e.Message}");
         Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
         return Problem.WriteAsync(context, StatusCodes.Status500InternalServerError,
             "an error of the gateway itself; its log has this request id");

@@ -41,6 +41,10 @@ internal sealed class Guard(WorkerSettings settings)
             await Console.Error.WriteLineAsync($"run failed: {e.Message}");
             await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {e.Message}");
         }
+        catch (InvalidOperationException e) when (IsText(e) && !context.Response.HasStarted)
+        {
+            await Answers.ErrorAsync(context, StatusCodes.Status400BadRequest, $"the request JSON has text that is none: {e.Message}");
+        }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client is gone: nobody to answer.
@@ -49,7 +53,15 @@ internal sealed class Guard(WorkerSettings settings)
         {
             // Likewise.
         }
+        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync($"request failed: {e}");
+            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, "an error of the worker itself; its output has it");
+        }
     }
+
+    /// <summary>System.Text.Json's word for half a surrogate pair in a string ("\ud800"), found only when it is read.</summary>
+    private static bool IsText(InvalidOperationException e) => e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true;
 
     private bool Allowed(HttpContext context)
     {

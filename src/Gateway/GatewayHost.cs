@@ -2,12 +2,16 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Console;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Operations;
+using Sluice.Gateway.Streaming;
 using StackExchange.Redis;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -59,6 +63,9 @@ public static class GatewayHost
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>());
         KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
+        Get<JobsApi>().Map(app);
+        WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
+        AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
         app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
     }
 
@@ -102,12 +109,13 @@ public static class GatewayHost
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
         services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
-        services.AddSingleton<KeyStore>().AddSingleton<Gatekeeper>();
+        services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
+        AddJobs(services, settings);
 
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
         services.AddHostedService(s => s.GetRequiredService<KeyRing>());
@@ -115,5 +123,19 @@ public static class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService(s => s.GetRequiredService<JobSignals>());
+        services.AddHostedService(s => s.GetRequiredService<JobKeeper>());
+        services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
+        services.AddHostedService(s => s.GetRequiredService<JobRunner>());
+    }
+
+    private static void AddJobs(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<RedisStore>(), settings.Payloads));
+        services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
+        services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>().AddSingleton<JobSignals>();
+        services.AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
+        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }
 }

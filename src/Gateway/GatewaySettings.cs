@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 
 namespace Sluice.Gateway;
 
@@ -19,6 +20,12 @@ public sealed record GatewaySettings
 
     /// <summary>Redis, <c>host:port,password=...</c>; null: a child of this process.</summary>
     public string? Redis { get; init; }
+
+    /// <summary>Folder with large inputs and outputs of jobs, shared by all gateways on one Redis.</summary>
+    public string Payloads { get; init; } = Path.Combine("data", "payloads");
+
+    /// <summary>Networks that webhooks may reach although they are private, also without TLS.</summary>
+    public IReadOnlyList<IPNetwork> WebhookAllow { get; init; } = [];
 
     /// <summary>Manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
@@ -59,6 +66,10 @@ public sealed record GatewaySettings
                 : throw Wrong("SLUICE_ADMIN_KEY", $"{key.Length} characters long", $"at least {MinAdminKey}"),
             Data = Path.GetFullPath(Text("SLUICE_DATA") ?? d.Data),
             Redis = Text("SLUICE_REDIS"),
+            Payloads = Path.GetFullPath(Text("SLUICE_PAYLOADS") ?? Path.Combine(Text("SLUICE_DATA") ?? d.Data, "payloads")),
+            WebhookAllow = [.. (Text("SLUICE_WEBHOOK_ALLOW") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(n => IPNetwork.TryParse(n, out var network) ? network
+                    : throw Wrong("SLUICE_WEBHOOK_ALLOW", n, "networks like 10.0.0.0/8, separated by ','"))],
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),

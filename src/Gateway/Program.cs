@@ -1,3 +1,4 @@
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Gateway;
 
@@ -15,6 +16,7 @@ try
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
     await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
+    await new PayloadStore(new RedisStore(redis), settings.Payloads).CheckAsync();
     await using var app = GatewayHost.Build(settings, data, redis);
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);

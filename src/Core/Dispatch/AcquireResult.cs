@@ -47,4 +47,5 @@ public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal =
 /// <param name="Deadline">Longest wait from now.</param>
 /// <param name="MaxDepth">The queue's limit.</param>
 /// <param name="Front">It had a slot whose worker was lost: before all others, and never refused for depth.</param>
-public readonly record struct SlotWish(string Flow, TimeSpan Deadline, int MaxDepth, bool Front = false);
+/// <param name="Weight">The flow's share beside the others' (1 is the common one).</param>
+public readonly record struct SlotWish(string Flow, TimeSpan Deadline, int MaxDepth, bool Front = false, double Weight = 1);

@@ -8,7 +8,7 @@ namespace Sluice.Core.Dispatch;
 /// after another, applies the answers.
 /// </summary>
 internal sealed partial class DispatchExchange(EndpointDispatch dispatch, DispatchScripts scripts,
-    WorkerSlotStore workers, TimeProvider time, ILogger logger)
+    WorkerSlotStore workers, Func<IJobRunner?> runner, TimeProvider time, ILogger logger)
 {
     /// <summary>A script that takes longer counts as unknown. Redis answers in well under 10 ms; R7 of the fault
     /// matrix wants a black hole detected within 5 s.</summary>
@@ -48,6 +48,8 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
             var freed = work.Abandoned.Count > 0
                 && (await Timely(scripts.AbandonAsync(dispatch.Keys, work.Abandoned))).Freed > 0;
             if (work.Arrived.Count > 0) await GrantAsync(work.Arrived);
+            // A lease comes first: without one nothing can be claimed.
+            if (work.GrantPass && work.FirstLease && unsent.Count == 0) await AcquireAsync(work with { Spare = 0 });
             if (work.GiveBack.Length > 0 || work.GrantPass || freed) await ReleaseAsync(work);
             if (work.Renew && !await RenewAsync(work.Resync)) return;
             if (unsent.Count > 0) await AcquireAsync(work);
@@ -71,8 +73,9 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
         async Task AcquireAsync(DispatchWork w)
         {
-            var wishes = w.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t), t.Wish.Front || t.Entry is not null));
-            var depthLimit = w.Fresh.Max(t => t.Wish.MaxDepth);
+            var wishes = w.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t),
+                t.Wish.Front || t.Entry is not null, t.Wish.Weight));
+            var depthLimit = w.Fresh.Count == 0 ? 0 : w.Fresh.Max(t => t.Wish.MaxDepth);
             var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, w.Holder, w.FirstLease,
                 Leases.Length, depthLimit, w.Spare, wishes));
             if (answer.Lost) dispatch.Lose(w.Fresh);
@@ -86,6 +89,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
             if (!answer.Lost)
             {
                 dispatch.Apply(answer, report);
+                await ClaimAsync(answer.Orphans);
                 return true;
             }
 
@@ -97,9 +101,22 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
     private async Task ReleaseAsync(DispatchWork work)
     {
-        var answer = await Timely(scripts.ReleaseAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.GiveBack));
+        var answer = await Timely(scripts.ReleaseAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.GiveBack,
+            claims: runner() is not null));
         dispatch.Apply(answer);
         await GrantAsync(answer.Granted);
+        await ClaimAsync(answer.Claimed);
+    }
+
+    private async Task ClaimAsync(JobClaim[] claims)
+    {
+        if (claims.Length == 0) return;
+        var known = await WorkersAsync(claims.Where(c => c.Pod.Length > 0).Select(c => c.Pod));
+        foreach (var grant in dispatch.Apply(claims, known))
+        {
+            if (runner() is { } takes) takes.Start(grant);
+            else throw new InvalidOperationException("a job was claimed, but nothing runs jobs here");
+        }
     }
 
     private async Task GrantAsync(IReadOnlyCollection<SlotGrant> grants)

@@ -41,20 +41,37 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>String: why no worker can start (JSON).</summary>
     public RedisKey Blocked { get; } = Key(endpointId, "blocked");
 
+    /// <summary>Hash: queued job -> ticket entry.</summary>
+    public RedisKey Tickets { get; } = Key(endpointId, "tickets");
+
+    /// <summary>Hash: running job -> "holder|attempt|pod".</summary>
+    public RedisKey Running { get; } = Key(endpointId, "running");
+
+    /// <summary>Hash: flow -> queued jobs.</summary>
+    public RedisKey Flows { get; } = Key(endpointId, "flows");
+
+    /// <summary>Prefix of each job's own hash. Scripts that find jobs by themselves make the hash's key of it: the hash tag,
+    /// and so the cluster's slot, is the same.</summary>
+    public RedisKey Jobs { get; } = Key(endpointId, "job:");
+
     /// <summary>Every key, for deleting an endpoint's state.</summary>
     public RedisKey[] All =>
-        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked];
+        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked, Tickets, Running, Flows];
 
-    private static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
+    internal static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
 }
 
 /// <summary>The pub/sub channels of dispatch. Messages are hints: Redis holds the truth.</summary>
 public static class DispatchChannels
 {
     /// <summary>To all gateways: <c>waiting|endpoint|holder</c>, <c>drain|endpoint|pod</c>,
-    /// <c>down|endpoint|pod</c>, <c>blocked|endpoint|</c>.</summary>
+    /// <c>down|endpoint|pod</c>, <c>blocked|endpoint|</c>, <c>free|endpoint|</c> (slots are free and tickets wait).</summary>
     public const string All = "sluice:dispatch";
 
     /// <summary>To one gateway: <c>endpoint\nentry\npod</c>, a grant to one of its tickets.</summary>
     public static string Grants(string gatewayId) => "sluice:grant:" + gatewayId;
+
+    /// <summary>To one gateway: <c>changed|endpoint|job</c>, a job that it watches has ended or streamed;
+    /// <c>stop|endpoint|job</c>, a job that it runs was cancelled.</summary>
+    public static string Jobs(string gatewayId) => "sluice:job:" + gatewayId;
 }

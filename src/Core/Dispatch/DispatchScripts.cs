@@ -1,10 +1,11 @@
+using System.Globalization;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 
 namespace Sluice.Core.Dispatch;
 
 /// <summary>A ticket as the queue sees it. <see cref="Front"/>: it was granted once and lost its worker.</summary>
-public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front);
+public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front, double Weight = 1);
 
 /// <summary>A ticket (by entry in the queue, or by id) and a pod whose slot it got.</summary>
 public readonly record struct SlotGrant(string Ticket, string Pod);
@@ -17,24 +18,39 @@ public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (s
 }
 
 /// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry.</summary>
-public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted);
+public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed);
+
+/// <summary>A job that a holder must now run on a pod, or, when <see cref="Why"/> is not empty, end without running it.</summary>
+/// <param name="Id">The job.</param>
+/// <param name="Attempt">Fences every later write about it.</param>
+/// <param name="Pod">Whose slot it got; empty when it is not to run.</param>
+/// <param name="Why"><c>expired</c>, <c>exhausted</c> (no attempts left), or empty.</param>
+/// <param name="Timeout">How long it may run.</param>
+/// <param name="Input">JSON, or a reference; null: it must be read.</param>
+/// <param name="S3">The client's s3Config, JSON; null: none.</param>
+public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "", TimeSpan Timeout = default, byte[]? Input = null,
+    byte[]? S3 = null);
 
 /// <summary>What a holder tells of itself when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
-    IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Queued);
+    IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Running,
+    IReadOnlyList<string> Queued);
 
 /// <summary>Answer of <c>renew</c>; see the script.</summary>
-public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing)
+public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans)
 {
-    internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], []);
+    internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], [], []);
 }
 
 /// <summary>Answer of <c>reap</c>.</summary>
-public readonly record struct ReapAnswer(int LeasesEnded, int SlotsFreed, int TicketsDropped);
+public readonly record struct ReapAnswer(int LeasesEnded, int SlotsFreed, int TicketsDropped, int JobsQueuedAgain);
 
 /// <summary>Dispatch's scripts, one method each; the script's header is the contract.</summary>
 public sealed class DispatchScripts(RedisStore redis)
 {
+    /// <summary>Start tags of low priority begin here: no endpoint serves so many requests of normal priority.</summary>
+    internal const long LowPriorityFrom = 1_000_000_000_000;
+
     private static readonly Script AcquireLua = Script.Load("acquire");
     private static readonly Script ReleaseLua = Script.Load("release");
     private static readonly Script RenewLua = Script.Load("renew");
@@ -61,21 +77,23 @@ public sealed class DispatchScripts(RedisStore redis)
             args.Add(t.Flow);
             args.Add(Ms(t.Wait));
             args.Add(t.Front ? 1 : 0);
+            args.Add(t.Weight);
         }
 
         var r = await RunAsync(AcquireLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked, k.Tickets], [.. args]);
         if (r.Length == 1) return AcquireAnswer.LostLease;
         return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
     }
 
     public async Task<ReleaseAnswer> ReleaseAsync(DispatchKeys k, string endpointId, string holder,
-        IReadOnlyCollection<KeyValuePair<string, int>> slots)
+        IReadOnlyCollection<KeyValuePair<string, int>> slots, bool claims = false)
     {
-        var args = new List<RedisValue>(2 + 2 * slots.Count) { holder, endpointId };
+        var args = new List<RedisValue>(4 + 2 * slots.Count) { holder, endpointId, LowPriorityFrom, claims ? 1 : 0 };
         AddSlots(args, slots);
-        var r = await RunAsync(ReleaseLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants], [.. args]);
-        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]));
+        var r = await RunAsync(ReleaseLua,
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Tickets, k.Running, k.Flows, k.Jobs], [.. args]);
+        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]));
     }
 
     public async Task<RenewAnswer> RenewAsync(DispatchKeys k, RenewReport report)
@@ -83,13 +101,15 @@ public sealed class DispatchScripts(RedisStore redis)
         var args = new List<RedisValue>
         {
             report.Holder, Ms(report.Lease), report.Busy, report.Completed, report.Slots.Count, report.Accepted.Count,
+            report.Running.Count,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);
+        foreach (var job in report.Running) args.Add(job);
         foreach (var entry in report.Queued) args.Add(entry);
-        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy], [.. args]);
+        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running], [.. args]);
         return r.Length == 1 ? RenewAnswer.LostLease
-            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]));
+            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5])));
     }
 
     /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>
@@ -111,16 +131,22 @@ public sealed class DispatchScripts(RedisStore redis)
         (int)await WorkerDownLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
             [pod, endpointId]) == 1;
 
-    public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin)
+    /// <param name="k">The endpoint's keys.</param>
+    /// <param name="acceptWithin">How long a grant may wait to be accepted.</param>
+    /// <param name="gap">Longest time between two reaps that says nothing; zero: none is too long.</param>
+    public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin, TimeSpan gap)
     {
-        var r = await RunAsync(ReapLua, [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy], [Ms(acceptWithin)]);
-        return new ReapAnswer((int)r[0], (int)r[1], (int)r[2]);
+        var r = await RunAsync(ReapLua,
+            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Tickets, k.Running, k.Flows, k.Jobs],
+            [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
+        return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
     }
 
     public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)
     {
         var r = await RunAsync(SnapshotLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity], [OldestOf]);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Tickets, k.Running],
+            [OldestOf, LowPriorityFrom]);
         var free = Pairs(r[6]).ToDictionary(p => p.Item1, p => Number(p.Item2));
         var leases = Pairs(r[7]).Select(p => Lease(p.Item1, Number(p.Item2))).ToArray();
         var leased = leases.GroupBy(l => l.PodId).ToDictionary(g => g.Key, g => g.Sum(l => l.Slots));
@@ -134,6 +160,9 @@ public sealed class DispatchScripts(RedisStore redis)
             Workers = [.. Pairs(r[5]).Select(p => new WorkerSlots(p.Item1, Number(p.Item2),
                 free.GetValueOrDefault(p.Item1), leased.GetValueOrDefault(p.Item1), !free.ContainsKey(p.Item1)))],
             Leases = leases,
+            LowPriority = (int)r[8],
+            JobsQueued = (int)r[9],
+            JobsRunning = (int)r[10],
         };
     }
 
@@ -157,9 +186,28 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;
 
-    private static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
     private static string[] Strings(RedisResult r) => (string[])r;
+
+    private static JobClaim[] Claims(RedisResult[] flat)
+    {
+        const int width = 7;
+        var claims = new JobClaim[flat.Length / width];
+        for (var i = 0; i < claims.Length; i++)
+        {
+            var at = i * width;
+            var (input, s3) = ((byte[])flat[at + 5], (byte[])flat[at + 6]);
+            claims[i] = new JobClaim((string)flat[at], (int)flat[at + 1], (string)flat[at + 2], (string)flat[at + 3],
+                TimeSpan.FromMilliseconds(long.Parse((string)flat[at + 4], CultureInfo.InvariantCulture)), input,
+                s3.Length > 0 ? s3 : null);
+        }
+
+        return claims;
+    }
+
+    private static JobClaim[] Orphans(string[] flat) =>
+        [.. flat.Chunk(3).Select(o => new JobClaim(o[0], Number(o[1]), o[2]))];
 
     private static SlotGrant[] Grants(RedisResult r) => [.. Pairs(r).Select(p => new SlotGrant(p.Item1, p.Item2))];
 

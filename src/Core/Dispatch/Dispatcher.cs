@@ -39,12 +39,24 @@ public sealed partial class Dispatcher : BackgroundService
 
     public GatewayId Id { get; }
 
+    /// <summary>What runs jobs here; while it is null none is claimed.</summary>
+    public IJobRunner? Runner { get; set; }
+
     /// <summary>Ends once messages of other gateways arrive; before that their grants come with the next renewal.</summary>
     public Task Subscribed => subscribed.Task;
 
     /// <summary>A slot of the endpoint, at once or after waiting in its queue; or why there is none.</summary>
     public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish wish, CancellationToken ct) =>
         For(endpointId).AcquireAsync(wish, ct);
+
+    /// <summary>A job was queued: look for a slot for it.</summary>
+    public void JobQueued(string endpointId) => For(endpointId).OnFree();
+
+    /// <summary>A job that this gateway may be running is not wanted any more.</summary>
+    public void StopJob(string endpointId, string job)
+    {
+        if (endpoints.TryGetValue(endpointId, out var entry)) entry.Value.Dispatch.OnStop(job);
+    }
 
     /// <summary>Requests of this endpoint that this gateway has at workers.</summary>
     public int Busy(string endpointId) => For(endpointId).Busy;
@@ -99,6 +111,7 @@ public sealed partial class Dispatcher : BackgroundService
         var parts = message.Split('|', 3);
         var (kind, endpoint, subject) = (parts[0], parts[1], parts[2]);
         if (kind == "waiting") workers.Wake(endpoint);
+        if (kind == "free" && Runner is not null) JobQueued(endpoint);
         if (!endpoints.TryGetValue(endpoint, out var entry)) return;
         var dispatch = entry.Value.Dispatch;
         switch (kind)
@@ -122,7 +135,7 @@ public sealed partial class Dispatcher : BackgroundService
     private Entry Start(string endpointId)
     {
         var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
-        var exchange = new DispatchExchange(dispatch, scripts, workers, time, logger);
+        var exchange = new DispatchExchange(dispatch, scripts, workers, () => Runner, time, logger);
         return new Entry(dispatch, exchange, Task.Run(() => RunAsync(exchange), CancellationToken.None));
     }
 

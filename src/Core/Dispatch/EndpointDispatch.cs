@@ -8,7 +8,7 @@ namespace Sluice.Core.Dispatch;
 /// Redis is gathered as <see cref="DispatchWork"/> and exchanged by one loop (<see cref="DispatchExchange"/>), so that
 /// never more than one script of this gateway runs for an endpoint, and a busy moment costs one call for many.
 /// </summary>
-internal sealed class EndpointDispatch(string endpointId, string gatewayId, TimeProvider time)
+internal sealed partial class EndpointDispatch(string endpointId, string gatewayId, TimeProvider time)
 {
     /// <summary>Slots leased beside those of the tickets, at most: enough that a growing load rarely asks.</summary>
     private const int MaxSpare = 32;
@@ -116,7 +116,7 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
             rate.Tick(completed);
             foreach (var (pod, n) in ledger.TakeUnused()) GiveBack(pod, n);
             renewDue = leased && (ledger.Any || queued.Count > 0 || completed > 0 || busyReported > 0
-                || accepted.Any || busy > 0);
+                || accepted.Any || busy > 0 || jobs.Count > 0);
             if (!renewDue && giveBack.Count == 0 && !resync) return;
         }
 
@@ -205,7 +205,7 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
         lock (gate)
         {
             var report = new RenewReport(Holder, lease, Math.Max(busyPeak, busy), completed, ledger.Account(),
-                accepted.Take(), withQueued ? [.. queued.Keys] : []);
+                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : []);
             busyReported = report.Busy;
             busyPeak = busy;
             completed = 0;
@@ -292,9 +292,10 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Our lease was reaped: what we held is not ours any more, and our tickets must queue again.</summary>
+    /// <summary>Our lease was reaped: what we held is not ours any more, our tickets must queue again, our jobs are others'.</summary>
     public void Lose(IEnumerable<Ticket> sent)
     {
+        List<JobGrant> lost;
         lock (gate)
         {
             epoch++;
@@ -305,8 +306,10 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
             busyPeak = busy;
             fresh.InsertRange(0, queued.Values.Concat(sent).OrderBy(t => t.Since));
             queued.Clear();
+            lost = [.. jobs.Values];
         }
 
+        foreach (var grant in lost) grant.Stop();
         signal.Writer.TryWrite(true);
     }
 
@@ -325,12 +328,6 @@ internal sealed class EndpointDispatch(string endpointId, string gatewayId, Time
         }
 
         signal.Writer.TryWrite(true);
-    }
-
-    /// <summary>Which of these pods have an address that is not known yet.</summary>
-    public string[] Unknown(IEnumerable<string> pods)
-    {
-        lock (gate) return [.. pods.Distinct().Where(p => !ledger.Knows(p))];
     }
 
     public WorkerAddress? Address(string pod)

@@ -6,8 +6,17 @@ public sealed record EndpointSnapshot
     /// <summary>Redis' clock.</summary>
     public required DateTimeOffset Now { get; init; }
 
-    /// <summary>Tickets that wait.</summary>
+    /// <summary>Tickets that wait, of requests and of jobs.</summary>
     public required int Queued { get; init; }
+
+    /// <summary>Those of them that go after everything else.</summary>
+    public int LowPriority { get; init; }
+
+    /// <summary>Jobs that wait.</summary>
+    public int JobsQueued { get; init; }
+
+    /// <summary>Jobs that an attempt runs.</summary>
+    public int JobsRunning { get; init; }
 
     /// <summary>How long the oldest ticket has waited; zero when none waits.</summary>
     public required TimeSpan OldestWait { get; init; }

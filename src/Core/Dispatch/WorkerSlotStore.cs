@@ -41,7 +41,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
     public async Task<ReapAnswer> ReapAsync(string endpointId, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
-        var reaped = await scripts.ReapAsync(keys, Leases.AcceptWithin).WaitAsync(ct);
+        var reaped = await scripts.ReapAsync(keys, Leases.AcceptWithin, Leases.ReapGap).WaitAsync(ct);
         if (reaped != default) await GrantAsync(keys, endpointId, ct);
         return reaped;
     }
@@ -95,8 +95,16 @@ public sealed class WorkerSlotStore(RedisStore redis)
     internal static BlockedStart? ReadBlocked(string? json) =>
         string.IsNullOrEmpty(json) ? null : JsonSerializer.Deserialize(json, DispatchJson.Default.BlockedStart);
 
-    private Task<ReleaseAnswer> GrantAsync(DispatchKeys keys, string endpointId, CancellationToken ct) =>
-        scripts.ReleaseAsync(keys, endpointId, "", []).WaitAsync(ct);
+    /// <summary>Tells every gateway that slots are free although tickets wait: jobs' tickets are granted only to the
+    /// gateway that then runs them.</summary>
+    public Task OfferAsync(string endpointId, CancellationToken ct) =>
+        redis.Subscriber.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
+
+    private async Task GrantAsync(DispatchKeys keys, string endpointId, CancellationToken ct)
+    {
+        var answer = await scripts.ReleaseAsync(keys, endpointId, "", []).WaitAsync(ct);
+        if (answer.Depth > 0) await OfferAsync(endpointId, ct);
+    }
 }
 
 /// <summary>Why an endpoint's workers do not start, in words for the client, and when the next try is.</summary>
@@ -110,6 +118,10 @@ public static class Leases
 
     /// <summary>At most a third of <see cref="Length"/> (client-go's rule); also the poll under lost messages.</summary>
     public static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>The leader reaps each second. After a longer gap (Redis stood still, or nobody led) every lease looks
+    /// old: their holders get the time to renew first.</summary>
+    public static readonly TimeSpan ReapGap = TimeSpan.FromSeconds(4);
 
     /// <summary>A grant to another gateway's ticket is taken back when it was not accepted for this long.</summary>
     public static readonly TimeSpan AcceptWithin = TimeSpan.FromSeconds(3);

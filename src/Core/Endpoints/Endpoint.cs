@@ -27,6 +27,8 @@ public sealed record Endpoint
 
     public ForwardPolicy Forwarding { get; init; } = new();
 
+    public JobPolicy Jobs { get; init; } = new();
+
     /// <summary>The model names that select this endpoint.</summary>
     public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];
 }
@@ -89,4 +91,33 @@ public sealed record ForwardPolicy
 
     /// <summary>Workers that a request is sent to at most, the first one included. 1: never retried.</summary>
     public int MaxAttempts { get; init; } = 3;
+}
+
+/// <summary>What asynchronous jobs of an endpoint may take, and how long they are remembered.</summary>
+public sealed record JobPolicy
+{
+    /// <summary>Jobs that may wait, over all gateways; one more is refused with 429. RunPod's limit is 50,000.</summary>
+    public int MaxQueued { get; init; } = 100_000;
+
+    /// <summary>Attempts that may be lost with their workers before the job fails and becomes a dead letter.</summary>
+    public int MaxRuns { get; init; } = 3;
+
+    /// <summary>Whether a job whose handler answered an error is tried again too. Off: an error is an answer.</summary>
+    public bool RetryErrors { get; init; }
+
+    /// <summary>How long a job may wait, where it does not say so itself. RunPod's default.</summary>
+    public TimeSpan Ttl { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary>How long a job that has ended can be read. After that its status answers 410.</summary>
+    public TimeSpan Retention { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary>Largest job, in bytes of its request body; a larger one gets 413. RunPod's limit for /runsync.</summary>
+    public long MaxInputBytes { get; init; } = 20L << 20;
+
+    /// <summary>Largest output in bytes; a job with a larger one fails with the code <c>OUTPUT_TOO_LARGE</c>.</summary>
+    public long MaxOutputBytes { get; init; } = 20L << 20;
+
+    /// <summary>Bytes of all chunks of a job's stream, kept for replay; beyond it the job fails with the code
+    /// <c>STREAM_TOO_LARGE</c>.</summary>
+    public long MaxStreamBytes { get; init; } = 16L << 20;
 }

@@ -56,6 +56,13 @@ public static partial class EndpointRules
         check.Range("forwarding.maxBodyBytes", e.Forwarding.MaxBodyBytes, 1, 16L << 30);
         check.Range("forwarding.replayBytes", e.Forwarding.ReplayBytes, 0, 1 << 30);
         check.Range("forwarding.maxAttempts", e.Forwarding.MaxAttempts, 1, 10);
+        check.Range("jobs.maxQueued", e.Jobs.MaxQueued, 0, 10_000_000);
+        check.Range("jobs.maxRuns", e.Jobs.MaxRuns, 1, 100);
+        check.Range("jobs.ttl", e.Jobs.Ttl, TimeSpan.FromSeconds(1), Week);
+        check.Range("jobs.retention", e.Jobs.Retention, TimeSpan.FromSeconds(1), 30 * Day);
+        check.Range("jobs.maxInputBytes", e.Jobs.MaxInputBytes, 1, 1L << 30);
+        check.Range("jobs.maxOutputBytes", e.Jobs.MaxOutputBytes, 1, 1L << 30);
+        check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 1L << 30);
         return check.Errors;
     }
 

@@ -21,7 +21,10 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, ScaleDeci
         var alive = pods.Where(p => p.State is PodState.Starting or PodState.Ready).ToList();
         var outdated = alive.Where(p => p.Fingerprint != fingerprint).ToList();
         var current = alive.Except(outdated).ToList();
-        var load = new Load(snapshot.Queued, snapshot.OldestWait, snapshot.Busy, snapshot.Completed,
+        // Low priority orders no workers, but for the one without which it would wait for ever.
+        var waiting = snapshot.Queued - snapshot.LowPriority;
+        if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
+        var load = new Load(waiting, snapshot.OldestWait, snapshot.Busy, snapshot.Completed,
             current.Count(p => p.State == PodState.Ready), current.Count(p => p.State == PodState.Starting),
             deployment.Template.Concurrency);
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);

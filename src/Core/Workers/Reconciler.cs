@@ -118,6 +118,7 @@ public sealed partial class Reconciler : BackgroundService
         var orders = await store.DrainOrdersAsync(endpointId, ct);
         await fleet.KeepAsync(endpointId, snapshot, orders, ct);
         if (!leadership.IsLeader) return;
+        if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
         var pods = await store.ListAsync(endpointId, ct);
         if (living is not null) pods = await BuryAsync(endpointId, pods, living, ct);

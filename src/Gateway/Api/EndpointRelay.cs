@@ -14,6 +14,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvide
         var state = new ForwardState(admission.Deployment!, path, admission.Flow, admission.Arrived, time.GetUtcNow())
         {
             Auth = admission.Took,
+            Weight = admission.Weight,
         };
         ForwardResult result;
         try

@@ -10,7 +10,7 @@ public static class KeysApi
 {
     private const int MaxName = 100;
 
-    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt"];
+    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst", "concurrent", "queued", "weight"];
 
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, TimeProvider time)
     {
@@ -58,6 +58,11 @@ public static class KeysApi
             Scope = new KeyScope { Admin = wish.Admin, Invoke = wish.Invoke ?? [] },
             CreatedAt = time.GetUtcNow(),
             ExpiresAt = wish.ExpiresAt,
+            Limits = new KeyLimits
+            {
+                RequestsPerMinute = wish.RequestsPerMinute, Burst = wish.Burst, Concurrent = wish.Concurrent, Queued = wish.Queued,
+                Weight = wish.Weight,
+            },
         };
         await store.AddAsync(record, context.RequestAborted);
         await ring.RefreshAsync(context.RequestAborted);
@@ -82,6 +87,11 @@ public static class KeysApi
             Admin = Take(given, "admin", null, "true or false", errors)?.GetValue<bool>() ?? false,
             Invoke = Invoke(given, errors),
             ExpiresAt = Expiry(given, now, errors),
+            RequestsPerMinute = Number(given, "requestsPerMinute", 1_000_000, errors),
+            Burst = Number(given, "burst", 1_000_000, errors),
+            Concurrent = Number(given, "concurrent", 1_000_000, errors),
+            Queued = Number(given, "queued", 10_000_000, errors),
+            Weight = Weight(given, errors),
         };
         if (wish.Name?.Length > MaxName) errors.Add(new FieldError("name", $"{wish.Name.Length} characters", $"at most {MaxName}"));
         if (!wish.Admin && wish.Invoke is not { Count: > 0 } && errors.Count == 0)
@@ -97,6 +107,22 @@ public static class KeysApi
         if (fits) return node.AsValue();
         errors.Add(new FieldError(field, node.ToJsonString(), expected));
         return null;
+    }
+
+    private static int Number(JsonObject given, string field, int most, List<FieldError> errors)
+    {
+        if (given[field] is not { } node) return 0;
+        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<int>(out var n) && n >= 0 && n <= most) return n;
+        errors.Add(new FieldError(field, node.ToJsonString(), $"a whole number from 0 (no limit) to {most}"));
+        return 0;
+    }
+
+    private static double Weight(JsonObject given, List<FieldError> errors)
+    {
+        if (given["weight"] is not { } node) return 1;
+        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<double>(out var w) && w >= 0.01 && w <= 100) return w;
+        errors.Add(new FieldError("weight", node.ToJsonString(), "a number from 0.01 to 100 (1 is the common share)"));
+        return 1;
     }
 
     private static List<string>? Invoke(JsonObject given, List<FieldError> errors)
@@ -144,12 +170,28 @@ public static class KeysApi
 
         /// <summary>It is refused from then on.</summary>
         public DateTimeOffset? ExpiresAt { get; init; }
+
+        /// <summary>Requests a minute over all endpoints; 0: no limit.</summary>
+        public int RequestsPerMinute { get; init; }
+
+        /// <summary>Requests of that rate that may come at once; 0: a tenth of a minute's.</summary>
+        public int Burst { get; init; }
+
+        /// <summary>Requests at once; 0: no limit.</summary>
+        public int Concurrent { get; init; }
+
+        /// <summary>Jobs that may wait at each endpoint; 0: no limit.</summary>
+        public int Queued { get; init; }
+
+        /// <summary>Share of an endpoint beside other keys, 0.01 to 100.</summary>
+        public double Weight { get; init; } = 1;
     }
 
     /// <summary>A key as it is shown: <paramref name="Last4"/> are its last characters, to recognise it by.</summary>
-    public sealed record KeyView(string Id, string Name, string Last4, KeyScope Scope, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt)
+    public sealed record KeyView(string Id, string Name, string Last4, KeyScope Scope, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt,
+        KeyLimits Limits)
     {
-        internal static KeyView Of(KeyRecord k) => new(k.Id, k.Name, k.Last4, k.Scope, k.CreatedAt, k.ExpiresAt);
+        internal static KeyView Of(KeyRecord k) => new(k.Id, k.Name, k.Last4, k.Scope, k.CreatedAt, k.ExpiresAt, k.Limits ?? KeyLimits.None);
     }
 
     /// <summary>Answer to a list.</summary>

@@ -10,7 +10,7 @@ namespace Sluice.Gateway.Auth;
 /// Stands before every route: reads the key, asks <see cref="Access"/>, and refuses early. A route without an
 /// <see cref="AccessRule"/> is refused to all.
 /// </summary>
-public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, TimeProvider time) : IDisposable
+public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits limits, TimeProvider time) : IDisposable
 {
     /// <summary>Failed attempts that an address has at once, and gets back a second.</summary>
     private const int Burst = 20;
@@ -35,7 +35,7 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, TimeProvide
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
         if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
-        return next(context);
+        return demand == Demand.Invoke && caller is { Limits.Any: true } ? limits.InvokeAsync(context, caller, next) : next(context);
     }
 
     public void Dispose() => failures.Dispose();
@@ -101,4 +101,7 @@ public sealed record Admission(Caller? Caller, Deployment? Deployment, TimeSpan 
 {
     /// <summary>Whose share of the queue it counts against.</summary>
     public string Flow => Caller?.KeyId ?? "public";
+
+    /// <summary>Its share of an endpoint.</summary>
+    public double Weight => Caller?.Limits.Weight ?? 1;
 }

@@ -22,6 +22,32 @@ public sealed record KeyRecord
 
     /// <summary>From then on it is refused; null: never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    public KeyLimits Limits { get; init; } = new();
+}
+
+/// <summary>How much of the gateway a key may have. Zero: no limit.</summary>
+public sealed record KeyLimits
+{
+    public static KeyLimits None { get; } = new();
+
+    /// <summary>Requests a minute, over all endpoints and gateways.</summary>
+    public int RequestsPerMinute { get; init; }
+
+    /// <summary>Requests of that rate that may come at once; 0: a tenth of a minute's.</summary>
+    public int Burst { get; init; }
+
+    /// <summary>Requests at once, over all gateways.</summary>
+    public int Concurrent { get; init; }
+
+    /// <summary>Jobs that may wait, at each endpoint.</summary>
+    public int Queued { get; init; }
+
+    /// <summary>Share of an endpoint beside other keys.</summary>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>Whether a request costs a look at Redis.</summary>
+    public bool Any => RequestsPerMinute > 0 || Concurrent > 0;
 }
 
 /// <summary>What a key may do.</summary>

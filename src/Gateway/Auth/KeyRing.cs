@@ -16,7 +16,7 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
     public static readonly TimeSpan StaleAfter = TimeSpan.FromSeconds(10);
 
     /// <summary>The key given in the environment; in no list, and not to be revoked but by a new start.</summary>
-    private static readonly Caller EnvironmentAdmin = new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true });
+    private static readonly Caller EnvironmentAdmin = new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
 
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
@@ -42,7 +42,7 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
         // The same work for an unknown id.
         if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
         if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
-        caller = new Caller(record.Id, record.Name, record.Scope);
+        caller = new Caller(record.Id, record.Name, record.Scope, record.Limits ?? KeyLimits.None);
         return KeyVerdict.Valid;
     }
 
@@ -78,4 +78,4 @@ public enum KeyVerdict
 }
 
 /// <summary>Who sent a request.</summary>
-public sealed record Caller(string KeyId, string Name, KeyScope Scope);
+public sealed record Caller(string KeyId, string Name, KeyScope Scope, KeyLimits Limits);

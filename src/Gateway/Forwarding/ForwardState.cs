@@ -19,6 +19,9 @@ public sealed class ForwardState(Deployment deployment, string path, string flow
     /// <summary>Whose share of the queue the request counts against.</summary>
     public string Flow => flow;
 
+    /// <summary>That one's share beside others.</summary>
+    public double Weight { get; init; } = 1;
+
     /// <summary>Timestamp of arrival.</summary>
     public long Arrived => arrived;
 

@@ -50,7 +50,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var asked = Stopwatch.GetTimestamp();
         var queue = state.Endpoint.Queue;
         var got = await dispatcher.AcquireAsync(state.Endpoint.Id,
-            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again), context.RequestAborted);
+            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again, Weight: state.Weight), context.RequestAborted);
         if (got.Slot is not { } slot) return Refused(got);
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);

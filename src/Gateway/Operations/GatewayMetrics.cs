@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Jobs;
 
 namespace Sluice.Gateway.Operations;
 
@@ -25,6 +26,35 @@ public sealed class GatewayMetrics
 
     private readonly Histogram<double> wait = Meter.CreateHistogram<double>("sluice.request.wait", "s",
         "Time that requests which had to wait spent without a slot, cold start included.");
+
+    private readonly Counter<long> attempts = Meter.CreateCounter<long>("sluice.job.attempts", "{attempt}",
+        "Attempts of jobs that this gateway ran, by how they ended.");
+
+    private readonly Histogram<double> attemptDuration = Meter.CreateHistogram<double>("sluice.job.attempt.duration", "s",
+        "How long attempts of jobs ran.");
+
+    private readonly Counter<long> stale = Meter.CreateCounter<long>("sluice.job.stale", "{attempt}",
+        "Results of attempts that the fence refused: the job had another attempt, or had ended.");
+
+    private readonly Counter<long> webhooks = Meter.CreateCounter<long>("sluice.webhook.tries", "{try}",
+        "Tries to deliver webhooks, by how they went.");
+
+    private readonly Counter<long> limited = Meter.CreateCounter<long>("sluice.requests.limited", "{request}",
+        "Requests that a key's limits refused, by limit.");
+
+    public void Attempted(string endpoint, AttemptKind kind, TimeSpan took)
+    {
+        var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
+        attempts.Add(1, tag, KeyValuePair.Create("end", (object?)kind.ToString().ToLowerInvariant()));
+        attemptDuration.Record(took.TotalSeconds, tag);
+    }
+
+    public void Stale(string endpoint) => stale.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
+
+    public void Delivered(string endpoint, string how) =>
+        webhooks.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint), KeyValuePair.Create("end", (object?)how));
+
+    public void Limited(string why) => limited.Add(1, KeyValuePair.Create("limit", (object?)why));
 
     public void Retried(string endpoint) => retries.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
 

@@ -51,7 +51,14 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     private async Task StreamAsync(HttpContext context)
     {
         var (model, request) = await ReadAsync(context);
+        await StreamAsync(context, model, request, whole: false);
+    }
+
+    /// <summary>An event a token; at the end, where <paramref name="whole"/> says so, an event <c>output</c> with the whole text.</summary>
+    public async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
+    {
         var started = Stopwatch.GetTimestamp();
+        var text = new StringBuilder();
         await using var pieces = host.Generator(model).GenerateAsync(request, context.RequestAborted)
             .GetAsyncEnumerator(context.RequestAborted);
         // Until the first token is there, what goes wrong has a status of its own.
@@ -60,16 +67,22 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache";
         context.Response.DeclareTrailer(TokensHeader);
-        var tokens = 0;
+        var (tokens, last) = (0, default(GeneratedPiece));
         try
         {
             for (; more; more = await pieces.MoveNextAsync())
             {
                 WorkerMetrics.Token(model.Name);
-                tokens = pieces.Current.Tokens;
+                last = pieces.Current;
+                tokens = last.Tokens;
+                text.Append(last.Text);
                 await EventAsync(context, null, JsonSerializer.SerializeToUtf8Bytes(
-                    Body(model, request, pieces.Current), WorkerJson.Default.GenerateBody));
+                    Body(model, request, last), WorkerJson.Default.GenerateBody));
             }
+
+            if (whole)
+                await EventAsync(context, "output"u8.ToArray(), JsonSerializer.SerializeToUtf8Bytes(
+                    Body(model, request, last) with { TextOutput = text.ToString() }, WorkerJson.Default.GenerateBody));
         }
         catch (OperationCanceledException)
         {

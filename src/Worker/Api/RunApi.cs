@@ -1,4 +1,7 @@
 using System.Buffers;
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Generation;
@@ -10,10 +13,13 @@ namespace Sluice.Worker.Api;
 /// <summary>
 /// A job's handler: <c>{"input": {...}}</c> where the input is an inference request (<c>inputs</c>) or a generation
 /// (<c>text_input</c>), for the model that <c>input.model</c> names where several are served. Answers
-/// <c>{"output": ...}</c>.
+/// <c>{"output": ...}</c>, or, for a generation with <c>input.stream</c> true, an event a token and the whole text as <c>event: output</c>.
 /// </summary>
 internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInferenceApi inference, GenerateApi generation)
 {
+    /// <summary>What ran the job.</summary>
+    public const string ProviderHeader = "X-Sluice-Provider";
+
     public void Map(Router routes) => routes.MapPost("/run", RunAsync);
 
     private async Task RunAsync(HttpContext context)
@@ -23,12 +29,19 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInfere
             || !body.RootElement.TryGetProperty("input", out var input) || input.ValueKind != JsonValueKind.Object)
             throw new InvalidRequestException("the job must be an object with an object 'input'");
         var model = Model(input);
+        context.Response.Headers[ProviderHeader] = settings.ExecutionProviders[0];
+        if (Streams(input) && input.TryGetProperty("text_input", out _))
+        {
+            await generation.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
+            return;
+        }
+
         var output = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(output))
         {
             writer.WriteStartObject();
             writer.WritePropertyName("output");
-            if (input.TryGetProperty("text_input", out _)) await GenerateAsync(context, model, input, writer);
+            if (input.TryGetProperty("text_input", out _)) await GenerateAsync(context, model, Generation(body.RootElement, input), writer);
             else if (input.TryGetProperty("inputs", out _)) await InferAsync(context, model, input, writer);
             else throw new InvalidRequestException("input has neither 'inputs' (an inference) nor 'text_input' (a generation)");
             writer.WriteEndObject();
@@ -48,9 +61,24 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInfere
             $"input.model is missing, expected one of {string.Join(", ", host.Repository.Names)}");
     }
 
-    private async Task GenerateAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
+    private static bool Streams(JsonElement input) => input.TryGetProperty("stream", out var stream) && stream.ValueKind switch
+    {
+        JsonValueKind.True => true,
+        JsonValueKind.False or JsonValueKind.Null => false,
+        _ => throw new InvalidRequestException("input.stream must be true or false"),
+    };
+
+    /// <summary>Where no seed is given it is made of the job's id: a second attempt then says what the first one said.</summary>
+    private static GenerationRequest Generation(JsonElement job, JsonElement input)
     {
         var request = GenerationRequest.Read(input);
+        var seeded = input.TryGetProperty("parameters", out var parameters) && parameters.TryGetProperty("seed", out _);
+        if (seeded || !job.TryGetProperty("id", out var id) || id.ValueKind != JsonValueKind.String) return request;
+        return request with { Seed = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1 };
+    }
+
+    private async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
+    {
         JsonSerializer.Serialize(writer, await generation.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 

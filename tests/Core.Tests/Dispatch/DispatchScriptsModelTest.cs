@@ -93,7 +93,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                     model.Down(Pods[op.N % 3]);
                     break;
                 case "reap":
-                    await scripts.ReapAsync(keys, Long);
+                    await scripts.ReapAsync(keys, Long, TimeSpan.Zero);
                     model.Reap();
                     break;
             }
@@ -141,7 +141,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 .Select(g => g.Ticket.Id).ToList() : [];
             var alive = model.Renew(holder, own, accepted);
             var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
-                accepted.ConvertAll(id => entries[id]), []));
+                accepted.ConvertAll(id => entries[id]), [], []));
             Assert.Equal(!alive, answer.Lost);
             if (alive)
                 Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),

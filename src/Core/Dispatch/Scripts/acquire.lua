@@ -2,39 +2,31 @@
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, completed · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
---         blocked  string, why no worker can start
+--         blocked  string, why no worker can start · tickets  hash queued job -> ticket entry
 -- ARGV    holder · fresh  1 when the holder knows it has no lease · lease_ms · max_depth ·
---         spare  slots to lease beside those of the tickets · endpoint · tickets...  (id, flow, wait_ms, front) each
+--         spare  slots to lease beside those of the tickets · endpoint · requests...  (id, flow, wait_ms, front, weight) each
 -- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued,
 --         [ticket, 'full' or 'blocked', ..] refused, [pod, ..] spare, blocked reason or ''}
--- Fair: an entry's start tag is max(vtime, its flow's last finish tag) (start-time fair queueing, Goyal 1996); a
--- ticket with front=1 was granted before and lost its worker: it goes before all. Others are told on
--- 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
+-- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and lost its worker: it goes
+-- before all. Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, finish, capacity, blocked = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local meta, finish, capacity, blocked, tickets = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local holder, fresh, lease_ms, max_depth = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local spare, endpoint, tickets = tonumber(ARGV[5]), ARGV[6], 7
+local spare, endpoint, requests = tonumber(ARGV[5]), ARGV[6], 7
+-- include: take
+-- include: enqueue
 
 if fresh ~= '1' and not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('ZCARD', queue)
 local reason = redis.call('HLEN', capacity) == 0 and redis.call('GET', blocked) or ''
-local vtime = tonumber(redis.call('HGET', meta, 'vtime') or 0)
+local jobs = redis.call('HLEN', tickets)
 local granted, queued, refused, extra, depth = {}, {}, {}, {}, before
 
-local function take()
-  local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
-  if not top[1] or tonumber(top[2]) < 1 then return nil end
-  redis.call('ZINCRBY', free, -1, top[1])
-  redis.call('HINCRBY', held, holder .. '|' .. top[1], 1)
-  return top[1]
-end
-
-local function enqueue(id, flow, wait_ms, front)
+local function enqueue(id, flow, wait_ms, front, weight)
   if depth == 0 then redis.call('DEL', finish) end
-  local tag = math.max(vtime, tonumber(redis.call('HGET', finish, flow) or 0))
-  if front == '1' then tag = -1 else redis.call('HSET', finish, flow, tag + 1) end
+  local tag = front == '1' and -1 or starttag({ queue = queue, meta = meta, finish = finish }, flow, weight)
   local seq = redis.call('HINCRBY', meta, 'seq', 1)
   local entry = string.format('%015d|%s|%s|%d|%d|%s', seq, holder, id, now, now + wait_ms, flow)
   redis.call('ZADD', queue, tag, entry)
@@ -43,18 +35,18 @@ local function enqueue(id, flow, wait_ms, front)
 end
 
 redis.call('ZADD', leases, now + lease_ms, holder)
-for i = tickets, #ARGV, 4 do
-  local id, pod = ARGV[i], depth == 0 and take() or nil
+for i = requests, #ARGV, 5 do
+  local id, pod = ARGV[i], depth == 0 and take(free, held, holder) or nil
   if pod then granted[#granted + 1] = id; granted[#granted + 1] = pod
   elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'
-  elseif depth >= max_depth and ARGV[i + 3] ~= '1' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
+  elseif depth - jobs >= max_depth and ARGV[i + 3] ~= '1' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
   else
     queued[#queued + 1] = id
-    queued[#queued + 1] = enqueue(id, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3])
+    queued[#queued + 1] = enqueue(id, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], tonumber(ARGV[i + 4]))
   end
 end
 while depth == 0 and #extra < spare do
-  local pod = take()
+  local pod = take(free, held, holder)
   if not pod then break end
   extra[#extra + 1] = pod
 end

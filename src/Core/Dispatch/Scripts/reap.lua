@@ -1,17 +1,28 @@
 #!lua flags=allow-oom
--- reap: end the leases that ran out and take back grants that nobody accepted; their slots become free.
+-- reap: end the leases that ran out and take back grants that nobody accepted; their slots become free, their jobs queue again.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests
--- ARGV    accept_ms  how long a grant may wait to be accepted
--- RETURN  {leases ended, slots freed, tickets dropped}
+--         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests ·
+--         meta  hash seq, retried, reaped, patient · tickets  hash queued job -> ticket entry ·
+--         running  hash running job -> "holder|attempt|pod" · flows  hash flow -> queued jobs · jobs  prefix of job hashes
+-- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
+--         lease_ms  patience after a longer gap
+-- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
+-- After a gap (Redis was paused, or nobody led) every lease looks old: their holders get one lease's time to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
-local queue, grants, busy = KEYS[4], KEYS[5], KEYS[6]
-local accept_ms = tonumber(ARGV[1])
+local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local tickets, running, flows, jobs = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+-- include: requeue
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ended, freed, dropped = redis.call('ZRANGEBYSCORE', leases, '-inf', now), 0, 0
+local reaped = tonumber(redis.call('HGET', meta, 'reaped') or now)
+redis.call('HSET', meta, 'reaped', now)
+if gap_ms > 0 and now - reaped > gap_ms then redis.call('HSET', meta, 'patient', now + lease_ms) end
+if tonumber(redis.call('HGET', meta, 'patient') or 0) > now then return { 0, 0, 0, 0 } end
+
+local ended, freed, dropped, again = redis.call('ZRANGEBYSCORE', leases, '-inf', now), 0, 0, 0
 local dead = {}
 for _, holder in ipairs(ended) do dead[holder] = true end
 
@@ -45,4 +56,12 @@ if #ended > 0 then
   redis.call('ZREM', leases, unpack(ended))
   redis.call('HDEL', busy, unpack(ended))
 end
-return { #ended, freed, dropped }
+local at_work = redis.call('HGETALL', running)
+for i = 1, #at_work, 2 do
+  if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
+    requeue({ tickets = tickets, running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
+      at_work[i], now, 'gateway lost', true)
+    again = again + 1
+  end
+end
+return { #ended, freed, dropped, again }

@@ -3,27 +3,31 @@
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, completed · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         busy  hash holder -> most requests at once since its last report
+--         busy  hash holder -> most requests at once since its last report ·
+--         running  hash running job -> "holder|attempt|pod"
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
---         slot_count  pairs that follow · accept_count  accepted grants after them ·
---         rest...  (pod, count) each, then accepted entries, then entries that the holder believes queued
+--         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
+--         rest...  (pod, count) each, then accepted entries, then "job|attempt" that the holder runs, then entries that
+--         it believes queued
 -- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
---         [entry, ..] believed queued but neither queued nor granted}
--- What Redis counts beyond the holder's own count and its unaccepted grants was lost in an answer that never
--- arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair.
+--         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, ..] claimed but not run}
+-- What Redis counts beyond the holder's own count, its unaccepted grants and its unknown claims was lost in an answer that
+-- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, grants, busy = KEYS[5], KEYS[6], KEYS[7]
+local meta, grants, busy, running = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local slot_count, accept_count, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
+local slot_count, accept_count, job_count, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), 8
 
 if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepts = rest + 2 * slot_count
-local believed = accepts + accept_count
+local working = accepts + accept_count
+local believed = working + job_count
 
-for i = accepts, believed - 1 do redis.call('HDEL', grants, ARGV[i]) end
-local own, open, idle, missing = {}, {}, {}, {}
+for i = accepts, working - 1 do redis.call('HDEL', grants, ARGV[i]) end
+local own, open, idle, missing, known, orphans = {}, {}, {}, {}, {}, {}
+for i = working, believed - 1 do known[ARGV[i]] = true end
 for i = rest, accepts - 1, 2 do own[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local all = redis.call('HGETALL', grants)
 for i = 1, #all, 2 do
@@ -31,6 +35,15 @@ for i = 1, #all, 2 do
   if owner == holder then
     open[#open + 1] = all[i]; open[#open + 1] = pod
     own[pod] = (own[pod] or 0) + 1
+  end
+end
+
+local at_work = redis.call('HGETALL', running)
+for i = 1, #at_work, 2 do
+  local owner, attempt, pod = string.match(at_work[i + 1], '^([^|]+)|(%d+)|(.*)$')
+  if owner == holder and not known[at_work[i] .. '|' .. attempt] then
+    for _, value in ipairs({ at_work[i], attempt, pod }) do orphans[#orphans + 1] = value end
+    if pod ~= '' then own[pod] = (own[pod] or 0) + 1 end
   end
 end
 
@@ -61,4 +74,4 @@ end
 redis.call('ZADD', leases, now + lease_ms, holder)
 redis.call('HSET', busy, holder, busy_now)
 if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end
-return { 'ok', redis.call('ZCARD', queue), open, idle, missing }
+return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans }

@@ -1,0 +1,61 @@
+namespace Sluice.Core.Dispatch;
+
+/// <summary>
+/// An attempt of a job that this gateway has claimed: to be run on its slot's worker, or, when <see cref="JobClaim.Why"/> says
+/// so, to be ended. Whoever got it must dispose it when the attempt's end is stored.
+/// </summary>
+public sealed class JobGrant : IDisposable
+{
+    private readonly EndpointDispatch owner;
+    private readonly CancellationTokenSource stop = new();
+    private int ended;
+
+    internal JobGrant(EndpointDispatch owner, JobClaim claim, Slot? slot)
+    {
+        this.owner = owner;
+        Claim = claim;
+        Slot = slot;
+        Stopped = stop.Token;
+    }
+
+    public string EndpointId => owner.EndpointId;
+
+    public JobClaim Claim { get; }
+
+    /// <summary>The slot to run it on; null when it is not to run, or its worker went down meanwhile.</summary>
+    public Slot? Slot { get; }
+
+    /// <summary>Cancelled when the attempt is not wanted any more: the job was cancelled, or others have taken it over
+    /// because this gateway's lease ended.</summary>
+    public CancellationToken Stopped { get; }
+
+    internal string Key => $"{Claim.Id}|{Claim.Attempt}";
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref ended, 1) != 0) return;
+        owner.Settle(this);
+        Slot?.Dispose();
+        stop.Dispose();
+    }
+
+    internal void Stop()
+    {
+        if (Volatile.Read(ref ended) != 0) return;
+        try
+        {
+            stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended just now.
+        }
+    }
+}
+
+/// <summary>What runs the jobs that dispatch claims.</summary>
+public interface IJobRunner
+{
+    /// <summary>Takes an attempt over; returns at once.</summary>
+    void Start(JobGrant grant);
+}

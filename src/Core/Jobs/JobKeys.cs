@@ -1,0 +1,46 @@
+using System.Security.Cryptography;
+using System.Text;
+using Sluice.Core.Dispatch;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>The Redis keys of one endpoint's jobs, beside those of its <see cref="DispatchKeys"/>; the same hash tag.</summary>
+public sealed class JobKeys(string endpointId)
+{
+    public DispatchKeys Dispatch { get; } = new(endpointId);
+
+    /// <summary>Sorted set: job -> submitted, unix ms. Jobs whose data is still there.</summary>
+    public RedisKey Index { get; } = DispatchKeys.Key(endpointId, "jobs");
+
+    /// <summary>Sorted set: ended job -> when its data goes, unix ms.</summary>
+    public RedisKey Expiry { get; } = DispatchKeys.Key(endpointId, "expiry");
+
+    /// <summary>Sorted set: dead-letter job -> ended, unix ms.</summary>
+    public RedisKey Dead { get; } = DispatchKeys.Key(endpointId, "dead");
+
+    /// <summary>Sorted set: webhook delivery -> next try, unix ms.</summary>
+    public RedisKey Outbox { get; } = DispatchKeys.Key(endpointId, "outbox");
+
+    /// <summary>Sorted set: webhook delivery -> made, unix ms.</summary>
+    public RedisKey Log { get; } = DispatchKeys.Key(endpointId, "hooks");
+
+    /// <summary>Prefix of each delivery's own hash.</summary>
+    public RedisKey Hooks { get; } = DispatchKeys.Key(endpointId, "hook:");
+
+    /// <summary>Hash: the endpoint's webhook signing secrets.</summary>
+    public RedisKey Secrets { get; } = DispatchKeys.Key(endpointId, "secrets");
+
+    /// <summary>Hash: the job itself.</summary>
+    public RedisKey Job(string id) => Dispatch.Jobs.Append(id);
+
+    /// <summary>List: what the job streamed.</summary>
+    public RedisKey Chunks(string id) => Dispatch.Jobs.Append(id + ":chunks");
+
+    /// <summary>Hash: a webhook delivery.</summary>
+    public RedisKey Hook(string delivery) => Hooks.Append(delivery);
+
+    /// <summary>String: the job that a flow's Idempotency-Key stands for.</summary>
+    public RedisKey Idempotency(string flow, string key) => DispatchKeys.Key(endpointId,
+        "idem:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(flow + "\n" + key)))[..32]);
+}

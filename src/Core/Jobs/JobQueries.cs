@@ -1,0 +1,87 @@
+using System.Globalization;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>Questions about an endpoint's jobs together.</summary>
+public sealed class JobQueries(RedisStore redis, JobStore store)
+{
+    private const int MaxViolations = 100;
+
+    private static readonly Script CheckLua = Script.Load("job-check");
+
+    /// <summary>How many jobs are, and were, in each state. Counters of ends grow for as long as the endpoint lives.</summary>
+    public async Task<JobCounts> CountAsync(string endpointId, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId).Dispatch;
+        var queued = redis.Database.HashLengthAsync(k.Tickets);
+        var running = redis.Database.HashLengthAsync(k.Running);
+        var ended = await redis.Database.HashGetAsync(k.Meta,
+            [JobStatus.Completed, JobStatus.Failed, JobStatus.Cancelled, JobStatus.TimedOut, "retried"]).WaitAsync(ct);
+        long Count(int i) => ended[i].IsNull ? 0 : (long)ended[i];
+        return new JobCounts(await queued, await running, Count(0), Count(1), Count(2), Count(3), Count(4));
+    }
+
+    /// <summary>Jobs whose data is still there, the newest first, of one flow or (null) of all.</summary>
+    public Task<IReadOnlyList<Job>> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct) =>
+        ReadAsync(endpointId, new JobKeys(endpointId).Index, flow, status, offset, limit, ct);
+
+    /// <summary>Dead letters, the newest first.</summary>
+    public Task<IReadOnlyList<Job>> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct) =>
+        ReadAsync(endpointId, new JobKeys(endpointId).Dead, flow, null, offset, limit, ct);
+
+    /// <summary>Forgets dead letters; their jobs stay FAILED. Returns how many.</summary>
+    public async Task<long> PurgeDeadAsync(string endpointId, string? flow, CancellationToken ct)
+    {
+        var key = new JobKeys(endpointId).Dead;
+        if (flow is null) return await redis.Database.SortedSetRemoveRangeByRankAsync(key, 0, -1).WaitAsync(ct);
+        var own = new List<RedisValue>();
+        foreach (var id in await redis.Database.SortedSetRangeByRankAsync(key).WaitAsync(ct))
+            if (await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id!), "flow").WaitAsync(ct) == flow) own.Add(id);
+        return await redis.Database.SortedSetRemoveAsync(key, [.. own]).WaitAsync(ct);
+    }
+
+    /// <summary>Whether everything that is written about an endpoint agrees.</summary>
+    public async Task<InvariantReport> CheckAsync(string endpointId, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
+        var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
+            [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Tickets, d.Running, d.Flows, k.Index, k.Expiry, k.Outbox, d.Jobs, k.Hooks],
+            [MaxViolations]).WaitAsync(ct);
+        return new InvariantReport(endpointId, (int)r[0], (int)r[1], (string[])r[2]);
+    }
+
+    private async Task<IReadOnlyList<Job>> ReadAsync(string endpointId, RedisKey key, string? flow, string? status, int offset, int limit,
+        CancellationToken ct)
+    {
+        var jobs = new List<Job>();
+        // Filters need the jobs themselves: page by page, until enough fit.
+        for (var at = 0; jobs.Count < limit; at += limit)
+        {
+            var ids = await redis.Database.SortedSetRangeByRankAsync(key, at, at + limit - 1, Order.Descending).WaitAsync(ct);
+            if (ids.Length == 0) break;
+            var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct)));
+            foreach (var job in read)
+            {
+                if (job is null || (flow is not null && job.Flow != flow) || (status is not null && job.Status != status)) continue;
+                if (offset-- > 0) continue;
+                if (jobs.Count < limit) jobs.Add(job with { Output = null });
+            }
+        }
+
+        return jobs;
+    }
+}
+
+/// <summary>How many jobs an endpoint has and had, by state.</summary>
+public sealed record JobCounts(long Queued, long Running, long Completed, long Failed, long Cancelled, long TimedOut, long Retried);
+
+/// <summary>What an invariant check found.</summary>
+/// <param name="EndpointId">Of which endpoint.</param>
+/// <param name="Jobs">Jobs looked at.</param>
+/// <param name="Count">Violations.</param>
+/// <param name="Violations">The first hundred of them, in words.</param>
+public sealed record InvariantReport(string EndpointId, int Jobs, int Count, IReadOnlyList<string> Violations);

@@ -1,0 +1,173 @@
+using System.Globalization;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>
+/// Jobs in Redis. Every write is one script and carries its fence; each may be repeated when its answer was lost. Methods throw
+/// what <see cref="RedisDown"/> tells when Redis cannot be asked: what was written is then unknown.
+/// </summary>
+public sealed class JobStore(RedisStore redis, PayloadStore payloads)
+{
+    /// <summary>Dead letters are kept at least this long: people look at them on Monday.</summary>
+    private static readonly TimeSpan KeepDead = TimeSpan.FromDays(7);
+
+    /// <summary>How long an Idempotency-Key is remembered.</summary>
+    private static readonly TimeSpan KeepIdempotency = TimeSpan.FromDays(1);
+
+    /// <summary>Jobs ended by one script.</summary>
+    private const int EndAtOnce = 200;
+
+    private static readonly Script SubmitLua = Script.Load("job-submit");
+    private static readonly Script EndLua = Script.Load("job-end");
+    private static readonly Script RequeueLua = Script.Load("job-requeue");
+    private static readonly Script RetryLua = Script.Load("job-retry");
+    private static readonly Script LookLua = Script.Load("job-look");
+
+    /// <summary>Stores and queues a job. A large input is written first: what then is not accepted leaves a file that is
+    /// deleted here.</summary>
+    public async Task<SubmitResult> SubmitAsync(JobSubmission job, CancellationToken ct)
+    {
+        var k = new JobKeys(job.EndpointId);
+        var input = await payloads.SaveAsync(job.Input, ct);
+        var args = new List<RedisValue>
+        {
+            job.Id, job.EndpointId, job.Flow, job.Weight, Ms(job.Ttl), job.MaxQueued, job.FlowMaxQueued, job.LowPriority ? 1 : 0,
+            DispatchScripts.LowPriorityFrom, job.IdempotencyKey is null ? 0 : Ms(KeepIdempotency), job.Digest,
+            "input", Bytes(input), "max", job.MaxRuns, "timeout", Ms(job.Timeout), "keep", Ms(job.Retention),
+        };
+        if (job.S3 is { } s3) args.AddRange(["s3", Bytes(s3)]);
+        if (job.Webhook is not null) args.AddRange(["webhook", job.Webhook]);
+        if (job.Watcher is not null) args.AddRange(["watchers", job.Watcher]);
+        var d = k.Dispatch;
+        var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
+            [k.Job(job.Id), d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, k.Idempotency(job.Flow, job.IdempotencyKey ?? "")],
+            [.. args]).WaitAsync(ct);
+        var result = (string)r[0] switch
+        {
+            "ok" => new SubmitResult(SubmitOutcome.Queued, job.Id),
+            "same" => new SubmitResult(SubmitOutcome.Same, (string)r[1]),
+            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)r[1]),
+            "full" => new SubmitResult(SubmitOutcome.QueueFull, job.Id, (int)r[1]),
+            _ => new SubmitResult(SubmitOutcome.FlowFull, job.Id, (int)r[1]),
+        };
+        if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
+        return result;
+    }
+
+    /// <summary>A job as it is now, or null. With a watcher that gateway is told when it ends.</summary>
+    public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Tickets, k.Dispatch.Meta],
+            [id, watcher ?? "", .. JobFields.Names]).WaitAsync(ct);
+        if (r.Length == 0) return null;
+        var fields = new JobFields((RedisResult[])r[3]);
+        var stored = fields.Bytes("output");
+        return fields.ToJob(endpointId, id) with
+        {
+            Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
+            Place = (int)r[1],
+            MeanRun = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var mean) ? TimeSpan.FromMilliseconds(mean) : null,
+            Output = stored is null ? null : await payloads.LoadAsync(stored, ct),
+        };
+    }
+
+    /// <summary>A job's input, its s3Config and its time limit; null when it is gone.</summary>
+    public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(string endpointId, string id, CancellationToken ct)
+    {
+        var values = await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id), ["input", "s3", "timeout"]).WaitAsync(ct);
+        if (values[0].IsNull) return null;
+        return (await payloads.LoadAsync(values[0]!, ct), values[1], TimeSpan.FromMilliseconds((long)values[2]));
+    }
+
+    /// <summary>Loads an input that a claim brought along.</summary>
+    public Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) => payloads.LoadAsync(stored, ct);
+
+    /// <summary>Stores the one result of an attempt. False when the fence refused it: the job has another result, or another attempt.</summary>
+    public async Task<EndResult> CompleteAsync(string endpointId, string id, int attempt, ReadOnlyMemory<byte> output, string? provider,
+        DateTimeOffset readyAt, CancellationToken ct)
+    {
+        var stored = await payloads.SaveAsync(output, ct);
+        var result = (await EndAsync(endpointId, [id], JobStatus.Completed, attempt.ToString(CultureInfo.InvariantCulture), dead: false,
+            ["output", Bytes(stored), "provider", provider ?? "", "ready", readyAt.ToUnixTimeMilliseconds()], ct))[0];
+        if (!result.Ended && result.Status != JobStatus.Completed) payloads.Delete(stored);
+        return result;
+    }
+
+    /// <summary>Ends an attempt without output.</summary>
+    public async Task<EndResult> FailAsync(string endpointId, string id, int attempt, string status, JobError error, CancellationToken ct) =>
+        (await EndAsync(endpointId, [id], status, attempt.ToString(CultureInfo.InvariantCulture), error.Code == JobErrors.Exhausted,
+            ErrorFields(error), ct))[0];
+
+    /// <summary>Cancels a job, whether it waits or runs. One that has ended stays what it is.</summary>
+    public async Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) =>
+        (await EndAsync(endpointId, [id], JobStatus.Cancelled, "any", dead: false, ErrorFields(Cancelled), ct))[0];
+
+    /// <summary>Ends jobs that still wait; the others stay what they are. Returns how many it ended.</summary>
+    public async Task<int> EndQueuedAsync(string endpointId, IReadOnlyCollection<string> ids, string status, JobError error, CancellationToken ct)
+    {
+        var ended = 0;
+        foreach (var part in ids.Chunk(EndAtOnce))
+            ended += (await EndAsync(endpointId, part, status, "queued", dead: false, ErrorFields(error), ct)).Count(r => r.Ended);
+        return ended;
+    }
+
+    /// <summary>Cancels what waits, of one flow or (null) of all; what runs goes on. Returns how many.</summary>
+    public async Task<int> PurgeAsync(string endpointId, string? flow, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId).Dispatch;
+        var tickets = await redis.Database.HashGetAllAsync(k.Tickets).WaitAsync(ct);
+        var ids = tickets.Where(t => flow is null || ((string)t.Value!).Split('|', 6)[5] == flow).Select(t => (string)t.Name!).ToList();
+        return await EndQueuedAsync(endpointId, ids, JobStatus.Cancelled, Cancelled, ct);
+    }
+
+    /// <summary>Puts a job whose attempt came to no result back to the head of the queue; false when the fence refused it.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="id">The job.</param>
+    /// <param name="attempt">The attempt that ended.</param>
+    /// <param name="counted">Whether it counts against the job's attempts: it does when its worker was lost.</param>
+    /// <param name="why">In words.</param>
+    /// <param name="ct">Gives up waiting.</param>
+    public async Task<bool> RequeueAsync(string endpointId, string id, int attempt, bool counted, string why, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId).Dispatch;
+        return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Tickets, k.Running, k.Flows, k.Meta, k.Jobs],
+            [id, attempt, counted ? 1 : 0, why.ReplaceLineEndings(" ")]).WaitAsync(ct) == 1;
+    }
+
+    /// <summary>Queues a job that failed or timed out again. Returns what it did ("ok", "refused", "expired", "gone") and the status.</summary>
+    public async Task<(string Did, string Status)> RetryAsync(string endpointId, string id, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
+        var r = (string[])await RetryLua.RunAsync(redis.Database,
+            [k.Job(id), k.Chunks(id), d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox],
+            [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
+        return (r[0], r[1]);
+    }
+
+    private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);
+
+    private static RedisValue[] ErrorFields(JobError error) =>
+        ["error", error.Message, "code", error.Code, "retryable", error.Retryable ? 1 : 0];
+
+    private async Task<List<EndResult>> EndAsync(string endpointId, IReadOnlyCollection<string> ids, string status, string expect, bool dead,
+        RedisValue[] fields, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
+        var r = (string[])await EndLua.RunAsync(redis.Database,
+            [d.Queue, d.Tickets, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks],
+            [status, expect, endpointId, dead ? 1 : 0, Ms(KeepDead), fields.Length / 2, .. fields, .. ids.Select(i => (RedisValue)i)]).WaitAsync(ct);
+        return [.. r.Chunk(3).Select(e => new EndResult(e[0], e[1] != "gone", e[1] == "ended", e[2]))];
+    }
+
+    private static RedisValue Bytes(ReadOnlyMemory<byte> value) =>
+        System.Runtime.InteropServices.MemoryMarshal.TryGetArray(value, out var a) && a.Offset == 0 && a.Count == a.Array!.Length
+            ? a.Array : value.ToArray();
+
+    private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;
+}

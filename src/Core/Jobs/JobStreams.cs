@@ -1,0 +1,40 @@
+using Sluice.Core.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>What jobs stream: a log for each, from which any reader can start anywhere.</summary>
+public sealed class JobStreams(RedisStore redis)
+{
+    /// <summary>Chunks and bytes in one part.</summary>
+    private const int MaxChunks = 1000;
+    private const int MaxBytes = 1 << 20;
+
+    private static readonly Script AppendLua = Script.Load("job-append");
+    private static readonly Script ChunksLua = Script.Load("job-chunks");
+
+    /// <summary>Adds chunks of an attempt; <paramref name="first"/> is how many it streamed before them.</summary>
+    public async Task<AppendOutcome> AppendAsync(string endpointId, string id, int attempt, int first, long maxBytes,
+        IReadOnlyCollection<byte[]> chunks, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Job(id), k.Chunks(id)],
+            [id, endpointId, attempt, first, maxBytes, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
+        return (string)r[0] switch
+        {
+            "ok" => AppendOutcome.Appended,
+            "full" => AppendOutcome.Full,
+            "diverged" => AppendOutcome.Diverged,
+            _ => AppendOutcome.Stale,
+        };
+    }
+
+    /// <summary>The next part; <paramref name="from"/> null: what no such call has read yet. The gateway is told when there is more.</summary>
+    public async Task<JobPart> ReadAsync(string endpointId, string id, int? from, string watcher, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var r = (RedisResult[])await ChunksLua.RunAsync(redis.Database, [k.Job(id), k.Chunks(id)],
+            [from is { } at ? at : "", MaxChunks, MaxBytes, watcher]).WaitAsync(ct);
+        return new JobPart((string)r[0], ((string)r[1]).Length > 0, (int)r[2], (int)r[3], [.. ((RedisResult[])r[4]).Select(c => (byte[])c)]);
+    }
+}

@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- hooks-take: take webhook deliveries that are due. Whoever takes one has it until its lease ends; then it is due again.
+-- KEYS    outbox  sorted set delivery -> next try (unix ms) · hooks  prefix of delivery hashes
+-- ARGV    max · lease_ms
+-- RETURN  [delivery, job, url, try, made (unix ms), ..]
+local outbox, hooks = KEYS[1], KEYS[2]
+local max, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local taken = {}
+for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', outbox, '-inf', now, 'LIMIT', 0, max)) do
+  local hook = hooks .. delivery
+  if redis.call('EXISTS', hook) == 0 then
+    redis.call('ZREM', outbox, delivery)
+  else
+    local try = redis.call('HINCRBY', hook, 'tries', 1)
+    local was = redis.call('HMGET', hook, 'job', 'url', 'made')
+    redis.call('ZADD', outbox, now + lease_ms, delivery)
+    for _, value in ipairs({ delivery, was[1], was[2], try, was[3] }) do taken[#taken + 1] = value end
+  end
+end
+return taken

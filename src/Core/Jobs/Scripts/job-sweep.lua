@@ -1,0 +1,38 @@
+#!lua flags=allow-oom
+-- job-sweep: take away the data of jobs whose retention ended; what is left tells that there was one. And find overdue tickets.
+-- KEYS    queue  sorted set ticket entry -> start tag · expiry  sorted set ended job -> when its data goes (unix ms) ·
+--         index  sorted set job -> submitted · dead  sorted set dead-letter job -> ended ·
+--         log  sorted set delivery -> made · jobs  prefix of job hashes · hooks  prefix of delivery hashes
+-- ARGV    max  jobs, tickets and deliveries to look at in one call · tombstone_ms  how long the rest is kept ·
+--         rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
+-- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0}
+local queue, expiry, index, dead, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local jobs, hooks = KEYS[6], KEYS[7]
+local max, tombstone_ms, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due, references, overdue = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max), {}, {}
+for _, id in ipairs(due) do
+  local job = jobs .. id
+  for _, value in ipairs(redis.call('HMGET', job, 'input', 'output')) do
+    if value and string.sub(value, 1, 1) == '@' then references[#references + 1] = value end
+  end
+  redis.call('HDEL', job, 'input', 'output', 's3', 'error', 'lost', 'webhook', 'watchers')
+  redis.call('DEL', job .. ':chunks')
+  if redis.call('EXISTS', job) == 1 then redis.call('HSET', job, 'expired', now) end
+  redis.call('PEXPIRE', job, tombstone_ms)
+  redis.call('ZREM', expiry, id)
+  redis.call('ZREM', index, id)
+  redis.call('ZREM', dead, id)
+end
+local entries = redis.call('ZRANGE', queue, rank, rank + max - 1)
+for _, entry in ipairs(entries) do
+  local owner, id, deadline = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|')
+  if owner == 'job' and tonumber(deadline) <= now then overdue[#overdue + 1] = id end
+end
+for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', now - log_ms, 'LIMIT', 0, max)) do
+  redis.call('DEL', hooks .. delivery)
+  redis.call('ZREM', log, delivery)
+end
+return { #due, references, overdue, #entries == max and rank + max or 0 }

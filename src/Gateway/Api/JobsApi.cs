@@ -1,0 +1,175 @@
+using System.Globalization;
+using System.Text.Json;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Workers;
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Streaming;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>
+/// <c>/v2/{endpoint}/...</c>: asynchronous jobs, wire-compatible with RunPod Serverless. A job is seen by the key that submitted it
+/// and by admins; for others it does not exist.
+/// </summary>
+public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries, JobStreamApi streams,
+    WorkerSlotStore slots, PodStore pods, Dispatcher dispatcher, JobSignals signals)
+{
+    private const int DefaultPage = 100;
+    private const int MaxPage = 1000;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        const string jobs = "/v2/{endpoint}";
+        routes.On("POST", jobs + "/run", Demand.Invoke, "Submit a job; answers at once with its id", submitter.RunAsync);
+        routes.On("POST", jobs + "/runsync", Demand.Invoke, "Submit a job and wait for its end, up to ?wait=ms", submitter.RunSyncAsync);
+        foreach (var method in new[] { "GET", "POST" })
+        {
+            routes.On(method, jobs + "/status/{id}", Demand.Invoke, "A job as it is now", (HttpContext c) => StatusAsync(c, TimeSpan.Zero));
+            routes.On(method, jobs + "/status-sync/{id}", Demand.Invoke, "A job as it is when it has ended, or after ?wait=ms",
+                (HttpContext c) => WaitOf(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c));
+            routes.On(method, jobs + "/stream/{id}", Demand.Invoke,
+                "What a job streamed: the next part as JSON, or all of it as server-sent events (Accept: text/event-stream)", streams.StreamAsync);
+        }
+
+        routes.On("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a job, whether it waits or runs", CancelAsync);
+        routes.On("POST", jobs + "/retry/{id}", Demand.Invoke, "Queue a job that failed or timed out again, under its id", RetryAsync);
+        routes.On("POST", jobs + "/purge-queue", Demand.Invoke, "Cancel what waits (of the caller's key; of all keys for an admin)", PurgeAsync);
+        routes.On("GET", jobs + "/health", Demand.Invoke, "How many jobs and workers are in which state", HealthAsync);
+        routes.On("GET", jobs + "/requests", Demand.Invoke, "Jobs, the newest first; ?status=, ?offset=, ?limit=",
+            (HttpContext c) => ListAsync(c, dead: false));
+        routes.On("GET", jobs + "/dead-letters", Demand.Invoke, "Jobs that lost every worker they were given, the newest first",
+            (HttpContext c) => ListAsync(c, dead: true));
+        routes.On("DELETE", jobs + "/dead-letters", Demand.Invoke, "Forget the dead letters", async (HttpContext c) =>
+            await JsonAsync(c, json => json.WriteString("status", "completed"), await queries.PurgeDeadAsync(Id(c), FlowOf(c), c.RequestAborted)));
+    }
+
+    /// <summary>?wait= in ms, between RunPod's bounds; null: it is no number.</summary>
+    internal static TimeSpan? WaitOf(HttpContext context)
+    {
+        if (context.Request.Query["wait"] is not [{ Length: > 0 } text]) return TimeSpan.FromSeconds(90);
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var ms) && !double.IsNaN(ms)
+            ? TimeSpan.FromMilliseconds(Math.Clamp(ms, 1000, 300_000)) : null;
+    }
+
+    internal static Task BadWaitAsync(HttpContext context) => Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+        $"wait is '{context.Request.Query["wait"]}', expected ms, 1000 to 300000");
+
+    private async Task StatusAsync(HttpContext context, TimeSpan wait)
+    {
+        if (await reader.FindAsync(context, wait) is { } job) await reader.AnswerAsync(context, job);
+    }
+
+    private async Task CancelAsync(HttpContext context)
+    {
+        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        var end = await store.CancelAsync(job.EndpointId, job.Id, context.RequestAborted);
+        dispatcher.StopJob(job.EndpointId, job.Id);
+        signals.Changed(job.EndpointId, job.Id);
+        await StateAsync(context, job.Id, end.Status);
+    }
+
+    private async Task RetryAsync(HttpContext context)
+    {
+        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        var (did, status) = await store.RetryAsync(job.EndpointId, job.Id, context.RequestAborted);
+        if (did != "ok")
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
+                $"job {job.Id} is {status}: only a job that is FAILED or TIMED_OUT can be retried");
+            return;
+        }
+
+        dispatcher.JobQueued(job.EndpointId);
+        await StateAsync(context, job.Id, status);
+    }
+
+    private async Task PurgeAsync(HttpContext context)
+    {
+        var removed = await store.PurgeAsync(Id(context), FlowOf(context), context.RequestAborted);
+        await JsonAsync(context, json => json.WriteString("status", "completed"), removed);
+    }
+
+    private async Task HealthAsync(HttpContext context)
+    {
+        var (id, ct) = (Id(context), context.RequestAborted);
+        var (counts, snapshot, all) = (await queries.CountAsync(id, ct), await slots.SnapshotAsync(id, ct), await pods.ListAsync(id, ct));
+        var ready = all.Count(p => p.State == PodState.Ready);
+        var concurrency = context.Admission().Deployment!.Template.Concurrency;
+        var running = Math.Min(ready, (snapshot.Busy + concurrency - 1) / concurrency);
+        await JsonAsync(context, json =>
+        {
+            json.WriteStartObject("jobs");
+            json.WriteNumber("completed", counts.Completed);
+            json.WriteNumber("failed", counts.Failed);
+            json.WriteNumber("inProgress", counts.Running);
+            json.WriteNumber("inQueue", counts.Queued);
+            json.WriteNumber("retried", counts.Retried);
+            json.WriteNumber("cancelled", counts.Cancelled);
+            json.WriteNumber("timedOut", counts.TimedOut);
+            json.WriteEndObject();
+            json.WriteStartObject("workers");
+            json.WriteNumber("idle", ready - running);
+            json.WriteNumber("initializing", all.Count(p => p.State == PodState.Starting));
+            json.WriteNumber("ready", ready);
+            json.WriteNumber("running", running);
+            json.WriteNumber("throttled", 0);
+            json.WriteNumber("unhealthy", all.Count(p => p.State == PodState.Failed));
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task ListAsync(HttpContext context, bool dead)
+    {
+        if (Number(context, "offset", 0, 0, 10_000_000) is not { } offset || Number(context, "limit", DefaultPage, 1, MaxPage) is not { } limit)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"offset must be a whole number from 0, limit one from 1 to {MaxPage}");
+            return;
+        }
+
+        string? status = context.Request.Query["status"] is [{ Length: > 0 } wanted] ? wanted : null;
+        var (id, flow, ct) = (Id(context), FlowOf(context), context.RequestAborted);
+        var jobs = dead ? await queries.DeadAsync(id, flow, offset, limit + 1, ct) : await queries.ListAsync(id, flow, status, offset, limit + 1, ct);
+        await JsonAsync(context, json =>
+        {
+            json.WriteStartArray("requests");
+            foreach (var job in jobs.Take(limit)) JobView.Write(json, job, null);
+            json.WriteEndArray();
+            json.WriteNumber("offset", offset);
+            json.WriteNumber("limit", limit);
+            json.WriteBoolean("hasMore", jobs.Count > limit);
+        });
+    }
+
+    /// <summary>Whose jobs a question without an id is about; null: everybody's.</summary>
+    private static string? FlowOf(HttpContext context) =>
+        context.Admission() is { Caller.Scope.Admin: true } ? null : context.Admission().Flow;
+
+    private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;
+
+    private static int? Number(HttpContext context, string name, int otherwise, int least, int most)
+    {
+        if (context.Request.Query[name] is not [{ Length: > 0 } text]) return otherwise;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most ? n : null;
+    }
+
+    private static Task StateAsync(HttpContext context, string id, string status) => JsonAsync(context, json =>
+    {
+        json.WriteString("id", id);
+        json.WriteString("status", status);
+    });
+
+    private static async Task JsonAsync(HttpContext context, Action<Utf8JsonWriter> write, long? removed = null)
+    {
+        context.Response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
+        json.WriteStartObject();
+        if (removed is { } n) json.WriteNumber("removed", n);
+        write(json);
+        json.WriteEndObject();
+        await json.FlushAsync(context.RequestAborted);
+    }
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using Sluice.Core.Redis;
+using Sluice.Gateway.Api;
+using Sluice.Gateway.Operations;
+using StackExchange.Redis;
+
+namespace Sluice.Gateway.Auth;
+
+/// <summary>
+/// The limits of keys that have some: requests a minute and requests at once, counted in Redis over all gateways. Answers carry
+/// <c>RateLimit</c> and <c>RateLimit-Policy</c> (draft-ietf-httpapi-ratelimit-headers-10). While Redis cannot be asked requests
+/// pass: who may do what is decided before, and an outage must not be made longer by its limits.
+/// </summary>
+public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics)
+{
+    /// <summary>A request that no gateway ended is not counted any more after the longest one that can be.</summary>
+    private static readonly TimeSpan LongestFlight = TimeSpan.FromHours(1);
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private static readonly Script LimitLua = Script.Load("limit");
+
+    public async Task InvokeAsync(HttpContext context, Caller caller, RequestDelegate next)
+    {
+        var limits = caller.Limits;
+        var request = limits.Concurrent > 0 ? Guid.NewGuid().ToString("N") : "";
+        RedisKey rate = $"sluice:{{key:{caller.KeyId}}}:rate", flight = $"sluice:{{key:{caller.KeyId}}}:flight";
+        try
+        {
+            var r = (RedisResult[])await LimitLua.RunAsync(redis.Database, [rate, flight],
+            [
+                limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0, BurstOf(limits), limits.Concurrent, request,
+                (long)LongestFlight.TotalMilliseconds,
+            ]).WaitAsync(Patience, context.RequestAborted);
+            Tell(context, limits, (int)r[2], (long)r[3]);
+            if ((int)r[0] == 0)
+            {
+                metrics.Limited((string)r[1]);
+                await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests, (string)r[1] == "rate"
+                    ? $"key {caller.KeyId} may send {limits.RequestsPerMinute} requests a minute, {BurstOf(limits)} at once"
+                    : $"key {caller.KeyId} has {limits.Concurrent} requests at once already, which is its limit",
+                    TimeSpan.FromMilliseconds((long)r[4]));
+                return;
+            }
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            request = "";
+        }
+
+        try
+        {
+            await next(context);
+        }
+        finally
+        {
+            if (request.Length > 0) redis.Database.SortedSetRemove(flight, request, CommandFlags.FireAndForget);
+        }
+    }
+
+    private static int BurstOf(KeyLimits limits) => limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);
+
+    private static void Tell(HttpContext context, KeyLimits limits, int left, long wholeMs)
+    {
+        if (limits.RequestsPerMinute == 0) return;
+        var headers = context.Response.Headers;
+        headers["RateLimit-Policy"] = string.Create(CultureInfo.InvariantCulture, $"\"minute\";q={limits.RequestsPerMinute};w=60");
+        headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"minute\";r={left};t={(wholeMs + 999) / 1000}");
+    }
+}

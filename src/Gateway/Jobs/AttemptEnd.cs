@@ -1,0 +1,51 @@
+using Sluice.Core.Jobs;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>What kind of end an attempt came to.</summary>
+public enum AttemptKind
+{
+    /// <summary>It has an output.</summary>
+    Completed,
+
+    /// <summary>It ends its job without one.</summary>
+    Failed,
+
+    /// <summary>It came to nothing; the job may have another one.</summary>
+    Lost,
+
+    /// <summary>It was not wanted any more.</summary>
+    Stopped,
+}
+
+/// <summary>How an attempt ended.</summary>
+public sealed record AttemptEnd(AttemptKind Kind)
+{
+    /// <summary>The job's status that a failure makes.</summary>
+    public string Status { get; init; } = "";
+
+    public JobError? Error { get; init; }
+
+    /// <summary>JSON.</summary>
+    public ReadOnlyMemory<byte> Output { get; init; }
+
+    public string? Provider { get; init; }
+
+    /// <summary>When its worker had become ready: what the job waited before that was the cold start.</summary>
+    public DateTimeOffset ReadyAt { get; init; }
+
+    /// <summary>A lost attempt counts against the job's limit.</summary>
+    public bool Counted { get; init; } = true;
+
+    /// <summary>The worker is to be looked at before it gets more.</summary>
+    public bool WorkerBroke { get; init; }
+
+    public static AttemptEnd Failed(string status, JobError error) => new(AttemptKind.Failed) { Status = status, Error = error };
+
+    /// <summary>The handler, or its answer, was at fault.</summary>
+    public static AttemptEnd Failed(string code, string message, bool retryable = false) =>
+        Failed(JobStatus.Failed, new JobError(code, message, retryable));
+
+    public static AttemptEnd Again(string why, bool counted, bool workerBroke = false) =>
+        new(AttemptKind.Lost) { Error = new JobError("", why, true), Counted = counted, WorkerBroke = workerBroke };
+}

@@ -1,0 +1,96 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
+using Sluice.Gateway.Api;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>Finds the job that a request names, waits for it, and answers with it.</summary>
+public sealed class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, IHostApplicationLifetime lifetime, TimeProvider time)
+{
+    /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
+    private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(250);
+
+    private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?)> Known)> reasons = [];
+
+    /// <summary>The job, when it has ended or the wait is over; null: the client was told that there is none.</summary>
+    public async Task<Job?> FindAsync(HttpContext context, TimeSpan wait)
+    {
+        var admission = context.Admission();
+        var (endpoint, id) = (admission.Deployment!.Endpoint.Id, (string)context.Request.RouteValues["id"]!);
+        var job = await WaitAsync(endpoint, id, wait, context.RequestAborted);
+        if (job is null || (job.Flow != admission.Flow && admission is not { Caller.Scope.Admin: true }))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"endpoint '{endpoint}' has no job '{id}'");
+            return null;
+        }
+
+        if (!job.Expired) return job;
+        await GoneAsync(context, job);
+        return null;
+    }
+
+    /// <summary>Looks at a job until it has ended, the time is over, or the gateway stops.</summary>
+    public async Task<Job?> WaitAsync(string endpoint, string id, TimeSpan wait, CancellationToken ct)
+    {
+        if (wait <= TimeSpan.Zero) return await store.LookAsync(endpoint, id, null, ct);
+        using var watch = signals.Watch(endpoint, id);
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            var job = await store.LookAsync(endpoint, id, signals.Watcher, ct);
+            var left = wait - time.GetElapsedTime(started);
+            if (job is null || job.IsFinal || left <= TimeSpan.Zero || lifetime.ApplicationStopping.IsCancellationRequested) return job;
+            await watch.ChangedAsync(left, ct);
+        }
+    }
+
+    /// <summary>The whole job, and why it waits.</summary>
+    public async Task AnswerAsync(HttpContext context, Job job)
+    {
+        var queue = job.Status == JobStatus.Queued ? await WhyAsync(context, job) : null;
+        var body = JobView.Write(job, queue);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        if (job.Worker is { } worker) context.Response.Headers["X-Sluice-Worker"] = worker;
+        context.Response.Headers["X-Sluice-Job"] = job.Id;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    private async Task<QueueView> WhyAsync(HttpContext context, Job job)
+    {
+        var endpoint = context.Admission().Deployment!.Endpoint;
+        var entry = reasons.GetOrAdd(endpoint.Id, Ask);
+        if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[endpoint.Id] = entry = Ask(endpoint.Id);
+        var (snapshot, blocked) = await entry.Known;
+        return WaitReason.Of(job, endpoint, snapshot, blocked);
+    }
+
+    private (long At, Task<(EndpointSnapshot, BlockedStart?)> Known) Ask(string endpoint) => (time.GetTimestamp(), AskAsync(endpoint));
+
+    private async Task<(EndpointSnapshot, BlockedStart?)> AskAsync(string endpoint)
+    {
+        var snapshot = await slots.SnapshotAsync(endpoint, CancellationToken.None);
+        return (snapshot, snapshot.Workers.Count > 0 ? null : await slots.WhyBlockedAsync(endpoint, CancellationToken.None));
+    }
+
+    /// <summary>410 with what is still known.</summary>
+    private static async Task GoneAsync(HttpContext context, Job job)
+    {
+        context.Response.StatusCode = StatusCodes.Status410Gone;
+        context.Response.ContentType = Problem.ContentType;
+        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
+        var detail = $"job {job.Id} ended {job.Status}; its data was kept for the endpoint's jobs.retention and is gone";
+        json.WriteStartObject();
+        json.WriteString("title", "Gone");
+        json.WriteNumber("status", StatusCodes.Status410Gone);
+        json.WriteString("detail", detail);
+        json.WriteString("error", detail);
+        json.WriteString("requestId", context.TraceIdentifier);
+        json.WritePropertyName("job");
+        JobView.Write(json, job, null);
+        json.WriteEndObject();
+        await json.FlushAsync(context.RequestAborted);
+    }
+}

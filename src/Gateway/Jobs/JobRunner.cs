@@ -1,0 +1,173 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Sluice.Core;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Redis;
+using Sluice.Gateway.Operations;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>
+/// Runs the attempts that dispatch claims, and stores how they end: a result, another attempt, or a failure. What is to be
+/// stored is kept until Redis took it. The fence decides whether it counts.
+/// </summary>
+public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
+    JobAttempt attempts, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger) : IJobRunner, IHostedService, IDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<Task, bool> running = [];
+    private readonly CancellationTokenSource leaving = new();
+
+    public void Start(JobGrant grant)
+    {
+        var task = Task.Run(() => RunAsync(grant));
+        running[task] = true;
+        _ = task.ContinueWith(t => running.TryRemove(t, out _), TaskScheduler.Default);
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        dispatcher.Runner = this;
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Claims no more; what runs may finish until the host's patience ends; the rest is queued again, as if it had not begun.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        dispatcher.Runner = null;
+        var all = Task.WhenAll(running.Keys);
+        await Task.WhenAny(all, Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
+        await leaving.CancelAsync();
+        await all;
+    }
+
+    public void Dispose() => leaving.Dispose();
+
+    private async Task RunAsync(JobGrant grant)
+    {
+        var (endpoint, claim) = (grant.EndpointId, grant.Claim);
+        CrashPoint.Pass("after-claim");
+        try
+        {
+            var end = await EndOfAsync(grant);
+            CrashPoint.Pass("after-answer");
+            await StoreAsync(endpoint, claim, end);
+            CrashPoint.Pass("after-end");
+            signals.Changed(endpoint, claim.Id);
+            if (end.WorkerBroke) grant.Slot?.Broken();
+        }
+        catch (Exception e)
+        {
+            // A bug: the job is left to the reaper, which finds it when this gateway's lease does not name it any more.
+            Bug(e, endpoint, claim.Id);
+        }
+        finally
+        {
+            grant.Dispose();
+        }
+    }
+
+    private async Task<AttemptEnd> EndOfAsync(JobGrant grant)
+    {
+        var claim = grant.Claim;
+        if (claim.Why == "expired") return AttemptEnd.Failed(JobStatus.TimedOut, JobEnds.WaitedTooLong);
+        if (claim.Why == "exhausted")
+            return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
+                "every attempt that the job may have lost its worker; see attempts. It is a dead letter now: retry it by hand", false));
+        if (catalog.Current.Find(grant.EndpointId) is not { } deployment)
+            return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.EndpointGone, "the endpoint was deleted", false));
+        if (grant.Slot is null) return AttemptEnd.Again("the worker was gone before the attempt began", counted: false);
+        if (leaving.IsCancellationRequested) return AttemptEnd.Again("the gateway stops", counted: false);
+
+        var started = Stopwatch.GetTimestamp();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, leaving.Token);
+        var end = await attempts.RunAsync(deployment, grant, stop.Token);
+        metrics.Attempted(grant.EndpointId, end.Kind, Stopwatch.GetElapsedTime(started));
+        if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)
+            return AttemptEnd.Again("the gateway stopped", counted: false);
+        return end;
+    }
+
+    private async Task StoreAsync(string endpoint, JobClaim claim, AttemptEnd end)
+    {
+        switch (end.Kind)
+        {
+            case AttemptKind.Stopped:
+                break;
+            case AttemptKind.Lost:
+                AttemptLost(endpoint, claim.Id, claim.Attempt, end.Error!.Message);
+                Judge(endpoint, claim, await PersistAsync(() =>
+                    store.RequeueAsync(endpoint, claim.Id, claim.Attempt, end.Counted, end.Error.Message, CancellationToken.None)));
+                dispatcher.JobQueued(endpoint);
+                break;
+            case AttemptKind.Failed:
+                JobFailed(endpoint, claim.Id, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
+                Judge(endpoint, claim, Did(await PersistAsync(() =>
+                    store.FailAsync(endpoint, claim.Id, claim.Attempt, end.Status, end.Error, CancellationToken.None)), end.Status));
+                break;
+            case AttemptKind.Completed:
+                await CompleteAsync(endpoint, claim, end);
+                break;
+        }
+    }
+
+    private async Task CompleteAsync(string endpoint, JobClaim claim, AttemptEnd end)
+    {
+        try
+        {
+            Judge(endpoint, claim, Did(await PersistAsync(() => store.CompleteAsync(endpoint, claim.Id, claim.Attempt, end.Output,
+                end.Provider, end.ReadyAt, CancellationToken.None)), JobStatus.Completed));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            var error = new JobError(JobErrors.OutputLost, $"the output of {end.Output.Length} bytes could not be stored: {e.Message}", true);
+            await StoreAsync(endpoint, claim, AttemptEnd.Failed(JobStatus.Failed, error));
+        }
+    }
+
+    /// <summary>An answer that was lost may have been stored all the same: the same status is not a contradiction.</summary>
+    private static bool Did(EndResult result, string wanted) => result.Ended || result.Status == wanted;
+
+    private void Judge(string endpoint, JobClaim claim, bool held)
+    {
+        if (held) return;
+        metrics.Stale(endpoint);
+        Stale(endpoint, claim.Id, claim.Attempt);
+    }
+
+    /// <summary>Repeats a write until Redis has answered: without that a job would wait for the end of a lease.</summary>
+    private async Task<T> PersistAsync<T>(Func<Task<T>> write)
+    {
+        for (var pause = FirstPause; ; pause = pause * 2 > LongestPause ? LongestPause : pause * 2)
+        {
+            try
+            {
+                return await write().WaitAsync(TimeSpan.FromSeconds(5), time);
+            }
+            catch (Exception e) when (RedisDown.Is(e) && !leaving.IsCancellationRequested)
+            {
+                CannotStore(e.Message);
+                await Task.Delay(pause, time);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: attempt {Attempt} came to nothing, it is queued again: {Why}")]
+    private partial void AttemptLost(string endpoint, string job, int attempt, string why);
+
+    [LoggerMessage(LogLevel.Information, "Job {Job} of {Endpoint}: attempt {Attempt} ended it {Status}: {Code} {Why}")]
+    private partial void JobFailed(string endpoint, string job, int attempt, string status, string code, string why);
+
+    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: attempt {Attempt} is not its present one; what it came to is dropped")]
+    private partial void Stale(string endpoint, string job, int attempt);
+
+    [LoggerMessage(LogLevel.Warning, "What a job came to cannot be stored now; trying again: {Error}")]
+    private partial void CannotStore(string error);
+
+    [LoggerMessage(LogLevel.Error, "Job {Job} of {Endpoint} could not be run: an error of the gateway itself")]
+    private partial void Bug(Exception e, string endpoint, string job);
+}

@@ -1,0 +1,120 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Sluice.Core.Jobs;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>Why a job waits.</summary>
+/// <param name="Position">Its place, from 1, among all that wait.</param>
+/// <param name="Reason">One of <see cref="WaitReason"/>'s codes.</param>
+/// <param name="Detail">In words.</param>
+/// <param name="EtaMs">When it will probably begin; null: nothing is known to tell it from.</param>
+public sealed record QueueView(int Position, string Reason, string Detail, double? EtaMs);
+
+/// <summary>
+/// A job as clients see it: RunPod's fields with RunPod's meaning (<c>id, status, delayTime, executionTime, output, error, workerId,
+/// retries</c>; ms), and beside them what people need: why it waits, attempts, timings, worker, provider, a structured error.
+/// </summary>
+public static class JobView
+{
+    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    /// <summary>A whole answer.</summary>
+    public static ReadOnlyMemory<byte> Write(Job job, QueueView? queue)
+    {
+        var buffer = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(buffer, Options)) Write(json, job, queue);
+        return buffer.WrittenMemory;
+    }
+
+    public static void Write(Utf8JsonWriter json, Job job, QueueView? queue)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", job.Id);
+        json.WriteString("status", job.Status);
+        if (job.Started is { } started) json.WriteNumber("delayTime", Ms(started - job.Submitted));
+        if (job is { Started: { } from, Ended: { } to }) json.WriteNumber("executionTime", Ms(to - from));
+        if (job.Output is { } output)
+        {
+            json.WritePropertyName("output");
+            json.WriteRawValue(output.Span, skipInputValidation: true);
+        }
+
+        WriteError(json, job);
+        if (job.Worker is { } worker) json.WriteString("workerId", worker);
+        json.WriteNumber("retries", Math.Max(0, job.Runs - 1));
+        if (job.Provider is { } provider) json.WriteString("provider", provider);
+        if (job.Expired) json.WriteBoolean("expired", true);
+        WriteTimings(json, job);
+        if (job.Lost.Count > 0) WriteLost(json, job);
+        if (queue is not null) WriteQueue(json, queue);
+        json.WriteEndObject();
+    }
+
+    private static void WriteError(Utf8JsonWriter json, Job job)
+    {
+        if (job.Error is not { } error) return;
+        json.WriteString("error", error.Message);
+        json.WriteStartObject("errorInfo");
+        json.WriteString("code", error.Code);
+        json.WriteString("message", error.Message);
+        json.WriteBoolean("retryable", error.Retryable);
+        json.WriteEndObject();
+    }
+
+    private static void WriteTimings(Utf8JsonWriter json, Job job)
+    {
+        json.WriteStartObject("timings");
+        json.WriteString("submittedAt", job.Submitted);
+        if (job.Started is { } started)
+        {
+            json.WriteString("startedAt", started);
+            json.WriteNumber("queueMs", Ms(started - job.Submitted - job.Cold));
+            json.WriteNumber("coldMs", Ms(job.Cold));
+            json.WriteNumber("executionMs", Ms((job.Ended ?? job.Now) - started));
+        }
+
+        if (job.Ended is { } ended)
+        {
+            json.WriteString("endedAt", ended);
+            json.WriteNumber("totalMs", Ms(ended - job.Submitted));
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteLost(Utf8JsonWriter json, Job job)
+    {
+        json.WriteStartArray("attempts");
+        foreach (var lost in job.Lost)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("attempt", lost.Attempt);
+            json.WriteString("worker", lost.Worker);
+            json.WriteString("startedAt", lost.Started);
+            json.WriteString("endedAt", lost.Ended);
+            json.WriteString("reason", lost.Why);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteQueue(Utf8JsonWriter json, QueueView queue)
+    {
+        json.WriteStartObject("queue");
+        json.WriteNumber("position", queue.Position);
+        json.WriteString("reason", queue.Reason);
+        json.WriteString("detail", queue.Detail);
+        if (queue.EtaMs is { } eta) json.WriteNumber("etaMs", eta);
+        else json.WriteNull("etaMs");
+        json.WriteEndObject();
+    }
+
+    private static double Ms(TimeSpan time) => Math.Max(0, Math.Round(time.TotalMilliseconds));
+}
+
+[JsonSerializable(typeof(string))]
+internal sealed partial class JobJson : JsonSerializerContext;

@@ -1,0 +1,52 @@
+using System.Globalization;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
+using Endpoint = Sluice.Core.Endpoints.Endpoint;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>Why a job waits: what an operator would look up, told to whoever asks. Pure.</summary>
+public static class WaitReason
+{
+    /// <summary>The endpoint is switched off.</summary>
+    public const string Paused = "PAUSED";
+
+    /// <summary>Workers fail to start.</summary>
+    public const string CrashLoop = "WORKER_CRASH_LOOP";
+
+    /// <summary>A worker is on its way.</summary>
+    public const string ScalingUp = "SCALING_UP";
+
+    /// <summary>As many workers run as the endpoint may have, and all are busy.</summary>
+    public const string AtMaxWorkers = "AT_MAX_WORKERS";
+
+    /// <summary>Others go first, and no worker is ordered for it.</summary>
+    public const string LowPriority = "LOW_PRIORITY";
+
+    /// <summary>It is its turn.</summary>
+    public const string Dispatching = "DISPATCHING";
+
+    public static QueueView Of(Job job, Endpoint endpoint, EndpointSnapshot snapshot, BlockedStart? blocked)
+    {
+        var ready = snapshot.Workers.Where(w => !w.Draining).ToList();
+        var slots = ready.Sum(w => w.Capacity);
+        var position = job.Place + 1;
+        double? eta = slots > 0 && job.MeanRun is { } mean ? Math.Round(mean.TotalMilliseconds * position / slots) : null;
+        var (reason, detail) = Why();
+        return new QueueView(position, reason, detail, reason is Paused or CrashLoop ? null : eta);
+
+        (string, string) Why()
+        {
+            if (endpoint.Scaling.Max == 0) return (Paused, "the endpoint is switched off: its scaling.max is 0");
+            if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.Reason);
+            if (ready.Count == 0) return (ScalingUp, "no worker is ready yet");
+            if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free)) return (Dispatching, "a slot is free");
+            if (ready.Count >= endpoint.Scaling.Max)
+                return (AtMaxWorkers, Text($"all {slots} slots of {ready.Count} workers are in use, scaling.max is {endpoint.Scaling.Max}"));
+            return job.LowPriority ? (LowPriority, "everything of normal priority goes first, and no worker is ordered for it")
+                : (ScalingUp, Text($"all {slots} slots of {ready.Count} workers are in use; more workers may be ordered"));
+        }
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,167 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using Sluice.Core;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Jobs.Webhooks;
+using Sluice.Core.Redis;
+using Sluice.Gateway.Operations;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>
+/// Delivers webhooks: looks into every endpoint's outbox each second and takes what is due, a few at once an endpoint, so that dead
+/// receivers of one do not hold up another. Nothing else waits for it.
+/// </summary>
+public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog, OutboundGuard guard,
+    GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundService
+{
+    /// <summary>Deliveries of one endpoint at once, by this gateway.</summary>
+    private const int AtOnce = 16;
+
+    /// <summary>Bytes of an answer that are read, so that its connection can be used again.</summary>
+    private const int MaxAnswer = 64 << 10;
+
+    /// <summary>For the whole exchange; Standard Webhooks wants 15 to 30 s.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+
+    /// <summary>After that a try whose gateway died is due again.</summary>
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<string, int> busy = [];
+    private readonly HttpMessageInvoker client = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ActivityHeadersPropagator = null,
+        MaxResponseHeadersLength = 16,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(1),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
+        MaxConnectionsPerServer = AtOnce,
+        ConnectCallback = guard.ConnectAsync,
+    });
+
+    public override void Dispose()
+    {
+        client.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await catalog.Loaded.WaitAsync(stoppingToken);
+        using var timer = new PeriodicTimer(LookEvery, time);
+        do
+        {
+            foreach (var deployment in catalog.Current.Deployments) await LookAsync(deployment.Endpoint.Id, stoppingToken);
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task LookAsync(string endpoint, CancellationToken ct)
+    {
+        try
+        {
+            var room = AtOnce - busy.GetValueOrDefault(endpoint);
+            if (room <= 0) return;
+            foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
+            {
+                busy.AddOrUpdate(endpoint, 1, (_, n) => n + 1);
+                _ = Task.Run(() => DeliverAsync(due, ct), ct);
+            }
+        }
+        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            CannotLook(endpoint, e.Message);
+        }
+    }
+
+    private async Task DeliverAsync(WebhookTry due, CancellationToken ct)
+    {
+        CrashPoint.Pass("after-take");
+        try
+        {
+            var started = Stopwatch.GetTimestamp();
+            var (verdict, asked, note) = await TryAsync(due, ct);
+            CrashPoint.Pass("after-delivery");
+            note = string.Create(CultureInfo.InvariantCulture, $"{note}, {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
+            var pause = verdict == WebhookVerdict.Again ? WebhookSchedule.Next(due.Try, asked, Random.Shared.NextDouble()) : null;
+            var state = verdict == WebhookVerdict.Delivered ? "delivered" : pause is null ? "failed" : "pending";
+            metrics.Delivered(due.EndpointId, state);
+            if (state != "delivered") NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
+            await store.SettleAsync(due, pause, state, note, ct);
+        }
+        catch (Exception e) when (RedisDown.Is(e) || e is OperationCanceledException or IOException)
+        {
+            // Its lease ends, and it is tried again.
+            CannotLook(due.EndpointId, e.Message);
+        }
+        finally
+        {
+            busy.AddOrUpdate(due.EndpointId, 0, (_, n) => n - 1);
+            if (!ct.IsCancellationRequested) await LookAsync(due.EndpointId, ct);
+        }
+    }
+
+    private async Task<(WebhookVerdict Verdict, TimeSpan? Asked, string Note)> TryAsync(WebhookTry due, CancellationToken ct)
+    {
+        if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"refused: {why}");
+        if (await jobs.LookAsync(due.EndpointId, due.Job, null, ct) is not { } job) return (WebhookVerdict.GivenUp, null, "the job is gone");
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Patience);
+        try
+        {
+            using var request = await RequestAsync(due, job, ct);
+            using var answer = await client.SendAsync(request, limit.Token);
+            var asked = answer.Headers.RetryAfter is not { } after ? null : after.Delta ?? (after.Date - time.GetUtcNow());
+            await DrainAsync(answer, limit.Token);
+            return (WebhookSchedule.Judge((int)answer.StatusCode), asked, $"answered {(int)answer.StatusCode}");
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return (WebhookVerdict.Again, null, $"no whole answer within {Patience.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            for (var inner = e; inner is not null; inner = inner.InnerException)
+                if (inner is ForbiddenTargetException) return (WebhookVerdict.Again, null, $"refused: {inner.Message}");
+            return (WebhookVerdict.Again, null, e is HttpRequestException h ? $"failed: {h.HttpRequestError}" : "failed: the connection broke");
+        }
+    }
+
+    private async Task<HttpRequestMessage> RequestAsync(WebhookTry due, Job job, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var body = JobView.Write(job, null);
+        var secrets = await store.SecretsAsync(due.EndpointId, now, ct);
+        var request = new HttpRequestMessage(HttpMethod.Post, due.Url) { Content = new ReadOnlyMemoryContent(body) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        var stamp = now.ToUnixTimeSeconds();
+        request.Headers.TryAddWithoutValidation("webhook-id", due.Delivery);
+        request.Headers.TryAddWithoutValidation("webhook-timestamp", stamp.ToString(CultureInfo.InvariantCulture));
+        request.Headers.TryAddWithoutValidation("webhook-signature", WebhookSignature.Sign(secrets, due.Delivery, stamp, body.Span));
+        request.Headers.TryAddWithoutValidation("User-Agent", "Sluice-Webhooks/1");
+        return request;
+    }
+
+    private static async Task DrainAsync(HttpResponseMessage answer, CancellationToken ct)
+    {
+        await using var body = await answer.Content.ReadAsStreamAsync(ct);
+        var buffer = new byte[8192];
+        var read = 0;
+        while (read < MaxAnswer && await body.ReadAsync(buffer, ct) is var n and > 0) read += n;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Webhook {Delivery} of {Endpoint}, try {Try}: {Note}; next try in {Seconds:0} s (0: none)")]
+    private partial void NotDelivered(string delivery, string endpoint, int @try, string note, double seconds);
+
+    [LoggerMessage(LogLevel.Warning, "Webhooks of {Endpoint} cannot be looked at now: {Error}")]
+    private partial void CannotLook(string endpoint, string error);
+}

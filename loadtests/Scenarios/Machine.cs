@@ -6,7 +6,7 @@ namespace Sluice.Scenarios;
 /// <summary>Where a figure was seen.</summary>
 internal static class Machine
 {
-    public static string Describe()
+    public static string Describe(string command = "make load")
     {
         var cpu = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown CPU";
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30;
@@ -14,7 +14,7 @@ internal static class Machine
             $"""
             Machine: {cpu}, {Environment.ProcessorCount} cores, {memory} GiB, {RuntimeInformation.OSDescription}, .NET {Environment.Version};
             shared with others. Server, load and peers share the cores.
-            Command: `make load`. Date: {TimeProvider.System.GetUtcNow():yyyy-MM-dd}.
+            Command: `{command}`. Date: {TimeProvider.System.GetUtcNow():yyyy-MM-dd}.
 
             """);
     }

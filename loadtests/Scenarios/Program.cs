@@ -1,13 +1,27 @@
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead [--rounds N] [--slice SECONDS] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios chaos [--jobs N] [--kills N] [--seed N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
     case "gateway-overhead":
         await GatewayOverhead.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
+    case "chaos":
+        var seed = Number("--seed", Environment.TickCount);
+        await using (var chaos = new Chaos(Number("--jobs", 50_000), Number("--kills", 200), seed))
+        {
+            var report = $"# chaos\n\n{Machine.Describe("make chaos")}\n{await chaos.RunAsync(CancellationToken.None)}";
+            Console.WriteLine(report);
+            if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, report);
+        }
+
+        return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead [--rounds N] [--slice SECONDS] [--out FILE]");
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|chaos [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }
+
+int Number(string name, int otherwise) =>
+    options.TryGetValue(name, out var text) ? int.Parse(text, System.Globalization.CultureInfo.InvariantCulture) : otherwise;

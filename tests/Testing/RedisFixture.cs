@@ -50,6 +50,9 @@ public sealed class RedisFixture : IAsyncLifetime
         process = null;
     }
 
+    /// <summary>SIGSTOP, SIGCONT.</summary>
+    public void Signal(int signal) => ChildProcess.Signal(process!.Id, signal);
+
     /// <summary>Starts the server on what the last one left, and waits until it answers.</summary>
     public async Task StartAsync()
     {

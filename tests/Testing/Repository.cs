@@ -9,6 +9,11 @@ public static class Repository
 
     public static string Worker => Published("worker", "Sluice.Worker");
 
+    /// <summary>The worker that does what a job's input says, as the solution's build leaves it.</summary>
+    public static string StubWorker => new[] { "Release", "Debug" }
+        .Select(c => Path.Combine(Root, "tests", "StubWorker", "bin", c, "net10.0", "Sluice.StubWorker"))
+        .FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("tests/StubWorker is not built");
+
     public static string Models => Path.Combine(Root, "models");
 
     private static string Published(string folder, string name)

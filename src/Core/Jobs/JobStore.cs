@@ -38,7 +38,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
             DispatchScripts.LowPriorityFrom, job.IdempotencyKey is null ? 0 : Ms(KeepIdempotency), job.Digest,
             "input", Bytes(input), "max", job.MaxRuns, "timeout", Ms(job.Timeout), "keep", Ms(job.Retention),
         };
-        if (job.S3 is { } s3) args.AddRange(["s3", Bytes(s3)]);
+        if (job.S3 is { } s3) args.AddRange(["s3", s3]);
         if (job.Webhook is not null) args.AddRange(["webhook", job.Webhook]);
         if (job.Watcher is not null) args.AddRange(["watchers", job.Watcher]);
         var d = k.Dispatch;
@@ -71,7 +71,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
             Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
             Place = (int)r[1],
             MeanRun = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var mean) ? TimeSpan.FromMilliseconds(mean) : null,
-            Output = stored is null ? null : await payloads.LoadAsync(stored, ct),
+            Output = stored is null ? (ReadOnlyMemory<byte>?)null : await payloads.LoadAsync(stored, ct),
         };
     }
 

@@ -17,7 +17,7 @@ public sealed record JobSubmission
     public required ReadOnlyMemory<byte> Input { get; init; }
 
     /// <summary>JSON text of the client's s3Config, passed to the worker.</summary>
-    public ReadOnlyMemory<byte>? S3 { get; init; }
+    public byte[]? S3 { get; init; }
 
     public required TimeSpan Ttl { get; init; }
 

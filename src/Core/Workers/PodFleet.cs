@@ -22,7 +22,7 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Failed pods kept for an endpoint, for those who ask why.</summary>
     private const int KeptFailures = 3;
 
-    /// <summary>Probes that a running pod may leave unanswered, once a second, before it is killed.</summary>
+    /// <summary>Probes that a running pod may leave unanswered, one after another, before it is killed.</summary>
     private const int MaxUnanswered = 3;
 
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
@@ -53,8 +53,8 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Raised when a pod has ended.</summary>
     public event Action<PodEnd>? Ended;
 
-    /// <summary>Raised with an endpoint id when one of its pods became ready.</summary>
-    public event Action<string>? BecameReady;
+    /// <summary>Raised with an endpoint id when one of its pods became ready, or left a probe unanswered: it is to be looked at again at once.</summary>
+    public event Action<string>? LookAgain;
 
     /// <summary>Ends what an earlier process of this host left in Redis: its workers are gone with it.</summary>
     public async Task ForgetEarlierAsync(CancellationToken ct)
@@ -189,7 +189,7 @@ public sealed partial class PodFleet : IDisposable
         Ready(pod.Id, pod.EndpointId, total);
         await PersistAsync(() => PutAsync(pod));
         await ForgetFailuresAsync(pod.EndpointId, keep: 0);
-        BecameReady?.Invoke(pod.EndpointId);
+        LookAgain?.Invoke(pod.EndpointId);
         return "";
     }
 
@@ -248,6 +248,10 @@ public sealed partial class PodFleet : IDisposable
         {
             Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
             processes.Kill(running);
+        }
+        else
+        {
+            LookAgain?.Invoke(pod.EndpointId);
         }
     }
 

@@ -21,7 +21,7 @@ public sealed partial class ProcessHost : IDisposable
 {
     private static readonly TimeSpan FirstProbe = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan SlowestProbe = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(1.2);
 
     /// <summary>What of the gateway's own environment a worker gets: nothing that is secret.</summary>
     private static readonly string[] Passed =

@@ -43,7 +43,7 @@ public sealed partial class Reconciler : BackgroundService
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
         (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
         slots.Woken += Wake;
-        fleet.BecameReady += Wake;
+        fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
         catalog.Changed += OnChanged;
     }

@@ -8,7 +8,7 @@ public static class DirectApi
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay)
     {
         routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, PathAtWorker(context.Request.Path)))
-            .WithMetadata(new AccessRule(Demand.Invoke)).WithName("direct")
+            .WithMetadata(new AccessRule(Demand.Invoke), new Leftovers.Relayed()).WithName("direct")
             .WithSummary("Any path of the endpoint's worker, any method");
     }
 

@@ -1,5 +1,4 @@
 using Sluice.Core.Redis;
-using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Api;
 
@@ -9,7 +8,7 @@ internal static partial class Leftovers
     /// <summary>Around every handler but those of <see cref="EndpointRelay"/>, which sees to its own: what a worker
     /// answers is passed on as it is.</summary>
     public static Task InvokeAsync(HttpContext context, RequestDelegate next, ILogger logger) =>
-        context.Features.Get<Admission>()?.Deployment is null ? AroundAsync(context, next, logger) : next(context);
+        context.GetEndpoint()?.Metadata.GetMetadata<Relayed>() is null ? AroundAsync(context, next, logger) : next(context);
 
     /// <summary>Answers for an exception that no handler caught.</summary>
     public static Task AnswerAsync(HttpContext context, Exception e, ILogger logger)
@@ -52,6 +51,9 @@ internal static partial class Leftovers
             await AnswerAsync(context, e, logger);
         }
     }
+
+    /// <summary>Route metadata: a worker's answer passes through as it is.</summary>
+    public sealed record Relayed;
 
     [LoggerMessage(LogLevel.Error, "Request {Request} {Method} {Path} failed")]
     private static partial void Bug(ILogger logger, Exception e, string request, string method, string path);

@@ -31,10 +31,10 @@ public static class OpenInferenceApi
             var model = "/v2/models/{model}" + version;
             routes.On("GET", model + "/ready", Demand.Invoke, "Whether the model can be asked; starts no worker",
                 (HttpContext context) => ReadyAsync(context, slots)).Produces<ModelReady>();
-            routes.On("GET", model, Demand.Invoke, "Model metadata, as its worker tells it", Forward);
-            routes.On("POST", model + "/infer", Demand.Invoke, "Inference, JSON or with binary tensors", Forward);
-            routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, answered whole", Forward);
-            routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward);
+            routes.On("GET", model, Demand.Invoke, "Model metadata, as its worker tells it", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("POST", model + "/infer", Demand.Invoke, "Inference, JSON or with binary tensors", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, answered whole", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward).WithMetadata(new Leftovers.Relayed());
         }
 
         Task Forward(HttpContext context) => relay.SendAsync(context, context.Request.Path.ToUriComponent());

@@ -10,7 +10,7 @@ namespace Sluice.Gateway.Jobs;
 public sealed class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
-    private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(100);
 
     private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?)> Known)> reasons = [];
 

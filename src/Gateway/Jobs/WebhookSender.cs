@@ -29,7 +29,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>After that a try whose gateway died is due again.</summary>
-    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(20);
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 

@@ -9,8 +9,8 @@ namespace Sluice.Core.Jobs.Webhooks;
 /// </summary>
 public sealed class OutboundGuard(IReadOnlyList<IPNetwork> allowed, Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
 {
-    /// <summary>Addresses that no stranger may reach through us: IANA's special-purpose registries, and what embeds an IPv4
-    /// address (mapped, NAT64, 6to4, Teredo), which might lead to one of them.</summary>
+    /// <summary>Addresses that no stranger may reach through us: IANA's special-purpose registries, 6to4 and Teredo,
+    /// which embed an IPv4 address, included.</summary>
     private static readonly IPNetwork[] Special =
     [
         .. new[]
@@ -18,10 +18,12 @@ public sealed class OutboundGuard(IReadOnlyList<IPNetwork> allowed, Func<string,
             "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
             "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
             "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-            "::/128", "::1/128", "::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
-            "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+            "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
         }.Select(IPNetwork.Parse),
     ];
+
+    /// <summary>All of IPv6 that is given out for the public. What else embeds an IPv4 address lies outside of it.</summary>
+    private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
 
     private static readonly string[] LocalNames = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "localdomain"];
 
@@ -87,7 +89,8 @@ public sealed class OutboundGuard(IReadOnlyList<IPNetwork> allowed, Func<string,
     {
         if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
         if (Allows(address)) return null;
-        if (Special.Any(n => n.Contains(address))) return "the target is not a public address";
+        if (Special.Any(n => n.Contains(address)) || (address.AddressFamily == AddressFamily.InterNetworkV6 && !GlobalUnicast.Contains(address)))
+            return "the target is not a public address";
         return uri.Scheme == "https" ? null : "expected https";
     }
 

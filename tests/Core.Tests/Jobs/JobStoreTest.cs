@@ -1,0 +1,215 @@
+using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
+using Sluice.Testing;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Tests.Jobs;
+
+/// <summary>The job scripts on a real Redis, without a gateway: claims are made by hand.</summary>
+public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
+{
+    private static int endpoints;
+
+    private readonly string endpoint = $"j{Interlocked.Increment(ref endpoints)}";
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
+    private readonly RedisFixture redis;
+    private readonly DispatchScripts dispatch;
+    private readonly JobStore store;
+    private readonly JobStreams streams;
+    private readonly JobQueries queries;
+    private readonly DispatchKeys keys;
+
+    public JobStoreTest(RedisFixture redis)
+    {
+        this.redis = redis;
+        dispatch = new DispatchScripts(redis.Store);
+        store = new JobStore(redis.Store, new PayloadStore(redis.Store, folder));
+        streams = new JobStreams(redis.Store);
+        queries = new JobQueries(redis.Store, store);
+        keys = new DispatchKeys(endpoint);
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task Only_the_present_attempt_may_write()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        var first = Assert.Single(await ClaimAsync());
+        Assert.Equal(("a", 1), (first.Id, first.Attempt));
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default));
+        await CheckAsync();
+        var second = Assert.Single(await ClaimAsync(back: 1));
+        Assert.Equal(2, second.Attempt);
+
+        Assert.False((await store.CompleteAsync(endpoint, "a", 1, "1"u8.ToArray(), null, default, default)).Ended);
+        Assert.False(await store.RequeueAsync(endpoint, "a", 1, counted: true, "again", default));
+        Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
+        Assert.True((await store.CompleteAsync(endpoint, "a", 2, "2"u8.ToArray(), "cpu", default, default)).Ended);
+        Assert.False((await store.CompleteAsync(endpoint, "a", 2, "3"u8.ToArray(), null, default, default)).Ended);
+        var cancel = await store.CancelAsync(endpoint, "a", default);
+        Assert.Equal((false, "COMPLETED"), (cancel.Ended, cancel.Status));
+        var job = (await store.LookAsync(endpoint, "a", null, default))!;
+        Assert.Equal("2", System.Text.Encoding.UTF8.GetString(job.Output!.Value.Span));
+        Assert.Equal("lost", Assert.Single(job.Lost).Why);
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_cancelled_job_is_never_claimed()
+    {
+        await SubmitAsync("a");
+        await SubmitAsync("b");
+        Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
+        await UpAsync(2);
+        Assert.Equal("b", Assert.Single(await ClaimAsync()).Id);
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_job_without_attempts_left_or_past_its_deadline_is_claimed_to_be_ended()
+    {
+        await SubmitAsync("a", j => j with { MaxRuns = 1 });
+        await UpAsync(1);
+        await ClaimAsync();
+        await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default);
+        var exhausted = Assert.Single(await ClaimAsync(back: 1));
+        Assert.Equal(("exhausted", ""), (exhausted.Why, exhausted.Pod));
+        await store.FailAsync(endpoint, "a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "x", false), default);
+        Assert.Equal("a", Assert.Single(await queries.DeadAsync(endpoint, null, 0, 10, default)).Id);
+
+        await SubmitAsync("b", j => j with { Ttl = TimeSpan.Zero });
+        Assert.Equal("expired", Assert.Single(await ClaimAsync()).Why);
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_claim_whose_answer_was_lost_comes_back_with_the_next_renewal_and_its_slot_stays_booked()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync();
+        var answer = await dispatch.RenewAsync(keys, new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [], [], [], []));
+        var orphan = Assert.Single(answer.Orphans);
+        Assert.Equal(("a", 1, "p"), (orphan.Id, orphan.Attempt, orphan.Pod));
+        await CheckAsync();
+        Assert.Empty((await dispatch.RenewAsync(keys, new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [new("p", 1)], [], ["a|1"], []))).Orphans);
+    }
+
+    [Fact]
+    public async Task A_job_of_a_gateway_without_lease_is_queued_again_at_the_head()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync(lease: TimeSpan.Zero);
+        await SubmitAsync("b");
+        var reaped = await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.Zero);
+        Assert.Equal(1, reaped.JobsQueuedAgain);
+        await CheckAsync();
+        Assert.Equal(("a", 2), (await ClaimAsync(holder: "h~0")) is [var c] ? (c.Id, c.Attempt) : default);
+    }
+
+    [Fact]
+    public async Task After_a_gap_between_two_reaps_leases_get_time_to_be_renewed()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync(lease: TimeSpan.Zero);
+        await redis.Store.Database.HashSetAsync(keys.Meta, "reaped", 1);
+        Assert.Equal(default, await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4)));
+        Assert.Equal(default, await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4)));
+        await redis.Store.Database.HashSetAsync(keys.Meta, "patient", 1);
+        Assert.Equal(1, (await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4))).LeasesEnded);
+    }
+
+    /// <summary>Start-time fair queueing: in any interval in which flows f and g both wait, their shares of what was granted, each
+    /// divided by its weight, differ by at most 1/w(f) + 1/w(g) (Goyal et al. 1996, theorem 1, with tickets of size one).</summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1, 3)]
+    [InlineData(0.5, 2)]
+    [InlineData(10, 1)]
+    public async Task Keys_share_by_weight_within_the_bound_of_fair_queueing(double f, double g)
+    {
+        for (var i = 0; i < 60; i++) await SubmitAsync($"f{i}", j => j with { Flow = "f", Weight = f });
+        for (var i = 0; i < 60; i++) await SubmitAsync($"g{i}", j => j with { Flow = "g", Weight = g });
+        await UpAsync(120);
+        var order = (await ClaimAsync()).ConvertAll(c => c.Id[0]);
+        Assert.Equal(120, order.Count);
+        for (var n = 1; n <= 120; n++)
+        {
+            var (of, og) = (order.Take(n).Count(o => o == 'f'), order.Take(n).Count(o => o == 'g'));
+            if (of == 60 || og == 60) break;
+            Assert.InRange(Math.Abs((of / f) - (og / g)), 0, (1 / f) + (1 / g) + 1e-6);
+        }
+    }
+
+    [Fact]
+    public async Task Low_priority_goes_after_everything_else_and_is_fair_in_itself()
+    {
+        await SubmitAsync("low1", j => j with { LowPriority = true });
+        await SubmitAsync("low2", j => j with { LowPriority = true });
+        await SubmitAsync("low3", j => j with { LowPriority = true, Flow = "other" });
+        await SubmitAsync("a");
+        await SubmitAsync("b");
+        await UpAsync(5);
+        Assert.Equal(["a", "b", "low1", "low3", "low2"], (await ClaimAsync()).Select(c => c.Id));
+    }
+
+    [Fact]
+    public async Task Queues_are_bounded_for_the_endpoint_and_for_a_key()
+    {
+        await SubmitAsync("a");
+        await SubmitAsync("b", j => j with { Flow = "other" });
+        Assert.Equal(SubmitOutcome.FlowFull, (await TrySubmitAsync("c", j => j with { FlowMaxQueued = 1 })).Outcome);
+        Assert.Equal(SubmitOutcome.QueueFull, (await TrySubmitAsync("c", j => j with { MaxQueued = 2 })).Outcome);
+        Assert.Equal(SubmitOutcome.Queued, (await TrySubmitAsync("a")).Outcome);
+        Assert.Equal(2, (await queries.CountAsync(endpoint, default)).Queued);
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task The_checker_finds_what_is_wrong()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync();
+        var db = redis.Store.Database;
+        await db.HashSetAsync(keys.Held, "nobody|p", 1);
+        await db.HashSetAsync(keys.Jobs.Append("a"), "status", "COMPLETED");
+        await db.HashSetAsync(keys.Tickets, "ghost", "x|job|ghost|1|1|f");
+        await db.HashSetAsync(keys.Flows, "f", 7);
+        var report = await queries.CheckAsync(endpoint, default);
+        foreach (var part in new[] { "slots held without a lease: nobody|p", "slots of p", "tickets:", "queued, but not IN_QUEUE: ghost", "flow f", "running as g~0|1|p but COMPLETED" })
+            Assert.Contains(report.Violations, v => v.Contains(part, StringComparison.Ordinal));
+    }
+
+    private async Task SubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null) =>
+        Assert.Equal(SubmitOutcome.Queued, (await TrySubmitAsync(id, change)).Outcome);
+
+    private Task<SubmitResult> TrySubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null)
+    {
+        var job = new JobSubmission
+        {
+            Id = id, EndpointId = endpoint, Flow = "f", Input = "1"u8.ToArray(), Ttl = TimeSpan.FromHours(1), Timeout = TimeSpan.FromMinutes(1),
+            Retention = TimeSpan.FromHours(1), MaxRuns = 3, MaxQueued = 1000,
+        };
+        return store.SubmitAsync(change?.Invoke(job) ?? job, default);
+    }
+
+    private Task<bool> UpAsync(int slots) => dispatch.WorkerUpAsync(keys, "p", "{}", slots);
+
+    private async Task<List<JobClaim>> ClaimAsync(int back = 0, string holder = "g~0", TimeSpan? lease = null)
+    {
+        await dispatch.AcquireAsync(keys, endpoint, holder, true, lease ?? TimeSpan.FromMinutes(1), 0, 0, []);
+        var answer = await dispatch.ReleaseAsync(keys, endpoint, holder, back > 0 ? [new("p", back)] : [], claims: true);
+        return [.. answer.Claimed];
+    }
+
+    private async Task CheckAsync()
+    {
+        var report = await queries.CheckAsync(endpoint, default);
+        Assert.True(report.Count == 0, string.Join('\n', report.Violations));
+    }
+}

@@ -1,0 +1,66 @@
+using Sluice.Core.Redis;
+using Sluice.Testing;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Tests.Jobs;
+
+/// <summary>The limit script on a real Redis, from two connections as two gateways have them.</summary>
+public sealed class LimitScriptTest(RedisFixture redis) : IClassFixture<RedisFixture>
+{
+    private static readonly Script Limit = Script.Load("limit");
+
+    [Fact]
+    public async Task No_more_pass_than_burst_and_rate_allow_over_all_gateways()
+    {
+        using var second = await redis.ConnectAsync();
+        IDatabase[] gateways = [redis.Store.Database, second.GetDatabase()];
+        const int perSecond = 200, burst = 20;
+        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        var passed = 0;
+        for (var i = 0; i < 2000; i++)
+            if (await AskAsync(gateways[i % 2], "rate", 1_000_000 / perSecond, burst, 0, "") is { Allowed: true }) passed++;
+        var seconds = System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
+        Assert.InRange(passed, burst, burst + (int)Math.Ceiling(perSecond * seconds) + 1);
+        // And it is a rate, not a wall: what the time that passed allows did pass.
+        Assert.True(passed >= (int)(perSecond * seconds), $"{passed} in {seconds:0.00} s");
+    }
+
+    [Fact]
+    public async Task What_is_refused_costs_nothing_and_is_told_when_to_come_again()
+    {
+        var db = redis.Store.Database;
+        Assert.Equal((true, 1), await LeftAsync());
+        Assert.Equal((true, 0), await LeftAsync());
+        var before = await db.StringGetAsync("{k}told");
+        var refused = await AskAsync(db, "told", 60_000_000, 2, 0, "");
+        Assert.False(refused.Allowed);
+        Assert.Equal("rate", refused.Why);
+        Assert.InRange(refused.RetryMs, 59_000, 60_000);
+        Assert.Equal((string?)before, (string?)await db.StringGetAsync("{k}told"));
+
+        async Task<(bool, int)> LeftAsync()
+        {
+            var answer = await AskAsync(db, "told", 60_000_000, 2, 0, "");
+            return (answer.Allowed, answer.Left);
+        }
+    }
+
+    [Fact]
+    public async Task No_more_at_once_than_allowed_and_one_that_ended_makes_room()
+    {
+        var db = redis.Store.Database;
+        Assert.True((await AskAsync(db, "at-once", 0, 1, 2, "a")).Allowed);
+        Assert.True((await AskAsync(db, "at-once", 0, 1, 2, "b")).Allowed);
+        var refused = await AskAsync(db, "at-once", 0, 1, 2, "c");
+        Assert.Equal((false, "concurrent"), (refused.Allowed, refused.Why));
+        await db.SortedSetRemoveAsync("{k}at-once:flight", "a");
+        Assert.True((await AskAsync(db, "at-once", 0, 1, 2, "c")).Allowed);
+    }
+
+    private static async Task<(bool Allowed, string Why, int Left, long RetryMs)> AskAsync(IDatabase db, string name, long intervalUs, int burst,
+        int concurrent, string request)
+    {
+        var r = (RedisResult[])await Limit.RunAsync(db, ["{k}" + name, "{k}" + name + ":flight"], [intervalUs, burst, concurrent, request, 60_000]);
+        return ((int)r[0] == 1, (string)r[1], (int)r[2], (long)r[4]);
+    }
+}

@@ -1,0 +1,112 @@
+using System.Net;
+using Sluice.Core.Jobs.Webhooks;
+
+namespace Sluice.Core.Tests.Jobs;
+
+public sealed class WebhookTest
+{
+    /// <summary>The vector of the Standard Webhooks reference libraries (javascript/src/index.test.ts).</summary>
+    [Fact]
+    public void Signs_as_the_specification_does() => Assert.Equal("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        WebhookSignature.Sign(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, """{"test": 2432232314}"""u8));
+
+    [Fact]
+    public void Two_secrets_make_two_signatures()
+    {
+        var (old, fresh) = (WebhookSignature.NewSecret(), WebhookSignature.NewSecret());
+        var both = WebhookSignature.Sign([fresh, old], "msg_1", 1, "{}"u8).Split(' ');
+        Assert.Equal([WebhookSignature.Sign([fresh], "msg_1", 1, "{}"u8), WebhookSignature.Sign([old], "msg_1", 1, "{}"u8)], both);
+    }
+
+    [Fact]
+    public void The_schedule_is_the_specifications_and_ends()
+    {
+        Assert.Equal(TimeSpan.FromSeconds(5), WebhookSchedule.Next(1, null, 0));
+        Assert.Equal(TimeSpan.FromSeconds(5.5), WebhookSchedule.Next(1, null, 1));
+        Assert.Equal(TimeSpan.FromHours(24), WebhookSchedule.Next(9, null, 0));
+        Assert.Null(WebhookSchedule.Next(10, null, 0));
+        Assert.Equal(TimeSpan.FromMinutes(1), WebhookSchedule.Next(1, TimeSpan.FromMinutes(1), 0));
+        Assert.Equal(TimeSpan.FromSeconds(5), WebhookSchedule.Next(1, TimeSpan.FromSeconds(1), 0));
+        Assert.Equal(TimeSpan.FromDays(1), WebhookSchedule.Next(1, TimeSpan.FromDays(300), 0));
+        Assert.True(WebhookSchedule.Pauses.Aggregate(TimeSpan.Zero, (a, b) => a + b) > TimeSpan.FromHours(70));
+    }
+
+    [Theory]
+    [InlineData(200, WebhookVerdict.Delivered)]
+    [InlineData(204, WebhookVerdict.Delivered)]
+    [InlineData(301, WebhookVerdict.Again)]
+    [InlineData(307, WebhookVerdict.Again)]
+    [InlineData(404, WebhookVerdict.Again)]
+    [InlineData(410, WebhookVerdict.GivenUp)]
+    [InlineData(429, WebhookVerdict.Again)]
+    [InlineData(500, WebhookVerdict.Again)]
+    public void What_an_answer_means(int status, WebhookVerdict verdict) => Assert.Equal(verdict, WebhookSchedule.Judge(status));
+
+    public static TheoryData<string> Private =>
+    [
+        .. """
+        http://127.0.0.1/ https://127.0.0.1/ https://127.1/ https://2130706433/ https://0x7f000001/ https://0177.0.0.1/ https://017700000001/
+        https://127.0.0.1.:8443/ https://0/ https://0.0.0.0/ https://[::]/ https://[::1]/ https://[::ffff:127.0.0.1]/ https://[::ffff:7f00:1]/
+        https://[0:0:0:0:0:ffff:10.0.0.1]/ https://[::127.0.0.1]/ https://10.0.0.1/ https://10.255.255.255/ https://172.16.0.1/
+        https://172.31.255.255/ https://192.168.0.1/ https://192.168.255.255/ https://169.254.169.254/ https://169.254.0.1/ https://100.64.0.1/
+        https://100.127.255.255/ https://192.0.0.1/ https://192.0.2.1/ https://198.18.0.1/ https://198.19.255.255/ https://198.51.100.1/
+        https://203.0.113.1/ https://224.0.0.1/ https://239.255.255.255/ https://240.0.0.1/ https://255.255.255.255/ https://[fc00::1]/
+        https://[fd12:3456::1]/ https://[fe80::1]/ https://[febf::1]/ https://[fec0::1]/ https://[ff02::1]/ https://[64:ff9b::7f00:1]/
+        https://[64:ff9b:1::1]/ https://[2002:7f00:1::]/ https://[2001:0:7f00:1::]/ https://[2001:db8::1]/ https://[100::1]/ https://localhost/
+        https://localhost./ https://LOCALHOST/ https://a.localhost/ https://foo.local/ https://metadata.google.internal/ https://redis/
+        https://intranet/ https://x.lan/ https://x.home/ https://x.corp/ https://good@127.0.0.1/ https://user:pw@example.org/ file:///etc/passwd
+        gopher://127.0.0.1/ ftp://example.org/ //example.org/ example.org http://example.org/ https:///x javascript:alert(1) https://0x0a.0.0.1/
+        https://１２７.0.0.1/ https://①②⑦.⓪.⓪.① http://[::ffff:169.254.169.254]/ https://[::ffff:0:127.0.0.1]/
+        """.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries),
+    ];
+
+    [Fact]
+    public void The_corpus_is_large() => Assert.True(Private.Count >= 60);
+
+    [Theory]
+    [MemberData(nameof(Private))]
+    public async Task A_private_or_odd_target_is_refused_at_submit_and_at_connect(string url)
+    {
+        // Whatever a name stands for: here, for the loopback.
+        var guard = new OutboundGuard([], (_, _) => Task.FromResult(new[] { IPAddress.Loopback }));
+        Assert.NotNull(await guard.WhyNotAsync(url, TimeSpan.FromSeconds(1), default));
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")) return;
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectCallback = guard.ConnectAsync });
+        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(uri));
+        Assert.IsType<ForbiddenTargetException>(refused.GetBaseException());
+    }
+
+    [Theory]
+    [InlineData("https://example.org/hook")]
+    [InlineData("https://example.org:8443/hook?x=1")]
+    [InlineData("https://93.184.216.34/")]
+    [InlineData("https://[2606:2800:220:1::1]/")]
+    public async Task A_public_target_is_accepted(string url)
+    {
+        var guard = new OutboundGuard([], (_, _) => Task.FromResult(new[] { IPAddress.Parse("93.184.216.34") }));
+        Assert.Null(await guard.WhyNotAsync(url, TimeSpan.FromSeconds(1), default));
+    }
+
+    /// <summary>H5: the name stands for a public address when it is given, for a private one when it is used.</summary>
+    [Fact]
+    public async Task A_name_that_changes_its_mind_is_not_connected_to()
+    {
+        var asked = 0;
+        var guard = new OutboundGuard([], (_, _) => Task.FromResult(new[] { IPAddress.Parse(asked++ == 0 ? "93.184.216.34" : "127.0.0.1") }));
+        Assert.Null(await guard.WhyNotAsync("https://rebind.example.org/", TimeSpan.FromSeconds(1), default));
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectCallback = guard.ConnectAsync });
+        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri("https://rebind.example.org/")));
+        Assert.IsType<ForbiddenTargetException>(refused.GetBaseException());
+        Assert.Equal(2, asked);
+    }
+
+    [Fact]
+    public void What_the_operator_allows_may_be_private_and_without_TLS()
+    {
+        var guard = new OutboundGuard([IPNetwork.Parse("127.0.0.0/8")]);
+        Assert.Null(guard.WhyNot("http://127.0.0.1:9000/hook"));
+        Assert.Null(guard.WhyNot("http://localhost:9000/hook"));
+        Assert.NotNull(guard.WhyNot("http://10.0.0.1/"));
+        Assert.NotNull(guard.WhyNot("http://93.184.216.34/"));
+    }
+}

@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+// A worker that does what a job's input says, and writes down every execution: "begin ID ATTEMPT", then "end" or "stopped", in
+// $STUB_LOG.PID. {"input": {"do": "echo|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
+var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
+var gate = new Lock();
+var builder = WebApplication.CreateSlimBuilder();
+builder.Logging.ClearProviders();
+builder.WebHost.ConfigureKestrel(kestrel =>
+{
+    kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
+    kestrel.Listen(IPAddress.Loopback, int.Parse(Environment.GetEnvironmentVariable("PORT")!, CultureInfo.InvariantCulture),
+        l => l.Protocols = HttpProtocols.Http2);
+});
+var app = builder.Build();
+app.MapGet("/ready", () => "ready");
+app.MapPost("/run", async context =>
+{
+    var job = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
+    var (id, attempt) = ((string)job["id"]!, (int)job["attempt"]!);
+    Note($"begin {id} {attempt}");
+    try
+    {
+        await RunAsync(context, job["input"], attempt);
+        Note($"end {id} {attempt}");
+    }
+    catch (OperationCanceledException)
+    {
+        Note($"stopped {id} {attempt}");
+    }
+});
+await app.StartAsync();
+Console.WriteLine("ready");
+await app.WaitForShutdownAsync();
+
+void Note(string line)
+{
+    if (log is null) return;
+    lock (gate)
+    {
+        // Written through: what a worker did before it was killed counts.
+        using var file = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
+        file.Write(Encoding.UTF8.GetBytes(line + "\n"));
+    }
+}
+
+static async Task RunAsync(HttpContext context, JsonNode? input, int attempt)
+{
+    var what = input as JsonObject;
+    var ms = (int?)what?["ms"] ?? 0;
+    var gone = context.RequestAborted;
+    context.Response.ContentType = "application/json";
+    switch ((string?)what?["do"])
+    {
+        case "sleep":
+            await Task.Delay(TimeSpan.FromMilliseconds(ms), TimeProvider.System, gone);
+            break;
+        case "die-before" when attempt < ((int?)what?["attempt"] ?? int.MaxValue):
+            Process.GetCurrentProcess().Kill();
+            break;
+        case "die":
+            await Task.Delay(TimeSpan.FromMilliseconds(ms), TimeProvider.System, gone);
+            Process.GetCurrentProcess().Kill();
+            break;
+        case "error":
+            await context.Response.WriteAsync("""{"error":"the handler said no"}""", gone);
+            return;
+        case "status":
+            context.Response.StatusCode = (int)what!["code"]!;
+            await context.Response.WriteAsync("""{"error":"a status of its own"}""", gone);
+            return;
+        case "garbage":
+            await context.Response.WriteAsync("<html>not JSON", gone);
+            return;
+        case "empty":
+            return;
+        case "huge":
+            var piece = new byte[1 << 20];
+            piece.AsSpan().Fill((byte)'a');
+            await context.Response.WriteAsync("{\"output\":\"", gone);
+            for (var i = 0; i < (int)what!["mib"]!; i++) await context.Response.Body.WriteAsync(piece, gone);
+            await context.Response.WriteAsync("\"}", gone);
+            return;
+        case "stream" or "stall" or "diverge" or "cut":
+            await StreamAsync(context, what!, ms, attempt, gone);
+            return;
+    }
+
+    var output = JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["output"] = input?.DeepClone() });
+    context.Response.ContentLength = output.Length;
+    await context.Response.Body.WriteAsync(output, gone);
+}
+
+static async Task StreamAsync(HttpContext context, JsonObject what, int ms, int attempt, CancellationToken gone)
+{
+    context.Response.ContentType = "text/event-stream";
+    var kind = (string)what["do"]!;
+    for (var i = 0; i < (int)what["chunks"]!; i++)
+    {
+        if (kind == "stall" && i == 3) await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, gone);
+        if (kind is "cut" or "diverge" && i == 3 && attempt == 1) Process.GetCurrentProcess().Kill();
+        var of = kind == "diverge" ? $",\"of\":{attempt}" : "";
+        await context.Response.WriteAsync($"data: {{\"n\":{i}{of}}}\n\n", gone);
+        await context.Response.Body.FlushAsync(gone);
+        if (ms > 0) await Task.Delay(TimeSpan.FromMilliseconds(ms), TimeProvider.System, gone);
+    }
+}

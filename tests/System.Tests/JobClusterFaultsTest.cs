@@ -1,0 +1,277 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Sluice.Core;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>Faults of gateways and of Redis: rows G, R and C12 of the fault matrix, with two gateways on one Redis.</summary>
+public sealed class JobClusterFaultsTest : IAsyncLifetime
+{
+    private readonly RedisFixture redis = new();
+    private readonly string log = Path.GetTempFileName();
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
+
+    public Task InitializeAsync() => redis.InitializeAsync();
+
+    public async Task DisposeAsync()
+    {
+        await redis.DisposeAsync();
+        StubLog.Delete(log);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task G1_a_killed_gateway_loses_no_job()
+    {
+        await using var a = await StartAsync();
+        await using var b = await StartAsync();
+        var ledger = new ConcurrentBag<string>();
+        var jobs = new Jobs(b);
+        var submitting = Parallel.ForEachAsync(Enumerable.Range(0, 400), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, _) =>
+            ledger.Add(await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":20}""")!)));
+        var at = new Jobs(a);
+        for (var i = 0; i < 50; i++) ledger.Add(await at.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":20}""")!));
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Count() > 50);
+        a.Process.Signal(ChildProcess.Sigkill);
+        await submitting;
+
+        foreach (var id in ledger) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await jobs.QuietAsync();
+    }
+
+    public static TheoryData<string> CrashPoints => [.. CrashPoint.Names.Where(n => n is not ("after-take" or "after-delivery"))];
+
+    [Theory]
+    [MemberData(nameof(CrashPoints))]
+    public async Task G2_a_gateway_that_dies_between_two_steps_leaves_nothing_that_is_not_recovered(string point)
+    {
+        await using var b = await StartAsync();
+        var jobs = new Jobs(b);
+        await jobs.RunSyncAsync(1);
+        await using var a = await StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
+        // The dying one takes the work: the other is stopped until it is dead.
+        string? id = null;
+        try
+        {
+            id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"stream","chunks":5}""")!);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            Assert.EndsWith("-submit", point, StringComparison.Ordinal);
+        }
+
+        if (!point.EndsWith("-submit", StringComparison.Ordinal))
+        {
+            // Whoever claims it: the survivor may have been quicker, then it is asked again until the other one was.
+            while (!a.Process.HasExited)
+            {
+                await Task.WhenAny(a.Process.ExitAsync(), new Jobs(b).EndAsync(id!));
+                if (a.Process.HasExited) break;
+                try
+                {
+                    id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"stream","chunks":5}""")!);
+                }
+                catch (Exception e) when (e is HttpRequestException or IOException)
+                {
+                    break;
+                }
+            }
+        }
+
+        Assert.Equal(128 + ChildProcess.Sigkill, await a.Process.ExitAsync());
+        if (id is not null)
+        {
+            var job = await jobs.EndAsync(id);
+            Assert.Equal("COMPLETED", (string?)job["status"]);
+            Assert.Equal(5, job["output"]!.AsArray().Count);
+        }
+
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task G3_a_rolling_restart_under_load_fails_no_job()
+    {
+        var a = await StartAsync();
+        await using var b = await StartAsync();
+        var jobs = new Jobs(b);
+        await jobs.RunSyncAsync(1);
+        using var stop = new CancellationTokenSource();
+        var ledger = new ConcurrentBag<string>();
+        var load = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested) ledger.Add(await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":10}""")!));
+        });
+        for (var round = 0; round < 2; round++)
+        {
+            a.Process.Signal(ChildProcess.Sigterm);
+            Assert.Equal(0, await a.Process.ExitAsync());
+            await a.DisposeAsync();
+            a = await StartAsync();
+        }
+
+        await stop.CancelAsync();
+        await load;
+        foreach (var id in ledger) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await jobs.QuietAsync();
+        await a.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task G4_W5_a_gateway_that_stood_still_is_taken_over_from_and_its_late_result_is_refused()
+    {
+        await using var a = await StartAsync();
+        var only = new Jobs(a);
+        await only.RunSyncAsync(1);
+        var id = await only.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!);
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Any(l => l == $"begin {id} 1"));
+        await using var b = await StartAsync();
+        a.Process.Signal(JobFaultsTest.Sigstop);
+        var jobs = new Jobs(b);
+        // The lease of the one that stands ends after 10 s, the leader's too; then the other one runs the job again.
+        var job = await jobs.EndAsync(id);
+        a.Process.Signal(JobFaultsTest.Sigcont);
+        Assert.Equal("COMPLETED", (string?)job["status"]);
+        Assert.Equal(1, (int)job["retries"]!);
+        Assert.Contains("gateway lost", job["attempts"]!.ToJsonString(), StringComparison.Ordinal);
+        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("is not its present one", StringComparison.Ordinal)
+            || a.Process.Output.Contains("was ended by others", StringComparison.Ordinal));
+        Assert.Equal(job["timings"]!["endedAt"]!.ToJsonString(), (await jobs.GetAsync($"status/{id}"))["timings"]!["endedAt"]!.ToJsonString());
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task C12_a_stream_goes_on_at_another_gateway_without_gap_or_repeat()
+    {
+        await using var b = await StartAsync();
+        await new Jobs(b).RunSyncAsync(1);
+        var a = await StartAsync();
+        var id = await new Jobs(b).RunAsync(JsonNode.Parse("""{"do":"stream","chunks":200,"ms":5}""")!);
+        var events = await ReadAsync(a, id, null, most: 20);
+        a.Process.Signal(ChildProcess.Sigkill);
+        await a.DisposeAsync();
+        events.AddRange(await ReadAsync(b, id, events[^1].Split('|')[0], int.MaxValue));
+        Assert.Equal(Enumerable.Range(0, 200).Select(n => $"{n}|chunk|{{\"n\":{n}}}"), events.SkipLast(1));
+        Assert.StartsWith("|done|", events[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task R1_a_killed_redis_loses_no_accepted_job()
+    {
+        await using var gateway = await StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var ledger = new ConcurrentBag<string>();
+        var refused = 0;
+        var load = Parallel.ForEachAsync(Enumerable.Range(0, 1500), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, _) =>
+        {
+            try
+            {
+                ledger.Add(await jobs.RunAsync(1));
+            }
+            catch (Exception e) when (e is Xunit.Sdk.XunitException)
+            {
+                Assert.Contains("503", e.Message, StringComparison.Ordinal);
+                Interlocked.Increment(ref refused);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, CancellationToken.None);
+            }
+        });
+        await JobFaultsTest.UntilAsync(() => ledger.Count > 200);
+        await redis.KillAsync();
+        await redis.StartAsync();
+        var back = Stopwatch.GetTimestamp();
+        await load;
+        foreach (var id in ledger) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        JobFaultsTest.Told($"R1: {ledger.Count} accepted, {refused} refused, all done {Stopwatch.GetElapsedTime(back).TotalSeconds:0.0} s after Redis was back");
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task R3_R4_a_redis_that_stood_still_for_longer_than_a_lease_makes_no_job_run_twice()
+    {
+        await using var gateway = await StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":16000}""")!)));
+        await JobFaultsTest.UntilAsync(() => ids.All(i => StubLog.Lines(log).Any(l => l == $"begin {i} 1")));
+        redis.Signal(JobFaultsTest.Sigstop);
+        await Task.Delay(TimeSpan.FromSeconds(12), TimeProvider.System);
+        redis.Signal(JobFaultsTest.Sigcont);
+        foreach (var id in ids)
+        {
+            var job = await jobs.EndAsync(id);
+            Assert.Equal("COMPLETED", (string?)job["status"]);
+            Assert.Equal(0, (int)job["retries"]!);
+        }
+
+        Assert.DoesNotContain(StubLog.Lines(log), l => l.StartsWith("begin ", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task R5_a_full_redis_refuses_jobs_and_lets_those_end_that_it_has()
+    {
+        await using var gateway = await StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1500}""")!);
+        await jobs.StatusAsync(id, "IN_PROGRESS");
+        var db = redis.Store.Database;
+        await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
+        using (var refused = await jobs.PostAsync("run", """{"input":1}"""))
+        {
+            Assert.Equal(503, (int)refused.StatusCode);
+            Assert.NotNull(refused.Headers.RetryAfter);
+        }
+
+        Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task R7_R9_a_link_to_redis_that_swallows_everything_or_the_answers_loses_and_doubles_nothing()
+    {
+        using var proxy = new FaultProxy(redis.Port);
+        await using var gateway = await StartAsync(port: proxy.Port);
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1000}""")!)));
+        proxy.LoseAnswers();
+        var during = jobs.PostAsync("run", """{"input":{"do":"echo"}}""");
+        await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
+        proxy.HealWithReset();
+        (await during).Dispose();
+        proxy.BlackHole();
+        await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
+        proxy.HealWithReset();
+        foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await jobs.QuietAsync();
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
+        foreach (var id in ids) Assert.InRange(StubLog.Lines(log).Count(l => l.StartsWith($"end {id} ", StringComparison.Ordinal)), 1, 1);
+    }
+
+    private static async Task<List<string>> ReadAsync(GatewayProcess gateway, string id, string? after, int most)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}");
+        request.Headers.Add("Accept", "text/event-stream");
+        if (after is not null) request.Headers.Add("Last-Event-ID", after);
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        return await Events.ReadAsync(await answer.Content.ReadAsStreamAsync(), most);
+    }
+
+    private Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null)
+    {
+        var environment = new Dictionary<string, string?>
+        {
+            ["SLUICE_REDIS"] = $"127.0.0.1:{port ?? redis.Port},password={RedisFixture.Password}",
+            ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
+            ["SLUICE_PAYLOADS"] = folder,
+        };
+        foreach (var (name, value) in more ?? []) environment[name] = value;
+        return GatewayProcess.StartAsync(Jobs.Manifest(log, max: 1, concurrency: 8, more: "jobs: { maxRuns: 20 }"), environment: environment);
+    }
+}

@@ -1,0 +1,297 @@
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>One gateway for all tests of a class, with an endpoint whose worker does what a job says.</summary>
+public sealed class JobsGateway : IAsyncLifetime
+{
+    public string Log { get; } = Path.GetTempFileName();
+
+    public GatewayProcess Gateway { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Gateway = await GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
+        more: "forwarding: { executionTimeout: 30s, activityTimeout: 1s }, jobs: { retention: 600s, maxInputBytes: 2MiB, maxOutputBytes: 4MiB, maxStreamBytes: 1KiB }"));
+
+    public async Task DisposeAsync()
+    {
+        await Gateway.DisposeAsync();
+        StubLog.Delete(Log);
+    }
+}
+
+/// <summary>The job API by itself.</summary>
+public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, IAsyncLifetime
+{
+    private readonly string log = shared.Log;
+    private readonly GatewayProcess gateway = shared.Gateway;
+    private readonly Jobs jobs = new(shared.Gateway);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => jobs.QuietAsync();
+
+    [Fact]
+    public async Task A_job_tells_all_there_is_to_know()
+    {
+        var job = await jobs.EndAsync(await jobs.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = "ä\u0000\"" }));
+
+        Assert.Equal("COMPLETED", (string?)job["status"]);
+        Assert.Equal("ä\u0000\"", (string?)job["output"]!["text"]);
+        Assert.StartsWith("stub-", (string?)job["workerId"], StringComparison.Ordinal);
+        Assert.Equal(0, (int)job["retries"]!);
+        Assert.True((double)job["timings"]!["totalMs"]! >= (double)job["timings"]!["executionMs"]!);
+        var listed = (await jobs.GetAsync("requests?status=COMPLETED&limit=1000"))["requests"]!.AsArray();
+        Assert.Contains(listed, j => (string?)j!["id"] == (string?)job["id"]);
+    }
+
+    [Theory]
+    [InlineData("""{"do":"error"}""", "FAILED", "HANDLER_ERROR", "the handler said no")]
+    [InlineData("""{"do":"status","code":422}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
+    [InlineData("""{"do":"status","code":500}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
+    [InlineData("""{"do":"garbage"}""", "FAILED", "WORKER_ANSWER_INVALID", "is not JSON")]
+    [InlineData("""{"do":"empty"}""", "FAILED", "WORKER_ANSWER_INVALID", "is empty")]
+    [InlineData("""{"do":"huge","mib":6}""", "FAILED", "OUTPUT_TOO_LARGE", "jobs.maxOutputBytes")]
+    [InlineData("""{"do":"stream","chunks":500}""", "FAILED", "STREAM_TOO_LARGE", "jobs.maxStreamBytes")]
+    [InlineData("""{"do":"stall","chunks":5}""", "TIMED_OUT", "EXECUTION_TIMEOUT", "activityTimeout")]
+    public async Task What_a_handler_does_wrong_is_told_with_a_code(string input, string status, string code, string says)
+    {
+        var job = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse(input)!));
+
+        Assert.Equal(status, (string?)job["status"]);
+        Assert.Equal(code, (string?)job["errorInfo"]!["code"]);
+        Assert.Contains(says, (string?)job["error"], StringComparison.Ordinal);
+        Assert.Null(job["output"]);
+    }
+
+    [Theory]
+    [InlineData("1", 1)]
+    [InlineData("null", 0)]
+    [InlineData("\"text\"", 1)]
+    [InlineData("[1,[2,{}]]", 1)]
+    public async Task Any_JSON_is_an_input(string input, int has)
+    {
+        using var answer = await jobs.PostAsync("runsync", $$"""{"input":{{input}}}""");
+        var job = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
+        Assert.Equal(has == 0 ? "null" : input, job["output"]?.ToJsonString() ?? "null");
+        Assert.Equal("COMPLETED", (string?)job["status"]);
+    }
+
+    [Theory]
+    [InlineData("", 400, "JSON")]
+    [InlineData("[]", 400, "an object with the field input")]
+    [InlineData("{}", 400, "input: expected a value: it is required")]
+    [InlineData("""{"input":1,"policy":{"ttl":5}}""", 400, "policy.ttl is 5, expected ms, 1000 to 604800000")]
+    [InlineData("""{"input":1,"policy":{"executionTimeout":"1s"}}""", 400, "policy.executionTimeout is \"1s\", expected ms")]
+    [InlineData("""{"input":1,"policy":{"lowPriority":1}}""", 400, "policy.lowPriority is 1, expected true or false")]
+    [InlineData("""{"input":1,"policy":{"prio":1}}""", 400, "policy.prio is 1, expected no such field")]
+    [InlineData("""{"input":1,"policy":[]}""", 400, "policy is [], expected an object")]
+    [InlineData("""{"input":1,"webhook":7}""", 400, "webhook is 7, expected a URL")]
+    [InlineData("""{"input":1,"webhook":"\ud800"}""", 400, "webhook is")]
+    [InlineData("""{"input":1,"webhook":"http://10.0.0.1/"}""", 400, "not a public address")]
+    [InlineData("""{"input":1,"webhook":"ftp://example.org/"}""", 400, "absolute https URL")]
+    [InlineData("""{"input":1,"webhookV2":"https://example.org/"}""", 400, "webhookV2 is")]
+    [InlineData("""{"input":1,"s3Config":1}""", 400, "s3Config is 1, expected an object")]
+    public async Task A_wrong_job_is_refused_with_field_and_value(string body, int status, string says)
+    {
+        using var answer = await jobs.PostAsync("run", body);
+        Assert.Equal(status, (int)answer.StatusCode);
+        Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_large_job_is_refused_early_and_a_large_payload_goes_through_the_folder()
+    {
+        using var refused = await jobs.PostAsync("run", Jobs.Body(new string('x', 3 << 20)));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.StatusCode);
+        Assert.Contains("jobs.maxInputBytes is 2097152", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        var large = new string('x', 1 << 20);
+        var job = await jobs.EndAsync(await jobs.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = large }));
+        Assert.Equal(large, (string?)job["output"]!["text"]);
+        var files = Directory.EnumerateFiles(Path.Combine(gateway.Folder, "data", "payloads"), "*", SearchOption.AllDirectories)
+            .Where(f => new FileInfo(f).Length > 1 << 20);
+        Assert.Equal(2, files.Count());
+    }
+
+    [Fact]
+    public async Task The_same_Idempotency_Key_is_one_job_and_another_body_a_mistake()
+    {
+        var ids = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => KeyedAsync("""{"input":{"do":"echo","n":1}}""")));
+        Assert.All(ids, i => Assert.Equal(HttpStatusCode.OK, i.Status));
+        var id = Assert.Single(ids.Select(i => i.Id).Distinct());
+        await jobs.EndAsync(id!);
+        Assert.Equal(1, Executions(id!));
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await KeyedAsync("""{"input":{"do":"echo","n":2}}""")).Status);
+
+        async Task<(HttpStatusCode Status, string? Id)> KeyedAsync(string body)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/stub/run") { Content = new StringContent(body) };
+            request.Headers.Add("Idempotency-Key", "the-key");
+            using var answer = await gateway.Client.SendAsync(request);
+            return (answer.StatusCode, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["id"]);
+        }
+    }
+
+    [Fact]
+    public async Task A_running_job_that_is_cancelled_stops_in_its_worker_and_its_slot_is_free()
+    {
+        var id = await jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 });
+        await LogAsync($"begin {id} 1");
+        using var answer = await jobs.PostAsync($"cancel/{id}");
+        Assert.Contains("CANCELLED", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await LogAsync($"stopped {id} 1");
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
+        Assert.Equal("CANCELLED", (string?)(await jobs.GetAsync($"status/{id}"))["status"]);
+        using var again = await jobs.PostAsync($"cancel/{id}");
+        Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_runsync_client_that_goes_away_ends_its_job()
+    {
+        var stopped = StubLog.Lines(log).Count(l => l.StartsWith("stopped ", StringComparison.Ordinal));
+        using (var gone = new CancellationTokenSource())
+        {
+            var request = gateway.Client.PostAsync(new Uri("/v2/stub/runsync", UriKind.Relative),
+                new StringContent("""{"input":{"do":"sleep","ms":60000,"mark":"gone"}}"""), gone.Token);
+            await LogAsync("begin ", after: Executions());
+            await gone.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        }
+
+        await LogAsync("stopped ", after: stopped);
+        var listed = (await jobs.GetAsync("requests?status=CANCELLED&limit=1"))["requests"]!.AsArray();
+        Assert.Single(listed);
+    }
+
+    [Fact]
+    public async Task A_job_that_waits_too_long_or_runs_too_long_times_out_and_can_be_retried()
+    {
+        var slow = await jobs.EndAsync(await jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 }, "\"policy\":{\"executionTimeout\":300}"));
+        Assert.Equal("TIMED_OUT", (string?)slow["status"]);
+        Assert.Equal("EXECUTION_TIMEOUT", (string?)slow["errorInfo"]!["code"]);
+
+        var busy = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 })));
+        foreach (var b in busy) await jobs.StatusAsync(b, "IN_PROGRESS");
+        var waits = await jobs.RunAsync(new JsonObject { ["do"] = "echo" }, "\"policy\":{\"ttl\":1000}");
+        JsonObject queued;
+        do queued = await jobs.StatusAsync(waits, "IN_QUEUE");
+        while ((string?)queued["queue"]!["reason"] != "AT_MAX_WORKERS");
+        Assert.Equal(1, (int)queued["queue"]!["position"]!);
+        var late = await jobs.EndAsync(waits);
+        Assert.Equal("TIMED_OUT", (string?)late["status"]);
+        Assert.Equal("TTL_EXPIRED", (string?)late["errorInfo"]!["code"]);
+        Assert.Equal(0, Executions(waits));
+        foreach (var b in busy) (await jobs.PostAsync($"cancel/{b}")).Dispose();
+
+        using var retried = await jobs.PostAsync($"retry/{waits}");
+        Assert.Equal(HttpStatusCode.OK, retried.StatusCode);
+        Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(waits))["status"]);
+        using var twice = await jobs.PostAsync($"retry/{waits}");
+        Assert.Equal(HttpStatusCode.Conflict, twice.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_stream_can_be_read_from_any_place_and_ends_with_done()
+    {
+        var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":20,"ms":5}""")!);
+        var events = await EventsAsync(id, null);
+        Assert.Equal(Enumerable.Range(0, 20).Select(n => $"{n}|chunk|{{\"n\":{n}}}"), events.SkipLast(1));
+        Assert.Equal($$"""|done|{"id":"{{id}}","status":"COMPLETED"}""", events[^1]);
+        var rest = await EventsAsync(id, "16");
+        Assert.Equal(["17", "18", "19", ""], rest.Select(e => e.Split('|')[0]));
+
+        var first = await jobs.GetAsync($"stream/{id}");
+        Assert.Equal(20, first["stream"]!.AsArray().Count);
+        Assert.Equal("COMPLETED", (string?)first["status"]);
+        Assert.Empty((await jobs.GetAsync($"stream/{id}"))["stream"]!.AsArray());
+        Assert.Equal(2, (await jobs.GetAsync($"stream/{id}?cursor=18"))["stream"]!.AsArray().Count);
+        var failed = await jobs.RunAsync(JsonNode.Parse("""{"do":"error"}""")!);
+        await jobs.EndAsync(failed);
+        var told = await EventsAsync(failed, null);
+        Assert.StartsWith("|error|{\"status\":\"FAILED\",\"code\":\"HANDLER_ERROR\"", told[0], StringComparison.Ordinal);
+        using var bad = await gateway.Client.GetAsync(new Uri($"/v2/stub/stream/{id}?cursor=x", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
+    }
+
+    [Fact]
+    public async Task Jobs_of_another_key_do_not_exist()
+    {
+        var mine = await jobs.RunAsync(1);
+        await jobs.EndAsync(mine);
+        using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative), new StringContent("""{"name":"other","invoke":["stub"]}"""));
+        using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
+        foreach (var (method, path) in new[] { ("GET", "status"), ("GET", "status-sync"), ("GET", "stream"), ("POST", "status"), ("POST", "cancel"), ("POST", "retry") })
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), $"/v2/stub/{path}/{mine}");
+            using var answer = await client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        }
+
+        var others = new Jobs(gateway, client: client);
+        Assert.Empty((await others.GetAsync("requests"))["requests"]!.AsArray());
+    }
+
+    [Fact]
+    public async Task A_keys_limits_hold_and_are_told()
+    {
+        using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative),
+            new StringContent("""{"name":"small","invoke":["stub"],"requestsPerMinute":60,"burst":10,"queued":2}"""));
+        using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
+        var answers = new List<HttpResponseMessage>();
+        for (var i = 0; i < 15; i++) answers.Add(await client.GetAsync(new Uri("/v2/stub/health", UriKind.Relative)));
+        Assert.Equal(10, answers.TakeWhile(a => a.StatusCode == HttpStatusCode.OK).Count());
+        var refused = answers.First(a => a.StatusCode == HttpStatusCode.TooManyRequests);
+        Assert.NotNull(refused.Headers.RetryAfter);
+        Assert.Equal("\"minute\";q=60;w=60", refused.Headers.GetValues("RateLimit-Policy").Single());
+        Assert.StartsWith("\"minute\";r=0;t=", refused.Headers.GetValues("RateLimit").Single(), StringComparison.Ordinal);
+        foreach (var answer in answers) answer.Dispose();
+    }
+
+    private async Task<List<string>> EventsAsync(string id, string? after)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}");
+        request.Headers.Add("Accept", "text/event-stream");
+        if (after is not null) request.Headers.Add("Last-Event-ID", after);
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("no", answer.Headers.GetValues("X-Accel-Buffering").Single());
+        return await Events.ReadAsync(await answer.Content.ReadAsStreamAsync());
+    }
+
+    private int Executions(string id = "") => StubLog.Lines(log).Count(l => l.StartsWith($"begin {id}", StringComparison.Ordinal));
+
+    private async Task LogAsync(string line, int after = 0)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (StubLog.Lines(log).Where(l => l.StartsWith(line, StringComparison.Ordinal)).Skip(after).FirstOrDefault() is null)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
+    }
+}
+
+/// <summary>Server-sent events as <c>id|event|data</c>.</summary>
+internal static class Events
+{
+    public static async Task<List<string>> ReadAsync(Stream stream, int most = int.MaxValue)
+    {
+        var events = new List<string>();
+        var (id, name, data) = ("", "", new StringBuilder());
+        using var reader = new StreamReader(stream);
+        while (events.Count < most && await reader.ReadLineAsync() is { } line)
+        {
+            if (line.StartsWith("id: ", StringComparison.Ordinal)) id = line[4..];
+            else if (line.StartsWith("event: ", StringComparison.Ordinal)) name = line[7..];
+            else if (line.StartsWith("data: ", StringComparison.Ordinal)) data.Append(line[6..]);
+            else if (line.Length == 0 && data.Length > 0)
+            {
+                events.Add($"{id}|{name}|{data}");
+                (id, name) = ("", "");
+                data.Clear();
+            }
+        }
+
+        return events;
+    }
+}

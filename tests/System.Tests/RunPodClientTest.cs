@@ -1,0 +1,41 @@
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>RunPod's own JavaScript client, as npm has it, with nothing but its base URL changed.</summary>
+public sealed class RunPodClientTest
+{
+    [FactNeeding("node", "nodejs and npm, which fetch runpod-sdk")]
+    public async Task Runs_unmodified()
+    {
+        var folder = Path.Combine(Repository.Root, "tests", "System.Tests", "runpod");
+        Assert.True(Directory.Exists(Path.Combine(folder, "node_modules", "runpod-sdk")), "npm ci has not run: make test runs it");
+        var log = Path.GetTempFileName();
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log));
+
+        await using var client = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "client.mjs"), $"{gateway.Url}v2", gateway.Key],
+            new Dictionary<string, string?>());
+        var seen = JsonNode.Parse(await client.LineAsync("{\"run\""))!;
+
+        Assert.Equal("IN_QUEUE", (string?)seen["run"]!["status"]);
+        Assert.Equal("COMPLETED", (string?)seen["status"]!["status"]);
+        Assert.Equal("hello", (string?)seen["status"]!["output"]!["text"]);
+        Assert.True((double)seen["status"]!["delayTime"]! > 0 && (double)seen["status"]!["executionTime"]! >= 0);
+        Assert.Equal(1, (int)seen["runSync"]!["output"]!["n"]!);
+        Assert.True((bool)seen["runSync"]!["completed"]!);
+        Assert.Equal("COMPLETED", (string?)seen["statusSync"]!["status"]);
+        Assert.Equal(Enumerable.Range(0, 20), seen["stream"]!.AsArray().Select(c => (int)c!["n"]!));
+        Assert.Equal("CANCELLED", (string?)seen["cancel"]!["status"]);
+        Assert.Equal("CANCELLED", (string?)seen["cancelled"]!["status"]);
+        // The thirty, and the one that runSync gave up on.
+        Assert.Equal(31, (int)seen["health"]!["jobs"]!["inQueue"]! + (int)seen["health"]!["jobs"]!["inProgress"]!);
+        Assert.Equal("completed", (string?)seen["purgeQueue"]!["status"]);
+        Assert.InRange((int)seen["purgeQueue"]!["removed"]!, 22, 30);
+        Assert.Equal("FAILED", (string?)seen["failed"]!["status"]);
+        Assert.Equal("the handler said no", (string?)seen["failed"]!["error"]);
+        Assert.Equal(404, (int)seen["unknown"]!);
+        await new Jobs(gateway).QuietAsync();
+        StubLog.Delete(log);
+    }
+}

@@ -1,0 +1,40 @@
+// RunPod's own client, unmodified, against a gateway of ours. Usage: node client.mjs BASE_URL KEY; prints one JSON document.
+import runpodSdk from 'runpod-sdk'
+
+const [baseUrl, key] = process.argv.slice(2)
+const endpoint = runpodSdk(key, { baseUrl }).endpoint('stub')
+const seen = {}
+
+const submitted = await endpoint.run({ input: { do: 'sleep', ms: 1, text: 'hello' } })
+seen.run = submitted
+for (;;) {
+  seen.status = await endpoint.status(submitted.id)
+  if (seen.status.completed) break
+}
+
+seen.runSync = await endpoint.runSync({ input: { do: 'echo', n: 1 } })
+seen.runSyncLong = await endpoint.runSync({ input: { do: 'sleep', ms: 2500 } }, 1000).then(() => 'ended', (e) => String(e)).catch(String)
+seen.statusSync = await endpoint.statusSync(submitted.id, 5000)
+
+const streaming = await endpoint.run({ input: { do: 'stream', chunks: 20, ms: 10 } })
+seen.stream = []
+for await (const part of endpoint.stream(streaming.id)) seen.stream.push(part.output)
+
+const long = await endpoint.run({ input: { do: 'sleep', ms: 60000 } })
+seen.cancel = await endpoint.cancel(long.id)
+seen.cancelled = await endpoint.status(long.id)
+
+const waiting = []
+for (let i = 0; i < 30; i++) waiting.push((await endpoint.run({ input: { do: 'sleep', ms: 60000 } })).id)
+seen.health = await endpoint.health()
+seen.purgeQueue = await endpoint.purgeQueue()
+for (const id of waiting) await endpoint.cancel(id)
+seen.failed = await endpoint.runSync({ input: { do: 'error' } })
+try {
+  await endpoint.status('no-such-job')
+  seen.unknown = 'no error'
+} catch (e) {
+  seen.unknown = e.response?.status
+}
+
+console.log(JSON.stringify(seen))

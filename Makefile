@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run load publish clean
+.PHONY: help deps restore build test run load load-jobs chaos publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,13 @@ test: deps publish ## Run every test
 
 load: publish ## Measure: direct, bare YARP, Sluice, interleaved, as ratios (six minutes; wants a quiet machine)
 	dotnet run -c Release --project loadtests/Scenarios -- gateway-overhead
+
+load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratios (three minutes; wants npm and a quiet machine)
+	cd loadtests/Peers/bullmq && npm ci --no-audit --no-fund --loglevel=error
+	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
+
+chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
+	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

@@ -190,7 +190,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
     {
         var states = new ConcurrentDictionary<string, int>();
         var (lost, wrong, retried) = (0, 0, 0);
-        var recoveries = new ConcurrentBag<double>();
+        var (fromWorkers, fromGateways) = (new ConcurrentBag<double>(), new ConcurrentBag<double>());
         await Parallel.ForEachAsync(ledger, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = ct }, async (entry, token) =>
         {
             using var answer = await gateways[0]!.Client.GetAsync(new Uri($"/v2/stub/status/{entry.Key}", UriKind.Relative), token);
@@ -205,13 +205,12 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             if ((string?)job["status"] == "COMPLETED" && (int)job["output"]!["n"]! != entry.Value) Interlocked.Increment(ref wrong);
             if (job["attempts"] is not JsonArray attempts) return;
             Interlocked.Increment(ref retried);
-            if (RecoveryOf(job, attempts[^1]!) is { } seconds) recoveries.Add(seconds);
+            if (RecoveryOf(job, attempts[^1]!, out var byWorker) is { } seconds) (byWorker ? fromWorkers : fromGateways).Add(seconds);
         });
 
         var ends = StubLog.Lines(log).Where(l => l.StartsWith("end ", StringComparison.Ordinal)).GroupBy(l => l.Split(' ')[1]).ToDictionary(g => g.Key, g => g.Count());
         var began = StubLog.Lines(log).Count(l => l.StartsWith("begin ", StringComparison.Ordinal));
         var check = await gateways[0]!.GetAsync("/api/v1/admin/check");
-        var sorted = recoveries.Order().ToList();
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"Seed {seed}, {took.TotalSeconds:0} s.").AppendLine();
         text.AppendLine("| what | seen |").AppendLine("|---|---|");
@@ -223,21 +222,27 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
-        Row("from a kill to the next attempt of its jobs, s: p50, p99, max (n)", sorted.Count == 0 ? "none"
-            : $"{At(sorted, 0.5):0.00}, {At(sorted, 0.99):0.00}, {sorted[^1]:0.00} ({sorted.Count})");
+        Row("from a worker's kill to the next attempt of its jobs, s: p50, p99, max (n)", Spread(fromWorkers));
+        Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs, s: p50, p99, max (n)", Spread(fromGateways));
         return text.ToString();
 
         void Row(string what, string seen) => text.AppendLine(CultureInfo.InvariantCulture, $"| {what} | {seen} |");
     }
 
     /// <summary>From the kill that its last lost attempt fell to, to the begin of the attempt after it.</summary>
-    private double? RecoveryOf(JsonNode job, JsonNode attempt)
+    private double? RecoveryOf(JsonNode job, JsonNode attempt, out bool byWorker)
     {
         var ended = attempt["endedAt"]!.GetValue<DateTimeOffset>();
         var worker = (string)attempt["worker"]!;
-        var kill = workerKills.TryGetValue(worker, out var at) && at <= ended ? at
-            : otherKills.Where(k => k <= ended).DefaultIfEmpty().Max();
+        byWorker = workerKills.TryGetValue(worker, out var at) && at <= ended && !((string)attempt["reason"]!).Contains("gateway", StringComparison.Ordinal);
+        var kill = byWorker ? at : otherKills.Where(k => k <= ended).DefaultIfEmpty().Max();
         return kill == default ? null : Math.Max(0, (job["timings"]!["startedAt"]!.GetValue<DateTimeOffset>() - kill).TotalSeconds);
+    }
+
+    private static string Spread(IEnumerable<double> seconds)
+    {
+        var sorted = seconds.Order().ToList();
+        return sorted.Count == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"{At(sorted, 0.5):0.00}, {At(sorted, 0.99):0.00}, {sorted[^1]:0.00} ({sorted.Count})");
     }
 
     private static double At(List<double> sorted, double q) => sorted[Math.Min(sorted.Count - 1, (int)(q * sorted.Count))];

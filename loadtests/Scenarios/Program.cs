@@ -8,6 +8,9 @@ switch (args.FirstOrDefault())
     case "gateway-overhead":
         await GatewayOverhead.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
+    case "job-throughput":
+        await JobThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
     case "chaos":
         var seed = Number("--seed", Environment.TickCount);
         await using (var chaos = new Chaos(Number("--jobs", 50_000), Number("--kills", 200), seed))

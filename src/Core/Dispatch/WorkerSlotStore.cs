@@ -119,8 +119,8 @@ public static class Leases
     /// <summary>At most a third of <see cref="Length"/> (client-go's rule); also the poll under lost messages.</summary>
     public static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>The leader reaps each second. After a longer gap (Redis stood still, or nobody led) every lease looks
-    /// old: their holders get the time to renew first.</summary>
+    /// <summary>Every gateway reaps each second. After a longer gap (Redis stood still) every lease looks old: their
+    /// holders get the time to renew first.</summary>
     public static readonly TimeSpan ReapGap = TimeSpan.FromSeconds(4);
 
     /// <summary>A grant to another gateway's ticket is taken back when it was not accepted for this long.</summary>

@@ -113,7 +113,8 @@ public sealed partial class Reconciler : BackgroundService
 
     private async Task ReconcileAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
     {
-        if (living is not null && leadership.IsLeader) await slots.ReapAsync(endpointId, ct);
+        // Every gateway: leaders that die one after another must not keep leases from ending.
+        if (living is not null) await slots.ReapAsync(endpointId, ct);
         var snapshot = await slots.SnapshotAsync(endpointId, ct);
         var orders = await store.DrainOrdersAsync(endpointId, ct);
         await fleet.KeepAsync(endpointId, snapshot, orders, ct);

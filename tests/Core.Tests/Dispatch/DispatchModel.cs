@@ -22,6 +22,12 @@ internal sealed class DispatchModel
 
     public List<(Waiting Ticket, string Pod)> Grants { get; } = [];
 
+    /// <summary>Jobs, in the order in which they were submitted.</summary>
+    public Dictionary<string, ModelJob> Jobs { get; } = [];
+
+    /// <summary>Running jobs in the order in which Redis' hash has them: the order of their claims.</summary>
+    public List<string> Running { get; } = [];
+
     public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
 
     /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full".</summary>
@@ -34,7 +40,7 @@ internal sealed class DispatchModel
         foreach (var t in tickets)
         {
             if (Queue.Count == 0 && Take(holder) is { } pod) got.Add(pod);
-            else if (Queue.Count >= maxDepth && !t.Front) got.Add("full");
+            else if (Queue.Count(w => w.Holder != Job) >= maxDepth && !t.Front) got.Add("full");
             else
             {
                 Enqueue(holder, t.Id, t.Flow, t.Late, t.Front);
@@ -47,8 +53,8 @@ internal sealed class DispatchModel
         return got;
     }
 
-    /// <summary>Returns the holder's own tickets that were granted, with their pods.</summary>
-    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots)
+    /// <summary>Returns the holder's own tickets that were granted, with their pods; jobs that it claimed go to <paramref name="claimed"/>.</summary>
+    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots, List<(string Id, int Attempt, string Pod, string Why)>? claimed = null)
     {
         if (LeaseExpired.ContainsKey(holder))
             foreach (var (pod, count) in slots)
@@ -57,6 +63,12 @@ internal sealed class DispatchModel
         while (Queue.Count > 0)
         {
             var head = Queue[0];
+            if (head.Holder == Job)
+            {
+                if (claimed is null || !LeaseExpired.ContainsKey(holder) || !Claim(holder, head, claimed)) break;
+                continue;
+            }
+
             if (head.Late || !LeaseExpired.ContainsKey(head.Holder))
             {
                 Queue.RemoveAt(0);
@@ -74,20 +86,62 @@ internal sealed class DispatchModel
     }
 
     /// <summary>The holder says what it has; what Redis counts beyond that and unaccepted grants is freed.</summary>
-    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted)
+    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted, IReadOnlyCollection<string> named)
     {
         if (!LeaseExpired.ContainsKey(holder)) return false;
+        var orphans = Orphans(holder, named);
         Grants.RemoveAll(g => accepted.Contains(g.Ticket.Id));
         var granted = Grants.Where(g => g.Ticket.Holder == holder).Select(g => g.Pod);
         var held = Held.Keys.Where(k => k.Holder == holder).Select(k => k.Pod);
-        foreach (var pod in held.Concat(own.Keys).Concat(granted).Distinct().ToList())
+        foreach (var pod in held.Concat(own.Keys).Concat(granted).Concat(orphans.Select(o => o.Pod).Where(p => p.Length > 0)).Distinct().ToList())
         {
-            var open = Grants.Count(g => g.Ticket.Holder == holder && g.Pod == pod);
+            var open = Grants.Count(g => g.Ticket.Holder == holder && g.Pod == pod) + orphans.Count(o => o.Pod == pod);
             var known = Held.ContainsKey((holder, pod));
             if (known || IsReady(pod)) SetHeld(holder, pod, own.GetValueOrDefault(pod) + open);
         }
 
         LeaseExpired[holder] = false;
+        return true;
+    }
+
+    public const string Job = "job";
+
+    /// <summary>Jobs that a holder has claimed and does not name.</summary>
+    public List<ModelJob> Orphans(string holder, IReadOnlyCollection<string> known) =>
+        [.. Running.Select(id => Jobs[id]).Where(j => j.Holder == holder && !known.Contains($"{j.Id}|{j.Attempt}"))];
+
+    public void Submit(string id, string flow, bool late, int max)
+    {
+        Jobs[id] = new ModelJob(id) { Max = max, Late = late };
+        Enqueue(Job, id, flow, late, front: false);
+    }
+
+    /// <summary>True when the fence let it pass.</summary>
+    public bool End(string id, int attempt, string status)
+    {
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return false;
+        job.Status = status;
+        Running.Remove(id);
+        return true;
+    }
+
+    public bool Cancel(string id)
+    {
+        var job = Jobs[id];
+        if (job.Status is not ("IN_QUEUE" or "IN_PROGRESS")) return false;
+        job.Status = "CANCELLED";
+        Running.Remove(id);
+        Queue.RemoveAll(w => w.Id == id);
+        return true;
+    }
+
+    public bool Requeue(string id, int attempt)
+    {
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return false;
+        Running.Remove(id);
+        job.Status = "IN_QUEUE";
+        Queue.Add(new Waiting(-1, ++seq, Job, id, job.Late));
+        Sort();
         return true;
     }
 
@@ -125,9 +179,27 @@ internal sealed class DispatchModel
             Grants.RemoveAll(g => g.Ticket.Holder == holder);
             Queue.RemoveAll(w => w.Holder == holder);
         }
+
+        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Attempt);
     }
 
     private bool IsReady(string pod) => Pods.TryGetValue(pod, out var p) && p.Ready;
+
+    private bool Claim(string holder, Waiting head, List<(string, int, string, string)> claimed)
+    {
+        var job = Jobs[head.Id];
+        var why = head.Late ? "expired" : job.Runs >= job.Max ? "exhausted" : "";
+        var pod = why.Length > 0 ? "" : Take(holder);
+        if (pod is null) return false;
+        Queue.RemoveAt(0);
+        if (head.Tag >= 0) vtime = head.Tag;
+        (job.Status, job.Holder, job.Pod) = ("IN_PROGRESS", holder, pod);
+        job.Attempt++;
+        if (pod.Length > 0) job.Runs++;
+        Running.Add(job.Id);
+        claimed.Add((job.Id, job.Attempt, pod, why));
+        return true;
+    }
 
     private string? Take(string holder)
     {
@@ -144,13 +216,34 @@ internal sealed class DispatchModel
         var tag = front ? -1 : Math.Max(vtime, finish.GetValueOrDefault(flow));
         if (!front) finish[flow] = tag + 1;
         Queue.Add(new Waiting(tag, ++seq, holder, id, late));
-        Queue.Sort((a, b) => a.Tag != b.Tag ? a.Tag.CompareTo(b.Tag) : a.Seq.CompareTo(b.Seq));
+        Sort();
     }
+
+    private void Sort() => Queue.Sort((a, b) => a.Tag != b.Tag ? a.Tag.CompareTo(b.Tag) : a.Seq.CompareTo(b.Seq));
 
     private void SetHeld(string holder, string pod, int count)
     {
         if (count <= 0) Held.Remove((holder, pod));
         else Held[(holder, pod)] = count;
+    }
+
+    internal sealed class ModelJob(string id)
+    {
+        public string Id => id;
+
+        public string Status { get; set; } = "IN_QUEUE";
+
+        public int Attempt { get; set; }
+
+        public int Runs { get; set; }
+
+        public int Max { get; init; }
+
+        public bool Late { get; init; }
+
+        public string Holder { get; set; } = "";
+
+        public string Pod { get; set; } = "";
     }
 
     internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late);

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;
@@ -24,7 +25,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     public async Task Scripts_do_what_the_model_does()
     {
         var op = from kind in Gen.Elements("acquire", "acquire", "acquire", "release", "release", "grant", "renew",
-                     "abandon", "up", "up", "drain", "down", "expire", "reap")
+                     "abandon", "up", "up", "drain", "down", "expire", "reap", "submit", "submit", "submit", "claim", "claim", "claim", "end", "requeue", "cancel")
                  from who in Gen.Choose(0, Holders.Length - 1)
                  from what in Gen.Choose(0, 20)
                  from n in Gen.Choose(0, 3)
@@ -48,7 +49,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
     private async Task RunAsync(List<Op> ops)
     {
-        var run = new ModelRun(new DispatchScripts(redis.Store), $"model-{Interlocked.Increment(ref endpoints)}", redis);
+        var run = new ModelRun(new DispatchScripts(redis.Store), new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere")), $"model-{Interlocked.Increment(ref endpoints)}", redis);
         try
         {
             foreach (var op in ops) await run.StepAsync(op);
@@ -59,7 +60,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         }
     }
 
-    private sealed class ModelRun(DispatchScripts scripts, string endpoint, RedisFixture redis)
+    private sealed class ModelRun(DispatchScripts scripts, JobStore store, string endpoint, RedisFixture redis)
     {
         private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
@@ -78,6 +79,11 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 case "grant": await GrantAsync(); break;
                 case "renew": await RenewAsync(op, holder); break;
                 case "abandon": await AbandonAsync(op); break;
+                case "submit": await SubmitAsync(op); break;
+                case "claim": await ClaimAsync(op, holder); break;
+                case "end": await EndAsync(op); break;
+                case "requeue": await RequeueAsync(op); break;
+                case "cancel": await CancelAsync(op); break;
                 case "expire": await ExpireAsync(holder); break;
                 case "up":
                     var capacity = 1 + op.What % 3;
@@ -139,10 +145,13 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 .ToDictionary(h => h.Key.Pod, h => Math.Max(0, h.Value - op.N));
             var accepted = op.Flag ? model.Grants.Where(g => g.Ticket.Holder == holder)
                 .Select(g => g.Ticket.Id).ToList() : [];
-            var alive = model.Renew(holder, own, accepted);
+            var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Attempt}");
+            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, o.Attempt, o.Pod));
+            var alive = model.Renew(holder, own, accepted, known);
             var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
-                accepted.ConvertAll(id => entries[id]), [], []));
+                accepted.ConvertAll(id => entries[id]), known, []));
             Assert.Equal(!alive, answer.Lost);
+            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, o.Attempt, o.Pod)).Order());
             if (alive)
                 Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
                     answer.Unaccepted.Select(g => (Id(g.Ticket), g.Pod)).Order());
@@ -150,12 +159,60 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
         private async Task AbandonAsync(Op op)
         {
-            var all = model.Queue.Select(w => w.Id).Concat(model.Grants.Select(g => g.Ticket.Id)).ToList();
+            var all = model.Queue.Where(w => w.Holder != DispatchModel.Job).Select(w => w.Id).Concat(model.Grants.Select(g => g.Ticket.Id)).ToList();
             if (all.Count == 0) return;
             var id = all[op.What % all.Count];
             model.Abandon(id);
             await scripts.AbandonAsync(keys, [entries[id]]);
         }
+
+        private async Task SubmitAsync(Op op)
+        {
+            var (id, flow) = ($"j{tickets++}", $"f{op.What % 2}");
+            model.Submit(id, flow, op.Flag2, 1 + op.N);
+            var result = await store.SubmitAsync(new JobSubmission
+            {
+                Id = id, EndpointId = endpoint, Flow = flow, Input = "1"u8.ToArray(), Ttl = op.Flag2 ? TimeSpan.Zero : Long, Timeout = Long,
+                Retention = Long, MaxRuns = 1 + op.N, MaxQueued = 1000,
+            }, default);
+            Assert.Equal(SubmitOutcome.Queued, result.Outcome);
+        }
+
+        private async Task ClaimAsync(Op op, string holder)
+        {
+            var slots = new[] { (Pods[op.What % 3], op.N % 2) };
+            var claimed = new List<(string, int, string, string)>();
+            var expected = model.Release(holder, slots, claimed);
+            var answer = await scripts.ReleaseAsync(keys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))], claims: true);
+            Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
+            Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Attempt, c.Pod, c.Why)));
+        }
+
+        private async Task EndAsync(Op op)
+        {
+            if (Pick(op) is not { } job) return;
+            // Now and then by an attempt that is not the present one.
+            var attempt = op.Flag ? job.Attempt - 1 : job.Attempt;
+            var ended = model.End(job.Id, attempt, "COMPLETED");
+            Assert.Equal(ended, (await store.CompleteAsync(endpoint, job.Id, attempt, "1"u8.ToArray(), null, default, default)).Ended);
+        }
+
+        private async Task RequeueAsync(Op op)
+        {
+            if (Pick(op) is not { } job) return;
+            var attempt = op.Flag ? job.Attempt - 1 : job.Attempt;
+            var requeued = model.Requeue(job.Id, attempt);
+            Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, attempt, counted: true, "lost", default));
+        }
+
+        private async Task CancelAsync(Op op)
+        {
+            if (Pick(op) is not { } job) return;
+            var cancelled = model.Cancel(job.Id);
+            Assert.Equal(cancelled, (await store.CancelAsync(endpoint, job.Id, default)).Ended);
+        }
+
+        private DispatchModel.ModelJob? Pick(Op op) => model.Jobs.Count == 0 ? null : model.Jobs.Values.ElementAt(op.What % model.Jobs.Count);
 
         private async Task ExpireAsync(string holder)
         {
@@ -181,8 +238,12 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 if (!worker.Draining) Assert.Equal(worker.Capacity, worker.Free + worker.Leased);
             }
 
+            Assert.Equal(model.Running.Order(), (await db.HashKeysAsync(keys.Running)).Select(k => (string)k!).Order());
+            foreach (var job in model.Jobs.Values)
+                Assert.Equal($"{job.Status} {job.Attempt}", string.Join(' ', (await db.HashGetAsync(keys.Jobs.Append(job.Id), ["status", "attempt"])).Select(v => (string)v!)));
+
             // Whoever gives slots back leaves nobody waiting beside a free one.
-            if (op.Kind is "release" or "grant" && seen.Queued > 0)
+            if (op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
                 Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
         }
 

@@ -8,7 +8,7 @@
 -- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
 --         lease_ms  patience after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
--- After a gap (Redis was paused, or nobody led) every lease looks old: their holders get one lease's time to renew first.
+-- After a gap (Redis was paused) every lease looks old: their holders get one lease's time to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local tickets, running, flows, jobs = KEYS[8], KEYS[9], KEYS[10], KEYS[11]

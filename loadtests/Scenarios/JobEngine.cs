@@ -1,0 +1,90 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Redis;
+
+namespace Sluice.Scenarios;
+
+/// <summary>
+/// Sluice's own job engine without HTTP on either side, as BullMQ has none: the same stores, scripts and dispatcher as in the
+/// gateway, jobs submitted by callers in this process and run by a runner that does nothing but store a result.
+/// </summary>
+internal sealed class JobEngine : IJobRunner, IAsyncDisposable
+{
+    private static readonly byte[] Input = """{"x":1}"""u8.ToArray();
+    private static readonly byte[] Output = """{"ok":true}"""u8.ToArray();
+
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
+    private readonly string endpoint;
+    private readonly RedisStore redis;
+    private readonly JobStore store;
+    private readonly Dispatcher dispatcher;
+    private readonly WorkerSlotStore slots;
+    private TaskCompletionSource finished = new();
+    private int left;
+
+    public JobEngine(RedisStore redis, string endpoint)
+    {
+        (this.redis, this.endpoint) = (redis, endpoint);
+        store = new JobStore(redis, new PayloadStore(redis, folder));
+        slots = new WorkerSlotStore(redis);
+        dispatcher = new Dispatcher(new GatewayId(Guid.NewGuid().ToString("N")[..16]), redis, slots, TimeProvider.System, NullLogger<Dispatcher>.Instance)
+        {
+            Runner = this,
+        };
+    }
+
+    public async Task StartAsync(int concurrency)
+    {
+        await dispatcher.StartAsync(CancellationToken.None);
+        await dispatcher.Subscribed;
+        await slots.UpAsync(endpoint, new WorkerAddress("p1", new Uri("http://127.0.0.1:1"), WorkerProtocol.H2c, "t", concurrency), CancellationToken.None);
+    }
+
+    /// <summary>Jobs a second, from the first submission to the last result stored.</summary>
+    public async Task<double> RunAsync(int jobs, int adders)
+    {
+        (left, finished) = (jobs, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var started = TimeProvider.System.GetTimestamp();
+        var next = 0;
+        await Task.WhenAll(Enumerable.Range(0, adders).Select(_ => Task.Run(async () =>
+        {
+            while (Interlocked.Increment(ref next) <= jobs)
+            {
+                await store.SubmitAsync(new JobSubmission
+                {
+                    Id = Guid.CreateVersion7().ToString(), EndpointId = endpoint, Flow = "f", Input = Input, Ttl = TimeSpan.FromHours(1),
+                    Timeout = TimeSpan.FromMinutes(1), Retention = TimeSpan.FromMinutes(1), MaxRuns = 3, MaxQueued = 1_000_000,
+                }, CancellationToken.None);
+                dispatcher.JobQueued(endpoint);
+            }
+        })));
+        await finished.Task;
+        return jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>Takes away what a round left.</summary>
+    public async Task ClearAsync()
+    {
+        var keys = new JobKeys(endpoint);
+        foreach (var id in await redis.Database.SortedSetRangeByRankAsync(keys.Index)) _ = redis.Database.KeyDeleteAsync(keys.Job(id!));
+        await redis.Database.KeyDeleteAsync([keys.Index, keys.Expiry]);
+    }
+
+    public void Start(JobGrant grant) => _ = EndAsync(grant);
+
+    public async ValueTask DisposeAsync()
+    {
+        await dispatcher.StopAsync(CancellationToken.None);
+        dispatcher.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private async Task EndAsync(JobGrant grant)
+    {
+        await store.CompleteAsync(endpoint, grant.Claim.Id, grant.Claim.Attempt, Output, null, default, CancellationToken.None);
+        grant.Dispose();
+        if (Interlocked.Decrement(ref left) == 0) finished.TrySetResult();
+    }
+}

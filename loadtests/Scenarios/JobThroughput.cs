@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.LoadGenerator;
+using Sluice.Testing;
+
+namespace Sluice.Scenarios;
+
+/// <summary>
+/// Jobs a second, from submission to stored result, on one Redis: BullMQ (adders and a worker that does nothing in one process), Sluice's
+/// job engine alone (the same), and the whole product: HTTP in, a worker process that does nothing, over HTTP, with one gateway and
+/// with two. All are up at once and measured in turn, round after round.
+/// </summary>
+public static class JobThroughput
+{
+    private const int Concurrency = 50;
+    private static readonly string[] Names = ["BullMQ 6.7", "Sluice, job engine", "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP"];
+
+    public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
+    {
+        var redis = new RedisFixture();
+        await redis.InitializeAsync();
+        var port = FreePort();
+        var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "bullmq");
+        await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{redis.Port}", RedisFixture.Password],
+            new Dictionary<string, string?>());
+        await bull.LineAsync("ready");
+        await using var engine = new JobEngine(redis.Store, "engine");
+        await engine.StartAsync(Concurrency);
+        await using var a = await GatewayAsync(redis);
+        await using var b = await GatewayAsync(redis);
+        await a.Process.LineAsync("is ready after");
+        using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
+        var costs = new StringBuilder();
+
+        var measures = new Func<Task<double>>[]
+        {
+            async () => double.Parse(await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs=20000&concurrency={Concurrency}"), ct), CultureInfo.InvariantCulture),
+            async () =>
+            {
+                var rate = await engine.RunAsync(20000, Concurrency);
+                await engine.ClearAsync();
+                return rate;
+            },
+            () => ThroughAsync([a], options.Slice, ct),
+            () => ThroughAsync([a, b], options.Slice, ct),
+        };
+        var rounds = new List<double[]>();
+        for (var round = 0; round <= options.Rounds; round++)
+        {
+            var rates = new double[Names.Length];
+            for (var i = 0; i < Names.Length; i++)
+            {
+                var which = (i + round) % Names.Length;
+                var before = await CostAsync(redis);
+                rates[which] = await measures[which]();
+                if (round == options.Rounds) costs.AppendLine(await CostAsync(redis) is var after ? Costs(which, before, after, rates[which]) : "");
+            }
+
+            if (round > 0) rounds.Add(rates);
+            Console.Error.WriteLine($"round {round}: {string.Join(", ", rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture)))}");
+        }
+
+        var text = new StringBuilder($"# job-throughput\n\n{Machine.Describe("make load-jobs")}\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after one of warming up; medians; ratios of each round's own, with their range.\n\n")
+            .Append("| | jobs/s | against BullMQ |\n|---|---|---|\n");
+        for (var i = 0; i < Names.Length; i++)
+        {
+            var ratios = rounds.Select(r => r[i] / r[0]).Order().ToList();
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {Names[i]} | {rounds.Select(r => r[i]).Order().ElementAt(rounds.Count / 2):n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
+        }
+
+        text.Append("\nOf Redis, a job (last round; Redis' own counters, pollers and renewals included):\n\n| | scripts and commands received | bytes in | bytes out | us of Redis' CPU |\n|---|---|---|---|---|\n").Append(costs);
+        Console.WriteLine(text);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, text.ToString(), ct);
+        await redis.DisposeAsync();
+    }
+
+    /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
+    private static async Task<double> ThroughAsync(GatewayProcess[] gateways, TimeSpan slice, CancellationToken ct)
+    {
+        var before = await CompletedAsync(gateways[0]);
+        var started = Stopwatch.GetTimestamp();
+        var loops = gateways.Select(g => new ClosedLoop(Target.Post(new Uri(g.Url, "/v2/noop/run"), """{"input":{"x":1}}""", g.Key), Concurrency / gateways.Length)).ToList();
+        var results = await Task.WhenAll(loops.Select(l => l.RunAsync(slice, ct)));
+        foreach (var loop in loops) loop.Dispose();
+        var accepted = results.Sum(r => r.Latency.Count);
+        if (results.Sum(r => r.Failed) > 0) throw new InvalidOperationException($"{results.Sum(r => r.Failed)} submissions failed");
+        while (await CompletedAsync(gateways[0]) - before < accepted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
+        return accepted / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static async Task<long> CompletedAsync(GatewayProcess gateway) => (long)(await gateway.GetAsync("/v2/noop/health"))["jobs"]!["completed"]!;
+
+    private static Task<GatewayProcess> GatewayAsync(RedisFixture redis) => GatewayProcess.StartAsync($$"""
+        templates:
+          - name: noop
+            command: ["{{Path.Combine(Repository.Root, "loadtests", "Peers", "NoopWorker", "bin", "Release", "net10.0", "Sluice.NoopWorker")}}"]
+            readyPath: /ready
+            handlerPath: /
+            concurrency: {{Concurrency}}
+        endpoints:
+          - { id: noop, template: noop, scaling: { min: 1, max: 1 }, jobs: { retention: 60s } }
+        """, environment: new Dictionary<string, string?>
+        {
+            ["SLUICE_REDIS"] = redis.ConnectionString, ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
+            ["SLUICE_PAYLOADS"] = Path.Combine(Path.GetTempPath(), "sluice-payloads-" + redis.Port),
+        });
+
+    private static async Task<(long Commands, long In, long Out, double Cpu, double Jobs)> CostAsync(RedisFixture redis)
+    {
+        var info = (string)await redis.Store.Database.ExecuteAsync("INFO", "everything")!;
+        var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2)).DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
+        double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
+        return ((long)Number("total_commands_processed"), (long)Number("total_net_input_bytes"), (long)Number("total_net_output_bytes"),
+            Number("used_cpu_user") + Number("used_cpu_sys"), TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
+    }
+
+    private static string Costs(int which, (long Commands, long In, long Out, double Cpu, double At) before,
+        (long Commands, long In, long Out, double Cpu, double At) after, double rate)
+    {
+        var jobs = which < 2 ? 20000 : rate * (after.At - before.At);
+        return string.Create(CultureInfo.InvariantCulture,
+            $"| {Names[which]} | {(after.Commands - before.Commands) / jobs:0.0} | {(after.In - before.In) / jobs:0} | {(after.Out - before.Out) / jobs:0} | {(after.Cpu - before.Cpu) * 1e6 / jobs:0} |");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

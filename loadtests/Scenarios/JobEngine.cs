@@ -83,8 +83,16 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
 
     private async Task EndAsync(JobGrant grant)
     {
-        await store.CompleteAsync(endpoint, grant.Claim.Id, grant.Claim.Attempt, Output, null, default, CancellationToken.None);
-        grant.Dispose();
-        if (Interlocked.Decrement(ref left) == 0) finished.TrySetResult();
+        try
+        {
+            var end = await store.CompleteAsync(endpoint, grant.Claim.Id, grant.Claim.Attempt, Output, null, default, CancellationToken.None);
+            grant.Dispose();
+            if (!end.Ended) throw new InvalidOperationException($"{grant.Claim} was not this attempt's to end: {end}");
+            if (Interlocked.Decrement(ref left) == 0) finished.TrySetResult();
+        }
+        catch (Exception e)
+        {
+            finished.TrySetException(e);
+        }
     }
 }

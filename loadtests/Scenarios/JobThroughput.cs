@@ -10,7 +10,7 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Jobs a second, from submission to stored result, on one Redis: BullMQ (adders and a worker that does nothing in one process), Sluice's
+/// Jobs a second, from submission to stored result, on the same kind of Redis: BullMQ (adders and a worker that does nothing in one process), Sluice's
 /// job engine alone (the same), and the whole product: HTTP in, a worker process that does nothing, over HTTP, with one gateway and
 /// with two. All are up at once and measured in turn, round after round.
 /// </summary>
@@ -21,14 +21,16 @@ public static class JobThroughput
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
-        var redis = new RedisFixture();
+        // Two servers with the same settings: gateways would take part in the engine's work.
+        var (bare, redis) = (new RedisFixture(), new RedisFixture());
+        await bare.InitializeAsync();
         await redis.InitializeAsync();
         var port = FreePort();
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "bullmq");
-        await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{redis.Port}", RedisFixture.Password],
+        await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{bare.Port}", RedisFixture.Password],
             new Dictionary<string, string?>());
         await bull.LineAsync("ready");
-        await using var engine = new JobEngine(redis.Store, "engine");
+        await using var engine = new JobEngine(bare.Store, "engine");
         await engine.StartAsync(Concurrency);
         await using var a = await GatewayAsync(redis);
         await using var b = await GatewayAsync(redis);
@@ -55,9 +57,9 @@ public static class JobThroughput
             for (var i = 0; i < Names.Length; i++)
             {
                 var which = (i + round) % Names.Length;
-                var before = await CostAsync(redis);
+                var before = await CostAsync(which < 2 ? bare : redis);
                 rates[which] = await measures[which]();
-                if (round == options.Rounds) costs.AppendLine(await CostAsync(redis) is var after ? Costs(which, before, after, rates[which]) : "");
+                if (round == options.Rounds) costs.AppendLine(await CostAsync(which < 2 ? bare : redis) is var after ? Costs(which, before, after, rates[which]) : "");
             }
 
             if (round > 0) rounds.Add(rates);
@@ -78,6 +80,7 @@ public static class JobThroughput
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text.ToString(), ct);
         await redis.DisposeAsync();
+        await bare.DisposeAsync();
     }
 
     /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>

@@ -406,10 +406,14 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     private void GiveBack(string pod, int n) => giveBack[pod] = giveBack.GetValueOrDefault(pod) + n;
 
+    /// <summary>While anyone waits nothing stays idle here: a job may be waiting that this gateway itself has to claim.</summary>
     private void SetDepth(int now)
     {
         depth = now;
         contended = now > 0;
+        if (!contended || ledger.Idle == 0) return;
+        foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
+        signal.Writer.TryWrite(true);
     }
 
     private static List<T> Drain<T>(ICollection<T> from)

@@ -11,7 +11,7 @@ namespace Sluice.Core.Jobs;
 /// The leader's chores, once a second: jobs that waited too long are ended, data whose retention ended is taken away.
 /// </summary>
 public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadStore payloads, CatalogWatcher catalog,
-    Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundService
+    Reconciler reconciler, Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundService
 {
     /// <summary>How long it is known that there was a job.</summary>
     private static readonly TimeSpan KeepTombstone = TimeSpan.FromDays(7);
@@ -30,21 +30,22 @@ public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadS
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        reconciler.Forgotten += endpoint => _ = TryAsync(endpoint, () => store.ForgetAsync(endpoint, stoppingToken), stoppingToken);
         await catalog.Loaded.WaitAsync(stoppingToken);
         using var timer = new PeriodicTimer(Every, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             if (!leadership.IsLeader) continue;
             foreach (var deployment in catalog.Current.Deployments)
-                await TryAsync(deployment.Endpoint.Id, stoppingToken);
+                await TryAsync(deployment.Endpoint.Id, () => SweepAsync(deployment.Endpoint.Id, stoppingToken), stoppingToken);
         }
     }
 
-    private async Task TryAsync(string endpointId, CancellationToken ct)
+    private async Task TryAsync(string endpointId, Func<Task> chore, CancellationToken ct)
     {
         try
         {
-            await SweepAsync(endpointId, ct);
+            await chore();
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {

@@ -40,7 +40,10 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Hash: a webhook delivery.</summary>
     public RedisKey Hook(string delivery) => Hooks.Append(delivery);
 
-    /// <summary>String: the job that a flow's Idempotency-Key stands for.</summary>
-    public RedisKey Idempotency(string flow, string key) => DispatchKeys.Key(endpointId,
-        "idem:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(flow + "\n" + key)))[..32]);
+    /// <summary>Prefix of the strings that tell which job an Idempotency-Key stands for.</summary>
+    public RedisKey Idempotency { get; } = DispatchKeys.Key(endpointId, "idem:");
+
+    /// <summary>What an Idempotency-Key of a flow is called: two keys' clients do not meet.</summary>
+    public static string IdempotencyName(string flow, string key) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(flow + "\n" + key)))[..32];
 }

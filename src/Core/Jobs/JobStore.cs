@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Redis;
@@ -11,6 +12,9 @@ namespace Sluice.Core.Jobs;
 /// </summary>
 public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 {
+    private readonly ConcurrentDictionary<string, Batcher<Wish, SubmitResult>> submits = [];
+    private readonly ConcurrentDictionary<string, Batcher<End, EndResult>> ends = [];
+
     /// <summary>Dead letters are kept at least this long: people look at them on Monday.</summary>
     private static readonly TimeSpan KeepDead = TimeSpan.FromDays(7);
 
@@ -30,31 +34,42 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// deleted here.</summary>
     public async Task<SubmitResult> SubmitAsync(JobSubmission job, CancellationToken ct)
     {
-        var k = new JobKeys(job.EndpointId);
         var input = await payloads.SaveAsync(job.Input, ct);
-        var args = new List<RedisValue>
-        {
-            job.Id, job.EndpointId, job.Flow, job.Weight, Ms(job.Ttl), job.MaxQueued, job.FlowMaxQueued, job.LowPriority ? 1 : 0,
-            DispatchScripts.LowPriorityFrom, job.IdempotencyKey is null ? 0 : Ms(KeepIdempotency), job.Digest,
-            "input", Bytes(input), "max", job.MaxRuns, "timeout", Ms(job.Timeout), "keep", Ms(job.Retention),
-        };
-        if (job.S3 is { } s3) args.AddRange(["s3", s3]);
-        if (job.Webhook is not null) args.AddRange(["webhook", job.Webhook]);
-        if (job.Watcher is not null) args.AddRange(["watchers", job.Watcher]);
-        var d = k.Dispatch;
-        var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [k.Job(job.Id), d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, k.Idempotency(job.Flow, job.IdempotencyKey ?? "")],
-            [.. args]).WaitAsync(ct);
-        var result = (string)r[0] switch
-        {
-            "ok" => new SubmitResult(SubmitOutcome.Queued, job.Id),
-            "same" => new SubmitResult(SubmitOutcome.Same, (string)r[1]),
-            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)r[1]),
-            "full" => new SubmitResult(SubmitOutcome.QueueFull, job.Id, (int)r[1]),
-            _ => new SubmitResult(SubmitOutcome.FlowFull, job.Id, (int)r[1]),
-        };
+        var submit = submits.GetOrAdd(job.EndpointId, id => new Batcher<Wish, SubmitResult>(wishes => SubmitAsync(id, wishes),
+            w => w.Input.Length + 500, TimeProvider.System));
+        var result = await submit.AddAsync(new Wish(job, input)).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
         return result;
+    }
+
+    private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
+    {
+        var k = new JobKeys(endpointId);
+        var args = new List<RedisValue> { endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency) };
+        foreach (var (job, input) in wishes)
+        {
+            List<RedisValue> fields = ["input", Bytes(input), "max", job.MaxRuns, "timeout", Ms(job.Timeout), "keep", Ms(job.Retention)];
+            if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
+            if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
+            if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
+            args.AddRange(
+            [
+                job.Id, job.Flow, job.Weight, Ms(job.Ttl), job.MaxQueued, job.FlowMaxQueued, job.LowPriority ? 1 : 0,
+                job.IdempotencyKey is { } key ? JobKeys.IdempotencyName(job.Flow, key) : "", job.Digest, fields.Count / 2, .. fields,
+            ]);
+        }
+
+        var d = k.Dispatch;
+        var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
+            [d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency], [.. args]);
+        return [.. r.Chunk(3).Select(a => (string)a[0] switch
+        {
+            "ok" => new SubmitResult(SubmitOutcome.Queued, (string)a[1]),
+            "same" => new SubmitResult(SubmitOutcome.Same, (string)a[1]),
+            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)a[1]),
+            "full" => new SubmitResult(SubmitOutcome.QueueFull, (string)a[1], (int)a[2]),
+            _ => new SubmitResult(SubmitOutcome.FlowFull, (string)a[1], (int)a[2]),
+        })];
     }
 
     /// <summary>A job as it is now, or null. With a watcher that gateway is told when it ends.</summary>
@@ -149,20 +164,53 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         return (r[0], r[1]);
     }
 
+    /// <summary>Deletes the jobs of an endpoint that exists no more, with their payloads and undelivered webhooks.</summary>
+    public async Task ForgetAsync(string endpointId, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var db = redis.Database;
+        foreach (var part in (await db.SortedSetRangeByRankAsync(k.Index).WaitAsync(ct)).Chunk(EndAtOnce))
+        {
+            var payload = await Task.WhenAll(part.Select(id => db.HashGetAsync(k.Job(id!), ["input", "output"]))).WaitAsync(ct);
+            foreach (var value in payload.SelectMany(p => p))
+                if (!value.IsNull) payloads.Delete((byte[])value!);
+            await db.KeyDeleteAsync([.. part.SelectMany(id => new[] { k.Job(id!), k.Chunks(id!) })]).WaitAsync(ct);
+        }
+
+        foreach (var part in (await db.SortedSetRangeByRankAsync(k.Log).WaitAsync(ct)).Chunk(EndAtOnce))
+            await db.KeyDeleteAsync([.. part.Select(d => k.Hook(d!))]).WaitAsync(ct);
+        await db.KeyDeleteAsync([k.Index, k.Expiry, k.Dead, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
+    }
+
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);
 
     private static RedisValue[] ErrorFields(JobError error) =>
         ["error", error.Message, "code", error.Code, "retryable", error.Retryable ? 1 : 0];
 
-    private async Task<List<EndResult>> EndAsync(string endpointId, IReadOnlyCollection<string> ids, string status, string expect, bool dead,
+    private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, string[] ids, string status, string expect, bool dead,
         RedisValue[] fields, CancellationToken ct)
+    {
+        if (ids.Length > 1) return await EndAsync(endpointId, [.. ids.Select(id => new End(id, status, expect, dead, fields))]).WaitAsync(ct);
+        var end = ends.GetOrAdd(endpointId, id => new Batcher<End, EndResult>(all => EndAsync(id, all), e => e.Bytes, TimeProvider.System));
+        return [await end.AddAsync(new End(ids[0], status, expect, dead, fields)).WaitAsync(ct)];
+    }
+
+    private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, IReadOnlyList<End> all)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
+        var args = new List<RedisValue> { endpointId, Ms(KeepDead) };
+        foreach (var e in all) args.AddRange([e.Id, e.Status, e.Expect, e.Dead ? 1 : 0, e.Fields.Length / 2, .. e.Fields]);
         var r = (string[])await EndLua.RunAsync(redis.Database,
-            [d.Queue, d.Tickets, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks],
-            [status, expect, endpointId, dead ? 1 : 0, Ms(KeepDead), fields.Length / 2, .. fields, .. ids.Select(i => (RedisValue)i)]).WaitAsync(ct);
+            [d.Queue, d.Tickets, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks], [.. args]);
         return [.. r.Chunk(3).Select(e => new EndResult(e[0], e[1] != "gone", e[1] == "ended", e[2]))];
+    }
+
+    private readonly record struct Wish(JobSubmission Job, ReadOnlyMemory<byte> Input);
+
+    private sealed record End(string Id, string Status, string Expect, bool Dead, RedisValue[] Fields)
+    {
+        public int Bytes => 200 + (Fields.Length > 1 && !Fields[1].IsInteger ? ((byte[])Fields[1]!).Length : 0);
     }
 
     private static RedisValue Bytes(ReadOnlyMemory<byte> value) =>

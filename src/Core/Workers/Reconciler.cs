@@ -48,6 +48,9 @@ public sealed partial class Reconciler : BackgroundService
         catalog.Changed += OnChanged;
     }
 
+    /// <summary>Raised with the id of an endpoint that is declared no more, when its last worker is gone.</summary>
+    public event Action<string>? Forgotten;
+
     /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
     public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
 
@@ -156,11 +159,15 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>The leader's part for an endpoint that is declared no more: drain all, then forget it.</summary>
     private async Task DissolveAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> orders, CancellationToken ct)
     {
+        // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
+        await catalog.RefreshAsync(ct);
+        if (catalog.Current.Find(endpointId) is not null) return;
         keepers.TryRemove(endpointId, out _);
         if (pods.All(p => p.State == PodState.Failed))
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
+            Forgotten?.Invoke(endpointId);
             return;
         }
 

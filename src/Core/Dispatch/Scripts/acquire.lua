@@ -24,9 +24,10 @@ local reason = redis.call('HLEN', capacity) == 0 and redis.call('GET', blocked) 
 local jobs = redis.call('HLEN', tickets)
 local granted, queued, refused, extra, depth = {}, {}, {}, {}, before
 
+local tags
 local function enqueue(id, flow, wait_ms, front, weight)
-  if depth == 0 then redis.call('DEL', finish) end
-  local tag = front == '1' and -1 or starttag({ queue = queue, meta = meta, finish = finish }, flow, weight)
+  tags = tags or starttags({ meta = meta, finish = finish }, depth)
+  local tag = front == '1' and -1 or tags.take(flow, weight)
   local seq = redis.call('HINCRBY', meta, 'seq', 1)
   local entry = string.format('%015d|%s|%s|%d|%d|%s', seq, holder, id, now, now + wait_ms, flow)
   redis.call('ZADD', queue, tag, entry)
@@ -50,6 +51,7 @@ while depth == 0 and #extra < spare do
   if not pod then break end
   extra[#extra + 1] = pod
 end
+if tags then tags.keep() end
 local _, doubling = math.frexp(depth)
 local _, doubled = math.frexp(before)
 if doubling > doubled then redis.call('PUBLISH', 'sluice:dispatch', 'waiting|' .. endpoint .. '|' .. holder) end

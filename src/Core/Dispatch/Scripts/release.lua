@@ -17,60 +17,73 @@ local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local tickets, running, flows, jobs = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local holder, endpoint, low, claims, slots = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], 5
--- include: unqueue
 -- include: take
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
-local mine, claimed = {}, {}
+if status == 'ok' then
+  for i = slots, #ARGV, 2 do give(free, held, holder, ARGV[i], tonumber(ARGV[i + 1])) end
+end
+local mine, claimed, book = {}, {}, openings(free, held)
+local gone, unqueued, begun, fewer, vtime, low_vtime = {}, {}, {}, {}, nil, nil
 
-local function claim(id, flow, late)
+local function claim(entry, id, flow, late)
   local job = jobs .. id
   local was = redis.call('HMGET', job, 'attempt', 'runs', 'max', 'timeout', 'input', 's3')
-  local why = late and 'expired' or tonumber(was[2] or 0) >= tonumber(was[3] or 0) and 'exhausted' or ''
-  local pod = why == '' and take(free, held, holder) or why ~= '' and ''
+  local runs = tonumber(was[2] or 0)
+  local why = late and 'expired' or runs >= tonumber(was[3] or 0) and 'exhausted' or ''
+  local pod = why ~= '' and '' or book.take(holder)
   if not pod then return false end
-  unqueue({ queue = queue, tickets = tickets, flows = flows }, id, flow)
+  unqueued[#unqueued + 1] = id
+  fewer[flow] = (fewer[flow] or 0) + 1
   if not was[1] then return true end
   local attempt = tonumber(was[1]) + 1
-  if pod ~= '' then redis.call('HINCRBY', job, 'runs', 1) end
-  redis.call('HSET', job, 'status', 'IN_PROGRESS', 'attempt', attempt, 'started', now, 'holder', holder, 'pod', pod)
-  redis.call('HSET', running, id, holder .. '|' .. attempt .. '|' .. pod)
+  redis.call('HSET', job, 'status', 'IN_PROGRESS', 'attempt', attempt, 'runs', pod ~= '' and runs + 1 or runs,
+    'started', now, 'holder', holder, 'pod', pod)
+  begun[#begun + 1] = id; begun[#begun + 1] = holder .. '|' .. attempt .. '|' .. pod
   for _, value in ipairs({ id, attempt, pod, why, was[4], why == '' and was[5] or '', was[6] or '' }) do
     claimed[#claimed + 1] = value
   end
   return true
 end
 
-if status == 'ok' then
-  for i = slots, #ARGV, 2 do give(free, held, holder, ARGV[i], tonumber(ARGV[i + 1])) end
-end
-while true do
-  local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
-  if not head[1] then break end
-  local entry, tag = head[1], tonumber(head[2])
+local function grant(entry, tag)
   local owner, id, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|(.*)$')
-  local late, granted = tonumber(deadline) <= now, true
+  local late = tonumber(deadline) <= now
   if owner == 'job' then
-    granted = status == 'ok' and claims == '1' and claim(id, flow, late)
-  elseif late or not redis.call('ZSCORE', leases, owner) then
-    redis.call('ZREM', queue, entry)
-    tag = -1
+    if status ~= 'ok' or claims ~= '1' or not claim(entry, id, flow, late) then return false end
+  elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
-    local pod = take(free, held, owner)
-    granted = pod
-    if pod then
-      redis.call('ZREM', queue, entry)
-      if owner == holder then mine[#mine + 1] = entry; mine[#mine + 1] = pod
-      else
-        redis.call('HSET', grants, entry, owner .. '|' .. pod .. '|' .. now)
-        redis.call('PUBLISH', 'sluice:grant:' .. string.match(owner, '^[^~]+'), endpoint .. '\n' .. entry .. '\n' .. pod)
-      end
+    local pod = book.take(owner)
+    if not pod then return false end
+    if owner == holder then mine[#mine + 1] = entry; mine[#mine + 1] = pod
+    else
+      redis.call('HSET', grants, entry, owner .. '|' .. pod .. '|' .. now)
+      redis.call('PUBLISH', 'sluice:grant:' .. string.match(owner, '^[^~]+'), endpoint .. '\n' .. entry .. '\n' .. pod)
     end
   end
-  if not granted then break end
-  if tag >= low then redis.call('HSET', meta, 'low_vtime', tag)
-  elseif tag >= 0 then redis.call('HSET', meta, 'vtime', tag) end
+  if tag >= low then low_vtime = tag elseif tag >= 0 then vtime = tag end
+  return true
 end
+
+local go = true
+while go do
+  local heads = redis.call('ZRANGE', queue, 0, 63, 'WITHSCORES')
+  gone, go = {}, #heads > 0
+  for i = 1, #heads, 2 do
+    go = grant(heads[i], tonumber(heads[i + 1]))
+    if not go then break end
+    gone[#gone + 1] = heads[i]
+  end
+  if #gone > 0 then redis.call('ZREM', queue, unpack(gone)) end
+end
+book.keep()
+if #unqueued > 0 then redis.call('HDEL', tickets, unpack(unqueued)) end
+if #begun > 0 then redis.call('HSET', running, unpack(begun)) end
+for flow, n in pairs(fewer) do
+  if redis.call('HINCRBY', flows, flow, -n) <= 0 then redis.call('HDEL', flows, flow) end
+end
+if vtime then redis.call('HSET', meta, 'vtime', vtime) end
+if low_vtime then redis.call('HSET', meta, 'low_vtime', low_vtime) end
 return { status, redis.call('ZCARD', queue), mine, claimed }

@@ -1,45 +1,73 @@
--- job-submit: store a job and queue its ticket, once.
--- KEYS    job  hash, the job itself · queue  sorted set ticket entry -> start tag ·
---         tickets  hash queued job -> ticket entry · flows  hash flow -> queued jobs ·
---         meta  hash seq, vtime, low_vtime · finish  hash flow -> finish tag ·
---         index  sorted set job -> submitted (unix ms) · idem  string "id|digest", what this Idempotency-Key stands for
--- ARGV    id · endpoint · flow · weight · ttl_ms · max_queued · flow_max  0: no limit · low  1: after everything else ·
---         low_from  start tags of low priority begin here · idem_ms  0: no Idempotency-Key · digest  of the request body ·
---         fields...  (name, value) each, stored as they are
--- RETURN  {'ok', id, depth}, {'same', id} for a repeated Idempotency-Key, {'conflict', id} when its body was another,
---         {'full', queued} or {'flow-full', queued}
--- Called again with the same id (its answer was lost) it changes nothing.
-local job, queue, tickets, flows = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, finish, index, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local id, endpoint, flow, weight = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local ttl_ms, max_queued, flow_max, low = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local low_from, idem_ms, digest, fields = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], 12
+-- job-submit: store jobs and queue their tickets, each once.
+-- KEYS    queue  sorted set ticket entry -> start tag · tickets  hash queued job -> ticket entry ·
+--         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime · finish  hash flow -> finish tag ·
+--         index  sorted set job -> submitted (unix ms) · jobs  prefix of job hashes · idem  prefix of strings "id|digest", what an
+--         Idempotency-Key stands for
+-- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is remembered ·
+--         wishes...  for each job: id, flow, weight, ttl_ms, max_queued, flow_max (0: no limit), low (1: after everything
+--         else), idem key ('': none), digest of its body, count of fields, then (name, value) each, stored as they are
+-- RETURN  for each job: 'ok', id, depth, or 'same', id, 0 for a repeated Idempotency-Key, or 'conflict', id, 0 when its body was
+--         another, or 'full' or 'flow-full', id, queued
+-- Called again with the same ids (the answer was lost) it changes nothing.
+local queue, tickets, flows, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local finish, index, jobs, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local endpoint, low_from, idem_ms, wishes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 4
 -- include: enqueue
-
-if redis.call('EXISTS', job) == 1 then return { 'ok', id, redis.call('ZCARD', queue) } end
-local known = idem_ms > 0 and redis.call('GET', idem)
-if known then
-  local first, body = string.match(known, '^([^|]+)|(.*)$')
-  return { body == digest and 'same' or 'conflict', first }
-end
-local queued, own = redis.call('HLEN', tickets), tonumber(redis.call('HGET', flows, flow) or 0)
-if queued >= max_queued then return { 'full', queued } end
-if flow_max > 0 and own >= flow_max then return { 'flow-full', own } end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local depth = redis.call('ZCARD', queue)
-local deadline = now + ttl_ms
-redis.call('HSET', job, 'status', 'IN_QUEUE', 'attempt', 0, 'runs', 0, 'flow', flow, 'weight', weight, 'low', low,
-  'submitted', now, 'queued', now, 'deadline', deadline, 'ttl', ttl_ms, unpack(ARGV, fields))
-local tag = starttag({ queue = queue, meta = meta, finish = finish }, flow, weight, low_from, low == '1')
-local entry = string.format('%015d|job|%s|%d|%d|%s', redis.call('HINCRBY', meta, 'seq', 1), id, now, deadline, flow)
-redis.call('ZADD', queue, tag, entry)
-redis.call('HSET', tickets, id, entry)
-redis.call('HINCRBY', flows, flow, 1)
-redis.call('ZADD', index, now, id)
-if idem_ms > 0 then redis.call('SET', idem, id .. '|' .. digest, 'PX', idem_ms) end
-local _, doubling = math.frexp(depth + 1)
-local _, doubled = math.frexp(depth)
+local before, queued = redis.call('ZCARD', queue), redis.call('HLEN', tickets)
+local seq = tonumber(redis.call('HGET', meta, 'seq') or 0)
+local tags = starttags({ meta = meta, finish = finish }, before, low_from)
+local count, more, entries, by_job, by_time, answer = {}, {}, {}, {}, {}, {}
+
+local function known(id, key, digest)
+  if redis.call('EXISTS', jobs .. id) == 1 then return 'ok', id end
+  local was = key ~= '' and redis.call('GET', idem .. key)
+  if not was then return nil end
+  local first, body = string.match(was, '^([^|]+)|(.*)$')
+  return body == digest and 'same' or 'conflict', first
+end
+
+local function store(i, id, flow, weight, ttl_ms, low)
+  local deadline = string.format('%d', now + ttl_ms)
+  redis.call('HSET', jobs .. id, 'status', 'IN_QUEUE', 'attempt', 0, 'runs', 0, 'flow', flow, 'weight', weight, 'low', low,
+    'submitted', now, 'queued', now, 'deadline', deadline, 'ttl', ttl_ms, unpack(ARGV, i + 10, i + 9 + 2 * tonumber(ARGV[i + 9])))
+  if ARGV[i + 7] ~= '' then redis.call('SET', idem .. ARGV[i + 7], id .. '|' .. ARGV[i + 8], 'PX', idem_ms) end
+  seq, queued = seq + 1, queued + 1
+  more[flow] = (more[flow] or 0) + 1
+  local entry = string.format('%015d|job|%s|%d|%s|%s', seq, id, now, deadline, flow)
+  entries[#entries + 1] = tags.take(flow, tonumber(weight), low == '1'); entries[#entries + 1] = entry
+  by_job[#by_job + 1] = id; by_job[#by_job + 1] = entry
+  by_time[#by_time + 1] = now; by_time[#by_time + 1] = id
+end
+
+local i = wishes
+while i <= #ARGV do
+  local id, flow, flow_max = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 5])
+  local did, as = known(id, ARGV[i + 7], ARGV[i + 8])
+  local n = before + #entries / 2
+  if not did then
+    as = id
+    if flow_max > 0 and not count[flow] then count[flow] = tonumber(redis.call('HGET', flows, flow) or 0) end
+    if queued >= tonumber(ARGV[i + 4]) then did, n = 'full', queued
+    elseif flow_max > 0 and count[flow] + (more[flow] or 0) >= flow_max then did, n = 'flow-full', count[flow] + (more[flow] or 0)
+    else
+      store(i, id, flow, ARGV[i + 2], ARGV[i + 3], ARGV[i + 6])
+      did, n = 'ok', n + 1
+    end
+  end
+  answer[#answer + 1] = did; answer[#answer + 1] = as; answer[#answer + 1] = n
+  i = i + 10 + 2 * tonumber(ARGV[i + 9])
+end
+if #entries == 0 then return answer end
+redis.call('HSET', meta, 'seq', string.format('%d', seq))
+redis.call('ZADD', queue, unpack(entries))
+redis.call('HSET', tickets, unpack(by_job))
+redis.call('ZADD', index, unpack(by_time))
+for flow, n in pairs(more) do redis.call('HINCRBY', flows, flow, n) end
+tags.keep()
+local _, doubling = math.frexp(before + #entries / 2)
+local _, doubled = math.frexp(before)
 if doubling > doubled then redis.call('PUBLISH', 'sluice:dispatch', 'waiting|' .. endpoint .. '|') end
-return { 'ok', id, depth + 1 }
+return answer

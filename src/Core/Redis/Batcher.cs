@@ -1,0 +1,69 @@
+namespace Sluice.Core.Redis;
+
+/// <summary>
+/// Puts calls that come while one is on its way into the next one: a script that takes many costs Redis little more than one that
+/// takes one. A lone call goes at once; nothing waits for a timer. When a call fails all that were in it fail.
+/// </summary>
+/// <param name="run">Makes one call for many items; a result each, in their order.</param>
+/// <param name="size">An item's bytes.</param>
+/// <param name="time">The clock of the limit.</param>
+internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> run, Func<TItem, int> size, TimeProvider time)
+{
+    /// <summary>Items and bytes in one call: Redis does nothing else meanwhile.</summary>
+    private const int MaxItems = 100;
+    private const int MaxBytes = 1 << 20;
+
+    /// <summary>A call without an answer for this long has failed; its outcome is unknown.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private readonly Lock gate = new();
+    private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done)> waiting = [];
+    private bool running;
+
+    public Task<TResult> AddAsync(TItem item)
+    {
+        var done = new TaskCompletionSource<TResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            waiting.Enqueue((item, done));
+            if (running) return done.Task;
+            running = true;
+        }
+
+        _ = LoopAsync();
+        return done.Task;
+    }
+
+    private async Task LoopAsync()
+    {
+        while (Take() is { Count: > 0 } batch)
+        {
+            try
+            {
+                var results = await run(batch.ConvertAll(b => b.Item)).WaitAsync(Patience, time);
+                for (var i = 0; i < batch.Count; i++) batch[i].Done.TrySetResult(results[i]);
+            }
+            catch (Exception e)
+            {
+                foreach (var (_, done) in batch) done.TrySetException(e);
+            }
+        }
+    }
+
+    private List<(TItem Item, TaskCompletionSource<TResult> Done)> Take()
+    {
+        var batch = new List<(TItem Item, TaskCompletionSource<TResult> Done)>();
+        lock (gate)
+        {
+            for (var bytes = 0; waiting.Count > 0 && batch.Count < MaxItems; batch.Add(waiting.Dequeue()))
+            {
+                bytes += size(waiting.Peek().Item);
+                if (bytes > MaxBytes && batch.Count > 0) break;
+            }
+
+            running = batch.Count > 0;
+        }
+
+        return batch;
+    }
+}

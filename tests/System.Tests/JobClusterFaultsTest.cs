@@ -120,6 +120,23 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task G3_a_job_that_runs_for_longer_than_a_stopping_gateway_waits_goes_to_another_one_and_it_does_not_count()
+    {
+        var a = await StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
+        var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":4000}""")!);
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Any(l => l == $"begin {id} 1"));
+        await using var b = await StartAsync();
+        a.Process.Signal(ChildProcess.Sigterm);
+        Assert.Equal(0, await a.Process.ExitAsync());
+        var job = await new Jobs(b).EndAsync(id);
+        Assert.Equal("COMPLETED", (string?)job["status"]);
+        Assert.Equal(0, (int)job["retries"]!);
+        Assert.Contains("the gateway stopped", job["attempts"]!.ToJsonString(), StringComparison.Ordinal);
+        await new Jobs(b).QuietAsync();
+        await a.DisposeAsync();
+    }
+
+    [Fact]
     public async Task G4_W5_a_gateway_that_stood_still_is_taken_over_from_and_its_late_result_is_refused()
     {
         await using var a = await StartAsync();

@@ -98,6 +98,27 @@ public sealed class JobFaultsTest : IDisposable
     }
 
     [Fact]
+    public async Task A_job_whose_retention_ended_is_gone_with_what_is_known_and_its_files()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, more: "jobs: { retention: 1s }"));
+        var jobs = new Jobs(gateway);
+        var id = await jobs.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = new string('x', 1 << 20) });
+        await jobs.EndAsync(id);
+        HttpResponseMessage answer;
+        do answer = await gateway.Client.GetAsync(new Uri($"/v2/stub/status/{id}", UriKind.Relative));
+        while (answer.StatusCode == HttpStatusCode.OK);
+        Assert.Equal(HttpStatusCode.Gone, answer.StatusCode);
+        var gone = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["job"]!;
+        Assert.Equal("COMPLETED", (string?)gone["status"]);
+        Assert.True((bool)gone["expired"]!);
+        Assert.Null(gone["output"]);
+        await UntilAsync(() => Directory.EnumerateFiles(Path.Combine(gateway.Folder, "data", "payloads"), "*", SearchOption.AllDirectories).Count() == 1);
+        Assert.Empty((await jobs.GetAsync("requests"))["requests"]!.AsArray());
+        await jobs.QuietAsync();
+        answer.Dispose();
+    }
+
+    [Fact]
     public async Task C7_ten_thousand_queued_jobs_are_cancelled_and_none_runs()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, scaling: ", min: 0").Replace("max: 1,", "max: 0,", StringComparison.Ordinal));

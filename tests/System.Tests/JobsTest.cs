@@ -43,6 +43,9 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.StartsWith("stub-", (string?)job["workerId"], StringComparison.Ordinal);
         Assert.Equal(0, (int)job["retries"]!);
         Assert.True((double)job["timings"]!["totalMs"]! >= (double)job["timings"]!["executionMs"]!);
+        // Go's client asks by POST.
+        using var posted = await jobs.PostAsync($"status/{(string?)job["id"]}");
+        Assert.Equal(HttpStatusCode.OK, posted.StatusCode);
         var listed = (await jobs.GetAsync("requests?status=COMPLETED&limit=1000"))["requests"]!.AsArray();
         Assert.Contains(listed, j => (string?)j!["id"] == (string?)job["id"]);
     }
@@ -233,6 +236,18 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
 
         var others = new Jobs(gateway, client: client);
         Assert.Empty((await others.GetAsync("requests"))["requests"]!.AsArray());
+    }
+
+    [Theory]
+    [InlineData("status/none")]
+    [InlineData("status/x:chunks")]
+    [InlineData("stream/%2e%2e%2fhealth")]
+    [InlineData("status/a%0ab")]
+    [InlineData("status-sync/%F0%9F%92%A9")]
+    public async Task An_id_that_is_none_is_not_found(string path)
+    {
+        using var answer = await gateway.Client.GetAsync(new Uri($"/v2/stub/{path}", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
     }
 
     [Fact]

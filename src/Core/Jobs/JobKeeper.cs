@@ -21,12 +21,16 @@ public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadS
 
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
+    /// <summary>Ticks from one look at the payload files to the next: a day.</summary>
+    private const int SweepFilesEvery = 86_400;
+
     /// <summary>Looked at in one call.</summary>
     private const int AtOnce = 500;
 
     private static readonly Script SweepLua = Script.Load("job-sweep");
 
     private readonly Dictionary<string, int> ranks = [];
+    private int ticks;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -36,6 +40,7 @@ public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadS
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             if (!leadership.IsLeader) continue;
+            if (++ticks % SweepFilesEvery == 1) await TryAsync("", () => Task.Run(() => payloads.Sweep(time.GetUtcNow()), stoppingToken), stoppingToken);
             foreach (var deployment in catalog.Current.Deployments)
                 await TryAsync(deployment.Endpoint.Id, () => SweepAsync(deployment.Endpoint.Id, stoppingToken), stoppingToken);
         }

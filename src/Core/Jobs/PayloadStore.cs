@@ -15,6 +15,9 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
     /// <summary>Up to here a payload is kept in Redis. A script that carries this takes well under a millisecond.</summary>
     public const int InlineBytes = 256 << 10;
 
+    /// <summary>Longer than any job can wait, run and be kept.</summary>
+    private static readonly TimeSpan Oldest = TimeSpan.FromDays(60);
+
     private const string Marker = "folder-id";
     private static readonly RedisKey FolderId = "sluice:payloads";
 
@@ -65,6 +68,13 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
     public void Delete(ReadOnlyMemory<byte> stored)
     {
         if (NameOf(stored.Span) is { } name) File.Delete(PathOf(name));
+    }
+
+    /// <summary>Deletes files that no job can refer to any more: those of submissions whose outcome stayed unknown.</summary>
+    public void Sweep(DateTimeOffset now)
+    {
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+            if (Path.GetFileName(file) != Marker && now - File.GetLastWriteTimeUtc(file) > Oldest) File.Delete(file);
     }
 
     private string PathOf(string name) => Path.Combine(folder, name[..2], name);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Jobs;
 using Sluice.Gateway.Api;
@@ -7,7 +8,7 @@ using Sluice.Gateway.Api;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>Finds the job that a request names, waits for it, and answers with it.</summary>
-public sealed class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, IHostApplicationLifetime lifetime, TimeProvider time)
+public sealed partial class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
     private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(100);
@@ -19,7 +20,8 @@ public sealed class JobReader(JobStore store, JobSignals signals, WorkerSlotStor
     {
         var admission = context.Admission();
         var (endpoint, id) = (admission.Deployment!.Endpoint.Id, (string)context.Request.RouteValues["id"]!);
-        var job = await WaitAsync(endpoint, id, wait, context.RequestAborted);
+        // An id becomes part of a key: what cannot be one is not looked for.
+        var job = Id().IsMatch(id) ? await WaitAsync(endpoint, id, wait, context.RequestAborted) : null;
         if (job is null || (job.Flow != admission.Flow && admission is not { Caller.Scope.Admin: true }))
         {
             await Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"endpoint '{endpoint}' has no job '{id}'");
@@ -93,4 +95,7 @@ public sealed class JobReader(JobStore store, JobSignals signals, WorkerSlotStor
         json.WriteEndObject();
         await json.FlushAsync(context.RequestAborted);
     }
+
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}$")]
+    private static partial Regex Id();
 }

@@ -6,18 +6,23 @@ using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
+using Sluice.Core.Redis;
 using Sluice.Gateway.Api;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 
 /// <summary><c>/run</c> and <c>/runsync</c>: reads a job, stores and queues it in one step, and says so.</summary>
-public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher, OutboundGuard guard)
+public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher, OutboundGuard guard,
+    TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
 
     /// <summary>How long a webhook's name may take to resolve before it is left to the delivery to check.</summary>
     private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan StorePause = TimeSpan.FromMilliseconds(100);
 
     /// <summary>When a full queue is worth another try.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
@@ -77,7 +82,7 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
         }
 
         CrashPoint.Pass("before-submit");
-        var result = await store.SubmitAsync(new JobSubmission
+        var result = await StoreAsync(new JobSubmission
         {
             Id = Guid.CreateVersion7().ToString(),
             EndpointId = endpoint.Id,
@@ -96,13 +101,31 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
             IdempotencyKey = key,
             Digest = request.Digest,
             Watcher = watch ? signals.Watcher : null,
-        }, CancellationToken.None);
+        });
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
             return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued, Shared: key is not null || request.Webhook is not null);
         await RefuseAsync(context, endpoint, result);
         return null;
+    }
+
+    /// <summary>An answer of Redis that was lost says nothing: the same id is asked again, until the client's patience would end
+    /// (RunPod's JavaScript client has 3 s).</summary>
+    private async Task<SubmitResult> StoreAsync(JobSubmission job)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await store.SubmitAsync(job, CancellationToken.None).WaitAsync(StorePatience, time);
+            }
+            catch (Exception e) when (RedisDown.Is(e) && time.GetElapsedTime(started) < StorePatience)
+            {
+                await Task.Delay(StorePause, time);
+            }
+        }
     }
 
     private static bool ReadKey(HttpContext context, out string? key)

@@ -9,10 +9,10 @@ public sealed class AccessTest
 {
     private static readonly Deployment Private = new(new Endpoint { Id = "digits", Template = "t" }, new Template { Name = "t" });
     private static readonly Deployment Public = new(new Endpoint { Id = "open", Template = "t", Public = true }, new Template { Name = "t" });
-    private static readonly Caller Admin = new("a", "", new KeyScope { Admin = true });
-    private static readonly Caller Everything = new("b", "", new KeyScope { Invoke = ["*"] });
-    private static readonly Caller Digits = new("c", "", new KeyScope { Invoke = ["digits"] });
-    private static readonly Caller Other = new("d", "", new KeyScope { Invoke = ["other"] });
+    private static readonly Caller Admin = new("a", "", new KeyScope { Admin = true }, KeyLimits.None);
+    private static readonly Caller Everything = new("b", "", new KeyScope { Invoke = ["*"] }, KeyLimits.None);
+    private static readonly Caller Digits = new("c", "", new KeyScope { Invoke = ["digits"] }, KeyLimits.None);
+    private static readonly Caller Other = new("d", "", new KeyScope { Invoke = ["other"] }, KeyLimits.None);
 
     public static TheoryData<Demand, string, string, AccessVerdict> Table => new()
     {

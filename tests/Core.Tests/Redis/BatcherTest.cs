@@ -1,0 +1,50 @@
+using Sluice.Core.Redis;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Redis;
+
+public sealed class BatcherTest
+{
+    private readonly List<int> sizes = [];
+    private readonly ManualTime time = new();
+    private TaskCompletionSource gate = new();
+
+    [Fact]
+    public async Task What_comes_while_a_call_is_on_its_way_goes_with_the_next()
+    {
+        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var all = Enumerable.Range(0, 250).Select(batcher.AddAsync).ToList();
+        gate.SetResult();
+        Assert.Equal(Enumerable.Range(0, 250).Select(n => n * 2), await Task.WhenAll(all));
+        Assert.Equal([1, 100, 100, 49], sizes);
+    }
+
+    [Fact]
+    public async Task A_call_is_bounded_in_bytes_but_for_a_single_item()
+    {
+        var batcher = new Batcher<int, int>(RunAsync, n => n, time);
+        var all = new[] { 1, 600_000, 600_000, 5_000_000, 1 }.Select(batcher.AddAsync).ToList();
+        gate.SetResult();
+        await Task.WhenAll(all);
+        Assert.Equal([1, 1, 1, 1, 1], sizes);
+    }
+
+    [Fact]
+    public async Task A_call_without_an_answer_fails_for_those_in_it_and_the_next_goes_on()
+    {
+        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var first = batcher.AddAsync(1);
+        var second = batcher.AddAsync(2);
+        time.Advance(TimeSpan.FromSeconds(3));
+        await Assert.ThrowsAsync<TimeoutException>(() => first);
+        gate.SetResult();
+        Assert.Equal(4, await second);
+    }
+
+    private async Task<IReadOnlyList<int>> RunAsync(IReadOnlyList<int> items)
+    {
+        sizes.Add(items.Count);
+        await gate.Task;
+        return [.. items.Select(n => n * 2)];
+    }
+}

@@ -1,0 +1,40 @@
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Gateway.Jobs;
+
+namespace Sluice.Gateway.Tests.Jobs;
+
+public sealed class WaitReasonTest
+{
+    private static readonly BlockedStart Broken = new("no such model", DateTimeOffset.MaxValue);
+
+    [Theory]
+    [InlineData(0, 0, 0, false, false, WaitReason.Paused)]
+    [InlineData(3, 0, 0, true, false, WaitReason.CrashLoop)]
+    [InlineData(3, 0, 0, false, false, WaitReason.ScalingUp)]
+    [InlineData(3, 1, 0, false, false, WaitReason.ScalingUp)]
+    [InlineData(3, 1, 0, false, true, WaitReason.LowPriority)]
+    [InlineData(3, 3, 0, false, false, WaitReason.AtMaxWorkers)]
+    [InlineData(3, 3, 0, true, false, WaitReason.AtMaxWorkers)]
+    [InlineData(3, 1, 8, false, false, WaitReason.Dispatching)]
+    public void Says_what_an_operator_would_look_up(int max, int workers, int free, bool broken, bool low, string reason) =>
+        Assert.Equal(reason, Of(max, workers, free, broken ? Broken : null, low).Reason);
+
+    [Fact]
+    public void The_estimate_is_place_times_run_over_slots_and_absent_where_nothing_is_known()
+    {
+        Assert.Equal(125, Of(1, 1, 0, null, false, mean: TimeSpan.FromSeconds(0.2), place: 4).EtaMs);
+        Assert.Null(Of(1, 1, 0, null, false).EtaMs);
+        Assert.Null(Of(1, 0, 0, null, false, mean: TimeSpan.FromSeconds(1)).EtaMs);
+    }
+
+    private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0) => WaitReason.Of(
+        new Job { Id = "j", EndpointId = "e", Status = JobStatus.Queued, Flow = "f", LowPriority = low, MeanRun = mean, Place = place },
+        new Endpoint { Id = "e", Template = "t", Scaling = new ScalePolicy { Max = max } },
+        new EndpointSnapshot
+        {
+            Now = default, Queued = 1, OldestWait = default, Busy = 0, Completed = 0, Leases = [],
+            Workers = [.. Enumerable.Range(0, workers).Select(n => new WorkerSlots($"p{n}", 8, free, 8 - free, Draining: false))],
+        }, blocked);
+}

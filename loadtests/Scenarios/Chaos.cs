@@ -43,7 +43,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         {
             // In step with the jobs, so that the kills fall all over them.
             while (submitted < (long)jobs * kill / kills && !load.IsCompleted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
-            await KillAsync(ct);
+            // What cannot be killed now (no worker is ready) is drawn again.
+            while (!await KillAsync(ct)) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, ct);
             killed++;
             await Task.Delay(TimeSpan.FromMilliseconds(random.Next(50, 800)), TimeProvider.System, ct);
         }
@@ -121,7 +122,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         }
     }
 
-    private async Task KillAsync(CancellationToken ct)
+    private async Task<bool> KillAsync(CancellationToken ct)
     {
         var what = random.Next(100);
         if (what < 12)
@@ -133,9 +134,9 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         }
         else if (what < 35)
         {
-            done["gateway"]++;
             var at = random.Next(gateways.Length);
-            if (gateways[at] is not { } victim) return;
+            if (gateways[at] is not { } victim) return false;
+            done["gateway"]++;
             gateways[at] = null;
             otherKills.Enqueue(TimeProvider.System.GetUtcNow());
             victim.Process.Signal(ChildProcess.Sigkill);
@@ -145,11 +146,13 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         }
         else
         {
-            await KillWorkerAsync(what >= 95, ct);
+            return await KillWorkerAsync(what >= 95, ct);
         }
+
+        return true;
     }
 
-    private async Task KillWorkerAsync(bool onlyStop, CancellationToken ct)
+    private async Task<bool> KillWorkerAsync(bool onlyStop, CancellationToken ct)
     {
         IReadOnlyList<JsonObject> ready;
         try
@@ -158,18 +161,19 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            return;
+            return false;
         }
 
-        if (ready.Count == 0) return;
+        if (ready.Count == 0) return false;
         var victim = ready[random.Next(ready.Count)];
         workerKills[(string)victim["id"]!] = TimeProvider.System.GetUtcNow();
         var process = (int)victim["processId"]!;
         done[onlyStop ? "worker stopped" : "worker"]++;
         ChildProcess.Signal(process, onlyStop ? Sigstop : ChildProcess.Sigkill);
-        if (!onlyStop) return;
+        if (!onlyStop) return true;
         await Task.Delay(TimeSpan.FromMilliseconds(random.Next(200, 3000)), TimeProvider.System, ct);
         ChildProcess.Signal(process, Sigcont);
+        return true;
     }
 
     private async Task QuietAsync(CancellationToken ct)
@@ -178,10 +182,21 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         limit.CancelAfter(Settle);
         while (true)
         {
-            var counts = (await gateways[0]!.GetAsync("/v2/stub/health"))["jobs"]!;
-            var check = await gateways[0]!.GetAsync("/api/v1/admin/check");
-            if ((int)counts["inQueue"]! + (int)counts["inProgress"]! == 0 && (bool)check["ok"]!) return;
-            if (limit.IsCancellationRequested) throw new TimeoutException($"not quiet after {Settle}: {counts} {check}");
+            var seen = "";
+            try
+            {
+                var counts = (await gateways[0]!.GetAsync("/v2/stub/health"))["jobs"]!;
+                var check = await gateways[0]!.GetAsync("/api/v1/admin/check");
+                if ((int)counts["inQueue"]! + (int)counts["inProgress"]! == 0 && (bool)check["ok"]!) return;
+                seen = $"{counts} {check}";
+            }
+            catch (HttpRequestException e)
+            {
+                // Redis was killed a moment ago.
+                seen = e.Message;
+            }
+
+            if (limit.IsCancellationRequested) throw new TimeoutException($"not quiet after {Settle}: {seen}");
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, ct);
         }
     }
@@ -242,7 +257,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
     private static string Spread(IEnumerable<double> seconds)
     {
         var sorted = seconds.Order().ToList();
-        return sorted.Count == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"{At(sorted, 0.5):0.00}, {At(sorted, 0.99):0.00}, {sorted[^1]:0.00} ({sorted.Count})");
+        return sorted.Count == 0 ? "none" : string.Create(CultureInfo.InvariantCulture,
+            $"{At(sorted, 0.5):0.00}, {At(sorted, 0.99):0.00}, {sorted[^1]:0.00} ({sorted.Count})");
     }
 
     private static double At(List<double> sorted, double q) => sorted[Math.Min(sorted.Count - 1, (int)(q * sorted.Count))];

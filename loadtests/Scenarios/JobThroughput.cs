@@ -17,6 +17,7 @@ namespace Sluice.Scenarios;
 public static class JobThroughput
 {
     private const int Concurrency = 50;
+    private const int Jobs = 20_000;
     private static readonly string[] Names = ["BullMQ 6.7", "Sluice, job engine", "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP"];
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
@@ -36,14 +37,15 @@ public static class JobThroughput
         await using var b = await GatewayAsync(redis);
         await a.Process.LineAsync("is ready after");
         using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
+        var bullmq = new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}");
         var costs = new StringBuilder();
 
         var measures = new Func<Task<double>>[]
         {
-            async () => double.Parse(await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs=20000&concurrency={Concurrency}"), ct), CultureInfo.InvariantCulture),
+            async () => double.Parse(await http.GetStringAsync(bullmq, ct), CultureInfo.InvariantCulture),
             async () =>
             {
-                var rate = await engine.RunAsync(20000, Concurrency);
+                var rate = await engine.RunAsync(Jobs, Concurrency);
                 await engine.ClearAsync();
                 return rate;
             },
@@ -66,21 +68,28 @@ public static class JobThroughput
             Console.Error.WriteLine($"round {round}: {string.Join(", ", rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture)))}");
         }
 
+        var text = Table(options, rounds, costs);
+        Console.WriteLine(text);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
+        await redis.DisposeAsync();
+        await bare.DisposeAsync();
+    }
+
+    private static string Table(ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
+    {
         var text = new StringBuilder($"# job-throughput\n\n{Machine.Describe("make load-jobs")}\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after one of warming up; medians; ratios of each round's own, with their range.\n\n")
             .Append("| | jobs/s | against BullMQ |\n|---|---|---|\n");
         for (var i = 0; i < Names.Length; i++)
         {
+            var rates = rounds.Select(r => r[i]).Order().ToList();
             var ratios = rounds.Select(r => r[i] / r[0]).Order().ToList();
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {Names[i]} | {rounds.Select(r => r[i]).Order().ElementAt(rounds.Count / 2):n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
+                $"| {Names[i]} | {rates[rates.Count / 2]:n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
         }
 
-        text.Append("\nOf Redis, a job (last round; Redis' own counters, pollers and renewals included):\n\n| | scripts and commands received | bytes in | bytes out | us of Redis' CPU |\n|---|---|---|---|---|\n").Append(costs);
-        Console.WriteLine(text);
-        if (options.Out is { } file) await File.WriteAllTextAsync(file, text.ToString(), ct);
-        await redis.DisposeAsync();
-        await bare.DisposeAsync();
+        return text.Append("\nOf Redis, a job (last round; Redis' own counters, pollers and renewals included):\n\n")
+            .Append("| | scripts and commands received | bytes in | bytes out | us of Redis' CPU |\n|---|---|---|---|---|\n").Append(costs).ToString();
     }
 
     /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
@@ -88,7 +97,8 @@ public static class JobThroughput
     {
         var before = await CompletedAsync(gateways[0]);
         var started = Stopwatch.GetTimestamp();
-        var loops = gateways.Select(g => new ClosedLoop(Target.Post(new Uri(g.Url, "/v2/noop/run"), """{"input":{"x":1}}""", g.Key), Concurrency / gateways.Length)).ToList();
+        var loops = gateways.Select(g => Target.Post(new Uri(g.Url, "/v2/noop/run"), """{"input":{"x":1}}""", g.Key))
+            .Select(t => new ClosedLoop(t, Concurrency / gateways.Length)).ToList();
         var results = await Task.WhenAll(loops.Select(l => l.RunAsync(slice, ct)));
         foreach (var loop in loops) loop.Dispose();
         var accepted = results.Sum(r => r.Latency.Count);
@@ -117,7 +127,8 @@ public static class JobThroughput
     private static async Task<(long Commands, long In, long Out, double Cpu, double Jobs)> CostAsync(RedisFixture redis)
     {
         var info = (string)await redis.Store.Database.ExecuteAsync("INFO", "everything")!;
-        var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2)).DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
+        var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
+            .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
         double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
         return ((long)Number("total_commands_processed"), (long)Number("total_net_input_bytes"), (long)Number("total_net_output_bytes"),
             Number("used_cpu_user") + Number("used_cpu_sys"), TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
@@ -126,9 +137,10 @@ public static class JobThroughput
     private static string Costs(int which, (long Commands, long In, long Out, double Cpu, double At) before,
         (long Commands, long In, long Out, double Cpu, double At) after, double rate)
     {
-        var jobs = which < 2 ? 20000 : rate * (after.At - before.At);
+        var jobs = which < 2 ? Jobs : rate * (after.At - before.At);
         return string.Create(CultureInfo.InvariantCulture,
-            $"| {Names[which]} | {(after.Commands - before.Commands) / jobs:0.0} | {(after.In - before.In) / jobs:0} | {(after.Out - before.Out) / jobs:0} | {(after.Cpu - before.Cpu) * 1e6 / jobs:0} |");
+            $"| {Names[which]} | {(after.Commands - before.Commands) / jobs:0.0} | {(after.In - before.In) / jobs:0} | "
+            + $"{(after.Out - before.Out) / jobs:0} | {(after.Cpu - before.Cpu) * 1e6 / jobs:0} |");
     }
 
     private static int FreePort()

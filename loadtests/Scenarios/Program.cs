@@ -22,7 +22,8 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|chaos [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|chaos "
+            + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }
 

@@ -119,6 +119,30 @@ public sealed class JobFaultsTest : IDisposable
     }
 
     [Fact]
+    public async Task C1_requests_and_synchronous_jobs_whose_clients_left_while_they_waited_never_run()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
+        var jobs = new Jobs(gateway);
+        var busy = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":60000}""")!);
+        await UntilAsync(() => Lines("begin ").Count == 1);
+        using (var leave = new CancellationTokenSource())
+        {
+            var waiting = Enumerable.Range(0, 200).Select(n => n % 2 == 0
+                ? gateway.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), new StringContent($$"""{"id":"c1-{{n}}","attempt":1,"input":1}"""), leave.Token)
+                : gateway.Client.PostAsync(new Uri("/v2/stub/runsync", UriKind.Relative), new StringContent("""{"input":1}"""), leave.Token)).ToList();
+            while ((int)(await gateway.GetAsync("/api/v1/endpoints/stub"))["status"]!["queued"]! < 200) await Task.Yield();
+            await leave.CancelAsync();
+            foreach (var request in waiting) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        }
+
+        while ((int)(await gateway.GetAsync("/api/v1/endpoints/stub"))["status"]!["queued"]! > 0) await Task.Yield();
+        (await jobs.PostAsync($"cancel/{busy}")).Dispose();
+        await jobs.RunSyncAsync(1);
+        await jobs.QuietAsync();
+        Assert.Equal(2, Lines("begin ").Count);
+    }
+
+    [Fact]
     public async Task C7_ten_thousand_queued_jobs_are_cancelled_and_none_runs()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, scaling: ", min: 0").Replace("max: 1,", "max: 0,", StringComparison.Ordinal));

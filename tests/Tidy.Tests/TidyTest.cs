@@ -79,7 +79,8 @@ public sealed partial class TidyTest
             foreach (Match property in Property().Matches(source))
             {
                 var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
-                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding", $"README.md does not tell of {type}.{name}");
+                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding" or "jobs",
+                    $"README.md does not tell of {type}.{name}");
             }
         }
     }
@@ -110,7 +111,8 @@ public sealed partial class TidyTest
 
     private static IEnumerable<string> Files(string pattern) => Ours.Select(o => Path.Combine(Repository.Root, o)).Where(Directory.Exists)
         .SelectMany(o => Directory.EnumerateFiles(o, pattern, SearchOption.AllDirectories))
-        .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal) && !f.EndsWith(".onnx", StringComparison.Ordinal)
+        .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal)
+            && !f.Contains("/node_modules/", StringComparison.Ordinal) && !f.EndsWith(".onnx", StringComparison.Ordinal)
             && !f.EndsWith(".png", StringComparison.Ordinal));
 
     [GeneratedRegex(@"registry\.npmjs|api\.nuget\.org|/home/[a-z]+/|/work/|/root/|BEGIN (RSA |EC )?PRIVATE KEY")]

@@ -54,7 +54,8 @@ internal sealed class DispatchModel
     }
 
     /// <summary>Returns the holder's own tickets that were granted, with their pods; jobs that it claimed go to <paramref name="claimed"/>.</summary>
-    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots, List<(string Id, int Attempt, string Pod, string Why)>? claimed = null)
+    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots,
+        List<(string Id, int Attempt, string Pod, string Why)>? claimed = null)
     {
         if (LeaseExpired.ContainsKey(holder))
             foreach (var (pod, count) in slots)

@@ -49,7 +49,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
     private async Task RunAsync(List<Op> ops)
     {
-        var run = new ModelRun(new DispatchScripts(redis.Store), new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere")), $"model-{Interlocked.Increment(ref endpoints)}", redis);
+        var store = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
+        var run = new ModelRun(new DispatchScripts(redis.Store), store, $"model-{Interlocked.Increment(ref endpoints)}", redis);
         try
         {
             foreach (var op in ops) await run.StepAsync(op);
@@ -240,7 +241,10 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
             Assert.Equal(model.Running.Order(), (await db.HashKeysAsync(keys.Running)).Select(k => (string)k!).Order());
             foreach (var job in model.Jobs.Values)
-                Assert.Equal($"{job.Status} {job.Attempt}", string.Join(' ', (await db.HashGetAsync(keys.Jobs.Append(job.Id), ["status", "attempt"])).Select(v => (string)v!)));
+            {
+                var stored = await db.HashGetAsync(keys.Jobs.Append(job.Id), ["status", "attempt"]);
+                Assert.Equal((job.Status, job.Attempt), ((string)stored[0]!, (int)stored[1]));
+            }
 
             // Whoever gives slots back leaves nobody waiting beside a free one.
             if (op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))

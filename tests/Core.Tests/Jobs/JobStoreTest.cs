@@ -181,7 +181,12 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         await db.HashSetAsync(keys.Tickets, "ghost", "x|job|ghost|1|1|f");
         await db.HashSetAsync(keys.Flows, "f", 7);
         var report = await queries.CheckAsync(endpoint, default);
-        foreach (var part in new[] { "slots held without a lease: nobody|p", "slots of p", "tickets:", "queued, but not IN_QUEUE: ghost", "flow f", "running as g~0|1|p but COMPLETED" })
+        string[] wrong =
+        [
+            "slots held without a lease: nobody|p", "slots of p", "tickets:", "queued, but not IN_QUEUE: ghost", "flow f",
+            "running as g~0|1|p but COMPLETED",
+        ];
+        foreach (var part in wrong)
             Assert.Contains(report.Violations, v => v.Contains(part, StringComparison.Ordinal));
     }
 

@@ -14,7 +14,9 @@ public sealed partial class ScriptHeadersTest
     private static readonly Assembly Core = typeof(Script).Assembly;
 
     public static TheoryData<string> Scripts =>
-        [.. Core.GetManifestResourceNames().Where(n => n.EndsWith(".lua", StringComparison.Ordinal) && !n.EndsWith(".part.lua", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal)];
+        [.. Core.GetManifestResourceNames()
+            .Where(n => n.EndsWith(".lua", StringComparison.Ordinal) && !n.EndsWith(".part.lua", StringComparison.Ordinal))
+            .Select(n => n[..^4]).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Scripts))]

@@ -16,7 +16,7 @@ public sealed class JobFaultsTest : IDisposable
     [Fact]
     public async Task W2_jobs_whose_worker_is_killed_run_again_and_all_complete()
     {
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, more: "jobs: { maxRuns: 50 }"));
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, more: "jobs: { maxRuns: 4 }"));
         var jobs = new Jobs(gateway);
         var ids = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":40}""")!)));
         for (var kill = 0; kill < 3; kill++)

@@ -40,7 +40,15 @@ public sealed class FaultProxy : IDisposable
     {
         foreach (var socket in open.Keys)
         {
-            socket.LingerState = new LingerOption(true, 0);
+            try
+            {
+                socket.LingerState = new LingerOption(true, 0);
+            }
+            catch (ObjectDisposedException)
+            {
+                // Its other end went meanwhile.
+            }
+
             socket.Dispose();
         }
 

@@ -67,7 +67,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            return AttemptEnd.Again($"worker {worker.PodId} was lost: {Innermost(e)}", counted: true, workerBroke: true);
+            // A worker that could not be connected to has not seen the job: that is no attempt of it.
+            var seen = e is not HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError };
+            return AttemptEnd.Again($"worker {worker.PodId} was lost: {Innermost(e)}", counted: seen, workerBroke: true);
         }
     }
 

@@ -55,10 +55,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         {
             var end = await EndOfAsync(grant);
             CrashPoint.Pass("after-answer");
+            // First: queued again, the job must not be given to the same worker.
+            if (end.WorkerBroke) grant.Slot?.Broken();
             await StoreAsync(endpoint, claim, end);
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
-            if (end.WorkerBroke) grant.Slot?.Broken();
         }
         catch (Exception e)
         {

@@ -1,3 +1,4 @@
+#!lua
 -- job-retry: queue a job that failed or timed out again, with its input and under its id; its earlier result goes.
 -- KEYS    job  hash, the job itself · chunks  list, its stream · queue  sorted set ticket entry -> start tag ·
 --         tickets  hash queued job -> ticket entry · flows  hash flow -> queued jobs ·

@@ -1,3 +1,4 @@
+#!lua
 -- job-submit: store jobs and queue their tickets, each once.
 -- KEYS    queue  sorted set ticket entry -> start tag · tickets  hash queued job -> ticket entry ·
 --         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime · finish  hash flow -> finish tag ·
@@ -8,7 +9,8 @@
 --         else), idem key ('': none), digest of its body, count of fields, then (name, value) each, stored as they are
 -- RETURN  for each job: 'ok', id, depth, or 'same', id, 0 for a repeated Idempotency-Key, or 'conflict', id, 0 when its body was
 --         another, or 'full' or 'flow-full', id, queued
--- Called again with the same ids (the answer was lost) it changes nothing.
+-- Called again with the same ids (the answer was lost) it changes nothing. A full Redis refuses the whole script (without the first
+-- line it would look at the first write only).
 local queue, tickets, flows, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local finish, index, jobs, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local endpoint, low_from, idem_ms, wishes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 4

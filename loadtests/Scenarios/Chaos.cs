@@ -76,6 +76,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         """, environment: new Dictionary<string, string?>
         {
             ["SLUICE_REDIS"] = redis.ConnectionString, ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways", ["SLUICE_PAYLOADS"] = payloads,
+            ["SLUICE_POLL_RATE"] = "0",
         });
 
     /// <summary>Submits until all are accepted. An outcome that is unknown is asked again with the same Idempotency-Key.</summary>

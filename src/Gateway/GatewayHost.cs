@@ -110,6 +110,7 @@ public static class GatewayHost
         services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
+        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();

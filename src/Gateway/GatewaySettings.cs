@@ -27,6 +27,9 @@ public sealed record GatewaySettings
     /// <summary>Networks that webhooks may reach although they are private, also without TLS.</summary>
     public IReadOnlyList<IPNetwork> WebhookAllow { get; init; } = [];
 
+    /// <summary>Questions about jobs that a key may ask a second, at one gateway; 0: no limit.</summary>
+    public int PollRate { get; init; } = 500;
+
     /// <summary>Manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
@@ -58,6 +61,9 @@ public sealed record GatewaySettings
             "1" => true,
             var other => throw Wrong(name, other, "0 or 1"),
         };
+        int? Number(string name, int most) => Text(name) is not { } text ? null
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n <= most ? n
+            : throw Wrong(name, text, $"a number from 0 to {most}");
         return new GatewaySettings
         {
             Urls = Text("SLUICE_URLS") is not { } urls ? d.Urls : urls.Split(';').All(IsAddress) ? urls
@@ -83,9 +89,8 @@ public sealed record GatewaySettings
             LogLevel = Text("SLUICE_LOG_LEVEL") is not { } level ? d.LogLevel
                 : Enum.TryParse<LogLevel>(level, ignoreCase: true, out var parsed) && !char.IsDigit(level[0]) ? parsed
                 : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
-            Drain = Text("SLUICE_DRAIN_SECONDS") is not { } drain ? d.Drain
-                : int.TryParse(drain, NumberStyles.None, CultureInfo.InvariantCulture, out var s) && s <= 604800
-                    ? TimeSpan.FromSeconds(s) : throw Wrong("SLUICE_DRAIN_SECONDS", drain, "a number from 0 to 604800"),
+            Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
+            PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
         };
     }
 

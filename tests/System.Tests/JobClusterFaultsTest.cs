@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Sluice.Core;
 using Sluice.Testing;
@@ -9,31 +10,27 @@ namespace Sluice.WholeProduct.Tests;
 /// <summary>Faults of gateways and of Redis: rows G, R and C12 of the fault matrix, with two gateways on one Redis.</summary>
 public sealed class JobClusterFaultsTest : IAsyncLifetime
 {
-    private readonly RedisFixture redis = new();
-    private readonly string log = Path.GetTempFileName();
-    private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
+    private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => redis.InitializeAsync();
+    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
 
     public async Task DisposeAsync()
     {
-        await redis.DisposeAsync();
-        StubLog.Delete(log);
-        Directory.Delete(folder, recursive: true);
+        await cluster.DisposeAsync();
     }
 
     [Fact]
     public async Task G1_a_killed_gateway_loses_no_job()
     {
-        await using var a = await StartAsync();
-        await using var b = await StartAsync();
+        await using var a = await cluster.StartAsync();
+        await using var b = await cluster.StartAsync();
         var ledger = new ConcurrentBag<string>();
         var jobs = new Jobs(b);
         var submitting = Parallel.ForEachAsync(Enumerable.Range(0, 400), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, _) =>
             ledger.Add(await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":20}""")!)));
         var at = new Jobs(a);
         for (var i = 0; i < 50; i++) ledger.Add(await at.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":20}""")!));
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Count() > 50);
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Count() > 50);
         a.Process.Signal(ChildProcess.Sigkill);
         await submitting;
 
@@ -47,10 +44,10 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [MemberData(nameof(CrashPoints))]
     public async Task G2_a_gateway_that_dies_between_two_steps_leaves_nothing_that_is_not_recovered(string point)
     {
-        await using var b = await StartAsync();
+        await using var b = await cluster.StartAsync();
         var jobs = new Jobs(b);
         await jobs.RunSyncAsync(1);
-        await using var a = await StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
+        await using var a = await cluster.StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
         // The dying one takes the work: the other is stopped until it is dead.
         string? id = null;
         try
@@ -94,8 +91,8 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task G3_a_rolling_restart_under_load_fails_no_job()
     {
-        var a = await StartAsync();
-        await using var b = await StartAsync();
+        var a = await cluster.StartAsync();
+        await using var b = await cluster.StartAsync();
         var jobs = new Jobs(b);
         await jobs.RunSyncAsync(1);
         using var stop = new CancellationTokenSource();
@@ -109,7 +106,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             a.Process.Signal(ChildProcess.Sigterm);
             Assert.Equal(0, await a.Process.ExitAsync());
             await a.DisposeAsync();
-            a = await StartAsync();
+            a = await cluster.StartAsync();
         }
 
         await stop.CancelAsync();
@@ -122,10 +119,10 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task G3_a_job_that_runs_for_longer_than_a_stopping_gateway_waits_goes_to_another_one_and_it_does_not_count()
     {
-        var a = await StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
+        var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
         var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":4000}""")!);
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Any(l => l == $"begin {id} 1"));
-        await using var b = await StartAsync();
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await using var b = await cluster.StartAsync();
         a.Process.Signal(ChildProcess.Sigterm);
         Assert.Equal(0, await a.Process.ExitAsync());
         var job = await new Jobs(b).EndAsync(id);
@@ -139,12 +136,12 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task G4_W5_a_gateway_that_stood_still_is_taken_over_from_and_its_late_result_is_refused()
     {
-        await using var a = await StartAsync();
+        await using var a = await cluster.StartAsync();
         var only = new Jobs(a);
         await only.RunSyncAsync(1);
         var id = await only.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!);
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Any(l => l == $"begin {id} 1"));
-        await using var b = await StartAsync();
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await using var b = await cluster.StartAsync();
         a.Process.Signal(JobFaultsTest.Sigstop);
         var jobs = new Jobs(b);
         // The lease of the one that stands ends after 10 s, the leader's too; then the other one runs the job again.
@@ -162,9 +159,9 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task C12_a_stream_goes_on_at_another_gateway_without_gap_or_repeat()
     {
-        await using var b = await StartAsync();
+        await using var b = await cluster.StartAsync();
         await new Jobs(b).RunSyncAsync(1);
-        var a = await StartAsync();
+        var a = await cluster.StartAsync();
         var id = await new Jobs(b).RunAsync(JsonNode.Parse("""{"do":"stream","chunks":200,"ms":5}""")!);
         var events = await ReadAsync(a, id, null, most: 20);
         a.Process.Signal(ChildProcess.Sigkill);
@@ -177,7 +174,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task R1_a_killed_redis_loses_no_accepted_job()
     {
-        await using var gateway = await StartAsync();
+        await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
         var ledger = new ConcurrentBag<string>();
@@ -196,8 +193,8 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             }
         });
         await JobFaultsTest.UntilAsync(() => ledger.Count > 200);
-        await redis.KillAsync();
-        await redis.StartAsync();
+        await cluster.Redis.KillAsync();
+        await cluster.Redis.StartAsync();
         var back = Stopwatch.GetTimestamp();
         await load;
         foreach (var id in ledger) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
@@ -208,14 +205,17 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task R3_R4_a_redis_that_stood_still_for_longer_than_a_lease_makes_no_job_run_twice()
     {
-        await using var gateway = await StartAsync();
+        await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
-        var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":16000}""")!)));
-        await JobFaultsTest.UntilAsync(() => ids.All(i => StubLog.Lines(log).Any(l => l == $"begin {i} 1")));
-        redis.Signal(JobFaultsTest.Sigstop);
-        await Task.Delay(TimeSpan.FromSeconds(12), TimeProvider.System);
-        redis.Signal(JobFaultsTest.Sigcont);
+        // The long form of the fault matrix' row is a minute.
+        var pause = TimeSpan.FromSeconds(int.Parse(Environment.GetEnvironmentVariable("SLUICE_TEST_PAUSE_SECONDS") ?? "12", CultureInfo.InvariantCulture));
+        var sleep = new JsonObject { ["do"] = "sleep", ["ms"] = pause.TotalMilliseconds + 4000 }.ToJsonString();
+        var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse(sleep)!)));
+        await JobFaultsTest.UntilAsync(() => ids.All(i => StubLog.Lines(cluster.Log).Any(l => l == $"begin {i} 1")));
+        cluster.Redis.Signal(JobFaultsTest.Sigstop);
+        await Task.Delay(pause, TimeProvider.System);
+        cluster.Redis.Signal(JobFaultsTest.Sigcont);
         foreach (var id in ids)
         {
             var job = await jobs.EndAsync(id);
@@ -223,19 +223,19 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             Assert.Equal(0, (int)job["retries"]!);
         }
 
-        Assert.DoesNotContain(StubLog.Lines(log), l => l.StartsWith("begin ", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
+        Assert.DoesNotContain(StubLog.Lines(cluster.Log), l => l.StartsWith("begin ", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
         await jobs.QuietAsync();
     }
 
     [Fact]
     public async Task R5_a_full_redis_refuses_jobs_and_lets_those_end_that_it_has()
     {
-        await using var gateway = await StartAsync();
+        await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
         var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1500}""")!);
         await jobs.StatusAsync(id, "IN_PROGRESS");
-        var db = redis.Store.Database;
+        var db = cluster.Redis.Store.Database;
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
         using (var refused = await jobs.PostAsync("run", """{"input":1}"""))
         {
@@ -252,8 +252,8 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task R7_R9_a_link_to_redis_that_swallows_everything_or_the_answers_loses_and_doubles_nothing()
     {
-        using var proxy = new FaultProxy(redis.Port);
-        await using var gateway = await StartAsync(port: proxy.Port);
+        using var proxy = new FaultProxy(cluster.Redis.Port);
+        await using var gateway = await cluster.StartAsync(port: proxy.Port);
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
         var ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1000}""")!)));
@@ -268,7 +268,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
         await jobs.QuietAsync();
         Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
-        foreach (var id in ids) Assert.InRange(StubLog.Lines(log).Count(l => l.StartsWith($"end {id} ", StringComparison.Ordinal)), 1, 1);
+        foreach (var id in ids) Assert.InRange(StubLog.Lines(cluster.Log).Count(l => l.StartsWith($"end {id} ", StringComparison.Ordinal)), 1, 1);
     }
 
     private static async Task<List<string>> ReadAsync(GatewayProcess gateway, string id, string? after, int most)
@@ -278,17 +278,5 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         if (after is not null) request.Headers.Add("Last-Event-ID", after);
         using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return await Events.ReadAsync(await answer.Content.ReadAsStreamAsync(), most);
-    }
-
-    private Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null)
-    {
-        var environment = new Dictionary<string, string?>
-        {
-            ["SLUICE_REDIS"] = $"127.0.0.1:{port ?? redis.Port},password={RedisFixture.Password}",
-            ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
-            ["SLUICE_PAYLOADS"] = folder,
-        };
-        foreach (var (name, value) in more ?? []) environment[name] = value;
-        return GatewayProcess.StartAsync(Jobs.Manifest(log, max: 1, concurrency: 8, more: "jobs: { maxRuns: 20 }"), environment: environment);
     }
 }

@@ -199,5 +199,11 @@ public sealed class JobFaultsTest : IDisposable
         while (!holds()) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
     }
 
+    internal static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+    }
+
     private List<string> Lines(string start) => [.. StubLog.Lines(log).Where(l => l.StartsWith(start, StringComparison.Ordinal))];
 }

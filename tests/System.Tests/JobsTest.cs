@@ -13,7 +13,10 @@ public sealed class JobsGateway : IAsyncLifetime
     public GatewayProcess Gateway { get; private set; } = null!;
 
     public async Task InitializeAsync() => Gateway = await GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
-        more: "forwarding: { executionTimeout: 30s, activityTimeout: 1s }, jobs: { retention: 600s, maxInputBytes: 2MiB, maxOutputBytes: 4MiB, maxStreamBytes: 1KiB }"));
+        more: "forwarding: { executionTimeout: 30s, activityTimeout: 1s }, jobs: { retention: 600s, maxInputBytes: 2MiB, maxOutputBytes: 4MiB, maxStreamBytes: 1KiB }") + """
+
+          - { id: open, template: stub, public: true, scaling: { max: 1 }, jobs: { maxInputBytes: 20MiB, maxOutputBytes: 20MiB } }
+        """);
 
     public async Task DisposeAsync()
     {
@@ -117,6 +120,10 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         var files = Directory.EnumerateFiles(Path.Combine(gateway.Folder, "data", "payloads"), "*", SearchOption.AllDirectories)
             .Where(f => new FileInfo(f).Length > 1 << 20);
         Assert.Equal(2, files.Count());
+
+        var larger = new string('y', 15 << 20);
+        var open = new Jobs(gateway, "open");
+        Assert.Equal(larger, (string?)(await open.EndAsync(await open.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = larger })))["output"]!["text"]);
     }
 
     [Fact]
@@ -264,6 +271,50 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal("\"minute\";q=60;w=60", refused.Headers.GetValues("RateLimit-Policy").Single());
         Assert.StartsWith("\"minute\";r=0;t=", refused.Headers.GetValues("RateLimit").Single(), StringComparison.Ordinal);
         foreach (var answer in answers) answer.Dispose();
+    }
+
+    [Fact]
+    public async Task Who_polls_in_a_tight_loop_waits_and_then_is_refused_and_others_are_not()
+    {
+        using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative), new StringContent("""{"name":"busy","invoke":["stub"]}"""));
+        using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
+        var polls = Enumerable.Range(0, 3000).Select(_ => client.GetAsync(new Uri("/v2/stub/status/none", UriKind.Relative))).ToList();
+        using var other = await gateway.Client.GetAsync(new Uri("/v2/stub/health", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.OK, other.StatusCode);
+        var answers = await Task.WhenAll(polls);
+        Assert.InRange(answers.Count(a => a.StatusCode == HttpStatusCode.NotFound), 900, 2900);
+        var refused = answers.First(a => a.StatusCode == HttpStatusCode.TooManyRequests);
+        Assert.Equal(TimeSpan.FromSeconds(1), refused.Headers.RetryAfter!.Delta);
+        Assert.Contains("SLUICE_POLL_RATE", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        foreach (var answer in answers) answer.Dispose();
+    }
+
+    [Fact]
+    public async Task Nobody_without_a_key_sees_or_ends_what_others_sent_to_a_public_endpoint()
+    {
+        using var client = new HttpClient { BaseAddress = gateway.Url };
+        var anyone = new Jobs(gateway, "open", client);
+        var id = await anyone.RunAsync(1);
+        Assert.Equal("COMPLETED", (string?)(await anyone.EndAsync(id))["status"]);
+        foreach (var (method, path) in new[] { ("GET", "requests"), ("GET", "dead-letters"), ("DELETE", "dead-letters"), ("POST", "purge-queue") })
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), $"/v2/open/{path}");
+            using var answer = await client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        }
+
+        Assert.NotEmpty((await new Jobs(gateway, "open").GetAsync("requests"))["requests"]!.AsArray());
+    }
+
+    [Theory]
+    [InlineData("requests?status=DONE", "status is 'DONE', expected one of IN_QUEUE, IN_PROGRESS")]
+    [InlineData("requests?limit=0", "limit '0'")]
+    [InlineData("dead-letters?offset=-1", "offset is '-1'")]
+    public async Task A_wrong_question_about_jobs_is_refused(string path, string says)
+    {
+        using var answer = await gateway.Client.GetAsync(new Uri($"/v2/stub/{path}", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
     }
 
     private async Task<List<string>> EventsAsync(string id, string? after)

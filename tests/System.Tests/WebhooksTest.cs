@@ -11,25 +11,21 @@ namespace Sluice.WholeProduct.Tests;
 /// <summary>Webhooks of jobs, to a receiver that answers as a test wants: rows H of the fault matrix.</summary>
 public sealed class WebhooksTest : IAsyncLifetime
 {
-    private readonly RedisFixture redis = new();
-    private readonly string log = Path.GetTempFileName();
-    private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
+    private readonly JobCluster cluster = new();
     private readonly Receiver receiver = new();
 
-    public Task InitializeAsync() => redis.InitializeAsync();
+    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
 
     public async Task DisposeAsync()
     {
         receiver.Dispose();
-        await redis.DisposeAsync();
-        StubLog.Delete(log);
-        Directory.Delete(folder, recursive: true);
+        await cluster.DisposeAsync();
     }
 
     [Fact]
     public async Task H8_a_delivery_is_the_status_signed_with_both_secrets_while_they_rotate()
     {
-        await using var gateway = await StartAsync();
+        await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         var id = await RunAsync(jobs, "/ok");
         var got = await receiver.NextAsync("/ok");
@@ -54,7 +50,7 @@ public sealed class WebhooksTest : IAsyncLifetime
     [Fact]
     public async Task H1_H2_H3_failures_are_tried_again_redirects_not_followed_and_410_is_the_end()
     {
-        await using var gateway = await StartAsync();
+        await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         await RunAsync(jobs, "/fails-once");
         await RunAsync(jobs, "/redirect");
@@ -82,16 +78,51 @@ public sealed class WebhooksTest : IAsyncLifetime
         await jobs.QuietAsync();
     }
 
+    [Fact]
+    public async Task H2_an_answer_that_drips_or_floods_costs_one_delivery_a_bounded_time_and_nothing_else()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        await RunAsync(jobs, "/flood");
+        var flood = await receiver.NextAsync("/flood");
+        await DeliveredAsync(gateway, flood.Id);
+        await RunAsync(jobs, "/drip");
+        var drip = await receiver.NextAsync("/drip");
+        await RunAsync(jobs, "/ok");
+        await receiver.NextAsync("/ok");
+        await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, drip.Id))["log"]!.AsArray().Count > 0);
+        // What is in the sockets' buffers was written, too.
+        Assert.InRange(receiver.Poured, 1, 32 << 20);
+        Assert.Contains("no whole answer within 15 s", (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_result_whose_file_is_gone_is_told_and_does_not_keep_the_delivery_from_its_schedule()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        var id = await jobs.RunAsync(new JsonObject { ["do"] = "huge", ["mib"] = 1 }, $"\"webhook\":\"{receiver.Url}/fails-once\"");
+        var first = await receiver.NextAsync("/fails-once");
+        foreach (var file in Directory.EnumerateFiles(cluster.Payloads, "*", SearchOption.AllDirectories))
+            if (new FileInfo(file).Length > 1 << 20) File.Delete(file);
+        using var status = await gateway.Client.GetAsync(new Uri($"/v2/stub/status/{id}", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, status.StatusCode);
+        Assert.Contains("SLUICE_PAYLOADS", await status.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, first.Id))["log"]!.AsArray().Count > 1);
+        Assert.Contains("SLUICE_PAYLOADS", (await DeliveryAsync(gateway, first.Id))["log"]![1]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal("pending", (string?)(await DeliveryAsync(gateway, first.Id))["state"]);
+    }
+
     [Theory]
     [InlineData("after-end")]
     [InlineData("after-take")]
     [InlineData("after-delivery")]
     public async Task H7_a_gateway_that_dies_between_result_and_delivery_does_not_keep_it_from_being_sent(string point)
     {
-        var a = await StartAsync(new() { ["SLUICE_CRASH_AT"] = point });
+        var a = await cluster.StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
         await RunAsync(new Jobs(a), "/ok");
         Assert.Equal(128 + ChildProcess.Sigkill, await a.Process.ExitAsync());
-        await using var b = await StartAsync();
+        await using var b = await cluster.StartAsync();
         var before = point == "after-delivery" ? await receiver.NextAsync("/ok") : null;
         var got = await receiver.NextAsync("/ok");
         if (before is not null) Assert.Equal(before.Id, got.Id);
@@ -118,19 +149,6 @@ public sealed class WebhooksTest : IAsyncLifetime
     private static string Hmac(string secret, Received got) => Convert.ToBase64String(HMACSHA256.HashData(
         Convert.FromBase64String(secret["whsec_".Length..]), Encoding.UTF8.GetBytes($"{got.Id}.{got.Timestamp}.{got.Body}")));
 
-    private Task<GatewayProcess> StartAsync(Dictionary<string, string?>? more = null)
-    {
-        var environment = new Dictionary<string, string?>
-        {
-            ["SLUICE_REDIS"] = redis.ConnectionString,
-            ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
-            ["SLUICE_PAYLOADS"] = folder,
-            ["SLUICE_WEBHOOK_ALLOW"] = "127.0.0.0/8",
-        };
-        foreach (var (name, value) in more ?? []) environment[name] = value;
-        return GatewayProcess.StartAsync(Jobs.Manifest(log), environment: environment);
-    }
-
     private sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body);
 
     /// <summary>Answers by path, and keeps what came.</summary>
@@ -154,6 +172,9 @@ public sealed class WebhooksTest : IAsyncLifetime
         }
 
         public string Url { get; }
+
+        /// <summary>Bytes that endless answers got rid of.</summary>
+        public long Poured { get; private set; }
 
         public int Count(string path) => counts.GetValueOrDefault(path);
 
@@ -189,9 +210,35 @@ public sealed class WebhooksTest : IAsyncLifetime
             string Header(string name) => context.Request.Headers[name] ?? "";
             Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"), Header("webhook-signature"), body));
             if (path == "/silent") return;
+            if (path is "/drip" or "/flood")
+            {
+                await PourAsync(context.Response, drip: path == "/drip");
+                return;
+            }
+
             context.Response.StatusCode = path switch { "/fails-once" when count == 1 => 500, "/redirect" => 307, "/gone" => 410, _ => 200 };
             if (path == "/redirect") context.Response.Headers["Location"] = "/elsewhere";
             context.Response.Close();
+        }
+
+        /// <summary>A byte each 100 ms for ever, or a GiB at once; ends when the other side has had enough.</summary>
+        private async Task PourAsync(HttpListenerResponse response, bool drip)
+        {
+            var bytes = new byte[drip ? 1 : 1 << 20];
+            try
+            {
+                for (var n = 0; drip || n < 1024; n++)
+                {
+                    await response.OutputStream.WriteAsync(bytes);
+                    await response.OutputStream.FlushAsync();
+                    Poured += bytes.Length;
+                    if (drip) await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+                }
+            }
+            catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException)
+            {
+                // It had.
+            }
         }
     }
 }

@@ -17,8 +17,9 @@ public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (s
     internal static AcquireAnswer LostLease { get; } = new(true, 0, [], [], [], [], "");
 }
 
-/// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry.</summary>
-public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed);
+/// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry, and the jobs that it claimed. More:
+/// a limit ended the pass, another one may find more.</summary>
+public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed, bool More);
 
 /// <summary>A job that a holder must now run on a pod, or, when <see cref="Why"/> is not empty, end without running it.</summary>
 /// <param name="Id">The job.</param>
@@ -50,6 +51,10 @@ public sealed class DispatchScripts(RedisStore redis)
 {
     /// <summary>Start tags of low priority begin here: no endpoint serves so many requests of normal priority.</summary>
     internal const long LowPriorityFrom = 1_000_000_000_000;
+
+    /// <summary>Tickets and bytes of inputs in one grant pass: Redis does nothing else meanwhile.</summary>
+    private const int MaxPass = 256;
+    private const int MaxPassBytes = 4 << 20;
 
     private static readonly Script AcquireLua = Script.Load("acquire");
     private static readonly Script ReleaseLua = Script.Load("release");
@@ -89,11 +94,11 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<ReleaseAnswer> ReleaseAsync(DispatchKeys k, string endpointId, string holder,
         IReadOnlyCollection<KeyValuePair<string, int>> slots, bool claims = false)
     {
-        var args = new List<RedisValue>(4 + 2 * slots.Count) { holder, endpointId, LowPriorityFrom, claims ? 1 : 0 };
+        var args = new List<RedisValue>(6 + 2 * slots.Count) { holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes };
         AddSlots(args, slots);
         var r = await RunAsync(ReleaseLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Tickets, k.Running, k.Flows, k.Jobs], [.. args]);
-        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]));
+        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1);
     }
 
     public async Task<RenewAnswer> RenewAsync(DispatchKeys k, RenewReport report)

@@ -26,6 +26,18 @@ internal sealed partial class EndpointDispatch
         lock (gate) jobs.Remove(grant.Key);
     }
 
+    public void Apply(ReleaseAnswer answer)
+    {
+        lock (gate)
+        {
+            SetDepth(answer.Depth);
+            if (!answer.More) return;
+            grantPass = true;
+        }
+
+        signal.Writer.TryWrite(true);
+    }
+
     /// <summary>Jobs that we claimed; returns their attempts, to be started.</summary>
     public List<JobGrant> Apply(IEnumerable<JobClaim> claims, IReadOnlyDictionary<string, WorkerAddress> workers)
     {

@@ -248,11 +248,6 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         }
     }
 
-    public void Apply(ReleaseAnswer answer)
-    {
-        lock (gate) SetDepth(answer.Depth);
-    }
-
     /// <summary>Takes a renewal's answer; grants in it are left to the next exchange.</summary>
     public void Apply(RenewAnswer answer, RenewReport report)
     {

@@ -10,6 +10,8 @@ public static class JobStatus
     public const string Cancelled = "CANCELLED";
     public const string TimedOut = "TIMED_OUT";
 
+    public static IReadOnlyList<string> All { get; } = [Queued, Running, Completed, Failed, Cancelled, TimedOut];
+
     /// <summary>Whether a job in this status will never change again (but by a retry that somebody orders).</summary>
     public static bool IsFinal(string status) => status is not (Queued or Running);
 }
@@ -132,4 +134,13 @@ public static class JobErrors
     public const string Cancelled = "CANCELLED";
 
     public const string EndpointGone = "ENDPOINT_DELETED";
+
+    /// <summary>The gateway could not handle the job: a bug, told in its log.</summary>
+    public const string Gateway = "GATEWAY_ERROR";
+}
+
+/// <summary>Ends of jobs that are the same wherever they are found out.</summary>
+public static class JobEnds
+{
+    public static JobError WaitedTooLong { get; } = new(JobErrors.Expired, "the job waited for longer than its ttl", true);
 }

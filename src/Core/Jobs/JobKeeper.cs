@@ -87,9 +87,3 @@ public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadS
     [LoggerMessage(LogLevel.Error, "A payload in {Folder} cannot be deleted: {Error}")]
     private partial void CannotDelete(string folder, string error);
 }
-
-/// <summary>Ends of jobs that are the same wherever they are found out.</summary>
-public static class JobEnds
-{
-    public static JobError WaitedTooLong { get; } = new(JobErrors.Expired, "the job waited for longer than its ttl", true);
-}

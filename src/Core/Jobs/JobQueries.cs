@@ -10,6 +10,13 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
 {
     private const int MaxViolations = 100;
 
+    /// <summary>Jobs that an invariant check looks at: it is one script, and Redis does nothing else meanwhile.</summary>
+    private const int MaxChecked = 100_000;
+
+    /// <summary>Jobs that one question looks at, whether or not they are what it wants; and how many at a time.</summary>
+    private const int MaxScan = 2000;
+    private const int ScanAtOnce = 200;
+
     private static readonly Script CheckLua = Script.Load("job-check");
 
     /// <summary>How many jobs are, and were, in each state. Counters of ends grow for as long as the endpoint lives.</summary>
@@ -24,12 +31,13 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         return new JobCounts(await queued, await running, Count(0), Count(1), Count(2), Count(3), Count(4));
     }
 
-    /// <summary>Jobs whose data is still there, the newest first, of one flow or (null) of all.</summary>
-    public Task<IReadOnlyList<Job>> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct) =>
+    /// <summary>Jobs whose data is still there, the newest first, of one flow or (null) of all. Without their outputs. An offset counts
+    /// all jobs; a question that found few among many is asked again from <see cref="JobPage.Next"/>.</summary>
+    public Task<JobPage> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct) =>
         ReadAsync(endpointId, new JobKeys(endpointId).Index, flow, status, offset, limit, ct);
 
-    /// <summary>Dead letters, the newest first.</summary>
-    public Task<IReadOnlyList<Job>> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct) =>
+    /// <summary>Dead letters, the newest first, as <see cref="ListAsync"/>.</summary>
+    public Task<JobPage> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct) =>
         ReadAsync(endpointId, new JobKeys(endpointId).Dead, flow, null, offset, limit, ct);
 
     /// <summary>Forgets dead letters; their jobs stay FAILED. Returns how many.</summary>
@@ -39,7 +47,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         if (flow is null) return await redis.Database.SortedSetRemoveRangeByRankAsync(key, 0, -1).WaitAsync(ct);
         var own = new List<RedisValue>();
         foreach (var id in await redis.Database.SortedSetRangeByRankAsync(key).WaitAsync(ct))
-            if (await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id!), "flow").WaitAsync(ct) == flow) own.Add(id);
+            if (await store.LookAsync(endpointId, id!, null, ct, withOutput: false) is { } job && job.Flow == flow) own.Add(id);
         return await redis.Database.SortedSetRemoveAsync(key, [.. own]).WaitAsync(ct);
     }
 
@@ -50,38 +58,45 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var d = k.Dispatch;
         var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
             [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Tickets, d.Running, d.Flows, k.Index, k.Expiry, k.Outbox, d.Jobs, k.Hooks],
-            [MaxViolations]).WaitAsync(ct);
-        return new InvariantReport(endpointId, (int)r[0], (int)r[1], (string[])r[2]);
+            [MaxViolations, MaxChecked]).WaitAsync(ct);
+        return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
     }
 
-    private async Task<IReadOnlyList<Job>> ReadAsync(string endpointId, RedisKey key, string? flow, string? status, int offset, int limit,
+    private async Task<JobPage> ReadAsync(string endpointId, RedisKey key, string? flow, string? status, int offset, int limit,
         CancellationToken ct)
     {
         var jobs = new List<Job>();
-        // Filters need the jobs themselves: page by page, until enough fit.
-        for (var at = 0; jobs.Count < limit; at += limit)
+        var at = offset;
+        while (at < offset + MaxScan)
         {
-            var ids = await redis.Database.SortedSetRangeByRankAsync(key, at, at + limit - 1, Order.Descending).WaitAsync(ct);
-            if (ids.Length == 0) break;
-            var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct)));
+            var ids = await redis.Database.SortedSetRangeByRankAsync(key, at, at + ScanAtOnce - 1, Order.Descending).WaitAsync(ct);
+            var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
             foreach (var job in read)
             {
-                if (job is null || (flow is not null && job.Flow != flow) || (status is not null && job.Status != status)) continue;
-                if (offset-- > 0) continue;
-                if (jobs.Count < limit) jobs.Add(job with { Output = null });
+                if (jobs.Count == limit) return new JobPage(jobs, at);
+                at++;
+                if (job is not null && (flow is null || job.Flow == flow) && (status is null || job.Status == status)) jobs.Add(job);
             }
+
+            if (ids.Length < ScanAtOnce) return new JobPage(jobs, null);
         }
 
-        return jobs;
+        return new JobPage(jobs, at);
     }
 }
+
+/// <summary>A part of a list of jobs.</summary>
+/// <param name="Jobs">Without their outputs.</param>
+/// <param name="Next">The offset to go on from; null: there are no more.</param>
+public sealed record JobPage(IReadOnlyList<Job> Jobs, int? Next);
 
 /// <summary>How many jobs an endpoint has and had, by state.</summary>
 public sealed record JobCounts(long Queued, long Running, long Completed, long Failed, long Cancelled, long TimedOut, long Retried);
 
 /// <summary>What an invariant check found.</summary>
 /// <param name="EndpointId">Of which endpoint.</param>
-/// <param name="Jobs">Jobs looked at.</param>
+/// <param name="Jobs">Jobs looked at: all that wait or run, and the newest of the others.</param>
+/// <param name="Known">Jobs whose data is still there.</param>
 /// <param name="Count">Violations.</param>
 /// <param name="Violations">The first hundred of them, in words.</param>
-public sealed record InvariantReport(string EndpointId, int Jobs, int Count, IReadOnlyList<string> Violations);
+public sealed record InvariantReport(string EndpointId, int Jobs, long Known, int Count, IReadOnlyList<string> Violations);

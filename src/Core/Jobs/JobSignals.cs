@@ -8,13 +8,14 @@ namespace Sluice.Core.Jobs;
 
 /// <summary>
 /// Tells those who wait for a job, in this gateway, that it changed. Messages are hints: whoever waits also looks by itself,
-/// each <see cref="PollEvery"/>.
+/// after <see cref="FirstPoll"/>, and then ever more rarely, each <see cref="LastPoll"/> at last.
 /// </summary>
 public sealed partial class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisStore redis, TimeProvider time,
     ILogger<JobSignals> logger) : BackgroundService
 {
-    /// <summary>The net under lost messages.</summary>
-    public static readonly TimeSpan PollEvery = TimeSpan.FromSeconds(1);
+    /// <summary>The net under lost messages: thousands who wait for long must not be a load.</summary>
+    public static readonly TimeSpan FirstPoll = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan LastPoll = TimeSpan.FromSeconds(8);
 
     private readonly ConcurrentDictionary<string, Waiters> waiting = [];
 
@@ -56,7 +57,7 @@ public sealed partial class JobSignals(GatewayId gateway, Dispatcher dispatcher,
             catch (Exception e) when (RedisDown.Is(e))
             {
                 CannotSubscribe(e.Message);
-                await Task.Delay(PollEvery, time, stoppingToken);
+                await Task.Delay(FirstPoll, time, stoppingToken);
             }
         }
     }
@@ -123,6 +124,7 @@ public sealed class JobWatch : IDisposable
     private readonly TimeProvider time;
     private readonly JobSignals.Waiters waiters;
     private Task next;
+    private TimeSpan poll = JobSignals.FirstPoll;
 
     internal JobWatch(JobSignals signals, string key, TimeProvider time)
     {
@@ -135,7 +137,7 @@ public sealed class JobWatch : IDisposable
     /// whichever comes first.</summary>
     public async Task ChangedAsync(TimeSpan limit, CancellationToken ct)
     {
-        var wait = limit < JobSignals.PollEvery ? limit : JobSignals.PollEvery;
+        var wait = limit < poll ? limit : poll;
         if (wait > TimeSpan.Zero && !next.IsCompleted)
         {
             using var timer = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -143,6 +145,7 @@ public sealed class JobWatch : IDisposable
             await timer.CancelAsync();
         }
 
+        poll = next.IsCompleted ? JobSignals.FirstPoll : poll * 2 < JobSignals.LastPoll ? poll * 2 : JobSignals.LastPoll;
         next = waiters.Next;
         ct.ThrowIfCancellationRequested();
     }

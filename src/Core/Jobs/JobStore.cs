@@ -24,6 +24,9 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// <summary>Jobs ended by one script.</summary>
     private const int EndAtOnce = 200;
 
+    /// <summary>Characters of why an attempt was lost.</summary>
+    private const int MaxWhy = 500;
+
     private static readonly Script SubmitLua = Script.Load("job-submit");
     private static readonly Script EndLua = Script.Load("job-end");
     private static readonly Script RequeueLua = Script.Load("job-requeue");
@@ -42,60 +45,35 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         return result;
     }
 
-    private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
-    {
-        var k = new JobKeys(endpointId);
-        var args = new List<RedisValue> { endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency) };
-        foreach (var (job, input) in wishes)
-        {
-            List<RedisValue> fields = ["input", Bytes(input), "max", job.MaxRuns, "timeout", Ms(job.Timeout), "keep", Ms(job.Retention)];
-            if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
-            if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
-            if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
-            args.AddRange(
-            [
-                job.Id, job.Flow, job.Weight, Ms(job.Ttl), job.MaxQueued, job.FlowMaxQueued, job.LowPriority ? 1 : 0,
-                job.IdempotencyKey is { } key ? JobKeys.IdempotencyName(job.Flow, key) : "", job.Digest, fields.Count / 2, .. fields,
-            ]);
-        }
-
-        var d = k.Dispatch;
-        var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency], [.. args]);
-        return [.. r.Chunk(3).Select(a => (string)a[0] switch
-        {
-            "ok" => new SubmitResult(SubmitOutcome.Queued, (string)a[1]),
-            "same" => new SubmitResult(SubmitOutcome.Same, (string)a[1]),
-            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)a[1]),
-            "full" => new SubmitResult(SubmitOutcome.QueueFull, (string)a[1], (int)a[2]),
-            _ => new SubmitResult(SubmitOutcome.FlowFull, (string)a[1], (int)a[2]),
-        })];
-    }
-
-    /// <summary>A job as it is now, or null. With a watcher that gateway is told when it ends.</summary>
-    public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct)
+    /// <summary>A job as it is now, or null. With a watcher that gateway is told when it ends. Throws <see cref="PayloadException"/>
+    /// when its output is a file that cannot be read.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="id">The job.</param>
+    /// <param name="watcher">The gateway to be told; null: none.</param>
+    /// <param name="ct">Gives up waiting.</param>
+    /// <param name="withOutput">False: it is not read.</param>
+    public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct, bool withOutput = true)
     {
         var k = new JobKeys(endpointId);
         var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Tickets, k.Dispatch.Meta],
-            [id, watcher ?? "", .. JobFields.Names]).WaitAsync(ct);
+            [id, watcher ?? "", .. withOutput ? JobFields.Names : JobFields.WithoutOutput]).WaitAsync(ct);
         if (r.Length == 0) return null;
         var fields = new JobFields((RedisResult[])r[3]);
-        var stored = fields.Bytes("output");
         return fields.ToJob(endpointId, id) with
         {
             Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
             Place = (int)r[1],
             MeanRun = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var mean) ? TimeSpan.FromMilliseconds(mean) : null,
-            Output = stored is null ? (ReadOnlyMemory<byte>?)null : await payloads.LoadAsync(stored, ct),
+            Output = fields.Output is { } stored ? await payloads.LoadAsync(stored, ct) : (ReadOnlyMemory<byte>?)null,
         };
     }
 
     /// <summary>A job's input, its s3Config and its time limit; null when it is gone.</summary>
     public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(string endpointId, string id, CancellationToken ct)
     {
-        var values = await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id), ["input", "s3", "timeout"]).WaitAsync(ct);
+        var values = await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id), ["input", "s3", "spec"]).WaitAsync(ct);
         if (values[0].IsNull) return null;
-        return (await payloads.LoadAsync(values[0]!, ct), values[1], TimeSpan.FromMilliseconds((long)values[2]));
+        return (await payloads.LoadAsync(values[0]!, ct), values[1], JobFields.TimeOf(((string)values[2]!).Split('|', 7)));
     }
 
     /// <summary>Loads an input that a claim brought along.</summary>
@@ -107,7 +85,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     {
         var stored = await payloads.SaveAsync(output, ct);
         var result = (await EndAsync(endpointId, [id], JobStatus.Completed, attempt.ToString(CultureInfo.InvariantCulture), dead: false,
-            ["output", Bytes(stored), "provider", provider ?? "", "ready", readyAt.ToUnixTimeMilliseconds()], ct))[0];
+            JobFields.Ran(readyAt, provider), "output", Bytes(stored), ct))[0];
         if (!result.Ended && result.Status != JobStatus.Completed) payloads.Delete(stored);
         return result;
     }
@@ -115,23 +93,23 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// <summary>Ends an attempt without output.</summary>
     public async Task<EndResult> FailAsync(string endpointId, string id, int attempt, string status, JobError error, CancellationToken ct) =>
         (await EndAsync(endpointId, [id], status, attempt.ToString(CultureInfo.InvariantCulture), error.Code == JobErrors.Exhausted,
-            ErrorFields(error), ct))[0];
+            NotRun, "error", JobFields.Error(error), ct))[0];
 
     /// <summary>Cancels a job, whether it waits or runs. One that has ended stays what it is.</summary>
     public async Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) =>
-        (await EndAsync(endpointId, [id], JobStatus.Cancelled, "any", dead: false, ErrorFields(Cancelled), ct))[0];
+        (await EndAsync(endpointId, [id], JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobFields.Error(Cancelled), ct))[0];
 
     /// <summary>Ends jobs that still wait; the others stay what they are. Returns how many it ended.</summary>
     public async Task<int> EndQueuedAsync(string endpointId, IReadOnlyCollection<string> ids, string status, JobError error, CancellationToken ct)
     {
         var ended = 0;
         foreach (var part in ids.Chunk(EndAtOnce))
-            ended += (await EndAsync(endpointId, part, status, "queued", dead: false, ErrorFields(error), ct)).Count(r => r.Ended);
+            ended += (await EndAsync(endpointId, part, status, "queued", dead: false, NotRun, "error", JobFields.Error(error), ct)).Count(r => r.Ended);
         return ended;
     }
 
     /// <summary>Cancels what waits, of one flow or (null) of all; what runs goes on. Returns how many.</summary>
-    public async Task<int> PurgeAsync(string endpointId, string? flow, CancellationToken ct)
+    public async Task<long> PurgeAsync(string endpointId, string? flow, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
         var tickets = await redis.Database.HashGetAllAsync(k.Tickets).WaitAsync(ct);
@@ -150,7 +128,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     {
         var k = new JobKeys(endpointId).Dispatch;
         return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Tickets, k.Running, k.Flows, k.Meta, k.Jobs],
-            [id, attempt, counted ? 1 : 0, why.ReplaceLineEndings(" ")]).WaitAsync(ct) == 1;
+            [id, attempt, counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
     }
 
     /// <summary>Queues a job that failed or timed out again. Returns what it did ("ok", "refused", "expired", "gone") and the status.</summary>
@@ -184,38 +162,72 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);
 
-    private static RedisValue[] ErrorFields(JobError error) =>
-        ["error", error.Message, "code", error.Code, "retryable", error.Retryable ? 1 : 0];
+    /// <summary>What an end tells of the worker when there is nothing to tell.</summary>
+    private const string NotRun = "|";
+
+    private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
+    {
+        var k = new JobKeys(endpointId);
+        var args = new List<RedisValue> { endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency) };
+        foreach (var (job, input) in wishes)
+        {
+            List<RedisValue> fields = [];
+            if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
+            if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
+            if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
+            args.AddRange(
+            [
+                job.Id, JobFields.Spec(job), Bytes(input), job.MaxQueued, job.FlowMaxQueued,
+                job.IdempotencyKey is { } key ? JobKeys.IdempotencyName(job.Flow, key) : "", job.Digest, fields.Count / 2, .. fields,
+            ]);
+        }
+
+        var d = k.Dispatch;
+        var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
+            [d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency], [.. args]);
+        return [.. r.Chunk(3).Select(a => (string)a[0] switch
+        {
+            "ok" => new SubmitResult(SubmitOutcome.Queued, (string)a[1]),
+            "same" => new SubmitResult(SubmitOutcome.Same, (string)a[1]),
+            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)a[1]),
+            "full" => new SubmitResult(SubmitOutcome.QueueFull, (string)a[1], (int)a[2]),
+            _ => new SubmitResult(SubmitOutcome.FlowFull, (string)a[1], (int)a[2]),
+        })];
+    }
 
     private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, string[] ids, string status, string expect, bool dead,
-        RedisValue[] fields, CancellationToken ct)
+        string ran, string what, byte[] value, CancellationToken ct)
     {
-        if (ids.Length > 1) return await EndAsync(endpointId, [.. ids.Select(id => new End(id, status, expect, dead, fields))]).WaitAsync(ct);
-        var end = ends.GetOrAdd(endpointId, id => new Batcher<End, EndResult>(all => EndAsync(id, all), e => e.Bytes, TimeProvider.System));
-        return [await end.AddAsync(new End(ids[0], status, expect, dead, fields)).WaitAsync(ct)];
+        var all = Array.ConvertAll(ids, id => new End(id, status, expect, dead, ran, what, value));
+        if (ids.Length > 1) return await EndAsync(endpointId, all).WaitAsync(ct);
+        var end = ends.GetOrAdd(endpointId, id => new Batcher<End, EndResult>(many => EndAsync(id, many), e => e.Bytes, TimeProvider.System));
+        return [await end.AddAsync(all[0]).WaitAsync(ct)];
     }
 
     private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, IReadOnlyList<End> all)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var args = new List<RedisValue> { endpointId, Ms(KeepDead) };
-        foreach (var e in all) args.AddRange([e.Id, e.Status, e.Expect, e.Dead ? 1 : 0, e.Fields.Length / 2, .. e.Fields]);
+        var args = new List<RedisValue>(2 + 7 * all.Count) { endpointId, Ms(KeepDead) };
+        foreach (var e in all) args.AddRange([e.Id, e.Status, e.Expect, e.Dead ? 1 : 0, e.Ran, e.What, e.Value]);
         var r = (string[])await EndLua.RunAsync(redis.Database,
             [d.Queue, d.Tickets, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks], [.. args]);
-        return [.. r.Chunk(3).Select(e => new EndResult(e[0], e[1] != "gone", e[1] == "ended", e[2]))];
+        return [.. r.Chunk(2).Select((e, i) => new EndResult(all[i].Id, e[0] != "gone", e[0] == "ended", e[1]))];
     }
 
     private readonly record struct Wish(JobSubmission Job, ReadOnlyMemory<byte> Input);
 
-    private sealed record End(string Id, string Status, string Expect, bool Dead, RedisValue[] Fields)
+    private sealed record End(string Id, string Status, string Expect, bool Dead, string Ran, string What, byte[] Value)
     {
-        public int Bytes => 200 + (Fields.Length > 1 && !Fields[1].IsInteger ? ((byte[])Fields[1]!).Length : 0);
+        public int Bytes => 200 + Value.Length;
     }
 
-    private static RedisValue Bytes(ReadOnlyMemory<byte> value) =>
+    private static byte[] Bytes(ReadOnlyMemory<byte> value) =>
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(value, out var a) && a.Offset == 0 && a.Count == a.Array!.Length
-            ? a.Array : value.ToArray();
+            ? a.Array! : value.ToArray();
+
+    /// <summary>One line of what is kept of a lost attempt; a worker's words may be long.</summary>
+    private static string Line(string why) => why.ReplaceLineEndings(" ") is var line && line.Length > MaxWhy ? line[..MaxWhy] + "..." : line;
 
     private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;
 }

@@ -42,27 +42,47 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         await File.WriteAllTextAsync(file, own + "\n");
     }
 
-    /// <summary>What stands in Redis for this payload: itself, or a reference to the file it was written to.</summary>
+    /// <summary>What stands in Redis for this payload: itself, or a reference to the file it was written to. Throws
+    /// <see cref="PayloadException"/> when it cannot be written.</summary>
     public async Task<ReadOnlyMemory<byte>> SaveAsync(ReadOnlyMemory<byte> payload, CancellationToken ct)
     {
         if (payload.Length <= InlineBytes) return payload;
         var name = RandomNumberGenerator.GetHexString(32, lowercase: true);
         var path = PathOf(name);
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var partial = path + ".part";
-        await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
+        try
         {
-            await file.WriteAsync(payload, ct);
-            file.Flush(flushToDisk: true);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            var partial = path + ".part";
+            await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
+            {
+                await file.WriteAsync(payload, ct);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, path);
+        }
+        catch (Exception e) when (IsDisk(e))
+        {
+            throw new PayloadException($"{payload.Length} bytes of a job cannot be written to SLUICE_PAYLOADS: {e.Message}", e);
         }
 
-        File.Move(partial, path);
         return Encoding.ASCII.GetBytes("@" + name);
     }
 
-    /// <summary>The payload that stands in Redis as <paramref name="stored"/>. Throws <see cref="IOException"/> when its file is gone.</summary>
-    public async Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) =>
-        NameOf(stored) is { } name ? await File.ReadAllBytesAsync(PathOf(name), ct) : stored;
+    /// <summary>The payload that stands in Redis as <paramref name="stored"/>. Throws <see cref="PayloadException"/> when its file
+    /// cannot be read.</summary>
+    public async Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct)
+    {
+        if (NameOf(stored) is not { } name) return stored;
+        try
+        {
+            return await File.ReadAllBytesAsync(PathOf(name), ct);
+        }
+        catch (Exception e) when (IsDisk(e))
+        {
+            throw new PayloadException($"a part of the job cannot be read from SLUICE_PAYLOADS: {e.Message}", e);
+        }
+    }
 
     /// <summary>Deletes what a reference refers to; anything else is left alone.</summary>
     public void Delete(ReadOnlyMemory<byte> stored)
@@ -77,6 +97,8 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
             if (Path.GetFileName(file) != Marker && now - File.GetLastWriteTimeUtc(file) > Oldest) File.Delete(file);
     }
 
+    private static bool IsDisk(Exception e) => e is IOException or UnauthorizedAccessException;
+
     private string PathOf(string name) => Path.Combine(folder, name[..2], name);
 
     /// <summary>JSON never begins with an @.</summary>
@@ -89,4 +111,20 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
 
     [GeneratedRegex("^[0-9a-f]{32}$")]
     private static partial Regex Name();
+}
+
+/// <summary>The folder of large payloads does not do what it must; the message names the setting and the cause.</summary>
+public sealed class PayloadException : IOException
+{
+    public PayloadException()
+    {
+    }
+
+    public PayloadException(string message) : base(message)
+    {
+    }
+
+    public PayloadException(string message, Exception inner) : base(message, inner)
+    {
+    }
 }

@@ -115,7 +115,9 @@ public sealed partial class PodFleet : IDisposable
                 case PodState.Draining when inDispatch is null or { Leased: 0 }:
                     await StopAsync(pod, "drained");
                     break;
-                case PodState.Draining when time.GetUtcNow() - pod.DrainingSince > pod.Running!.Deployment.Endpoint.Forwarding.ExecutionTimeout:
+                // A job has its own time limit, which may be a longer one.
+                case PodState.Draining when snapshot.JobsRunning == 0
+                    && time.GetUtcNow() - pod.DrainingSince > pod.Running!.Deployment.Endpoint.Forwarding.ExecutionTimeout:
                     await StopAsync(pod, "drained for the whole execution timeout");
                     break;
             }

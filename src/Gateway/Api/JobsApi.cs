@@ -17,9 +17,6 @@ namespace Sluice.Gateway.Api;
 public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries, JobStreamApi streams,
     WorkerSlotStore slots, PodStore pods, Dispatcher dispatcher, JobSignals signals)
 {
-    private const int DefaultPage = 100;
-    private const int MaxPage = 1000;
-
     public void Map(IEndpointRouteBuilder routes)
     {
         const string jobs = "/v2/{endpoint}";
@@ -27,23 +24,26 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         routes.On("POST", jobs + "/runsync", Demand.Invoke, "Submit a job and wait for its end, up to ?wait=ms", submitter.RunSyncAsync);
         foreach (var method in new[] { "GET", "POST" })
         {
-            routes.On(method, jobs + "/status/{id}", Demand.Invoke, "A job as it is now", (HttpContext c) => StatusAsync(c, TimeSpan.Zero));
+            routes.On(method, jobs + "/status/{id}", Demand.Invoke, "A job as it is now", (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
+                .WithMetadata(new Polled());
             routes.On(method, jobs + "/status-sync/{id}", Demand.Invoke, "A job as it is when it has ended, or after ?wait=ms",
-                (HttpContext c) => WaitOf(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c));
+                (HttpContext c) => WaitOf(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c)).WithMetadata(new Polled());
             routes.On(method, jobs + "/stream/{id}", Demand.Invoke,
-                "What a job streamed: the next part as JSON, or all of it as server-sent events (Accept: text/event-stream)", streams.StreamAsync);
+                "What a job streamed: the next part as JSON, or all of it as server-sent events (Accept: text/event-stream)", streams.StreamAsync)
+                .WithMetadata(new Polled());
         }
 
         routes.On("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a job, whether it waits or runs", CancelAsync);
         routes.On("POST", jobs + "/retry/{id}", Demand.Invoke, "Queue a job that failed or timed out again, under its id", RetryAsync);
-        routes.On("POST", jobs + "/purge-queue", Demand.Invoke, "Cancel what waits (of the caller's key; of all keys for an admin)", PurgeAsync);
-        routes.On("GET", jobs + "/health", Demand.Invoke, "How many jobs and workers are in which state", HealthAsync);
-        routes.On("GET", jobs + "/requests", Demand.Invoke, "Jobs, the newest first; ?status=, ?offset=, ?limit=",
-            (HttpContext c) => ListAsync(c, dead: false));
+        routes.On("POST", jobs + "/purge-queue", Demand.Invoke, "Cancel what waits (of the caller's key; of all keys for an admin)",
+            (HttpContext c) => PurgeAsync(c, store.PurgeAsync));
+        routes.On("GET", jobs + "/health", Demand.Invoke, "How many jobs and workers are in which state", HealthAsync).WithMetadata(new Polled());
+        routes.On("GET", jobs + "/requests", Demand.Invoke, "Jobs, the newest first; ?status=, ?offset= (go on with the answer's next), ?limit=",
+            (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
         routes.On("GET", jobs + "/dead-letters", Demand.Invoke, "Jobs that lost every worker they were given, the newest first",
-            (HttpContext c) => ListAsync(c, dead: true));
-        routes.On("DELETE", jobs + "/dead-letters", Demand.Invoke, "Forget the dead letters", async (HttpContext c) =>
-            await JsonAsync(c, json => json.WriteString("status", "completed"), await queries.PurgeDeadAsync(Id(c), FlowOf(c), c.RequestAborted)));
+            (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
+        routes.On("DELETE", jobs + "/dead-letters", Demand.Invoke, "Forget the dead letters",
+            (HttpContext c) => PurgeAsync(c, queries.PurgeDeadAsync));
     }
 
     /// <summary>?wait= in ms, between RunPod's bounds; null: it is no number.</summary>
@@ -86,9 +86,10 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         await StateAsync(context, job.Id, status);
     }
 
-    private async Task PurgeAsync(HttpContext context)
+    private static async Task PurgeAsync(HttpContext context, Func<string, string?, CancellationToken, Task<long>> purge)
     {
-        var removed = await store.PurgeAsync(Id(context), FlowOf(context), context.RequestAborted);
+        if (await KnownAsync(context) is not { } caller) return;
+        var removed = await purge(Id(context), FlowOf(caller), context.RequestAborted);
         await JsonAsync(context, json => json.WriteString("status", "completed"), removed);
     }
 
@@ -123,38 +124,44 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
 
     private async Task ListAsync(HttpContext context, bool dead)
     {
-        if (Number(context, "offset", 0, 0, 10_000_000) is not { } offset || Number(context, "limit", DefaultPage, 1, MaxPage) is not { } limit)
+        if (await KnownAsync(context) is not { } caller || await Paging.ReadAsync(context) is not var (offset, limit)) return;
+        string? status = context.Request.Query["status"] is [{ Length: > 0 } wanted] ? wanted : null;
+        if (status is not null && !JobStatus.All.Contains(status))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                $"offset must be a whole number from 0, limit one from 1 to {MaxPage}");
+                $"status is '{status}', expected one of {string.Join(", ", JobStatus.All)}");
             return;
         }
 
-        string? status = context.Request.Query["status"] is [{ Length: > 0 } wanted] ? wanted : null;
-        var (id, flow, ct) = (Id(context), FlowOf(context), context.RequestAborted);
-        var jobs = dead ? await queries.DeadAsync(id, flow, offset, limit + 1, ct) : await queries.ListAsync(id, flow, status, offset, limit + 1, ct);
+        var (id, flow, ct) = (Id(context), FlowOf(caller), context.RequestAborted);
+        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct) : await queries.ListAsync(id, flow, status, offset, limit, ct);
         await JsonAsync(context, json =>
         {
             json.WriteStartArray("requests");
-            foreach (var job in jobs.Take(limit)) JobView.Write(json, job, null);
+            foreach (var job in page.Jobs) JobView.Write(json, job, null);
             json.WriteEndArray();
             json.WriteNumber("offset", offset);
             json.WriteNumber("limit", limit);
-            json.WriteBoolean("hasMore", jobs.Count > limit);
+            json.WriteBoolean("hasMore", page.Next is not null);
+            if (page.Next is { } next) json.WriteNumber("next", next);
         });
     }
 
+    /// <summary>Who asks about jobs that he does not name. On a public endpoint nobody is known: one could see, and cancel, what
+    /// others sent. Null: the client was told.</summary>
+    private static async Task<Caller?> KnownAsync(HttpContext context)
+    {
+        if (context.Admission().Caller is { } caller) return caller;
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        await Problem.WriteAsync(context, StatusCodes.Status401Unauthorized,
+            "this is about the jobs of a key: send one (Authorization: Bearer ...), although the endpoint is public");
+        return null;
+    }
+
     /// <summary>Whose jobs a question without an id is about; null: everybody's.</summary>
-    private static string? FlowOf(HttpContext context) =>
-        context.Admission() is { Caller.Scope.Admin: true } ? null : context.Admission().Flow;
+    private static string? FlowOf(Caller caller) => caller.Scope.Admin ? null : caller.KeyId;
 
     private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;
-
-    private static int? Number(HttpContext context, string name, int otherwise, int least, int most)
-    {
-        if (context.Request.Query[name] is not [{ Length: > 0 } text]) return otherwise;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most ? n : null;
-    }
 
     private static Task StateAsync(HttpContext context, string id, string status) => JsonAsync(context, json =>
     {

@@ -1,3 +1,4 @@
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 
 namespace Sluice.Gateway.Api;
@@ -25,6 +26,8 @@ internal static partial class Leftovers
         if (e is BadHttpRequestException bad) return Problem.WriteAsync(context, bad.StatusCode, bad.Message);
         if (RedisDown.Is(e))
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "Redis is unreachable", TimeSpan.FromSeconds(1));
+        if (e is PayloadException payload)
+            return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, payload.Message, TimeSpan.FromSeconds(10));
         // Half a surrogate pair in a JSON string ("\ud800") shows only when the string is read.
         if (e is InvalidOperationException { Source: { } source } && source.StartsWith("System.Text.Json", StringComparison.Ordinal))
             return Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body has text that is none: {e.Message}");

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Gateway.Auth;
@@ -8,19 +7,14 @@ namespace Sluice.Gateway.Api;
 /// <summary><c>/api/v1/endpoints/{id}/webhooks</c>: what was delivered and how, once more, and the secret that signs it.</summary>
 public static class WebhooksApi
 {
-    private const int DefaultPage = 100;
-    private const int MaxPage = 1000;
-
     public static void Map(IEndpointRouteBuilder routes, WebhookStore store, CatalogWatcher catalog, TimeProvider time)
     {
         const string hooks = "/api/v1/endpoints/{id}/webhooks";
         routes.On("GET", hooks, Demand.Admin, "Webhook deliveries, the newest first; ?offset=, ?limit=", async (HttpContext context, string id) =>
         {
             if (!await KnownAsync(context, catalog, id)) return;
-            if (Number(context, "offset", 0, 0) is not { } offset || Number(context, "limit", DefaultPage, 1) is not { } limit)
-                await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"offset must be a whole number from 0, limit one from 1 to {MaxPage}");
-            else
-                await context.Response.WriteAsJsonAsync(new DeliveryList(await store.ListAsync(id, offset, limit, context.RequestAborted), offset, limit));
+            if (await Paging.ReadAsync(context) is not var (offset, limit)) return;
+            await context.Response.WriteAsJsonAsync(new DeliveryList(await store.ListAsync(id, offset, limit, context.RequestAborted), offset, limit));
         }).Produces<DeliveryList>();
         routes.On("GET", hooks + "/{delivery}", Demand.Admin, "One delivery with its log", async (HttpContext context, string id, string delivery) =>
         {
@@ -58,12 +52,6 @@ public static class WebhooksApi
 
     private static Task NoneAsync(HttpContext context, string id, string delivery) =>
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"endpoint '{id}' has no delivery '{delivery}' (any more)");
-
-    private static int? Number(HttpContext context, string name, int otherwise, int least)
-    {
-        if (context.Request.Query[name] is not [{ Length: > 0 } text]) return otherwise;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && (name == "offset" || n <= MaxPage) ? n : null;
-    }
 
     /// <summary>Answer to a list.</summary>
     public sealed record DeliveryList(IReadOnlyList<WebhookDelivery> Deliveries, int Offset, int Limit);

@@ -10,7 +10,7 @@ namespace Sluice.Gateway.Auth;
 /// Stands before every route: reads the key, asks <see cref="Access"/>, and refuses early. A route without an
 /// <see cref="AccessRule"/> is refused to all.
 /// </summary>
-public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits limits, TimeProvider time) : IDisposable
+public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits limits, PollLimits polls, TimeProvider time) : IDisposable
 {
     /// <summary>Failed attempts that an address has at once, and gets back a second.</summary>
     private const int Burst = 20;
@@ -35,6 +35,12 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
         if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
+        if (route.Metadata.GetMetadata<Polled>() is not null)
+        {
+            var rest = next;
+            next = c => polls.InvokeAsync(c, caller, rest);
+        }
+
         return demand == Demand.Invoke && caller is { Limits.Any: true } ? limits.InvokeAsync(context, caller, next) : next(context);
     }
 

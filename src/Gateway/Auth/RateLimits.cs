@@ -11,14 +11,16 @@ namespace Sluice.Gateway.Auth;
 /// <c>RateLimit</c> and <c>RateLimit-Policy</c> (draft-ietf-httpapi-ratelimit-headers-10). While Redis cannot be asked requests
 /// pass: who may do what is decided before, and an outage must not be made longer by its limits.
 /// </summary>
-public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics)
+public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimeProvider time)
 {
-    /// <summary>A request that no gateway ended is not counted any more after the longest one that can be.</summary>
-    private static readonly TimeSpan LongestFlight = TimeSpan.FromHours(1);
+    /// <summary>How long a request counts whose gateway does not say that it still runs: a killed one says nothing.</summary>
+    private static readonly TimeSpan Flight = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan TellEvery = Flight / 3;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private static readonly Script LimitLua = Script.Load("limit");
+    private static readonly Script KeepLua = Script.Load("limit-keep");
 
     public async Task InvokeAsync(HttpContext context, Caller caller, RequestDelegate next)
     {
@@ -30,7 +32,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics)
             var r = (RedisResult[])await LimitLua.RunAsync(redis.Database, [rate, flight],
             [
                 limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0, BurstOf(limits), limits.Concurrent, request,
-                (long)LongestFlight.TotalMilliseconds,
+                (long)Flight.TotalMilliseconds,
             ]).WaitAsync(Patience, context.RequestAborted);
             Tell(context, limits, (int)r[2], (long)r[3]);
             if ((int)r[0] == 0)
@@ -48,15 +50,27 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics)
             request = "";
         }
 
+        if (request.Length == 0)
+        {
+            await next(context);
+            return;
+        }
+
         try
         {
+            await using var timer = time.CreateTimer(_ => Keep(flight, request), null, TellEvery, TellEvery);
             await next(context);
         }
         finally
         {
-            if (request.Length > 0) redis.Database.SortedSetRemove(flight, request, CommandFlags.FireAndForget);
+            redis.Database.SortedSetRemove(flight, request, CommandFlags.FireAndForget);
         }
     }
+
+    /// <summary>A lost call is no matter: two more come before the lease ends.</summary>
+    private void Keep(RedisKey flight, string request) =>
+        _ = KeepLua.RunAsync(redis.Database, [flight], [request, (long)Flight.TotalMilliseconds])
+            .ContinueWith(t => _ = t.Exception, TaskScheduler.Default);
 
     private static int BurstOf(KeyLimits limits) => limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);
 

@@ -52,14 +52,18 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         {
             return new AttemptEnd(AttemptKind.Stopped);
         }
-        catch (Exception e) when (limit.IsCancellationRequested)
+        catch (Exception) when (limit.IsCancellationRequested)
         {
             // The worker did not come to an end in time: somebody has to see whether it still answers.
-            return Timeout($"the job ran longer than its executionTimeout of {timeout.TotalMilliseconds:0} ms", e);
+            return Timeout($"the job ran longer than its executionTimeout of {timeout.TotalMilliseconds:0} ms");
         }
         catch (SilentWorkerException e)
         {
-            return Timeout(e.Message, e);
+            return Timeout(e.Message);
+        }
+        catch (PayloadException e)
+        {
+            return AttemptEnd.Failed(JobErrors.InputLost, e.Message);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -73,21 +77,14 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
     }
 
-    private static AttemptEnd Timeout(string message, Exception e) =>
-        AttemptEnd.Failed(JobStatus.TimedOut, new JobError(JobErrors.Timeout, message, true)) with { WorkerBroke = e is not null };
+    private static AttemptEnd Timeout(string message) =>
+        AttemptEnd.Failed(JobStatus.TimedOut, new JobError(JobErrors.Timeout, message, true)) with { WorkerBroke = true };
 
     private async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(JobGrant grant, CancellationToken ct)
     {
         var claim = grant.Claim;
-        if (claim.Input is null) return await store.InputAsync(grant.EndpointId, claim.Id, ct);
-        try
-        {
-            return (await store.LoadAsync(claim.Input, ct), claim.S3, claim.Timeout);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
-        }
+        return claim.Input is null ? await store.InputAsync(grant.EndpointId, claim.Id, ct)
+            : (await store.LoadAsync(claim.Input, ct), claim.S3, claim.Timeout);
     }
 
     private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant, ReadOnlySpan<byte> input, byte[]? s3)

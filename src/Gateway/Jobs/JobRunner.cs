@@ -63,12 +63,27 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
         catch (Exception e)
         {
-            // A bug: the job is left to the reaper, which finds it when this gateway's lease does not name it any more.
             Bug(e, endpoint, claim.Id);
+            await GiveUpAsync(endpoint, claim);
         }
         finally
         {
             grant.Dispose();
+        }
+    }
+
+    /// <summary>After a bug: left as it is the job would be claimed again and again.</summary>
+    private async Task GiveUpAsync(string endpoint, JobClaim claim)
+    {
+        try
+        {
+            await StoreAsync(endpoint, claim, AttemptEnd.Failed(JobStatus.Failed,
+                new JobError(JobErrors.Gateway, "an error of the gateway itself; its log has this job's id", true)));
+            signals.Changed(endpoint, claim.Id);
+        }
+        catch (Exception e)
+        {
+            Bug(e, endpoint, claim.Id);
         }
     }
 
@@ -123,9 +138,9 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             Judge(endpoint, claim, Did(await PersistAsync(() => store.CompleteAsync(endpoint, claim.Id, claim.Attempt, end.Output,
                 end.Provider, end.ReadyAt, CancellationToken.None)), JobStatus.Completed));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (PayloadException e)
         {
-            var error = new JobError(JobErrors.OutputLost, $"the output of {end.Output.Length} bytes could not be stored: {e.Message}", true);
+            var error = new JobError(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true);
             await StoreAsync(endpoint, claim, AttemptEnd.Failed(JobStatus.Failed, error));
         }
     }

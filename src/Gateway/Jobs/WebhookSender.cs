@@ -113,7 +113,17 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     private async Task<(WebhookVerdict Verdict, TimeSpan? Asked, string Note)> TryAsync(WebhookTry due, CancellationToken ct)
     {
         if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"refused: {why}");
-        if (await jobs.LookAsync(due.EndpointId, due.Job, null, ct) is not { } job) return (WebhookVerdict.GivenUp, null, "the job is gone");
+        Job? job;
+        try
+        {
+            job = await jobs.LookAsync(due.EndpointId, due.Job, null, ct);
+        }
+        catch (PayloadException e)
+        {
+            return (WebhookVerdict.Again, null, e.Message);
+        }
+
+        if (job is null) return (WebhookVerdict.GivenUp, null, "the job is gone");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(Patience);
         try

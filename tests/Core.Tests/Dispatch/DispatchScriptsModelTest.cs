@@ -242,8 +242,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             Assert.Equal(model.Running.Order(), (await db.HashKeysAsync(keys.Running)).Select(k => (string)k!).Order());
             foreach (var job in model.Jobs.Values)
             {
-                var stored = await db.HashGetAsync(keys.Jobs.Append(job.Id), ["status", "attempt"]);
-                Assert.Equal((job.Status, job.Attempt), ((string)stored[0]!, (int)stored[1]));
+                var stored = (await store.LookAsync(endpoint, job.Id, null, default))!;
+                Assert.Equal((job.Status, job.Attempt), (stored.Status, stored.Attempt));
             }
 
             // Whoever gives slots back leaves nobody waiting beside a free one.

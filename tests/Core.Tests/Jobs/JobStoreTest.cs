@@ -77,7 +77,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         var exhausted = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(("exhausted", ""), (exhausted.Why, exhausted.Pod));
         await store.FailAsync(endpoint, "a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "x", false), default);
-        Assert.Equal("a", Assert.Single(await queries.DeadAsync(endpoint, null, 0, 10, default)).Id);
+        Assert.Equal("a", Assert.Single((await queries.DeadAsync(endpoint, null, 0, 10, default)).Jobs).Id);
 
         await SubmitAsync("b", j => j with { Ttl = TimeSpan.Zero });
         Assert.Equal("expired", Assert.Single(await ClaimAsync()).Why);
@@ -177,7 +177,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         await ClaimAsync();
         var db = redis.Store.Database;
         await db.HashSetAsync(keys.Held, "nobody|p", 1);
-        await db.HashSetAsync(keys.Jobs.Append("a"), "status", "COMPLETED");
+        await db.HashSetAsync(keys.Jobs.Append("a"), "state", "COMPLETED|1|1|1|p|g~0");
         await db.HashSetAsync(keys.Tickets, "ghost", "x|job|ghost|1|1|f");
         await db.HashSetAsync(keys.Flows, "f", 7);
         var report = await queries.CheckAsync(endpoint, default);
@@ -188,6 +188,72 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         ];
         foreach (var part in wrong)
             Assert.Contains(report.Violations, v => v.Contains(part, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_pass_over_many_tickets_is_cut_into_parts()
+    {
+        for (var i = 0; i < 10_000; i += 1000)
+            await Task.WhenAll(Enumerable.Range(i, 1000).Select(n => SubmitAsync($"late{n}", j => j with { Ttl = TimeSpan.Zero, MaxQueued = 100_000 })));
+        await SubmitAsync("big1", j => j with { Input = new byte[200_000], MaxQueued = 100_000 });
+        await UpAsync(1000);
+        await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
+        var (passes, claimed) = (0, 0);
+        for (ReleaseAnswer? answer = null; answer is not { More: false }; passes++)
+        {
+            answer = await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], claims: true);
+            Assert.InRange(answer.Claimed.Length, 1, 256);
+            claimed += answer.Claimed.Length;
+        }
+
+        Assert.Equal((10_001, 40), (claimed, passes));
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_pass_carries_a_few_megabytes_of_inputs_at_most()
+    {
+        for (var i = 0; i < 50; i++) await SubmitAsync($"big{i}", j => j with { Input = new byte[200_000] });
+        await UpAsync(50);
+        await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
+        foreach (var (claimed, more) in new[] { (21, true), (21, true), (8, false) })
+        {
+            var answer = await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], claims: true);
+            Assert.Equal((claimed, more), (answer.Claimed.Length, answer.More));
+        }
+
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task Of_lost_attempts_the_last_are_kept()
+    {
+        await SubmitAsync("a", j => j with { MaxRuns = 1000 });
+        await UpAsync(1);
+        await ClaimAsync();
+        for (var attempt = 1; attempt <= 30; attempt++)
+        {
+            Assert.True(await store.RequeueAsync(endpoint, "a", attempt, counted: false, new string('x', 2000), default));
+            await ClaimAsync(back: 1);
+        }
+
+        var job = (await store.LookAsync(endpoint, "a", null, default))!;
+        Assert.Equal((31, 1), (job.Attempt, job.Runs));
+        Assert.InRange(job.Lost.Count, 5, 10);
+        Assert.Equal(30, job.Lost[^1].Attempt);
+        Assert.All(job.Lost, l => Assert.Equal(503, l.Why.Length));
+    }
+
+    [Fact]
+    public async Task A_list_looks_at_so_many_jobs_at_once_and_says_where_to_go_on()
+    {
+        for (var i = 0; i < 3000; i += 1000)
+            await Task.WhenAll(Enumerable.Range(i, 1000).Select(n => SubmitAsync($"a{n}", j => j with { MaxQueued = 100_000 })));
+        var all = await queries.ListAsync(endpoint, null, null, 0, 5, default);
+        Assert.Equal((5, 5), (all.Jobs.Count, all.Next));
+        var none = await queries.ListAsync(endpoint, "other", null, 0, 5, default);
+        Assert.Equal((0, 2000), (none.Jobs.Count, none.Next));
+        Assert.Null((await queries.ListAsync(endpoint, "other", null, 2000, 5, default)).Next);
     }
 
     private async Task SubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null) =>

@@ -1,19 +1,21 @@
 -- enqueue (part): start tags of new tickets, by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): the larger of virtual
 -- time and the flow's last finish tag; a flow of weight w pays 1/w for a ticket. Low priority has a virtual time of its own,
--- above every normal tag. An idle queue forgets its flows. take() gives a tag, keep() writes down what was given.
+-- above every normal tag. An idle queue forgets its flows. take() gives a tag as text, keep() writes down what was given.
 local function starttags(k, depth, low_from)
   if depth == 0 then redis.call('DEL', k.finish) end
   local vtimes, last = redis.call('HMGET', k.meta, 'vtime', 'low_vtime'), {}
+  -- A whole number's text is the cheaper one, and most are whole.
+  local function text(tag) return string.format(tag % 1 == 0 and '%d' or '%.9f', tag) end
   local function take(flow, weight, is_low)
     local field = is_low and 'low|' .. flow or flow
     local from = is_low and math.max(low_from, tonumber(vtimes[2] or 0)) or tonumber(vtimes[1] or 0)
     local tag = math.max(from, last[field] or tonumber(redis.call('HGET', k.finish, field) or 0))
-    last[field] = tonumber(string.format('%.9f', tag + 1 / weight))
-    return tag
+    last[field] = weight == 1 and tag + 1 or tonumber(string.format('%.9f', tag + 1 / weight))
+    return text(tag)
   end
   local function keep()
     local flat = {}
-    for field, tag in pairs(last) do flat[#flat + 1] = field; flat[#flat + 1] = string.format('%.9f', tag) end
+    for field, tag in pairs(last) do flat[#flat + 1] = field; flat[#flat + 1] = text(tag) end
     if #flat > 0 then redis.call('HSET', k.finish, unpack(flat)) end
   end
   return { take = take, keep = keep }

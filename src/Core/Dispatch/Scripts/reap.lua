@@ -13,6 +13,7 @@ local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local tickets, running, flows, jobs = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+-- include: jobstate
 -- include: requeue
 
 local time = redis.call('TIME')

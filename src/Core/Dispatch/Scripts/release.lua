@@ -6,9 +6,10 @@
 --         tickets  hash queued job -> ticket entry · running  hash running job -> "holder|attempt|pod" ·
 --         flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag)
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
---         slots...  (pod, count) each
+--         most  tickets looked at · most_bytes  of inputs answered, but for one · slots...  (pod, count) each
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
---         [job, attempt, pod, why, timeout ms, input, s3, ..] jobs that this holder must now run, or end because of why}
+--         [job, attempt, pod, why, timeout ms, input, s3, ..] jobs that this holder must now run, or end because of why,
+--         1 when a limit ended it and another pass may find more}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
 -- ticket has no holder: the caller claims it, with a new attempt number, which fences every later write about the job; a job
@@ -16,8 +17,10 @@
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local tickets, running, flows, jobs = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local holder, endpoint, low, claims, slots = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], 5
+local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local most, most_bytes, slots = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
 -- include: take
+-- include: jobstate
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,25 +29,25 @@ if status == 'ok' then
   for i = slots, #ARGV, 2 do give(free, held, holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
 local mine, claimed, book = {}, {}, openings(free, held)
-local gone, unqueued, begun, fewer, vtime, low_vtime = {}, {}, {}, {}, nil, nil
+local at, bytes, gone, unqueued, begun, fewer, vtime, low_vtime = string.format('%d', now), 0, {}, {}, {}, {}, nil, nil
 
 local function claim(entry, id, flow, late)
   local job = jobs .. id
-  local was = redis.call('HMGET', job, 'attempt', 'runs', 'max', 'timeout', 'input', 's3')
-  local runs = tonumber(was[2] or 0)
-  local why = late and 'expired' or runs >= tonumber(was[3] or 0) and 'exhausted' or ''
+  local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3')
+  local _, attempt, runs = string.match(was[1] or '|0|0|0||', STATE)
+  local _, _, _, max, timeout = string.match(was[2] or '1|0|0|0|0|0|', SPEC)
+  local why = late and 'expired' or tonumber(runs) >= tonumber(max) and 'exhausted' or ''
   local pod = why ~= '' and '' or book.take(holder)
   if not pod then return false end
   unqueued[#unqueued + 1] = id
   fewer[flow] = (fewer[flow] or 0) + 1
   if not was[1] then return true end
-  local attempt = tonumber(was[1]) + 1
-  redis.call('HSET', job, 'status', 'IN_PROGRESS', 'attempt', attempt, 'runs', pod ~= '' and runs + 1 or runs,
-    'started', now, 'holder', holder, 'pod', pod)
+  attempt = string.format('%d', attempt + 1)
+  redis.call('HSET', job, 'state', string.format('IN_PROGRESS|%s|%d|%s|%s|%s', attempt, pod ~= '' and runs + 1 or runs, at, pod, holder))
   begun[#begun + 1] = id; begun[#begun + 1] = holder .. '|' .. attempt .. '|' .. pod
-  for _, value in ipairs({ id, attempt, pod, why, was[4], why == '' and was[5] or '', was[6] or '' }) do
-    claimed[#claimed + 1] = value
-  end
+  local input = why == '' and was[3] or ''
+  bytes = bytes + #input
+  for _, value in ipairs({ id, attempt, pod, why, timeout, input, was[4] or '' }) do claimed[#claimed + 1] = value end
   return true
 end
 
@@ -67,16 +70,18 @@ local function grant(entry, tag)
   return true
 end
 
-local go = true
-while go do
-  local heads = redis.call('ZRANGE', queue, 0, 63, 'WITHSCORES')
+local go, seen = true, 0
+while go and seen < most and bytes < most_bytes do
+  -- Not more than can be granted, but for what takes no slot.
+  local heads = redis.call('ZRANGE', queue, 0, math.min(book.left() + 1, 64, most - seen) - 1, 'WITHSCORES')
   gone, go = {}, #heads > 0
   for i = 1, #heads, 2 do
-    go = grant(heads[i], tonumber(heads[i + 1]))
+    go = bytes < most_bytes and grant(heads[i], tonumber(heads[i + 1]))
     if not go then break end
     gone[#gone + 1] = heads[i]
   end
   if #gone > 0 then redis.call('ZREM', queue, unpack(gone)) end
+  seen = seen + #gone
 end
 book.keep()
 if #unqueued > 0 then redis.call('HDEL', tickets, unpack(unqueued)) end
@@ -86,4 +91,5 @@ for flow, n in pairs(fewer) do
 end
 if vtime then redis.call('HSET', meta, 'vtime', vtime) end
 if low_vtime then redis.call('HSET', meta, 'low_vtime', low_vtime) end
-return { status, redis.call('ZCARD', queue), mine, claimed }
+local depth = redis.call('ZCARD', queue)
+return { status, depth, mine, claimed, depth > 0 and (seen >= most or bytes >= most_bytes) and 1 or 0 }

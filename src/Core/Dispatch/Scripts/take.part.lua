@@ -1,5 +1,5 @@
 -- take, give, openings (part): book one slot of the worker that has most free ones, or nil; give slots of one worker back, never
--- more than are held; and book many, read once and written down by keep().
+-- more than are held; and book many, read once and written down by keep(); left() tells how many can be booked yet.
 local function take(free, held, owner)
   local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
   if not top[1] or tonumber(top[2]) < 1 then return nil end
@@ -19,16 +19,19 @@ local function give(free, held, owner, pod, wanted)
 end
 
 local function openings(free, held)
-  local left, taken = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}
+  local left, taken, total = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}, 0
+  for i = 2, #left, 2 do
+    left[i] = tonumber(left[i])
+    total = total + math.max(0, left[i])
+  end
   local function take(owner)
     local best
     for i = 1, #left, 2 do
-      left[i + 1] = tonumber(left[i + 1])
       -- Of equals the last by name, as a reversed range has them.
       if left[i + 1] >= 1 and (not best or left[i + 1] > left[best + 1] or (left[i + 1] == left[best + 1] and left[i] > left[best])) then best = i end
     end
     if not best then return nil end
-    left[best + 1] = left[best + 1] - 1
+    left[best + 1], total = left[best + 1] - 1, total - 1
     local field = owner .. '|' .. left[best]
     taken[field] = (taken[field] or 0) + 1
     return left[best]
@@ -39,5 +42,5 @@ local function openings(free, held)
       redis.call('ZINCRBY', free, -n, string.match(field, '|(.+)$'))
     end
   end
-  return { take = take, keep = keep }
+  return { take = take, keep = keep, left = function() return total end }
 end

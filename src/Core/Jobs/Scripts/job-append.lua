@@ -8,9 +8,9 @@
 local job, chunks = KEYS[1], KEYS[2]
 local id, endpoint, attempt, first, max_bytes, pieces = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), 6
 
-local was = redis.call('HMGET', job, 'status', 'attempt', 'chunk_bytes', 'watchers')
-if was[1] ~= 'IN_PROGRESS' or was[2] ~= attempt then return { 'stale', 0 } end
-local have, bytes, new = redis.call('LLEN', chunks), tonumber(was[3] or 0), {}
+local was = redis.call('HMGET', job, 'state', 'chunk_bytes', 'watchers')
+if not string.find(was[1] or '', 'IN_PROGRESS|' .. attempt .. '|', 1, true) then return { 'stale', 0 } end
+local have, bytes, new = redis.call('LLEN', chunks), tonumber(was[2] or 0), {}
 for i = pieces, #ARGV do
   local at = first + i - pieces
   if at < have then
@@ -24,7 +24,7 @@ if bytes > max_bytes then return { 'full', bytes } end
 if #new > 0 then
   redis.call('RPUSH', chunks, unpack(new))
   redis.call('HSET', job, 'chunk_bytes', bytes)
-  for gateway in string.gmatch(was[4] or '', '[^,]+') do
+  for gateway in string.gmatch(was[3] or '', '[^,]+') do
     redis.call('PUBLISH', 'sluice:job:' .. gateway, 'changed|' .. endpoint .. '|' .. id)
   end
 end

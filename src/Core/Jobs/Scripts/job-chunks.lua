@@ -7,8 +7,9 @@
 local job, chunks = KEYS[1], KEYS[2]
 local from, max, max_bytes, gateway = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 
-local was = redis.call('HMGET', job, 'status', 'expired', 'drained', 'watchers')
+local was = redis.call('HMGET', job, 'state', 'expired', 'drained', 'watchers')
 if not was[1] then return { '', '', 0, 0, {} } end
+local status = string.match(was[1], '^[^|]*')
 local start = tonumber(from ~= '' and from or was[3] or 0)
 local total, part, bytes = redis.call('LLEN', chunks), {}, 0
 for at = start, math.min(total, start + max) - 1 do
@@ -18,7 +19,7 @@ for at = start, math.min(total, start + max) - 1 do
   part[#part + 1] = chunk
 end
 if from == '' and #part > 0 then redis.call('HSET', job, 'drained', start + #part) end
-if (was[1] == 'IN_QUEUE' or was[1] == 'IN_PROGRESS') and not string.find(was[4] or '', gateway, 1, true) then
+if (status == 'IN_QUEUE' or status == 'IN_PROGRESS') and not string.find(was[4] or '', gateway, 1, true) then
   redis.call('HSET', job, 'watchers', (was[4] and was[4] .. ',' or '') .. gateway)
 end
-return { was[1], was[2] or '', start, total, part }
+return { status, was[2] or '', start, total, part }

@@ -6,60 +6,62 @@
 --         dead  sorted set dead-letter job -> ended (unix ms) · outbox  sorted set delivery -> next try (unix ms) ·
 --         log  sorted set delivery -> made (unix ms) · jobs  prefix of job hashes · hooks  prefix of delivery hashes
 -- ARGV    endpoint · dead_ms  dead letters are kept for this long at least ·
---         ends...  for each job: id, status, expect ('any', 'queued', or the attempt that must run), 1 for a dead letter, count of
---         fields, then (name, value) each to store
--- RETURN  [id, 'ended', 'stale' (the fence refused it) or 'gone', its status now, ..]
+--         ends...  for each job: id, status, expect ('any', 'queued', or the attempt that must run), 1 for a dead letter,
+--         ran ("ready|provider" of the worker), 'output' or 'error', its value
+-- RETURN  ['ended', 'stale' (the fence refused it) or 'gone', its status now, ..] in the order given
 -- Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
 local queue, tickets, running, flows = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, expiry, dead, outbox, log = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local jobs, hooks = KEYS[10], KEYS[11]
 local endpoint, dead_ms, ends = ARGV[1], tonumber(ARGV[2]), 3
+-- include: jobstate
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local at = string.format('%d', now)
 local answer, entries, unqueued, fewer, stopped, due, letters, counts, spent = {}, {}, {}, {}, {}, {}, {}, {}, nil
 
 local function tell(gateway, what, id) redis.call('PUBLISH', 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id) end
 
 local function deliver(id, attempt, url, status)
   local delivery = 'msg_' .. id .. '_' .. attempt
-  redis.call('HSET', hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', now, 'tries', 0, 'state', 'pending')
-  redis.call('ZADD', outbox, now, delivery)
-  redis.call('ZADD', log, now, delivery)
+  redis.call('HSET', hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending')
+  redis.call('ZADD', outbox, at, delivery)
+  redis.call('ZADD', log, at, delivery)
 end
 
-local function finish(i, id, status, expect, is_dead, was)
-  local state, attempt, flow, keep, webhook, watchers, holder, started = unpack(was)
+local function finish(i, id, status, was)
+  local state, attempt, runs, started, pod, holder = string.match(was[1], STATE)
+  local _, _, _, _, _, keep, flow = string.match(was[2], SPEC)
+  local is_dead = ARGV[i + 3] == '1'
   if state == 'IN_QUEUE' then
     entries[#entries + 1] = redis.call('HGET', tickets, id) or ''
     unqueued[#unqueued + 1] = id
     fewer[flow] = (fewer[flow] or 0) + 1
   else
     stopped[#stopped + 1] = id
-    if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
+    if ARGV[i + 2] == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
   end
-  redis.call('HSET', jobs .. id, 'status', status, 'ended', now, unpack(ARGV, i + 5, i + 4 + 2 * tonumber(ARGV[i + 4])))
-  due[#due + 1] = now + (is_dead == '1' and math.max(tonumber(keep), dead_ms) or tonumber(keep)); due[#due + 1] = id
+  redis.call('HSET', jobs .. id, 'state', status .. string.sub(was[1], #state + 1), 'end', at .. '|' .. ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+  due[#due + 1] = string.format('%d', now + (is_dead and math.max(keep, dead_ms) or keep)); due[#due + 1] = id
   counts[status] = (counts[status] or 0) + 1
-  if is_dead == '1' then letters[#letters + 1] = now; letters[#letters + 1] = id end
-  if status == 'COMPLETED' then spent = now - tonumber(started) end
-  if webhook then deliver(id, attempt, webhook, status) end
-  for gateway in string.gmatch(watchers or '', '[^,]+') do tell(gateway, 'changed', id) end
+  if is_dead then letters[#letters + 1] = at; letters[#letters + 1] = id end
+  if status == 'COMPLETED' then spent = now - started end
+  if was[3] then deliver(id, attempt, was[3], status) end
+  for gateway in string.gmatch(was[4] or '', '[^,]+') do tell(gateway, 'changed', id) end
 end
 
-local i = ends
-while i <= #ARGV do
+for i = ends, #ARGV, 7 do
   local id, status, expect, did = ARGV[i], ARGV[i + 1], ARGV[i + 2], 'stale'
-  local was = redis.call('HMGET', jobs .. id, 'status', 'attempt', 'flow', 'keep', 'webhook', 'watchers', 'holder', 'started')
-  local open = was[1] == 'IN_QUEUE' or was[1] == 'IN_PROGRESS'
-  if not was[1] then did = 'gone'
-  elseif open and (expect == 'any' or expect == 'queued' and was[1] == 'IN_QUEUE'
-    or was[1] == 'IN_PROGRESS' and was[2] == expect) then
-    finish(i, id, status, expect, ARGV[i + 3], was)
-    did, was[1] = 'ended', status
+  local was = redis.call('HMGET', jobs .. id, 'state', 'spec', 'webhook', 'watchers')
+  local state, attempt = string.match(was[1] or '', '^([^|]*)|(%d+)|')
+  local open = state == 'IN_QUEUE' or state == 'IN_PROGRESS'
+  if not state then did = 'gone'
+  elseif open and (expect == 'any' or expect == 'queued' and state == 'IN_QUEUE' or state == 'IN_PROGRESS' and attempt == expect) then
+    finish(i, id, status, was)
+    did, state = 'ended', status
   end
-  for _, value in ipairs({ id, did, was[1] or '' }) do answer[#answer + 1] = value end
-  i = i + 5 + 2 * tonumber(ARGV[i + 4])
+  answer[#answer + 1] = did; answer[#answer + 1] = state or ''
 end
 if #unqueued > 0 then
   redis.call('ZREM', queue, unpack(entries))

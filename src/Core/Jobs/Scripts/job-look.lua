@@ -7,14 +7,15 @@
 local job, queue, tickets, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, gateway, fields = ARGV[1], ARGV[2], 3
 
-local was = redis.call('HMGET', job, 'status', 'watchers')
+local was = redis.call('HMGET', job, 'state', 'watchers')
 if not was[1] then return {} end
+local status = string.match(was[1], '^[^|]*')
 local place = -1
-if was[1] == 'IN_QUEUE' then
+if status == 'IN_QUEUE' then
   local entry = redis.call('HGET', tickets, id)
   place = entry and redis.call('ZRANK', queue, entry) or -1
 end
-if gateway ~= '' and (was[1] == 'IN_QUEUE' or was[1] == 'IN_PROGRESS') and not string.find(was[2] or '', gateway, 1, true) then
+if gateway ~= '' and (status == 'IN_QUEUE' or status == 'IN_PROGRESS') and not string.find(was[2] or '', gateway, 1, true) then
   redis.call('HSET', job, 'watchers', (was[2] and was[2] .. ',' or '') .. gateway)
 end
 local time = redis.call('TIME')

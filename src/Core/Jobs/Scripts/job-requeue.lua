@@ -7,10 +7,11 @@
 -- RETURN  1, or 0 when the fence refused it: another attempt runs, or the job has ended
 local queue, tickets, running, flows, meta, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id, attempt, counted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- include: jobstate
 -- include: requeue
 
-local was = redis.call('HMGET', jobs .. id, 'status', 'attempt')
-if was[1] ~= 'IN_PROGRESS' or was[2] ~= attempt then return 0 end
+local state = redis.call('HGET', jobs .. id, 'state') or ''
+if not string.find(state, 'IN_PROGRESS|' .. attempt .. '|', 1, true) then return 0 end
 local time = redis.call('TIME')
 requeue({ tickets = tickets, running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
   id, time[1] * 1000 + math.floor(time[2] / 1000), why, counted == '1')

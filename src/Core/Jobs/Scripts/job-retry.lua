@@ -10,29 +10,32 @@
 local job, chunks, queue, tickets, flows = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local meta, finish, expiry, dead, outbox = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local id, endpoint, low_from = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- include: jobstate
 -- include: enqueue
 
-local was = redis.call('HMGET', job, 'status', 'flow', 'weight', 'low', 'ttl', 'expired', 'attempt')
+local was = redis.call('HMGET', job, 'state', 'spec', 'waits', 'expired')
 if not was[1] then return { 'gone', '' } end
-if was[6] then return { 'expired', was[1] } end
-if was[1] ~= 'FAILED' and was[1] ~= 'TIMED_OUT' then return { 'refused', was[1] } end
+local status, attempt = string.match(was[1], STATE)
+local weight, low, ttl, _, _, _, flow = string.match(was[2], SPEC)
+if was[4] then return { 'expired', status } end
+if status ~= 'FAILED' and status ~= 'TIMED_OUT' then return { 'refused', status } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local deadline = string.format('%d', now + tonumber(was[5]))
-redis.call('HSET', job, 'status', 'IN_QUEUE', 'runs', 0, 'queued', now, 'deadline', deadline)
-redis.call('HDEL', job, 'output', 'error', 'code', 'retryable', 'ended', 'started', 'holder', 'pod', 'provider', 'lost', 'chunk_bytes',
-  'drained', 'final')
+local deadline = string.format('%d', now + ttl)
+redis.call('HSET', job, 'state', 'IN_QUEUE|' .. attempt .. '|0|0||',
+  'waits', string.format('%s|%d|%s', string.match(was[3], '^%d+'), now, deadline))
+redis.call('HDEL', job, 'output', 'error', 'end', 'lost', 'chunk_bytes', 'drained')
 redis.call('DEL', chunks)
 redis.call('ZREM', expiry, id)
 redis.call('ZREM', dead, id)
-redis.call('ZREM', outbox, 'msg_' .. id .. '_' .. was[7])
+redis.call('ZREM', outbox, 'msg_' .. id .. '_' .. attempt)
 redis.call('HINCRBY', meta, 'retried', 1)
 local tags = starttags({ meta = meta, finish = finish }, redis.call('ZCARD', queue), low_from)
-local tag = tags.take(was[2], tonumber(was[3]), was[4] == '1')
+local tag = tags.take(flow, tonumber(weight), low == '1')
 tags.keep()
-local entry = string.format('%015d|job|%s|%d|%s|%s', redis.call('HINCRBY', meta, 'seq', 1), id, now, deadline, was[2])
+local entry = string.format('%015d|job|%s|%d|%s|%s', redis.call('HINCRBY', meta, 'seq', 1), id, now, deadline, flow)
 redis.call('ZADD', queue, tag, entry)
 redis.call('HSET', tickets, id, entry)
-redis.call('HINCRBY', flows, was[2], 1)
+redis.call('HINCRBY', flows, flow, 1)
 redis.call('PUBLISH', 'sluice:dispatch', 'waiting|' .. endpoint .. '|')
 return { 'ok', 'IN_QUEUE' }

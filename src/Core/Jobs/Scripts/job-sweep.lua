@@ -15,10 +15,12 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due, references, overdue = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max), {}, {}
 for _, id in ipairs(due) do
   local job = jobs .. id
-  for _, value in ipairs(redis.call('HMGET', job, 'input', 'output')) do
-    if value and string.sub(value, 1, 1) == '@' then references[#references + 1] = value end
+  local was = redis.call('HMGET', job, 'input', 'output', 'error')
+  for i = 1, 2 do
+    if was[i] and string.sub(was[i], 1, 1) == '@' then references[#references + 1] = was[i] end
   end
-  redis.call('HDEL', job, 'input', 'output', 's3', 'error', 'lost', 'webhook', 'watchers')
+  redis.call('HDEL', job, 'input', 'output', 's3', 'lost', 'webhook', 'watchers')
+  if was[3] then redis.call('HSET', job, 'error', string.match(was[3], '^[^|]*|%d|')) end
   redis.call('DEL', job .. ':chunks')
   if redis.call('EXISTS', job) == 1 then redis.call('HSET', job, 'expired', now) end
   redis.call('PEXPIRE', job, tombstone_ms)

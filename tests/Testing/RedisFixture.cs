@@ -53,13 +53,13 @@ public sealed class RedisFixture : IAsyncLifetime
     /// <summary>SIGSTOP, SIGCONT.</summary>
     public void Signal(int signal) => ChildProcess.Signal(process!.Id, signal);
 
-    /// <summary>Starts the server on what the last one left, and waits until it answers.</summary>
+    /// <summary>Starts the server on what the last one left, and waits until it answers. Not <c>everysec</c>: see <c>LogSync</c>.</summary>
     public async Task StartAsync()
     {
         process = Process.Start(new ProcessStartInfo("redis-server",
         [
             "--bind", "127.0.0.1", "--port", $"{Port}", "--requirepass", Password, "--dir", folder,
-            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
+            "--appendonly", "yes", "--appendfsync", "no", "--save", "", "--maxmemory-policy", "noeviction",
         ])
         { RedirectStandardOutput = true })!;
         while (await process.StandardOutput.ReadLineAsync() is { } line)

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// The embedded default: a real redis-server as this process' own child, on loopback, with a random password, AOF
-/// <c>everysec</c> and no eviction. One thread starts it, waits for its end and starts it again: the thread must live
+/// The embedded default: a real redis-server as this process' own child, on loopback, with a random password, an AOF
+/// that is synced each second (<see cref="LogSync"/>) and no eviction. One thread starts it, waits for its end and starts it again: the thread must live
 /// as long as the child, because the kernel ties "end with the parent" to the thread that forked.
 /// </summary>
 public sealed partial class EmbeddedRedis : IDisposable
@@ -29,6 +29,7 @@ public sealed partial class EmbeddedRedis : IDisposable
     private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<string> lastLines = [];
     private readonly Thread supervisor;
+    private LogSync? sync;
     private Process? process;
 
     /// <param name="folder">Where it keeps its data; made when missing.</param>
@@ -50,6 +51,7 @@ public sealed partial class EmbeddedRedis : IDisposable
     public Task StartAsync()
     {
         supervisor.Start();
+        sync = new LogSync(folder, logger);
         return started.Task;
     }
 
@@ -59,6 +61,7 @@ public sealed partial class EmbeddedRedis : IDisposable
         stop.Set();
         if (process is { HasExited: false } running) _ = Kill(running.Id, Sigterm);
         if (supervisor.IsAlive) supervisor.Join(StopPatience);
+        sync?.Dispose();
         stop.Dispose();
     }
 
@@ -113,7 +116,7 @@ public sealed partial class EmbeddedRedis : IDisposable
             requirepass {password}
             dir "{folder}"
             appendonly yes
-            appendfsync everysec
+            appendfsync no
             save ""
             maxmemory-policy noeviction
             daemonize no

@@ -2,30 +2,75 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>
-/// How many model runs are on the device at once: as many as there are cores, in the order they came. A caller that goes
-/// away while it waits costs nothing; one that goes during its run stops it.
-/// </summary>
-public sealed class RunLanes(int lanes) : IDisposable
+/// <summary>Who waits for a lane.</summary>
+public interface ILaneUser
 {
-    private readonly SemaphoreSlim free = new(lanes);
+    /// <summary>A lane is this one's now; it must be given back. Called on a thread of the pool.</summary>
+    void Enter();
+}
 
+/// <summary>
+/// How many runs are on the device at once, over all models: as many as there are cores on a CPU, one on a GPU (one stream). Who waits
+/// gets a lane in the order of waiting. A caller that goes away while it waits costs nothing; one that goes during its run stops it.
+/// </summary>
+public sealed class RunLanes(int lanes)
+{
+    private readonly Lock gate = new();
+    private readonly Queue<ILaneUser> waiting = [];
+    private int free = lanes;
+
+    /// <summary>Takes a lane when one is free and nobody waits; else the caller waits, and is told by <see cref="ILaneUser.Enter"/>.</summary>
+    public bool EnterOrWait(ILaneUser user)
+    {
+        lock (gate)
+        {
+            if (free > 0)
+            {
+                free--;
+                return true;
+            }
+
+            waiting.Enqueue(user);
+            return false;
+        }
+    }
+
+    /// <summary>Gives a lane back, to the next who waits.</summary>
+    public void Leave()
+    {
+        ILaneUser next;
+        lock (gate)
+        {
+            if (waiting.Count == 0)
+            {
+                free++;
+                return;
+            }
+
+            next = waiting.Dequeue();
+        }
+
+        ThreadPool.UnsafeQueueUserWorkItem(static user => user.Enter(), next, preferLocal: false);
+    }
+
+    /// <summary>Runs something that is not batched.</summary>
     public async Task<T> RunAsync<T>(Func<RunOptions, T> run, CancellationToken ct)
     {
-        await free.WaitAsync(ct);
+        var caller = new Caller();
+        if (!EnterOrWait(caller)) await caller.Entered.Task;
         try
         {
+            ct.ThrowIfCancellationRequested();
             return await Task.Run(() => Run(run, ct), CancellationToken.None);
         }
         finally
         {
-            free.Release();
+            Leave();
         }
     }
 
-    public void Dispose() => free.Dispose();
-
-    private static T Run<T>(Func<RunOptions, T> run, CancellationToken ct)
+    /// <summary>Runs with options whose termination follows the token. What the model says about its input becomes the client's error.</summary>
+    public static T Run<T>(Func<RunOptions, T> run, CancellationToken ct)
     {
         using var options = new RunOptions();
         using var stop = ct.UnsafeRegister(o => ((RunOptions)o!).Terminate = true, options);
@@ -37,9 +82,19 @@ public sealed class RunLanes(int lanes) : IDisposable
         {
             throw new OperationCanceledException(ct);
         }
-        catch (OnnxRuntimeException e) when (e.Message.StartsWith("[ErrorCode:InvalidArgument]", StringComparison.Ordinal))
+        catch (OnnxRuntimeException e) when (IsClients(e))
         {
             throw new InvalidRequestException(e.Message);
         }
+    }
+
+    /// <summary>Whether a model failed because of what it was given.</summary>
+    public static bool IsClients(OnnxRuntimeException e) => e.Message.StartsWith("[ErrorCode:InvalidArgument]", StringComparison.Ordinal);
+
+    private sealed class Caller : ILaneUser
+    {
+        public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Enter() => Entered.TrySetResult();
     }
 }

@@ -36,6 +36,20 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     [Fact]
+    public async Task Its_log_is_written_before_an_answer_and_synced_by_the_parent()
+    {
+        using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
+        await redis.StartAsync();
+        using var connection = await ConnectAsync(redis);
+        var setting = (RedisResult[])(await connection.GetDatabase().ExecuteAsync("CONFIG", "GET", "appendfsync"))!;
+        Assert.Equal("no", (string?)setting[1]);
+        using var sync = new LogSync(folder, NullLogger.Instance);
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (sync.Synced == 0) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+        await connection.CloseAsync(allowCommandsToComplete: false);
+    }
+
+    [Fact]
     public async Task It_asks_for_its_password_which_stands_in_no_argument_list()
     {
         using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);

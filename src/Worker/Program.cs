@@ -49,10 +49,11 @@ catch (IOException e)
 static Router Routes(WorkerSettings settings, ModelHost host, StartTimeline timeline)
 {
     var routes = new Router();
-    var inference = new OpenInferenceApi(host, settings, timeline);
-    var generation = new GenerateApi(host, settings);
-    inference.Map(routes);
-    generation.Map(routes);
-    new RunApi(host, settings, inference, generation).Map(routes);
+    // The first that matches answers: /v2/models/stats is no model's name.
+    new ModelsApi(host, settings).Map(routes);
+    new OpenInferenceApi(host, settings, timeline).Map(routes);
+    new GenerateApi(host, settings).Map(routes);
+    new MetricsApi(host).Map(routes);
+    new RunApi(host, settings).Map(routes);
     return routes;
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net;
 
+using Sluice.Worker.Models;
+
 namespace Sluice.Worker;
 
 /// <summary>What the worker is told by its environment; see the README's table.</summary>
@@ -27,6 +29,17 @@ public sealed record WorkerSettings
 
     public IReadOnlyList<string> ExecutionProviders { get; init; } = ["cpu"];
 
+    /// <summary>Which versions of each model.</summary>
+    public VersionPolicy Versions { get; init; } = VersionPolicy.Default;
+
+    /// <summary>Models may be loaded and unloaded over HTTP. Off: whoever may change models runs code here.</summary>
+    public bool ExplicitControl { get; init; }
+
+    /// <summary>How often the repository is looked at for changes; zero: never.</summary>
+    public TimeSpan Poll { get; init; }
+
+    public BatchLimits Batching { get; init; } = new();
+
     /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
 
@@ -52,6 +65,17 @@ public sealed record WorkerSettings
             ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
             Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
             ExecutionProviders = List(env, "SLUICE_EXECUTION_PROVIDERS") ?? defaults.ExecutionProviders,
+            Versions = Text(env, "SLUICE_MODEL_VERSIONS") is not { } versions ? defaults.Versions : VersionPolicy.Parse(versions)
+                ?? throw new InvalidOperationException($"SLUICE_MODEL_VERSIONS is '{versions}', expected latest, latest:N, all, or versions like 1,3"),
+            ExplicitControl = Text(env, "SLUICE_MODEL_CONTROL") switch
+            {
+                null or "none" => false,
+                "explicit" => true,
+                var other => throw new InvalidOperationException($"SLUICE_MODEL_CONTROL is '{other}', expected none or explicit"),
+            },
+            Poll = TimeSpan.FromSeconds(Number(env, "SLUICE_REPOSITORY_POLL_SECONDS", 0, 86400) ?? 0),
+            Batching = new BatchLimits((int)(Number(env, "SLUICE_MAX_BATCH", 0, 4096) ?? defaults.Batching.MaxRows),
+                (int)(Number(env, "SLUICE_MAX_QUEUE", 1, 1_000_000) ?? defaults.Batching.MaxQueue)),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };

@@ -23,10 +23,24 @@ public static class TinyModel
     /// <summary>A model whose output <c>sum</c> is the sum of its inputs <c>a</c> and <c>b</c>.</summary>
     public static byte[] Add(string type, params int[] dimensions) => Model("Add", ["a", "b"], "sum", type, dimensions);
 
-    /// <summary>Puts a model into a repository as version 1.</summary>
-    public static void Put(string repository, string name, byte[] model)
+    /// <summary>A model whose rows depend on each other: the softmax over its only dimension, from <c>in</c> to <c>out</c>.</summary>
+    public static byte[] Softmax() => Model("Softmax", ["in"], "out", "FP32", [-1]);
+
+    /// <summary>A model that fails for some inputs: <c>out</c> is row <c>in</c> (INT64 [-1]) of a table [[0,1],[2,3],[4,5]].</summary>
+    public static byte[] Lookup()
     {
-        var folder = Directory.CreateDirectory(Path.Combine(repository, name, "1")).FullName;
+        var values = new byte[24];
+        for (var i = 0; i < 6; i++) BitConverter.GetBytes((float)i).CopyTo(values, 4 * i);
+        var table = Bytes([Number(1, 3), Number(1, 2), Number(2, ElementTypes["FP32"]), Text(8, "table"), Field(9, values)]);
+        var node = Bytes([Text(1, "table"), Text(1, "in"), Text(2, "out"), Text(4, "Gather")]);
+        var graph = Bytes([Field(1, node), Text(2, "tiny"), Field(5, table), Field(11, Value("in", "INT64", [-1])), Field(12, Value("out", "FP32", [-1, 2]))]);
+        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
+    }
+
+    /// <summary>Puts a model into a repository.</summary>
+    public static void Put(string repository, string name, byte[] model, int version = 1)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(repository, name, $"{version}")).FullName;
         File.WriteAllBytes(Path.Combine(folder, "model.onnx"), model);
     }
 

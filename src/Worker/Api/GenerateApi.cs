@@ -25,14 +25,15 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     }
 
     /// <summary>The whole text.</summary>
-    public async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
+    public static async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
     {
+        using var hold = model.Hold();
         var text = new StringBuilder();
         var last = default(GeneratedPiece);
         var started = Stopwatch.GetTimestamp();
-        await foreach (var piece in host.Generator(model).GenerateAsync(request, context.RequestAborted))
+        await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
-            WorkerMetrics.Token(model.Name);
+            model.Statistics.Token();
             text.Append(piece.Text);
             last = piece;
         }
@@ -55,11 +56,12 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     }
 
     /// <summary>An event a token; at the end, where <paramref name="whole"/> says so, an event <c>output</c> with the whole text.</summary>
-    public async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
+    public static async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
     {
+        using var hold = model.Hold();
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
-        await using var pieces = host.Generator(model).GenerateAsync(request, context.RequestAborted)
+        await using var pieces = ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted)
             .GetAsyncEnumerator(context.RequestAborted);
         // Until the first token is there, what goes wrong has a status of its own.
         var more = await pieces.MoveNextAsync();
@@ -72,7 +74,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
         {
             for (; more; more = await pieces.MoveNextAsync())
             {
-                WorkerMetrics.Token(model.Name);
+                model.Statistics.Token();
                 last = pieces.Current;
                 tokens = last.Tokens;
                 text.Append(last.Text);
@@ -102,10 +104,11 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     private async Task<(LoadedModel Model, GenerationRequest Request)> ReadAsync(HttpContext context)
     {
         var model = OpenInferenceApi.Model(context, host);
-        var generator = host.Generator(model);
+        var generator = ModelHost.Generator(model);
         if (context.Request.Headers.ContentEncoding.Count > 0 && context.Request.Headers.ContentEncoding != "identity")
             throw new InvalidRequestException("Unsupported content-encoding, only 'identity' is supported.");
-        using var body = await RequestBody.ReadJsonAsync(context, settings.MaxBodyBytes);
+        using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+        using var body = bytes.Parse();
         var request = GenerationRequest.Read(body.RootElement);
         generator.Check(request);
         return (model, request);

@@ -1,9 +1,9 @@
 using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
+using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Batching;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
 
@@ -15,69 +15,96 @@ internal static class InferResponse
     /// <summary>JSON is sent on once this much of it is written.</summary>
     private const int FlushAfter = 64 << 10;
 
-    /// <summary>The outputs that were asked for, in that order; all of them when none was named.</summary>
-    public static IReadOnlyList<(TensorSpec Spec, bool Binary)> Wanted(LoadedModel model, InferRequest request) =>
-        request.Outputs.Count == 0
-            ? [.. model.Outputs.Select(o => (o, request.BinaryOutput))]
-            : [.. request.Outputs.Select(o => (model.Output(o.Name)!, o.Binary ?? request.BinaryOutput))];
+    /// <summary>Answers with less are sent as they are: they fit a packet.</summary>
+    private const int MinCompressed = 1400;
 
-    public static async Task WriteAsync(HttpContext context, LoadedModel model, InferRequest request,
-        IReadOnlyList<(TensorSpec Spec, bool Binary)> wanted, IReadOnlyList<OrtValue> values)
+    // What we write is well-formed by construction, and raw values are our own numbers.
+    private static readonly JsonWriterOptions WriterOptions = new() { SkipValidation = true };
+
+    /// <summary>The outputs that were asked for, in that order; all of them when none was named.</summary>
+    public static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference)
+    {
+        if (request.Outputs.Count == 0)
+        {
+            var all = new (OutputTensor, bool)[model.Outputs.Count];
+            for (var i = 0; i < all.Length; i++) all[i] = (inference.Output(model.Outputs[i]), request.BinaryOutput);
+            return all;
+        }
+
+        var wanted = new (OutputTensor, bool)[request.Outputs.Count];
+        for (var i = 0; i < wanted.Length; i++)
+        {
+            var (name, binary, classes) = request.Outputs[i];
+            var tensor = inference.Output(model.Output(name)!);
+            wanted[i] = (classes > 0 ? Classification.Of(tensor, classes, model) : tensor, binary ?? request.BinaryOutput);
+        }
+
+        return wanted;
+    }
+
+    public static async Task WriteAsync(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
     {
         var response = context.Response;
-        if (!wanted.Any(w => w.Binary))
+        var compressed = Compression(context);
+        if (compressed is not null && Bytes(outputs) < MinCompressed) compressed = null;
+        if (compressed is null && !Array.Exists(outputs, o => o.Binary))
         {
             response.ContentType = "application/json";
             using var writer = new Utf8JsonWriter((IBufferWriter<byte>)response.BodyWriter, WriterOptions);
-            WriteJson(writer, model, request, wanted, values);
+            WriteJson(writer, model, request, outputs);
             writer.Flush();
             await response.BodyWriter.FlushAsync(context.RequestAborted);
             return;
         }
 
         var json = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(json, WriterOptions)) WriteJson(writer, model, request, wanted, values);
-        var binary = wanted.Select((w, i) => w.Binary ? BinaryTensors.SizeOf(values[i], w.Spec.Type) : 0).Sum();
-        response.ContentType = "application/octet-stream";
-        response.Headers["Inference-Header-Content-Length"] = json.WrittenCount.ToString(CultureInfo.InvariantCulture);
+        using (var writer = new Utf8JsonWriter(json, WriterOptions)) WriteJson(writer, model, request, outputs);
+        long binary = Bytes(Array.FindAll(outputs, o => o.Binary));
+        response.ContentType = binary > 0 ? "application/octet-stream" : "application/json";
+        // It counts the JSON as it is before it is compressed.
+        if (binary > 0) response.Headers["Inference-Header-Content-Length"] = json.WrittenCount.ToString(CultureInfo.InvariantCulture);
+        if (compressed is not null)
+        {
+            await WriteCompressedAsync(context, compressed, json, outputs);
+            return;
+        }
+
         response.ContentLength = json.WrittenCount + binary;
         response.BodyWriter.Write(json.WrittenSpan);
-        for (var i = 0; i < wanted.Count; i++)
-            if (wanted[i].Binary)
+        foreach (var (tensor, asBinary) in outputs)
+            if (asBinary)
             {
-                BinaryTensors.Write(response.BodyWriter, values[i], wanted[i].Spec.Type);
+                BinaryTensors.Write(response.BodyWriter, tensor);
                 await response.BodyWriter.FlushAsync(context.RequestAborted);
             }
     }
 
     /// <summary>The JSON answer; binary outputs have their size in place of their data.</summary>
-    public static void WriteJson(Utf8JsonWriter writer, LoadedModel model, InferRequest request,
-        IReadOnlyList<(TensorSpec Spec, bool Binary)> wanted, IReadOnlyList<OrtValue> values)
+    public static void WriteJson(Utf8JsonWriter writer, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
     {
         writer.WriteStartObject();
         writer.WriteString("model_name"u8, model.Name);
         writer.WriteString("model_version"u8, model.Version);
         if (request.Id is { } id) writer.WriteString("id"u8, id);
         writer.WriteStartArray("outputs"u8);
-        for (var i = 0; i < wanted.Count; i++)
+        foreach (var (tensor, binary) in outputs)
         {
-            var (spec, binary) = wanted[i];
             writer.WriteStartObject();
-            writer.WriteString("name"u8, spec.Name);
-            writer.WriteString("datatype"u8, spec.Type.Name);
+            writer.WriteString("name"u8, tensor.Spec.Name);
+            writer.WriteString("datatype"u8, tensor.Type.Name);
             writer.WriteStartArray("shape"u8);
-            foreach (var dimension in values[i].GetTensorTypeAndShape().Shape) writer.WriteNumberValue(dimension);
+            foreach (var dimension in tensor.Shape) writer.WriteNumberValue(dimension);
             writer.WriteEndArray();
             if (binary)
             {
                 writer.WriteStartObject("parameters"u8);
-                writer.WriteNumber("binary_data_size"u8, BinaryTensors.SizeOf(values[i], spec.Type));
+                writer.WriteNumber("binary_data_size"u8, tensor.BinarySize);
                 writer.WriteEndObject();
             }
             else
             {
                 writer.WritePropertyName("data"u8);
-                JsonTensors.Write(writer, values[i], spec.Type);
+                JsonTensors.Write(writer, tensor);
             }
 
             writer.WriteEndObject();
@@ -88,6 +115,32 @@ internal static class InferResponse
         writer.WriteEndObject();
     }
 
-    // What we write is well-formed by construction, and raw values are our own numbers.
-    private static readonly JsonWriterOptions WriterOptions = new() { SkipValidation = true };
+    /// <summary>The first of what the client takes and we have; null: none.</summary>
+    private static string? Compression(HttpContext context)
+    {
+        if (context.Request.Headers.AcceptEncoding.Count == 0) return null;
+        foreach (var wish in context.Request.GetTypedHeaders().AcceptEncoding)
+            if (wish.Quality is not 0 && wish.Value.Value is "gzip" or "deflate") return wish.Value.Value;
+        return null;
+    }
+
+    private static long Bytes((OutputTensor Tensor, bool Binary)[] outputs)
+    {
+        long bytes = 0;
+        foreach (var (tensor, _) in outputs) bytes += tensor.BinarySize;
+        return bytes;
+    }
+
+    private static async Task WriteCompressedAsync(HttpContext context, string encoding, ArrayBufferWriter<byte> json,
+        (OutputTensor Tensor, bool Binary)[] outputs)
+    {
+        context.Response.Headers.ContentEncoding = encoding;
+        var plain = new ArrayBufferWriter<byte>();
+        foreach (var (tensor, binary) in outputs)
+            if (binary) BinaryTensors.Write(plain, tensor);
+        await using Stream stream = encoding == "gzip" ? new GZipStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true)
+            : new ZLibStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true);
+        await stream.WriteAsync(json.WrittenMemory, context.RequestAborted);
+        await stream.WriteAsync(plain.WrittenMemory, context.RequestAborted);
+    }
 }

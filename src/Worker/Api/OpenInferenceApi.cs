@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Batching;
 using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Api;
@@ -12,11 +12,15 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
 
+    /// <summary>What of Triton's extensions is there; clients look here before they use one.</summary>
+    private static readonly string[] Extensions =
+    [
+        "classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "generate",
+    ];
+
     public void Map(Router routes)
     {
-        routes.MapGet("/v2", c => Answers.JsonAsync(c,
-            new ServerMetadata("sluice-worker", Version, ["binary_tensor_data", "parameters", "generate"]),
-            WorkerJson.Default.ServerMetadata));
+        routes.MapGet("/v2", c => Answers.JsonAsync(c, new ServerMetadata("sluice-worker", Version, Extensions), WorkerJson.Default.ServerMetadata));
         routes.MapGet("/v2/health/live", c => Answers.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
         routes.MapGet("/v2/health/ready", ReadyAsync);
         routes.MapGet("/v2/models", c => Answers.JsonAsync(c, new ModelList(host.Repository.Names), WorkerJson.Default.ModelList));
@@ -36,6 +40,12 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
         return host.Repository.Find((string)context.Request.RouteValues["model"]!,
             (string?)context.Request.RouteValues["version"]);
     }
+
+    /// <summary>Says where an answer's time went, and how many rows ran with it.</summary>
+    public static void Tell(HttpContext context, Inference inference) =>
+        context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
+            $"queue;dur={inference.Queue.TotalMilliseconds:0.###}, input;dur={inference.Input.TotalMilliseconds:0.###}, "
+            + $"infer;dur={inference.Infer.TotalMilliseconds:0.###}, batch;desc={inference.BatchRows}");
 
     private Task ReadyAsync(HttpContext context)
     {
@@ -62,50 +72,16 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     private async Task InferAsync(HttpContext context)
     {
         var model = Model(context, host);
-        var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
-        InferRequest request;
-        try
-        {
-            var json = RequestBody.JsonLength(context, body.Length);
-            request = json == 0 && body.Length > 0 ? InferRequestReader.ReadRaw(model, body)
-                : InferRequestReader.Read(model, body.Slice(0, json), body.Slice(json));
-        }
-        finally
-        {
-            context.Request.BodyReader.AdvanceTo(body.End);
-        }
-
-        using (request)
-        {
-            var wanted = InferResponse.Wanted(model, request);
-            using var results = await RunAsync(context, model, request, wanted);
-            await InferResponse.WriteAsync(context, model, request, wanted, results.Values);
-        }
-    }
-
-    /// <summary>Runs a request, and says how long that took.</summary>
-    public async Task<RunResult> RunAsync(HttpContext context, LoadedModel model, InferRequest request,
-        IReadOnlyList<(TensorSpec Spec, bool Binary)> wanted)
-    {
+        using var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+        var (json, binary) = body.Split(context);
+        var request = json.IsEmpty && body.Length > 0 ? InferRequestReader.ReadRaw(model, binary) : InferRequestReader.Read(model, json, binary);
+        using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         var started = Stopwatch.GetTimestamp();
-        string[] names = [.. wanted.Select(w => w.Spec.Name)];
-        var results = await host.Lanes.RunAsync(
-            o => model.Session.Run(o, request.Inputs.Keys, request.Inputs.Values, names), context.RequestAborted);
-        WorkerMetrics.Inferred(model.Name, Stopwatch.GetElapsedTime(started));
-        context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
-            $"infer;dur={Stopwatch.GetElapsedTime(started).TotalMilliseconds:0.###}");
-        return new RunResult(results);
+        Tell(context, inference);
+        await InferResponse.WriteAsync(context, model, request, InferResponse.Outputs(model, request, inference));
+        model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
     }
 
     private static TensorMetadata[] Describe(IEnumerable<TensorSpec> specs) =>
         [.. specs.Select(s => new TensorMetadata(s.Name, s.Type.Name, s.Shape))];
-}
-
-/// <summary>A run's output tensors.</summary>
-internal sealed class RunResult(Microsoft.ML.OnnxRuntime.IDisposableReadOnlyCollection<Microsoft.ML.OnnxRuntime.OrtValue> values)
-    : IDisposable
-{
-    public IReadOnlyList<Microsoft.ML.OnnxRuntime.OrtValue> Values => values;
-
-    public void Dispose() => values.Dispose();
 }

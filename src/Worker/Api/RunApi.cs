@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -15,7 +16,7 @@ namespace Sluice.Worker.Api;
 /// (<c>text_input</c>), for the model that <c>input.model</c> names where several are served. Answers
 /// <c>{"output": ...}</c>, or, for a generation with <c>input.stream</c> true, an event a token and the whole text as <c>event: output</c>.
 /// </summary>
-internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInferenceApi inference, GenerateApi generation)
+internal sealed class RunApi(ModelHost host, WorkerSettings settings)
 {
     /// <summary>What ran the job.</summary>
     public const string ProviderHeader = "X-Sluice-Provider";
@@ -24,7 +25,8 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInfere
 
     private async Task RunAsync(HttpContext context)
     {
-        using var body = await RequestBody.ReadJsonAsync(context, settings.MaxBodyBytes);
+        using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+        using var body = bytes.Parse();
         if (body.RootElement.ValueKind != JsonValueKind.Object
             || !body.RootElement.TryGetProperty("input", out var input) || input.ValueKind != JsonValueKind.Object)
             throw new InvalidRequestException("the job must be an object with an object 'input'");
@@ -32,7 +34,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInfere
         context.Response.Headers[ProviderHeader] = settings.ExecutionProviders[0];
         if (Streams(input) && input.TryGetProperty("text_input", out _))
         {
-            await generation.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
+            await GenerateApi.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
             return;
         }
 
@@ -77,19 +79,20 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, OpenInfere
         return request with { Seed = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1 };
     }
 
-    private async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
+    private static async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
     {
-        JsonSerializer.Serialize(writer, await generation.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
+        JsonSerializer.Serialize(writer, await GenerateApi.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 
-    private async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
+    private static async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
     {
         var text = JsonSerializer.SerializeToUtf8Bytes(input, WorkerJson.Default.JsonElement);
-        using var request = InferRequestReader.Read(model, new ReadOnlySequence<byte>(text), ReadOnlySequence<byte>.Empty);
-        request.BinaryOutput = false;
-        IReadOnlyList<(TensorSpec, bool)> wanted =
-            [.. InferResponse.Wanted(model, request).Select(w => (w.Spec, false))];
-        using var results = await inference.RunAsync(context, model, request, wanted);
-        InferResponse.WriteJson(writer, model, request, wanted, results.Values);
+        var request = InferRequestReader.Read(model, text, ReadOnlySequence<byte>.Empty);
+        using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
+        var started = Stopwatch.GetTimestamp();
+        OpenInferenceApi.Tell(context, inference);
+        InferResponse.WriteJson(writer, model, request,
+            Array.ConvertAll(InferResponse.Outputs(model, request, inference), o => (o.Tensor, false)));
+        model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Batching;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
@@ -7,28 +8,72 @@ namespace Sluice.Worker.Models;
 public sealed class LoadedModel : IDisposable
 {
     private readonly ModelSession session;
+    private readonly ShapeKeys shapes;
 
-    public LoadedModel(string name, string version, string path, ExecutionProviders providers)
+    /// <param name="name">Its name.</param>
+    /// <param name="version">Its version.</param>
+    /// <param name="path">Of model.onnx.</param>
+    /// <param name="providers">What is to run it.</param>
+    /// <param name="lanes">Where it runs.</param>
+    /// <param name="limits">Rows of a batch and requests that may wait.</param>
+    public LoadedModel(string name, string version, string path, ExecutionProviders providers, RunLanes lanes, BatchLimits limits)
     {
-        (Name, Version) = (name, version);
+        (Name, Version, Path) = (name, version, path);
         session = new ModelSession(path, providers);
         Inputs = [.. session.Inputs.Select(Spec)];
         Outputs = [.. session.Outputs.Select(Spec)];
+        InputNames = [.. Inputs.Select(i => i.Name)];
+        OutputNames = [.. Outputs.Select(o => o.Name)];
         Metadata = session.Metadata;
+        Labels = ModelLabels.Read(path);
+        FixedRows = Inputs.All(i => i.Shape.Skip(1).All(d => d >= 0));
+        shapes = new ShapeKeys(FixedRows);
+        Batching = IsGenerator ? new BatchRule(0, "it generates text")
+            : BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")],
+                limits.MaxRows, values => RunOnce(values));
+        Statistics = new ModelStatistics(TimeProvider.System);
+        Scheduler = new BatchScheduler(this, lanes, limits.MaxQueue);
     }
 
     public string Name { get; }
 
     public string Version { get; }
 
+    public string Path { get; }
+
     public IReadOnlyList<TensorSpec> Inputs { get; }
 
     public IReadOnlyList<TensorSpec> Outputs { get; }
 
+    public string[] InputNames { get; }
+
+    public string[] OutputNames { get; }
+
     /// <summary>The model's own properties, <c>sluice.task</c> among them.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
+    /// <summary>Names of classes, by index; empty: it has none.</summary>
+    public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>Whether requests are stacked, and why not.</summary>
+    public BatchRule Batching { get; }
+
+    public bool Batches => Batching.Max > 1;
+
+    /// <summary>Rows of one run; 1 where requests are not stacked.</summary>
+    public int MaxBatch => Math.Max(1, Batching.Max);
+
+    /// <summary>All dimensions but the first are fixed: buffers of one batch fit the next.</summary>
+    public bool FixedRows { get; }
+
+    public ModelStatistics Statistics { get; }
+
     public ModelSession Session => session;
+
+    internal BatchScheduler Scheduler { get; }
+
+    /// <summary>What makes text of it, where it is a decoder.</summary>
+    public Generation.TextGenerator? Generator { get; set; }
 
     public bool IsGenerator => Metadata.GetValueOrDefault("sluice.task") == "text-generation";
 
@@ -36,31 +81,50 @@ public sealed class LoadedModel : IDisposable
 
     public TensorSpec? Output(string name) => Outputs.FirstOrDefault(o => o.Name == name);
 
-    /// <summary>Runs the model once on zeros, every free dimension 1, so that the first request pays nothing for it.
-    /// A decoder is warmed by its generator.</summary>
+    public int InputIndex(string name) => Array.IndexOf(InputNames, name);
+
+    public int OutputIndex(string name) => Array.IndexOf(OutputNames, name);
+
+    /// <summary>A number that is equal for requests whose tensors can be stacked.</summary>
+    public int ShapeKey(Api.InferRequest request) => Batches ? shapes.Of(request) : 0;
+
+    /// <summary>Runs the model once on zeros, every free dimension 1, and its batches of 2, 4, 8 and so on, so that no request pays for the first
+    /// run of a size. A decoder is warmed by its generator.</summary>
     public void WarmUp()
     {
         if (IsGenerator) return;
-        var values = new List<OrtValue>();
-        try
+        for (var rows = 1; rows <= MaxBatch; rows = rows == MaxBatch ? rows + 1 : Math.Min(rows * 2, MaxBatch))
         {
-            foreach (var input in Inputs)
-                values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select(d => d < 0 ? 1 : d)], zero: true));
-            using var options = new RunOptions();
-            using var results = session.Run(options, [.. Inputs.Select(i => i.Name)], values,
-                [.. Outputs.Select(o => o.Name)]);
-        }
-        catch (OnnxRuntimeException)
-        {
-            // Some models take no zeros (an index that must be in range). They are warmed by their first request.
-        }
-        finally
-        {
-            foreach (var value in values) value.Dispose();
+            var values = new List<OrtValue>();
+            try
+            {
+                foreach (var input in Inputs)
+                    values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select((d, i) => d >= 0 ? d : i == 0 ? rows : 1)], zero: true));
+                RunOnce(values).Dispose();
+            }
+            catch (OnnxRuntimeException)
+            {
+                // Some models take no zeros (an index that must be in range). They are warmed by their first request.
+                return;
+            }
+            finally
+            {
+                foreach (var value in values) value.Dispose();
+            }
         }
     }
 
-    public void Dispose() => session.Dispose();
+    /// <summary>Keeps it from being freed until the returned is disposed of; throws 404 when it is unloaded already.</summary>
+    public IDisposable Hold() => Scheduler.Hold();
+
+    /// <summary>Takes no more requests; the session ends when the last of them is answered.</summary>
+    public void Dispose() => Scheduler.Dispose();
+
+    private IDisposableReadOnlyCollection<OrtValue> RunOnce(IReadOnlyList<OrtValue> values)
+    {
+        using var options = new RunOptions();
+        return session.Run(options, InputNames, [.. values], OutputNames);
+    }
 
     private static TensorSpec Spec(KeyValuePair<string, NodeMetadata> node)
     {

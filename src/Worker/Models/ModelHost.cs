@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Runtime;
@@ -6,16 +5,23 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Models;
 
 /// <summary>The loaded models with what runs them, and how far the start has come.</summary>
-public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) : IDisposable
+public sealed class ModelHost : IDisposable
 {
-    private readonly ModelRepository repository = new(settings.ModelRepository, settings.Models,
-        new ExecutionProviders(settings.ExecutionProviders));
-
-    private FrozenDictionary<LoadedModel, TextGenerator> generators = FrozenDictionary<LoadedModel, TextGenerator>.Empty;
+    private readonly WorkerSettings settings;
+    private readonly StartTimeline timeline;
+    private readonly ExecutionProviders providers;
+    private readonly CancellationTokenSource stopping = new();
     private volatile bool ready;
     private volatile bool draining;
 
-    public ModelRepository Repository => repository;
+    public ModelHost(WorkerSettings settings, StartTimeline timeline)
+    {
+        (this.settings, this.timeline) = (settings, timeline);
+        providers = new ExecutionProviders(settings.ExecutionProviders);
+        Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, LoadOne);
+    }
+
+    public ModelRepository Repository { get; }
 
     public RunLanes Lanes { get; } = new(Environment.ProcessorCount);
 
@@ -27,27 +33,83 @@ public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) :
     {
         OrtEnv.Instance();
         timeline.Mark("ort");
-        repository.Load();
+        Repository.Load();
         timeline.Mark("model");
-        generators = repository.All.Where(m => m.IsGenerator)
-            .ToFrozenDictionary(m => m, m => new TextGenerator(m, Lanes));
-        foreach (var model in repository.All) model.WarmUp();
-        foreach (var generator in generators.Values) generator.WarmUp();
+        foreach (var model in Repository.All) Warm(model);
         timeline.Mark("warmup");
         ready = true;
+        if (settings.Poll > TimeSpan.Zero) _ = PollAsync();
     }
 
     public void Drain() => draining = true;
 
     /// <summary>Throws 400 when the model makes no text.</summary>
-    public TextGenerator Generator(LoadedModel model) => generators.GetValueOrDefault(model)
+    public static TextGenerator Generator(LoadedModel model) => model.Generator
         ?? throw new InvalidRequestException(
             $"model '{model.Name}' generates no text: its metadata has no sluice.task=text-generation");
 
     public void Dispose()
     {
-        foreach (var generator in generators.Values) generator.Dispose();
-        repository.Dispose();
-        Lanes.Dispose();
+        stopping.Cancel();
+        Repository.Dispose();
+        stopping.Dispose();
+    }
+
+    private LoadedModel LoadOne(string name, string version, string path)
+    {
+        var model = new LoadedModel(name, version, path, providers, Lanes, settings.Batching);
+        if (model.IsGenerator) model.Generator = new TextGenerator(model, Lanes);
+        // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
+        if (ready) Warm(model);
+        return model;
+    }
+
+    private static void Warm(LoadedModel model)
+    {
+        model.WarmUp();
+        model.Generator?.WarmUp();
+    }
+
+    /// <summary>Loads what changed, once it has looked the same twice: a copy that is still being written is not half a model.</summary>
+    private async Task PollAsync()
+    {
+        using var timer = new PeriodicTimer(settings.Poll, TimeProvider.System);
+        var (served, last) = (Repository.Look(), Repository.Look());
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping.Token))
+            {
+                var now = Repository.Look();
+                foreach (var (name, look) in now.Where(n => Wanted(n.Key)))
+                {
+                    if (served.GetValueOrDefault(name) == look || last.GetValueOrDefault(name) != look) continue;
+                    await ChangeAsync(name, Repository.LoadAsync(name, stopping.Token));
+                    served = new Dictionary<string, string>(served) { [name] = look };
+                }
+
+                foreach (var name in Repository.Names.Where(n => !now.ContainsKey(n)))
+                    await ChangeAsync(name, Repository.UnloadAsync(name, stopping.Token));
+                last = now;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The worker stops.
+        }
+    }
+
+    private bool Wanted(string name) => settings.Models.Count == 0 || settings.Models.Contains(name);
+
+    private static async Task ChangeAsync(string name, Task change)
+    {
+        try
+        {
+            await change;
+            Console.WriteLine($"model {name}: changed in the repository, and here");
+        }
+        catch (InvalidRequestException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Runtime;
 
@@ -13,52 +14,36 @@ public static class BinaryTensors
     /// <summary>Largest single element of BYTES that is taken, 1 GiB.</summary>
     private const uint MaxElement = 1 << 30;
 
-    public static void Read(ReadOnlySequence<byte> from, OrtValue into, string tensor, DataType type, long count)
+    /// <summary>Copies numbers into their place.</summary>
+    public static void Read(ReadOnlySequence<byte> from, Span<byte> into, string tensor, DataType type, long count)
     {
-        if (type.IsBytes)
-        {
-            ReadBytes(from, into, tensor, count);
-            return;
-        }
-
-        if (from.Length != count * type.Size)
+        if (from.Length != into.Length)
             throw new InvalidRequestException($"input '{tensor}': binary_data_size is {from.Length}, expected "
-                + $"{count * type.Size} ({count} elements of {type.Name})");
-        var raw = into.GetTensorMutableRawData();
-        from.CopyTo(raw);
-        if (type.Name == "BOOL" && raw.IndexOfAnyExceptInRange((byte)0, (byte)1) is var at and >= 0)
-            throw new InvalidRequestException($"input '{tensor}': byte {at} is {raw[at]}, expected 0 or 1 (BOOL)");
+                + $"{into.Length} ({count} elements of {type.Name})");
+        from.CopyTo(into);
+        if (type.Name == "BOOL" && into.IndexOfAnyExceptInRange((byte)0, (byte)1) is var at and >= 0)
+            throw new InvalidRequestException($"input '{tensor}': byte {at} is {into[at]}, expected 0 or 1 (BOOL)");
     }
 
-    /// <summary>Bytes that a tensor takes in binary form.</summary>
-    public static long SizeOf(OrtValue value, DataType type)
+    public static void Write(IBufferWriter<byte> writer, in OutputTensor tensor)
     {
-        var count = value.GetTensorTypeAndShape().ElementCount;
-        if (!type.IsBytes) return count * type.Size;
-        long size = 4 * count;
-        for (var i = 0; i < count; i++) size += value.GetStringElementAsSpan(i).Length;
-        return size;
-    }
-
-    public static void Write(IBufferWriter<byte> writer, OrtValue value, DataType type)
-    {
-        if (!type.IsBytes)
+        if (!tensor.Type.IsBytes)
         {
-            writer.Write(value.GetTensorMutableRawData());
+            writer.Write(tensor.Raw);
             return;
         }
 
-        var count = value.GetTensorTypeAndShape().ElementCount;
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < tensor.Count; i++)
         {
-            var element = value.GetStringElementAsSpan(i);
+            var element = tensor.Text(i);
             BinaryPrimitives.WriteInt32LittleEndian(writer.GetSpan(4), element.Length);
             writer.Advance(4);
             writer.Write(element);
         }
     }
 
-    private static void ReadBytes(ReadOnlySequence<byte> from, OrtValue into, string tensor, long count)
+    /// <summary>Reads elements of BYTES.</summary>
+    public static void ReadBytes(ReadOnlySequence<byte> from, OrtValue into, string tensor, long count)
     {
         var reader = new SequenceReader<byte>(from);
         for (var i = 0; i < count; i++)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Runtime;
 
@@ -15,10 +16,18 @@ public static class JsonTensors
 {
     private delegate T Element<T>(ref Utf8JsonReader reader, in Place place);
 
-    /// <summary>Reads <c>data</c>; the reader stands on its first token and ends on its last.</summary>
-    public static void Read(ref Utf8JsonReader reader, OrtValue into, string tensor, DataType type, long[] shape)
+    /// <summary>Reads a list of numbers into their place; throws <see cref="InvalidRequestException"/> with what is wrong.</summary>
+    /// <param name="json">The value of <c>data</c>.</param>
+    /// <param name="into">The tensor's bytes.</param>
+    /// <param name="tensor">Its name, for what is said.</param>
+    /// <param name="type">Its datatype; not BYTES.</param>
+    /// <param name="shape">Its shape.</param>
+    public static void Read(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
     {
+        if (type.Name == "FP32" && NumberList.TryRead(json, MemoryMarshal.Cast<byte, float>(into), shape)) return;
         var place = new Place(tensor, type.Name, shape);
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
         switch (type.Name)
         {
             case "BOOL": Fill<byte>(ref reader, into, place, Bool); break;
@@ -33,49 +42,53 @@ public static class JsonTensors
             case "FP16": Fill<Half>(ref reader, into, place, HalfFloat); break;
             case "BF16": Fill<ushort>(ref reader, into, place, BrainFloat); break;
             case "FP32": Fill<float>(ref reader, into, place, Float); break;
-            case "FP64": Fill<double>(ref reader, into, place, Double); break;
-            default: Walk(ref reader, place, new StringSink(into)); break;
+            default: Fill<double>(ref reader, into, place, Double); break;
         }
     }
 
+    /// <summary>Reads a list of strings into a tensor of BYTES.</summary>
+    public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        Walk(ref reader, new Place(tensor, "BYTES", shape), new StringSink(into));
+    }
+
     /// <summary>Writes a tensor's elements as a flat array.</summary>
-    public static void Write(Utf8JsonWriter writer, OrtValue value, DataType type)
+    public static void Write(Utf8JsonWriter writer, in OutputTensor tensor)
     {
         writer.WriteStartArray();
-        switch (type.Name)
+        switch (tensor.Type.Name)
         {
             case "BOOL":
-                foreach (var b in value.GetTensorDataAsSpan<bool>()) writer.WriteBooleanValue(b);
+                foreach (var b in tensor.Raw) writer.WriteBooleanValue(b != 0);
                 break;
-            case "UINT8": foreach (var n in value.GetTensorDataAsSpan<byte>()) writer.WriteNumberValue((uint)n); break;
-            case "UINT16": foreach (var n in value.GetTensorDataAsSpan<ushort>()) writer.WriteNumberValue((uint)n); break;
-            case "UINT32": foreach (var n in value.GetTensorDataAsSpan<uint>()) writer.WriteNumberValue(n); break;
-            case "UINT64": foreach (var n in value.GetTensorDataAsSpan<ulong>()) writer.WriteNumberValue(n); break;
-            case "INT8": foreach (var n in value.GetTensorDataAsSpan<sbyte>()) writer.WriteNumberValue((int)n); break;
-            case "INT16": foreach (var n in value.GetTensorDataAsSpan<short>()) writer.WriteNumberValue((int)n); break;
-            case "INT32": foreach (var n in value.GetTensorDataAsSpan<int>()) writer.WriteNumberValue(n); break;
-            case "INT64": foreach (var n in value.GetTensorDataAsSpan<long>()) writer.WriteNumberValue(n); break;
-            case "FP16":
-                foreach (var h in MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData())) WriteFloat(writer, (float)h);
-                break;
-            case "BF16":
-                foreach (var b in MemoryMarshal.Cast<byte, ushort>(value.GetTensorMutableRawData()))
-                    WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16));
-                break;
-            case "FP32": foreach (var f in value.GetTensorDataAsSpan<float>()) WriteFloat(writer, f); break;
+            case "UINT8": foreach (var n in tensor.Raw) writer.WriteNumberValue((uint)n); break;
+            case "UINT16": foreach (var n in Elements<ushort>(tensor)) writer.WriteNumberValue((uint)n); break;
+            case "UINT32": foreach (var n in Elements<uint>(tensor)) writer.WriteNumberValue(n); break;
+            case "UINT64": foreach (var n in Elements<ulong>(tensor)) writer.WriteNumberValue(n); break;
+            case "INT8": foreach (var n in Elements<sbyte>(tensor)) writer.WriteNumberValue((int)n); break;
+            case "INT16": foreach (var n in Elements<short>(tensor)) writer.WriteNumberValue((int)n); break;
+            case "INT32": foreach (var n in Elements<int>(tensor)) writer.WriteNumberValue(n); break;
+            case "INT64": foreach (var n in Elements<long>(tensor)) writer.WriteNumberValue(n); break;
+            case "FP16": foreach (var h in Elements<Half>(tensor)) WriteFloat(writer, (float)h); break;
+            case "BF16": foreach (var b in Elements<ushort>(tensor)) WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16)); break;
+            case "FP32": foreach (var f in Elements<float>(tensor)) WriteFloat(writer, f); break;
             case "FP64":
-                foreach (var d in value.GetTensorDataAsSpan<double>())
+                foreach (var d in Elements<double>(tensor))
                     if (double.IsFinite(d)) writer.WriteNumberValue(d);
                     else writer.WriteStringValue(d.ToString(CultureInfo.InvariantCulture));
                 break;
             default:
-                for (var i = 0; i < value.GetTensorTypeAndShape().ElementCount; i++)
-                    writer.WriteStringValue(value.GetStringElementAsSpan(i));
+                for (var i = 0; i < tensor.Count; i++) writer.WriteStringValue(tensor.Text(i));
                 break;
         }
 
         writer.WriteEndArray();
     }
+
+    private static ReadOnlySpan<T> Elements<T>(in OutputTensor tensor)
+        where T : unmanaged => MemoryMarshal.Cast<byte, T>(tensor.Raw);
 
     private static void WriteFloat(Utf8JsonWriter writer, float value)
     {
@@ -83,9 +96,8 @@ public static class JsonTensors
         else writer.WriteStringValue(value.ToString(CultureInfo.InvariantCulture));
     }
 
-    private static void Fill<T>(ref Utf8JsonReader reader, OrtValue into, in Place place, Element<T> read)
-        where T : unmanaged =>
-        Walk(ref reader, place, new Sink<T>(MemoryMarshal.Cast<byte, T>(into.GetTensorMutableRawData()), read));
+    private static void Fill<T>(ref Utf8JsonReader reader, Span<byte> into, in Place place, Element<T> read)
+        where T : unmanaged => Walk(ref reader, place, new Sink<T>(MemoryMarshal.Cast<byte, T>(into), read));
 
     /// <summary>Goes through the elements, flat or nested, and checks that there are as many as the shape says.</summary>
     private static void Walk<TSink>(ref Utf8JsonReader reader, in Place place, TSink sink)

@@ -15,6 +15,9 @@ public interface ILaneUser
 /// </summary>
 public sealed class RunLanes(int lanes)
 {
+    /// <summary>Runs at once.</summary>
+    public int Count { get; } = lanes;
+
     private readonly Lock gate = new();
     private readonly Queue<ILaneUser> waiting = [];
     private int free = lanes;

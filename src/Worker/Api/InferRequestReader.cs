@@ -1,0 +1,405 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>
+/// Reads an inference request of the Open Inference Protocol: JSON, with the binary tensors behind it where the binary
+/// extension is used. The document is walked once; a tensor's numbers stay where they stand until they have a place to be read into.
+/// </summary>
+public ref struct InferRequestReader
+{
+    private readonly LoadedModel model;
+    private readonly ReadOnlyMemory<byte> json;
+    private readonly InferRequest request;
+    private Utf8JsonReader reader;
+    private ReadOnlySequence<byte> binary;
+    private int offset;
+
+    private InferRequestReader(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary, InferRequest request)
+    {
+        (this.model, this.json, this.binary, this.request) = (model, json, binary, request);
+        reader = new Utf8JsonReader(json.Span, Options);
+    }
+
+    private static JsonReaderOptions Options => new() { MaxDepth = 100 };
+
+    /// <summary>Parses a request; throws <see cref="InvalidRequestException"/> saying what is wrong.</summary>
+    /// <param name="model">The model that it must fit.</param>
+    /// <param name="json">The JSON document.</param>
+    /// <param name="binary">What follows it.</param>
+    public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary)
+    {
+        var request = new InferRequest(model);
+        try
+        {
+            new InferRequestReader(model, json, binary, request).ReadDocument();
+            return request;
+        }
+        catch (JsonException e)
+        {
+            throw Syntax(json.Span, e);
+        }
+        catch (InvalidOperationException e) when (e.InnerException is System.Text.DecoderFallbackException)
+        {
+            throw new InvalidRequestException("the request JSON has text that is not valid UTF-8");
+        }
+    }
+
+    /// <summary>What is wrong with a document, and where: read again from its beginning, since lists of numbers are skipped at first.</summary>
+    public static InvalidRequestException Syntax(ReadOnlySpan<byte> json, JsonException found)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(json, Options);
+            while (reader.Read())
+            {
+                // To the error.
+            }
+        }
+        catch (JsonException e)
+        {
+            found = e;
+        }
+
+        return new InvalidRequestException($"failed to parse the request JSON at line {found.LineNumber + 1}, byte "
+            + $"{found.BytePositionInLine + 1}: {found.Message.Split(" LineNumber")[0]}");
+    }
+
+    /// <summary>A raw binary request: the body is the model's only input.</summary>
+    public static InferRequest ReadRaw(LoadedModel model, ReadOnlySequence<byte> body)
+    {
+        if (model.Inputs.Count != 1)
+            throw new InvalidRequestException("Raw request must only have 1 input (found 1) to be deduced but got "
+                + $"{model.Inputs.Count} inputs in '{model.Name}' model");
+        var spec = model.Inputs[0];
+        var request = new InferRequest(model) { BinaryOutput = true };
+        var shape = RawShape(spec, body.Length);
+        var count = TensorValues.Count(spec.Name, shape);
+        if (!spec.Type.IsBytes && body.Length != count * spec.Type.Size) throw WrongSize(spec.Name, spec.Type, count, body.Length);
+        request.Inputs[0] = new InputTensor(spec.Name, spec.Type, shape, count, default, body, RawText: spec.Type.IsBytes);
+        request.Settle();
+        return request;
+    }
+
+    private static long[] RawShape(TensorSpec spec, long bytes)
+    {
+        // The batch dimension of a raw request is 1; one more may be deduced from the size.
+        var shape = spec.Shape.ToArray();
+        if (shape.Length > 1 && shape[0] < 0) shape[0] = 1;
+        var variable = shape.Count(d => d < 0);
+        if (spec.Type.IsBytes)
+        {
+            if (shape.Length == 1 && shape[0] is 1 or -1) return [1];
+            throw new InvalidRequestException(
+                $"For BYTE datatype raw input '{spec.Name}', the model must have input shape [1]");
+        }
+
+        if (variable > 1)
+            throw new InvalidRequestException($"The shape of the raw input '{spec.Name}' can not be deduced because "
+                + "there are more than one variable-sized dimension");
+        if (variable == 0) return shape;
+        var known = shape.Where(d => d >= 0).Aggregate((long)spec.Type.Size, (a, d) => a * d);
+        if (known == 0 || bytes % known != 0)
+            throw new InvalidRequestException($"input '{spec.Name}': {bytes} bytes came, expected a multiple of {known} "
+                + $"for shape {spec.ShapeText} of {spec.Type.Name}");
+        shape[Array.FindIndex(shape, d => d < 0)] = bytes / known;
+        return shape;
+    }
+
+    private void ReadDocument()
+    {
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            throw new InvalidRequestException("the request body must be a JSON object");
+        var hasInputs = false;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("inputs"u8))
+            {
+                hasInputs = true;
+                ReadList("inputs");
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) ReadInput();
+            }
+            else if (reader.ValueTextEquals("outputs"u8))
+            {
+                ReadList("outputs");
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) ReadOutput();
+            }
+            else if (reader.ValueTextEquals("id"u8))
+            {
+                request.Id = ReadString("id");
+            }
+            else if (reader.ValueTextEquals("parameters"u8))
+            {
+                ReadRequestParameters();
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        if (!hasInputs) throw new InvalidRequestException("Unable to parse 'inputs': attempt to access non-existing object member 'inputs'");
+        if (reader.Read()) throw new InvalidRequestException("the request body goes on after its JSON object");
+        if (binary.Length > 0)
+            throw new InvalidRequestException($"unexpected additional input data for model '{model.Name}': "
+                + $"{binary.Length} bytes are left after the binary inputs");
+        CheckComplete();
+        request.Settle();
+    }
+
+    private void CheckComplete()
+    {
+        var given = request.Inputs;
+        if (Array.IndexOf(given, null) >= 0)
+        {
+            var missing = model.InputNames.Where((_, i) => given[i] is null).Select(n => $"'{n}'").ToList();
+            throw new InvalidRequestException($"expected {given.Length} inputs but got {given.Length - missing.Count} inputs for "
+                + $"model '{model.Name}'; missing: {string.Join(", ", missing)}");
+        }
+
+        foreach (var output in request.Outputs)
+            if (model.Output(output.Name) is null)
+                throw new InvalidRequestException($"unexpected inference output '{output.Name}' for model "
+                    + $"'{model.Name}', expected some of {string.Join(", ", model.Outputs.Select(o => $"'{o.Name}'"))}");
+    }
+
+    private void ReadInput()
+    {
+        Expect(JsonTokenType.StartObject, "inputs", "an object");
+        string? name = null, type = null;
+        long[]? shape = null;
+        long? binarySize = null;
+        ReadOnlyMemory<byte>? data = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("name"u8)) name = ReadString("inputs.name");
+            else if (reader.ValueTextEquals("datatype"u8)) type = ReadString("inputs.datatype");
+            else if (reader.ValueTextEquals("shape"u8)) shape = ReadShape(name);
+            else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize();
+            else if (reader.ValueTextEquals("data"u8))
+            {
+                // Name, type and shape may stand behind the data, and its place in a batch is not known yet: it is read later.
+                data = SkipData();
+            }
+            else reader.Skip();
+        }
+
+        AddInput(name, type, shape, binarySize, data);
+    }
+
+    /// <summary>Passes over the value of <c>data</c> and returns its text. A list of numbers is not looked at here: its end is found by
+    /// its brackets, and the reader goes on there as if it had been empty. What is wrong inside is found when it is read.</summary>
+    private ReadOnlyMemory<byte> SkipData()
+    {
+        if (!reader.Read()) throw new JsonException();
+        var start = offset + (int)reader.TokenStartIndex;
+        if (reader.TokenType == JsonTokenType.StartArray && NumberList.FindEnd(json.Span, start) is var end and > 0)
+        {
+            reader = new Utf8JsonReader(json.Span[end..], isFinalBlock: true, reader.CurrentState);
+            offset = end;
+            if (!reader.Read() || reader.TokenType != JsonTokenType.EndArray) throw new JsonException();
+        }
+        else
+        {
+            reader.Skip();
+        }
+
+        return json[start..(offset + (int)reader.BytesConsumed)];
+    }
+
+    private void AddInput(string? name, string? type, long[]? shape, long? binarySize, ReadOnlyMemory<byte>? data)
+    {
+        if (name is null) throw new InvalidRequestException("Unable to parse 'inputs': an input has no 'name'");
+        if (type is null) throw new InvalidRequestException($"input '{name}' has no 'datatype'");
+        if (shape is null) throw new InvalidRequestException($"input '{name}' has no 'shape'");
+        if (DataType.Named(type) is not { } dataType)
+            throw new InvalidRequestException(
+                $"input '{name}': datatype is '{type}', expected one of {string.Join(", ", DataType.Names)}");
+        if (model.Input(name) is not { } spec)
+            throw new InvalidRequestException($"unexpected inference input '{name}' for model '{model.Name}', expected "
+                + string.Join(", ", model.Inputs.Select(i => $"'{i.Name}'")));
+        var index = model.InputIndex(name);
+        if (request.Inputs[index] is not null)
+            throw new InvalidRequestException($"input '{name}' is given twice");
+        if (binarySize is not null && data is not null)
+            throw new InvalidRequestException($"input '{name}' has both 'data' and 'binary_data_size', expected one");
+        if (binarySize is null && data is null)
+            throw new InvalidRequestException($"input '{name}' has no data: must specify 'data', or 'Inference-Header-"
+                + "Content-Length' in request header and 'binary_data_size' when passing inputs in binary data format");
+        var count = TensorValues.Count(name, shape);
+        spec.Check(model.Name, type, shape);
+        if (binarySize is { } size)
+        {
+            request.Inputs[index] = new InputTensor(name, dataType, shape, count, default, TakeBinary(name, dataType, count, size));
+            return;
+        }
+
+        // An element takes two bytes of text at least: a shape that promises more must not get the memory.
+        if (count > data!.Value.Length)
+            throw new InvalidRequestException(
+                $"input '{name}': data has too few elements, expected {count} for shape {TensorSpec.Text(shape)}");
+        request.Inputs[index] = new InputTensor(name, dataType, shape, count, data.Value, default);
+    }
+
+    private ReadOnlySequence<byte> TakeBinary(string name, DataType type, long count, long size)
+    {
+        if (size < 0 || size > binary.Length)
+            throw new InvalidRequestException($"unexpected size for input '{name}': binary_data_size is {size}, but "
+                + $"{binary.Length} bytes of binary data are left for model '{model.Name}'");
+        if (!type.IsBytes && size != count * type.Size) throw WrongSize(name, type, count, size);
+        if (type.IsBytes && count > size)
+            throw new InvalidRequestException(
+                $"input '{name}': binary_data_size is {size}, too small for {count} elements of BYTES");
+        var taken = binary.Slice(0, size);
+        binary = binary.Slice(size);
+        return taken;
+    }
+
+    private static InvalidRequestException WrongSize(string name, DataType type, long count, long size) => new(
+        $"input '{name}': binary_data_size is {size}, expected {count * type.Size} ({count} elements of {type.Name})");
+
+    private void ReadOutput()
+    {
+        Expect(JsonTokenType.StartObject, "outputs", "an object");
+        string? name = null;
+        bool? asBinary = null;
+        var classes = 0;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("name"u8)) name = ReadString("outputs.name");
+            else if (reader.ValueTextEquals("parameters"u8)) (asBinary, classes) = ReadOutputParameters();
+            else reader.Skip();
+        }
+
+        if (name is null) throw new InvalidRequestException("Unable to parse 'outputs': an output has no 'name'");
+        if (request.Outputs.Any(o => o.Name == name))
+            throw new InvalidRequestException($"output '{name}' is asked for twice");
+        request.Outputs.Add(new WantedOutput(name, asBinary, classes));
+    }
+
+    private long? ReadBinarySize()
+    {
+        long? size = null;
+        ReadObject("inputs.parameters");
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (!reader.ValueTextEquals("binary_data_size"u8))
+            {
+                reader.Skip();
+                continue;
+            }
+
+            if (!reader.Read() || reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var value))
+                throw new InvalidRequestException("'binary_data_size' must be a whole number of bytes");
+            size = value;
+        }
+
+        return size;
+    }
+
+    private (bool? Binary, int Classes) ReadOutputParameters()
+    {
+        (bool? Binary, int Classes) read = (null, 0);
+        ReadObject("outputs.parameters");
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("binary_data"u8)) read.Binary = ReadBool("binary_data");
+            else if (reader.ValueTextEquals("classification"u8)) read.Classes = (int)ReadNumber("classification", 1, int.MaxValue);
+            else reader.Skip();
+        }
+
+        return read;
+    }
+
+    private void ReadRequestParameters()
+    {
+        ReadObject("parameters");
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("binary_data_output"u8))
+                request.BinaryOutput = ReadBool("binary_data_output");
+            else if (reader.ValueTextEquals("priority"u8))
+            {
+                if (ReadNumber("priority", 0, uint.MaxValue) is var priority and > 0) request.Priority = (uint)priority;
+            }
+            else if (reader.ValueTextEquals("timeout"u8)) request.TimeoutUs = ReadNumber("timeout", 0, MaxTimeoutUs);
+            else ReadParameter();
+        }
+    }
+
+    /// <summary>A parameter that says nothing to this server. Its name and its value must be what the protocol allows.</summary>
+    private void ReadParameter()
+    {
+        var name = reader.GetString()!;
+        if (name.StartsWith("triton_", StringComparison.Ordinal))
+            throw new InvalidRequestException($"parameter keys starting with 'triton_' are reserved for Triton usage. ('{name}')");
+        if (name.StartsWith("sequence_", StringComparison.Ordinal))
+            throw new InvalidRequestException($"parameter '{name}': model '{model.Name}' has no sequences (they are not supported)");
+        if (!reader.Read() || reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
+            throw new InvalidRequestException($"parameter '{name}' must be a string, a number or a boolean");
+    }
+
+    private long ReadNumber(string field, long least, long most)
+    {
+        if (!reader.Read()) throw new JsonException();
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var n) && n >= least && n <= most) return n;
+        throw new InvalidRequestException($"'{field}' must be a whole number from {least} to {most}");
+    }
+
+    private long[] ReadShape(string? input)
+    {
+        ReadList($"shape of input '{input}'");
+        var shape = new List<long>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var dimension))
+                throw new InvalidRequestException($"shape of input '{input}' must be a list of whole numbers");
+            if (shape.Count == MaxRank)
+                throw new InvalidRequestException($"shape of input '{input}' has more than {MaxRank} dimensions");
+            shape.Add(dimension);
+        }
+
+        return [.. shape];
+    }
+
+    private const int MaxRank = 32;
+
+    /// <summary>A day.</summary>
+    private const long MaxTimeoutUs = 86_400_000_000;
+
+    private string ReadString(string field)
+    {
+        if (!reader.Read()) throw new JsonException();
+        Expect(JsonTokenType.String, field, "a string");
+        return reader.GetString()!;
+    }
+
+    private bool ReadBool(string field)
+    {
+        if (!reader.Read()) throw new JsonException();
+        if (reader.TokenType is not (JsonTokenType.True or JsonTokenType.False))
+            throw new InvalidRequestException($"'{field}' must be true or false");
+        return reader.GetBoolean();
+    }
+
+    private void ReadList(string field)
+    {
+        if (!reader.Read()) throw new JsonException();
+        Expect(JsonTokenType.StartArray, field, "a list");
+    }
+
+    private void ReadObject(string field)
+    {
+        if (!reader.Read()) throw new JsonException();
+        Expect(JsonTokenType.StartObject, field, "an object");
+    }
+
+    private readonly void Expect(JsonTokenType token, string field, string wanted)
+    {
+        if (reader.TokenType != token)
+            throw new InvalidRequestException($"Unable to parse '{field}': it is {reader.TokenType}, expected {wanted}");
+    }
+}

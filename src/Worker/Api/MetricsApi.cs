@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Batching;
+using Sluice.Worker.Models;
+
+namespace Sluice.Worker.Api;
+
+/// <summary><c>/metrics</c>, Prometheus' text format 0.0.4: each model's counters with Triton's meaning, under Prometheus' conventions.</summary>
+internal sealed class MetricsApi(ModelHost host)
+{
+    private static readonly string[] StageNames = ["queue", "input", "infer", "output"];
+
+    public void Map(Router routes) => routes.MapGet("/metrics", async context =>
+    {
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        await context.Response.WriteAsync(Text(), context.RequestAborted);
+    });
+
+    private string Text()
+    {
+        var text = new StringBuilder();
+        var models = host.Repository.All.Select(m => (Labels: $"model=\"{m.Name}\",version=\"{m.Version}\"", View: m.Statistics.View, Model: m)).ToList();
+        Family("sluice_model_requests_total", "counter", "Requests that ended.");
+        foreach (var (labels, view, _) in models)
+        {
+            Line($"sluice_model_requests_total{{{labels},result=\"success\"}}", view.Success.Count);
+            Line($"sluice_model_requests_total{{{labels},result=\"fail\"}}", view.Fail.Count);
+        }
+
+        Family("sluice_model_inferences_total", "counter", "Rows inferred: requests times their batch dimension.");
+        foreach (var (labels, view, _) in models) Line($"sluice_model_inferences_total{{{labels}}}", view.Rows);
+        Family("sluice_model_executions_total", "counter", "Runs of the model; inferences / executions is the mean batch.");
+        foreach (var (labels, view, _) in models) Line($"sluice_model_executions_total{{{labels}}}", view.Runs);
+        Family("sluice_model_tokens_total", "counter", "Tokens generated.");
+        foreach (var (labels, view, _) in models) Line($"sluice_model_tokens_total{{{labels}}}", view.Tokens);
+        Family("sluice_model_inside", "gauge", "Requests that came and are not answered.");
+        foreach (var (labels, _, model) in models) Line($"sluice_model_inside{{{labels}}}", model.Scheduler.Inside);
+        Family("sluice_model_batch_cuts_total", "counter", "Batches, by why they took no more.");
+        foreach (var (labels, view, _) in models)
+            foreach (var (cut, count) in view.Cuts) Line($"sluice_model_batch_cuts_total{{{labels},why=\"{Name(cut)}\"}}", count);
+        Family("sluice_model_batch_rows", "histogram", "Rows of a run.");
+        foreach (var (labels, view, _) in models) Histogram("sluice_model_batch_rows", labels, view.BatchRows);
+        Family("sluice_model_stage_seconds", "histogram", "Where the time of an answered request went.");
+        foreach (var (labels, view, _) in models)
+            for (var i = 0; i < StageNames.Length; i++)
+                Histogram("sluice_model_stage_seconds", $"{labels},stage=\"{StageNames[i]}\"", view.StageSeconds[i]);
+        Family("sluice_worker_memory_bytes", "gauge", "Resident memory of the worker's process.");
+        Line("sluice_worker_memory_bytes", Environment.WorkingSet);
+        return text.ToString();
+
+        void Family(string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')
+            .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+
+        void Line(string name, double value) => text.Append(name).Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+
+        void Histogram(string name, string labels, HistogramView view)
+        {
+            for (var i = 0; i < view.Below.Count; i++)
+                Line($"{name}_bucket{{{labels},le=\"{(i < view.Bounds.Count ? view.Bounds[i].ToString("R", CultureInfo.InvariantCulture) : "+Inf")}\"}}", view.Below[i]);
+            Line($"{name}_sum{{{labels}}}", view.Sum);
+            Line($"{name}_count{{{labels}}}", view.Below[^1]);
+        }
+    }
+
+    private static string Name(BatchCut cut) => cut switch
+    {
+        BatchCut.Drained => "drained",
+        BatchCut.Full => "full",
+        BatchCut.NextTooLarge => "next_too_large",
+        BatchCut.Shape => "shape",
+        _ => "unbatched",
+    };
+}

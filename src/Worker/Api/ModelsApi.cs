@@ -1,0 +1,226 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Batching;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>What a model is configured as, what it did, and the repository: Triton's extensions of the protocol.</summary>
+internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
+{
+    public void Map(Router routes)
+    {
+        routes.MapGet("/v2/models/stats", c => StatisticsAsync(c, host.Repository.All));
+        foreach (var prefix in new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" })
+        {
+            routes.MapGet(prefix + "/config", ConfigAsync);
+            routes.MapGet(prefix + "/stats", c => StatisticsAsync(c, Chosen(c)));
+        }
+
+        routes.MapPost("/v2/repository/index", IndexAsync);
+        routes.MapPost("/v2/repository/models/{model}/load", LoadAsync);
+        routes.MapPost("/v2/repository/models/{model}/unload", UnloadAsync);
+    }
+
+    private IEnumerable<LoadedModel> Chosen(HttpContext context)
+    {
+        var model = OpenInferenceApi.Model(context, host);
+        return context.Request.RouteValues["version"] is null ? host.Repository.All.Where(m => m.Name == model.Name) : [model];
+    }
+
+    private Task ConfigAsync(HttpContext context)
+    {
+        var model = OpenInferenceApi.Model(context, host);
+        return Answers.WriteAsync(context, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("name", model.Name);
+            json.WriteString("platform", "onnxruntime_onnx");
+            json.WriteString("backend", "onnxruntime");
+            WriteVersions(json);
+            json.WriteNumber("max_batch_size", model.Batches ? model.MaxBatch : 0);
+            WriteTensors(json, "input", model.Inputs, model.Batches);
+            WriteTensors(json, "output", model.Outputs, model.Batches);
+            json.WriteStartArray("instance_group");
+            json.WriteStartObject();
+            json.WriteString("name", model.Name);
+            json.WriteString("kind", settings.ExecutionProviders[0] == "cpu" ? "KIND_CPU" : "KIND_GPU");
+            json.WriteNumber("count", host.Lanes.Count);
+            json.WriteEndObject();
+            json.WriteEndArray();
+            json.WriteString("default_model_filename", "model.onnx");
+            if (model.Batches)
+            {
+                json.WriteStartObject("dynamic_batching");
+                json.WriteStartArray("preferred_batch_size");
+                json.WriteEndArray();
+                json.WriteNumber("max_queue_delay_microseconds", 0);
+                json.WriteEndObject();
+            }
+
+            json.WriteStartObject("parameters");
+            json.WriteStartObject("batching");
+            json.WriteString("string_value", model.Batching.Why);
+            json.WriteEndObject();
+            json.WriteEndObject();
+            json.WriteEndObject();
+        });
+    }
+
+    private void WriteVersions(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("version_policy");
+        if (settings.Versions.Latest > 0)
+        {
+            json.WriteStartObject("latest");
+            json.WriteNumber("num_versions", settings.Versions.Latest);
+        }
+        else if (settings.Versions.Named.Count > 0)
+        {
+            json.WriteStartObject("specific");
+            json.WriteStartArray("versions");
+            foreach (var version in settings.Versions.Named) json.WriteNumberValue(version);
+            json.WriteEndArray();
+        }
+        else
+        {
+            json.WriteStartObject("all");
+        }
+
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>A model whose requests are stacked has dims without the batch dimension.</summary>
+    private static void WriteTensors(Utf8JsonWriter json, string name, IEnumerable<TensorSpec> tensors, bool batched)
+    {
+        json.WriteStartArray(name);
+        foreach (var tensor in tensors)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", tensor.Name);
+            json.WriteString("data_type", "TYPE_" + (tensor.Type.IsBytes ? "STRING" : tensor.Type.Name));
+            json.WriteStartArray("dims");
+            foreach (var d in tensor.Shape.Skip(batched ? 1 : 0)) json.WriteNumberValue(d);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static Task StatisticsAsync(HttpContext context, IEnumerable<LoadedModel> models) => Answers.WriteAsync(context, json =>
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("model_stats");
+        foreach (var model in models) WriteStatistics(json, model.Name, model.Version, model.Statistics.View);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    });
+
+    private static void WriteStatistics(Utf8JsonWriter json, string name, string version, StatisticsView view)
+    {
+        json.WriteStartObject();
+        json.WriteString("name", name);
+        json.WriteString("version", version);
+        json.WriteNumber("last_inference", view.LastMs);
+        json.WriteNumber("inference_count", view.Rows);
+        json.WriteNumber("execution_count", view.Runs);
+        json.WriteStartObject("inference_stats");
+        Write(json, "success", view.Success);
+        Write(json, "fail", view.Fail);
+        Write(json, "queue", view.Stages[(int)InferStage.Queue]);
+        Write(json, "compute_input", view.Stages[(int)InferStage.Input]);
+        Write(json, "compute_infer", view.Stages[(int)InferStage.Infer]);
+        Write(json, "compute_output", view.Stages[(int)InferStage.Output]);
+        Write(json, "cache_hit", default);
+        Write(json, "cache_miss", default);
+        json.WriteEndObject();
+        json.WriteStartArray("batch_stats");
+        foreach (var (rows, times) in view.Batches)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("batch_size", rows);
+            Write(json, "compute_infer", times);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, string name, Times times)
+    {
+        json.WriteStartObject(name);
+        json.WriteNumber("count", times.Count);
+        json.WriteNumber("ns", times.Ns);
+        json.WriteEndObject();
+    }
+
+    private async Task IndexAsync(HttpContext context)
+    {
+        using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+        var readyOnly = false;
+        if (bytes.Length > 0)
+        {
+            using var body = bytes.Parse();
+            if (body.RootElement.ValueKind == JsonValueKind.Object && body.RootElement.TryGetProperty("ready", out var ready))
+                readyOnly = ready.ValueKind switch
+                {
+                    JsonValueKind.True => true,
+                    JsonValueKind.False => false,
+                    _ => throw new InvalidRequestException("'ready' must be true or false"),
+                };
+        }
+
+        await Answers.WriteAsync(context, json =>
+        {
+            json.WriteStartArray();
+            foreach (var state in host.Repository.Index().Where(s => !readyOnly || s.State == "READY"))
+            {
+                json.WriteStartObject();
+                json.WriteString("name", state.Name);
+                if (state.Version.Length > 0) json.WriteString("version", state.Version);
+                json.WriteString("state", state.State);
+                if (state.Reason.Length > 0) json.WriteString("reason", state.Reason);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        });
+    }
+
+    private async Task LoadAsync(HttpContext context)
+    {
+        using (var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
+            if (bytes.Length > 0)
+            {
+                using var body = bytes.Parse();
+                if (body.RootElement.TryGetProperty("parameters", out var parameters) && parameters.ValueKind == JsonValueKind.Object
+                    && parameters.EnumerateObject().Any())
+                    throw new InvalidRequestException("a load takes no parameters here: models and their settings come from the repository, not over HTTP");
+            }
+
+        await host.Repository.LoadAsync(Controlled(context, "load"), context.RequestAborted);
+    }
+
+    private async Task UnloadAsync(HttpContext context)
+    {
+        using (await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
+        {
+            // Its only parameter is about ensembles.
+        }
+
+        await host.Repository.UnloadAsync(Controlled(context, "unload"), context.RequestAborted);
+    }
+
+    private string Controlled(HttpContext context, string what)
+    {
+        if (!settings.ExplicitControl)
+            throw new InvalidRequestException(string.Create(CultureInfo.InvariantCulture,
+                $"explicit model load / unload is not allowed: {what} needs SLUICE_MODEL_CONTROL=explicit"));
+        return (string)context.Request.RouteValues["model"]!;
+    }
+}

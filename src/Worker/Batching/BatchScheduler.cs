@@ -1,0 +1,263 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Sluice.Worker.Api;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Batching;
+
+/// <summary>
+/// Batches of one model. Requests gather in the one batch that is formed ahead, for as long as the device is busy with others; no timer
+/// ever waits for more of them, so that at low load a request runs at once, on its own thread. Owns who waits and the forming batch;
+/// who goes together is <see cref="BatchPlanner"/>'s to say.
+/// </summary>
+internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQueue) : ILaneUser, IDisposable
+{
+    /// <summary>A request without a limit is due after this: those with one do not pass it for ever.</summary>
+    private static readonly long Patience = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
+
+    /// <summary>Sets of buffers kept for the next batch: one runs, one is formed, one is being answered.</summary>
+    private const int Spares = 4;
+
+    private readonly Lock gate = new();
+    private readonly List<InferTicket> waiting = [];
+    private readonly ConcurrentBag<StackedTensors> spares = [];
+    private BatchCandidate[] candidates = new BatchCandidate[16];
+    private int[] taken = new int[16];
+    private Batch? forming;
+    private bool inLine;
+    private bool closed;
+    private int inside;
+
+    /// <summary>Requests inside, answered or not.</summary>
+    public int Inside => Volatile.Read(ref inside);
+
+    /// <summary>Runs a request. The answer is to be disposed of when it is written.</summary>
+    public async Task<Inference> RunAsync(InferRequest request, CancellationToken gone)
+    {
+        using var limit = request.TimeoutUs > 0 ? CancellationTokenSource.CreateLinkedTokenSource(gone) : null;
+        limit?.CancelAfter(TimeSpan.FromMicroseconds(request.TimeoutUs));
+        var ticket = new InferTicket(request, gone, limit?.Token ?? gone);
+        Enter(ticket);
+        try
+        {
+            await WaitForPlaceAsync(ticket);
+            Fill(ticket);
+            if (Filled() is { } ready) Execute(ready);
+            await ticket.Done;
+            return new Inference(model, ticket);
+        }
+        catch (Exception e)
+        {
+            Exit();
+            model.Statistics.Failed(Stopwatch.GetElapsedTime(ticket.Arrived));
+            if (e is OperationCanceledException && !gone.IsCancellationRequested) throw new InvalidRequestException("Request timeout expired", 503);
+            throw;
+        }
+
+        Batch? Filled()
+        {
+            lock (gate)
+            {
+                ticket.Batch!.Unfilled--;
+                return TakeReady();
+            }
+        }
+    }
+
+    /// <summary>A lane is ours: the batch that is formed ahead has its turn.</summary>
+    public void Enter()
+    {
+        Batch? ready;
+        lock (gate)
+        {
+            inLine = false;
+            ready = forming is { Unfilled: 0 } ? Close() : null;
+        }
+
+        if (ready is null) lanes.Leave();
+        else Execute(ready);
+    }
+
+    /// <summary>Takes buffers back.</summary>
+    public void Return(TensorSet tensors)
+    {
+        if (tensors is StackedTensors stacked && stacked.MaxRows == model.MaxBatch && model.FixedRows && !closed && spares.Count < Spares) spares.Add(stacked);
+        else tensors.Dispose();
+    }
+
+    /// <summary>Refuses what comes from now on. The model is freed by the last who leaves: a session that ends while it runs is the end
+    /// of the process.</summary>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            if (closed) return;
+            closed = true;
+            if (inside > 0) return;
+        }
+
+        Free();
+    }
+
+    /// <summary>Something else than a batch uses the model.</summary>
+    public IDisposable Hold()
+    {
+        lock (gate)
+        {
+            ThrowIfClosed();
+            inside++;
+        }
+
+        return new Held(this);
+    }
+
+    /// <summary>A request's answer is written, or it got none.</summary>
+    public void Exit()
+    {
+        lock (gate)
+            if (--inside > 0 || !closed) return;
+        Free();
+    }
+
+    private void ThrowIfClosed()
+    {
+        if (closed) throw new InvalidRequestException($"Request for unknown model: '{model.Name}' is not found (it was unloaded)", 404);
+    }
+
+    private void Free()
+    {
+        while (spares.TryTake(out var spare)) spare.Dispose();
+        model.Generator?.Dispose();
+        model.Session.Dispose();
+    }
+
+    private void Enter(InferTicket ticket)
+    {
+        lock (gate)
+        {
+            ThrowIfClosed();
+            if (waiting.Count >= maxQueue) throw new InvalidRequestException("Exceeds maximum queue size", 503);
+            waiting.Add(ticket);
+            inside++;
+            Form();
+        }
+    }
+
+    private async Task WaitForPlaceAsync(InferTicket ticket)
+    {
+        if (ticket.Placed.IsCompleted)
+        {
+            await ticket.Placed;
+            return;
+        }
+
+        await using var leave = ticket.Late.UnsafeRegister(static state =>
+        {
+            var (scheduler, ticket) = ((BatchScheduler, InferTicket))state!;
+            lock (scheduler.gate)
+                if (!scheduler.waiting.Remove(ticket)) return;
+            ticket.Refuse(new OperationCanceledException(ticket.Late));
+        }, (this, ticket));
+        await ticket.Placed;
+    }
+
+    private void Fill(InferTicket ticket)
+    {
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            ticket.Batch!.Tensors.Fill(ticket.Request, ticket.FirstRow);
+            ticket.Filled = true;
+        }
+        catch (Exception e)
+        {
+            ticket.Input = Stopwatch.GetElapsedTime(started);
+            Withdraw(ticket);
+            throw e is InvalidRequestException ? e : new InvalidRequestException(e.Message);
+        }
+
+        ticket.Input = Stopwatch.GetElapsedTime(started);
+    }
+
+    /// <summary>A request whose tensors are wrong: its batch goes on without it.</summary>
+    private void Withdraw(InferTicket ticket)
+    {
+        Batch? ready;
+        lock (gate)
+        {
+            ticket.Batch!.Unfilled--;
+            ready = TakeReady();
+        }
+
+        if (ready is not null) ThreadPool.UnsafeQueueUserWorkItem(static r => r.Scheduler.Execute(r.Batch), (Scheduler: this, Batch: ready), false);
+    }
+
+    /// <summary>Moves those who wait into the forming batch. Under the lock.</summary>
+    private void Form()
+    {
+        if (waiting.Count == 0 || forming is { } f && f.Rows >= model.MaxBatch) return;
+        if (candidates.Length < waiting.Count) (candidates, taken) = (new BatchCandidate[waiting.Count * 2], new int[waiting.Count * 2]);
+        for (var i = 0; i < waiting.Count; i++)
+        {
+            var request = waiting[i].Request;
+            var arrived = waiting[i].Arrived / (Stopwatch.Frequency / 1000);
+            candidates[i] = new BatchCandidate(request.Rows, request.Shape, request.Priority,
+                request.TimeoutUs > 0 ? Math.Min(arrived + (request.TimeoutUs / 1000), arrived + Patience) : arrived + Patience);
+        }
+
+        var (count, why) = BatchPlanner.Plan(candidates.AsSpan(0, waiting.Count), forming?.Rows ?? 0, forming?.Shape ?? 0, model.MaxBatch, taken);
+        if (forming is not null) forming.Cut = why;
+        if (count == 0) return;
+        forming ??= new Batch(model, Buffers(waiting[taken[0]].Request), waiting[taken[0]].Request.Shape) { Cut = why };
+        for (var i = 0; i < count; i++) forming.Add(waiting[taken[i]]);
+        Array.Sort(taken, 0, count);
+        for (var i = count - 1; i >= 0; i--) waiting.RemoveAt(taken[i]);
+    }
+
+    private TensorSet Buffers(InferRequest first)
+    {
+        if (!model.Batches || first.Rows > model.MaxBatch) return new SingleTensors(model, first);
+        if (model.FixedRows && spares.TryTake(out var spare)) return spare;
+        return new StackedTensors(model, first.Inputs.Select(i => i!.Shape[1..]), model.MaxBatch);
+    }
+
+    /// <summary>The forming batch, when it is whole and a lane is free; else it has a place in the line. Under the lock.</summary>
+    private Batch? TakeReady()
+    {
+        if (forming is not { Unfilled: 0 } || inLine) return null;
+        if (lanes.EnterOrWait(this)) return Close();
+        inLine = true;
+        return null;
+    }
+
+    /// <summary>Closes the forming batch, and forms the next one. Under the lock.</summary>
+    private Batch Close()
+    {
+        var batch = forming!;
+        forming = null;
+        Form();
+        return batch;
+    }
+
+    private sealed class Held(BatchScheduler scheduler) : IDisposable
+    {
+        private BatchScheduler? holder = scheduler;
+
+        public void Dispose() => Interlocked.Exchange(ref holder, null)?.Exit();
+    }
+
+    private void Execute(Batch batch)
+    {
+        try
+        {
+            batch.Compact();
+            if (batch.Tickets.Count == 0) Return(batch.Tensors);
+            else batch.Run();
+        }
+        finally
+        {
+            lanes.Leave();
+        }
+    }
+}

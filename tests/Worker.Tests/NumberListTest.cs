@@ -1,0 +1,98 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Tests;
+
+/// <summary>The fast reader of lists of numbers: the same bits as the framework's own, and nothing that is not JSON.</summary>
+public sealed class NumberListTest
+{
+    [Fact]
+    public void Every_float_in_every_notation_has_the_bits_that_the_framework_reads()
+    {
+        var random = new Random(20261121);
+        string[] formats = ["R", "E16", "E8", "F6", "G17", "0.00000000000000000000", "E3"];
+        for (var n = 0; n < 300_000; n++)
+        {
+            var value = n % 3 == 0 ? BitConverter.Int32BitsToSingle(random.Next()) : (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-8, 8)));
+            if (!float.IsFinite(value)) continue;
+            Check((n % 5 == 0 ? random.NextDouble() : value).ToString(formats[n % formats.Length], CultureInfo.InvariantCulture));
+        }
+    }
+
+    [Theory]
+    [InlineData("16777217")]
+    [InlineData("16777217.0000000000000000001")]
+    [InlineData("0.00000000000000000000000000000000000000000000140129846432481707")]
+    [InlineData("7.006492321624085e-46")]
+    [InlineData("7.0064923216240853e-46")]
+    [InlineData("3.4028235677973366e38")]
+    [InlineData("1.00000005960464477539062500")]
+    [InlineData("1.00000005960464477539062501")]
+    [InlineData("1.00000005960464477539062499")]
+    [InlineData("9007199254740993")]
+    [InlineData("123456789012345678901234567890e-20")]
+    [InlineData("-0")]
+    [InlineData("-0.0e-9999")]
+    [InlineData("1e-46")]
+    [InlineData("0e99")]
+    public void Numbers_between_two_floats_round_as_the_framework_rounds(string text) => Check(text);
+
+    [Theory]
+    [InlineData("01")]
+    [InlineData("+1")]
+    [InlineData(".5")]
+    [InlineData("1.")]
+    [InlineData("1e")]
+    [InlineData("1e+")]
+    [InlineData("-")]
+    [InlineData("--1")]
+    [InlineData("1 2")]
+    [InlineData("1,")]
+    [InlineData(",1")]
+    [InlineData("1,,2")]
+    [InlineData("NaN")]
+    [InlineData("null")]
+    [InlineData("\"1\"")]
+    [InlineData("1e400")]
+    [InlineData("0x1")]
+    [InlineData("1_0")]
+    [InlineData("[1,2")]
+    public void What_is_no_list_of_numbers_is_left_to_the_general_reader(string elements) =>
+        Assert.False(NumberList.TryRead(Encoding.UTF8.GetBytes($"[{elements}]"), new float[elements.Contains(',', StringComparison.Ordinal) ? 2 : 1], [-1]));
+
+    [Theory]
+    [InlineData("[1,2,3,4]", true)]
+    [InlineData("[[1,2],[3,4]]", true)]
+    [InlineData(" [ [ 1 , 2 ] , [ 3 , 4 ] ] ", false)]
+    [InlineData("[ [ 1 , 2 ] ,\n[ 3 , 4 ] ]", true)]
+    [InlineData("[[1,2],[3]]", false)]
+    [InlineData("[[1,2,3],[4]]", false)]
+    [InlineData("[1,[2],[3],4]", false)]
+    [InlineData("[[1,2],3,4]", false)]
+    [InlineData("[[[1,2],[3,4]]]", false)]
+    [InlineData("[[1,2],[3,4],[]]", false)]
+    [InlineData("[[1,2][3,4]]", false)]
+    [InlineData("[1,2,3,4]]", false)]
+    [InlineData("[1,2,3,4,5]", false)]
+    public void A_list_is_flat_or_nested_as_its_shape(string json, bool fits)
+    {
+        var into = new float[4];
+        Assert.Equal(fits, NumberList.TryRead(Encoding.UTF8.GetBytes(json), into, [2, 2]));
+        if (fits) Assert.Equal([1, 2, 3, 4], into);
+    }
+
+    private static void Check(string text)
+    {
+        var json = Encoding.UTF8.GetBytes($"[{text}]");
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        reader.Read();
+        var wanted = reader.GetSingle();
+        var into = new float[1];
+        var read = NumberList.TryRead(json, into, [1]);
+        Assert.True(read || !float.IsFinite(wanted), text);
+        if (read) Assert.True(BitConverter.SingleToInt32Bits(wanted) == BitConverter.SingleToInt32Bits(into[0]), $"{text}: {wanted:R}, but {into[0]:R}");
+    }
+}

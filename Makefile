@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run load load-jobs chaos publish clean
+.PHONY: help deps restore build test run load load-jobs load-worker chaos publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 	@# Not ci: bullmq's optional packages for other systems are not in every registry, and ci wants them in the lock file.
 	cd loadtests/Peers/bullmq && npm install --no-save --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
+
+load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
+	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
+	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
 
 chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))

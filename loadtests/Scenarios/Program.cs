@@ -1,6 +1,6 @@
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead | job-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--seed N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -10,6 +10,9 @@ switch (args.FirstOrDefault())
         return 0;
     case "job-throughput":
         await JobThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "worker-throughput":
+        await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
     case "chaos":
         var seed = Number("--seed", Environment.TickCount);
@@ -22,7 +25,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|chaos "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

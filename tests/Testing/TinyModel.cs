@@ -37,6 +37,27 @@ public static class TinyModel
         return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
     }
 
+    /// <summary>A network of the sizes 784-512-512-10 with ReLU between its layers and made-up weights, from <c>in</c> to <c>out</c>.</summary>
+    public static byte[] Mlp()
+    {
+        int[] sizes = [784, 512, 512, 10];
+        var random = new Random(1);
+        var (nodes, weights, last) = (new List<byte[]>(), new List<byte[]>(), "in");
+        for (var i = 0; i + 1 < sizes.Length; i++)
+        {
+            var values = new byte[4 * sizes[i] * sizes[i + 1]];
+            for (var n = 0; n < values.Length; n += 4) BitConverter.TryWriteBytes(values.AsSpan(n), (float)((random.NextDouble() - 0.5) / 16));
+            weights.Add(Bytes([Number(1, sizes[i]), Number(1, sizes[i + 1]), Number(2, ElementTypes["FP32"]), Text(8, $"w{i}"), Field(9, values)]));
+            var final = i + 2 == sizes.Length;
+            nodes.Add(Bytes([Text(1, last), Text(1, $"w{i}"), Text(2, final ? "out" : $"m{i}"), Text(4, "MatMul")]));
+            if (!final) nodes.Add(Bytes([Text(1, $"m{i}"), Text(2, last = $"r{i}"), Text(4, "Relu")]));
+        }
+
+        var graph = Bytes([.. nodes.Select(n => Field(1, n)), Text(2, "mlp"), .. weights.Select(w => Field(5, w)), Field(11, Value("in", "FP32", [-1, 784])),
+            Field(12, Value("out", "FP32", [-1, 10]))]);
+        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
+    }
+
     /// <summary>Puts a model into a repository.</summary>
     public static void Put(string repository, string name, byte[] model, int version = 1)
     {

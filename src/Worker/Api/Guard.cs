@@ -9,6 +9,9 @@ namespace Sluice.Worker.Api;
 /// <summary>What stands before every handler: the pod's token, and errors as answers.</summary>
 internal sealed class Guard(WorkerSettings settings)
 {
+    /// <summary>Bytes of an Authorization header that could be a pod's token.</summary>
+    private const int MaxHeader = 1536;
+
     private readonly byte[]? expected =
         settings.PodToken is null ? null : SHA256.HashData(Encoding.UTF8.GetBytes("Bearer " + settings.PodToken));
 
@@ -65,7 +68,10 @@ internal sealed class Guard(WorkerSettings settings)
 
     private bool Allowed(HttpContext context)
     {
-        var given = SHA256.HashData(Encoding.UTF8.GetBytes(context.Request.Headers.Authorization.ToString()));
+        var text = context.Request.Headers.Authorization.ToString();
+        Span<byte> bytes = stackalloc byte[MaxHeader], given = stackalloc byte[SHA256.HashSizeInBytes];
+        if (text.Length > MaxHeader / 3) return false;
+        SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(text, bytes)], given);
         return CryptographicOperations.FixedTimeEquals(given, expected);
     }
 }

@@ -18,9 +18,6 @@ internal static class InferResponse
     /// <summary>Answers with less are sent as they are: they fit a packet.</summary>
     private const int MinCompressed = 1400;
 
-    // What we write is well-formed by construction, and raw values are our own numbers.
-    private static readonly JsonWriterOptions WriterOptions = new() { SkipValidation = true };
-
     /// <summary>The outputs that were asked for, in that order; all of them when none was named.</summary>
     public static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference)
     {
@@ -46,37 +43,38 @@ internal static class InferResponse
     {
         var response = context.Response;
         var compressed = Compression(context);
-        if (compressed is not null && Bytes(outputs) < MinCompressed) compressed = null;
+        if (compressed is not null && Bytes(outputs, onlyBinary: false) < MinCompressed) compressed = null;
         if (compressed is null && !Array.Exists(outputs, o => o.Binary))
         {
             response.ContentType = "application/json";
-            using var writer = new Utf8JsonWriter((IBufferWriter<byte>)response.BodyWriter, WriterOptions);
+            using var writer = new Utf8JsonWriter((IBufferWriter<byte>)response.BodyWriter, JsonBuffer.Options);
             WriteJson(writer, model, request, outputs);
             writer.Flush();
             await response.BodyWriter.FlushAsync(context.RequestAborted);
             return;
         }
 
-        var json = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(json, WriterOptions)) WriteJson(writer, model, request, outputs);
-        long binary = Bytes(Array.FindAll(outputs, o => o.Binary));
+        using var head = JsonBuffer.Rent();
+        WriteJson(head.Writer, model, request, outputs);
+        await head.Writer.FlushAsync(context.RequestAborted);
+        var json = head.Written;
+        var binary = Bytes(outputs, onlyBinary: true);
         response.ContentType = binary > 0 ? "application/octet-stream" : "application/json";
         // It counts the JSON as it is before it is compressed.
-        if (binary > 0) response.Headers["Inference-Header-Content-Length"] = json.WrittenCount.ToString(CultureInfo.InvariantCulture);
+        if (binary > 0) response.Headers["Inference-Header-Content-Length"] = json.Length.ToString(CultureInfo.InvariantCulture);
         if (compressed is not null)
         {
             await WriteCompressedAsync(context, compressed, json, outputs);
             return;
         }
 
-        response.ContentLength = json.WrittenCount + binary;
-        response.BodyWriter.Write(json.WrittenSpan);
+        response.ContentLength = json.Length + binary;
+        // Over HTTP/1.1 Kestrel has no memory to write to before that.
+        await response.StartAsync(context.RequestAborted);
+        response.BodyWriter.Write(json.Span);
         foreach (var (tensor, asBinary) in outputs)
-            if (asBinary)
-            {
-                BinaryTensors.Write(response.BodyWriter, tensor);
-                await response.BodyWriter.FlushAsync(context.RequestAborted);
-            }
+            if (asBinary) BinaryTensors.Write(response.BodyWriter, tensor);
+        await response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
     /// <summary>The JSON answer; binary outputs have their size in place of their data.</summary>
@@ -124,14 +122,15 @@ internal static class InferResponse
         return null;
     }
 
-    private static long Bytes((OutputTensor Tensor, bool Binary)[] outputs)
+    private static long Bytes((OutputTensor Tensor, bool Binary)[] outputs, bool onlyBinary)
     {
         long bytes = 0;
-        foreach (var (tensor, _) in outputs) bytes += tensor.BinarySize;
+        foreach (var (tensor, binary) in outputs)
+            if (binary || !onlyBinary) bytes += tensor.BinarySize;
         return bytes;
     }
 
-    private static async Task WriteCompressedAsync(HttpContext context, string encoding, ArrayBufferWriter<byte> json,
+    private static async Task WriteCompressedAsync(HttpContext context, string encoding, ReadOnlyMemory<byte> json,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {
         context.Response.Headers.ContentEncoding = encoding;
@@ -140,7 +139,7 @@ internal static class InferResponse
             if (binary) BinaryTensors.Write(plain, tensor);
         await using Stream stream = encoding == "gzip" ? new GZipStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true)
             : new ZLibStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true);
-        await stream.WriteAsync(json.WrittenMemory, context.RequestAborted);
+        await stream.WriteAsync(json, context.RequestAborted);
         await stream.WriteAsync(plain.WrittenMemory, context.RequestAborted);
     }
 }

@@ -47,6 +47,8 @@ internal sealed class MetricsApi(ModelHost host)
                 Histogram("sluice_model_stage_seconds", $"{labels},stage=\"{StageNames[i]}\"", view.StageSeconds[i]);
         Family("sluice_worker_memory_bytes", "gauge", "Resident memory of the worker's process.");
         Line("sluice_worker_memory_bytes", Environment.WorkingSet);
+        Family("sluice_worker_allocated_bytes_total", "counter", "Managed memory allocated since the start.");
+        Line("sluice_worker_allocated_bytes_total", GC.GetTotalAllocatedBytes());
         return text.ToString();
 
         void Family(string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')

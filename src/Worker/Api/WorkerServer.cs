@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -51,13 +52,27 @@ internal sealed class WorkerServer : IDisposable
 
     private sealed class Application(RequestDelegate handler) : IHttpApplication<HttpContext>
     {
-        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+        /// <summary>A connection's (or an HTTP/2 stream's) context serves its next request too.</summary>
+        public HttpContext CreateContext(IFeatureCollection contextFeatures)
+        {
+            if (contextFeatures is not IHostContextContainer<HttpContext> container) return new DefaultHttpContext(contextFeatures);
+            if (container.HostContext is DefaultHttpContext known)
+            {
+                known.Initialize(contextFeatures);
+                return known;
+            }
+
+            var made = new DefaultHttpContext(contextFeatures);
+            container.HostContext = made;
+            return made;
+        }
 
         public Task ProcessRequestAsync(HttpContext context) => handler(context);
 
         public void DisposeContext(HttpContext context, Exception? exception)
         {
-            // Nothing was rented.
+            // It holds nothing of the request any more; the connection may be kept for long.
+            ((DefaultHttpContext)context).Uninitialize();
         }
     }
 }

@@ -47,7 +47,7 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
         for (var i = 0; i < tickets.Count; i++)
         {
             var ticket = tickets[i];
-            if (!ticket.Filled || ticket.Late.IsCancellationRequested)
+            if (!ticket.Filled || ticket.Late.IsCancellationRequested || ticket.Overdue)
             {
                 ticket.Fail(new OperationCanceledException(ticket.Late));
                 tickets.RemoveAt(i--);

@@ -38,10 +38,10 @@ internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQ
         using var limit = request.TimeoutUs > 0 ? CancellationTokenSource.CreateLinkedTokenSource(gone) : null;
         limit?.CancelAfter(TimeSpan.FromMicroseconds(request.TimeoutUs));
         var ticket = new InferTicket(request, gone, limit?.Token ?? gone);
-        Enter(ticket);
+        var placed = Enter(ticket);
         try
         {
-            await WaitForPlaceAsync(ticket);
+            if (!placed.IsCompletedSuccessfully) await WaitForPlaceAsync(ticket, placed);
             Fill(ticket);
             if (Filled() is { } ready) Execute(ready);
             await ticket.Done;
@@ -132,7 +132,7 @@ internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQ
         model.Session.Dispose();
     }
 
-    private void Enter(InferTicket ticket)
+    private Task Enter(InferTicket ticket)
     {
         lock (gate)
         {
@@ -141,17 +141,12 @@ internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQ
             waiting.Add(ticket);
             inside++;
             Form();
+            return ticket.Placed;
         }
     }
 
-    private async Task WaitForPlaceAsync(InferTicket ticket)
+    private async Task WaitForPlaceAsync(InferTicket ticket, Task placed)
     {
-        if (ticket.Placed.IsCompleted)
-        {
-            await ticket.Placed;
-            return;
-        }
-
         await using var leave = ticket.Late.UnsafeRegister(static state =>
         {
             var (scheduler, ticket) = ((BatchScheduler, InferTicket))state!;
@@ -159,7 +154,7 @@ internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQ
                 if (!scheduler.waiting.Remove(ticket)) return;
             ticket.Refuse(new OperationCanceledException(ticket.Late));
         }, (this, ticket));
-        await ticket.Placed;
+        await placed;
     }
 
     private void Fill(InferTicket ticket)

@@ -7,7 +7,7 @@ namespace Sluice.Worker.Batching;
 /// <summary>A request on its way through a model: waiting, placed in a batch, filled, run. Owned by the model's <see cref="BatchScheduler"/>.</summary>
 internal sealed class InferTicket(InferRequest request, CancellationToken gone, CancellationToken late)
 {
-    private readonly TaskCompletionSource placed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? placed;
     private readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public InferRequest Request => request;
@@ -17,6 +17,9 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
 
     /// <summary>The same, or it has waited for as long as it may. It counts until the run begins.</summary>
     public CancellationToken Late => late;
+
+    /// <summary>Its own limit is over; a timer may be late to say so.</summary>
+    public bool Overdue => request.TimeoutUs > 0 && Stopwatch.GetElapsedTime(Arrived).TotalMicroseconds > request.TimeoutUs;
 
     public long Arrived { get; } = Stopwatch.GetTimestamp();
 
@@ -38,18 +41,19 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
     /// <summary>Its tensors stand in their place.</summary>
     public bool Filled { get; set; }
 
-    public Task Placed => placed.Task;
+    /// <summary>Ends when it has a place, or throws; made only for who has to wait. Under the scheduler's lock.</summary>
+    public Task Placed => Batch is not null ? Task.CompletedTask : (placed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     public Task Done => done.Task;
 
     public void Place(Batch batch, int firstRow)
     {
         (Batch, FirstRow) = (batch, firstRow);
-        placed.TrySetResult();
+        placed?.TrySetResult();
     }
 
     /// <summary>It gets no place.</summary>
-    public void Refuse(Exception why) => placed.TrySetException(why);
+    public void Refuse(Exception why) => placed!.TrySetException(why);
 
     public void Succeed() => done.TrySetResult();
 

@@ -57,12 +57,12 @@ public sealed record WorkerSettings
         };
     }
 
-    private static string? Text(Func<string, string?> env, string name) => env(name) is { Length: > 0 } text ? text : null;
+    internal static string? Text(Func<string, string?> env, string name) => env(name) is { Length: > 0 } text ? text : null;
 
-    private static string[]? List(Func<string, string?> env, string name) =>
+    internal static string[]? List(Func<string, string?> env, string name) =>
         Text(env, name)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
-    private static long? Number(Func<string, string?> env, string name, long least, long most)
+    internal static long? Number(Func<string, string?> env, string name, long least, long most)
     {
         if (Text(env, name) is not { } text) return null;
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most

@@ -63,7 +63,8 @@ public sealed class ModelKeyTest : IDisposable
     [Fact]
     public void A_processors_type_is_its_model_and_instructions_and_not_its_speed()
     {
-        string[] info = ["processor\t: 0", "vendor_id\t: X", "cpu family\t: 25", "cpu MHz\t\t: 3000.1", "flags\t\t: fpu avx2", "", "processor\t: 1", "flags : other"];
+        string[] info = ["processor\t: 0", "vendor_id\t: X", "cpu family\t: 25", "cpu MHz\t\t: 3000.1", "flags\t\t: fpu avx2", "",
+            "processor\t: 1", "flags : other"];
         Assert.Equal("vendor_id\t: X\ncpu family\t: 25\nflags\t\t: fpu avx2", CacheConditions.CpuType(info));
         Assert.NotEqual("", CacheConditions.CpuType(File.ReadLines("/proc/cpuinfo")));
     }

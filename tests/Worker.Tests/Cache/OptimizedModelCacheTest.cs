@@ -10,6 +10,7 @@ namespace Sluice.Worker.Tests.Cache;
 public sealed class OptimizedModelCacheTest : IDisposable
 {
     private const int Layers = 3, Width = 256;
+    private const long Plenty = long.MaxValue / 8;
 
     private static readonly string[] Cpu = ["cpu"];
 
@@ -251,7 +252,7 @@ public sealed class OptimizedModelCacheTest : IDisposable
 
     private OptimizedModelCache Cache(CacheConditions? conditions = null, Func<MakeRequest, CancellationToken, Task<string>>? make = null, long? maxBytes = null) =>
         new(settings with { MaxBytes = maxBytes ?? settings.MaxBytes }, Cpu, new Ahead(), log.Enqueue, conditions,
-            make ?? ((request, _) => Task.Run(() => CopyMaker.Make(request, conditions ?? CacheConditions.Here(Cpu), new Ahead(), long.MaxValue / 8))));
+            make ?? ((request, _) => Task.Run(() => CopyMaker.Make(request, conditions ?? CacheConditions.Here(Cpu), new Ahead(), Plenty))));
 
     private async Task<T> LoadAsync<T>(ModelFacts facts, Func<string, bool, T> open)
     {

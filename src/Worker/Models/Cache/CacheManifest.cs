@@ -21,8 +21,6 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
 {
     public const string Name = "manifest";
 
-    public long TotalBytes => Files.Sum(f => f.Size);
-
     /// <summary>Describes the files that lie in the folder.</summary>
     public static CacheManifest Describe(string folder, ModelKey key, string source) => new(key.Value, source,
         [.. Directory.EnumerateFiles(folder).Where(f => Path.GetFileName(f) != Name).Order(StringComparer.Ordinal).Select(Describe)]);

@@ -15,7 +15,7 @@ public sealed partial record CacheSettings
     /// <summary>Bytes of all entries together; the least recently used goes first. 20 GiB.</summary>
     public long MaxBytes { get; init; } = 20L << 30;
 
-    /// <summary>Smaller models get no copy. Measured (loadtests/model-cache.md): below 8 MiB a load takes milliseconds
+    /// <summary>Smaller models get no copy. Measured (loadtests/results/2026-11-21-model-cache.md): below 8 MiB a load takes milliseconds
     /// either way, and most of them are ONNX Runtime's own start.</summary>
     public long MinModelBytes { get; init; } = 8L << 20;
 

@@ -21,7 +21,8 @@ internal static class CopyMaker
     /// <summary>Weights below this stay in model.onnx, in bytes; ONNX Runtime's own default.</summary>
     private const string ExternalFromBytes = "1024";
 
-    /// <summary>The loaded model, the optimised graph, its prepacked weights and the copy tried out. Measured: 3.1.</summary>
+    /// <summary>The loaded model, the optimised graph, its prepacked weights and the copy tried out. Measured: 369 MB at most
+    /// for a model of 134 MB, of which the process itself is 80.</summary>
     private const long MemoryFactor = 4;
 
     /// <summary>Weights and prepacked weights, and some room.</summary>

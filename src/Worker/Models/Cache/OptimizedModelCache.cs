@@ -11,7 +11,7 @@ namespace Sluice.Worker.Models.Cache;
 /// that cannot be used, a damaged copy or a maker that dies cost a line in the log.
 /// For models on the CPU only: with a GPU the graph is compiled for the device and cannot be saved.
 /// </summary>
-public sealed class OptimizedModelCache : IAsyncDisposable
+public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
 {
     /// <summary>Models that wait for their copy; a worker serves fewer.</summary>
     private const int MaxWaiting = 256;
@@ -27,8 +27,10 @@ public sealed class OptimizedModelCache : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly Lock gate = new();
     private readonly HashSet<string> said = [];
-    private readonly List<CachedModel> held = [];
+    private readonly CancellationToken stopping;
+    private readonly Dictionary<string, CachedModel> held = [];
     private readonly Task making;
+    private bool disposed;
 
     /// <param name="settings">Folder and bounds.</param>
     /// <param name="providers">Execution providers with their options, as they are part of the key.</param>
@@ -45,6 +47,7 @@ public sealed class OptimizedModelCache : IAsyncDisposable
         (this.settings, this.providers, this.time, this.log, this.make) = (settings, providers, time, log, make);
         this.conditions = new(() => conditions ?? CacheConditions.Here(providers));
         folder = settings.Folder is null ? null : new CacheFolder(settings.Folder, time);
+        stopping = stop.Token;
         making = Task.Run(MakeAllAsync);
     }
 
@@ -52,8 +55,8 @@ public sealed class OptimizedModelCache : IAsyncDisposable
     internal static string Program => Path.Combine(AppContext.BaseDirectory, "Sluice.Worker");
 
     /// <summary>
-    /// Loads a model: its copy if there is one, else the original, and then has a copy made. A copy stays held until the cache is
-    /// disposed. Throws what <paramref name="open"/> throws on the original.
+    /// Loads a model: its copy if there is one, else the original, and then has a copy made. A copy stays held until the model is
+    /// loaded again or the cache is disposed. Throws what <paramref name="open"/> throws on the original.
     /// </summary>
     /// <param name="facts">Of the inspected model.</param>
     /// <param name="open">Opens the file; when the second argument is true, with graph optimisation off.</param>
@@ -70,7 +73,7 @@ public sealed class OptimizedModelCache : IAsyncDisposable
             try
             {
                 var loaded = open(copy.Path, true);
-                lock (gate) held.Add(copy);
+                Hold(facts.Path, copy);
                 return loaded;
             }
             catch (OnnxRuntimeException e)
@@ -90,18 +93,26 @@ public sealed class OptimizedModelCache : IAsyncDisposable
     public CachedModel? TryOpen(ModelFacts facts) => WhyNot(facts) is null ? TryOpen(Request(facts)) : null;
 
     /// <summary>Ends the maker, if one runs: it is killed, and what it wrote is cleared by the next. Copies are let go.</summary>
-    public async ValueTask DisposeAsync()
+    public void Dispose()
     {
         waiting.Writer.TryComplete();
-        await stop.CancelAsync();
-        await making;
         lock (gate)
         {
-            foreach (var copy in held) copy.Dispose();
+            if (disposed) return;
+            disposed = true;
+            foreach (var copy in held.Values) copy.Dispose();
             held.Clear();
         }
 
+        stop.Cancel();
         stop.Dispose();
+    }
+
+    /// <summary>The same, and waits until the maker has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        await making;
     }
 
     /// <summary>Ends when all copies that were asked for so far have been made or given up.</summary>
@@ -121,6 +132,16 @@ public sealed class OptimizedModelCache : IAsyncDisposable
         return facts.ModelBytes > settings.MaxBytes ? $"larger than SLUICE_MODEL_CACHE_BYTES ({settings.MaxBytes})" : null;
     }
 
+    /// <summary>A model that is loaded again is held once.</summary>
+    private void Hold(string model, CachedModel copy)
+    {
+        lock (gate)
+        {
+            if (held.Remove(model, out var before)) before.Dispose();
+            held[model] = copy;
+        }
+    }
+
     private MakeRequest Request(ModelFacts facts) => new(settings.Folder!, settings.MaxBytes, facts.Path, facts.ExternalFiles, providers);
 
     private CachedModel? TryOpen(MakeRequest request)
@@ -135,9 +156,9 @@ public sealed class OptimizedModelCache : IAsyncDisposable
     {
         try
         {
-            await foreach (var request in waiting.Reader.ReadAllAsync(stop.Token))
+            await foreach (var request in waiting.Reader.ReadAllAsync(stopping))
             {
-                await Task.Delay(settings.Delay, time, stop.Token);
+                await Task.Delay(settings.Delay, time, stopping);
                 Say($"model cache: {await MakeAsync(request)}");
             }
         }
@@ -152,7 +173,7 @@ public sealed class OptimizedModelCache : IAsyncDisposable
         try
         {
             folder!.Create();
-            return await make(request, stop.Token);
+            return await make(request, stopping);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -113,6 +113,7 @@ internal sealed class TensorParts
         }
 
         if (External.Count == MaxExternalEntries || !External.TryAdd(key, value))
-            throw reader.Refuse($"tensor '{Name}' has external_data '{ProtoReader.Printable(key)}' twice or more than {MaxExternalEntries} entries", "each once");
+            throw reader.Refuse($"tensor '{Name}' has external_data '{ProtoReader.Printable(key)}' twice or too often",
+                $"{MaxExternalEntries} keys, each once");
     }
 }

@@ -250,7 +250,8 @@ public sealed class OptimizedModelCacheTest : IDisposable
         public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + TimeSpan.FromMinutes(1);
     }
 
-    private OptimizedModelCache Cache(CacheConditions? conditions = null, Func<MakeRequest, CancellationToken, Task<string>>? make = null, long? maxBytes = null) =>
+    private OptimizedModelCache Cache(CacheConditions? conditions = null,
+        Func<MakeRequest, CancellationToken, Task<string>>? make = null, long? maxBytes = null) =>
         new(settings with { MaxBytes = maxBytes ?? settings.MaxBytes }, Cpu, new Ahead(), log.Enqueue, conditions,
             make ?? ((request, _) => Task.Run(() => CopyMaker.Make(request, conditions ?? CacheConditions.Here(Cpu), new Ahead(), Plenty))));
 
@@ -288,5 +289,5 @@ public sealed class OptimizedModelCacheTest : IDisposable
     private bool Has(ModelFacts facts) => EntryOf(facts) is not null;
 
     private void Age(ModelFacts facts, int hours) =>
-        File.SetLastWriteTimeUtc(Path.Combine(EntryOf(facts)!, "manifest"), TimeProvider.System.GetUtcNow().UtcDateTime - TimeSpan.FromHours(hours));
+        File.SetLastWriteTimeUtc(Path.Combine(EntryOf(facts)!, "manifest"), TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(-hours));
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Worker.Models.Cache;
+using Sluice.Worker.Models.Inspection;
 
 namespace Sluice.Worker;
 
@@ -27,6 +29,12 @@ public sealed record WorkerSettings
 
     public IReadOnlyList<string> ExecutionProviders { get; init; } = ["cpu"];
 
+    /// <summary>What a model file may ask for.</summary>
+    public ModelLimits Limits { get; init; } = new();
+
+    /// <summary>Optimised copies of models.</summary>
+    public CacheSettings Cache { get; init; } = new();
+
     /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
 
@@ -52,6 +60,8 @@ public sealed record WorkerSettings
             ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
             Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
             ExecutionProviders = List(env, "SLUICE_EXECUTION_PROVIDERS") ?? defaults.ExecutionProviders,
+            Limits = ModelLimits.Read(env),
+            Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };

@@ -8,10 +8,10 @@ public sealed class LoadedModel : IDisposable
 {
     private readonly ModelSession session;
 
-    public LoadedModel(string name, string version, string path, ExecutionProviders providers)
+    public LoadedModel(string name, string version, string path, ExecutionProviders providers, bool optimised = false)
     {
         (Name, Version) = (name, version);
-        session = new ModelSession(path, providers);
+        session = new ModelSession(path, providers, optimised);
         Inputs = [.. session.Inputs.Select(Spec)];
         Outputs = [.. session.Outputs.Select(Spec)];
         Metadata = session.Metadata;

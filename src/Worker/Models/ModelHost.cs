@@ -1,19 +1,29 @@
 using System.Collections.Frozen;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
 /// <summary>The loaded models with what runs them, and how far the start has come.</summary>
-public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) : IDisposable
+public sealed class ModelHost : IDisposable
 {
-    private readonly ModelRepository repository = new(settings.ModelRepository, settings.Models,
-        new ExecutionProviders(settings.ExecutionProviders));
+    private readonly OptimizedModelCache cache;
+    private readonly ModelRepository repository;
 
     private FrozenDictionary<LoadedModel, TextGenerator> generators = FrozenDictionary<LoadedModel, TextGenerator>.Empty;
     private volatile bool ready;
     private volatile bool draining;
+    private readonly StartTimeline timeline;
+
+    public ModelHost(WorkerSettings settings, StartTimeline timeline)
+    {
+        this.timeline = timeline;
+        cache = new OptimizedModelCache(settings.Cache, settings.ExecutionProviders, TimeProvider.System, Console.WriteLine);
+        repository = new ModelRepository(settings.ModelRepository, settings.Models,
+            new ExecutionProviders(settings.ExecutionProviders), settings.Limits, cache);
+    }
 
     public ModelRepository Repository => repository;
 
@@ -48,6 +58,7 @@ public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) :
     {
         foreach (var generator in generators.Values) generator.Dispose();
         repository.Dispose();
+        cache.Dispose();
         Lanes.Dispose();
     }
 }

@@ -1,12 +1,14 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Sluice.Worker.Models.Cache;
+using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
 /// <summary>Models by name and version from <c>repository/name/version/model.onnx</c>.</summary>
-public sealed partial class ModelRepository(string folder, IReadOnlyList<string> names, ExecutionProviders providers)
-    : IDisposable
+public sealed partial class ModelRepository(string folder, IReadOnlyList<string> names, ExecutionProviders providers,
+    ModelLimits limits, OptimizedModelCache cache) : IDisposable
 {
     private readonly SortedDictionary<string, SortedDictionary<int, LoadedModel>> models = new(StringComparer.Ordinal);
 
@@ -29,9 +31,14 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
                 throw new InvalidOperationException($"model {name}: no {Path.Combine(folder, name)}/VERSION/model.onnx");
             try
             {
-                models[name] = new() { [version] = new LoadedModel(name, $"{version}", path, providers) };
+                var facts = ModelInspector.Inspect(path, limits);
+                models[name] = new()
+                {
+                    [version] = cache.Load(facts, (file, optimised) => new LoadedModel(name, $"{version}", file, providers, optimised)),
+                };
             }
-            catch (Exception e) when (e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException)
+            catch (Exception e) when (e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException
+                or IOException or UnauthorizedAccessException)
             {
                 throw new InvalidOperationException($"model {name} ({path}): {e.Message}", e);
             }

@@ -37,6 +37,11 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
                     [version] = cache.Load(facts, (file, optimised) => new LoadedModel(name, $"{version}", file, providers, optimised)),
                 };
             }
+            catch (UnsafeModelException e)
+            {
+                // It names the file itself.
+                throw new InvalidOperationException($"model {name}: {e.Message}", e);
+            }
             catch (Exception e) when (e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException
                 or IOException or UnauthorizedAccessException)
             {

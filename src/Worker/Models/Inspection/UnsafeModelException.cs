@@ -5,7 +5,7 @@ namespace Sluice.Worker.Models.Inspection;
 /// out of the file is shortened and its control characters are replaced, so that a log line stays one line.
 /// </summary>
 public sealed class UnsafeModelException(string model, string found, string allowed)
-    : InvalidOperationException($"model {model} is refused: {found}; allowed: {allowed}")
+    : InvalidOperationException($"{model} is refused: {found}; allowed: {allowed}")
 {
     /// <summary>Path of the model file.</summary>
     public string Model { get; } = model;

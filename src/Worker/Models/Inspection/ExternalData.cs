@@ -14,10 +14,10 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
 
     private const string Allowed = "a relative path below the model's folder, without '..' and links";
 
-    private readonly SortedDictionary<string, long> sizes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> sizes = [];
 
     /// <summary>Full paths.</summary>
-    public IReadOnlyList<string> Files => [.. sizes.Keys];
+    public IReadOnlyList<string> Files => [.. sizes.Keys.Order(StringComparer.Ordinal)];
 
     /// <summary>Bytes of all files on disk.</summary>
     public long TotalBytes => sizes.Values.Sum();

@@ -11,7 +11,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
     /// <summary>Types within types (a sequence of maps of optionals...); ONNX Runtime knows three levels.</summary>
     private const int MaxTypeDepth = 16;
 
-    private readonly SortedSet<string> valueTypes = new(StringComparer.Ordinal);
+    private readonly HashSet<string> valueTypes = [];
     private bool hasGraph;
 
     public OperatorDomains Domains { get; } = new(reader, limits);

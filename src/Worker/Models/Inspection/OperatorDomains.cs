@@ -13,8 +13,9 @@ internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
 
     private readonly HashSet<string> allowed = [.. limits.Domains];
     private readonly Dictionary<string, long> opsets = new(StringComparer.Ordinal);
-    private readonly HashSet<(string Domain, string Name)> functions = [];
-    private readonly HashSet<(string Domain, string Name)> strangers = [];
+    private readonly HashSet<string> functions = [];
+    private readonly HashSet<string> functionDomains = [];
+    private readonly HashSet<string> strangers = [];
     private readonly HashSet<string> imported = [];
 
     /// <summary>What the model itself imports.</summary>
@@ -44,27 +45,31 @@ internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
     /// <summary>Notes a node's operator. Its name is read only when its domain is not allowed by itself.</summary>
     public void Uses(string domain, long nameAt, long nameLength)
     {
-        if (!allowed.Contains(domain)) Bounded(strangers, (domain, reader.Peek(nameAt, nameLength)));
+        if (!allowed.Contains(domain)) Bounded(strangers, $"{domain}::{reader.Peek(nameAt, nameLength)}");
     }
 
     /// <summary>Notes a function of the model.</summary>
-    public void Defines(string domain, long nameAt, long nameLength) =>
-        Bounded(functions, (domain, reader.Peek(nameAt, nameLength)));
+    public void Defines(string domain, long nameAt, long nameLength)
+    {
+        Bounded(functionDomains, domain);
+        Bounded(functions, $"{domain}::{reader.Peek(nameAt, nameLength)}");
+    }
 
     /// <summary>After the whole file: throws for the first domain or operator that is neither built in nor the model's own.</summary>
     public void Check()
     {
-        var own = functions.Select(f => f.Domain).ToHashSet();
-        var list = $"{string.Join(", ", limits.Domains.Where(d => d.Length > 0))} and the model's own functions (SLUICE_MODEL_DOMAINS adds)";
         foreach (var domain in imported)
-            if (!allowed.Contains(domain) && !own.Contains(domain))
-                throw reader.Refuse($"it imports operators of domain '{ProtoReader.Printable(domain)}'", list);
+            if (!allowed.Contains(domain) && !functionDomains.Contains(domain))
+                throw reader.Refuse($"it imports operators of domain '{ProtoReader.Printable(domain)}'", Allowed);
         foreach (var stranger in strangers)
             if (!functions.Contains(stranger))
-                throw reader.Refuse($"it uses operator '{ProtoReader.Printable(stranger.Domain)}::{stranger.Name}'", list);
+                throw reader.Refuse($"it uses operator '{ProtoReader.Printable(stranger)}'", Allowed);
     }
 
-    private void Bounded<T>(HashSet<T> names, T name)
+    private string Allowed =>
+        $"{string.Join(", ", limits.Domains.Where(d => d.Length > 0))} and the model's own functions (SLUICE_MODEL_DOMAINS adds)";
+
+    private void Bounded(HashSet<string> names, string name)
     {
         if (names.Add(name) && names.Count > MaxNames)
             throw reader.Refuse($"more than {MaxNames} domains or functions", $"{MaxNames}");

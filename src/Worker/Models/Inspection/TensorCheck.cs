@@ -6,7 +6,7 @@ namespace Sluice.Worker.Models.Inspection;
 /// </summary>
 internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, ExternalData external)
 {
-    private readonly SortedDictionary<string, long> bytesByType = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> bytesByType = [];
 
     public long Tensors { get; private set; }
 

@@ -2,9 +2,11 @@ using System.Runtime.InteropServices;
 using Sluice.Worker;
 using Sluice.Worker.Api;
 using Sluice.Worker.Models;
+using Sluice.Worker.Models.Cache;
 
 // The model server process: models load while Kestrel starts; ready when both are there and the models are warm.
 const int CannotServe = 3;
+if (args is [MakerProcess.Verb]) return MakerProcess.Run();
 try
 {
     var timeline = new StartTimeline();

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Worker.Models.Cache;
+using Sluice.Worker.Models.Inspection;
 
 using Sluice.Worker.Models;
 
@@ -40,6 +42,12 @@ public sealed record WorkerSettings
 
     public BatchLimits Batching { get; init; } = new();
 
+    /// <summary>What a model file may ask for.</summary>
+    public ModelLimits Limits { get; init; } = new();
+
+    /// <summary>Optimised copies of models.</summary>
+    public CacheSettings Cache { get; init; } = new();
+
     /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
 
@@ -76,17 +84,19 @@ public sealed record WorkerSettings
             Poll = TimeSpan.FromSeconds(Number(env, "SLUICE_REPOSITORY_POLL_SECONDS", 0, 86400) ?? 0),
             Batching = new BatchLimits((int)(Number(env, "SLUICE_MAX_BATCH", 0, 4096) ?? defaults.Batching.MaxRows),
                 (int)(Number(env, "SLUICE_MAX_QUEUE", 1, 1_000_000) ?? defaults.Batching.MaxQueue)),
+            Limits = ModelLimits.Read(env),
+            Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };
     }
 
-    private static string? Text(Func<string, string?> env, string name) => env(name) is { Length: > 0 } text ? text : null;
+    internal static string? Text(Func<string, string?> env, string name) => env(name) is { Length: > 0 } text ? text : null;
 
-    private static string[]? List(Func<string, string?> env, string name) =>
+    internal static string[]? List(Func<string, string?> env, string name) =>
         Text(env, name)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
-    private static long? Number(Func<string, string?> env, string name, long least, long most)
+    internal static long? Number(Func<string, string?> env, string name, long least, long most)
     {
         if (Text(env, name) is not { } text) return null;
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most

@@ -12,20 +12,20 @@ public sealed class LoadedModel : IDisposable
 
     /// <param name="name">Its name.</param>
     /// <param name="version">Its version.</param>
-    /// <param name="path">Of model.onnx.</param>
+    /// <param name="file">Where it stands.</param>
     /// <param name="providers">What is to run it.</param>
     /// <param name="lanes">Where it runs.</param>
     /// <param name="limits">Rows of a batch and requests that may wait.</param>
-    public LoadedModel(string name, string version, string path, ExecutionProviders providers, RunLanes lanes, BatchLimits limits)
+    public LoadedModel(string name, string version, ModelFile file, ExecutionProviders providers, RunLanes lanes, BatchLimits limits)
     {
-        (Name, Version, Path) = (name, version, path);
-        session = new ModelSession(path, providers);
+        (Name, Version, Path) = (name, version, file.Path);
+        session = new ModelSession(file.Load, providers, file.Optimised);
         Inputs = [.. session.Inputs.Select(Spec)];
         Outputs = [.. session.Outputs.Select(Spec)];
         InputNames = [.. Inputs.Select(i => i.Name)];
         OutputNames = [.. Outputs.Select(o => o.Name)];
         Metadata = session.Metadata;
-        Labels = ModelLabels.Read(path);
+        Labels = ModelLabels.Read(file.Path);
         FixedRows = Inputs.All(i => i.Shape.Skip(1).All(d => d >= 0));
         shapes = new ShapeKeys(FixedRows);
         Batching = IsGenerator ? new BatchRule(0, "it generates text")

@@ -1,5 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Models.Cache;
+using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
@@ -10,6 +12,7 @@ public sealed class ModelHost : IDisposable
     private readonly WorkerSettings settings;
     private readonly StartTimeline timeline;
     private readonly ExecutionProviders providers;
+    private readonly OptimizedModelCache cache;
     private readonly CancellationTokenSource stopping = new();
     private volatile bool ready;
     private volatile bool draining;
@@ -18,6 +21,7 @@ public sealed class ModelHost : IDisposable
     {
         (this.settings, this.timeline) = (settings, timeline);
         providers = new ExecutionProviders(settings.ExecutionProviders);
+        cache = new OptimizedModelCache(settings.Cache, settings.ExecutionProviders, TimeProvider.System, Console.WriteLine);
         Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, LoadOne);
     }
 
@@ -52,12 +56,16 @@ public sealed class ModelHost : IDisposable
     {
         stopping.Cancel();
         Repository.Dispose();
+        cache.Dispose();
         stopping.Dispose();
     }
 
     private LoadedModel LoadOne(string name, string version, string path)
     {
-        var model = new LoadedModel(name, version, path, providers, Lanes, settings.Batching);
+        // Before ONNX Runtime sees it.
+        var facts = ModelInspector.Inspect(path, settings.Limits);
+        var model = cache.Load(facts, (file, optimised) =>
+            new LoadedModel(name, version, new ModelFile(path, file, optimised), providers, Lanes, settings.Batching));
         if (model.IsGenerator) model.Generator = new TextGenerator(model, Lanes);
         // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
         if (ready) Warm(model);

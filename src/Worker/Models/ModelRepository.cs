@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
@@ -135,7 +136,8 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
             catch (Exception e) when (IsLoadError(e))
             {
                 foreach (var model in loaded.Values) model.Dispose();
-                throw new InvalidOperationException($"model {name} ({path}): {e.Message}", e);
+                // An inspection names the file itself.
+                throw new InvalidOperationException(e is UnsafeModelException ? $"model {name}: {e.Message}" : $"model {name} ({path}): {e.Message}", e);
             }
         }
 
@@ -143,7 +145,8 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
     }
 
     private static bool IsLoadError(Exception e) =>
-        e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException or InvalidDataException or IOException or InvalidRequestException;
+        e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException or InvalidDataException or IOException or UnauthorizedAccessException
+            or InvalidRequestException or UnsafeModelException;
 
     private void Swap(string name, SortedDictionary<int, LoadedModel>? versions)
     {

@@ -13,9 +13,13 @@ public sealed class ModelSession : IDisposable
     private int running;
     private bool closing;
 
-    public ModelSession(string path, ExecutionProviders providers)
+    /// <param name="path">Of the file to load.</param>
+    /// <param name="providers">What is to run it.</param>
+    /// <param name="optimised">The file is an optimised copy: the graph is taken as it is.</param>
+    public ModelSession(string path, ExecutionProviders providers, bool optimised = false)
     {
         using var options = providers.Options();
+        if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
         session = new InferenceSession(path, options);
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();

@@ -1,0 +1,34 @@
+using System.Globalization;
+
+namespace Sluice.Worker.Models.Cache;
+
+/// <summary>
+/// How much memory a maker may take: where a container has a limit, going over it can end the whole container, the worker
+/// included, so the maker asks first.
+/// </summary>
+internal static class MemoryRoom
+{
+    /// <summary>Bytes that this machine and this container (cgroup v2) have free; file cache counts as free.</summary>
+    public static long Bytes() => Bytes(File.ReadAllText("/proc/meminfo"), Read("memory.max"), Read("memory.current"), Read("memory.stat"));
+
+    /// <param name="memInfo">Content of /proc/meminfo.</param>
+    /// <param name="max">Content of memory.max, like the others null where there is no such file.</param>
+    /// <param name="current">Content of memory.current.</param>
+    /// <param name="stat">Content of memory.stat.</param>
+    public static long Bytes(string memInfo, string? max, string? current, string? stat)
+    {
+        var machine = Line(memInfo, "MemAvailable:") * 1024;
+        if (!long.TryParse(max, NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
+            || !long.TryParse(current, NumberStyles.None, CultureInfo.InvariantCulture, out var used)) return machine;
+        return Math.Min(machine, Math.Max(0, limit - used + Line(stat ?? "", "inactive_file")));
+    }
+
+    private static string? Read(string name)
+    {
+        var path = Path.Combine("/sys/fs/cgroup", name);
+        return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
+    }
+
+    private static long Line(string text, string name) => text.Split('\n').Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Where(w => w.Length > 1 && w[0] == name).Select(w => long.Parse(w[1], CultureInfo.InvariantCulture)).FirstOrDefault();
+}

@@ -1,0 +1,27 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Sluice.Worker.Models.Cache;
+
+/// <summary>Names a cache entry: a hash of all that would make it wrong. 64 hexadecimal digits.</summary>
+internal readonly record struct ModelKey(string Value)
+{
+    /// <param name="conditions">What the copy depends on besides the model.</param>
+    /// <param name="files">Path relative to the model's folder, and SHA-256, of model.onnx and of its external files.</param>
+    public static ModelKey Of(CacheConditions conditions, IEnumerable<(string Name, string Hash)> files)
+    {
+        var text = new StringBuilder();
+        Add(text, $"sluice model cache {CacheSettings.Format}", conditions.OnnxRuntime, conditions.GraphLevel, conditions.Cpu);
+        Add(text, [$"{conditions.Providers.Count}", .. conditions.Providers]);
+        foreach (var (name, hash) in files.OrderBy(f => f.Name, StringComparer.Ordinal)) Add(text, name, hash);
+        return new(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()))));
+    }
+
+    public override string ToString() => Value;
+
+    /// <summary>With its length before each part, so that no two lists of parts give one text.</summary>
+    private static void Add(StringBuilder text, params string[] parts)
+    {
+        foreach (var part in parts) text.Append(part.Length).Append(':').Append(part).Append('\n');
+    }
+}

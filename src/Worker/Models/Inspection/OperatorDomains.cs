@@ -1,0 +1,77 @@
+namespace Sluice.Worker.Models.Inspection;
+
+/// <summary>
+/// Which domains a model's operators come from. A domain outside of the limits is right only for the model's own
+/// functions, which are built of operators that are checked themselves.
+/// </summary>
+internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
+{
+    /// <summary>Names are kept until the end of the file; this bounds the memory. Exporters make some hundred functions.</summary>
+    private const int MaxNames = 100_000;
+
+    private const int MaxText = 512;
+
+    private readonly HashSet<string> allowed = [.. limits.Domains];
+    private readonly Dictionary<string, long> opsets = new(StringComparer.Ordinal);
+    private readonly HashSet<string> functions = [];
+    private readonly HashSet<string> functionDomains = [];
+    private readonly HashSet<string> strangers = [];
+    private readonly HashSet<string> imported = [];
+
+    /// <summary>What the model itself imports.</summary>
+    public IReadOnlyDictionary<string, long> Opsets => opsets;
+
+    /// <summary>Reads an OperatorSetIdProto of the model or of a function.</summary>
+    public void Import(long end, bool ofModel)
+    {
+        var domain = "";
+        var version = 0L;
+        var once = new Once();
+        while (reader.Next(end, out var field))
+        {
+            if (field.Number is 1 or 2) once.Check(reader, field);
+            if (field.Number == 1) domain = reader.Text(field, MaxText);
+            else if (field.Number == 2) version = reader.Number(field);
+            else reader.Skip(field);
+        }
+
+        Bounded(imported, domain);
+        if (ofModel) opsets[domain] = version;
+    }
+
+    /// <summary>The domain of a node or function; throws when it is too long.</summary>
+    public string Domain(ProtoField field) => reader.Text(field, MaxText);
+
+    /// <summary>Notes a node's operator. Its name is read only when its domain is not allowed by itself.</summary>
+    public void Uses(string domain, long nameAt, long nameLength)
+    {
+        if (!allowed.Contains(domain)) Bounded(strangers, $"{domain}::{reader.Peek(nameAt, nameLength)}");
+    }
+
+    /// <summary>Notes a function of the model.</summary>
+    public void Defines(string domain, long nameAt, long nameLength)
+    {
+        Bounded(functionDomains, domain);
+        Bounded(functions, $"{domain}::{reader.Peek(nameAt, nameLength)}");
+    }
+
+    /// <summary>After the whole file: throws for the first domain or operator that is neither built in nor the model's own.</summary>
+    public void Check()
+    {
+        foreach (var domain in imported)
+            if (!allowed.Contains(domain) && !functionDomains.Contains(domain))
+                throw reader.Refuse($"it imports operators of domain '{ProtoReader.Printable(domain)}'", Allowed);
+        foreach (var stranger in strangers)
+            if (!functions.Contains(stranger))
+                throw reader.Refuse($"it uses operator '{ProtoReader.Printable(stranger)}'", Allowed);
+    }
+
+    private string Allowed =>
+        $"{string.Join(", ", limits.Domains.Where(d => d.Length > 0))} and the model's own functions (SLUICE_MODEL_DOMAINS adds)";
+
+    private void Bounded(HashSet<string> names, string name)
+    {
+        if (names.Add(name) && names.Count > MaxNames)
+            throw reader.Refuse($"more than {MaxNames} domains or functions", $"{MaxNames}");
+    }
+}

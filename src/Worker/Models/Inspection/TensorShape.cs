@@ -1,0 +1,43 @@
+namespace Sluice.Worker.Models.Inspection;
+
+/// <summary>The repeated field <c>dims</c>, packed or not.</summary>
+internal sealed class TensorShape(ProtoReader reader)
+{
+    /// <summary>Ranks in use end at 8 or so; ONNX itself sets no limit.</summary>
+    private const int MaxRank = 64;
+
+    private readonly List<long> dims = [];
+
+    /// <summary>Reads one field of it.</summary>
+    public void Add(ProtoField field)
+    {
+        if (field.Wire == WireType.Length)
+            while (reader.Position < field.End) Add(reader.Packed(field));
+        else
+            Add(reader.Number(field));
+    }
+
+    /// <summary>Product of the dimensions; throws when one is negative or the product of those above zero exceeds 63
+    /// bits (a zero hides a product that somebody else may form in another order).</summary>
+    public long Elements(string tensor)
+    {
+        Int128 product = 1;
+        var empty = false;
+        foreach (var dim in dims)
+        {
+            if (dim < 0) throw reader.Refuse($"tensor '{tensor}' has dimension {dim}", "0 and above");
+            if (dim == 0) empty = true;
+            else product *= dim;
+            if (product > long.MaxValue)
+                throw reader.Refuse($"tensor '{tensor}' has shape {TensorSpec.Text(dims)}, a product above 63 bits", "less");
+        }
+
+        return empty ? 0 : (long)product;
+    }
+
+    private void Add(long dim)
+    {
+        if (dims.Count == MaxRank) throw reader.Refuse($"a tensor at byte {reader.Position} has more than {MaxRank} dimensions", $"{MaxRank}");
+        dims.Add(dim);
+    }
+}

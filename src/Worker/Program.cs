@@ -1,12 +1,14 @@
 using System.Runtime.InteropServices;
 using Sluice.Worker;
 using Sluice.Worker.Api;
+using Sluice.Worker.Doctor;
 using Sluice.Worker.Models;
 
 // The model server process: models load while Kestrel starts; ready when both are there and the models are warm.
 const int CannotServe = 3;
 try
 {
+    if (args is ["doctor", .. var rest]) return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
     var timeline = new StartTimeline();
     var settings = WorkerSettings.Read(Environment.GetEnvironmentVariable);
     using var host = new ModelHost(settings, timeline);

@@ -37,7 +37,7 @@ public sealed record StackReport
     /// <summary>The kernel driver's version, from /proc/driver/nvidia/version; containers see the host's.</summary>
     public string? KernelDriver { get; init; }
 
-    /// <summary>/dev/nvidiactl and at least one /dev/nvidia0, ... are there (or WSL's /dev/dxg).</summary>
+    /// <summary>/dev/nvidiactl is there (or WSL's /dev/dxg).</summary>
     public bool DeviceFiles { get; init; }
 
     /// <summary>CUDA_VISIBLE_DEVICES; null: not set.</summary>

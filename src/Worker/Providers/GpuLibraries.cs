@@ -59,7 +59,8 @@ public static partial class GpuLibraries
     public static LibraryLoad Load(GpuLibrary library, IReadOnlyList<string> folders)
     {
         var errors = new List<string>();
-        foreach (var path in folders.Select(f => Path.Combine(f, library.File)).Where(File.Exists).Append(library.File))
+        var files = folders.Select(f => Path.Combine(f, library.File)).Where(File.Exists).ToList();
+        foreach (var path in files.Append(library.File))
         {
             try
             {
@@ -68,7 +69,8 @@ public static partial class GpuLibraries
             }
             catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
             {
-                errors.Add(Reason(e.Message));
+                // Where a file is there, that it is not on the loader's path as well is no news.
+                if (path != library.File || files.Count == 0) errors.Add(Reason(e.Message));
             }
         }
 

@@ -36,8 +36,8 @@ public static class ProviderOptions
     public static bool On(this IReadOnlyDictionary<string, string> options, string name) =>
         options.GetValueOrDefault(name) is "1" or "True" or "true";
 
-    /// <summary>The known name with the fewest edits; an equal count goes to the first.</summary>
-    public static string Nearest(string name, IReadOnlyList<string> known) => known.MinBy(k => Edits(name, k))!;
+    /// <summary>The known name with the fewest edits, an abbreviation (trt, fp16) counted as one; of equals the first.</summary>
+    public static string Nearest(string name, IReadOnlyList<string> known) => known.MinBy(k => Abbreviates(name, k) ? 1 : Edits(name, k))!;
 
     private static string? Expected(string name, string value)
     {
@@ -50,6 +50,15 @@ public static class ProviderOptions
         return long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most
             ? null
             : most is int.MaxValue or long.MaxValue ? $"a whole number, at least {least}" : $"a whole number from {least} to {most}";
+    }
+
+    /// <summary>The letters of <paramref name="name"/> stand in the other in their order.</summary>
+    private static bool Abbreviates(string name, string known)
+    {
+        var at = 0;
+        foreach (var letter in known)
+            if (at < name.Length && letter == name[at]) at++;
+        return at == name.Length && name.Length > 2;
     }
 
     /// <summary>Levenshtein's distance, upper and lower case alike.</summary>

@@ -27,6 +27,9 @@ public sealed class ExecutionProviders
     /// <summary>Wished providers that could be had so far, in order, the CPU last.</summary>
     public IReadOnlyList<string> Had => [.. settings.Wished.Where(w => w != "cpu" && !skipped.ContainsKey(w)), "cpu"];
 
+    /// <summary>The first of <see cref="Had"/>: what runs the models.</summary>
+    public string First => settings.Wished.FirstOrDefault(w => w != "cpu" && !skipped.ContainsKey(w)) ?? "cpu";
+
     /// <summary>Session options for no model in particular; throws with the missing piece.</summary>
     public SessionOptions Options() => Options(null);
 
@@ -86,12 +89,12 @@ public sealed class ExecutionProviders
     }
 
     /// <summary>An error of the device or its libraries, not of the model or what it was given.</summary>
-    public bool IsOfDevice(OnnxRuntimeException error) => Had[0] != "cpu" && ProviderError.IsOfDevice(error.Message);
+    public bool IsOfDevice(OnnxRuntimeException error) => First != "cpu" && ProviderError.IsOfDevice(error.Message);
 
     /// <summary>Takes the first provider out after it failed on a model; throws when it is required.</summary>
     public void SkipOrThrow(string path, OnnxRuntimeException error)
     {
-        var gpu = Had[0];
+        var gpu = First;
         var reason = Explain(gpu, error);
         if (settings.Policy == ProviderPolicy.Require)
             throw new InvalidOperationException($"model {Name(path)} cannot run on {gpu}: {reason}", error);

@@ -26,14 +26,14 @@ internal static class ProviderTrial
     private static string Try(string provider, ProviderSettings settings)
     {
         using var options = new SessionOptions { IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
-        PlacementReader.Ask(options);
+        using var profile = PlacementProfile.Begin(options, cpuOnly: provider == "cpu");
         ProviderAppender.Append(options, provider, Plain(provider, settings));
         using var session = new InferenceSession(TinyOnnx.Bytes(), options);
-        var placement = PlacementReader.Read(session);
-        if (placement.On(provider) < placement.Placed.Count) return $"it took only a part of a model of two nodes: {placement}";
         using var input = OrtValue.CreateTensorValueFromMemory(TinyOnnx.Input, [1, 2]);
         using var run = new RunOptions();
         using var results = session.Run(run, ["x"], [input], ["y"]);
+        var placement = profile.End(session);
+        if (placement.On(provider) < placement.Placed.Count) return $"it took only a part of a model of two nodes: {placement}";
         var result = results[0].GetTensorDataAsSpan<float>();
         return result.SequenceEqual(TinyOnnx.Output) ? "" : $"it ran and was wrong: [{result[0]}, {result[1]}], expected [3, 0]";
     }

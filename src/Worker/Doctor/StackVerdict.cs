@@ -71,7 +71,8 @@ public static class StackVerdict
         if (report.Gpus.Count > 0) return null;
         if (report.VisibleDevices is "" or "-1" && report.DeviceFiles)
             return $"CUDA_VISIBLE_DEVICES is '{report.VisibleDevices}', which hides every GPU: unset it";
-        if (report.DeviceFiles) return report.KernelDriver is null && report.SmiError is { } said && Fell(said) ? $"the GPU does not answer ({said}): reset or reboot the machine" : null;
+        if (report.DeviceFiles)
+            return report.SmiError is { } said && Fell(said) ? $"the GPU does not answer ({said}): reset or reboot the machine" : null;
         if (report.KernelDriver is { } driver)
             return $"the host has NVIDIA's driver {driver}, but this container sees no /dev/nvidia0: start it with --gpus all "
                 + "(Docker), --device nvidia.com/gpu=all (Podman) or a limit of nvidia.com/gpu: 1 (Kubernetes)";
@@ -95,7 +96,8 @@ public static class StackVerdict
             return $"{report.Gpus[0].Name} has compute capability {report.Gpus[0].ComputeCapability}, and this build's CUDA 13 carries code from "
                 + $"{CapabilityNeeded} (Turing) on: {(IsVolta(report.Gpus[0]) ? "Volta was dropped with CUDA 13; " : "")}use a newer GPU, or the CPU";
         if (report.Gpus.Count > 0 && report.Gpus.All(g => g.MigEnabled == true) && report.Mig.Count == 0)
-            return $"MIG is on for {report.Gpus[0].Name} and no instance is cut: make one (nvidia-smi mig -cgi PROFILE -C), or switch MIG off (nvidia-smi -mig 0)";
+            return $"MIG is on for {report.Gpus[0].Name} and no instance is cut: make one "
+                + "(nvidia-smi mig -cgi PROFILE -C), or switch MIG off (nvidia-smi -mig 0)";
         return report.Gpus.Count > 0 && report.VisibleDevices is "" or "-1"
             ? $"CUDA_VISIBLE_DEVICES is '{report.VisibleDevices}', which hides every GPU: unset it" : null;
     }

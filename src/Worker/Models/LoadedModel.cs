@@ -36,8 +36,8 @@ public sealed class LoadedModel : IDisposable
 
     public TensorSpec? Output(string name) => Outputs.FirstOrDefault(o => o.Name == name);
 
-    /// <summary>Runs the model once on zeros, every free dimension 1, so that the first request pays nothing for it.
-    /// A decoder is warmed by its generator.</summary>
+    /// <summary>Runs the model once on zeros, every free dimension 1: that proves its provider, and the first request pays
+    /// nothing for it. A decoder is warmed by its generator.</summary>
     public void WarmUp()
     {
         if (IsGenerator) return;
@@ -50,9 +50,10 @@ public sealed class LoadedModel : IDisposable
             using var results = session.Run(options, [.. Inputs.Select(i => i.Name)], values,
                 [.. Outputs.Select(o => o.Name)]);
         }
-        catch (OnnxRuntimeException)
+        catch (OnnxRuntimeException e)
         {
             // Some models take no zeros (an index that must be in range). They are warmed by their first request.
+            if (session.Recover(e)) WarmUp();
         }
         finally
         {

@@ -7,8 +7,8 @@ namespace Sluice.Worker.Providers;
 
 /// <summary>
 /// Reads from a session which provider got which node. ONNX Runtime records it while it partitions the graph when
-/// <c>session.record_ep_graph_assignment_info</c> is 1 (from 1.24 on): no profiling, no second session, and nodes that
-/// TensorRT fuses into one engine are still told apart. The managed API has the functions in its table and no methods
+/// <c>session.record_ep_graph_assignment_info</c> is 1 (from 1.24 on): no run is needed, and nodes that TensorRT
+/// fuses into one engine are still told apart; but see <see cref="PlacementProfile"/>. The managed API has the functions in its table and no methods
 /// for them, so they are called from here.
 /// </summary>
 internal static unsafe class PlacementReader

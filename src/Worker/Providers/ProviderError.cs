@@ -33,7 +33,8 @@ public static partial class ProviderError
         if (Says("out of memory") || Says("CUBLAS_STATUS_ALLOC_FAILED") || Says("Failed to allocate memory for requested buffer"))
             return "the GPU's memory does not suffice: another process holds it, the model is too large, or gpu_mem_limit is too small";
         if (Says("system not yet initialized") || Says("CUDA failure 802"))
-            return "the GPU is not ready: on HGX machines start nvidia-fabricmanager (version of the driver); with confidential computing set it ready (nvidia-smi conf-compute -srs 1)";
+            return "the GPU is not ready: on HGX machines start nvidia-fabricmanager (version of the driver); "
+                + "with confidential computing set it ready (nvidia-smi conf-compute -srs 1)";
         if (Says("No supported adapters") || Says("Failed to get a WebGPU adapter") || Says("Couldn't load Vulkan"))
             return "no Vulkan device that WebGPU can use: install the GPU's Vulkan driver and libvulkan1 (a software device needs Mesa 25 or newer)";
         if (Says("is not enabled in this build") || Says("Unable to find an entry point"))

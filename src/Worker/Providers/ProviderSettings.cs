@@ -88,7 +88,8 @@ public sealed record ProviderSettings
         if (wished.Distinct().Count() < wished.Count)
             throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{string.Join(",", wished)}', expected each name once");
         if (wished.Contains("cpu") && wished[^1] != "cpu")
-            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{string.Join(",", wished)}', expected cpu last: it takes every node that is left");
+            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{string.Join(",", wished)}', "
+                + "expected cpu last: it takes every node that is left");
         return wished;
     }
 

@@ -49,7 +49,8 @@ public static class ShapeProfiles
                 throw new InvalidOperationException($"model {model}: {option} does not name input '{missing.Name}' {Shape(missing)}; "
                     + $"all three profiles name every input with free dimensions, as in {Example(free)}");
             if (free.Find(i => !Fits(named[i.Name], i.Dimensions)) is { } wrong)
-                throw new InvalidOperationException($"model {model}: {option} has '{wrong.Name}:{named[wrong.Name]}', which does not fit its shape {Shape(wrong)}");
+                throw new InvalidOperationException($"model {model}: {option} has '{wrong.Name}:{named[wrong.Name]}', "
+                    + $"which does not fit its shape {Shape(wrong)}");
         }
 
         return options;

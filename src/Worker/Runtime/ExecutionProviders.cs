@@ -30,62 +30,45 @@ public sealed class ExecutionProviders
     /// <summary>The first of <see cref="Had"/>: what runs the models.</summary>
     public string First => settings.Wished.FirstOrDefault(w => w != "cpu" && !skipped.ContainsKey(w)) ?? "cpu";
 
-    /// <summary>Session options for no model in particular; throws with the missing piece.</summary>
-    public SessionOptions Options() => Options(null);
-
-    /// <summary>Session options for a model; throws with the missing piece.</summary>
-    /// <param name="path">The model's file: TensorRT's profiles and cache, and CUDA graphs, depend on it.</param>
-    public SessionOptions Options(string? path)
-    {
-        var options = new SessionOptions
-        {
-            // Measured (facts on ONNX Runtime, section 3): one thread a run and several callers beat several threads a
-            // run, which spin; the callers are the worker's own bounded lanes.
-            IntraOpNumThreads = 1,
-            InterOpNumThreads = 1,
-            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-        };
-        try
-        {
-            PlacementReader.Ask(options);
-            foreach (var name in settings.Wished.Where(w => w != "cpu" && !skipped.ContainsKey(w))) Append(options, name, path);
-            return options;
-        }
-        catch
-        {
-            options.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>
-    /// Opens a model on the wished providers and counts where its nodes were placed. Throws with the missing piece, or with
-    /// the placement that may not be served; a file that is no model throws in ONNX Runtime's words.
+    /// Opens a model on the wished providers; its first run then proves them (<see cref="Placed"/>). Throws with the
+    /// missing piece; a file that is no model throws in ONNX Runtime's words.
     /// </summary>
-    public (InferenceSession Session, ModelPlacement Placement) Open(string path)
+    public (InferenceSession Session, PlacementProfile Profile) Open(string path)
     {
         while (true)
         {
-            InferenceSession? session = null;
+            PlacementProfile? profile = null;
             try
             {
                 using var options = Options(path);
-                session = new InferenceSession(path, options);
-                var placement = PlacementReader.Read(session);
-                if (placement.Refusal(Name(path), Had, settings) is { } refusal) throw new InvalidOperationException(refusal);
-                return (session, placement);
+                profile = PlacementProfile.Begin(options, First == "cpu");
+                return (new InferenceSession(path, options), profile);
             }
             catch (OnnxRuntimeException e) when (IsOfDevice(e))
             {
+                profile?.Dispose();
                 // Each round skips one provider more, or throws; without any left no error is the device's.
                 SkipOrThrow(path, e);
             }
             catch
             {
-                session?.Dispose();
+                profile?.Dispose();
                 throw;
             }
         }
+    }
+
+    /// <summary>Where the first run's nodes were placed; throws when that may not be served.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <param name="session">Its session.</param>
+    /// <param name="profile">What <see cref="Open"/> gave with it.</param>
+    /// <param name="ran">False: the model refused its first run.</param>
+    public ModelPlacement Placed(string path, InferenceSession session, PlacementProfile profile, bool ran = true)
+    {
+        // With the CPU alone the count needs no run.
+        var placement = profile.End(session) with { Complete = ran || First == "cpu" };
+        return placement.Refusal(Name(path), Had, settings) is { } refusal ? throw new InvalidOperationException(refusal) : placement;
     }
 
     /// <summary>An error of the device or its libraries, not of the model or what it was given.</summary>
@@ -101,7 +84,29 @@ public sealed class ExecutionProviders
         skipped[gpu] = reason;
     }
 
-    private void Append(SessionOptions options, string name, string? path)
+    private SessionOptions Options(string path)
+    {
+        var options = new SessionOptions
+        {
+            // Measured (facts on ONNX Runtime, section 3): one thread a run and several callers beat several threads a
+            // run, which spin; the callers are the worker's own bounded lanes.
+            IntraOpNumThreads = 1,
+            InterOpNumThreads = 1,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+        try
+        {
+            foreach (var name in settings.Wished.Where(w => w != "cpu" && !skipped.ContainsKey(w))) Append(options, name, path);
+            return options;
+        }
+        catch
+        {
+            options.Dispose();
+            throw;
+        }
+    }
+
+    private void Append(SessionOptions options, string name, string path)
     {
         if (preloaded.Add(name)) GpuLibraries.Load(GpuLibraries.For(name), GpuLibraries.Folders(settings.CudaLibraryPath));
         // What the model's declaration lacks is an error under either policy: skipping would hide a typing error.
@@ -119,10 +124,10 @@ public sealed class ExecutionProviders
         }
     }
 
-    private IReadOnlyDictionary<string, string> ForModel(string name, string? path)
+    private IReadOnlyDictionary<string, string> ForModel(string name, string path)
     {
         var options = ProviderAppender.Of(name, settings);
-        if (path is null || name == "webgpu") return options;
+        if (name == "webgpu") return options;
         var graph = new[] { "enable_cuda_graph", "trt_cuda_graph_enable" }.FirstOrDefault(options.On);
         if (name != "tensorrt" && graph is null) return options;
         var inputs = OnnxInputs.Read(path);

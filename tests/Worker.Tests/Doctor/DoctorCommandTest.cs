@@ -87,7 +87,8 @@ public sealed class DoctorCommandTest : IDisposable
         Assert.Equal(0, StackProbe.PciGpus("/no/such/folder"));
 
         var version = Path.Combine(folder, "version");
-        File.WriteAllText(version, "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.03  Release Build  (dvs-builder)\nGCC version:  gcc version 12.3.0\n");
+        File.WriteAllText(version, "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.03  Release Build  (dvs-builder)\n"
+            + "GCC version:  gcc version 12.3.0\n");
         Assert.Equal("580.159.03", StackProbe.KernelDriver(version));
         File.WriteAllText(version, "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.256.02  Thu May  2 14:37:44 UTC 2024\n");
         Assert.Equal("470.256.02", StackProbe.KernelDriver(version));

@@ -12,8 +12,7 @@ public sealed class ModelPlacementTest
     [Fact]
     public void The_digits_nodes_are_counted_on_the_cpu()
     {
-        var (session, placement) = new ExecutionProviders(["cpu"]).Open(Digits);
-        session.Dispose();
+        var placement = Placement(new ExecutionProviders(["cpu"]), Digits);
         var share = Assert.Single(placement.Shares);
         Assert.Equal(("cpu", 1.0), (share.Provider, share.Share));
         Assert.True(share.Nodes > 1, placement.ToString());
@@ -39,12 +38,16 @@ public sealed class ModelPlacementTest
             "model m: tensorrt took none of its 5 nodes (cuda 5/5 (100 %))" },
         { "none on the first, preferred", Of(("cuda", "Conv", 5)), ["tensorrt", "cuda", "cpu"], true, ProviderPolicy.Prefer, null },
         { "all on the first, the second idle", Of(("tensorrt", "Conv", 5)), ["tensorrt", "cuda", "cpu"], true, ProviderPolicy.Require, null },
+        { "a refused first run, the CPU allowed", Of(("cpu", "Shape", 1)) with { Complete = false }, ["cuda", "cpu"], true, ProviderPolicy.Require, null },
+        { "a refused first run, the CPU forbidden", Of(("cuda", "Conv", 1)) with { Complete = false }, ["cuda", "cpu"], false, ProviderPolicy.Require,
+            "model m: its first run, on zeros, was refused by the model" },
         { "a model without nodes", Of(), ["cuda", "cpu"], false, ProviderPolicy.Require, null },
     };
 
     [Theory]
     [MemberData(nameof(Placements))]
-    public void A_placement_is_refused_by_the_wish_alone(string what, ModelPlacement placement, string[] had, bool allowCpu, ProviderPolicy policy, string? says)
+    public void A_placement_is_refused_by_the_wish_alone(string what, ModelPlacement placement, string[] had, bool allowCpu,
+        ProviderPolicy policy, string? says)
     {
         var refusal = placement.Refusal("m", had, new ProviderSettings { Wished = had, AllowCpuNodes = allowCpu, Policy = policy });
         Assert.True(says is null ? refusal is null : refusal!.StartsWith(says, StringComparison.Ordinal), $"{what}: {refusal}");
@@ -72,11 +75,35 @@ public sealed class ModelPlacementTest
     {
         if (HasDevice) return;
         var providers = new ExecutionProviders(new ProviderSettings { Wished = ["cuda", "webgpu", "cpu"], Policy = ProviderPolicy.Prefer });
-        var (session, placement) = providers.Open(Digits);
-        session.Dispose();
+        var placement = Placement(providers, Digits);
         Assert.Equal(["cuda", "webgpu"], providers.Skipped.Keys.Order());
         Assert.All(providers.Skipped.Values, Assert.NotEmpty);
         Assert.Equal(("cpu", placement.Placed.Count), (providers.First, placement.On("cpu")));
+    }
+
+    [Fact]
+    public void A_profile_tells_each_node_once_and_no_copies()
+    {
+        const string profile = """
+            [{"cat":"Session","name":"model_run","args":{}},
+             {"cat":"Node","name":"conv1_fence_before","args":{"op_name":"Conv"}},
+             {"cat":"Node","name":"conv1_kernel_time","args":{"op_name":"Conv","provider":"CUDAExecutionProvider","node_index":"0"}},
+             {"cat":"Node","name":"conv1_kernel_time","args":{"op_name":"Conv","provider":"CUDAExecutionProvider","node_index":"0"}},
+             {"cat":"Node","name":"Memcpy_kernel_time","args":{"op_name":"MemcpyToHost","provider":"CUDAExecutionProvider","node_index":"9"}},
+             {"cat":"Node","name":"_kernel_time","args":{"op_name":"Shape","provider":"CPUExecutionProvider","node_index":"1"}},
+             {"cat":"Node","name":"_kernel_time","args":{"op_name":"Shape","provider":"CPUExecutionProvider","node_index":"2"}}]
+            """;
+        using var stream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(profile));
+        var nodes = PlacementProfile.Parse(stream);
+        Assert.Equal([("cuda", "conv1", "Conv"), ("cpu", "", "Shape"), ("cpu", "", "Shape")], nodes.Select(n => (n.Provider, n.Name, n.Operator)));
+    }
+
+    /// <summary>Opens, runs nothing, counts: with the CPU alone the record of assignments suffices.</summary>
+    internal static ModelPlacement Placement(ExecutionProviders providers, string path)
+    {
+        var (session, profile) = providers.Open(path);
+        using (session)
+        using (profile) return providers.Placed(path, session, profile);
     }
 
     /// <summary>Where there is a GPU or a Vulkan device these tests' premise does not hold.</summary>

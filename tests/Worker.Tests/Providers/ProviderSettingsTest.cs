@@ -37,7 +37,8 @@ public sealed class ProviderSettingsTest
     [InlineData("SLUICE_CUDA_OPTIONS", "use_tf32=", "option 'use_tf32' is '', expected a value")]
     [InlineData("SLUICE_CUDA_OPTIONS", "use_tf32=1;use_tf32=0", "has option 'use_tf32' twice")]
     [InlineData("SLUICE_TENSORRT_OPTIONS", "trt_fp_16_enable=1", "the nearest is 'trt_fp16_enable'")]
-    [InlineData("SLUICE_TENSORRT_OPTIONS", "trt_builder_optimization_level=6", "option 'trt_builder_optimization_level' is '6', expected a whole number from 0 to 5")]
+    [InlineData("SLUICE_TENSORRT_OPTIONS", "trt_builder_optimization_level=6",
+        "option 'trt_builder_optimization_level' is '6', expected a whole number from 0 to 5")]
     [InlineData("SLUICE_WEBGPU_OPTIONS", "powerpreference=low", "the nearest is 'powerPreference'")]
     public void What_cannot_be_meant_is_refused_with_name_value_and_what_would_be_right(string name, string value, string says)
     {

@@ -49,7 +49,8 @@ public sealed class TensorRtTest : IDisposable
     public void A_free_batch_without_a_largest_one_is_refused()
     {
         var error = Assert.Throws<InvalidOperationException>(() => ShapeProfiles.Complete("m", [new("x", [-1, 4])], new Dictionary<string, string>(), null));
-        Assert.Contains("model m: the batch of input 'x' [-1,4] is free, and TensorRT must know the largest: set SLUICE_TENSORRT_MAX_BATCH", error.Message, StringComparison.Ordinal);
+        Assert.Contains("model m: the batch of input 'x' [-1,4] is free, and TensorRT must know the largest: set SLUICE_TENSORRT_MAX_BATCH",
+            error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -80,7 +81,8 @@ public sealed class TensorRtTest : IDisposable
     public void A_cuda_graph_is_only_for_fixed_shapes()
     {
         Assert.Null(ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [1, 4])]));
-        Assert.Equal("model m: enable_cuda_graph=1 needs fixed shapes, but input 'x' is [-1,4]; fix its dimensions in the model, or leave enable_cuda_graph out",
+        Assert.Equal("model m: enable_cuda_graph=1 needs fixed shapes, but input 'x' is [-1,4]; fix its dimensions in the "
+            + "model, or leave enable_cuda_graph out",
             ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [-1, 4])]));
     }
 

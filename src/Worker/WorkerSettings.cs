@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Worker.Providers;
 
 namespace Sluice.Worker;
 
@@ -25,7 +26,8 @@ public sealed record WorkerSettings
     /// <summary>Models to serve; empty: all in the repository.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
-    public IReadOnlyList<string> ExecutionProviders { get; init; } = ["cpu"];
+    /// <summary>What the models shall run on.</summary>
+    public ProviderSettings Providers { get; init; } = new();
 
     /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
@@ -51,7 +53,7 @@ public sealed record WorkerSettings
             PodId = Text(env, "SLUICE_POD_ID") ?? defaults.PodId,
             ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
             Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
-            ExecutionProviders = List(env, "SLUICE_EXECUTION_PROVIDERS") ?? defaults.ExecutionProviders,
+            Providers = ProviderSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };

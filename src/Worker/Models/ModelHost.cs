@@ -9,7 +9,7 @@ namespace Sluice.Worker.Models;
 public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) : IDisposable
 {
     private readonly ModelRepository repository = new(settings.ModelRepository, settings.Models,
-        new ExecutionProviders(settings.ExecutionProviders));
+        new ExecutionProviders(settings.Providers));
 
     private FrozenDictionary<LoadedModel, TextGenerator> generators = FrozenDictionary<LoadedModel, TextGenerator>.Empty;
     private volatile bool ready;
@@ -29,11 +29,22 @@ public sealed class ModelHost(WorkerSettings settings, StartTimeline timeline) :
         timeline.Mark("ort");
         repository.Load();
         timeline.Mark("model");
+        foreach (var model in repository.All.Where(m => m.IsGenerator && repository.Providers.First != "cpu"))
+            // With past and present in the CPU's memory, attention on another provider gives wrong tokens and no error.
+            throw new InvalidOperationException($"model {model.Name} generates text, and its cache is in the CPU's memory: on "
+                + $"{repository.Providers.First} its answers would be wrong; serve it with SLUICE_EXECUTION_PROVIDERS=cpu");
         generators = repository.All.Where(m => m.IsGenerator)
             .ToFrozenDictionary(m => m, m => new TextGenerator(m, Lanes));
         foreach (var model in repository.All) model.WarmUp();
         foreach (var generator in generators.Values) generator.WarmUp();
         timeline.Mark("warmup");
+        foreach (var model in repository.All)
+        {
+            model.Session.Prove();
+            Console.WriteLine($"placed: {model.Name} {model.Session.Placement}");
+        }
+
+        foreach (var (provider, why) in repository.Providers.Skipped) Console.WriteLine($"skipped: {provider}: {why}");
         ready = true;
     }
 

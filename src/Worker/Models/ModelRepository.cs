@@ -15,6 +15,9 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
 
     public IReadOnlyCollection<string> Names => models.Keys;
 
+    /// <summary>What the models run on, and what was skipped.</summary>
+    public ExecutionProviders Providers => providers;
+
     /// <summary>Loads the highest version of each model; throws with model, path and reason when one cannot load.</summary>
     public void Load()
     {

@@ -2,8 +2,8 @@ namespace Sluice.Worker.Providers;
 
 /// <summary>
 /// The options of each execution provider by their official names, from ONNX Runtime 1.29's
-/// <c>cuda_provider_options.h</c>, <c>tensorrt_provider_options.h</c> and <c>webgpu_provider_options.h</c>. Options that
-/// take a pointer (a stream, a device) are left out: a setting has none.
+/// <c>cuda_provider_options.h</c>, <c>tensorrt_provider_options.h</c> and <c>webgpu_provider_options.h</c>. Each was looked
+/// for in 1.29's own libraries. Options that take a pointer (a stream, a device) are left out: a setting has none.
 /// </summary>
 public static class ProviderOptionNames
 {
@@ -14,7 +14,7 @@ public static class ProviderOptionNames
         "cudnn_conv_use_max_workspace", "cudnn_conv1d_pad_to_nc1d", "enable_cuda_graph", "use_tf32", "prefer_nhwc",
         "enable_skip_layer_norm_strict_mode", "tunable_op_enable", "tunable_op_tuning_enable",
         "tunable_op_max_tuning_duration_ms", "use_ep_level_unified_stream", "fuse_conv_bias", "sdpa_kernel",
-        "gelu_disable_half2", "enable_cudnn",
+        "enable_cudnn",
     ];
 
     /// <summary>What <c>SLUICE_TENSORRT_OPTIONS</c> may hold.</summary>
@@ -31,7 +31,7 @@ public static class ProviderOptionNames
         "trt_profile_min_shapes", "trt_profile_opt_shapes", "trt_profile_max_shapes", "trt_cuda_graph_enable",
         "trt_dump_ep_context_model", "trt_ep_context_file_path", "trt_ep_context_embed_mode",
         "trt_weight_stripped_engine_enable", "trt_onnx_model_folder_path", "trt_engine_hw_compatible",
-        "trt_op_types_to_exclude",
+        "trt_op_types_to_exclude", "trt_preview_features", "trt_load_user_initializer",
     ];
 
     /// <summary>What <c>SLUICE_WEBGPU_OPTIONS</c> may hold.</summary>

@@ -132,7 +132,7 @@ public sealed class ExecutionProviders
         if (name != "tensorrt" && graph is null) return options;
         var inputs = OnnxInputs.Read(path);
         var model = Name(path);
-        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs) is { } no) throw new InvalidOperationException(no);
+        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs, bound: false) is { } no) throw new InvalidOperationException(no);
         return name == "tensorrt"
             ? TensorRtCache.Place(settings, path, ShapeProfiles.Complete(model, inputs, options, settings.TensorRtMaxBatch)) : options;
     }

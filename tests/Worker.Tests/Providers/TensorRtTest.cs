@@ -78,12 +78,14 @@ public sealed class TensorRtTest : IDisposable
     }
 
     [Fact]
-    public void A_cuda_graph_is_only_for_fixed_shapes()
+    public void A_cuda_graph_is_only_for_fixed_shapes_and_bound_buffers()
     {
-        Assert.Null(ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [1, 4])]));
+        Assert.Null(ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [1, 4])], bound: true));
+        Assert.Contains("needs runs on bound buffers", ShapeProfiles.NoCudaGraph("m", "trt_cuda_graph_enable", [new("x", [1, 4])], bound: false),
+            StringComparison.Ordinal);
         Assert.Equal("model m: enable_cuda_graph=1 needs fixed shapes, but input 'x' is [-1,4]; fix its dimensions in the "
             + "model, or leave enable_cuda_graph out",
-            ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [-1, 4])]));
+            ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [-1, 4])], bound: true));
     }
 
     [Fact]

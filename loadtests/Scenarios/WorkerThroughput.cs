@@ -27,17 +27,20 @@ public static class WorkerThroughput
         await using var worker = WorkerProcess.Launch(repository, new Dictionary<string, string?> { ["SLUICE_HTTP1_PORT"] = $"{own}" });
         await worker.LineAsync("ready: ");
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "fastify-ort");
-        await using var fastify = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "server.mjs"), $"{peer}", repository], new Dictionary<string, string?>());
+        await using var fastify = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "server.mjs"), $"{peer}", repository],
+            new Dictionary<string, string?>());
         await fastify.LineAsync("ready");
 
         var table = new StringBuilder($"# worker-throughput\n\n{Machine.Describe("make load-worker")}\n")
-            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds of {options.Slice.TotalSeconds:0.#} s for each cell, interleaved; medians, ratios of each round's own with their range.\n");
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds of {options.Slice.TotalSeconds:0.#} s for each cell, interleaved; ")
+            .Append("medians, ratios of each round's own with their range.\n");
         foreach (var (model, width) in new[] { ("trivial", 4), ("mlp", 784) })
         {
             var limits = Limits(Path.Combine(repository, model, "1", "model.onnx"), width);
             table.Append(CultureInfo.InvariantCulture, $"\n## {model}\n\nIn process, without HTTP: {limits.One:n0} rows/s at batch 1 and one caller, ")
                 .Append(CultureInfo.InvariantCulture, $"{limits.Ideal:n0} rows/s at batch 32 and two callers.\n\n")
-                .Append("| form, connections | worker, requests/s | Fastify | ratio | of the ideal | p50 us (Fastify) | p99 us (Fastify) | mean batch | bytes allocated a request |\n")
+                .Append("| form, connections | worker, requests/s | Fastify | ratio | of the ideal | p50 us (Fastify) | p99 us (Fastify) | mean batch | ")
+                .Append("bytes allocated a request |\n")
                 .Append("|---|---|---|---|---|---|---|---|---|\n");
             foreach (var binary in new[] { false, true })
             {
@@ -81,10 +84,11 @@ public static class WorkerThroughput
         double Median(Func<(LoadResult Own, LoadResult Peer), double> of) => rounds.Select(of).Order().ElementAt(rounds.Count / 2);
         double Us(LoadResult r, double q) => r.Latency.Quantile(q);
         var ratios = rounds.Select(r => r.Own.Rate / r.Peer.Rate).Order().ToList();
-        return string.Create(CultureInfo.InvariantCulture,
-            $"| {(binary ? "binary" : "JSON")}, {connections} | {Median(r => r.Own.Rate):n0} | {Median(r => r.Peer.Rate):n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) | ")
-            + string.Create(CultureInfo.InvariantCulture,
-                $"{Median(r => r.Own.Rate) / ideal:0.00} | {Median(r => Us(r.Own, 0.5)):0} ({Median(r => Us(r.Peer, 0.5)):0}) | {Median(r => Us(r.Own, 0.99)):0} ({Median(r => Us(r.Peer, 0.99)):0}) | {rows / runs:0.0} | {bytes / requests:0} |");
+        string Both(double q) => string.Create(CultureInfo.InvariantCulture, $"{Median(r => Us(r.Own, q)):0} ({Median(r => Us(r.Peer, q)):0})");
+        var ratio = string.Create(CultureInfo.InvariantCulture, $"{ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00})");
+        var rate = Median(r => r.Own.Rate);
+        return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} | {Median(r => r.Peer.Rate):n0} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{ratio} | {rate / ideal:0.00} | {Both(0.5)} | {Both(0.99)} | {rows / runs:0.0} | {bytes / requests:0} |");
     }
 
     private static Target Request(int port, string model, int width, bool binary)
@@ -92,9 +96,12 @@ public static class WorkerThroughput
         var random = new Random(1);
         var values = Enumerable.Range(0, width).Select(_ => (float)random.NextDouble()).ToArray();
         var text = string.Join(',', values.Select(v => v.ToString("R", CultureInfo.InvariantCulture)));
-        var head = binary
-            ? $$$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,{{{width}}}],"parameters":{"binary_data_size":{{{4 * width}}}}}],"parameters":{"binary_data_output":true}}"""
-            : $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,{{width}}],"data":[{{text}}]}]}""";
+        var data = binary ? $$$"""
+            "parameters":{"binary_data_size":{{{4 * width}}}}}],"parameters":{"binary_data_output":true}}
+            """ : $$"""
+            "data":[{{text}}]}]}
+            """;
+        var head = $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,{{width}}],""" + data;
         byte[] body = [.. Encoding.ASCII.GetBytes(head), .. binary ? System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values) : []];
         var type = binary ? $"application/octet-stream\r\nInference-Header-Content-Length: {head.Length}" : "application/json";
         return new Target(new IPEndPoint(IPAddress.Loopback, port), [.. Encoding.ASCII.GetBytes($"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: x\r\n"
@@ -106,8 +113,10 @@ public static class WorkerThroughput
         using var client = new HttpClient();
         client.DefaultRequestHeaders.Authorization = new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", WorkerProcess.Token);
         var lines = (await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/metrics"), ct)).Split('\n');
-        double Value(string start) => lines.Where(l => l.StartsWith(start, StringComparison.Ordinal)).Select(l => double.Parse(l.Split(' ')[^1], CultureInfo.InvariantCulture)).Sum();
-        return (Value("sluice_worker_allocated_bytes_total"), Value($"sluice_model_inferences_total{{model=\"{model}\""), Value($"sluice_model_executions_total{{model=\"{model}\""));
+        double Value(string start) => lines.Where(l => l.StartsWith(start, StringComparison.Ordinal))
+            .Select(l => double.Parse(l.Split(' ')[^1], CultureInfo.InvariantCulture)).Sum();
+        return (Value("sluice_worker_allocated_bytes_total"), Value($"sluice_model_inferences_total{{model=\"{model}\""),
+            Value($"sluice_model_executions_total{{model=\"{model}\""));
     }
 
     /// <summary>Rows a second of the model alone.</summary>

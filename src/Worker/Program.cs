@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Sluice.Worker;
 using Sluice.Worker.Api;
+using Sluice.Worker.Doctor;
 using Sluice.Worker.Models;
 using Sluice.Worker.Models.Cache;
 
@@ -9,6 +10,7 @@ const int CannotServe = 3;
 if (args is [MakerProcess.Verb]) return MakerProcess.Run();
 try
 {
+    if (args is ["doctor", .. var rest]) return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
     var timeline = new StartTimeline();
     var settings = WorkerSettings.Read(Environment.GetEnvironmentVariable);
     using var host = new ModelHost(settings, timeline);

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Worker.Models;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
-
-using Sluice.Worker.Models;
+using Sluice.Worker.Providers;
 
 namespace Sluice.Worker;
 
@@ -29,7 +29,8 @@ public sealed record WorkerSettings
     /// <summary>Models to serve; empty: all in the repository.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
-    public IReadOnlyList<string> ExecutionProviders { get; init; } = ["cpu"];
+    /// <summary>What the models shall run on.</summary>
+    public ProviderSettings Providers { get; init; } = new();
 
     /// <summary>Which versions of each model.</summary>
     public VersionPolicy Versions { get; init; } = VersionPolicy.Default;
@@ -72,7 +73,7 @@ public sealed record WorkerSettings
             PodId = Text(env, "SLUICE_POD_ID") ?? defaults.PodId,
             ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
             Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
-            ExecutionProviders = List(env, "SLUICE_EXECUTION_PROVIDERS") ?? defaults.ExecutionProviders,
+            Providers = ProviderSettings.Read(env),
             Versions = Text(env, "SLUICE_MODEL_VERSIONS") is not { } versions ? defaults.Versions : VersionPolicy.Parse(versions)
                 ?? throw new InvalidOperationException($"SLUICE_MODEL_VERSIONS is '{versions}', expected latest, latest:N, all, or versions like 1,3"),
             ExplicitControl = Text(env, "SLUICE_MODEL_CONTROL") switch

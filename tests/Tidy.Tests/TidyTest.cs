@@ -103,7 +103,8 @@ public sealed partial class TidyTest
         for (var i = 1; i < lines.Length; i++)
         {
             var indent = lines[i] switch { "    {" => "    ", "        {" => "        ", _ => null };
-            if (indent is null || !lines[i - 1].TrimEnd().EndsWith(')') || Block().IsMatch(lines[i - 1])) continue;
+            var before = lines[i - 1].TrimEnd();
+            if (indent is null || !before.EndsWith(')') || before.EndsWith("new()", StringComparison.Ordinal) || Block().IsMatch(before)) continue;
             var end = Array.IndexOf(lines, indent + "}", i);
             if (end > 0) yield return (lines[i - 1].Trim(), end - i);
         }

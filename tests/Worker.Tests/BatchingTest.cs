@@ -45,7 +45,8 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         {
             var rows = 1 + (i % 3);
             var numbers = string.Join(',', Enumerable.Range(0, rows * 2).Select(k => i + k));
-            var answer = await InferAsync("add", $$"""{"inputs":[{"name":"a","datatype":"FP32","shape":[{{rows}},2],"data":[{{numbers}}]},{"name":"b","datatype":"FP32","shape":[{{rows}},2],"data":[{{numbers}}]}]}""");
+            string Input(string name) => $$"""{"name":"{{name}}","datatype":"FP32","shape":[{{rows}},2],"data":[{{numbers}}]}""";
+            var answer = await InferAsync("add", $$"""{"inputs":[{{Input("a")}},{{Input("b")}}]}""");
             Assert.Equal(Enumerable.Range(0, rows * 2).Select(k => 2f * (i + k)), answer["outputs"]![0]!["data"]!.AsArray().Select(n => (float)n!));
             return rows;
         }));
@@ -212,7 +213,8 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         var text = await Client.GetStringAsync("/metrics");
         foreach (var family in new[] { "requests_total", "inferences_total", "executions_total", "batch_rows_bucket", "stage_seconds_bucket", "batch_cuts_total" })
             Assert.Contains($"sluice_model_{family}{{model=\"wide\",version=\"1\"", text, StringComparison.Ordinal);
-        var buckets = text.Split('\n').Where(l => l.StartsWith("sluice_model_stage_seconds_bucket{model=\"wide\",version=\"1\",stage=\"infer\"", StringComparison.Ordinal))
+        const string start = "sluice_model_stage_seconds_bucket{model=\"wide\",version=\"1\",stage=\"infer\"";
+        var buckets = text.Split('\n').Where(l => l.StartsWith(start, StringComparison.Ordinal))
             .Select(l => long.Parse(l.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)).ToList();
         Assert.Equal(buckets.Order(), buckets);
         Assert.True(buckets[^1] > 0);

@@ -45,6 +45,9 @@ internal sealed class MetricsApi(ModelHost host)
         foreach (var (labels, view, _) in models)
             for (var i = 0; i < StageNames.Length; i++)
                 Histogram("sluice_model_stage_seconds", $"{labels},stage=\"{StageNames[i]}\"", view.StageSeconds[i]);
+        Family("sluice_model_nodes", "gauge", "Nodes of the model's graph, by the provider that runs them.");
+        foreach (var (labels, _, model) in models)
+            foreach (var share in model.Session.Placement?.Shares ?? []) Line($"sluice_model_nodes{{{labels},provider=\"{share.Provider}\"}}", share.Nodes);
         Family("sluice_worker_memory_bytes", "gauge", "Resident memory of the worker's process.");
         Line("sluice_worker_memory_bytes", Environment.WorkingSet);
         Family("sluice_worker_allocated_bytes_total", "counter", "Managed memory allocated since the start.");

@@ -46,7 +46,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             json.WriteStartArray("instance_group");
             json.WriteStartObject();
             json.WriteString("name", model.Name);
-            json.WriteString("kind", settings.ExecutionProviders[0] == "cpu" ? "KIND_CPU" : "KIND_GPU");
+            json.WriteString("kind", host.Providers.First == "cpu" ? "KIND_CPU" : "KIND_GPU");
             json.WriteNumber("count", host.Lanes.Count);
             json.WriteEndObject();
             json.WriteEndArray();
@@ -63,6 +63,9 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             json.WriteStartObject("parameters");
             json.WriteStartObject("batching");
             json.WriteString("string_value", model.Batching.Why);
+            json.WriteEndObject();
+            json.WriteStartObject("placement");
+            json.WriteString("string_value", model.Session.Placement?.ToString());
             json.WriteEndObject();
             json.WriteEndObject();
             json.WriteEndObject();

@@ -52,21 +52,23 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
         var ready = host.Ready;
         if (ready) context.Response.Headers["Server-Timing"] = timeline.ServerTiming();
         else context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return Answers.JsonAsync(context, new ReadyBody(ready), WorkerJson.Default.ReadyBody);
+        var skipped = host.Providers.Skipped;
+        var body = ready ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null) : new ReadyBody(false);
+        return Answers.JsonAsync(context, body, WorkerJson.Default.ReadyBody);
     }
 
     private Task ModelReadyAsync(HttpContext context)
     {
         var model = Model(context, host);
         if (!host.Ready) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return Answers.JsonAsync(context, new ModelReadyBody(model.Name, host.Ready), WorkerJson.Default.ModelReadyBody);
+        return Answers.JsonAsync(context, new ModelReadyBody(model.Name, host.Ready, model.Session.Placement?.ToString()), WorkerJson.Default.ModelReadyBody);
     }
 
     private Task MetadataAsync(HttpContext context)
     {
         var model = Model(context, host);
         return Answers.JsonAsync(context, new ModelMetadata(model.Name, [.. host.Repository.Versions(model.Name)],
-            "onnxruntime_onnx", Describe(model.Inputs), Describe(model.Outputs)), WorkerJson.Default.ModelMetadata);
+            "onnxruntime_onnx", Describe(model.Inputs), Describe(model.Outputs), model.Session.Placement?.ToString()), WorkerJson.Default.ModelMetadata);
     }
 
     private async Task InferAsync(HttpContext context)

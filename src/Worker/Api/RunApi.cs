@@ -31,7 +31,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
             || !body.RootElement.TryGetProperty("input", out var input) || input.ValueKind != JsonValueKind.Object)
             throw new InvalidRequestException("the job must be an object with an object 'input'");
         var model = Model(input);
-        context.Response.Headers[ProviderHeader] = settings.ExecutionProviders[0];
+        context.Response.Headers[ProviderHeader] = model.Provider;
         if (Streams(input) && input.TryGetProperty("text_input", out _))
         {
             await GenerateApi.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);

@@ -7,16 +7,22 @@ public sealed record ErrorBody(string Error);
 
 public sealed record LiveBody(bool Live);
 
-public sealed record ReadyBody(bool Ready);
+/// <param name="Ready">All models are loaded and warm.</param>
+/// <param name="Provider">What runs them.</param>
+/// <param name="Skipped">Providers that were preferred and cannot be had, with the reason.</param>
+public sealed record ReadyBody(bool Ready, string? Provider = null, IReadOnlyDictionary<string, string>? Skipped = null);
 
-public sealed record ModelReadyBody(string Name, bool Ready);
+/// <param name="Name">The model.</param>
+/// <param name="Ready">It is served.</param>
+/// <param name="Placement">How many of its nodes run on which provider.</param>
+public sealed record ModelReadyBody(string Name, bool Ready, string? Placement);
 
 public sealed record ServerMetadata(string Name, string Version, IReadOnlyList<string> Extensions);
 
 public sealed record TensorMetadata(string Name, string Datatype, IReadOnlyList<long> Shape);
 
 public sealed record ModelMetadata(string Name, IReadOnlyList<string> Versions, string Platform,
-    IReadOnlyList<TensorMetadata> Inputs, IReadOnlyList<TensorMetadata> Outputs);
+    IReadOnlyList<TensorMetadata> Inputs, IReadOnlyList<TensorMetadata> Outputs, string? Placement);
 
 public sealed record ModelList(IReadOnlyCollection<string> Models);
 

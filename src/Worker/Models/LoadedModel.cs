@@ -28,6 +28,8 @@ public sealed class LoadedModel : IDisposable
         Labels = ModelLabels.Read(file.Path);
         FixedRows = Inputs.All(i => i.Shape.Skip(1).All(d => d >= 0));
         shapes = new ShapeKeys(FixedRows);
+        if (!IsGenerator) FirstRun();
+        session.Prove();
         Batching = IsGenerator ? new BatchRule(0, "it generates text")
             : BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")],
                 limits.MaxRows, values => RunOnce(values));
@@ -70,6 +72,9 @@ public sealed class LoadedModel : IDisposable
 
     public ModelSession Session => session;
 
+    /// <summary>What runs it: the provider with most of its nodes, and the others with theirs where there are some.</summary>
+    public string Provider => session.Placement is { Shares: [var only] } ? only.Provider : session.Placement?.ToString() ?? "";
+
     internal BatchScheduler Scheduler { get; }
 
     /// <summary>What makes text of it, where it is a decoder.</summary>
@@ -88,29 +93,17 @@ public sealed class LoadedModel : IDisposable
     /// <summary>A number that is equal for requests whose tensors can be stacked.</summary>
     public int ShapeKey(Api.InferRequest request) => Batches ? shapes.Of(request) : 0;
 
-    /// <summary>Runs the model once on zeros, every free dimension 1, and its batches of 2, 4, 8 and so on, so that no request pays for the first
-    /// run of a size. A decoder is warmed by its generator.</summary>
+    /// <summary>Runs batches of 2, 4, 8 rows and so on, so that no request pays for the first run of a size. A decoder is warmed by its
+    /// generator.</summary>
     public void WarmUp()
     {
-        if (IsGenerator) return;
-        for (var rows = 1; rows <= MaxBatch; rows = rows == MaxBatch ? rows + 1 : Math.Min(rows * 2, MaxBatch))
+        try
         {
-            var values = new List<OrtValue>();
-            try
-            {
-                foreach (var input in Inputs)
-                    values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select((d, i) => d >= 0 ? d : i == 0 ? rows : 1)], zero: true));
-                RunOnce(values).Dispose();
-            }
-            catch (OnnxRuntimeException)
-            {
-                // Some models take no zeros (an index that must be in range). They are warmed by their first request.
-                return;
-            }
-            finally
-            {
-                foreach (var value in values) value.Dispose();
-            }
+            for (var rows = 2; Batches && rows <= MaxBatch; rows = rows == MaxBatch ? rows + 1 : Math.Min(rows * 2, MaxBatch)) RunZeros(rows);
+        }
+        catch (OnnxRuntimeException)
+        {
+            // Some models take no zeros (an index that must be in range). They are warmed by their first request.
         }
     }
 
@@ -119,6 +112,35 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Takes no more requests; the session ends when the last of them is answered.</summary>
     public void Dispose() => Scheduler.Dispose();
+
+    /// <summary>One run on zeros, every free dimension 1: it proves the provider, and the first request pays nothing for it.</summary>
+    private void FirstRun()
+    {
+        try
+        {
+            RunZeros(1);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            // Of the device: once more, on what is left. Of the values: its first request is its first run.
+            if (session.Recover(e)) FirstRun();
+        }
+    }
+
+    private void RunZeros(int rows)
+    {
+        var values = new List<OrtValue>();
+        try
+        {
+            foreach (var input in Inputs)
+                values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select((d, i) => d >= 0 ? d : i == 0 ? rows : 1)], zero: true));
+            RunOnce(values).Dispose();
+        }
+        finally
+        {
+            foreach (var value in values) value.Dispose();
+        }
+    }
 
     private IDisposableReadOnlyCollection<OrtValue> RunOnce(IReadOnlyList<OrtValue> values)
     {

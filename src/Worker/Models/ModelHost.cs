@@ -11,7 +11,6 @@ public sealed class ModelHost : IDisposable
 {
     private readonly WorkerSettings settings;
     private readonly StartTimeline timeline;
-    private readonly ExecutionProviders providers;
     private readonly OptimizedModelCache cache;
     private readonly CancellationTokenSource stopping = new();
     private volatile bool ready;
@@ -20,14 +19,23 @@ public sealed class ModelHost : IDisposable
     public ModelHost(WorkerSettings settings, StartTimeline timeline)
     {
         (this.settings, this.timeline) = (settings, timeline);
-        providers = new ExecutionProviders(settings.ExecutionProviders);
-        cache = new OptimizedModelCache(settings.Cache, settings.ExecutionProviders, TimeProvider.System, Console.WriteLine);
+        // An engine is built for the largest batch that is run.
+        Providers = new ExecutionProviders(settings.Providers with
+        {
+            TensorRtMaxBatch = settings.Providers.TensorRtMaxBatch ?? Math.Max(1, settings.Batching.MaxRows),
+        });
+        // A GPU is one stream; a CPU runs as many at once as it has cores.
+        Lanes = new RunLanes(settings.Providers.WishesGpu ? 1 : Environment.ProcessorCount);
+        cache = new OptimizedModelCache(settings.Cache, settings.Providers.Names, TimeProvider.System, Console.WriteLine);
         Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, LoadOne);
     }
 
     public ModelRepository Repository { get; }
 
-    public RunLanes Lanes { get; } = new(Environment.ProcessorCount);
+    /// <summary>What the models run on, and what was skipped.</summary>
+    public ExecutionProviders Providers { get; }
+
+    public RunLanes Lanes { get; }
 
     /// <summary>All models are loaded and warm, and nobody asked to stop.</summary>
     public bool Ready => ready && !draining;
@@ -41,6 +49,8 @@ public sealed class ModelHost : IDisposable
         timeline.Mark("model");
         foreach (var model in Repository.All) Warm(model);
         timeline.Mark("warmup");
+        foreach (var model in Repository.All) Console.WriteLine($"placed: {model.Name} {model.Session.Placement}");
+        foreach (var (provider, why) in Providers.Skipped) Console.WriteLine($"skipped: {provider}: {why}");
         ready = true;
         if (settings.Poll > TimeSpan.Zero) _ = PollAsync();
     }
@@ -65,7 +75,13 @@ public sealed class ModelHost : IDisposable
         // Before ONNX Runtime sees it.
         var facts = ModelInspector.Inspect(path, settings.Limits);
         var model = cache.Load(facts, (file, optimised) =>
-            new LoadedModel(name, version, new ModelFile(path, file, optimised), providers, Lanes, settings.Batching));
+            new LoadedModel(name, version, new ModelFile(path, file, optimised), Providers, Lanes, settings.Batching));
+        // What was preferred and could not be had: the CPU serves, with all its cores.
+        if (Providers.First == "cpu") Lanes.Widen(Environment.ProcessorCount);
+        if (model.IsGenerator && Providers.First != "cpu")
+            // With past and present in the CPU's memory, attention on another provider gives wrong tokens and no error.
+            throw new NotSupportedException($"it generates text, and its cache is in the CPU's memory: on {Providers.First} its answers would be "
+                + "wrong; serve it with SLUICE_EXECUTION_PROVIDERS=cpu");
         if (model.IsGenerator) model.Generator = new TextGenerator(model, Lanes);
         // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
         if (ready) Warm(model);

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Runtime;
 
@@ -8,19 +9,23 @@ namespace Sluice.Worker.Runtime;
 /// </summary>
 public sealed class ModelSession : IDisposable
 {
-    private readonly InferenceSession session;
+    private readonly string path;
+    private readonly bool optimised;
+    private readonly ExecutionProviders providers;
     private readonly Lock gate = new();
+    private InferenceSession session;
+    private PlacementProfile profile;
     private int running;
     private bool closing;
+    private bool refused;
 
     /// <param name="path">Of the file to load.</param>
     /// <param name="providers">What is to run it.</param>
     /// <param name="optimised">The file is an optimised copy: the graph is taken as it is.</param>
     public ModelSession(string path, ExecutionProviders providers, bool optimised = false)
     {
-        using var options = providers.Options();
-        if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
-        session = new InferenceSession(path, options);
+        (this.path, this.providers, this.optimised) = (path, providers, optimised);
+        (session, profile) = providers.Open(path, optimised);
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();
         Metadata = session.ModelMetadata.CustomMetadataMap;
@@ -31,6 +36,31 @@ public sealed class ModelSession : IDisposable
     public IReadOnlyList<KeyValuePair<string, NodeMetadata>> Outputs { get; }
 
     public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Where the first run's nodes were placed; null before it.</summary>
+    public ModelPlacement? Placement { get; private set; }
+
+    /// <summary>After the first run, before anything is served: counts where its nodes were placed; throws when that may not be served.</summary>
+    public void Prove() => Placement ??= providers.Placed(path, session, profile, ran: !refused);
+
+    /// <summary>
+    /// After the first run failed, before anything is served: opens the model again without the provider that failed, when
+    /// it was only preferred; throws when it is required. False: the failure was not the device's.
+    /// </summary>
+    public bool Recover(OnnxRuntimeException error)
+    {
+        if (!providers.IsOfDevice(error))
+        {
+            refused = true;
+            return false;
+        }
+
+        providers.SkipOrThrow(path, error);
+        session.Dispose();
+        profile.Dispose();
+        (session, profile) = providers.Open(path, optimised);
+        return true;
+    }
 
     /// <summary>Runs with outputs allocated by ONNX Runtime.</summary>
     public IDisposableReadOnlyCollection<OrtValue> Run(RunOptions options, IReadOnlyCollection<string> inputNames,
@@ -71,7 +101,7 @@ public sealed class ModelSession : IDisposable
             if (running > 0) return;
         }
 
-        session.Dispose();
+        Close();
     }
 
     private Inside Enter()
@@ -93,7 +123,13 @@ public sealed class ModelSession : IDisposable
             if (!closing || running > 0) return;
         }
 
+        Close();
+    }
+
+    private void Close()
+    {
         session.Dispose();
+        profile.Dispose();
     }
 
     private readonly struct Inside(ModelSession session) : IDisposable

@@ -16,7 +16,7 @@ public interface ILaneUser
 public sealed class RunLanes(int lanes)
 {
     /// <summary>Runs at once.</summary>
-    public int Count { get; } = lanes;
+    public int Count { get; private set; } = lanes;
 
     private readonly Lock gate = new();
     private readonly Queue<ILaneUser> waiting = [];
@@ -36,6 +36,19 @@ public sealed class RunLanes(int lanes)
             waiting.Enqueue(user);
             return false;
         }
+    }
+
+    /// <summary>From now on there are more lanes; fewer are left as they are.</summary>
+    public void Widen(int most)
+    {
+        var more = 0;
+        lock (gate)
+        {
+            more = Math.Max(0, most - Count);
+            Count += more;
+        }
+
+        for (; more > 0; more--) Leave();
     }
 
     /// <summary>Gives a lane back, to the next who waits.</summary>

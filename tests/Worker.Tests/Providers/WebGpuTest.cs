@@ -1,0 +1,89 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Microsoft.ML.OnnxRuntime;
+using Sluice.Testing;
+
+namespace Sluice.Worker.Tests.Providers;
+
+/// <summary>A real device provider without a GPU: WebGPU over Mesa's software Vulkan device, in the real worker.</summary>
+public sealed class WebGpuTest
+{
+    private static readonly string Vulkan = Path.Combine(Repository.Root, ".build", "vulkan");
+
+    private static readonly Dictionary<string, string?> Environment_ = new()
+    {
+        ["SLUICE_MODELS"] = "digits",
+        ["SLUICE_EXECUTION_PROVIDERS"] = "webgpu",
+        ["LD_LIBRARY_PATH"] = Path.Combine(Vulkan, "unpacked/usr/lib/x86_64-linux-gnu"),
+        ["VK_ICD_FILENAMES"] = Path.Combine(Vulkan, "unpacked/usr/share/vulkan/icd.d/lvp_icd.json"),
+        ["XDG_RUNTIME_DIR"] = Path.GetTempPath(),
+    };
+
+    [FactOnVulkan]
+    public async Task Digits_runs_on_webgpu_with_its_nodes_counted_and_answers_as_the_cpu_does()
+    {
+        await using var worker = await WorkerProcess.StartAsync(Repository.Models, Environment_);
+        Assert.Matches(@"placed: digits webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed: "));
+
+        using var session = new InferenceSession(Path.Combine(Repository.Models, "digits", "1", "model.onnx"));
+        var (name, shape) = (session.InputNames[0], session.InputMetadata[session.InputNames[0]].Dimensions.Select(d => Math.Max(d, 1)).ToArray());
+        var data = Enumerable.Range(0, shape.Aggregate(1, (a, b) => a * b)).Select(i => i % 7 / 7f).ToArray();
+        using var answer = await worker.Client.PostAsJsonAsync("/v2/models/digits/infer",
+            new { inputs = new[] { new { name, datatype = "FP32", shape, data } } });
+        var outputs = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["outputs"]!.AsArray();
+
+        using var input = OrtValue.CreateTensorValueFromMemory(data, [.. shape.Select(d => (long)d)]);
+        using var run = new RunOptions();
+        using var expected = session.Run(run, [name], [input], session.OutputNames);
+        for (var i = 0; i < expected.Count; i++)
+        {
+            if (expected[i].GetTensorTypeAndShape().ElementDataType != Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float) continue;
+            var got = outputs.Single(o => (string?)o!["name"] == session.OutputNames[i])!["data"]!.AsArray().Select(n => (float)n!).ToArray();
+            var want = expected[i].GetTensorDataAsSpan<float>().ToArray();
+            Assert.All(got.Zip(want), p => Assert.Equal(p.Second, p.First, 1e-4f));
+        }
+    }
+
+    [FactOnVulkan]
+    public async Task A_model_that_generates_text_is_refused_because_its_cache_is_not_on_the_device()
+    {
+        await using var worker = WorkerProcess.Launch(Repository.Models, new Dictionary<string, string?>(Environment_) { ["SLUICE_MODELS"] = "story" });
+        Assert.Equal(3, await worker.ExitAsync());
+        await worker.LineAsync("it generates text, and its cache is in the CPU's memory");
+    }
+
+    [FactOnVulkan]
+    public async Task Nodes_on_the_cpu_can_be_forbidden()
+    {
+        await using var worker = WorkerProcess.Launch(Repository.Models, new Dictionary<string, string?>(Environment_)
+        {
+            // An option of the provider leaves the first node, a convolution, to the CPU; ONNX Runtime adds a reordering there.
+            ["SLUICE_WEBGPU_OPTIONS"] = "forceCpuNodeNames=" + NodeNames()[0], ["SLUICE_ALLOW_CPU_NODES"] = "0",
+        });
+        Assert.Equal(3, await worker.ExitAsync());
+        await worker.LineAsync(l => System.Text.RegularExpressions.Regex.IsMatch(l,
+            @"model digits: \d of \d+ nodes run on the CPU \(Conv 1[^)]*\), which SLUICE_ALLOW_CPU_NODES=0 forbids"), "the refusal with its counts");
+    }
+
+    [FactOnVulkan]
+    public async Task The_doctor_runs_a_model_on_webgpu()
+    {
+        await using var doctor = new ChildProcess(Repository.Worker, ["doctor"], Environment_);
+        Assert.Equal(0, await doctor.ExitAsync());
+        Assert.Contains("WebGPU will serve.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
+        Assert.Matches(@"run on webgpu +right, \d+ ms", doctor.Output);
+    }
+
+    private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Sluice.Worker.Runtime.ExecutionProviders(["cpu"]),
+        Path.Combine(Repository.Models, "digits", "1", "model.onnx")).Placed.Select(n => n.Name)];
+
+    /// <summary>Skipped, and says so, where the device could not be fetched.</summary>
+    [AttributeUsage(AttributeTargets.Method)]
+    private sealed class FactOnVulkanAttribute : FactAttribute
+    {
+        public FactOnVulkanAttribute()
+        {
+            if (!File.Exists(Path.Combine(Vulkan, "ready"))) Skip = "no software Vulkan device: run eng/ensure-software-vulkan";
+        }
+    }
+}

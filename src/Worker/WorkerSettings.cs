@@ -52,6 +52,9 @@ public sealed record WorkerSettings
     /// <summary>Largest request body. Triton's default is 64 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
 
+    /// <summary>Most bytes of an inference's outputs.</summary>
+    public long MaxOutputBytes { get; init; } = 64L << 20;
+
     /// <summary>How long SIGTERM waits for requests in flight.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromMinutes(10);
 
@@ -88,6 +91,7 @@ public sealed record WorkerSettings
             Limits = ModelLimits.Read(env),
             Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
+            MaxOutputBytes = Number(env, "SLUICE_MAX_OUTPUT_BYTES", 1, 16L << 30) ?? defaults.MaxOutputBytes,
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };
     }

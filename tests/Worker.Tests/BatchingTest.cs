@@ -120,6 +120,26 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     }
 
     [Fact]
+    public async Task Outputs_without_end_are_refused()
+    {
+        // 12 MiB of BYTES as a classification of 700,000 classes, from a body of 3 MiB.
+        var zeros = new byte[2_800_000];
+        const string head = """
+            {"inputs":[{"name":"in","datatype":"FP32","shape":[1,700000],"parameters":{"binary_data_size":2800000}}],
+             "outputs":[{"name":"out","parameters":{"classification":700000}}]}
+            """;
+        await using var worker = await WorkerProcess.StartAsync(models.Folder, new Dictionary<string, string?>
+        {
+            ["SLUICE_MODELS"] = "wide", ["SLUICE_MAX_OUTPUT_BYTES"] = "4000000",
+        });
+        using var content = new ByteArrayContent([.. Encoding.ASCII.GetBytes(head), .. zeros]);
+        content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
+        using var answer = await worker.Client.PostAsync("/v2/models/wide/infer", content);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("SLUICE_MAX_OUTPUT_BYTES", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_classification_names_the_highest_with_their_labels()
     {
         var answer = await InferAsync("wide",

@@ -19,7 +19,18 @@ internal static class InferResponse
     private const int MinCompressed = 1400;
 
     /// <summary>The outputs that were asked for, in that order; all of them when none was named.</summary>
-    public static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference)
+    /// <param name="model">The model.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <param name="inference">What it gave.</param>
+    /// <param name="limit">Bytes of all of them: a few bytes of input can make a model pad or repeat without end.</param>
+    public static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference, long limit)
+    {
+        var outputs = Outputs(model, request, inference);
+        return Bytes(outputs, onlyBinary: false) is var bytes && bytes <= limit ? outputs : throw new InvalidRequestException(
+            $"the outputs have {bytes} bytes, more than {limit} (SLUICE_MAX_OUTPUT_BYTES): ask for fewer of them, or for less in one request");
+    }
+
+    private static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference)
     {
         if (request.Outputs.Count == 0)
         {

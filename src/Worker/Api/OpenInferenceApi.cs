@@ -80,7 +80,7 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         var started = Stopwatch.GetTimestamp();
         Tell(context, inference);
-        await InferResponse.WriteAsync(context, model, request, InferResponse.Outputs(model, request, inference));
+        await InferResponse.WriteAsync(context, model, request, InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
     }
 

@@ -44,7 +44,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
             writer.WriteStartObject();
             writer.WritePropertyName("output");
             if (input.TryGetProperty("text_input", out _)) await GenerateAsync(context, model, Generation(body.RootElement, input), writer);
-            else if (input.TryGetProperty("inputs", out _)) await InferAsync(context, model, input, writer);
+            else if (input.TryGetProperty("inputs", out _)) await InferAsync(context, model, input, writer, settings.MaxOutputBytes);
             else throw new InvalidRequestException("input has neither 'inputs' (an inference) nor 'text_input' (a generation)");
             writer.WriteEndObject();
         }
@@ -84,7 +84,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
         JsonSerializer.Serialize(writer, await GenerateApi.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 
-    private static async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
+    private static async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer, long limit)
     {
         var text = JsonSerializer.SerializeToUtf8Bytes(input, WorkerJson.Default.JsonElement);
         var request = InferRequestReader.Read(model, text, ReadOnlySequence<byte>.Empty);
@@ -92,7 +92,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
         var started = Stopwatch.GetTimestamp();
         OpenInferenceApi.Tell(context, inference);
         InferResponse.WriteJson(writer, model, request,
-            Array.ConvertAll(InferResponse.Outputs(model, request, inference), o => (o.Tensor, false)));
+            Array.ConvertAll(InferResponse.Outputs(model, request, inference, limit), o => (o.Tensor, false)));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
     }
 }

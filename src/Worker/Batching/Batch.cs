@@ -74,8 +74,9 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
             if (tickets.Count == 1) RunLanes.Run(o => Run(o), tickets[0].Gone);
             else using (var options = new RunOptions()) Run(options);
         }
-        catch (Exception e) when (e is OnnxRuntimeException or InvalidRequestException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e)
         {
+            // Whatever it is: those who wait are told.
             failure = e;
         }
 

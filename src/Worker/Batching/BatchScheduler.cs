@@ -204,10 +204,26 @@ internal sealed class BatchScheduler(LoadedModel model, RunLanes lanes, int maxQ
         var (count, why) = BatchPlanner.Plan(candidates.AsSpan(0, waiting.Count), forming?.Rows ?? 0, forming?.Shape ?? 0, model.MaxBatch, taken);
         if (forming is not null) forming.Cut = why;
         if (count == 0) return;
-        forming ??= new Batch(model, Buffers(waiting[taken[0]].Request), waiting[taken[0]].Request.Shape) { Cut = why };
-        for (var i = 0; i < count; i++) forming.Add(waiting[taken[i]]);
+        if (forming is null && !Begin(waiting[taken[0]], why)) return;
+        for (var i = 0; i < count; i++) forming!.Add(waiting[taken[i]]);
         Array.Sort(taken, 0, count);
         for (var i = count - 1; i >= 0; i--) waiting.RemoveAt(taken[i]);
+    }
+
+    /// <summary>Begins a batch; false: there is no memory for its first request, which is told so. Under the lock.</summary>
+    private bool Begin(InferTicket first, BatchCut why)
+    {
+        try
+        {
+            forming = new Batch(model, Buffers(first.Request), first.Request.Shape) { Cut = why };
+            return true;
+        }
+        catch (Exception e)
+        {
+            waiting.Remove(first);
+            first.Refuse(new InvalidRequestException($"no memory for the tensors of this request: {e.Message}", 503));
+            return false;
+        }
     }
 
     private TensorSet Buffers(InferRequest first)

@@ -42,7 +42,7 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
     public bool Filled { get; set; }
 
     /// <summary>Ends when it has a place, or throws; made only for who has to wait. Under the scheduler's lock.</summary>
-    public Task Placed => Batch is not null ? Task.CompletedTask : (placed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    public Task Placed => Batch is not null ? Task.CompletedTask : Waits.Task;
 
     public Task Done => done.Task;
 
@@ -53,7 +53,9 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
     }
 
     /// <summary>It gets no place.</summary>
-    public void Refuse(Exception why) => placed!.TrySetException(why);
+    public void Refuse(Exception why) => Waits.TrySetException(why);
+
+    private TaskCompletionSource Waits => placed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Succeed() => done.TrySetResult();
 

@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run load load-jobs load-worker chaos publish clean
+.PHONY: help deps restore build test run load load-jobs load-worker fuzz chaos publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
+
+fuzz: publish ## Send a million mutated requests to the worker (about five minutes); SEED=n repeats them
+	dotnet run -c Release --project loadtests/Scenarios -- worker-fuzz $(if $(SEED),--seed $(SEED))
 
 chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))

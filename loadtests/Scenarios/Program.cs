@@ -1,7 +1,7 @@
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
-//        Scenarios chaos [--jobs N] [--kills N] [--seed N] [--out FILE]
+//        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
@@ -14,6 +14,12 @@ switch (args.FirstOrDefault())
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
+    case "worker-fuzz":
+        var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
+            + await WorkerFuzz.RunAsync(Number("--requests", 1_000_000), Number("--seed", Environment.TickCount), CancellationToken.None);
+        Console.WriteLine(found);
+        if (options.GetValueOrDefault("--out") is { } file1) await File.WriteAllTextAsync(file1, found);
+        return 0;
     case "chaos":
         var seed = Number("--seed", Environment.TickCount);
         await using (var chaos = new Chaos(Number("--jobs", 50_000), Number("--kills", 200), seed))
@@ -25,7 +31,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-fuzz|chaos "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

@@ -66,6 +66,7 @@ public static class GatewayHost
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
+        HostsApi.Map(app, Get<PodStore>());
         app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
     }
 
@@ -124,6 +125,7 @@ public static class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService<HostDoctor>();
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());
         services.AddHostedService(s => s.GetRequiredService<JobKeeper>());
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());

@@ -68,6 +68,12 @@ public sealed class FaultsTest
         // Requests go on: at first from slots that the gateway holds, then from the restarted Redis.
         for (var i = 0; i < 20; i++) Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
 
+        // They may all have been answered before Redis is back.
+        await JobFaultsTest.UntilAsync(async () =>
+        {
+            using var asked = await gateway.Client.GetAsync(new Uri("/api/v1/endpoints/digits/workers", UriKind.Relative));
+            return asked.StatusCode == HttpStatusCode.OK;
+        });
         var after = await gateway.WorkersAsync("digits", "ready");
         Assert.Equal((string?)Assert.Single(before)["id"], (string?)Assert.Single(after)["id"]);
         Assert.Single((await gateway.GetAsync("/api/v1/keys"))["keys"]!.AsArray());

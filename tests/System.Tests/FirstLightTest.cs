@@ -20,7 +20,8 @@ public sealed class FirstLightTest
         var outputs = (await answer.Content.ReadFromJsonAsync<JsonObject>())!["outputs"]![0]!;
         Assert.Equal([1, 10], outputs["shape"]!.AsArray().Select(d => (int)d!));
         var timing = Assert.Single(answer.Headers.GetValues("Server-Timing"));
-        Assert.Matches(@"^auth;dur=[0-9.]+, queue;dur=[0-9.]+, cold;dur=[1-9][0-9.]*, worker;dur=[0-9.]+, infer;dur=[0-9.]+$", timing);
+        Assert.Matches(@"^auth;dur=[0-9.]+, queue;dur=[0-9.]+, cold;dur=[1-9][0-9.]*, worker;dur=[0-9.]+, "
+            + @"wait;dur=[0-9.]+, input;dur=[0-9.]+, infer;dur=[0-9.]+, rows;desc=1$", timing);
         var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
         Assert.Equal((string?)worker["id"], Assert.Single(answer.Headers.GetValues("X-Sluice-Worker")));
         Assert.Equal(Stages,

@@ -290,6 +290,16 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
+    public async Task A_host_tells_what_the_doctor_found_on_it()
+    {
+        JsonNode? host = null;
+        await JobFaultsTest.UntilAsync(async () => (host = (await gateway.GetAsync("/api/v1/hosts"))["hosts"]!.AsArray().SingleOrDefault()) is not null);
+        Assert.True((bool)host!["doctor"]!["served"]!);
+        Assert.Contains("serve", (string?)host["doctor"]!["verdict"], StringComparison.Ordinal);
+        Assert.Contains(host["doctor"]!["layers"]!.AsArray(), l => (string?)l!["layer"] == "ONNX Runtime");
+    }
+
+    [Fact]
     public async Task Nobody_without_a_key_sees_or_ends_what_others_sent_to_a_public_endpoint()
     {
         using var client = new HttpClient { BaseAddress = gateway.Url };

@@ -70,5 +70,6 @@ public sealed record HostId(string Value);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Pod))]
 [JsonSerializable(typeof(ScaleNote))]
+[JsonSerializable(typeof(HostReport))]
 [JsonSerializable(typeof(string[]))]
 internal sealed partial class PodJson : JsonSerializerContext;

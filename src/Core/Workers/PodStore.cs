@@ -17,6 +17,7 @@ public sealed class PodStore(RedisStore redis)
 
     // Hosts and the endpoints that have pods are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
+    private static readonly RedisKey Reports = "sluice:{hosts}:reports";
     private static readonly RedisKey Endpoints = "sluice:{hosts}:endpoints";
 
     public async Task PutAsync(Pod pod, CancellationToken ct)
@@ -76,6 +77,24 @@ public sealed class PodStore(RedisStore redis)
     {
         var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, (long)lease.TotalMilliseconds]).WaitAsync(ct);
         return ((string[])living).ToHashSet();
+    }
+
+    /// <summary>Keeps what was found on a host.</summary>
+    public Task PutReportAsync(HostReport report, CancellationToken ct) =>
+        redis.Database.HashSetAsync(Reports, report.HostId, JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
+
+    /// <summary>What was found on the hosts that live; those of others are forgotten.</summary>
+    public async Task<IReadOnlyList<HostReport>> ReportsAsync(CancellationToken ct)
+    {
+        var living = (await redis.Database.SortedSetRangeByRankAsync(Hosts).WaitAsync(ct)).Select(h => (string)h!).ToHashSet();
+        var reports = new List<HostReport>();
+        foreach (var entry in await redis.Database.HashGetAllAsync(Reports).WaitAsync(ct))
+        {
+            if (living.Contains((string)entry.Name!)) reports.Add(JsonSerializer.Deserialize((string)entry.Value!, PodJson.Default.HostReport)!);
+            else await redis.Database.HashDeleteAsync(Reports, entry.Name).WaitAsync(ct);
+        }
+
+        return [.. reports.OrderBy(r => r.HostId, StringComparer.Ordinal)];
     }
 
     private static RedisKey Key(string endpointId) => $"sluice:{{{endpointId}}}:pods";

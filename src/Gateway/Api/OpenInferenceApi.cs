@@ -15,10 +15,14 @@ public static class OpenInferenceApi
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
+    /// <summary>What of Triton's extensions its workers answer. The repository is not among them: an operator's endpoints say what is served.</summary>
+    private static readonly string[] Extensions =
+        ["classification", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "generate"];
+
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, Readiness readiness, WorkerSlotStore slots)
     {
         routes.On("GET", "/v2", Demand.Nothing, "Server metadata",
-            () => new ServerMetadata("sluice", Version, ["binary_tensor_data", "generate"]));
+            () => new ServerMetadata("sluice", Version, Extensions));
         routes.On("GET", "/v2/health/live", Demand.Nothing, "The gateway runs", () => new Live(true));
         routes.On("GET", "/v2/health/ready", Demand.Nothing, "The gateway can take requests", async (HttpContext context) =>
         {
@@ -32,6 +36,9 @@ public static class OpenInferenceApi
             routes.On("GET", model + "/ready", Demand.Invoke, "Whether the model can be asked; starts no worker",
                 (HttpContext context) => ReadyAsync(context, slots)).Produces<ModelReady>();
             routes.On("GET", model, Demand.Invoke, "Model metadata, as its worker tells it", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("GET", model + "/config", Demand.Invoke, "How the model is served: batching, versions, placement", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("GET", model + "/stats", Demand.Invoke, "What one of its workers has done: requests, rows, runs, times", Forward)
+                .WithMetadata(new Leftovers.Relayed());
             routes.On("POST", model + "/infer", Demand.Invoke, "Inference, JSON or with binary tensors", Forward).WithMetadata(new Leftovers.Relayed());
             routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, answered whole", Forward).WithMetadata(new Leftovers.Relayed());
             routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward).WithMetadata(new Leftovers.Relayed());

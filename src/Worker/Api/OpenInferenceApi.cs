@@ -44,8 +44,8 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     /// <summary>Says where an answer's time went, and how many rows ran with it.</summary>
     public static void Tell(HttpContext context, Inference inference) =>
         context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
-            $"queue;dur={inference.Queue.TotalMilliseconds:0.###}, input;dur={inference.Input.TotalMilliseconds:0.###}, "
-            + $"infer;dur={inference.Infer.TotalMilliseconds:0.###}, batch;desc={inference.BatchRows}");
+            $"wait;dur={inference.Queue.TotalMilliseconds:0.###}, input;dur={inference.Input.TotalMilliseconds:0.###}, "
+            + $"infer;dur={inference.Infer.TotalMilliseconds:0.###}, rows;desc={inference.BatchRows}");
 
     private Task ReadyAsync(HttpContext context)
     {

@@ -1,0 +1,71 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Redis;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>
+/// Has this host's stack examined by the built-in worker's own <c>doctor</c> (hardware, driver, libraries, a run on each provider),
+/// at the start and each <see cref="Every"/>, and tells all gateways what it said.
+/// </summary>
+public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodStore store, TimeProvider time, ILogger<HostDoctor> logger) : BackgroundService
+{
+    /// <summary>Drivers are updated, and GPUs fall off their bus.</summary>
+    private static readonly TimeSpan Every = TimeSpan.FromMinutes(10);
+
+    /// <summary>Not in the way of a start.</summary>
+    private static readonly TimeSpan First = TimeSpan.FromSeconds(3);
+
+    /// <summary>nvidia-smi on a broken driver can hang for longer; the doctor itself gives it 5 s.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.Delay(First, time, stoppingToken);
+        using var timer = new PeriodicTimer(Every, time);
+        do
+        {
+            try
+            {
+                await store.PutReportAsync(new HostReport(host.Value, time.GetUtcNow(), await AskAsync(stoppingToken)), stoppingToken);
+            }
+            catch (Exception e) when (RedisDown.Is(e) || e is IOException or Win32Exception or InvalidOperationException or TimeoutException)
+            {
+                CannotExamine(e.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    /// <summary>The doctor's JSON.</summary>
+    private async Task<string> AskAsync(CancellationToken ct)
+    {
+        using var process = Process.Start(new ProcessStartInfo(worker.Command[0], [.. worker.Command.Skip(1), "doctor", "--json"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        try
+        {
+            var (said, complained) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));
+            var text = await said.WaitAsync(Patience, time, ct);
+            await process.WaitForExitAsync(ct).WaitAsync(Patience, time, ct);
+            return text.StartsWith('{') ? text : throw new InvalidOperationException($"it ended with {process.ExitCode}: {text}{await complained}");
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "This host could not be examined: {Error}")]
+    private partial void CannotExamine(string error);
+}
+
+/// <summary>What the doctor said of a host.</summary>
+/// <param name="HostId">The host.</param>
+/// <param name="At">When it was examined.</param>
+/// <param name="Report">JSON: the verdict, the layers, and what was found.</param>
+public sealed record HostReport(string HostId, DateTimeOffset At, string Report);

@@ -120,6 +120,14 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     }
 
     [Fact]
+    public async Task A_job_with_half_a_surrogate_pair_is_refused()
+    {
+        using var answer = await Client.PostAsync("/run", new StringContent(
+            """{"input":{"model":"wide","inputs":[{"n\ud800ame":"in","datatype":"FP32","shape":[1,2],"data":[1,2]}]}}"""));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+    }
+
+    [Fact]
     public async Task Outputs_without_end_are_refused()
     {
         // 12 MiB of BYTES as a classification of 700,000 classes, from a body of 3 MiB.

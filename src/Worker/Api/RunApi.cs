@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -86,7 +87,8 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
 
     private static async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer, long limit)
     {
-        var text = JsonSerializer.SerializeToUtf8Bytes(input, WorkerJson.Default.JsonElement);
+        // As it came: writing it anew would stumble over half a surrogate pair.
+        var text = JsonMarshal.GetRawUtf8Value(input).ToArray();
         var request = InferRequestReader.Read(model, text, ReadOnlySequence<byte>.Empty);
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         var started = Stopwatch.GetTimestamp();

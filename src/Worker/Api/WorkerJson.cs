@@ -41,5 +41,4 @@ public sealed record GenerateBody(string? Id, string ModelName, string ModelVers
 [JsonSerializable(typeof(ModelMetadata))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(GenerateBody))]
-[JsonSerializable(typeof(JsonElement))]
 internal sealed partial class WorkerJson : JsonSerializerContext;

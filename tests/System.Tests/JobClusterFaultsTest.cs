@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Sluice.Core;
+using Sluice.Core.Dispatch;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
@@ -225,6 +226,21 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
 
         Assert.DoesNotContain(StubLog.Lines(cluster.Log), l => l.StartsWith("begin ", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
         await jobs.QuietAsync();
+    }
+
+    [Fact]
+    public async Task A_gateway_whose_lease_ended_while_it_was_idle_takes_a_new_one_for_the_next_job()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        await jobs.QuietAsync();
+        // What the end of ten idle seconds does.
+        var (db, keys) = (cluster.Redis.Store.Database, new DispatchKeys("stub"));
+        foreach (var holder in await db.SortedSetRangeByRankAsync(keys.Leases)) await db.SortedSetAddAsync(keys.Leases, holder, 1);
+        await new DispatchScripts(cluster.Redis.Store).ReapAsync(keys, TimeSpan.FromSeconds(10), TimeSpan.Zero);
+        Assert.Equal(0, await db.SortedSetLengthAsync(keys.Leases));
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1, waitMs: 20_000))["status"]);
     }
 
     [Fact]

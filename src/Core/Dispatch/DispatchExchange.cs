@@ -103,6 +103,14 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
     {
         var answer = await Timely(scripts.ReleaseAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.GiveBack,
             claims: runner() is not null));
+        if (answer.Lost && !work.FirstLease)
+        {
+            // It ended while nothing was held: an idle holder does not renew. A new one takes its place, and what waits is looked at again.
+            dispatch.Lose([]);
+            dispatch.OnFree();
+            return;
+        }
+
         dispatch.Apply(answer);
         await GrantAsync(answer.Granted);
         await ClaimAsync(answer.Claimed);

@@ -72,7 +72,7 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
         try
         {
             if (tickets.Count == 1) RunLanes.Run(o => Run(o), tickets[0].Gone);
-            else using (var options = new RunOptions()) Run(options);
+            else RunForAll();
         }
         catch (Exception e)
         {
@@ -80,7 +80,7 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
             failure = e;
         }
 
-        if (failure is OnnxRuntimeException && tickets.Count > 1)
+        if (failure is OnnxRuntimeException && tickets.Count > 1 && tickets.Exists(t => !t.Gone.IsCancellationRequested))
         {
             RunApart();
             return;
@@ -103,6 +103,26 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
     public void Leave()
     {
         if (Interlocked.Decrement(ref readers) == 0) model.Scheduler.Return(tensors);
+    }
+
+    /// <summary>Runs until the end, or until nobody waits for it any more.</summary>
+    private void RunForAll()
+    {
+        using var options = new RunOptions();
+        var waiting = tickets.Count;
+        var watches = tickets.ConvertAll(t => t.Gone.UnsafeRegister(_ =>
+        {
+            if (Interlocked.Decrement(ref waiting) == 0) options.Terminate = true;
+        }, null));
+        try
+        {
+            Run(options);
+        }
+        finally
+        {
+            // Each waits for a callback that is on its way: the options are still there for it.
+            foreach (var watch in watches) watch.Dispose();
+        }
     }
 
     /// <summary>What one request holds made the model fail: each runs alone, and the others do not suffer for it.</summary>

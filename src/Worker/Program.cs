@@ -57,7 +57,7 @@ static Router Routes(WorkerSettings settings, ModelHost host, StartTimeline time
     new ModelsApi(host, settings).Map(routes);
     new OpenInferenceApi(host, settings, timeline).Map(routes);
     new GenerateApi(host, settings).Map(routes);
-    new MetricsApi(host).Map(routes);
+    new MetricsApi(host, new GpuMonitor(NvidiaSmi.Ask, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), TimeProvider.System)).Map(routes);
     new RunApi(host, settings).Map(routes);
     return routes;
 }

@@ -2,22 +2,25 @@ using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Doctor;
 using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Api;
 
 /// <summary><c>/metrics</c>, Prometheus' text format 0.0.4: each model's counters with Triton's meaning, under Prometheus' conventions.</summary>
-internal sealed class MetricsApi(ModelHost host)
+internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
 {
+    private const double MiB = 1 << 20;
+
     private static readonly string[] StageNames = ["queue", "input", "infer", "output"];
 
     public void Map(Router routes) => routes.MapGet("/metrics", async context =>
     {
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        await context.Response.WriteAsync(Text(), context.RequestAborted);
+        await context.Response.WriteAsync(Text(await gpus.LookAsync(context.RequestAborted)), context.RequestAborted);
     });
 
-    private string Text()
+    private string Text(IReadOnlyList<GpuFacts> seen)
     {
         var text = new StringBuilder();
         var models = host.Repository.All.Select(m => (Labels: $"model=\"{m.Name}\",version=\"{m.Version}\"", View: m.Statistics.View, Model: m)).ToList();
@@ -52,12 +55,26 @@ internal sealed class MetricsApi(ModelHost host)
         Line("sluice_worker_memory_bytes", Environment.WorkingSet);
         Family("sluice_worker_allocated_bytes_total", "counter", "Managed memory allocated since the start.");
         Line("sluice_worker_allocated_bytes_total", GC.GetTotalAllocatedBytes());
+        Gpus("sluice_gpu_utilization_ratio", "Share of nvidia-smi's last sample in which a kernel ran.", g => g.Utilization / 100.0);
+        Gpus("sluice_gpu_memory_used_bytes", "Memory of the GPU in use, by all processes.", g => g.UsedMiB * MiB);
+        Gpus("sluice_gpu_memory_bytes", "All memory of the GPU.", g => g.MemoryMiB * MiB);
+        Gpus("sluice_gpu_temperature_celsius", "Temperature of the GPU's core.", g => g.Celsius);
+        Gpus("sluice_gpu_power_watts", "Power that the GPU draws.", g => g.Watts);
         return text.ToString();
 
         void Family(string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')
             .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
 
         void Line(string name, double value) => text.Append(name).Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+
+        // What is not told ([N/A] in a MIG slice) has no line, and where nothing is told there is no family.
+        void Gpus(string name, string help, Func<GpuFacts, double?> of)
+        {
+            if (!seen.Any(g => of(g) is not null)) return;
+            Family(name, "gauge", help);
+            foreach (var gpu in seen)
+                if (of(gpu) is { } value) Line($"{name}{{gpu=\"{gpu.Index}\",uuid=\"{gpu.Uuid}\",name=\"{gpu.Name}\"}}", value);
+        }
 
         void Histogram(string name, string labels, HistogramView view)
         {

@@ -9,6 +9,7 @@ public sealed class LoadedModel : IDisposable
 {
     private readonly ModelSession session;
     private readonly ShapeKeys shapes;
+    private readonly BatchLimits limits;
 
     /// <param name="name">Its name.</param>
     /// <param name="version">Its version.</param>
@@ -18,7 +19,7 @@ public sealed class LoadedModel : IDisposable
     /// <param name="limits">Rows of a batch and requests that may wait.</param>
     public LoadedModel(string name, string version, ModelFile file, ExecutionProviders providers, RunLanes lanes, BatchLimits limits)
     {
-        (Name, Version, Path) = (name, version, file.Path);
+        (Name, Version, Path, this.limits) = (name, version, file.Path, limits);
         session = new ModelSession(file.Load, providers, file.Optimised);
         Inputs = [.. session.Inputs.Select(Spec)];
         Outputs = [.. session.Outputs.Select(Spec)];
@@ -30,9 +31,7 @@ public sealed class LoadedModel : IDisposable
         shapes = new ShapeKeys(FixedRows);
         if (!IsGenerator) FirstRun();
         session.Prove();
-        Batching = IsGenerator ? new BatchRule(0, "it generates text")
-            : BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")],
-                limits.MaxRows, values => RunOnce(values));
+        Batching = FindBatching();
         Statistics = new ModelStatistics(TimeProvider.System);
         Scheduler = new BatchScheduler(this, lanes, limits.MaxQueue);
     }
@@ -90,6 +89,9 @@ public sealed class LoadedModel : IDisposable
 
     public int OutputIndex(string name) => Array.IndexOf(OutputNames, name);
 
+    /// <summary>How many rows of this size a batch may have.</summary>
+    public int RowsOf(long rowBytes) => limits.RowsOf(rowBytes);
+
     /// <summary>A number that is equal for requests whose tensors can be stacked.</summary>
     public int ShapeKey(Api.InferRequest request) => Batches ? shapes.Of(request) : 0;
 
@@ -112,6 +114,30 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Takes no more requests; the session ends when the last of them is answered.</summary>
     public void Dispose() => Scheduler.Dispose();
+
+    /// <summary>Tensors for a batch that begins with this request.</summary>
+    internal TensorSet NewTensors(Api.InferRequest first) => first.Alone ? new SingleTensors(this, first)
+        : new StackedTensors(this, first.Inputs.Select(i => i!.Shape[1..]), MaxBatch);
+
+    /// <summary>Ends the session; nobody may use it any more.</summary>
+    internal void Free()
+    {
+        Generator?.Dispose();
+        session.Dispose();
+    }
+
+    private BatchRule FindBatching()
+    {
+        if (IsGenerator) return new BatchRule(0, "it generates text");
+        var rowBytes = Inputs.Concat(Outputs).Where(t => t.Shape.Skip(1).All(d => d >= 0))
+            .Sum(t => t.Shape.Skip(1).Aggregate((long)t.Type.Size, (a, d) => a * d));
+        var rows = limits.RowsOf(rowBytes);
+        if (rows < Math.Min(2, limits.MaxRows))
+            return new BatchRule(0, $"a row has {rowBytes} bytes, and a batch {limits.MaxBytes} at most");
+        var rule = BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")], rows,
+            values => RunOnce(values));
+        return rule.Max > 0 && rows < limits.MaxRows ? rule with { Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, so that a batch has {limits.MaxBytes} at most" } : rule;
+    }
 
     /// <summary>One run on zeros, every free dimension 1: it proves the provider, and the first request pays nothing for it.</summary>
     private void FirstRun()

@@ -144,7 +144,7 @@ public sealed class ExecutionProviders
     private string Explain(string provider, Exception error)
     {
         if (provider == "webgpu") return ProviderError.Explain(provider, error.Message);
-        var report = Task.Run(() => StackProbe.LookAsync(settings, tryProviders: false)).GetAwaiter().GetResult();
+        var report = StackProbe.Look(settings, tryProviders: false);
         return StackVerdict.Missing(report, provider) ?? ProviderError.Explain(provider, error.Message);
     }
 

@@ -35,9 +35,10 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 	cd loadtests/Peers/bullmq && npm install --no-save --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
 
-load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
+load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (seven minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
+	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
 
 fuzz: publish ## Send a million mutated requests to the worker (about five minutes); SEED=n repeats them
 	dotnet run -c Release --project loadtests/Scenarios -- worker-fuzz $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,8 @@
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -13,6 +15,15 @@ switch (args.FirstOrDefault())
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "worker-studies":
+        await WorkerStudies.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "worker-device":
+        options.Remove("--worker", out var worker);
+        options.Remove("--provider", out var provider);
+        await WorkerDevice.RunAsync(worker ?? throw new ArgumentException("--worker is missing: the worker's program"),
+            provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
     case "worker-fuzz":
         var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
@@ -31,7 +42,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-fuzz|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-studies|worker-device|worker-fuzz|chaos "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

@@ -24,8 +24,8 @@ public sealed class BatchSchedulerTest : IDisposable
         var scheduler = new BatchScheduler(model, lanes, 100, r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r));
         Assert.True(lanes.EnterOrWait(new Nobody()));
         var first = scheduler.RunAsync(Floats(model, 1, 2), default);
-        var without = scheduler.RunAsync(Floats(model, 1, 3), default);
-        var behind = scheduler.RunAsync(Floats(model, 1, 4), default);
+        var without = scheduler.RunAsync(Floats(model, 1, 3), default).AsTask();
+        var behind = scheduler.RunAsync(Floats(model, 1, 4), default).AsTask();
         lanes.Leave();
         (await first).Dispose();
         var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => without);
@@ -76,7 +76,7 @@ public sealed class BatchSchedulerTest : IDisposable
         var model = Load("add", TinyModel.Identity("FP32", -1, 2));
         var answer = await model.Scheduler.RunAsync(Floats(model, 1, 2), default);
         model.Dispose();
-        Assert.Equal(404, (await Assert.ThrowsAsync<InvalidRequestException>(() => model.Scheduler.RunAsync(Floats(model, 1, 2), default))).Status);
+        Assert.Equal(404, (await Assert.ThrowsAsync<InvalidRequestException>(async () => await model.Scheduler.RunAsync(Floats(model, 1, 2), default))).Status);
         Assert.Equal(2, answer.Output(model.Outputs[0]).Count);
         answer.Dispose();
         Assert.Throws<ObjectDisposedException>(() => model.Session.NewBinding());
@@ -111,7 +111,7 @@ public sealed class BatchSchedulerTest : IDisposable
     {
         using var model = Load("wide", TinyModel.Identity("FP32", -1, -1));
         var request = InferRequestReader.Read(model, Encoding.UTF8.GetBytes(json), default);
-        var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => model.Scheduler.RunAsync(request, default));
+        var refused = await Assert.ThrowsAsync<InvalidRequestException>(async () => await model.Scheduler.RunAsync(request, default));
         Assert.Contains($"failed to parse the request JSON {says}: ", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("LineNumber", refused.Message, StringComparison.Ordinal);
     }

@@ -66,8 +66,8 @@ public sealed class InferRequest(LoadedModel model)
     /// <summary>Rows that it takes of what a batch may have. More than that: it goes alone.</summary>
     public int Share { get; private set; } = 1;
 
-    /// <summary>It goes alone: it is larger than a batch, or the model's requests are not stacked.</summary>
-    public bool Alone => !model.Batches || Share > model.MaxBatch;
+    /// <summary>It goes alone, in tensors of its own: it is larger than a batch, or its model's requests have nothing in common.</summary>
+    public bool Alone => !model.Pooled || Share > model.MaxBatch;
 
     /// <summary>Tensors of any batch of its model are right for it.</summary>
     public bool FitsAny => model.FixedRows && !Alone;

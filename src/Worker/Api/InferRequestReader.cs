@@ -138,8 +138,8 @@ public ref struct InferRequestReader
         ReadOnlyMemory<byte>? data = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("name"u8)) name = ReadString("inputs.name");
-            else if (reader.ValueTextEquals("datatype"u8)) type = ReadString("inputs.datatype");
+            if (reader.ValueTextEquals("name"u8)) name = ReadInputName();
+            else if (reader.ValueTextEquals("datatype"u8)) type = ReadDataType();
             else if (reader.ValueTextEquals("shape"u8)) shape = ReadShape(name);
             else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize();
             else if (reader.ValueTextEquals("data"u8))
@@ -315,17 +315,18 @@ public ref struct InferRequestReader
     private long[] ReadShape(string? input)
     {
         ReadList($"shape of input '{input}'");
-        var shape = new List<long>();
+        Span<long> shape = stackalloc long[MaxRank];
+        var rank = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var dimension))
                 throw new InvalidRequestException($"shape of input '{input}' must be a list of whole numbers");
-            if (shape.Count == MaxRank)
+            if (rank == MaxRank)
                 throw new InvalidRequestException($"shape of input '{input}' has more than {MaxRank} dimensions");
-            shape.Add(dimension);
+            shape[rank++] = dimension;
         }
 
-        return [.. shape];
+        return shape[..rank].ToArray();
     }
 
     private const int MaxRank = 32;
@@ -333,10 +334,32 @@ public ref struct InferRequestReader
     /// <summary>A day.</summary>
     private const long MaxTimeoutUs = 86_400_000_000;
 
-    private string ReadString(string field)
+    /// <summary>The model's own text where it is one of its inputs: no new one for each request.</summary>
+    private string ReadInputName()
+    {
+        ReadText("inputs.name");
+        foreach (var name in model.InputNames)
+            if (reader.ValueTextEquals(name)) return name;
+        return reader.GetString()!;
+    }
+
+    private string ReadDataType()
+    {
+        ReadText("inputs.datatype");
+        foreach (var input in model.Inputs)
+            if (reader.ValueTextEquals(input.Type.Name)) return input.Type.Name;
+        return reader.GetString()!;
+    }
+
+    private void ReadText(string field)
     {
         if (!reader.Read()) throw new JsonException();
         Expect(JsonTokenType.String, field, "a string");
+    }
+
+    private string ReadString(string field)
+    {
+        ReadText(field);
         return reader.GetString()!;
     }
 

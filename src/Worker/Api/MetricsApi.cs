@@ -51,6 +51,13 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         Family("sluice_model_nodes", "gauge", "Nodes of the model's graph, by the provider that runs them.");
         foreach (var (labels, _, model) in models)
             foreach (var share in model.Session.Placement?.Shares ?? []) Line($"sluice_model_nodes{{{labels},provider=\"{share.Provider}\"}}", share.Nodes);
+        Family("sluice_model_memory_bytes", "gauge", "Memory that is known to be a model's: its stored weights, where its first provider runs, and the host's buffers for its batches.");
+        foreach (var (labels, _, model) in models)
+        {
+            Line($"sluice_model_memory_bytes{{{labels},kind=\"weights\",provider=\"{model.Session.Provider}\"}}", model.Weights);
+            Line($"sluice_model_memory_bytes{{{labels},kind=\"buffers\",provider=\"cpu\"}}", model.BufferBytes);
+        }
+
         Family("sluice_worker_memory_bytes", "gauge", "Resident memory of the worker's process.");
         Line("sluice_worker_memory_bytes", Environment.WorkingSet);
         Family("sluice_worker_allocated_bytes_total", "counter", "Managed memory allocated since the start.");

@@ -49,7 +49,7 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
     {
         var left = Compact();
         if (tickets.Count == 0) memory.Return(tensors);
-        foreach (var ticket in left) ticket.Fail(new OperationCanceledException(ticket.Late));
+        left?.ForEach(t => t.Fail(new OperationCanceledException(t.Late)));
         if (tickets.Count > 0) Run();
     }
 
@@ -59,17 +59,17 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         if (Interlocked.Decrement(ref readers) == 0) memory.Return(tensors);
     }
 
-    /// <summary>Before the run: those who left, or whose tensors were wrong, are taken out and returned, and the others move up.</summary>
-    private List<InferTicket> Compact()
+    /// <summary>Before the run: those who left, or whose tensors were wrong, are taken out and returned (null: nobody), and the others move up.</summary>
+    private List<InferTicket>? Compact()
     {
-        List<InferTicket> left = [];
+        List<InferTicket>? left = null;
         var rows = 0;
         for (var i = 0; i < tickets.Count; i++)
         {
             var ticket = tickets[i];
             if (!ticket.Filled || ticket.Late.IsCancellationRequested || ticket.Overdue)
             {
-                left.Add(ticket);
+                (left ??= []).Add(ticket);
                 tickets.RemoveAt(i--);
                 continue;
             }
@@ -92,7 +92,7 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         foreach (var ticket in tickets) ticket.Begun = started;
         try
         {
-            if (tickets.Count == 1) RunLanes.Run(o => Run(o), tickets[0].Gone);
+            if (tickets.Count == 1) RunLanes.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
             else RunForAll();
         }
         catch (Exception e)

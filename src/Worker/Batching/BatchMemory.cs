@@ -12,11 +12,15 @@ internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet
     private const int Spares = 4;
 
     private readonly ConcurrentBag<TensorSet> spares = [];
+    private long bytes;
+
+    /// <summary>Of all sets, those in use and those kept.</summary>
+    public long Bytes => Interlocked.Read(ref bytes);
 
     /// <summary>Tensors for a batch that begins with this request; throws when there is no memory. For who is inside the model.</summary>
     public TensorSet Rent(InferRequest first)
     {
-        var tensors = first.FitsAny && spares.TryTake(out var spare) ? spare : make(first);
+        var tensors = first.FitsAny && spares.TryTake(out var spare) ? spare : Counted(make(first));
         users.Join();
         return tensors;
     }
@@ -24,7 +28,7 @@ internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet
     /// <summary>Some rows of a set as a set of their own.</summary>
     public TensorSet Extract(TensorSet from, int first, int rows)
     {
-        var own = from.Extract(first, rows);
+        var own = Counted(from.Extract(first, rows));
         users.Join();
         return own;
     }
@@ -32,20 +36,40 @@ internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet
     /// <summary>A set is not used any more.</summary>
     public void Return(TensorSet tensors)
     {
-        if (tensors.FitsAny && spares.Count < Spares) spares.Add(tensors);
-        else tensors.Dispose();
+        Keep(tensors);
         users.Leave();
     }
+
+    /// <summary>Takes a set that was made elsewhere.</summary>
+    public void Adopt(TensorSet tensors) => Keep(Counted(tensors));
 
     /// <summary>A set is not used any more, and what is in it is not known (a run failed).</summary>
     public void Discard(TensorSet tensors)
     {
-        tensors.Dispose();
+        Free(tensors);
         users.Leave();
     }
 
     public void Dispose()
     {
         while (spares.TryTake(out var spare)) spare.Dispose();
+    }
+
+    private void Keep(TensorSet tensors)
+    {
+        if (tensors.FitsAny && spares.Count < Spares) spares.Add(tensors);
+        else Free(tensors);
+    }
+
+    private TensorSet Counted(TensorSet tensors)
+    {
+        Interlocked.Add(ref bytes, tensors.Bytes);
+        return tensors;
+    }
+
+    private void Free(TensorSet tensors)
+    {
+        Interlocked.Add(ref bytes, -tensors.Bytes);
+        tensors.Dispose();
     }
 }

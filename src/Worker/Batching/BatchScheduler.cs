@@ -42,8 +42,11 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
     /// <summary>Requests inside, answered or not.</summary>
     public int Inside => Volatile.Read(ref inside);
 
+    /// <summary>Bytes of the host's buffers for batches.</summary>
+    public long BufferBytes => memory.Bytes;
+
     /// <summary>Runs a request. The answer is to be disposed of when it is written.</summary>
-    public async Task<Inference> RunAsync(InferRequest request, CancellationToken gone)
+    public async ValueTask<Inference> RunAsync(InferRequest request, CancellationToken gone)
     {
         using var limit = request.TimeoutUs > 0 ? CancellationTokenSource.CreateLinkedTokenSource(gone) : null;
         limit?.CancelAfter(TimeSpan.FromMicroseconds(request.TimeoutUs));
@@ -53,7 +56,7 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
         {
             if (!placed.IsCompletedSuccessfully) await WaitForPlaceAsync(ticket, placed);
             Fill(ticket);
-            if (Filled() is { } ready) Execute(ready);
+            if (TakeFilled(ticket) is { } ready) Execute(ready);
             await ticket.Done;
             return new Inference(this, ticket);
         }
@@ -63,15 +66,6 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
             model.Statistics.Failed(Stopwatch.GetElapsedTime(ticket.Arrived));
             if (e is OperationCanceledException && !gone.IsCancellationRequested) throw new InvalidRequestException("Request timeout expired", 503);
             throw;
-        }
-
-        Batch? Filled()
-        {
-            lock (gate)
-            {
-                ticket.Batch!.Unfilled--;
-                return TakeReady();
-            }
         }
     }
 
@@ -99,6 +93,9 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
         EnterOrThrow();
         return new Held(this);
     }
+
+    /// <summary>Gives it tensors for its first batch.</summary>
+    public void Adopt(TensorSet tensors) => memory.Adopt(tensors);
 
     /// <summary>A request's answer is written, or it got none.</summary>
     public void Exit()
@@ -161,17 +158,20 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
         ticket.Input = Stopwatch.GetElapsedTime(started);
     }
 
-    /// <summary>A request whose tensors are wrong: its batch goes on without it.</summary>
-    private void Withdraw(InferTicket ticket)
+    /// <summary>A request's tensors stand in their place, or never will: its batch, when it waited for them alone.</summary>
+    private Batch? TakeFilled(InferTicket ticket)
     {
-        Batch? ready;
         lock (gate)
         {
             ticket.Batch!.Unfilled--;
-            ready = TakeReady();
+            return TakeReady();
         }
+    }
 
-        if (ready is not null) ThreadPool.UnsafeQueueUserWorkItem(static r => r.Scheduler.Execute(r.Batch), (Scheduler: this, Batch: ready), false);
+    /// <summary>A request whose tensors are wrong: its batch goes on without it.</summary>
+    private void Withdraw(InferTicket ticket)
+    {
+        if (TakeFilled(ticket) is { } ready) ThreadPool.UnsafeQueueUserWorkItem(static r => r.Scheduler.Execute(r.Batch), (Scheduler: this, Batch: ready), false);
     }
 
     /// <summary>Moves those who wait into the forming batch. Under the lock.</summary>

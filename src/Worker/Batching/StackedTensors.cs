@@ -5,36 +5,40 @@ using Sluice.Worker.Models;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Of a model whose requests are stacked. The inputs stand in buffers of the model's largest batch; so do the outputs where only their
-/// batch dimension varies, and then a run binds views that exist already.
+/// Tensors in buffers of the model's largest batch, the outputs too where only their rows vary: of a model whose requests are stacked, or whose shapes are
+/// all fixed, which is a batch of one row. How a run reaches them is the model's binding's to say.
 /// </summary>
 internal sealed class StackedTensors : TensorSet
 {
+    private readonly ModelBinding binding;
     private readonly TensorBuffer[] inputs;
     private readonly TensorBuffer[]? outputs;
-    private readonly OrtIoBinding?[] bindings;
-    private IDisposableReadOnlyCollection<OrtValue>? results;
+    private readonly BoundRuns? runs;
     private readonly int most;
+    private IDisposableReadOnlyCollection<OrtValue>? results;
     private int ran;
 
     /// <param name="model">The model.</param>
-    /// <param name="rowShapes">Of each input, without the batch dimension; in the model's order.</param>
+    /// <param name="binding">How it is bound.</param>
+    /// <param name="rowShapes">Of each input, without the dimension of rows; in the model's order.</param>
     /// <param name="rows">Most rows.</param>
-    public StackedTensors(LoadedModel model, IEnumerable<long[]> rowShapes, int rows)
+    public StackedTensors(LoadedModel model, ModelBinding binding, IEnumerable<long[]> rowShapes, int rows)
         : base(model)
     {
-        inputs = [.. model.Inputs.Zip(rowShapes, (i, shape) => new TensorBuffer(i, shape, rows))];
-        if (model.Outputs.All(o => o.Shape.Skip(1).All(d => d >= 0)))
-            outputs = [.. model.Outputs.Select(o => new TensorBuffer(o, o.Shape[1..], rows))];
-        bindings = new OrtIoBinding?[rows + 1];
-        most = rows;
+        (this.binding, most) = (binding, rows);
+        inputs = [.. model.Inputs.Zip(rowShapes, (i, shape) => new TensorBuffer(binding.Memory.Host, i, shape, rows, model.Batches))];
+        if (binding.Plan.How == TensorBinding.None) return;
+        outputs = [.. model.Outputs.Select(o => new TensorBuffer(binding.Memory.Host, o, model.RowShape(o), rows, model.Batches))];
+        runs = binding.Attach(model, inputs, outputs, rows);
     }
 
     public override bool FitsAny => Model.FixedRows && most == Model.MaxBatch;
 
+    public override long Bytes => most * (inputs.Sum(i => i.RowBytes) + (outputs?.Sum(o => o.RowBytes) ?? 0));
+
     public override TensorSet Extract(int first, int rows)
     {
-        var own = new StackedTensors(Model, inputs.Select(i => i.RowShape), rows);
+        var own = new StackedTensors(Model, binding, inputs.Select(i => i.RowShape), rows);
         for (var i = 0; i < inputs.Length; i++) inputs[i].Rows(first, rows).CopyTo(own.inputs[i].Rows(0, rows));
         return own;
     }
@@ -42,6 +46,12 @@ internal sealed class StackedTensors : TensorSet
     public override void Fill(InferRequest request, int firstRow)
     {
         for (var i = 0; i < inputs.Length; i++) request.Inputs[i]!.Read(inputs[i].Rows(firstRow, request.Rows));
+    }
+
+    /// <summary>Fills its first rows with those of tensors.</summary>
+    public void Fill(IReadOnlyList<OrtValue> values, int rows)
+    {
+        for (var i = 0; i < inputs.Length; i++) values[i].GetTensorMutableRawData().CopyTo(inputs[i].Rows(0, rows));
     }
 
     public override void Move(int from, int to, int rows)
@@ -52,9 +62,9 @@ internal sealed class StackedTensors : TensorSet
     public override void Run(RunOptions options, int rows)
     {
         ran = rows;
-        if (outputs is not null)
+        if (runs is not null)
         {
-            Model.Session.Run(options, bindings[rows] ??= Bind(rows));
+            runs.Run(options, rows);
             return;
         }
 
@@ -72,7 +82,7 @@ internal sealed class StackedTensors : TensorSet
         if (outputs is not null)
         {
             var of = outputs[index];
-            return new OutputTensor(spec, spec.Type, [rows, .. spec.Shape.AsSpan(1)], of.View(ran), firstRow * of.RowElements, rows * of.RowElements);
+            return new OutputTensor(spec, spec.Type, of.Shape(rows), of.View(ran), firstRow * of.RowElements, rows * of.RowElements);
         }
 
         var shape = results![index].GetTensorTypeAndShape().Shape;
@@ -85,16 +95,8 @@ internal sealed class StackedTensors : TensorSet
     public override void Dispose()
     {
         results?.Dispose();
-        foreach (var binding in bindings) binding?.Dispose();
+        runs?.Dispose();
         foreach (var input in inputs) input.Dispose();
         foreach (var output in outputs ?? []) output.Dispose();
-    }
-
-    private OrtIoBinding Bind(int rows)
-    {
-        var binding = Model.Session.NewBinding();
-        for (var i = 0; i < inputs.Length; i++) binding.BindInput(Model.InputNames[i], inputs[i].View(rows));
-        for (var i = 0; i < outputs!.Length; i++) binding.BindOutput(Model.OutputNames[i], outputs[i].View(rows));
-        return binding;
     }
 }

@@ -12,6 +12,9 @@ internal abstract class TensorSet(LoadedModel model) : IDisposable
     /// <summary>It serves any batch of its model, so that it is worth keeping.</summary>
     public virtual bool FitsAny => false;
 
+    /// <summary>Of the host's memory that it keeps; 0 where that is its request's own.</summary>
+    public virtual long Bytes => 0;
+
     /// <summary>Reads a request's tensors into its rows.</summary>
     public abstract void Fill(InferRequest request, int firstRow);
 

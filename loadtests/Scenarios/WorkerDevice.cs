@@ -14,6 +14,7 @@ public static class WorkerDevice
 {
     private static readonly int[] Concurrencies = [1, 16, 64, 256];
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Connecting = TimeSpan.FromMilliseconds(300);
     private static readonly (string Name, int Width, byte[] Model)[] Models =
         [("trivial", 4, TinyModel.Identity("FP32", -1, 4)), ("mlp", 784, TinyModel.Mlp())];
 
@@ -118,6 +119,8 @@ public static class WorkerDevice
     private static async Task<string> CellAsync(Target target, int connections, bool binary, int port, string model, double ideal, ScenarioOptions options, CancellationToken ct)
     {
         using var load = new ClosedLoop(target, connections);
+        // Connections are made before anything is counted.
+        await load.RunAsync(Connecting, ct);
         var (rounds, counted) = (new List<LoadResult>(), default(WorkerCounters));
         for (var round = 0; round < options.Rounds; round++)
         {

@@ -14,6 +14,7 @@ public static class WorkerThroughput
 {
     private static readonly int[] Concurrencies = [1, 16, 64, 256];
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Connecting = TimeSpan.FromMilliseconds(300);
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
@@ -62,6 +63,9 @@ public static class WorkerThroughput
     private static async Task<string> CellAsync(Bench bench, int connections, bool binary, ScenarioOptions options, CancellationToken ct)
     {
         using ClosedLoop own = new(bench.Own, connections), peer = new(bench.Peer, connections);
+        // Connections are made before anything is counted.
+        await own.RunAsync(Connecting, ct);
+        await peer.RunAsync(Connecting, ct);
         var rounds = new List<(LoadResult Own, LoadResult Peer)>();
         var (counted, worker, fastify, load) = (default(WorkerCounters), TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
         for (var round = 0; round < options.Rounds; round++)

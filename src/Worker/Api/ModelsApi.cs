@@ -62,6 +62,9 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
 
             json.WriteStartObject("parameters");
             Parameter(json, "batching", model.Batching.Why);
+            if (model.Batches)
+                Parameter(json, "batch_gain", string.Create(CultureInfo.InvariantCulture, $"{model.Gain.Factor:0.0} at {model.Gain.Rows} rows: ")
+                    + (model.Scheduler.Gathers ? "a batch waits until requests that have come are read" : "a batch does not wait"));
             Parameter(json, "placement", model.Session.Placement?.ToString());
             Parameter(json, "bound", model.Binding.ToString());
             Parameter(json, "pinned", model.Binding.Memory.Pinned && model.Binding.Plan.How != TensorBinding.None ? "true" : "false");

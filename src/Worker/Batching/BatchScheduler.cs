@@ -10,7 +10,7 @@ namespace Sluice.Worker.Batching;
 /// ever waits for more of them, so that at low load a request runs at once, on its own thread. Owns who waits and the forming batch;
 /// who goes together is <see cref="BatchPlanner"/>'s to say.
 /// </summary>
-internal sealed class BatchScheduler : ILaneUser, IDisposable
+internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposable
 {
     /// <summary>A request without a limit is due after this: those with one do not pass it for ever.</summary>
     private static readonly long Patience = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
@@ -26,6 +26,7 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
     private int[] taken = new int[16];
     private Batch? forming;
     private bool inLine;
+    private bool gathering;
     private int inside;
 
     /// <param name="model">The model.</param>
@@ -41,6 +42,9 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
 
     /// <summary>Requests inside, answered or not.</summary>
     public int Inside => Volatile.Read(ref inside);
+
+    /// <summary>Rows cost less together: a batch waits until those who have come already are read; see <see cref="BatchGain"/>.</summary>
+    public bool Gathers { get; set; }
 
     /// <summary>Bytes of the host's buffers for batches.</summary>
     public long BufferBytes => memory.Bytes;
@@ -164,8 +168,25 @@ internal sealed class BatchScheduler : ILaneUser, IDisposable
         lock (gate)
         {
             ticket.Batch!.Unfilled--;
-            return TakeReady();
+            if (!Gathers || Inside < 2 || forming is not { Unfilled: 0 } || forming.Share >= model.MaxBatch) return TakeReady();
+            // To the end of the thread pool's queue: behind the requests that have come, and before those that have not. No time passes for nothing.
+            if (!gathering) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            gathering = true;
+            return null;
         }
+    }
+
+    /// <summary>Those who had come have been read.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        Batch? ready;
+        lock (gate)
+        {
+            gathering = false;
+            ready = TakeReady();
+        }
+
+        if (ready is not null) Execute(ready);
     }
 
     /// <summary>A request whose tensors are wrong: its batch goes on without it.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Generation;
@@ -8,6 +9,12 @@ namespace Sluice.Worker.Models;
 /// <summary>One version of a model with its session. What it takes and gives is read from the model itself.</summary>
 public sealed class LoadedModel : IDisposable
 {
+    /// <summary>The batch whose run is compared with that of one row.</summary>
+    private const int GainRows = 8;
+
+    /// <summary>Runs of which the shortest counts: one that is interrupted must not decide.</summary>
+    private const int GainRuns = 3;
+
     private readonly ModelSession session;
     private readonly ShapeKeys shapes;
     private readonly BatchLimits limits;
@@ -87,6 +94,9 @@ public sealed class LoadedModel : IDisposable
     /// <summary>Its requests are read into buffers that are kept: they are stacked, or they all have the same shapes.</summary>
     public bool Pooled => Batches || (FixedRows && Binding.Plan.How != TensorBinding.None);
 
+    /// <summary>What its rows gain by running together, as seen at warm-up.</summary>
+    public BatchGain Gain { get; private set; }
+
     public ModelStatistics Statistics { get; }
 
     public ModelSession Session => session;
@@ -126,9 +136,12 @@ public sealed class LoadedModel : IDisposable
         var tensors = new StackedTensors(this, Binding, Inputs.Select(i => RowShape(i).Select(d => Math.Max(1, d)).ToArray()), MaxBatch);
         try
         {
-            // A graph is captured by the second run, and replayed by the third.
-            foreach (var rows in BindingPlan.Buckets(MaxBatch))
-                for (var runs = Binding.Plan.Graph ? 3 : 1; runs > 0; runs--) RunMadeUp(tensors, rows);
+            // A CUDA graph is captured by the second run, and replayed by the third.
+            foreach (var rows in BindingPlan.Buckets(MaxBatch)) Shortest(tensors, rows, Binding.Plan.Graph ? 3 : 1);
+            if (!Batches) return;
+            var many = Math.Min(MaxBatch, GainRows);
+            Gain = new BatchGain(Shortest(tensors, 1, GainRuns), Shortest(tensors, many, GainRuns), many);
+            Scheduler.Gathers = Gain.Pays;
         }
         catch (OnnxRuntimeException)
         {
@@ -142,6 +155,22 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>A tensor's shape without the dimension of rows, where it has one.</summary>
     public long[] RowShape(TensorSpec spec) => RowShape(spec.Shape);
+
+    /// <summary>The shortest of some runs.</summary>
+    private TimeSpan Shortest(StackedTensors tensors, int rows, int runs)
+    {
+        FillMadeUp(tensors, rows);
+        var shortest = TimeSpan.MaxValue;
+        for (; runs > 0; runs--)
+        {
+            using var options = new RunOptions();
+            var began = Stopwatch.GetTimestamp();
+            tensors.Run(options, rows);
+            if (Stopwatch.GetElapsedTime(began) is var took && took < shortest) shortest = took;
+        }
+
+        return shortest;
+    }
 
     /// <summary>Keeps it from being freed until the returned is disposed of; throws 404 when it is unloaded already.</summary>
     public IDisposable Hold() => Scheduler.Hold();
@@ -225,6 +254,7 @@ public sealed class LoadedModel : IDisposable
 
             Generator = new TextGenerator(this, lanes, memory);
             if (Generator.Wrong() is not { } wrong) return;
+            if (session.Provider == "cpu") throw new NotSupportedException(wrong);
             session.Abandon(new InvalidOperationException(wrong));
         }
         catch (OnnxRuntimeException e)
@@ -256,19 +286,11 @@ public sealed class LoadedModel : IDisposable
         }
     }
 
-    private void RunMadeUp(StackedTensors tensors, int rows)
+    private void FillMadeUp(StackedTensors tensors, int rows)
     {
         var made = Inputs.Select(i => MadeUpRows.Of(i, 0, rows, Batches)).ToList();
-        try
-        {
-            using var options = new RunOptions();
-            tensors.Fill(made, rows);
-            tensors.Run(options, rows);
-        }
-        finally
-        {
-            foreach (var value in made) value.Dispose();
-        }
+        tensors.Fill(made, rows);
+        foreach (var value in made) value.Dispose();
     }
 
     private static TensorSpec Spec(KeyValuePair<string, NodeMetadata> node)

@@ -108,7 +108,7 @@ public static class GatewayHost
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton<PodStore>().AddSingleton<IPodHost, ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
         services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));

@@ -20,6 +20,9 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often this host is looked over for pods that nobody knows of: half of the minute within which an orphan must be gone.</summary>
+    private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
@@ -35,7 +38,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly Leadership leadership;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
-    private bool forgotten;
+    private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
@@ -61,7 +64,8 @@ public sealed partial class Reconciler : BackgroundService
         try
         {
             await leadership.ResignAsync();
-            await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+            // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
+            if (!fleet.KeepsPods) await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -95,8 +99,12 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (!forgotten) await fleet.ForgetEarlierAsync(ct);
-            forgotten = true;
+            if (time.GetUtcNow() >= nextAdoption)
+            {
+                await fleet.AdoptAsync(ct);
+                nextAdoption = time.GetUtcNow() + AdoptEvery;
+            }
+
             IReadOnlySet<string>? living = null;
             if (endpoints.Remove(""))
             {

@@ -44,10 +44,12 @@ public sealed partial class ProcessHost : IPodHost
 
     public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
     {
+        var template = order.Deployment.Template;
+        if (template.Image.Length > 0)
+            throw new InvalidOperationException($"template {template.Name} has the image {template.Image}, but this gateway's pods are processes: set SLUICE_POD_HOST=docker");
         var port = TakePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var template = order.Deployment.Template;
-        var command = (template.Command.Count > 0 ? template.Command : builtIn.Command)
+        var command = (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
             .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
         string[] all = [.. wrapper, .. command];
         var start = new ProcessStartInfo(all[0], all[1..])

@@ -65,6 +65,9 @@ public sealed record Pod
 
     /// <summary>UUIDs of the GPUs and MIG slices that it was given.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
+
+    /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
+    public string? Mark { get; init; }
 }
 
 /// <summary>A decision about how many workers run, kept so that an operator can ask why.</summary>

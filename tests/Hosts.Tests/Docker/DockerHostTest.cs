@@ -207,6 +207,49 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
     }
 
     [FactWhereItRuns]
+    public async Task A_start_over_a_link_that_loses_answers_again_and_again_makes_one_container()
+    {
+        using var link = new FaultProxy(daemon.Port);
+        using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") });
+        Assert.Empty(await far.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+
+        var order = Running(Server);
+        var starting = far.StartAsync(order, _ => { }, CancellationToken.None);
+        for (var round = 1; round <= 8; round++)
+        {
+            // Each call gets a little further than the last one.
+            link.LoseAnswers();
+            await Task.WhenAny(starting, Task.Delay(TimeSpan.FromMilliseconds(15 * round), TimeProvider.System));
+            link.HealWithReset();
+            await Task.WhenAny(starting, Task.Delay(TimeSpan.FromMilliseconds(15), TimeProvider.System));
+        }
+
+        var pod = await starting;
+
+        Assert.Null(await ReadyAsync(pod));
+        Assert.Single((await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={order.PodId}")).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        await far.KillAsync(pod);
+        await pod.Exited;
+        await far.ForgetAsync(pod);
+        await GoneAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_container_that_was_made_for_an_order_before_is_the_orders_container()
+    {
+        // What a create whose answer was lost leaves: the order's name, and nobody who knows of it.
+        var order = Running(Server);
+        var body = ContainerSpec.Make(order, Settings, "test-host", "a-token");
+        using var engine = new EngineClient(daemon.Address, TimeProvider.System);
+        var made = await engine.CreateAsync(ContainerSpec.Name(order.PodId), body, CancellationToken.None);
+
+        var pod = await StartAsync(order);
+
+        Assert.StartsWith(ContainerOf(pod), made, StringComparison.Ordinal);
+        await EndAsync(pod);
+    }
+
+    [FactWhereItRuns]
     public async Task A_container_that_somebody_removes_is_told_as_such()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));

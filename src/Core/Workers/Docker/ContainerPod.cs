@@ -26,7 +26,7 @@ internal sealed class ContainerPod : RunningPod
         : base(start.Order, start.Address, start.Ordered, start.Started)
     {
         (this.engine, this.time, this.said) = (engine, time, said);
-        (Container, HostStages) = (start.Container, start.Stages);
+        (Container, HostStages, Adopted) = (start.Container, start.Stages, start.Adopted);
         Exited = WatchAsync(start.Adopted);
     }
 
@@ -36,6 +36,8 @@ internal sealed class ContainerPod : RunningPod
     public override string Name => $"container {Container[..12]}";
 
     public override IReadOnlyList<StartStage> HostStages { get; }
+
+    public override bool Adopted { get; }
 
     public override Task<string> Exited { get; }
 

@@ -44,7 +44,7 @@ public sealed partial class DockerHost : IPodHost
         var begun = false;
         try
         {
-            var pulled = await images.EnsureAsync(image, order.Deployment.Template.Container.Pull, progress, ct);
+            var pulled = await PatientlyAsync(() => images.EnsureAsync(image, order.Deployment.Template.Container.Pull, progress, ct), ct);
             if (pulled) Mark("pull");
             begun = true;
             var container = await PatientlyAsync(() => CreateAsync(order.PodId, body, ct), ct);
@@ -57,7 +57,7 @@ public sealed partial class DockerHost : IPodHost
             Mark("start");
             var info = await PatientlyAsync(() => engine.InspectAsync(container, ct), ct)
                 ?? throw new InvalidOperationException("its container was removed while it was started");
-            return PodOf(order, info, token, ordered, stages, adopted: false);
+            return PodOf(order, info, ordered, stages, adopted: false);
         }
         catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
         {
@@ -116,11 +116,7 @@ public sealed partial class DockerHost : IPodHost
     {
         if (found.State is not ("running" or "paused") || PodLabels.Read(found.Labels) is not { } order) return null;
         if (await engine.InspectAsync(found.Id, ct) is not { } info) return null;
-        const string variable = "SLUICE_POD_TOKEN=";
-        var token = info.Config.Env?.FirstOrDefault(e => e.StartsWith(variable, StringComparison.Ordinal))?[variable.Length..];
-        if (token is null) return null;
-        var now = time.GetTimestamp();
-        return PodOf(order, info, token, now, [], adopted: true);
+        return PodOf(order, info, time.GetTimestamp(), [], adopted: true);
     }
 
     private async Task ReapAsync(string container, string podId, string state, CancellationToken ct)
@@ -129,8 +125,11 @@ public sealed partial class DockerHost : IPodHost
         Reaped(podId, container[..12], state);
     }
 
-    private ContainerPod PodOf(PodOrder order, ContainerInfo info, string token, long ordered, IReadOnlyList<StartStage> stages, bool adopted)
+    private ContainerPod PodOf(PodOrder order, ContainerInfo info, long ordered, IReadOnlyList<StartStage> stages, bool adopted)
     {
+        // What it was made with, by whichever call: a token that is not its own is refused, which is for the probe to tell.
+        const string variable = "SLUICE_POD_TOKEN=";
+        var token = info.Config.Env?.FirstOrDefault(e => e.StartsWith(variable, StringComparison.Ordinal))?[variable.Length..] ?? "";
         var template = order.Deployment.Template;
         var address = new WorkerAddress(order.PodId, Address(info, template.Container.Port), template.Protocol, token, template.Concurrency);
         return new ContainerPod(engine, new ContainerStart(order, info.Id, address, ordered, time.GetTimestamp(), stages, adopted), time,

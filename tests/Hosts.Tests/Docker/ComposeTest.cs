@@ -11,6 +11,8 @@ namespace Sluice.Hosts.Tests.Docker;
 [RunsWhere(typeof(ComposeTest))]
 public sealed class ComposeTest(DockerDaemon daemon)
 {
+    private string socketGroup = "";
+
     private const string Key = "an-admin-key-of-these-tests";
 
     public static string? WhyNot => DockerDaemon.WhyNot ?? (File.Exists("/usr/bin/docker-compose") ? File.Exists("/usr/bin/prometheus") ? null
@@ -53,12 +55,14 @@ public sealed class ComposeTest(DockerDaemon daemon)
     {
         await daemon.DockerAsync("build", "-q", "-f", "deploy/worker-gpu.Dockerfile", "--build-arg", $"BASE={LocalImages.Base}",
             "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt", "--build-arg", "PUBLISHED=.build/run/worker", "-t", "sluice-worker-gpu:local", ".");
-        var said = await daemon.DockerAsync("run", "--rm", "sluice-worker-gpu:local", "doctor");
+        var said = await daemon.DockerAsync("run", "--rm", "--entrypoint", "/bin/sh", "sluice-worker-gpu:local", "-c",
+            "/worker/Sluice.Worker doctor; true");
         Assert.Contains("cuda", said, StringComparison.OrdinalIgnoreCase);
     }
 
     private async Task ImagesAsync()
     {
+        socketGroup = (await daemon.RunAsync("stat", ["-c", "%g", daemon.Socket])).Trim();
         var folder = Directory.CreateTempSubdirectory("sluice-images-").FullName;
         await LocalImages.BuildAsync(daemon, "gateway", LocalImages.Gateway);
         await LocalImages.ImportAsync(daemon, folder, LocalImages.Redis, ["ENV PATH=/bin"], ["/usr/bin/redis-server", "/usr/bin/redis-cli"]);
@@ -93,8 +97,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
         ["SLUICE_PORT"] = "127.0.0.1:18080",
         ["PROMETHEUS_PORT"] = "127.0.0.1:19090",
         ["DOCKER_SOCKET"] = daemon.Socket,
-        ["DOCKER_GID"] = "0",
-        ["SLUICE_MODELS_FOLDER"] = Repository.Models,
+        ["DOCKER_GID"] = socketGroup,
+        ["PWD"] = Repository.Root,
     });
 
     private async Task<string> ContainerAsync(string service) =>

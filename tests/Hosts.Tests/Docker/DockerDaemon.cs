@@ -51,6 +51,8 @@ public sealed class DockerDaemon : IAsyncLifetime
     {
         if (process is not null)
         {
+            // A test may have failed between its end and its start.
+            if (process.HasExited) await StartAsync();
             var left = (await DockerAsync("ps", "-aq")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
             if (left.Length > 0) await DockerAsync(["rm", "-f", "-v", .. left]);
             await process.DisposeAsync();

@@ -9,7 +9,7 @@ namespace Sluice.Hosts.Tests.Docker;
 /// <summary>The whole gateway with its workers in containers.</summary>
 [Collection("docker")]
 [RunsWhere(typeof(DockerDaemon))]
-public sealed class DockerGatewayTest(DockerDaemon daemon) : IDisposable
+public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 {
     private const string Key = "an-admin-key-of-these-tests";
 
@@ -17,7 +17,13 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-docker-gateway-").FullName;
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var left in (await ContainersAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+        Directory.Delete(folder, recursive: true);
+    }
 
     [FactWhereItRuns]
     public async Task A_request_to_zero_starts_a_container_that_goes_when_it_is_idle()
@@ -170,6 +176,6 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IDisposable
     private static async Task UntilAsync(Func<Task<bool>> holds)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+        while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, limit.Token);
     }
 }

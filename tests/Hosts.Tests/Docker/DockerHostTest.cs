@@ -10,10 +10,11 @@ namespace Sluice.Hosts.Tests.Docker;
 /// <summary>Pods as containers of a real daemon.</summary>
 [Collection("docker")]
 [RunsWhere(typeof(DockerDaemon))]
-public sealed class DockerHostTest : PodHostConformance, IDisposable
+public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
 {
     private readonly DockerDaemon daemon;
     private readonly DockerHost host;
+    private readonly string hostId = $"test-{Guid.NewGuid():N}";
 
     public DockerHostTest(DockerDaemon daemon)
     {
@@ -42,12 +43,19 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
         Models = Repository.Models,
     };
 
-    public void Dispose() => host.Dispose();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        host.Dispose();
+        // Of a test that failed half-way.
+        foreach (var left in (await OwnAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+    }
 
     [FactWhereItRuns]
     public async Task A_container_is_confined_by_default_and_by_its_template()
     {
-        var deployed = Deployed(["/bin/sh", "-c", "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; cat /proc/self/status; exec sleep 1000"]);
+        var deployed = Deployed(["/bin/sh", "-c", "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000"]);
         var order = Running("") with
         {
             Deployment = deployed with
@@ -109,13 +117,14 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
         var why = await WhyNotAsync(host, BuiltIn() with { Devices = ["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"] });
         Assert.StartsWith("Docker cannot give out GPUs here: install the NVIDIA container toolkit", why, StringComparison.Ordinal);
         Assert.Contains("could not select device driver", why, StringComparison.Ordinal);
-        Assert.Equal("", await daemon.DockerAsync("ps", "-aq"));
+        Assert.Equal("", await OwnAsync());
     }
 
     [FactWhereItRuns]
     public async Task Mounts_are_only_those_that_the_operator_allows()
     {
-        var folder = Directory.CreateTempSubdirectory("sluice-mounted-");
+        // Not CreateTempSubdirectory, whose folders nobody else may read.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"sluice-mounted-{Guid.NewGuid():N}"));
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "word"), "mounted\n");
         var order = Running("cat /mnt/word; touch /mnt/other");
         order = order with
@@ -155,7 +164,7 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
         using var giveUp = new CancellationTokenSource();
         await giveUp.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => host.StartAsync(Running(Server), _ => { }, giveUp.Token));
-        Assert.Equal("", await daemon.DockerAsync("ps", "-aq"));
+        Assert.Equal("", await OwnAsync());
     }
 
     [FactWhereItRuns]
@@ -239,7 +248,7 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
     {
         // What a create whose answer was lost leaves: the order's name, and nobody who knows of it.
         var order = Running(Server);
-        var body = ContainerSpec.Make(order, Settings, "test-host", "a-token");
+        var body = ContainerSpec.Make(order, Settings, hostId, "a-token");
         using var engine = new EngineClient(daemon.Address, TimeProvider.System);
         var made = await engine.CreateAsync(ContainerSpec.Name(order.PodId), body, CancellationToken.None);
 
@@ -262,8 +271,11 @@ public sealed class DockerHostTest : PodHostConformance, IDisposable
     protected override async Task GoneAsync(RunningPod pod) =>
         Assert.Equal("", await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={pod.Order.PodId}"));
 
-    private static DockerHost HostOf(DockerSettings settings, string id = "test-host") =>
-        new(settings, new HostId(id), TimeProvider.System, NullLogger<DockerHost>.Instance);
+    /// <summary>Ids of this test's containers.</summary>
+    private Task<string> OwnAsync() => daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.host={hostId}");
+
+    private DockerHost HostOf(DockerSettings settings, string? id = null) => new(settings, new HostId(id ?? hostId),
+        TimeProvider.System, NullLogger<DockerHost>.Instance);
 
     private static async Task<string> WhyNotAsync(DockerHost other, PodOrder order) =>
         (await Assert.ThrowsAnyAsync<InvalidOperationException>(() => other.StartAsync(order, _ => { }, CancellationToken.None))).Message;

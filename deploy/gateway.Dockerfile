@@ -31,12 +31,12 @@ COPY --from=app /worker /worker
 COPY deploy/endpoints.yaml /etc/sluice/endpoints.yaml
 COPY models /models
 # A volume that is mounted here gets this folder's owner.
-COPY --chown=65532:65532 deploy/README.md /data/README.md
+COPY --chown=65532:65532 deploy/README.md /var/lib/sluice/README.md
 USER 65532:65532
 # HOME: the user has none, and what workers keep for themselves is theirs alone.
-ENV SLUICE_URLS=http://0.0.0.0:8080 SLUICE_DATA=/data SLUICE_MANIFEST=/etc/sluice/endpoints.yaml SLUICE_MODEL_REPOSITORY=/models \
+ENV SLUICE_URLS=http://0.0.0.0:8080 SLUICE_DATA=/var/lib/sluice SLUICE_MANIFEST=/etc/sluice/endpoints.yaml SLUICE_MODEL_REPOSITORY=/models \
     SLUICE_WORKER=/worker/Sluice.Worker HOME=/tmp DOTNET_EnableDiagnostics=0
-VOLUME /data
+VOLUME /var/lib/sluice
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["/gateway/Sluice.Gateway", "health"]
 ENTRYPOINT ["/gateway/Sluice.Gateway"]

@@ -6,6 +6,7 @@ using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
 using Sluice.Core.Workers.Standby;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
@@ -110,7 +111,9 @@ public static class GatewayHost
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton<PodStore>().AddSingleton<IPodHost, ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
         services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));

@@ -13,8 +13,8 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     private readonly string text = string.Join('\n', Variables.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => $"{v.Key}={v.Value}")
         .Append($"{DevicesLater}"));
 
-    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command of its own.</summary>
-    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template.Command.Count > 0 ? null
+    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command or an image of its own.</summary>
+    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { Command.Count: 0, Args.Count: 0, Image.Length: 0 } ? null
         : new StandbyKind(PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary(),
             order.Devices is not null);
 

@@ -155,7 +155,7 @@ public static class DeclarationJson
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
-        Converters = { new DurationConverter(), new SizeConverter(), new ScalerConverter(), new ProtocolConverter(), new EnvConverter() },
+        Converters = { new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(), new EnvConverter() },
     };
 
     public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = (JsonTypeInfo<ManifestFile>)Options.GetTypeInfo(typeof(ManifestFile));

@@ -43,12 +43,7 @@ public static partial class EndpointRules
         }
 
         check.Env(e.Env);
-        check.Range("scaling.min", e.Scaling.Min, 0, 10_000);
-        check.Range("scaling.max", e.Scaling.Max, 0, 10_000);
-        check.That(e.Scaling.Min <= e.Scaling.Max, "scaling.min", $"{e.Scaling.Min}", $"at most scaling.max ({e.Scaling.Max})");
-        check.Range("scaling.target", e.Scaling.Target, 0, 1_000_000);
-        check.Range("scaling.maxDelay", e.Scaling.MaxDelay, TimeSpan.Zero, Day);
-        check.Range("scaling.idleTimeout", e.Scaling.IdleTimeout, TimeSpan.FromMilliseconds(100), Week);
+        ScaleRules.Check(check, e.Scaling);
         check.Range("queue.maxDepth", e.Queue.MaxDepth, 0, 1_000_000);
         check.Range("queue.timeout", e.Queue.Timeout, TimeSpan.FromMilliseconds(1), Day);
         check.Range("forwarding.activityTimeout", e.Forwarding.ActivityTimeout, TimeSpan.FromMilliseconds(100), Day);
@@ -100,7 +95,7 @@ public static partial class EndpointRules
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
     private static partial Regex Variable();
 
-    private sealed class Checker(string path)
+    internal sealed class Checker(string path)
     {
         public List<FieldError> Errors { get; } = [];
 

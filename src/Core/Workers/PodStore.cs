@@ -10,9 +10,6 @@ namespace Sluice.Core.Workers;
 /// </summary>
 public sealed class PodStore(RedisStore redis)
 {
-    /// <summary>Decisions kept for an endpoint.</summary>
-    private const int KeptDecisions = 50;
-
     private static readonly Script Beat = Script.Load("host-beat");
 
     // Hosts and the endpoints that have pods are few and are read together.
@@ -49,26 +46,13 @@ public sealed class PodStore(RedisStore redis)
     public async Task<IReadOnlySet<string>> DrainOrdersAsync(string endpointId, CancellationToken ct) =>
         (await redis.Database.SetMembersAsync(Orders(endpointId)).WaitAsync(ct)).Select(p => (string)p!).ToHashSet();
 
-    /// <summary>Keeps a decision for those who ask why; the oldest ones go.</summary>
-    public async Task NoteAsync(string endpointId, ScaleNote note, CancellationToken ct)
-    {
-        await redis.Database.ListLeftPushAsync(Notes(endpointId), JsonSerializer.Serialize(note, PodJson.Default.ScaleNote))
-            .WaitAsync(ct);
-        await redis.Database.ListTrimAsync(Notes(endpointId), 0, KeptDecisions - 1).WaitAsync(ct);
-    }
-
-    /// <summary>The last decisions, newest first.</summary>
-    public async Task<IReadOnlyList<ScaleNote>> NotesAsync(string endpointId, CancellationToken ct) =>
-        [.. (await redis.Database.ListRangeAsync(Notes(endpointId)).WaitAsync(ct))
-            .Select(n => JsonSerializer.Deserialize((string)n!, PodJson.Default.ScaleNote)!)];
-
     /// <summary>Endpoints that have or had pods.</summary>
     public async Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) =>
         [.. (await redis.Database.SetMembersAsync(Endpoints).WaitAsync(ct)).Select(e => (string)e!)];
 
     public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Notes(endpointId)]).WaitAsync(ct);
+        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId)]).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
@@ -100,6 +84,4 @@ public sealed class PodStore(RedisStore redis)
     private static RedisKey Key(string endpointId) => $"sluice:{{{endpointId}}}:pods";
 
     private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";
-
-    private static RedisKey Notes(string endpointId) => $"sluice:{{{endpointId}}}:notes";
 }

@@ -33,15 +33,16 @@ public sealed partial class Reconciler : BackgroundService
     private readonly PodFleet fleet;
     private readonly WorkerSlotStore slots;
     private readonly Leadership leadership;
+    private readonly DecisionLog decisions;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private bool forgotten;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
+        Leadership leadership, DecisionLog decisions, TimeProvider time, ILogger<Reconciler> logger)
     {
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
-        (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
+        (this.slots, this.leadership, this.decisions, this.time, this.logger) = (slots, leadership, decisions, time, logger);
         slots.Woken += Wake;
         fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
@@ -140,17 +141,19 @@ public sealed partial class Reconciler : BackgroundService
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
         var fingerprint = Fingerprint(deployment);
         keeper.Follow(fingerprint);
+        var epoch = leadership.Epoch;
+        if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
         var now = time.GetUtcNow();
         if (pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
-        var plan = FleetPlan.Make(deployment, fingerprint, [.. pods.Where(p => !orders.Contains(p.Id))], snapshot,
-            keeper.Scale, keeper.Backoff, now);
+        var plan = FleetPlan.Make(deployment, fingerprint, pods, orders, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
-        if (plan.Start > 0 || plan.Drain.Count > 0) await NoteAsync(id, plan, now, ct);
+        var note = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, now);
+        await decisions.TellAsync(id, epoch, note, plan.Scale.Next, ct);
         for (var i = 0; i < plan.Start; i++) await fleet.StartAsync(deployment, fingerprint, ct);
         foreach (var pod in plan.Drain) await store.OrderDrainAsync(id, pod, ct);
         if (plan.Drain.Count > 0) Wake(id);
 
-        var blocked = keeper.Block(deployment.Endpoint, pods.Any(p => p.State == PodState.Ready));
+        var blocked = keeper.Block(deployment.Endpoint, plan.Scale.Refuses, pods.Any(p => p.State == PodState.Ready));
         if (keeper.HasTold(blocked)) return;
         await slots.BlockAsync(id, blocked, ct);
         keeper.Tell(blocked);
@@ -167,6 +170,7 @@ public sealed partial class Reconciler : BackgroundService
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
+            await decisions.ForgetAsync(endpointId, ct);
             Forgotten?.Invoke(endpointId);
             return;
         }
@@ -187,12 +191,6 @@ public sealed partial class Reconciler : BackgroundService
         }
 
         return [.. pods.Where(p => living.Contains(p.HostId))];
-    }
-
-    private async Task NoteAsync(string endpointId, FleetPlan plan, DateTimeOffset now, CancellationToken ct)
-    {
-        Decided(endpointId, plan.Scale.Desired, plan.Start, plan.Drain.Count, plan.Scale.Because);
-        await store.NoteAsync(endpointId, new ScaleNote(now, plan.Scale.Desired, plan.Scale.Because), ct);
     }
 
     private void OnEnded(PodEnd end)
@@ -227,9 +225,6 @@ public sealed partial class Reconciler : BackgroundService
             deployment.Endpoint.Forwarding.MaxBodyBytes);
         return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(started)))[..16];
     }
-
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, draining {Drain}: {Because}")]
-    private partial void Decided(string endpoint, int desired, int start, int drain, string because);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
     private partial void HostGone(string worker, string endpoint, string host);

@@ -10,7 +10,7 @@ public sealed class FleetPlanTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Deployment Digits = new(
-        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
+        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Scaler = Scaler.RequestCount, Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
         new Template { Name = "t" });
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class FleetPlanTest
 
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
         ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null) =>
-        FleetPlan.Make(Digits, "new", pods, new EndpointSnapshot
+        FleetPlan.Make(Digits, "new", pods, new HashSet<string>(), new EndpointSnapshot
         {
             Now = Now,
             Queued = queued,

@@ -187,6 +187,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         endpoint.LastLook = now;
         endpoint.Outcome.Looks++;
         var orders = endpoint.Scaler.Look(endpoint, now);
+        foreach (var id in orders.Resume ?? []) Resume(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
         for (var i = 0; i < orders.Start; i++)
             if (!Start(endpoint, now)) break;
         if (orders.Drain.Count == 0) return;
@@ -220,6 +221,17 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         worker.Drained = true;
         endpoint.DrainOrders.Add(worker.Pod.Id);
         if (worker.Requests.Count == 0) At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, worker));
+    }
+
+    /// <summary>A worker that was to drain goes on.</summary>
+    private void Resume(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        // Told to stop already: it has nothing to do and is on its way out.
+        if (worker.Requests.Count == 0) return;
+        worker.Drained = false;
+        endpoint.DrainOrders.Remove(worker.Pod.Id);
+        if (now - endpoint.LastScaleIn < FlapWithin) endpoint.Outcome.Flaps++;
+        Grant(endpoint, now);
     }
 
     private void At(DateTimeOffset when, Event what) => events.Enqueue(what, when.UtcTicks);

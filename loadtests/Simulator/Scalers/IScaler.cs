@@ -20,8 +20,8 @@ public interface IScaler
     void Ended(SimWorker worker, DateTimeOffset now);
 }
 
-/// <summary>Workers to start, and workers to drain.</summary>
-public readonly record struct Orders(int Start, IReadOnlyList<string> Drain)
+/// <summary>Workers to start, workers to drain, and workers that drain and are wanted back.</summary>
+public readonly record struct Orders(int Start, IReadOnlyList<string> Drain, IReadOnlyList<string>? Resume = null)
 {
     public static Orders None { get; } = new(0, []);
 

@@ -29,11 +29,11 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
             new Template { Name = "t", Concurrency = endpoint.Options.SlotsPerWorker });
         if (backoff != StartBackoff.None && endpoint.Workers.Exists(w => w.State == PodState.Ready && now - w.Pod.ReadyAt >= StartBackoff.ProvenAfter))
             backoff = StartBackoff.None;
-        var plan = FleetPlan.Make(deployment, "", endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders,
+        var plan = FleetPlan.Make(deployment, "", new FleetLook(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
             endpoint.Snapshot(now), state, backoff, now);
         state = plan.Scale.Next;
         Last = plan.Scale;
-        return new Orders(plan.Start, plan.Drain);
+        return new Orders(plan.Start, plan.Drain, plan.Resume);
     }
 
     public void Ended(SimWorker worker, DateTimeOffset now)

@@ -44,9 +44,9 @@ public sealed partial class DecisionLog
     {
         var before = told.GetValueOrDefault(endpointId);
         var turned = before is null || before.Note.DecidedBy != note.DecidedBy || before.Note.Desired != note.Desired;
-        if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Drain, note.Because);
+        if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
-            Made.Add(1, Tag("endpoint", endpointId), Tag("direction", note.Start > 0 ? "out" : note.Drain > 0 ? "in" : "none"), Tag("step", note.DecidedBy));
+            Made.Add(1, Tag("endpoint", endpointId), Tag("direction", note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none"), Tag("step", note.DecidedBy));
         var idle = before is not null && note.Current == 0 && note.Desired == 0 && note.Inputs.Queued == 0;
         if (!note.Changed && !turned && (idle || note.At - before!.KeptAt < TellEvery))
         {
@@ -81,6 +81,6 @@ public sealed partial class DecisionLog
     /// <summary>The last decision, and when one was kept last.</summary>
     private sealed record Told(DecisionNote Note, DateTimeOffset KeptAt);
 
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, draining {Drain}: {Because}")]
-    private partial void Decided(string endpoint, int desired, int start, int drain, string because);
+    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, taking back {Resume}, draining {Drain}: {Because}")]
+    private partial void Decided(string endpoint, int desired, int start, int resume, int drain, string because);
 }

@@ -10,19 +10,20 @@ namespace Sluice.Core.Autoscaling;
 /// <param name="Desired">Workers that should.</param>
 /// <param name="Start">Workers ordered: fewer than the difference while starts fail.</param>
 /// <param name="Drain">Workers told to end, outdated ones too.</param>
+/// <param name="Resume">Workers taken back that were told to end.</param>
 /// <param name="DecidedBy">The step whose result it is.</param>
 /// <param name="Because">The steps in words.</param>
 /// <param name="Inputs">What was seen.</param>
 /// <param name="Steps">The demand, and each step that changed it.</param>
-public sealed record DecisionNote(DateTimeOffset At, Scaler Scaler, int Current, int Desired, int Start, int Drain, string DecidedBy,
+public sealed record DecisionNote(DateTimeOffset At, Scaler Scaler, int Current, int Desired, int Start, int Drain, int Resume, string DecidedBy,
     string Because, DecisionInputs Inputs, IReadOnlyList<ScaleStep> Steps)
 {
     /// <summary>Whether it ordered anything.</summary>
     [JsonIgnore]
-    public bool Changed => Start > 0 || Drain > 0;
+    public bool Changed => Start > 0 || Drain > 0 || Resume > 0;
 
-    public static DecisionNote Of(ScalePolicy policy, Load load, ScaleDecision decision, int start, int drain, DateTimeOffset now) => new(
-        now, policy.Scaler, load.Current, decision.Desired, start, drain, decision.DecidedBy, decision.Because,
+    public static DecisionNote Of(ScalePolicy policy, Load load, ScaleDecision decision, int start, int drain, int resume,
+        DateTimeOffset now) => new(now, policy.Scaler, load.Current, decision.Desired, start, drain, resume, decision.DecidedBy, decision.Because,
         DecisionInputs.Of(load, decision.Next), decision.Steps);
 }
 

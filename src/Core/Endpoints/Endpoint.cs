@@ -29,6 +29,8 @@ public sealed record Endpoint
 
     public JobPolicy Jobs { get; init; } = new();
 
+    public PlacementPolicy Placement { get; init; } = new();
+
     /// <summary>The model names that select this endpoint.</summary>
     public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Endpoints;
 
@@ -24,6 +25,7 @@ public static partial class EndpointRules
         check.Range("stopGrace", t.StopGrace, TimeSpan.Zero, TimeSpan.FromHours(1));
         check.That(t.Command.All(c => c.Length > 0), "command", "\"\"", "program and arguments, none of them empty");
         check.Env(t.Env);
+        if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);
         return check.Errors;
     }
 
@@ -58,6 +60,8 @@ public static partial class EndpointRules
         check.Range("jobs.maxInputBytes", e.Jobs.MaxInputBytes, 1, 1L << 30);
         check.Range("jobs.maxOutputBytes", e.Jobs.MaxOutputBytes, 1, 1L << 30);
         check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 1L << 30);
+        check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
+        check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         return check.Errors;
     }
 
@@ -95,6 +99,7 @@ public static partial class EndpointRules
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
     private static partial Regex Variable();
 
+    /// <summary>Gathers the errors of one declaration.</summary>
     internal sealed class Checker(string path)
     {
         public List<FieldError> Errors { get; } = [];

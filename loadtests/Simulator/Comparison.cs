@@ -77,7 +77,7 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
             new("Square wave, 5 min on and 5 min off", Synthetic.SquareWave("square-10min", 8, TimeSpan.FromMinutes(10), hour, 0.5, 13), machine, 20),
             new("Diurnal: a day", Synthetic.Diurnal(6, 0.8, 14), machine, 20),
             new("Flash crowd: from 0.5 to 30 a second at once", Synthetic.FlashCrowd("flash-crowd", 0.5, 30, hour, 0.5, 15), machine, 40),
-            new("One in an hour, four days", Synthetic.OneInAnHour(0.8, 16), machine, 20),
+            new("One in an hour, two days", Synthetic.OneInAnHour(0.8, 16), machine, 20),
             new("Slow starters: a minute to start, a flash crowd", Synthetic.FlashCrowd("slow-starters", 1, 15, hour, 0.8, 17),
                 machine with { Start = new LogNormal(60, 0.15) }, 40),
             new("Quick starters: 0.3 s to start (standby workers), short requests", Synthetic.SquareWave("quick-starters", 40, TimeSpan.FromMinutes(4), hour, 0.1, 18),

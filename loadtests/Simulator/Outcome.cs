@@ -26,6 +26,9 @@ public sealed class Outcome
     /// <summary>Workers ordered within a minute of a scale-in: bought back.</summary>
     public int Flaps { get; set; }
 
+    /// <summary>Workers that were wanted and found no device.</summary>
+    public int NoCapacity { get; set; }
+
     public int MostWorkers { get; set; }
 
     public int Looks { get; set; }
@@ -35,6 +38,8 @@ public sealed class Outcome
         waits.Add(wait.TotalSeconds);
         if (wait > target) OverTarget++;
     }
+
+    public double MeanWait => waits.Count > 0 ? waits.Average() : 0;
 
     /// <summary>Wait in seconds that this share of the requests did not exceed.</summary>
     public double Wait(double quantile)

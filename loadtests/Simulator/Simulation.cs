@@ -15,9 +15,12 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PlaceEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan FlapWithin = TimeSpan.FromMinutes(1);
 
     private readonly PriorityQueue<Event, long> events = new();
+    private readonly Dictionary<SimEndpoint, int> wishes = [];
+    private bool placing;
     private long pods;
 
     /// <summary>Events that have been handled.</summary>
@@ -38,6 +41,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         Report,
         Tick,
         Nudge,
+        Place,
     }
 
     /// <summary>Runs until <paramref name="length"/> has passed, and further until no request waits or runs.</summary>
@@ -57,7 +61,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         while (events.TryDequeue(out var next, out var ticks))
         {
             var now = new DateTimeOffset(ticks, TimeSpan.Zero);
-            if (now > until && next.Kind is Kind.Tick or Kind.Report && Finished(next.Endpoint)) continue;
+            if (now > until && Finished(next.Endpoint)) continue;
             Events++;
             Handle(next, now);
         }
@@ -108,6 +112,9 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             case Kind.Nudge:
                 endpoint.LookPending = false;
                 Look(endpoint, now);
+                break;
+            case Kind.Place:
+                PlaceAll(now);
                 break;
         }
     }
@@ -188,23 +195,57 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         endpoint.Outcome.Looks++;
         var orders = endpoint.Scaler.Look(endpoint, now);
         foreach (var id in orders.Resume ?? []) Resume(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
-        for (var i = 0; i < orders.Start; i++)
-            if (!Start(endpoint, now)) break;
+        Order(endpoint, orders.Start, now);
         if (orders.Drain.Count == 0) return;
         endpoint.Outcome.ScaleIns++;
         endpoint.LastScaleIn = now;
         foreach (var id in orders.Drain) Drain(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
     }
 
-    private bool Start(SimEndpoint endpoint, DateTimeOffset now)
+    private void Order(SimEndpoint endpoint, int workers, DateTimeOffset now)
     {
-        var pod = new Pod
+        if (placer is null)
         {
-            Id = $"{endpoint.Name}-{pods++}", EndpointId = endpoint.Name, Template = "t", HostId = "h", State = PodState.Starting,
-            Fingerprint = "", StartedAt = now,
-        };
-        if (placer?.Place(pod) == false) return false;
+            for (var i = 0; i < workers; i++) Start(endpoint, NewPod(endpoint, now), now);
+            return;
+        }
+
+        // A wish that was not met is made anew at each look, or not.
+        wishes.Remove(endpoint);
+        if (workers == 0) return;
+        wishes[endpoint] = workers;
+        if (placing) return;
+        placing = true;
+        At(now + PlaceEvery, new Event(Kind.Place, endpoint));
+    }
+
+    /// <summary>The wishes of all endpoints, as one round of a leader places them.</summary>
+    private void PlaceAll(DateTimeOffset now)
+    {
+        placing = false;
+        var wanted = wishes.SelectMany(w => Enumerable.Range(0, w.Value).Select(_ => (Endpoint: w.Key, Pod: NewPod(w.Key, now)))).ToList();
+        wishes.Clear();
+        var placed = placer!.Place([.. wanted.Select(w => w.Pod)]);
+        foreach (var (endpoint, pod) in wanted)
+            if (placed.Contains(pod.Id)) Start(endpoint, pod, now);
+            else endpoint.Outcome.NoCapacity++;
+    }
+
+    private Pod NewPod(SimEndpoint endpoint, DateTimeOffset now) => new()
+    {
+        Id = $"{endpoint.Name}-{pods++}",
+        EndpointId = endpoint.Name,
+        Template = "t",
+        HostId = "h",
+        State = PodState.Starting,
+        Fingerprint = "",
+        StartedAt = now,
+    };
+
+    private void Start(SimEndpoint endpoint, Pod pod, DateTimeOffset now)
+    {
         var worker = new SimWorker(pod);
+        endpoint.Advance(now);
         endpoint.Workers.Add(worker);
         MostWorkers = Math.Max(MostWorkers, ++alive);
         var outcome = endpoint.Outcome;
@@ -213,7 +254,6 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         if (now - endpoint.LastScaleIn < FlapWithin) outcome.Flaps++;
         outcome.Fleet.Add(((now - SimEndpoint.Start).TotalSeconds, endpoint.Workers.Count));
         At(now + endpoint.Options.Start.Next(endpoint.Random), new Event(Kind.Started, endpoint, worker));
-        return true;
     }
 
     private void Drain(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
@@ -237,13 +277,4 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
     private void At(DateTimeOffset when, Event what) => events.Enqueue(what, when.UtcTicks);
 
     private readonly record struct Event(Kind Kind, SimEndpoint Endpoint, SimWorker? Worker = null, int Request = -1);
-}
-
-/// <summary>Finds devices for pods.</summary>
-public interface IPlacer
-{
-    /// <summary>False: there is no room for it now.</summary>
-    bool Place(Pod pod);
-
-    void Free(Pod pod);
 }

@@ -21,6 +21,9 @@ public static class Plots
 
     private static readonly string[] Colours = ["#c00", "#06c", "#080"];
 
+    /// <summary>The name of a comparison's plot.</summary>
+    public static string FileName(Comparison comparison) => $"autoscaling-{comparison.Trace.Name.Replace(", ", "-", StringComparison.Ordinal)}.svg";
+
     public static void Write(string folder, Comparison comparison, IReadOnlyList<Comparison.Row> rows)
     {
         var svg = new Svg(Width, Height);
@@ -28,7 +31,7 @@ public static class Plots
         Scatter(svg, rows, comparison.Options.Target);
         Course(svg, comparison, [.. rows.Where(r => r.Scaler.Name is "Sluice SLO" or "Knative KPA" || r.Scaler.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal)).Take(3)]);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, comparison.Trace.Name.Replace(", ", "-", StringComparison.Ordinal) + ".svg"), svg.ToString());
+        File.WriteAllText(Path.Combine(folder, FileName(comparison)), svg.ToString());
     }
 
     private static void Scatter(Svg svg, IReadOnlyList<Comparison.Row> rows, TimeSpan target)

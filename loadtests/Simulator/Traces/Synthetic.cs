@@ -22,8 +22,8 @@ public static class Synthetic
         return Make(name, length, crowd, t => t < comes ? trickle : trickle + (crowd - trickle) * Math.Exp(-(t - comes) / TimeSpan.FromMinutes(4)), service, seed);
     }
 
-    /// <summary>One request an hour on average, for four days.</summary>
-    public static Trace OneInAnHour(double service, int seed) => Make("one-in-an-hour", 4 * Day, 1 / 3600.0, _ => 1 / 3600.0, service, seed);
+    /// <summary>One request an hour on average, for two days.</summary>
+    public static Trace OneInAnHour(double service, int seed) => Make("one-in-an-hour", 2 * Day, 1 / 3600.0, _ => 1 / 3600.0, service, seed);
 
     /// <summary>Thins a Poisson process of the highest rate (Lewis and Shedler, 1979).</summary>
     public static Trace Make(string name, TimeSpan length, double most, Func<TimeSpan, double> rate, double service, int seed)

@@ -30,6 +30,8 @@ public static class Autoscaler
     /// <summary>One decision in the making: the number so far, what to remember, and the steps that were taken.</summary>
     private sealed class Making(ScalePolicy policy, Load load, ScaleState before, ScaleState seen, DateTimeOffset now)
     {
+        private const int StartsWorthWaiting = 10;
+
         private readonly List<ScaleStep> steps = [];
         private ScaleState next = seen;
         private Refusal? refusal;
@@ -41,7 +43,7 @@ public static class Autoscaler
         {
             var (workers, why) = policy.Scaler switch
             {
-                Scaler.Slo => SloDemand.Workers(policy, load, next),
+                Scaler.Slo => SloDemand.Workers(policy, load, before, next),
                 Scaler.RequestCount => RequestCountDemand.Workers(policy, load),
                 Scaler.QueueDelay => QueueDelayDemand.Workers(policy, load),
                 Scaler.Concurrency => Concurrent(),
@@ -111,7 +113,7 @@ public static class Autoscaler
             DateTimeOffset? idle = wanted == 0 ? next.IdleSince ?? now : null;
             var peak = Math.Min(current, Math.Max(next.LowSince is null ? 0 : next.LowPeak, wanted));
             var untilNone = idle is { } i ? policy.IdleTimeout - (now - i) : TimeSpan.MaxValue;
-            var untilFewer = peak > 0 ? ScaleInDelay() - (now - since) : TimeSpan.MaxValue;
+            var untilFewer = peak > 0 ? UntilFewer(since) : TimeSpan.MaxValue;
             if (untilNone > TimeSpan.Zero && untilFewer > TimeSpan.Zero)
             {
                 var wait = untilNone < untilFewer ? untilNone : untilFewer;
@@ -120,9 +122,9 @@ public static class Autoscaler
                 return;
             }
 
-            next = next with { LowSince = null, LowPeak = 0, IdleSince = idle };
+            next = next with { LowSince = null, LowPeak = 0, IdleSince = idle, ScaledInAt = now };
             if (untilNone <= TimeSpan.Zero) Take(ScaleSteps.Hold, 0, Text($"nothing was wanted for {policy.IdleTimeout.TotalSeconds:0.#} s"));
-            else Take(ScaleSteps.Hold, peak, Text($"for {ScaleInDelay().TotalSeconds:0.#} s at most {peak} were wanted"));
+            else Take(ScaleSteps.Hold, peak, Text($"for {(now - since).TotalSeconds:0.#} s at most {peak} were wanted"));
         }
 
         public void Pause()
@@ -149,14 +151,17 @@ public static class Autoscaler
             return (workers, why);
         }
 
-        /// <summary>How long fewer workers must be wanted while some stay. A worker given up too early costs another start; ten of those is
-        /// what keeping it may cost, so a worker that starts in a moment is given up sooner.</summary>
-        private TimeSpan ScaleInDelay()
+        /// <summary>How much longer fewer workers must be wanted while some stay. By itself SLO waits for as long as ten starts take: so much
+        /// may a worker cost that was kept for nothing, beside one that must start again; and it scales in once in a stable window.</summary>
+        private TimeSpan UntilFewer(DateTimeOffset since)
         {
-            if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay;
-            if (policy.Scaler != Scaler.Slo) return policy.IdleTimeout;
-            var delay = 10 * next.Learned.Start;
-            return delay < policy.IdleTimeout ? delay : policy.IdleTimeout;
+            if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay - (now - since);
+            var delay = policy.IdleTimeout;
+            if (policy.Scaler != Scaler.Slo) return delay - (now - since);
+            if (StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
+            var until = since + delay;
+            if (next.ScaledInAt is { } last && last + policy.StableWindow > until) until = last + policy.StableWindow;
+            return until - now;
         }
 
         private void Take(string step, int workers, string why)

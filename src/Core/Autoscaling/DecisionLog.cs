@@ -47,14 +47,14 @@ public sealed partial class DecisionLog
         if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
             Made.Add(1, Tag("endpoint", endpointId), Tag("direction", note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none"), Tag("step", note.DecidedBy));
-        var idle = before is not null && note.Current == 0 && note.Desired == 0 && note.Inputs.Queued == 0;
-        if (!note.Changed && !turned && (idle || note.At - before!.KeptAt < TellEvery))
+        var idle = note is { Current: 0, Desired: 0, Inputs.Queued: 0 } && note.Inputs.WorkerTimeToday == before?.Kept.Inputs.WorkerTimeToday;
+        if (!note.Changed && !turned && (idle || note.At - before!.Kept.At < TellEvery))
         {
             told[endpointId] = before! with { Note = note };
             return;
         }
 
-        told[endpointId] = new Told(note, note.At);
+        told[endpointId] = new Told(note, note);
         await store.KeepAsync(endpointId, epoch, note, state, ct);
     }
 
@@ -78,8 +78,8 @@ public sealed partial class DecisionLog
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
-    /// <summary>The last decision, and when one was kept last.</summary>
-    private sealed record Told(DecisionNote Note, DateTimeOffset KeptAt);
+    /// <summary>The last decision, and the last one that was kept.</summary>
+    private sealed record Told(DecisionNote Note, DecisionNote Kept);
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, taking back {Resume}, draining {Drain}: {Because}")]
     private partial void Decided(string endpoint, int desired, int start, int resume, int drain, string because);

@@ -19,13 +19,21 @@ public readonly record struct MovingAverage(double Sum, double Weight)
 
     /// <summary>
     /// The rate that this mean of rates proves, in events a second: the mean, less <paramref name="sigmas"/> standard
-    /// deviations of it were the events a Poisson process. An exponentially weighted mean of full weight has the
-    /// variance of a window of twice its tau.
+    /// deviations of it were the events a Poisson process.
     /// </summary>
-    public double Proven(TimeSpan tau, double sigmas)
+    public double AtLeast(TimeSpan tau, double sigmas)
     {
         var rate = Math.Max(0, Mean);
-        var seen = Math.Max(1e-3, 2 * tau.TotalSeconds * Weight);
-        return Math.Max(0, rate - sigmas * Math.Sqrt(rate / seen));
+        return Math.Max(0, rate - sigmas * Math.Sqrt(rate / Span(tau)));
     }
+
+    /// <summary>The rate that it still allows, likewise. Nothing seen allows a few events in the whole span.</summary>
+    public double AtMost(TimeSpan tau, double sigmas)
+    {
+        var (rate, span) = (Math.Max(0, Mean), Span(tau));
+        return rate + sigmas * Math.Sqrt(rate / span) + sigmas * sigmas / span;
+    }
+
+    /// <summary>Seconds of a window that tells as much: as long as was seen at first, in the end twice tau.</summary>
+    private double Span(TimeSpan tau) => Math.Max(1e-3, tau.TotalSeconds * Weight * (1 + Weight));
 }

@@ -14,6 +14,9 @@ public readonly record struct ScaleState(DateTimeOffset? LowSince, int LowPeak, 
     /// <summary>Since when nothing at all is wanted; null: it is not so.</summary>
     public DateTimeOffset? IdleSince { get; init; }
 
+    /// <summary>The last scale-in.</summary>
+    public DateTimeOffset? ScaledInAt { get; init; }
+
     /// <summary>The last look.</summary>
     public DateTimeOffset? At { get; init; }
 
@@ -43,6 +46,9 @@ public readonly record struct ScaleState(DateTimeOffset? LowSince, int LowPeak, 
 }
 
 /// <summary>Arrival rates, requests a second.</summary>
+/// <param name="Now">Over about three seconds.</param>
+/// <param name="Recent">Over about a quarter of a minute.</param>
+/// <param name="Usual">Over about a minute and a half.</param>
 public readonly record struct Traffic(MovingAverage Now, MovingAverage Recent, MovingAverage Usual)
 {
     public static readonly TimeSpan NowTau = TimeSpan.FromSeconds(1.5);

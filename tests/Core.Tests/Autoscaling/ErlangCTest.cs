@@ -19,6 +19,9 @@ public sealed class ErlangCTest
     public void Too_few_slots_wait_for_ever_and_no_load_never() =>
         Assert.Equal((1, 0), (ErlangC.WaitsLonger(5, 5, 100, 1), ErlangC.WaitsLonger(0, 1, 0, 1)));
 
+    [Fact]
+    public void A_very_large_load_is_answered_by_the_square_root_rule() => Assert.Equal(1_002_000, ErlangC.Slots(1_000_000, 1, 2, 0.05));
+
     [Theory]
     [InlineData(0.01)]
     [InlineData(1)]

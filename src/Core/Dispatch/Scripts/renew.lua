@@ -17,8 +17,7 @@
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, grants, busy, running = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local slot_count, accept_count, job_count, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), 9
-local served_ms = tonumber(ARGV[8])
+local slot_count, accept_count, job_count, served_ms, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 
 if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')

@@ -5,10 +5,10 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos simulate simulate-real publish clean
 
 help: ## Print this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 deps: ## Install redis-server where it is missing (through apt, as root or with sudo); else say how
 	@eng/ensure-redis
@@ -60,6 +60,12 @@ fuzz: publish ## Send a million mutated requests to the worker (about five minut
 
 chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))
+
+simulate: ## Run every scaler (ours, Knative's, RunPod's, fixed fleets) on every trace in virtual time (a minute); plots in .build/simulation
+	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation
+
+simulate-real: publish ## Replay part of the Azure trace through a real gateway and workers, and compare with the simulator (three minutes; wants a quiet machine)
+	dotnet run -c Release --project loadtests/Scenarios -- simulate-real
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

@@ -1,7 +1,10 @@
+using Sluice.Core.Endpoints;
+using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
+//        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
@@ -33,8 +36,17 @@ switch (args.FirstOrDefault())
         }
 
         return 0;
+    case "simulate-real":
+        await using (var real = new RealTrace(Scaler.Slo, TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
+        {
+            var compared = $"# simulate-real\n\n{Machine.Describe("make simulate-real")}\n{await real.RunAsync(CancellationToken.None)}";
+            Console.WriteLine(compared);
+            if (options.GetValueOrDefault("--out") is { } file2) await File.WriteAllTextAsync(file2, compared);
+        }
+
+        return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-fuzz|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-fuzz|chaos|simulate-real "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

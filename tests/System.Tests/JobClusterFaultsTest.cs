@@ -255,7 +255,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         // A time limit that no submission could have brought.
         var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Job(broken));
         var spec = ((string)(await db.HashGetAsync(key, "spec"))!).Split('|');
-        spec[4] = "-5";
+        spec[4] = "99999999999";
         await db.HashSetAsync(key, "spec", string.Join('|', spec));
         foreach (var id in busy) (await jobs.PostAsync($"cancel/{id}")).Dispose();
 

@@ -81,6 +81,18 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         return [.. answer["workers"]!.AsArray().Select(w => w!.AsObject()).Where(w => state is null || (string)w["state"]! == state)];
     }
 
+    /// <summary>Waits until what the API tells at a path is so.</summary>
+    public async Task<JsonObject> UntilAsync(string path, Func<JsonObject, bool> holds)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (true)
+        {
+            var told = await GetAsync(path);
+            if (holds(told)) return told;
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
+        }
+    }
+
     /// <summary>A metric's value summed over its label sets; zero when it is not there.</summary>
     public async Task<double> MetricAsync(string name, string labels = "")
     {

@@ -73,7 +73,7 @@ public sealed partial class TidyTest
     public void The_readmes_tables_name_every_field_of_a_declaration()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        foreach (var type in new[] { "Template", "Endpoint" })
+        foreach (var type in new[] { "Template", "Endpoint", "ScalePolicy" })
         {
             var source = File.ReadAllText(Path.Combine(Repository.Root, "src/Core/Endpoints", type + ".cs"));
             foreach (Match property in Property().Matches(source))

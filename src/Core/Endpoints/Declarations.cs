@@ -156,7 +156,11 @@ public static class DeclarationJson
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
-        Converters = { new DurationConverter(), new SizeConverter(), new ScalerConverter(), new ProtocolConverter(), new PullPolicyConverter(), new EnvConverter() },
+        Converters =
+        {
+            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(),
+            new PullPolicyConverter(), new EnvConverter(),
+        },
     };
 
     public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = (JsonTypeInfo<ManifestFile>)Options.GetTypeInfo(typeof(ManifestFile));

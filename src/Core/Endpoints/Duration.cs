@@ -103,7 +103,11 @@ public abstract class NamedConverter<T>(params (string Name, T Value)[] names) :
 }
 
 public sealed class ScalerConverter()
-    : NamedConverter<Scaler>(("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay));
+    : NamedConverter<Scaler>(("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
+        ("CONCURRENCY", Scaler.Concurrency));
+
+public sealed class PauseConverter()
+    : NamedConverter<Pause>(("NONE", Pause.None), ("QUEUE", Pause.Queue), ("REFUSE", Pause.Refuse));
 
 public sealed class ProtocolConverter()
     : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Endpoints;
 
@@ -28,6 +29,7 @@ public static partial class EndpointRules
         check.That(t.Image.Length == 0 || ImageName.IsImage(t.Image), "image", t.Image, "an image like repository:tag or registry/repository@sha256:...");
         check.Env(t.Env);
         Check(t.Container, check);
+        if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);
         return check.Errors;
     }
 
@@ -66,12 +68,7 @@ public static partial class EndpointRules
         }
 
         check.Env(e.Env);
-        check.Range("scaling.min", e.Scaling.Min, 0, 10_000);
-        check.Range("scaling.max", e.Scaling.Max, 0, 10_000);
-        check.That(e.Scaling.Min <= e.Scaling.Max, "scaling.min", $"{e.Scaling.Min}", $"at most scaling.max ({e.Scaling.Max})");
-        check.Range("scaling.target", e.Scaling.Target, 0, 1_000_000);
-        check.Range("scaling.maxDelay", e.Scaling.MaxDelay, TimeSpan.Zero, Day);
-        check.Range("scaling.idleTimeout", e.Scaling.IdleTimeout, TimeSpan.FromMilliseconds(100), Week);
+        ScaleRules.Check(check, e.Scaling);
         check.Range("queue.maxDepth", e.Queue.MaxDepth, 0, 1_000_000);
         check.Range("queue.timeout", e.Queue.Timeout, TimeSpan.FromMilliseconds(1), Day);
         check.Range("forwarding.activityTimeout", e.Forwarding.ActivityTimeout, TimeSpan.FromMilliseconds(100), Day);
@@ -86,6 +83,8 @@ public static partial class EndpointRules
         check.Range("jobs.maxInputBytes", e.Jobs.MaxInputBytes, 1, 1L << 30);
         check.Range("jobs.maxOutputBytes", e.Jobs.MaxOutputBytes, 1, 1L << 30);
         check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 1L << 30);
+        check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
+        check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         return check.Errors;
     }
 
@@ -129,7 +128,8 @@ public static partial class EndpointRules
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
     private static partial Regex Variable();
 
-    private sealed class Checker(string path)
+    /// <summary>Gathers the errors of one declaration.</summary>
+    internal sealed class Checker(string path)
     {
         public List<FieldError> Errors { get; } = [];
 

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using Sluice.Core.Gpus;
+
 namespace Sluice.Core.Endpoints;
 
 /// <summary>How a worker of a template speaks HTTP.</summary>
@@ -51,4 +54,8 @@ public sealed record Template
 
     /// <summary>How long after SIGTERM a drained worker may take to exit before it is killed.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>GPUs that a worker needs; null: none of Sluice's, it is not placed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public GpuNeeds? Gpu { get; init; }
 }

@@ -14,6 +14,12 @@ internal sealed class EndpointKeeper
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
 
+    /// <summary>As which leader this gateway made <see cref="Scale"/>; 0: it has not led yet.</summary>
+    public long Epoch { get; private set; }
+
+    /// <summary>Goes on with what the leader before remembered.</summary>
+    public void Resume(long epoch, ScaleState state) => (Epoch, Scale) = (epoch, state);
+
     public StartBackoff Backoff
     {
         get
@@ -58,11 +64,15 @@ internal sealed class EndpointKeeper
         lock (gate) backoff = StartBackoff.None;
     }
 
-    /// <summary>Why requests should be told that no worker can start; null: they may wait for one.</summary>
-    public BlockedStart? Block(Endpoint endpoint, bool anyReady)
+    /// <summary>Why requests should be told that no worker will take them; null: they may wait for one.</summary>
+    /// <param name="endpoint">As it is declared.</param>
+    /// <param name="refusal">The policy's own reason.</param>
+    /// <param name="anyReady">Whether a worker is up.</param>
+    public BlockedStart? Block(Endpoint endpoint, Refusal? refusal, bool anyReady)
     {
         if (endpoint.Scaling.Max == 0)
             return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue);
+        if (refusal is not null) return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until, ByPolicy: true);
         var now = Backoff;
         if (!now.Blocks || anyReady) return null;
         return new BlockedStart($"the workers of {endpoint.Id} fail to start ({now.Failures} times): {now.Reason}", now.NextTry);

@@ -8,8 +8,9 @@ namespace Sluice.Core.Workers;
 /// <param name="Start">Pods to start.</param>
 /// <param name="Drain">Pods that should take no more requests.</param>
 /// <param name="Resume">Pods that were to drain and are wanted back: no cold start is quicker.</param>
+/// <param name="Load">What was decided on.</param>
 /// <param name="Scale">The decision behind it.</param>
-public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnlyList<string> Resume, ScaleDecision Scale)
+public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnlyList<string> Resume, Load Load, ScaleDecision Scale)
 {
     /// <summary>Whether anything is to be done.</summary>
     public bool Acts => Start > 0 || Drain.Count > 0 || Resume.Count > 0;
@@ -25,14 +26,8 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
     {
         var alive = fleet.Pods.Where(p => p.State is PodState.Starting or PodState.Ready && !fleet.Drain.Contains(p.Id)).ToList();
         var outdated = alive.Where(p => p.Fingerprint != fingerprint).ToList();
-        var current = alive.Except(outdated).ToList();
-        // Low priority orders no workers, but for the one without which it would wait for ever.
-        var waiting = snapshot.Queued - snapshot.LowPriority;
-        if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
-        // Gateways tell what is busy once a second; what jobs run is known at once.
-        var load = new Load(waiting, snapshot.OldestWait, Math.Max(snapshot.Busy, snapshot.JobsRunning), snapshot.Completed,
-            current.Count(p => p.State == PodState.Ready), current.Count(p => p.State == PodState.Starting),
-            deployment.Template.Concurrency);
+        var current = outdated.Count == 0 ? alive : alive.Except(outdated).ToList();
+        var load = FleetLoad.Of(deployment.Template, current, snapshot, now) with { WorkerTime = FleetLoad.WorkerTime(fleet.Pods, state.At, now) };
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);
 
         var wanted = scale.Desired;
@@ -48,14 +43,13 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
         else if (backoff.Failures > 0) start = Math.Min(start, 1);
 
         var drain = new List<string>();
-        var readyNow = current.Count(p => p.State == PodState.Ready);
-        if (outdated.Count > 0 && readyNow >= Math.Min(wanted, outdated.Count)) drain.AddRange(outdated.Select(p => p.Id));
+        if (outdated.Count > 0 && load.Ready >= Math.Min(wanted, outdated.Count)) drain.AddRange(outdated.Select(p => p.Id));
         if (current.Count > wanted)
         {
             drain.AddRange(current.OrderBy(p => leased.GetValueOrDefault(p.Id)).ThenByDescending(p => p.StartedAt)
                 .Take(current.Count - wanted).Select(p => p.Id));
         }
 
-        return new FleetPlan(start, drain, resume, scale);
+        return new FleetPlan(start, drain, resume, load, scale);
     }
 }

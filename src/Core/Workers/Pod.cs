@@ -70,15 +70,11 @@ public sealed record Pod
     public string? Mark { get; init; }
 }
 
-/// <summary>A decision about how many workers run, kept so that an operator can ask why.</summary>
-public sealed record ScaleNote(DateTimeOffset At, int Desired, string Because);
-
 /// <summary>Who runs pods: this machine's own name, kept over restarts.</summary>
 public sealed record HostId(string Value);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Pod))]
-[JsonSerializable(typeof(ScaleNote))]
 [JsonSerializable(typeof(HostReport))]
 [JsonSerializable(typeof(string[]))]
 [JsonSerializable(typeof(Dictionary<string, string>))]

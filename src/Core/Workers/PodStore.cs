@@ -29,9 +29,6 @@ public sealed record FleetLook(bool Stale, IReadOnlyList<Pod> Pods, IReadOnlySet
 /// </summary>
 public sealed class PodStore(RedisStore redis)
 {
-    /// <summary>Decisions kept for an endpoint.</summary>
-    private const int KeptDecisions = 50;
-
     private static readonly Script Beat = Script.Load("host-beat");
     private static readonly Script Look = Script.Load("fleet-look");
     private static readonly Script Start = Script.Load("pod-start");
@@ -93,26 +90,13 @@ public sealed class PodStore(RedisStore redis)
         (bool)await Order.RunAsync(redis.Database, [Key(endpointId), Orders(endpointId), Epoch(endpointId)],
             [epoch, drain.Count, .. drain.Concat(resume).Select(p => (RedisValue)p)]).WaitAsync(ct);
 
-    /// <summary>Keeps a decision for those who ask why; the oldest ones go.</summary>
-    public async Task NoteAsync(string endpointId, ScaleNote note, CancellationToken ct)
-    {
-        await redis.Database.ListLeftPushAsync(Notes(endpointId), JsonSerializer.Serialize(note, PodJson.Default.ScaleNote))
-            .WaitAsync(ct);
-        await redis.Database.ListTrimAsync(Notes(endpointId), 0, KeptDecisions - 1).WaitAsync(ct);
-    }
-
-    /// <summary>The last decisions, newest first.</summary>
-    public async Task<IReadOnlyList<ScaleNote>> NotesAsync(string endpointId, CancellationToken ct) =>
-        [.. (await redis.Database.ListRangeAsync(Notes(endpointId)).WaitAsync(ct))
-            .Select(n => JsonSerializer.Deserialize((string)n!, PodJson.Default.ScaleNote)!)];
-
     /// <summary>Endpoints that have or had pods.</summary>
     public async Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) =>
         [.. (await redis.Database.SetMembersAsync(Endpoints).WaitAsync(ct)).Select(e => (string)e!)];
 
     public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Notes(endpointId), Epoch(endpointId)]).WaitAsync(ct);
+        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Epoch(endpointId)]).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
@@ -148,6 +132,4 @@ public sealed class PodStore(RedisStore redis)
     private static RedisKey Epoch(string endpointId) => $"sluice:{{{endpointId}}}:epoch";
 
     private static string Write(Pod pod) => JsonSerializer.Serialize(pod, PodJson.Default.Pod);
-
-    private static RedisKey Notes(string endpointId) => $"sluice:{{{endpointId}}}:notes";
 }

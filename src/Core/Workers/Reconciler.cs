@@ -36,16 +36,17 @@ public sealed partial class Reconciler : BackgroundService
     private readonly PodFleet fleet;
     private readonly WorkerSlotStore slots;
     private readonly Leadership leadership;
+    private readonly DecisionLog decisions;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
     private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
+        Leadership leadership, DecisionLog decisions, TimeProvider time, ILogger<Reconciler> logger)
     {
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
-        (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
+        (this.slots, this.leadership, this.decisions, this.time, this.logger) = (slots, leadership, decisions, time, logger);
         slots.Woken += Wake;
         fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
@@ -160,11 +161,13 @@ public sealed partial class Reconciler : BackgroundService
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
         var fingerprint = Fingerprint(deployment);
         keeper.Follow(fingerprint);
+        if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
         var now = time.GetUtcNow();
         if (look.Pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
-        if (plan.Acts) await NoteAsync(id, plan, now, ct);
+        await decisions.TellAsync(id, epoch, DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now),
+            plan.Scale.Next, ct);
         for (var i = 0; i < plan.Start; i++)
         {
             var answer = await fleet.StartAsync(deployment, fingerprint, epoch, devices: null, ct);
@@ -178,7 +181,7 @@ public sealed partial class Reconciler : BackgroundService
             else leadership.Lost(epoch);
         }
 
-        var blocked = keeper.Block(deployment.Endpoint, look.Pods.Any(p => p.State == PodState.Ready));
+        var blocked = keeper.Block(deployment.Endpoint, plan.Scale.Refuses, look.Pods.Any(p => p.State == PodState.Ready));
         if (keeper.HasTold(blocked)) return;
         await slots.BlockAsync(id, blocked, ct);
         keeper.Tell(blocked);
@@ -196,6 +199,7 @@ public sealed partial class Reconciler : BackgroundService
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
+            await decisions.ForgetAsync(endpointId, ct);
             Forgotten?.Invoke(endpointId);
             return;
         }
@@ -223,12 +227,6 @@ public sealed partial class Reconciler : BackgroundService
         }
 
         return look with { Pods = [.. look.Pods.Where(p => !gone.Contains(p.Id))] };
-    }
-
-    private async Task NoteAsync(string endpointId, FleetPlan plan, DateTimeOffset now, CancellationToken ct)
-    {
-        Decided(endpointId, plan.Scale.Desired, plan.Start, plan.Drain.Count, plan.Scale.Because);
-        await store.NoteAsync(endpointId, new ScaleNote(now, plan.Scale.Desired, plan.Scale.Because), ct);
     }
 
     private void OnEnded(PodEnd end)
@@ -263,9 +261,6 @@ public sealed partial class Reconciler : BackgroundService
             deployment.Endpoint.Forwarding.MaxBodyBytes);
         return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(started)))[..16];
     }
-
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, draining {Drain}: {Because}")]
-    private partial void Decided(string endpoint, int desired, int start, int drain, string because);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
     private partial void HostGone(string worker, string endpoint, string host);

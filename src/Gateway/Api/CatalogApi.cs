@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
+using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Workers;
@@ -13,7 +14,7 @@ namespace Sluice.Gateway.Api;
 /// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: what is declared, and what runs of it.
 /// </summary>
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
-    PodStore pods)
+    PodStore pods, DecisionStore decisions)
 {
     /// <summary>Fields that answers carry and that a client may send back unchanged.</summary>
     private static readonly string[] ReadOnly = ["origin", "status"];
@@ -49,6 +50,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
                 await store.DeleteEndpointAsync(id, context.RequestAborted), "endpoint", id)).Produces(204);
         routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
             "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
+        routes.On("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
+            "Why so many workers run: the latest scaling decision and those that changed something, with inputs and steps", DecisionsAsync)
+            .Produces<Decisions>();
         routes.On("GET", "/api/v1/manifest", Demand.Admin, "The manifest file: where it is, when it was applied, what is wrong with it",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }
@@ -76,7 +80,19 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var workers = (await pods.ListAsync(id, ct)).Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
             p.ProcessId, p.RunsAs, p.Devices, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
-            await slots.WhyBlockedAsync(id, ct), await pods.NotesAsync(id, ct)), ct);
+            await slots.WhyBlockedAsync(id, ct), (await decisions.ReadAsync(id, ct)).Changes), ct);
+    }
+
+    private async Task DecisionsAsync(HttpContext context)
+    {
+        var id = (string)context.Request.RouteValues["id"]!;
+        if (watcher.Current.Find(id) is null)
+        {
+            await NoneAsync(context, "endpoint", id);
+            return;
+        }
+
+        await context.Response.WriteAsJsonAsync(await decisions.ReadAsync(id, context.RequestAborted), context.RequestAborted);
     }
 
     private async Task PutTemplateAsync(HttpContext context, string? name)
@@ -197,7 +213,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start.</summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked,
-        IReadOnlyList<ScaleNote> Decisions);
+        IReadOnlyList<DecisionNote> Decisions);
 
     /// <summary>The manifest file as it stands.</summary>
     public sealed record ManifestView(string? Path, DateTimeOffset? AppliedAt, IReadOnlyList<string> Errors);

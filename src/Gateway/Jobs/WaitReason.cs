@@ -1,5 +1,6 @@
 using System.Globalization;
 using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
@@ -8,7 +9,7 @@ namespace Sluice.Gateway.Jobs;
 /// <summary>Why a job waits: what an operator would look up, told to whoever asks. Pure.</summary>
 public static class WaitReason
 {
-    /// <summary>The endpoint is switched off.</summary>
+    /// <summary>The endpoint is switched off, paused, or has used up its day's worker time.</summary>
     public const string Paused = "PAUSED";
 
     /// <summary>Workers fail to start.</summary>
@@ -38,6 +39,8 @@ public static class WaitReason
         (string, string) Why()
         {
             if (endpoint.Scaling.Max == 0) return (Paused, "the endpoint is switched off: its scaling.max is 0");
+            if (endpoint.Scaling.Pause != Pause.None) return (Paused, "the endpoint is paused: its scaling.pause says so");
+            if (blocked is { ByPolicy: true }) return (Paused, blocked.Reason);
             if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.Reason);
             if (ready.Count == 0) return (ScalingUp, "no worker is ready yet");
             if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free)) return (Dispatching, "a slot is free");

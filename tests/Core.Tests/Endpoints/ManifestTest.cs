@@ -20,7 +20,7 @@ public sealed class ManifestTest
 
         Assert.Empty(errors);
         var endpoint = Assert.Single(file!.Endpoints);
-        Assert.Equal((0, 2, TimeSpan.FromSeconds(90), Scaler.RequestCount),
+        Assert.Equal((0, 2, TimeSpan.FromSeconds(90), Scaler.Slo),
             (endpoint.Scaling.Min, endpoint.Scaling.Max, endpoint.Scaling.IdleTimeout, endpoint.Scaling.Scaler));
         Assert.Equal((1000, TimeSpan.FromSeconds(60)), (endpoint.Queue.MaxDepth, endpoint.Queue.Timeout));
         Assert.Equal((2L << 20, 3), (endpoint.Forwarding.MaxBodyBytes, endpoint.Forwarding.MaxAttempts));
@@ -57,6 +57,16 @@ public sealed class ManifestTest
     [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a/../b, target: /c }] } }]", "templates[0].container.mounts[0].source is /a/../b")]
     [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a }] } }]", "templates[0].container.mounts[0].target: expected a value")]
     [InlineData("templates: [{ name: a, container: { privileged: true } }]", "templates[0].container.privileged")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { scaler: MAGIC } }]", "endpoints[0].scaling.scaler is \"MAGIC\", expected one of SLO, REQUEST_COUNT, QUEUE_DELAY, CONCURRENCY")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { pause: maybe } }]", "endpoints[0].scaling.pause is \"maybe\", expected one of NONE, QUEUE, REFUSE")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetPercentile: 100 } }]", "endpoints[0].scaling.targetPercentile is 100, expected 50 to 99")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetWait: 1ms } }]", "endpoints[0].scaling.targetWait is 1ms, expected 10ms to 1h")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { panicWindow: 2m } }]", "scaling.panicWindow is 2m, expected at most scaling.stableWindow (1m)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { buffer: 9 } }]", "scaling.buffer is 9, expected at most scaling.max (3)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 25 * * MON, for: 1h, min: 1 }] } }]", "scaling.schedules[0].cron is 0 25 * * MON, expected minute hour")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, timeZone: Mars/Base, for: 1h, min: 1 }] } }]", "scaling.schedules[0].timeZone is Mars/Base, expected an IANA time zone")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, for: 1h, min: 7 }] } }]", "scaling.schedules[0].min is 7, expected at most scaling.max (3)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, min: 1 }] } }]", "scaling.schedules[0].for: expected a value: it is required")]
     [InlineData("endpoints: [~]", "endpoints[0] is null")]
     [InlineData("endpoints: 5", "endpoints is 5")]
     [InlineData("templates: [", "YAML")]

@@ -10,7 +10,7 @@ public sealed class FleetPlanTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Deployment Digits = new(
-        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
+        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Scaler = Scaler.RequestCount, Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
         new Template { Name = "t" });
 
     [Fact]
@@ -102,6 +102,32 @@ public sealed class FleetPlanTest
         Assert.Equal([0, 0.5, 1, 1, 1, 1, 1], pauses);
         Assert.False(backoff.Blocks);
         Assert.Equal(1, Plan([], queued: 4, backoff: StartBackoff.None.Died(Now, "killed")).Start);
+    }
+
+    [Fact]
+    public void The_load_tells_how_long_starts_took_and_how_long_those_that_start_have()
+    {
+        Pod[] pods =
+        [
+            Pod("first", PodState.Ready, -100) with { ReadyAt = Now.AddSeconds(-90) },
+            Pod("last", PodState.Ready, -20) with { ReadyAt = Now.AddSeconds(-16) },
+            Pod("a", PodState.Starting, -3), Pod("b", PodState.Starting, -1),
+        ];
+        var load = Plan(pods, busy: 32).Load;
+        Assert.Equal((2, 2, TimeSpan.FromSeconds(2)), (load.Ready, load.Starting, load.StartingFor));
+        Assert.Equal((TimeSpan.FromSeconds(4), Now.AddSeconds(-16)), (load.LastStart, load.LastReadyAt));
+    }
+
+    [Fact]
+    public void Worker_time_is_that_of_all_that_are_alive_since_the_last_look()
+    {
+        Pod[] pods =
+        [
+            Pod("long", PodState.Ready, -100), Pod("drains", PodState.Draining, -100), Pod("old", PodState.Ready, -100, "old"),
+            Pod("new", PodState.Starting, -2), Pod("dead", PodState.Failed, -100),
+        ];
+        var seen = ScaleState.Initial with { At = Now.AddSeconds(-5) };
+        Assert.Equal(TimeSpan.FromSeconds(5 + 5 + 5 + 2), Plan(pods, state: seen).Load.WorkerTime);
     }
 
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,

@@ -1,7 +1,7 @@
 using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 //        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
@@ -15,6 +15,9 @@ switch (args.FirstOrDefault())
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "cold-start":
+        await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
         return 0;
     case "worker-fuzz":
         var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
@@ -42,7 +45,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-fuzz|chaos|simulate-real "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-fuzz|chaos|simulate-real "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

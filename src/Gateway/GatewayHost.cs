@@ -7,6 +7,8 @@ using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
+using Sluice.Core.Workers.Standby;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
@@ -106,10 +108,13 @@ public static class GatewayHost
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
+        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<DecisionStore>().AddSingleton(s => new DecisionLog(s.GetRequiredService<DecisionStore>(),
             () => s.GetRequiredService<Leadership>().IsLeader, s.GetRequiredService<ILogger<DecisionLog>>()));

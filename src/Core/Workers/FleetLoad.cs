@@ -28,7 +28,9 @@ internal static class FleetLoad
             }
 
         var starting = current.Count - ready;
-        return new Load(waiting, snapshot.OldestWait, snapshot.Busy, snapshot.Completed, ready, starting, template.Concurrency)
+        // Gateways tell what is busy once a second; what jobs run is known at once.
+        var busy = Math.Max(snapshot.Busy, snapshot.JobsRunning);
+        return new Load(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
         {
             Served = snapshot.Served,
             StartingFor = starting > 0 ? startingFor / starting : TimeSpan.Zero,

@@ -20,6 +20,9 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often this host is looked over for pods that nobody knows of: half of the minute within which an orphan must be gone.</summary>
+    private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
@@ -37,7 +40,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
-    private bool forgotten;
+    private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, TimeProvider time, ILogger<Reconciler> logger)
@@ -63,7 +66,8 @@ public sealed partial class Reconciler : BackgroundService
         try
         {
             await leadership.ResignAsync();
-            await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+            // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
+            if (!fleet.KeepsPods) await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -97,8 +101,12 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (!forgotten) await fleet.ForgetEarlierAsync(ct);
-            forgotten = true;
+            if (time.GetUtcNow() >= nextAdoption)
+            {
+                await fleet.TakeOverAsync(ct);
+                nextAdoption = time.GetUtcNow() + AdoptEvery;
+            }
+
             IReadOnlySet<string>? living = null;
             if (endpoints.Remove(""))
             {
@@ -110,6 +118,8 @@ public sealed partial class Reconciler : BackgroundService
             }
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            // Only whoever leads starts pods.
+            if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
@@ -160,7 +170,7 @@ public sealed partial class Reconciler : BackgroundService
             plan.Scale.Next, ct);
         for (var i = 0; i < plan.Start; i++)
         {
-            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, ct);
+            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, devices: null, ct);
             if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
             if (answer != OrderAnswer.Taken) return;
         }
@@ -182,7 +192,7 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null) return;
+        if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
         keepers.TryRemove(endpointId, out _);
         deadBefore.Remove(endpointId);
         if (look.Pods.All(p => p.State == PodState.Failed))

@@ -41,9 +41,6 @@ internal sealed class DeviceKind(Gpu sample, MigSlice? slice)
     /// <summary>The most of them on one machine.</summary>
     public int MostTogether { get; set; }
 
-    /// <summary>The most of them that NVLinks connect.</summary>
-    public int MostLinked { get; set; }
-
     /// <summary>Those that a pod may have now.</summary>
     public int Free => Nodes.Sum(n => n.Free);
 

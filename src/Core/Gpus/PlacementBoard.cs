@@ -29,6 +29,10 @@ internal sealed class PlacementBoard
 
     public Inventory Inventory => inventory;
 
+    /// <summary>Whether NVLinks connect each two of so many devices of a kind, whoever has them.</summary>
+    public bool AreLinked(DeviceKind kind, int count) => kind.Devices.Select(d => d.Node).Distinct()
+        .Any(n => n.Devices.Count >= count && connections.Best(n.Devices, count).Rank >= Connections.NvLink);
+
     /// <summary>GPU memory that an endpoint's pods have, MiB.</summary>
     public double HeldMiB(string endpointId) => held.GetValueOrDefault(endpointId);
 
@@ -201,7 +205,6 @@ internal sealed class PlacementBoard
             if (all.Free > 0) kind.Nodes.Add(all);
             kind.BestRank = Math.Max(kind.BestRank, connections.BestPair(all.Devices));
             kind.MostTogether = Math.Max(kind.MostTogether, all.Devices.Count);
-            if (kind.Profile is null) kind.MostLinked = Math.Max(kind.MostLinked, parts.Max(p => p.Count));
         }
     }
 }

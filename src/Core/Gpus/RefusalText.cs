@@ -41,10 +41,10 @@ internal static class RefusalText
         var (kind, most) = (kinds.MaxBy(k => k.MostTogether)!, kinds.Max(k => k.MostTogether));
         if (needs.Count > most)
             return new PlacementRefusal(true, "count", Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
-        if (!needs.NvLink) return null;
-        var linked = kinds.Max(k => k.MostLinked);
-        return needs.Count > linked ? new PlacementRefusal(true, "nvlink", Text($"gpu.nvlink asks for {needs.Count} GPUs that NVLinks connect; the most here are {linked}"),
-            linked > 1 ? Text($"would fit: count {linked}, or without nvlink") : "would fit: without nvlink") : null;
+        if (!needs.NvLink || kinds.Any(k => board.AreLinked(k, needs.Count))) return null;
+        var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => board.AreLinked(k, n)));
+        return new PlacementRefusal(true, "nvlink", Text($"gpu.nvlink asks for {needs.Count} GPUs of which NVLinks connect each two; {(linked > 1 ? Text($"the most here are {linked}") : "none here are connected")}"),
+            linked > 1 ? Text($"would fit: count {linked}, or without nvlink") : "would fit: without nvlink");
     }
 
     /// <summary>Enough would fit, and others have them.</summary>

@@ -59,6 +59,9 @@ public sealed record Pod
     public IReadOnlyList<string> LastOutput { get; init; } = [];
 
     public int? ProcessId { get; init; }
+
+    /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
+    public string? Mark { get; init; }
 }
 
 /// <summary>A decision about how many workers run, kept so that an operator can ask why.</summary>

@@ -25,6 +25,9 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Probes that a running pod may leave unanswered, one after another, before it is killed.</summary>
     private const int MaxUnanswered = 3;
 
+    /// <summary>An order that was accepted so long ago is not followed: a gateway that stood still was taken for dead meanwhile.</summary>
+    private static readonly TimeSpan StaleOrder = Reconciler.HostLease / 2;
+
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
 
     private static readonly Histogram<double> ColdStart = CoreMeter.Meter.CreateHistogram<double>(
@@ -67,8 +70,14 @@ public sealed partial class PodFleet : IDisposable
             }
     }
 
-    /// <summary>Starts a pod; its life goes on by itself.</summary>
-    public async Task StartAsync(Deployment deployment, string fingerprint, CancellationToken ct)
+    /// <summary>Endpoints that this host has pods of.</summary>
+    public IEnumerable<string> Endpoints => own.Values.Select(p => p.EndpointId).Distinct();
+
+    /// <summary>Whether this host has pods of an endpoint.</summary>
+    public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
+
+    /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
+    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, CancellationToken ct)
     {
         var pod = new OwnPod(new Pod
         {
@@ -81,29 +90,47 @@ public sealed partial class PodFleet : IDisposable
             StartedAt = time.GetUtcNow(),
             Reason = "ordered",
         });
+        var asked = time.GetTimestamp();
         // Known to Redis first: a start that nobody knows of would be ordered twice.
-        await store.PutAsync(pod.Record, ct);
+        var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
+        if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, deployment);
+        pod.Life = LiveAsync(pod, deployment, asked);
+        return answer;
     }
 
     /// <summary>
-    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> must
-    /// be younger than the last call.
+    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> and
+    /// <paramref name="fleet"/> must be younger than the last call, and the latter younger than the last start.
     /// </summary>
-    public async Task KeepAsync(string endpointId, EndpointSnapshot snapshot, IReadOnlySet<string> drainOrders,
-        CancellationToken ct)
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="max">Pods that it may have; what Redis does not know any more is brought back within it, else stopped.</param>
+    /// <param name="snapshot">What dispatch knows.</param>
+    /// <param name="fleet">Pods and orders.</param>
+    /// <param name="ct">Stops the look, not the pods.</param>
+    /// <returns>Whether pods were found that <paramref name="fleet"/> does not know: whoever decides must look again.</returns>
+    public async Task<bool> KeepAsync(string endpointId, int max, EndpointSnapshot snapshot, FleetLook fleet, CancellationToken ct)
     {
+        var known = fleet.Pods.Select(p => p.Id).ToHashSet();
+        var found = false;
         foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
         {
             var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
             switch (pod.Record.State)
             {
-                case PodState.Starting when drainOrders.Contains(pod.Id):
+                // Redis lost it, or others believed this host to be gone.
+                case PodState.Starting or PodState.Ready when !known.Contains(pod.Id):
+                    await AdoptAsync(pod, max, ct);
+                    found = true;
+                    break;
+                case PodState.Starting when fleet.Drain.Contains(pod.Id):
                     await StopAsync(pod, "not needed any more");
                     break;
-                case PodState.Ready when drainOrders.Contains(pod.Id):
-                    await DrainAsync(pod, ct);
+                case PodState.Ready when fleet.Drain.Contains(pod.Id):
+                    await DrainAsync(pod, "not needed any more", ct);
+                    break;
+                case PodState.Draining when known.Contains(pod.Id) && !fleet.Drain.Contains(pod.Id):
+                    await ResumeAsync(pod, ct);
                     break;
                 case PodState.Ready when inDispatch is null:
                     // Redis lost it (a power cut can cost the last second).
@@ -122,6 +149,8 @@ public sealed partial class PodFleet : IDisposable
                     break;
             }
         }
+
+        return found;
     }
 
     /// <summary>Stops every pod of this host and ends when all are gone.</summary>
@@ -134,16 +163,23 @@ public sealed partial class PodFleet : IDisposable
 
     public void Dispose() => leaving.Dispose();
 
-    private async Task LiveAsync(OwnPod pod, Deployment deployment)
+    private async Task LiveAsync(OwnPod pod, Deployment deployment, long ordered)
     {
         await Task.Yield();
         string why;
         try
         {
+            if (time.GetElapsedTime(ordered) > StaleOrder)
+            {
+                pod.WantStop();
+                throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
+            }
+
             var running = await processes.StartAsync(deployment, pod.Id);
             pod.Running = running;
-            pod.TryMove(r => r with { ProcessId = running.ProcessId, Reason = "started" }, PodState.Starting);
+            pod.TryMove(r => r with { ProcessId = running.ProcessId, Mark = ProcessMark.Of(running.ProcessId), Reason = "started" }, PodState.Starting);
             Started(pod.Id, pod.EndpointId, running.ProcessId);
+            await PersistAsync(() => PutAsync(pod));
             why = await BecomeReadyAsync(pod, running);
             if (why.Length > 0) processes.Kill(running);
             var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
@@ -221,12 +257,36 @@ public sealed partial class PodFleet : IDisposable
             last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
-    private async Task DrainAsync(OwnPod pod, CancellationToken ct)
+    /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>
+    private async Task AdoptAsync(OwnPod pod, int max, CancellationToken ct)
+    {
+        if (await store.AdoptAsync(pod.Record, max, ct))
+        {
+            // It may have ended just now.
+            if (own.ContainsKey(pod.Id)) KnownAgain(pod.Id, pod.EndpointId);
+            else await store.RemoveAsync(pod.EndpointId, pod.Id, ct);
+            return;
+        }
+
+        NoRoom(pod.Id, pod.EndpointId, max);
+        if (pod.Record.State == PodState.Starting) await StopAsync(pod, "others took its place");
+        else await DrainAsync(pod, "others took its place", ct);
+    }
+
+    private async Task DrainAsync(OwnPod pod, string reason, CancellationToken ct)
     {
         await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
         pod.DrainingSince = time.GetUtcNow();
-        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = "not needed any more" }, PodState.Ready))
+        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = reason }, PodState.Ready))
             await PutAsync(pod);
+    }
+
+    /// <summary>It is wanted again: it takes requests at once.</summary>
+    private async Task ResumeAsync(OwnPod pod, CancellationToken ct)
+    {
+        if (!pod.TryMove(r => r with { State = PodState.Ready, Reason = "wanted again" }, PodState.Draining)) return;
+        await slots.UpAsync(pod.EndpointId, pod.Running!.Address, ct);
+        await PutAsync(pod);
     }
 
     private async Task StopAsync(OwnPod pod, string reason)
@@ -310,6 +370,12 @@ public sealed partial class PodFleet : IDisposable
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
     private partial void Stopped(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it: it is known again")]
+    private partial void KnownAgain(string worker, string endpoint);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it, and there are {Max} without it: it goes")]
+    private partial void NoRoom(string worker, string endpoint, int max);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
     private partial void Failed(string worker, string endpoint, string why);

@@ -35,6 +35,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly Leadership leadership;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
+    private readonly Dictionary<string, HashSet<string>> deadBefore = [];
     private bool forgotten;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
@@ -104,6 +105,7 @@ public sealed partial class Reconciler : BackgroundService
                 await leadership.RenewAsync(ct);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
+                endpoints.UnionWith(fleet.Endpoints);
             }
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
@@ -118,52 +120,69 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Every gateway: leaders that die one after another must not keep leases from ending.
         if (living is not null) await slots.ReapAsync(endpointId, ct);
+        var epoch = leadership.Epoch;
+        if (epoch == 0 && !fleet.Has(endpointId)) return;
+        var look = await store.LookAsync(endpointId, epoch, ct);
         var snapshot = await slots.SnapshotAsync(endpointId, ct);
-        var orders = await store.DrainOrdersAsync(endpointId, ct);
-        await fleet.KeepAsync(endpointId, snapshot, orders, ct);
-        if (!leadership.IsLeader) return;
+        var deployment = catalog.Current.Find(endpointId);
+        // Without any declaration Redis has lost its data: what runs is kept until the manifest is there again.
+        var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.Version == 0 ? int.MaxValue : 0);
+        var found = await fleet.KeepAsync(endpointId, max, snapshot, look, ct);
+        if (look.Stale) leadership.Lost(epoch);
+        if (epoch == 0 || look.Stale) return;
+        if (found)
+        {
+            Wake(endpointId);
+            return;
+        }
+
         if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
-        var pods = await store.ListAsync(endpointId, ct);
-        if (living is not null) pods = await BuryAsync(endpointId, pods, living, ct);
-        if (catalog.Current.Find(endpointId) is { } deployment)
-            await LeadAsync(deployment, snapshot, pods, orders, ct);
-        else
-            await DissolveAsync(endpointId, pods, orders, ct);
+        if (living is not null) look = await BuryAsync(endpointId, look, living, ct);
+        if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
+        else await DissolveAsync(endpointId, look, epoch, ct);
     }
 
     /// <summary>The leader's part for a declared endpoint.</summary>
-    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, IReadOnlyList<Pod> pods,
-        IReadOnlySet<string> orders, CancellationToken ct)
+    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, FleetLook look, long epoch, CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
         var fingerprint = Fingerprint(deployment);
         keeper.Follow(fingerprint);
         var now = time.GetUtcNow();
-        if (pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
-        var plan = FleetPlan.Make(deployment, fingerprint, [.. pods.Where(p => !orders.Contains(p.Id))], snapshot,
-            keeper.Scale, keeper.Backoff, now);
+        if (look.Pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
+        var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
-        if (plan.Start > 0 || plan.Drain.Count > 0) await NoteAsync(id, plan, now, ct);
-        for (var i = 0; i < plan.Start; i++) await fleet.StartAsync(deployment, fingerprint, ct);
-        foreach (var pod in plan.Drain) await store.OrderDrainAsync(id, pod, ct);
-        if (plan.Drain.Count > 0) Wake(id);
+        if (plan.Acts) await NoteAsync(id, plan, now, ct);
+        for (var i = 0; i < plan.Start; i++)
+        {
+            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, ct);
+            if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
+            if (answer != OrderAnswer.Taken) return;
+        }
 
-        var blocked = keeper.Block(deployment.Endpoint, pods.Any(p => p.State == PodState.Ready));
+        if (plan.Drain.Count + plan.Resume.Count > 0)
+        {
+            if (await store.OrderAsync(id, epoch, plan.Drain, plan.Resume, ct)) Wake(id);
+            else leadership.Lost(epoch);
+        }
+
+        var blocked = keeper.Block(deployment.Endpoint, look.Pods.Any(p => p.State == PodState.Ready));
         if (keeper.HasTold(blocked)) return;
         await slots.BlockAsync(id, blocked, ct);
         keeper.Tell(blocked);
     }
 
     /// <summary>The leader's part for an endpoint that is declared no more: drain all, then forget it.</summary>
-    private async Task DissolveAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> orders, CancellationToken ct)
+    private async Task DissolveAsync(string endpointId, FleetLook look, long epoch, CancellationToken ct)
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
         if (catalog.Current.Find(endpointId) is not null) return;
         keepers.TryRemove(endpointId, out _);
-        if (pods.All(p => p.State == PodState.Failed))
+        deadBefore.Remove(endpointId);
+        if (look.Pods.All(p => p.State == PodState.Failed))
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
@@ -171,22 +190,29 @@ public sealed partial class Reconciler : BackgroundService
             return;
         }
 
-        foreach (var pod in pods.Where(p => !orders.Contains(p.Id))) await store.OrderDrainAsync(endpointId, pod.Id, ct);
-        Wake(endpointId);
+        string[] left = [.. look.Pods.Select(p => p.Id).Where(p => !look.Drain.Contains(p))];
+        if (left.Length > 0 && await store.OrderAsync(endpointId, epoch, left, [], ct)) Wake(endpointId);
     }
 
-    /// <summary>Takes away the pods of hosts that are gone.</summary>
-    private async Task<IReadOnlyList<Pod>> BuryAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> living,
-        CancellationToken ct)
+    /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
+    /// need not wait for the end of each host's lease. A worker that runs is not gone, whatever its host says.</summary>
+    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, IReadOnlySet<string> living, CancellationToken ct)
     {
-        foreach (var pod in pods.Where(p => !living.Contains(p.HostId)))
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToList();
+        var dead = others.Where(p => ProcessMark.Lives(p.Mark) == false).Select(p => p.Id).ToHashSet();
+        // Its own host, if there is one, tells more of its end: it has a tick for it.
+        var before = deadBefore.GetValueOrDefault(endpointId) ?? [];
+        deadBefore[endpointId] = dead;
+        var gone = others.Where(p => !living.Contains(p.HostId) ? ProcessMark.Lives(p.Mark) != true
+            : p.State != PodState.Failed && dead.Contains(p.Id) && before.Contains(p.Id)).Select(p => p.Id).ToHashSet();
+        foreach (var pod in others.Where(p => gone.Contains(p.Id)))
         {
             HostGone(pod.Id, endpointId, pod.HostId);
             await slots.DownAsync(endpointId, pod.Id, ct);
             await store.RemoveAsync(endpointId, pod.Id, ct);
         }
 
-        return [.. pods.Where(p => living.Contains(p.HostId))];
+        return look with { Pods = [.. look.Pods.Where(p => !gone.Contains(p.Id))] };
     }
 
     private async Task NoteAsync(string endpointId, FleetPlan plan, DateTimeOffset now, CancellationToken ct)

@@ -41,6 +41,29 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
+    public void What_still_drains_is_taken_back_before_anything_is_started()
+    {
+        Pod[] pods = [Pod("idle", PodState.Draining, 1), Pod("busy", PodState.Ready, 2), Pod("gone", PodState.Stopping, 3)];
+        var plan = Plan(pods, queued: 8, leased: new() { ["busy"] = 1 }, ordered: ["idle", "busy", "gone"]);
+        Assert.Equal((0, 0), (plan.Start, plan.Drain.Count));
+        Assert.Equal(["busy"], plan.Resume);
+        // What is too late to be taken back is replaced, and more than that only as far as there is room beside what leaves.
+        var more = Plan(pods, queued: 80, ordered: ["idle", "busy", "gone"]);
+        Assert.Equal(2, more.Resume.Count);
+        Assert.Equal(2, more.Start);
+    }
+
+    [Fact]
+    public void A_declaration_that_comes_back_finds_its_workers_again()
+    {
+        Pod[] pods = [Pod("first", PodState.Draining), Pod("second", PodState.Ready, 1, fingerprint: "other")];
+        var plan = Plan(pods, busy: 4, ordered: ["first"]);
+        Assert.Equal((0, "first"), (plan.Start, Assert.Single(plan.Resume)));
+        Assert.Empty(plan.Drain);
+        Assert.Equal(["second"], Plan([Pod("first", PodState.Ready), pods[1]], busy: 4).Drain);
+    }
+
+    [Fact]
     public void A_failed_start_is_waited_for_and_tried_with_one()
     {
         var backoff = StartBackoff.None.Failed(Now, "x");
@@ -82,8 +105,9 @@ public sealed class FleetPlanTest
     }
 
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
-        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null) =>
-        FleetPlan.Make(Digits, "new", pods, new EndpointSnapshot
+        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null,
+        string[]? ordered = null) =>
+        FleetPlan.Make(Digits, "new", new FleetLook(false, pods, (ordered ?? []).ToHashSet()), new EndpointSnapshot
         {
             Now = Now,
             Queued = queued,

@@ -1,6 +1,7 @@
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
@@ -13,6 +14,12 @@ internal sealed class EndpointKeeper
     private bool told;
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
+
+    /// <summary>Why its workers wait for devices; null: none does.</summary>
+    public GpuWait? Wait { get; set; }
+
+    /// <summary>What was told of <see cref="Wait"/>, and in which epoch: another leader may have told something else since.</summary>
+    public (long Epoch, GpuWait? Wait) ToldWait { get; set; }
 
     public StartBackoff Backoff
     {
@@ -63,6 +70,8 @@ internal sealed class EndpointKeeper
     {
         if (endpoint.Scaling.Max == 0)
             return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue);
+        if (Wait is { Never: true } wait && !anyReady)
+            return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue);
         var now = Backoff;
         if (!now.Blocks || anyReady) return null;
         return new BlockedStart($"the workers of {endpoint.Id} fail to start ({now.Failures} times): {now.Reason}", now.NextTry);

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
@@ -76,12 +77,25 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Whether this host has pods of an endpoint.</summary>
     public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
 
+    /// <summary>An id for a pod that is to be started: random, never used again.</summary>
+    public static string NewId(string endpointId) => $"{endpointId}-{Guid.NewGuid():N}"[..(endpointId.Length + 9)];
+
+    /// <summary>What this host's pods have of its GPUs.</summary>
+    internal IEnumerable<GpuHolding> Holdings => own.Values.Select(p => p.Record).Where(p => p is { Devices.Count: > 0, State: not PodState.Failed }).Select(p => p.Holding);
+
     /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
-    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, CancellationToken ct)
+    /// <param name="deployment">What it is a pod of.</param>
+    /// <param name="fingerprint">Of its declaration.</param>
+    /// <param name="epoch">The leader's.</param>
+    /// <param name="holding">Its id and devices; null: GPUs are nobody's on this machine, and it sees what the gateway sees.</param>
+    /// <param name="ct">Gives up; the pod may be known then.</param>
+    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, GpuHolding? holding, CancellationToken ct)
     {
         var pod = new OwnPod(new Pod
         {
-            Id = $"{deployment.Endpoint.Id}-{Guid.NewGuid():N}"[..(deployment.Endpoint.Id.Length + 9)],
+            Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
+            Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
+            ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
             HostId = host.Value,
@@ -95,7 +109,7 @@ public sealed partial class PodFleet : IDisposable
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, deployment, asked);
+        pod.Life = LiveAsync(pod, deployment, holding is not null, asked);
         return answer;
     }
 
@@ -163,7 +177,7 @@ public sealed partial class PodFleet : IDisposable
 
     public void Dispose() => leaving.Dispose();
 
-    private async Task LiveAsync(OwnPod pod, Deployment deployment, long ordered)
+    private async Task LiveAsync(OwnPod pod, Deployment deployment, bool placed, long ordered)
     {
         await Task.Yield();
         string why;
@@ -175,7 +189,7 @@ public sealed partial class PodFleet : IDisposable
                 throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
             }
 
-            var running = await processes.StartAsync(deployment, pod.Id);
+            var running = await processes.StartAsync(deployment, pod.Id, placed ? pod.Record.Devices : null, pod.Record.ShareMiB);
             pod.Running = running;
             pod.TryMove(r => r with { ProcessId = running.ProcessId, Mark = ProcessMark.Of(running.ProcessId), Reason = "started" }, PodState.Starting);
             Started(pod.Id, pod.EndpointId, running.ProcessId);

@@ -51,7 +51,11 @@ public sealed partial class ProcessHost : IDisposable
     }
 
     /// <summary>Starts a pod's process. It is not ready yet.</summary>
-    public async Task<RunningPod> StartAsync(Deployment deployment, string podId)
+    /// <param name="deployment">What it is a pod of.</param>
+    /// <param name="podId">Its id.</param>
+    /// <param name="devices">UUIDs of the GPUs and slices that it gets, and no others; null: it sees what the gateway sees.</param>
+    /// <param name="shareMiB">Its part of its device's memory; null: all.</param>
+    public async Task<RunningPod> StartAsync(Deployment deployment, string podId, IReadOnlyList<string>? devices = null, long? shareMiB = null)
     {
         var port = TakePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
@@ -66,6 +70,7 @@ public sealed partial class ProcessHost : IDisposable
             RedirectStandardInput = true,
         };
         SetEnvironment(start.Environment, deployment, podId, port, token);
+        if (devices is not null) DeviceEnvironment.Set(start.Environment, deployment.Template, devices, shareMiB);
         try
         {
             var process = await spawner.StartAsync(start);

@@ -12,7 +12,7 @@ public sealed class GpuNeedsTest
         var (file, errors) = Manifest.Parse("""
             templates:
               - name: big
-                gpu: { types: [H100, AMPERE_80], count: 2, nvlink: true, precision: fp8, minComputeCapability: 8.9, cuda: 13, minDriver: 580.65, minMemory: 40GiB, confidential: true }
+                gpu: { types: [H100, AMPERE_80], count: 2, nvLink: true, precision: fp8, minComputeCapability: 8.9, cuda: 13, minDriver: 580.65, minMemory: 40GiB, confidential: true }
               - { name: slice, gpu: { mig: 1g.10gb } }
               - { name: shared, gpu: { share: 12GiB } }
               - { name: percent, gpu: { share: 25% } }
@@ -51,7 +51,7 @@ public sealed class GpuNeedsTest
     [InlineData("share: 120%", "templates[0].gpu.share is \"120%\", expected a part of a GPU's memory: 1% to 100%")]
     [InlineData("share: 0MiB", "templates[0].gpu.share")]
     [InlineData("share: 10%, mig: 1g.10gb", "templates[0].gpu.share is 10%, expected to be left out")]
-    [InlineData("nvlink: true", "templates[0].gpu.nvlink")]
+    [InlineData("nvLink: true", "templates[0].gpu.nvLink")]
     [InlineData("precision: fp64", "templates[0].gpu.precision is \"fp64\", expected one of fp32, fp16")]
     [InlineData("minComputeCapability: high", "templates[0].gpu.minComputeCapability is \"high\", expected a compute capability like 7.0")]
     [InlineData("cuda: 11", "templates[0].gpu.cuda is 11, expected 12 or 13")]

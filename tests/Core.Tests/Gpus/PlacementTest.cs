@@ -25,7 +25,7 @@ public sealed class PlacementTest
         { "two of a kind, connected", new GpuNeeds { Count = 2 }, "3 4" },
         { "two of a kind that is not connected, when asked for", new GpuNeeds { Count = 2, Types = ["T4"] }, "1 2" },
         { "three of a kind are nowhere", new GpuNeeds { Count = 3 }, "never: count" },
-        { "two connected T4 do not exist", new GpuNeeds { Count = 2, NvLink = true, Types = ["T4"] }, "never: nvlink" },
+        { "two connected T4 do not exist", new GpuNeeds { Count = 2, NvLink = true, Types = ["T4"] }, "never: nvLink" },
         { "a slice", new GpuNeeds { Mig = MigProfile.Parse("1g.18gb") }, "7:1g.18gb" },
         { "the smallest slice that is enough", new GpuNeeds { MinMig = MigProfile.Parse("1g.20gb") }, "7:2g.35gb" },
         { "a slice that was not cut", new GpuNeeds { Mig = MigProfile.Parse("3g.71gb") }, "never: mig" },
@@ -55,7 +55,7 @@ public sealed class PlacementTest
         var dgx1 = Fleet.Of("Tesla V100-SXM2-32GB", 8, Topologies.Dgx1);
         Assert.Equal(gets, Fleet.Gets(dgx1, new GpuNeeds { Count = count }));
         // Five of a cube are connected, but not each two of them.
-        Assert.Equal("never: nvlink", Fleet.Gets(dgx1, new GpuNeeds { Count = 5, NvLink = true }));
+        Assert.Equal("never: nvLink", Fleet.Gets(dgx1, new GpuNeeds { Count = 5, NvLink = true }));
     }
 
     [Theory]
@@ -75,10 +75,10 @@ public sealed class PlacementTest
     {
         var epyc = Fleet.Of("NVIDIA L40S", 4, Topologies.Epyc);
         Assert.Equal("2 3", Fleet.Gets(epyc, new GpuNeeds { Count = 2 }, Fleet.Has(epyc, "other", 0)));
-        Assert.Equal("never: nvlink", Fleet.Gets(epyc, new GpuNeeds { Count = 2, NvLink = true }));
+        Assert.Equal("never: nvLink", Fleet.Gets(epyc, new GpuNeeds { Count = 2, NvLink = true }));
         var a100 = Fleet.Of("NVIDIA A100 80GB PCIe", 4, Topologies.BridgedA100);
         Assert.Equal("now: count", Fleet.Gets(a100, new GpuNeeds { Count = 2, NvLink = true }, Fleet.Has(a100, "other", 0, 2)));
-        Assert.Equal("never: nvlink", Fleet.Gets(a100, new GpuNeeds { Count = 3, NvLink = true }));
+        Assert.Equal("never: nvLink", Fleet.Gets(a100, new GpuNeeds { Count = 3, NvLink = true }));
     }
 
     [Fact]

@@ -1,0 +1,105 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
+
+namespace Sluice.Core.Workers;
+
+/// <summary>The leader's part for workers that need devices: all that one round wants are placed together, so that priority and fair shares hold.</summary>
+public sealed partial class Reconciler
+{
+    /// <summary>Takes the starts out of a plan: they are ordered when every endpoint of the round has said what it wants.</summary>
+    private FleetPlan Want(Deployment deployment, string fingerprint, long epoch, FleetPlan plan, FleetLook look, EndpointSnapshot snapshot)
+    {
+        if (plan.Start == 0)
+        {
+            gpus.Withdraw(deployment.Endpoint.Id);
+            return plan;
+        }
+
+        var leased = snapshot.Workers.ToDictionary(w => w.PodId, w => w.Leased);
+        var outdated = look.Pods.Where(p => p.Fingerprint != fingerprint && p.State != PodState.Failed).ToList();
+        var leaves = outdated.Any(p => p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id));
+        gpus.Want(new GpuOrder(deployment, fingerprint, epoch, plan.Start, plan.Scale.Because,
+            leaves ? [] : [.. outdated.Where(p => p.State == PodState.Ready).OrderBy(p => leased.GetValueOrDefault(p.Id)).Select(p => p.Id)]));
+        return plan with { Start = 0 };
+    }
+
+    /// <summary>Starts what can be placed, and says of the rest why it waits. Devices that fell to an endpoint that was not looked at in this round are
+    /// left for it: it is woken, and may have changed its mind.</summary>
+    private async Task PlaceAsync(HashSet<string> looked, CancellationToken ct)
+    {
+        if (!leadership.IsLeader) return;
+        foreach (var (order, placed) in gpus.Place(fleet.Holdings))
+        {
+            var granted = placed.Where(p => p.Refusal is null).ToList();
+            if (!looked.Contains(order.EndpointId))
+            {
+                if (granted.Count > 0) Wake(order.EndpointId);
+                continue;
+            }
+
+            var started = 0;
+            foreach (var grant in granted)
+            {
+                if (!await StartPlacedAsync(order, grant, ct)) break;
+                started++;
+            }
+
+            if (started > 0) Placed(order.EndpointId, started, order.Because);
+            var refused = placed.Where(p => p.Refusal is not null).ToList();
+            await RefuseAsync(order, refused, ct);
+        }
+    }
+
+    private async Task<bool> StartPlacedAsync(GpuOrder order, Placed grant, CancellationToken ct)
+    {
+        var holding = new GpuHolding(PodFleet.NewId(order.EndpointId), order.EndpointId, grant.Devices);
+        if (!await gpus.ClaimAsync(holding, ct)) return false;
+        var answer = await fleet.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
+        if (answer == OrderAnswer.Stale) leadership.Lost(order.Epoch);
+        if (answer != OrderAnswer.Taken) await gpus.ReleaseAsync([holding.PodId], ct);
+        return answer == OrderAnswer.Taken;
+    }
+
+    /// <summary>Tells why the rest waits. Where only pods of an earlier declaration are in the way of their successors, one of them makes room: a machine
+    /// that is full could never be brought to a new declaration otherwise.</summary>
+    private async Task RefuseAsync(GpuOrder order, List<Placed> refused, CancellationToken ct)
+    {
+        var (id, keeper) = (order.EndpointId, keepers.GetOrAdd(order.EndpointId, _ => new EndpointKeeper()));
+        var why = refused.Select(p => p.Refusal!).FirstOrDefault();
+        await TellWaitAsync(id, keeper, why is null ? null
+            : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(), why.Never, why.Part, why.Reason, why.WouldFit), ct);
+        var anyReady = (await slots.SnapshotAsync(id, ct)).Workers.Count > 0;
+        await TellBlockedAsync(order.Deployment.Endpoint, keeper, anyReady, ct);
+        if (why is { Never: false } && order.Replaceable.Count > 0 && await store.OrderAsync(id, order.Epoch, [order.Replaceable[0]], [], ct)) Wake(id);
+    }
+
+    private async Task TellWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
+    {
+        keeper.Wait = wait;
+        if (keeper.ToldWait == (leadership.Epoch, wait)) return;
+        if (wait is not null && wait.Reason != keeper.ToldWait.Wait?.Reason) Waits(endpointId, wait.Workers, wait.Text);
+        await gpuStore.TellAsync(endpointId, wait, ct);
+        keeper.ToldWait = (leadership.Epoch, wait);
+    }
+
+    private IEnumerable<Measurement<int>> MeasureWaiting() => !leadership.IsLeader ? [] : keepers.Where(k => k.Value.Wait is not null)
+        .Select(k => new Measurement<int>(k.Value.Wait?.Workers ?? 0, KeyValuePair.Create("endpoint", (object?)k.Key)));
+
+    /// <summary>What a pod without needs has of the GPUs: none where others are placed, unless its environment says which.</summary>
+    private GpuHolding? WithoutDevices(Deployment deployment)
+    {
+        const string visible = "CUDA_VISIBLE_DEVICES";
+        var says = deployment.Template.Env.ContainsKey(visible) || deployment.Endpoint.Env.ContainsKey(visible);
+        return says || catalog.Current.Templates.Values.All(t => t.Gpu is null) ? null
+            : new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, []);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Count} workers were given devices and start: {Because}")]
+    private partial void Placed(string endpoint, int count, string because);
+
+    [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint}: {Count} workers wait for devices: {Why}")]
+    private partial void Waits(string endpoint, int count, string why);
+}

@@ -49,8 +49,8 @@ public sealed record Pod
 
     public DateTimeOffset? ReadyAt { get; init; }
 
-    /// <summary>Where its cold start's time went, in ms; <c>spawn</c> is what the host adds, the others are the
-    /// worker's own.</summary>
+    /// <summary>Where its cold start's time went, in ms; <c>pull</c>, <c>create</c>, <c>start</c> are a container's, <c>spawn</c> is
+    /// what else the host adds, the others are the worker's own.</summary>
     public IReadOnlyList<StartStage> Stages { get; init; } = [];
 
     /// <summary>Why it is in this state, in words.</summary>
@@ -70,6 +70,9 @@ public sealed record Pod
     /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
     public string? Mark { get; init; }
 
+    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    public string RunsAs { get; init; } = "";
+
     /// <summary>What it has of this machine's GPUs.</summary>
     internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
 }
@@ -85,4 +88,5 @@ public sealed record HostId(string Value);
 [JsonSerializable(typeof(ScaleNote))]
 [JsonSerializable(typeof(HostReport))]
 [JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
 internal sealed partial class PodJson : JsonSerializerContext;

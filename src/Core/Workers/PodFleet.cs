@@ -15,7 +15,7 @@ namespace Sluice.Core.Workers;
 public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
 
 /// <summary>
-/// The pods of this host, from their start to their end: the one owner of their processes, of their records, and of
+/// The pods of this host, from their start to their end: the one owner of what runs, of their records, and of
 /// their entries in dispatch.
 /// </summary>
 public sealed partial class PodFleet : IDisposable
@@ -40,17 +40,19 @@ public sealed partial class PodFleet : IDisposable
     private readonly ConcurrentDictionary<string, OwnPod> own = [];
     private readonly CancellationTokenSource leaving = new();
     private readonly HostId host;
-    private readonly ProcessHost processes;
+    private readonly IPodHost podHost;
+    private readonly ReadinessProbe probe;
     private readonly PodStore store;
     private readonly WorkerSlotStore slots;
     private readonly TimeProvider time;
     private readonly ILogger<PodFleet> logger;
 
-    public PodFleet(HostId host, ProcessHost processes, PodStore store, WorkerSlotStore slots, TimeProvider time,
+    public PodFleet(HostId host, IPodHost podHost, PodStore store, WorkerSlotStore slots, TimeProvider time,
         ILogger<PodFleet> logger)
     {
-        (this.host, this.processes, this.store, this.slots, this.time, this.logger) =
-            (host, processes, store, slots, time, logger);
+        (this.host, this.podHost, this.store, this.slots, this.time, this.logger) =
+            (host, podHost, store, slots, time, logger);
+        probe = new ReadinessProbe(time);
         CoreMeter.Meter.CreateObservableGauge("sluice.workers", Measure, "{worker}", "Workers of this host, by state.");
     }
 
@@ -60,22 +62,14 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Raised with an endpoint id when one of its pods became ready, or left a probe unanswered: it is to be looked at again at once.</summary>
     public event Action<string>? LookAgain;
 
-    /// <summary>Ends what an earlier process of this host left in Redis: its workers are gone with it.</summary>
-    public async Task ForgetEarlierAsync(CancellationToken ct)
-    {
-        foreach (var endpoint in await store.EndpointsAsync(ct))
-            foreach (var pod in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
-            {
-                await slots.DownAsync(endpoint, pod.Id, ct);
-                await store.RemoveAsync(endpoint, pod.Id, ct);
-            }
-    }
-
     /// <summary>Endpoints that this host has pods of.</summary>
     public IEnumerable<string> Endpoints => own.Values.Select(p => p.EndpointId).Distinct();
 
     /// <summary>Whether this host has pods of an endpoint.</summary>
     public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
+
+    /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
+    public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 
     /// <summary>An id for a pod that is to be started: random, never used again.</summary>
     public static string NewId(string endpointId) => $"{endpointId}-{Guid.NewGuid():N}"[..(endpointId.Length + 9)];
@@ -109,7 +103,12 @@ public sealed partial class PodFleet : IDisposable
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, deployment, holding is not null, asked);
+        pod.Life = LiveAsync(pod, new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        {
+            Fingerprint = fingerprint,
+            Epoch = epoch,
+            ShareMiB = pod.Record.ShareMiB,
+        }, asked);
         return answer;
     }
 
@@ -167,17 +166,30 @@ public sealed partial class PodFleet : IDisposable
         return found;
     }
 
-    /// <summary>Stops every pod of this host and ends when all are gone.</summary>
+    /// <summary>Whether the pods go on without this process: it then says nothing of their end.</summary>
+    public bool KeepsPods => podHost.KeepsPods;
+
+    /// <summary>Stops every pod of this host and ends when all are gone; or leaves all of them to the next process.</summary>
     public async Task StopAllAsync()
     {
+        if (KeepsPods)
+        {
+            await leaving.CancelAsync();
+            return;
+        }
+
         foreach (var pod in own.Values) pod.WantStop();
         await leaving.CancelAsync();
         await Task.WhenAll(own.Values.Select(p => p.Life));
     }
 
-    public void Dispose() => leaving.Dispose();
+    public void Dispose()
+    {
+        leaving.Dispose();
+        probe.Dispose();
+    }
 
-    private async Task LiveAsync(OwnPod pod, Deployment deployment, bool placed, long ordered)
+    private async Task LiveAsync(OwnPod pod, PodOrder order, long ordered)
     {
         await Task.Yield();
         string why;
@@ -189,32 +201,52 @@ public sealed partial class PodFleet : IDisposable
                 throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
             }
 
-            var running = await processes.StartAsync(deployment, pod.Id, placed ? pod.Record.Devices : null, pod.Record.ShareMiB);
+            using var giveUp = new CancellationTokenSource();
+            var start = podHost.StartAsync(order, words => Tell(pod, words), giveUp.Token);
+            if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
+            var running = await start;
             pod.Running = running;
-            pod.TryMove(r => r with { ProcessId = running.ProcessId, Mark = ProcessMark.Of(running.ProcessId), Reason = "started" }, PodState.Starting);
-            Started(pod.Id, pod.EndpointId, running.ProcessId);
+            pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = running.ProcessId is { } id ? ProcessMark.Of(id) : null, Reason = "started" }, PodState.Starting);
+            Started(pod.Id, pod.EndpointId, running.Name);
             await PersistAsync(() => PutAsync(pod));
-            why = await BecomeReadyAsync(pod, running);
-            if (why.Length > 0) processes.Kill(running);
-            var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
-            if (stop) await processes.StopAsync(running);
-            var exit = await running.Exited;
-            why = why.Length > 0 ? why : exit;
-            processes.Forget(running);
+            why = await RunAsync(pod, running);
         }
         catch (InvalidOperationException e)
         {
             why = e.Message;
         }
+        catch (OperationCanceledException) when (pod.StopWanted.IsCompleted)
+        {
+            why = "given up while it was started";
+        }
 
         await EndAsync(pod, why);
+    }
+
+    /// <summary>From its start to its end; returns how it ended.</summary>
+    private async Task<string> RunAsync(OwnPod pod, RunningPod running)
+    {
+        // One that was adopted may be ready already.
+        var why = pod.Record.State == PodState.Starting ? await BecomeReadyAsync(pod, running) : "";
+        if (why.Length > 0) await podHost.KillAsync(running);
+        var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
+        if (stop) await podHost.StopAsync(running);
+        var exit = await running.Exited;
+        await podHost.ForgetAsync(running);
+        return why.Length > 0 ? why : exit;
+    }
+
+    /// <summary>Shows what a start that takes long is doing.</summary>
+    private void Tell(OwnPod pod, string words)
+    {
+        if (pod.TryMove(r => r with { Reason = words }, PodState.Starting)) _ = PersistAsync(() => PutAsync(pod));
     }
 
     /// <summary>Waits for readiness and enters dispatch. Empty when it did (or was told to stop), else why not.</summary>
     private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
     {
         using var waiting = new CancellationTokenSource();
-        var ready = processes.WaitReadyAsync(running, waiting.Token);
+        var ready = probe.WaitReadyAsync(running, waiting.Token);
         if (await Task.WhenAny(ready, pod.StopWanted) != ready)
         {
             await waiting.CancelAsync();
@@ -225,12 +257,13 @@ public sealed partial class PodFleet : IDisposable
         if (await ready is { } why) return why;
 
         var now = time.GetUtcNow();
-        var total = time.GetElapsedTime(running.Started).TotalMilliseconds;
+        var total = time.GetElapsedTime(running.Ordered).TotalMilliseconds;
         running.Address = running.Address with { ReadyAt = now };
         var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
         StartStage[] stages =
         [
-            new("spawn", Math.Round(Math.Max(0, total - told), 1)),
+            .. running.HostStages,
+            new("spawn", Math.Round(Math.Max(0, total - running.HostStages.Sum(s => s.Ms) - told), 1)),
             .. running.Stages.Where(s => s.Name != "total"),
             new("total", Math.Round(total, 1)),
         ];
@@ -315,7 +348,7 @@ public sealed partial class PodFleet : IDisposable
     {
         var running = pod.Running!;
         if (running.Exited.IsCompleted) return;
-        if (await processes.ProbeAsync(running, ct))
+        if (await probe.AskAsync(running, ct))
         {
             pod.Unanswered = 0;
             await slots.UpAsync(pod.EndpointId, running.Address, ct);
@@ -323,7 +356,7 @@ public sealed partial class PodFleet : IDisposable
         else if (++pod.Unanswered >= MaxUnanswered)
         {
             Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
-            processes.Kill(running);
+            await podHost.KillAsync(running);
         }
         else
         {
@@ -376,8 +409,8 @@ public sealed partial class PodFleet : IDisposable
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as process {Process}")]
-    private partial void Started(string worker, string endpoint, int process);
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as {What}")]
+    private partial void Started(string worker, string endpoint, string what);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
     private partial void Ready(string worker, string endpoint, double ms);

@@ -88,14 +88,9 @@ public sealed partial class Reconciler
     private IEnumerable<Measurement<int>> MeasureWaiting() => !leadership.IsLeader ? [] : keepers.Where(k => k.Value.Wait is not null)
         .Select(k => new Measurement<int>(k.Value.Wait?.Workers ?? 0, KeyValuePair.Create("endpoint", (object?)k.Key)));
 
-    /// <summary>What a pod without needs has of the GPUs: none where others are placed, unless its environment says which.</summary>
-    private GpuHolding? WithoutDevices(Deployment deployment)
-    {
-        const string visible = "CUDA_VISIBLE_DEVICES";
-        var says = deployment.Template.Env.ContainsKey(visible) || deployment.Endpoint.Env.ContainsKey(visible);
-        return says || catalog.Current.Templates.Values.All(t => t.Gpu is null) ? null
-            : new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, []);
-    }
+    /// <summary>What a pod without needs has of the GPUs; null: what the gateway has.</summary>
+    private GpuHolding? WithoutDevices(Deployment deployment) => DeviceEnvironment.Decides(deployment, catalog.Current.Deployments)
+        ? new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, []) : null;
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Count} workers were given devices and start: {Because}")]
     private partial void Placed(string endpoint, int count, string because);

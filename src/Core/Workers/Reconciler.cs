@@ -21,6 +21,9 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often this host is looked over for pods that nobody knows of: half of the minute within which an orphan must be gone.</summary>
+    private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
@@ -39,7 +42,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
-    private bool forgotten;
+    private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
@@ -68,7 +71,8 @@ public sealed partial class Reconciler : BackgroundService
         try
         {
             await leadership.ResignAsync();
-            await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+            // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
+            if (!fleet.KeepsPods) await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -102,8 +106,12 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (!forgotten) await fleet.ForgetEarlierAsync(ct);
-            forgotten = true;
+            if (time.GetUtcNow() >= nextAdoption)
+            {
+                await fleet.AdoptAsync(ct);
+                nextAdoption = time.GetUtcNow() + AdoptEvery;
+            }
+
             IReadOnlySet<string>? living = null;
             if (endpoints.Remove(""))
             {
@@ -117,6 +125,8 @@ public sealed partial class Reconciler : BackgroundService
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
             await PlaceAsync(endpoints, ct);
+            // Only whoever leads starts pods.
+            if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
@@ -197,7 +207,7 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null) return;
+        if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
         keepers.TryRemove(endpointId, out _);
         deadBefore.Remove(endpointId);
         await gpus.SettleAsync(endpointId, look.Pods, ct);

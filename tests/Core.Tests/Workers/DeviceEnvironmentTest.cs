@@ -1,12 +1,14 @@
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>What a pod is told of its devices.</summary>
+/// <summary>Which pods are given their devices, and what they are told of them.</summary>
 public sealed class DeviceEnvironmentTest
 {
-    private static readonly Template BuiltIn = new() { Name = "t" };
+    private static readonly Template BuiltIn = new() { Name = "t", Gpu = new GpuNeeds() };
+    private static readonly Template Plain = new() { Name = "p" };
 
     [Fact]
     public void Devices_are_named_by_uuid_and_the_built_in_worker_runs_on_them()
@@ -32,13 +34,28 @@ public sealed class DeviceEnvironmentTest
     }
 
     [Fact]
-    public void A_pod_without_devices_sees_none() =>
-        Assert.Equal(("-1", "void", 2), (Set(BuiltIn, [])["CUDA_VISIBLE_DEVICES"], Set(BuiltIn, [])["NVIDIA_VISIBLE_DEVICES"], Set(BuiltIn, []).Count));
-
-    private static Dictionary<string, string?> Set(Template template, string[] devices, long? shareMiB = null, params (string Name, string Value)[] declared)
+    public void A_pod_that_is_given_none_sees_none_and_one_whose_devices_nobody_decides_is_told_nothing()
     {
-        var env = declared.ToDictionary(d => d.Name, d => (string?)d.Value);
-        DeviceEnvironment.Set(env, template, devices, shareMiB);
+        var none = Set(Plain, []);
+        Assert.Equal(("-1", "void", 2), (none["CUDA_VISIBLE_DEVICES"], none["NVIDIA_VISIBLE_DEVICES"], none.Count));
+        Assert.Empty(Set(Plain, null));
+    }
+
+    [Fact]
+    public void Where_one_declaration_has_needs_those_without_get_none_unless_they_say_which_they_see()
+    {
+        var (gpu, plain) = (Of("a", BuiltIn), Of("b", Plain));
+        var says = Of("c", Plain with { Env = new Dictionary<string, string> { ["CUDA_VISIBLE_DEVICES"] = "0" } });
+        Assert.Equal([true, true, false], new[] { gpu, plain, says }.Select(d => DeviceEnvironment.Decides(d, [gpu, plain, says])));
+        Assert.False(DeviceEnvironment.Decides(plain, [plain, says]));
+    }
+
+    private static Deployment Of(string id, Template template) => new(new Endpoint { Id = id, Template = template.Name }, template);
+
+    private static Dictionary<string, string> Set(Template template, string[]? devices, long? shareMiB = null, params (string Name, string Value)[] declared)
+    {
+        var env = declared.ToDictionary(d => d.Name, d => d.Value);
+        DeviceEnvironment.Set(env, new PodOrder(Of("e", template), "e-1", devices) { ShareMiB = shareMiB });
         return env;
     }
 }

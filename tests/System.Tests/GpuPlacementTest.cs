@@ -71,6 +71,20 @@ public sealed class GpuPlacementTest : IDisposable
     }
 
     [Fact]
+    public async Task An_idle_worker_makes_room_for_a_higher_priority_and_for_no_other()
+    {
+        await using var gateway = await StartAsync("""{ "gpus": [{ "name": "NVIDIA L4" }] }""", Ranked(firstMax: 0));
+        var (low, high) = (new Jobs(gateway, "low"), new Jobs(gateway, "high"));
+        await low.RunSyncAsync(1);
+        var same = await new Jobs(gateway, "same").RunAsync(1);
+        await UntilAsync(() => new Jobs(gateway, "same").GetAsync($"status/{same}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
+        Assert.Single(await gateway.WorkersAsync("low", "ready"));
+        Assert.Equal("COMPLETED", (string?)(await high.RunSyncAsync(1))["status"]);
+        Assert.Empty(await gateway.WorkersAsync("low", "ready"));
+        Assert.Contains("makes room for high", gateway.Process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Shares_have_one_GPU_together_and_a_full_machine_comes_to_a_new_declaration()
     {
         await using var gateway = await StartAsync("""{ "gpus": [{ "name": "NVIDIA L4" }] }""", Shared("one"));
@@ -112,6 +126,7 @@ public sealed class GpuPlacementTest : IDisposable
         endpoints:
           - { id: first, template: any, scaling: { min: {{firstMax}}, max: {{firstMax}} } }
           - { id: low, template: any, scaling: { max: 1, idleTimeout: 600s } }
+          - { id: same, template: any, scaling: { max: 1, idleTimeout: 600s } }
           - { id: high, template: any, scaling: { max: 1, idleTimeout: 600s }, placement: { priority: 10 } }
         """;
 

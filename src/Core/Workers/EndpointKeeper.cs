@@ -18,6 +18,15 @@ internal sealed class EndpointKeeper
     /// <summary>Why its workers wait for devices; null: none does.</summary>
     public GpuWait? Wait { get; set; }
 
+    /// <summary>Ready workers with devices that do nothing and are above its minimum, the youngest first.</summary>
+    public IReadOnlyList<SparePod> Spare { get; set; } = [];
+
+    /// <summary>Workers that are on their way out.</summary>
+    public IReadOnlySet<string> Leaving { get; set; } = new HashSet<string>();
+
+    /// <summary>Workers that made room for an endpoint of higher priority: they are not taken back.</summary>
+    public HashSet<string> Reclaimed { get; } = [];
+
     /// <summary>What was told of <see cref="Wait"/>, and in which epoch: another leader may have told something else since.</summary>
     public (long Epoch, GpuWait? Wait) ToldWait { get; set; }
 

@@ -56,6 +56,13 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     /// <summary>An endpoint wants nothing (more).</summary>
     public void Withdraw(string endpointId) => orders.Remove(endpointId);
 
+    /// <summary>So many of what an endpoint wants are started.</summary>
+    public void Started(GpuOrder order, int count)
+    {
+        if (count < order.Count) orders[order.EndpointId] = order with { Count = order.Count - count };
+        else orders.Remove(order.EndpointId);
+    }
+
     /// <summary>What every endpoint that wants something would get now.</summary>
     /// <param name="own">Pods of this host, should their claims have been lost.</param>
     public IReadOnlyList<(GpuOrder Order, IReadOnlyList<Placed> Placed)> Place(IEnumerable<GpuHolding> own)
@@ -88,6 +95,17 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     {
         await store.ReleaseAsync(podIds, ct);
         foreach (var pod in podIds) claims.Remove(pod);
+    }
+
+    /// <summary>Idle workers of lower priority that would have to go so that an order's next worker gets its devices.</summary>
+    /// <param name="order">What was refused.</param>
+    /// <param name="keepers">What the leader remembers of every endpoint.</param>
+    /// <param name="own">Pods of this host.</param>
+    public IReadOnlyList<SparePod> Reclaimable(GpuOrder order, IReadOnlyCollection<EndpointKeeper> keepers, IEnumerable<GpuHolding> own)
+    {
+        var leaving = keepers.SelectMany(k => k.Leaving).ToHashSet();
+        return Reclaim.Choose(inventory.Current, [.. Holdings(own).Where(h => !leaving.Contains(h.PodId))], WishesOf(order).First(),
+            [.. keepers.SelectMany(k => k.Spare).Where(p => !leaving.Contains(p.PodId))]);
     }
 
     private static IEnumerable<GpuWish> WishesOf(GpuOrder order) => Enumerable.Repeat(new GpuWish

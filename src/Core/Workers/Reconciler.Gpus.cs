@@ -47,9 +47,9 @@ public sealed partial class Reconciler
                 started++;
             }
 
+            gpus.Started(order, started);
             if (started > 0) Placed(order.EndpointId, started, order.Because);
-            var refused = placed.Where(p => p.Refusal is not null).ToList();
-            await RefuseAsync(order, refused, ct);
+            await RefuseAsync(order, [.. placed.Where(p => p.Refusal is not null)], ct);
         }
     }
 
@@ -73,7 +73,27 @@ public sealed partial class Reconciler
             : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(), why.Never, why.Part, why.Reason, why.WouldFit), ct);
         var anyReady = (await slots.SnapshotAsync(id, ct)).Workers.Count > 0;
         await TellBlockedAsync(order.Deployment.Endpoint, keeper, anyReady, ct);
-        if (why is { Never: false } && order.Replaceable.Count > 0 && await store.OrderAsync(id, order.Epoch, [order.Replaceable[0]], [], ct)) Wake(id);
+        if (why is not { Never: false }) return;
+        if (order.Replaceable.Count > 0 && await store.OrderAsync(id, order.Epoch, [order.Replaceable[0]], [], ct)) Wake(id);
+        foreach (var pod in gpus.Reclaimable(order, [.. keepers.Values], fleet.Holdings))
+            if (keepers.TryGetValue(pod.EndpointId, out var other) && await store.OrderAsync(pod.EndpointId, order.Epoch, [pod.PodId], [], ct))
+            {
+                other.Reclaimed.Add(pod.PodId);
+                MakesRoom(pod.PodId, pod.EndpointId, id);
+                Wake(pod.EndpointId);
+            }
+    }
+
+    /// <summary>Notes which workers could make room for others: idle ones above the minimum, while nothing waits for them.</summary>
+    private static void NoteSpare(Endpoint endpoint, EndpointKeeper keeper, FleetLook look, EndpointSnapshot snapshot)
+    {
+        bool Leaves(Pod p) => p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id);
+        var idle = snapshot.Workers.Where(w => w.Leased == 0).Select(w => w.PodId).ToHashSet();
+        var staying = look.Pods.Where(p => p.State is PodState.Starting or PodState.Ready && !Leaves(p)).ToList();
+        keeper.Leaving = look.Pods.Where(p => p.State != PodState.Failed && Leaves(p)).Select(p => p.Id).ToHashSet();
+        keeper.Reclaimed.IntersectWith(look.Pods.Select(p => p.Id));
+        keeper.Spare = snapshot.Queued > 0 ? [] : [.. staying.Where(p => p.State == PodState.Ready && idle.Contains(p.Id)).Reverse()
+            .Take(Math.Max(0, staying.Count - endpoint.Scaling.Min)).Select(p => new SparePod(p.Id, endpoint.Id, endpoint.Placement.Priority))];
     }
 
     private async Task TellWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
@@ -94,6 +114,9 @@ public sealed partial class Reconciler
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Count} workers were given devices and start: {Because}")]
     private partial void Placed(string endpoint, int count, string because);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is idle and makes room for {Other}, whose priority is higher")]
+    private partial void MakesRoom(string worker, string endpoint, string other);
 
     [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint}: {Count} workers wait for devices: {Why}")]
     private partial void Waits(string endpoint, int count, string why);

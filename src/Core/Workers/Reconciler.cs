@@ -173,7 +173,11 @@ public sealed partial class Reconciler : BackgroundService
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         await gpus.SettleAsync(id, look.Pods, ct);
-        if (deployment.Template.Gpu is not null) plan = Want(deployment, fingerprint, epoch, plan, look, snapshot);
+        if (deployment.Template.Gpu is not null)
+        {
+            NoteSpare(deployment.Endpoint, keeper, look, snapshot);
+            plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
+        }
         else gpus.Withdraw(id);
         if (plan.Acts) await NoteAsync(id, plan, now, ct);
         for (var i = 0; i < plan.Start; i++)

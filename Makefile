@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run load load-jobs load-worker fuzz chaos publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,18 @@ publish: deps ## Build what `make run` starts, into .build/run
 run: publish ## Build, start the gateway with its own Redis and the sample endpoints; Ctrl-C stops all of it
 	@exec $(PUBLISH)/gateway/Sluice.Gateway
 
+images: publish ## Build the Docker images sluice-gateway and sluice-worker from what was published (BASE=image: on another base)
+	@for name in gateway worker; do \
+	    DOCKER_BUILDKIT=1 docker build -f deploy/$$name.Dockerfile --build-arg APP=prebuilt $(if $(BASE),--build-arg BASE=$(BASE)) -t sluice-$$name . || exit 1; \
+	done
+
+up: ## Build what is needed and bring up gateway, Redis and Prometheus with Docker Compose
+	docker compose up -d --build --wait
+	@docker compose logs gateway | grep -E 'slk_|listens' || true
+
+down: ## Stop them; their data stays
+	docker compose down
+
 test: deps publish ## Run every test
 	@eng/ensure-test-tools
 	@eng/test $(CONFIGURATION) $(RESULTS)
@@ -38,6 +50,10 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
+
+load-cold-start: publish ## Measure from zero to the first answer, processes beside containers (two minutes; wants root, or DOCKER_HOST and WORKER_IMAGE)
+	dotnet build loadtests/Scenarios -c Release --nologo -v quiet
+	$(if $(DOCKER_HOST),,eng/own-network eng/with-docker) dotnet run -c Release --no-build --project loadtests/Scenarios -- cold-start --rounds 20
 
 fuzz: publish ## Send a million mutated requests to the worker (about five minutes); SEED=n repeats them
 	dotnet run -c Release --project loadtests/Scenarios -- worker-fuzz $(if $(SEED),--seed $(SEED))

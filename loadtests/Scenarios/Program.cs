@@ -1,6 +1,6 @@
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -13,6 +13,9 @@ switch (args.FirstOrDefault())
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "cold-start":
+        await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
         return 0;
     case "worker-fuzz":
         var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
@@ -31,7 +34,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-fuzz|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-fuzz|chaos "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

@@ -7,6 +7,7 @@ using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
 using Sluice.Core.Workers.Standby;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
@@ -114,7 +115,9 @@ public static class GatewayHost
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
         services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
         services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
-        services.AddSingleton<PodStore>().AddSingleton<IPodHost, ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
         services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));

@@ -45,6 +45,9 @@ public sealed record GatewaySettings
     /// <summary>The built-in worker's program.</summary>
     public string Worker { get; init; } = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "worker", "Sluice.Worker"));
 
+    /// <summary>What runs pods.</summary>
+    public HostSettings Host { get; init; } = new();
+
     /// <summary>Metrics without a key.</summary>
     public bool MetricsPublic { get; init; }
 
@@ -86,6 +89,7 @@ public sealed record GatewaySettings
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),
+            Host = HostSettings.Read(env),
             MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
             JsonLog = Text("SLUICE_LOG_FORMAT") switch
             {

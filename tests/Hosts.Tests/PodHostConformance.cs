@@ -75,7 +75,8 @@ public abstract class PodHostConformance
         (string Command, string Why)[] exits =
         [
             ("exit 7", "exit code 7"),
-            ("echo something else; echo no such model >&2; exit 1", "exit code 1: no such model"),
+            ("echo no such model; exit 1", "exit code 1: no such model"),
+            ("echo no such file >&2; exit 2", "exit code 2: no such file"),
             ("kill -9 $$", "ended by SIGKILL"),
         ];
         foreach (var (command, why) in exits)

@@ -108,6 +108,9 @@ public sealed class ScalerConverter()
 public sealed class ProtocolConverter()
     : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));
 
+public sealed class PullPolicyConverter()
+    : NamedConverter<PullPolicy>(("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
+
 /// <summary>Environment variables: values may be written as numbers or booleans too.</summary>
 public sealed class EnvConverter : JsonConverter<IReadOnlyDictionary<string, string>>
 {

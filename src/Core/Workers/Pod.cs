@@ -61,17 +61,17 @@ public sealed record Pod
 
     public int? ProcessId { get; init; }
 
+    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    public string RunsAs { get; init; } = "";
+
     /// <summary>UUIDs of the GPUs and MIG slices that it was given.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
-
-    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
-    public long? ShareMiB { get; init; }
 
     /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
     public string? Mark { get; init; }
 
-    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
-    public string RunsAs { get; init; } = "";
+    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
+    public long? ShareMiB { get; init; }
 
     /// <summary>What it has of this machine's GPUs.</summary>
     internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);

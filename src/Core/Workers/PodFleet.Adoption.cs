@@ -11,7 +11,7 @@ public sealed partial class PodFleet
     /// Takes over the pods that run without anybody's care, and, the first time, ends what Redis says of those that are gone. Called at the start
     /// and now and then: a start that was reported as failed may have happened. Not while a pod is being started by <see cref="StartAsync"/>.
     /// </summary>
-    public async Task AdoptAsync(CancellationToken ct)
+    public async Task TakeOverAsync(CancellationToken ct)
     {
         IReadOnlyList<RunningPod> found;
         try
@@ -28,9 +28,9 @@ public sealed partial class PodFleet
         var left = found.ToDictionary(p => p.Order.PodId);
         foreach (var endpoint in tookOver && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
             foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
-                if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) await TakeOverAsync(record, running);
+                if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);
                 else if (!tookOver) await ForgetAsync(record, ct);
-        foreach (var running in left.Values) await TakeOverAsync(RecordOf(running), running);
+        foreach (var running in left.Values) TakeOver(RecordOf(running), running);
         tookOver = true;
     }
 
@@ -40,7 +40,7 @@ public sealed partial class PodFleet
         await store.RemoveAsync(record.EndpointId, record.Id, ct);
     }
 
-    private async Task TakeOverAsync(Pod record, RunningPod running)
+    private void TakeOver(Pod record, RunningPod running)
     {
         if (record.ReadyAt is { } since) running.Address = running.Address with { ReadyAt = since };
         var pod = new OwnPod(record) { Running = running };
@@ -49,7 +49,6 @@ public sealed partial class PodFleet
         own[pod.Id] = pod;
         pod.Life = LiveOnAsync(pod, running);
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
-        await PersistAsync(() => PutAsync(pod));
     }
 
     private async Task LiveOnAsync(OwnPod pod, RunningPod running)
@@ -58,7 +57,8 @@ public sealed partial class PodFleet
         await EndAsync(pod, await RunAsync(pod, running));
     }
 
-    /// <summary>The record of a pod of which Redis knows nothing (any more): it must show that it is ready.</summary>
+    /// <summary>The record of a pod of which Redis knows nothing (any more): it must show that it is ready. The next <see cref="KeepAsync"/> brings
+    /// it back into Redis, if there is room for it.</summary>
     private Pod RecordOf(RunningPod running) => new()
     {
         Id = running.Order.PodId,
@@ -71,6 +71,7 @@ public sealed partial class PodFleet
         ProcessId = running.ProcessId,
         RunsAs = running.Name,
         Devices = running.Order.Devices ?? [],
+        ShareMiB = running.Order.ShareMiB,
         Reason = "adopted",
     };
 

@@ -71,12 +71,6 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
     public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 
-    /// <summary>An id for a pod that is to be started: random, never used again.</summary>
-    public static string NewId(string endpointId) => $"{endpointId}-{Guid.NewGuid():N}"[..(endpointId.Length + 9)];
-
-    /// <summary>What this host's pods have of its GPUs.</summary>
-    internal IEnumerable<GpuHolding> Holdings => own.Values.Select(p => p.Record).Where(p => p is { Devices.Count: > 0, State: not PodState.Failed }).Select(p => p.Holding);
-
     /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
     /// <param name="deployment">What it is a pod of.</param>
     /// <param name="fingerprint">Of its declaration.</param>
@@ -189,13 +183,13 @@ public sealed partial class PodFleet : IDisposable
         probe.Dispose();
     }
 
-    private async Task LiveAsync(OwnPod pod, PodOrder order, long ordered)
+    private async Task LiveAsync(OwnPod pod, PodOrder order, long asked)
     {
         await Task.Yield();
         string why;
         try
         {
-            if (time.GetElapsedTime(ordered) > StaleOrder)
+            if (time.GetElapsedTime(asked) > StaleOrder)
             {
                 pod.WantStop();
                 throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
@@ -206,7 +200,8 @@ public sealed partial class PodFleet : IDisposable
             if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
             var running = await start;
             pod.Running = running;
-            pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = running.ProcessId is { } id ? ProcessMark.Of(id) : null, Reason = "started" }, PodState.Starting);
+            var mark = running.ProcessId is { } process ? ProcessMark.Of(process) : null;
+            pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" }, PodState.Starting);
             Started(pod.Id, pod.EndpointId, running.Name);
             await PersistAsync(() => PutAsync(pod));
             why = await RunAsync(pod, running);
@@ -260,7 +255,7 @@ public sealed partial class PodFleet : IDisposable
         var total = time.GetElapsedTime(running.Ordered).TotalMilliseconds;
         running.Address = running.Address with { ReadyAt = now };
         var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
-        StartStage[] stages =
+        StartStage[] stages = running.Adopted ? [.. running.Stages] :
         [
             .. running.HostStages,
             new("spawn", Math.Round(Math.Max(0, total - running.HostStages.Sum(s => s.Ms) - told), 1)),
@@ -269,7 +264,7 @@ public sealed partial class PodFleet : IDisposable
         ];
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
-        foreach (var stage in stages)
+        foreach (var stage in running.Adopted ? [] : stages)
             ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", stage.Name));
         Ready(pod.Id, pod.EndpointId, total);
         await PersistAsync(() => PutAsync(pod));

@@ -50,9 +50,11 @@ public sealed partial class ProcessHost : IPodHost
 
     public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
     {
+        var template = order.Deployment.Template;
+        if (template.Image.Length > 0)
+            throw new InvalidOperationException($"template {template.Name} has the image {template.Image}, but this gateway's pods are processes: set SLUICE_POD_HOST=docker");
         var port = TakePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var template = order.Deployment.Template;
         var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token, template.Concurrency);
         var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
         var ordered = time.GetTimestamp();
@@ -62,7 +64,7 @@ public sealed partial class ProcessHost : IPodHost
             var stoodBy = process is not null;
             if (process is null)
             {
-                process = await SpawnAsync([.. (template.Command.Count > 0 ? template.Command : builtIn.Command)
+                process = await SpawnAsync([.. (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
                     .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))], env);
                 process.StandardInput.Close();
             }

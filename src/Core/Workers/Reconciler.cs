@@ -108,7 +108,7 @@ public sealed partial class Reconciler : BackgroundService
         {
             if (time.GetUtcNow() >= nextAdoption)
             {
-                await fleet.AdoptAsync(ct);
+                await fleet.TakeOverAsync(ct);
                 nextAdoption = time.GetUtcNow() + AdoptEvery;
             }
 

@@ -35,6 +35,9 @@ public abstract class RunningPod : IDisposable
     /// <summary>What its host did before it ran, in order: <c>pull</c>, <c>create</c>, <c>start</c>.</summary>
     public virtual IReadOnlyList<StartStage> HostStages => [];
 
+    /// <summary>It was found running: how long its start took is not known here.</summary>
+    public virtual bool Adopted => false;
+
     /// <summary>What the worker told of its own start.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];
 

@@ -75,7 +75,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var snapshot = await slots.SnapshotAsync(id, ct);
         var leased = snapshot.Workers.ToDictionary(w => w.PodId);
         var workers = (await pods.ListAsync(id, ct)).Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
-            p.ProcessId, p.StartedAt, p.ReadyAt, p.Stages, p.Devices ?? [], p.ShareMiB, leased.GetValueOrDefault(p.Id), p.LastOutput));
+            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
             await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), await pods.NotesAsync(id, ct)), ct);
     }
@@ -195,8 +195,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"no {kind} '{name}'");
 
     /// <summary>A worker, with its slots as dispatch has them.</summary>
-    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, DateTimeOffset StartedAt,
-        DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, IReadOnlyList<string> Devices, long? ShareMiB, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
+    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs, IReadOnlyList<string> Devices,
+        long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
 
     /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start, <paramref name="NoCapacity"/> how many wait for devices.</summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked, GpuWait? NoCapacity,

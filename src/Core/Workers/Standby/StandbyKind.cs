@@ -13,9 +13,10 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     private readonly string text = string.Join('\n', Variables.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => $"{v.Key}={v.Value}")
         .Append($"{DevicesLater}"));
 
-    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command of its own, or
+    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command or an image of its own, or
     /// a part of a GPU, which its options depend on.</summary>
-    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is { Command.Count: > 0 } or { Gpu.Share: not null } ? null
+    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { Command.Count: 0, Args.Count: 0, Image.Length: 0 }
+        || order.Deployment.Template.Gpu?.Share is not null ? null
         : new StandbyKind(PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary(),
             order.Devices is not null);
 

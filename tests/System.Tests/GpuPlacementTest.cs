@@ -149,7 +149,8 @@ public sealed class GpuPlacementTest : IDisposable
 
     private static JsonObject Env(string name) => new() { ["do"] = "env", ["name"] = name };
 
-    private static async Task<JsonNode?> EnvAsync(GatewayProcess gateway, string endpoint, string name) => (await new Jobs(gateway, endpoint).RunSyncAsync(Env(name)))["output"];
+    private static async Task<JsonNode?> EnvAsync(GatewayProcess gateway, string endpoint, string name) =>
+        (await new Jobs(gateway, endpoint).RunSyncAsync(Env(name)))["output"];
 
     private static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> holds)
     {

@@ -26,7 +26,8 @@ internal static class RefusalText
             if (next.Count == 0)
             {
                 var whose = left.Count == all.Count ? "here" : "that are left by the other parts of gpu";
-                return new PlacementRefusal(true, part.Field, $"gpu.{part.Field} asks for {part.Wanted(needs)}; of the GPUs {whose} ({Counted(left)}) none has it", part.WouldFit(left));
+                return new PlacementRefusal(true, part.Field,
+                    $"gpu.{part.Field} asks for {part.Wanted(needs)}; of the GPUs {whose} ({Counted(left)}) none has it", part.WouldFit(left));
             }
 
             left = next;
@@ -40,10 +41,12 @@ internal static class RefusalText
     {
         var (kind, most) = kinds.Select(k => (Kind: k, Most: k.Nodes.Max(n => n.Devices.Count))).MaxBy(k => k.Most);
         if (needs.Count > most)
-            return new PlacementRefusal(true, "count", Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
+            return new PlacementRefusal(true, "count",
+                Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
         if (!needs.NvLink || kinds.Any(k => board.AreLinked(k, needs.Count))) return null;
         var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => board.AreLinked(k, n)));
-        return new PlacementRefusal(true, "nvLink", Text($"gpu.nvLink asks for {needs.Count} GPUs of which NVLinks connect each two; {(linked > 1 ? Text($"the most here are {linked}") : "none here are connected")}"),
+        var here = linked > 1 ? Text($"the most here are {linked}") : "none here are connected";
+        return new PlacementRefusal(true, "nvLink", Text($"gpu.nvLink asks for {needs.Count} GPUs of which NVLinks connect each two; {here}"),
             linked > 1 ? Text($"would fit: count {linked}, or without nvLink") : "would fit: without nvLink");
     }
 
@@ -56,7 +59,8 @@ internal static class RefusalText
         var rest = all - free - taken.Count;
         var wanted = needs.Share is { } share ? $"{share} of one" : needs.Count > 1 ? Text($"{needs.Count} together") : "one";
         var reason = Text($"no capacity now: wanted {wanted}, {all} would fit, {free} free: {string.Join(", ", taken)}{(rest > 0 ? Text($" and {rest} more") : "")}");
-        if (needs.Share is not null && devices.Where(d => d.Gpu.Fault is null && !board.Of(d).Whole).Select(d => board.Of(d).LeftMiB).DefaultIfEmpty(0).Max() is > 0 and var left)
+        var parts = devices.Where(d => d.Gpu.Fault is null && !board.Of(d).Whole).Select(d => board.Of(d).LeftMiB);
+        if (needs.Share is not null && parts.DefaultIfEmpty(0).Max() is > 0 and var left)
             return new PlacementRefusal(false, "share", reason, $"free on one GPU: at most {Size.Text(left)}");
         return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, Instead(board, kinds));
     }

@@ -49,7 +49,7 @@ public sealed partial class Reconciler : BackgroundService
     {
         (gpus, this.gpuStore) = (new GpuDesk(inventory, gpuStore), gpuStore);
         inventory.Changed += () => Wake("");
-        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU, at the gateway that leads.");
+        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
         (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
         slots.Woken += Wake;

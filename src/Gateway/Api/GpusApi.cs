@@ -26,13 +26,15 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     {
         routes.On("GET", "/api/v1/gpus", Demand.Admin, "This machine's GPUs: slices, links, who uses them, who waits", (HttpContext c) => AnswerAsync(c.RequestAborted));
         routes.On("GET", "/api/v1/gpus/catalogue", Demand.Admin, "The kinds of GPUs that templates can ask for", () => new KindList(Catalogue.Models, Catalogue.Pools));
-        routes.On("POST", "/api/v1/gpus/try", Demand.Admin, "Which devices workers would get now, if they were started; nothing is", TryAsync).Takes<Trial>().Produces<TrialAnswer>();
+        routes.On("POST", "/api/v1/gpus/try", Demand.Admin, "Which devices workers would get now, if they were started; nothing is", TryAsync)
+            .Takes<Trial>().Produces<TrialAnswer>();
     }
 
     private async Task<GpuList> AnswerAsync(CancellationToken ct)
     {
         var now = inventory.Current;
-        var users = (await store.ListAsync(ct)).SelectMany(h => h.Devices.Select(d => (d.Uuid, User: new UserView(h.PodId, h.EndpointId, d.ShareMiB)))).ToLookup(u => u.Uuid, u => u.User);
+        var users = (await store.ListAsync(ct)).SelectMany(h => h.Devices.Select(d => (d.Uuid, User: new UserView(h.PodId, h.EndpointId, d.ShareMiB))))
+            .ToLookup(u => u.Uuid, u => u.User);
         var index = now.Gpus.ToDictionary(g => g.Uuid, g => g.Index);
         return new GpuList(host.Value, now.Source, inventory.ReadAt, now.Error, [.. now.Gpus.Select(View)],
             [.. now.Links.Select(l => new LinkView(index[l.A], index[l.B], l.Kind == LinkKind.NV ? $"NV{l.NvLinks}" : $"{l.Kind}"))], await store.WaitsAsync(ct));
@@ -41,8 +43,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         {
             var model = Catalogue.Find(gpu.Name);
             UserView[] all = [.. users[gpu.Uuid]];
-            return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null, gpu.MemoryMiB, gpu.UsedMiB, FreeMiB(gpu, all), gpu.ComputeCapability.ToString(),
-                Precisions.Of(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode, gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
+            return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null, gpu.MemoryMiB, gpu.UsedMiB,
+                FreeMiB(gpu, all), gpu.ComputeCapability.ToString(), Precisions.Of(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode, gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
                 gpu.MigEnabled ? [.. gpu.Slices.Select(s => new SliceView(s.Uuid, s.Profile, users[s.Uuid].FirstOrDefault()))] : null, all);
         }
     }
@@ -55,7 +57,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         var errors = new List<FieldError>();
         var trial = Declarations.Read(body.Node, TrialType, "", errors);
-        if (trial is not null && trial.Wishes.Sum(w => Math.Max(0L, w.Workers)) > MaxWishes) errors.Add(new FieldError("wishes", "more workers", $"at most {MaxWishes} together"));
+        if (trial is not null && trial.Wishes.Sum(w => Math.Max(0L, w.Workers)) > MaxWishes)
+            errors.Add(new FieldError("wishes", "more workers", $"at most {MaxWishes} together"));
         for (var i = 0; i < trial?.Wishes.Count; i++)
         {
             errors.AddRange(GpuRules.Check(trial.Wishes[i].Gpu, $"wishes[{i}]"));
@@ -70,7 +73,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 
         IReadOnlyList<GpuHolding> running = trial.Idle ? [] : await store.ListAsync(context.RequestAborted);
         var placed = Placement.Place(inventory.Current, running, [.. trial.Wishes.SelectMany(WishesOf)]);
-        await context.Response.WriteAsJsonAsync(new TrialAnswer([.. placed.Select(p => new TrialView(p.Wish.EndpointId, p.Uuids, p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal))]), context.RequestAborted);
+        var views = placed.Select(p => new TrialView(p.Wish.EndpointId, p.Uuids, p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal));
+        await context.Response.WriteAsJsonAsync(new TrialAnswer([.. views]), context.RequestAborted);
     }
 
     private static IEnumerable<GpuWish> WishesOf(TrialWish wish, int n) => Enumerable.Repeat(new GpuWish
@@ -83,7 +87,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     }, wish.Workers);
 
     /// <summary>Answer to the list.</summary>
-    public sealed record GpuList(string Host, string Source, DateTimeOffset ReadAt, string? Error, IReadOnlyList<GpuView> Gpus, IReadOnlyList<LinkView> Links, IReadOnlyList<GpuWait> Waiting);
+    public sealed record GpuList(string Host, string Source, DateTimeOffset ReadAt, string? Error, IReadOnlyList<GpuView> Gpus,
+        IReadOnlyList<LinkView> Links, IReadOnlyList<GpuWait> Waiting);
 
     /// <summary>A GPU; <paramref name="Model"/> is its entry in the catalogue, <paramref name="UsedMiB"/> what processes use, whoever started them.</summary>
     public sealed record GpuView(int Index, string Uuid, string Name, string? Model, string? Node, long MemoryMiB, long? UsedMiB, long FreeMiB, string ComputeCapability,

@@ -31,7 +31,8 @@ internal static class Fleet
         new() { Id = id ?? endpoint, EndpointId = endpoint, Needs = needs, Priority = priority, Weight = weight };
 
     /// <summary>What one wish gets on idle machines, as indexes of GPUs; a slice as <c>index:profile</c>.</summary>
-    public static string Gets(Inventory inventory, GpuNeeds needs, params GpuHolding[] running) => Shown(inventory, Placement.Place(inventory, running, [Wish("e", needs)])[0]);
+    public static string Gets(Inventory inventory, GpuNeeds needs, params GpuHolding[] running) =>
+        Shown(inventory, Placement.Place(inventory, running, [Wish("e", needs)])[0]);
 
     public static string Shown(Inventory inventory, Placed placed) => placed.Refusal is { } refusal ? (refusal.Never ? "never: " : "now: ") + refusal.Part
         : string.Join(' ', placed.Uuids.Select(u => inventory.Gpus.Select(g => g.Uuid == u ? $"{g.Index}"

@@ -12,7 +12,9 @@ public sealed class GpuNeedsTest
         var (file, errors) = Manifest.Parse("""
             templates:
               - name: big
-                gpu: { types: [H100, AMPERE_80], count: 2, nvLink: true, precision: fp8, minComputeCapability: 8.9, cuda: 13, minDriver: 580.65, minMemory: 40GiB, confidential: true }
+                gpu:
+                  { types: [H100, AMPERE_80], count: 2, nvLink: true, precision: fp8, minComputeCapability: 8.9, cuda: 13, minDriver: 580.65,
+                    minMemory: 40GiB, confidential: true }
               - { name: slice, gpu: { mig: 1g.10gb } }
               - { name: shared, gpu: { share: 12GiB } }
               - { name: percent, gpu: { share: 25% } }

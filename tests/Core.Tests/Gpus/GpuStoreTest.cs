@@ -10,7 +10,8 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
 
     private readonly GpuStore store = new(redis.Store);
 
-    public async Task InitializeAsync() => await store.ReleaseAsync((await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"), CancellationToken.None);
+    public async Task InitializeAsync() =>
+        await store.ReleaseAsync((await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"), CancellationToken.None);
 
     public Task DisposeAsync() => Task.CompletedTask;
 

@@ -12,7 +12,8 @@ public sealed class PlacementPropertiesTest
     private static readonly string[] Names = ["Tesla T4", "NVIDIA L4", "NVIDIA A100-SXM4-80GB", "NVIDIA H100 80GB HBM3"];
     private static readonly GpuNeeds[] Wanted =
     [
-        new(), new() { Types = ["A100", "L4"] }, new() { Precision = Precision.Fp8 }, new() { Count = 2 }, new() { Count = 3 }, new() { Count = 2, NvLink = true }, new() { Count = 3, NvLink = true },
+        new(), new() { Types = ["A100", "L4"] }, new() { Precision = Precision.Fp8 }, new() { Count = 2 }, new() { Count = 3 },
+        new() { Count = 2, NvLink = true }, new() { Count = 3, NvLink = true },
         new() { Share = new MemoryShare(0, 6 * 1024) }, new() { Share = new MemoryShare(30, 0) }, new() { Share = new MemoryShare(100, 0) },
         new() { Mig = MigProfile.Parse("1g.10gb") }, new() { MinMig = MigProfile.Parse("2g.10gb") }, new() { MinMemory = 30L << 30 }, new() { Types = ["B200"] },
     ];
@@ -125,7 +126,7 @@ public sealed class PlacementPropertiesTest
             Fault = n / 32 % 8 == 0 ? "ill" : null,
         }).ToList();
         var links = gpus.SelectMany((a, i) => gpus.Skip(i + 1).Where(b => a.Node == b.Node).Select(b =>
-            new GpuLink(a.Uuid, b.Uuid, a.Name == b.Name && numbers[i] % 3 > 0 ? LinkKind.NV : LinkKind.SYS, a.Name == b.Name && numbers[i] % 3 > 0 ? numbers[i] % 3 : 0)));
+            a.Name == b.Name && numbers[i] % 3 > 0 ? new GpuLink(a.Uuid, b.Uuid, LinkKind.NV, numbers[i] % 3) : new GpuLink(a.Uuid, b.Uuid, LinkKind.SYS, 0)));
         return new Inventory { Gpus = gpus, Links = [.. links] };
     }
 }

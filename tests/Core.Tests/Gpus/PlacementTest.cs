@@ -103,7 +103,8 @@ public sealed class PlacementTest
     public void Slices_are_given_one_for_each_pod_from_the_GPU_of_which_the_least_is_left(string gpu, string profile, string wanted)
     {
         var inventory = Fleet.Of($$"""
-            { "gpus": [{ "name": "NVIDIA {{gpu}}", "mig": [{ "profile": "{{profile}}", "count": 2 }] }, { "name": "NVIDIA {{gpu}}", "mig": [{ "profile": "{{profile}}" }] }] }
+            { "gpus": [{ "name": "NVIDIA {{gpu}}", "mig": [{ "profile": "{{profile}}", "count": 2 }] },
+                       { "name": "NVIDIA {{gpu}}", "mig": [{ "profile": "{{profile}}" }] }] }
             """);
         var wishes = Enumerable.Range(0, 4).Select(n => Fleet.Wish("e", new GpuNeeds { Mig = MigProfile.Parse(wanted) }, id: $"{n}")).ToList();
         var placed = Placement.Place(inventory, [], wishes);

@@ -6,7 +6,8 @@ namespace Sluice.Core.Tests.Gpus;
 public sealed class ReclaimTest
 {
     private static readonly Inventory Four = Fleet.Of("""{ "gpus": [{ "name": "NVIDIA L4", "count": 4 }] }""");
-    private static readonly IReadOnlyList<GpuHolding> Full = [.. Enumerable.Range(0, 4).Select(n => new GpuHolding($"p{n}", $"e{n}", [new HeldDevice(Four.Gpus[n].Uuid)]))];
+    private static readonly IReadOnlyList<GpuHolding> Full =
+        [.. Enumerable.Range(0, 4).Select(n => new GpuHolding($"p{n}", $"e{n}", [new HeldDevice(Four.Gpus[n].Uuid)]))];
 
     [Theory]
     [InlineData(1, 5, "p1:2 p2:1 p3:3", "p2")] // The lowest priority goes.

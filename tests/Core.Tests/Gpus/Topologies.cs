@@ -5,7 +5,8 @@ internal static class Topologies
 {
     /// <summary>Two H100 SXM; the head underlined, as a terminal gets it.</summary>
     public const string HgxH100Pair = "\t\x1b[4mGPU0\tGPU1\tNIC0\tNIC1\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m\n"
-        + "GPU0\t X \tNV18\tPIX\tSYS\t0-47,96-143\t0\t\tN/A\nGPU1\tNV18\t X \tSYS\tPIX\t0-47,96-143\t0\t\tN/A\nNIC0\tPIX\tSYS\t X \tSYS\t\t\t\t\nNIC1\tSYS\tPIX\tSYS\t X \t\t\t\t\n"
+        + "GPU0\t X \tNV18\tPIX\tSYS\t0-47,96-143\t0\t\tN/A\nGPU1\tNV18\t X \tSYS\tPIX\t0-47,96-143\t0\t\tN/A\n"
+        + "NIC0\tPIX\tSYS\t X \tSYS\t\t\t\t\nNIC1\tSYS\tPIX\tSYS\t X \t\t\t\t\n"
         + "\nLegend:\n\n  X    = Self\n  SYS  = Connection traversing PCIe as well as the SMP interconnect between NUMA nodes (e.g., QPI/UPI)\n";
 
     /// <summary>A DGX-1: eight V100 in a cube of NVLinks, some pairs with two, some with one, some with none.</summary>

@@ -1,4 +1,3 @@
-using Sluice.Core.Endpoints;
 using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
@@ -37,7 +36,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     case "simulate-real":
-        await using (var real = new RealTrace(Scaler.Slo, TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
+        await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
         {
             var compared = $"# simulate-real\n\n{Machine.Describe("make simulate-real")}\n{await real.RunAsync(CancellationToken.None)}";
             Console.WriteLine(compared);

@@ -32,16 +32,15 @@ public sealed partial class RealTrace : IAsyncDisposable
     private readonly double factor;
     private GatewayProcess? gateway;
 
-    /// <param name="scaler">Whose rule decides.</param>
     /// <param name="length">Of the trace's beginning that is taken, uncompressed.</param>
     /// <param name="factor">How much faster it is replayed.</param>
     /// <param name="max">Workers at most.</param>
-    public RealTrace(Scaler scaler, TimeSpan length, double factor, int max)
+    public RealTrace(TimeSpan length, double factor, int max)
     {
         this.factor = factor;
         var azure = AzureTrace.Read(Path.Combine(AppContext.BaseDirectory, "azure-llm-2023-code.csv"));
         trace = AzureTrace.Compress(azure with { Length = length, Requests = [.. azure.Requests.TakeWhile(r => r.At < length)] }, factor);
-        policy = new ScalePolicy { Scaler = scaler, Max = max, IdleTimeout = TimeSpan.FromSeconds(4), TargetWait = TimeSpan.FromMilliseconds(200) };
+        policy = new ScalePolicy { Scaler = Scaler.Slo, Max = max, IdleTimeout = TimeSpan.FromSeconds(4), TargetWait = TimeSpan.FromMilliseconds(200) };
     }
 
     private sealed record Answer(int Request, double Wait, double Service, bool Ok);
@@ -92,7 +91,7 @@ public sealed partial class RealTrace : IAsyncDisposable
     {
         var ms = (int)Math.Round(trace.Requests[request].Service.TotalMilliseconds);
         using var body = new StringContent(string.Create(CultureInfo.InvariantCulture,
-            $$"""{"id":"{{request}}","attempt":1,"input":{"do":"sleep","ms":{{ms}}}}"""), Encoding.UTF8, "application/json");
+            $$"""{"id":"{{request}}","attempt":1,"input":{"do":"sleep","ms":{{ms}} } }"""), Encoding.UTF8, "application/json");
         using var answer = await gateway!.Client.PostAsync(new Uri($"/e/{Endpoint}/run", UriKind.Relative), body, ct);
         var timing = answer.Headers.TryGetValues("Server-Timing", out var values) ? string.Join(',', values) : "";
         answers.Add(new Answer(request, Part(timing, "queue") + Part(timing, "cold"), Part(timing, "worker"), answer.IsSuccessStatusCode));
@@ -130,9 +129,10 @@ public sealed partial class RealTrace : IAsyncDisposable
         var runs = Enumerable.Range(1, 15).Select(seed => Simulate(measured, machine with { Seed = seed })).ToList();
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""
-            {trace.Requests.Count:n0} requests of the Azure trace's first {trace.Length.TotalMinutes * factor:0} minutes in {trace.Length.TotalSeconds:0} s ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most
-            {policy.Max} workers of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the measured service times and starts ({starts.Count} seen, {mean:0.00} s on average,
-            standard deviation of the logarithm {sigma:0.00}); its figures are the medians of {runs.Count} runs with start times drawn anew, with their range.
+            {trace.Requests.Count:n0} requests of the Azure trace's first {trace.Length.TotalMinutes * factor:0} minutes in {trace.Length.TotalSeconds:0} s
+            ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
+            measured service times and starts ({starts.Count} seen, {mean:0.00} s on average, standard deviation of the logarithm {sigma:0.00}); its figures are the
+            medians of {runs.Count} runs with start times drawn anew, with their range.
 
             | | real | simulated | ratio |
             |---|---|---|---|
@@ -149,7 +149,8 @@ public sealed partial class RealTrace : IAsyncDisposable
         {
             var all = runs.Select(of).Order().ToList();
             var middle = all[all.Count / 2];
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {name} | {real:0.0} | {middle:0.0} ({all[0]:0.0}-{all[^1]:0.0}) | {(middle > 0 ? real / middle : double.NaN):0.00} |");
+            var ratio = middle > 0 ? real / middle : double.NaN;
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {name} | {real:0.0} | {middle:0.0} ({all[0]:0.0}-{all[^1]:0.0}) | {ratio:0.00} |");
         }
     }
 
@@ -167,6 +168,9 @@ public sealed partial class RealTrace : IAsyncDisposable
         Duration().Matches(timing).FirstOrDefault(m => m.Groups[1].Value == name) is { } match
             ? double.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture) / 1000 : 0;
 
+    private string Scaling => string.Create(CultureInfo.InvariantCulture,
+        $"scaler: SLO, max: {policy.Max}, idleTimeout: {policy.IdleTimeout.TotalSeconds:0}s, targetWait: {policy.TargetWait.TotalMilliseconds:0}ms");
+
     private string Manifest() => string.Create(CultureInfo.InvariantCulture, $$"""
         templates:
           - name: stub
@@ -176,7 +180,7 @@ public sealed partial class RealTrace : IAsyncDisposable
         endpoints:
           - id: {{Endpoint}}
             template: stub
-            scaling: { scaler: {{(policy.Scaler == Scaler.Slo ? "SLO" : "REQUEST_COUNT")}}, max: {{policy.Max}}, idleTimeout: {{policy.IdleTimeout.TotalSeconds:0}}s, targetWait: {{policy.TargetWait.TotalMilliseconds:0}}ms }
+            scaling: { {{Scaling}} }
             queue: { maxDepth: 100000, timeout: 5m }
         """);
 

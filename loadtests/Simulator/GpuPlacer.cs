@@ -27,7 +27,8 @@ public sealed class GpuPlacer(Inventory inventory) : IPlacer
     {
         Rounds++;
         var placed = new HashSet<string>();
-        foreach (var answer in Placement.Place(inventory, [.. running.Values], [.. pods.Select(p => new GpuWish { Id = p.Id, EndpointId = p.EndpointId, Needs = OneGpu })]))
+        var wishes = pods.Select(p => new GpuWish { Id = p.Id, EndpointId = p.EndpointId, Needs = OneGpu });
+        foreach (var answer in Placement.Place(inventory, [.. running.Values], [.. wishes]))
         {
             if (answer.Refusal is not null) continue;
             placed.Add(answer.Wish.Id);

@@ -26,7 +26,7 @@ public static class ManyEndpoints
         var each = 0.9 * gpus / endpoints * machine.SlotsPerWorker / service;
         var policy = new ScalePolicy { Scaler = Scaler.Slo, Max = Math.Max(1, 4 * gpus / endpoints) };
         var all = Enumerable.Range(0, endpoints).Select(i => new SimEndpoint($"e{i}", Synthetic.Make($"e{i}", length, 2 * each,
-            t => each * (1 + 0.9 * Math.Sin(2 * Math.PI * (t / TimeSpan.FromMinutes(20) + i / 7.0))), service, i), new SluiceScaler(policy, "Sluice SLO"),
+            t => each * (1 + 0.9 * Math.Sin(2 * Math.PI * (t / TimeSpan.FromMinutes(5) + i / 7.0))), service, i), new SluiceScaler(policy, "Sluice SLO"),
             machine with { Seed = i })).ToList();
         var placer = new GpuPlacer(inventory);
         var simulation = new Simulation(all, placer);
@@ -40,9 +40,10 @@ public static class ManyEndpoints
 
             ## {endpoints:n0} endpoints on {gpus:n0} GPUs
 
-            {length.TotalMinutes:0} minutes of virtual time in **{took.TotalSeconds:0.0} s** (and {made.TotalSeconds:0.0} s to make the traces): {simulation.Events:n0} events,
-            {requests:n0} requests, {outcomes.Sum(o => (long)o.Looks):n0} decisions, {placer.Rounds:n0} rounds of placement, {outcomes.Sum(o => o.Starts):n0} workers started, at most
-            {simulation.MostWorkers:n0} at once; {outcomes.Sum(o => (long)o.NoCapacity):n0} times a wish found no GPU; {100.0 * over / Math.Max(1, requests):0.0} % of the requests waited longer than {machine.Target.TotalSeconds:0.#} s.
+            {length.TotalMinutes:0} minutes of virtual time in **{took.TotalSeconds:0.0} s** (and {made.TotalSeconds:0.0} s to make the traces):
+            {simulation.Events:n0} events, {requests:n0} requests, {outcomes.Sum(o => (long)o.Looks):n0} decisions, {placer.Rounds:n0} rounds of placement, {outcomes.Sum(o => o.Starts):n0} workers
+            started, at most {simulation.MostWorkers:n0} at once; {outcomes.Sum(o => (long)o.NoCapacity):n0} times a wish found no GPU;
+            {100.0 * over / Math.Max(1, requests):0.0} % of the requests waited longer than {machine.Target.TotalSeconds:0.#} s.
 
             """);
     }

@@ -20,8 +20,10 @@ public sealed class Outcome
 
     public int Deaths { get; set; }
 
-    /// <summary>Decisions after which fewer workers ran.</summary>
-    public int ScaleIns { get; set; }
+    /// <summary>When it was decided, in seconds, that fewer workers run.</summary>
+    public List<double> ScaleInsAt { get; } = [];
+
+    public int ScaleIns => ScaleInsAt.Count;
 
     /// <summary>Workers ordered within a minute of a scale-in: bought back.</summary>
     public int Flaps { get; set; }

@@ -21,7 +21,7 @@ switch (args.FirstOrDefault())
             if (options.GetValueOrDefault("--out") is { } folder) Plots.Write(folder, comparison, rows);
         }
 
-        if (Number("--fleet", 1) == 1 && !options.ContainsKey("--only")) Tell(ManyEndpoints.Run(1_000, 10_000, TimeSpan.FromHours(1)));
+        if (Number("--fleet", 1) == 1 && !options.ContainsKey("--only")) Tell(ManyEndpoints.Run(1_000, 10_000, TimeSpan.FromMinutes(10)));
         if (options.GetValueOrDefault("--out") is { } results) await File.WriteAllTextAsync(Path.Combine(results, "autoscaling.md"), text.ToString());
         return 0;
 
@@ -32,7 +32,7 @@ switch (args.FirstOrDefault())
         }
 
     case "fleet":
-        Console.WriteLine(ManyEndpoints.Run(Number("--endpoints", 1_000), Number("--gpus", 10_000), TimeSpan.FromMinutes(Number("--minutes", 60))));
+        Console.WriteLine(ManyEndpoints.Run(Number("--endpoints", 1_000), Number("--gpus", 10_000), TimeSpan.FromMinutes(Number("--minutes", 10))));
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Simulator compare [--out FOLDER] [--only TRACE] [--fleet 0] | fleet [--endpoints N] [--gpus N] [--minutes N]");

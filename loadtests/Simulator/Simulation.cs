@@ -15,7 +15,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan PlaceEvery = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PlaceEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FlapWithin = TimeSpan.FromMinutes(1);
 
     private readonly PriorityQueue<Event, long> events = new();
@@ -197,7 +197,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         foreach (var id in orders.Resume ?? []) Resume(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
         Order(endpoint, orders.Start, now);
         if (orders.Drain.Count == 0) return;
-        endpoint.Outcome.ScaleIns++;
+        endpoint.Outcome.ScaleInsAt.Add((now - SimEndpoint.Start).TotalSeconds);
         endpoint.LastScaleIn = now;
         foreach (var id in orders.Drain) Drain(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
     }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Console;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
@@ -70,6 +71,7 @@ public static class GatewayHost
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
         HostsApi.Map(app, Get<PodStore>());
+        Get<GpusApi>().Map(app);
         app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
     }
 
@@ -112,6 +114,8 @@ public static class GatewayHost
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
+        services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
+        services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
         services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
         if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
         else services.AddSingleton<IPodHost, ProcessHost>();
@@ -132,6 +136,7 @@ public static class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
+        services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
         services.AddHostedService<HostDoctor>();
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());

@@ -33,6 +33,9 @@ public sealed record GatewaySettings
     /// <summary>Standby workers that this host keeps.</summary>
     public int StandbyWorkers { get; init; } = 1;
 
+    /// <summary>File with an inventory of GPUs; null: nvidia-smi is asked.</summary>
+    public string? GpuInventory { get; init; }
+
     /// <summary>Manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
@@ -82,6 +85,7 @@ public sealed record GatewaySettings
             WebhookAllow = [.. (Text("SLUICE_WEBHOOK_ALLOW") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .Select(n => IPNetwork.TryParse(n, out var network) ? network
                     : throw Wrong("SLUICE_WEBHOOK_ALLOW", n, "networks like 10.0.0.0/8, separated by ','"))],
+            GpuInventory = Text("SLUICE_GPU_INVENTORY") is { } inventory ? Path.GetFullPath(inventory) : null,
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),

@@ -35,7 +35,8 @@ public sealed class KnativeScalerTest
     /// <summary>So many requests at once for so long, one after another in each of as many lines.</summary>
     private static SimEndpoint Run(int atOnce, int seconds, TimeSpan length)
     {
-        var requests = Enumerable.Range(0, seconds).SelectMany(s => Enumerable.Range(0, atOnce).Select(_ => new Request(TimeSpan.FromSeconds(s), TimeSpan.FromSeconds(0.999))));
+        var requests = Enumerable.Range(0, seconds)
+            .SelectMany(s => Enumerable.Repeat(new Request(TimeSpan.FromSeconds(s), TimeSpan.FromSeconds(0.999)), atOnce));
         var trace = new Trace("steady", length, [.. requests.Where(r => r.At < length)]);
         var endpoint = new SimEndpoint("steady", trace, new KnativeScaler(0, 100), Machine);
         new Simulation([endpoint]).Run(length);

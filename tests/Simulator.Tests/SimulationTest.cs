@@ -21,7 +21,8 @@ public sealed class SimulationTest
         var requests = new List<Request>();
         var at = TimeSpan.Zero;
         for (var i = 0; i < 500_000; i++) requests.Add(new Request(at += Exponential(1 / offered), Exponential(1)));
-        var endpoint = Run(new Trace("m/m/m", at, requests), new FixedFleet(slots), new SimOptions { SlotsPerWorker = 1, Start = new LogNormal(0.001, 0), Target = TimeSpan.FromSeconds(1) });
+        var machine = new SimOptions { SlotsPerWorker = 1, Start = new LogNormal(0.001, 0), Target = TimeSpan.FromSeconds(1) };
+        var endpoint = Run(new Trace("m/m/m", at, requests), new FixedFleet(slots), machine);
         Assert.Equal(ErlangC.WaitsLonger(offered, slots, 1, 1), (double)endpoint.Outcome.OverTarget / requests.Count, 0.012);
 
         TimeSpan Exponential(double mean) => TimeSpan.FromSeconds(-mean * Math.Log(1 - random.NextDouble()));
@@ -62,7 +63,8 @@ public sealed class SimulationTest
         foreach (var start in (double[])[0.3, 2, 6])
         {
             var outcome = Run(trace, new SluiceScaler(new ScalePolicy { Scaler = scaler, Max = 20 }, "x"), new SimOptions { Start = new LogNormal(start, 0.25) }).Outcome;
-            Assert.InRange(outcome.ScaleIns, 0, 61); // an hour, and the end
+            var during = outcome.ScaleInsAt.Where(at => at < Hour.TotalSeconds).ToList();
+            Assert.All(during.Zip(during.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 60, Hour.TotalSeconds));
         }
     }
 
@@ -73,7 +75,8 @@ public sealed class SimulationTest
     [InlineData(Scaler.Concurrency)]
     public void Five_hundred_requests_at_zero_start_no_more_workers_than_they_need(Scaler scaler)
     {
-        var trace = new Trace("500", TimeSpan.FromMinutes(5), [.. Enumerable.Range(0, 500).Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.2)))]);
+        var requests = Enumerable.Range(0, 500).Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.2)));
+        var trace = new Trace("500", TimeSpan.FromMinutes(5), [.. requests]);
         var policy = new ScalePolicy { Scaler = scaler, Max = 1000, TargetUtilization = 100 };
         var outcome = Run(trace, new SluiceScaler(policy, "x"), new SimOptions { SlotsPerWorker = 8, Start = new LogNormal(5, 0.3) }).Outcome;
         Assert.Equal(500, outcome.Requests);

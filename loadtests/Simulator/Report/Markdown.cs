@@ -27,7 +27,8 @@ public static class Markdown
 
             ![{comparison.Trace.Name}]({Plots.FileName(comparison)})
 
-            `{comparison.Trace.Name}`: {comparison.Trace.Requests.Count:n0} requests in {comparison.Trace.Length.TotalHours:0.##} h, {comparison.Trace.Offered:0.00} slots in use on average; {o.SlotsPerWorker} slots a worker, at most {comparison.Max} workers, {o.Start.Mean:0.#} s to start.
+            `{comparison.Trace.Name}`: {comparison.Trace.Requests.Count:n0} requests in {comparison.Trace.Length.TotalHours:0.##} h,
+            {comparison.Trace.Offered:0.00} slots in use on average; {o.SlotsPerWorker} slots a worker, at most {comparison.Max} workers, {o.Start.Mean:0.#} s to start.
 
             | scaler | p50 wait s | p99 wait s | over {o.Target.TotalSeconds:0.#} s | worker-seconds | starts | scale-ins | flaps | most | beaten by |
             |---|---|---|---|---|---|---|---|---|---|
@@ -37,11 +38,18 @@ public static class Markdown
         {
             var r = row.Outcome;
             var by = rows.Where(row.DominatedBy).Select(b => b.Scaler.Name).ToList();
-            text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {row.Scaler.Name} | {r.Wait(0.5):0.00} | {r.Wait(0.99):0.00} | {r.OverTarget:n0} ({100.0 * r.OverTarget / Math.Max(1, r.Requests):0.0} %) | {r.WorkerSeconds:n0} | {r.Starts:n0} | {r.ScaleIns:n0} | {r.Flaps:n0} | {r.MostWorkers} | {(by.Count == 0 ? "" : string.Join(", ", by))} |");
+            string[] cells =
+            [
+                row.Scaler.Name, Text($"{r.Wait(0.5):0.00}"), Text($"{r.Wait(0.99):0.00}"), 
+                Text($"{r.OverTarget:n0} ({100.0 * r.OverTarget / Math.Max(1, r.Requests):0.0} %)"),
+                Text($"{r.WorkerSeconds:n0}"), Text($"{r.Starts:n0}"), Text($"{r.ScaleIns:n0}"), Text($"{r.Flaps:n0}"), Text($"{r.MostWorkers}"), string.Join(", ", by),
+            ];
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {string.Join(" | ", cells)} |");
         }
 
         text.AppendLine(CultureInfo.InvariantCulture, $"\n{rows.Count} runs in {rows.Sum(r => r.Took.TotalSeconds):0.0} s.");
         return text.ToString();
     }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -29,7 +29,7 @@ public static class Plots
         var svg = new Svg(Width, Height);
         svg.Text(Left, 24, comparison.Title, size: 15);
         Scatter(svg, rows, comparison.Options.Target);
-        Course(svg, comparison, [.. rows.Where(r => r.Scaler.Name is "Sluice SLO" or "Knative KPA" || r.Scaler.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal)).Take(3)]);
+        Course(svg, comparison, [.. rows.Where(IsDrawn).Take(3)]);
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, FileName(comparison)), svg.ToString());
     }
@@ -44,7 +44,9 @@ public static class Plots
             var (x, y) = (Left + row.Outcome.WorkerSeconds / cost * (Middle - 60 - Left), Bottom - Share(row) / late * (Bottom - Top));
             var ours = row.Scaler.Name.StartsWith("Sluice", StringComparison.Ordinal);
             svg.Dot(x, y, ours ? 5 : 4, ours ? "#c00" : "#555");
-            svg.Text(x + 7, y - 4, row.Scaler.Name, size: 9, colour: ours ? "#c00" : "#555");
+            // Names stay on their side of the page.
+            var leftwards = x > (Left + Middle) / 2.0;
+            svg.Text(leftwards ? x - 7 : x + 7, y - 4, row.Scaler.Name, leftwards ? "end" : "start", 9, ours ? "#c00" : "#555");
         }
     }
 
@@ -90,6 +92,9 @@ public static class Plots
             svg.Text(left + i / 4.0 * (right - left), Bottom + 16, (end * i / 4).ToString("n0", CultureInfo.InvariantCulture), "middle", 9);
         }
     }
+
+    private static bool IsDrawn(Comparison.Row row) => row.Scaler.Name is "Sluice SLO" or "Knative KPA"
+        || row.Scaler.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal);
 
     private static double Share(Comparison.Row row) => (double)row.Outcome.OverTarget / Math.Max(1, row.Outcome.Requests);
 }

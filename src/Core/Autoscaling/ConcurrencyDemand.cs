@@ -25,8 +25,9 @@ internal static class ConcurrencyDemand
         if (load.Queued + load.Busy > 0) (stable, soon) = (Math.Max(1, stable), Math.Max(1, soon));
         if (soon * 100 >= policy.PanicThreshold * Math.Max(1, load.Current)) panic = panic with { Since = now };
         else if (panic.Since is { } since && now - since > policy.StableWindow) panic = panic with { Since = null, Most = 0 };
+        var (window, brief) = (policy.StableWindow.TotalSeconds, policy.PanicWindow.TotalSeconds);
         var means = Autoscaler.Text(
-            $"{panic.Stable.Mean:0.##} requests at once over {policy.StableWindow.TotalSeconds:0} s, {panic.Burst.Mean:0.##} over {policy.PanicWindow.TotalSeconds:0} s, {each:0.##} a worker");
+            $"{panic.Stable.Mean:0.##} requests at once over {window:0} s, {panic.Burst.Mean:0.##} over {brief:0} s, {each:0.##} a worker");
         if (panic.Since is null) return (stable, panic, $"{means}: {stable}");
         panic = panic with { Most = Math.Max(panic.Most, Math.Max(stable, soon)) };
         return (panic.Most, panic, $"{means}, panic: {panic.Most}");

@@ -46,7 +46,11 @@ public sealed partial class DecisionLog
         var turned = before is null || before.Note.DecidedBy != note.DecidedBy || before.Note.Desired != note.Desired;
         if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
-            Made.Add(1, Tag("endpoint", endpointId), Tag("direction", note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none"), Tag("step", note.DecidedBy));
+        {
+            var direction = note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none";
+            Made.Add(1, Tag("endpoint", endpointId), Tag("direction", direction), Tag("step", note.DecidedBy));
+        }
+
         var idle = note is { Current: 0, Desired: 0, Inputs.Queued: 0 } && note.Inputs.WorkerTimeToday == before?.Kept.Inputs.WorkerTimeToday;
         if (!note.Changed && !turned && (idle || note.At - before!.Kept.At < TellEvery))
         {

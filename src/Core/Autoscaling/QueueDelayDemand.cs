@@ -17,7 +17,11 @@ internal static class QueueDelayDemand
         var current = Math.Max(0, load.Current - policy.Buffer);
         var oldest = load.OldestWait.TotalSeconds;
         if (load.OldestWait > policy.MaxDelay && load.Starting == 0)
-            return (current + 1, Autoscaler.Text($"the oldest waits {oldest:0.#} s, tolerated are {policy.MaxDelay.TotalSeconds:0.#} s: {current + 1}"));
+        {
+            var more = Math.Max(current + 1, busy);
+            return (more, Autoscaler.Text($"the oldest waits {oldest:0.#} s, tolerated are {policy.MaxDelay.TotalSeconds:0.#} s: {more}"));
+        }
+
         // What runs is enough; how much of it is needed shows in what is busy.
         var needed = load.Queued > 0 ? Math.Max(current, busy) : busy;
         return (needed, Autoscaler.Text($"the oldest waits {oldest:0.#} s, {load.Starting} starting: {needed}"));

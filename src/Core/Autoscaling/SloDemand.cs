@@ -35,8 +35,8 @@ internal static class SloDemand
         var drain = Math.Max(Math.Max(target, service), DrainInStarts * start);
         var slots = stream + backlog * service / drain;
         var workers = Math.Max(load.Queued + load.Busy > 0 ? 1 : 0, Autoscaler.WorkersFor(slots, each));
-        return (workers, Autoscaler.Text(
-            $"{rate:0.##} requests/s of {service:0.###} s, {target:0.##} s for {policy.TargetPercentile} %: {stream} slots; {load.Queued} wait, {backlog:0} still in {start:0.#} s; {each} a worker: {workers}"));
+        var flow = Autoscaler.Text($"{rate:0.##} requests/s of {service:0.###} s, {target:0.##} s for {policy.TargetPercentile} %: {stream} slots");
+        return (workers, Autoscaler.Text($"{flow}; {load.Queued} wait, {backlog:0} still in {start:0.#} s; {each} a worker: {workers}"));
     }
 
     /// <summary>The usual rate, unless the last seconds prove a higher one or allow only a lower one.</summary>

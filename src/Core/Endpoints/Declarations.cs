@@ -158,8 +158,8 @@ public static class DeclarationJson
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
         Converters =
         {
-            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(),
-            new PullPolicyConverter(), new EnvConverter(),
+            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(), new PullPolicyConverter(),
+            new EnvConverter(),
         },
     };
 

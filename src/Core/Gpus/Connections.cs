@@ -9,35 +9,36 @@ internal sealed class Connections
     /// <summary>Choices that are all looked at; of more (over 16 GPUs) each GPU's best neighbours are. 12,870 are 8 of 16.</summary>
     private const int MaxChoices = 13_000;
 
-    private readonly Dictionary<(string, string), int> ranks = [];
-    private readonly Dictionary<string, List<string>> linked = [];
+    private readonly Dictionary<(int, int), int> ranks = [];
+    private readonly Dictionary<int, List<Device>> linked = [];
 
-    public Connections(IReadOnlyList<GpuLink> links)
+    public Connections(IReadOnlyList<GpuLink> links, IReadOnlyDictionary<string, Device> devices)
     {
         foreach (var link in links)
         {
+            if (!devices.TryGetValue(link.A, out var a) || !devices.TryGetValue(link.B, out var b)) continue;
             var rank = link.Kind == LinkKind.NV ? NvLink + link.NvLinks : (int)link.Kind;
-            ranks[(link.A, link.B)] = ranks[(link.B, link.A)] = Math.Max(rank, Rank(link.A, link.B));
+            ranks[(a.Order, b.Order)] = ranks[(b.Order, a.Order)] = Math.Max(rank, Rank(a, b));
             if (link.Kind != LinkKind.NV) continue;
-            Neighbours(link.A).Add(link.B);
-            Neighbours(link.B).Add(link.A);
+            Neighbours(a).Add(b);
+            Neighbours(b).Add(a);
         }
 
-        List<string> Neighbours(string uuid) => linked.TryGetValue(uuid, out var list) ? list : linked[uuid] = [];
+        List<Device> Neighbours(Device device) => linked.TryGetValue(device.Order, out var list) ? list : linked[device.Order] = [];
     }
 
     /// <summary>These devices in groups that NVLinks connect, directly or over others of them.</summary>
     public List<List<Device>> Linked(IReadOnlyList<Device> devices)
     {
-        var left = devices.ToDictionary(d => d.Uuid);
+        var left = devices.ToHashSet();
         var groups = new List<List<Device>>();
         foreach (var first in devices)
         {
-            if (!left.Remove(first.Uuid)) continue;
+            if (!left.Remove(first)) continue;
             var group = new List<Device> { first };
             for (var i = 0; i < group.Count; i++)
-                foreach (var next in linked.GetValueOrDefault(group[i].Uuid, []))
-                    if (left.Remove(next, out var device)) group.Add(device);
+                foreach (var next in linked.GetValueOrDefault(group[i].Order, []))
+                    if (left.Remove(next)) group.Add(next);
             group.Sort((a, b) => a.Order.CompareTo(b.Order));
             groups.Add(group);
         }
@@ -49,7 +50,7 @@ internal sealed class Connections
     {
         var best = 0;
         for (var a = 0; a < devices.Count; a++)
-            for (var b = a + 1; b < devices.Count; b++) best = Math.Max(best, Rank(devices[a].Uuid, devices[b].Uuid));
+            for (var b = a + 1; b < devices.Count; b++) best = Math.Max(best, Rank(devices[a], devices[b]));
         return best;
     }
 
@@ -57,14 +58,17 @@ internal sealed class Connections
     /// The <paramref name="count"/> devices whose weakest connection is the best, then those with the best sum, then those that leave the fewest
     /// of their NVLink groups behind, then the first.
     /// </summary>
-    public (IReadOnlyList<Device> Devices, int Rank, int Sum) Best(IReadOnlyList<Device> free, int count)
+    /// <param name="free">Devices to choose from, at least <paramref name="count"/>.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="freeIn">Devices of a group that are free.</param>
+    public (IReadOnlyList<Device> Devices, int Rank, int Sum) Best(IReadOnlyList<Device> free, int count, Func<DeviceGroup, int> freeIn)
     {
         var rank = new int[free.Count, free.Count];
         var (least, most) = (int.MaxValue, 0);
         for (var a = 0; a < free.Count; a++)
             for (var b = a + 1; b < free.Count; b++)
             {
-                rank[a, b] = rank[b, a] = Rank(free[a].Uuid, free[b].Uuid);
+                rank[a, b] = rank[b, a] = Rank(free[a], free[b]);
                 (least, most) = (Math.Min(least, rank[a, b]), Math.Max(most, rank[a, b]));
             }
 
@@ -88,11 +92,11 @@ internal sealed class Connections
                     sum += rank[members[i], members[j]];
                 }
 
-            return (weakest, sum, -members.Select(m => free[m].Group).Distinct().Sum(g => g.Free));
+            return (weakest, sum, -members.Select(m => free[m].Group).Distinct().Sum(freeIn));
         }
     }
 
-    private int Rank(string a, string b) => ranks.GetValueOrDefault((a, b));
+    private int Rank(Device a, Device b) => ranks.GetValueOrDefault((a.Order, b.Order));
 
     /// <summary>n over k, or any number above <see cref="MaxChoices"/>.</summary>
     private static long Choices(int n, int k)

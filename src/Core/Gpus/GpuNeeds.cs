@@ -16,7 +16,6 @@ public sealed record GpuNeeds
     public int Count { get; init; } = 1;
 
     /// <summary>Whether all of them must reach each other through NVLinks.</summary>
-    [JsonPropertyName("nvlink")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NvLink { get; init; }
 

@@ -8,6 +8,14 @@ public static class GpuRules
     /// <summary>GPUs of one worker: more than any machine has.</summary>
     private const int MaxCount = 64;
 
+    /// <summary>Every error of needs that stand at <paramref name="path"/>.</summary>
+    public static List<FieldError> Check(GpuNeeds needs, string path)
+    {
+        var check = new EndpointRules.Checker(path);
+        Check(needs, check);
+        return check.Errors;
+    }
+
     internal static void Check(GpuNeeds needs, EndpointRules.Checker check)
     {
         foreach (var type in needs.Types)
@@ -17,7 +25,7 @@ public static class GpuRules
         check.Range("gpu.count", needs.Count, 1, MaxCount);
         check.That(!needs.WantsSlice || needs.Count == 1, "gpu.count", $"{needs.Count}", "1: a process can use only one MIG slice");
         check.That(needs.Share is null || needs.Count == 1, "gpu.count", $"{needs.Count}", "1: a share is one of one GPU");
-        check.That(!needs.NvLink || needs.Count > 1, "gpu.nvlink", "true", "false: there is nothing to connect with gpu.count 1");
+        check.That(!needs.NvLink || needs.Count > 1, "gpu.nvLink", "true", "false: there is nothing to connect with gpu.count 1");
         check.That(needs.Mig is null || needs.MinMig is null, "gpu.minMig", $"{needs.MinMig}", "to be left out where gpu.mig says the profile");
         check.That(needs.Share is null || !needs.WantsSlice, "gpu.share", $"{needs.Share}", "to be left out: a MIG slice is one worker's");
         check.Range("gpu.minMemory", needs.MinMemory, 0, 1L << 50);

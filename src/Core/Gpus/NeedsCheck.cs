@@ -15,11 +15,12 @@ internal static class NeedsCheck
         new("mig", (n, k) => n.Mig is null || n.Mig == k.Profile, n => $"a MIG slice {n.Mig}", SlicesHere),
         new("minMig", (n, k) => n.MinMig is null || k.Profile?.Covers(n.MinMig) == true, n => $"a MIG slice of at least {n.MinMig}", SlicesHere),
         new("mig", (n, k) => n.WantsSlice || (k.Profile is null && !k.Cut), _ => "a whole GPU, and all that would do are cut into MIG slices", SlicesHere),
-        new("minMemory", (n, k) => k.MemoryMiB >= n.MinMemory >> 20, n => $"{Size.Text(n.MinMemory >> 20)} of memory", k => $"would fit: at most {Size.Text(k.Max(x => x.MemoryMiB))}"),
-        new("share", (n, k) => n.Share is not { } s || s.Of(k.MemoryMiB) <= k.MemoryMiB, n => $"{n.Share} of memory", k => $"would fit: at most {Size.Text(k.Max(x => x.MemoryMiB))}"),
+        new("minMemory", (n, k) => k.MemoryMiB >= n.MinMemory >> 20, n => $"{Size.Text(n.MinMemory >> 20)} of memory", LargestHere),
+        new("share", (n, k) => n.Share is not { } s || s.Of(k.MemoryMiB) <= k.MemoryMiB, n => $"{n.Share} of memory", LargestHere),
         new("share", (n, k) => n.Share is null || k.ComputeMode == ComputeMode.Default, n => $"{n.Share} of a GPU that others use too, and its compute mode is exclusive",
             _ => "would fit: the whole GPU, without gpu.share (or compute mode Default: nvidia-smi -c 0)"),
-        new("types", (_, k) => k.ComputeMode != ComputeMode.Prohibited, _ => "a GPU, and the compute mode of all that would do is Prohibited", _ => "nvidia-smi -c 0 allows it"),
+        new("types", (_, k) => k.ComputeMode != ComputeMode.Prohibited, _ => "a GPU, and the compute mode of all that would do is Prohibited",
+            _ => "nvidia-smi -c 0 allows it"),
         new("precision", (n, k) => n.Precision is not { } p || k.ComputeCapability >= Precisions.Least(p),
             n => $"{Precisions.Name(n.Precision!.Value)}, which needs compute capability {Precisions.Least(n.Precision.Value)}",
             k => $"would fit: {string.Join(", ", Precisions.Of(k.Max(x => x.ComputeCapability)))}"),
@@ -43,6 +44,8 @@ internal static class NeedsCheck
             if (Catalogue.Means(needs.Types[i], kind.Name, kind.Model)) return i;
         return needs.Types.Count;
     }
+
+    private static string LargestHere(IReadOnlyList<DeviceKind> kinds) => $"would fit: at most {Size.Text(kinds.Max(k => k.MemoryMiB))}";
 
     private static bool MeetsCuda(int cuda, DeviceKind kind) =>
         DriverVersion.AtLeast(kind.Driver, DriverVersion.OfCuda[cuda].Driver) && kind.ComputeCapability >= DriverVersion.OfCuda[cuda].Compute;

@@ -37,7 +37,8 @@ public sealed record Placed(GpuWish Wish, IReadOnlyList<HeldDevice> Devices, Pla
 
 /// <summary>Why a wish got no device.</summary>
 /// <param name="Never">Whether it cannot be met on these machines, whatever is free; else devices are missing now.</param>
-/// <param name="Part">The field of the needs that cannot be met: <c>types</c>, <c>mig</c>, <c>share</c>, <c>precision</c>, <c>count</c>, ...; <c>gpu</c>: there is none at all.</param>
+/// <param name="Part">The field of the needs that cannot be met: <c>types</c>, <c>mig</c>, <c>share</c>, <c>precision</c>, <c>count</c>, ...;
+/// <c>gpu</c>: none of them alone.</param>
 /// <param name="Reason">In words.</param>
 /// <param name="WouldFit">What could be had instead, in words; empty: nothing.</param>
 public sealed record PlacementRefusal(bool Never, string Part, string Reason, string WouldFit)

@@ -1,36 +1,52 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>
-/// Who has which device while one call of <see cref="Placement.Place"/> runs. Devices are kept by kind, and in each kind by how much of
-/// their group is left, so that a wish costs no walk over all of them.
-/// </summary>
+/// <summary>Who has which device while one call of <see cref="Placement.Place"/> runs.</summary>
 internal sealed class PlacementBoard
 {
-    private readonly List<DeviceKind> kinds = [];
-    private readonly Dictionary<string, Device> byUuid = [];
+    private readonly InventoryLayout layout;
+    private readonly State[] states;
+    private readonly int[] freeIn;
     private readonly Dictionary<string, double> held = [];
     private readonly Dictionary<GpuNeeds, IReadOnlyList<IReadOnlyList<DeviceKind>>> tiers = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<GpuNeeds, PlacementRefusal> refused = new(ReferenceEqualityComparer.Instance);
     private readonly List<GpuWish> waiting = [];
-    private readonly Connections connections;
-    private readonly Inventory inventory;
 
     public PlacementBoard(Inventory inventory, IReadOnlyList<GpuHolding> running)
     {
-        this.inventory = inventory;
-        connections = new Connections(inventory.Links);
-        AddDevices();
+        Inventory = inventory;
+        layout = InventoryLayout.Of(inventory);
+        states = new State[layout.Devices.Count];
+        freeIn = new int[layout.GroupCount];
+        foreach (var device in layout.Devices)
+        {
+            states[device.Order].LeftMiB = device.Kind.MemoryMiB;
+            if (!device.Kind.Cut && IsFree(device)) Count(device, 1);
+        }
+
         foreach (var pod in running)
             foreach (var device in pod.Devices)
-                if (byUuid.TryGetValue(device.Uuid, out var known)) Take(known, pod.EndpointId, pod.PodId, device.ShareMiB);
+                if (layout.Find(device.Uuid) is { } known) Take(known, pod.EndpointId, pod.PodId, device.ShareMiB);
     }
 
-    public IReadOnlyList<DeviceKind> Kinds => kinds;
+    public Inventory Inventory { get; }
 
-    public Inventory Inventory => inventory;
+    public IReadOnlyList<DeviceKind> Kinds => layout.Kinds;
 
     /// <summary>GPU memory that an endpoint's pods have, MiB.</summary>
     public double HeldMiB(string endpointId) => held.GetValueOrDefault(endpointId);
+
+    /// <summary>Devices of a kind that a pod may have now.</summary>
+    public int FreeOf(DeviceKind kind) => kind.Nodes.Sum(n => freeIn[n.Id]);
+
+    /// <summary>Who has a device, how much of it is left, and for whom it is kept.</summary>
+    public State Of(Device device) => states[device.Order];
+
+    /// <summary>Whether a pod may have all of it now.</summary>
+    public bool IsFree(Device device) => states[device.Order] is { Users: null, KeptFor: null } && device.Gpu.Fault is null;
+
+    /// <summary>Whether NVLinks connect each two of so many devices of a kind, whoever has them.</summary>
+    public bool AreLinked(DeviceKind kind, int count) =>
+        kind.Nodes.Any(n => n.Devices.Count >= count && layout.Connections.Best(n.Devices, count, LeftBehind).Rank >= Connections.NvLink);
 
     /// <summary>Grants a wish, or says why not.</summary>
     public Placed Answer(GpuWish wish)
@@ -56,9 +72,12 @@ internal sealed class PlacementBoard
     {
         foreach (var wish in waiting)
         {
-            var most = TiersOf(wish.Needs).SelectMany(t => t).SelectMany(k => k.Nodes).Where(n => n.Devices.Count >= wish.Needs.Count).OrderByDescending(n => n.Free).ThenBy(n => n.Order).FirstOrDefault();
-            foreach (var device in most?.Devices.Where(d => d.IsFree).Take(wish.Needs.Count).ToList() ?? [])
-                Change(device, () => device.KeptFor = wish.EndpointId);
+            var most = TiersOf(wish.Needs).SelectMany(t => t).SelectMany(k => k.Nodes).Where(n => n.Devices.Count >= wish.Needs.Count).MaxBy(n => freeIn[n.Id]);
+            foreach (var device in most?.Devices.Where(IsFree).Take(wish.Needs.Count).ToList() ?? [])
+            {
+                states[device.Order].KeptFor = wish.EndpointId;
+                Count(device, -1);
+            }
         }
 
         waiting.Clear();
@@ -69,7 +88,7 @@ internal sealed class PlacementBoard
     private IReadOnlyList<IReadOnlyList<DeviceKind>> TiersOf(GpuNeeds needs)
     {
         if (!tiers.TryGetValue(needs, out var found))
-            tiers[needs] = found = [.. kinds.Where(k => NeedsCheck.Meets(needs, k)).GroupBy(k => NeedsCheck.Preference(needs, k)).OrderBy(g => g.Key)
+            tiers[needs] = found = [.. Kinds.Where(k => NeedsCheck.Meets(needs, k)).GroupBy(k => NeedsCheck.Preference(needs, k)).OrderBy(g => g.Key)
                 .Select(g => g.OrderBy(k => k.Confidential != ConfidentialState.Off && !needs.Confidential).ThenBy(k => k.MemoryMiB)
                     .ThenBy(k => k.Profile?.Compute).ThenBy(k => k.ComputeCapability).ThenBy(k => k.Name, StringComparer.Ordinal).ToList())];
         return found;
@@ -83,16 +102,36 @@ internal sealed class PlacementBoard
         return null;
     }
 
-    private static IReadOnlyList<Device>? FindOne(IReadOnlyList<DeviceKind> tier) =>
-        tier.FirstOrDefault(k => k.Groups.Count > 0) is { } kind ? [kind.Groups.Min!.Devices.First(d => d.IsFree)] : null;
+    /// <summary>In the first kind that has one: of the group of which the least is left.</summary>
+    private IReadOnlyList<Device>? FindOne(IReadOnlyList<DeviceKind> tier)
+    {
+        foreach (var kind in tier)
+        {
+            DeviceGroup? least = null;
+            foreach (var group in kind.Groups)
+                if (freeIn[group.Id] > 0 && (least is null || freeIn[group.Id] < freeIn[least.Id])) least = group;
+            if (least is not null) return [least.Devices.First(IsFree)];
+        }
+
+        return null;
+    }
 
     /// <summary>The opened GPU of which the least stays over, else a fresh one.</summary>
-    private static IReadOnlyList<Device>? FindShare(IReadOnlyList<DeviceKind> tier, MemoryShare share)
+    private IReadOnlyList<Device>? FindShare(IReadOnlyList<DeviceKind> tier, MemoryShare share)
     {
-        var best = tier.Select(kind => (Kind: kind, Wanted: share.Of(kind.MemoryMiB)))
-            .Select(k => (Device: k.Kind.Opened.FirstOrDefault(d => d.LeftMiB >= k.Wanted && d.Gpu.Fault is null && d.KeptFor is null), k.Wanted))
-            .Where(k => k.Device is not null).OrderBy(k => k.Device!.LeftMiB - k.Wanted).FirstOrDefault().Device;
-        return best is not null ? [best] : FindOne(tier);
+        (Device Device, long Over)? best = null;
+        foreach (var kind in tier)
+        {
+            var wanted = share.Of(kind.MemoryMiB);
+            foreach (var device in kind.Devices)
+            {
+                ref var state = ref states[device.Order];
+                if (state.Users is null || state.Whole || state.LeftMiB < wanted || state.KeptFor is not null || device.Gpu.Fault is not null) continue;
+                if (best is null || state.LeftMiB - wanted < best.Value.Over) best = (device, state.LeftMiB - wanted);
+            }
+        }
+
+        return best is { } b ? [b.Device] : FindOne(tier);
     }
 
     /// <summary>GPUs that NVLinks connect before others, then the best fitting kind, in it those whose weakest connection is the best.</summary>
@@ -112,10 +151,9 @@ internal sealed class PlacementBoard
     private (IReadOnlyList<Device> Devices, int Rank)? FindSeveral(DeviceKind kind, GpuNeeds needs)
     {
         (IReadOnlyList<Device> Devices, int Rank, int Sum)? best = null;
-        foreach (var node in kind.Nodes)
+        foreach (var node in FullestFirst(kind, needs.Count))
         {
-            if (node.Free < needs.Count) continue;
-            var found = connections.Best([.. node.Devices.Where(d => d.IsFree)], needs.Count);
+            var found = layout.Connections.Best([.. node.Devices.Where(IsFree)], needs.Count, LeftBehind);
             if (needs.NvLink && found.Rank < Connections.NvLink) continue;
             if (best is null || (found.Rank, found.Sum).CompareTo((best.Value.Rank, best.Value.Sum)) > 0) best = found;
             // No other machine has a better one, and this is the fullest.
@@ -125,83 +163,49 @@ internal sealed class PlacementBoard
         return best is { } b ? (b.Devices, b.Rank) : null;
     }
 
+    /// <summary>Machines with at least so many free devices of a kind.</summary>
+    private IEnumerable<DeviceGroup> FullestFirst(DeviceKind kind, int least)
+    {
+        var most = 0;
+        foreach (var node in kind.Nodes) most = Math.Max(most, freeIn[node.Id]);
+        for (var free = least; free <= most; free++)
+            foreach (var node in kind.Nodes)
+                if (freeIn[node.Id] == free) yield return node;
+    }
+
+    private int LeftBehind(DeviceGroup group) => freeIn[group.Id];
+
     private static long? ShareOf(GpuNeeds needs, DeviceKind kind) => needs.Share?.Of(kind.MemoryMiB);
 
-    private void Take(Device device, string endpointId, string podId, long? shareMiB) => Change(device, () =>
+    private void Take(Device device, string endpointId, string podId, long? shareMiB)
     {
-        device.Users.Add(podId);
-        device.Whole |= shareMiB is null;
-        device.LeftMiB = shareMiB is { } share ? device.LeftMiB - share : 0;
+        if (IsFree(device) && !device.Kind.Cut) Count(device, -1);
+        ref var state = ref states[device.Order];
+        (state.Users ??= []).Add(podId);
+        state.Whole |= shareMiB is null;
+        state.LeftMiB = shareMiB is { } share ? state.LeftMiB - share : 0;
         held[endpointId] = held.GetValueOrDefault(endpointId) + (shareMiB ?? device.Kind.MemoryMiB);
-    });
-
-    /// <summary>Changes a device and keeps the sorted sets right: an element must not change while it is in one.</summary>
-    private static void Change(Device device, Action change)
-    {
-        var (kind, wasFree) = (device.Kind, device.IsFree);
-        kind.Opened.Remove(device);
-        change();
-        if (!device.Whole && device.Users.Count > 0 && device.LeftMiB > 0) kind.Opened.Add(device);
-        if (wasFree != device.IsFree)
-        {
-            Count(kind.Groups, device.Group, device.IsFree ? 1 : -1);
-            Count(kind.Nodes, device.Node, device.IsFree ? 1 : -1);
-        }
     }
 
-    private static void Count(SortedSet<DeviceGroup> groups, DeviceGroup group, int by)
+    private void Count(Device device, int by)
     {
-        groups.Remove(group);
-        group.Free += by;
-        if (group.Free > 0) groups.Add(group);
+        freeIn[device.Group.Id] += by;
+        freeIn[device.Node.Id] += by;
     }
 
-    private void AddDevices()
+    /// <summary>What has become of a device.</summary>
+    internal record struct State
     {
-        var byKey = new Dictionary<object, DeviceKind>();
-        foreach (var gpu in inventory.Gpus)
-        {
-            Add(gpu, null);
-            foreach (var slice in gpu.Slices) Add(gpu, slice);
-        }
+        /// <summary>Pods that have it or a part of it; null: none.</summary>
+        public List<string>? Users { get; set; }
 
-        foreach (var kind in kinds.Where(k => !k.Cut)) Group(kind);
+        /// <summary>Memory that nobody has, MiB.</summary>
+        public long LeftMiB { get; set; }
 
-        void Add(Gpu gpu, MigSlice? slice)
-        {
-            var key = DeviceKind.KeyOf(gpu, slice);
-            if (!byKey.TryGetValue(key, out var kind)) kinds.Add(byKey[key] = kind = new DeviceKind(gpu, slice));
-            var device = new Device(kind, gpu, slice?.Uuid ?? gpu.Uuid, byUuid.Count);
-            if (byUuid.TryAdd(device.Uuid, device)) kind.Devices.Add(device);
-        }
-    }
+        /// <summary>Whether a pod has it alone.</summary>
+        public bool Whole { get; set; }
 
-    /// <summary>Sorts a kind's devices into machines, and those into NVLink groups or cut GPUs.</summary>
-    private void Group(DeviceKind kind)
-    {
-        foreach (var node in kind.Devices.GroupBy(d => d.Gpu.Node))
-        {
-            var all = new DeviceGroup(node.First().Order);
-            var parts = kind.Profile is null ? connections.Linked([.. node]) : [.. node.GroupBy(d => d.Gpu.Uuid).Select(g => g.ToList())];
-            foreach (var part in parts)
-            {
-                var group = new DeviceGroup(part[0].Order);
-                foreach (var device in part)
-                {
-                    (device.Group, device.Node) = (group, all);
-                    group.Devices.Add(device);
-                    all.Devices.Add(device);
-                }
-
-                group.Free = group.Devices.Count(d => d.IsFree);
-                if (group.Free > 0) kind.Groups.Add(group);
-            }
-
-            all.Free = all.Devices.Count(d => d.IsFree);
-            if (all.Free > 0) kind.Nodes.Add(all);
-            kind.BestRank = Math.Max(kind.BestRank, connections.BestPair(all.Devices));
-            kind.MostTogether = Math.Max(kind.MostTogether, all.Devices.Count);
-            if (kind.Profile is null) kind.MostLinked = Math.Max(kind.MostLinked, parts.Max(p => p.Count));
-        }
+        /// <summary>The endpoint of higher priority that it is kept for; null: none.</summary>
+        public string? KeptFor { get; set; }
     }
 }

@@ -26,7 +26,8 @@ internal static class RefusalText
             if (next.Count == 0)
             {
                 var whose = left.Count == all.Count ? "here" : "that are left by the other parts of gpu";
-                return new PlacementRefusal(true, part.Field, $"gpu.{part.Field} asks for {part.Wanted(needs)}; of the GPUs {whose} ({Counted(left)}) none has it", part.WouldFit(left));
+                return new PlacementRefusal(true, part.Field,
+                    $"gpu.{part.Field} asks for {part.Wanted(needs)}; of the GPUs {whose} ({Counted(left)}) none has it", part.WouldFit(left));
             }
 
             left = next;
@@ -38,41 +39,44 @@ internal static class RefusalText
     /// <summary>More GPUs than any machine has of one kind, or more than NVLinks connect.</summary>
     private static PlacementRefusal? TooMany(PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
     {
-        var (kind, most) = (kinds.MaxBy(k => k.MostTogether)!, kinds.Max(k => k.MostTogether));
+        var (kind, most) = kinds.Select(k => (Kind: k, Most: k.Nodes.Max(n => n.Devices.Count))).MaxBy(k => k.Most);
         if (needs.Count > most)
-            return new PlacementRefusal(true, "count", Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
-        if (!needs.NvLink) return null;
-        var linked = kinds.Max(k => k.MostLinked);
-        return needs.Count > linked ? new PlacementRefusal(true, "nvlink", Text($"gpu.nvlink asks for {needs.Count} GPUs that NVLinks connect; the most here are {linked}"),
-            linked > 1 ? Text($"would fit: count {linked}, or without nvlink") : "would fit: without nvlink") : null;
+            return new PlacementRefusal(true, "count",
+                Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
+        if (!needs.NvLink || kinds.Any(k => board.AreLinked(k, needs.Count))) return null;
+        var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => board.AreLinked(k, n)));
+        var here = linked > 1 ? Text($"the most here are {linked}") : "none here are connected";
+        return new PlacementRefusal(true, "nvLink", Text($"gpu.nvLink asks for {needs.Count} GPUs of which NVLinks connect each two; {here}"),
+            linked > 1 ? Text($"would fit: count {linked}, or without nvLink") : "would fit: without nvLink");
     }
 
     /// <summary>Enough would fit, and others have them.</summary>
     private static PlacementRefusal Taken(PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
     {
         var devices = kinds.SelectMany(k => k.Devices);
-        var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(k => k.Free));
-        var taken = devices.Where(d => !d.IsFree).Take(Named).Select(Why).ToList();
+        var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(board.FreeOf));
+        var taken = devices.Where(d => !board.IsFree(d)).Take(Named).Select(d => Why(board, d)).ToList();
         var rest = all - free - taken.Count;
         var wanted = needs.Share is { } share ? $"{share} of one" : needs.Count > 1 ? Text($"{needs.Count} together") : "one";
         var reason = Text($"no capacity now: wanted {wanted}, {all} would fit, {free} free: {string.Join(", ", taken)}{(rest > 0 ? Text($" and {rest} more") : "")}");
-        if (needs.Share is not null && devices.Where(d => !d.Whole && d.Gpu.Fault is null).Select(d => d.LeftMiB).DefaultIfEmpty(0).Max() is > 0 and var left)
+        var parts = devices.Where(d => d.Gpu.Fault is null && !board.Of(d).Whole).Select(d => board.Of(d).LeftMiB);
+        if (needs.Share is not null && parts.DefaultIfEmpty(0).Max() is > 0 and var left)
             return new PlacementRefusal(false, "share", reason, $"free on one GPU: at most {Size.Text(left)}");
         return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, Instead(board, kinds));
     }
 
-    private static string Why(Device device)
+    private static string Why(PlacementBoard board, Device device)
     {
         var name = device.Kind.Profile is { } profile ? Text($"{profile} of GPU {device.Gpu.Index}") : Text($"GPU {device.Gpu.Index}");
         return device.Gpu.Fault is { } fault ? $"{name} must not be used ({fault})"
-            : device.Users.Count > 0 ? $"{name} has {string.Join(" and ", device.Users.Take(Named))}{(device.Users.Count > Named ? " and others" : "")}"
-            : $"{name} is kept for {device.KeptFor}, which waits for several";
+            : board.Of(device).Users is { } users ? $"{name} has {string.Join(" and ", users.Take(Named))}{(users.Count > Named ? " and others" : "")}"
+            : $"{name} is kept for {board.Of(device).KeptFor}, which waits for several";
     }
 
     /// <summary>What is free, and is not what was asked for.</summary>
     private static string Instead(PlacementBoard board, IReadOnlyList<DeviceKind> asked)
     {
-        var others = board.Kinds.Except(asked).Where(k => k.Groups.Count > 0).Take(Named).Select(k => Text($"{k.Free} x {k}")).ToList();
+        var others = board.Kinds.Except(asked).Where(k => board.FreeOf(k) > 0).Take(Named).Select(k => Text($"{board.FreeOf(k)} x {k}")).ToList();
         return others.Count > 0 ? $"free, but not asked for: {string.Join(", ", others)}" : "";
     }
 

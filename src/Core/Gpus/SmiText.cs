@@ -118,7 +118,8 @@ public static partial class SmiText
     private static string? Fault(Func<string, string> field)
     {
         if (!field("uuid").StartsWith("GPU-", StringComparison.Ordinal)) return $"its UUID is '{field("uuid")}': it fell off the bus, or its driver failed";
-        if (field("memory.total") is "ERR!" or "[Unknown Error]" or "[GPU is lost]") return $"its memory is '{field("memory.total")}': it fell off the bus, or its driver failed";
+        if (field("memory.total") is "ERR!" or "[Unknown Error]" or "[GPU is lost]")
+            return $"its memory is '{field("memory.total")}': it fell off the bus, or its driver failed";
         if (Number(field("ecc.errors.uncorrected.volatile.total")) is > 0 and var errors)
             return string.Create(CultureInfo.InvariantCulture, $"{errors} uncorrectable ECC errors since its driver was loaded: reset it (nvidia-smi -r)");
         if (Yes(field("remapped_rows.failure"))) return "a row of its memory could not be remapped: have it replaced";

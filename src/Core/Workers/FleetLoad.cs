@@ -29,7 +29,8 @@ internal static class FleetLoad
 
         var starting = current.Count - ready;
         // Gateways tell what is busy once a second; what jobs run is known at once.
-        return new Load(waiting, snapshot.OldestWait, Math.Max(snapshot.Busy, snapshot.JobsRunning), snapshot.Completed, ready, starting, template.Concurrency)
+        var busy = Math.Max(snapshot.Busy, snapshot.JobsRunning);
+        return new Load(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
         {
             Served = snapshot.Served,
             StartingFor = starting > 0 ? startingFor / starting : TimeSpan.Zero,

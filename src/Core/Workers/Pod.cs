@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
@@ -68,6 +69,12 @@ public sealed record Pod
 
     /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
     public string? Mark { get; init; }
+
+    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
+    public long? ShareMiB { get; init; }
+
+    /// <summary>What it has of this machine's GPUs.</summary>
+    internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
 }
 
 /// <summary>Who runs pods: this machine's own name, kept over restarts.</summary>

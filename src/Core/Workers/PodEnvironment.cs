@@ -31,13 +31,7 @@ internal static class PodEnvironment
         env["SLUICE_POD_ID"] = order.PodId;
         env["SLUICE_POD_TOKEN"] = token;
         env["SLUICE_PORT"] = env["PORT"] = port.ToString(CultureInfo.InvariantCulture);
-        if (order.Devices is { } devices)
-        {
-            // CUDA ends its list at an index that there is not; "void" is the NVIDIA runtime's word for: leave this container alone.
-            env["CUDA_VISIBLE_DEVICES"] = devices.Count > 0 ? string.Join(',', devices) : "-1";
-            env["NVIDIA_VISIBLE_DEVICES"] = devices.Count > 0 ? string.Join(',', devices) : "void";
-        }
-
+        DeviceEnvironment.Set(env, order);
         return env;
     }
 }

@@ -71,6 +71,7 @@ public sealed partial class PodFleet
         ProcessId = running.ProcessId,
         RunsAs = running.Name,
         Devices = running.Order.Devices ?? [],
+        ShareMiB = running.Order.ShareMiB,
         Reason = "adopted",
     };
 

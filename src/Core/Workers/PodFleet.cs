@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
@@ -71,12 +72,18 @@ public sealed partial class PodFleet : IDisposable
     public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 
     /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
-    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, IReadOnlyList<string>? devices,
-        CancellationToken ct)
+    /// <param name="deployment">What it is a pod of.</param>
+    /// <param name="fingerprint">Of its declaration.</param>
+    /// <param name="epoch">The leader's.</param>
+    /// <param name="holding">Its id and devices; null: GPUs are nobody's on this machine, and it sees what the gateway sees.</param>
+    /// <param name="ct">Gives up; the pod may be known then.</param>
+    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, GpuHolding? holding, CancellationToken ct)
     {
         var pod = new OwnPod(new Pod
         {
-            Id = $"{deployment.Endpoint.Id}-{Guid.NewGuid():N}"[..(deployment.Endpoint.Id.Length + 9)],
+            Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
+            Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
+            ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
             HostId = host.Value,
@@ -84,14 +91,18 @@ public sealed partial class PodFleet : IDisposable
             Fingerprint = fingerprint,
             StartedAt = time.GetUtcNow(),
             Reason = "ordered",
-            Devices = devices ?? [],
         });
         var asked = time.GetTimestamp();
         // Known to Redis first: a start that nobody knows of would be ordered twice.
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, new PodOrder(deployment, pod.Id, devices) { Fingerprint = fingerprint, Epoch = epoch }, asked);
+        pod.Life = LiveAsync(pod, new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        {
+            Fingerprint = fingerprint,
+            Epoch = epoch,
+            ShareMiB = pod.Record.ShareMiB,
+        }, asked);
         return answer;
     }
 

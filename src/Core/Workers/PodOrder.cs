@@ -11,6 +11,9 @@ namespace Sluice.Core.Workers;
 /// </param>
 public sealed record PodOrder(Deployment Deployment, string PodId, IReadOnlyList<string>? Devices = null)
 {
+    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
+    public long? ShareMiB { get; init; }
+
     /// <summary>What the pod is started from; see <see cref="Pod.Fingerprint"/>.</summary>
     public string Fingerprint { get; init; } = "";
 

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
@@ -37,14 +38,19 @@ public sealed partial class Reconciler : BackgroundService
     private readonly WorkerSlotStore slots;
     private readonly Leadership leadership;
     private readonly DecisionLog decisions;
+    private readonly GpuDesk gpus;
+    private readonly GpuStore gpuStore;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
     private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, DecisionLog decisions, TimeProvider time, ILogger<Reconciler> logger)
+        Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
     {
+        (gpus, this.gpuStore) = (new GpuDesk(inventory, gpuStore), gpuStore);
+        inventory.Changed += () => Wake("");
+        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
         (this.slots, this.leadership, this.decisions, this.time, this.logger) = (slots, leadership, decisions, time, logger);
         slots.Woken += Wake;
@@ -115,9 +121,11 @@ public sealed partial class Reconciler : BackgroundService
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
+                if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
             }
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            await PlaceAsync(endpoints, ct);
             // Only whoever leads starts pods.
             if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
         }
@@ -166,11 +174,19 @@ public sealed partial class Reconciler : BackgroundService
         if (look.Pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
-        await decisions.TellAsync(id, epoch, DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now),
-            plan.Scale.Next, ct);
+        keeper.Refusal = plan.Scale.Refuses;
+        await gpus.SettleAsync(id, look.Pods, ct);
+        if (deployment.Template.Gpu is not null)
+        {
+            NoteSpare(deployment.Endpoint, keeper, look, snapshot);
+            plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
+        }
+        else gpus.Withdraw(id);
+        keeper.Noted = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now);
+        await decisions.TellAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
         for (var i = 0; i < plan.Start; i++)
         {
-            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, devices: null, ct);
+            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, WithoutDevices(deployment), ct);
             if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
             if (answer != OrderAnswer.Taken) return;
         }
@@ -181,9 +197,16 @@ public sealed partial class Reconciler : BackgroundService
             else leadership.Lost(epoch);
         }
 
-        var blocked = keeper.Block(deployment.Endpoint, plan.Scale.Refuses, look.Pods.Any(p => p.State == PodState.Ready));
+        // Those that want devices are told when all of this round have been looked at.
+        if (!gpus.Wants(id)) await TellWaitAsync(id, keeper, null, ct);
+        await TellBlockedAsync(deployment.Endpoint, keeper, look.Pods.Any(p => p.State == PodState.Ready), ct);
+    }
+
+    private async Task TellBlockedAsync(Endpoint endpoint, EndpointKeeper keeper, bool anyReady, CancellationToken ct)
+    {
+        var blocked = keeper.Block(endpoint, anyReady);
         if (keeper.HasTold(blocked)) return;
-        await slots.BlockAsync(id, blocked, ct);
+        await slots.BlockAsync(endpoint.Id, blocked, ct);
         keeper.Tell(blocked);
     }
 
@@ -195,11 +218,14 @@ public sealed partial class Reconciler : BackgroundService
         if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
         keepers.TryRemove(endpointId, out _);
         deadBefore.Remove(endpointId);
+        await gpus.SettleAsync(endpointId, look.Pods, ct);
+        gpus.Withdraw(endpointId);
         if (look.Pods.All(p => p.State == PodState.Failed))
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
             await decisions.ForgetAsync(endpointId, ct);
+            await gpuStore.TellAsync(endpointId, null, ct);
             Forgotten?.Invoke(endpointId);
             return;
         }

@@ -19,10 +19,7 @@ public sealed class AutoscalerPropertiesTest
         from served in Gen.Choose(0, 20_000)
         from oldest in Gen.Choose(0, 20_000)
         from age in Gen.Choose(0, 30)
-        select new Load(queued, TimeSpan.FromMilliseconds(queued > 0 ? oldest : 0), busy, ended, 0, 0, 4)
-        {
-            Served = TimeSpan.FromMilliseconds(served), StartingFor = TimeSpan.FromSeconds(age),
-        };
+        select Asks(queued, oldest, busy, ended, served, age);
 
     private static readonly Gen<ScalePolicy> AnyPolicy =
         from scaler in Gen.Elements(Scaler.Slo, Scaler.RequestCount, Scaler.QueueDelay, Scaler.Concurrency)
@@ -82,6 +79,12 @@ public sealed class AutoscalerPropertiesTest
         double.IsFinite(decision.Next.Traffic.Now.Mean) && double.IsFinite(decision.Next.Learned.ServedSeconds)
         && double.IsFinite(decision.Next.Panic.Stable.Mean) && decision.Next.Spending.Used >= TimeSpan.Zero);
 
+    private static Load Asks(int queued, int oldestMs, int busy, int ended, int servedMs, int age) =>
+        new(queued, TimeSpan.FromMilliseconds(queued > 0 ? oldestMs : 0), busy, ended, 0, 0, 4)
+        {
+            Served = TimeSpan.FromMilliseconds(servedMs), StartingFor = TimeSpan.FromSeconds(age),
+        };
+
     private static void For(Func<ScalePolicy, Load, ScaleDecision, bool> holds)
     {
         var runs = from policy in AnyPolicy from loads in Gen.ListOf(AnyLoad).Resize(25) select new Run(policy, [.. loads]);
@@ -97,7 +100,11 @@ public sealed class AutoscalerPropertiesTest
             now = now.AddSeconds(7);
             completed += random.Completed;
             served += random.Served;
-            var load = random with { Ready = ready, Starting = starting, Completed = completed, Served = served, WorkerTime = 7 * TimeSpan.FromSeconds(ready + starting) };
+            var load = random with
+            {
+                Busy = Math.Min(random.Busy, 4 * ready), Ready = ready, Starting = starting, Completed = completed, Served = served,
+                WorkerTime = 7 * TimeSpan.FromSeconds(ready + starting),
+            };
             var decision = Autoscaler.Decide(run.Policy, load, state, now);
             if (!holds(run.Policy, load, decision)) return false;
             state = decision.Next;

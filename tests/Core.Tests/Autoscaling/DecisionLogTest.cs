@@ -50,7 +50,10 @@ public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFix
     {
         var log = new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance);
         Assert.Equal(ScaleState.Initial, await log.ResumeAsync("resumed", default));
-        var state = new ScaleState(Now, 2, 50) { At = Now, Learned = new Learned(10, 20, 3, Now), Spending = new Spending(new DateOnly(2026, 1, 1), TimeSpan.FromSeconds(77)) };
+        var state = new ScaleState(Now, 2, 50)
+        {
+            At = Now, Learned = new Learned(10, 20, 3, Now), Spending = new Spending(new DateOnly(2026, 1, 1), TimeSpan.FromSeconds(77)),
+        };
         var note = DecisionNote.Of(Policy, default, new ScaleDecision(0, state, [new ScaleStep(ScaleSteps.Demand, 0, "x")]), 1, 0, 0, Now);
         await log.TellAsync("resumed", 4, note, state, default);
         Assert.Equal(state.Resumed(), await new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance).ResumeAsync("resumed", default));

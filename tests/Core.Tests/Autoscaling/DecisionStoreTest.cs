@@ -17,7 +17,8 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
     {
         var load = new Load(20, TimeSpan.FromSeconds(1), 3, 100, 1, 1, 8) { Served = TimeSpan.FromSeconds(30), LastStart = TimeSpan.FromSeconds(2), LastReadyAt = Now };
         var state = ScaleState.Initial;
-        for (var i = 0; i < 5; i++) state = Autoscaler.Decide(Policy, load with { Completed = 100 + 10 * i, Served = TimeSpan.FromSeconds(30 + i) }, state, Now.AddSeconds(i)).Next;
+        for (var i = 0; i < 5; i++)
+            state = Autoscaler.Decide(Policy, load with { Completed = 100 + 10 * i, Served = TimeSpan.FromSeconds(30 + i) }, state, Now.AddSeconds(i)).Next;
         var decision = Autoscaler.Decide(Policy, load with { Completed = 160, Served = TimeSpan.FromSeconds(36) }, state, Now.AddSeconds(5));
         var note = DecisionNote.Of(Policy, load, decision, 2, 0, 0, Now);
         Assert.True(await store.KeepAsync("as-made", 7, note, decision.Next, default));

@@ -57,7 +57,8 @@ public sealed class DemandTest
         var traffic = new MovingAverage(rate, 1);
         var state = new ScaleState(null, 0, 100)
         {
-            At = Now, Arrived = 100 + queued + (rate > 0 ? 1 : 0), Learned = new Learned(100 * service, 100, start, Now), Traffic = new Traffic(traffic, traffic, traffic),
+            At = Now, Arrived = 100 + queued + (rate > 0 ? 1 : 0), Learned = new Learned(100 * service, 100, start, Now),
+            Traffic = new Traffic(traffic, traffic, traffic),
         };
         var load = new Load(queued, TimeSpan.Zero, rate > 0 ? 1 : 0, 100, ready, starting, 8);
         var demand = Autoscaler.Decide(Slo, load, state, Now).Steps[0];

@@ -20,6 +20,7 @@ public static class PodLabels
     private const string Fingerprint = "sluice.fingerprint";
     private const string Epoch = "sluice.epoch";
     private const string Devices = "sluice.devices";
+    private const string ShareMiB = "sluice.share-mib";
     private const string Declared = "sluice.declared";
 
     private static readonly Dictionary<string, string> Nothing = [];
@@ -37,6 +38,7 @@ public static class PodLabels
             [Declared] = Declarations.Write(new ManifestFile { Templates = [template], Endpoints = [endpoint] }, DeclarationJson.ManifestFile),
         };
         if (order.Devices is not null) labels[Devices] = string.Join(',', order.Devices);
+        if (order.ShareMiB is { } share) labels[ShareMiB] = share.ToString(CultureInfo.InvariantCulture);
         return labels;
     }
 
@@ -52,6 +54,7 @@ public static class PodLabels
             {
                 Fingerprint = labels.GetValueOrDefault(Fingerprint, ""),
                 Epoch = long.TryParse(labels.GetValueOrDefault(Epoch), CultureInfo.InvariantCulture, out var epoch) ? epoch : 0,
+                ShareMiB = long.TryParse(labels.GetValueOrDefault(ShareMiB), CultureInfo.InvariantCulture, out var share) ? share : null,
             };
         }
         catch (JsonException)

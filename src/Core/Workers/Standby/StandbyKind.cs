@@ -13,8 +13,10 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     private readonly string text = string.Join('\n', Variables.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => $"{v.Key}={v.Value}")
         .Append($"{DevicesLater}"));
 
-    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command or an image of its own.</summary>
-    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { Command.Count: 0, Args.Count: 0, Image.Length: 0 } ? null
+    /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command or an image of its own, or
+    /// a part of a GPU, which its options depend on.</summary>
+    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { Command.Count: 0, Args.Count: 0, Image.Length: 0 }
+        || order.Deployment.Template.Gpu?.Share is not null ? null
         : new StandbyKind(PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary(),
             order.Devices is not null);
 
@@ -25,7 +27,7 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     public static IReadOnlyDictionary<StandbyKind, int> Share(IReadOnlyList<Deployment> declared, bool placed, int count)
     {
         var kinds = declared.Where(d => d.Endpoint.Scaling.Max > 0)
-            .Select(d => Of(new PodOrder(d, "", placed ? [] : null))).OfType<StandbyKind>()
+            .Select(d => Of(new PodOrder(d, "", placed || DeviceEnvironment.Decides(d, declared) ? [] : null))).OfType<StandbyKind>()
             .GroupBy(k => k).OrderByDescending(g => g.Count()).ThenBy(g => g.Key.text, StringComparer.Ordinal).Select(g => g.Key).ToList();
         return kinds.Select((kind, at) => (kind, Each: (count / kinds.Count) + (at < count % kinds.Count ? 1 : 0)))
             .Where(k => k.Each > 0).ToDictionary(k => k.kind, k => k.Each);

@@ -193,7 +193,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     /// <summary>A worker, with its slots as dispatch has them.</summary>
     public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs,
-        IReadOnlyList<string> Devices, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
+        IReadOnlyList<string> Devices, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots,
+        IReadOnlyList<string> LastOutput);
 
     /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start.</summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked,

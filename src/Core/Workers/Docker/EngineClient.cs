@@ -103,8 +103,9 @@ public sealed class EngineClient : IDisposable
         return found!.Deserialize(EngineJson.Default.ContainerSummaryArray)!;
     }
 
-    public async Task<bool> HasImageAsync(string image, CancellationToken ct) =>
-        await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{Uri.EscapeDataString(image).Replace("%2F", "/", StringComparison.Ordinal)}/json", null, ct)) is not null;
+    /// <summary>The id of what has this name now; null: nothing has.</summary>
+    public async Task<string?> ImageIdAsync(string image, CancellationToken ct) =>
+        (string?)(await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct)))?["Id"];
 
     /// <summary>Pulls an image: lines of JSON that tell how it goes.</summary>
     public async Task<Stream> PullAsync(ImageName image, string? credentials, CancellationToken ct)
@@ -116,6 +117,9 @@ public sealed class EngineClient : IDisposable
     }
 
     public void Dispose() => http.Dispose();
+
+    /// <summary>The daemon takes the slashes of a name as they are.</summary>
+    private static string InPath(string image) => Uri.EscapeDataString(image).Replace("%2F", "/", StringComparison.Ordinal);
 
     private static async Task<JsonNode?> NullWhenMissing(Task<JsonNode?> call)
     {

@@ -64,6 +64,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
     private async Task ImagesAsync()
     {
         socketGroup = (await daemon.RunAsync("stat", ["-c", "%g", daemon.Socket])).Trim();
+        if (await daemon.DockerAsync("images", "-q", LocalImages.Prometheus) != "") return;
         var folder = Directory.CreateTempSubdirectory("sluice-images-").FullName;
         await LocalImages.BuildAsync(daemon, "gateway", LocalImages.Gateway);
         await LocalImages.ImportAsync(daemon, folder, LocalImages.Redis, ["ENV PATH=/bin"], ["/usr/bin/redis-server", "/usr/bin/redis-cli"]);
@@ -84,7 +85,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         }
         finally
         {
-            await RunAsync([.. files, "down", "-v"]);
+            await RunAsync([.. files, "down", "-v", "-t", "20"]);
         }
     }
 

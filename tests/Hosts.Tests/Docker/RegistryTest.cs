@@ -68,7 +68,7 @@ public sealed class RegistryTest(DockerDaemon daemon) : IDisposable
     private async Task PushAsync(string image)
     {
         var random = Path.Combine(folder, "random");
-        await File.WriteAllBytesAsync(random, RandomNumberGenerator.GetBytes(8 << 20));
+        await File.WriteAllBytesAsync(random, RandomNumberGenerator.GetBytes(2 << 20));
         await File.WriteAllTextAsync(Path.Combine(folder, "Dockerfile"), $"FROM {LocalImages.Base}\nCOPY random /random\n");
         await daemon.DockerAsync("build", "-q", "-t", image, folder);
         await daemon.DockerAsync("push", "-q", image);

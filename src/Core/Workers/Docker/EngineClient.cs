@@ -60,11 +60,13 @@ public sealed class EngineClient : IDisposable
         return (int)(await ReadAsync(answer, ct))!["StatusCode"]!;
     }
 
-    /// <summary>What it writes, framed (see <see cref="LogFrames"/>), each line with its time; goes on until it ends.</summary>
-    public async Task<Stream> LogsAsync(string container, string since, int tail, CancellationToken ct)
+    /// <summary>What it wrote, framed (see <see cref="LogFrames"/>), each line with its time; with <paramref name="follow"/> it goes on until the
+    /// container ends.</summary>
+    public async Task<Stream> LogsAsync(string container, string since, int tail, bool follow, CancellationToken ct)
     {
         var lines = tail > 0 ? tail.ToString(CultureInfo.InvariantCulture) : "all";
-        var answer = await SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={since}&tail={lines}",
+        var what = $"stdout=1&stderr=1&timestamps=1&since={since}&tail={lines}";
+        var answer = await SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow={(follow ? 1 : 0)}&{what}",
             AnswerWithin, null, null, ct);
         return await answer.Content.ReadAsStreamAsync(ct);
     }

@@ -7,6 +7,7 @@ using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
 using Sluice.Core.Workers.Docker;
+using Sluice.Core.Workers.Standby;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
@@ -106,6 +107,7 @@ public static class GatewayHost
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
+        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();

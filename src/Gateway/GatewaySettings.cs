@@ -30,6 +30,9 @@ public sealed record GatewaySettings
     /// <summary>Questions about jobs that a key may ask a second, at one gateway; 0: no limit.</summary>
     public int PollRate { get; init; } = 500;
 
+    /// <summary>Standby workers that this host keeps.</summary>
+    public int StandbyWorkers { get; init; } = 1;
+
     /// <summary>Manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
@@ -95,6 +98,7 @@ public sealed record GatewaySettings
                 : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
+            StandbyWorkers = Number("SLUICE_STANDBY_WORKERS", 64) ?? d.StandbyWorkers,
         };
     }
 

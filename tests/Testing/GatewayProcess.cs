@@ -45,6 +45,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             ["SLUICE_MANIFEST"] = Path.Combine(folder, "endpoints.yaml"),
             ["SLUICE_MODEL_REPOSITORY"] = Repository.Models,
             ["SLUICE_URLS"] = "http://127.0.0.1:0",
+            // Tests count processes, and have two cores.
+            ["SLUICE_STANDBY_WORKERS"] = "0",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
         var gateway = new GatewayProcess(new ChildProcess(Repository.Gateway, [], all), folder, own);

@@ -29,7 +29,8 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
         // Low priority orders no workers, but for the one without which it would wait for ever.
         var waiting = snapshot.Queued - snapshot.LowPriority;
         if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
-        var load = new Load(waiting, snapshot.OldestWait, snapshot.Busy, snapshot.Completed,
+        // Gateways tell what is busy once a second; what jobs run is known at once.
+        var load = new Load(waiting, snapshot.OldestWait, Math.Max(snapshot.Busy, snapshot.JobsRunning), snapshot.Completed,
             current.Count(p => p.State == PodState.Ready), current.Count(p => p.State == PodState.Starting),
             deployment.Template.Concurrency);
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);

@@ -1,3 +1,5 @@
+using Sluice.Core.Endpoints;
+
 namespace Sluice.Core.Workers;
 
 /// <summary>
@@ -28,6 +30,12 @@ public interface IPodHost : IDisposable
     /// </summary>
     /// <exception cref="InvalidOperationException">The host cannot be asked now.</exception>
     Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct);
+
+    /// <summary>Tells what is declared, again and again, so that the host may have ready what starts of it will need.</summary>
+    void Prepare(IReadOnlyList<Deployment> declared)
+    {
+        // Nothing, unless a host knows better.
+    }
 
     /// <summary>Whether pods are to go on when the gateway is told to stop, for the next one to adopt.</summary>
     bool KeepsPods { get; }

@@ -81,4 +81,5 @@ public sealed record HostId(string Value);
 [JsonSerializable(typeof(ScaleNote))]
 [JsonSerializable(typeof(HostReport))]
 [JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
 internal sealed partial class PodJson : JsonSerializerContext;

@@ -5,6 +5,13 @@ namespace Sluice.Core.Workers;
 /// <summary>The variables that a pod gets on every host. Pure; nothing of the gateway's own is among them.</summary>
 internal static class PodEnvironment
 {
+    /// <summary>Those that are a pod's own. All others are the same for every pod of a declaration, and often for those of several.</summary>
+    public static readonly IReadOnlySet<string> OfOnePod = new HashSet<string>
+    {
+        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES", "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
+        "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+    };
+
     /// <summary>The pod's variables by name.</summary>
     /// <param name="order">What is started.</param>
     /// <param name="modelRepository">Where the pod finds its models.</param>

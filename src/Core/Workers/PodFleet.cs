@@ -67,9 +67,12 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Whether this host has pods of an endpoint.</summary>
     public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
 
+    /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
+    public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
+
     /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
-    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, CancellationToken ct,
-        IReadOnlyList<string>? devices = null)
+    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, IReadOnlyList<string>? devices,
+        CancellationToken ct)
     {
         var pod = new OwnPod(new Pod
         {

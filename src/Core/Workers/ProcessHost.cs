@@ -7,6 +7,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Workers.Standby;
 
 namespace Sluice.Core.Workers;
 
@@ -30,9 +31,11 @@ public sealed partial class ProcessHost : IPodHost
     private readonly SpawnThread spawner = new();
     private readonly HashSet<int> ports = [];
     private readonly string[] wrapper;
+    private readonly StandbyPool standbys;
 
-    public ProcessHost(BuiltInWorker builtIn, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(BuiltInWorker builtIn, StandbySettings standby, TimeProvider time, ILogger<ProcessHost> logger)
     {
+        standbys = new StandbyPool(standby, StandByAsync, time, logger);
         (this.builtIn, this.time, this.logger) = (builtIn, time, logger);
         // Ends with the gateway even on kill -9; a session of its own keeps a terminal's Ctrl-C from it.
         wrapper = File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid")
@@ -42,6 +45,9 @@ public sealed partial class ProcessHost : IPodHost
 
     public bool KeepsPods => false;
 
+    /// <summary>Standby workers that wait for a model.</summary>
+    public int Standbys => standbys.Ready;
+
     public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
     {
         var template = order.Deployment.Template;
@@ -50,30 +56,30 @@ public sealed partial class ProcessHost : IPodHost
                 + "set SLUICE_POD_HOST=docker");
         var port = TakePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var command = (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
-            .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
-        string[] all = [.. wrapper, .. command];
-        var start = new ProcessStartInfo(all[0], all[1..])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-        };
-        SetEnvironment(start.Environment, PodEnvironment.Make(order, builtIn.ModelRepository, port, token));
+        var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token, template.Concurrency);
+        var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
+        var ordered = time.GetTimestamp();
         try
         {
-            var process = await spawner.StartAsync(start);
-            process.StandardInput.Close();
-            var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token,
-                template.Concurrency);
-            return new ProcessPod(process, order, address, time.GetTimestamp(), line => Said(order.PodId, line));
+            var process = HandOver(order, env);
+            var stoodBy = process is not null;
+            if (process is null)
+            {
+                process = await SpawnAsync([.. (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
+                    .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))], env);
+                process.StandardInput.Close();
+            }
+
+            return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), stoodBy);
         }
-        catch (Exception e)
+        catch (InvalidOperationException)
         {
             FreePort(port);
-            throw new InvalidOperationException($"cannot start '{all[^1]}': {e.Message}", e);
+            throw;
         }
     }
+
+    public void Prepare(IReadOnlyList<Deployment> declared) => standbys.Prepare(declared, placed: false);
 
     public async Task StopAsync(RunningPod pod)
     {
@@ -102,12 +108,45 @@ public sealed partial class ProcessHost : IPodHost
     public Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
-    public void Dispose()
+    /// <summary>Ends the standbys; pods are bound to this process by the kernel.</summary>
+    public void Dispose() => standbys.Dispose();
+
+    /// <summary>A standby that is the pod from now on; null: none of its kind waits.</summary>
+    private Process? HandOver(PodOrder order, Dictionary<string, string> env)
     {
-        // Its processes are bound to this one by the kernel.
+        while (StandbyKind.Of(order) is { } kind && standbys.Take(kind) is { } standby)
+        {
+            if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary())) return standby.Process;
+            standby.Dispose();
+        }
+
+        return null;
     }
 
-    private static void SetEnvironment(IDictionary<string, string?> env, Dictionary<string, string> pod)
+    private Task<Process> StandByAsync(StandbyKind kind) =>
+        SpawnAsync([.. builtIn.Command, "standby", .. kind.DevicesLater ? ["--devices-later"] : Array.Empty<string>()], kind.Variables);
+
+    private async Task<Process> SpawnAsync(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> env)
+    {
+        string[] all = [.. wrapper, .. command];
+        var start = new ProcessStartInfo(all[0], all[1..])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
+        SetEnvironment(start.Environment, env);
+        try
+        {
+            return await spawner.StartAsync(start);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"cannot start '{command[^1]}': {e.Message}", e);
+        }
+    }
+
+    private static void SetEnvironment(IDictionary<string, string?> env, IReadOnlyDictionary<string, string> pod)
     {
         foreach (var name in env.Keys.ToList())
             if (!Passed.Contains(name) && !PassedPrefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal)))

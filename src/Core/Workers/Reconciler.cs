@@ -38,8 +38,8 @@ public sealed partial class Reconciler : BackgroundService
     private readonly Leadership leadership;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
-    private DateTimeOffset nextAdoption;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
+    private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
@@ -117,6 +117,8 @@ public sealed partial class Reconciler : BackgroundService
             }
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            // Only whoever leads starts pods.
+            if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
@@ -165,7 +167,7 @@ public sealed partial class Reconciler : BackgroundService
         if (plan.Acts) await NoteAsync(id, plan, now, ct);
         for (var i = 0; i < plan.Start; i++)
         {
-            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, ct);
+            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, devices: null, ct);
             if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
             if (answer != OrderAnswer.Taken) return;
         }
@@ -187,7 +189,7 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null) return;
+        if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
         keepers.TryRemove(endpointId, out _);
         deadBefore.Remove(endpointId);
         if (look.Pods.All(p => p.State == PodState.Failed))

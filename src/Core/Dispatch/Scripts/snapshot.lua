@@ -13,15 +13,15 @@ local oldest_of, low = tonumber(ARGV[1]), ARGV[2]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local oldest, running = now, 0
+local oldest, requests = now, 0
 for _, entry in ipairs(redis.call('ZRANGE', queue, 0, oldest_of - 1)) do
   oldest = math.min(oldest, tonumber(string.match(entry, '^%d+|[^|]+|[^|]+|(%d+)|')))
 end
 local reports = redis.call('HGETALL', busy)
 for i = 1, #reports, 2 do
-  if redis.call('ZSCORE', leases, reports[i]) then running = running + tonumber(reports[i + 1]) end
+  if redis.call('ZSCORE', leases, reports[i]) then requests = requests + tonumber(reports[i + 1]) end
 end
-return { now, redis.call('ZCARD', queue), now - oldest, running,
+return { now, redis.call('ZCARD', queue), now - oldest, requests,
   tonumber(redis.call('HGET', meta, 'completed') or 0), redis.call('HGETALL', capacity),
   redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), redis.call('HGETALL', held),
   redis.call('ZCOUNT', queue, low, '+inf'), redis.call('HLEN', tickets), redis.call('HLEN', running) }

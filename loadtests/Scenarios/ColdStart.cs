@@ -51,7 +51,8 @@ public static class ColdStart
             }
 
         var table = new StringBuilder($"# cold-start\n\n{Machine.Describe("make load-cold-start")}\n")
-            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds, alternating; ms, median (least-most). The request is sent with no worker; the image and the page cache are warm.\n\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds, alternating; ms, median (least-most). ")
+            .Append("The request is sent with no worker; the image and the page cache are warm.\n\n")
             .Append("| host | request to answer | ").AppendJoin(" | ", Names(hosts[1].Stages, hosts[0].Stages)).Append(" |\n|---|---|")
             .Append(string.Concat(Names(hosts[1].Stages, hosts[0].Stages).Select(_ => "---|"))).Append('\n');
         foreach (var (name, _, first, stages) in hosts)

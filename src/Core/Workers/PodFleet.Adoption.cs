@@ -43,12 +43,13 @@ public sealed partial class PodFleet
     private void TakeOver(Pod record, RunningPod running)
     {
         if (record.ReadyAt is { } since) running.Address = running.Address with { ReadyAt = since };
-        var pod = new OwnPod(record) { Running = running };
+        var pod = new OwnPod(record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name }) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.WantStop();
         own[pod.Id] = pod;
         pod.Life = LiveOnAsync(pod, running);
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
+        if (pod.Record.Fingerprint != record.Fingerprint) _ = PersistAsync(() => PutAsync(pod));
     }
 
     private async Task LiveOnAsync(OwnPod pod, RunningPod running)

@@ -52,7 +52,8 @@ public sealed partial class ProcessHost : IPodHost
     {
         var template = order.Deployment.Template;
         if (template.Image.Length > 0)
-            throw new InvalidOperationException($"template {template.Name} has the image {template.Image}, but this gateway's pods are processes: set SLUICE_POD_HOST=docker");
+            throw new InvalidOperationException($"template {template.Name} has the image {template.Image}, but this gateway's pods are processes: "
+                + "set SLUICE_POD_HOST=docker");
         var port = TakePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token, template.Concurrency);

@@ -29,7 +29,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
             await ScrapedAsync();
             var redis = await daemon.DockerAsync("exec", await ContainerAsync("redis"), "redis-cli", "config", "get", "maxmemory-policy");
             Assert.Contains("noeviction", redis, StringComparison.Ordinal);
-            Assert.Contains("yes", await daemon.DockerAsync("exec", await ContainerAsync("redis"), "redis-cli", "config", "get", "appendonly"), StringComparison.Ordinal);
+            var log = await daemon.DockerAsync("exec", await ContainerAsync("redis"), "redis-cli", "config", "get", "appendonly");
+            Assert.Contains("yes", log, StringComparison.Ordinal);
             foreach (var service in new[] { "redis", "prometheus", "gateway" }) await ConfinedAsync(service);
         });
     }
@@ -63,6 +64,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
     private async Task ImagesAsync()
     {
         socketGroup = (await daemon.RunAsync("stat", ["-c", "%g", daemon.Socket])).Trim();
+        if (await daemon.DockerAsync("images", "-q", LocalImages.Prometheus) != "") return;
         var folder = Directory.CreateTempSubdirectory("sluice-images-").FullName;
         await LocalImages.BuildAsync(daemon, "gateway", LocalImages.Gateway);
         await LocalImages.ImportAsync(daemon, folder, LocalImages.Redis, ["ENV PATH=/bin"], ["/usr/bin/redis-server", "/usr/bin/redis-cli"]);
@@ -83,7 +85,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         }
         finally
         {
-            await RunAsync([.. files, "down", "-v"]);
+            await RunAsync([.. files, "down", "-v", "-t", "20"]);
         }
     }
 
@@ -107,7 +109,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
     private async Task HealthyAsync(string service)
     {
         var container = await ContainerAsync(service);
-        await UntilAsync(async () => (await daemon.DockerAsync("inspect", "-f", "{{.State.Health.Status}}", container)).Trim() == "healthy", service + " is healthy");
+        Task<string> StatusAsync() => daemon.DockerAsync("inspect", "-f", "{{.State.Health.Status}}", container);
+        await Eventually.HoldsAsync(async () => (await StatusAsync()).Trim() == "healthy", service + " is healthy");
     }
 
     /// <summary>Not root, nothing to write but its volumes, no capabilities.</summary>
@@ -133,20 +136,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
     private static async Task ScrapedAsync()
     {
         using var client = new HttpClient { BaseAddress = new Uri("http://127.0.0.1:19090"), Timeout = ChildProcess.Patience };
-        await UntilAsync(async () => (await client.GetStringAsync(new Uri("/api/v1/query?query=sluice_requests_total", UriKind.Relative)))
+        await Eventually.HoldsAsync(async () => (await client.GetStringAsync(new Uri("/api/v1/query?query=sluice_requests_total", UriKind.Relative)))
             .Contains("\"endpoint\":\"digits\"", StringComparison.Ordinal), "Prometheus has the gateway's metrics");
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> holds, string what)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        try
-        {
-            while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, limit.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            Assert.Fail($"it never came: {what}");
-        }
     }
 }

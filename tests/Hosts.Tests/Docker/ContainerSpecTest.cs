@@ -99,8 +99,9 @@ public sealed class ContainerSpecTest
         var template = Order().Deployment.Template;
         var order = With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] } });
         var settings = Settings with { Mountable = [allowed] };
-        if (holds) Assert.Equal(2, ContainerSpec.Make(order, settings, "h", "t")["HostConfig"]!["Mounts"]!.AsArray().Count);
-        else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(() => ContainerSpec.Make(order, settings, "h", "t")).Message, StringComparison.Ordinal);
+        JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
+        if (holds) Assert.Equal(2, Made()["HostConfig"]!["Mounts"]!.AsArray().Count);
+        else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(Made).Message, StringComparison.Ordinal);
     }
 
     private static PodOrder Order() => new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");

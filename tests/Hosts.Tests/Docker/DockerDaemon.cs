@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests.Docker;
@@ -23,7 +21,7 @@ public sealed class DockerDaemon : IAsyncLifetime
     public Uri Address => new($"unix://{Socket}");
 
     /// <summary>The same daemon, for links that can be broken.</summary>
-    public int Port { get; } = FreePort();
+    public int Port { get; } = FreePort.Find();
 
     public string Socket => Path.Combine(folder, "docker.sock");
 
@@ -98,19 +96,16 @@ public sealed class DockerDaemon : IAsyncLifetime
 
     private string Containerd => Path.Combine(folder, "containerd.sock");
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     /// <summary>Debian's client, which builds without a plugin, where there is one.</summary>
     private static string Client => File.Exists("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
 
     private static string? Find()
     {
-        (string Program, string Package)[] needed = [("dockerd", "docker.io"), ("containerd", "containerd"), ("iptables", "iptables"), ("busybox", "busybox-static"), ("docker-init", "tini")];
+        (string Program, string Package)[] needed =
+        [
+            ("dockerd", "docker.io"), ("containerd", "containerd"),
+            ("iptables", "iptables"), ("busybox", "busybox-static"), ("docker-init", "tini"),
+        ];
         var path = (System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         foreach (var (program, package) in needed)
             if (!path.Any(p => File.Exists(Path.Combine(p, program)))) return $"{program} is not installed (Debian: {package})";

@@ -37,7 +37,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.Equal(["create", "start", "spawn"], stages.Take(3));
         Assert.Contains("model", stages);
         await gateway.Process.LineAsync("of digits stopped: exit code 0");
-        await UntilAsync(async () => await ContainersAsync() == "");
+        await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
     [FactWhereItRuns]
@@ -75,7 +75,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 
         // Nobody declares it any more: it is an orphan, and goes.
         await using var last = await StartAsync("templates: []\nendpoints: []\n");
-        await UntilAsync(async () => await ContainersAsync() == "");
+        await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
     [FactWhereItRuns]
@@ -160,7 +160,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     private static async Task MoreAsync(ConcurrentBag<HttpStatusCode> answers)
     {
         var before = answers.Count;
-        await UntilAsync(() => Task.FromResult(answers.Count >= before + 100));
+        await Eventually.HoldsAsync(() => Task.FromResult(answers.Count >= before + 100), "a hundred more answers");
     }
 
     private static async Task<HttpStatusCode> AskAsync(GatewayProcess gateway)
@@ -170,12 +170,5 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         var text = await answer.Content.ReadAsStringAsync();
         if (answer.StatusCode == HttpStatusCode.OK) Assert.Equal(10, JsonNode.Parse(text)!["outputs"]![0]!["data"]!.AsArray().Count);
         return answer.StatusCode;
-    }
-
-    /// <summary>Asks until it holds, as often as a person would not.</summary>
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, limit.Token);
     }
 }

@@ -55,7 +55,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     [FactWhereItRuns]
     public async Task A_container_is_confined_by_default_and_by_its_template()
     {
-        var deployed = Deployed(["/bin/sh", "-c", "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000"]);
+        const string look = "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000";
+        var deployed = Deployed(["/bin/sh", "-c", look]);
         var order = Running("") with
         {
             Deployment = deployed with
@@ -191,6 +192,17 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await ForgetAsync(adopted);
         running.Dispose();
         ended.Dispose();
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_of_an_image_that_was_replaced_is_adopted_as_outdated()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
+        using var upgraded = HostOf(Settings with { WorkerImage = LocalImages.Base });
+        var adopted = Assert.Single(await upgraded.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.NotEqual("f-1", adopted.Order.Fingerprint);
+        adopted.Dispose();
+        await EndAsync(pod);
     }
 
     [FactWhereItRuns]

@@ -77,7 +77,8 @@ public sealed class EngineFormatsTest
         Assert.Equal(("ann", "pass:word", "host.example:5000"), ((string?)told["username"], (string?)told["password"], (string?)told["serveraddress"]));
         Assert.Null(RegistryCredentials.Find(file, ImageName.Parse("vllm")));
         File.WriteAllText(file, "not JSON");
-        Assert.Contains("SLUICE_DOCKER_CONFIG", Assert.Throws<InvalidOperationException>(() => RegistryCredentials.Find(file, ImageName.Parse("vllm"))).Message, StringComparison.Ordinal);
+        var e = Assert.Throws<InvalidOperationException>(() => RegistryCredentials.Find(file, ImageName.Parse("vllm")));
+        Assert.Contains("SLUICE_DOCKER_CONFIG", e.Message, StringComparison.Ordinal);
         File.Delete(file);
     }
 

@@ -3,7 +3,12 @@ using System.Text.Json.Serialization;
 namespace Sluice.Core.Workers.Docker;
 
 /// <summary>What the daemon tells of a container, as far as it is used here.</summary>
-public sealed record ContainerInfo(string Id, ContainerState State, ContainerConfig Config, ContainerNetworks NetworkSettings);
+/// <param name="Id">Its own.</param>
+/// <param name="Image">Id of the image it was made from, whatever that is called now.</param>
+/// <param name="State">How it is.</param>
+/// <param name="Config">What it was made from.</param>
+/// <param name="NetworkSettings">Where it is reached.</param>
+public sealed record ContainerInfo(string Id, string? Image, ContainerState State, ContainerConfig Config, ContainerNetworks NetworkSettings);
 
 /// <summary>How a container is. <c>Status</c>: created, running, paused, restarting, removing, exited or dead.</summary>
 public sealed record ContainerState(string Status, bool Running, int ExitCode, [property: JsonPropertyName("OOMKilled")] bool OomKilled, string? Error);

@@ -85,12 +85,12 @@ internal sealed class ContainerPod : RunningPod
 
     private async Task FollowAsync(int tail, CancellationToken ct)
     {
-        var since = "0";
+        var (since, ended) = ("0", false);
         while (true)
         {
             try
             {
-                await using var stream = await engine.LogsAsync(Container, since, tail, ct);
+                await using var stream = await engine.LogsAsync(Container, since, tail, follow: !ended, ct);
                 await foreach (var line in new LogFrames(stream).LinesAsync(ct))
                 {
                     // "2026-11-21T17:00:00.123456789Z text": the time says where to go on after a break, without a line twice.
@@ -101,7 +101,11 @@ internal sealed class ContainerPod : RunningPod
                     said(text);
                 }
 
-                if (await HasEndedAsync(ct)) return;
+                if (ended) return;
+                ended = await HasEndedAsync(ct);
+                tail = 0;
+                // Who follows may be cut off before the very last lines: these are asked for once more.
+                if (ended) continue;
             }
             catch (EngineException e) when (e.Status is not null)
             {

@@ -102,9 +102,13 @@ public static class ContainerSpec
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {
             var mount = template.Container.Mounts[i];
-            if (!settings.Mountable.Any(allowed => Holds(allowed, mount.Source)))
-                throw new InvalidOperationException($"container.mounts[{i}].source of template {template.Name} is {mount.Source}, expected "
-                    + (settings.Mountable.Count == 0 ? "no mounts: SLUICE_DOCKER_MOUNTS allows none" : $"a folder or volume that SLUICE_DOCKER_MOUNTS allows: {string.Join(", ", settings.Mountable)}"));
+            if (!settings.Mountable.Any(m => Holds(m, mount.Source)))
+            {
+                var allowed = settings.Mountable.Count == 0 ? "no mounts: SLUICE_DOCKER_MOUNTS allows none"
+                    : $"a folder or volume that SLUICE_DOCKER_MOUNTS allows: {string.Join(", ", settings.Mountable)}";
+                throw new InvalidOperationException($"container.mounts[{i}].source of template {template.Name} is {mount.Source}, expected {allowed}");
+            }
+
             mounts.Add(Mount(mount.Source, mount.Target, mount.ReadOnly));
         }
 

@@ -116,6 +116,9 @@ public sealed partial class DockerHost : IPodHost
     {
         if (found.State is not ("running" or "paused") || PodLabels.Read(found.Labels) is not { } order) return null;
         if (await engine.InspectAsync(found.Id, ct) is not { } info) return null;
+        // Another image under the name, after an upgrade: the pod serves on, and is replaced like one of an older declaration.
+        var image = await engine.ImageIdAsync(ContainerSpec.Image(order, settings), ct);
+        if (image is not null && image != info.Image) order = order with { Fingerprint = "another image" };
         return PodOf(order, info, time.GetTimestamp(), [], adopted: true);
     }
 

@@ -60,11 +60,13 @@ public sealed class EngineClient : IDisposable
         return (int)(await ReadAsync(answer, ct))!["StatusCode"]!;
     }
 
-    /// <summary>What it writes, framed (see <see cref="LogFrames"/>), each line with its time; goes on until it ends.</summary>
-    public async Task<Stream> LogsAsync(string container, string since, int tail, CancellationToken ct)
+    /// <summary>What it wrote, framed (see <see cref="LogFrames"/>), each line with its time; with <paramref name="follow"/> it goes on until the
+    /// container ends.</summary>
+    public async Task<Stream> LogsAsync(string container, string since, int tail, bool follow, CancellationToken ct)
     {
         var lines = tail > 0 ? tail.ToString(CultureInfo.InvariantCulture) : "all";
-        var answer = await SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={since}&tail={lines}",
+        var what = $"stdout=1&stderr=1&timestamps=1&since={since}&tail={lines}";
+        var answer = await SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow={(follow ? 1 : 0)}&{what}",
             AnswerWithin, null, null, ct);
         return await answer.Content.ReadAsStreamAsync(ct);
     }
@@ -103,8 +105,9 @@ public sealed class EngineClient : IDisposable
         return found!.Deserialize(EngineJson.Default.ContainerSummaryArray)!;
     }
 
-    public async Task<bool> HasImageAsync(string image, CancellationToken ct) =>
-        await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{Uri.EscapeDataString(image).Replace("%2F", "/", StringComparison.Ordinal)}/json", null, ct)) is not null;
+    /// <summary>The id of what has this name now; null: nothing has.</summary>
+    public async Task<string?> ImageIdAsync(string image, CancellationToken ct) =>
+        (string?)(await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct)))?["Id"];
 
     /// <summary>Pulls an image: lines of JSON that tell how it goes.</summary>
     public async Task<Stream> PullAsync(ImageName image, string? credentials, CancellationToken ct)
@@ -116,6 +119,9 @@ public sealed class EngineClient : IDisposable
     }
 
     public void Dispose() => http.Dispose();
+
+    /// <summary>The daemon takes the slashes of a name as they are.</summary>
+    private static string InPath(string image) => Uri.EscapeDataString(image).Replace("%2F", "/", StringComparison.Ordinal);
 
     private static async Task<JsonNode?> NullWhenMissing(Task<JsonNode?> call)
     {

@@ -18,11 +18,12 @@ internal sealed class ImageStore(EngineClient engine, string registryConfig, Tim
     /// <exception cref="InvalidOperationException">It cannot be had; the message says why.</exception>
     public async Task<bool> EnsureAsync(string image, PullPolicy policy, Action<string> progress, CancellationToken ct)
     {
-        if (policy != PullPolicy.Always && await engine.HasImageAsync(image, ct)) return false;
+        if (policy != PullPolicy.Always && await engine.ImageIdAsync(image, ct) is not null) return false;
         if (policy == PullPolicy.Never)
             throw new InvalidOperationException($"the Docker daemon has no image {image}, and container.pull is never: build or load it there");
         var pull = pulls.GetOrAdd(image, name => new SharedPull(name));
         pull.Begin(() => PullAsync(pull));
+        progress(pull.Progress.Words);
         // One that gives up does not end it for the others; nor for itself, should it come again.
         while (await Task.WhenAny(pull.Done, Task.Delay(TellEvery, time, ct)) != pull.Done)
         {

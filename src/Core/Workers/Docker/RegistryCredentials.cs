@@ -20,9 +20,9 @@ internal static class RegistryCredentials
             if ((string?)entry["identitytoken"] is { Length: > 0 } token) auth["identitytoken"] = token;
             if ((string?)entry["auth"] is { Length: > 0 } packed)
             {
-                var (user, password) = Encoding.UTF8.GetString(Convert.FromBase64String(packed)) is var text && text.IndexOf(':', StringComparison.Ordinal) is var colon and > 0
-                    ? (text[..colon], text[(colon + 1)..]) : (text, "");
-                (auth["username"], auth["password"]) = (user, password);
+                var text = Encoding.UTF8.GetString(Convert.FromBase64String(packed));
+                var colon = text.IndexOf(':', StringComparison.Ordinal);
+                (auth["username"], auth["password"]) = colon < 0 ? (text, "") : (text[..colon], text[(colon + 1)..]);
             }
 
             return Convert.ToBase64String(Encoding.UTF8.GetBytes(auth.ToJsonString())).Replace('+', '-').Replace('/', '_');

@@ -5,10 +5,10 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run load load-jobs load-worker fuzz chaos publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos simulate simulate-real publish clean
 
 help: ## Print this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 deps: ## Install redis-server where it is missing (through apt, as root or with sudo); else say how
 	@eng/ensure-redis
@@ -22,6 +22,18 @@ publish: deps ## Build what `make run` starts, into .build/run
 
 run: publish ## Build, start the gateway with its own Redis and the sample endpoints; Ctrl-C stops all of it
 	@exec $(PUBLISH)/gateway/Sluice.Gateway
+
+images: publish ## Build the Docker images sluice-gateway and sluice-worker from what was published (BASE=image: on another base)
+	@for name in gateway worker; do \
+	    DOCKER_BUILDKIT=1 docker build -f deploy/$$name.Dockerfile --build-arg APP=prebuilt $(if $(BASE),--build-arg BASE=$(BASE)) -t sluice-$$name . || exit 1; \
+	done
+
+up: ## Build what is needed and bring up gateway, Redis and Prometheus with Docker Compose
+	docker compose up -d --build --wait
+	@docker compose logs gateway | grep -E 'slk_|listens' || true
+
+down: ## Stop them; their data stays
+	docker compose down
 
 test: deps publish ## Run every test
 	@eng/ensure-test-tools
@@ -40,11 +52,21 @@ load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
 	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
 
+load-cold-start: publish ## Measure from zero to the first answer, processes beside containers (two minutes; wants root, or DOCKER_HOST and WORKER_IMAGE)
+	dotnet build loadtests/Scenarios -c Release --nologo -v quiet
+	$(if $(DOCKER_HOST),,eng/own-network eng/with-docker) dotnet run -c Release --no-build --project loadtests/Scenarios -- cold-start --rounds 20
+
 fuzz: publish ## Send a million mutated requests to the worker (about five minutes); SEED=n repeats them
 	dotnet run -c Release --project loadtests/Scenarios -- worker-fuzz $(if $(SEED),--seed $(SEED))
 
 chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))
+
+simulate: ## Run every scaler (ours, Knative's, RunPod's, fixed fleets) on every trace in virtual time (a minute); plots in .build/simulation
+	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation
+
+simulate-real: publish ## Replay part of the Azure trace through a real gateway and workers, and compare with the simulator (three minutes; wants a quiet machine)
+	dotnet run -c Release --project loadtests/Scenarios -- simulate-real
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

@@ -1,9 +1,11 @@
+using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput [--rounds N] [--slice SECONDS] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
+//        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
@@ -25,6 +27,9 @@ switch (args.FirstOrDefault())
         await WorkerDevice.RunAsync(worker ?? throw new ArgumentException("--worker is missing: the worker's program"),
             provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
+    case "cold-start":
+        await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
+        return 0;
     case "worker-fuzz":
         var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
             + await WorkerFuzz.RunAsync(Number("--requests", 1_000_000), Number("--seed", Environment.TickCount), CancellationToken.None);
@@ -41,8 +46,17 @@ switch (args.FirstOrDefault())
         }
 
         return 0;
+    case "simulate-real":
+        await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
+        {
+            var compared = $"# simulate-real\n\n{Machine.Describe("make simulate-real")}\n{await real.RunAsync(CancellationToken.None)}";
+            Console.WriteLine(compared);
+            if (options.GetValueOrDefault("--out") is { } file2) await File.WriteAllTextAsync(file2, compared);
+        }
+
+        return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|worker-studies|worker-device|worker-fuzz|chaos "
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz|chaos|simulate-real "
             + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }

@@ -1,11 +1,15 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Console;
+using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
+using Sluice.Core.Workers.Standby;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
@@ -67,6 +71,7 @@ public static class GatewayHost
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
         HostsApi.Map(app, Get<PodStore>());
+        Get<GpusApi>().Map(app);
         app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
     }
 
@@ -105,11 +110,18 @@ public static class GatewayHost
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
+        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton<PodStore>().AddSingleton<ProcessHost>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
+        services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
+        services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
+        services.AddSingleton<DecisionStore>().AddSingleton(s => new DecisionLog(s.GetRequiredService<DecisionStore>(),
+            () => s.GetRequiredService<Leadership>().IsLeader, s.GetRequiredService<ILogger<DecisionLog>>()));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
         services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
@@ -124,6 +136,7 @@ public static class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
+        services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
         services.AddHostedService<HostDoctor>();
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());

@@ -30,6 +30,12 @@ public sealed record GatewaySettings
     /// <summary>Questions about jobs that a key may ask a second, at one gateway; 0: no limit.</summary>
     public int PollRate { get; init; } = 500;
 
+    /// <summary>Standby workers that this host keeps.</summary>
+    public int StandbyWorkers { get; init; } = 1;
+
+    /// <summary>File with an inventory of GPUs; null: nvidia-smi is asked.</summary>
+    public string? GpuInventory { get; init; }
+
     /// <summary>Manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
@@ -38,6 +44,9 @@ public sealed record GatewaySettings
 
     /// <summary>The built-in worker's program.</summary>
     public string Worker { get; init; } = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "worker", "Sluice.Worker"));
+
+    /// <summary>What runs pods.</summary>
+    public HostSettings Host { get; init; } = new();
 
     /// <summary>Metrics without a key.</summary>
     public bool MetricsPublic { get; init; }
@@ -76,9 +85,11 @@ public sealed record GatewaySettings
             WebhookAllow = [.. (Text("SLUICE_WEBHOOK_ALLOW") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .Select(n => IPNetwork.TryParse(n, out var network) ? network
                     : throw Wrong("SLUICE_WEBHOOK_ALLOW", n, "networks like 10.0.0.0/8, separated by ','"))],
+            GpuInventory = Text("SLUICE_GPU_INVENTORY") is { } inventory ? Path.GetFullPath(inventory) : null,
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),
+            Host = HostSettings.Read(env),
             MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
             JsonLog = Text("SLUICE_LOG_FORMAT") switch
             {
@@ -91,6 +102,7 @@ public sealed record GatewaySettings
                 : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
+            StandbyWorkers = Number("SLUICE_STANDBY_WORKERS", 64) ?? d.StandbyWorkers,
         };
     }
 

@@ -7,6 +7,7 @@ const int CannotRun = 2;
 try
 {
     var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable);
+    if (args is ["health"]) return await HealthCommand.RunAsync(settings);
     using var logs = GatewayHost.CreateLogging(settings);
     using var data = new DataFolder(settings.Data);
     using var embedded = settings.Redis is null

@@ -21,6 +21,11 @@ public sealed class StartTimeline
         Mark("runtime");
     }
 
+    private StartTimeline(long start) => processStart = start;
+
+    /// <summary>Of a process that was there already: its time begins when it is told what to serve.</summary>
+    public static StartTimeline FromNow() => new(Stopwatch.GetTimestamp());
+
     /// <summary>Ends a stage of the loading thread; it began where the last one ended.</summary>
     public void Mark(string stage)
     {

@@ -19,6 +19,34 @@ public sealed class GatewaySettingsTest
         if (name == "SLUICE_ADMIN_KEY") Assert.DoesNotContain(value, e.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("SLUICE_POD_HOST", "podman", "process or docker")]
+    [InlineData("SLUICE_DOCKER_HOST", "docker.sock", "unix:///var/run/docker.sock")]
+    [InlineData("DOCKER_HOST", "ssh://elsewhere", "unix:///var/run/docker.sock")]
+    [InlineData("SLUICE_DOCKER_PUBLISH", "yes", "0 or 1")]
+    public void A_wrong_setting_of_the_docker_host_is_told_too(string name, string value, string expected)
+    {
+        var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : n == "SLUICE_POD_HOST" ? "docker" : null));
+        Assert.StartsWith(name, e.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pods_are_processes_unless_docker_is_asked_for()
+    {
+        Assert.Null(GatewaySettings.Read(_ => null).Host.Docker);
+        var docker = GatewaySettings.Read(n => n switch
+        {
+            "SLUICE_POD_HOST" => "docker",
+            "DOCKER_HOST" => "unix:///run/user/1000/docker.sock",
+            "SLUICE_DOCKER_MOUNTS" => "/data, weights",
+            _ => null,
+        }).Host.Docker!;
+        Assert.Equal("/run/user/1000/docker.sock", docker.Daemon.AbsolutePath);
+        Assert.Equal(["/data", "weights"], docker.Mountable);
+        Assert.Equal(Path.GetFullPath("models"), docker.Models);
+    }
+
     [Fact]
     public void Nothing_set_is_the_contract()
     {

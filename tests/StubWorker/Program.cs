@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that does what a job's input says, and writes down every execution: "begin ID ATTEMPT", then "end" or "stopped", in
-// $STUB_LOG.PID. {"input": {"do": "echo|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
+// $STUB_LOG.PID. {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
 var builder = WebApplication.CreateSlimBuilder();
@@ -58,6 +58,10 @@ static async Task RunAsync(HttpContext context, JsonNode? input, int attempt)
     context.Response.ContentType = "application/json";
     switch ((string?)what?["do"])
     {
+        case "env":
+            var value = JsonValue.Create(Environment.GetEnvironmentVariable((string)what!["name"]!));
+            await context.Response.WriteAsync(new JsonObject { ["output"] = value }.ToJsonString(), gone);
+            return;
         case "sleep":
             await Task.Delay(TimeSpan.FromMilliseconds(ms), TimeProvider.System, gone);
             break;

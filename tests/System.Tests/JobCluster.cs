@@ -16,7 +16,8 @@ internal sealed class JobCluster : IAsyncDisposable
     /// <summary>Starts one of its gateways.</summary>
     /// <param name="port">Where it finds Redis; null: Redis' own.</param>
     /// <param name="more">Environment beside the cluster's.</param>
-    public Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null)
+    /// <param name="manifest">What it declares; null: one worker that may lose jobs often.</param>
+    public Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null, string? manifest = null)
     {
         var environment = new Dictionary<string, string?>
         {
@@ -26,7 +27,7 @@ internal sealed class JobCluster : IAsyncDisposable
             ["SLUICE_WEBHOOK_ALLOW"] = "127.0.0.0/8",
         };
         foreach (var (name, value) in more ?? []) environment[name] = value;
-        return GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 8, more: "jobs: { maxRuns: 20 }"), environment: environment);
+        return GatewayProcess.StartAsync(manifest ?? Jobs.Manifest(Log, max: 1, concurrency: 8, more: "jobs: { maxRuns: 20 }"), environment: environment);
     }
 
     public async ValueTask DisposeAsync()

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Sluice.Core;
 using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
@@ -241,6 +242,27 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         await new DispatchScripts(cluster.Redis.Store).ReapAsync(keys, TimeSpan.FromSeconds(10), TimeSpan.Zero);
         Assert.Equal(0, await db.SortedSetLengthAsync(keys.Leases));
         Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1, waitMs: 20_000))["status"]);
+    }
+
+    [Fact]
+    public async Task A_job_that_the_gateway_itself_stumbles_over_fails_once_and_says_so()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        var busy = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":60000}""")!)));
+        foreach (var id in busy) await jobs.StatusAsync(id, "IN_PROGRESS");
+        var broken = await jobs.RunAsync(1);
+        // A time limit that no submission could have brought.
+        var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Job(broken));
+        var spec = ((string)(await db.HashGetAsync(key, "spec"))!).Split('|');
+        spec[4] = "99999999999";
+        await db.HashSetAsync(key, "spec", string.Join('|', spec));
+        foreach (var id in busy) (await jobs.PostAsync($"cancel/{id}")).Dispose();
+
+        var job = await jobs.EndAsync(broken);
+        Assert.Equal(("FAILED", "GATEWAY_ERROR"), ((string?)job["status"], (string?)job["errorInfo"]!["code"]));
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
+        await jobs.QuietAsync();
     }
 
     [Fact]

@@ -120,6 +120,23 @@ public sealed class JobFaultsTest : IDisposable
     }
 
     [Fact]
+    public async Task A_worker_that_is_replaced_is_not_stopped_while_a_job_with_a_longer_limit_than_its_requests_runs_on_it()
+    {
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, more: "forwarding: { executionTimeout: 1s }"));
+        var jobs = new Jobs(gateway);
+        var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":5000}""")!, "\"policy\":{\"executionTimeout\":60000}");
+        await UntilAsync(() => Lines("begin ").Count == 1);
+        var manifest = await File.ReadAllTextAsync(gateway.ManifestPath);
+        await File.WriteAllTextAsync(gateway.ManifestPath, manifest.Replace("STUB_LOG:", "ANOTHER: declaration, STUB_LOG:", StringComparison.Ordinal));
+        while ((await gateway.WorkersAsync("stub", "draining")).Count == 0) await Task.Yield();
+
+        var job = await jobs.EndAsync(id);
+        Assert.True((string?)job["status"] == "COMPLETED" && (int)job["retries"]! == 0, $"{job}\n{gateway.Process.Output}");
+        Assert.Single(Lines("begin "));
+        await jobs.QuietAsync();
+    }
+
+    [Fact]
     public async Task C1_requests_and_synchronous_jobs_whose_clients_left_while_they_waited_never_run()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));

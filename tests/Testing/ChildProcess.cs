@@ -84,9 +84,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public void Signal(int signal) => Signal(process.Id, signal);
 
     /// <summary>Waits for its end; its exit code.</summary>
-    public async Task<int> ExitAsync()
+    public async Task<int> ExitAsync(TimeSpan? patience = null)
     {
-        using var limit = new CancellationTokenSource(Patience, TimeProvider.System);
+        using var limit = new CancellationTokenSource(patience ?? Patience, TimeProvider.System);
         await process.WaitForExitAsync(limit.Token);
         return process.ExitCode;
     }

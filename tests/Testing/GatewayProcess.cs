@@ -45,6 +45,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             ["SLUICE_MANIFEST"] = Path.Combine(folder, "endpoints.yaml"),
             ["SLUICE_MODEL_REPOSITORY"] = Repository.Models,
             ["SLUICE_URLS"] = "http://127.0.0.1:0",
+            // Tests count processes, and have two cores.
+            ["SLUICE_STANDBY_WORKERS"] = "0",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
         var gateway = new GatewayProcess(new ChildProcess(Repository.Gateway, [], all), folder, own);
@@ -77,6 +79,18 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     {
         var answer = await GetAsync($"/api/v1/endpoints/{endpoint}/workers");
         return [.. answer["workers"]!.AsArray().Select(w => w!.AsObject()).Where(w => state is null || (string)w["state"]! == state)];
+    }
+
+    /// <summary>Waits until what the API tells at a path is so.</summary>
+    public async Task<JsonObject> UntilAsync(string path, Func<JsonObject, bool> holds)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (true)
+        {
+            var told = await GetAsync(path);
+            if (holds(told)) return told;
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
+        }
     }
 
     /// <summary>A metric's value summed over its label sets; zero when it is not there.</summary>

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 using Xunit;
@@ -16,7 +14,7 @@ public sealed class RedisFixture : IAsyncLifetime
     private ConnectionMultiplexer? connection;
     private Process? process;
 
-    public int Port { get; } = FreePort();
+    public int Port { get; } = FreePort.Find();
 
     /// <summary>What the product's SLUICE_REDIS would be.</summary>
     public string ConnectionString => $"127.0.0.1:{Port},password={Password}";
@@ -66,12 +64,5 @@ public sealed class RedisFixture : IAsyncLifetime
             if (line.Contains("Ready to accept connections", StringComparison.Ordinal)) break;
         if (process.HasExited) throw new InvalidOperationException("redis-server did not start");
         _ = process.StandardOutput.ReadToEndAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

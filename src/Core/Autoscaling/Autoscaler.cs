@@ -3,98 +3,177 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Autoscaling;
 
-/// <summary>What one endpoint asks of its workers now.</summary>
-/// <param name="Queued">Requests that wait.</param>
-/// <param name="OldestWait">How long the oldest of them has waited.</param>
-/// <param name="Busy">Most requests at workers at once since the last look.</param>
-/// <param name="Completed">Requests that ended so far; a growing counter, so that short ones between two looks show.</param>
-/// <param name="Ready">Workers that take requests.</param>
-/// <param name="Starting">Workers ordered that do not answer yet: capacity all the same.</param>
-/// <param name="SlotsPerWorker">Requests one worker takes at once.</param>
-public readonly record struct Load(int Queued, TimeSpan OldestWait, int Busy, long Completed, int Ready, int Starting,
-    int SlotsPerWorker);
-
-/// <summary>What the rule remembers between two looks.</summary>
-/// <param name="LowSince">Since when less is wanted than runs; null: it is not so.</param>
-/// <param name="LowPeak">The most that was wanted in that time.</param>
-/// <param name="Completed">The counter at the last look; negative: no look yet.</param>
-public readonly record struct ScaleState(DateTimeOffset? LowSince, int LowPeak, long Completed)
-{
-    public static ScaleState Initial { get; } = new(null, 0, -1);
-}
-
-/// <summary>How many workers should run, what to remember, and why.</summary>
-public readonly record struct ScaleDecision(int Desired, ScaleState Next, string Because);
-
 /// <summary>
-/// How many workers should run. Pure: no clock, log or store. Three steps: what the demand asks for, the bounds of the
-/// policy, and holding on to what runs until less was wanted for the whole idle timeout. Workers that are starting
-/// count, so that one demand never orders two cold starts. Nothing is stopped on what was seen before a restart:
-/// the idle timeout then begins anew.
+/// How many workers should run. Pure: no clock, log or store. Named steps, in the order of <see cref="ScaleSteps"/>: what the
+/// scaler asks for; what went by between two looks; spare workers; scheduled minimums; the bounds; the step limit; holding on
+/// to what runs until less was wanted for long enough; pause; the day's spend limit. Workers that are starting count,
+/// so that one demand never orders two cold starts.
 /// </summary>
 public static class Autoscaler
 {
     public static ScaleDecision Decide(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now)
     {
-        var (demand, why) = Demand(policy, load);
-        if (demand == 0 && state.Completed >= 0 && load.Completed != state.Completed)
-            (demand, why) = (1, "requests ended since the last look");
-        var bounded = Math.Clamp(demand, policy.Min, policy.Max);
-        if (bounded != demand) why += Text($"; bounds {policy.Min}..{policy.Max} make it {bounded}");
-        return Hold(policy, load, state, now, bounded, why);
+        var seen = Observation.Observe(policy, load, state, now);
+        var making = new Making(policy, load, state, seen, now);
+        making.Demand();
+        making.Recent();
+        making.Buffer();
+        var least = making.Schedule();
+        making.Bounds(least);
+        making.Limit();
+        making.Hold();
+        making.Pause();
+        making.Spend();
+        return making.Made();
     }
 
-    private static (int Workers, string Why) Demand(ScalePolicy policy, Load load) => policy.Scaler switch
+    /// <summary>One decision in the making: the number so far, what to remember, and the steps that were taken.</summary>
+    private sealed class Making(ScalePolicy policy, Load load, ScaleState before, ScaleState seen, DateTimeOffset now)
     {
-        Scaler.RequestCount => ByCount(policy, load),
-        Scaler.QueueDelay => ByDelay(policy, load),
-        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy.Scaler, "unknown scaler"),
-    };
+        private const int StartsWorthWaiting = 10;
 
-    private static (int, string) ByCount(ScalePolicy policy, Load load)
-    {
-        var target = policy.Target > 0 ? policy.Target : Math.Max(1, load.SlotsPerWorker);
-        var requests = load.Queued + load.Busy;
-        var workers = Workers(requests, target);
-        return (workers, Text($"{load.Queued} waiting + {load.Busy} running, {target} a worker: {workers}"));
-    }
+        private readonly List<ScaleStep> steps = [];
+        private ScaleState next = seen;
+        private Refusal? refusal;
+        private int wanted;
 
-    private static (int, string) ByDelay(ScalePolicy policy, Load load)
-    {
-        var current = load.Ready + load.Starting;
-        if (load.Queued + load.Busy == 0) return (0, "nothing waits or runs");
-        if (current == 0)
+        public ScaleDecision Made() => new(wanted, next, steps) { Refuses = refusal };
+
+        public void Demand()
         {
-            // Nothing waited yet; what runs, runs on workers of another declaration that are to be replaced.
-            var first = Math.Max(1, Workers(load.Busy, load.SlotsPerWorker));
-            return (first, Text($"{load.Queued} waiting + {load.Busy} running and no worker: {first}"));
+            var (workers, why) = policy.Scaler switch
+            {
+                Scaler.Slo => SloDemand.Workers(policy, load, before, next),
+                Scaler.RequestCount => RequestCountDemand.Workers(policy, load),
+                Scaler.QueueDelay => QueueDelayDemand.Workers(policy, load),
+                Scaler.Concurrency => Concurrent(),
+                _ => throw new ArgumentOutOfRangeException(nameof(policy), policy.Scaler, "unknown scaler"),
+            };
+            Take(ScaleSteps.Demand, workers, why);
         }
 
-        if (load.OldestWait > policy.MaxDelay && load.Starting == 0)
-            return (current + 1, Text($"the oldest waits {load.OldestWait.TotalSeconds:0.#} s, tolerated are {policy.MaxDelay.TotalSeconds:0.#} s: {current + 1}"));
-        // What runs is enough; how much of it is needed shows in what is busy.
-        var needed = load.Queued > 0 ? current : Math.Max(1, Workers(load.Busy, load.SlotsPerWorker));
-        return (needed, Text($"the oldest waits {load.OldestWait.TotalSeconds:0.#} s, {load.Starting} starting: {needed}"));
+        /// <summary>Requests shorter than a look would otherwise never be seen.</summary>
+        public void Recent()
+        {
+            if (wanted == 0 && before.Completed >= 0 && load.Completed != before.Completed)
+                Take(ScaleSteps.Recent, 1, "requests ended since the last look");
+        }
+
+        public void Buffer()
+        {
+            if (wanted > 0 && policy.Buffer > 0) Take(ScaleSteps.Buffer, wanted + policy.Buffer, Text($"{policy.Buffer} spare: {wanted + policy.Buffer}"));
+        }
+
+        /// <summary>Returns the least that should run now.</summary>
+        public int Schedule()
+        {
+            var least = policy.Min;
+            foreach (var schedule in policy.Schedules)
+                if (schedule.Min > least && CronSchedule.Of(schedule.Cron, schedule.TimeZone)?.Covers(now, schedule.For) == true)
+                {
+                    least = schedule.Min;
+                    if (wanted < least) Take(ScaleSteps.Schedule, least, Text($"scheduled at '{schedule.Cron}' {schedule.TimeZone}: at least {least}"));
+                }
+
+            return Math.Min(least, policy.Max);
+        }
+
+        public void Bounds(int least)
+        {
+            var bounded = Math.Clamp(wanted, least, policy.Max);
+            if (bounded != wanted) Take(ScaleSteps.Bounds, bounded, Text($"bounds {policy.Min}..{policy.Max} make it {bounded}"));
+        }
+
+        public void Limit()
+        {
+            if (policy.MaxStep == 0) return;
+            var window = next.Step;
+            if (window.Since is not { } since || now - since >= policy.StepInterval || load.Current < window.From)
+                window = new StepWindow(now, load.Current);
+            next = next with { Step = window };
+            var most = window.From + policy.MaxStep;
+            if (wanted <= most || wanted <= load.Current) return;
+            var allowed = Math.Max(most, load.Current);
+            Take(ScaleSteps.Step, allowed, Text($"at most {policy.MaxStep} more in {policy.StepInterval.TotalSeconds:0.#} s: {allowed}"));
+        }
+
+        /// <summary>Fewer only when fewer were wanted for the whole scale-in delay, and then as many as were wanted at most in it;
+        /// none when none was wanted for the whole idle timeout.</summary>
+        public void Hold()
+        {
+            var current = load.Current;
+            if (wanted >= current || current > policy.Max)
+            {
+                if (wanted < current) Take(ScaleSteps.Bounds, policy.Max, Text($"max is {policy.Max}"));
+                next = next with { LowSince = null, LowPeak = 0, IdleSince = null };
+                return;
+            }
+
+            var since = next.LowSince ?? now;
+            DateTimeOffset? idle = wanted == 0 ? next.IdleSince ?? now : null;
+            var peak = Math.Min(current, Math.Max(next.LowSince is null ? 0 : next.LowPeak, wanted));
+            var untilNone = idle is { } i ? policy.IdleTimeout - (now - i) : TimeSpan.MaxValue;
+            var untilFewer = peak > 0 ? UntilFewer(since) : TimeSpan.MaxValue;
+            if (untilNone > TimeSpan.Zero && untilFewer > TimeSpan.Zero)
+            {
+                var wait = untilNone < untilFewer ? untilNone : untilFewer;
+                Take(ScaleSteps.Hold, current, Text($"holding {current} for {wait.TotalSeconds:0.#} s more"));
+                next = next with { LowSince = since, LowPeak = peak, IdleSince = idle };
+                return;
+            }
+
+            next = next with { LowSince = null, LowPeak = 0, IdleSince = idle, ScaledInAt = now };
+            if (untilNone <= TimeSpan.Zero) Take(ScaleSteps.Hold, 0, Text($"nothing was wanted for {policy.IdleTimeout.TotalSeconds:0.#} s"));
+            else Take(ScaleSteps.Hold, peak, Text($"for {(now - since).TotalSeconds:0.#} s at most {peak} were wanted"));
+        }
+
+        public void Pause()
+        {
+            if (policy.Pause == Endpoints.Pause.None) return;
+            Take(ScaleSteps.Pause, 0, "paused");
+            if (policy.Pause == Endpoints.Pause.Refuse) refusal = new Refusal("it is paused (scaling.pause is REFUSE)", DateTimeOffset.MaxValue);
+        }
+
+        public void Spend()
+        {
+            var spent = next.Spending;
+            if (policy.DailyWorkerTime == TimeSpan.Zero || spent.Used < policy.DailyWorkerTime) return;
+            var until = new DateTimeOffset(spent.Day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
+            var why = Text($"{spent.Used.TotalSeconds:0} worker-seconds were used since 00:00 UTC, the day's limit is {policy.DailyWorkerTime.TotalSeconds:0}");
+            Take(ScaleSteps.Spend, 0, why);
+            refusal ??= new Refusal(why, until);
+        }
+
+        private (int, string) Concurrent()
+        {
+            var (workers, panic, why) = ConcurrencyDemand.Workers(policy, load, next.Panic, now);
+            next = next with { Panic = panic };
+            return (workers, why);
+        }
+
+        /// <summary>How much longer fewer workers must be wanted while some stay. By itself SLO waits for as long as ten starts take: so much
+        /// may a worker cost that was kept for nothing, beside one that must start again; and it scales in once in a stable window.</summary>
+        private TimeSpan UntilFewer(DateTimeOffset since)
+        {
+            if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay - (now - since);
+            var delay = policy.IdleTimeout;
+            if (policy.Scaler != Scaler.Slo) return delay - (now - since);
+            if (StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
+            var until = since + delay;
+            if (next.ScaledInAt is { } last && last + policy.StableWindow > until) until = last + policy.StableWindow;
+            return until - now;
+        }
+
+        private void Take(string step, int workers, string why)
+        {
+            wanted = workers;
+            steps.Add(new ScaleStep(step, workers, why));
+        }
     }
 
-    private static int Workers(int requests, int each) => (requests + Math.Max(1, each) - 1) / Math.Max(1, each);
+    internal static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static ScaleDecision Hold(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now, int wanted,
-        string why)
-    {
-        var current = load.Ready + load.Starting;
-        if (wanted >= current) return new ScaleDecision(wanted, new ScaleState(null, 0, load.Completed), why);
-        if (current > policy.Max)
-            return new ScaleDecision(policy.Max, new ScaleState(null, 0, load.Completed), Text($"{why}; max is {policy.Max}"));
-        if (state.LowSince is not { } since)
-            return new ScaleDecision(current, new ScaleState(now, wanted, load.Completed), Text($"{why}; holding {current}"));
-        var peak = Math.Max(state.LowPeak, wanted);
-        if (now - since < policy.IdleTimeout)
-            return new ScaleDecision(current, new ScaleState(since, peak, load.Completed),
-                Text($"{why}; holding {current} until {(policy.IdleTimeout - (now - since)).TotalSeconds:0.#} s more have passed"));
-        return new ScaleDecision(peak, new ScaleState(null, 0, load.Completed),
-            Text($"{why}; for {policy.IdleTimeout.TotalSeconds:0.#} s at most {peak} were wanted"));
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    /// <summary>Workers for so many requests at once.</summary>
+    internal static int WorkersFor(double requests, double each) =>
+        (int)Math.Min(int.MaxValue / 2, Math.Ceiling(Math.Max(0, requests) / Math.Max(1e-9, each) - 1e-9));
 }

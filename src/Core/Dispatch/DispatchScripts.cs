@@ -35,7 +35,11 @@ public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "
 /// <summary>What a holder tells of itself when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
     IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Running,
-    IReadOnlyList<string> Queued);
+    IReadOnlyList<string> Queued)
+{
+    /// <summary>Milliseconds for which slots were in use since the last report, summed over slots.</summary>
+    public long ServedMs { get; init; }
+}
 
 /// <summary>Answer of <c>renew</c>; see the script.</summary>
 public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans)
@@ -106,7 +110,7 @@ public sealed class DispatchScripts(RedisStore redis)
         var args = new List<RedisValue>
         {
             report.Holder, Ms(report.Lease), report.Busy, report.Completed, report.Slots.Count, report.Accepted.Count,
-            report.Running.Count,
+            report.Running.Count, report.ServedMs,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);
@@ -168,6 +172,7 @@ public sealed class DispatchScripts(RedisStore redis)
             LowPriority = (int)r[8],
             JobsQueued = (int)r[9],
             JobsRunning = (int)r[10],
+            Served = TimeSpan.FromMilliseconds((long)r[11]),
         };
     }
 

@@ -39,6 +39,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private int depth;
     private long completed;
     private long tickets;
+    private SlotTime slotTime = new(time);
 
     public string EndpointId => endpointId;
 
@@ -82,7 +83,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     {
         lock (gate)
         {
-            busy--;
+            slotTime.Advance(busy--);
             completed++;
             var pod = slot.Worker.PodId;
             if (slot.Epoch != epoch) return;
@@ -204,8 +205,9 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     {
         lock (gate)
         {
+            slotTime.Advance(busy);
             var report = new RenewReport(Holder, lease, Math.Max(busyPeak, busy), completed, ledger.Account(),
-                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : []);
+                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : []) { ServedMs = slotTime.TakeMs() };
             busyReported = report.Busy;
             busyPeak = busy;
             completed = 0;
@@ -354,7 +356,8 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     private Slot Enter(WorkerAddress worker)
     {
-        busyPeak = Math.Max(busyPeak, ++busy);
+        slotTime.Advance(busy++);
+        busyPeak = Math.Max(busyPeak, busy);
         return new Slot(this, worker, epoch);
     }
 

@@ -27,6 +27,9 @@ public sealed record EndpointSnapshot
     /// <summary>Requests that ended since the endpoint's first day; a growing counter.</summary>
     public required long Completed { get; init; }
 
+    /// <summary>How long slots were in use since the endpoint's first day, summed over slots; a growing counter.</summary>
+    public TimeSpan Served { get; init; }
+
     /// <summary>Workers that dispatch knows: ready or draining.</summary>
     public required IReadOnlyList<WorkerSlots> Workers { get; init; }
 

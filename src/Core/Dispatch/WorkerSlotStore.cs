@@ -108,7 +108,10 @@ public sealed class WorkerSlotStore(RedisStore redis)
 }
 
 /// <summary>Why an endpoint's workers do not start, in words for the client, and when the next try is.</summary>
-public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt);
+/// <param name="Reason">Why.</param>
+/// <param name="RetryAt">When the next try is.</param>
+/// <param name="ByPolicy">An operator's wish (a pause, a spend limit), not a fault.</param>
+public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt, bool ByPolicy = false);
 
 /// <summary>How long dispatch trusts a gateway that says nothing.</summary>
 public static class Leases

@@ -130,6 +130,7 @@ public static class Declarations
         return text[could.Length..].TrimEnd('.') switch
         {
             "System.Int32" or "System.Int64" => "a whole number",
+            "System.Double" => "a number",
             "System.Boolean" => "true or false",
             "System.String" => "a string",
             _ => "a list or object of the documented form",
@@ -155,7 +156,11 @@ public static class DeclarationJson
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
-        Converters = { new DurationConverter(), new SizeConverter(), new ScalerConverter(), new ProtocolConverter(), new EnvConverter() },
+        Converters =
+        {
+            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(), new PullPolicyConverter(),
+            new EnvConverter(),
+        },
     };
 
     public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = (JsonTypeInfo<ManifestFile>)Options.GetTypeInfo(typeof(ManifestFile));

@@ -103,10 +103,17 @@ public abstract class NamedConverter<T>(params (string Name, T Value)[] names) :
 }
 
 public sealed class ScalerConverter()
-    : NamedConverter<Scaler>(("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay));
+    : NamedConverter<Scaler>(("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
+        ("CONCURRENCY", Scaler.Concurrency));
+
+public sealed class PauseConverter()
+    : NamedConverter<Pause>(("NONE", Pause.None), ("QUEUE", Pause.Queue), ("REFUSE", Pause.Refuse));
 
 public sealed class ProtocolConverter()
     : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));
+
+public sealed class PullPolicyConverter()
+    : NamedConverter<PullPolicy>(("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
 
 /// <summary>Environment variables: values may be written as numbers or booleans too.</summary>
 public sealed class EnvConverter : JsonConverter<IReadOnlyDictionary<string, string>>

@@ -29,38 +29,10 @@ public sealed record Endpoint
 
     public JobPolicy Jobs { get; init; } = new();
 
+    public PlacementPolicy Placement { get; init; } = new();
+
     /// <summary>The model names that select this endpoint.</summary>
     public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];
-}
-
-/// <summary>What orders workers for an endpoint.</summary>
-public enum Scaler
-{
-    /// <summary>Workers = waiting and running requests, divided by <see cref="ScalePolicy.Target"/>.</summary>
-    RequestCount,
-
-    /// <summary>One more worker whenever the oldest request has waited longer than
-    /// <see cref="ScalePolicy.MaxDelay"/>.</summary>
-    QueueDelay,
-}
-
-/// <summary>How many workers an endpoint may have, and what decides it.</summary>
-public sealed record ScalePolicy
-{
-    public Scaler Scaler { get; init; } = Scaler.RequestCount;
-
-    /// <summary>Requests a worker is meant to have (REQUEST_COUNT); 0: the template's concurrency.</summary>
-    public int Target { get; init; }
-
-    /// <summary>The wait that QUEUE_DELAY tolerates. RunPod's default is 4 s.</summary>
-    public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(4);
-
-    public int Min { get; init; }
-
-    public int Max { get; init; } = 3;
-
-    /// <summary>How long demand must stay below what runs before workers are stopped.</summary>
-    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }
 
 /// <summary>How many requests may wait for an endpoint's workers, and how long.</summary>

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Endpoints;
 
@@ -23,9 +25,32 @@ public static partial class EndpointRules
         check.Range("startTimeout", t.StartTimeout, TimeSpan.FromMilliseconds(100), Day);
         check.Range("stopGrace", t.StopGrace, TimeSpan.Zero, TimeSpan.FromHours(1));
         check.That(t.Command.All(c => c.Length > 0), "command", "\"\"", "program and arguments, none of them empty");
+        check.That(t.Args.All(a => a.Length > 0), "args", "\"\"", "arguments, none of them empty");
+        check.That(t.Image.Length == 0 || ImageName.IsImage(t.Image), "image", t.Image, "an image like repository:tag or registry/repository@sha256:...");
         check.Env(t.Env);
+        Check(t.Container, check);
+        if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);
         return check.Errors;
     }
+
+    private static void Check(ContainerNeeds c, Checker check)
+    {
+        check.Range("container.port", c.Port, 1, 65535);
+        check.That(c.Memory is 0 or >= 6 << 20, "container.memory", $"{c.Memory}", "0 (no limit) or at least 6MiB, the least that Docker takes");
+        check.That(c.Cpus is 0 or >= 0.01 and <= 1024, "container.cpus", c.Cpus.ToString(CultureInfo.InvariantCulture), "0 (no limit) or 0.01 to 1024");
+        check.Range("container.pids", c.Pids, 4, 1 << 22);
+        check.That(User().IsMatch(c.User), "container.user", c.User, "user or user:group, by number or name");
+        check.Range("container.tmpSize", c.TmpSize, 1 << 20, 1L << 40);
+        check.Range("container.shmSize", c.ShmSize, 1 << 20, 1L << 40);
+        for (var i = 0; i < c.Mounts.Count; i++)
+        {
+            var (source, target) = (c.Mounts[i].Source, c.Mounts[i].Target);
+            check.That(IsFolder(source) || Volume().IsMatch(source), $"container.mounts[{i}].source", source, "an absolute path without '..', or a volume's name");
+            check.That(IsFolder(target) && target != "/", $"container.mounts[{i}].target", target, "an absolute path without '..', not / itself");
+        }
+    }
+
+    private static bool IsFolder(string path) => path.StartsWith('/') && !path.Split('/').Contains("..");
 
     public static List<FieldError> Check(Endpoint e, string path, IReadOnlyCollection<string> templates,
         IReadOnlyCollection<Endpoint> others)
@@ -43,12 +68,7 @@ public static partial class EndpointRules
         }
 
         check.Env(e.Env);
-        check.Range("scaling.min", e.Scaling.Min, 0, 10_000);
-        check.Range("scaling.max", e.Scaling.Max, 0, 10_000);
-        check.That(e.Scaling.Min <= e.Scaling.Max, "scaling.min", $"{e.Scaling.Min}", $"at most scaling.max ({e.Scaling.Max})");
-        check.Range("scaling.target", e.Scaling.Target, 0, 1_000_000);
-        check.Range("scaling.maxDelay", e.Scaling.MaxDelay, TimeSpan.Zero, Day);
-        check.Range("scaling.idleTimeout", e.Scaling.IdleTimeout, TimeSpan.FromMilliseconds(100), Week);
+        ScaleRules.Check(check, e.Scaling);
         check.Range("queue.maxDepth", e.Queue.MaxDepth, 0, 1_000_000);
         check.Range("queue.timeout", e.Queue.Timeout, TimeSpan.FromMilliseconds(1), Day);
         check.Range("forwarding.activityTimeout", e.Forwarding.ActivityTimeout, TimeSpan.FromMilliseconds(100), Day);
@@ -63,6 +83,8 @@ public static partial class EndpointRules
         check.Range("jobs.maxInputBytes", e.Jobs.MaxInputBytes, 1, 1L << 30);
         check.Range("jobs.maxOutputBytes", e.Jobs.MaxOutputBytes, 1, 1L << 30);
         check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 1L << 30);
+        check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
+        check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         return check.Errors;
     }
 
@@ -97,10 +119,17 @@ public static partial class EndpointRules
     [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     private static partial Regex Model();
 
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$")]
+    private static partial Regex User();
+
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+    private static partial Regex Volume();
+
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
     private static partial Regex Variable();
 
-    private sealed class Checker(string path)
+    /// <summary>Gathers the errors of one declaration.</summary>
+    internal sealed class Checker(string path)
     {
         public List<FieldError> Errors { get; } = [];
 

@@ -46,7 +46,8 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             return;
         }
 
-        if (text == applied) return;
+        // Version 0: Redis has lost all declarations.
+        if (text == applied && watcher.State.Version > 0) return;
         var (file, errors) = Manifest.Parse(text);
         if (file is null)
         {

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using Sluice.Core.Gpus;
+
 namespace Sluice.Core.Endpoints;
 
 /// <summary>How a worker of a template speaks HTTP.</summary>
@@ -12,7 +15,7 @@ public enum WorkerProtocol
 
 /// <summary>
 /// A blueprint of an environment: what is started, and how it is spoken to. A template without a
-/// <see cref="Command"/> is the built-in ONNX worker.
+/// <see cref="Command"/> and an <see cref="Image"/> is the built-in ONNX worker.
 /// </summary>
 public sealed record Template
 {
@@ -22,6 +25,15 @@ public sealed record Template
     /// <summary>Program and arguments; empty: the built-in ONNX worker. <c>{port}</c> in an argument becomes the
     /// port the worker must listen on (also in its environment as <c>PORT</c> and <c>SLUICE_PORT</c>).</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>Arguments after those of the command, or instead of an image's own.</summary>
+    public IReadOnlyList<string> Args { get; init; } = [];
+
+    /// <summary>Container image, <c>[registry/]repository[:tag][@digest]</c>; empty: the built-in worker's. Needs the Docker host.</summary>
+    public string Image { get; init; } = "";
+
+    /// <summary>How its pods are confined where they are containers.</summary>
+    public ContainerNeeds Container { get; init; } = new();
 
     /// <summary>Environment of the worker, beside the few variables that every pod gets.</summary>
     public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>();
@@ -42,4 +54,8 @@ public sealed record Template
 
     /// <summary>How long after SIGTERM a drained worker may take to exit before it is killed.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>GPUs that a worker needs; null: none of Sluice's, it is not placed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public GpuNeeds? Gpu { get; init; }
 }

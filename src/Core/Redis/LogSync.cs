@@ -33,12 +33,12 @@ internal sealed partial class LogSync : IDisposable
     /// <summary>Files synced so far.</summary>
     public long Synced { get; private set; }
 
-    /// <summary>Ends the loop, after the sync that is on its way.</summary>
+    /// <summary>Ends the loop, after the sync that is on its way; a disk that hangs does not keep the gateway from leaving.</summary>
     public void Dispose()
     {
         stop.Set();
-        thread.Join();
-        stop.Dispose();
+        if (thread.Join(Slow)) stop.Dispose();
+        else LeftBehind(Slow.TotalSeconds);
     }
 
     private void Run()
@@ -79,6 +79,9 @@ internal sealed partial class LogSync : IDisposable
 
     [LoggerMessage(LogLevel.Error, "The log of the embedded Redis in {Folder} cannot be brought to the disk: {Error}")]
     private partial void Failed(string folder, string error);
+
+    [LoggerMessage(LogLevel.Warning, "The last sync of the embedded Redis' log has not ended after {Seconds:0} s: leaving without it")]
+    private partial void LeftBehind(double seconds);
 
     [LoggerMessage(LogLevel.Warning, "Bringing the log of the embedded Redis to the disk took {Seconds:0.0} s: a power cut now costs as much")]
     private partial void TookLong(double seconds);

@@ -1,6 +1,7 @@
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
@@ -13,6 +14,33 @@ internal sealed class EndpointKeeper
     private bool told;
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
+
+    /// <summary>As which leader this gateway made <see cref="Scale"/>; 0: it has not led yet.</summary>
+    public long Epoch { get; private set; }
+
+    /// <summary>The last decision.</summary>
+    public DecisionNote? Noted { get; set; }
+
+    /// <summary>Why the scaling policy takes no requests; null: it does.</summary>
+    public Refusal? Refusal { get; set; }
+
+    /// <summary>Goes on with what the leader before remembered.</summary>
+    public void Resume(long epoch, ScaleState state) => (Epoch, Scale) = (epoch, state);
+
+    /// <summary>Why its workers wait for devices; null: none does.</summary>
+    public GpuWait? Wait { get; set; }
+
+    /// <summary>Ready workers with devices that do nothing and are above its minimum, the youngest first.</summary>
+    public IReadOnlyList<SparePod> Spare { get; set; } = [];
+
+    /// <summary>Workers that are on their way out.</summary>
+    public IReadOnlySet<string> Leaving { get; set; } = new HashSet<string>();
+
+    /// <summary>Workers that made room for an endpoint of higher priority: they are not taken back.</summary>
+    public HashSet<string> Reclaimed { get; } = [];
+
+    /// <summary>What was told of <see cref="Wait"/>, and in which epoch: another leader may have told something else since.</summary>
+    public (long Epoch, GpuWait? Wait) ToldWait { get; set; }
 
     public StartBackoff Backoff
     {
@@ -58,11 +86,17 @@ internal sealed class EndpointKeeper
         lock (gate) backoff = StartBackoff.None;
     }
 
-    /// <summary>Why requests should be told that no worker can start; null: they may wait for one.</summary>
+    /// <summary>Why requests should be told that no worker will take them; null: they may wait for one.</summary>
+    /// <param name="endpoint">As it is declared.</param>
+    /// <param name="anyReady">Whether a worker is up.</param>
     public BlockedStart? Block(Endpoint endpoint, bool anyReady)
     {
         if (endpoint.Scaling.Max == 0)
             return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue);
+        if (Refusal is { } refusal)
+            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until, ByPolicy: true);
+        if (Wait is { Never: true } wait && !anyReady)
+            return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue);
         var now = Backoff;
         if (!now.Blocks || anyReady) return null;
         return new BlockedStart($"the workers of {endpoint.Id} fail to start ({now.Failures} times): {now.Reason}", now.NextTry);

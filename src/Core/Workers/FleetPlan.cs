@@ -7,43 +7,49 @@ namespace Sluice.Core.Workers;
 /// <summary>What should happen to an endpoint's pods now.</summary>
 /// <param name="Start">Pods to start.</param>
 /// <param name="Drain">Pods that should take no more requests.</param>
+/// <param name="Resume">Pods that were to drain and are wanted back: no cold start is quicker.</param>
+/// <param name="Load">What was decided on.</param>
 /// <param name="Scale">The decision behind it.</param>
-public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, ScaleDecision Scale)
+public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnlyList<string> Resume, Load Load, ScaleDecision Scale)
 {
+    /// <summary>Whether anything is to be done.</summary>
+    public bool Acts => Start > 0 || Drain.Count > 0 || Resume.Count > 0;
+
     /// <summary>
     /// Makes the plan. Pure. Outdated pods (started from another declaration) are replaced first: as many new ones are
-    /// started, and the old ones drained once those are ready. Scale-in drains the pods with the fewest requests,
-    /// the youngest of equals.
+    /// started, and the old ones drained once those are ready; when the old declaration comes back meanwhile, they do too. Scale-in
+    /// drains the pods with the fewest requests, the youngest of equals; scale-out takes back what still drains before it
+    /// starts anything.
     /// </summary>
-    public static FleetPlan Make(Deployment deployment, string fingerprint, IReadOnlyList<Pod> pods,
-        EndpointSnapshot snapshot, ScaleState state, StartBackoff backoff, DateTimeOffset now)
+    public static FleetPlan Make(Deployment deployment, string fingerprint, FleetLook fleet, EndpointSnapshot snapshot,
+        ScaleState state, StartBackoff backoff, DateTimeOffset now)
     {
-        var alive = pods.Where(p => p.State is PodState.Starting or PodState.Ready).ToList();
+        var alive = fleet.Pods.Where(p => p.State is PodState.Starting or PodState.Ready && !fleet.Drain.Contains(p.Id)).ToList();
         var outdated = alive.Where(p => p.Fingerprint != fingerprint).ToList();
-        var current = alive.Except(outdated).ToList();
-        // Low priority orders no workers, but for the one without which it would wait for ever.
-        var waiting = snapshot.Queued - snapshot.LowPriority;
-        if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
-        var load = new Load(waiting, snapshot.OldestWait, snapshot.Busy, snapshot.Completed,
-            current.Count(p => p.State == PodState.Ready), current.Count(p => p.State == PodState.Starting),
-            deployment.Template.Concurrency);
+        var current = outdated.Count == 0 ? alive : alive.Except(outdated).ToList();
+        var load = FleetLoad.Of(deployment.Template, current, snapshot, now) with { WorkerTime = FleetLoad.WorkerTime(fleet.Pods, state.At, now) };
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);
 
         var wanted = scale.Desired;
-        var start = Math.Max(0, wanted - current.Count);
+        var leased = snapshot.Workers.ToDictionary(w => w.PodId, w => w.Leased);
+        var leaving = fleet.Pods.Where(p => p.Fingerprint == fingerprint && p.State != PodState.Failed).Except(current).ToList();
+        var resume = leaving.Where(p => p.State is PodState.Ready or PodState.Draining)
+            .OrderByDescending(p => leased.GetValueOrDefault(p.Id)).ThenBy(p => p.StartedAt).ThenBy(p => p.Id, StringComparer.Ordinal)
+            .Take(Math.Max(0, wanted - current.Count)).Select(p => p.Id).ToList();
+        // What leaves has its memory and its GPU until it is gone.
+        var room = deployment.Endpoint.Scaling.Max - current.Count - leaving.Count;
+        var start = Math.Clamp(wanted - current.Count - resume.Count, 0, Math.Max(0, room));
         if (now < backoff.NextTry) start = 0;
         else if (backoff.Failures > 0) start = Math.Min(start, 1);
 
         var drain = new List<string>();
-        var readyNow = current.Count(p => p.State == PodState.Ready);
-        if (outdated.Count > 0 && readyNow >= Math.Min(wanted, outdated.Count)) drain.AddRange(outdated.Select(p => p.Id));
+        if (outdated.Count > 0 && load.Ready >= Math.Min(wanted, outdated.Count)) drain.AddRange(outdated.Select(p => p.Id));
         if (current.Count > wanted)
         {
-            var leased = snapshot.Workers.ToDictionary(w => w.PodId, w => w.Leased);
             drain.AddRange(current.OrderBy(p => leased.GetValueOrDefault(p.Id)).ThenByDescending(p => p.StartedAt)
                 .Take(current.Count - wanted).Select(p => p.Id));
         }
 
-        return new FleetPlan(start, drain, scale);
+        return new FleetPlan(start, drain, resume, load, scale);
     }
 }

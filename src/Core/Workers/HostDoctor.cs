@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Redis;
@@ -52,11 +53,24 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
             var (said, complained) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));
             var text = await said.WaitAsync(Patience, time, ct);
             await process.WaitForExitAsync(ct).WaitAsync(Patience, time, ct);
-            return text.StartsWith('{') ? text : throw new InvalidOperationException($"it ended with {process.ExitCode}: {text}{await complained}");
+            return IsReport(text) ? text : throw new InvalidOperationException($"it ended with {process.ExitCode}: {text}{await complained}");
         }
         finally
         {
             if (!process.HasExited) process.Kill();
+        }
+    }
+
+    private static bool IsReport(string text)
+    {
+        try
+        {
+            using var report = JsonDocument.Parse(text);
+            return report.RootElement.ValueKind == JsonValueKind.Object;
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 

@@ -7,7 +7,7 @@ namespace Sluice.Core.Workers;
 public sealed class Leadership(RedisStore redis, string candidate)
 {
     /// <summary>A leader that says nothing for this long is replaced; it renews at every tick of one second.</summary>
-    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(3);
 
     private static readonly Script Lead = Script.Load("lead");
     private static readonly RedisKey[] Keys = ["sluice:{leader}:holder", "sluice:{leader}:epoch"];
@@ -32,6 +32,10 @@ public sealed class Leadership(RedisStore redis, string candidate)
             throw;
         }
     }
+
+    /// <summary>A later leader was seen: this gateway does not lead any more, whatever it believed.</summary>
+    /// <param name="seen">The epoch that was found to be over.</param>
+    public void Lost(long seen) => Interlocked.CompareExchange(ref epoch, 0, seen);
 
     /// <summary>Leaves the lead to another at once.</summary>
     public async Task ResignAsync()

@@ -1,6 +1,6 @@
 namespace Sluice.Core.Workers;
 
-/// <summary>A pod of this host: its record as others see it, and its process.</summary>
+/// <summary>A pod of this host: its record as others see it, and what runs.</summary>
 internal sealed class OwnPod(Pod record)
 {
     private readonly Lock gate = new();
@@ -22,7 +22,7 @@ internal sealed class OwnPod(Pod record)
         }
     }
 
-    /// <summary>Its process; null until it was started.</summary>
+    /// <summary>What runs; null until it was started.</summary>
     public RunningPod? Running { get; set; }
 
     /// <summary>Ends with the pod's life.</summary>

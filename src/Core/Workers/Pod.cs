@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
@@ -48,8 +49,8 @@ public sealed record Pod
 
     public DateTimeOffset? ReadyAt { get; init; }
 
-    /// <summary>Where its cold start's time went, in ms; <c>spawn</c> is what the host adds, the others are the
-    /// worker's own.</summary>
+    /// <summary>Where its cold start's time went, in ms; <c>pull</c>, <c>create</c>, <c>start</c> are a container's, <c>spawn</c> is
+    /// what else the host adds, the others are the worker's own.</summary>
     public IReadOnlyList<StartStage> Stages { get; init; } = [];
 
     /// <summary>Why it is in this state, in words.</summary>
@@ -59,17 +60,29 @@ public sealed record Pod
     public IReadOnlyList<string> LastOutput { get; init; } = [];
 
     public int? ProcessId { get; init; }
-}
 
-/// <summary>A decision about how many workers run, kept so that an operator can ask why.</summary>
-public sealed record ScaleNote(DateTimeOffset At, int Desired, string Because);
+    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    public string RunsAs { get; init; } = "";
+
+    /// <summary>UUIDs of the GPUs and MIG slices that it was given.</summary>
+    public IReadOnlyList<string> Devices { get; init; } = [];
+
+    /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
+    public string? Mark { get; init; }
+
+    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
+    public long? ShareMiB { get; init; }
+
+    /// <summary>What it has of this machine's GPUs.</summary>
+    internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
+}
 
 /// <summary>Who runs pods: this machine's own name, kept over restarts.</summary>
 public sealed record HostId(string Value);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Pod))]
-[JsonSerializable(typeof(ScaleNote))]
 [JsonSerializable(typeof(HostReport))]
 [JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
 internal sealed partial class PodJson : JsonSerializerContext;

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
@@ -14,7 +15,7 @@ namespace Sluice.Core.Workers;
 public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
 
 /// <summary>
-/// The pods of this host, from their start to their end: the one owner of their processes, of their records, and of
+/// The pods of this host, from their start to their end: the one owner of what runs, of their records, and of
 /// their entries in dispatch.
 /// </summary>
 public sealed partial class PodFleet : IDisposable
@@ -24,6 +25,9 @@ public sealed partial class PodFleet : IDisposable
 
     /// <summary>Probes that a running pod may leave unanswered, one after another, before it is killed.</summary>
     private const int MaxUnanswered = 3;
+
+    /// <summary>An order that was accepted so long ago is not followed: a gateway that stood still was taken for dead meanwhile.</summary>
+    private static readonly TimeSpan StaleOrder = Reconciler.HostLease / 2;
 
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
 
@@ -36,17 +40,19 @@ public sealed partial class PodFleet : IDisposable
     private readonly ConcurrentDictionary<string, OwnPod> own = [];
     private readonly CancellationTokenSource leaving = new();
     private readonly HostId host;
-    private readonly ProcessHost processes;
+    private readonly IPodHost podHost;
+    private readonly ReadinessProbe probe;
     private readonly PodStore store;
     private readonly WorkerSlotStore slots;
     private readonly TimeProvider time;
     private readonly ILogger<PodFleet> logger;
 
-    public PodFleet(HostId host, ProcessHost processes, PodStore store, WorkerSlotStore slots, TimeProvider time,
+    public PodFleet(HostId host, IPodHost podHost, PodStore store, WorkerSlotStore slots, TimeProvider time,
         ILogger<PodFleet> logger)
     {
-        (this.host, this.processes, this.store, this.slots, this.time, this.logger) =
-            (host, processes, store, slots, time, logger);
+        (this.host, this.podHost, this.store, this.slots, this.time, this.logger) =
+            (host, podHost, store, slots, time, logger);
+        probe = new ReadinessProbe(time);
         CoreMeter.Meter.CreateObservableGauge("sluice.workers", Measure, "{worker}", "Workers of this host, by state.");
     }
 
@@ -56,23 +62,28 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Raised with an endpoint id when one of its pods became ready, or left a probe unanswered: it is to be looked at again at once.</summary>
     public event Action<string>? LookAgain;
 
-    /// <summary>Ends what an earlier process of this host left in Redis: its workers are gone with it.</summary>
-    public async Task ForgetEarlierAsync(CancellationToken ct)
-    {
-        foreach (var endpoint in await store.EndpointsAsync(ct))
-            foreach (var pod in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
-            {
-                await slots.DownAsync(endpoint, pod.Id, ct);
-                await store.RemoveAsync(endpoint, pod.Id, ct);
-            }
-    }
+    /// <summary>Endpoints that this host has pods of.</summary>
+    public IEnumerable<string> Endpoints => own.Values.Select(p => p.EndpointId).Distinct();
 
-    /// <summary>Starts a pod; its life goes on by itself.</summary>
-    public async Task StartAsync(Deployment deployment, string fingerprint, CancellationToken ct)
+    /// <summary>Whether this host has pods of an endpoint.</summary>
+    public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
+
+    /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
+    public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
+
+    /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
+    /// <param name="deployment">What it is a pod of.</param>
+    /// <param name="fingerprint">Of its declaration.</param>
+    /// <param name="epoch">The leader's.</param>
+    /// <param name="holding">Its id and devices; null: GPUs are nobody's on this machine, and it sees what the gateway sees.</param>
+    /// <param name="ct">Gives up; the pod may be known then.</param>
+    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, GpuHolding? holding, CancellationToken ct)
     {
         var pod = new OwnPod(new Pod
         {
-            Id = $"{deployment.Endpoint.Id}-{Guid.NewGuid():N}"[..(deployment.Endpoint.Id.Length + 9)],
+            Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
+            Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
+            ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
             HostId = host.Value,
@@ -81,29 +92,52 @@ public sealed partial class PodFleet : IDisposable
             StartedAt = time.GetUtcNow(),
             Reason = "ordered",
         });
+        var asked = time.GetTimestamp();
         // Known to Redis first: a start that nobody knows of would be ordered twice.
-        await store.PutAsync(pod.Record, ct);
+        var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
+        if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, deployment);
+        pod.Life = LiveAsync(pod, new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        {
+            Fingerprint = fingerprint,
+            Epoch = epoch,
+            ShareMiB = pod.Record.ShareMiB,
+        }, asked);
+        return answer;
     }
 
     /// <summary>
-    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> must
-    /// be younger than the last call.
+    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> and
+    /// <paramref name="fleet"/> must be younger than the last call, and the latter younger than the last start.
     /// </summary>
-    public async Task KeepAsync(string endpointId, EndpointSnapshot snapshot, IReadOnlySet<string> drainOrders,
-        CancellationToken ct)
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="max">Pods that it may have; what Redis does not know any more is brought back within it, else stopped.</param>
+    /// <param name="snapshot">What dispatch knows.</param>
+    /// <param name="fleet">Pods and orders.</param>
+    /// <param name="ct">Stops the look, not the pods.</param>
+    /// <returns>Whether pods were found that <paramref name="fleet"/> does not know: whoever decides must look again.</returns>
+    public async Task<bool> KeepAsync(string endpointId, int max, EndpointSnapshot snapshot, FleetLook fleet, CancellationToken ct)
     {
+        var known = fleet.Pods.Select(p => p.Id).ToHashSet();
+        var found = false;
         foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
         {
             var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
             switch (pod.Record.State)
             {
-                case PodState.Starting when drainOrders.Contains(pod.Id):
+                // Redis lost it, or others believed this host to be gone.
+                case PodState.Starting or PodState.Ready when !known.Contains(pod.Id):
+                    await AdoptAsync(pod, max, ct);
+                    found = true;
+                    break;
+                case PodState.Starting when fleet.Drain.Contains(pod.Id):
                     await StopAsync(pod, "not needed any more");
                     break;
-                case PodState.Ready when drainOrders.Contains(pod.Id):
-                    await DrainAsync(pod, ct);
+                case PodState.Ready when fleet.Drain.Contains(pod.Id):
+                    await DrainAsync(pod, "not needed any more", ct);
+                    break;
+                case PodState.Draining when known.Contains(pod.Id) && !fleet.Drain.Contains(pod.Id):
+                    await ResumeAsync(pod, ct);
                     break;
                 case PodState.Ready when inDispatch is null:
                     // Redis lost it (a power cut can cost the last second).
@@ -122,49 +156,92 @@ public sealed partial class PodFleet : IDisposable
                     break;
             }
         }
+
+        return found;
     }
 
-    /// <summary>Stops every pod of this host and ends when all are gone.</summary>
+    /// <summary>Whether the pods go on without this process: it then says nothing of their end.</summary>
+    public bool KeepsPods => podHost.KeepsPods;
+
+    /// <summary>Stops every pod of this host and ends when all are gone; or leaves all of them to the next process.</summary>
     public async Task StopAllAsync()
     {
+        if (KeepsPods)
+        {
+            await leaving.CancelAsync();
+            return;
+        }
+
         foreach (var pod in own.Values) pod.WantStop();
         await leaving.CancelAsync();
         await Task.WhenAll(own.Values.Select(p => p.Life));
     }
 
-    public void Dispose() => leaving.Dispose();
+    public void Dispose()
+    {
+        leaving.Dispose();
+        probe.Dispose();
+    }
 
-    private async Task LiveAsync(OwnPod pod, Deployment deployment)
+    private async Task LiveAsync(OwnPod pod, PodOrder order, long asked)
     {
         await Task.Yield();
         string why;
         try
         {
-            var running = await processes.StartAsync(deployment, pod.Id);
+            if (time.GetElapsedTime(asked) > StaleOrder)
+            {
+                pod.WantStop();
+                throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
+            }
+
+            using var giveUp = new CancellationTokenSource();
+            var start = podHost.StartAsync(order, words => Tell(pod, words), giveUp.Token);
+            if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
+            var running = await start;
             pod.Running = running;
-            pod.TryMove(r => r with { ProcessId = running.ProcessId, Reason = "started" }, PodState.Starting);
-            Started(pod.Id, pod.EndpointId, running.ProcessId);
-            why = await BecomeReadyAsync(pod, running);
-            if (why.Length > 0) processes.Kill(running);
-            var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
-            if (stop) await processes.StopAsync(running);
-            var exit = await running.Exited;
-            why = why.Length > 0 ? why : exit;
-            processes.Forget(running);
+            var mark = running.ProcessId is { } process ? ProcessMark.Of(process) : null;
+            pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" }, PodState.Starting);
+            Started(pod.Id, pod.EndpointId, running.Name);
+            await PersistAsync(() => PutAsync(pod));
+            why = await RunAsync(pod, running);
         }
         catch (InvalidOperationException e)
         {
             why = e.Message;
         }
+        catch (OperationCanceledException) when (pod.StopWanted.IsCompleted)
+        {
+            why = "given up while it was started";
+        }
 
         await EndAsync(pod, why);
+    }
+
+    /// <summary>From its start to its end; returns how it ended.</summary>
+    private async Task<string> RunAsync(OwnPod pod, RunningPod running)
+    {
+        // One that was adopted may be ready already.
+        var why = pod.Record.State == PodState.Starting ? await BecomeReadyAsync(pod, running) : "";
+        if (why.Length > 0) await podHost.KillAsync(running);
+        var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
+        if (stop) await podHost.StopAsync(running);
+        var exit = await running.Exited;
+        await podHost.ForgetAsync(running);
+        return why.Length > 0 ? why : exit;
+    }
+
+    /// <summary>Shows what a start that takes long is doing.</summary>
+    private void Tell(OwnPod pod, string words)
+    {
+        if (pod.TryMove(r => r with { Reason = words }, PodState.Starting)) _ = PersistAsync(() => PutAsync(pod));
     }
 
     /// <summary>Waits for readiness and enters dispatch. Empty when it did (or was told to stop), else why not.</summary>
     private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
     {
         using var waiting = new CancellationTokenSource();
-        var ready = processes.WaitReadyAsync(running, waiting.Token);
+        var ready = probe.WaitReadyAsync(running, waiting.Token);
         if (await Task.WhenAny(ready, pod.StopWanted) != ready)
         {
             await waiting.CancelAsync();
@@ -175,18 +252,19 @@ public sealed partial class PodFleet : IDisposable
         if (await ready is { } why) return why;
 
         var now = time.GetUtcNow();
-        var total = time.GetElapsedTime(running.Started).TotalMilliseconds;
+        var total = time.GetElapsedTime(running.Ordered).TotalMilliseconds;
         running.Address = running.Address with { ReadyAt = now };
         var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
-        StartStage[] stages =
+        StartStage[] stages = running.Adopted ? [.. running.Stages] :
         [
-            new("spawn", Math.Round(Math.Max(0, total - told), 1)),
+            .. running.HostStages,
+            new("spawn", Math.Round(Math.Max(0, total - running.HostStages.Sum(s => s.Ms) - told), 1)),
             .. running.Stages.Where(s => s.Name != "total"),
             new("total", Math.Round(total, 1)),
         ];
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
-        foreach (var stage in stages)
+        foreach (var stage in running.Adopted ? [] : stages)
             ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", stage.Name));
         Ready(pod.Id, pod.EndpointId, total);
         await PersistAsync(() => PutAsync(pod));
@@ -221,12 +299,36 @@ public sealed partial class PodFleet : IDisposable
             last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
-    private async Task DrainAsync(OwnPod pod, CancellationToken ct)
+    /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>
+    private async Task AdoptAsync(OwnPod pod, int max, CancellationToken ct)
+    {
+        if (await store.AdoptAsync(pod.Record, max, ct))
+        {
+            // It may have ended just now.
+            if (own.ContainsKey(pod.Id)) KnownAgain(pod.Id, pod.EndpointId);
+            else await store.RemoveAsync(pod.EndpointId, pod.Id, ct);
+            return;
+        }
+
+        NoRoom(pod.Id, pod.EndpointId, max);
+        if (pod.Record.State == PodState.Starting) await StopAsync(pod, "others took its place");
+        else await DrainAsync(pod, "others took its place", ct);
+    }
+
+    private async Task DrainAsync(OwnPod pod, string reason, CancellationToken ct)
     {
         await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
         pod.DrainingSince = time.GetUtcNow();
-        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = "not needed any more" }, PodState.Ready))
+        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = reason }, PodState.Ready))
             await PutAsync(pod);
+    }
+
+    /// <summary>It is wanted again: it takes requests at once.</summary>
+    private async Task ResumeAsync(OwnPod pod, CancellationToken ct)
+    {
+        if (!pod.TryMove(r => r with { State = PodState.Ready, Reason = "wanted again" }, PodState.Draining)) return;
+        await slots.UpAsync(pod.EndpointId, pod.Running!.Address, ct);
+        await PutAsync(pod);
     }
 
     private async Task StopAsync(OwnPod pod, string reason)
@@ -241,7 +343,7 @@ public sealed partial class PodFleet : IDisposable
     {
         var running = pod.Running!;
         if (running.Exited.IsCompleted) return;
-        if (await processes.ProbeAsync(running, ct))
+        if (await probe.AskAsync(running, ct))
         {
             pod.Unanswered = 0;
             await slots.UpAsync(pod.EndpointId, running.Address, ct);
@@ -249,7 +351,7 @@ public sealed partial class PodFleet : IDisposable
         else if (++pod.Unanswered >= MaxUnanswered)
         {
             Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
-            processes.Kill(running);
+            await podHost.KillAsync(running);
         }
         else
         {
@@ -302,14 +404,20 @@ public sealed partial class PodFleet : IDisposable
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as process {Process}")]
-    private partial void Started(string worker, string endpoint, int process);
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as {What}")]
+    private partial void Started(string worker, string endpoint, string what);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
     private partial void Ready(string worker, string endpoint, double ms);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
     private partial void Stopped(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it: it is known again")]
+    private partial void KnownAgain(string worker, string endpoint);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it, and there are {Max} without it: it goes")]
+    private partial void NoRoom(string worker, string endpoint, int max);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
     private partial void Failed(string worker, string endpoint, string why);

@@ -4,28 +4,68 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Workers;
 
+/// <summary>What became of a leader's order.</summary>
+public enum OrderAnswer
+{
+    /// <summary>It stands.</summary>
+    Taken,
+
+    /// <summary>The endpoint has as many pods as it may.</summary>
+    Full,
+
+    /// <summary>A later leader gives the orders.</summary>
+    Stale,
+}
+
+/// <summary>An endpoint's pods at one moment.</summary>
+/// <param name="Stale">The leader that looked is one no more: a later one has looked.</param>
+/// <param name="Pods">Oldest first.</param>
+/// <param name="Drain">Pods that their hosts should drain and stop.</param>
+public sealed record FleetLook(bool Stale, IReadOnlyList<Pod> Pods, IReadOnlySet<string> Drain);
+
 /// <summary>
 /// What is known of pods, for every gateway. A pod's record is written by its own host only; what the leader wants of
-/// it is a drain order beside it.
+/// it is a drain order beside it. Orders carry the leader's epoch, and are refused when a later leader has looked.
 /// </summary>
 public sealed class PodStore(RedisStore redis)
 {
-    /// <summary>Decisions kept for an endpoint.</summary>
-    private const int KeptDecisions = 50;
-
     private static readonly Script Beat = Script.Load("host-beat");
+    private static readonly Script Look = Script.Load("fleet-look");
+    private static readonly Script Start = Script.Load("pod-start");
+    private static readonly Script Adopt = Script.Load("pod-adopt");
+    private static readonly Script Put = Script.Load("pod-put");
+    private static readonly Script Order = Script.Load("pod-orders");
 
     // Hosts and the endpoints that have pods are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
     private static readonly RedisKey Reports = "sluice:{hosts}:reports";
     private static readonly RedisKey Endpoints = "sluice:{hosts}:endpoints";
 
-    public async Task PutAsync(Pod pod, CancellationToken ct)
+    /// <summary>A leader orders a pod: known from now on, unless a later leader gives the orders or there are <paramref name="max"/>.</summary>
+    public async Task<OrderAnswer> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
     {
         await redis.Database.SetAddAsync(Endpoints, pod.EndpointId).WaitAsync(ct);
-        await redis.Database.HashSetAsync(Key(pod.EndpointId), pod.Id, JsonSerializer.Serialize(pod, PodJson.Default.Pod))
-            .WaitAsync(ct);
+        var answer = (string)await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
+            [epoch, pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
+        return answer switch
+        {
+            "ok" => OrderAnswer.Taken,
+            "full" => OrderAnswer.Full,
+            _ => OrderAnswer.Stale,
+        };
     }
+
+    /// <summary>Brings back a pod that runs and that Redis does not know any more; false: there is no room for it, it is to be
+    /// stopped.</summary>
+    public async Task<bool> AdoptAsync(Pod pod, int max, CancellationToken ct)
+    {
+        await redis.Database.SetAddAsync(Endpoints, pod.EndpointId).WaitAsync(ct);
+        return (bool)await Adopt.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
+    }
+
+    /// <summary>What has become of a pod; false: nobody knows it any more.</summary>
+    public async Task<bool> PutAsync(Pod pod, CancellationToken ct) =>
+        (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod)]).WaitAsync(ct);
 
     public async Task RemoveAsync(string endpointId, string podId, CancellationToken ct)
     {
@@ -34,33 +74,21 @@ public sealed class PodStore(RedisStore redis)
     }
 
     /// <summary>The endpoint's pods, oldest first.</summary>
-    public async Task<IReadOnlyList<Pod>> ListAsync(string endpointId, CancellationToken ct)
+    public async Task<IReadOnlyList<Pod>> ListAsync(string endpointId, CancellationToken ct) => (await LookAsync(endpointId, 0, ct)).Pods;
+
+    /// <summary>The endpoint's pods and orders. With a leader's <paramref name="epoch"/> the orders of every earlier one are void from
+    /// now on; 0: whoever looks does not lead.</summary>
+    public async Task<FleetLook> LookAsync(string endpointId, long epoch, CancellationToken ct)
     {
-        var all = await redis.Database.HashGetAllAsync(Key(endpointId)).WaitAsync(ct);
-        return [.. all.Select(p => JsonSerializer.Deserialize((string)p.Value!, PodJson.Default.Pod)!)
-            .OrderBy(p => p.StartedAt)];
+        var answer = (RedisResult[])(await Look.RunAsync(redis.Database, [Key(endpointId), Orders(endpointId), Epoch(endpointId)], [epoch]).WaitAsync(ct))!;
+        var pods = ((string[])answer[1]!).Select(p => JsonSerializer.Deserialize(p, PodJson.Default.Pod)!).OrderBy(p => p.StartedAt);
+        return new FleetLook((bool)answer[0], [.. pods], ((string[])answer[2]!).ToHashSet());
     }
 
-    /// <summary>Tells a pod's host to drain and stop it.</summary>
-    public Task OrderDrainAsync(string endpointId, string podId, CancellationToken ct) =>
-        redis.Database.SetAddAsync(Orders(endpointId), podId).WaitAsync(ct);
-
-    /// <summary>Pods that their hosts should drain and stop.</summary>
-    public async Task<IReadOnlySet<string>> DrainOrdersAsync(string endpointId, CancellationToken ct) =>
-        (await redis.Database.SetMembersAsync(Orders(endpointId)).WaitAsync(ct)).Select(p => (string)p!).ToHashSet();
-
-    /// <summary>Keeps a decision for those who ask why; the oldest ones go.</summary>
-    public async Task NoteAsync(string endpointId, ScaleNote note, CancellationToken ct)
-    {
-        await redis.Database.ListLeftPushAsync(Notes(endpointId), JsonSerializer.Serialize(note, PodJson.Default.ScaleNote))
-            .WaitAsync(ct);
-        await redis.Database.ListTrimAsync(Notes(endpointId), 0, KeptDecisions - 1).WaitAsync(ct);
-    }
-
-    /// <summary>The last decisions, newest first.</summary>
-    public async Task<IReadOnlyList<ScaleNote>> NotesAsync(string endpointId, CancellationToken ct) =>
-        [.. (await redis.Database.ListRangeAsync(Notes(endpointId)).WaitAsync(ct))
-            .Select(n => JsonSerializer.Deserialize((string)n!, PodJson.Default.ScaleNote)!)];
+    /// <summary>Tells hosts which pods to drain and stop, and which of those are wanted back; false: a later leader gives the orders.</summary>
+    public async Task<bool> OrderAsync(string endpointId, long epoch, IReadOnlyList<string> drain, IReadOnlyList<string> resume, CancellationToken ct) =>
+        (bool)await Order.RunAsync(redis.Database, [Key(endpointId), Orders(endpointId), Epoch(endpointId)],
+            [epoch, drain.Count, .. drain.Concat(resume).Select(p => (RedisValue)p)]).WaitAsync(ct);
 
     /// <summary>Endpoints that have or had pods.</summary>
     public async Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) =>
@@ -68,7 +96,7 @@ public sealed class PodStore(RedisStore redis)
 
     public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Notes(endpointId)]).WaitAsync(ct);
+        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Epoch(endpointId)]).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
@@ -101,5 +129,7 @@ public sealed class PodStore(RedisStore redis)
 
     private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";
 
-    private static RedisKey Notes(string endpointId) => $"sluice:{{{endpointId}}}:notes";
+    private static RedisKey Epoch(string endpointId) => $"sluice:{{{endpointId}}}:epoch";
+
+    private static string Write(Pod pod) => JsonSerializer.Serialize(pod, PodJson.Default.Pod);
 }

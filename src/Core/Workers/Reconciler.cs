@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
@@ -19,6 +20,9 @@ public sealed partial class Reconciler : BackgroundService
 {
     /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often this host is looked over for pods that nobody knows of: half of the minute within which an orphan must be gone.</summary>
+    private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
@@ -33,15 +37,22 @@ public sealed partial class Reconciler : BackgroundService
     private readonly PodFleet fleet;
     private readonly WorkerSlotStore slots;
     private readonly Leadership leadership;
+    private readonly DecisionLog decisions;
+    private readonly GpuDesk gpus;
+    private readonly GpuStore gpuStore;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
-    private bool forgotten;
+    private readonly Dictionary<string, HashSet<string>> deadBefore = [];
+    private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, TimeProvider time, ILogger<Reconciler> logger)
+        Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
     {
+        (gpus, this.gpuStore) = (new GpuDesk(inventory, gpuStore), gpuStore);
+        inventory.Changed += () => Wake("");
+        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
-        (this.slots, this.leadership, this.time, this.logger) = (slots, leadership, time, logger);
+        (this.slots, this.leadership, this.decisions, this.time, this.logger) = (slots, leadership, decisions, time, logger);
         slots.Woken += Wake;
         fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
@@ -61,7 +72,8 @@ public sealed partial class Reconciler : BackgroundService
         try
         {
             await leadership.ResignAsync();
-            await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+            // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
+            if (!fleet.KeepsPods) await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -95,8 +107,12 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (!forgotten) await fleet.ForgetEarlierAsync(ct);
-            forgotten = true;
+            if (time.GetUtcNow() >= nextAdoption)
+            {
+                await fleet.TakeOverAsync(ct);
+                nextAdoption = time.GetUtcNow() + AdoptEvery;
+            }
+
             IReadOnlySet<string>? living = null;
             if (endpoints.Remove(""))
             {
@@ -104,9 +120,14 @@ public sealed partial class Reconciler : BackgroundService
                 await leadership.RenewAsync(ct);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
+                endpoints.UnionWith(fleet.Endpoints);
+                if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
             }
 
             foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            await PlaceAsync(endpoints, ct);
+            // Only whoever leads starts pods.
+            if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
@@ -118,81 +139,120 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Every gateway: leaders that die one after another must not keep leases from ending.
         if (living is not null) await slots.ReapAsync(endpointId, ct);
+        var epoch = leadership.Epoch;
+        if (epoch == 0 && !fleet.Has(endpointId)) return;
+        var look = await store.LookAsync(endpointId, epoch, ct);
         var snapshot = await slots.SnapshotAsync(endpointId, ct);
-        var orders = await store.DrainOrdersAsync(endpointId, ct);
-        await fleet.KeepAsync(endpointId, snapshot, orders, ct);
-        if (!leadership.IsLeader) return;
+        var deployment = catalog.Current.Find(endpointId);
+        // Without any declaration Redis has lost its data: what runs is kept until the manifest is there again.
+        var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.Version == 0 ? int.MaxValue : 0);
+        var found = await fleet.KeepAsync(endpointId, max, snapshot, look, ct);
+        if (look.Stale) leadership.Lost(epoch);
+        if (epoch == 0 || look.Stale) return;
+        if (found)
+        {
+            Wake(endpointId);
+            return;
+        }
+
         if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
-        var pods = await store.ListAsync(endpointId, ct);
-        if (living is not null) pods = await BuryAsync(endpointId, pods, living, ct);
-        if (catalog.Current.Find(endpointId) is { } deployment)
-            await LeadAsync(deployment, snapshot, pods, orders, ct);
-        else
-            await DissolveAsync(endpointId, pods, orders, ct);
+        if (living is not null) look = await BuryAsync(endpointId, look, living, ct);
+        if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
+        else await DissolveAsync(endpointId, look, epoch, ct);
     }
 
     /// <summary>The leader's part for a declared endpoint.</summary>
-    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, IReadOnlyList<Pod> pods,
-        IReadOnlySet<string> orders, CancellationToken ct)
+    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, FleetLook look, long epoch, CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
         var fingerprint = Fingerprint(deployment);
         keeper.Follow(fingerprint);
+        if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
         var now = time.GetUtcNow();
-        if (pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
-        var plan = FleetPlan.Make(deployment, fingerprint, [.. pods.Where(p => !orders.Contains(p.Id))], snapshot,
-            keeper.Scale, keeper.Backoff, now);
+        if (look.Pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
+        var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
-        if (plan.Start > 0 || plan.Drain.Count > 0) await NoteAsync(id, plan, now, ct);
-        for (var i = 0; i < plan.Start; i++) await fleet.StartAsync(deployment, fingerprint, ct);
-        foreach (var pod in plan.Drain) await store.OrderDrainAsync(id, pod, ct);
-        if (plan.Drain.Count > 0) Wake(id);
+        keeper.Refusal = plan.Scale.Refuses;
+        await gpus.SettleAsync(id, look.Pods, ct);
+        if (deployment.Template.Gpu is not null)
+        {
+            NoteSpare(deployment.Endpoint, keeper, look, snapshot);
+            plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
+        }
+        else gpus.Withdraw(id);
+        keeper.Noted = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now);
+        await decisions.TellAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
+        for (var i = 0; i < plan.Start; i++)
+        {
+            var answer = await fleet.StartAsync(deployment, fingerprint, epoch, WithoutDevices(deployment), ct);
+            if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
+            if (answer != OrderAnswer.Taken) return;
+        }
 
-        var blocked = keeper.Block(deployment.Endpoint, pods.Any(p => p.State == PodState.Ready));
+        if (plan.Drain.Count + plan.Resume.Count > 0)
+        {
+            if (await store.OrderAsync(id, epoch, plan.Drain, plan.Resume, ct)) Wake(id);
+            else leadership.Lost(epoch);
+        }
+
+        // Those that want devices are told when all of this round have been looked at.
+        if (!gpus.Wants(id)) await TellWaitAsync(id, keeper, null, ct);
+        await TellBlockedAsync(deployment.Endpoint, keeper, look.Pods.Any(p => p.State == PodState.Ready), ct);
+    }
+
+    private async Task TellBlockedAsync(Endpoint endpoint, EndpointKeeper keeper, bool anyReady, CancellationToken ct)
+    {
+        var blocked = keeper.Block(endpoint, anyReady);
         if (keeper.HasTold(blocked)) return;
-        await slots.BlockAsync(id, blocked, ct);
+        await slots.BlockAsync(endpoint.Id, blocked, ct);
         keeper.Tell(blocked);
     }
 
     /// <summary>The leader's part for an endpoint that is declared no more: drain all, then forget it.</summary>
-    private async Task DissolveAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> orders, CancellationToken ct)
+    private async Task DissolveAsync(string endpointId, FleetLook look, long epoch, CancellationToken ct)
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null) return;
+        if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
         keepers.TryRemove(endpointId, out _);
-        if (pods.All(p => p.State == PodState.Failed))
+        deadBefore.Remove(endpointId);
+        await gpus.SettleAsync(endpointId, look.Pods, ct);
+        gpus.Withdraw(endpointId);
+        if (look.Pods.All(p => p.State == PodState.Failed))
         {
             await slots.ForgetAsync(endpointId, ct);
             await store.ForgetEndpointAsync(endpointId, ct);
+            await decisions.ForgetAsync(endpointId, ct);
+            await gpuStore.TellAsync(endpointId, null, ct);
             Forgotten?.Invoke(endpointId);
             return;
         }
 
-        foreach (var pod in pods.Where(p => !orders.Contains(p.Id))) await store.OrderDrainAsync(endpointId, pod.Id, ct);
-        Wake(endpointId);
+        string[] left = [.. look.Pods.Select(p => p.Id).Where(p => !look.Drain.Contains(p))];
+        if (left.Length > 0 && await store.OrderAsync(endpointId, epoch, left, [], ct)) Wake(endpointId);
     }
 
-    /// <summary>Takes away the pods of hosts that are gone.</summary>
-    private async Task<IReadOnlyList<Pod>> BuryAsync(string endpointId, IReadOnlyList<Pod> pods, IReadOnlySet<string> living,
-        CancellationToken ct)
+    /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
+    /// need not wait for the end of each host's lease. A worker that runs is not gone, whatever its host says.</summary>
+    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, IReadOnlySet<string> living, CancellationToken ct)
     {
-        foreach (var pod in pods.Where(p => !living.Contains(p.HostId)))
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToList();
+        var dead = others.Where(p => ProcessMark.Lives(p.Mark) == false).Select(p => p.Id).ToHashSet();
+        // Its own host, if there is one, tells more of its end: it has a tick for it.
+        var before = deadBefore.GetValueOrDefault(endpointId) ?? [];
+        deadBefore[endpointId] = dead;
+        var gone = others.Where(p => !living.Contains(p.HostId) ? ProcessMark.Lives(p.Mark) != true
+            : p.State != PodState.Failed && dead.Contains(p.Id) && before.Contains(p.Id)).Select(p => p.Id).ToHashSet();
+        foreach (var pod in others.Where(p => gone.Contains(p.Id)))
         {
             HostGone(pod.Id, endpointId, pod.HostId);
             await slots.DownAsync(endpointId, pod.Id, ct);
             await store.RemoveAsync(endpointId, pod.Id, ct);
         }
 
-        return [.. pods.Where(p => living.Contains(p.HostId))];
-    }
-
-    private async Task NoteAsync(string endpointId, FleetPlan plan, DateTimeOffset now, CancellationToken ct)
-    {
-        Decided(endpointId, plan.Scale.Desired, plan.Start, plan.Drain.Count, plan.Scale.Because);
-        await store.NoteAsync(endpointId, new ScaleNote(now, plan.Scale.Desired, plan.Scale.Because), ct);
+        return look with { Pods = [.. look.Pods.Where(p => !gone.Contains(p.Id))] };
     }
 
     private void OnEnded(PodEnd end)
@@ -227,9 +287,6 @@ public sealed partial class Reconciler : BackgroundService
             deployment.Endpoint.Forwarding.MaxBodyBytes);
         return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(started)))[..16];
     }
-
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, draining {Drain}: {Because}")]
-    private partial void Decided(string endpoint, int desired, int start, int drain, string because);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
     private partial void HostGone(string worker, string endpoint, string host);

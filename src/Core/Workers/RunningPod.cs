@@ -1,68 +1,63 @@
-using System.Diagnostics;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>A pod's process, as its own host has it.</summary>
-public sealed class RunningPod : IDisposable
+/// <summary>A pod that was started, as its own host has it.</summary>
+public abstract class RunningPod : IDisposable
 {
-    /// <summary>Signals by number, as a shell reports them (128 + number).</summary>
-    private static readonly Dictionary<int, string> Signals = new()
-    {
-        [4] = "SIGILL", [6] = "SIGABRT", [7] = "SIGBUS", [8] = "SIGFPE", [9] = "SIGKILL", [11] = "SIGSEGV", [15] = "SIGTERM",
-    };
-
-    private readonly Process process;
     private readonly LastLines output = new();
     private TaskCompletionSource spoke = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    internal RunningPod(Process process, WorkerAddress address, Deployment deployment, long started, Action<string> said)
+    protected RunningPod(PodOrder order, WorkerAddress address, long ordered, long started)
     {
-        (this.process, Address, Deployment, Started) = (process, address, deployment, started);
-        ProcessId = process.Id;
-        process.OutputDataReceived += (_, e) => Take(e.Data);
-        process.ErrorDataReceived += (_, e) => Take(e.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        Exited = WaitAsync();
-
-        void Take(string? line)
-        {
-            if (line is null) return;
-            output.Add(line);
-            said(line);
-            Interlocked.Exchange(ref spoke, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
-        }
+        (Order, Address, Ordered, Started) = (order, address, ordered, started);
     }
 
-    public int ProcessId { get; }
+    public PodOrder Order { get; }
+
+    public Deployment Deployment => Order.Deployment;
 
     public WorkerAddress Address { get; set; }
 
-    public Deployment Deployment { get; }
+    /// <summary>Timestamp of when its host was asked for it.</summary>
+    public long Ordered { get; }
 
-    /// <summary>Timestamp of its start.</summary>
+    /// <summary>Timestamp of when it began to run: the template's <c>startTimeout</c> counts from here.</summary>
     public long Started { get; }
+
+    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Its process on this machine; null where there is none of ours.</summary>
+    public virtual int? ProcessId => null;
+
+    /// <summary>What its host did before it ran, in order: <c>pull</c>, <c>create</c>, <c>start</c>.</summary>
+    public virtual IReadOnlyList<StartStage> HostStages => [];
+
+    /// <summary>It was found running: how long its start took is not known here.</summary>
+    public virtual bool Adopted => false;
 
     /// <summary>What the worker told of its own start.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];
 
-    /// <summary>Ends with the process; says how it ended.</summary>
-    public Task<string> Exited { get; }
+    /// <summary>Ends with the pod; says how it ended and the last line that it wrote.</summary>
+    public abstract Task<string> Exited { get; }
 
     /// <summary>Ends with the next line that it writes: servers tell that they listen.</summary>
     public Task Spoke => Volatile.Read(ref spoke).Task;
 
     public IReadOnlyList<string> LastOutput => output.Snapshot();
 
-    public void Dispose() => process.Dispose();
+    public abstract void Dispose();
 
-    private async Task<string> WaitAsync()
+    /// <summary>Takes a line that it wrote.</summary>
+    protected void Hear(string line)
     {
-        await process.WaitForExitAsync();
-        var code = process.ExitCode;
-        var how = code > 128 && Signals.TryGetValue(code - 128, out var signal) ? $"ended by {signal}" : $"exit code {code}";
-        return LastOutput is { Count: > 0 } lines ? $"{how}: {lines[^1]}" : how;
+        output.Add(line);
+        Interlocked.Exchange(ref spoke, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
     }
+
+    /// <summary>How it ended, with its last words.</summary>
+    protected string Told(string how) => LastOutput is { Count: > 0 } lines ? $"{how}: {lines[^1]}" : how;
 }

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
+using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Workers;
 using Sluice.Gateway.Auth;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
@@ -13,7 +15,7 @@ namespace Sluice.Gateway.Api;
 /// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: what is declared, and what runs of it.
 /// </summary>
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
-    PodStore pods)
+    PodStore pods, GpuStore gpus, DecisionStore decisions)
 {
     /// <summary>Fields that answers carry and that a client may send back unchanged.</summary>
     private static readonly string[] ReadOnly = ["origin", "status"];
@@ -49,6 +51,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
                 await store.DeleteEndpointAsync(id, context.RequestAborted), "endpoint", id)).Produces(204);
         routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
             "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
+        routes.On("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
+            "Why so many workers run: the latest scaling decision and those that changed something, with inputs and steps", DecisionsAsync)
+            .Produces<Decisions>();
         routes.On("GET", "/api/v1/manifest", Demand.Admin, "The manifest file: where it is, when it was applied, what is wrong with it",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }
@@ -74,9 +79,21 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var snapshot = await slots.SnapshotAsync(id, ct);
         var leased = snapshot.Workers.ToDictionary(w => w.PodId);
         var workers = (await pods.ListAsync(id, ct)).Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
-            p.ProcessId, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
+            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
-            await slots.WhyBlockedAsync(id, ct), await pods.NotesAsync(id, ct)), ct);
+            await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), (await decisions.ReadAsync(id, ct)).Changes), ct);
+    }
+
+    private async Task DecisionsAsync(HttpContext context)
+    {
+        var id = (string)context.Request.RouteValues["id"]!;
+        if (watcher.Current.Find(id) is null)
+        {
+            await NoneAsync(context, "endpoint", id);
+            return;
+        }
+
+        await context.Response.WriteAsJsonAsync(await decisions.ReadAsync(id, context.RequestAborted), context.RequestAborted);
     }
 
     private async Task PutTemplateAsync(HttpContext context, string? name)
@@ -178,6 +195,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             ["completed"] = snapshot.Completed,
             ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
         };
+        if (deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait)
+            view["status"]!["noCapacity"] = new JsonObject { ["workers"] = wait.Workers, ["never"] = wait.Never, ["part"] = wait.Part, ["detail"] = wait.Text };
         return view;
     }
 
@@ -192,12 +211,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"no {kind} '{name}'");
 
     /// <summary>A worker, with its slots as dispatch has them.</summary>
-    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, DateTimeOffset StartedAt,
-        DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
+    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs, IReadOnlyList<string> Devices,
+        long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
 
-    /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start.</summary>
-    public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked,
-        IReadOnlyList<ScaleNote> Decisions);
+    /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start, <paramref name="NoCapacity"/> how many wait for devices.</summary>
+    public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked, GpuWait? NoCapacity,
+        IReadOnlyList<DecisionNote> Decisions);
 
     /// <summary>The manifest file as it stands.</summary>
     public sealed record ManifestView(string? Path, DateTimeOffset? AppliedAt, IReadOnlyList<string> Errors);

@@ -1,10 +1,11 @@
+using Sluice.Core.Gpus;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Api;
 
 /// <summary>What the surfaces that pass requests to workers share: forward, and tell the client when nothing came.</summary>
-public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvider time, ILogger<EndpointRelay> logger)
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, TimeProvider time, ILogger<EndpointRelay> logger)
 {
     /// <param name="context">An admitted request whose route names an endpoint.</param>
     /// <param name="path">Path at the worker, encoded, with its leading slash.</param>
@@ -27,6 +28,10 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TimeProvide
             return;
         }
 
+        // Who waited in vain is told for what.
+        if (result.Outcome == ForwardOutcome.QueueTimeout && admission.Deployment!.Template.Gpu is not null
+            && await gpus.WaitOfAsync(state.Endpoint.Id, CancellationToken.None) is { } wait)
+            result = result with { Detail = $"{result.Detail}; {wait.Text}" };
         var took = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
         if (Problem.StatusOf(result.Outcome) is not { } status)
         {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Core.Workers;
 using Sluice.Gateway.Auth;
@@ -15,7 +16,7 @@ namespace Sluice.Gateway.Api;
 /// and by admins; for others it does not exist.
 /// </summary>
 public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries, JobStreamApi streams,
-    WorkerSlotStore slots, PodStore pods, Dispatcher dispatcher, JobSignals signals)
+    WorkerSlotStore slots, PodStore pods, GpuStore gpus, Dispatcher dispatcher, JobSignals signals)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -98,6 +99,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var (id, ct) = (Id(context), context.RequestAborted);
         var (counts, snapshot, all) = (await queries.CountAsync(id, ct), await slots.SnapshotAsync(id, ct), await pods.ListAsync(id, ct));
         var ready = all.Count(p => p.State == PodState.Ready);
+        var wait = context.Admission().Deployment!.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, ct);
         var concurrency = context.Admission().Deployment!.Template.Concurrency;
         var running = Math.Min(ready, (snapshot.Busy + concurrency - 1) / concurrency);
         await JsonAsync(context, json =>
@@ -116,8 +118,14 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             json.WriteNumber("initializing", all.Count(p => p.State == PodState.Starting));
             json.WriteNumber("ready", ready);
             json.WriteNumber("running", running);
-            json.WriteNumber("throttled", 0);
+            json.WriteNumber("throttled", wait?.Workers ?? 0);
             json.WriteNumber("unhealthy", all.Count(p => p.State == PodState.Failed));
+            json.WriteEndObject();
+            if (wait is null) return;
+            json.WriteStartObject("capacity");
+            json.WriteString("reason", wait.Never ? WaitReason.NoFittingGpu : WaitReason.NoCapacity);
+            json.WriteString("detail", wait.Text);
+            json.WriteString("since", wait.Since);
             json.WriteEndObject();
         });
     }

@@ -2,18 +2,20 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Gateway.Api;
 
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>Finds the job that a request names, waits for it, and answers with it.</summary>
-public sealed partial class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, IHostApplicationLifetime lifetime, TimeProvider time)
+public sealed partial class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, GpuStore gpus, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
     private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(100);
 
-    private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?)> Known)> reasons = [];
+    private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known)> reasons = [];
 
     /// <summary>The job, when it has ended or the wait is over; null: the client was told that there is none.</summary>
     public async Task<Job?> FindAsync(HttpContext context, TimeSpan wait)
@@ -62,19 +64,22 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
 
     private async Task<QueueView> WhyAsync(HttpContext context, Job job)
     {
-        var endpoint = context.Admission().Deployment!.Endpoint;
-        var entry = reasons.GetOrAdd(endpoint.Id, Ask);
-        if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[endpoint.Id] = entry = Ask(endpoint.Id);
-        var (snapshot, blocked) = await entry.Known;
-        return WaitReason.Of(job, endpoint, snapshot, blocked);
+        var deployment = context.Admission().Deployment!;
+        var id = deployment.Endpoint.Id;
+        var entry = reasons.GetOrAdd(id, _ => Ask(deployment));
+        if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[id] = entry = Ask(deployment);
+        var (snapshot, blocked, wait) = await entry.Known;
+        return WaitReason.Of(job, deployment.Endpoint, snapshot, blocked, wait);
     }
 
-    private (long At, Task<(EndpointSnapshot, BlockedStart?)> Known) Ask(string endpoint) => (time.GetTimestamp(), AskAsync(endpoint));
+    private (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known) Ask(Deployment deployment) => (time.GetTimestamp(), AskAsync(deployment));
 
-    private async Task<(EndpointSnapshot, BlockedStart?)> AskAsync(string endpoint)
+    private async Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> AskAsync(Deployment deployment)
     {
-        var snapshot = await slots.SnapshotAsync(endpoint, CancellationToken.None);
-        return (snapshot, snapshot.Workers.Count > 0 ? null : await slots.WhyBlockedAsync(endpoint, CancellationToken.None));
+        var id = deployment.Endpoint.Id;
+        var snapshot = await slots.SnapshotAsync(id, CancellationToken.None);
+        return (snapshot, snapshot.Workers.Count > 0 ? null : await slots.WhyBlockedAsync(id, CancellationToken.None),
+            deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None));
     }
 
     /// <summary>410 with what is still known.</summary>

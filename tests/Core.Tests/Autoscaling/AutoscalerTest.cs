@@ -7,7 +7,7 @@ namespace Sluice.Core.Tests.Autoscaling;
 public sealed class AutoscalerTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly ScalePolicy Count = new() { Max = 10, IdleTimeout = TimeSpan.FromSeconds(60) };
+    private static readonly ScalePolicy Count = new() { Scaler = Scaler.RequestCount, Max = 10, IdleTimeout = TimeSpan.FromSeconds(60) };
     private static readonly ScalePolicy Delay = Count with { Scaler = Scaler.QueueDelay, MaxDelay = TimeSpan.FromSeconds(4) };
 
     [Theory]

@@ -20,7 +20,7 @@ public sealed class ManifestTest
 
         Assert.Empty(errors);
         var endpoint = Assert.Single(file!.Endpoints);
-        Assert.Equal((0, 2, TimeSpan.FromSeconds(90), Scaler.RequestCount),
+        Assert.Equal((0, 2, TimeSpan.FromSeconds(90), Scaler.Slo),
             (endpoint.Scaling.Min, endpoint.Scaling.Max, endpoint.Scaling.IdleTimeout, endpoint.Scaling.Scaler));
         Assert.Equal((1000, TimeSpan.FromSeconds(60)), (endpoint.Queue.MaxDepth, endpoint.Queue.Timeout));
         Assert.Equal((2L << 20, 3), (endpoint.Forwarding.MaxBodyBytes, endpoint.Forwarding.MaxAttempts));
@@ -47,6 +47,26 @@ public sealed class ManifestTest
     [InlineData("templates: [{ name: a, command: [~] }]", "templates[0].command[0] is null, expected a value")]
     [InlineData("templates: [{ name: a, env: }]", "templates[0].env is null")]
     [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: }]", "endpoints[0].scaling is null")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { scaler: MAGIC } }]", "endpoints[0].scaling.scaler is \"MAGIC\", expected one of SLO, REQUEST_COUNT, QUEUE_DELAY, CONCURRENCY")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { pause: maybe } }]", "endpoints[0].scaling.pause is \"maybe\", expected one of NONE, QUEUE, REFUSE")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetPercentile: 100 } }]", "endpoints[0].scaling.targetPercentile is 100, expected 50 to 99")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetWait: 1ms } }]", "endpoints[0].scaling.targetWait is 1ms, expected 10ms to 1h")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { panicWindow: 2m } }]", "scaling.panicWindow is 2m, expected at most scaling.stableWindow (1m)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { buffer: 9 } }]", "scaling.buffer is 9, expected at most scaling.max (3)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 25 * * MON, for: 1h, min: 1 }] } }]", "scaling.schedules[0].cron is 0 25 * * MON, expected minute hour")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, timeZone: Mars/Base, for: 1h, min: 1 }] } }]", "scaling.schedules[0].timeZone is Mars/Base, expected an IANA time zone")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, for: 1h, min: 7 }] } }]", "scaling.schedules[0].min is 7, expected at most scaling.max (3)")]
+    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, min: 1 }] } }]", "scaling.schedules[0].for: expected a value: it is required")]
+    [InlineData("templates: [{ name: a, image: two words }]", "templates[0].image is two words, expected an image like repository:tag")]
+    [InlineData("templates: [{ name: a, container: { memory: 1MiB } }]", "templates[0].container.memory is 1048576, expected 0 (no limit) or at least 6MiB")]
+    [InlineData("templates: [{ name: a, container: { cpus: many } }]", "templates[0].container.cpus is \"many\", expected a number")]
+    [InlineData("templates: [{ name: a, container: { cpus: -1 } }]", "templates[0].container.cpus is -1, expected 0 (no limit) or 0.01 to 1024")]
+    [InlineData("templates: [{ name: a, container: { user: 'a b' } }]", "templates[0].container.user is a b, expected user or user:group")]
+    [InlineData("templates: [{ name: a, container: { port: 0 } }]", "templates[0].container.port is 0, expected 1 to 65535")]
+    [InlineData("templates: [{ name: a, container: { pull: often } }]", "templates[0].container.pull is \"often\", expected one of missing, always, never")]
+    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a/../b, target: /c }] } }]", "templates[0].container.mounts[0].source is /a/../b")]
+    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a }] } }]", "templates[0].container.mounts[0].target: expected a value")]
+    [InlineData("templates: [{ name: a, container: { privileged: true } }]", "templates[0].container.privileged")]
     [InlineData("endpoints: [~]", "endpoints[0] is null")]
     [InlineData("endpoints: 5", "endpoints is 5")]
     [InlineData("templates: [", "YAML")]
@@ -56,6 +76,23 @@ public sealed class ManifestTest
         var (file, errors) = Manifest.Parse(yaml);
         Assert.Null(file);
         Assert.Contains(errors, e => e.ToString().Contains(told, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_container_is_declared_with_sizes_and_mounts()
+    {
+        var (file, errors) = Manifest.Parse("""
+            templates:
+              - name: vllm
+                image: org/vllm:1
+                args: [--port, "{port}"]
+                container:
+                  { memory: 4GiB, cpus: 1.5, shmSize: 1GiB, user: root, readOnly: false, pull: always, mounts: [{ source: weights, target: /weights }] }
+            """);
+        Assert.Empty(errors);
+        var needs = Assert.Single(file!.Templates).Container;
+        Assert.Equal((4L << 30, 1.5, 1L << 30, "root", false, PullPolicy.Always), (needs.Memory, needs.Cpus, needs.ShmSize, needs.User, needs.ReadOnly, needs.Pull));
+        Assert.Equal(new ContainerMount { Source = "weights", Target = "/weights", ReadOnly = true }, Assert.Single(needs.Mounts));
     }
 
     [Fact]

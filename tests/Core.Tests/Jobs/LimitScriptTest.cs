@@ -8,6 +8,7 @@ namespace Sluice.Core.Tests.Jobs;
 public sealed class LimitScriptTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly Script Limit = Script.Load("limit");
+    private static readonly Script Keep = Script.Load("limit-keep");
 
     [Fact]
     public async Task No_more_pass_than_burst_and_rate_allow_over_all_gateways()
@@ -55,6 +56,23 @@ public sealed class LimitScriptTest(RedisFixture redis) : IClassFixture<RedisFix
         Assert.Equal((false, "concurrent"), (refused.Allowed, refused.Why));
         await db.SortedSetRemoveAsync("{k}at-once:flight", "a");
         Assert.True((await AskAsync(db, "at-once", 0, 1, 2, "c")).Allowed);
+    }
+
+    [Fact]
+    public async Task One_that_still_runs_is_counted_on_and_one_that_is_not_kept_makes_room()
+    {
+        var db = redis.Store.Database;
+        Assert.True((await AskAsync(db, "kept", 0, 1, 1, "a")).Allowed);
+        Assert.Equal(1, await KeepAsync("a", 600_000));
+        Assert.InRange((await db.KeyTimeToLiveAsync("{k}kept:flight"))!.Value.TotalSeconds, 500, 600);
+        Assert.Equal("concurrent", (await AskAsync(db, "kept", 0, 1, 1, "b")).Why);
+        // Its gateway died: nobody keeps it.
+        await db.SortedSetAddAsync("{k}kept:flight", "a", 1);
+        Assert.True((await AskAsync(db, "kept", 0, 1, 1, "b")).Allowed);
+        Assert.Equal(0, await KeepAsync("a", 600_000));
+        Assert.Equal("b", (string?)Assert.Single(await db.SortedSetRangeByRankAsync("{k}kept:flight")));
+
+        async Task<int> KeepAsync(string request, int ms) => (int)await Keep.RunAsync(db, ["{k}kept:flight"], [request, ms]);
     }
 
     private static async Task<(bool Allowed, string Why, int Left, long RetryMs)> AskAsync(IDatabase db, string name, long intervalUs, int burst,

@@ -10,7 +10,7 @@ public sealed class FleetPlanTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Deployment Digits = new(
-        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
+        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Scaler = Scaler.RequestCount, Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
         new Template { Name = "t" });
 
     [Fact]
@@ -38,6 +38,29 @@ public sealed class FleetPlanTest
         Assert.Equal((0, 0), (during.Start, during.Drain.Count));
         var then = Plan([.. before, Pod("b", PodState.Ready)], busy: 4);
         Assert.Equal(["a"], then.Drain);
+    }
+
+    [Fact]
+    public void What_still_drains_is_taken_back_before_anything_is_started()
+    {
+        Pod[] pods = [Pod("idle", PodState.Draining, 1), Pod("busy", PodState.Ready, 2), Pod("gone", PodState.Stopping, 3)];
+        var plan = Plan(pods, queued: 8, leased: new() { ["busy"] = 1 }, ordered: ["idle", "busy", "gone"]);
+        Assert.Equal((0, 0), (plan.Start, plan.Drain.Count));
+        Assert.Equal(["busy"], plan.Resume);
+        // What is too late to be taken back is replaced, and more than that only as far as there is room beside what leaves.
+        var more = Plan(pods, queued: 80, ordered: ["idle", "busy", "gone"]);
+        Assert.Equal(2, more.Resume.Count);
+        Assert.Equal(2, more.Start);
+    }
+
+    [Fact]
+    public void A_declaration_that_comes_back_finds_its_workers_again()
+    {
+        Pod[] pods = [Pod("first", PodState.Draining), Pod("second", PodState.Ready, 1, fingerprint: "other")];
+        var plan = Plan(pods, busy: 4, ordered: ["first"]);
+        Assert.Equal((0, "first"), (plan.Start, Assert.Single(plan.Resume)));
+        Assert.Empty(plan.Drain);
+        Assert.Equal(["second"], Plan([Pod("first", PodState.Ready), pods[1]], busy: 4).Drain);
     }
 
     [Fact]
@@ -81,9 +104,36 @@ public sealed class FleetPlanTest
         Assert.Equal(1, Plan([], queued: 4, backoff: StartBackoff.None.Died(Now, "killed")).Start);
     }
 
+    [Fact]
+    public void The_load_tells_how_long_starts_took_and_how_long_those_that_start_have()
+    {
+        Pod[] pods =
+        [
+            Pod("first", PodState.Ready, -100) with { ReadyAt = Now.AddSeconds(-90) },
+            Pod("last", PodState.Ready, -20) with { ReadyAt = Now.AddSeconds(-16) },
+            Pod("a", PodState.Starting, -3), Pod("b", PodState.Starting, -1),
+        ];
+        var load = Plan(pods, busy: 32).Load;
+        Assert.Equal((2, 2, TimeSpan.FromSeconds(2)), (load.Ready, load.Starting, load.StartingFor));
+        Assert.Equal((TimeSpan.FromSeconds(4), Now.AddSeconds(-16)), (load.LastStart, load.LastReadyAt));
+    }
+
+    [Fact]
+    public void Worker_time_is_that_of_all_that_are_alive_since_the_last_look()
+    {
+        Pod[] pods =
+        [
+            Pod("long", PodState.Ready, -100), Pod("drains", PodState.Draining, -100), Pod("old", PodState.Ready, -100, "old"),
+            Pod("new", PodState.Starting, -2), Pod("dead", PodState.Failed, -100),
+        ];
+        var seen = ScaleState.Initial with { At = Now.AddSeconds(-5) };
+        Assert.Equal(TimeSpan.FromSeconds(5 + 5 + 5 + 2), Plan(pods, state: seen).Load.WorkerTime);
+    }
+
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
-        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null) =>
-        FleetPlan.Make(Digits, "new", pods, new EndpointSnapshot
+        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null,
+        string[]? ordered = null) =>
+        FleetPlan.Make(Digits, "new", new FleetLook(false, pods, (ordered ?? []).ToHashSet()), new EndpointSnapshot
         {
             Now = Now,
             Queued = queued,

@@ -1,5 +1,6 @@
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Gateway.Jobs;
 
@@ -21,6 +22,20 @@ public sealed class WaitReasonTest
     public void Says_what_an_operator_would_look_up(int max, int workers, int free, bool broken, bool low, string reason) =>
         Assert.Equal(reason, Of(max, workers, free, broken ? Broken : null, low).Reason);
 
+    [Theory]
+    [InlineData(0, false, false, WaitReason.NoCapacity)]
+    [InlineData(0, true, false, WaitReason.NoFittingGpu)]
+    [InlineData(0, true, true, WaitReason.NoFittingGpu)]
+    [InlineData(1, false, false, WaitReason.NoCapacity)]
+    [InlineData(3, false, false, WaitReason.AtMaxWorkers)]
+    public void Workers_that_wait_for_devices_are_told_with_what_is_missing(int workers, bool never, bool broken, string reason)
+    {
+        var wait = new GpuWait("e", 1, default, never, "types", "no L4", "would fit: T4");
+        var view = Of(3, workers, 0, broken ? Broken : null, false, wait: wait);
+        Assert.Equal(reason, view.Reason);
+        if (reason != WaitReason.AtMaxWorkers) Assert.Equal("no L4; would fit: T4", view.Detail);
+    }
+
     [Fact]
     public void The_estimate_is_place_times_run_over_slots_and_absent_where_nothing_is_known()
     {
@@ -29,12 +44,12 @@ public sealed class WaitReasonTest
         Assert.Null(Of(1, 0, 0, null, false, mean: TimeSpan.FromSeconds(1)).EtaMs);
     }
 
-    private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0) => WaitReason.Of(
+    private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0, GpuWait? wait = null) => WaitReason.Of(
         new Job { Id = "j", EndpointId = "e", Status = JobStatus.Queued, Flow = "f", LowPriority = low, MeanRun = mean, Place = place },
         new Endpoint { Id = "e", Template = "t", Scaling = new ScalePolicy { Max = max } },
         new EndpointSnapshot
         {
             Now = default, Queued = 1, OldestWait = default, Busy = 0, Completed = 0, Leases = [],
             Workers = [.. Enumerable.Range(0, workers).Select(n => new WorkerSlots($"p{n}", 8, free, 8 - free, Draining: false))],
-        }, blocked);
+        }, blocked, wait);
 }

@@ -2,11 +2,12 @@
 -- renew: keep a holder's lease, and make Redis' account of its slots equal to the holder's own.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed · grants  hash ticket entry -> "holder|pod|unix ms" ·
+--         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|unix ms" ·
 --         busy  hash holder -> most requests at once since its last report ·
 --         running  hash running job -> "holder|attempt|pod"
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
+--         served_ms  slots' time in use since the last report ·
 --         rest...  (pod, count) each, then accepted entries, then "job|attempt" that the holder runs, then entries that
 --         it believes queued
 -- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
@@ -16,7 +17,7 @@
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, grants, busy, running = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local slot_count, accept_count, job_count, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), 8
+local slot_count, accept_count, job_count, served_ms, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 
 if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')
@@ -74,4 +75,5 @@ end
 redis.call('ZADD', leases, now + lease_ms, holder)
 redis.call('HSET', busy, holder, busy_now)
 if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end
+if served_ms > 0 then redis.call('HINCRBY', meta, 'served', served_ms) end
 return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans }

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace Sluice.Scenarios;
+namespace Sluice.LoadGenerator;
 
 /// <summary>Where a figure was seen.</summary>
-internal static class Machine
+public static class Machine
 {
     public static string Describe(string command = "make load")
     {

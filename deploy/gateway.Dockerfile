@@ -1,0 +1,42 @@
+# The gateway, and beside it the built-in worker for pods that are processes. From the checkout's root (BuildKit):
+#   docker build -f deploy/gateway.Dockerfile -t sluice-gateway .
+# APP=prebuilt takes what `make publish` made instead of compiling here; BASE may be any image with ASP.NET Core 10, libstdc++ and OpenSSL 3.
+ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
+ARG NODE=node:22.12.0-bookworm-slim
+ARG BASE=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
+ARG APP=compiled
+
+FROM ${NODE} AS node
+
+FROM ${SDK} AS compiled
+# npm fetches ONNX Runtime, pinned by its lock file.
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+WORKDIR /source
+COPY . .
+ENV CI=true
+RUN dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained -o /gateway \
+ && dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o /worker
+
+FROM scratch AS prebuilt
+COPY .build/run/gateway /gateway
+COPY .build/run/worker /worker
+
+FROM ${APP} AS app
+
+FROM ${BASE}
+COPY --from=app /gateway /gateway
+COPY --from=app /worker /worker
+COPY deploy/endpoints.yaml /etc/sluice/endpoints.yaml
+COPY models /models
+# A volume that is mounted here gets this folder's owner.
+COPY --chown=65532:65532 deploy/README.md /var/lib/sluice/README.md
+USER 65532:65532
+# HOME: the user has none, and what workers keep for themselves is theirs alone.
+ENV SLUICE_URLS=http://0.0.0.0:8080 SLUICE_DATA=/var/lib/sluice SLUICE_MANIFEST=/etc/sluice/endpoints.yaml SLUICE_MODEL_REPOSITORY=/models \
+    SLUICE_WORKER=/worker/Sluice.Worker HOME=/tmp DOTNET_EnableDiagnostics=0
+VOLUME /var/lib/sluice
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["/gateway/Sluice.Gateway", "health"]
+ENTRYPOINT ["/gateway/Sluice.Gateway"]

@@ -1,0 +1,32 @@
+# The built-in worker on the CPU. From the checkout's root (BuildKit, which is Docker's default since 23):
+#   docker build -f deploy/worker.Dockerfile -t sluice-worker .
+# APP=prebuilt takes what `make publish` made instead of compiling here; BASE may be any image with ASP.NET Core 10 and libstdc++.
+ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
+ARG NODE=node:22.12.0-bookworm-slim
+ARG BASE=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
+ARG APP=compiled
+
+FROM ${NODE} AS node
+
+FROM ${SDK} AS compiled
+# npm fetches ONNX Runtime, pinned by its lock file.
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+WORKDIR /source
+COPY . .
+ENV CI=true
+RUN dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o /worker
+
+FROM scratch AS prebuilt
+COPY .build/run/worker /worker
+
+FROM ${APP} AS app
+
+FROM ${BASE}
+COPY --from=app /worker /worker
+# No user of any image, so no file but those for everyone.
+USER 65532:65532
+ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models DOTNET_EnableDiagnostics=0
+EXPOSE 8000
+ENTRYPOINT ["/worker/Sluice.Worker"]

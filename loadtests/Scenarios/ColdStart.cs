@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Sluice.LoadGenerator;
+using Sluice.Testing;
+
+namespace Sluice.Scenarios;
+
+/// <summary>
+/// From zero to the first answer of <c>digits</c>, for workers that are processes and for workers that are containers: both gateways are up at once
+/// and are asked in turn, round after round, each time with no worker left. The Docker daemon is the one that <c>DOCKER_HOST</c> names.
+/// </summary>
+public static class ColdStart
+{
+    private const string Key = "the-admin-key-of-this-load-test";
+
+    /// <summary>Short, so that rounds do not take long; a worker is gone soon after.</summary>
+    private const string Manifest = """
+        templates:
+          - { name: onnx }
+        endpoints:
+          - { id: digits, template: onnx, scaling: { max: 1, idleTimeout: 500ms } }
+
+        """;
+
+    private static readonly string Digit = GatewayProcess.Example("digits");
+
+    public static async Task RunAsync(ScenarioOptions options, string image, CancellationToken ct)
+    {
+        await using var processes = await StartAsync(new Dictionary<string, string?>());
+        await using var docker = await StartAsync(new Dictionary<string, string?>
+        {
+            ["SLUICE_POD_HOST"] = "docker",
+            ["SLUICE_DOCKER_IMAGE"] = image,
+            ["SLUICE_DOCKER_HOST"] = Environment.GetEnvironmentVariable("DOCKER_HOST"),
+        });
+        (string Name, GatewayProcess Gateway, List<double> First, Dictionary<string, List<double>> Stages)[] hosts =
+            [("process", processes, [], []), ("docker", docker, [], [])];
+        for (var round = 0; round <= options.Rounds; round++)
+            foreach (var (_, gateway, first, stages) in hosts)
+            {
+                var (answered, told) = await OnceAsync(gateway, ct);
+                // The first one of each also warms the gateway and the page cache.
+                if (round == 0) continue;
+                first.Add(answered);
+                foreach (var (stage, ms) in told)
+                {
+                    if (!stages.TryGetValue(stage, out var all)) stages[stage] = all = [];
+                    all.Add(ms);
+                }
+            }
+
+        var table = new StringBuilder($"# cold-start\n\n{Machine.Describe("make load-cold-start")}\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds, alternating; ms, median (least-most). ")
+            .Append("The request is sent with no worker; the image and the page cache are warm.\n\n")
+            .Append("| host | request to answer | ").AppendJoin(" | ", Names(hosts[1].Stages, hosts[0].Stages)).Append(" |\n|---|---|")
+            .Append(string.Concat(Names(hosts[1].Stages, hosts[0].Stages).Select(_ => "---|"))).Append('\n');
+        foreach (var (name, _, first, stages) in hosts)
+            table.Append(CultureInfo.InvariantCulture, $"| {name} | {Told(first)} | ")
+                .AppendJoin(" | ", Names(hosts[1].Stages, hosts[0].Stages).Select(s => stages.TryGetValue(s, out var all) ? Told(all) : "")).Append(" |\n");
+        Console.WriteLine(table);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, table.ToString(), ct);
+    }
+
+    private static async Task<(double Answered, IReadOnlyList<(string Stage, double Ms)> Stages)> OnceAsync(GatewayProcess gateway, CancellationToken ct)
+    {
+        var mark = gateway.Process.Mark;
+        var began = TimeProvider.System.GetTimestamp();
+        using var body = new StringContent(Digit, Encoding.UTF8, "application/json");
+        using var answer = await gateway.Client.PostAsync(new Uri("/v2/models/digits/infer", UriKind.Relative), body, ct);
+        var answered = TimeProvider.System.GetElapsedTime(began).TotalMilliseconds;
+        if (answer.StatusCode != HttpStatusCode.OK) throw new InvalidOperationException(await answer.Content.ReadAsStringAsync(ct));
+        var worker = (await gateway.WorkersAsync("digits", "ready"))[0];
+        var stages = worker["stages"]!.AsArray().Select(s => ((string)s!["name"]!, (double)s["ms"]!)).ToList();
+        await gateway.Process.LineAsync("of digits stopped", mark);
+        return (answered, stages);
+    }
+
+    private static Task<GatewayProcess> StartAsync(Dictionary<string, string?> environment) =>
+        GatewayProcess.StartAsync(Manifest, environment: new Dictionary<string, string?>(environment) { ["SLUICE_ADMIN_KEY"] = Key });
+
+    private static IEnumerable<string> Names(Dictionary<string, List<double>> most, Dictionary<string, List<double>> others) =>
+        most.Keys.Concat(others.Keys.Except(most.Keys));
+
+    private static string Told(List<double> all)
+    {
+        var sorted = all.Order().ToList();
+        return string.Create(CultureInfo.InvariantCulture, $"{sorted[sorted.Count / 2]:0} ({sorted[0]:0}-{sorted[^1]:0})");
+    }
+}

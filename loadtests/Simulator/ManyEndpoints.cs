@@ -1,0 +1,50 @@
+using System.Diagnostics;
+using System.Globalization;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
+using Sluice.Simulator.Scalers;
+using Sluice.Simulator.Traces;
+
+namespace Sluice.Simulator;
+
+/// <summary>Many endpoints that compete for one set of GPUs, each with its own traffic: how the real decision and the real placement behave
+/// in a large house, and how long they take.</summary>
+public static class ManyEndpoints
+{
+    /// <summary>Runs and tells what came of it.</summary>
+    /// <param name="endpoints">How many endpoints.</param>
+    /// <param name="gpus">GPUs, one a worker.</param>
+    /// <param name="length">How much virtual time.</param>
+    public static string Run(int endpoints, int gpus, TimeSpan length)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var (inventory, errors) = InventoryFile.Parse(string.Create(CultureInfo.InvariantCulture, $$"""{"gpus":[{"name":"NVIDIA L4","count":{{gpus}}}]}"""), "simulated");
+        if (inventory is null) throw new InvalidOperationException(string.Join('\n', errors));
+        // Together they ask for about nine tenths of the GPUs on average, in waves of their own.
+        const double service = 20;
+        var machine = new SimOptions { Start = new LogNormal(8, 0.25) };
+        var each = 0.9 * gpus / endpoints * machine.SlotsPerWorker / service;
+        var policy = new ScalePolicy { Scaler = Scaler.Slo, Max = Math.Max(1, 4 * gpus / endpoints) };
+        var all = Enumerable.Range(0, endpoints).Select(i => new SimEndpoint($"e{i}", Synthetic.Make($"e{i}", length, 2 * each,
+            t => each * (1 + 0.9 * Math.Sin(2 * Math.PI * (t / TimeSpan.FromMinutes(5) + i / 7.0))), service, i), new SluiceScaler(policy, "Sluice SLO"),
+            machine with { Seed = i })).ToList();
+        var placer = new GpuPlacer(inventory);
+        var simulation = new Simulation(all, placer);
+        var made = Stopwatch.GetElapsedTime(began);
+        simulation.Run(length);
+        var took = Stopwatch.GetElapsedTime(began) - made;
+        var outcomes = all.ConvertAll(e => e.Outcome);
+        var over = outcomes.Sum(o => o.OverTarget);
+        var requests = outcomes.Sum(o => o.Requests);
+        return string.Create(CultureInfo.InvariantCulture, $"""
+
+            ## {endpoints:n0} endpoints on {gpus:n0} GPUs
+
+            {length.TotalMinutes:0} minutes of virtual time in **{took.TotalSeconds:0.0} s** (and {made.TotalSeconds:0.0} s to make the traces):
+            {simulation.Events:n0} events, {requests:n0} requests, {outcomes.Sum(o => (long)o.Looks):n0} decisions, {placer.Rounds:n0} rounds of placement, {outcomes.Sum(o => o.Starts):n0} workers
+            started, at most {simulation.MostWorkers:n0} at once; {outcomes.Sum(o => (long)o.NoCapacity):n0} times a wish found no GPU;
+            {100.0 * over / Math.Max(1, requests):0.0} % of the requests waited longer than {machine.Target.TotalSeconds:0.#} s.
+
+            """);
+    }
+}

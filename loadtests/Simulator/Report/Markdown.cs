@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Text;
+
+namespace Sluice.Simulator.Report;
+
+/// <summary>A comparison as a table.</summary>
+public static class Markdown
+{
+    /// <summary>What all tables have in common.</summary>
+    public const string Introduction = """
+        Discrete events in virtual time. Sluice's rows are the product's own decision and plan; the others are written after their sources (Knative's
+        pod autoscaler, pkg/autoscaler/scaling/autoscaler.go) or documentation (RunPod; what it does not say is said in `RunPodScaler`). All have
+        the same bounds and keep idle workers for 60 s, which is also Knative's stable window; RunPod's stand once more with its own default of 5 s.
+        A *flap* is a worker ordered within a minute after a scale-in. *Beaten by*: who had both fewer requests over the target and fewer
+        worker-seconds. Service times are log-normal (sigma 0.5); those of the Azure trace are made of its token counts. The left
+        plots show cost to the right and late requests upwards: nearer to the corner is better.
+
+        """;
+
+    public static string Of(Comparison comparison, IReadOnlyList<Comparison.Row> rows)
+    {
+        var o = comparison.Options;
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"""
+
+            ## {comparison.Title}
+
+            ![{comparison.Trace.Name}]({Plots.FileName(comparison)})
+
+            `{comparison.Trace.Name}`: {comparison.Trace.Requests.Count:n0} requests in {comparison.Trace.Length.TotalHours:0.##} h,
+            {comparison.Trace.Offered:0.00} slots in use on average; {o.SlotsPerWorker} slots a worker, at most {comparison.Max} workers, {o.Start.Mean:0.#} s to start.
+
+            | scaler | p50 wait s | p99 wait s | over {o.Target.TotalSeconds:0.#} s | worker-seconds | starts | scale-ins | flaps | most | beaten by |
+            |---|---|---|---|---|---|---|---|---|---|
+
+            """);
+        foreach (var row in rows)
+        {
+            var r = row.Outcome;
+            var by = rows.Where(row.DominatedBy).Select(b => b.Scaler.Name).ToList();
+            string[] cells =
+            [
+                row.Scaler.Name, Text($"{r.Wait(0.5):0.00}"), Text($"{r.Wait(0.99):0.00}"), 
+                Text($"{r.OverTarget:n0} ({100.0 * r.OverTarget / Math.Max(1, r.Requests):0.0} %)"),
+                Text($"{r.WorkerSeconds:n0}"), Text($"{r.Starts:n0}"), Text($"{r.ScaleIns:n0}"), Text($"{r.Flaps:n0}"), Text($"{r.MostWorkers}"), string.Join(", ", by),
+            ];
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {string.Join(" | ", cells)} |");
+        }
+
+        text.AppendLine(CultureInfo.InvariantCulture, $"\n{rows.Count} runs in {rows.Sum(r => r.Took.TotalSeconds):0.0} s.");
+        return text.ToString();
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

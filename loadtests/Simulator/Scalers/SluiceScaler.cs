@@ -1,0 +1,45 @@
+using System.Collections.Frozen;
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+
+namespace Sluice.Simulator.Scalers;
+
+/// <summary>The product itself: its plan, its decision, its brake on crash loops, fed as the reconciler feeds them.</summary>
+public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
+{
+    private static readonly FrozenSet<string> NoOrders = FrozenSet<string>.Empty;
+
+    private Deployment? deployment;
+    private ScaleState state = ScaleState.Initial;
+    private StartBackoff backoff = StartBackoff.None;
+
+    public string Name => name;
+
+    public TimeSpan Every => TimeSpan.FromSeconds(1);
+
+    /// <summary>The last decision.</summary>
+    public ScaleDecision? Last { get; private set; }
+
+    public bool Nudged(SimEndpoint endpoint) => true;
+
+    public Orders Look(SimEndpoint endpoint, DateTimeOffset now)
+    {
+        deployment ??= new Deployment(new Endpoint { Id = endpoint.Name, Template = "t", Scaling = policy },
+            new Template { Name = "t", Concurrency = endpoint.Options.SlotsPerWorker });
+        if (backoff != StartBackoff.None && endpoint.Workers.Exists(w => w.State == PodState.Ready && now - w.Pod.ReadyAt >= StartBackoff.ProvenAfter))
+            backoff = StartBackoff.None;
+        var plan = FleetPlan.Make(deployment, "", new FleetLook(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
+            endpoint.Snapshot(now), state, backoff, now);
+        state = plan.Scale.Next;
+        Last = plan.Scale;
+        return new Orders(plan.Start, plan.Drain, plan.Resume);
+    }
+
+    public void Ended(SimWorker worker, DateTimeOffset now)
+    {
+        var proven = worker.Pod.ReadyAt is { } ready && now - ready >= StartBackoff.ProvenAfter;
+        var before = proven ? StartBackoff.None : backoff;
+        backoff = worker.Pod.ReadyAt is null ? before.Failed(now, "failed") : before.Died(now, "died");
+    }
+}

@@ -1,0 +1,140 @@
+using Sluice.Core.Dispatch;
+using Sluice.Core.Workers;
+using Sluice.Simulator.Scalers;
+using Sluice.Simulator.Traces;
+
+namespace Sluice.Simulator;
+
+/// <summary>One endpoint of the simulation: its queue, its workers, and what a scaler may see of them.</summary>
+public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOptions options)
+{
+    private static readonly DateTimeOffset Epoch = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>One-second buckets of concurrency, waiting and running, in request-seconds: what Knative's scalers see.</summary>
+    private readonly double[] buckets = new double[64];
+
+    private readonly LinkedList<int> queue = [];
+    private readonly bool[] granted = new bool[trace.Requests.Count];
+    private long bucket;
+    private DateTimeOffset touched = Epoch;
+    private long completed;
+    private int busyPeak;
+    private TimeSpan served;
+    private (int Busy, long Completed, TimeSpan Served) reported;
+
+    public string Name => name;
+
+    public Trace Trace => trace;
+
+    public IScaler Scaler => scaler;
+
+    public SimOptions Options => options;
+
+    public Outcome Outcome { get; } = new();
+
+    public List<SimWorker> Workers { get; } = [];
+
+    public HashSet<string> DrainOrders { get; } = [];
+
+    public int Next { get; set; }
+
+    public int Running { get; private set; }
+
+    public int Queued => queue.Count;
+
+    public DateTimeOffset LastLook { get; set; } = DateTimeOffset.MinValue;
+
+    public bool LookPending { get; set; }
+
+    public DateTimeOffset LastScaleIn { get; set; } = DateTimeOffset.MinValue;
+
+    public Random Random { get; } = new(options.Seed * 7919 + name.Length);
+
+    public static DateTimeOffset Start => Epoch;
+
+    public DateTimeOffset Arrives(int request) => Epoch + trace.Requests[request].At;
+
+    public TimeSpan OldestWait(DateTimeOffset now) => queue.First is { } first ? now - Arrives(first.Value) : TimeSpan.Zero;
+
+    /// <summary>All pods that exist.</summary>
+    public List<Pod> Pods() => Workers.ConvertAll(w => w.Pod);
+
+    /// <summary>What dispatch would tell: the queue as it is, the running and ended requests as the gateway reported them last.</summary>
+    public EndpointSnapshot Snapshot(DateTimeOffset now) => new()
+    {
+        Now = now,
+        Queued = Queued,
+        OldestWait = OldestWait(now),
+        Busy = reported.Busy,
+        Completed = reported.Completed,
+        Served = reported.Served,
+        Workers = Workers.FindAll(w => w.Pod.ReadyAt is not null)
+            .ConvertAll(w => new WorkerSlots(w.Pod.Id, options.SlotsPerWorker, options.SlotsPerWorker - w.Requests.Count, w.Requests.Count, w.Drained)),
+        Leases = [],
+    };
+
+    /// <summary>A gateway's report, once a second.</summary>
+    public void Report(DateTimeOffset now)
+    {
+        Advance(now);
+        reported = (Math.Max(busyPeak, Running), completed, served);
+        busyPeak = Running;
+    }
+
+    /// <summary>Mean concurrency of the last whole seconds.</summary>
+    public double MeanConcurrency(DateTimeOffset now, TimeSpan window)
+    {
+        Advance(now);
+        var seconds = (int)Math.Min(window.TotalSeconds, bucket);
+        if (seconds == 0) return Queued + Running;
+        var sum = 0.0;
+        for (var i = 1; i <= seconds; i++) sum += buckets[(bucket - i) % buckets.Length];
+        return sum / seconds;
+    }
+
+    public void Enqueue(int request, DateTimeOffset now, bool front = false)
+    {
+        Advance(now);
+        if (front) queue.AddFirst(request);
+        else queue.AddLast(request);
+    }
+
+    public int Dequeue(DateTimeOffset now)
+    {
+        Advance(now);
+        var first = queue.First!.Value;
+        queue.RemoveFirst();
+        Running++;
+        busyPeak = Math.Max(busyPeak, Running);
+        return first;
+    }
+
+    /// <summary>Whether this is the first time that a request gets a slot: one whose worker died has waited already.</summary>
+    public bool FirstGrant(int request) => !granted[request] && (granted[request] = true);
+
+    public void Ended(DateTimeOffset now, bool completes)
+    {
+        Advance(now);
+        Running--;
+        if (completes) completed++;
+    }
+
+    /// <summary>Counts what was so since the last change.</summary>
+    public void Advance(DateTimeOffset now)
+    {
+        if (now <= touched) return;
+        served += Running * (now - touched);
+        Outcome.WorkerSeconds += Workers.Count * (now - touched).TotalSeconds;
+        var load = Running + queue.Count;
+        while (touched < now)
+        {
+            var ends = Epoch.AddSeconds(bucket + 1);
+            var until = ends < now ? ends : now;
+            buckets[bucket % buckets.Length] += load * (until - touched).TotalSeconds;
+            touched = until;
+            if (until < ends) break;
+            bucket++;
+            buckets[bucket % buckets.Length] = 0;
+        }
+    }
+}

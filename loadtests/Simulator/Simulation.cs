@@ -1,0 +1,280 @@
+using Sluice.Core.Workers;
+
+namespace Sluice.Simulator;
+
+/// <summary>
+/// A machine of discrete events in virtual time: arrivals, ends of requests, starts, deaths, reports of the gateway, looks of
+/// the scalers. Requests wait in one queue an endpoint, first come first served, and go to the ready worker with the fewest. Deterministic:
+/// the same endpoints give the same outcome.
+/// </summary>
+public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? placer = null)
+{
+    /// <summary>From a request that has to wait to the look that it causes (measured on the real product: about a millisecond), and the least
+    /// time between two looks.</summary>
+    private static readonly TimeSpan Nudge = TimeSpan.FromMilliseconds(2);
+
+    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PlaceEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan FlapWithin = TimeSpan.FromMinutes(1);
+
+    private readonly PriorityQueue<Event, long> events = new();
+    private readonly Dictionary<SimEndpoint, int> wishes = [];
+    private bool placing;
+    private long pods;
+
+    /// <summary>Events that have been handled.</summary>
+    public long Events { get; private set; }
+
+    /// <summary>Most workers alive at once, over all endpoints.</summary>
+    public int MostWorkers { get; private set; }
+
+    private int alive;
+
+    private enum Kind
+    {
+        Arrive,
+        End,
+        Started,
+        Die,
+        Stopped,
+        Report,
+        Tick,
+        Nudge,
+        Place,
+    }
+
+    /// <summary>Runs until <paramref name="length"/> has passed, and further until no request waits or runs.</summary>
+    public void Run(TimeSpan length)
+    {
+        var until = SimEndpoint.Start + length;
+        for (var i = 0; i < endpoints.Count; i++)
+        {
+            var endpoint = endpoints[i];
+            // Spread, as the gateways' own ticks are.
+            var offset = TimeSpan.FromMilliseconds(37 * i % 1000);
+            if (endpoint.Trace.Requests.Count > 0) At(endpoint.Arrives(0), new Event(Kind.Arrive, endpoint));
+            At(SimEndpoint.Start + offset, new Event(Kind.Tick, endpoint));
+            At(SimEndpoint.Start + offset + TimeSpan.FromMilliseconds(430), new Event(Kind.Report, endpoint));
+        }
+
+        while (events.TryDequeue(out var next, out var ticks))
+        {
+            var now = new DateTimeOffset(ticks, TimeSpan.Zero);
+            if (now > until && Finished(next.Endpoint)) continue;
+            Events++;
+            Handle(next, now);
+        }
+
+        // Whoever is alive is counted to the same moment, however long it took to finish.
+        foreach (var endpoint in endpoints) endpoint.Advance(until);
+    }
+
+    private static bool Finished(SimEndpoint endpoint) =>
+        endpoint.Next >= endpoint.Trace.Requests.Count && endpoint.Queued == 0 && endpoint.Running == 0;
+
+    private void Handle(Event next, DateTimeOffset now)
+    {
+        var endpoint = next.Endpoint;
+        switch (next.Kind)
+        {
+            case Kind.Arrive:
+                var request = endpoint.Next++;
+                if (endpoint.Next < endpoint.Trace.Requests.Count) At(endpoint.Arrives(endpoint.Next), new Event(Kind.Arrive, endpoint));
+                endpoint.Enqueue(request, now);
+                Grant(endpoint, now);
+                if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
+                break;
+            case Kind.End when next.Worker!.Requests.Remove(next.Request):
+                endpoint.Ended(now, completes: true);
+                if (next.Worker.Requests.Count == 0) next.Worker.IdleSince = now;
+                if (next.Worker is { Drained: true, Requests.Count: 0 }) At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, next.Worker));
+                Grant(endpoint, now);
+                break;
+            case Kind.Started when !next.Worker!.Gone:
+                Started(endpoint, next.Worker, now);
+                break;
+            case Kind.Die when !next.Worker!.Gone:
+                endpoint.Outcome.Deaths++;
+                Fail(endpoint, next.Worker, now);
+                break;
+            case Kind.Stopped when !next.Worker!.Gone:
+                Remove(endpoint, next.Worker, now);
+                break;
+            case Kind.Report:
+                endpoint.Report(now);
+                At(now + ReportEvery, next);
+                break;
+            case Kind.Tick:
+                Look(endpoint, now);
+                At(now + endpoint.Scaler.Every, next);
+                break;
+            case Kind.Nudge:
+                endpoint.LookPending = false;
+                Look(endpoint, now);
+                break;
+            case Kind.Place:
+                PlaceAll(now);
+                break;
+        }
+    }
+
+    private void Started(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        if (endpoint.Random.NextDouble() < endpoint.Options.FailingStarts)
+        {
+            endpoint.Outcome.FailedStarts++;
+            Fail(endpoint, worker, now);
+            return;
+        }
+
+        worker.Move(PodState.Ready, now);
+        worker.IdleSince = now;
+        if (endpoint.Options.MeanLife > TimeSpan.Zero)
+            At(now - endpoint.Options.MeanLife * Math.Log(1 - endpoint.Random.NextDouble()), new Event(Kind.Die, endpoint, worker));
+        Grant(endpoint, now);
+        if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
+    }
+
+    /// <summary>A worker ended by itself: its requests go first, the scaler looks again.</summary>
+    private void Fail(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        foreach (var request in worker.Requests.OrderDescending())
+        {
+            endpoint.Ended(now, completes: false);
+            endpoint.Enqueue(request, now, front: true);
+        }
+
+        worker.Requests.Clear();
+        Remove(endpoint, worker, now);
+        endpoint.Scaler.Ended(worker, now);
+        Grant(endpoint, now);
+        Wake(endpoint, now);
+    }
+
+    private void Remove(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        endpoint.Advance(now);
+        endpoint.Workers.Remove(worker);
+        endpoint.DrainOrders.Remove(worker.Pod.Id);
+        worker.Gone = true;
+        alive--;
+        placer?.Free(worker.Pod);
+        endpoint.Outcome.Fleet.Add(((now - SimEndpoint.Start).TotalSeconds, endpoint.Workers.Count));
+    }
+
+    private void Grant(SimEndpoint endpoint, DateTimeOffset now)
+    {
+        while (endpoint.Queued > 0)
+        {
+            SimWorker? best = null;
+            foreach (var worker in endpoint.Workers)
+                if (worker is { State: PodState.Ready, Drained: false } && worker.Requests.Count < endpoint.Options.SlotsPerWorker
+                    && (best is null || worker.Requests.Count < best.Requests.Count)) best = worker;
+            if (best is null) return;
+            var request = endpoint.Dequeue(now);
+            best.Requests.Add(request);
+            if (endpoint.FirstGrant(request)) endpoint.Outcome.Waited(now - endpoint.Arrives(request), endpoint.Options.Target);
+            At(now + endpoint.Trace.Requests[request].Service, new Event(Kind.End, endpoint, best, request));
+        }
+    }
+
+    private void Wake(SimEndpoint endpoint, DateTimeOffset now)
+    {
+        if (endpoint.LookPending) return;
+        endpoint.LookPending = true;
+        var at = now + Nudge;
+        if (endpoint.LastLook + Breath > at) at = endpoint.LastLook + Breath;
+        At(at, new Event(Kind.Nudge, endpoint));
+    }
+
+    private void Look(SimEndpoint endpoint, DateTimeOffset now)
+    {
+        endpoint.Advance(now);
+        endpoint.LastLook = now;
+        endpoint.Outcome.Looks++;
+        var orders = endpoint.Scaler.Look(endpoint, now);
+        foreach (var id in orders.Resume ?? []) Resume(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
+        Order(endpoint, orders.Start, now);
+        if (orders.Drain.Count == 0) return;
+        endpoint.Outcome.ScaleInsAt.Add((now - SimEndpoint.Start).TotalSeconds);
+        endpoint.LastScaleIn = now;
+        foreach (var id in orders.Drain) Drain(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
+    }
+
+    private void Order(SimEndpoint endpoint, int workers, DateTimeOffset now)
+    {
+        if (placer is null)
+        {
+            for (var i = 0; i < workers; i++) Start(endpoint, NewPod(endpoint, now), now);
+            return;
+        }
+
+        // A wish that was not met is made anew at each look, or not.
+        wishes.Remove(endpoint);
+        if (workers == 0) return;
+        wishes[endpoint] = workers;
+        if (placing) return;
+        placing = true;
+        At(now + PlaceEvery, new Event(Kind.Place, endpoint));
+    }
+
+    /// <summary>The wishes of all endpoints, as one round of a leader places them.</summary>
+    private void PlaceAll(DateTimeOffset now)
+    {
+        placing = false;
+        var wanted = wishes.SelectMany(w => Enumerable.Range(0, w.Value).Select(_ => (Endpoint: w.Key, Pod: NewPod(w.Key, now)))).ToList();
+        wishes.Clear();
+        var placed = placer!.Place([.. wanted.Select(w => w.Pod)]);
+        foreach (var (endpoint, pod) in wanted)
+            if (placed.Contains(pod.Id)) Start(endpoint, pod, now);
+            else endpoint.Outcome.NoCapacity++;
+    }
+
+    private Pod NewPod(SimEndpoint endpoint, DateTimeOffset now) => new()
+    {
+        Id = $"{endpoint.Name}-{pods++}",
+        EndpointId = endpoint.Name,
+        Template = "t",
+        HostId = "h",
+        State = PodState.Starting,
+        Fingerprint = "",
+        StartedAt = now,
+    };
+
+    private void Start(SimEndpoint endpoint, Pod pod, DateTimeOffset now)
+    {
+        var worker = new SimWorker(pod);
+        endpoint.Advance(now);
+        endpoint.Workers.Add(worker);
+        MostWorkers = Math.Max(MostWorkers, ++alive);
+        var outcome = endpoint.Outcome;
+        outcome.Starts++;
+        outcome.MostWorkers = Math.Max(outcome.MostWorkers, endpoint.Workers.Count);
+        if (now - endpoint.LastScaleIn < FlapWithin) outcome.Flaps++;
+        outcome.Fleet.Add(((now - SimEndpoint.Start).TotalSeconds, endpoint.Workers.Count));
+        At(now + endpoint.Options.Start.Next(endpoint.Random), new Event(Kind.Started, endpoint, worker));
+    }
+
+    private void Drain(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        worker.Drained = true;
+        endpoint.DrainOrders.Add(worker.Pod.Id);
+        if (worker.Requests.Count == 0) At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, worker));
+    }
+
+    /// <summary>A worker that was to drain goes on.</summary>
+    private void Resume(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
+    {
+        // Told to stop already: it has nothing to do and is on its way out.
+        if (worker.Requests.Count == 0) return;
+        worker.Drained = false;
+        endpoint.DrainOrders.Remove(worker.Pod.Id);
+        if (now - endpoint.LastScaleIn < FlapWithin) endpoint.Outcome.Flaps++;
+        Grant(endpoint, now);
+    }
+
+    private void At(DateTimeOffset when, Event what) => events.Enqueue(what, when.UtcTicks);
+
+    private readonly record struct Event(Kind Kind, SimEndpoint Endpoint, SimWorker? Worker = null, int Request = -1);
+}

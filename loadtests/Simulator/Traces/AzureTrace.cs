@@ -1,0 +1,38 @@
+using System.Globalization;
+
+namespace Sluice.Simulator.Traces;
+
+/// <summary>
+/// The Azure LLM inference trace of 2023, service "code" (Patel et al., "Splitwise: Efficient generative LLM inference using phase
+/// splitting", ISCA 2024; Azure/AzurePublicDataset, CC-BY 4.0), as arrival offsets in ms and token counts. Times to serve are
+/// not part of it: tokens are replayed as work.
+/// </summary>
+public static class AzureTrace
+{
+    /// <summary>Prompt tokens read and tokens written a second: what a 7B model does on one data-centre GPU, about.</summary>
+    private const double Prefill = 20_000;
+
+    private const double Decode = 33;
+    private const double Overhead = 0.05;
+
+    /// <param name="path">Lines <c>ms,context tokens,generated tokens</c>; those that begin with # are comments.</param>
+    public static Trace Read(string path)
+    {
+        var requests = new List<Request>();
+        foreach (var line in File.ReadLines(path))
+        {
+            if (line.Length == 0 || line[0] == '#') continue;
+            var fields = line.Split(',');
+            if (fields.Length != 3) throw new FormatException($"{path}: expected ms,context,generated, not '{line}'");
+            var numbers = Array.ConvertAll(fields, f => double.Parse(f, CultureInfo.InvariantCulture));
+            requests.Add(new Request(TimeSpan.FromMilliseconds(numbers[0]),
+                TimeSpan.FromSeconds(Overhead + numbers[1] / Prefill + numbers[2] / Decode)));
+        }
+
+        return new Trace("azure-code", requests[^1].At + TimeSpan.FromSeconds(1), requests);
+    }
+
+    /// <summary>The same in a fraction of the time: arrivals come closer and service is shorter, so that as many slots are asked for.</summary>
+    public static Trace Compress(Trace trace, double factor) => new($"{trace.Name}/{factor:0}", trace.Length / factor,
+        [.. trace.Requests.Select(r => new Request(r.At / factor, r.Service / factor))]);
+}

@@ -1,0 +1,124 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+
+namespace Sluice.Core.Autoscaling;
+
+/// <summary>
+/// A cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. Each field is <c>*</c>,
+/// a number, a range <c>1-5</c>, a step <c>*/15</c> or <c>8-18/2</c>, or a list of these; months and days of the week may be
+/// named (<c>JAN</c>, <c>MON</c>), Sunday is 0 and 7. As in Vixie's cron, when both days are restricted either may match. A time that
+/// daylight saving skips begins when the clock has jumped; one that comes twice begins the first time.
+/// </summary>
+public sealed class CronSchedule
+{
+    /// <summary>What an expression must look like, for error texts.</summary>
+    public const string Expected = "minute hour day-of-month month day-of-week, like \"0 8 * * MON-FRI\"";
+
+    private static readonly string[] Months = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+    private static readonly string[] Weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+
+    // Declarations are few and are asked about each second.
+    private static readonly ConcurrentDictionary<(string Cron, string Zone), CronSchedule?> Parsed = [];
+
+    private readonly ulong minutes;
+    private readonly ulong hours;
+    private readonly ulong days;
+    private readonly ulong months;
+    private readonly ulong weekdays;
+    private readonly bool eitherDay;
+    private readonly TimeZoneInfo zone;
+
+    private CronSchedule(ulong[] fields, bool eitherDay, TimeZoneInfo zone)
+    {
+        (minutes, hours, days, months, weekdays) = (fields[0], fields[1], fields[2], fields[3], fields[4]);
+        // Sunday may be written 7.
+        if ((weekdays & (1UL << 7)) != 0) weekdays |= 1;
+        (this.eitherDay, this.zone) = (eitherDay, zone);
+    }
+
+    /// <summary>Reads an expression; null: it is none, or the time zone is not known here.</summary>
+    public static CronSchedule? Parse(string cron, string timeZone)
+    {
+        var fields = cron.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (fields.Length != 5 || !TimeZoneInfo.TryFindSystemTimeZoneById(timeZone, out var zone)) return null;
+        ulong?[] sets =
+        [
+            Field(fields[0], 0, 59, []), Field(fields[1], 0, 23, []), Field(fields[2], 1, 31, []),
+            Field(fields[3], 1, 12, Months), Field(fields[4], 0, 7, Weekdays),
+        ];
+        if (sets.Contains(null)) return null;
+        return new CronSchedule([.. sets.Select(s => s!.Value)], fields[2][0] != '*' && fields[4][0] != '*', zone);
+    }
+
+    /// <summary>Like <see cref="Parse"/>, remembered.</summary>
+    public static CronSchedule? Of(string cron, string timeZone) => Parsed.GetOrAdd((cron, timeZone), key => Parse(key.Cron, key.Zone));
+
+    /// <summary>Whether one of its times lies within <paramref name="length"/> before <paramref name="now"/>, or is now.</summary>
+    public bool Covers(DateTimeOffset now, TimeSpan length)
+    {
+        var last = TimeZoneInfo.ConvertTime(now, zone);
+        // A day more than the length: a skipped time begins later than it is written.
+        for (var day = last.Date; day >= (last.DateTime - length).Date.AddDays(-1); day = day.AddDays(-1))
+        {
+            if (!OnDay(day)) continue;
+            for (var hour = 23; hour >= 0; hour--)
+            {
+                if ((hours & (1UL << hour)) == 0) continue;
+                for (var minute = 59; minute >= 0; minute--)
+                {
+                    if ((minutes & (1UL << minute)) == 0) continue;
+                    var begins = Instant(day.AddHours(hour).AddMinutes(minute));
+                    if (begins > now) continue;
+                    // The latest that is not in the future decides.
+                    return now - begins < length;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private bool OnDay(DateTime day)
+    {
+        if ((months & (1UL << day.Month)) == 0) return false;
+        var ofMonth = (days & (1UL << day.Day)) != 0;
+        var ofWeek = (weekdays & (1UL << (int)day.DayOfWeek)) != 0;
+        return eitherDay ? ofMonth || ofWeek : ofMonth && ofWeek;
+    }
+
+    private DateTimeOffset Instant(DateTime local)
+    {
+        while (zone.IsInvalidTime(local)) local = local.AddMinutes(1);
+        var offset = zone.IsAmbiguousTime(local) ? zone.GetAmbiguousTimeOffsets(local).Max() : zone.GetUtcOffset(local);
+        return new DateTimeOffset(local, offset);
+    }
+
+    /// <summary>The set of numbers that a field names, as bits; null: it cannot be read.</summary>
+    private static ulong? Field(string text, int least, int most, string[] names)
+    {
+        var set = 0UL;
+        foreach (var part in text.Split(','))
+        {
+            var halves = part.Split('/');
+            var step = 1;
+            if (halves.Length > 2 || halves.Length == 2 && !(int.TryParse(halves[1], NumberStyles.None, CultureInfo.InvariantCulture, out step) && step > 0))
+                return null;
+            var ends = halves[0].Split('-');
+            if (ends.Length > 2) return null;
+            var (from, to) = halves[0] == "*" ? (least, most) : (Number(ends[0], least, names), Number(ends[^1], least, names));
+            // "5/15" means from 5 on, each fifteenth.
+            if (halves.Length == 2 && ends.Length == 1 && halves[0] != "*") to = most;
+            if (from < least || to > most || from > to) return null;
+            for (var n = from; n <= to; n += step) set |= 1UL << n;
+        }
+
+        return set;
+    }
+
+    private static int Number(string text, int least, string[] names)
+    {
+        var name = Array.FindIndex(names, n => n.Equals(text, StringComparison.OrdinalIgnoreCase));
+        if (name >= 0) return name + least;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1;
+    }
+}

@@ -1,0 +1,37 @@
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Autoscaling;
+
+/// <summary>What one look adds to what is remembered, before anything is decided. Pure.</summary>
+internal static class Observation
+{
+    public static ScaleState Observe(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now)
+    {
+        var next = state with { At = now, Arrived = load.Arrived, Served = load.Served, Completed = load.Completed, Spending = Spent(load, state, now) };
+        if (load.LastStart is { } took && load.LastReadyAt > state.Learned.StartsSeenUntil)
+            next = next with { Learned = next.Learned.Started(took, load.LastReadyAt) };
+        // Counters that fell were lost with Redis' last second, or belong to an endpoint of the same name.
+        if (state.At is not { } at || now <= at || load.Completed < state.Completed || load.Served < state.Served) return next;
+
+        var elapsed = now - at;
+        var served = load.Served - state.Served;
+        var busy = served > TimeSpan.Zero || load.Completed > state.Completed ? served / elapsed : load.Busy;
+        return next with
+        {
+            Traffic = next.Traffic.Add((load.Arrived - state.Arrived) / elapsed.TotalSeconds, elapsed),
+            Learned = next.Learned.Served(served.TotalSeconds, load.Completed - state.Completed),
+            Panic = ConcurrencyDemand.Observe(policy, next.Panic, busy + load.Queued, elapsed),
+        };
+    }
+
+    private static Spending Spent(Load load, ScaleState state, DateTimeOffset now)
+    {
+        var today = DateOnly.FromDateTime(now.UtcDateTime);
+        if (state.Spending.Day == today) return state.Spending with { Used = state.Spending.Used + load.WorkerTime };
+        // Of the time since the last look, what lies before midnight belongs to yesterday.
+        var sinceMidnight = now.UtcDateTime.TimeOfDay;
+        var elapsed = state.At is { } at ? now - at : TimeSpan.Zero;
+        var share = elapsed > sinceMidnight ? sinceMidnight / elapsed : 1;
+        return new Spending(today, load.WorkerTime * share);
+    }
+}

@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- decision-keep: keep what a leader decided about an endpoint, and what it remembers. Bounded, so that scaling goes on when Redis is full.
+-- KEYS    scale  hash epoch, state, latest · changes  list of decisions that changed something, newest first
+-- ARGV    epoch  of the leader · state · latest  the decision · change  the decision again if it changed something, else '' ·
+--         kept  how many changes stay
+-- RETURN  1, or 0 when a later leader has decided already: then nothing was written
+local scale, changes = KEYS[1], KEYS[2]
+local epoch, state, latest, change, kept = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+
+if tonumber(redis.call('HGET', scale, 'epoch') or 0) > epoch then return 0 end
+redis.call('HSET', scale, 'epoch', epoch, 'state', state, 'latest', latest)
+if change ~= '' then
+  redis.call('LPUSH', changes, change)
+  redis.call('LTRIM', changes, 0, kept - 1)
+end
+return 1

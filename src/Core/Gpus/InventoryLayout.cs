@@ -1,0 +1,69 @@
+using System.Runtime.CompilerServices;
+
+namespace Sluice.Core.Gpus;
+
+/// <summary>An inventory sorted for placing: devices by kind, machine and NVLink group. Made once for each inventory; nothing of it changes.</summary>
+internal sealed class InventoryLayout
+{
+    private static readonly ConditionalWeakTable<Inventory, InventoryLayout> Made = [];
+
+    private readonly List<DeviceKind> kinds = [];
+    private readonly Dictionary<string, Device> byUuid = [];
+    private readonly List<Device> devices = [];
+
+    private InventoryLayout(Inventory inventory)
+    {
+        var byKey = new Dictionary<(string, long, ComputeCapability, string?, ComputeMode, ConfidentialState, bool, MigProfile?), DeviceKind>();
+        foreach (var gpu in inventory.Gpus)
+        {
+            Add(gpu, null);
+            foreach (var slice in gpu.Slices) Add(gpu, slice);
+        }
+
+        Connections = new Connections(inventory.Links, byUuid);
+        foreach (var kind in kinds.Where(k => !k.Cut)) Sort(kind);
+
+        void Add(Gpu gpu, MigSlice? slice)
+        {
+            var key = (gpu.Name, gpu.MemoryMiB, gpu.ComputeCapability, gpu.Driver, gpu.ComputeMode, gpu.Confidential, gpu.MigEnabled, slice?.Profile);
+            if (!byKey.TryGetValue(key, out var kind)) kinds.Add(byKey[key] = kind = new DeviceKind(kinds.Count, gpu, slice));
+            var device = new Device(kind, gpu, slice?.Uuid ?? gpu.Uuid, devices.Count);
+            if (!byUuid.TryAdd(device.Uuid, device)) return;
+            devices.Add(device);
+            kind.Devices.Add(device);
+        }
+    }
+
+    public IReadOnlyList<DeviceKind> Kinds => kinds;
+
+    public IReadOnlyList<Device> Devices => devices;
+
+    public Connections Connections { get; }
+
+    /// <summary>Groups and machines of all kinds.</summary>
+    public int GroupCount { get; private set; }
+
+    public static InventoryLayout Of(Inventory inventory) => Made.GetValue(inventory, i => new InventoryLayout(i));
+
+    /// <summary>The device with this UUID; null: it is not here (any more).</summary>
+    public Device? Find(string uuid) => byUuid.GetValueOrDefault(uuid);
+
+    /// <summary>Sorts a kind's devices into machines, and those into NVLink groups or cut GPUs.</summary>
+    private void Sort(DeviceKind kind)
+    {
+        foreach (var all in kind.Devices.GroupBy(d => d.Gpu.Node))
+        {
+            var node = new DeviceGroup(GroupCount++, [.. all]);
+            kind.Nodes.Add(node);
+            IEnumerable<IReadOnlyList<Device>> parts = kind.Profile is null ? Connections.Linked(node.Devices) : all.GroupBy(d => d.Gpu.Uuid).Select(g => g.ToList());
+            foreach (var part in parts)
+            {
+                var group = new DeviceGroup(GroupCount++, part);
+                kind.Groups.Add(group);
+                foreach (var device in part) (device.Group, device.Node) = (group, node);
+            }
+
+            kind.BestRank = Math.Max(kind.BestRank, Connections.BestPair(node.Devices));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Sluice.Core.Gpus;
+
+/// <summary>Asks nvidia-smi for this machine's inventory.</summary>
+public sealed class NvidiaSmi(string program, TimeProvider time)
+{
+    /// <summary>nvidia-smi hangs when a GPU has fallen off its bus; on a machine with eight GPUs and without the persistence daemon it
+    /// takes some seconds.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    /// <summary>Never throws but for <paramref name="ct"/>: what went wrong is told in <see cref="Inventory.Error"/>.</summary>
+    public async Task<Inventory> ReadAsync(CancellationToken ct)
+    {
+        var (csv, error) = await QueryAsync(SmiText.Query, ct);
+        if (error is not null && csv.Contains("not a valid field", StringComparison.OrdinalIgnoreCase)) (csv, error) = await QueryAsync(SmiText.OldQuery, ct);
+        if (error is not null) return Inventory.None(error);
+        var gpus = SmiText.Gpus(csv);
+        if (gpus.Count == 0) return Inventory.None($"{program}: {Line(csv)}");
+
+        var list = gpus.Any(g => g.MigEnabled) ? (await RunAsync(["-L"], ct)).Output : "";
+        var topology = gpus.Count > 1 ? (await RunAsync(["topo", "-m"], ct)).Output : "";
+        var links = topology.Contains("NV", StringComparison.Ordinal) ? (await RunAsync(["nvlink", "--status"], ct)).Output : "";
+        // Older drivers and GPUs know nothing of it, and say so with an error.
+        var feature = (await RunAsync(["conf-compute", "-f"], ct)).Output;
+        var ready = SmiText.Confidential(feature, "") == ConfidentialState.Off ? "" : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
+        return Combine(gpus, SmiText.Slices(list), SmiText.Topology(topology), SmiText.NvLinks(links), SmiText.Confidential(feature, ready));
+    }
+
+    /// <summary>One inventory of all that was said. Pure.</summary>
+    public static Inventory Combine(IReadOnlyList<Gpu> gpus, ILookup<string, MigSlice> slices,
+        IReadOnlyList<(int A, int B, LinkKind Kind, int NvLinks)> topology, IReadOnlyDictionary<string, NvLinks> links, ConfidentialState confidential)
+    {
+        var byIndex = gpus.DistinctBy(g => g.Index).ToDictionary(g => g.Index, g => g.Uuid);
+        return new Inventory
+        {
+            Gpus = [.. gpus.Select(g => g with
+            {
+                Slices = [.. slices[g.Uuid]],
+                NvLinks = links.GetValueOrDefault(g.Uuid),
+                Confidential = confidential,
+                Fault = g.Fault ?? (confidential == ConfidentialState.NotReady
+                    ? "confidential computing is on, and its GPUs are not declared ready (nvidia-smi conf-compute -srs 1)" : null),
+            })],
+            Links = [.. topology.Where(p => byIndex.ContainsKey(p.A) && byIndex.ContainsKey(p.B))
+                .Select(p => new GpuLink(byIndex[p.A], byIndex[p.B], p.Kind, p.NvLinks))],
+        };
+    }
+
+    private Task<(string Output, string? Error)> QueryAsync(string fields, CancellationToken ct) =>
+        RunAsync([$"--query-gpu={fields}", "--format=csv,nounits"], ct);
+
+    private async Task<(string Output, string? Error)> RunAsync(IEnumerable<string> arguments, CancellationToken ct)
+    {
+        using var limit = new CancellationTokenSource(Limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        Process? process = null;
+        try
+        {
+            process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            var (output, error) = (process.StandardOutput.ReadToEndAsync(either.Token), process.StandardError.ReadToEndAsync(either.Token));
+            await process.WaitForExitAsync(either.Token);
+            var (said, complained) = (await output, await error);
+            return (said, process.ExitCode == 0 ? null : $"{program}: {Line(said + complained)} (exit code {process.ExitCode})");
+        }
+        catch (Win32Exception)
+        {
+            return ("", $"{program} is not installed");
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            process?.Kill();
+            return ("", $"{program} said nothing within {Limit.TotalSeconds:0} s");
+        }
+        finally
+        {
+            process?.Dispose();
+        }
+    }
+
+    private static string Line(string text) => text.Trim().ReplaceLineEndings(" ");
+}

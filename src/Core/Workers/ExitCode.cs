@@ -1,0 +1,14 @@
+namespace Sluice.Core.Workers;
+
+/// <summary>Exit codes in words.</summary>
+internal static class ExitCode
+{
+    /// <summary>Signals by number, as a shell reports them (128 + number).</summary>
+    private static readonly Dictionary<int, string> Signals = new()
+    {
+        [4] = "SIGILL", [6] = "SIGABRT", [7] = "SIGBUS", [8] = "SIGFPE", [9] = "SIGKILL", [11] = "SIGSEGV", [15] = "SIGTERM",
+    };
+
+    public static string Describe(int code) =>
+        code > 128 && Signals.TryGetValue(code - 128, out var signal) ? $"ended by {signal}" : $"exit code {code}";
+}

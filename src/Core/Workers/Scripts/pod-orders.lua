@@ -1,0 +1,14 @@
+#!lua flags=allow-oom
+-- pod-orders: a leader says which pods are to drain and stop, and which of those it wants back after all.
+-- KEYS    pods  hash pod -> record · drain  set of pods to drain · epoch  string, of the last leader that looked
+-- ARGV    mine  the leader's epoch · count  of pods to drain · names...  those to drain, then those wanted back
+-- RETURN  1, or 0 when a later leader has looked
+local pods, drain, epoch = KEYS[1], KEYS[2], KEYS[3]
+local mine, count, names = tonumber(ARGV[1]), tonumber(ARGV[2]), 3
+
+if mine < tonumber(redis.call('GET', epoch) or '0') then return 0 end
+for i = names, #ARGV do
+  if i >= names + count then redis.call('SREM', drain, ARGV[i])
+  elseif redis.call('HEXISTS', pods, ARGV[i]) == 1 then redis.call('SADD', drain, ARGV[i]) end
+end
+return 1

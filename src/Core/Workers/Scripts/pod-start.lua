@@ -1,0 +1,13 @@
+#!lua flags=allow-oom
+-- pod-start: a leader orders a pod. This, not what the leader believes, keeps an endpoint within its max.
+-- KEYS    pods  hash pod -> record · epoch  string, of the last leader that looked
+-- ARGV    mine  the leader's epoch · pod · record · fingerprint  of the declaration · max
+-- RETURN  'ok', 'stale' when a later leader has looked, or 'full'
+local pods, epoch = KEYS[1], KEYS[2]
+local mine, pod, record, fingerprint, max = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+-- include: pod-room
+
+if mine < tonumber(redis.call('GET', epoch) or '0') then return 'stale' end
+if not hasroom(pods, fingerprint, max) then return 'full' end
+redis.call('HSET', pods, pod, record)
+return 'ok'

@@ -1,0 +1,67 @@
+using Sluice.Core.Autoscaling;
+
+namespace Sluice.Core.Tests.Autoscaling;
+
+/// <summary>When a cron expression's times are.</summary>
+public sealed class CronScheduleTest
+{
+    [Theory]
+    [InlineData("0 8 * * *", "2026-03-02T08:00:00Z", true)]
+    [InlineData("0 8 * * *", "2026-03-02T07:59:59Z", false)]
+    [InlineData("0 8 * * *", "2026-03-02T08:00:59Z", true)]
+    [InlineData("0 8 * * *", "2026-03-02T08:01:00Z", false)]
+    [InlineData("*/15 * * * *", "2026-03-02T08:45:10Z", true)]
+    [InlineData("*/15 * * * *", "2026-03-02T08:46:00Z", false)]
+    [InlineData("5/20 * * * *", "2026-03-02T08:25:00Z", true)]
+    [InlineData("0 8-18/2 * * *", "2026-03-02T12:00:00Z", true)]
+    [InlineData("0 8-18/2 * * *", "2026-03-02T13:00:00Z", false)]
+    [InlineData("0 0 1,15 * *", "2026-03-15T00:00:00Z", true)]
+    [InlineData("0 0 29 FEB *", "2028-02-29T00:00:30Z", true)]
+    [InlineData("0 8 * * MON-FRI", "2026-03-02T08:00:00Z", true)] // a Monday
+    [InlineData("0 8 * * mon-fri", "2026-03-01T08:00:00Z", false)]
+    [InlineData("0 8 * * 0", "2026-03-01T08:00:00Z", true)]
+    [InlineData("0 8 * * 7", "2026-03-01T08:00:00Z", true)] // Sunday twice
+    [InlineData("0 8 13 * FRI", "2026-03-06T08:00:00Z", true)] // either day, as in Vixie's cron
+    [InlineData("0 8 13 * FRI", "2026-04-13T08:00:00Z", true)]
+    [InlineData("0 8 13 * FRI", "2026-03-02T08:00:00Z", false)]
+    public void A_minute_is_named_or_not(string cron, string at, bool named) =>
+        Assert.Equal(named, CronSchedule.Parse(cron, "UTC")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
+
+    [Theory]
+    // Berlin: at 2026-03-29 01:00 UTC the clock jumps from 02:00 to 03:00; at 2026-10-25 01:00 UTC from 03:00 back to 02:00.
+    [InlineData("30 2 * * *", "2026-03-28T01:30:00Z", true)]
+    [InlineData("30 2 * * *", "2026-03-29T01:00:00Z", true)] // skipped: when the clock has jumped
+    [InlineData("30 2 * * *", "2026-03-30T00:30:00Z", true)]
+    [InlineData("30 2 * * *", "2026-10-25T00:30:00Z", true)] // the first of the two
+    [InlineData("30 2 * * *", "2026-10-25T01:30:00Z", false)]
+    public void Times_are_those_of_the_zone_whatever_its_clock_does(string cron, string at, bool named) =>
+        Assert.Equal(named, CronSchedule.Parse(cron, "Europe/Berlin")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
+
+    [Fact]
+    public void A_long_time_from_a_rare_moment_on_is_covered_to_its_end()
+    {
+        var monday = CronSchedule.Parse("0 0 * * MON", "UTC")!;
+        Assert.True(monday.Covers(new DateTimeOffset(2026, 3, 8, 23, 59, 0, TimeSpan.Zero), TimeSpan.FromDays(7)));
+        Assert.False(monday.Covers(new DateTimeOffset(2026, 3, 8, 0, 0, 0, TimeSpan.Zero), TimeSpan.FromDays(6)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("* * * *")]
+    [InlineData("* * * * * *")]
+    [InlineData("60 * * * *")]
+    [InlineData("* 24 * * *")]
+    [InlineData("* * 0 * *")]
+    [InlineData("* * * 13 *")]
+    [InlineData("* * * * 8")]
+    [InlineData("5-1 * * * *")]
+    [InlineData("*/0 * * * *")]
+    [InlineData("1/2/3 * * * *")]
+    [InlineData("a * * * *")]
+    [InlineData("-1 * * * *")]
+    [InlineData("1, * * * *")]
+    public void What_is_no_expression_is_not_taken_for_one(string cron) => Assert.Null(CronSchedule.Parse(cron, "UTC"));
+
+    [Fact]
+    public void A_zone_that_is_not_known_is_none() => Assert.Null(CronSchedule.Parse("* * * * *", "Atlantis/Capital"));
+}

@@ -1,0 +1,170 @@
+using Sluice.Core.Autoscaling;
+using Sluice.Core.Endpoints;
+
+namespace Sluice.Core.Tests.Autoscaling;
+
+/// <summary>Each step of a decision, by itself.</summary>
+public sealed class ScaleStepsTest
+{
+    private static readonly DateTimeOffset Now = new(2026, 3, 2, 9, 30, 0, TimeSpan.Zero); // a Monday
+    private static readonly ScalePolicy Count = new() { Scaler = Scaler.RequestCount, Max = 10 };
+
+    [Theory]
+    // buffer, queued, wanted: 8 slots a worker
+    [InlineData(0, 16, 2)]
+    [InlineData(2, 16, 4)]
+    [InlineData(2, 0, 0)] // nothing is wanted: nothing is spared
+    [InlineData(5, 64, 10)] // bounded by max
+    public void Spare_workers_are_added_while_there_is_demand(int buffer, int queued, int wanted) =>
+        Assert.Equal(wanted, Decide(Count with { Buffer = buffer }, Load(queued)).Desired);
+
+    [Theory]
+    [InlineData("0 9 * * MON-FRI", "UTC", 60, 4)] // began at 9:00
+    [InlineData("0 9 * * MON-FRI", "UTC", 30, 0)] // and ended at 9:30
+    [InlineData("0 10 * * *", "Europe/Berlin", 60, 4)] // 9:00 UTC
+    [InlineData("0 9 * * SAT", "UTC", 600, 0)]
+    public void A_scheduled_minimum_holds_from_its_time_on_for_as_long_as_it_says(string cron, string zone, int minutes, int wanted)
+    {
+        var policy = Count with { Schedules = [new ScheduledMinimum { Cron = cron, TimeZone = zone, For = TimeSpan.FromMinutes(minutes), Min = 4 }] };
+        var decision = Decide(policy, Load(0));
+        Assert.Equal(wanted, decision.Desired);
+        Assert.Equal(wanted > 0 ? ScaleSteps.Schedule : ScaleSteps.Demand, decision.DecidedBy);
+    }
+
+    [Fact]
+    public void A_scheduled_minimum_is_a_least_and_never_more_than_max()
+    {
+        var schedule = new ScheduledMinimum { Cron = "* * * * *", For = TimeSpan.FromMinutes(5), Min = 4 };
+        var policy = Count with { Schedules = [schedule] };
+        Assert.Equal(8, Decide(policy, Load(64)).Desired);
+        Assert.Equal(3, Decide(policy with { Max = 3 }, Load(0)).Desired);
+    }
+
+    [Fact]
+    public void No_more_workers_are_added_within_an_interval_than_the_step_limit_says()
+    {
+        var policy = Count with { MaxStep = 2, StepInterval = TimeSpan.FromSeconds(10) };
+        var first = Decide(policy, Load(80));
+        Assert.Equal((2, ScaleSteps.Step), (first.Desired, first.DecidedBy));
+        var soon = Autoscaler.Decide(policy, Load(80, starting: 2), first.Next, Now.AddSeconds(9));
+        Assert.Equal(2, soon.Desired);
+        var later = Autoscaler.Decide(policy, Load(80, starting: 2), soon.Next, Now.AddSeconds(10));
+        Assert.Equal(4, later.Desired);
+    }
+
+    [Fact]
+    public void The_step_limit_never_takes_workers_away()
+    {
+        var policy = Count with { MaxStep = 1, StepInterval = TimeSpan.FromSeconds(10) };
+        var state = ScaleState.Initial with { Step = new StepWindow(Now.AddSeconds(-1), 1) };
+        Assert.Equal(5, Autoscaler.Decide(policy, Load(80, ready: 5), state, Now).Desired);
+    }
+
+    [Fact]
+    public void Fewer_while_some_stay_after_the_scale_in_delay_and_none_after_the_idle_timeout()
+    {
+        var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
+        var some = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+        var state = Autoscaler.Decide(policy, some, new ScaleState(null, 0, 5), Now).Next;
+        Assert.Equal(4, Autoscaler.Decide(policy, some, state, Now.AddSeconds(19.9)).Desired);
+        Assert.Equal(1, Autoscaler.Decide(policy, some, state, Now.AddSeconds(20)).Desired);
+
+        var none = some with { Busy = 0 };
+        state = Autoscaler.Decide(policy, none, new ScaleState(null, 0, 5), Now).Next;
+        Assert.Equal(4, Autoscaler.Decide(policy, none, state, Now.AddSeconds(59.9)).Desired);
+        Assert.Equal(0, Autoscaler.Decide(policy, none, state, Now.AddSeconds(60)).Desired);
+    }
+
+    [Fact]
+    public void The_idle_timeout_of_the_last_worker_counts_from_the_moment_that_nothing_was_wanted()
+    {
+        var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
+        var load = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+        var state = Autoscaler.Decide(policy, load, new ScaleState(null, 0, 5), Now).Next;
+        state = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(5)).Next;
+        var fewer = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(20));
+        Assert.Equal(1, fewer.Desired);
+        Assert.Equal(0, Autoscaler.Decide(policy, load with { Busy = 0, Ready = 1 }, fewer.Next, Now.AddSeconds(65)).Desired);
+    }
+
+    [Fact]
+    public void The_policy_s_own_delay_for_slo_is_ten_starts_and_at_most_the_idle_timeout()
+    {
+        var policy = Count with { Scaler = Scaler.Slo, IdleTimeout = TimeSpan.FromSeconds(60) };
+        Assert.Equal(30, HeldFor(3));
+        Assert.Equal(60, HeldFor(8));
+
+        int HeldFor(double start)
+        {
+            var state = new ScaleState(null, 0, 5) { Learned = new Learned(10, 100, start, Now) };
+            var load = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+            for (var second = 0; second <= 100; second++)
+            {
+                var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
+                if (decision.Desired < 4) return second;
+                state = decision.Next;
+            }
+
+            return -1;
+        }
+    }
+
+    [Fact]
+    public void A_pause_drains_all_whatever_is_asked_for_and_says_whether_requests_wait_or_are_refused()
+    {
+        var policy = Count with { Min = 2, Pause = Pause.Queue };
+        var queued = Decide(policy, Load(80, ready: 3));
+        Assert.Equal((0, ScaleSteps.Pause, null), (queued.Desired, queued.DecidedBy, queued.Refuses));
+        var refused = Decide(policy with { Pause = Pause.Refuse }, Load(80, ready: 3));
+        Assert.Equal(0, refused.Desired);
+        Assert.Contains("paused", refused.Refuses!.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void When_the_day_s_worker_time_is_used_up_all_is_drained_until_midnight_utc()
+    {
+        var policy = Count with { Min = 1, DailyWorkerTime = TimeSpan.FromSeconds(100) };
+        var state = ScaleState.Initial with { At = Now.AddSeconds(-1), Spending = new Spending(DateOnly.FromDateTime(Now.UtcDateTime), TimeSpan.FromSeconds(98)) };
+        var under = Autoscaler.Decide(policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, state, Now);
+        Assert.Equal((1, null), (under.Desired, under.Refuses));
+        var over = Autoscaler.Decide(policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, under.Next, Now.AddSeconds(1));
+        Assert.Equal((0, ScaleSteps.Spend), (over.Desired, over.DecidedBy));
+        Assert.Equal(new DateTimeOffset(2026, 3, 3, 0, 0, 0, TimeSpan.Zero), over.Refuses!.Until);
+        var tomorrow = Autoscaler.Decide(policy, Load(8), over.Next, over.Refuses.Until.AddSeconds(1));
+        Assert.Equal((1, null), (tomorrow.Desired, tomorrow.Refuses));
+    }
+
+    [Fact]
+    public void Worker_time_over_midnight_belongs_to_both_days()
+    {
+        var midnight = new DateTimeOffset(2026, 3, 3, 0, 0, 0, TimeSpan.Zero);
+        var state = ScaleState.Initial with { At = midnight.AddSeconds(-3), Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromHours(5)) };
+        var next = Autoscaler.Decide(Count, Load(0, ready: 2) with { WorkerTime = TimeSpan.FromSeconds(8) }, state, midnight.AddSeconds(1)).Next;
+        Assert.Equal(new Spending(new DateOnly(2026, 3, 3), TimeSpan.FromSeconds(2)), next.Spending);
+    }
+
+    [Fact]
+    public void A_new_leader_goes_on_with_what_was_learned_and_spent_but_waits_anew()
+    {
+        var state = new ScaleState(Now, 3, 7)
+        {
+            IdleSince = Now, Learned = new Learned(10, 100, 3, Now), Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromSeconds(9)),
+        };
+        var resumed = state.Resumed();
+        Assert.Equal((null, null), (resumed.LowSince, resumed.IdleSince));
+        Assert.Equal((state.Learned, state.Spending), (resumed.Learned, resumed.Spending));
+    }
+
+    [Fact]
+    public void Every_step_that_changed_the_number_is_told_in_order()
+    {
+        var policy = Count with { Buffer = 1, Max = 5, MaxStep = 2 };
+        var decision = Decide(policy, Load(80));
+        Assert.Equal([(ScaleSteps.Demand, 10), (ScaleSteps.Buffer, 11), (ScaleSteps.Bounds, 5), (ScaleSteps.Step, 2)],
+            decision.Steps.Select(s => (s.Name, s.Workers)));
+    }
+
+    private static ScaleDecision Decide(ScalePolicy policy, Load load) => Autoscaler.Decide(policy, load, ScaleState.Initial, Now);
+
+    private static Load Load(int queued, int ready = 0, int starting = 0) => new(queued, TimeSpan.Zero, 0, 0, ready, starting, 8);
+}

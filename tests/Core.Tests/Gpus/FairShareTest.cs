@@ -1,0 +1,69 @@
+using Sluice.Core.Gpus;
+
+namespace Sluice.Core.Tests.Gpus;
+
+/// <summary>Whose turn it is when there are not enough devices for all.</summary>
+public sealed class FairShareTest
+{
+    private static readonly Inventory Four = Fleet.Of("""{ "gpus": [{ "name": "NVIDIA L4", "count": 4 }] }""");
+
+    [Fact]
+    public void The_higher_priority_goes_first_whatever_the_order_of_the_wishes()
+    {
+        var placed = Placement.Place(Four, [], [.. Many("low", 4), .. Many("high", 3, priority: 1)]);
+        Assert.Equal((1, 3), (Granted(placed, "low"), Granted(placed, "high")));
+    }
+
+    [Fact]
+    public void Equal_priorities_share_equally_and_what_they_hold_counts()
+    {
+        Assert.Equal((2, 2), Both(Placement.Place(Four, [], [.. Many("a", 4), .. Many("b", 4)])));
+        Assert.Equal((0, 2), Both(Placement.Place(Four, [Fleet.Has(Four, "a", 0, 1)], [.. Many("a", 4), .. Many("b", 4)])));
+    }
+
+    [Fact]
+    public void A_weight_of_three_gets_three_of_four() =>
+        Assert.Equal((3, 1), Both(Placement.Place(Four, [], [.. Many("a", 4, weight: 3), .. Many("b", 4)])));
+
+    [Fact]
+    public void Who_wants_less_than_its_share_leaves_the_rest_to_others() =>
+        Assert.Equal((3, 1), Both(Placement.Place(Four, [], [.. Many("a", 4), .. Many("b", 1)])));
+
+    [Fact]
+    public void Memory_counts_not_pods()
+    {
+        var inventory = Fleet.Of("""{ "gpus": [{ "name": "NVIDIA L4", "count": 2 }] }""");
+        var share = new GpuNeeds { Share = new MemoryShare(25, 0) };
+        var placed = Placement.Place(inventory, [], [.. Many("a", 8, share), .. Many("b", 2)]);
+        Assert.Equal((4, 1), Both(placed));
+    }
+
+    [Fact]
+    public void A_wish_for_several_keeps_what_is_free_from_lower_priorities_only()
+    {
+        var running = new[] { Fleet.Has(Four, "other", 0, 1) };
+        var big = Fleet.Wish("big", new GpuNeeds { Count = 3 }, priority: 1);
+        var placed = Placement.Place(Four, running, [big, .. Many("low", 1)]);
+        Assert.Equal(["now: count", "now: gpu"], placed.Select(p => Fleet.Shown(Four, p)));
+        Assert.Contains("is kept for big, which waits for several", placed[1].Refusal!.Reason, StringComparison.Ordinal);
+        Assert.Equal(1, Granted(Placement.Place(Four, running, [big, .. Many("equal", 1, priority: 1)]), "equal"));
+        Assert.Equal(1, Granted(Placement.Place(Four, running, [big with { Needs = new GpuNeeds { Count = 9 } }, .. Many("low", 1)]), "low"));
+    }
+
+    [Fact]
+    public void Who_has_it_is_told()
+    {
+        var refusal = Placement.Place(Four, [Fleet.Has(Four, "a", 0, 1), Fleet.Has(Four, "b", 2, 3)], Many("c", 1))[0].Refusal!;
+        Assert.Equal("no capacity now: wanted one, 4 would fit, 0 free: GPU 0 has a-1, GPU 1 has a-1, GPU 2 has b-1, GPU 3 has b-1", refusal.Reason);
+    }
+
+    private static List<GpuWish> Many(string endpoint, int count, GpuNeeds? needs = null, int priority = 0, int weight = 1)
+    {
+        needs ??= new GpuNeeds();
+        return [.. Enumerable.Range(0, count).Select(n => Fleet.Wish(endpoint, needs, priority, weight, $"{endpoint}{n}"))];
+    }
+
+    private static int Granted(IReadOnlyList<Placed> placed, string endpoint) => placed.Count(p => p.Wish.EndpointId == endpoint && p.Refusal is null);
+
+    private static (int, int) Both(IReadOnlyList<Placed> placed) => (Granted(placed, "a"), Granted(placed, "b"));
+}

@@ -1,0 +1,64 @@
+using Sluice.Core.Gpus;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Gpus;
+
+/// <summary>Claims in a real Redis: whoever asks, no device is given away twice.</summary>
+public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+{
+    private const long Memory = 24 * 1024;
+
+    private readonly GpuStore store = new(redis.Store);
+
+    public async Task InitializeAsync() =>
+        await store.ReleaseAsync((await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"), CancellationToken.None);
+
+    public Task DisposeAsync() => Task.CompletedTask;
+
+    [Fact]
+    public async Task A_whole_device_is_one_pods_until_it_is_released()
+    {
+        Assert.Null(await ClaimAsync("a", new HeldDevice("GPU-1"), new HeldDevice("GPU-2")));
+        Assert.Equal("GPU-2", await ClaimAsync("b", new HeldDevice("GPU-3"), new HeldDevice("GPU-2")));
+        Assert.Equal("GPU-1", await ClaimAsync("b", new HeldDevice("GPU-1", 1)));
+        Assert.Equal("a", Assert.Single(await store.ListAsync(CancellationToken.None)).PodId);
+        Assert.Null(await ClaimAsync("a", new HeldDevice("GPU-1"), new HeldDevice("GPU-2")));
+        await store.ReleaseAsync(["a"], CancellationToken.None);
+        Assert.Null(await ClaimAsync("b", new HeldDevice("GPU-3"), new HeldDevice("GPU-2")));
+    }
+
+    [Fact]
+    public async Task Shares_fill_a_device_and_not_more()
+    {
+        Assert.Null(await ClaimAsync("a", new HeldDevice("GPU-1", 10 * 1024)));
+        Assert.Null(await ClaimAsync("b", new HeldDevice("GPU-1", 14 * 1024)));
+        Assert.Equal("GPU-1", await ClaimAsync("c", new HeldDevice("GPU-1", 1)));
+        Assert.Equal("GPU-1", await ClaimAsync("c", new HeldDevice("GPU-1")));
+    }
+
+    [Fact]
+    public async Task Of_many_that_claim_at_once_one_gets_it()
+    {
+        var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(n => ClaimAsync($"p{n}", new HeldDevice("GPU-9"))));
+        Assert.Single(answers, a => a is null);
+    }
+
+    [Fact]
+    public async Task What_is_claimed_and_who_waits_is_read_back_as_it_was()
+    {
+        var holding = new GpuHolding("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
+        await store.RestoreAsync(holding, CancellationToken.None);
+        var read = Assert.Single(await store.ListAsync(CancellationToken.None));
+        Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
+        Assert.Equal(holding.Devices, read.Devices);
+        var wait = new GpuWait("e", 2, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), false, "gpu", "all in use", "");
+        await store.TellAsync("e", wait, CancellationToken.None);
+        Assert.Equal(wait, await store.WaitOfAsync("e", CancellationToken.None));
+        Assert.Equal([wait], await store.WaitsAsync(CancellationToken.None));
+        await store.TellAsync("e", null, CancellationToken.None);
+        Assert.Null(await store.WaitOfAsync("e", CancellationToken.None));
+    }
+
+    private Task<string?> ClaimAsync(string pod, params HeldDevice[] devices) =>
+        store.ClaimAsync(new GpuHolding(pod, "e", devices), _ => Memory, CancellationToken.None);
+}

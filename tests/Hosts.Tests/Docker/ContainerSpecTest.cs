@@ -1,0 +1,114 @@
+using System.Text.Json.Nodes;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
+
+namespace Sluice.Hosts.Tests.Docker;
+
+/// <summary>What the daemon is asked for.</summary>
+public sealed class ContainerSpecTest
+{
+    private static readonly DockerSettings Settings = new() { Models = "/srv/models" };
+
+    [Fact]
+    public void A_pod_asks_for_exactly_its_gpus_by_uuid()
+    {
+        var host = Make(Order() with { Devices = ["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f", "GPU-0a1b2c3d-0000-0000-0000-000000000001"] })["HostConfig"]!;
+        Assert.Equal("""
+            [{"Driver":"nvidia","DeviceIDs":["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f","GPU-0a1b2c3d-0000-0000-0000-000000000001"],"Capabilities":[["gpu"]]}]
+            """.Trim(), host["DeviceRequests"]!.ToJsonString());
+    }
+
+    [Fact]
+    public void A_mig_slice_is_asked_for_like_a_gpu_and_seen_alone()
+    {
+        var body = Make(Order() with { Devices = ["MIG-b9a7c5d2-0000-0000-0000-000000000002"] });
+        Assert.Equal("""["MIG-b9a7c5d2-0000-0000-0000-000000000002"]""", body["HostConfig"]!["DeviceRequests"]![0]!["DeviceIDs"]!.ToJsonString());
+        Assert.Contains("CUDA_VISIBLE_DEVICES=MIG-b9a7c5d2-0000-0000-0000-000000000002", Environment(body));
+        Assert.Equal("sluice-worker-gpu:latest", (string?)body["Image"]);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_pod_without_devices_asks_for_none_and_overrules_images_that_would_take_all(bool placed)
+    {
+        var body = Make(Order() with { Devices = placed ? [] : null });
+        Assert.Null(body["HostConfig"]!["DeviceRequests"]);
+        Assert.Contains("NVIDIA_VISIBLE_DEVICES=void", Environment(body));
+        Assert.Equal("sluice-worker:latest", (string?)body["Image"]);
+    }
+
+    [Fact]
+    public void By_default_a_pod_is_nobody_and_can_write_to_tmp_alone()
+    {
+        var body = Make(Order());
+        var host = body["HostConfig"]!;
+        Assert.Equal("65532:65532", (string?)body["User"]);
+        Assert.True((bool)host["ReadonlyRootfs"]!);
+        Assert.Equal("""["ALL"]""", host["CapDrop"]!.ToJsonString());
+        Assert.Equal("""["no-new-privileges"]""", host["SecurityOpt"]!.ToJsonString());
+        Assert.Equal(1024, (int)host["PidsLimit"]!);
+        Assert.Null(host["Memory"]);
+        Assert.Equal("""[{"Type":"bind","Source":"/srv/models","Target":"/models","ReadOnly":true}]""", host["Mounts"]!.ToJsonString());
+        Assert.Null(host["PortBindings"]);
+    }
+
+    [Fact]
+    public void Labels_bring_back_the_order_but_no_value_of_its_environment()
+    {
+        var deployment = Order().Deployment;
+        var order = Order() with
+        {
+            Deployment = deployment with { Template = deployment.Template with { Env = new Dictionary<string, string> { ["API_TOKEN"] = "hidden" } } },
+            Devices = ["GPU-1"],
+            Fingerprint = "f",
+            Epoch = 3,
+        };
+        var labels = Make(order)["Labels"]!.AsObject().ToDictionary(l => l.Key, l => (string)l.Value!);
+        Assert.DoesNotContain(labels, l => l.Value.Contains("hidden", StringComparison.Ordinal));
+
+        var back = PodLabels.Read(labels)!;
+
+        Assert.Equal((order.PodId, "f", 3L, "GPU-1"), (back.PodId, back.Fingerprint, back.Epoch, Assert.Single(back.Devices!)));
+        Assert.Equal(order.Deployment.Template.StopGrace, back.Deployment.Template.StopGrace);
+        Assert.Equal("e", back.Deployment.Endpoint.Id);
+        Assert.Null(PodLabels.Read(new Dictionary<string, string> { ["sluice.pod"] = "p", ["sluice.declared"] = "{" }));
+    }
+
+    [Fact]
+    public void A_command_replaces_the_images_entrypoint_and_args_its_arguments()
+    {
+        var template = Order().Deployment.Template;
+        var both = Make(With(template with { Command = ["serve", "--port={port}"], Args = ["-v"] }));
+        Assert.Equal("""["serve","--port=8000"]""", both["Entrypoint"]!.ToJsonString());
+        Assert.Equal("""["-v"]""", both["Cmd"]!.ToJsonString());
+        Assert.Null(Make(With(template with { Args = ["-v"] }))["Entrypoint"]);
+    }
+
+    [Theory]
+    [InlineData("/data", "/data/set", true)]
+    [InlineData("/data/", "/data/set", true)]
+    [InlineData("/data", "/data", true)]
+    [InlineData("/data", "/database", false)]
+    [InlineData("/data", "/data/../etc", false)]
+    [InlineData("weights", "weights", true)]
+    [InlineData("weights", "weights2", false)]
+    public void Mounts_lie_in_what_is_allowed(string allowed, string source, bool holds)
+    {
+        var template = Order().Deployment.Template;
+        var order = With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] } });
+        var settings = Settings with { Mountable = [allowed] };
+        JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
+        if (holds) Assert.Equal(2, Made()["HostConfig"]!["Mounts"]!.AsArray().Count);
+        else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(Made).Message, StringComparison.Ordinal);
+    }
+
+    private static PodOrder Order() => new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
+
+    private static PodOrder With(Template template) => Order() with { Deployment = Order().Deployment with { Template = template } };
+
+    private static JsonObject Make(PodOrder order) => ContainerSpec.Make(order, Settings, "host-1", "token-1");
+
+    private static List<string> Environment(JsonObject body) => [.. body["Env"]!.AsArray().Select(e => (string)e!)];
+}

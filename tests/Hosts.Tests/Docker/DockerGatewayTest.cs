@@ -1,0 +1,174 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.Hosts.Tests.Docker;
+
+/// <summary>The whole gateway with its workers in containers.</summary>
+[Collection("docker")]
+[RunsWhere(typeof(DockerDaemon))]
+public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
+{
+    private const string Key = "an-admin-key-of-these-tests";
+
+    private static readonly string Digit = GatewayProcess.Example("digits");
+
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-docker-gateway-").FullName;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var left in (await ContainersAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_request_to_zero_starts_a_container_that_goes_when_it_is_idle()
+    {
+        await using var gateway = await StartAsync(Manifest("1500ms"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
+
+        var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
+        Assert.StartsWith("container ", (string)worker["runsAs"]!, StringComparison.Ordinal);
+        var stages = worker["stages"]!.AsArray().Select(s => (string)s!["name"]!).ToList();
+        Assert.Equal(["create", "start", "spawn"], stages.Take(3));
+        Assert.Contains("model", stages);
+        await gateway.Process.LineAsync("of digits stopped: exit code 0");
+        await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
+    }
+
+    [FactWhereItRuns]
+    public async Task A_killed_gateways_workers_are_taken_over_by_the_next_one_even_when_redis_lost_everything()
+    {
+        string worker;
+        await using (var first = await StartAsync(Manifest("60s")))
+        {
+            Assert.Equal(HttpStatusCode.OK, await AskAsync(first));
+            worker = (string)(await first.WorkersAsync("digits", "ready"))[0]["id"]!;
+            first.Process.Signal(ChildProcess.Sigkill);
+            await first.Process.ExitAsync();
+        }
+
+        var container = await ContainersAsync();
+        await using (var second = await StartAsync(null))
+        {
+            await second.Process.LineAsync("was taken over (Ready)");
+            Assert.Equal(HttpStatusCode.OK, await AskAsync(second));
+            Assert.Equal(worker, (string?)(await second.WorkersAsync("digits", "ready"))[0]["id"]);
+            second.Process.Signal(ChildProcess.Sigkill);
+            await second.Process.ExitAsync();
+        }
+
+        Directory.Delete(Path.Combine(folder, "data", "redis"), recursive: true);
+        await using (var third = await StartAsync(null))
+        {
+            await third.Process.LineAsync("was taken over (Starting)");
+            Assert.Equal(HttpStatusCode.OK, await AskAsync(third));
+            Assert.Equal(worker, (string?)Assert.Single(await third.WorkersAsync("digits"))["id"]);
+            Assert.Equal(container, await ContainersAsync());
+            third.Process.Signal(ChildProcess.Sigkill);
+            await third.Process.ExitAsync();
+        }
+
+        // Nobody declares it any more: it is an orphan, and goes.
+        await using var last = await StartAsync("templates: []\nendpoints: []\n");
+        await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
+    }
+
+    [FactWhereItRuns]
+    public async Task A_daemon_that_is_killed_and_started_again_under_load_costs_no_request_and_no_worker()
+    {
+        await using var gateway = await StartAsync(Manifest("60s", max: 1));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
+        var before = await gateway.WorkersAsync("digits", "ready");
+
+        using var stop = new CancellationTokenSource();
+        var answers = new ConcurrentBag<HttpStatusCode>();
+        var load = Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested) answers.Add(await AskAsync(gateway));
+        })).ToArray();
+        await MoreAsync(answers);
+        await daemon.KillAsync();
+        await MoreAsync(answers);
+        await daemon.StartAsync();
+        await MoreAsync(answers);
+        await stop.CancelAsync();
+        await Task.WhenAll(load);
+
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a));
+        Assert.Equal((string?)before[0]["id"], (string?)Assert.Single(await gateway.WorkersAsync("digits"))["id"]);
+        // Its end is seen by the daemon's successor.
+        var mark = gateway.Process.Mark;
+        await daemon.DockerAsync("kill", ((string)before[0]["runsAs"]!).Split(' ')[1]);
+        await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
+    }
+
+    [FactWhereItRuns]
+    public async Task A_gateway_that_is_told_to_leave_its_containers_does_and_one_that_is_not_takes_them_along()
+    {
+        await using (var first = await StartAsync(Manifest("60s"), keep: "1"))
+        {
+            Assert.Equal(HttpStatusCode.OK, await AskAsync(first));
+            first.Process.Signal(ChildProcess.Sigterm);
+            Assert.Equal(0, await first.Process.ExitAsync());
+        }
+
+        Assert.NotEqual("", await ContainersAsync());
+        await using (var second = await StartAsync(null))
+        {
+            await second.Process.LineAsync("was taken over (");
+            second.Process.Signal(ChildProcess.Sigterm);
+            Assert.Equal(0, await second.Process.ExitAsync());
+        }
+
+        Assert.Equal("", await ContainersAsync());
+    }
+
+    [FactWhereItRuns]
+    public async Task Five_hundred_requests_at_once_to_zero_are_all_answered()
+    {
+        await using var gateway = await StartAsync(Manifest("60s", max: 2));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => AskAsync(gateway)));
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a));
+        Assert.InRange((await ContainersAsync()).Split('\n').Length, 1, 2);
+    }
+
+    private Task<GatewayProcess> StartAsync(string? manifest, string keep = "0") => GatewayProcess.StartAsync(manifest, folder, new Dictionary<string, string?>
+    {
+        ["SLUICE_ADMIN_KEY"] = Key,
+        ["SLUICE_POD_HOST"] = "docker",
+        ["SLUICE_DOCKER_HOST"] = daemon.Address.OriginalString,
+        ["SLUICE_DOCKER_IMAGE"] = LocalImages.Worker,
+        ["SLUICE_DOCKER_KEEP"] = keep,
+    });
+
+    private static string Manifest(string idle, int max = 3) => $$"""
+        templates:
+          - { name: onnx, container: { memory: 512MiB, cpus: 2, pids: 256 } }
+        endpoints:
+          - { id: digits, template: onnx, scaling: { max: {{max}}, idleTimeout: {{idle}} } }
+
+        """;
+
+    private Task<string> ContainersAsync() => daemon.DockerAsync("ps", "-aq");
+
+    private static async Task MoreAsync(ConcurrentBag<HttpStatusCode> answers)
+    {
+        var before = answers.Count;
+        await Eventually.HoldsAsync(() => Task.FromResult(answers.Count >= before + 100), "a hundred more answers");
+    }
+
+    private static async Task<HttpStatusCode> AskAsync(GatewayProcess gateway)
+    {
+        using var body = new StringContent(Digit, Encoding.UTF8, "application/json");
+        using var answer = await gateway.Client.PostAsync(new Uri("/v2/models/digits/infer", UriKind.Relative), body);
+        var text = await answer.Content.ReadAsStringAsync();
+        if (answer.StatusCode == HttpStatusCode.OK) Assert.Equal(10, JsonNode.Parse(text)!["outputs"]![0]!["data"]!.AsArray().Count);
+        return answer.StatusCode;
+    }
+}

@@ -1,0 +1,306 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Core.Workers.Docker;
+using Sluice.Testing;
+
+namespace Sluice.Hosts.Tests.Docker;
+
+/// <summary>Pods as containers of a real daemon.</summary>
+[Collection("docker")]
+[RunsWhere(typeof(DockerDaemon))]
+public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
+{
+    private readonly DockerDaemon daemon;
+    private readonly DockerHost host;
+    private readonly string hostId = $"test-{Guid.NewGuid():N}";
+
+    public DockerHostTest(DockerDaemon daemon)
+    {
+        this.daemon = daemon;
+        host = HostOf(Settings);
+    }
+
+    protected override IPodHost Host => host;
+
+    protected override string Server => "exec httpd -f -p \"$PORT\" -h /www";
+
+    protected override IReadOnlySet<string> OtherVariables { get; } = new HashSet<string>
+    {
+        "PATH", "HOSTNAME", "HOME", "SLUICE_BIND", "SLUICE_MODEL_CACHE", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+        // Of deploy/worker.Dockerfile.
+        "DOTNET_EnableDiagnostics",
+        // The shell's own.
+        "PWD", "SHLVL", "_", "OLDPWD",
+    };
+
+    private DockerSettings Settings => new()
+    {
+        Daemon = daemon.Address,
+        WorkerImage = LocalImages.Worker,
+        WorkerGpuImage = LocalImages.Worker,
+        Models = Repository.Models,
+    };
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        host.Dispose();
+        // Of a test that failed half-way.
+        foreach (var left in (await OwnAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_container_is_confined_by_default_and_by_its_template()
+    {
+        const string look = "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000";
+        var deployed = Deployed(["/bin/sh", "-c", look]);
+        var order = Running("") with
+        {
+            Deployment = deployed with
+            {
+                Template = deployed.Template with { Container = new ContainerNeeds { Memory = 64 << 20, Cpus = 0.5, Pids = 20 } },
+            },
+        };
+        var pod = await StartAsync(order);
+        while (!pod.LastOutput.Any(l => l.StartsWith("NoNewPrivs", StringComparison.Ordinal))) await pod.Spoke;
+
+        var lines = pod.LastOutput;
+        Assert.Contains("65532", lines);
+        Assert.Contains("tmp", lines);
+        Assert.Equal(2, lines.Count(l => l.Contains("Read-only file system", StringComparison.Ordinal)));
+        Assert.Contains("CapEff:\t0000000000000000", lines);
+        Assert.Contains("CapBnd:\t0000000000000000", lines);
+        Assert.Contains("NoNewPrivs:\t1", lines);
+        var limits = (await InspectAsync(pod))["HostConfig"]!;
+        Assert.Equal(64 << 20, (long)limits["Memory"]!);
+        Assert.Equal(500_000_000, (long)limits["NanoCpus"]!);
+        Assert.Equal(20, (int)limits["PidsLimit"]!);
+        await EndAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_is_out_of_memory_is_told_so_with_its_limit()
+    {
+        var deployed = Deployed(["/bin/sh", "-c", "tail /dev/zero"]);
+        var pod = await StartAsync(Running("") with
+        {
+            Deployment = deployed with { Template = deployed.Template with { Container = new ContainerNeeds { Memory = 32 << 20 } } },
+        });
+        Assert.StartsWith("killed: out of memory (limit 32 MiB)", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_missing_image_a_missing_daemon_a_missing_network_and_missing_gpus_are_named()
+    {
+        var missing = Running(Server);
+        missing = missing with
+        {
+            Deployment = missing.Deployment with { Template = missing.Deployment.Template with { Image = "localhost:1/no/such:1.0" } },
+        };
+        Assert.StartsWith("the Docker daemon has no image localhost:1/no/such:1.0 and could not pull it: ", await WhyNotAsync(missing), StringComparison.Ordinal);
+        var never = missing with
+        {
+            Deployment = missing.Deployment with { Template = missing.Deployment.Template with { Container = new ContainerNeeds { Pull = PullPolicy.Never } } },
+        };
+        Assert.Contains("container.pull is never", await WhyNotAsync(never), StringComparison.Ordinal);
+
+        using var unbuilt = HostOf(Settings with { WorkerImage = "sluice-worker:unbuilt" });
+        Assert.Contains("make images", await WhyNotAsync(unbuilt, BuiltIn()), StringComparison.Ordinal);
+        using var lost = HostOf(Settings with { Network = "no-such-network" });
+        Assert.Contains("SLUICE_DOCKER_NETWORK is not there", await WhyNotAsync(lost, BuiltIn()), StringComparison.Ordinal);
+        using var far = HostOf(Settings with { Models = "/no/such/folder" });
+        Assert.Contains("SLUICE_DOCKER_MODELS", await WhyNotAsync(far, BuiltIn()), StringComparison.Ordinal);
+
+        var why = await WhyNotAsync(host, BuiltIn() with { Devices = ["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"] });
+        Assert.StartsWith("Docker cannot give out GPUs here: install the NVIDIA container toolkit", why, StringComparison.Ordinal);
+        Assert.Contains("could not select device driver", why, StringComparison.Ordinal);
+        Assert.Equal("", await OwnAsync());
+    }
+
+    [FactWhereItRuns]
+    public async Task Mounts_are_only_those_that_the_operator_allows()
+    {
+        // Not CreateTempSubdirectory, whose folders nobody else may read.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"sluice-mounted-{Guid.NewGuid():N}"));
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "word"), "mounted\n");
+        var order = Running("cat /mnt/word; touch /mnt/other");
+        order = order with
+        {
+            Deployment = order.Deployment with
+            {
+                Template = order.Deployment.Template with
+                {
+                    Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = folder.FullName, Target = "/mnt" }] },
+                },
+            },
+        };
+        Assert.Contains("SLUICE_DOCKER_MOUNTS allows none", await WhyNotAsync(order), StringComparison.Ordinal);
+
+        using var generous = HostOf(Settings with { Mountable = [Path.GetDirectoryName(folder.FullName)!] });
+        var pod = await generous.StartAsync(order, _ => { }, CancellationToken.None);
+        await pod.Exited;
+        Assert.Equal("mounted", pod.LastOutput[0]);
+        Assert.Contains("Read-only file system", pod.LastOutput[1], StringComparison.Ordinal);
+        await ForgetAsync(pod);
+        folder.Delete(recursive: true);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_published_port_leads_to_the_pod_too()
+    {
+        using var published = HostOf(Settings with { Publish = true });
+        var pod = await published.StartAsync(Running(Server), _ => { }, CancellationToken.None);
+        Assert.Equal("127.0.0.1", pod.Address.Uri.Host);
+        Assert.Null(await ReadyAsync(pod));
+        await EndAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_start_that_is_given_up_leaves_nothing()
+    {
+        using var giveUp = new CancellationTokenSource();
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => host.StartAsync(Running(Server), _ => { }, giveUp.Token));
+        Assert.Equal("", await OwnAsync());
+    }
+
+    [FactWhereItRuns]
+    public async Task Another_process_of_this_host_adopts_what_runs_and_removes_what_does_not()
+    {
+        var order = BuiltIn() with { Fingerprint = "f-1", Epoch = 7, Devices = [] };
+        var (running, ended) = (await StartAsync(order), await StartAsync(Running("echo bye")));
+        Assert.Null(await ReadyAsync(running));
+        await ended.Exited;
+        using var stranger = HostOf(Settings, "another-host");
+        Assert.Empty(await stranger.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+
+        using var next = HostOf(Settings);
+        var adopted = Assert.Single(await next.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+
+        Assert.Equal((order.PodId, "f-1", 7), (adopted.Order.PodId, adopted.Order.Fingerprint, adopted.Order.Epoch));
+        Assert.Empty(adopted.Order.Devices!);
+        Assert.Equal((running.Address.Uri, running.Address.Token), (adopted.Address.Uri, adopted.Address.Token));
+        Assert.Null(await ReadyAsync(adopted));
+        Assert.Contains(adopted.LastOutput, l => l.StartsWith("ready: digits", StringComparison.Ordinal));
+        await GoneAsync(ended);
+        await next.StopAsync(adopted);
+        Assert.StartsWith("exit code 0", await running.Exited, StringComparison.Ordinal);
+        await ForgetAsync(adopted);
+        running.Dispose();
+        ended.Dispose();
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_of_an_image_that_was_replaced_is_adopted_as_outdated()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
+        using var upgraded = HostOf(Settings with { WorkerImage = LocalImages.Base });
+        var adopted = Assert.Single(await upgraded.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.NotEqual("f-1", adopted.Order.Fingerprint);
+        adopted.Dispose();
+        await EndAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_daemon_that_is_killed_takes_no_pod_along_and_its_successor_is_found()
+    {
+        var pod = await StartAsync(BuiltIn());
+        Assert.Null(await ReadyAsync(pod));
+
+        await daemon.KillAsync();
+        var starting = StartAsync(Running(Server));
+        Assert.Equal(System.Net.HttpStatusCode.OK, await StatusAsync(pod, pod.Address.Token));
+        Assert.False(pod.Exited.IsCompleted);
+        await daemon.StartAsync();
+
+        // A start that met no daemon waited for it; what ran is still watched.
+        var late = await starting;
+        Assert.Null(await ReadyAsync(late));
+        await EndAsync(late);
+        Assert.Equal(System.Net.HttpStatusCode.OK, await StatusAsync(pod, pod.Address.Token));
+        await Host.StopAsync(pod);
+        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_start_over_a_link_that_loses_answers_again_and_again_makes_one_container()
+    {
+        using var link = new FaultProxy(daemon.Port);
+        using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") });
+        Assert.Empty(await far.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+
+        var order = Running(Server);
+        var starting = far.StartAsync(order, _ => { }, CancellationToken.None);
+        for (var round = 1; round <= 8; round++)
+        {
+            // Each call gets a little further than the last one.
+            link.LoseAnswers();
+            await Task.WhenAny(starting, Task.Delay(TimeSpan.FromMilliseconds(15 * round), TimeProvider.System));
+            link.HealWithReset();
+            await Task.WhenAny(starting, Task.Delay(TimeSpan.FromMilliseconds(15), TimeProvider.System));
+        }
+
+        var pod = await starting;
+
+        Assert.Null(await ReadyAsync(pod));
+        Assert.Single((await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={order.PodId}")).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        await far.KillAsync(pod);
+        await pod.Exited;
+        await far.ForgetAsync(pod);
+        await GoneAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_container_that_was_made_for_an_order_before_is_the_orders_container()
+    {
+        // What a create whose answer was lost leaves: the order's name, and nobody who knows of it.
+        var order = Running(Server);
+        var body = ContainerSpec.Make(order, Settings, hostId, "a-token");
+        using var engine = new EngineClient(daemon.Address, TimeProvider.System);
+        var made = await engine.CreateAsync(ContainerSpec.Name(order.PodId), body, CancellationToken.None);
+
+        var pod = await StartAsync(order);
+
+        Assert.StartsWith(ContainerOf(pod), made, StringComparison.Ordinal);
+        await EndAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_container_that_somebody_removes_is_told_as_such()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000"));
+        await SaidAsync(pod, 1);
+        await daemon.DockerAsync("rm", "-f", ContainerOf(pod));
+        Assert.Matches("^(ended by SIGKILL|its container was removed)", await pod.Exited);
+        await ForgetAsync(pod);
+    }
+
+    protected override async Task GoneAsync(RunningPod pod) =>
+        Assert.Equal("", await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={pod.Order.PodId}"));
+
+    /// <summary>Ids of this test's containers.</summary>
+    private Task<string> OwnAsync() => daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.host={hostId}");
+
+    private DockerHost HostOf(DockerSettings settings, string? id = null) => new(settings, new HostId(id ?? hostId),
+        TimeProvider.System, NullLogger<DockerHost>.Instance);
+
+    private static async Task<string> WhyNotAsync(DockerHost other, PodOrder order) =>
+        (await Assert.ThrowsAnyAsync<InvalidOperationException>(() => other.StartAsync(order, _ => { }, CancellationToken.None))).Message;
+
+    private async Task EndAsync(RunningPod pod)
+    {
+        await Host.KillAsync(pod);
+        await pod.Exited;
+        await ForgetAsync(pod);
+    }
+
+    private async Task<JsonNode> InspectAsync(RunningPod pod) => JsonNode.Parse(await daemon.DockerAsync("inspect", ContainerOf(pod)))![0]!;
+
+    /// <summary>Of "container 0f1e2d3c4b5a".</summary>
+    private static string ContainerOf(RunningPod pod) => pod.Name.Split(' ')[1];
+}

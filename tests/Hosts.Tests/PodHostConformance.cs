@@ -1,0 +1,252 @@
+using System.Net;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Testing;
+
+namespace Sluice.Hosts.Tests;
+
+/// <summary>What every host must do, on real processes and real containers.</summary>
+public abstract class PodHostConformance
+{
+    private readonly ReadinessProbe probe = new(TimeProvider.System);
+
+    /// <summary>The host, with the built-in worker and the sample models.</summary>
+    protected abstract IPodHost Host { get; }
+
+    /// <summary>Shell command of the smallest HTTP server that the host's pods have, on <c>$PORT</c>.</summary>
+    protected abstract string Server { get; }
+
+    /// <summary>Variables that a pod may have beside its own.</summary>
+    protected abstract IReadOnlySet<string> OtherVariables { get; }
+
+    /// <summary>Waits until nothing of a forgotten pod is left on the host.</summary>
+    protected abstract Task GoneAsync(RunningPod pod);
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_listens_becomes_ready_serves_and_ends_by_sigterm()
+    {
+        var pod = await StartAsync(Running(Server));
+        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+
+        await Host.StopAsync(pod);
+
+        Assert.StartsWith("ended by SIGTERM", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task The_built_in_worker_answers_whoever_has_its_token_and_nobody_else()
+    {
+        var pod = await StartAsync(BuiltIn());
+        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(pod, pod.Address.Token));
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(pod, null));
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(pod, new string('0', 64)));
+        Assert.Contains(pod.Stages, s => s.Name == "model");
+        await Host.StopAsync(pod);
+        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_ignores_sigterm_is_killed_after_its_grace()
+    {
+        var pod = await StartAsync(Running("trap '' TERM; echo up; while :; do read -r line < /dev/zero; done"));
+        await SaidAsync(pod, 1);
+        await Host.StopAsync(pod);
+        Assert.StartsWith("ended by SIGKILL", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_is_killed_at_once_when_that_is_wanted()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000"));
+        await SaidAsync(pod, 1);
+        await Host.KillAsync(pod);
+        Assert.StartsWith("ended by SIGKILL", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task An_exit_before_readiness_is_told_with_its_last_words()
+    {
+        (string Command, string Why)[] exits =
+        [
+            ("exit 7", "exit code 7"),
+            ("echo no such model; exit 1", "exit code 1: no such model"),
+            ("echo no such file >&2; exit 2", "exit code 2: no such file"),
+            ("kill -9 $$", "ended by SIGKILL"),
+        ];
+        foreach (var (command, why) in exits)
+        {
+            var pod = await StartAsync(Running(command));
+            Assert.Equal(why, await probe.WaitReadyAsync(pod, CancellationToken.None));
+            await ForgetAsync(pod);
+        }
+    }
+
+    [FactWhereItRuns]
+    public async Task A_program_that_does_not_exist_is_named()
+    {
+        var order = Running("") with { Deployment = Deployed(["/no/such/program"]) };
+        Assert.Contains("/no/such/program", await WhyNotAsync(order), StringComparison.Ordinal);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_is_not_ready_in_time_is_told_so()
+    {
+        var deployed = Deployed(["/bin/sh", "-c", "echo up; exec sleep 1000"]);
+        var order = Running("") with
+        {
+            Deployment = deployed with { Template = deployed.Template with { StartTimeout = TimeSpan.FromMilliseconds(200) } },
+        };
+        var pod = await StartAsync(order);
+        Assert.Equal("not ready at / within 200ms", await probe.WaitReadyAsync(pod, CancellationToken.None));
+        await Host.KillAsync(pod);
+        await pod.Exited;
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task Two_pods_of_one_endpoint_do_not_share_an_address_or_a_token()
+    {
+        var pods = await Task.WhenAll(StartAsync(Running(Server)), StartAsync(Running(Server)));
+        foreach (var pod in pods) Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.NotEqual(pods[0].Address.Uri, pods[1].Address.Uri);
+        Assert.NotEqual(pods[0].Address.Token, pods[1].Address.Token);
+        foreach (var pod in pods) await Host.StopAsync(pod);
+        foreach (var pod in pods) await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_gets_its_settings_and_nothing_of_the_gateways_environment()
+    {
+        Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
+        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", "also-secret");
+        var pod = await StartAsync(Running("env"));
+        await pod.Exited;
+
+        var lines = pod.LastOutput;
+        Assert.DoesNotContain(lines, l => l.Contains("secret", StringComparison.OrdinalIgnoreCase));
+        Assert.Contains("SLUICE_POD_ID=" + pod.Order.PodId, lines);
+        Assert.Contains("SLUICE_POD_TOKEN=" + pod.Address.Token, lines);
+        Assert.Contains("SLUICE_MODELS=digits", lines);
+        Assert.Contains("MODE=fast", lines);
+        Assert.Matches("^[0-9a-f]{64}$", pod.Address.Token);
+        string[] own = ["SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES", "MODE", "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT"];
+        var names = lines.Select(l => l.Split('=')[0]).ToHashSet();
+        Assert.Empty(own.Except(names));
+        Assert.Empty(names.Except(own).Except(OtherVariables));
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_for_which_no_devices_were_placed_sees_none()
+    {
+        var pod = await StartAsync(Running("env") with { Devices = [] });
+        await pod.Exited;
+        Assert.Contains("CUDA_VISIBLE_DEVICES=-1", pod.LastOutput);
+        Assert.Contains("NVIDIA_VISIBLE_DEVICES=void", pod.LastOutput);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task The_last_lines_are_kept_whole_and_bounded()
+    {
+        var pod = await StartAsync(Running("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; printf '%01000d\\n' 7; printf 'no newline'"));
+        await pod.Exited;
+        var lines = pod.LastOutput;
+        Assert.Equal(40, lines.Count);
+        Assert.Equal("no newline", lines[^1]);
+        Assert.Equal(new string('0', 500) + "...", lines[^2]);
+        Assert.Equal("line 200", lines[^3]);
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task What_a_pod_started_does_not_outlive_it()
+    {
+        var pod = await StartAsync(Running("sleep 1000 & echo $!; wait"));
+        await SaidAsync(pod, 1);
+        await Host.KillAsync(pod);
+        await pod.Exited;
+        await ForgetAsync(pod);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_is_cared_for_is_not_handed_out_for_adoption()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000"));
+        Assert.Empty(await Host.AdoptAsync(new HashSet<string> { pod.Order.PodId }, CancellationToken.None));
+        Assert.False(pod.Exited.IsCompleted);
+        await Host.KillAsync(pod);
+        await pod.Exited;
+        await ForgetAsync(pod);
+    }
+
+    protected Task<RunningPod> StartAsync(PodOrder order) => Host.StartAsync(order, _ => { }, CancellationToken.None);
+
+    /// <summary>Waits until the pod has written so many lines.</summary>
+    protected static async Task SaidAsync(RunningPod pod, int lines)
+    {
+        while (true)
+        {
+            var spoke = pod.Spoke;
+            if (pod.LastOutput.Count >= lines) return;
+            await Task.WhenAny(spoke, pod.Exited);
+            Assert.False(pod.Exited.IsCompleted && pod.LastOutput.Count < lines, "it ended before");
+        }
+    }
+
+    /// <summary>Why the order comes to nothing, at whichever step.</summary>
+    protected async Task<string> WhyNotAsync(PodOrder order)
+    {
+        try
+        {
+            var pod = await StartAsync(order);
+            var why = await probe.WaitReadyAsync(pod, CancellationToken.None);
+            await ForgetAsync(pod);
+            return why ?? "ready";
+        }
+        catch (InvalidOperationException e)
+        {
+            return e.Message;
+        }
+    }
+
+    protected async Task ForgetAsync(RunningPod pod)
+    {
+        await Host.ForgetAsync(pod);
+        await GoneAsync(pod);
+    }
+
+    protected Task<string?> ReadyAsync(RunningPod pod) => probe.WaitReadyAsync(pod, CancellationToken.None);
+
+    protected static async Task<HttpStatusCode> StatusAsync(RunningPod pod, string? token)
+    {
+        using var client = WorkerProcess.ClientFor(pod.Address.Uri, token);
+        using var answer = await client.GetAsync(new Uri("/v2/models/digits", UriKind.Relative));
+        return answer.StatusCode;
+    }
+
+    /// <summary>An order for the sample model <c>digits</c> on the built-in worker.</summary>
+    protected static PodOrder BuiltIn() => new(new Deployment(new Endpoint { Id = "digits", Template = "onnx" }, new Template { Name = "onnx" }), NewId());
+
+    protected static PodOrder Running(string command) => new(Deployed(["/bin/sh", "-c", command]), NewId());
+
+    protected static Deployment Deployed(IReadOnlyList<string> command) => new(
+        new Endpoint { Id = "e", Template = "t", Models = ["digits"], Env = new Dictionary<string, string> { ["MODE"] = "fast" } },
+        new Template
+        {
+            Name = "t",
+            Command = command,
+            Protocol = WorkerProtocol.Http1,
+            ReadyPath = "/",
+            StartTimeout = TimeSpan.FromSeconds(60),
+            StopGrace = TimeSpan.FromSeconds(0.5),
+        });
+
+    private static string NewId() => $"e-{Guid.NewGuid():N}"[..10];
+}

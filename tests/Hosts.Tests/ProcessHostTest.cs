@@ -1,0 +1,113 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Core.Workers.Standby;
+using Sluice.Testing;
+
+namespace Sluice.Hosts.Tests;
+
+/// <summary>Pods as processes of this machine.</summary>
+public sealed class ProcessHostTest : PodHostConformance, IDisposable
+{
+    private readonly ProcessHost host = NewHost(standbys: 0);
+
+    protected override IPodHost Host => host;
+
+    protected override string Server => "exec /usr/bin/python3 -m http.server --bind 127.0.0.1 \"$PORT\"";
+
+    protected override IReadOnlySet<string> OtherVariables { get; } = new HashSet<string>
+    {
+        "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOTNET_ROOT", "LD_LIBRARY_PATH",
+        // The shell's own.
+        "PWD", "SHLVL", "_", "OLDPWD",
+    };
+
+    public void Dispose() => host.Dispose();
+
+    [Fact]
+    public async Task A_pod_sees_exactly_the_devices_that_were_placed_for_it_and_all_where_nobody_places_any()
+    {
+        Environment.SetEnvironmentVariable("CUDA_VISIBLE_DEVICES", "0,1");
+        try
+        {
+            var placed = await StartAsync(Running("env") with { Devices = ["GPU-1", "MIG-2"] });
+            var unplaced = await StartAsync(Running("env"));
+            await Task.WhenAll(placed.Exited, unplaced.Exited);
+            Assert.Contains("CUDA_VISIBLE_DEVICES=GPU-1,MIG-2", placed.LastOutput);
+            Assert.Contains("CUDA_VISIBLE_DEVICES=0,1", unplaced.LastOutput);
+            await ForgetAsync(placed);
+            await ForgetAsync(unplaced);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("CUDA_VISIBLE_DEVICES", null);
+        }
+    }
+
+    [Fact]
+    public async Task A_standby_becomes_the_pod_that_is_ordered_and_another_one_takes_its_place()
+    {
+        using var standing = NewHost(standbys: 1);
+        Deployment[] declared = [BuiltIn().Deployment];
+        await StandingAsync();
+        using var probe = new ReadinessProbe(TimeProvider.System);
+        var pod = await standing.StartAsync(BuiltIn(), _ => { }, CancellationToken.None);
+        Assert.Equal(0, standing.Standbys);
+        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        // A process that was there already has no start of its runtime to tell of.
+        Assert.Contains(pod.Stages, s => s.Name == "model");
+        Assert.DoesNotContain(pod.Stages, s => s.Name == "runtime");
+        await StandingAsync();
+
+        await standing.StopAsync(pod);
+        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await standing.ForgetAsync(pod);
+        // Whoever declares nothing needs none.
+        standing.Prepare([]);
+        Assert.Equal(0, standing.Standbys);
+
+        async Task StandingAsync()
+        {
+            while (standing.Standbys == 0)
+            {
+                standing.Prepare(declared);
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_pod_of_another_environment_is_started_of_its_own()
+    {
+        using var standing = NewHost(standbys: 1);
+        while (standing.Standbys == 0)
+        {
+            standing.Prepare([BuiltIn().Deployment]);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
+
+        var order = BuiltIn();
+        var other = order with
+        {
+            Deployment = order.Deployment with { Endpoint = order.Deployment.Endpoint with { Env = new Dictionary<string, string> { ["DOTNET_gcServer"] = "0" } } },
+        };
+        using var probe = new ReadinessProbe(TimeProvider.System);
+        var pod = await standing.StartAsync(other, _ => { }, CancellationToken.None);
+        Assert.Equal(1, standing.Standbys);
+        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.Contains(pod.Stages, s => s.Name == "runtime");
+        await standing.StopAsync(pod);
+        await standing.ForgetAsync(pod);
+    }
+
+    private static ProcessHost NewHost(int standbys) => new(new BuiltInWorker([Repository.Worker], Repository.Models),
+        new StandbySettings(standbys), TimeProvider.System, NullLogger<ProcessHost>.Instance);
+
+    protected override async Task GoneAsync(RunningPod pod)
+    {
+        await ChildProcess.GoneAsync(pod.ProcessId!.Value);
+        // The test that lets a child behind writes its number.
+        if (pod.LastOutput is [var line] && int.TryParse(line, CultureInfo.InvariantCulture, out var child)) await ChildProcess.GoneAsync(child);
+    }
+}

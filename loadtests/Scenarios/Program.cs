@@ -25,7 +25,8 @@ switch (args.FirstOrDefault())
         options.Remove("--worker", out var worker);
         options.Remove("--provider", out var provider);
         await WorkerDevice.RunAsync(worker ?? throw new ArgumentException("--worker is missing: the worker's program"),
-            provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options), CancellationToken.None);
+            provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options),
+            CancellationToken.None);
         return 0;
     case "cold-start":
         await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
@@ -56,8 +57,8 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz|chaos|simulate-real "
-            + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
+            + "|chaos|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }
 

@@ -42,7 +42,8 @@ public static class WorkerDevice
     private static async Task SamplesAsync(StringBuilder text, string worker, string provider, CancellationToken ct)
     {
         text.Append("| model | nodes | bound | one request |\n|---|---|---|---|\n");
-        foreach (var model in Directory.EnumerateDirectories(Repository.Models).Where(d => File.Exists(Path.Combine(d, "example.json"))).Select(d => Path.GetFileName(d)).Order())
+        var samples = Directory.EnumerateDirectories(Repository.Models).Where(d => File.Exists(Path.Combine(d, "example.json")));
+        foreach (var model in samples.Select(d => Path.GetFileName(d)).Order())
         {
             var port = WorkerRequests.FreePort();
             await using var process = Launch(worker, Repository.Models, provider, port, new Dictionary<string, string?> { ["SLUICE_MODELS"] = model });
@@ -51,7 +52,8 @@ public static class WorkerDevice
                 await process.LineAsync("ready: ");
                 using var client = WorkerRequests.Client(port);
                 var parameters = JsonNode.Parse(await client.GetStringAsync(new Uri($"/v2/models/{model}/config", UriKind.Relative), ct))!["parameters"]!;
-                text.AppendLine(CultureInfo.InvariantCulture, $"| {model} | {parameters["placement"]!["string_value"]} | {parameters["bound"]!["string_value"]} | {await AskAsync(client, model, ct)} |");
+                var (placed, bound) = (parameters["placement"]!["string_value"], parameters["bound"]!["string_value"]);
+                text.AppendLine(CultureInfo.InvariantCulture, $"| {model} | {placed} | {bound} | {await AskAsync(client, model, ct)} |");
             }
             catch (InvalidOperationException)
             {
@@ -76,7 +78,8 @@ public static class WorkerDevice
         TinyModel.Put(repository, model.Name, model.Bytes);
         var limits = InProcessLimit.Of(Path.Combine(repository, model.Name, "1", "model.onnx"), model.Width, provider);
         text.Append(CultureInfo.InvariantCulture, $"\n## {model.Name}\n\nIn process, without HTTP: {limits.One:n0} rows/s at batch 1 and one caller, ")
-            .Append(CultureInfo.InvariantCulture, $"{limits.Ideal:n0} rows/s at batch 32. {options.Rounds} slices of {options.Slice.TotalSeconds:0.#} s for each cell; medians with their range.\n");
+            .Append(CultureInfo.InvariantCulture, $"{limits.Ideal:n0} rows/s at batch 32. {options.Rounds} slices of {options.Slice.TotalSeconds:0.#} s ")
+            .Append("for each cell; medians with their range.\n");
         (string Title, string Setting)[] ways = provider == "cuda" ? [("", ""), (", CUDA graphs", "enable_cuda_graph=1")] : [("", "")];
         foreach (var (title, setting) in ways)
         {
@@ -111,12 +114,14 @@ public static class WorkerDevice
             foreach (var connections in Concurrencies) text.AppendLine(await CellAsync(target, connections, binary, port, model, ideal, options, ct));
         }
 
-        foreach (var line in (await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), ct)).Split('\n').Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal)))
+        var metrics = (await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), ct)).Split('\n');
+        foreach (var line in metrics.Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal)))
             text.Append("\n    ").Append(line);
         text.AppendLine();
     }
 
-    private static async Task<string> CellAsync(Target target, int connections, bool binary, int port, string model, double ideal, ScenarioOptions options, CancellationToken ct)
+    private static async Task<string> CellAsync(Target target, int connections, bool binary, int port, string model, double ideal,
+        ScenarioOptions options, CancellationToken ct)
     {
         using var load = new ClosedLoop(target, connections);
         // Connections are made before anything is counted.
@@ -131,8 +136,10 @@ public static class WorkerDevice
 
         if (rounds.Sum(r => r.Failed) is > 0 and var failed) throw new InvalidOperationException($"{failed} requests failed");
         double Median(Func<LoadResult, double> of) => rounds.Select(of).Order().ElementAt(rounds.Count / 2);
-        return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {Median(r => r.Rate):n0} ({rounds.Min(r => r.Rate):n0}-{rounds.Max(r => r.Rate):n0}) | ")
-            + string.Create(CultureInfo.InvariantCulture, $"{Median(r => r.Rate) / ideal:0.00} | {Median(r => r.Latency.Quantile(0.5)):0} | {Median(r => r.Latency.Quantile(0.99)):0} | ")
+        var (rate, least, most) = (Median(r => r.Rate), rounds.Min(r => r.Rate), rounds.Max(r => r.Rate));
+        var (half, late) = (Median(r => r.Latency.Quantile(0.5)), Median(r => r.Latency.Quantile(0.99)));
+        return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} ({least:n0}-{most:n0}) | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{rate / ideal:0.00} | {half:0} | {late:0} | ")
             + string.Create(CultureInfo.InvariantCulture, $"{counted.Rows / counted.Runs:0.0} | {counted.Allocated / rounds.Sum(r => r.Latency.Count):0} |");
     }
 

@@ -37,12 +37,15 @@ public static class WorkerStudies
     {
         var random = new Random(1);
         var image = Enumerable.Range(0, Pixels).Select(_ => random.NextSingle()).ToArray();
-        text.Append(CultureInfo.InvariantCulture, $"## A 224x224x3 image of FP32 as JSON\n\n{options.Rounds} rounds, in turn; MB of text a second, medians with their range. ")
+        text.Append("## A 224x224x3 image of FP32 as JSON\n\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds, in turn; MB of text a second, medians with their range. ")
             .Append("\"Naive\" is `JsonSerializer.Deserialize<float[]>`; the copy is of as many bytes as the text has.\n\n")
-            .Append("| the numbers | text, MB | worker | Utf8JsonReader + GetSingle | naive | copy | worker / naive | worker / reader | copy / worker |\n|---|---|---|---|---|---|---|---|---|\n");
+            .Append("| the numbers | text, MB | worker | Utf8JsonReader + GetSingle | naive | copy | worker / naive | worker / reader | copy / worker |\n")
+            .Append("|---|---|---|---|---|---|---|---|---|\n");
         foreach (var (name, format) in new (string, Func<float, string>)[]
                  { ("17 digits, as Python writes a double", f => ((double)f).ToString("G17", CultureInfo.InvariantCulture)),
-                   ("shortest that are the same float", f => f.ToString("R", CultureInfo.InvariantCulture)), ("six decimals", f => f.ToString("0.000000", CultureInfo.InvariantCulture)) })
+                   ("shortest that are the same float", f => f.ToString("R", CultureInfo.InvariantCulture)),
+                   ("six decimals", f => f.ToString("0.000000", CultureInfo.InvariantCulture)) })
         {
             var json = Encoding.ASCII.GetBytes($"[{string.Join(',', image.Select(format))}]");
             float[] own = new float[Pixels], reader = new float[Pixels];
@@ -59,7 +62,8 @@ public static class WorkerStudies
             for (var round = 0; round < options.Rounds; round++)
                 foreach (var (way, run) in ways) rates[way].Add(Rate(run, json.Length));
 
-            if (!own.AsSpan().SequenceEqual(JsonSerializer.Deserialize<float[]>(json)) || !own.AsSpan().SequenceEqual(reader)) throw new InvalidOperationException("the readers disagree");
+            if (!own.AsSpan().SequenceEqual(JsonSerializer.Deserialize<float[]>(json)) || !own.AsSpan().SequenceEqual(reader))
+                throw new InvalidOperationException("the readers disagree");
             string Cell(string way) => string.Create(CultureInfo.InvariantCulture, $"{Median(rates[way]):n0} ({rates[way].Min():n0}-{rates[way].Max():n0})");
             string Ratio(string a, string b) => string.Create(CultureInfo.InvariantCulture, $"{Median([.. rates[a].Zip(rates[b], (x, y) => x / y)]):0.0}");
             text.Append(CultureInfo.InvariantCulture, $"| {name} | {json.Length / 1e6:0.00} | {Cell("worker")} | {Cell("reader")} | {Cell("naive")} | {Cell("copy")} | ")
@@ -99,8 +103,9 @@ public static class WorkerStudies
         await using var off = WorkerProcess.Launch(repository, new Dictionary<string, string?> { ["SLUICE_HTTP1_PORT"] = $"{without}", ["SLUICE_MAX_BATCH"] = "0" });
         await on.LineAsync("ready: ");
         await off.LineAsync("ready: ");
-        text.Append("\n## What batching adds at low load\n\nMLP 784-512-512-10, binary; two workers, one with batching (the default) and one without (`SLUICE_MAX_BATCH=0`), in turn; ")
-            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds of {options.Slice.TotalSeconds:0.#} s each. \"Added\" is the median of the rounds' own differences, with their range.\n\n")
+        text.Append("\n## What batching adds at low load\n\nMLP 784-512-512-10, binary; two workers, one with batching (the default) and one without ")
+            .Append(CultureInfo.InvariantCulture, $"(`SLUICE_MAX_BATCH=0`), in turn; {options.Rounds} rounds of {options.Slice.TotalSeconds:0.#} s each. ")
+            .Append("\"Added\" is the median of the rounds' own differences, with their range.\n\n")
             .Append("| load | quantile | batching, us | without, us | added, us |\n|---|---|---|---|---|\n");
         Target[] targets = [WorkerRequests.Infer(with, "mlp", [1, 784], binary: true), WorkerRequests.Infer(without, "mlp", [1, 784], binary: true)];
         foreach (var target in targets)
@@ -133,10 +138,12 @@ public static class WorkerStudies
         {
             List<double> with = [.. rounds.Select(r => r.With.Latency.Quantile(quantile))], without = [.. rounds.Select(r => r.Without.Latency.Quantile(quantile))];
             List<double> added = [.. with.Zip(without, (a, b) => a - b)];
-            text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {load} | p{quantile * 100:0} | {Median(with):0} ({with.Min():0}-{with.Max():0}) | {Median(without):0} ({without.Min():0}-{without.Max():0}) | {Median(added):0} ({added.Min():0}-{added.Max():0}) |");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {load} | p{quantile * 100:0} | {Spread(with)} | {Spread(without)} | {Spread(added)} |");
         }
     }
+
+    private static string Spread(List<double> values) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Median(values):0} ({values.Min():0}-{values.Max():0})");
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }

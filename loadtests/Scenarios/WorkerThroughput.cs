@@ -87,8 +87,10 @@ public static class WorkerThroughput
         var ratio = string.Create(CultureInfo.InvariantCulture, $"{ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00})");
         var rate = Median(r => r.Own.Rate);
         return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} | {Median(r => r.Peer.Rate):n0} | {ratio} | ")
-            + string.Create(CultureInfo.InvariantCulture, $"{rate / bench.Ideal:0.00} | {Both(0.5)} | {Both(0.99)} | {counted.Rows / counted.Runs:0.0} | {counted.Allocated / requests:0} | ")
-            + string.Create(CultureInfo.InvariantCulture, $"{worker.TotalMicroseconds / requests:0} ({fastify.TotalMicroseconds / asked:0}) | {load.TotalMicroseconds / requests:0} |");
+            + string.Create(CultureInfo.InvariantCulture, $"{rate / bench.Ideal:0.00} | {Both(0.5)} | {Both(0.99)} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{counted.Rows / counted.Runs:0.0} | {counted.Allocated / requests:0} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{worker.TotalMicroseconds / requests:0} ({fastify.TotalMicroseconds / asked:0}) | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{load.TotalMicroseconds / requests:0} |");
 
         async Task<LoadResult> PeerAsync()
         {

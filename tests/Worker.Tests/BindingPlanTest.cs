@@ -27,7 +27,8 @@ public sealed class BindingPlanTest
     [Theory]
     [MemberData(nameof(Facts))]
     public void Candidates_follow_from_the_provider_the_shapes_and_the_placement(string what, BindingFacts facts, string candidates) =>
-        Assert.True(candidates == string.Join(", ", BindingPlan.Candidates(facts).Select(p => p.How + (p.Graph ? " as graph" : "") + (p.Why.Length > 0 ? $" ({p.Why})" : ""))), what);
+        Assert.True(candidates == string.Join(", ", BindingPlan.Candidates(facts).Select(p =>
+            p.How + (p.Graph ? " as graph" : "") + (p.Why.Length > 0 ? $" ({p.Why})" : ""))), what);
 
     [Fact]
     public void Why_there_is_no_graph_is_told()
@@ -61,7 +62,8 @@ public sealed class BindingPlanTest
     {
         var placement = new ModelPlacement([.. nodes.Split(' ').Select(n => n.Split('@')).Select((n, i) => new PlacedNode(n[1], $"{i}", n[0]))]);
         if (onDevice is { } expected) Assert.Equal(expected, CachePlace.OnDevice(placement, provider));
-        else Assert.Contains("spread over several devices", Assert.Throws<NotSupportedException>(() => CachePlace.OnDevice(placement, provider)).Message, StringComparison.Ordinal);
+        else Assert.Contains("spread over several devices",
+            Assert.Throws<NotSupportedException>(() => CachePlace.OnDevice(placement, provider)).Message, StringComparison.Ordinal);
     }
 
     private static BindingFacts On(string provider) => new() { Provider = provider };

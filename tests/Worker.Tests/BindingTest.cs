@@ -65,7 +65,8 @@ public sealed class BindingTest : IDisposable
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cpu", 0);
-        var error = Assert.Throws<NotSupportedException>(() => BindingChoice.Take(model, [new(TensorBinding.Staged, Graph: true)], memory, () => throw new NotSupportedException("no libcudart")));
+        var error = Assert.Throws<NotSupportedException>(() =>
+            BindingChoice.Take(model, [new(TensorBinding.Staged, Graph: true)], memory, () => throw new NotSupportedException("no libcudart")));
         Assert.StartsWith("a CUDA graph failed: ", error.Message, StringComparison.Ordinal);
     }
 
@@ -128,8 +129,9 @@ public sealed class BindingTest : IDisposable
         Assert.Contains("CUDA failure 700 of cudaMemcpy", Assert.Throws<InvalidOperationException>(() => cuda.ToHost(from, to, 13)).Message, StringComparison.Ordinal);
         Assert.Contains("CUDA failure 101 of cudaSetDevice",
             Assert.Throws<InvalidOperationException>(() => new CudaCopy(library, [folder], device: 9).ToHost(from, to, 4)).Message, StringComparison.Ordinal);
-        Assert.Contains("cannot open shared object file", Assert.Throws<NotSupportedException>(() => new CudaCopy(new GpuLibrary("libnone-cudart.so.13", ""), [folder], 0)).Message,
-            StringComparison.Ordinal);
+        var missing = new GpuLibrary("libnone-cudart.so.13", "");
+        Assert.Contains("cannot open shared object file",
+            Assert.Throws<NotSupportedException>(() => new CudaCopy(missing, [folder], 0)).Message, StringComparison.Ordinal);
         Marshal.FreeHGlobal(from);
         Marshal.FreeHGlobal(to);
 

@@ -208,14 +208,16 @@ public sealed class LoadedModel : IDisposable
             return new BatchRule(0, $"a row has {rowBytes} bytes, and a batch {limits.MaxBytes} at most");
         var rule = BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")], rows,
             values => RunOnce(values));
-        return rule.Max > 0 && rows < limits.MaxRows ? rule with { Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, so that a batch has {limits.MaxBytes} at most" } : rule;
+        return rule.Max == 0 || rows == limits.MaxRows ? rule
+            : rule with { Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, so that a batch has {limits.MaxBytes} at most" };
     }
 
     private ModelBinding Bind(ExecutionProviders providers)
     {
         var facts = new BindingFacts
         {
-            Provider = session.Provider, CpuNodes = session.Placement!.On("cpu"), InputsVary = Varies(Inputs), OutputsVary = Varies(Outputs), GraphOption = session.GraphOption,
+            Provider = session.Provider, CpuNodes = session.Placement!.On("cpu"), GraphOption = session.GraphOption,
+            InputsVary = Varies(Inputs), OutputsVary = Varies(Outputs),
         };
         var candidates = IsGenerator ? [new BindingPlan(TensorBinding.None, Why: "it generates text")] : BindingPlan.Candidates(facts);
         try

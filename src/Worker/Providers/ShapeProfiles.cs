@@ -41,7 +41,8 @@ public static class ShapeProfiles
     /// <param name="inputs">What the model takes.</param>
     public static string? NoCudaGraph(string model, string option, IReadOnlyList<ModelInput> inputs) =>
         inputs.FirstOrDefault(i => i.IsFreeBeyondBatch) is { } free
-            ? $"model {model}: {option}=1 needs fixed shapes but for the batch, and input '{free.Name}' is {Shape(free)}; fix its dimensions in the model, or leave {option} out"
+            ? $"model {model}: {option}=1 needs fixed shapes but for the batch, and input '{free.Name}' is {Shape(free)}; fix its dimensions in the "
+                + $"model, or leave {option} out"
             : null;
 
     private static IReadOnlyDictionary<string, string> Declared(string model, List<ModelInput> free, IReadOnlyDictionary<string, string> options)

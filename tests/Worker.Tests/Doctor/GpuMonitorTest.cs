@@ -86,7 +86,8 @@ public sealed class GpuMonitorTest : IDisposable
             echo "1, GPU-b, NVIDIA A100-SXM4-80GB MIG, 580.159, 8.0, [N/A], 81920, [Insufficient Permissions], [N/A], 33, [N/A]"
             """);
         TinyModel.Put(folder, "tiny", TinyModel.Identity("FP32", -1, 2));
-        await using var worker = await WorkerProcess.StartAsync(folder, new Dictionary<string, string?> { ["PATH"] = folder + ":/usr/bin:/bin", ["CUDA_VISIBLE_DEVICES"] = null });
+        await using var worker = await WorkerProcess.StartAsync(folder,
+            new Dictionary<string, string?> { ["PATH"] = folder + ":/usr/bin:/bin", ["CUDA_VISIBLE_DEVICES"] = null });
         var lines = (await worker.Client.GetStringAsync("/metrics")).Split('\n').Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal));
         const string h200 = "{gpu=\"0\",uuid=\"GPU-a\",name=\"NVIDIA H200\"}", a100 = "{gpu=\"1\",uuid=\"GPU-b\",name=\"NVIDIA A100-SXM4-80GB MIG\"}";
         Assert.Equal(

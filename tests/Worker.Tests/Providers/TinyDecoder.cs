@@ -32,16 +32,18 @@ internal static class TinyDecoder
             Run("Cast", "seqlens_k", ["less"], Integer("to", Int32)), Run("Shape", "mask_shape", ["attention_mask"]),
             Run("Gather", "mask_width", ["mask_shape", "axis"]), Run("Cast", "total_length", ["mask_width"], Integer("to", Int32)),
             Run("Gather", "x", ["embedding", "input_ids"]), Run("MatMul", "q", ["x", "wq"]), Run("MatMul", "k", ["x", "wk"]), Run("MatMul", "v", ["x", "wv"]), attention,
-            .. keepsItsCache ? [] : new[] { Run("Identity", "present.0.key", ["past_key_values.0.key"]), Run("Identity", "present.0.value", ["past_key_values.0.value"]) },
+            .. keepsItsCache ? [] : new[] { "key", "value" }.Select(n => Run("Identity", $"present.0.{n}", [$"past_key_values.0.{n}"])),
             Run("MatMul", "logits", ["attended", "head"]),
         ];
         var graph = Graph(
         [
-            .. nodes.Select(n => Field(1, n)), Weights("embedding", Vocabulary, Width), Weights("wq", Width, Width), Weights("wk", Width, Head), Weights("wv", Width, Head),
-            Weights("head", Width, Vocabulary), Field(5, Tensor("one", INT64, [1], BitConverter.GetBytes(1L))), Field(5, Tensor("axis", INT64, [], BitConverter.GetBytes(1L))),
+            .. nodes.Select(n => Field(1, n)), Weights("embedding", Vocabulary, Width), Weights("wq", Width, Width), Weights("wk", Width, Head),
+            Weights("wv", Width, Head), Weights("head", Width, Vocabulary), Field(5, Tensor("one", INT64, [1], BitConverter.GetBytes(1L))),
+            Field(5, Tensor("axis", INT64, [], BitConverter.GetBytes(1L))),
             Field(11, Value("input_ids", INT64, -1, -1)), Field(11, Value("attention_mask", INT64, -1, -1)),
             Field(11, Value("past_key_values.0.key", FP32, -1, 1, -1, Head)), Field(11, Value("past_key_values.0.value", FP32, -1, 1, -1, Head)),
-            Field(12, Value("logits", FP32, -1, -1, Vocabulary)), Field(12, Value("present.0.key", FP32, -1, 1, -1, Head)), Field(12, Value("present.0.value", FP32, -1, 1, -1, Head)),
+            Field(12, Value("logits", FP32, -1, -1, Vocabulary)), Field(12, Value("present.0.key", FP32, -1, 1, -1, Head)),
+            Field(12, Value("present.0.value", FP32, -1, 1, -1, Head)),
         ]);
         return Model(graph, [Field(8, Opset("com.microsoft", 1)),
             .. new[] { ("sluice.task", "text-generation"), ("sluice.vocab", "bytes"), ("sluice.eos", "0"), ("sluice.context", "64") }

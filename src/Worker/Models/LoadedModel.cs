@@ -133,7 +133,7 @@ public sealed class LoadedModel : IDisposable
     public void WarmUp()
     {
         if (!Pooled) return;
-        var tensors = new StackedTensors(this, Binding, Inputs.Select(i => RowShape(i).Select(d => Math.Max(1, d)).ToArray()), MaxBatch);
+        var tensors = new StackedTensors(this, Binding, Inputs.Select(i => RowShape(i).Select(d => d < 0 ? 1 : d).ToArray()), MaxBatch);
         try
         {
             // A CUDA graph is captured by the second run, and replayed by the third.

@@ -121,7 +121,7 @@ public sealed partial class RealTrace : IAsyncDisposable
         var waits = answers.Where(a => a.Ok).Select(a => a.Wait).Order().ToList();
         var service = answers.ToDictionary(a => a.Request, a => a.Service);
         var mean = starts.Values.DefaultIfEmpty(1).Average();
-        var logs = starts.Values.Select(Math.Log).ToList();
+        var logs = starts.Values.Select(s => Math.Log(s)).ToList();
         var sigma = logs.Count > 1 ? Math.Sqrt(logs.Sum(l => Math.Pow(l - logs.Average(), 2)) / (logs.Count - 1)) : 0;
         var measured = trace with { Requests = [.. trace.Requests.Select((r, i) => r with { Service = TimeSpan.FromSeconds(service[i]) })] };
         var machine = new SimOptions { SlotsPerWorker = Slots, Start = new LogNormal(mean, sigma), Target = policy.TargetWait };

@@ -130,7 +130,8 @@ public sealed partial class RealTrace : IAsyncDisposable
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""
             {trace.Requests.Count:n0} requests of the Azure trace's first {trace.Length.TotalMinutes * factor:0} minutes in {trace.Length.TotalSeconds:0} s
-            ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
+            ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers
+            of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
             measured service times and starts ({starts.Count} seen, {mean:0.00} s on average, standard deviation of the logarithm {sigma:0.00}); its figures are the
             medians of {runs.Count} runs with start times drawn anew, with their range.
 

@@ -15,6 +15,10 @@ public static class Markdown
         worker-seconds. Service times are log-normal (sigma 0.5); those of the Azure trace are made of its token counts. The left
         plots show cost to the right and late requests upwards: nearer to the corner is better.
 
+        The default policy, SLO, is beaten by none on any of these traces. Where others beat each other without it, it is between them: REQUEST_COUNT has
+        fewer late requests on bursts for a tenth more worker-seconds, QUEUE_DELAY and short idle times are cheaper and late. From zero with one request an hour
+        all wait for the start; only a worker that is always there (`min: 1`) helps.
+
         """;
 
     public static string Of(Comparison comparison, IReadOnlyList<Comparison.Row> rows)

@@ -15,11 +15,16 @@ public static class Markdown
         worker-seconds. Service times are log-normal (sigma 0.5); those of the Azure trace are made of its token counts. The left
         plots show cost to the right and late requests upwards: nearer to the corner is better.
 
-        The default policy, SLO, is beaten by none on any of these traces. Where others beat each other without it, it is between them: REQUEST_COUNT has
-        fewer late requests on bursts for a tenth more worker-seconds, QUEUE_DELAY and short idle times are cheaper and late. From zero with one request an hour
-        all wait for the start; only a worker that is always there (`min: 1`) helps.
-
         """;
+
+    /// <summary>On which traces the default policy, the first row, was beaten.</summary>
+    public static string Verdict(IReadOnlyList<(Comparison Comparison, IReadOnlyList<Comparison.Row> Rows)> all)
+    {
+        var beaten = all.Where(c => c.Rows.Skip(1).Any(c.Rows[0].DominatedBy)).Select(c => c.Comparison.Trace.Name).ToList();
+        return beaten.Count == 0
+            ? Text($"## The default policy\n\n{all[0].Rows[0].Scaler.Name} is beaten on none of these {all.Count} traces.\n")
+            : Text($"## The default policy\n\n{all[0].Rows[0].Scaler.Name} is beaten on {beaten.Count} of {all.Count} traces: {string.Join(", ", beaten)}.\n");
+    }
 
     public static string Of(Comparison comparison, IReadOnlyList<Comparison.Row> rows)
     {

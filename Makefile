@@ -47,9 +47,10 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 	cd loadtests/Peers/bullmq && npm install --no-save --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
 
-load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
+load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (seven minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
+	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
 
 load-cold-start: publish ## Measure from zero to the first answer, processes beside containers (two minutes; wants root, or DOCKER_HOST and WORKER_IMAGE)
 	dotnet build loadtests/Scenarios -c Release --nologo -v quiet

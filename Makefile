@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos scale-cycles simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -47,9 +47,10 @@ load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratio
 	cd loadtests/Peers/bullmq && npm install --no-save --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
 
-load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (five minutes; wants npm)
+load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (seven minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
+	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
 
 load-cold-start: publish ## Measure from zero to the first answer, processes beside containers (two minutes; wants root, or DOCKER_HOST and WORKER_IMAGE)
 	dotnet build loadtests/Scenarios -c Release --nologo -v quiet
@@ -66,6 +67,9 @@ simulate: ## Run every scaler (ours, Knative's, RunPod's, fixed fleets) on every
 
 simulate-real: publish ## Replay part of the Azure trace through a real gateway and workers, and compare with the simulator (three minutes; wants a quiet machine)
 	dotnet run -c Release --project loadtests/Scenarios -- simulate-real
+
+scale-cycles: publish ## Scale in and roll 50 times under 20,000 requests and 50 streams, and look for each (three minutes)
+	dotnet run -c Release --project loadtests/Scenarios -- scale-cycles
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

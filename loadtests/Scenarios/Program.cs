@@ -2,7 +2,10 @@ using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
+//        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
 //        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -15,6 +18,16 @@ switch (args.FirstOrDefault())
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "worker-studies":
+        await WorkerStudies.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "worker-device":
+        options.Remove("--worker", out var worker);
+        options.Remove("--provider", out var provider);
+        await WorkerDevice.RunAsync(worker ?? throw new ArgumentException("--worker is missing: the worker's program"),
+            provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options),
+            CancellationToken.None);
         return 0;
     case "cold-start":
         await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
@@ -35,6 +48,15 @@ switch (args.FirstOrDefault())
         }
 
         return 0;
+    case "scale-cycles":
+        await using (var cycles = new ScaleCycles(Number("--cycles", 50), Number("--requests", 20_000)))
+        {
+            var seen = $"# scale-cycles\n\n{Machine.Describe("make scale-cycles")}\n{await cycles.RunAsync(CancellationToken.None)}";
+            Console.WriteLine(seen);
+            if (options.GetValueOrDefault("--out") is { } file3) await File.WriteAllTextAsync(file3, seen);
+        }
+
+        return 0;
     case "simulate-real":
         await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
         {
@@ -45,8 +67,8 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-fuzz|chaos|simulate-real "
-            + "[--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
+            + "|chaos|scale-cycles|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }
 

@@ -1,9 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
-using Microsoft.ML.OnnxRuntime;
 using Sluice.LoadGenerator;
 using Sluice.Testing;
 
@@ -17,13 +14,14 @@ public static class WorkerThroughput
 {
     private static readonly int[] Concurrencies = [1, 16, 64, 256];
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Connecting = TimeSpan.FromMilliseconds(300);
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
         var repository = Directory.CreateTempSubdirectory("sluice-worker-bench-").FullName;
         TinyModel.Put(repository, "trivial", TinyModel.Identity("FP32", -1, 4));
         TinyModel.Put(repository, "mlp", TinyModel.Mlp());
-        var (own, peer) = (FreePort(), FreePort());
+        var (own, peer) = (WorkerRequests.FreePort(), WorkerRequests.FreePort());
         await using var worker = WorkerProcess.Launch(repository, new Dictionary<string, string?> { ["SLUICE_HTTP1_PORT"] = $"{own}" });
         await worker.LineAsync("ready: ");
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "fastify-ort");
@@ -36,23 +34,24 @@ public static class WorkerThroughput
             .Append("medians, ratios of each round's own with their range.\n");
         foreach (var (model, width) in new[] { ("trivial", 4), ("mlp", 784) })
         {
-            var limits = Limits(Path.Combine(repository, model, "1", "model.onnx"), width);
+            var limits = InProcessLimit.Of(Path.Combine(repository, model, "1", "model.onnx"), width);
             table.Append(CultureInfo.InvariantCulture, $"\n## {model}\n\nIn process, without HTTP: {limits.One:n0} rows/s at batch 1 and one caller, ")
                 .Append(CultureInfo.InvariantCulture, $"{limits.Ideal:n0} rows/s at batch 32 and two callers.\n\n")
                 .Append("| form, connections | worker, requests/s | Fastify | ratio | of the ideal | p50 us (Fastify) | p99 us (Fastify) | mean batch | ")
-                .Append("bytes allocated a request |\n")
-                .Append("|---|---|---|---|---|---|---|---|---|\n");
+                .Append("bytes allocated a request | CPU us a request (Fastify) | of the load's own |\n")
+                .Append("|---|---|---|---|---|---|---|---|---|---|---|\n");
             foreach (var binary in new[] { false, true })
             {
-                Target[] targets = [Request(own, model, width, binary), Request(peer, model, width, binary)];
-                foreach (var target in targets)
+                var bench = new Bench(WorkerRequests.Infer(own, model, [1, width], binary), WorkerRequests.Infer(peer, model, [1, width], binary), worker.Id, fastify.Id,
+                    model, limits.Ideal);
+                foreach (var target in new[] { bench.Own, bench.Peer })
                 {
                     using var warm = new ClosedLoop(target, 64);
                     await warm.RunAsync(WarmUp, ct);
                 }
 
                 foreach (var connections in Concurrencies)
-                    table.AppendLine(await CellAsync(targets, connections, binary, own, model, limits.Ideal, options, ct));
+                    table.AppendLine(await CellAsync(bench, connections, binary, options, ct));
             }
         }
 
@@ -61,100 +60,53 @@ public static class WorkerThroughput
         Directory.Delete(repository, recursive: true);
     }
 
-    private static async Task<string> CellAsync(Target[] targets, int connections, bool binary, int port, string model, double ideal,
-        ScenarioOptions options, CancellationToken ct)
+    private static async Task<string> CellAsync(Bench bench, int connections, bool binary, ScenarioOptions options, CancellationToken ct)
     {
-        using ClosedLoop own = new(targets[0], connections), peer = new(targets[1], connections);
+        using ClosedLoop own = new(bench.Own, connections), peer = new(bench.Peer, connections);
+        // Connections are made before anything is counted.
+        await own.RunAsync(Connecting, ct);
+        await peer.RunAsync(Connecting, ct);
         var rounds = new List<(LoadResult Own, LoadResult Peer)>();
-        var (requests, bytes, rows, runs) = (0L, 0d, 0d, 0d);
+        var (counted, worker, fastify, load) = (default(WorkerCounters), TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
         for (var round = 0; round < options.Rounds; round++)
         {
-            var first = round % 2 == 1 ? await peer.RunAsync(options.Slice, ct) : null;
-            var before = await CountersAsync(port, model, ct);
+            var first = round % 2 == 1 ? await PeerAsync() : null;
+            var before = await WorkerRequests.CountersAsync(bench.Own.Address.Port, bench.Model, ct);
+            var (ownCpu, loadCpu) = (Cpu(bench.Worker), Cpu(Environment.ProcessId));
             var mine = await own.RunAsync(options.Slice, ct);
-            var after = await CountersAsync(port, model, ct);
-            rounds.Add((mine, first ?? await peer.RunAsync(options.Slice, ct)));
-            requests += mine.Latency.Count;
-            bytes += after.Allocated - before.Allocated;
-            rows += after.Rows - before.Rows;
-            runs += after.Runs - before.Runs;
+            (worker, load) = (worker + Cpu(bench.Worker) - ownCpu, load + Cpu(Environment.ProcessId) - loadCpu);
+            counted += await WorkerRequests.CountersAsync(bench.Own.Address.Port, bench.Model, ct) - before;
+            rounds.Add((mine, first ?? await PeerAsync()));
         }
 
         if (rounds.Sum(r => r.Own.Failed + r.Peer.Failed) is > 0 and var failed) throw new InvalidOperationException($"{failed} requests failed");
+        var (requests, asked) = (rounds.Sum(r => r.Own.Latency.Count), rounds.Sum(r => r.Peer.Latency.Count));
         double Median(Func<(LoadResult Own, LoadResult Peer), double> of) => rounds.Select(of).Order().ElementAt(rounds.Count / 2);
-        double Us(LoadResult r, double q) => r.Latency.Quantile(q);
         var ratios = rounds.Select(r => r.Own.Rate / r.Peer.Rate).Order().ToList();
-        string Both(double q) => string.Create(CultureInfo.InvariantCulture, $"{Median(r => Us(r.Own, q)):0} ({Median(r => Us(r.Peer, q)):0})");
+        string Both(double q) => string.Create(CultureInfo.InvariantCulture, $"{Median(r => r.Own.Latency.Quantile(q)):0} ({Median(r => r.Peer.Latency.Quantile(q)):0})");
         var ratio = string.Create(CultureInfo.InvariantCulture, $"{ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00})");
         var rate = Median(r => r.Own.Rate);
-        return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} | {Median(r => r.Peer.Rate):n0} | ")
-            + string.Create(CultureInfo.InvariantCulture, $"{ratio} | {rate / ideal:0.00} | {Both(0.5)} | {Both(0.99)} | {rows / runs:0.0} | {bytes / requests:0} |");
-    }
+        return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} | {Median(r => r.Peer.Rate):n0} | {ratio} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{rate / bench.Ideal:0.00} | {Both(0.5)} | {Both(0.99)} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{counted.Rows / counted.Runs:0.0} | {counted.Allocated / requests:0} | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{worker.TotalMicroseconds / requests:0} ({fastify.TotalMicroseconds / asked:0}) | ")
+            + string.Create(CultureInfo.InvariantCulture, $"{load.TotalMicroseconds / requests:0} |");
 
-    private static Target Request(int port, string model, int width, bool binary)
-    {
-        var random = new Random(1);
-        var values = Enumerable.Range(0, width).Select(_ => (float)random.NextDouble()).ToArray();
-        var text = string.Join(',', values.Select(v => v.ToString("R", CultureInfo.InvariantCulture)));
-        var data = binary ? $$$"""
-            "parameters":{"binary_data_size":{{{4 * width}}}}}],"parameters":{"binary_data_output":true}}
-            """ : $$"""
-            "data":[{{text}}]}]}
-            """;
-        var head = $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,{{width}}],""" + data;
-        byte[] body = [.. Encoding.ASCII.GetBytes(head), .. binary ? System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values) : []];
-        var type = binary ? $"application/octet-stream\r\nInference-Header-Content-Length: {head.Length}" : "application/json";
-        return new Target(new IPEndPoint(IPAddress.Loopback, port), [.. Encoding.ASCII.GetBytes($"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: x\r\n"
-            + $"Content-Type: {type}\r\nAuthorization: Bearer {WorkerProcess.Token}\r\nContent-Length: {body.Length}\r\n\r\n"), .. body]);
-    }
-
-    private static async Task<(double Allocated, double Rows, double Runs)> CountersAsync(int port, string model, CancellationToken ct)
-    {
-        using var client = new HttpClient();
-        client.DefaultRequestHeaders.Authorization = new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", WorkerProcess.Token);
-        var lines = (await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/metrics"), ct)).Split('\n');
-        double Value(string start) => lines.Where(l => l.StartsWith(start, StringComparison.Ordinal))
-            .Select(l => double.Parse(l.Split(' ')[^1], CultureInfo.InvariantCulture)).Sum();
-        return (Value("sluice_worker_allocated_bytes_total"), Value($"sluice_model_inferences_total{{model=\"{model}\""),
-            Value($"sluice_model_executions_total{{model=\"{model}\""));
-    }
-
-    /// <summary>Rows a second of the model alone.</summary>
-    private static (double One, double Ideal) Limits(string path, int width)
-    {
-        using var options = new SessionOptions { IntraOpNumThreads = 1 };
-        using var session = new InferenceSession(path, options);
-        Rate(session, width, 1, 1);
-        return (Rate(session, width, 1, 1), Rate(session, width, 32, 2));
-    }
-
-    private static double Rate(InferenceSession session, int width, int rows, int callers)
-    {
-        var started = Stopwatch.GetTimestamp();
-        var runs = new long[callers];
-        var threads = Enumerable.Range(0, callers).Select(c => new Thread(() =>
+        async Task<LoadResult> PeerAsync()
         {
-            using var input = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, [rows, width]);
-            input.GetTensorMutableDataAsSpan<float>().Fill(0.5f);
-            using var run = new RunOptions();
-            using var binding = session.CreateIoBinding();
-            binding.BindInput("in", input);
-            binding.BindOutputToDevice("out", OrtMemoryInfo.DefaultInstance);
-            while (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(2))
-            {
-                session.RunWithBinding(run, binding);
-                runs[c]++;
-            }
-        })).ToList();
-        foreach (var thread in threads) thread.Start();
-        foreach (var thread in threads) thread.Join();
-        return runs.Sum() * rows / Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var before = Cpu(bench.Fastify);
+            var result = await peer.RunAsync(options.Slice, ct);
+            fastify += Cpu(bench.Fastify) - before;
+            return result;
+        }
     }
 
-    private static int FreePort()
+    private static TimeSpan Cpu(int process)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        using var of = Process.GetProcessById(process);
+        return of.TotalProcessorTime;
     }
+
+    /// <summary>What is measured side by side.</summary>
+    private sealed record Bench(Target Own, Target Peer, int Worker, int Fastify, string Model, double Ideal);
 }

@@ -1,4 +1,5 @@
 using Sluice.Worker.Api;
+using Sluice.Worker.Doctor;
 using Sluice.Worker.Models;
 
 namespace Sluice.Worker;
@@ -52,7 +53,7 @@ internal sealed class ModelServer : IDisposable
         new ModelsApi(host, settings).Map(routes);
         new OpenInferenceApi(host, settings, timeline).Map(routes);
         new GenerateApi(host, settings).Map(routes);
-        new MetricsApi(host).Map(routes);
+        new MetricsApi(host, new GpuMonitor(NvidiaSmi.Ask, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), TimeProvider.System)).Map(routes);
         new RunApi(host, settings).Map(routes);
         return routes;
     }

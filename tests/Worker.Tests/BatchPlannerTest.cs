@@ -25,4 +25,15 @@ public sealed class BatchPlannerTest
         var (count, cut) = BatchPlanner.Plan(candidates, openRows, openShape, max, into);
         Assert.Equal((taken, why), (string.Join(',', into.Take(count)), cut));
     }
+
+    [Theory]
+    [InlineData(100, 207, 8, 3.9, true)]
+    [InlineData(100, 762, 8, 1.0, false)]
+    [InlineData(100, 727, 8, 1.1, false)]
+    [InlineData(100, 0, 8, 1.0, false)]
+    public void A_batch_waits_for_those_who_have_come_only_where_rows_cost_less_together(int one, int many, int rows, double factor, bool pays)
+    {
+        var gain = new BatchGain(TimeSpan.FromMicroseconds(one), TimeSpan.FromMicroseconds(many), rows);
+        Assert.Equal((factor, pays), (Math.Round(gain.Factor, 1), gain.Pays));
+    }
 }

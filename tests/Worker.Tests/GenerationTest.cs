@@ -148,6 +148,21 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         Assert.InRange(ones, 7_327, 7_673);
     }
 
+    [Fact]
+    public async Task A_decoder_that_loses_what_it_has_read_is_refused_at_load()
+    {
+        // What a key/value cache in the wrong memory does: no error, only other tokens.
+        var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
+        TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes());
+        await using (var worker = await WorkerProcess.StartAsync(folder))
+            Assert.Contains("whole", await worker.Client.GetStringAsync("/v2/models"), StringComparison.Ordinal);
+        TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes(keepsItsCache: false));
+        await using var refused = WorkerProcess.Launch(folder);
+        Assert.Equal(3, await refused.ExitAsync());
+        await refused.LineAsync("its key/value cache does not hold what was written");
+        Directory.Delete(folder, recursive: true);
+    }
+
     private async Task<string> TextAsync(string parameters) =>
         (string)(await PostAsync("generate", $$"""{"text_input":"The","parameters":{{parameters}}}"""))["text_output"]!;
 

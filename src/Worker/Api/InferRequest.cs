@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Models;
@@ -59,8 +60,20 @@ public sealed class InferRequest(LoadedModel model)
     /// <summary>How long it may wait for its run, in microseconds; 0: as long as its caller.</summary>
     public long TimeoutUs { get; set; }
 
-    /// <summary>Its share of a batch: the first dimension, where the model's requests are stacked. More than a batch has: it goes alone.</summary>
+    /// <summary>The first dimension of its tensors, where the model's requests are stacked.</summary>
     public int Rows { get; private set; } = 1;
+
+    /// <summary>Rows that it takes of what a batch may have. More than that: it goes alone.</summary>
+    public int Share { get; private set; } = 1;
+
+    /// <summary>It goes alone, in tensors of its own: it is larger than a batch, or its model's requests have nothing in common.</summary>
+    public bool Alone => !model.Pooled || Share > model.MaxBatch;
+
+    /// <summary>Tensors of any batch of its model are right for it.</summary>
+    public bool FitsAny => model.FixedRows && !Alone;
+
+    /// <summary>The JSON that it came as; empty when it is a raw request.</summary>
+    public ReadOnlyMemory<byte> Json { get; init; }
 
     /// <summary>Equal for requests whose tensors can be stacked.</summary>
     public int Shape { get; private set; }
@@ -76,8 +89,25 @@ public sealed class InferRequest(LoadedModel model)
             if (input!.Shape[0] != rows)
                 throw new InvalidRequestException($"input '{input.Name}' has a batch size of {input.Shape[0]}, but input '{Inputs[0]!.Name}' of {rows}, "
                     + $"for model '{model.Name}'");
-        // Nothing, or more than a batch: alone, in one run.
-        Rows = rows is 0 || rows > model.MaxBatch ? model.MaxBatch + 1 : (int)rows;
+        Rows = (int)Math.Min(rows, int.MaxValue);
+        // Nothing, more than a batch, or rows of a size for which a batch would take too much memory: alone, in one run.
+        Share = rows == 0 || rows > model.MaxBatch || model.RowsOf(RowBytes()) < model.MaxBatch ? model.MaxBatch + 1 : Rows;
         Shape = model.ShapeKey(this);
+    }
+
+    /// <summary>What is wrong with its tensors: texts are read only when they have their place.</summary>
+    public InvalidRequestException Explain(Exception error) => error switch
+    {
+        InvalidRequestException known => known,
+        JsonException syntax => InferRequestReader.Syntax(Json.Span, syntax),
+        InvalidOperationException { InnerException: DecoderFallbackException } => InferRequestReader.NotUtf8(),
+        _ => new InvalidRequestException(error.Message),
+    };
+
+    private long RowBytes()
+    {
+        var bytes = 0L;
+        foreach (var input in Inputs) bytes += input!.Count / Math.Max(1, input.Shape[0]) * input.Type.Size;
+        return bytes;
     }
 }

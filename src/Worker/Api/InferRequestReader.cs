@@ -24,7 +24,8 @@ public ref struct InferRequestReader
         reader = new Utf8JsonReader(json.Span, Options);
     }
 
-    private static JsonReaderOptions Options => new() { MaxDepth = 100 };
+    /// <summary>Of a request and of everything in it. The depth is Triton's.</summary>
+    public static JsonReaderOptions Options => new() { MaxDepth = 100 };
 
     /// <summary>Parses a request; throws <see cref="InvalidRequestException"/> saying what is wrong.</summary>
     /// <param name="model">The model that it must fit.</param>
@@ -32,7 +33,7 @@ public ref struct InferRequestReader
     /// <param name="binary">What follows it.</param>
     public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary)
     {
-        var request = new InferRequest(model);
+        var request = new InferRequest(model) { Json = json };
         try
         {
             new InferRequestReader(model, json, binary, request).ReadDocument();
@@ -44,7 +45,7 @@ public ref struct InferRequestReader
         }
         catch (InvalidOperationException e) when (e.InnerException is System.Text.DecoderFallbackException)
         {
-            throw new InvalidRequestException("the request JSON has text that is not valid UTF-8");
+            throw NotUtf8();
         }
     }
 
@@ -68,46 +69,8 @@ public ref struct InferRequestReader
             + $"{found.BytePositionInLine + 1}: {found.Message.Split(" LineNumber")[0]}");
     }
 
-    /// <summary>A raw binary request: the body is the model's only input.</summary>
-    public static InferRequest ReadRaw(LoadedModel model, ReadOnlySequence<byte> body)
-    {
-        if (model.Inputs.Count != 1)
-            throw new InvalidRequestException("Raw request must only have 1 input (found 1) to be deduced but got "
-                + $"{model.Inputs.Count} inputs in '{model.Name}' model");
-        var spec = model.Inputs[0];
-        var request = new InferRequest(model) { BinaryOutput = true };
-        var shape = RawShape(spec, body.Length);
-        var count = TensorValues.Count(spec.Name, shape);
-        if (!spec.Type.IsBytes && body.Length != count * spec.Type.Size) throw WrongSize(spec.Name, spec.Type, count, body.Length);
-        request.Inputs[0] = new InputTensor(spec.Name, spec.Type, shape, count, default, body, RawText: spec.Type.IsBytes);
-        request.Settle();
-        return request;
-    }
-
-    private static long[] RawShape(TensorSpec spec, long bytes)
-    {
-        // The batch dimension of a raw request is 1; one more may be deduced from the size.
-        var shape = spec.Shape.ToArray();
-        if (shape.Length > 1 && shape[0] < 0) shape[0] = 1;
-        var variable = shape.Count(d => d < 0);
-        if (spec.Type.IsBytes)
-        {
-            if (shape.Length == 1 && shape[0] is 1 or -1) return [1];
-            throw new InvalidRequestException(
-                $"For BYTE datatype raw input '{spec.Name}', the model must have input shape [1]");
-        }
-
-        if (variable > 1)
-            throw new InvalidRequestException($"The shape of the raw input '{spec.Name}' can not be deduced because "
-                + "there are more than one variable-sized dimension");
-        if (variable == 0) return shape;
-        var known = shape.Where(d => d >= 0).Aggregate((long)spec.Type.Size, (a, d) => a * d);
-        if (known == 0 || bytes % known != 0)
-            throw new InvalidRequestException($"input '{spec.Name}': {bytes} bytes came, expected a multiple of {known} "
-                + $"for shape {spec.ShapeText} of {spec.Type.Name}");
-        shape[Array.FindIndex(shape, d => d < 0)] = bytes / known;
-        return shape;
-    }
+    /// <summary>Half a surrogate pair, or bytes that are no text.</summary>
+    public static InvalidRequestException NotUtf8() => new("the request JSON has text that is not valid UTF-8");
 
     private void ReadDocument()
     {
@@ -175,8 +138,8 @@ public ref struct InferRequestReader
         ReadOnlyMemory<byte>? data = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("name"u8)) name = ReadString("inputs.name");
-            else if (reader.ValueTextEquals("datatype"u8)) type = ReadString("inputs.datatype");
+            if (reader.ValueTextEquals("name"u8)) name = ReadInputName();
+            else if (reader.ValueTextEquals("datatype"u8)) type = ReadDataType();
             else if (reader.ValueTextEquals("shape"u8)) shape = ReadShape(name);
             else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize();
             else if (reader.ValueTextEquals("data"u8))
@@ -258,7 +221,7 @@ public ref struct InferRequestReader
         return taken;
     }
 
-    private static InvalidRequestException WrongSize(string name, DataType type, long count, long size) => new(
+    internal static InvalidRequestException WrongSize(string name, DataType type, long count, long size) => new(
         $"input '{name}': binary_data_size is {size}, expected {count * type.Size} ({count} elements of {type.Name})");
 
     private void ReadOutput()
@@ -352,17 +315,18 @@ public ref struct InferRequestReader
     private long[] ReadShape(string? input)
     {
         ReadList($"shape of input '{input}'");
-        var shape = new List<long>();
+        Span<long> shape = stackalloc long[MaxRank];
+        var rank = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var dimension))
                 throw new InvalidRequestException($"shape of input '{input}' must be a list of whole numbers");
-            if (shape.Count == MaxRank)
+            if (rank == MaxRank)
                 throw new InvalidRequestException($"shape of input '{input}' has more than {MaxRank} dimensions");
-            shape.Add(dimension);
+            shape[rank++] = dimension;
         }
 
-        return [.. shape];
+        return shape[..rank].ToArray();
     }
 
     private const int MaxRank = 32;
@@ -370,10 +334,32 @@ public ref struct InferRequestReader
     /// <summary>A day.</summary>
     private const long MaxTimeoutUs = 86_400_000_000;
 
-    private string ReadString(string field)
+    /// <summary>The model's own text where it is one of its inputs: no new one for each request.</summary>
+    private string ReadInputName()
+    {
+        ReadText("inputs.name");
+        foreach (var name in model.InputNames)
+            if (reader.ValueTextEquals(name)) return name;
+        return reader.GetString()!;
+    }
+
+    private string ReadDataType()
+    {
+        ReadText("inputs.datatype");
+        foreach (var input in model.Inputs)
+            if (reader.ValueTextEquals(input.Type.Name)) return input.Type.Name;
+        return reader.GetString()!;
+    }
+
+    private void ReadText(string field)
     {
         if (!reader.Read()) throw new JsonException();
         Expect(JsonTokenType.String, field, "a string");
+    }
+
+    private string ReadString(string field)
+    {
+        ReadText(field);
         return reader.GetString()!;
     }
 

@@ -61,15 +61,24 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             }
 
             json.WriteStartObject("parameters");
-            json.WriteStartObject("batching");
-            json.WriteString("string_value", model.Batching.Why);
-            json.WriteEndObject();
-            json.WriteStartObject("placement");
-            json.WriteString("string_value", model.Session.Placement?.ToString());
-            json.WriteEndObject();
+            Parameter(json, "batching", model.Batching.Why);
+            if (model.Batches)
+                Parameter(json, "batch_gain", string.Create(CultureInfo.InvariantCulture, $"{model.Gain.Factor:0.0} at {model.Gain.Rows} rows: ")
+                    + (model.Scheduler.Gathers ? "a batch waits until requests that have come are read" : "a batch does not wait"));
+            Parameter(json, "placement", model.Session.Placement?.ToString());
+            Parameter(json, "bound", model.Binding.ToString());
+            Parameter(json, "pinned", model.Binding.Memory.Pinned && model.Binding.Plan.How != TensorBinding.None ? "true" : "false");
+            Parameter(json, "cuda_graph", model.Binding.Plan.Graph ? "true" : "false");
             json.WriteEndObject();
             json.WriteEndObject();
         });
+    }
+
+    private static void Parameter(Utf8JsonWriter json, string name, string? value)
+    {
+        json.WriteStartObject(name);
+        json.WriteString("string_value", value);
+        json.WriteEndObject();
     }
 
     private void WriteVersions(Utf8JsonWriter json)
@@ -118,16 +127,17 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
     {
         json.WriteStartObject();
         json.WriteStartArray("model_stats");
-        foreach (var model in models) WriteStatistics(json, model.Name, model.Version, model.Statistics.View);
+        foreach (var model in models) WriteStatistics(json, model);
         json.WriteEndArray();
         json.WriteEndObject();
     });
 
-    private static void WriteStatistics(Utf8JsonWriter json, string name, string version, StatisticsView view)
+    private static void WriteStatistics(Utf8JsonWriter json, LoadedModel model)
     {
+        var view = model.Statistics.View;
         json.WriteStartObject();
-        json.WriteString("name", name);
-        json.WriteString("version", version);
+        json.WriteString("name", model.Name);
+        json.WriteString("version", model.Version);
         json.WriteNumber("last_inference", view.LastMs);
         json.WriteNumber("inference_count", view.Rows);
         json.WriteNumber("execution_count", view.Runs);
@@ -151,6 +161,19 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         }
 
         json.WriteEndArray();
+        json.WriteStartArray("memory_usage");
+        Memory(json, model.Session.Provider == "cpu" ? "CPU" : "GPU", model.Session.Device, model.Weights);
+        Memory(json, model.Binding.Memory.Pinned ? "CPU_PINNED" : "CPU", 0, model.BufferBytes);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Memory(Utf8JsonWriter json, string type, int id, long bytes)
+    {
+        json.WriteStartObject();
+        json.WriteString("type", type);
+        json.WriteNumber("id", id);
+        json.WriteNumber("byte_size", bytes);
         json.WriteEndObject();
     }
 

@@ -76,7 +76,7 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
         var model = Model(context, host);
         using var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
         var (json, binary) = body.Split(context);
-        var request = json.IsEmpty && body.Length > 0 ? InferRequestReader.ReadRaw(model, binary) : InferRequestReader.Read(model, json, binary);
+        var request = json.IsEmpty && body.Length > 0 ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         var started = Stopwatch.GetTimestamp();
         Tell(context, inference);

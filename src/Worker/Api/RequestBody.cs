@@ -25,7 +25,7 @@ internal sealed class RequestBody : IDisposable
     public long Length => all.Length;
 
     /// <summary>Reads all of it; decompresses what is gzip or deflate.</summary>
-    public static async Task<RequestBody> ReadAsync(HttpContext context, long limit)
+    public static async ValueTask<RequestBody> ReadAsync(HttpContext context, long limit)
     {
         if (context.Request.ContentLength > limit) throw TooLarge(limit);
         var encoding = context.Request.Headers.ContentEncoding.ToString();
@@ -84,7 +84,7 @@ internal sealed class RequestBody : IDisposable
         return length;
     }
 
-    private static async Task<RequestBody> DecompressAsync(HttpContext context, string encoding, long limit)
+    private static async ValueTask<RequestBody> DecompressAsync(HttpContext context, string encoding, long limit)
     {
         var body = context.Request.Body;
         await using Stream plain = encoding switch

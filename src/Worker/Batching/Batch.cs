@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
-using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Batching;
@@ -9,7 +8,7 @@ namespace Sluice.Worker.Batching;
 /// Requests that run together, with the memory of their tensors. Who is placed reads his tensors straight into his rows, all of them at
 /// the same time; when the last has done so it is run. Its memory is given back when the last of its answers is written.
 /// </summary>
-internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
+internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, ModelStatistics statistics)
 {
     private readonly List<InferTicket> tickets = [];
     private int readers;
@@ -21,6 +20,9 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
     public int Shape => shape;
 
     public int Rows { get; private set; }
+
+    /// <summary>Rows that are taken of what a batch may have; a request that goes alone takes all of them.</summary>
+    public int Share { get; private set; }
 
     /// <summary>Requests whose tensors are not in their place yet.</summary>
     public int Unfilled { get; set; }
@@ -36,20 +38,38 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
         var first = Rows;
         tickets.Add(ticket);
         Rows += ticket.Request.Rows;
+        Share += ticket.Request.Share;
         Unfilled++;
         ticket.Place(this, first);
     }
 
-    /// <summary>Before the run: those who left, or whose tensors were wrong, are taken out, and the others move up.</summary>
-    public void Compact()
+    /// <summary>Runs it; every ticket is told its end, when the batch itself needs nothing of the model any more: the last to be told may
+    /// free the session.</summary>
+    public void Execute()
     {
+        var left = Compact();
+        if (tickets.Count == 0) memory.Return(tensors);
+        left?.ForEach(t => t.Fail(new OperationCanceledException(t.Late)));
+        if (tickets.Count > 0) Run();
+    }
+
+    /// <summary>One of its answers is written.</summary>
+    public void Leave()
+    {
+        if (Interlocked.Decrement(ref readers) == 0) memory.Return(tensors);
+    }
+
+    /// <summary>Before the run: those who left, or whose tensors were wrong, are taken out and returned (null: nobody), and the others move up.</summary>
+    private List<InferTicket>? Compact()
+    {
+        List<InferTicket>? left = null;
         var rows = 0;
         for (var i = 0; i < tickets.Count; i++)
         {
             var ticket = tickets[i];
             if (!ticket.Filled || ticket.Late.IsCancellationRequested || ticket.Overdue)
             {
-                ticket.Fail(new OperationCanceledException(ticket.Late));
+                (left ??= []).Add(ticket);
                 tickets.RemoveAt(i--);
                 continue;
             }
@@ -61,17 +81,18 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
 
         Rows = rows;
         readers = tickets.Count;
+        return left;
     }
 
-    /// <summary>Runs it; every ticket is told its end. Stopped when all of its callers have gone.</summary>
-    public void Run()
+    /// <summary>Stopped when all of its callers have gone.</summary>
+    private void Run()
     {
         var started = Stopwatch.GetTimestamp();
         Exception? failure = null;
         foreach (var ticket in tickets) ticket.Begun = started;
         try
         {
-            if (tickets.Count == 1) RunLanes.Run(o => Run(o), tickets[0].Gone);
+            if (tickets.Count == 1) RunLanes.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
             else RunForAll();
         }
         catch (Exception e)
@@ -87,7 +108,8 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
         }
 
         var took = Stopwatch.GetElapsedTime(started);
-        model.Statistics.Executed(Rows, Cut, took, failure is null);
+        statistics.Executed(Rows, Cut, took, failure is null);
+        if (failure is not null) memory.Discard(tensors);
         foreach (var ticket in tickets)
         {
             ticket.Infer = took;
@@ -95,14 +117,6 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
             else if (failure is not null) ticket.Fail(failure);
             else ticket.Succeed();
         }
-
-        if (failure is not null) tensors.Dispose();
-    }
-
-    /// <summary>One of its answers is written.</summary>
-    public void Leave()
-    {
-        if (Interlocked.Decrement(ref readers) == 0) model.Scheduler.Return(tensors);
     }
 
     /// <summary>Runs until the end, or until nobody waits for it any more.</summary>
@@ -125,19 +139,34 @@ internal sealed class Batch(LoadedModel model, TensorSet tensors, int shape)
         }
     }
 
-    /// <summary>What one request holds made the model fail: each runs alone, and the others do not suffer for it.</summary>
+    /// <summary>What one request holds made the model fail: each runs alone, and the others do not suffer for it. All are taken out before
+    /// the first is run and told.</summary>
     private void RunApart()
     {
-        foreach (var ticket in tickets)
+        var apart = new List<Batch>(tickets.Count);
+        Exception? noMemory = null;
+        try
         {
-            var alone = new Batch(model, ((StackedTensors)tensors).Extract(ticket.FirstRow, ticket.Request.Rows), shape) { Cut = Cut, Rows = ticket.Request.Rows };
-            alone.tickets.Add(ticket);
-            alone.readers = 1;
-            (ticket.Batch, ticket.FirstRow) = (alone, 0);
-            alone.Run();
+            foreach (var ticket in tickets) apart.Add(Alone(ticket));
+        }
+        catch (Exception e)
+        {
+            noMemory = e;
         }
 
-        tensors.Dispose();
+        memory.Discard(tensors);
+        foreach (var batch in apart) batch.Run();
+        foreach (var ticket in tickets.Skip(apart.Count))
+            ticket.Fail(new InvalidRequestException($"no memory for the tensors of this request: {noMemory!.Message}", 503));
+    }
+
+    private Batch Alone(InferTicket ticket)
+    {
+        var alone = new Batch(memory, memory.Extract(tensors, ticket.FirstRow, ticket.Request.Rows), shape, statistics) { Cut = Cut, Rows = ticket.Request.Rows };
+        alone.tickets.Add(ticket);
+        alone.readers = 1;
+        (ticket.Batch, ticket.FirstRow) = (alone, 0);
+        return alone;
     }
 
     private int Run(RunOptions options)

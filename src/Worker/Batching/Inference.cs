@@ -6,10 +6,10 @@ namespace Sluice.Worker.Batching;
 /// <summary>A request's answer, in its batch's memory until it is disposed of.</summary>
 public sealed class Inference : IDisposable
 {
-    private readonly LoadedModel model;
+    private readonly BatchScheduler scheduler;
     private readonly InferTicket ticket;
 
-    internal Inference(LoadedModel model, InferTicket ticket) => (this.model, this.ticket) = (model, ticket);
+    internal Inference(BatchScheduler scheduler, InferTicket ticket) => (this.scheduler, this.ticket) = (scheduler, ticket);
 
     /// <summary>From its arrival to the run of its batch, less the reading of its tensors.</summary>
     public TimeSpan Queue => Stopwatch.GetElapsedTime(ticket.Arrived, ticket.Begun) - Input is var t && t > TimeSpan.Zero ? t : TimeSpan.Zero;
@@ -32,6 +32,6 @@ public sealed class Inference : IDisposable
     public void Dispose()
     {
         ticket.Batch!.Leave();
-        model.Scheduler.Exit();
+        scheduler.Exit();
     }
 }

@@ -33,7 +33,7 @@ public static class DoctorCommand
             return 2;
         }
 
-        var report = await StackProbe.LookAsync(ProviderSettings.Read(env), tryProviders: true);
+        var report = StackProbe.Look(ProviderSettings.Read(env), tryProviders: true);
         var verdict = StackVerdict.Of(report);
         await output.WriteAsync(arguments.Count > 0 ? Json(report, verdict) + "\n" : Text(report, verdict));
         return verdict.Served ? 0 : 1;

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Sluice.Worker.Doctor;
@@ -15,8 +16,10 @@ namespace Sluice.Worker.Doctor;
 /// <param name="MemoryMiB">All of its memory, MiB.</param>
 /// <param name="UsedMiB">Memory in use, MiB.</param>
 /// <param name="Utilization">Share of the last sample in which a kernel ran, percent.</param>
+/// <param name="Celsius">Temperature of its core.</param>
+/// <param name="Watts">Power that it draws.</param>
 public sealed record GpuFacts(int Index, string Uuid, string Name, string? Driver, string? ComputeCapability, bool? MigEnabled,
-    long? MemoryMiB, long? UsedMiB, int? Utilization);
+    long? MemoryMiB, long? UsedMiB, int? Utilization, int? Celsius = null, double? Watts = null);
 
 /// <summary>A MIG instance.</summary>
 /// <param name="Gpu">Index of the GPU it is cut from.</param>
@@ -35,10 +38,14 @@ public sealed record SmiAnswer(IReadOnlyList<GpuFacts> Gpus, IReadOnlyList<MigIn
 public static partial class NvidiaSmi
 {
     /// <summary>The fields that <see cref="ParseGpus"/> reads, in its order (nvidia-smi --help-query-gpu).</summary>
-    public const string Query = "index,uuid,name,driver_version,compute_cap,mig.mode.current,memory.total,memory.used,utilization.gpu";
+    public const string Query = "index,uuid,name,driver_version,compute_cap,mig.mode.current,memory.total,memory.used,utilization.gpu,"
+        + "temperature.gpu,power.draw";
 
     /// <summary>nvidia-smi hangs when a GPU has fallen off its bus.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+
+    /// <summary>Fields without which a line is no GPU; an older driver may leave out those behind them.</summary>
+    private const int Least = 9;
 
     /// <summary>GPUs of <c>--query-gpu=... --format=csv,noheader,nounits</c>; lines that are no GPU are passed over.</summary>
     public static IReadOnlyList<GpuFacts> ParseGpus(string csv)
@@ -47,10 +54,11 @@ public static partial class NvidiaSmi
         foreach (var line in csv.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             var fields = line.Split(',', StringSplitOptions.TrimEntries);
-            if (fields.Length < 9 || !int.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index)) continue;
+            if (fields.Length < Least || !int.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index)) continue;
             gpus.Add(new GpuFacts(index, fields[1], fields[2], Told(fields[3]), Told(fields[4]),
                 Told(fields[5]) switch { "Enabled" => true, "Disabled" => false, _ => null },
-                Number(fields[6]), Number(fields[7]), (int?)Number(fields[8])));
+                Number(fields[6]), Number(fields[7]), (int?)Number(fields[8]), (int?)Number(At(9)), Real(At(10))));
+            string At(int i) => i < fields.Length ? fields[i] : "";
         }
 
         return gpus;
@@ -70,53 +78,59 @@ public static partial class NvidiaSmi
         return instances;
     }
 
-    /// <summary>Runs nvidia-smi; never throws.</summary>
-    public static async Task<SmiAnswer> AskAsync(CancellationToken ct = default)
+    /// <summary>Runs nvidia-smi, for a few seconds at most; never throws.</summary>
+    public static SmiAnswer Ask()
     {
-        var (gpus, error) = await RunAsync([$"--query-gpu={Query}", "--format=csv,noheader,nounits"], ct);
+        var (gpus, error) = Run([$"--query-gpu={Query}", "--format=csv,noheader,nounits"]);
         if (error is not null) return new SmiAnswer([], [], error);
         var found = ParseGpus(gpus);
         if (found.Count == 0) return new SmiAnswer([], [], "nvidia-smi: " + gpus.Trim().ReplaceLineEndings(" "));
-        if (!found.Any(g => g.MigEnabled == true)) return new SmiAnswer(found, [], null);
-        var (list, _) = await RunAsync(["-L"], ct);
-        return new SmiAnswer(found, ParseMig(list), null);
+        return new SmiAnswer(found, found.Any(g => g.MigEnabled == true) ? ParseMig(Run(["-L"]).Output) : [], null);
     }
 
-    private static async Task<(string Output, string? Error)> RunAsync(IEnumerable<string> arguments, CancellationToken ct)
+    private static (string Output, string? Error) Run(IEnumerable<string> arguments)
     {
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
-        var start = new ProcessStartInfo("nvidia-smi", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        Process? process = null;
+        using var process = new Process { StartInfo = new ProcessStartInfo("nvidia-smi", arguments) { RedirectStandardOutput = true, RedirectStandardError = true } };
+        StringBuilder output = new(), error = new();
+        process.OutputDataReceived += (_, e) => Append(output, e.Data);
+        process.ErrorDataReceived += (_, e) => Append(error, e.Data);
         try
         {
-            process = Process.Start(start)!;
-            var output = process.StandardOutput.ReadToEndAsync(either.Token);
-            var error = process.StandardError.ReadToEndAsync(either.Token);
-            await process.WaitForExitAsync(either.Token);
-            var said = await output;
-            return process.ExitCode == 0 ? (said, null)
-                : (said, $"nvidia-smi: {(said + await error).Trim().ReplaceLineEndings(" ")} (exit code {process.ExitCode})");
+            process.Start();
         }
         catch (Win32Exception)
         {
             return ("", "nvidia-smi is not installed");
         }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        if (!process.WaitForExit(Limit))
         {
-            process?.Kill();
+            process.Kill(entireProcessTree: true);
             return ("", $"nvidia-smi said nothing within {Limit.TotalSeconds:0} s");
         }
-        finally
-        {
-            process?.Dispose();
-        }
+
+        // Its end may be known before its last lines.
+        process.WaitForExit();
+        var said = output.ToString();
+        return process.ExitCode == 0 ? (said, null)
+            : (said, $"nvidia-smi: {(said + error).Trim().ReplaceLineEndings(" ")} (exit code {process.ExitCode})");
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        if (line is null) return;
+        lock (text) text.AppendLine(line);
     }
 
     private static string? Told(string field) => field.Length == 0 || field[0] == '[' || field is "N/A" or "ERR!" ? null : field;
 
     private static long? Number(string field) =>
         long.TryParse(field, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) ? n : null;
+
+    private static double? Real(string field) =>
+        double.TryParse(field, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var n) ? n : null;
 
     private static int Int(string digits) => int.Parse(digits, CultureInfo.InvariantCulture);
 

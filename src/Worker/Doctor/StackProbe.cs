@@ -10,10 +10,9 @@ internal static partial class StackProbe
 {
     /// <param name="wish">What is wished; its library path is searched, its providers are tried.</param>
     /// <param name="tryProviders">False: no model is run (after a failure that is to be explained).</param>
-    /// <param name="ct">Ends the wait for nvidia-smi.</param>
-    public static async Task<StackReport> LookAsync(ProviderSettings wish, bool tryProviders, CancellationToken ct = default)
+    public static StackReport Look(ProviderSettings wish, bool tryProviders)
     {
-        var smi = await NvidiaSmi.AskAsync(ct);
+        var smi = NvidiaSmi.Ask();
         var folders = GpuLibraries.Folders(wish.CudaLibraryPath);
         var report = new StackReport
         {

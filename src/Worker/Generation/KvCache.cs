@@ -15,12 +15,13 @@ internal sealed class KvCache : IDisposable
     /// <param name="heads">Heads of keys and values.</param>
     /// <param name="context">Tokens that fit.</param>
     /// <param name="width">Size of a head.</param>
-    public KvCache(IReadOnlyList<(string Past, string Present)> names, long heads, long context, long width)
+    /// <param name="memory">Where the attention's provider reads and writes.</param>
+    public KvCache(IReadOnlyList<(string Past, string Present)> names, long heads, long context, long width, OrtAllocator memory)
     {
         PastNames = [.. names.Select(n => n.Past)];
         PresentNames = [.. names.Select(n => n.Present)];
         buffers = [.. names.Select(_ => OrtValue.CreateAllocatedTensorValue(
-            OrtAllocator.DefaultInstance, TensorElementType.Float, [1, heads, context, width]))];
+            memory, TensorElementType.Float, [1, heads, context, width]))];
     }
 
     public string[] PastNames { get; }

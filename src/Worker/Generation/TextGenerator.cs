@@ -23,15 +23,22 @@ public readonly record struct GeneratedPiece(string Text, int Tokens, string? Fi
 /// </summary>
 public sealed partial class TextGenerator : IDisposable
 {
+    /// <summary>Two ways to the same logits differ by rounding: in 16 bits by up to a hundredth of their spread. A wrong cache gives other logits altogether.</summary>
+    private const float Tolerance = 0.05f;
+
     private readonly LoadedModel model;
     private readonly RunLanes lanes;
     private readonly (string Past, string Present)[] layers;
     private readonly (long Heads, long Width) head;
     private readonly int vocabulary;
     private readonly byte endOfText;
+    private readonly OrtAllocator memory;
     private readonly ConcurrentBag<KvCache> caches = [];
 
-    public TextGenerator(LoadedModel model, RunLanes lanes)
+    /// <param name="model">The decoder.</param>
+    /// <param name="lanes">Where it runs.</param>
+    /// <param name="memory">Of its session; throws <see cref="NotSupportedException"/> when the cache cannot stand where the attention wants it.</param>
+    internal TextGenerator(LoadedModel model, RunLanes lanes, SessionMemory memory)
     {
         (this.model, this.lanes) = (model, lanes);
         layers = [.. model.Inputs.Where(i => Past().IsMatch(i.Name))
@@ -47,6 +54,8 @@ public sealed partial class TextGenerator : IDisposable
         vocabulary = (int)model.Output("logits")!.Shape[2];
         endOfText = (byte)Number("sluice.eos", 0);
         Context = Number("sluice.context", 512);
+        this.memory = !CachePlace.OnDevice(model.Session.Recorded, model.Session.Provider) ? OrtAllocator.DefaultInstance
+            : memory.Device ?? throw new NotSupportedException($"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}");
     }
 
     /// <summary>Tokens of prompt and answer together, at most.</summary>
@@ -61,14 +70,25 @@ public sealed partial class TextGenerator : IDisposable
                 + $"{Context - 2}: model '{model.Name}' has a context of {Context}");
     }
 
-    public void WarmUp()
+    /// <summary>Makes a few tokens: what is wrong with them, or null. A prompt that is read at once must lead to the same logits as one that is read in parts,
+    /// through the cache: with a cache in the wrong memory attention makes no error, only other tokens.</summary>
+    public string? Wrong()
     {
+        byte[] prompt = [endOfText, 1, 2, 3];
         var cache = Rent();
         using var options = new RunOptions();
-        using var state = new DecodeState(this, cache);
-        state.Prefill(options, [endOfText]);
-        state.Step(options, endOfText);
-        caches.Add(cache);
+        using (var state = new DecodeState(this, cache))
+        {
+            var whole = state.Prefill(options, prompt).ToArray();
+            using var parts = new DecodeState(this, cache);
+            parts.Prefill(options, prompt[..2]);
+            parts.Step(options, prompt[2]);
+            var last = parts.Step(options, prompt[3]);
+            var (spread, apart) = (whole.Max() - whole.Min(), 0f);
+            for (var i = 0; i < whole.Length; i++) apart = Math.Max(apart, Math.Abs(whole[i] - last[i]));
+            caches.Add(cache);
+            return apart <= Tolerance * spread ? null : $"its key/value cache does not hold what was written: logits that should be equal are {apart} apart, of {spread}";
+        }
     }
 
     /// <summary>One piece a token, as they are made. Cancelling stops it before the next token.</summary>
@@ -117,7 +137,7 @@ public sealed partial class TextGenerator : IDisposable
         while (caches.TryTake(out var cache)) cache.Dispose();
     }
 
-    private KvCache Rent() => caches.TryTake(out var cache) ? cache : new KvCache(layers, head.Heads, Context, head.Width);
+    private KvCache Rent() => caches.TryTake(out var cache) ? cache : new KvCache(layers, head.Heads, Context, head.Width, memory);
 
     private int Number(string property, int otherwise) =>
         int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n) ? n : otherwise;

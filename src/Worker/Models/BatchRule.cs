@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
@@ -8,10 +7,6 @@ namespace Sluice.Worker.Models;
 /// <param name="Why">In words, for operators.</param>
 public sealed record BatchRule(int Max, string Why)
 {
-    /// <summary>How far two results of the same row may be apart, relative to the larger of 1 and the value: kernels of different batch sizes
-    /// add in different orders.</summary>
-    private const double Tolerance = 1e-3;
-
     /// <summary>Finds out, by the model's declared shapes and then by running it: what a row gives must not depend on the rows beside it.</summary>
     /// <param name="inputs">The model's inputs.</param>
     /// <param name="outputs">The model's outputs.</param>
@@ -45,9 +40,7 @@ public sealed record BatchRule(int Max, string Why)
             {
                 double[] apart = [.. first[o], .. second[o]];
                 if (apart.Length != both[o].Length) return new BatchRule(0, $"'{outputs[o].Name}' has not one row for each row of input");
-                for (var i = 0; i < apart.Length; i++)
-                    if (!Near(apart[i], both[o][i]))
-                        return new BatchRule(0, $"'{outputs[o].Name}' of a row depends on the rows beside it (seen at load)");
+                if (!MadeUpRows.Alike(apart, both[o])) return new BatchRule(0, $"'{outputs[o].Name}' of a row depends on the rows beside it (seen at load)");
             }
 
             return new BatchRule(wished, "rows do not depend on each other (seen at load)");
@@ -62,9 +55,9 @@ public sealed record BatchRule(int Max, string Why)
             var values = new List<OrtValue>();
             try
             {
-                foreach (var input in inputs) values.Add(MadeUp(input, row, count));
+                foreach (var input in inputs) values.Add(MadeUpRows.Of(input, row, count));
                 using var results = run(values);
-                return [.. results.Select((r, o) => Numbers(r, outputs[o].Type))];
+                return [.. results.Select((r, o) => MadeUpRows.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
             }
             finally
             {
@@ -72,51 +65,4 @@ public sealed record BatchRule(int Max, string Why)
             }
         }
     }
-
-    /// <summary>Rows of small numbers, the same for the same row: indexes, masks and pixels at once.</summary>
-    private static OrtValue MadeUp(TensorSpec spec, int row, int count)
-    {
-        long[] shape = [count, .. spec.Shape.Skip(1).Select(d => d < 0 ? 1 : d)];
-        var value = TensorValues.Allocate(spec.Type, shape, zero: true);
-        var elements = (int)shape.Skip(1).Aggregate(1L, (a, d) => a * d);
-        for (var r = 0; r < count; r++)
-            for (var i = 0; i < elements; i++)
-                Put(value, spec.Type.Name, (r * elements) + i, new Random(((row + r) * 7919) + i).Next(2));
-        return value;
-    }
-
-    private static void Put(OrtValue value, string type, int at, int bit)
-    {
-        switch (type)
-        {
-            case "FP32": value.GetTensorMutableDataAsSpan<float>()[at] = bit == 0 ? 0.25f : 0.75f; break;
-            case "FP64": value.GetTensorMutableDataAsSpan<double>()[at] = bit == 0 ? 0.25 : 0.75; break;
-            case "FP16": value.GetTensorMutableRawData()[(2 * at) + 1] = bit == 0 ? (byte)0x34 : (byte)0x3c; break;
-            case "BF16": value.GetTensorMutableRawData()[(2 * at) + 1] = bit == 0 ? (byte)0x3e : (byte)0x3f; break;
-            default: value.GetTensorMutableRawData()[at * DataType.Named(type)!.Size] = (byte)bit; break;
-        }
-    }
-
-    private static double[] Numbers(OrtValue value, DataType type)
-    {
-        var raw = value.GetTensorMutableRawData();
-        var numbers = new double[raw.Length / type.Size];
-        for (var i = 0; i < numbers.Length; i++)
-        {
-            var one = raw.Slice(i * type.Size, type.Size);
-            numbers[i] = type.Name switch
-            {
-                "FP32" => BitConverter.ToSingle(one),
-                "FP64" => BitConverter.ToDouble(one),
-                "FP16" => (double)BitConverter.ToHalf(one),
-                "BF16" => BitConverter.UInt32BitsToSingle((uint)BitConverter.ToUInt16(one) << 16),
-                _ => type.Size switch { 1 => one[0], 2 => BitConverter.ToInt16(one), 4 => BitConverter.ToInt32(one), _ => BitConverter.ToInt64(one) },
-            };
-        }
-
-        return numbers;
-    }
-
-    private static bool Near(double a, double b) =>
-        a.Equals(b) || Math.Abs(a - b) <= Tolerance * Math.Max(1, Math.Max(Math.Abs(a), Math.Abs(b)));
 }

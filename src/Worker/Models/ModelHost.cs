@@ -47,7 +47,7 @@ public sealed class ModelHost : IDisposable
         timeline.Mark("ort");
         Repository.Load();
         timeline.Mark("model");
-        foreach (var model in Repository.All) Warm(model);
+        foreach (var model in Repository.All) model.WarmUp();
         timeline.Mark("warmup");
         foreach (var model in Repository.All) Console.WriteLine($"placed: {model.Name} {model.Session.Placement}");
         foreach (var (provider, why) in Providers.Skipped) Console.WriteLine($"skipped: {provider}: {why}");
@@ -75,23 +75,12 @@ public sealed class ModelHost : IDisposable
         // Before ONNX Runtime sees it.
         var facts = ModelInspector.Inspect(path, settings.Limits);
         var model = cache.Load(facts, (file, optimised) =>
-            new LoadedModel(name, version, new ModelFile(path, file, optimised), Providers, Lanes, settings.Batching));
+            new LoadedModel(name, version, new ModelFile(path, file, optimised, facts.InitializerBytes), Providers, Lanes, settings.Batching));
         // What was preferred and could not be had: the CPU serves, with all its cores.
         if (Providers.First == "cpu") Lanes.Widen(Environment.ProcessorCount);
-        if (model.IsGenerator && Providers.First != "cpu")
-            // With past and present in the CPU's memory, attention on another provider gives wrong tokens and no error.
-            throw new NotSupportedException($"it generates text, and its cache is in the CPU's memory: on {Providers.First} its answers would be "
-                + "wrong; serve it with SLUICE_EXECUTION_PROVIDERS=cpu");
-        if (model.IsGenerator) model.Generator = new TextGenerator(model, Lanes);
         // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
-        if (ready) Warm(model);
+        if (ready) model.WarmUp();
         return model;
-    }
-
-    private static void Warm(LoadedModel model)
-    {
-        model.WarmUp();
-        model.Generator?.WarmUp();
     }
 
     /// <summary>Loads what changed, once it has looked the same twice: a copy that is still being written is not half a model.</summary>

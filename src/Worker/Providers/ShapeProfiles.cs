@@ -34,16 +34,16 @@ public static class ShapeProfiles
         };
     }
 
-    /// <summary>Why a CUDA graph cannot be captured of this model, or null: a graph replays fixed shapes at fixed addresses.</summary>
+    /// <summary>Why a CUDA graph cannot be captured of this model, or null: a graph replays fixed shapes. Of a free batch one is captured for each of a few
+    /// sizes; see <c>BindingPlan</c>.</summary>
     /// <param name="model">The model's name, for the sentence.</param>
     /// <param name="option">The option that wants it.</param>
     /// <param name="inputs">What the model takes.</param>
-    /// <param name="bound">Every run uses the same bound buffers, one run at a time. Without, ONNX Runtime would replay the
-    /// first run's buffers and never look at the next request's.</param>
-    public static string? NoCudaGraph(string model, string option, IReadOnlyList<ModelInput> inputs, bool bound) =>
-        inputs.FirstOrDefault(i => i.IsFree) is { } free
-            ? $"model {model}: {option}=1 needs fixed shapes, but input '{free.Name}' is {Shape(free)}; fix its dimensions in the model, or leave {option} out"
-            : bound ? null : $"model {model}: {option}=1 needs runs on bound buffers, and this worker gives each run its own: leave {option} out";
+    public static string? NoCudaGraph(string model, string option, IReadOnlyList<ModelInput> inputs) =>
+        inputs.FirstOrDefault(i => i.IsFreeBeyondBatch) is { } free
+            ? $"model {model}: {option}=1 needs fixed shapes but for the batch, and input '{free.Name}' is {Shape(free)}; fix its dimensions in the "
+                + $"model, or leave {option} out"
+            : null;
 
     private static IReadOnlyDictionary<string, string> Declared(string model, List<ModelInput> free, IReadOnlyDictionary<string, string> options)
     {

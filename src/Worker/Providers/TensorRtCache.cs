@@ -14,7 +14,7 @@ internal static class TensorRtCache
     public static IReadOnlyDictionary<string, string> Place(ProviderSettings settings, string model, IReadOnlyDictionary<string, string> options)
     {
         if (options.GetValueOrDefault("trt_engine_cache_enable") is "0" or "False" or "false") return options;
-        var smi = Task.Run(() => NvidiaSmi.AskAsync()).GetAwaiter().GetResult();
+        var smi = NvidiaSmi.Ask();
         var device = int.TryParse(options.GetValueOrDefault("device_id"), out var id) && id < smi.Gpus.Count ? id : 0;
         // No GPU, or no word of it: the provider's own error is about to say so, and a cache for "unknown" is harmless.
         var gpu = smi.Gpus.Count > 0 ? smi.Gpus[device] : null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Doctor;
 using Sluice.Worker.Providers;
@@ -78,7 +79,7 @@ public sealed class ExecutionProviders
     public bool IsOfDevice(OnnxRuntimeException error) => First != "cpu" && ProviderError.IsOfDevice(error.Message);
 
     /// <summary>Takes the first provider out after it failed on a model; throws when it is required.</summary>
-    public void SkipOrThrow(string path, OnnxRuntimeException error)
+    public void SkipOrThrow(string path, Exception error)
     {
         var gpu = First;
         var reason = Explain(gpu, error);
@@ -86,6 +87,20 @@ public sealed class ExecutionProviders
             throw new InvalidOperationException($"model {Name(path)} cannot run on {gpu}: {reason}", error);
         skipped[gpu] = reason;
     }
+
+    /// <summary>The option by which CUDA graphs are wished of a provider, where it is on.</summary>
+    public string? GraphOption(string provider) => GraphOption(ProviderAppender.Of(provider, settings));
+
+    /// <summary>The number of the device that a provider was given.</summary>
+    public int Device(string provider) =>
+        int.TryParse(ProviderAppender.Of(provider, settings).GetValueOrDefault("device_id"), CultureInfo.InvariantCulture, out var id) ? id : 0;
+
+    /// <summary>How the host reaches the memory of CUDA's device; throws when it cannot.</summary>
+    internal DeviceCopy Copy(string provider) =>
+        new CudaCopy(GpuLibraries.For("cuda")[0], GpuLibraries.Folders(settings.CudaLibraryPath), Device(provider));
+
+    private static string? GraphOption(IReadOnlyDictionary<string, string> options) =>
+        new[] { "enable_cuda_graph", "trt_cuda_graph_enable" }.FirstOrDefault(options.On);
 
     private SessionOptions Options(string path)
     {
@@ -131,11 +146,11 @@ public sealed class ExecutionProviders
     {
         var options = ProviderAppender.Of(name, settings);
         if (name == "webgpu") return options;
-        var graph = new[] { "enable_cuda_graph", "trt_cuda_graph_enable" }.FirstOrDefault(options.On);
+        var graph = GraphOption(options);
         if (name != "tensorrt" && graph is null) return options;
         var inputs = OnnxInputs.Read(path);
         var model = Name(path);
-        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs, bound: false) is { } no) throw new InvalidOperationException(no);
+        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs) is { } no) throw new InvalidOperationException(no);
         return name == "tensorrt"
             ? TensorRtCache.Place(settings, path, ShapeProfiles.Complete(model, inputs, options, settings.TensorRtMaxBatch)) : options;
     }
@@ -144,7 +159,7 @@ public sealed class ExecutionProviders
     private string Explain(string provider, Exception error)
     {
         if (provider == "webgpu") return ProviderError.Explain(provider, error.Message);
-        var report = Task.Run(() => StackProbe.LookAsync(settings, tryProviders: false)).GetAwaiter().GetResult();
+        var report = StackProbe.Look(settings, tryProviders: false);
         return StackVerdict.Missing(report, provider) ?? ProviderError.Explain(provider, error.Message);
     }
 

@@ -26,7 +26,7 @@ public static class JsonTensors
     {
         if (type.Name == "FP32" && NumberList.TryRead(json, MemoryMarshal.Cast<byte, float>(into), shape)) return;
         var place = new Place(tensor, type.Name, shape);
-        var reader = new Utf8JsonReader(json);
+        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
         reader.Read();
         switch (type.Name)
         {
@@ -49,7 +49,7 @@ public static class JsonTensors
     /// <summary>Reads a list of strings into a tensor of BYTES.</summary>
     public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
     {
-        var reader = new Utf8JsonReader(json);
+        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
         reader.Read();
         Walk(ref reader, new Place(tensor, "BYTES", shape), new StringSink(into));
     }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Providers;
 
@@ -15,6 +17,9 @@ public sealed class ModelSession : IDisposable
     private readonly Lock gate = new();
     private InferenceSession session;
     private PlacementProfile profile;
+
+    /// <summary>Of its runs, where they may be captured as CUDA graphs; null: they may come from any thread.</summary>
+    private RunThread? graphs;
     private int running;
     private bool closing;
     private bool refused;
@@ -25,7 +30,7 @@ public sealed class ModelSession : IDisposable
     public ModelSession(string path, ExecutionProviders providers, bool optimised = false)
     {
         (this.path, this.providers, this.optimised) = (path, providers, optimised);
-        (session, profile) = providers.Open(path, optimised);
+        Open();
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();
         Metadata = session.ModelMetadata.CustomMetadataMap;
@@ -39,6 +44,18 @@ public sealed class ModelSession : IDisposable
 
     /// <summary>Where the first run's nodes were placed; null before it.</summary>
     public ModelPlacement? Placement { get; private set; }
+
+    /// <summary>What runs it: the first wished provider that could be had.</summary>
+    public string Provider { get; private set; }
+
+    /// <summary>The option that wishes CUDA graphs of its provider, where it is on.</summary>
+    public string? GraphOption => providers.GraphOption(Provider);
+
+    /// <summary>Which of its provider's devices.</summary>
+    public int Device => providers.Device(Provider);
+
+    /// <summary>Who gets which node, as ONNX Runtime recorded it; before the first run, but not as complete as <see cref="Placement"/>.</summary>
+    public ModelPlacement Recorded => PlacementReader.Read(session);
 
     /// <summary>After the first run, before anything is served: counts where its nodes were placed; throws when that may not be served.</summary>
     public void Prove() => Placement ??= providers.Placed(path, session, profile, ran: !refused);
@@ -55,19 +72,32 @@ public sealed class ModelSession : IDisposable
             return false;
         }
 
+        Abandon(error);
+        return true;
+    }
+
+    /// <summary>After the first run, before anything is served: its provider gives what is wrong. Opens the model again without it when it was only
+    /// preferred; throws when it is required.</summary>
+    public void Abandon(Exception error)
+    {
         providers.SkipOrThrow(path, error);
         session.Dispose();
         profile.Dispose();
-        (session, profile) = providers.Open(path, optimised);
-        return true;
+        Open();
     }
+
+    /// <summary>No CUDA graph is captured or replayed.</summary>
+    public const int NoGraph = -1;
 
     /// <summary>Runs with outputs allocated by ONNX Runtime.</summary>
     public IDisposableReadOnlyCollection<OrtValue> Run(RunOptions options, IReadOnlyCollection<string> inputNames,
         IReadOnlyCollection<OrtValue> inputs, IReadOnlyCollection<string> outputNames)
     {
+        IDisposableReadOnlyCollection<OrtValue>? results = null;
         using var run = Enter();
-        return session.Run(options, inputNames, inputs, outputNames);
+        if (graphs is null) return session.Run(options, inputNames, inputs, outputNames);
+        OnThread(options, NoGraph, () => results = session.Run(options, inputNames, inputs, outputNames));
+        return results!;
     }
 
     /// <summary>Runs with outputs written where the caller says.</summary>
@@ -75,14 +105,26 @@ public sealed class ModelSession : IDisposable
         IReadOnlyCollection<string> outputNames, IReadOnlyCollection<OrtValue> outputs)
     {
         using var run = Enter();
-        session.Run(options, inputNames, inputs, outputNames, outputs);
+        if (graphs is null) session.Run(options, inputNames, inputs, outputNames, outputs);
+        else OnThread(options, NoGraph, () => session.Run(options, inputNames, inputs, outputNames, outputs));
     }
 
     /// <summary>Runs what was bound before: a call of 1.5 us that allocates nothing.</summary>
-    public void Run(RunOptions options, OrtIoBinding binding)
+    /// <param name="options">Of this run.</param>
+    /// <param name="binding">Inputs and outputs.</param>
+    /// <param name="graph">Number of the CUDA graph that is captured of this binding, and replayed; -1: none is.</param>
+    public void Run(RunOptions options, OrtIoBinding binding, int graph = NoGraph)
     {
         using var run = Enter();
-        session.RunWithBinding(options, binding);
+        if (graphs is null) session.RunWithBinding(options, binding);
+        else BoundOnThread(options, binding, graph);
+    }
+
+    /// <summary>Memory of its device; the caller disposes of it, before the session.</summary>
+    public OrtAllocator NewAllocator(OrtMemoryInfo info)
+    {
+        using var run = Enter();
+        return new OrtAllocator(session, info);
     }
 
     /// <summary>A binding to be filled in by the caller, who disposes of it.</summary>
@@ -103,6 +145,25 @@ public sealed class ModelSession : IDisposable
 
         Close();
     }
+
+    [MemberNotNull(nameof(session), nameof(profile), nameof(Provider))]
+    private void Open()
+    {
+        (session, profile) = providers.Open(path, optimised);
+        Provider = providers.First;
+        graphs?.Dispose();
+        graphs = GraphOption is null ? null : new RunThread();
+    }
+
+    /// <summary>With graphs on, every run says which is its own: ONNX Runtime would take one and the same for all that say nothing.</summary>
+    private void OnThread(RunOptions options, int graph, Action run)
+    {
+        options.AddRunConfigEntry("gpu_graph_id", graph.ToString(CultureInfo.InvariantCulture));
+        graphs!.Run(run);
+    }
+
+    /// <summary>Apart from its caller, which would make a closure for each run.</summary>
+    private void BoundOnThread(RunOptions options, OrtIoBinding binding, int graph) => OnThread(options, graph, () => session.RunWithBinding(options, binding));
 
     private Inside Enter()
     {
@@ -128,6 +189,7 @@ public sealed class ModelSession : IDisposable
 
     private void Close()
     {
+        graphs?.Dispose();
         session.Dispose();
         profile.Dispose();
     }

@@ -77,7 +77,7 @@ public sealed class RunLanes(int lanes)
         try
         {
             ct.ThrowIfCancellationRequested();
-            return await Task.Run(() => Run(run, ct), CancellationToken.None);
+            return await Task.Run(() => Run(static (options, run) => run(options), run, ct), CancellationToken.None);
         }
         finally
         {
@@ -86,13 +86,13 @@ public sealed class RunLanes(int lanes)
     }
 
     /// <summary>Runs with options whose termination follows the token. What the model says about its input becomes the client's error.</summary>
-    public static T Run<T>(Func<RunOptions, T> run, CancellationToken ct)
+    public static T Run<T, TState>(Func<RunOptions, TState, T> run, TState state, CancellationToken ct)
     {
         using var options = new RunOptions();
         using var stop = ct.UnsafeRegister(o => ((RunOptions)o!).Terminate = true, options);
         try
         {
-            return run(options);
+            return run(options, state);
         }
         catch (OnnxRuntimeException) when (ct.IsCancellationRequested)
         {

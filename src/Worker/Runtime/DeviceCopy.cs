@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+using Sluice.Worker.Providers;
+
+namespace Sluice.Worker.Runtime;
+
+/// <summary>Copies between the host's memory and a device's. A copy has ended when the call returns.</summary>
+internal abstract class DeviceCopy
+{
+    public abstract void ToDevice(nint device, nint host, long bytes);
+
+    public abstract void ToHost(nint host, nint device, long bytes);
+}
+
+/// <summary>
+/// By the CUDA runtime that ONNX Runtime's provider has loaded already: it has no call of its own that copies into a tensor. The functions are those of
+/// cuda_runtime_api.h. ONNX Runtime waits for its stream at the end of a run, so that a copy sees what the run has written.
+/// </summary>
+internal sealed unsafe class CudaCopy : DeviceCopy
+{
+    private const int HostToDevice = 1, DeviceToHost = 2;
+
+    private readonly delegate* unmanaged[Cdecl]<int, int> setDevice;
+    private readonly delegate* unmanaged[Cdecl]<nint, nint, nuint, int, int> memcpy;
+    private readonly int device;
+
+    /// <summary>Throws <see cref="NotSupportedException"/> when the library cannot be had.</summary>
+    /// <param name="library">libcudart.</param>
+    /// <param name="folders">Where it is searched.</param>
+    /// <param name="device">CUDA's number of the device.</param>
+    public CudaCopy(GpuLibrary library, IReadOnlyList<string> folders, int device)
+    {
+        this.device = device;
+        var load = GpuLibraries.Load(library, folders);
+        if (load.Path is null) throw new NotSupportedException($"{library.File}: {load.Error}");
+        var handle = NativeLibrary.Load(load.Path);
+        setDevice = (delegate* unmanaged[Cdecl]<int, int>)Function(handle, "cudaSetDevice", load.Path);
+        memcpy = (delegate* unmanaged[Cdecl]<nint, nint, nuint, int, int>)Function(handle, "cudaMemcpy", load.Path);
+    }
+
+    public override void ToDevice(nint device, nint host, long bytes) => Copy(device, host, bytes, HostToDevice);
+
+    public override void ToHost(nint host, nint device, long bytes) => Copy(host, device, bytes, DeviceToHost);
+
+    private void Copy(nint to, nint from, long bytes, int direction)
+    {
+        // Each thread has a device of its own, the first unless it says otherwise.
+        Check(setDevice(device), "cudaSetDevice");
+        Check(memcpy(to, from, (nuint)bytes, direction), "cudaMemcpy");
+    }
+
+    private static void Check(int error, string function)
+    {
+        if (error != 0) throw new InvalidOperationException($"CUDA failure {error} of {function}");
+    }
+
+    private static nint Function(nint library, string name, string path) =>
+        NativeLibrary.TryGetExport(library, name, out var at) ? at : throw new NotSupportedException($"{path} has no function {name}");
+}

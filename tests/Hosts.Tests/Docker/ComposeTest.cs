@@ -68,7 +68,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         Directory.Delete(folder, recursive: true);
     }
 
-    private Task UpAsync(string[] files) => RunAsync([.. files, "up", "-d", "--no-build"]);
+    private Task<string> UpAsync(string[] files) => RunAsync([.. files, "up", "-d", "--no-build"]);
 
     /// <summary>Looks at what is brought up; all of it is taken down afterwards.</summary>
     private async Task ComposeAsync(Func<Task> look)

@@ -40,7 +40,8 @@ public static class ColdStart
         for (var round = 0; round <= options.Rounds; round++)
             foreach (var (name, gateway, first, stages) in hosts)
             {
-                while (name == Standby && await gateway.MetricAsync("sluice_standby_workers") < 1) await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
+                while (name == Standby && await gateway.MetricAsync("sluice_standby_workers") < 1)
+                    await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
                 var (answered, told) = await OnceAsync(gateway, ct);
                 // The first one of each also warms the gateway and the page cache.
                 if (round == 0) continue;

@@ -54,9 +54,12 @@ public sealed class ScaleCycles(int cycles, int requests) : IAsyncDisposable
 
         var sorted = latencies.Order().ToList();
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{cycles} cycles in {Stopwatch.GetElapsedTime(began).TotalSeconds:0} s, in {replaced} of them the template changed under load. ");
-        text.Append(CultureInfo.InvariantCulture, $"{workers.Count} workers came and went, at most {most} ready at once.\n\n| requests | failed | streams | cut | p50 ms | p99 ms | slowest ms |\n|---|---|---|---|---|---|---|\n");
-        text.Append(CultureInfo.InvariantCulture, $"| {sorted.Count} | **{failures.Values.Sum()}** | {cycles} | **{cut}** | {sorted[sorted.Count / 2]:0} | {sorted[(int)(sorted.Count * 0.99)]:0} | {sorted[^1]:0} |\n");
+        var took = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        text.Append(CultureInfo.InvariantCulture, $"{cycles} cycles in {took:0} s, in {replaced} of them the template changed under load. ");
+        text.Append(CultureInfo.InvariantCulture, $"{workers.Count} workers came and went, at most {most} ready at once.\n\n");
+        text.Append("| requests | failed | streams | cut | p50 ms | p99 ms | slowest ms |\n|---|---|---|---|---|---|---|\n");
+        text.Append(CultureInfo.InvariantCulture, $"| {sorted.Count} | **{failures.Values.Sum()}** | {cycles} | **{cut}** ");
+        text.Append(CultureInfo.InvariantCulture, $"| {sorted[sorted.Count / 2]:0} | {sorted[(int)(sorted.Count * 0.99)]:0} | {sorted[^1]:0} |\n");
         foreach (var (why, count) in failures) text.Append(CultureInfo.InvariantCulture, $"\n- {count}: {why}");
         return text.ToString();
     }

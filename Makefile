@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos scale-cycles simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ simulate: ## Run every scaler (ours, Knative's, RunPod's, fixed fleets) on every
 
 simulate-real: publish ## Replay part of the Azure trace through a real gateway and workers, and compare with the simulator (three minutes; wants a quiet machine)
 	dotnet run -c Release --project loadtests/Scenarios -- simulate-real
+
+scale-cycles: publish ## Scale in and roll 50 times under 20,000 requests and 50 streams, and look for each (three minutes)
+	dotnet run -c Release --project loadtests/Scenarios -- scale-cycles
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

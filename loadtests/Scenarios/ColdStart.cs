@@ -7,11 +7,14 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// From zero to the first answer of <c>digits</c>, for workers that are processes and for workers that are containers: both gateways are up at once
-/// and are asked in turn, round after round, each time with no worker left. The Docker daemon is the one that <c>DOCKER_HOST</c> names.
+/// From zero to the first answer of <c>digits</c>: workers that are processes, without and with a standby, and workers that are containers. All gateways
+/// are up at once and are asked in turn, round after round, each time with no worker left. The Docker daemon is the one that <c>DOCKER_HOST</c> names;
+/// without it there are no containers. The floor is what the model's load, warm-up and run take in a process that is there.
 /// </summary>
 public static class ColdStart
 {
+    private const string Standby = "process, standby";
+
     private const string Key = "the-admin-key-of-this-load-test";
 
     /// <summary>Short, so that rounds do not take long; a worker is gone soon after.</summary>
@@ -28,21 +31,22 @@ public static class ColdStart
     public static async Task RunAsync(ScenarioOptions options, string image, CancellationToken ct)
     {
         await using var processes = await StartAsync(new Dictionary<string, string?>());
-        await using var docker = await StartAsync(new Dictionary<string, string?>
-        {
-            ["SLUICE_POD_HOST"] = "docker",
-            ["SLUICE_DOCKER_IMAGE"] = image,
-            ["SLUICE_DOCKER_HOST"] = Environment.GetEnvironmentVariable("DOCKER_HOST"),
-        });
-        (string Name, GatewayProcess Gateway, List<double> First, Dictionary<string, List<double>> Stages)[] hosts =
-            [("process", processes, [], []), ("docker", docker, [], [])];
+        await using var standing = await StartAsync(new Dictionary<string, string?> { ["SLUICE_STANDBY_WORKERS"] = "1" });
+        await using var docker = Environment.GetEnvironmentVariable("DOCKER_HOST") is not { Length: > 0 } daemon ? null
+            : await StartAsync(new Dictionary<string, string?> { ["SLUICE_POD_HOST"] = "docker", ["SLUICE_DOCKER_IMAGE"] = image, ["SLUICE_DOCKER_HOST"] = daemon });
+        List<(string Name, GatewayProcess Gateway, List<double> First, Dictionary<string, List<double>> Stages)> hosts =
+            [("process", processes, [], []), (Standby, standing, [], [])];
+        if (docker is not null) hosts.Add(("docker", docker, [], []));
         for (var round = 0; round <= options.Rounds; round++)
-            foreach (var (_, gateway, first, stages) in hosts)
+            foreach (var (name, gateway, first, stages) in hosts)
             {
+                while (name == Standby && await gateway.MetricAsync("sluice_standby_workers") < 1)
+                    await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
                 var (answered, told) = await OnceAsync(gateway, ct);
                 // The first one of each also warms the gateway and the page cache.
                 if (round == 0) continue;
                 first.Add(answered);
+                told = [.. told, ("floor", told.Where(t => t.Stage is "ort" or "model" or "warmup").Sum(t => t.Ms))];
                 foreach (var (stage, ms) in told)
                 {
                     if (!stages.TryGetValue(stage, out var all)) stages[stage] = all = [];
@@ -50,14 +54,15 @@ public static class ColdStart
                 }
             }
 
+        var names = hosts.SelectMany(h => h.Stages.Keys).Distinct().ToList();
         var table = new StringBuilder($"# cold-start\n\n{Machine.Describe("make load-cold-start")}\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds, alternating; ms, median (least-most). ")
             .Append("The request is sent with no worker; the image and the page cache are warm.\n\n")
-            .Append("| host | request to answer | ").AppendJoin(" | ", Names(hosts[1].Stages, hosts[0].Stages)).Append(" |\n|---|---|")
-            .Append(string.Concat(Names(hosts[1].Stages, hosts[0].Stages).Select(_ => "---|"))).Append('\n');
+            .Append("| host | request to answer | ").AppendJoin(" | ", names).Append(" |\n|---|---|")
+            .Append(string.Concat(names.Select(_ => "---|"))).Append('\n');
         foreach (var (name, _, first, stages) in hosts)
             table.Append(CultureInfo.InvariantCulture, $"| {name} | {Told(first)} | ")
-                .AppendJoin(" | ", Names(hosts[1].Stages, hosts[0].Stages).Select(s => stages.TryGetValue(s, out var all) ? Told(all) : "")).Append(" |\n");
+                .AppendJoin(" | ", names.Select(s => stages.TryGetValue(s, out var all) ? Told(all) : "")).Append(" |\n");
         Console.WriteLine(table);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, table.ToString(), ct);
     }
@@ -78,9 +83,6 @@ public static class ColdStart
 
     private static Task<GatewayProcess> StartAsync(Dictionary<string, string?> environment) =>
         GatewayProcess.StartAsync(Manifest, environment: new Dictionary<string, string?>(environment) { ["SLUICE_ADMIN_KEY"] = Key });
-
-    private static IEnumerable<string> Names(Dictionary<string, List<double>> most, Dictionary<string, List<double>> others) =>
-        most.Keys.Concat(others.Keys.Except(most.Keys));
 
     private static string Told(List<double> all)
     {

@@ -5,6 +5,7 @@ using Sluice.Scenarios;
 //        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
+//        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
 //        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -47,6 +48,15 @@ switch (args.FirstOrDefault())
         }
 
         return 0;
+    case "scale-cycles":
+        await using (var cycles = new ScaleCycles(Number("--cycles", 50), Number("--requests", 20_000)))
+        {
+            var seen = $"# scale-cycles\n\n{Machine.Describe("make scale-cycles")}\n{await cycles.RunAsync(CancellationToken.None)}";
+            Console.WriteLine(seen);
+            if (options.GetValueOrDefault("--out") is { } file3) await File.WriteAllTextAsync(file3, seen);
+        }
+
+        return 0;
     case "simulate-real":
         await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
         {
@@ -58,7 +68,7 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
-            + "|chaos|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
+            + "|chaos|scale-cycles|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
         return 2;
 }
 

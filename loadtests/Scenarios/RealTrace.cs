@@ -92,9 +92,13 @@ public sealed partial class RealTrace : IAsyncDisposable
         var ms = (int)Math.Round(trace.Requests[request].Service.TotalMilliseconds);
         using var body = new StringContent(string.Create(CultureInfo.InvariantCulture,
             $$"""{"id":"{{request}}","attempt":1,"input":{"do":"sleep","ms":{{ms}} } }"""), Encoding.UTF8, "application/json");
+        var sent = Stopwatch.GetTimestamp();
         using var answer = await gateway!.Client.PostAsync(new Uri($"/e/{Endpoint}/run", UriKind.Relative), body, ct);
+        var took = Stopwatch.GetElapsedTime(sent).TotalSeconds;
         var timing = answer.Headers.TryGetValues("Server-Timing", out var values) ? string.Join(',', values) : "";
-        answers.Add(new Answer(request, Part(timing, "queue") + Part(timing, "cold"), Part(timing, "worker"), answer.IsSuccessStatusCode));
+        var wait = Part(timing, "queue") + Part(timing, "cold");
+        // Not the worker's own part of the header, which ends with its first byte: a slot is held until the whole answer has gone through.
+        answers.Add(new Answer(request, wait, Math.Max(0, took - wait), answer.IsSuccessStatusCode));
     }
 
     /// <summary>Gathers how long each worker took to start.</summary>
@@ -121,7 +125,7 @@ public sealed partial class RealTrace : IAsyncDisposable
         var waits = answers.Where(a => a.Ok).Select(a => a.Wait).Order().ToList();
         var service = answers.ToDictionary(a => a.Request, a => a.Service);
         var mean = starts.Values.DefaultIfEmpty(1).Average();
-        var logs = starts.Values.Select(Math.Log).ToList();
+        var logs = starts.Values.Select(s => Math.Log(s)).ToList();
         var sigma = logs.Count > 1 ? Math.Sqrt(logs.Sum(l => Math.Pow(l - logs.Average(), 2)) / (logs.Count - 1)) : 0;
         var measured = trace with { Requests = [.. trace.Requests.Select((r, i) => r with { Service = TimeSpan.FromSeconds(service[i]) })] };
         var machine = new SimOptions { SlotsPerWorker = Slots, Start = new LogNormal(mean, sigma), Target = policy.TargetWait };
@@ -130,9 +134,10 @@ public sealed partial class RealTrace : IAsyncDisposable
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""
             {trace.Requests.Count:n0} requests of the Azure trace's first {trace.Length.TotalMinutes * factor:0} minutes in {trace.Length.TotalSeconds:0} s
-            ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
+            ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers
+            of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
             measured service times and starts ({starts.Count} seen, {mean:0.00} s on average, standard deviation of the logarithm {sigma:0.00}); its figures are the
-            medians of {runs.Count} runs with start times drawn anew, with their range.
+            medians of {runs.Count} runs with start times drawn anew, with their range. Service is an answer's whole time less its wait.
 
             | | real | simulated | ratio |
             |---|---|---|---|

@@ -20,10 +20,10 @@ public static class ManyEndpoints
         var began = Stopwatch.GetTimestamp();
         var (inventory, errors) = InventoryFile.Parse(string.Create(CultureInfo.InvariantCulture, $$"""{"gpus":[{"name":"NVIDIA L4","count":{{gpus}}}]}"""), "simulated");
         if (inventory is null) throw new InvalidOperationException(string.Join('\n', errors));
-        // Together they ask for about nine tenths of the GPUs on average, in waves of their own.
+        // Together they ask for about six tenths of the GPUs on average, in waves of their own.
         const double service = 20;
         var machine = new SimOptions { Start = new LogNormal(8, 0.25) };
-        var each = 0.9 * gpus / endpoints * machine.SlotsPerWorker / service;
+        var each = 0.6 * gpus / endpoints * machine.SlotsPerWorker / service;
         var policy = new ScalePolicy { Scaler = Scaler.Slo, Max = Math.Max(1, 4 * gpus / endpoints) };
         var all = Enumerable.Range(0, endpoints).Select(i => new SimEndpoint($"e{i}", Synthetic.Make($"e{i}", length, 2 * each,
             t => each * (1 + 0.9 * Math.Sin(2 * Math.PI * (t / TimeSpan.FromMinutes(5) + i / 7.0))), service, i), new SluiceScaler(policy, "Sluice SLO"),
@@ -41,7 +41,8 @@ public static class ManyEndpoints
             ## {endpoints:n0} endpoints on {gpus:n0} GPUs
 
             {length.TotalMinutes:0} minutes of virtual time in **{took.TotalSeconds:0.0} s** (and {made.TotalSeconds:0.0} s to make the traces):
-            {simulation.Events:n0} events, {requests:n0} requests, {outcomes.Sum(o => (long)o.Looks):n0} decisions, {placer.Rounds:n0} rounds of placement, {outcomes.Sum(o => o.Starts):n0} workers
+            {simulation.Events:n0} events, {requests:n0} requests,
+            {outcomes.Sum(o => (long)o.Looks):n0} decisions, {placer.Rounds:n0} rounds of placement, {outcomes.Sum(o => o.Starts):n0} workers
             started, at most {simulation.MostWorkers:n0} at once; {outcomes.Sum(o => (long)o.NoCapacity):n0} times a wish found no GPU;
             {100.0 * over / Math.Max(1, requests):0.0} % of the requests waited longer than {machine.Target.TotalSeconds:0.#} s.
 

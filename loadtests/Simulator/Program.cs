@@ -13,14 +13,17 @@ switch (args.FirstOrDefault())
     case "compare":
         var text = new StringBuilder();
         Tell($"# autoscaling\n\n{Machine.Describe("make simulate")}\n{Markdown.Introduction}");
+        var all = new List<(Comparison, IReadOnlyList<Comparison.Row>)>();
         foreach (var comparison in Comparison.All(AzureTrace.Read(Path.Combine(AppContext.BaseDirectory, "azure-llm-2023-code.csv"))))
         {
             if (options.TryGetValue("--only", out var only) && comparison.Trace.Name != only) continue;
             var rows = comparison.Run();
+            all.Add((comparison, rows));
             Tell(Markdown.Of(comparison, rows));
             if (options.GetValueOrDefault("--out") is { } folder) Plots.Write(folder, comparison, rows);
         }
 
+        if (all.Count > 0) Tell(Markdown.Verdict(all));
         if (Number("--fleet", 1) == 1 && !options.ContainsKey("--only")) Tell(ManyEndpoints.Run(1_000, 10_000, TimeSpan.FromMinutes(10)));
         if (options.GetValueOrDefault("--out") is { } results) await File.WriteAllTextAsync(Path.Combine(results, "autoscaling.md"), text.ToString());
         return 0;

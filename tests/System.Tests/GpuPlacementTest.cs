@@ -95,8 +95,8 @@ public sealed class GpuPlacementTest : IDisposable
         // No needs, and so no GPU, where others are placed.
         Assert.Equal("-1", (string?)await EnvAsync(gateway, "plain", "CUDA_VISIBLE_DEVICES"));
 
-        await File.WriteAllTextAsync(gateway.ManifestPath, Shared("two"));
         var old = (await gateway.WorkersAsync("x")).Select(w => (string)w["id"]!).ToHashSet();
+        await File.WriteAllTextAsync(gateway.ManifestPath, Shared("two"));
         await UntilAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2 && w.All(x => !old.Contains((string)x["id"]!)));
         Assert.Equal("two", (string?)await EnvAsync(gateway, "x", "GENERATION"));
 

@@ -102,7 +102,8 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
                 gateways.Add(await StartAsync("min: 2"));
             }
 
-            JobFaultsTest.Told($"S2: the target of 2 was reached again after {string.Join(", ", seconds.Select(s => s.ToString("0.0", CultureInfo.InvariantCulture)))} s");
+            var told = string.Join(", ", seconds.Select(s => s.ToString("0.0", CultureInfo.InvariantCulture)));
+            JobFaultsTest.Told($"S2: the target of 2 was reached again after {told} s");
         }
         finally
         {
@@ -143,7 +144,8 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
 
         var manifest = await File.ReadAllTextAsync(gateway.ManifestPath);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest.Replace("STUB_LOG:", "ANOTHER: declaration, STUB_LOG:", StringComparison.Ordinal));
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "draining")).Count == 1 && (await gateway.WorkersAsync("stub", "ready")).Count == 1);
+        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "draining")).Count == 1
+            && (await gateway.WorkersAsync("stub", "ready")).Count == 1);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest);
         await JobFaultsTest.UntilAsync(() => Workers().SequenceEqual(first));
         await end.CancelAsync();

@@ -17,6 +17,15 @@ public static class Markdown
 
         """;
 
+    /// <summary>On which traces the default policy, the first row, was beaten.</summary>
+    public static string Verdict(IReadOnlyList<(Comparison Comparison, IReadOnlyList<Comparison.Row> Rows)> all)
+    {
+        var beaten = all.Where(c => c.Rows.Skip(1).Any(c.Rows[0].DominatedBy)).Select(c => c.Comparison.Trace.Name).ToList();
+        return beaten.Count == 0
+            ? Text($"## The default policy\n\n{all[0].Rows[0].Scaler.Name} is beaten on none of these {all.Count} traces.\n")
+            : Text($"## The default policy\n\n{all[0].Rows[0].Scaler.Name} is beaten on {beaten.Count} of {all.Count} traces: {string.Join(", ", beaten)}.\n");
+    }
+
     public static string Of(Comparison comparison, IReadOnlyList<Comparison.Row> rows)
     {
         var o = comparison.Options;

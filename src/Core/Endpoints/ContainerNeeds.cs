@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.Core.Endpoints;
 
 /// <summary>When an image is pulled.</summary>
@@ -41,6 +43,7 @@ public sealed record ContainerNeeds
     public long Memory { get; init; }
 
     /// <summary>Processor cores, fractions too; 0: no limit.</summary>
+    [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)] // A manifest's fractions are texts: 580.65 is a driver's version.
     public double Cpus { get; init; }
 
     /// <summary>Most processes and threads.</summary>

@@ -67,7 +67,8 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     /// <param name="own">Pods of this host, should their claims have been lost.</param>
     public IReadOnlyList<(GpuOrder Order, IReadOnlyList<Placed> Placed)> Place(IEnumerable<GpuHolding> own)
     {
-        if (orders.Count == 0) return [];
+        // Before the first reading nobody knows whether anything fits: nobody is told that it never will.
+        if (orders.Count == 0 || !inventory.Loaded.IsCompleted) return [];
         var wishes = orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal).SelectMany(WishesOf).ToList();
         return [.. Placement.Place(inventory.Current, Holdings(own), wishes).GroupBy(p => p.Wish.EndpointId)
             .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g]))];

@@ -44,7 +44,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
             var model = Catalogue.Find(gpu.Name);
             UserView[] all = [.. users[gpu.Uuid]];
             return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null, gpu.MemoryMiB, gpu.UsedMiB,
-                FreeMiB(gpu, all), gpu.ComputeCapability.ToString(), Precisions.Of(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode, gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
+                FreeMiB(gpu, all), gpu.ComputeCapability.ToString(), Precisions.Of(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode,
+                gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
                 gpu.MigEnabled ? [.. gpu.Slices.Select(s => new SliceView(s.Uuid, s.Profile, users[s.Uuid].FirstOrDefault()))] : null, all);
         }
     }

@@ -44,7 +44,8 @@ public sealed class WaitReasonTest
         Assert.Null(Of(1, 0, 0, null, false, mean: TimeSpan.FromSeconds(1)).EtaMs);
     }
 
-    private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0, GpuWait? wait = null) => WaitReason.Of(
+    private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0,
+        GpuWait? wait = null) => WaitReason.Of(
         new Job { Id = "j", EndpointId = "e", Status = JobStatus.Queued, Flow = "f", LowPriority = low, MeanRun = mean, Place = place },
         new Endpoint { Id = "e", Template = "t", Scaling = new ScalePolicy { Max = max } },
         new EndpointSnapshot

@@ -11,6 +11,9 @@ namespace Sluice.Hosts.Tests.Docker;
 [RunsWhere(typeof(ComposeTest))]
 public sealed class ComposeTest(DockerDaemon daemon)
 {
+    private static readonly string[] Alone = ["-f", "docker-compose.yml"];
+    private static readonly string[] WithPods = ["-f", "docker-compose.yml", "-f", "deploy/docker-compose.pods.yml"];
+
     private string socketGroup = "";
 
     private const string Key = "an-admin-key-of-these-tests";
@@ -19,11 +22,12 @@ public sealed class ComposeTest(DockerDaemon daemon)
         : "prometheus is not installed (Debian: prometheus)" : "docker-compose is not installed (Debian: docker-compose)");
 
     [FactWhereItRuns]
-    public async Task One_command_brings_up_gateway_redis_and_prometheus_healthy_and_a_request_is_answered()
+    public async Task One_command_brings_up_gateway_redis_and_prometheus_healthy_and_with_the_pods_file_workers_are_containers_too()
     {
         await ImagesAsync();
-        await ComposeAsync(["-f", "docker-compose.yml"], async () =>
+        await ComposeAsync(async () =>
         {
+            await UpAsync(Alone);
             foreach (var service in new[] { "redis", "prometheus", "gateway" }) await HealthyAsync(service);
             await AskAsync();
             await ScrapedAsync();
@@ -32,15 +36,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
             var log = await daemon.DockerAsync("exec", await ContainerAsync("redis"), "redis-cli", "config", "get", "appendonly");
             Assert.Contains("yes", log, StringComparison.Ordinal);
             foreach (var service in new[] { "redis", "prometheus", "gateway" }) await ConfinedAsync(service);
-        });
-    }
 
-    [FactWhereItRuns]
-    public async Task With_the_pods_file_workers_are_containers_on_a_network_that_leads_nowhere()
-    {
-        await ImagesAsync();
-        await ComposeAsync(["-f", "docker-compose.yml", "-f", "deploy/docker-compose.pods.yml"], async () =>
-        {
+            await UpAsync(WithPods);
             await HealthyAsync("gateway");
             await AskAsync();
             var worker = (await daemon.DockerAsync("ps", "-q", "--filter", "label=sluice.endpoint=digits")).Split('\n')[0];
@@ -55,7 +52,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
     public async Task The_gpu_image_is_made_by_the_same_steps_on_whatever_base_it_is_given()
     {
         await daemon.DockerAsync("build", "-q", "-f", "deploy/worker-gpu.Dockerfile", "--build-arg", $"BASE={LocalImages.Base}",
-            "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt", "--build-arg", "PUBLISHED=.build/run/worker", "-t", "sluice-worker-gpu:local", ".");
+            "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt", "--build-arg", "PUBLISHED=.build/run/worker",
+            "-t", "sluice-worker-gpu:local", ".");
         var said = await daemon.DockerAsync("run", "--rm", "--entrypoint", "/bin/sh", "sluice-worker-gpu:local", "-c",
             "/worker/Sluice.Worker doctor; true");
         Assert.Contains("cuda", said, StringComparison.OrdinalIgnoreCase);
@@ -64,7 +62,6 @@ public sealed class ComposeTest(DockerDaemon daemon)
     private async Task ImagesAsync()
     {
         socketGroup = (await daemon.RunAsync("stat", ["-c", "%g", daemon.Socket])).Trim();
-        if (await daemon.DockerAsync("images", "-q", LocalImages.Prometheus) != "") return;
         var folder = Directory.CreateTempSubdirectory("sluice-images-").FullName;
         await LocalImages.BuildAsync(daemon, "gateway", LocalImages.Gateway);
         await LocalImages.ImportAsync(daemon, folder, LocalImages.Redis, ["ENV PATH=/bin"], ["/usr/bin/redis-server", "/usr/bin/redis-cli"]);
@@ -72,20 +69,22 @@ public sealed class ComposeTest(DockerDaemon daemon)
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task ComposeAsync(string[] files, Func<Task> look)
+    private Task<string> UpAsync(string[] files) => RunAsync([.. files, "up", "-d", "--no-build"]);
+
+    /// <summary>Looks at what is brought up; all of it is taken down afterwards.</summary>
+    private async Task ComposeAsync(Func<Task> look)
     {
         try
         {
-            await RunAsync([.. files, "up", "-d", "--no-build"]);
             await look();
         }
         catch (Exception e) when (e is not InvalidOperationException)
         {
-            throw new InvalidOperationException(e.Message + "\n" + await RunAsync([.. files, "logs", "--no-color", "--tail=40"]), e);
+            throw new InvalidOperationException(e.Message + "\n" + await RunAsync([.. WithPods, "logs", "--no-color", "--tail=40"]), e);
         }
         finally
         {
-            await RunAsync([.. files, "down", "-v", "-t", "20"]);
+            await RunAsync([.. WithPods, "down", "-v", "-t", "20"]);
         }
     }
 

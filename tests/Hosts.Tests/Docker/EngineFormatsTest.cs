@@ -45,6 +45,15 @@ public sealed class EngineFormatsTest
         Assert.Equal("no space left on device", pull.Error);
     }
 
+    [Fact]
+    public async Task A_daemon_that_is_not_there_is_named()
+    {
+        using var engine = new EngineClient(new Uri("unix:///no/such/docker.sock"), TimeProvider.System);
+        var e = await Assert.ThrowsAsync<EngineException>(() => engine.ImageIdAsync("vllm", CancellationToken.None));
+        Assert.True(e.IsDown);
+        Assert.StartsWith("no Docker daemon answers at /no/such/docker.sock (", e.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("vllm", "vllm", "latest", "https://index.docker.io/v1/")]
     [InlineData("org/vllm:v1", "org/vllm", "v1", "https://index.docker.io/v1/")]

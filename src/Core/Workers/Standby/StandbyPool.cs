@@ -133,7 +133,8 @@ internal sealed partial class StandbyPool : IDisposable
         const string name = "MemAvailable:";
         if (!File.Exists("/proc/meminfo")) return long.MaxValue;
         var line = File.ReadLines("/proc/meminfo").FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal));
-        return line is null ? long.MaxValue : long.Parse(line[name.Length..^2], NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture) << 10;
+        // "MemAvailable:   12345 kB"
+        return line is null ? long.MaxValue : long.Parse(line[name.Length..^2].Trim(), NumberStyles.None, CultureInfo.InvariantCulture) << 10;
     }
 
     [LoggerMessage(LogLevel.Warning, "A standby worker ended; cold starts are slower without it: {Why}")]

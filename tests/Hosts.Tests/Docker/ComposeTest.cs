@@ -52,8 +52,8 @@ public sealed class ComposeTest(DockerDaemon daemon)
     public async Task The_gpu_image_is_made_by_the_same_steps_on_whatever_base_it_is_given()
     {
         await daemon.DockerAsync("build", "-q", "-f", "deploy/worker-gpu.Dockerfile", "--build-arg", $"BASE={LocalImages.Base}",
-            "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt", "--build-arg", "PUBLISHED=.build/run/worker",
-            "-t", "sluice-worker-gpu:local", ".");
+            "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt",
+            "--build-arg", "PUBLISHED=.build/run/worker", "-t", "sluice-worker-gpu:local", ".");
         var said = await daemon.DockerAsync("run", "--rm", "--entrypoint", "/bin/sh", "sluice-worker-gpu:local", "-c",
             "/worker/Sluice.Worker doctor; true");
         Assert.Contains("cuda", said, StringComparison.OrdinalIgnoreCase);

@@ -20,7 +20,7 @@ internal static class LocalImages
     {
         var worker = Path.GetDirectoryName(Repository.Worker)!;
         await ImportAsync(daemon, folder, Base, [],
-            [Repository.Worker, .. Directory.EnumerateFiles(worker, "*.so", SearchOption.AllDirectories), .. Libraries("libssl.so.3", "libcrypto.so.3"), DotNet]);
+            [Repository.Worker, .. Directory.EnumerateFiles(worker, "*.so", SearchOption.AllDirectories), DotNet]);
         await BuildAsync(daemon, "worker", Worker);
     }
 
@@ -42,8 +42,4 @@ internal static class LocalImages
 
     /// <summary>The folder of the runtime that these tests run on.</summary>
     private static string DotNet => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "..", "..", ".."));
-
-    private static IEnumerable<string> Libraries(params string[] names) => names
-        .Select(n => new[] { "/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64" }.Select(f => Path.Combine(f, n)).FirstOrDefault(File.Exists))
-        .OfType<string>();
 }

@@ -30,8 +30,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         var read = (await store.ReadAsync(default)).Catalog.Find("e")!;
 
         Assert.Equal(DeclarationText(template), DeclarationText(read.Template));
-        Assert.Equal(endpoint.Scaling, read.Endpoint.Scaling);
-        Assert.True(read.Endpoint.Public);
+        Assert.Equal(Declarations.Write(endpoint, DeclarationJson.Endpoint), Declarations.Write(read.Endpoint, DeclarationJson.Endpoint));
     }
 
     [Fact]

@@ -235,7 +235,8 @@ public sealed class LoadedModel : IDisposable
     private string? Varies(IReadOnlyList<TensorSpec> specs)
     {
         if (specs.FirstOrDefault(s => s.Type.IsBytes) is { } text) return $"'{text.Name}' is BYTES";
-        if (specs.FirstOrDefault(s => RowShape(s).Any(d => d < 0)) is { } free) return $"the shape of '{free.Name}' is {free.ShapeText}";
+        // A dimension of nothing leaves no buffer to bind.
+        if (specs.FirstOrDefault(s => RowShape(s).Any(d => d <= 0)) is { } free) return $"the shape of '{free.Name}' is {free.ShapeText}";
         return specs.Sum(s => RowShape(s).Aggregate((long)s.Type.Size, (a, d) => a * d)) is var bytes && bytes <= limits.MaxBytes ? null
             : $"they have {bytes} bytes, more than {limits.MaxBytes}";
     }

@@ -131,8 +131,12 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     private static ForwardResult? LimitBody(HttpContext context, long limit)
     {
         if (context.Request.ContentLength > limit)
+        {
+            EarlyRefusal.LetSend(context);
             return new ForwardResult(ForwardOutcome.BodyTooLarge,
                 $"the request body has {context.Request.ContentLength} bytes, the endpoint's limit maxBodyBytes is {limit}");
+        }
+
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
             feature.MaxRequestBodySize = limit;
         return null;

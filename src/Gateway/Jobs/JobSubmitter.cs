@@ -8,6 +8,7 @@ using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Gateway.Api;
+using Sluice.Gateway.Forwarding;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
@@ -140,7 +141,12 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     private static async Task<ReadOnlyMemory<byte>?> ReadBodyAsync(HttpContext context, Endpoint endpoint)
     {
         var limit = endpoint.Jobs.MaxInputBytes;
-        if (context.Request.ContentLength > limit) return await TooLargeAsync(context.Request.ContentLength.Value);
+        if (context.Request.ContentLength > limit)
+        {
+            EarlyRefusal.LetSend(context);
+            return await TooLargeAsync(context.Request.ContentLength.Value);
+        }
+
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature) feature.MaxRequestBodySize = limit;
         var input = context.Request.BodyReader;
         while (true)

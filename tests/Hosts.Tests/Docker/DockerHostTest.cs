@@ -128,7 +128,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         // Not CreateTempSubdirectory, whose folders nobody else may read.
         var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"sluice-mounted-{Guid.NewGuid():N}"));
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "word"), "mounted\n");
-        var order = Running("cat /mnt/word; touch /mnt/other");
+        var order = Running("exec 2>&1; cat /mnt/word; touch /mnt/other");
         order = order with
         {
             Deployment = order.Deployment with

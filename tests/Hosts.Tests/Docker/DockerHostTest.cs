@@ -55,7 +55,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     [FactWhereItRuns]
     public async Task A_container_is_confined_by_default_and_by_its_template()
     {
-        const string look = "id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; "
+        const string look = "exec 2>&1; id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; "
             + "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000";
         var deployed = Deployed(["/bin/sh", "-c", look]);
         var order = Running("") with

@@ -18,6 +18,7 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
     private readonly TaskCompletionSource firstLook = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? applied;
+    private string? seen;
     private string? told;
 
     /// <summary>What is wrong with the file as it is now; empty: nothing.</summary>
@@ -46,6 +47,10 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             return;
         }
 
+        // Whoever saves a file may empty it first and write it in pieces, each of which may be a manifest: it counts when two looks agree.
+        var settled = applied is null || text == seen;
+        seen = text;
+        if (!settled) return;
         // Version 0: Redis has lost all declarations.
         if (text == applied && watcher.State.Version > 0) return;
         var (file, errors) = Manifest.Parse(text);

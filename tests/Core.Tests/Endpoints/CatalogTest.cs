@@ -93,10 +93,17 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: gone }]");
         await loop.TickAsync(default);
+        await loop.TickAsync(default);
         Assert.Equal("t", watcher.Current.Find("a")!.Template.Name);
         Assert.Contains("endpoints[0].template is gone", Assert.Single(loop.Errors), StringComparison.Ordinal);
 
+        // Half saved: seen once, and never applied.
+        await File.WriteAllTextAsync(file, "");
+        await loop.TickAsync(default);
+        Assert.NotNull(watcher.Current.Find("a"));
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
+        await loop.TickAsync(default);
+        Assert.NotNull(watcher.Current.Find("a"));
         await loop.TickAsync(default);
         Assert.Empty(loop.Errors);
         Assert.NotNull(watcher.Current.Find("b"));

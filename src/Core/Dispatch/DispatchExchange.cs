@@ -27,7 +27,12 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         while (await dispatch.Signal.WaitToReadAsync(ct))
         {
             dispatch.Signal.TryRead(out _);
-            while (dispatch.TakeWork() is { } work) await StepAsync(work, ct);
+            await Turn.AfterOthersAsync();
+            while (dispatch.TakeWork() is { } work)
+            {
+                await StepAsync(work, ct);
+                await Turn.AfterOthersAsync();
+            }
         }
     }
 

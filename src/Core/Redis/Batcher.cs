@@ -47,6 +47,8 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
             {
                 foreach (var (_, done) in batch) done.TrySetException(e);
             }
+
+            await Turn.AfterOthersAsync();
         }
     }
 

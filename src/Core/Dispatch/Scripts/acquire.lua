@@ -28,8 +28,7 @@ local tags
 local function enqueue(id, flow, wait_ms, front, weight)
   tags = tags or starttags({ meta = meta, finish = finish }, depth)
   local tag = front == '1' and -1 or tags.take(flow, weight)
-  local seq = redis.call('HINCRBY', meta, 'seq', 1)
-  local entry = string.format('%015d|%s|%s|%d|%d|%s', seq, holder, id, now, now + wait_ms, flow)
+  local entry = string.format('%s|%s|%s|%d|%d|%s', tags.seq(), holder, id, now, now + wait_ms, flow)
   redis.call('ZADD', queue, tag, entry)
   depth = depth + 1
   return entry

@@ -1,9 +1,10 @@
 -- enqueue (part): start tags of new tickets, by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): the larger of virtual
 -- time and the flow's last finish tag; a flow of weight w pays 1/w for a ticket. Low priority has a virtual time of its own,
--- above every normal tag. An idle queue forgets its flows. take() gives a tag as text, keep() writes down what was given.
+-- above every normal tag. An idle queue forgets its flows. take() gives a tag as text, seq() the next ticket's number, keep() writes down what was given.
 local function starttags(k, depth, low_from)
   if depth == 0 then redis.call('DEL', k.finish) end
-  local vtimes, last = redis.call('HMGET', k.meta, 'vtime', 'low_vtime'), {}
+  local vtimes, last = redis.call('HMGET', k.meta, 'vtime', 'low_vtime', 'seq'), {}
+  local seq = tonumber(vtimes[3] or 0)
   -- A whole number's text is the cheaper one, and most are whole.
   local function text(tag) return string.format(tag % 1 == 0 and '%d' or '%.9f', tag) end
   local function take(flow, weight, is_low)
@@ -13,10 +14,15 @@ local function starttags(k, depth, low_from)
     last[field] = weight == 1 and tag + 1 or tonumber(string.format('%.9f', tag + 1 / weight))
     return text(tag)
   end
+  local function next_seq()
+    seq = seq + 1
+    return string.format('%015d', seq)
+  end
   local function keep()
     local flat = {}
+    redis.call('HSET', k.meta, 'seq', string.format('%d', seq))
     for field, tag in pairs(last) do flat[#flat + 1] = field; flat[#flat + 1] = text(tag) end
     if #flat > 0 then redis.call('HSET', k.finish, unpack(flat)) end
   end
-  return { take = take, keep = keep }
+  return { take = take, seq = next_seq, keep = keep }
 end

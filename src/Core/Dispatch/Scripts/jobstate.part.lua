@@ -5,3 +5,16 @@
 local STATE = '^([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|(.*)$'
 local SPEC = '^([^|]+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$'
 local WAITS = '^(%d+)|(%d+)|(%d+)$'
+
+-- Jobs of one call often share a text, and a match costs more than a look into a table: each text is taken apart once.
+local function apart(pattern)
+  local known = {}
+  return function(text)
+    local parts = known[text]
+    if not parts then
+      parts = { string.match(text, pattern) }
+      known[text] = parts
+    end
+    return parts
+  end
+end

@@ -25,29 +25,44 @@ local most, most_bytes, slots = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
-if status == 'ok' then
-  for i = slots, #ARGV, 2 do give(free, held, holder, ARGV[i], tonumber(ARGV[i + 1])) end
-end
 local mine, claimed, book = {}, {}, openings(free, held)
-local at, bytes, gone, unqueued, begun, fewer, vtime, low_vtime = string.format('%d', now), 0, {}, {}, {}, {}, nil, nil
+if status == 'ok' then
+  for i = slots, #ARGV, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
+end
+local at, bytes, unqueued, begun, fewer, vtime, low_vtime = string.format('%d', now), 0, {}, {}, {}, nil, nil
 
-local function claim(entry, id, flow, late)
+local states, specs, starts = apart(STATE), apart(SPEC), {}
+
+-- What claims of one pod write of jobs whose state was the same: attempt, state, place in running.
+local function start(was, pod)
+  local known = starts[pod] or {}
+  starts[pod] = known
+  if not known[was] then
+    local _, attempt, runs = unpack(states(was), 1, 3)
+    attempt = string.format('%d', attempt + 1)
+    known[was] = { attempt, string.format('IN_PROGRESS|%s|%d|%s|%s|%s', attempt, pod ~= '' and runs + 1 or runs, at, pod, holder),
+      holder .. '|' .. attempt .. '|' .. pod }
+  end
+  return known[was]
+end
+
+local function claim(id, flow, late)
   local job = jobs .. id
   local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3')
-  local _, attempt, runs = string.match(was[1] or '|0|0|0||', STATE)
-  local _, _, _, max, timeout = string.match(was[2] or '1|0|0|0|0|0|', SPEC)
-  local why = late and 'expired' or tonumber(runs) >= tonumber(max) and 'exhausted' or ''
+  local state, spec = was[1] or '|0|0|0||', specs(was[2] or '1|0|0|0|0|0|')
+  local why = late and 'expired' or tonumber(states(state)[3]) >= tonumber(spec[4]) and 'exhausted' or ''
   local pod = why ~= '' and '' or book.take(holder)
   if not pod then return false end
   unqueued[#unqueued + 1] = id
   fewer[flow] = (fewer[flow] or 0) + 1
   if not was[1] then return true end
-  attempt = string.format('%d', attempt + 1)
-  redis.call('HSET', job, 'state', string.format('IN_PROGRESS|%s|%d|%s|%s|%s', attempt, pod ~= '' and runs + 1 or runs, at, pod, holder))
-  begun[#begun + 1] = id; begun[#begun + 1] = holder .. '|' .. attempt .. '|' .. pod
-  local input = why == '' and was[3] or ''
+  local now_is = start(state, pod)
+  redis.call('HSET', job, 'state', now_is[2])
+  begun[#begun + 1] = id; begun[#begun + 1] = now_is[3]
+  local input, n = why == '' and was[3] or '', #claimed
   bytes = bytes + #input
-  for _, value in ipairs({ id, attempt, pod, why, timeout, input, was[4] or '' }) do claimed[#claimed + 1] = value end
+  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = id, now_is[1], pod, why
+  claimed[n + 5], claimed[n + 6], claimed[n + 7] = spec[5], input, was[4] or ''
   return true
 end
 
@@ -55,7 +70,7 @@ local function grant(entry, tag)
   local owner, id, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|(.*)$')
   local late = tonumber(deadline) <= now
   if owner == 'job' then
-    if status ~= 'ok' or claims ~= '1' or not claim(entry, id, flow, late) then return false end
+    if status ~= 'ok' or claims ~= '1' or not claim(id, flow, late) then return false end
   elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
     local pod = book.take(owner)
@@ -73,15 +88,16 @@ end
 local go, seen = true, 0
 while go and seen < most and bytes < most_bytes do
   -- Not more than can be granted, but for what takes no slot.
-  local heads = redis.call('ZRANGE', queue, 0, math.min(book.left() + 1, 64, most - seen) - 1, 'WITHSCORES')
-  gone, go = {}, #heads > 0
+  local heads = redis.call('ZRANGE', queue, 0, math.min(book.open() + 1, 64, most - seen) - 1, 'WITHSCORES')
+  local gone = 0
+  go = #heads > 0
   for i = 1, #heads, 2 do
     go = bytes < most_bytes and grant(heads[i], tonumber(heads[i + 1]))
     if not go then break end
-    gone[#gone + 1] = heads[i]
+    gone = gone + 1
   end
-  if #gone > 0 then redis.call('ZREM', queue, unpack(gone)) end
-  seen = seen + #gone
+  if gone > 0 then redis.call('ZREMRANGEBYRANK', queue, 0, gone - 1) end
+  seen = seen + gone
 end
 book.keep()
 if #unqueued > 0 then redis.call('HDEL', tickets, unpack(unqueued)) end

@@ -1,5 +1,5 @@
--- take, give, openings (part): book one slot of the worker that has most free ones, or nil; give slots of one worker back, never
--- more than are held; and book many, read once and written down by keep(); left() tells how many can be booked yet.
+-- take, openings (part): book one slot of the worker that has most free ones, or nil; and an account of many such bookings, read once, of which
+-- keep() writes down what changed: take() books, give() gives slots of one worker back, never more than are held, open() counts the free ones.
 local function take(free, held, owner)
   local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
   if not top[1] or tonumber(top[2]) < 1 then return nil end
@@ -8,21 +8,14 @@ local function take(free, held, owner)
   return top[1]
 end
 
-local function give(free, held, owner, pod, wanted)
-  local field = owner .. '|' .. pod
-  local has = tonumber(redis.call('HGET', held, field) or 0)
-  local count = math.min(wanted, has)
-  if count <= 0 then return 0 end
-  if count == has then redis.call('HDEL', held, field) else redis.call('HINCRBY', held, field, -count) end
-  if redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, count, pod) end
-  return count
-end
-
 local function openings(free, held)
-  local left, taken, total = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}, 0
-  for i = 2, #left, 2 do
-    left[i] = tonumber(left[i])
-    total = total + math.max(0, left[i])
+  local left, change = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}
+  for i = 2, #left, 2 do left[i] = tonumber(left[i]) end
+  local function book(owner, i, n)
+    local field = owner .. '|' .. left[i]
+    change[field] = (change[field] or 0) + n
+    left[i + 1] = left[i + 1] - n
+    return left[i]
   end
   local function take(owner)
     local best
@@ -30,17 +23,28 @@ local function openings(free, held)
       -- Of equals the last by name, as a reversed range has them.
       if left[i + 1] >= 1 and (not best or left[i + 1] > left[best + 1] or (left[i + 1] == left[best + 1] and left[i] > left[best])) then best = i end
     end
-    if not best then return nil end
-    left[best + 1], total = left[best + 1] - 1, total - 1
-    local field = owner .. '|' .. left[best]
-    taken[field] = (taken[field] or 0) + 1
-    return left[best]
+    return best and book(owner, best, 1)
+  end
+  local function give(owner, pod, wanted)
+    local field = owner .. '|' .. pod
+    local count = math.min(wanted, tonumber(redis.call('HGET', held, field) or 0) + (change[field] or 0))
+    if count <= 0 then return end
+    for i = 1, #left, 2 do
+      if left[i] == pod then return book(owner, i, -count) end
+    end
+    change[field] = (change[field] or 0) - count
+  end
+  local function open()
+    local total = 0
+    for i = 2, #left, 2 do total = total + math.max(0, left[i]) end
+    return total
   end
   local function keep()
-    for field, n in pairs(taken) do
-      redis.call('HINCRBY', held, field, n)
-      redis.call('ZINCRBY', free, -n, string.match(field, '|(.+)$'))
+    for field, n in pairs(change) do
+      local pod = string.match(field, '|(.+)$')
+      if n ~= 0 and redis.call('HINCRBY', held, field, n) <= 0 then redis.call('HDEL', held, field) end
+      if n ~= 0 and redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, -n, pod) end
     end
   end
-  return { take = take, keep = keep, left = function() return total end }
+  return { take = take, give = give, open = open, keep = keep }
 end

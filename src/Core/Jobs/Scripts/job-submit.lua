@@ -20,53 +20,72 @@ local endpoint, low_from, idem_ms, wishes = ARGV[1], tonumber(ARGV[2]), tonumber
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at = string.format('%d', now)
-local before, queued = redis.call('ZCARD', queue), redis.call('HLEN', tickets)
-local seq = tonumber(redis.call('HGET', meta, 'seq') or 0)
+local before = redis.call('ZCARD', queue)
 local tags = starttags({ meta = meta, finish = finish }, before, low_from)
 local count, more, entries, by_job, by_time, answer = {}, {}, {}, {}, {}, {}
+local specs, deadlines, stored, queued = apart(SPEC), {}, {}, nil
+
+-- Most calls bring none that is there: asked for all at once.
+local all = {}
+do
+  local i = wishes
+  while i <= #ARGV do
+    all[#all + 1] = jobs .. ARGV[i]
+    i = i + 8 + 2 * tonumber(ARGV[i + 7])
+  end
+end
+local some_known = redis.call('EXISTS', unpack(all)) > 0
 
 local function known(id, key, digest)
-  if redis.call('EXISTS', jobs .. id) == 1 then return 'ok', id end
+  if stored[id] or some_known and redis.call('EXISTS', jobs .. id) == 1 then return 'ok', id end
   local was = key ~= '' and redis.call('GET', idem .. key)
   if not was then return nil end
   local first, body = string.match(was, '^([^|]+)|(.*)$')
   return body == digest and 'same' or 'conflict', first
 end
 
-local function store(i, id, flow, weight, low, ttl)
-  local deadline = string.format('%d', now + ttl)
+-- Jobs that wait; the queue has at least as many tickets, so that they are counted only where it is long.
+local function waiting(limit)
+  if before + #entries / 2 < limit then return 0 end
+  queued = queued or redis.call('HLEN', tickets)
+  return queued + #entries / 2
+end
+
+local function store(i, id, spec, more_fields)
+  local flow, deadline = spec[7], deadlines[spec] or string.format('%d', now + spec[3])
+  deadlines[spec] = deadline
   redis.call('HSET', jobs .. id, 'state', 'IN_QUEUE|0|0|0||', 'spec', ARGV[i + 1], 'waits', at .. '|' .. at .. '|' .. deadline,
-    'input', ARGV[i + 2], unpack(ARGV, i + 8, i + 7 + 2 * tonumber(ARGV[i + 7])))
+    'input', ARGV[i + 2], unpack(ARGV, i + 8, i + 7 + 2 * more_fields))
   if ARGV[i + 5] ~= '' then redis.call('SET', idem .. ARGV[i + 5], id .. '|' .. ARGV[i + 6], 'PX', idem_ms) end
-  seq, queued = seq + 1, queued + 1
+  stored[id] = true
   more[flow] = (more[flow] or 0) + 1
-  local entry = string.format('%015d|job|%s|%s|%s|%s', seq, id, at, deadline, flow)
-  entries[#entries + 1] = tags.take(flow, tonumber(weight), low == '1'); entries[#entries + 1] = entry
+  local entry = tags.seq() .. '|job|' .. id .. '|' .. at .. '|' .. deadline .. '|' .. flow
+  entries[#entries + 1] = tags.take(flow, tonumber(spec[1]), spec[2] == '1'); entries[#entries + 1] = entry
   by_job[#by_job + 1] = id; by_job[#by_job + 1] = entry
   by_time[#by_time + 1] = at; by_time[#by_time + 1] = id
 end
 
 local i = wishes
 while i <= #ARGV do
-  local id, flow_max = ARGV[i], tonumber(ARGV[i + 4])
-  local weight, low, ttl, _, _, _, flow = string.match(ARGV[i + 1], SPEC)
+  local id, spec, flow_max, more_fields = ARGV[i], specs(ARGV[i + 1]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 7])
+  local flow = spec[7]
   local did, as = known(id, ARGV[i + 5], ARGV[i + 6])
   local n = before + #entries / 2
   if not did then
     as = id
     if flow_max > 0 and not count[flow] then count[flow] = tonumber(redis.call('HGET', flows, flow) or 0) end
-    if queued >= tonumber(ARGV[i + 3]) then did, n = 'full', queued
+    local max_queued = tonumber(ARGV[i + 3])
+    if waiting(max_queued) >= max_queued then did, n = 'full', waiting(max_queued)
     elseif flow_max > 0 and count[flow] + (more[flow] or 0) >= flow_max then did, n = 'flow-full', count[flow] + (more[flow] or 0)
     else
-      store(i, id, flow, weight, low, ttl)
+      store(i, id, spec, more_fields)
       did, n = 'ok', n + 1
     end
   end
   answer[#answer + 1] = did; answer[#answer + 1] = as; answer[#answer + 1] = n
-  i = i + 8 + 2 * tonumber(ARGV[i + 7])
+  i = i + 8 + 2 * more_fields
 end
 if #entries == 0 then return answer end
-redis.call('HSET', meta, 'seq', string.format('%d', seq))
 redis.call('ZADD', queue, unpack(entries))
 redis.call('HSET', tickets, unpack(by_job))
 redis.call('ZADD', index, unpack(by_time))

@@ -1,24 +1,31 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Globalization;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// A JSON list of numbers, flat or nested, straight into floats: eight digits at a time where they come so (SWAR), exact. What it
-/// does not know (other tokens, lists that do not fit their shape, numbers outside of what is exact here) it leaves to the general
-/// reader, which also has the words for what is wrong.
+/// A JSON list of numbers, flat or nested, straight into floats: up to eight digits at a time (SWAR), and each the float nearest to it.
+/// What it does not know (other tokens, lists that do not fit their shape, infinities) it leaves to the general reader, which also has the
+/// words for what is wrong.
 /// </summary>
 public static class NumberList
 {
     private static readonly SearchValues<byte> Brackets = SearchValues.Create("[]\"{"u8);
 
-    /// <summary>Powers of ten that a double holds exactly.</summary>
-    private static readonly double[] Exact =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
+    /// <summary>Powers of ten, each the double nearest to it, from ten to the minus <see cref="MostExponent"/> on.</summary>
+    private static readonly double[] Powers = [.. Enumerable.Range(-MostExponent, (2 * MostExponent) + 1)
+        .Select(e => double.Parse(string.Create(CultureInfo.InvariantCulture, $"1e{e}"), CultureInfo.InvariantCulture))];
 
-    /// <summary>Digits of a mantissa that a double holds exactly, and one more that rounds it up does not leave that range.</summary>
-    private const int ExactDigits = 15;
+    private const int MostExponent = 60;
+
+    /// <summary>How many units of a double's last place <see cref="TryScale"/> may be off: 3.2 by its three roundings and the digits dropped.</summary>
+    private const int Slack = 8;
+
+    private const int CharZero = '0';
 
     /// <summary>Index of the bracket that closes the list that begins at <paramref name="start"/>; -1: there are strings or objects in it, or
     /// no end.</summary>
@@ -55,7 +62,17 @@ public static class NumberList
         while (at < json.Length)
         {
             var c = json[at];
-            if (c is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t') at++;
+            if (c == '-' || (uint)(c - '0') <= 9)
+            {
+                if (value || depth == 0 || count == into.Length || (nested && depth != rank) || !TryNumber(json, ref at, out into[count])) return false;
+                counts[depth - 1]++;
+                count++;
+                value = true;
+                if (at + 1 >= json.Length || json[at] != ',') continue;
+                at += json[at + 1] == ' ' ? 2 : 1;
+                value = false;
+            }
+            else if (c is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t') at++;
             else if (c == '[')
             {
                 if (value || depth >= Math.Max(1, rank)) return false;
@@ -83,99 +100,75 @@ public static class NumberList
                 value = false;
                 at++;
             }
-            else
-            {
-                if (value || count == into.Length || (nested && depth != rank) || !TryNumber(json, ref at, out into[count])) return false;
-                counts[depth - 1]++;
-                count++;
-                value = true;
-            }
+            else return false;
         }
 
         return false;
     }
 
     /// <summary>One number by JSON's grammar, as the float nearest to it; false: the general reader is to look at it.</summary>
-    public static bool TryNumber(ReadOnlySpan<byte> json, ref int at, out float number)
+    private static bool TryNumber(ReadOnlySpan<byte> json, ref int at, out float number)
     {
-        var (i, start) = (at, at);
+        ref var text = ref MemoryMarshal.GetReference(json);
+        var (i, length) = (at, json.Length);
         number = 0;
-        var negative = i < json.Length && json[i] == '-';
+        var negative = Unsafe.Add(ref text, i) == '-';
         if (negative) i++;
-        var whole = i;
+        var (whole, exponent) = (i, 0);
         ulong mantissa = 0;
-        Digits(json, ref i, ref mantissa, out var digits, out var dropped);
+        i = Digits(ref text, i, length, ref mantissa, ref exponent);
         // JSON's whole part is 0, or does not begin with it.
-        if (i == whole || (json[whole] == '0' && i > whole + 1)) return false;
-        var exponent = dropped;
-        if (i < json.Length && json[i] == '.')
+        if (i == whole || (Unsafe.Add(ref text, whole) == '0' && i > whole + 1)) return false;
+        if (i < length && Unsafe.Add(ref text, i) == '.')
         {
             var point = ++i;
-            Fraction(json, ref i, ref mantissa, ref digits, out var kept, out var lost);
+            i = Digits(ref text, i, length, ref mantissa, ref exponent);
             if (i == point) return false;
-            exponent -= kept;
-            dropped += lost;
+            exponent -= i - point;
         }
 
-        if (i < json.Length && (json[i] | 0x20) == 'e' && !TryExponent(json, ref i, ref exponent)) return false;
+        if (i < length && (Unsafe.Add(ref text, i) | 0x20) == 'e' && !TryExponent(json, ref i, ref exponent)) return false;
+        var start = at;
         at = i;
-        return dropped == 0 ? TryScale(mantissa, exponent, negative, out number) || TrySlow(json[start..i], out number)
-            // Digits beyond those kept: the number is between two neighbours; when both are the same float, so is it.
-            : (TryScale(mantissa, exponent, negative, out number) && TryScale(mantissa + 1, exponent, negative, out var above)
-                && number.Equals(above)) || TrySlow(json[start..i], out number);
+        return TryScale(mantissa, exponent, negative, out number) || TrySlow(json[start..i], out number);
     }
 
-    private static void Digits(ReadOnlySpan<byte> json, ref int i, ref ulong mantissa, out int digits, out int dropped)
+    /// <summary>Takes the digits from <paramref name="i"/> on into the mantissa, 18 of them that count (they fit into 63 bits); those beyond are counted in
+    /// <paramref name="dropped"/>. Returns where they end.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Digits(ref byte text, int i, int length, ref ulong mantissa, ref int dropped)
     {
-        (digits, dropped) = (0, 0);
-        for (; i < json.Length && (uint)(json[i] - '0') <= 9; i++)
+        var sum = mantissa;
+        var full = true;
+        while (full && i + 8 <= length && sum < 10_000_000_000)
         {
-            if (digits >= ExactDigits)
-            {
-                dropped++;
-                continue;
-            }
-
-            mantissa = (mantissa * 10) + (uint)(json[i] - '0');
-            if (mantissa > 0) digits++;
+            // Of a byte that is no digit the high bit is set: the first such is found right, whatever follows it.
+            var chunk = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref text, i)) ^ 0x3030303030303030;
+            var others = ((chunk + 0x7676767676767676) | chunk) & 0x8080808080808080;
+            var n = BitOperations.TrailingZeroCount(others) >> 3;
+            full = n == 8;
+            if (n > 0) sum = (sum * Tens[n]) + Eight(chunk << (64 - (8 * n)));
+            i += n;
         }
+
+        for (; i < length && (uint)(Unsafe.Add(ref text, i) - CharZero) <= 9; i++)
+        {
+            if (sum < 100_000_000_000_000_000) sum = (sum * 10) + (uint)(Unsafe.Add(ref text, i) - CharZero);
+            else dropped++;
+        }
+
+        mantissa = sum;
+        return i;
     }
 
-    private static void Fraction(ReadOnlySpan<byte> json, ref int i, ref ulong mantissa, ref int digits, out int kept, out int lost)
+    private static ReadOnlySpan<uint> Tens => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+    /// <summary>The number that eight digits are, the first in the lowest byte: each step adds neighbours, in lanes of 8, 16 and 32 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Eight(ulong digits)
     {
-        (kept, lost) = (0, 0);
-        while (digits + 8 <= ExactDigits && i + 8 <= json.Length && TryEight(json[i..], out var eight))
-        {
-            mantissa = (mantissa * 100_000_000) + eight;
-            digits = mantissa == 0 ? 0 : digits + 8;
-            (i, kept) = (i + 8, kept + 8);
-        }
-
-        for (; i < json.Length && (uint)(json[i] - '0') <= 9; i++)
-        {
-            if (digits >= ExactDigits)
-            {
-                lost++;
-                continue;
-            }
-
-            mantissa = (mantissa * 10) + (uint)(json[i] - '0');
-            if (mantissa > 0) digits++;
-            kept++;
-        }
-    }
-
-    /// <summary>Eight digits at once: each step adds neighbours, in lanes of 8, 16 and 32 bits.</summary>
-    private static bool TryEight(ReadOnlySpan<byte> text, out uint number)
-    {
-        var chunk = MemoryMarshal.Read<ulong>(text);
-        number = 0;
-        if (((chunk & 0xF0F0F0F0F0F0F0F0) | (((chunk + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) != 0x3333333333333333) return false;
-        chunk -= 0x3030303030303030;
-        chunk = (chunk * 10) + (chunk >> 8);
-        chunk = (((chunk & 0x000000FF000000FF) * 0x000F424000000064) + (((chunk >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32;
-        number = (uint)chunk;
-        return true;
+        digits = (digits * 10) + (digits >> 8);
+        return (uint)((((digits & 0x000000FF000000FF) * 0x000F424000000064) + (((digits >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32);
     }
 
     private static bool TryExponent(ReadOnlySpan<byte> json, ref int i, ref int exponent)
@@ -190,21 +183,20 @@ public static class NumberList
         return true;
     }
 
-    /// <summary>Exact where mantissa and power are (Clinger 1990): one rounding to a double, and the second one, to a float, is right unless the double
-    /// lies just between two floats.</summary>
+    /// <summary>
+    /// Mantissa times power as a double is off by at most 3.2 units of its last place: half a unit for each of the two and for the product, of a
+    /// significand that may be twice as large, and 1e-17 of it for what was dropped. To round it to a float is right unless the double lies that
+    /// near to the middle between two floats.
+    /// </summary>
     private static bool TryScale(ulong mantissa, int exponent, bool negative, out float number)
     {
-        number = 0;
-        if (mantissa == 0)
-        {
-            number = negative ? -0f : 0f;
-            return true;
-        }
-
-        if (exponent is < -22 or > 22) return false;
-        var value = exponent < 0 ? mantissa / Exact[-exponent] : mantissa * Exact[exponent];
+        number = negative ? -0f : 0f;
+        if (mantissa == 0) return true;
+        if (exponent is < -MostExponent or > MostExponent) return false;
+        var value = (double)(long)mantissa * Powers[exponent + MostExponent];
         if (value is < 1.1754943508222875e-38 or > 3.4028234663852886e38) return false;
-        if ((BitConverter.DoubleToUInt64Bits(value) & 0x1FFFFFFF) == 0x10000000) return false;
+        var middle = (int)(BitConverter.DoubleToUInt64Bits(value) & 0x1FFFFFFF) - 0x10000000;
+        if (middle is >= -Slack and <= Slack) return false;
         number = (float)(negative ? -value : value);
         return true;
     }

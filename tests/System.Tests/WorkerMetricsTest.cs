@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Sluice.Testing;
@@ -38,7 +39,8 @@ public sealed class WorkerMetricsTest
         var text = await gateway.Client.GetStringAsync("/metrics/workers");
         var lines = text.Split('\n');
         var pods = (await gateway.WorkersAsync("digits")).Select(w => (string)w["id"]!).Order(StringComparer.Ordinal).ToList();
-        Assert.Equal(pods.Select(p => $"sluice_worker_scrape_up{{endpoint=\"digits\",pod=\"{p}\"}} 1"), lines.Where(l => l.StartsWith("sluice_worker_scrape_up{endpoint=\"digits", StringComparison.Ordinal)));
+        Assert.Equal(pods.Select(p => $"sluice_worker_scrape_up{{endpoint=\"digits\",pod=\"{p}\"}} 1"),
+            lines.Where(l => l.StartsWith("sluice_worker_scrape_up{endpoint=\"digits", StringComparison.Ordinal)));
         Assert.Single(lines, l => l.StartsWith("sluice_worker_scrape_up{endpoint=\"story\"", StringComparison.Ordinal) && l.EndsWith(" 1", StringComparison.Ordinal));
         Assert.Single(lines, l => l.StartsWith("sluice_worker_scrape_up{endpoint=\"silent\"", StringComparison.Ordinal) && l.EndsWith(" 0", StringComparison.Ordinal));
         Assert.DoesNotContain("\"files\"", text, StringComparison.Ordinal);
@@ -63,6 +65,6 @@ public sealed class WorkerMetricsTest
         Assert.Equal("", promtool.Output);
     }
 
-    private static double Value(string[] lines, string series) =>
-        double.Parse(Assert.Single(lines, l => l.StartsWith(series + " ", StringComparison.Ordinal))[(series.Length + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+    private static double Value(string[] lines, string series) => double.Parse(
+        Assert.Single(lines, l => l.StartsWith(series + " ", StringComparison.Ordinal))[(series.Length + 1)..], CultureInfo.InvariantCulture);
 }

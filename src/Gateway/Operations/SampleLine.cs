@@ -67,13 +67,17 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
             var start = at + equals + 2;
             var end = EndOfText(text, start);
             // One label of the wrong kind, or twice, and Prometheus refuses all samples of all workers.
-            if (end < 0 || !IsName(name) || name.Contains(':', StringComparison.Ordinal) || name.StartsWith("__", StringComparison.Ordinal) || !names.Add(name)) return null;
+            if (end < 0 || !IsLabel(name) || !names.Add(name)) return null;
             read.Append(read.Length > 0 ? "," : "").Append(name).Append("=\"").Append(text[start..end]).Append('"');
             at = end + 1;
             if (at < text.Length && text[at] == ',') at++;
             else if (at >= text.Length || text[at..].TrimStart() is not ['}', ..]) return null;
         }
     }
+
+    /// <summary>What begins with two underscores is Prometheus' own.</summary>
+    private static bool IsLabel(string name) =>
+        IsName(name) && !name.Contains(':', StringComparison.Ordinal) && !name.StartsWith("__", StringComparison.Ordinal);
 
     /// <summary>Where a label's text ends; a backslash takes the next character with it.</summary>
     private static int EndOfText(ReadOnlySpan<char> text, int from)

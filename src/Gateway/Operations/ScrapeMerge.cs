@@ -32,7 +32,7 @@ public static class ScrapeMerge
         var text = new StringBuilder();
         Head(text, Up, "gauge", "1: the worker answered with its metrics, 0: it did not within the time.").Append(up);
         if (leftOut.Length > 0)
-            Head(text, LeftOut, "gauge", "Lines of the worker's metrics that are not here: unreadable, or of a family that others have with another type.").Append(leftOut);
+            Head(text, LeftOut, "gauge", "Lines of the worker's metrics that are not here: unreadable, or of a family that has another type.").Append(leftOut);
         foreach (var (name, family) in families)
         {
             if (family.Samples.Length == 0) continue;

@@ -32,8 +32,9 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
         finally
         {
             // The path as it was sent: decoded it could have a line's end.
+            var (path, took) = (context.Request.Path.ToUriComponent(), Stopwatch.GetElapsedTime(started).TotalMilliseconds);
             log.Write(LogLevel.Debug, nameof(Guard), string.Create(CultureInfo.InvariantCulture,
-                $"{context.Request.Method} {context.Request.Path.ToUriComponent()} {context.Response.StatusCode} in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0.###} ms"));
+                $"{context.Request.Method} {path} {context.Response.StatusCode} in {took:0.###} ms"));
         }
     }
 

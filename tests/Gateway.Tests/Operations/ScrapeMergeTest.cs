@@ -72,7 +72,8 @@ public sealed class ScrapeMergeTest
     public void Only_whole_samples_pass_and_only_under_the_workers_own_labels(string line, string? passes)
     {
         var merged = ScrapeMerge.Write([new Scrape("a", "a-1", line)]).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(passes is null ? Array.Empty<string>() : new[] { passes }, merged.Where(l => l[0] != '#' && !l.StartsWith("sluice_worker_scrape_", StringComparison.Ordinal)));
+        Assert.Equal(passes is null ? Array.Empty<string>() : new[] { passes },
+            merged.Where(l => l[0] != '#' && !l.StartsWith("sluice_worker_scrape_", StringComparison.Ordinal)));
         Assert.Equal(passes is null, merged.Contains("""sluice_worker_scrape_left_out_lines{endpoint="a",pod="a-1"} 1"""));
         Assert.Single(merged, l => l.StartsWith("sluice_worker_scrape_up{", StringComparison.Ordinal));
     }

@@ -110,60 +110,6 @@ public sealed partial class PodFleet : IDisposable
         return answer;
     }
 
-    /// <summary>
-    /// Brings this host's pods of one endpoint to where orders and dispatch want them. <paramref name="snapshot"/> and
-    /// <paramref name="fleet"/> must be younger than the last call, and the latter younger than the last start.
-    /// </summary>
-    /// <param name="endpointId">The endpoint.</param>
-    /// <param name="max">Pods that it may have; what Redis does not know any more is brought back within it, else stopped.</param>
-    /// <param name="snapshot">What dispatch knows.</param>
-    /// <param name="fleet">Pods and orders.</param>
-    /// <param name="ct">Stops the look, not the pods.</param>
-    /// <returns>Whether pods were found that <paramref name="fleet"/> does not know: whoever decides must look again.</returns>
-    public async Task<bool> KeepAsync(string endpointId, int max, EndpointSnapshot snapshot, FleetLook fleet, CancellationToken ct)
-    {
-        var known = fleet.Pods.Select(p => p.Id).ToHashSet();
-        var found = false;
-        foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
-        {
-            var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
-            switch (pod.Record.State)
-            {
-                // Redis lost it, or others believed this host to be gone.
-                case PodState.Starting or PodState.Ready when !known.Contains(pod.Id):
-                    await AdoptAsync(pod, max, ct);
-                    found = true;
-                    break;
-                case PodState.Starting when fleet.Drain.Contains(pod.Id):
-                    await StopAsync(pod, "not needed any more");
-                    break;
-                case PodState.Ready when fleet.Drain.Contains(pod.Id):
-                    await DrainAsync(pod, "not needed any more", ct);
-                    break;
-                case PodState.Draining when known.Contains(pod.Id) && !fleet.Drain.Contains(pod.Id):
-                    await ResumeAsync(pod, ct);
-                    break;
-                case PodState.Ready when inDispatch is null:
-                    // Redis lost it (a power cut can cost the last second).
-                    await slots.UpAsync(endpointId, pod.Running!.Address, ct);
-                    break;
-                case PodState.Ready when inDispatch.Draining:
-                    await ProbeAsync(pod, ct);
-                    break;
-                case PodState.Draining when inDispatch is null or { Leased: 0 }:
-                    await StopAsync(pod, "drained");
-                    break;
-                // A job has its own time limit, which may be a longer one.
-                case PodState.Draining when snapshot.JobsRunning == 0
-                    && time.GetUtcNow() - pod.DrainingSince > pod.Running!.Deployment.Endpoint.Forwarding.ExecutionTimeout:
-                    await StopAsync(pod, "drained for the whole execution timeout");
-                    break;
-            }
-        }
-
-        return found;
-    }
-
     /// <summary>Whether the pods go on without this process: it then says nothing of their end.</summary>
     public bool KeepsPods => podHost.KeepsPods;
 
@@ -303,66 +249,6 @@ public sealed partial class PodFleet : IDisposable
             last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
-    /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>
-    private async Task AdoptAsync(OwnPod pod, int max, CancellationToken ct)
-    {
-        if (await store.AdoptAsync(pod.Record, max, ct))
-        {
-            // It may have ended just now.
-            if (own.ContainsKey(pod.Id)) KnownAgain(pod.Id, pod.EndpointId);
-            else await store.RemoveAsync(pod.EndpointId, pod.Id, ct);
-            return;
-        }
-
-        NoRoom(pod.Id, pod.EndpointId, max);
-        if (pod.Record.State == PodState.Starting) await StopAsync(pod, "others took its place");
-        else await DrainAsync(pod, "others took its place", ct);
-    }
-
-    private async Task DrainAsync(OwnPod pod, string reason, CancellationToken ct)
-    {
-        await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
-        pod.DrainingSince = time.GetUtcNow();
-        if (pod.TryMove(r => r with { State = PodState.Draining, Reason = reason }, PodState.Ready))
-            await PutAsync(pod);
-    }
-
-    /// <summary>It is wanted again: it takes requests at once.</summary>
-    private async Task ResumeAsync(OwnPod pod, CancellationToken ct)
-    {
-        if (!pod.TryMove(r => r with { State = PodState.Ready, Reason = "wanted again" }, PodState.Draining)) return;
-        await slots.UpAsync(pod.EndpointId, pod.Running!.Address, ct);
-        await PutAsync(pod);
-    }
-
-    private async Task StopAsync(OwnPod pod, string reason)
-    {
-        if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = reason }, PodState.Starting, PodState.Draining))
-            await PutAsync(pod);
-        pod.WantStop();
-    }
-
-    /// <summary>Gateways could not reach it: either they are wrong, or its process hangs.</summary>
-    private async Task ProbeAsync(OwnPod pod, CancellationToken ct)
-    {
-        var running = pod.Running!;
-        if (running.Exited.IsCompleted) return;
-        if (await probe.AskAsync(running, ct))
-        {
-            pod.Unanswered = 0;
-            await slots.UpAsync(pod.EndpointId, running.Address, ct);
-        }
-        else if (++pod.Unanswered >= MaxUnanswered)
-        {
-            Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
-            await podHost.KillAsync(running);
-        }
-        else
-        {
-            LookAgain?.Invoke(pod.EndpointId);
-        }
-    }
-
     private async Task PutAsync(OwnPod pod)
     {
         await pod.Writing.WaitAsync();
@@ -417,15 +303,6 @@ public sealed partial class PodFleet : IDisposable
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
     private partial void Stopped(string worker, string endpoint, string why);
 
-    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it: it is known again")]
-    private partial void KnownAgain(string worker, string endpoint);
-
-    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it, and there are {Max} without it: it goes")]
-    private partial void NoRoom(string worker, string endpoint, int max);
-
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
     private partial void Failed(string worker, string endpoint, string why);
-
-    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} left {Count} probes unanswered: killing it")]
-    private partial void Hangs(string worker, string endpoint, int count);
 }

@@ -157,7 +157,8 @@ public sealed partial class Reconciler : BackgroundService
 
         if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
-        if (living is not null) look = await BuryAsync(endpointId, look, living, ct);
+        var startTimeout = deployment?.Template.StartTimeout ?? TimeSpan.Zero;
+        if (living is not null) look = await BuryAsync(endpointId, look, snapshot, living, startTimeout, ct);
         if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
         else await DissolveAsync(endpointId, look, epoch, ct);
     }
@@ -235,17 +236,17 @@ public sealed partial class Reconciler : BackgroundService
     }
 
     /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
-    /// need not wait for the end of each host's lease. A worker that runs is not gone, whatever its host says.</summary>
-    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, IReadOnlySet<string> living, CancellationToken ct)
+    /// need not wait for the end of each host's lease.</summary>
+    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
+        TimeSpan startTimeout, CancellationToken ct)
     {
-        var others = look.Pods.Where(p => p.HostId != host.Value).ToList();
-        var dead = others.Where(p => ProcessMark.Lives(p.Mark) == false).Select(p => p.Id).ToHashSet();
-        // Its own host, if there is one, tells more of its end: it has a tick for it.
-        var before = deadBefore.GetValueOrDefault(endpointId) ?? [];
-        deadBefore[endpointId] = dead;
-        var gone = others.Where(p => !living.Contains(p.HostId) ? ProcessMark.Lives(p.Mark) != true
-            : p.State != PodState.Failed && dead.Contains(p.Id) && before.Contains(p.Id)).Select(p => p.Id).ToHashSet();
-        foreach (var pod in others.Where(p => gone.Contains(p.Id)))
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark));
+        var lost = new LostPods(living, deadBefore.GetValueOrDefault(endpointId) ?? [],
+            snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), startTimeout);
+        deadBefore[endpointId] = [.. others.Where(p => p.Value == false).Select(p => p.Key.Id)];
+        var now = time.GetUtcNow();
+        var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
+        foreach (var pod in look.Pods.Where(p => gone.Contains(p.Id)))
         {
             HostGone(pod.Id, endpointId, pod.HostId);
             await slots.DownAsync(endpointId, pod.Id, ct);

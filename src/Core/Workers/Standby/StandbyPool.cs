@@ -21,6 +21,9 @@ internal sealed partial class StandbyPool : IDisposable
     /// <summary>After one failed: it will fail again, and the pods tell why.</summary>
     private static readonly TimeSpan AfterFailure = TimeSpan.FromMinutes(1);
 
+    /// <summary>A rehearsal takes a second; a GPU's libraries from a slow disk take longer. One that is not through by then hangs.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
+
     /// <summary>With less memory available than this, models go first and no standby is started.</summary>
     private const long LeastFree = 1L << 30;
 
@@ -61,10 +64,11 @@ internal sealed partial class StandbyPool : IDisposable
         StandbyKind? missing;
         lock (gate)
         {
-            foreach (var dead in workers.Where(w => w.Process.HasExited).ToList())
+            var now = time.GetUtcNow();
+            foreach (var dead in workers.Where(w => w.Process.HasExited || (!w.Ready && now - w.StartedAt > Longest)).ToList())
             {
-                Ended(string.Join(" | ", dead.LastOutput));
-                (next, _) = (time.GetUtcNow() + AfterFailure, workers.Remove(dead));
+                Ended(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : $"not ready within {Longest.TotalSeconds:0} s");
+                (next, _) = (now + AfterFailure, workers.Remove(dead));
                 dead.Dispose();
             }
 
@@ -76,7 +80,7 @@ internal sealed partial class StandbyPool : IDisposable
                 }
 
             missing = wanted.Where(w => workers.Count(o => o.Kind == w.Key) < w.Value).Select(w => w.Key).FirstOrDefault();
-            if (missing is null || starting || disposed || time.GetUtcNow() < next || Available() < LeastFree) return;
+            if (missing is null || starting || disposed || now < next || Available() < LeastFree) return;
             starting = true;
         }
 
@@ -109,7 +113,7 @@ internal sealed partial class StandbyPool : IDisposable
     {
         try
         {
-            var worker = new StandbyWorker(await start(kind), kind);
+            var worker = new StandbyWorker(await start(kind), kind, time.GetUtcNow());
             lock (gate)
             {
                 if (!disposed) workers.Add(worker);

@@ -12,9 +12,9 @@ internal sealed class StandbyWorker : IDisposable
     private readonly LastLines output = new();
     private volatile bool ready;
 
-    public StandbyWorker(Process process, StandbyKind kind)
+    public StandbyWorker(Process process, StandbyKind kind, DateTimeOffset started)
     {
-        (Process, Kind) = (process, kind);
+        (Process, Kind, StartedAt) = (process, kind, started);
         process.OutputDataReceived += Hear;
         process.ErrorDataReceived += Hear;
         process.BeginOutputReadLine();
@@ -24,6 +24,8 @@ internal sealed class StandbyWorker : IDisposable
     public Process Process { get; }
 
     public StandbyKind Kind { get; }
+
+    public DateTimeOffset StartedAt { get; }
 
     /// <summary>It has rehearsed and waits.</summary>
     public bool Ready => ready && !Process.HasExited;

@@ -62,7 +62,7 @@ public static class GatewayHost
         app.Use(next => context => gatekeeper.InvokeAsync(context, next));
         app.Use(next => context => Leftovers.InvokeAsync(context, next, logger));
         var relay = Get<EndpointRelay>();
-        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), settings.MetricsPublic);
+        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<WorkerMetrics>(), settings.MetricsPublic);
         DirectApi.Map(app, relay);
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>());
         KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<TimeProvider>());
@@ -127,7 +127,7 @@ public static class GatewayHost
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
-        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<Readiness>();
+        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
         AddJobs(services, settings);
 

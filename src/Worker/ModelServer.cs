@@ -1,6 +1,8 @@
 using Sluice.Worker.Api;
 using Sluice.Worker.Doctor;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Models;
+using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker;
 
@@ -11,12 +13,15 @@ internal sealed class ModelServer : IDisposable
     private readonly StartTimeline timeline;
     private readonly ModelHost host;
     private readonly WorkerServer server;
+    private readonly WorkerLog log = WorkerLog.OfProcess();
+    private readonly Tracer tracer;
 
     public ModelServer(WorkerSettings settings, StartTimeline timeline)
     {
         (this.settings, this.timeline) = (settings, timeline);
-        host = new ModelHost(settings, timeline);
-        server = new WorkerServer(settings);
+        host = new ModelHost(settings, timeline, log);
+        server = new WorkerServer(settings, log);
+        tracer = new Tracer(log);
     }
 
     public IEnumerable<string> Addresses => server.Addresses;
@@ -25,7 +30,7 @@ internal sealed class ModelServer : IDisposable
     public async Task StartAsync(TextWriter said)
     {
         var loading = Task.Run(host.Load);
-        var guard = new Guard(settings);
+        var guard = new Guard(settings, log);
         var routes = Routes();
         await server.StartAsync(context => guard.InvokeAsync(context, routes.InvokeAsync));
         timeline.MarkSinceStart("host");
@@ -43,7 +48,9 @@ internal sealed class ModelServer : IDisposable
     public void Dispose()
     {
         server.Dispose();
+        tracer.Dispose();
         host.Dispose();
+        log.Dispose();
     }
 
     private Router Routes()
@@ -51,10 +58,13 @@ internal sealed class ModelServer : IDisposable
         var routes = new Router();
         // The first that matches answers: /v2/models/stats is no model's name.
         new ModelsApi(host, settings).Map(routes);
-        new OpenInferenceApi(host, settings, timeline).Map(routes);
-        new GenerateApi(host, settings).Map(routes);
+        new OpenInferenceApi(host, settings, timeline, tracer).Map(routes);
+        var generate = new GenerateApi(host, settings, log, tracer);
+        generate.Map(routes);
         new MetricsApi(host, new GpuMonitor(NvidiaSmi.Ask, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), TimeProvider.System)).Map(routes);
-        new RunApi(host, settings).Map(routes);
+        new RunApi(host, settings, generate, tracer).Map(routes);
+        new LoggingApi(log).Map(routes);
+        new TraceApi(host, tracer).Map(routes);
         return routes;
     }
 }

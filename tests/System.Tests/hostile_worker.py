@@ -52,7 +52,7 @@ def serve(conn):
         conn.sendall(b"\x00\x01\x02 not HTTP at all\r\n\r\n")
     elif path == "/empty":
         pass
-    elif path == "/hang":
+    elif path in ("/hang", "/metrics"):
         conn.recv(1)
     elif path.startswith("/die-once"):
         marker = os.path.join(FOLDER, "died")

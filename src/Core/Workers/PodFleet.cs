@@ -68,6 +68,10 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Whether this host has pods of an endpoint.</summary>
     public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
 
+    /// <summary>This host's pods that take requests, or finish those they have, and where they are.</summary>
+    public IEnumerable<(Pod Pod, WorkerAddress Address)> Serving => own.Values
+        .Where(p => p is { Record.State: PodState.Ready or PodState.Draining, Running: not null }).Select(p => (p.Record, p.Running!.Address));
+
     /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
     public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 

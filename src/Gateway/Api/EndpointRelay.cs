@@ -16,6 +16,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         {
             Auth = admission.Took,
             Weight = admission.Weight,
+            Admin = admission.Caller is { Scope.Admin: true },
         };
         ForwardResult result;
         try

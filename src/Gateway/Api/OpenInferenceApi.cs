@@ -44,6 +44,11 @@ public static class OpenInferenceApi
             routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward).WithMetadata(new Leftovers.Relayed());
         }
 
+        // Of one worker, the one that answers. Who may change them is the worker's to say: it is told of admins.
+        const string trace = "/v2/models/{model}/trace/setting";
+        routes.On("GET", trace, Demand.Invoke, "Which requests to the model one of its workers traces", Forward).WithMetadata(new Leftovers.Relayed());
+        routes.On("POST", trace, Demand.Invoke, "Change that; the key must have the scope admin", Forward).WithMetadata(new Leftovers.Relayed());
+
         Task Forward(HttpContext context) => relay.SendAsync(context, context.Request.Path.ToUriComponent());
     }
 

@@ -14,6 +14,9 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
     /// <summary>Set by the built-in worker on generated text: tokens made. A trailer where the answer streams.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
 
+    /// <summary>Told of an admin's request; from a client it does not pass, as everything that begins with X-Sluice.</summary>
+    public const string AdminHeader = "X-Sluice-Admin";
+
     public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest,
         string destinationPrefix, CancellationToken cancellationToken)
     {
@@ -25,6 +28,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
                 if (!IsUpgrade(name)) Remove(proxyRequest, name);
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
+        if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         proxyRequest.RequestUri = new Uri(destinationPrefix + state.Path + httpContext.Request.QueryString.Value);

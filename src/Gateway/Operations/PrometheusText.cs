@@ -77,6 +77,7 @@ public static class PrometheusText
     private static string Number(double value) => double.IsPositiveInfinity(value) ? "+Inf"
         : double.IsNegativeInfinity(value) ? "-Inf" : value.ToString("R", CultureInfo.InvariantCulture);
 
-    private static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal)
+    /// <summary>A text as it stands between a label's quotes.</summary>
+    public static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal)
         .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

@@ -4,16 +4,21 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
 /// <summary>Triton's generate extension: one answer, or one server-sent event a token, sent as it is made.</summary>
-internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
+internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, WorkerLog log, Tracer tracer)
 {
     /// <summary>How many tokens an answer has: a header, and a trailer where the answer streams.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
+
+    /// <summary>Of a trace: what is answered begins to be there.</summary>
+    private const string FirstToken = "COMPUTE_OUTPUT_START";
 
     public void Map(Router routes)
     {
@@ -25,19 +30,22 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     }
 
     /// <summary>The whole text.</summary>
-    public static async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
+    public async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
     {
         using var hold = model.Hold();
+        using var trace = Begin(model, request);
         var text = new StringBuilder();
         var last = default(GeneratedPiece);
         var started = Stopwatch.GetTimestamp();
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
+            if (last.Tokens == 0) trace?.Reached(FirstToken);
             model.Statistics.Token();
             text.Append(piece.Text);
             last = piece;
         }
 
+        trace?.Reached("COMPUTE_END");
         SetTiming(context, started);
         context.Response.Headers[TokensHeader] = last.Tokens.ToString(CultureInfo.InvariantCulture);
         return Body(model, request, last) with { TextOutput = text.ToString() };
@@ -56,15 +64,17 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
     }
 
     /// <summary>An event a token; at the end, where <paramref name="whole"/> says so, an event <c>output</c> with the whole text.</summary>
-    public static async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
+    public async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
     {
         using var hold = model.Hold();
+        using var trace = Begin(model, request);
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
         await using var pieces = ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted)
             .GetAsyncEnumerator(context.RequestAborted);
         // Until the first token is there, what goes wrong has a status of its own.
         var more = await pieces.MoveNextAsync();
+        trace?.Reached(FirstToken);
         SetTiming(context, started);
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache";
@@ -82,13 +92,14 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
                     Body(model, request, last), WorkerJson.Default.GenerateBody));
             }
 
+            trace?.Reached("COMPUTE_END");
             if (whole)
                 await EventAsync(context, "output"u8.ToArray(), JsonSerializer.SerializeToUtf8Bytes(
                     Body(model, request, last) with { TextOutput = text.ToString() }, WorkerJson.Default.GenerateBody));
         }
         catch (OperationCanceledException)
         {
-            Console.WriteLine($"generation by {model.Name} stopped after {tokens} tokens: the client is gone");
+            log.Info(nameof(GenerateApi), $"generation by {model.Name} stopped after {tokens} tokens: the client is gone");
             throw;
         }
         catch (Exception e)
@@ -112,6 +123,14 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings)
         var request = GenerationRequest.Read(body.RootElement);
         generator.Check(request);
         return (model, request);
+    }
+
+    private RequestTrace? Begin(LoadedModel model, GenerationRequest request)
+    {
+        if (tracer.Begin(model.Name, model.Version) is not { } trace) return null;
+        trace.RequestId = request.Id;
+        trace.Reached("COMPUTE_START");
+        return trace;
     }
 
     private static GenerateBody Body(LoadedModel model, GenerationRequest request, GeneratedPiece piece) => new(

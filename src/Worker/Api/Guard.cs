@@ -1,13 +1,17 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
 /// <summary>What stands before every handler: the pod's token, and errors as answers.</summary>
-internal sealed class Guard(WorkerSettings settings)
+internal sealed class Guard(WorkerSettings settings, WorkerLog log)
 {
     /// <summary>Bytes of an Authorization header that could be a pod's token.</summary>
     private const int MaxHeader = 1536;
@@ -15,7 +19,26 @@ internal sealed class Guard(WorkerSettings settings)
     private readonly byte[]? expected =
         settings.PodToken is null ? null : SHA256.HashData(Encoding.UTF8.GetBytes("Bearer " + settings.PodToken));
 
-    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    public Task InvokeAsync(HttpContext context, RequestDelegate next) =>
+        log.Logs(LogLevel.Debug) ? ToldAsync(context, next) : AnswerAsync(context, next);
+
+    private async Task ToldAsync(HttpContext context, RequestDelegate next)
+    {
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            await AnswerAsync(context, next);
+        }
+        finally
+        {
+            // The path as it was sent: decoded it could have a line's end.
+            var (path, took) = (context.Request.Path.ToUriComponent(), Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            log.Write(LogLevel.Debug, nameof(Guard), string.Create(CultureInfo.InvariantCulture,
+                $"{context.Request.Method} {path} {context.Response.StatusCode} in {took:0.###} ms"));
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, RequestDelegate next)
     {
         if (expected is not null && !Allowed(context))
         {
@@ -41,7 +64,7 @@ internal sealed class Guard(WorkerSettings settings)
         }
         catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
         {
-            await Console.Error.WriteLineAsync($"run failed: {e.Message}");
+            log.Error(nameof(Guard), $"run failed: {e.Message}");
             await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {e.Message}");
         }
         catch (InvalidOperationException e) when (IsText(e) && !context.Response.HasStarted)
@@ -58,7 +81,7 @@ internal sealed class Guard(WorkerSettings settings)
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
-            await Console.Error.WriteLineAsync($"request failed: {e}");
+            log.Error(nameof(Guard), $"request failed: {e}");
             await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, "an error of the worker itself; its output has it");
         }
     }

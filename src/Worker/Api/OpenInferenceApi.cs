@@ -3,11 +3,12 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Models;
+using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
 /// <summary>The Open Inference Protocol over REST, with the binary tensor data extension.</summary>
-internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, StartTimeline timeline)
+internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, StartTimeline timeline, Tracer tracer)
 {
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -15,7 +16,8 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     /// <summary>What of Triton's extensions is there; clients look here before they use one.</summary>
     private static readonly string[] Extensions =
     [
-        "classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "generate",
+        "classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "trace",
+        "logging", "generate",
     ];
 
     public void Map(Router routes)
@@ -75,13 +77,17 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
     {
         var model = Model(context, host);
         using var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+        using var trace = tracer.Begin(model.Name, model.Version);
         var (json, binary) = body.Split(context);
         var request = json.IsEmpty && body.Length > 0 ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
+        if (trace is not null) trace.RequestId = request.Id;
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
+        trace?.Ran(inference);
         var started = Stopwatch.GetTimestamp();
         Tell(context, inference);
         await InferResponse.WriteAsync(context, model, request, InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
+        trace?.Reached("COMPUTE_END");
     }
 
     private static TensorMetadata[] Describe(IEnumerable<TensorSpec> specs) =>

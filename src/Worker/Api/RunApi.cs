@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
@@ -17,7 +18,7 @@ namespace Sluice.Worker.Api;
 /// (<c>text_input</c>), for the model that <c>input.model</c> names where several are served. Answers
 /// <c>{"output": ...}</c>, or, for a generation with <c>input.stream</c> true, an event a token and the whole text as <c>event: output</c>.
 /// </summary>
-internal sealed class RunApi(ModelHost host, WorkerSettings settings)
+internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateApi generate, Tracer tracer)
 {
     /// <summary>What ran the job.</summary>
     public const string ProviderHeader = "X-Sluice-Provider";
@@ -35,7 +36,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
         context.Response.Headers[ProviderHeader] = model.Provider;
         if (Streams(input) && input.TryGetProperty("text_input", out _))
         {
-            await GenerateApi.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
+            await generate.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
             return;
         }
 
@@ -45,7 +46,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
             writer.WriteStartObject();
             writer.WritePropertyName("output");
             if (input.TryGetProperty("text_input", out _)) await GenerateAsync(context, model, Generation(body.RootElement, input), writer);
-            else if (input.TryGetProperty("inputs", out _)) await InferAsync(context, model, input, writer, settings.MaxOutputBytes);
+            else if (input.TryGetProperty("inputs", out _)) await InferAsync(context, model, input, writer);
             else throw new InvalidRequestException("input has neither 'inputs' (an inference) nor 'text_input' (a generation)");
             writer.WriteEndObject();
         }
@@ -80,21 +81,25 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings)
         return request with { Seed = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1 };
     }
 
-    private static async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
+    private async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
     {
-        JsonSerializer.Serialize(writer, await GenerateApi.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
+        JsonSerializer.Serialize(writer, await generate.RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 
-    private static async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer, long limit)
+    private async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
     {
+        using var trace = tracer.Begin(model.Name, model.Version);
         // As it came: writing it anew would stumble over half a surrogate pair.
         var text = JsonMarshal.GetRawUtf8Value(input).ToArray();
         var request = InferRequestReader.Read(model, text, ReadOnlySequence<byte>.Empty);
+        if (trace is not null) trace.RequestId = request.Id;
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
+        trace?.Ran(inference);
         var started = Stopwatch.GetTimestamp();
         OpenInferenceApi.Tell(context, inference);
         InferResponse.WriteJson(writer, model, request,
-            Array.ConvertAll(InferResponse.Outputs(model, request, inference, limit), o => (o.Tensor, false)));
+            Array.ConvertAll(InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes), o => (o.Tensor, false)));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
+        trace?.Reached("COMPUTE_END");
     }
 }

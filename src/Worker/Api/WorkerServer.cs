@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Sluice.Worker.Api;
@@ -19,7 +19,7 @@ internal sealed class WorkerServer : IDisposable
     private readonly WorkerSettings settings;
     private readonly KestrelServer kestrel;
 
-    public WorkerServer(WorkerSettings settings)
+    public WorkerServer(WorkerSettings settings, ILoggerFactory logs)
     {
         this.settings = settings;
         var options = new KestrelServerOptions { AddServerHeader = false };
@@ -32,7 +32,6 @@ internal sealed class WorkerServer : IDisposable
         options.Listen(settings.Bind, settings.Port, l => l.Protocols = HttpProtocols.Http2);
         if (settings.Http1Port is { } port)
             options.Listen(settings.Bind, port, l => l.Protocols = HttpProtocols.Http1);
-        var logs = NullLoggerFactory.Instance;
         kestrel = new KestrelServer(Options.Create(options),
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs), logs);
     }

@@ -11,6 +11,12 @@ public sealed class Inference : IDisposable
 
     internal Inference(BatchScheduler scheduler, InferTicket ticket) => (this.scheduler, this.ticket) = (scheduler, ticket);
 
+    /// <summary>Timestamp of its arrival.</summary>
+    public long Arrived => ticket.Arrived;
+
+    /// <summary>Timestamp at which the run of its batch began.</summary>
+    public long Begun => ticket.Begun;
+
     /// <summary>From its arrival to the run of its batch, less the reading of its tensors.</summary>
     public TimeSpan Queue => Stopwatch.GetElapsedTime(ticket.Arrived, ticket.Begun) - Input is var t && t > TimeSpan.Zero ? t : TimeSpan.Zero;
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
@@ -7,18 +8,19 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Models;
 
 /// <summary>The loaded models with what runs them, and how far the start has come.</summary>
-public sealed class ModelHost : IDisposable
+internal sealed class ModelHost : IDisposable
 {
     private readonly WorkerSettings settings;
     private readonly StartTimeline timeline;
+    private readonly WorkerLog log;
     private readonly OptimizedModelCache cache;
     private readonly CancellationTokenSource stopping = new();
     private volatile bool ready;
     private volatile bool draining;
 
-    public ModelHost(WorkerSettings settings, StartTimeline timeline)
+    public ModelHost(WorkerSettings settings, StartTimeline timeline, WorkerLog log)
     {
-        (this.settings, this.timeline) = (settings, timeline);
+        (this.settings, this.timeline, this.log) = (settings, timeline, log);
         // An engine is built for the largest batch that is run.
         Providers = new ExecutionProviders(settings.Providers with
         {
@@ -26,7 +28,7 @@ public sealed class ModelHost : IDisposable
         });
         // A GPU is one stream; a CPU runs as many at once as it has cores.
         Lanes = new RunLanes(settings.Providers.WishesGpu ? 1 : Environment.ProcessorCount);
-        cache = new OptimizedModelCache(settings.Cache, settings.Providers.Names, TimeProvider.System, Console.WriteLine);
+        cache = new OptimizedModelCache(settings.Cache, settings.Providers.Names, TimeProvider.System, line => log.Info(nameof(OptimizedModelCache), line));
         Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, LoadOne);
     }
 
@@ -49,8 +51,8 @@ public sealed class ModelHost : IDisposable
         timeline.Mark("model");
         foreach (var model in Repository.All) model.WarmUp();
         timeline.Mark("warmup");
-        foreach (var model in Repository.All) Console.WriteLine($"placed: {model.Name} {model.Session.Placement}");
-        foreach (var (provider, why) in Providers.Skipped) Console.WriteLine($"skipped: {provider}: {why}");
+        foreach (var model in Repository.All) log.Info(nameof(ModelHost), $"placed: {model.Name} {model.Session.Placement}");
+        foreach (var (provider, why) in Providers.Skipped) log.Info(nameof(ModelHost), $"skipped: {provider}: {why}");
         ready = true;
         if (settings.Poll > TimeSpan.Zero) _ = PollAsync();
     }
@@ -113,16 +115,16 @@ public sealed class ModelHost : IDisposable
 
     private bool Wanted(string name) => settings.Models.Count == 0 || settings.Models.Contains(name);
 
-    private static async Task ChangeAsync(string name, Task change)
+    private async Task ChangeAsync(string name, Task change)
     {
         try
         {
             await change;
-            Console.WriteLine($"model {name}: changed in the repository, and here");
+            log.Info(nameof(ModelHost), $"model {name}: changed in the repository, and here");
         }
         catch (InvalidRequestException e)
         {
-            await Console.Error.WriteLineAsync(e.Message);
+            log.Error(nameof(ModelHost), e.Message);
         }
     }
 }

@@ -45,7 +45,7 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
         foreach (var route in Routes())
         {
             var (pattern, demand) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Demand);
-            if (pattern.StartsWith("/api/", StringComparison.Ordinal) || pattern == "/metrics") Assert.Equal(Demand.Admin, demand);
+            if (pattern.StartsWith("/api/", StringComparison.Ordinal) || pattern.StartsWith("/metrics", StringComparison.Ordinal)) Assert.Equal(Demand.Admin, demand);
             if (pattern.Contains("{model}", StringComparison.Ordinal) || pattern.Contains("{endpoint}", StringComparison.Ordinal))
                 Assert.Equal(Demand.Invoke, demand);
         }

@@ -1,0 +1,20 @@
+using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Logging;
+
+namespace Sluice.Worker.Api;
+
+/// <summary>Triton's logging extension: what the worker logs, asked and changed while it runs.</summary>
+internal sealed class LoggingApi(WorkerLog log)
+{
+    public void Map(Router routes)
+    {
+        routes.MapGet("/v2/logging", c => Answers.WriteAsync(c, log.Settings.Write));
+        routes.MapPost("/v2/logging", ChangeAsync);
+    }
+
+    private async Task ChangeAsync(HttpContext context)
+    {
+        using var fields = await SettingFields.ReadAsync(context);
+        await Answers.WriteAsync(context, log.Change(now => now.With(fields.RootElement)).Write);
+    }
+}

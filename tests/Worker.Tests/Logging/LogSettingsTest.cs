@@ -1,0 +1,79 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Sluice.Testing;
+using Sluice.Worker.Logging;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Tests.Logging;
+
+/// <summary>What a change of the log's settings means, and what is no setting.</summary>
+public sealed class LogSettingsTest
+{
+    [Theory]
+    [InlineData("""{"log_info":false}""", "warn error")]
+    [InlineData("""{"log_warning":false}""", "info error")]
+    [InlineData("""{"log_error":false}""", "info warn")]
+    [InlineData("""{"log_verbose_level":1}""", "debug info warn error")]
+    [InlineData("""{"log_verbose_level":"2"}""", "kestrel debug info warn error")]
+    [InlineData("""{"log_info":false,"log_warning":false,"log_error":false}""", "")]
+    [InlineData("{}", "info warn error")]
+    public void A_change_counts_from_the_next_line_on(string change, string lines)
+    {
+        using var said = new StringWriter();
+        using var log = new WorkerLog(said, said, new ManualTime());
+        log.Change(now => now.With(Json(change)));
+        log.CreateLogger("Microsoft.AspNetCore.Server.Kestrel").Log(LogLevel.Information, default, "kestrel", null, (text, _) => text);
+        log.Write(LogLevel.Debug, "Part", "debug");
+        log.Info("Part", "info");
+        log.Write(LogLevel.Warning, "Part", "warn");
+        log.Error("Part", "error");
+        Assert.Equal(lines.Split(' ', StringSplitOptions.RemoveEmptyEntries), Last(said));
+    }
+
+    [Fact]
+    public void What_was_asked_for_by_itself_is_written_whatever_the_settings_are()
+    {
+        using var said = new StringWriter();
+        using var log = new WorkerLog(said, said, new ManualTime());
+        log.Change(now => now.With(Json("""{"log_info":false}""")));
+        log.Always("Trace", "asked");
+        Assert.Equal(["asked"], Last(said));
+    }
+
+    [Theory]
+    [InlineData("default", @"^\d\d:\d\d:\d\d\.\d{3} info  Part: text\n$")]
+    [InlineData("ISO8601", @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info  Part: text\n$")]
+    public void The_format_is_that_of_the_time(string format, string line)
+    {
+        using var said = new StringWriter();
+        using var log = new WorkerLog(said, said, new ManualTime());
+        log.Change(now => now.With(Json($$"""{"log_format":"{{format}}"}""")));
+        log.Info("Part", "text");
+        Assert.Matches(line, said.ToString());
+    }
+
+    [Theory]
+    [InlineData("""{"log_info":"yes"}""", "'log_info' is \"yes\", expected true or false")]
+    [InlineData("""{"log_error":null}""", "'log_error' is null, expected true or false")]
+    [InlineData("""{"log_verbose_level":-1}""", "'log_verbose_level' is -1, expected a whole number from 0 to")]
+    [InlineData("""{"log_verbose_level":1.5}""", "'log_verbose_level' is 1.5, expected a whole number")]
+    [InlineData("""{"log_format":"RFC3339"}""", "'log_format' is \"RFC3339\", expected default or ISO8601")]
+    [InlineData("""{"log_file":"/tmp/log"}""", "'log_file' is \"/tmp/log\", expected \"\": a worker's log goes to its output, which the gateway keeps")]
+    [InlineData("""{"log_colour":true}""", "'log_colour' is no setting, expected one of log_file, log_info")]
+    [InlineData("[1]", "the settings are [1], expected a JSON object")]
+    public void What_is_wrong_is_named_and_nothing_changes(string change, string says)
+    {
+        using var log = new WorkerLog(TextWriter.Null, TextWriter.Null, new ManualTime());
+        var before = log.Settings;
+        var all = change.StartsWith('{') ? "{\"log_warning\":false," + change[1..] : change;
+        var refused = Assert.Throws<InvalidRequestException>(() => log.Change(now => now.With(Json(all))));
+        Assert.Equal(400, refused.Status);
+        Assert.StartsWith(says, refused.Message, StringComparison.Ordinal);
+        Assert.Equal(before, log.Settings);
+    }
+
+    private static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
+
+    private static IEnumerable<string> Last(StringWriter said) =>
+        said.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' ')[^1]);
+}

@@ -47,15 +47,9 @@ public sealed partial class PodFleet
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.WantStop();
         own[pod.Id] = pod;
-        pod.Life = LiveOnAsync(pod, running);
+        pod.Life = LiveAsync(pod, () => RunAsync(pod, running));
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = PersistAsync(() => PutAsync(pod));
-    }
-
-    private async Task LiveOnAsync(OwnPod pod, RunningPod running)
-    {
-        await Task.Yield();
-        await EndAsync(pod, await RunAsync(pod, running));
     }
 
     /// <summary>The record of a pod of which Redis knows nothing (any more): it must show that it is ready. The next <see cref="KeepAsync"/> brings

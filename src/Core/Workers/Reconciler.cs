@@ -124,7 +124,7 @@ public sealed partial class Reconciler : BackgroundService
                 if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
             }
 
-            foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            foreach (var endpoint in endpoints) await ReconcileSafelyAsync(endpoint, living, ct);
             await PlaceAsync(endpoints, ct);
             // Only whoever leads starts pods.
             if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
@@ -132,6 +132,24 @@ public sealed partial class Reconciler : BackgroundService
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
             CannotReconcile(e.Message);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            // The loop's end would be the gateway's.
+            Broke("all endpoints", e);
+        }
+    }
+
+    /// <summary>One endpoint's fault is not the others'.</summary>
+    private async Task ReconcileSafelyAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
+    {
+        try
+        {
+            await ReconcileAsync(endpointId, living, ct);
+        }
+        catch (Exception e) when (!RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            Broke(endpointId, e);
         }
     }
 
@@ -294,4 +312,7 @@ public sealed partial class Reconciler : BackgroundService
 
     [LoggerMessage(LogLevel.Warning, "Redis cannot be asked; what runs goes on running: {Error}")]
     private partial void CannotReconcile(string error);
+
+    [LoggerMessage(LogLevel.Error, "The look at {Endpoint} broke off; the next one goes on: an error of the gateway's own")]
+    private partial void Broke(string endpoint, Exception e);
 }

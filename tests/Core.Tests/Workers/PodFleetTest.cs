@@ -1,0 +1,62 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>A pod's life ends whatever happens in it; on a real Redis.</summary>
+public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
+{
+    private readonly ScriptedHost host = new();
+    private readonly PodStore store;
+    private readonly PodFleet fleet;
+
+    public PodFleetTest(RedisFixture redis)
+    {
+        store = new PodStore(redis.Store);
+        fleet = new PodFleet(new HostId("here"), host, store, new WorkerSlotStore(redis.Store), TimeProvider.System, NullLogger<PodFleet>.Instance);
+    }
+
+    public void Dispose()
+    {
+        fleet.Dispose();
+        host.Dispose();
+    }
+
+    [Fact]
+    public async Task A_start_that_fails_in_a_way_that_nobody_thought_of_is_a_failed_pod()
+    {
+        host.Start = _ => throw new FormatException("who would have thought");
+        var end = await EndOfAsync("thoughtless");
+        Assert.True(end.Failed);
+        Assert.Contains("who would have thought", end.Pod.Reason, StringComparison.Ordinal);
+        Assert.False(fleet.Has("thoughtless"));
+        Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("thoughtless", default)).State);
+    }
+
+    [Fact]
+    public async Task An_error_while_it_is_cared_for_ends_the_pod_and_what_runs_of_it()
+    {
+        ScriptedPod? started = null;
+        host.Start = order =>
+        {
+            started = new ScriptedPod(order) { Named = () => throw new FormatException("who would have thought") };
+            return Task.FromResult<RunningPod>(started);
+        };
+        var end = await EndOfAsync("careless");
+        Assert.True(end.Failed);
+        Assert.Equal("killed", await started!.Exited);
+        Assert.False(fleet.Has("careless"));
+    }
+
+    private async Task<PodEnd> EndOfAsync(string endpoint)
+    {
+        var ended = new TaskCompletionSource<PodEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
+        fleet.Ended += ended.SetResult;
+        var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, new Template { Name = "t" });
+        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, null, default));
+        return await ended.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+    }
+}

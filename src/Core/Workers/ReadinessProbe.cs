@@ -18,7 +18,14 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
 
     private const int MaxStageName = 64;
 
-    private readonly HttpClient client = new(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = AnswerWithin })
+    // A worker is whoever answers at its address: it is asked there and nowhere else, and only its headers are read.
+    private readonly HttpClient client = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectTimeout = AnswerWithin,
+    })
     {
         Timeout = AnswerWithin,
     };
@@ -53,7 +60,7 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", pod.Address.Token);
         try
         {
-            using var answer = await client.SendAsync(request, ct);
+            using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             if (!answer.IsSuccessStatusCode) return false;
             if (answer.Headers.TryGetValues("Server-Timing", out var timing)) pod.Stages = Stages(timing);
             return true;

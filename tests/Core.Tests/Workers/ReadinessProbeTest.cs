@@ -35,6 +35,22 @@ public sealed class ReadinessProbeTest : IDisposable
         Assert.Equal("s0", pod.Stages[0].Name);
     }
 
+    [Fact]
+    public async Task The_body_of_an_answer_is_not_waited_for()
+    {
+        using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\nand so on");
+        Assert.True(await probe.AskAsync(PodAt(worker), default));
+    }
+
+    [Fact]
+    public async Task A_redirect_is_not_followed()
+    {
+        using var elsewhere = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
+        using var worker = new RawServer($"HTTP/1.1 302 Found\r\nLocation: {elsewhere.Uri}\r\n{Empty}");
+        Assert.False(await probe.AskAsync(PodAt(worker), default));
+        Assert.Equal((1, 0), (worker.Asked, elsewhere.Asked));
+    }
+
     private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready") => new(new PodOrder(new Deployment(
         new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath }), "e-1"), worker.Uri);
 }

@@ -87,14 +87,16 @@ public sealed class ContainerSpecTest
     }
 
     [Theory]
-    [InlineData("/data", "/data/set", true)]
-    [InlineData("/data/", "/data/set", true)]
     [InlineData("/data", "/data", true)]
+    [InlineData("/data/", "/data", true)]
+    [InlineData("/data", "/data/", true)]
+    [InlineData("/data", "/data/set", false)]
+    [InlineData("/data", "/data/.", false)]
     [InlineData("/data", "/database", false)]
     [InlineData("/data", "/data/../etc", false)]
     [InlineData("weights", "weights", true)]
     [InlineData("weights", "weights2", false)]
-    public void Mounts_lie_in_what_is_allowed(string allowed, string source, bool holds)
+    public void Mounts_are_what_is_allowed_and_nothing_in_it(string allowed, string source, bool holds)
     {
         var template = Order().Deployment.Template;
         var order = With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] } });

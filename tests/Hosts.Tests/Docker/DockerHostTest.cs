@@ -141,7 +141,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         };
         Assert.Contains("SLUICE_DOCKER_MOUNTS allows none", await WhyNotAsync(order), StringComparison.Ordinal);
 
-        using var generous = HostOf(Settings with { Mountable = [Path.GetDirectoryName(folder.FullName)!] });
+        using var generous = HostOf(Settings with { Mountable = [folder.FullName] });
         var pod = await generous.StartAsync(order, _ => { }, CancellationToken.None);
         await pod.Exited;
         Assert.Equal("mounted", pod.LastOutput[0]);

@@ -102,7 +102,7 @@ public static class ContainerSpec
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {
             var mount = template.Container.Mounts[i];
-            if (!settings.Mountable.Any(m => Holds(m, mount.Source)))
+            if (!settings.Mountable.Any(m => Folder(m) == Folder(mount.Source)))
             {
                 var allowed = settings.Mountable.Count == 0 ? "no mounts: SLUICE_DOCKER_MOUNTS allows none"
                     : $"a folder or volume that SLUICE_DOCKER_MOUNTS allows: {string.Join(", ", settings.Mountable)}";
@@ -115,9 +115,9 @@ public static class ContainerSpec
         return mounts;
     }
 
-    /// <summary>Whether a source is an allowed volume, or an allowed folder or one in it.</summary>
-    private static bool Holds(string allowed, string source) => source == allowed
-        || (allowed.StartsWith('/') && source.StartsWith(allowed.TrimEnd('/') + "/", StringComparison.Ordinal) && !source.Split('/').Contains(".."));
+    /// <summary>A folder as it is compared. Only those that are listed count, and nothing in them: a pod that may write there could put a link in its
+    /// place, which the daemon would follow on its own machine.</summary>
+    private static string Folder(string source) => source.StartsWith('/') ? source.TrimEnd('/') : source;
 
     private static JsonObject Mount(string source, string target, bool readOnly) => new()
     {

@@ -106,6 +106,18 @@ public sealed class ContainerSpecTest
         else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(Made).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Only_the_built_in_worker_can_write_to_the_cache_that_all_its_pods_share()
+    {
+        var template = Order().Deployment.Template;
+        bool Writes(Template t) => ContainerSpec.Make(With(t), Settings with { Cache = "/srv/cache" }, "h", "t")
+            .ToJsonString().Contains("/cache", StringComparison.Ordinal);
+        Assert.True(Writes(template));
+        Assert.True(Writes(template with { Args = ["-v"] }));
+        Assert.False(Writes(template with { Command = ["/bin/sh"] }));
+        Assert.False(Writes(template with { Image = "vllm:1" }));
+    }
+
     private static PodOrder Order() => new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
 
     private static PodOrder With(Template template) => Order() with { Deployment = Order().Deployment with { Template = template } };

@@ -86,19 +86,22 @@ public static class ContainerSpec
             // A user without a home, on files that cannot be changed.
             ["HOME"] = "/tmp",
             // Without a place that outlives the pod there is no use for copies.
-            ["SLUICE_MODEL_CACHE"] = settings.Cache.Length > 0 ? CacheInside + "/models" : "",
+            ["SLUICE_MODEL_CACHE"] = HasCache(order.Deployment.Template, settings) ? CacheInside + "/models" : "",
         };
-        if (settings.Cache.Length > 0) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
+        if (HasCache(order.Deployment.Template, settings)) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
         foreach (var (name, value) in PodEnvironment.Make(placed, ModelsInside, order.Deployment.Template.Container.Port, token)) env[name] = value;
         return env;
     }
+
+    /// <summary>What one pod writes there others run: it is the built-in worker's alone.</summary>
+    private static bool HasCache(Template template, DockerSettings settings) => settings.Cache.Length > 0 && template.IsBuiltIn;
 
     private static JsonArray Mounts(PodOrder order, DockerSettings settings)
     {
         var mounts = new JsonArray();
         var template = order.Deployment.Template;
         mounts.Add(Mount(settings.Models, ModelsInside, readOnly: true));
-        if (settings.Cache.Length > 0 && template.Image.Length == 0) mounts.Add(Mount(settings.Cache, CacheInside, readOnly: false));
+        if (HasCache(template, settings)) mounts.Add(Mount(settings.Cache, CacheInside, readOnly: false));
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {
             var mount = template.Container.Mounts[i];

@@ -112,7 +112,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         await Eventually.HoldsAsync(async () => (await StatusAsync()).Trim() == "healthy", service + " is healthy");
     }
 
-    /// <summary>Not root, nothing to write but its volumes, no capabilities.</summary>
+    /// <summary>Not root, nothing to write but its volumes, no capabilities, a log that ends.</summary>
     private async Task ConfinedAsync(string service)
     {
         var told = JsonNode.Parse(await daemon.DockerAsync("inspect", await ContainerAsync(service)))![0]!;
@@ -120,6 +120,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         Assert.DoesNotMatch("^(0|root)(:|$)", (string)told["Config"]!["User"]!);
         Assert.True((bool)told["HostConfig"]!["ReadonlyRootfs"]!);
         Assert.Equal("ALL", (string?)told["HostConfig"]!["CapDrop"]![0]);
+        Assert.Equal("10m", (string?)told["HostConfig"]!["LogConfig"]!["Config"]!["max-size"]);
         Assert.Contains("no-new-privileges", (string)told["HostConfig"]!["SecurityOpt"]![0]!, StringComparison.Ordinal);
     }
 

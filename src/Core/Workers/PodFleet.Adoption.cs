@@ -8,24 +8,27 @@ public sealed partial class PodFleet
     private bool tookOver;
 
     /// <summary>
-    /// Takes over the pods that run without anybody's care, and, the first time, ends what Redis says of those that are gone. Called at the start
-    /// and now and then: a start that was reported as failed may have happened. Not while a pod is being started by <see cref="StartAsync"/>.
+    /// Looks for pods that run without anybody's care, at the start and now and then: a start that was reported as failed may have happened. Takes as
+    /// long as the host's daemon does, so nobody should wait for it who has something to do. Null: the host cannot be asked now.
     /// </summary>
-    public async Task TakeOverAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<RunningPod>?> FindAsync(CancellationToken ct)
     {
-        IReadOnlyList<RunningPod> found;
         try
         {
-            found = await podHost.AdoptAsync(own.Keys.ToHashSet(), ct);
+            return await podHost.AdoptAsync(own.ContainsKey, ct);
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (!ct.IsCancellationRequested)
         {
             // What runs goes on running; the next call may find the host again.
             CannotAdopt(e.Message);
-            return;
+            return null;
         }
+    }
 
-        var left = found.ToDictionary(p => p.Order.PodId);
+    /// <summary>Takes over what was found, and, the first time, ends what Redis says of pods that are gone. May be repeated with the same.</summary>
+    public async Task TakeOverAsync(IReadOnlyList<RunningPod> found, CancellationToken ct)
+    {
+        var left = found.Where(p => !own.ContainsKey(p.Order.PodId)).ToDictionary(p => p.Order.PodId);
         foreach (var endpoint in tookOver && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
             foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
                 if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);

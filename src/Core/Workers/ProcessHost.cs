@@ -105,7 +105,7 @@ public sealed partial class ProcessHost : IPodHost
     }
 
     /// <summary>None: processes end with their gateway, however that ends.</summary>
-    public Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct) =>
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
     /// <summary>Ends the standbys; pods are bound to this process by the kernel.</summary>

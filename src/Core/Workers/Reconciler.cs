@@ -43,7 +43,9 @@ public sealed partial class Reconciler : BackgroundService
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
-    private DateTimeOffset nextAdoption;
+    private Task<IReadOnlyList<RunningPod>?>? search;
+    private DateTimeOffset nextSearch;
+    private bool searched;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
@@ -107,16 +109,13 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (time.GetUtcNow() >= nextAdoption)
-            {
-                await fleet.TakeOverAsync(ct);
-                nextAdoption = time.GetUtcNow() + AdoptEvery;
-            }
-
             IReadOnlySet<string>? living = null;
-            if (endpoints.Remove(""))
+            if (endpoints.Remove("")) living = await store.BeatAsync(host.Value, HostLease, ct);
+            await TakeOverAsync(ct);
+            // What runs here already is to be known before anything is started, or decided for others.
+            if (!searched) return;
+            if (living is not null)
             {
-                living = await store.BeatAsync(host.Value, HostLease, ct);
                 await leadership.RenewAsync(ct);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
@@ -138,6 +137,23 @@ public sealed partial class Reconciler : BackgroundService
             // The loop's end would be the gateway's.
             Broke("all endpoints", e);
         }
+    }
+
+    /// <summary>Has this host looked over beside this loop, for a daemon that hangs must not keep it from saying that its workers live; takes over
+    /// what was found.</summary>
+    private async Task TakeOverAsync(CancellationToken ct)
+    {
+        if (search is null && time.GetUtcNow() >= nextSearch) search = SearchAsync(ct);
+        if (search is not { IsCompleted: true }) return;
+        if (await search is { } found) await fleet.TakeOverAsync(found, ct);
+        (search, searched, nextSearch) = (null, true, time.GetUtcNow() + AdoptEvery);
+    }
+
+    private async Task<IReadOnlyList<RunningPod>?> SearchAsync(CancellationToken ct)
+    {
+        var found = await fleet.FindAsync(ct);
+        Wake("");
+        return found;
     }
 
     /// <summary>One endpoint's fault is not the others'.</summary>

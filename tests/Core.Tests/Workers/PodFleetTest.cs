@@ -11,12 +11,14 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
 {
     private readonly ScriptedHost host = new();
     private readonly PodStore store;
+    private readonly WorkerSlotStore slots;
     private readonly PodFleet fleet;
 
     public PodFleetTest(RedisFixture redis)
     {
         store = new PodStore(redis.Store);
-        fleet = new PodFleet(new HostId("here"), host, store, new WorkerSlotStore(redis.Store), TimeProvider.System, NullLogger<PodFleet>.Instance);
+        slots = new WorkerSlotStore(redis.Store);
+        fleet = new PodFleet(new HostId("here"), host, store, slots, TimeProvider.System, NullLogger<PodFleet>.Instance);
     }
 
     public void Dispose()
@@ -51,12 +53,47 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         Assert.False(fleet.Has("careless"));
     }
 
+    [Fact]
+    public async Task A_kill_that_hangs_does_not_hold_the_look_at_the_others()
+    {
+        var (kills, killed) = (0, new TaskCompletionSource());
+        using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        host.Start = order => Task.FromResult<RunningPod>(new ScriptedPod(order, worker.Uri));
+        host.Kill = async pod =>
+        {
+            kills++;
+            await killed.Task;
+            pod.End("killed");
+        };
+        await OrderAsync("hanging");
+        await Eventually.HoldsAsync(async () => (await slots.SnapshotAsync("hanging", default)).Workers.Count == 1, "it is ready");
+        var pod = Assert.Single(await store.ListAsync("hanging", default));
+        worker.Dispose();
+        await slots.DrainAsync("hanging", pod.Id, default);
+
+        for (var look = 0; look < 5; look++)
+        {
+            var fleetLook = await store.LookAsync("hanging", 0, default);
+            await fleet.KeepAsync("hanging", 1, await slots.SnapshotAsync("hanging", default), fleetLook, default)
+                .WaitAsync(ChildProcess.Patience, TimeProvider.System);
+        }
+
+        Assert.Equal(1, kills);
+        killed.SetResult();
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.Has("hanging")), "it is gone");
+    }
+
     private async Task<PodEnd> EndOfAsync(string endpoint)
     {
         var ended = new TaskCompletionSource<PodEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
         fleet.Ended += ended.SetResult;
-        var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, new Template { Name = "t" });
-        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, null, default));
+        await OrderAsync(endpoint);
         return await ended.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+    }
+
+    private async Task OrderAsync(string endpoint)
+    {
+        var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, new Template { Name = "t", Protocol = WorkerProtocol.Http1 });
+        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, null, default));
     }
 }

@@ -4,16 +4,17 @@ using System.Text;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>A server that answers every request with just these bytes, and then (unless told to end) says nothing more.</summary>
+/// <summary>A server that answers one request after another with just these texts (the last one again and again) and says nothing more.</summary>
 internal sealed class RawServer : IDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly List<Socket> open = [];
-    private readonly byte[] answer;
+    private readonly string[] answers;
+    private int asked;
 
-    public RawServer(string answer)
+    public RawServer(params string[] answers)
     {
-        this.answer = Encoding.ASCII.GetBytes(answer);
+        this.answers = answers;
         listener.Start();
         _ = ServeAsync();
     }
@@ -21,7 +22,7 @@ internal sealed class RawServer : IDisposable
     public Uri Uri => new($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
 
     /// <summary>Requests that came.</summary>
-    public int Asked { get; private set; }
+    public int Asked => Volatile.Read(ref asked);
 
     public void Dispose()
     {
@@ -49,14 +50,19 @@ internal sealed class RawServer : IDisposable
     private async Task AnswerAsync(Socket socket)
     {
         var (buffer, seen) = (new byte[4096], "");
-        while (!seen.EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        try
         {
-            var read = await socket.ReceiveAsync(buffer);
-            if (read == 0) return;
-            seen += Encoding.ASCII.GetString(buffer, 0, read);
+            while (await socket.ReceiveAsync(buffer) is > 0 and var read)
+            {
+                seen += Encoding.ASCII.GetString(buffer, 0, read);
+                if (!seen.EndsWith("\r\n\r\n", StringComparison.Ordinal)) continue;
+                seen = "";
+                await socket.SendAsync(Encoding.ASCII.GetBytes(answers[Math.Min(Interlocked.Increment(ref asked), answers.Length) - 1]));
+            }
         }
-
-        Asked++;
-        await socket.SendAsync(answer);
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The client went, or the test is over.
+        }
     }
 }

@@ -52,5 +52,5 @@ public sealed class ReadinessProbeTest : IDisposable
     }
 
     private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready") => new(new PodOrder(new Deployment(
-        new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath }), "e-1"), worker.Uri);
+        new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath, Protocol = WorkerProtocol.Http1 }), "e-1"), worker.Uri);
 }

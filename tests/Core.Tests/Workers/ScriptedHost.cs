@@ -27,7 +27,7 @@ internal sealed class ScriptedHost : IPodHost
 
     public Task ForgetAsync(RunningPod pod) => Task.CompletedTask;
 
-    public Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct) => Adopt();
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) => Adopt();
 
     public void Dispose()
     {

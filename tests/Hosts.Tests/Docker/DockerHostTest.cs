@@ -177,10 +177,10 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Null(await ReadyAsync(running));
         await ended.Exited;
         using var stranger = HostOf(Settings, "another-host");
-        Assert.Empty(await stranger.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.Empty(await stranger.AdoptAsync(_ => false, CancellationToken.None));
 
         using var next = HostOf(Settings);
-        var adopted = Assert.Single(await next.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        var adopted = Assert.Single(await next.AdoptAsync(_ => false, CancellationToken.None));
 
         Assert.Equal((order.PodId, "f-1", 7), (adopted.Order.PodId, adopted.Order.Fingerprint, adopted.Order.Epoch));
         Assert.Empty(adopted.Order.Devices!);
@@ -200,7 +200,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
         using var upgraded = HostOf(Settings with { WorkerImage = LocalImages.Base });
-        var adopted = Assert.Single(await upgraded.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        var adopted = Assert.Single(await upgraded.AdoptAsync(_ => false, CancellationToken.None));
         Assert.NotEqual("f-1", adopted.Order.Fingerprint);
         adopted.Dispose();
         await EndAsync(pod);
@@ -233,7 +233,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     {
         using var link = new FaultProxy(daemon.Port);
         using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") });
-        Assert.Empty(await far.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.Empty(await far.AdoptAsync(_ => false, CancellationToken.None));
 
         var order = Running(Server);
         var starting = far.StartAsync(order, _ => { }, CancellationToken.None);

@@ -95,13 +95,13 @@ public sealed partial class DockerHost : IPodHost
         pod.Dispose();
     }
 
-    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct)
+    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
     {
         var adopted = new List<RunningPod>();
         foreach (var found in await engine.ListAsync(PodLabels.Host, host.Value, ct))
         {
             var podId = found.Labels?.GetValueOrDefault(PodLabels.Pod) ?? "";
-            if (known.Contains(podId)) continue;
+            if (known(podId)) continue;
             if (await AdoptAsync(found, ct) is { } pod) adopted.Add(pod);
             else await ReapAsync(found.Id, podId, found.State, ct);
         }
@@ -115,7 +115,8 @@ public sealed partial class DockerHost : IPodHost
     private async Task<ContainerPod?> AdoptAsync(ContainerSummary found, CancellationToken ct)
     {
         if (found.State is not ("running" or "paused") || PodLabels.Read(found.Labels) is not { } order) return null;
-        if (await engine.InspectAsync(found.Id, ct) is not { } info) return null;
+        // Not one that ended, and was forgotten, since it was listed.
+        if (await engine.InspectAsync(found.Id, ct) is not { State.Running: true } info) return null;
         // Another image under the name, after an upgrade: the pod serves on, and is replaced like one of an older declaration.
         var image = await engine.ImageIdAsync(ContainerSpec.Image(order, settings), ct);
         if (image is not null && image != info.Image) order = order with { Fingerprint = "another image" };

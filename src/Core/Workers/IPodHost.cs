@@ -21,8 +21,13 @@ public interface IPodHost : IDisposable
     /// <summary>SIGKILL, to it and whatever it started. Does not wait for its end.</summary>
     Task KillAsync(RunningPod pod);
 
-    /// <summary>Takes away what an exited pod left: its port, its container.</summary>
-    Task ForgetAsync(RunningPod pod);
+    /// <summary>Takes away what an exited pod left: its port, its container. Of one whose end is <see cref="RunningPod.Unsure"/>, what runs.</summary>
+    /// <param name="pod">The pod.</param>
+    /// <param name="ct">Gives up on a host that cannot be asked.</param>
+    Task ForgetAsync(RunningPod pod, CancellationToken ct = default);
+
+    /// <summary>Whether a pod of another gateway runs here; null: that cannot be told now. Processes are known by their marks, not by this.</summary>
+    Task<bool?> RunsAsync(string podId, CancellationToken ct) => Task.FromResult<bool?>(false);
 
     /// <summary>
     /// Pods of this host that run although nobody cares for them: those of an earlier gateway process, and those whose start was reported as

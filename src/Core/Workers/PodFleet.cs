@@ -188,7 +188,7 @@ public sealed partial class PodFleet : IDisposable
         {
             await podHost.KillAsync(running);
             await running.Exited;
-            await podHost.ForgetAsync(running);
+            await podHost.ForgetAsync(running, leaving.Token);
         }
         catch (Exception e)
         {
@@ -205,8 +205,17 @@ public sealed partial class PodFleet : IDisposable
         var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
         if (stop) await podHost.StopAsync(running);
         var exit = await running.Exited;
-        await podHost.ForgetAsync(running);
+        if (running.Unsure) await HoldAsync(pod, exit);
+        await podHost.ForgetAsync(running, leaving.Token);
         return why.Length > 0 ? why : exit;
+    }
+
+    /// <summary>Nobody saw its end: it takes no requests, and keeps its devices until its host says that it is gone.</summary>
+    private async Task HoldAsync(OwnPod pod, string why)
+    {
+        await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
+        pod.TryMove(r => r with { State = PodState.Stopping, Reason = why }, PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
+        await PersistAsync(() => PutAsync(pod));
     }
 
     /// <summary>Shows what a start that takes long is doing.</summary>

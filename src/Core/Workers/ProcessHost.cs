@@ -95,7 +95,7 @@ public sealed partial class ProcessHost : IPodHost
         return Task.CompletedTask;
     }
 
-    public Task ForgetAsync(RunningPod pod)
+    public Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
         // Children of a command that was no server itself must not outlive it.
         if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);

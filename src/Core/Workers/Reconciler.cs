@@ -40,6 +40,8 @@ public sealed partial class Reconciler : BackgroundService
     private readonly DecisionLog decisions;
     private readonly GpuDesk gpus;
     private readonly GpuStore gpuStore;
+    private readonly GpuInventory inventory;
+    private readonly PodWitness witness;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
@@ -50,7 +52,8 @@ public sealed partial class Reconciler : BackgroundService
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
     {
-        (gpus, this.gpuStore) = (new GpuDesk(inventory, gpuStore), gpuStore);
+        (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
+        witness = new PodWitness(fleet.RunsAsync);
         inventory.Changed += () => Wake("");
         CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
@@ -210,7 +213,7 @@ public sealed partial class Reconciler : BackgroundService
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         keeper.Refusal = plan.Scale.Refuses;
-        await gpus.SettleAsync(id, look.Pods, ct);
+        plan = WithoutRobbed(plan, await gpus.SettleAsync(id, look.Pods, ct), id, look);
         if (deployment.Template.Gpu is not null)
         {
             NoteSpare(deployment.Endpoint, keeper, look, snapshot);
@@ -274,9 +277,11 @@ public sealed partial class Reconciler : BackgroundService
     private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
         TimeSpan startTimeout, CancellationToken ct)
     {
-        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark));
+        var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark)
+            ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, ct) : null));
         var lost = new LostPods(living, deadBefore.GetValueOrDefault(endpointId) ?? [],
-            snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), startTimeout);
+            snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
         deadBefore[endpointId] = [.. others.Where(p => p.Value == false).Select(p => p.Key.Id)];
         var now = time.GetUtcNow();
         var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Gpus;
 using Sluice.Core.Workers;
 using Sluice.Testing;
 
@@ -83,6 +84,32 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         await Eventually.HoldsAsync(() => Task.FromResult(!fleet.Has("hanging")), "it is gone");
     }
 
+    [Fact]
+    public async Task A_pod_whose_end_nobody_saw_keeps_its_devices_until_its_host_says_that_it_is_gone()
+    {
+        var (forgetting, gone) = (new TaskCompletionSource(), new TaskCompletionSource());
+        host.Start = order =>
+        {
+            var pod = new ScriptedPod(order) { Lost = true };
+            pod.End("unknown: the daemon could not be asked");
+            return Task.FromResult<RunningPod>(pod);
+        };
+        host.Forget = () =>
+        {
+            forgetting.SetResult();
+            return gone.Task;
+        };
+        await OrderAsync("unseen", "GPU-1");
+        await forgetting.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+
+        var held = Assert.Single(await store.ListAsync("unseen", default));
+        Assert.Equal(PodState.Stopping, held.State);
+        Assert.Equal("GPU-1", Assert.Single(Assert.Single(fleet.Holdings).Devices).Uuid);
+        gone.SetResult();
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.Has("unseen")), "it is gone");
+        Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
+    }
+
     private async Task<PodEnd> EndOfAsync(string endpoint)
     {
         var ended = new TaskCompletionSource<PodEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -91,9 +118,10 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         return await ended.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
     }
 
-    private async Task OrderAsync(string endpoint)
+    private async Task OrderAsync(string endpoint, params string[] devices)
     {
         var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, new Template { Name = "t", Protocol = WorkerProtocol.Http1 });
-        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, null, default));
+        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1,
+            new GpuHolding(PodFleet.NewId(endpoint), endpoint, [.. devices.Select(d => new HeldDevice(d))]), default));
     }
 }

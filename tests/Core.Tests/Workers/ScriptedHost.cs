@@ -25,7 +25,9 @@ internal sealed class ScriptedHost : IPodHost
 
     public Task KillAsync(RunningPod pod) => Kill((ScriptedPod)pod);
 
-    public Task ForgetAsync(RunningPod pod) => Task.CompletedTask;
+    public Func<Task> Forget { get; set; } = () => Task.CompletedTask;
+
+    public Task ForgetAsync(RunningPod pod, CancellationToken ct = default) => Forget();
 
     public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) => Adopt();
 
@@ -37,7 +39,8 @@ internal sealed class ScriptedHost : IPodHost
 
 /// <summary>A pod that ends when a test says so.</summary>
 internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(order,
-    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1), 0, 0)
+    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1),
+    TimeProvider.System.GetTimestamp(), TimeProvider.System.GetTimestamp())
 {
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -46,6 +49,10 @@ internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : Running
     public override string Name => Named();
 
     public override Task<string> Exited => exited.Task;
+
+    public override bool Unsure => Lost;
+
+    public bool Lost { get; set; }
 
     public void End(string how) => exited.TrySetResult(how);
 

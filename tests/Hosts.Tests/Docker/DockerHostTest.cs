@@ -229,6 +229,52 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
+    public async Task Another_gateway_is_told_whether_a_pod_runs_or_that_nobody_knows()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000"));
+        using var other = HostOf(Settings, "another-host");
+        Assert.True(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{FreePort.Find()}") }, "another-host");
+        Assert.Null(await far.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await host.KillAsync(pod);
+        await pod.Exited;
+        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await ForgetAsync(pod);
+        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_cannot_be_killed_is_not_forgotten_before_the_daemon_has_removed_it()
+    {
+        var time = new ManualTime();
+        using var link = new FaultProxy(daemon.Port);
+        using var far = new DockerHost(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") }, new HostId(hostId), time, NullLogger<DockerHost>.Instance);
+        var pod = await far.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
+        link.BlackHole();
+        await PassAsync(far.KillAsync(pod));
+        Assert.StartsWith("unknown: ", await pod.Exited, StringComparison.Ordinal);
+        Assert.True(pod.Unsure);
+
+        var forgetting = far.ForgetAsync(pod);
+        time.Advance(TimeSpan.FromMinutes(5));
+        Assert.False(forgetting.IsCompleted);
+        Assert.True(await host.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        link.HealWithReset();
+        await PassAsync(forgetting);
+        await GoneAsync(pod);
+
+        async Task PassAsync(Task task)
+        {
+            await Eventually.HoldsAsync(() =>
+            {
+                time.Advance(TimeSpan.FromSeconds(10));
+                return Task.FromResult(task.IsCompleted);
+            }, "its end");
+            await task;
+        }
+    }
+
+    [FactWhereItRuns]
     public async Task A_start_over_a_link_that_loses_answers_again_and_again_makes_one_container()
     {
         using var link = new FaultProxy(daemon.Port);

@@ -18,6 +18,9 @@ public sealed partial class DockerHost : IPodHost
 
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(0.2);
 
+    /// <summary>When nobody waits for the answer.</summary>
+    private static readonly TimeSpan AskPatiently = TimeSpan.FromSeconds(2);
+
     private readonly DockerSettings settings;
     private readonly HostId host;
     private readonly TimeProvider time;
@@ -89,10 +92,29 @@ public sealed partial class DockerHost : IPodHost
             container.GiveUp($"unknown: the Docker daemon could not be asked for {DaemonBackWithin.TotalSeconds:0} s");
     }
 
-    public async Task ForgetAsync(RunningPod pod)
+    public async Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
-        await TryRemoveAsync(((ContainerPod)pod).Container);
+        var container = ((ContainerPod)pod).Container;
+        var removed = await TryRemoveAsync(container);
+        while (!removed && pod.Unsure && !ct.IsCancellationRequested)
+        {
+            await Task.WhenAny(Task.Delay(AskPatiently, time, ct));
+            removed = await TryRemoveAsync(container, tell: false);
+        }
+
         pod.Dispose();
+    }
+
+    public async Task<bool?> RunsAsync(string podId, CancellationToken ct)
+    {
+        try
+        {
+            return await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
+        }
+        catch (EngineException)
+        {
+            return null;
+        }
     }
 
     public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
@@ -207,15 +229,17 @@ public sealed partial class DockerHost : IPodHost
         return true;
     }
 
-    private async Task TryRemoveAsync(string container)
+    private async Task<bool> TryRemoveAsync(string container, bool tell = true)
     {
         try
         {
             await engine.RemoveAsync(container, CancellationToken.None);
+            return true;
         }
         catch (EngineException e)
         {
-            CannotRemove(container, e.Message);
+            if (tell) CannotRemove(container, e.Message);
+            return false;
         }
     }
 

@@ -107,6 +107,17 @@ public sealed class ContainerSpecTest
     }
 
     [Fact]
+    public void Volumes_of_an_image_are_memory_of_a_size_where_nothing_else_is_mounted()
+    {
+        var template = Order().Deployment.Template;
+        var body = ContainerSpec.Make(With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] } }),
+            Settings with { Mountable = ["/w"] }, "h", "t");
+        ContainerSpec.Cover(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
+        Assert.Equal("""{"Type":"tmpfs","Target":"/var/lib/data","TmpfsOptions":{"SizeBytes":1048576,"Mode":1023}}""",
+            body["HostConfig"]!["Mounts"]!.AsArray().Single(m => (string?)m!["Type"] == "tmpfs")!.ToJsonString());
+    }
+
+    [Fact]
     public void Only_the_built_in_worker_can_write_to_the_cache_that_all_its_pods_share()
     {
         var template = Order().Deployment.Template;

@@ -151,6 +151,27 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
+    public async Task A_volume_that_an_image_declares_is_no_way_to_the_daemons_disk()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-volume-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "Dockerfile"), $"FROM {LocalImages.Base}\nVOLUME /kept\n");
+        await daemon.DockerAsync("build", "-q", "-t", "with-volume:local", folder);
+        Directory.Delete(folder, recursive: true);
+        // One MiB more than it may have.
+        var order = Running("exec 2>&1; touch /kept/file && echo written; dd if=/dev/zero of=/kept/file bs=1048576 count=3; exec sleep 1000");
+        var template = order.Deployment.Template;
+        var pod = await StartAsync(order with
+        {
+            Deployment = order.Deployment with { Template = template with { Image = "with-volume:local", Container = new ContainerNeeds { TmpSize = 2 << 20 } } },
+        });
+        while (!pod.LastOutput.Any(l => l.Contains("No space left", StringComparison.Ordinal))) await Task.WhenAny(pod.Spoke, pod.Exited);
+        Assert.Contains("written", pod.LastOutput);
+        Assert.DoesNotContain((await InspectAsync(pod))["Mounts"]!.AsArray(), m => (string?)m!["Type"] == "volume");
+        await EndAsync(pod);
+        await daemon.DockerAsync("rmi", "with-volume:local");
+    }
+
+    [FactWhereItRuns]
     public async Task A_published_port_leads_to_the_pod_too()
     {
         using var published = HostOf(Settings with { Publish = true });

@@ -43,6 +43,21 @@ public static class ContainerSpec
         return body;
     }
 
+    /// <summary>Puts memory of a size where the image has a volume and nothing is mounted: the daemon's own would be disk without a limit, in a pod
+    /// that is to write nothing.</summary>
+    public static void Cover(JsonObject body, IReadOnlyList<string> volumes, long size)
+    {
+        var mounts = body["HostConfig"]!["Mounts"]!.AsArray();
+        var taken = mounts.Select(m => Folder((string)m!["Target"]!)).Append("/tmp").ToHashSet();
+        foreach (var volume in volumes.Where(v => taken.Add(Folder(v))))
+            mounts.Add(new JsonObject
+            {
+                ["Type"] = "tmpfs",
+                ["Target"] = volume,
+                ["TmpfsOptions"] = new JsonObject { ["SizeBytes"] = size, ["Mode"] = Convert.ToInt32("1777", 8) },
+            });
+    }
+
     private static JsonObject HostConfig(PodOrder order, DockerSettings settings, string port)
     {
         var needs = order.Deployment.Template.Container;

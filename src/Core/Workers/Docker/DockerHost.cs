@@ -49,6 +49,8 @@ public sealed partial class DockerHost : IPodHost
         {
             var pulled = await PatientlyAsync(() => images.EnsureAsync(image, order.Deployment.Template.Container.Pull, progress, ct), ct);
             if (pulled) Mark("pull");
+            if (order.Deployment.Template.Container.ReadOnly)
+                ContainerSpec.Cover(body, await PatientlyAsync(() => engine.ImageVolumesAsync(image, ct), ct), order.Deployment.Template.Container.TmpSize);
             begun = true;
             var container = await PatientlyAsync(() => CreateAsync(order.PodId, body, ct), ct);
             Mark("create");

@@ -108,6 +108,13 @@ public sealed class EngineClient : IDisposable
     public async Task<string?> ImageIdAsync(string image, CancellationToken ct) =>
         (string?)(await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct)))?["Id"];
 
+    /// <summary>Folders that an image declares to be volumes: its containers get one of the daemon's for each, unless something else is mounted there.</summary>
+    public async Task<IReadOnlyList<string>> ImageVolumesAsync(string image, CancellationToken ct)
+    {
+        var found = await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct));
+        return found?["Config"]?["Volumes"] is JsonObject volumes ? [.. volumes.Select(v => v.Key)] : [];
+    }
+
     /// <summary>Pulls an image: lines of JSON that tell how it goes.</summary>
     public async Task<Stream> PullAsync(ImageName image, string? credentials, CancellationToken ct)
     {

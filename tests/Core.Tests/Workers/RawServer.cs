@@ -10,6 +10,7 @@ internal sealed class RawServer : IDisposable
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly List<Socket> open = [];
     private readonly string[] answers;
+    private readonly TaskCompletionSource left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int asked;
 
     public RawServer(params string[] answers)
@@ -21,8 +22,19 @@ internal sealed class RawServer : IDisposable
 
     public Uri Uri => new($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
 
+    /// <summary>Ends when a client has closed its connection.</summary>
+    public Task Left => left.Task;
+
     /// <summary>Requests that came.</summary>
     public int Asked => Volatile.Read(ref asked);
+
+    /// <summary>Says more to the client that came last, as a chunk.</summary>
+    public async Task SayAsync(string text)
+    {
+        Socket last;
+        lock (open) last = open[^1];
+        await last.SendAsync(Encoding.ASCII.GetBytes($"{text.Length:x}\r\n{text}\r\n"));
+    }
 
     public void Dispose()
     {
@@ -64,5 +76,7 @@ internal sealed class RawServer : IDisposable
         {
             // The client went, or the test is over.
         }
+
+        left.TrySetResult();
     }
 }

@@ -16,6 +16,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         {
             Auth = admission.Took,
             Weight = admission.Weight,
+            Anonymous = admission.Caller is null,
         };
         ForwardResult result;
         try

@@ -37,6 +37,10 @@ public sealed class ComposeTest(DockerDaemon daemon)
             Assert.Contains("yes", log, StringComparison.Ordinal);
             foreach (var service in new[] { "redis", "prometheus", "gateway" }) await ConfinedAsync(service);
 
+            var secrets = await daemon.DockerAsync("exec", await ContainerAsync("gateway"), "/bin/sh", "-c", "cat /proc/1/environ 2>&1; cat /proc/1/comm");
+            Assert.Contains("Permission denied", secrets, StringComparison.Ordinal);
+            Assert.Contains("Sluice.Gateway", secrets, StringComparison.Ordinal);
+
             await UpAsync(WithPods);
             await HealthyAsync("gateway");
             await AskAsync();

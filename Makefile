@@ -28,11 +28,14 @@ images: publish ## Build the Docker images sluice-gateway and sluice-worker from
 	    DOCKER_BUILDKIT=1 docker build -f deploy/$$name.Dockerfile --build-arg APP=prebuilt $(if $(BASE),--build-arg BASE=$(BASE)) -t sluice-$$name . || exit 1; \
 	done
 
-up: ## Build what is needed and bring up gateway, Redis and Prometheus with Docker Compose
+.env:
+	@(umask 077; echo "REDIS_PASSWORD=$$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')" > $@)
+
+up: .env ## Build what is needed and bring up gateway, Redis and Prometheus with Docker Compose
 	docker compose up -d --build --wait
 	@docker compose logs gateway | grep -E 'slk_|listens' || true
 
-down: ## Stop them; their data stays
+down: .env ## Stop them; their data stays
 	docker compose down
 
 test: deps publish ## Run every test

@@ -26,6 +26,8 @@ public sealed record HostSettings
         }
 
         var d = new DockerSettings();
+        var models = Text("SLUICE_DOCKER_MODELS") ?? Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.Models);
+        var cache = Text("SLUICE_DOCKER_CACHE") ?? d.Cache;
         return new HostSettings
         {
             Docker = new DockerSettings
@@ -36,13 +38,28 @@ public sealed record HostSettings
                 WorkerGpuImage = Text("SLUICE_DOCKER_GPU_IMAGE") ?? d.WorkerGpuImage,
                 Network = Text("SLUICE_DOCKER_NETWORK") ?? d.Network,
                 Publish = Flag("SLUICE_DOCKER_PUBLISH"),
-                Models = Text("SLUICE_DOCKER_MODELS") ?? Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.Models),
-                Cache = Text("SLUICE_DOCKER_CACHE") ?? d.Cache,
-                Mountable = (Text("SLUICE_DOCKER_MOUNTS") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+                Models = models,
+                Cache = cache,
+                Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
                 RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? d.RegistryConfig,
                 KeepPods = Flag("SLUICE_DOCKER_KEEP"),
             },
         };
+    }
+
+    /// <summary>Whoever may write to a folder may put a link in place of one in it, and the daemon follows links.</summary>
+    private static string[] Mountable(string name, string text, string[] ours)
+    {
+        string[] all = [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        foreach (var folder in all.Where(f => f.StartsWith('/')))
+        {
+            if (folder[1..].TrimEnd('/').Split('/').Any(p => p is "." or ".."))
+                throw Wrong(name, text, $"absolute paths without '.' and '..' ({folder})");
+            if (all.Concat(ours).FirstOrDefault(o => o != folder && o.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal)) is { } inner)
+                throw Wrong(name, text, $"folders of which none lies in another one ({inner} lies in {folder})");
+        }
+
+        return all;
     }
 
     private static Uri Daemon(string name, string text) =>

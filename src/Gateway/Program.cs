@@ -1,9 +1,11 @@
+using Sluice.Core;
 using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Gateway;
 
 // The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
 const int CannotRun = 2;
+Undumpable.Become();
 try
 {
     var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable);

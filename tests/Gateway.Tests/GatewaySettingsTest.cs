@@ -24,6 +24,9 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_DOCKER_HOST", "docker.sock", "unix:///var/run/docker.sock")]
     [InlineData("DOCKER_HOST", "ssh://elsewhere", "unix:///var/run/docker.sock")]
     [InlineData("SLUICE_DOCKER_PUBLISH", "yes", "0 or 1")]
+    [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/share/x, weights, /srv/share", "/srv/share/x lies in /srv/share")]
+    [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/../etc", "without '.' and '..'")]
+    [InlineData("SLUICE_DOCKER_MOUNTS", "/", "none lies in another one")]
     public void A_wrong_setting_of_the_docker_host_is_told_too(string name, string value, string expected)
     {
         var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : n == "SLUICE_POD_HOST" ? "docker" : null));

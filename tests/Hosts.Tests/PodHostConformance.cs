@@ -179,7 +179,7 @@ public abstract class PodHostConformance
     public async Task A_pod_that_is_cared_for_is_not_handed_out_for_adoption()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
-        Assert.Empty(await Host.AdoptAsync(new HashSet<string> { pod.Order.PodId }, CancellationToken.None));
+        Assert.Empty(await Host.AdoptAsync(id => id == pod.Order.PodId, CancellationToken.None));
         Assert.False(pod.Exited.IsCompleted);
         await Host.KillAsync(pod);
         await pod.Exited;

@@ -156,6 +156,38 @@ public sealed class FaultsTest
     }
 
     [Fact]
+    public async Task What_a_worker_wrote_is_told_to_who_has_a_key_and_to_nobody_else()
+    {
+        await using var gateway = await GatewayProcess.StartAsync("""
+            templates:
+              - { name: broken, command: [/bin/sh, -c, "echo token of the registry: s3cret >&2; exit 7"] }
+            endpoints:
+              - { id: broken, template: broken, public: true, queue: { timeout: 30s } }
+            """);
+        using var stranger = gateway.ClientFor(null);
+        using var job = await stranger.PostAsync("/v2/broken/run", new StringContent("""{"input":{}}"""));
+        var id = (string?)JsonNode.Parse(await job.Content.ReadAsStringAsync())!["id"];
+
+        var told = await ErrorAsync(stranger, "/e/broken/");
+
+        const string harmless = @"fail to start \(\d+ times\); the next try is at \d\d:\d\d:\d\d UTC$";
+        Assert.Matches(harmless, told);
+        Assert.Matches(harmless, await ErrorAsync(stranger, "/v2/models/broken/ready"));
+        var status = await stranger.GetStringAsync($"/v2/broken/status/{id}");
+        Assert.Contains("WORKER_CRASH_LOOP", status, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", status, StringComparison.Ordinal);
+        Assert.Contains("s3cret", await ErrorAsync(gateway.Client, "/e/broken/"), StringComparison.Ordinal);
+        Assert.Contains("s3cret", await ErrorAsync(gateway.Client, "/v2/models/broken/ready"), StringComparison.Ordinal);
+
+        static async Task<string> ErrorAsync(HttpClient client, string path)
+        {
+            using var answer = await client.GetAsync(path);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+            return (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!;
+        }
+    }
+
+    [Fact]
     public async Task A_full_queue_is_told_with_when_to_come_again_and_a_long_wait_ends()
     {
         await using var gateway = await GatewayProcess.StartAsync("""

@@ -23,7 +23,12 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
                     protocol: http1
                     readyPath: /ready
+                  - name: boasting
+                    command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
+                    protocol: http1
+                    readyPath: /ready-boasting
                 endpoints:
+                  - { id: boasting, template: boasting }
                   - { id: hostile, template: hostile, forwarding: { activityTimeout: 2s, replayBytes: 1000 } }
                   - { id: mortal, template: hostile, forwarding: { replayBytes: 1000, maxAttempts: 2 } }
                 """, folder);
@@ -82,6 +87,15 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         Assert.Equal(["cache-control", "date", "server-timing", "x-own", "x-request-id", "x-sluice-worker"],
             answer.Headers.Select(h => h.Key.ToLowerInvariant()).Order(StringComparer.Ordinal));
         Assert.StartsWith("hostile-", answer.Headers.GetValues("X-Sluice-Worker").Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_a_worker_tells_of_its_start_cannot_end_the_gateway()
+    {
+        using var answer = await hostile.Gateway.Client.PostAsync("/e/boasting/echo", new StringContent("hello"));
+        Assert.Equal("hello", await answer.Content.ReadAsStringAsync());
+        Assert.Single(await hostile.Gateway.WorkersAsync("boasting", "ready"));
+        Assert.False(hostile.Gateway.Process.HasExited);
     }
 
     [Fact]

@@ -32,9 +32,10 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     /// <summary>With the admin key on every request.</summary>
     public HttpClient Client { get; private set; } = null!;
 
-    /// <summary>Starts it and waits until it listens. A folder makes it a second start on what the first one left.</summary>
+    /// <summary>Starts it (by a command that starts others, if there is one) and waits until it listens. A folder makes it a second start on what the
+    /// first one left.</summary>
     public static async Task<GatewayProcess> StartAsync(string? manifest = null, string? folder = null,
-        IReadOnlyDictionary<string, string?>? environment = null, string? key = null)
+        IReadOnlyDictionary<string, string?>? environment = null, string? key = null, IReadOnlyList<string>? wrapper = null)
     {
         var own = folder is null;
         folder ??= Directory.CreateTempSubdirectory("sluice-gateway-").FullName;
@@ -49,7 +50,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             ["SLUICE_STANDBY_WORKERS"] = "0",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
-        var gateway = new GatewayProcess(new ChildProcess(Repository.Gateway, [], all), folder, own);
+        string[] command = [.. wrapper ?? [], Repository.Gateway];
+        var gateway = new GatewayProcess(new ChildProcess(command[0], command[1..], all), folder, own);
         var listens = await gateway.process.LineAsync("Sluice listens on ");
         gateway.Url = new Uri(Address().Match(listens).Value);
         await gateway.process.LineAsync(l => l.StartsWith("Try it", StringComparison.Ordinal)

@@ -26,8 +26,9 @@ public enum AcquireRefusal
 /// <param name="RetryAfter">When trying again makes sense, from the measured service rate.</param>
 /// <param name="Queued">Tickets waiting when it was refused.</param>
 /// <param name="Waited">Whether the request had to wait for a slot at all.</param>
+/// <param name="PublicDetail">In words for one without a key, where the detail is not for everyone; null: the detail.</param>
 public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal = AcquireRefusal.None,
-    string Detail = "", TimeSpan RetryAfter = default, int Queued = 0, bool Waited = false)
+    string Detail = "", TimeSpan RetryAfter = default, int Queued = 0, bool Waited = false, string? PublicDetail = null)
 {
     /// <summary>When a blocked endpoint may be asked again: its next start may be minutes away, or be mended at once.</summary>
     private static readonly TimeSpan AskBlockedAgain = TimeSpan.FromSeconds(5);
@@ -36,7 +37,7 @@ public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal =
         $"waited {wish.Deadline.TotalSeconds:0.#} s for a worker", rate.TimeFor(Math.Max(1, depth)), depth);
 
     internal static AcquireResult Blocked(BlockedStart blocked) =>
-        new(null, AcquireRefusal.CannotStart, blocked.Reason, AskBlockedAgain);
+        new(null, AcquireRefusal.CannotStart, blocked.Reason, AskBlockedAgain, PublicDetail: blocked.PublicReason);
 
     internal static AcquireResult Full(SlotWish wish, ServiceRate rate, int depth) => new(null, AcquireRefusal.QueueFull,
         $"{depth} requests wait already, the limit is {wish.MaxDepth}", rate.TimeFor(depth), depth);

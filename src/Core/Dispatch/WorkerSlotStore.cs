@@ -111,7 +111,12 @@ public sealed class WorkerSlotStore(RedisStore redis)
 /// <param name="Reason">Why.</param>
 /// <param name="RetryAt">When the next try is.</param>
 /// <param name="ByPolicy">An operator's wish (a pause, a spend limit), not a fault.</param>
-public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt, bool ByPolicy = false);
+/// <param name="PublicReason">What clients without a key are told, where the reason has a worker's own words; null: the reason.</param>
+public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt, bool ByPolicy = false, string? PublicReason = null)
+{
+    /// <summary>The reason, in the words that a client may hear.</summary>
+    public string ReasonFor(bool anonymous) => anonymous ? PublicReason ?? Reason : Reason;
+}
 
 /// <summary>How long dispatch trusts a gateway that says nothing.</summary>
 public static class Leases

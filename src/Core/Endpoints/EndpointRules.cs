@@ -20,7 +20,7 @@ public static partial class EndpointRules
         var check = new Checker(path);
         check.That(IsId(t.Name), "name", t.Name, IdForm);
         check.Range("concurrency", t.Concurrency, 1, 10_000);
-        check.That(t.ReadyPath.StartsWith('/'), "readyPath", t.ReadyPath, "a path that begins with /");
+        check.That(StaysAtHome(t.ReadyPath), "readyPath", t.ReadyPath, "a path that begins with one /");
         check.That(t.HandlerPath.StartsWith('/'), "handlerPath", t.HandlerPath, "a path that begins with /");
         check.Range("startTimeout", t.StartTimeout, TimeSpan.FromMilliseconds(100), Day);
         check.Range("stopGrace", t.StopGrace, TimeSpan.Zero, TimeSpan.FromHours(1));
@@ -49,6 +49,10 @@ public static partial class EndpointRules
             check.That(IsFolder(target) && target != "/", $"container.mounts[{i}].target", target, "an absolute path without '..', not / itself");
         }
     }
+
+    /// <summary>Whether a path, put behind a worker's address, leads to that worker: "//other/path" names another machine.</summary>
+    private static bool StaysAtHome(string path) => path.StartsWith('/')
+        && Uri.TryCreate(new Uri("http://worker"), path, out var uri) && uri.Authority == "worker";
 
     private static bool IsFolder(string path) => path.StartsWith('/') && !path.Split('/').Contains("..");
 

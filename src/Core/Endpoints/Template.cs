@@ -29,6 +29,10 @@ public sealed record Template
     /// <summary>Arguments after those of the command, or instead of an image's own.</summary>
     public IReadOnlyList<string> Args { get; init; } = [];
 
+    /// <summary>It is the built-in ONNX worker: nothing of it is somebody else's program.</summary>
+    [JsonIgnore]
+    public bool IsBuiltIn => Command.Count == 0 && Image.Length == 0;
+
     /// <summary>Container image, <c>[registry/]repository[:tag][@digest]</c>; empty: the built-in worker's. Needs the Docker host.</summary>
     public string Image { get; init; } = "";
 

@@ -42,9 +42,6 @@ public sealed class GpuStore(RedisStore redis)
         return taken.Length > 0 ? taken : null;
     }
 
-    /// <summary>Notes what a pod has that runs, and whose claim was lost.</summary>
-    public Task RestoreAsync(GpuHolding holding, CancellationToken ct) => redis.Database.HashSetAsync(Claims, holding.PodId, Write(holding)).WaitAsync(ct);
-
     /// <summary>Ends the claims of pods that are gone.</summary>
     public Task ReleaseAsync(IEnumerable<string> podIds, CancellationToken ct) =>
         redis.Database.HashDeleteAsync(Claims, [.. podIds.Select(p => (RedisValue)p)]).WaitAsync(ct);

@@ -58,7 +58,9 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
         Process? process = null;
         try
         {
-            process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            ChildEnvironment.Clean(start.Environment);
+            process = Process.Start(start)!;
             var (output, error) = (process.StandardOutput.ReadToEndAsync(either.Token), process.StandardError.ReadToEndAsync(either.Token));
             await process.WaitForExitAsync(either.Token);
             var (said, complained) = (await output, await error);

@@ -108,6 +108,8 @@ public sealed partial class EmbeddedRedis : IDisposable
             RedirectStandardOutput = true,
             WorkingDirectory = folder,
         };
+        // Workers of the same user can read its environment.
+        ChildEnvironment.Clean(start.Environment);
         var child = Process.Start(start)!;
         // Over standard input, so that the password is in no argument list.
         child.StandardInput.Write($"""

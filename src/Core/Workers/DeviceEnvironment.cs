@@ -25,7 +25,7 @@ internal static class DeviceEnvironment
         if (order.Deployment.Template.Gpu is null) return;
 
         // The built-in worker with a GPU runs on it, unless it is told otherwise: no silent CPU.
-        var builtIn = order.Deployment.Template is { Command.Count: 0, Image.Length: 0 };
+        var builtIn = order.Deployment.Template.IsBuiltIn;
         if (builtIn && !env.ContainsKey(Providers)) env[Providers] = "cuda";
         if (order.ShareMiB is not { } share) return;
         env["SLUICE_GPU_MEMORY_MIB"] = share.ToString(CultureInfo.InvariantCulture);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
@@ -99,6 +100,9 @@ internal sealed class EndpointKeeper
             return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue);
         var now = Backoff;
         if (!now.Blocks || anyReady) return null;
-        return new BlockedStart($"the workers of {endpoint.Id} fail to start ({now.Failures} times): {now.Reason}", now.NextTry);
+        var fails = $"the workers of {endpoint.Id} fail to start ({now.Failures} times)";
+        // The reason has the last line of a worker's output, which may hold anything.
+        return new BlockedStart($"{fails}: {now.Reason}", now.NextTry,
+            PublicReason: string.Create(CultureInfo.InvariantCulture, $"{fails}; the next try is at {now.NextTry.UtcDateTime:HH:mm:ss} UTC"));
     }
 }

@@ -21,6 +21,9 @@ internal sealed record GpuOrder(Deployment Deployment, string Fingerprint, long 
 /// </summary>
 internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
 {
+    /// <summary>More memory than any GPU has, MiB.</summary>
+    private const long Enough = 1L << 40;
+
     private readonly Dictionary<string, GpuHolding> claims = [];
     private readonly Dictionary<string, GpuOrder> orders = [];
     private long epoch;
@@ -34,17 +37,22 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
         foreach (var claim in await store.ListAsync(ct)) claims[claim.PodId] = claim;
     }
 
-    /// <summary>Brings an endpoint's claims to the pods that it has.</summary>
-    public async Task SettleAsync(string endpointId, IReadOnlyList<Pod> pods, CancellationToken ct)
+    /// <summary>Brings an endpoint's claims to the pods that it has; returns those whose claim was lost and cannot be had again, because another pod was
+    /// given the device.</summary>
+    public async Task<IReadOnlyList<string>> SettleAsync(string endpointId, IReadOnlyList<Pod> pods, CancellationToken ct)
     {
         var living = pods.Where(p => p.State != PodState.Failed).ToDictionary(p => p.Id);
         var gone = claims.Values.Where(c => c.EndpointId == endpointId && !living.ContainsKey(c.PodId)).Select(c => c.PodId).ToList();
         if (gone.Count > 0) await ReleaseAsync(gone, ct);
+        var robbed = new List<string>();
         foreach (var pod in living.Values.Where(p => p.Devices is { Count: > 0 } && !claims.ContainsKey(p.Id)))
         {
-            claims[pod.Id] = pod.Holding;
-            await store.RestoreAsync(pod.Holding, ct);
+            // A device that is not in this inventory (another machine's, or not read yet) is not found too small.
+            if (await store.ClaimAsync(pod.Holding, uuid => MemoryOf(uuid) ?? Enough, ct) is null) claims[pod.Id] = pod.Holding;
+            else robbed.Add(pod.Id);
         }
+
+        return robbed;
     }
 
     /// <summary>Notes what an endpoint wants; its earlier want is void.</summary>
@@ -80,8 +88,7 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     /// <summary>Makes devices a pod's own; false: another has them, and the claims were read anew.</summary>
     public async Task<bool> ClaimAsync(GpuHolding holding, CancellationToken ct)
     {
-        var gpus = inventory.Current.Gpus;
-        var taken = await store.ClaimAsync(holding, uuid => gpus.FirstOrDefault(g => g.Uuid == uuid)?.MemoryMiB ?? 0, ct);
+        var taken = await store.ClaimAsync(holding, uuid => MemoryOf(uuid) ?? 0, ct);
         if (taken is not null)
         {
             await RefreshAsync(epoch, ct);
@@ -108,6 +115,8 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
         return Reclaim.Choose(inventory.Current, [.. Holdings(own).Where(h => !leaving.Contains(h.PodId))], WishesOf(order).First(),
             [.. keepers.SelectMany(k => k.Spare).Where(p => !leaving.Contains(p.PodId))]);
     }
+
+    private long? MemoryOf(string uuid) => inventory.Current.Gpus.FirstOrDefault(g => g.Uuid == uuid && g.MemoryMiB > 0)?.MemoryMiB;
 
     private static IEnumerable<GpuWish> WishesOf(GpuOrder order) => Enumerable.Repeat(new GpuWish
     {

@@ -43,11 +43,14 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
     /// <summary>The doctor's JSON.</summary>
     private async Task<string> AskAsync(CancellationToken ct)
     {
-        using var process = Process.Start(new ProcessStartInfo(worker.Command[0], [.. worker.Command.Skip(1), "doctor", "--json"])
+        var start = new ProcessStartInfo(worker.Command[0], [.. worker.Command.Skip(1), "doctor", "--json"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-        })!;
+        };
+        // It sees what workers see.
+        ChildEnvironment.Clean(start.Environment);
+        using var process = Process.Start(start)!;
         try
         {
             var (said, complained) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));

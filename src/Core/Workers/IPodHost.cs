@@ -21,15 +21,22 @@ public interface IPodHost : IDisposable
     /// <summary>SIGKILL, to it and whatever it started. Does not wait for its end.</summary>
     Task KillAsync(RunningPod pod);
 
-    /// <summary>Takes away what an exited pod left: its port, its container.</summary>
-    Task ForgetAsync(RunningPod pod);
+    /// <summary>Takes away what an exited pod left: its port, its container. Of one whose end is <see cref="RunningPod.Unsure"/>, what runs.</summary>
+    /// <param name="pod">The pod.</param>
+    /// <param name="ct">Gives up on a host that cannot be asked.</param>
+    Task ForgetAsync(RunningPod pod, CancellationToken ct = default);
+
+    /// <summary>Whether a pod of another gateway runs here; null: that cannot be told now. Processes are known by their marks, not by this.</summary>
+    Task<bool?> RunsAsync(string podId, CancellationToken ct) => Task.FromResult<bool?>(false);
 
     /// <summary>
-    /// Pods of this host that run although <paramref name="known"/> does not name them: those of an earlier gateway process, and those
-    /// whose start was reported as failed but did happen. What they left that runs no more is taken away.
+    /// Pods of this host that run although nobody cares for them: those of an earlier gateway process, and those whose start was reported as
+    /// failed but did happen. What they left that runs no more is taken away.
     /// </summary>
+    /// <param name="known">Whether a pod is cared for. Asked of what was found: starts go on meanwhile, and are known before they begin.</param>
+    /// <param name="ct">Gives up.</param>
     /// <exception cref="InvalidOperationException">The host cannot be asked now.</exception>
-    Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct);
+    Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct);
 
     /// <summary>Tells what is declared, again and again, so that the host may have ready what starts of it will need.</summary>
     void Prepare(IReadOnlyList<Deployment> declared)

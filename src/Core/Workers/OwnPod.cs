@@ -33,6 +33,9 @@ internal sealed class OwnPod(Pod record)
     /// <summary>Probes in a row that it did not answer though gateways had called it unreachable.</summary>
     public int Unanswered { get; set; }
 
+    /// <summary>Ends with the last call to its host that was to kill it because it hangs.</summary>
+    public Task Killing { get; set; } = Task.CompletedTask;
+
     /// <summary>Ends when it should stop: its exit then is no failure.</summary>
     public Task StopWanted => stopWanted.Task;
 

@@ -8,24 +8,40 @@ public sealed partial class PodFleet
     private bool tookOver;
 
     /// <summary>
-    /// Takes over the pods that run without anybody's care, and, the first time, ends what Redis says of those that are gone. Called at the start
-    /// and now and then: a start that was reported as failed may have happened. Not while a pod is being started by <see cref="StartAsync"/>.
+    /// Looks for pods that run without anybody's care, at the start and now and then: a start that was reported as failed may have happened. Takes as
+    /// long as the host's daemon does, so nobody should wait for it who has something to do. Null: the host cannot be asked now.
     /// </summary>
-    public async Task TakeOverAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<RunningPod>?> FindAsync(CancellationToken ct)
     {
-        IReadOnlyList<RunningPod> found;
         try
         {
-            found = await podHost.AdoptAsync(own.Keys.ToHashSet(), ct);
+            return await podHost.AdoptAsync(own.ContainsKey, ct);
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (!ct.IsCancellationRequested)
         {
             // What runs goes on running; the next call may find the host again.
             CannotAdopt(e.Message);
-            return;
+            return null;
         }
+    }
 
-        var left = found.ToDictionary(p => p.Order.PodId);
+    /// <summary>Whether another gateway's pod runs on this host; null: that cannot be told now.</summary>
+    public async Task<bool?> RunsAsync(string podId, CancellationToken ct)
+    {
+        try
+        {
+            return await podHost.RunsAsync(podId, ct);
+        }
+        catch (Exception) when (!ct.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Takes over what was found, and, the first time, ends what Redis says of pods that are gone. May be repeated with the same.</summary>
+    public async Task TakeOverAsync(IReadOnlyList<RunningPod> found, CancellationToken ct)
+    {
+        var left = found.Where(p => !own.ContainsKey(p.Order.PodId)).ToDictionary(p => p.Order.PodId);
         foreach (var endpoint in tookOver && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
             foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
                 if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);
@@ -47,15 +63,9 @@ public sealed partial class PodFleet
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.WantStop();
         own[pod.Id] = pod;
-        pod.Life = LiveOnAsync(pod, running);
+        pod.Life = LiveAsync(pod, () => RunAsync(pod, running));
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = PersistAsync(() => PutAsync(pod));
-    }
-
-    private async Task LiveOnAsync(OwnPod pod, RunningPod running)
-    {
-        await Task.Yield();
-        await EndAsync(pod, await RunAsync(pod, running));
     }
 
     /// <summary>The record of a pod of which Redis knows nothing (any more): it must show that it is ready. The next <see cref="KeepAsync"/> brings

@@ -111,12 +111,27 @@ public sealed partial class PodFleet
         }
         else if (++pod.Unanswered >= MaxUnanswered)
         {
+            if (!pod.Killing.IsCompleted) return;
             Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
-            await podHost.KillAsync(running);
+            // Its host's daemon may hang too; this look goes on.
+            pod.Killing = KillAsync(pod, running);
         }
         else
         {
             LookAgain?.Invoke(pod.EndpointId);
+        }
+    }
+
+    private async Task KillAsync(OwnPod pod, RunningPod running)
+    {
+        try
+        {
+            await podHost.KillAsync(running);
+        }
+        catch (Exception e)
+        {
+            // The next look tries again.
+            Broke(pod.Id, pod.EndpointId, e);
         }
     }
 

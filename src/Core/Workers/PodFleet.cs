@@ -101,12 +101,13 @@ public sealed partial class PodFleet : IDisposable
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        var order = new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
         {
             Fingerprint = fingerprint,
             Epoch = epoch,
             ShareMiB = pod.Record.ShareMiB,
-        }, asked);
+        };
+        pod.Life = LiveAsync(pod, () => BeginAsync(pod, order, asked));
         return answer;
     }
 
@@ -133,39 +134,70 @@ public sealed partial class PodFleet : IDisposable
         probe.Dispose();
     }
 
-    private async Task LiveAsync(OwnPod pod, PodOrder order, long asked)
+    /// <summary>A pod's life, which ends here, whatever happens in it: one that nobody cares for any more would run, and count, for ever.</summary>
+    /// <param name="pod">The pod.</param>
+    /// <param name="life">What becomes of it; tells how it ended.</param>
+    private async Task LiveAsync(OwnPod pod, Func<Task<string>> life)
     {
         await Task.Yield();
         string why;
         try
         {
-            if (time.GetElapsedTime(asked) > StaleOrder)
-            {
-                pod.WantStop();
-                throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
-            }
-
-            using var giveUp = new CancellationTokenSource();
-            var start = podHost.StartAsync(order, words => Tell(pod, words), giveUp.Token);
-            if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
-            var running = await start;
-            pod.Running = running;
-            var mark = running.ProcessId is { } process ? ProcessMark.Of(process) : null;
-            pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" }, PodState.Starting);
-            Started(pod.Id, pod.EndpointId, running.Name);
-            await PersistAsync(() => PutAsync(pod));
-            why = await RunAsync(pod, running);
+            why = await life();
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException e) when (pod.Running is null)
         {
             why = e.Message;
         }
-        catch (OperationCanceledException) when (pod.StopWanted.IsCompleted)
+        catch (OperationCanceledException) when (pod.Running is null && pod.StopWanted.IsCompleted)
         {
             why = "given up while it was started";
         }
+        catch (Exception e)
+        {
+            why = $"given up after an error: {e.Message}";
+            Broke(pod.Id, pod.EndpointId, e);
+            await AbandonAsync(pod);
+        }
 
         await EndAsync(pod, why);
+    }
+
+    /// <summary>Its order and its start, then what follows.</summary>
+    private async Task<string> BeginAsync(OwnPod pod, PodOrder order, long asked)
+    {
+        if (time.GetElapsedTime(asked) > StaleOrder)
+        {
+            pod.WantStop();
+            throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
+        }
+
+        using var giveUp = new CancellationTokenSource();
+        var start = podHost.StartAsync(order, words => Tell(pod, words), giveUp.Token);
+        if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
+        var running = await start;
+        pod.Running = running;
+        var mark = running.ProcessId is { } process ? ProcessMark.Of(process) : null;
+        pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" }, PodState.Starting);
+        Started(pod.Id, pod.EndpointId, running.Name);
+        await PersistAsync(() => PutAsync(pod));
+        return await RunAsync(pod, running);
+    }
+
+    /// <summary>Ends what runs of a pod after an error of ours.</summary>
+    private async Task AbandonAsync(OwnPod pod)
+    {
+        if (pod.Running is not { } running) return;
+        try
+        {
+            await podHost.KillAsync(running);
+            await running.Exited;
+            await podHost.ForgetAsync(running, leaving.Token);
+        }
+        catch (Exception e)
+        {
+            Broke(pod.Id, pod.EndpointId, e);
+        }
     }
 
     /// <summary>From its start to its end; returns how it ended.</summary>
@@ -177,8 +209,17 @@ public sealed partial class PodFleet : IDisposable
         var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
         if (stop) await podHost.StopAsync(running);
         var exit = await running.Exited;
-        await podHost.ForgetAsync(running);
+        if (running.Unsure) await HoldAsync(pod, exit);
+        await podHost.ForgetAsync(running, leaving.Token);
         return why.Length > 0 ? why : exit;
+    }
+
+    /// <summary>Nobody saw its end: it takes no requests, and keeps its devices until its host says that it is gone.</summary>
+    private async Task HoldAsync(OwnPod pod, string why)
+    {
+        await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
+        pod.TryMove(r => r with { State = PodState.Stopping, Reason = why }, PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
+        await PersistAsync(() => PutAsync(pod));
     }
 
     /// <summary>Shows what a start that takes long is doing.</summary>
@@ -227,6 +268,22 @@ public sealed partial class PodFleet : IDisposable
     {
         var wanted = pod.StopWanted.IsCompleted;
         var last = pod.Record;
+        try
+        {
+            await TellEndAsync(pod, wanted, why);
+        }
+        catch (Exception e)
+        {
+            Broke(pod.Id, pod.EndpointId, e);
+        }
+
+        own.TryRemove(pod.Id, out _);
+        Ended?.Invoke(new PodEnd(pod.Record, !wanted,
+            last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
+    }
+
+    private async Task TellEndAsync(OwnPod pod, bool wanted, string why)
+    {
         await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
         Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", wanted ? "stopped" : "failed"));
         if (wanted)
@@ -244,9 +301,6 @@ public sealed partial class PodFleet : IDisposable
             own.TryRemove(pod.Id, out _);
             await ForgetFailuresAsync(pod.EndpointId, KeptFailures);
         }
-
-        Ended?.Invoke(new PodEnd(pod.Record, !wanted,
-            last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
     private async Task PutAsync(OwnPod pod)
@@ -305,4 +359,7 @@ public sealed partial class PodFleet : IDisposable
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
     private partial void Failed(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Error, "The care of worker {Worker} of {Endpoint} broke off: an error of the gateway's own")]
+    private partial void Broke(string worker, string endpoint, Exception e);
 }

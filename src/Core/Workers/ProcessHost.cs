@@ -19,12 +19,6 @@ public sealed record BuiltInWorker(IReadOnlyList<string> Command, string ModelRe
 /// <summary>Runs pods as processes of this machine.</summary>
 public sealed partial class ProcessHost : IPodHost
 {
-    /// <summary>What of the gateway's own environment a worker gets: nothing that is secret.</summary>
-    private static readonly string[] Passed =
-        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOTNET_ROOT", "LD_LIBRARY_PATH"];
-
-    private static readonly string[] PassedPrefixes = ["NVIDIA_", "CUDA_"];
-
     private readonly BuiltInWorker builtIn;
     private readonly TimeProvider time;
     private readonly ILogger<ProcessHost> logger;
@@ -95,7 +89,7 @@ public sealed partial class ProcessHost : IPodHost
         return Task.CompletedTask;
     }
 
-    public Task ForgetAsync(RunningPod pod)
+    public Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
         // Children of a command that was no server itself must not outlive it.
         if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);
@@ -105,7 +99,7 @@ public sealed partial class ProcessHost : IPodHost
     }
 
     /// <summary>None: processes end with their gateway, however that ends.</summary>
-    public Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct) =>
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
     /// <summary>Ends the standbys; pods are bound to this process by the kernel.</summary>
@@ -135,7 +129,8 @@ public sealed partial class ProcessHost : IPodHost
             RedirectStandardError = true,
             RedirectStandardInput = true,
         };
-        SetEnvironment(start.Environment, env);
+        ChildEnvironment.Clean(start.Environment);
+        foreach (var (name, value) in env) start.Environment[name] = value;
         try
         {
             return await spawner.StartAsync(start);
@@ -144,14 +139,6 @@ public sealed partial class ProcessHost : IPodHost
         {
             throw new InvalidOperationException($"cannot start '{command[^1]}': {e.Message}", e);
         }
-    }
-
-    private static void SetEnvironment(IDictionary<string, string?> env, IReadOnlyDictionary<string, string> pod)
-    {
-        foreach (var name in env.Keys.ToList())
-            if (!Passed.Contains(name) && !PassedPrefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal)))
-                env.Remove(name);
-        foreach (var (name, value) in pod) env[name] = value;
     }
 
     /// <summary>A port that is free now and that no other pod of this host was given.</summary>

@@ -13,7 +13,19 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(1.2);
 
-    private readonly HttpClient client = new(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = AnswerWithin })
+    /// <summary>Stages that a worker may tell: ours has nine.</summary>
+    private const int MaxStages = 32;
+
+    private const int MaxStageName = 64;
+
+    // A worker is whoever answers at its address: it is asked there and nowhere else, and only its headers are read.
+    private readonly HttpClient client = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectTimeout = AnswerWithin,
+    })
     {
         Timeout = AnswerWithin,
     };
@@ -48,7 +60,7 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", pod.Address.Token);
         try
         {
-            using var answer = await client.SendAsync(request, ct);
+            using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             if (!answer.IsSuccessStatusCode) return false;
             if (answer.Headers.TryGetValues("Server-Timing", out var timing)) pod.Stages = Stages(timing);
             return true;
@@ -61,10 +73,11 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
 
     public void Dispose() => client.Dispose();
 
+    /// <summary>What of a worker's word can be stored and counted: JSON has no infinity.</summary>
     private static StartStage[] Stages(IEnumerable<string> serverTiming) =>
     [
-        .. serverTiming.SelectMany(h => h.Split(',')).Select(s => s.Trim().Split(";dur=")).Where(p => p.Length == 2
-            && double.TryParse(p[1], CultureInfo.InvariantCulture, out _)).Select(p =>
-            new StartStage(p[0], double.Parse(p[1], CultureInfo.InvariantCulture))),
+        .. serverTiming.SelectMany(h => h.Split(',')).Select(s => s.Trim().Split(";dur=")).Where(p => p.Length == 2 && p[0].Length <= MaxStageName)
+            .Select(p => new StartStage(p[0], double.TryParse(p[1], CultureInfo.InvariantCulture, out var ms) ? ms : double.NaN))
+            .Where(s => double.IsFinite(s.Ms) && s.Ms >= 0).Take(MaxStages),
     ];
 }

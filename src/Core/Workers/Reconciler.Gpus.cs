@@ -26,6 +26,14 @@ public sealed partial class Reconciler
         return plan with { Start = 0 };
     }
 
+    /// <summary>Pods whose claims were lost and whose devices others were given meanwhile go: two that each believe to have a GPU alone would both fail.</summary>
+    private FleetPlan WithoutRobbed(FleetPlan plan, IReadOnlyList<string> robbed, string endpointId, FleetLook look)
+    {
+        if (robbed.Count == 0) return plan;
+        foreach (var pod in robbed.Where(p => !look.Drain.Contains(p))) Robbed(pod, endpointId);
+        return plan with { Drain = [.. plan.Drain.Union(robbed)], Resume = [.. plan.Resume.Except(robbed)] };
+    }
+
     /// <summary>Starts what can be placed, and says of the rest why it waits. Devices that fell to an endpoint that was not looked at in this round are
     /// left for it: it is woken, and may have changed its mind.</summary>
     private async Task PlaceAsync(HashSet<string> looked, CancellationToken ct)
@@ -125,6 +133,9 @@ public sealed partial class Reconciler
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is idle and makes room for {Other}, whose priority is higher")]
     private partial void MakesRoom(string worker, string endpoint, string other);
+
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} has a GPU that another worker was given meanwhile: it goes")]
+    private partial void Robbed(string worker, string endpoint);
 
     [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint}: {Count} workers wait for devices: {Why}")]
     private partial void Waits(string endpoint, int count, string why);

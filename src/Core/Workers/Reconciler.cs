@@ -40,15 +40,20 @@ public sealed partial class Reconciler : BackgroundService
     private readonly DecisionLog decisions;
     private readonly GpuDesk gpus;
     private readonly GpuStore gpuStore;
+    private readonly GpuInventory inventory;
+    private readonly PodWitness witness;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, HashSet<string>> deadBefore = [];
-    private DateTimeOffset nextAdoption;
+    private Task<IReadOnlyList<RunningPod>?>? search;
+    private DateTimeOffset nextSearch;
+    private bool searched;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
     {
-        (gpus, this.gpuStore) = (new GpuDesk(inventory, gpuStore), gpuStore);
+        (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
+        witness = new PodWitness(fleet.RunsAsync);
         inventory.Changed += () => Wake("");
         CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
@@ -107,16 +112,13 @@ public sealed partial class Reconciler : BackgroundService
     {
         try
         {
-            if (time.GetUtcNow() >= nextAdoption)
-            {
-                await fleet.TakeOverAsync(ct);
-                nextAdoption = time.GetUtcNow() + AdoptEvery;
-            }
-
             IReadOnlySet<string>? living = null;
-            if (endpoints.Remove(""))
+            if (endpoints.Remove("")) living = await store.BeatAsync(host.Value, HostLease, ct);
+            await TakeOverAsync(ct);
+            // What runs here already is to be known before anything is started, or decided for others.
+            if (!searched) return;
+            if (living is not null)
             {
-                living = await store.BeatAsync(host.Value, HostLease, ct);
                 await leadership.RenewAsync(ct);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
@@ -124,7 +126,7 @@ public sealed partial class Reconciler : BackgroundService
                 if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
             }
 
-            foreach (var endpoint in endpoints) await ReconcileAsync(endpoint, living, ct);
+            foreach (var endpoint in endpoints) await ReconcileSafelyAsync(endpoint, living, ct);
             await PlaceAsync(endpoints, ct);
             // Only whoever leads starts pods.
             if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
@@ -132,6 +134,41 @@ public sealed partial class Reconciler : BackgroundService
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
             CannotReconcile(e.Message);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            // The loop's end would be the gateway's.
+            Broke("all endpoints", e);
+        }
+    }
+
+    /// <summary>Has this host looked over beside this loop, for a daemon that hangs must not keep it from saying that its workers live; takes over
+    /// what was found.</summary>
+    private async Task TakeOverAsync(CancellationToken ct)
+    {
+        if (search is null && time.GetUtcNow() >= nextSearch) search = SearchAsync(ct);
+        if (search is not { IsCompleted: true }) return;
+        if (await search is { } found) await fleet.TakeOverAsync(found, ct);
+        (search, searched, nextSearch) = (null, true, time.GetUtcNow() + AdoptEvery);
+    }
+
+    private async Task<IReadOnlyList<RunningPod>?> SearchAsync(CancellationToken ct)
+    {
+        var found = await fleet.FindAsync(ct);
+        Wake("");
+        return found;
+    }
+
+    /// <summary>One endpoint's fault is not the others'.</summary>
+    private async Task ReconcileSafelyAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
+    {
+        try
+        {
+            await ReconcileAsync(endpointId, living, ct);
+        }
+        catch (Exception e) when (!RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            Broke(endpointId, e);
         }
     }
 
@@ -176,7 +213,7 @@ public sealed partial class Reconciler : BackgroundService
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         keeper.Refusal = plan.Scale.Refuses;
-        await gpus.SettleAsync(id, look.Pods, ct);
+        plan = WithoutRobbed(plan, await gpus.SettleAsync(id, look.Pods, ct), id, look);
         if (deployment.Template.Gpu is not null)
         {
             NoteSpare(deployment.Endpoint, keeper, look, snapshot);
@@ -240,9 +277,11 @@ public sealed partial class Reconciler : BackgroundService
     private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
         TimeSpan startTimeout, CancellationToken ct)
     {
-        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark));
+        var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark)
+            ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, ct) : null));
         var lost = new LostPods(living, deadBefore.GetValueOrDefault(endpointId) ?? [],
-            snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), startTimeout);
+            snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
         deadBefore[endpointId] = [.. others.Where(p => p.Value == false).Select(p => p.Key.Id)];
         var now = time.GetUtcNow();
         var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
@@ -294,4 +333,7 @@ public sealed partial class Reconciler : BackgroundService
 
     [LoggerMessage(LogLevel.Warning, "Redis cannot be asked; what runs goes on running: {Error}")]
     private partial void CannotReconcile(string error);
+
+    [LoggerMessage(LogLevel.Error, "The look at {Endpoint} broke off; the next one goes on: an error of the gateway's own")]
+    private partial void Broke(string endpoint, Exception e);
 }

@@ -44,6 +44,9 @@ public abstract class RunningPod : IDisposable
     /// <summary>Ends with the pod; says how it ended and the last line that it wrote.</summary>
     public abstract Task<string> Exited { get; }
 
+    /// <summary>Its end was given up, not seen: it may run, and has what it was given.</summary>
+    public virtual bool Unsure => false;
+
     /// <summary>Ends with the next line that it writes: servers tell that they listen.</summary>
     public Task Spoke => Volatile.Read(ref spoke).Task;
 

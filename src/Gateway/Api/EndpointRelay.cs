@@ -17,6 +17,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             Auth = admission.Took,
             Weight = admission.Weight,
             Admin = admission.Caller is { Scope.Admin: true },
+            Anonymous = admission.Caller is null,
         };
         ForwardResult result;
         try

@@ -55,10 +55,11 @@ public static class OpenInferenceApi
     /// <summary>A model at zero workers is ready: its first request starts one. Only one that cannot start is not.</summary>
     private static async Task ReadyAsync(HttpContext context, WorkerSlotStore slots)
     {
-        var endpoint = context.Admission().Deployment!.Endpoint;
+        var admission = context.Admission();
+        var endpoint = admission.Deployment!.Endpoint;
         var model = (string)context.Request.RouteValues["model"]!;
         if (await slots.WhyBlockedAsync(endpoint.Id, context.RequestAborted) is { } why)
-            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.Reason, TimeSpan.FromSeconds(5));
+            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.ReasonFor(admission.Caller is null), TimeSpan.FromSeconds(5));
         else
             await context.Response.WriteAsJsonAsync(new ModelReady(model, true), context.RequestAborted);
     }

@@ -19,6 +19,9 @@ public sealed class ForwardState(Deployment deployment, string path, string flow
     /// <summary>Whose share of the queue the request counts against.</summary>
     public string Flow => flow;
 
+    /// <summary>It carries no key: what is not for everyone is not told.</summary>
+    public bool Anonymous { get; init; }
+
     /// <summary>That one's share beside others.</summary>
     public double Weight { get; init; } = 1;
 

@@ -51,7 +51,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var queue = state.Endpoint.Queue;
         var got = await dispatcher.AcquireAsync(state.Endpoint.Id,
             new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again, Weight: state.Weight), context.RequestAborted);
-        if (got.Slot is not { } slot) return Refused(got);
+        if (got.Slot is not { } slot) return Refused(got, state.Anonymous);
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
         state.Give(slot.Worker, got.Waited ? Stopwatch.GetElapsedTime(asked) : TimeSpan.Zero);
@@ -119,14 +119,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     private static bool WorkerBroke(ForwarderError error) => error is ForwarderError.ResponseBodyDestination
         or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination;
 
-    private static ForwardResult Refused(AcquireResult got) => new(got.Refusal switch
+    private static ForwardResult Refused(AcquireResult got, bool anonymous) => new(got.Refusal switch
     {
         AcquireRefusal.QueueFull => ForwardOutcome.QueueFull,
         AcquireRefusal.QueueTimeout => ForwardOutcome.QueueTimeout,
         AcquireRefusal.CannotStart => ForwardOutcome.CannotStart,
         AcquireRefusal.StoreUnreachable => ForwardOutcome.StoreUnreachable,
         _ => throw new InvalidOperationException($"no slot and no refusal ({got.Refusal})"),
-    }, got.Detail, got.RetryAfter);
+    }, anonymous ? got.PublicDetail ?? got.Detail : got.Detail, got.RetryAfter);
 
     private static ForwardResult? LimitBody(HttpContext context, long limit)
     {

@@ -45,7 +45,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             return false;
         }
 
-        if (state.Template.Command.Count == 0 && proxyResponse.StatusCode == HttpStatusCode.Unauthorized)
+        if (state.Template.IsBuiltIn && proxyResponse.StatusCode == HttpStatusCode.Unauthorized)
         {
             // Ours, not the client's: the client's key was good, the pod's token was not.
             state.Fault = "the worker refused the gateway's token";

@@ -110,7 +110,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         var policy = deployment.Endpoint.Jobs;
         // A worker that refuses our token, or is not ready, has not looked at the job.
         if (answer.StatusCode is HttpStatusCode.ServiceUnavailable
-            || (answer.StatusCode == HttpStatusCode.Unauthorized && deployment.Template.Command.Count == 0))
+            || (answer.StatusCode == HttpStatusCode.Unauthorized && deployment.Template.IsBuiltIn))
             return AttemptEnd.Again($"worker {grant.Slot!.Worker.PodId} answered {(int)answer.StatusCode}", counted: true, workerBroke: true);
         if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
             return Judge(await streams.CopyAsync(deployment, grant, answer, ct), policy);

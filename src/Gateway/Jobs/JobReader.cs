@@ -64,12 +64,13 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
 
     private async Task<QueueView> WhyAsync(HttpContext context, Job job)
     {
-        var deployment = context.Admission().Deployment!;
+        var admission = context.Admission();
+        var deployment = admission.Deployment!;
         var id = deployment.Endpoint.Id;
         var entry = reasons.GetOrAdd(id, _ => Ask(deployment));
         if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[id] = entry = Ask(deployment);
         var (snapshot, blocked, wait) = await entry.Known;
-        return WaitReason.Of(job, deployment.Endpoint, snapshot, blocked, wait);
+        return WaitReason.Of(job, deployment.Endpoint, snapshot, blocked is null ? null : blocked with { Reason = blocked.ReasonFor(admission.Caller is null) }, wait);
     }
 
     private (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known) Ask(Deployment deployment) => (time.GetTimestamp(), AskAsync(deployment));

@@ -44,6 +44,8 @@ public sealed class ManifestTest
     [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: b }", "endpoints[0].template is b, expected the name of a template: a")]
     [InlineData("templates:\nendpoints: []", "line 1: templates is null, expected a value, or the field left out")]
     [InlineData("templates:\n  - name:", "templates[0].name is null")]
+    [InlineData("templates: [{ name: a, readyPath: // }]", "templates[0].readyPath is //, expected a path that begins with one /")]
+    [InlineData("templates: [{ name: a, readyPath: //elsewhere/ready }]", "templates[0].readyPath is //elsewhere/ready")]
     [InlineData("templates: [{ name: a, command: [~] }]", "templates[0].command[0] is null, expected a value")]
     [InlineData("templates: [{ name: a, env: }]", "templates[0].env is null")]
     [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: }]", "endpoints[0].scaling is null")]

@@ -47,7 +47,7 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     public async Task What_is_claimed_and_who_waits_is_read_back_as_it_was()
     {
         var holding = new GpuHolding("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
-        await store.RestoreAsync(holding, CancellationToken.None);
+        Assert.Null(await store.ClaimAsync(holding, _ => Memory, CancellationToken.None));
         var read = Assert.Single(await store.ListAsync(CancellationToken.None));
         Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
         Assert.Equal(holding.Devices, read.Devices);

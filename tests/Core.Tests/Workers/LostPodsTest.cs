@@ -44,8 +44,18 @@ public sealed class LostPodsTest
     public void One_that_nobody_reaches_and_nobody_probes_is_gone() =>
         Assert.True((Lost("a") with { Unreachable = new HashSet<string> { "a" } }).Has(Pod("silent", PodState.Ready, 0, false), true, Now));
 
+    [Theory]
+    [InlineData("GPU-1", PodState.Ready, null, false)]
+    [InlineData("GPU-1", PodState.Stopping, null, false)]
+    [InlineData("GPU-1", PodState.Ready, true, false)]
+    [InlineData("GPU-1", PodState.Ready, false, true)]
+    [InlineData("GPU-1", PodState.Failed, null, true)]
+    [InlineData("GPU-2", PodState.Ready, null, true)]
+    public void A_container_with_a_gpu_of_this_machine_is_gone_when_the_daemon_says_so_and_not_before(string here, PodState state, bool? lives, bool gone) =>
+        Assert.Equal(gone, (Lost("a") with { Here = new HashSet<string> { here } }).Has(Pod("silent", state, 0, gpu: true), lives, Now));
+
     private static LostPods Lost(string deadBefore) =>
-        new(new HashSet<string> { "living" }, new HashSet<string> { deadBefore }, new HashSet<string>(), TimeSpan.FromSeconds(60));
+        new(new HashSet<string> { "living" }, new HashSet<string> { deadBefore }, new HashSet<string>(), new HashSet<string>(), TimeSpan.FromSeconds(60));
 
     private static Pod Pod(string host, PodState state, int age, bool gpu) => new()
     {

@@ -37,6 +37,10 @@ public sealed class ComposeTest(DockerDaemon daemon)
             Assert.Contains("yes", log, StringComparison.Ordinal);
             foreach (var service in new[] { "redis", "prometheus", "gateway" }) await ConfinedAsync(service);
 
+            var secrets = await daemon.DockerAsync("exec", await ContainerAsync("gateway"), "/bin/sh", "-c", "cat /proc/1/environ 2>&1; cat /proc/1/comm");
+            Assert.Contains("Permission denied", secrets, StringComparison.Ordinal);
+            Assert.Contains("Sluice.Gateway", secrets, StringComparison.Ordinal);
+
             await UpAsync(WithPods);
             await HealthyAsync("gateway");
             await AskAsync();
@@ -112,7 +116,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         await Eventually.HoldsAsync(async () => (await StatusAsync()).Trim() == "healthy", service + " is healthy");
     }
 
-    /// <summary>Not root, nothing to write but its volumes, no capabilities.</summary>
+    /// <summary>Not root, nothing to write but its volumes, no capabilities, a log that ends.</summary>
     private async Task ConfinedAsync(string service)
     {
         var told = JsonNode.Parse(await daemon.DockerAsync("inspect", await ContainerAsync(service)))![0]!;
@@ -120,6 +124,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         Assert.DoesNotMatch("^(0|root)(:|$)", (string)told["Config"]!["User"]!);
         Assert.True((bool)told["HostConfig"]!["ReadonlyRootfs"]!);
         Assert.Equal("ALL", (string?)told["HostConfig"]!["CapDrop"]![0]);
+        Assert.Equal("10m", (string?)told["HostConfig"]!["LogConfig"]!["Config"]!["max-size"]);
         Assert.Contains("no-new-privileges", (string)told["HostConfig"]!["SecurityOpt"]![0]!, StringComparison.Ordinal);
     }
 

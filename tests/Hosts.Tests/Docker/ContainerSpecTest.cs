@@ -87,14 +87,16 @@ public sealed class ContainerSpecTest
     }
 
     [Theory]
-    [InlineData("/data", "/data/set", true)]
-    [InlineData("/data/", "/data/set", true)]
     [InlineData("/data", "/data", true)]
+    [InlineData("/data/", "/data", true)]
+    [InlineData("/data", "/data/", true)]
+    [InlineData("/data", "/data/set", false)]
+    [InlineData("/data", "/data/.", false)]
     [InlineData("/data", "/database", false)]
     [InlineData("/data", "/data/../etc", false)]
     [InlineData("weights", "weights", true)]
     [InlineData("weights", "weights2", false)]
-    public void Mounts_lie_in_what_is_allowed(string allowed, string source, bool holds)
+    public void Mounts_are_what_is_allowed_and_nothing_in_it(string allowed, string source, bool holds)
     {
         var template = Order().Deployment.Template;
         var order = With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] } });
@@ -102,6 +104,29 @@ public sealed class ContainerSpecTest
         JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
         if (holds) Assert.Equal(2, Made()["HostConfig"]!["Mounts"]!.AsArray().Count);
         else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(Made).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Volumes_of_an_image_are_memory_of_a_size_where_nothing_else_is_mounted()
+    {
+        var template = Order().Deployment.Template;
+        var body = ContainerSpec.Make(With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] } }),
+            Settings with { Mountable = ["/w"] }, "h", "t");
+        ContainerSpec.Cover(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
+        Assert.Equal("""{"Type":"tmpfs","Target":"/var/lib/data","TmpfsOptions":{"SizeBytes":1048576,"Mode":1023}}""",
+            body["HostConfig"]!["Mounts"]!.AsArray().Single(m => (string?)m!["Type"] == "tmpfs")!.ToJsonString());
+    }
+
+    [Fact]
+    public void Only_the_built_in_worker_can_write_to_the_cache_that_all_its_pods_share()
+    {
+        var template = Order().Deployment.Template;
+        bool Writes(Template t) => ContainerSpec.Make(With(t), Settings with { Cache = "/srv/cache" }, "h", "t")
+            .ToJsonString().Contains("/cache", StringComparison.Ordinal);
+        Assert.True(Writes(template));
+        Assert.True(Writes(template with { Args = ["-v"] }));
+        Assert.False(Writes(template with { Command = ["/bin/sh"] }));
+        Assert.False(Writes(template with { Image = "vllm:1" }));
     }
 
     private static PodOrder Order() => new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");

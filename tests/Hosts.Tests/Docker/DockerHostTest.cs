@@ -141,13 +141,34 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         };
         Assert.Contains("SLUICE_DOCKER_MOUNTS allows none", await WhyNotAsync(order), StringComparison.Ordinal);
 
-        using var generous = HostOf(Settings with { Mountable = [Path.GetDirectoryName(folder.FullName)!] });
+        using var generous = HostOf(Settings with { Mountable = [folder.FullName] });
         var pod = await generous.StartAsync(order, _ => { }, CancellationToken.None);
         await pod.Exited;
         Assert.Equal("mounted", pod.LastOutput[0]);
         Assert.Contains("Read-only file system", pod.LastOutput[1], StringComparison.Ordinal);
         await ForgetAsync(pod);
         folder.Delete(recursive: true);
+    }
+
+    [FactWhereItRuns]
+    public async Task A_volume_that_an_image_declares_is_no_way_to_the_daemons_disk()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-volume-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "Dockerfile"), $"FROM {LocalImages.Base}\nVOLUME /kept\n");
+        await daemon.DockerAsync("build", "-q", "-t", "with-volume:local", folder);
+        Directory.Delete(folder, recursive: true);
+        // One MiB more than it may have.
+        var order = Running("exec 2>&1; touch /kept/file && echo written; dd if=/dev/zero of=/kept/file bs=1048576 count=3; exec sleep 1000");
+        var template = order.Deployment.Template;
+        var pod = await StartAsync(order with
+        {
+            Deployment = order.Deployment with { Template = template with { Image = "with-volume:local", Container = new ContainerNeeds { TmpSize = 2 << 20 } } },
+        });
+        while (!pod.LastOutput.Any(l => l.Contains("No space left", StringComparison.Ordinal))) await Task.WhenAny(pod.Spoke, pod.Exited);
+        Assert.Contains("written", pod.LastOutput);
+        Assert.DoesNotContain((await InspectAsync(pod))["Mounts"]!.AsArray(), m => (string?)m!["Type"] == "volume");
+        await EndAsync(pod);
+        await daemon.DockerAsync("rmi", "with-volume:local");
     }
 
     [FactWhereItRuns]
@@ -177,10 +198,10 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Null(await ReadyAsync(running));
         await ended.Exited;
         using var stranger = HostOf(Settings, "another-host");
-        Assert.Empty(await stranger.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.Empty(await stranger.AdoptAsync(_ => false, CancellationToken.None));
 
         using var next = HostOf(Settings);
-        var adopted = Assert.Single(await next.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        var adopted = Assert.Single(await next.AdoptAsync(_ => false, CancellationToken.None));
 
         Assert.Equal((order.PodId, "f-1", 7), (adopted.Order.PodId, adopted.Order.Fingerprint, adopted.Order.Epoch));
         Assert.Empty(adopted.Order.Devices!);
@@ -200,7 +221,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
         using var upgraded = HostOf(Settings with { WorkerImage = LocalImages.Base });
-        var adopted = Assert.Single(await upgraded.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        var adopted = Assert.Single(await upgraded.AdoptAsync(_ => false, CancellationToken.None));
         Assert.NotEqual("f-1", adopted.Order.Fingerprint);
         adopted.Dispose();
         await EndAsync(pod);
@@ -229,11 +250,57 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
+    public async Task Another_gateway_is_told_whether_a_pod_runs_or_that_nobody_knows()
+    {
+        var pod = await StartAsync(Running("echo up; exec sleep 1000"));
+        using var other = HostOf(Settings, "another-host");
+        Assert.True(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{FreePort.Find()}") }, "another-host");
+        Assert.Null(await far.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await host.KillAsync(pod);
+        await pod.Exited;
+        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await ForgetAsync(pod);
+        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+    }
+
+    [FactWhereItRuns]
+    public async Task A_pod_that_cannot_be_killed_is_not_forgotten_before_the_daemon_has_removed_it()
+    {
+        var time = new ManualTime();
+        using var link = new FaultProxy(daemon.Port);
+        using var far = new DockerHost(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") }, new HostId(hostId), time, NullLogger<DockerHost>.Instance);
+        var pod = await far.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
+        link.BlackHole();
+        await PassAsync(far.KillAsync(pod));
+        Assert.StartsWith("unknown: ", await pod.Exited, StringComparison.Ordinal);
+        Assert.True(pod.Unsure);
+
+        var forgetting = far.ForgetAsync(pod);
+        time.Advance(TimeSpan.FromMinutes(5));
+        Assert.False(forgetting.IsCompleted);
+        Assert.True(await host.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        link.HealWithReset();
+        await PassAsync(forgetting);
+        await GoneAsync(pod);
+
+        async Task PassAsync(Task task)
+        {
+            await Eventually.HoldsAsync(() =>
+            {
+                time.Advance(TimeSpan.FromSeconds(10));
+                return Task.FromResult(task.IsCompleted);
+            }, "its end");
+            await task;
+        }
+    }
+
+    [FactWhereItRuns]
     public async Task A_start_over_a_link_that_loses_answers_again_and_again_makes_one_container()
     {
         using var link = new FaultProxy(daemon.Port);
         using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") });
-        Assert.Empty(await far.AdoptAsync(new HashSet<string>(), CancellationToken.None));
+        Assert.Empty(await far.AdoptAsync(_ => false, CancellationToken.None));
 
         var order = Running(Server);
         var starting = far.StartAsync(order, _ => { }, CancellationToken.None);

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- gpu-claim: a leader gives devices to a pod that it is about to start, unless another pod has them or too much of them.
+-- gpu-claim: a leader gives devices to a pod that it is about to start, or that runs and whose claim was lost, unless another pod has them or too much of them.
 -- KEYS    claims  hash pod -> {podId, endpointId, devices: [{uuid, shareMiB}]}; no shareMiB: the pod has the device alone
 -- ARGV    pod · claim · devices...  UUID, MiB of it (0: all, alone) and its memory in MiB, of each
 -- RETURN  '' when they are the pod's now, else the UUID of one that is not to be had

@@ -41,6 +41,8 @@ internal sealed class ContainerPod : RunningPod
 
     public override Task<string> Exited { get; }
 
+    public override bool Unsure => lost.Task.IsCompleted;
+
     /// <summary>Ends the watch of a container whose end cannot be had: its daemon is away.</summary>
     public void GiveUp(string why) => lost.TrySetResult(why);
 

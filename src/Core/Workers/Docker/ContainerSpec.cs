@@ -43,6 +43,21 @@ public static class ContainerSpec
         return body;
     }
 
+    /// <summary>Puts memory of a size where the image has a volume and nothing is mounted: the daemon's own would be disk without a limit, in a pod
+    /// that is to write nothing.</summary>
+    public static void Cover(JsonObject body, IReadOnlyList<string> volumes, long size)
+    {
+        var mounts = body["HostConfig"]!["Mounts"]!.AsArray();
+        var taken = mounts.Select(m => Folder((string)m!["Target"]!)).Append("/tmp").ToHashSet();
+        foreach (var volume in volumes.Where(v => taken.Add(Folder(v))))
+            mounts.Add(new JsonObject
+            {
+                ["Type"] = "tmpfs",
+                ["Target"] = volume,
+                ["TmpfsOptions"] = new JsonObject { ["SizeBytes"] = size, ["Mode"] = Convert.ToInt32("1777", 8) },
+            });
+    }
+
     private static JsonObject HostConfig(PodOrder order, DockerSettings settings, string port)
     {
         var needs = order.Deployment.Template.Container;
@@ -86,23 +101,26 @@ public static class ContainerSpec
             // A user without a home, on files that cannot be changed.
             ["HOME"] = "/tmp",
             // Without a place that outlives the pod there is no use for copies.
-            ["SLUICE_MODEL_CACHE"] = settings.Cache.Length > 0 ? CacheInside + "/models" : "",
+            ["SLUICE_MODEL_CACHE"] = HasCache(order.Deployment.Template, settings) ? CacheInside + "/models" : "",
         };
-        if (settings.Cache.Length > 0) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
+        if (HasCache(order.Deployment.Template, settings)) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
         foreach (var (name, value) in PodEnvironment.Make(placed, ModelsInside, order.Deployment.Template.Container.Port, token)) env[name] = value;
         return env;
     }
+
+    /// <summary>What one pod writes there others run: it is the built-in worker's alone.</summary>
+    private static bool HasCache(Template template, DockerSettings settings) => settings.Cache.Length > 0 && template.IsBuiltIn;
 
     private static JsonArray Mounts(PodOrder order, DockerSettings settings)
     {
         var mounts = new JsonArray();
         var template = order.Deployment.Template;
         mounts.Add(Mount(settings.Models, ModelsInside, readOnly: true));
-        if (settings.Cache.Length > 0 && template.Image.Length == 0) mounts.Add(Mount(settings.Cache, CacheInside, readOnly: false));
+        if (HasCache(template, settings)) mounts.Add(Mount(settings.Cache, CacheInside, readOnly: false));
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {
             var mount = template.Container.Mounts[i];
-            if (!settings.Mountable.Any(m => Holds(m, mount.Source)))
+            if (!settings.Mountable.Any(m => Folder(m) == Folder(mount.Source)))
             {
                 var allowed = settings.Mountable.Count == 0 ? "no mounts: SLUICE_DOCKER_MOUNTS allows none"
                     : $"a folder or volume that SLUICE_DOCKER_MOUNTS allows: {string.Join(", ", settings.Mountable)}";
@@ -115,9 +133,9 @@ public static class ContainerSpec
         return mounts;
     }
 
-    /// <summary>Whether a source is an allowed volume, or an allowed folder or one in it.</summary>
-    private static bool Holds(string allowed, string source) => source == allowed
-        || (allowed.StartsWith('/') && source.StartsWith(allowed.TrimEnd('/') + "/", StringComparison.Ordinal) && !source.Split('/').Contains(".."));
+    /// <summary>A folder as it is compared. Only those that are listed count, and nothing in them: a pod that may write there could put a link in its
+    /// place, which the daemon would follow on its own machine.</summary>
+    private static string Folder(string source) => source.StartsWith('/') ? source.TrimEnd('/') : source;
 
     private static JsonObject Mount(string source, string target, bool readOnly) => new()
     {

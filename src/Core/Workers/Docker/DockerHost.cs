@@ -18,6 +18,9 @@ public sealed partial class DockerHost : IPodHost
 
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(0.2);
 
+    /// <summary>When nobody waits for the answer.</summary>
+    private static readonly TimeSpan AskPatiently = TimeSpan.FromSeconds(2);
+
     private readonly DockerSettings settings;
     private readonly HostId host;
     private readonly TimeProvider time;
@@ -46,6 +49,8 @@ public sealed partial class DockerHost : IPodHost
         {
             var pulled = await PatientlyAsync(() => images.EnsureAsync(image, order.Deployment.Template.Container.Pull, progress, ct), ct);
             if (pulled) Mark("pull");
+            if (order.Deployment.Template.Container.ReadOnly)
+                ContainerSpec.Cover(body, await PatientlyAsync(() => engine.ImageVolumesAsync(image, ct), ct), order.Deployment.Template.Container.TmpSize);
             begun = true;
             var container = await PatientlyAsync(() => CreateAsync(order.PodId, body, ct), ct);
             Mark("create");
@@ -89,19 +94,38 @@ public sealed partial class DockerHost : IPodHost
             container.GiveUp($"unknown: the Docker daemon could not be asked for {DaemonBackWithin.TotalSeconds:0} s");
     }
 
-    public async Task ForgetAsync(RunningPod pod)
+    public async Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
-        await TryRemoveAsync(((ContainerPod)pod).Container);
+        var container = ((ContainerPod)pod).Container;
+        var removed = await TryRemoveAsync(container);
+        while (!removed && pod.Unsure && !ct.IsCancellationRequested)
+        {
+            await Task.WhenAny(Task.Delay(AskPatiently, time, ct));
+            removed = await TryRemoveAsync(container, tell: false);
+        }
+
         pod.Dispose();
     }
 
-    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(IReadOnlySet<string> known, CancellationToken ct)
+    public async Task<bool?> RunsAsync(string podId, CancellationToken ct)
+    {
+        try
+        {
+            return await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
+        }
+        catch (EngineException)
+        {
+            return null;
+        }
+    }
+
+    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
     {
         var adopted = new List<RunningPod>();
         foreach (var found in await engine.ListAsync(PodLabels.Host, host.Value, ct))
         {
             var podId = found.Labels?.GetValueOrDefault(PodLabels.Pod) ?? "";
-            if (known.Contains(podId)) continue;
+            if (known(podId)) continue;
             if (await AdoptAsync(found, ct) is { } pod) adopted.Add(pod);
             else await ReapAsync(found.Id, podId, found.State, ct);
         }
@@ -115,7 +139,8 @@ public sealed partial class DockerHost : IPodHost
     private async Task<ContainerPod?> AdoptAsync(ContainerSummary found, CancellationToken ct)
     {
         if (found.State is not ("running" or "paused") || PodLabels.Read(found.Labels) is not { } order) return null;
-        if (await engine.InspectAsync(found.Id, ct) is not { } info) return null;
+        // Not one that ended, and was forgotten, since it was listed.
+        if (await engine.InspectAsync(found.Id, ct) is not { State.Running: true } info) return null;
         // Another image under the name, after an upgrade: the pod serves on, and is replaced like one of an older declaration.
         var image = await engine.ImageIdAsync(ContainerSpec.Image(order, settings), ct);
         if (image is not null && image != info.Image) order = order with { Fingerprint = "another image" };
@@ -206,15 +231,17 @@ public sealed partial class DockerHost : IPodHost
         return true;
     }
 
-    private async Task TryRemoveAsync(string container)
+    private async Task<bool> TryRemoveAsync(string container, bool tell = true)
     {
         try
         {
             await engine.RemoveAsync(container, CancellationToken.None);
+            return true;
         }
         catch (EngineException e)
         {
-            CannotRemove(container, e.Message);
+            if (tell) CannotRemove(container, e.Message);
+            return false;
         }
     }
 

@@ -26,7 +26,8 @@ public sealed record DockerSettings
     /// pod starts without.</summary>
     public string Cache { get; init; } = "";
 
-    /// <summary>Folders of the daemon's machine that templates may mount; who may mount any folder owns the machine.</summary>
+    /// <summary>Folders and volumes of the daemon's machine that templates may mount, just these and no folder in them; who may mount any folder owns
+    /// the machine. None lies in another one.</summary>
     public IReadOnlyList<string> Mountable { get; init; } = [];
 
     /// <summary>Docker's own <c>config.json</c>, for the credentials of registries; empty: none.</summary>

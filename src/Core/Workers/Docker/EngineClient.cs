@@ -56,7 +56,7 @@ public sealed class EngineClient : IDisposable
     /// <summary>Waits until it runs no more; its exit code.</summary>
     public async Task<int> WaitAsync(string container, CancellationToken ct)
     {
-        using var answer = await SendAsync(HttpMethod.Post, $"containers/{container}/wait", Timeout.InfiniteTimeSpan, null, null, ct);
+        using var answer = await SendAsync(HttpMethod.Post, $"containers/{container}/wait", null, null, ct);
         return (int)(await ReadAsync(answer, ct))!["StatusCode"]!;
     }
 
@@ -66,8 +66,7 @@ public sealed class EngineClient : IDisposable
     {
         var lines = tail > 0 ? tail.ToString(CultureInfo.InvariantCulture) : "all";
         var what = $"stdout=1&stderr=1&timestamps=1&since={since}&tail={lines}";
-        var answer = await SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow={(follow ? 1 : 0)}&{what}",
-            AnswerWithin, null, null, ct);
+        var answer = await WithinAsync(c => SendAsync(HttpMethod.Get, $"containers/{container}/logs?follow={(follow ? 1 : 0)}&{what}", null, null, c), ct);
         return await answer.Content.ReadAsStreamAsync(ct);
     }
 
@@ -109,12 +108,19 @@ public sealed class EngineClient : IDisposable
     public async Task<string?> ImageIdAsync(string image, CancellationToken ct) =>
         (string?)(await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct)))?["Id"];
 
+    /// <summary>Folders that an image declares to be volumes: its containers get one of the daemon's for each, unless something else is mounted there.</summary>
+    public async Task<IReadOnlyList<string>> ImageVolumesAsync(string image, CancellationToken ct)
+    {
+        var found = await NullWhenMissing(CallAsync(HttpMethod.Get, $"images/{InPath(image)}/json", null, ct));
+        return found?["Config"]?["Volumes"] is JsonObject volumes ? [.. volumes.Select(v => v.Key)] : [];
+    }
+
     /// <summary>Pulls an image: lines of JSON that tell how it goes.</summary>
     public async Task<Stream> PullAsync(ImageName image, string? credentials, CancellationToken ct)
     {
         var path = $"images/create?fromImage={Uri.EscapeDataString(image.Repository)}&tag={Uri.EscapeDataString(image.Tag)}";
         // The daemon begins to answer when the registry did.
-        var answer = await SendAsync(HttpMethod.Post, path, AnswerWithin, null, credentials, ct);
+        var answer = await WithinAsync(c => SendAsync(HttpMethod.Post, path, null, credentials, c), ct);
         return await answer.Content.ReadAsStreamAsync(ct);
     }
 
@@ -135,34 +141,42 @@ public sealed class EngineClient : IDisposable
         }
     }
 
-    private async Task<JsonNode?> CallAsync(HttpMethod method, string path, JsonObject? body, CancellationToken ct)
+    private Task<JsonNode?> CallAsync(HttpMethod method, string path, JsonObject? body, CancellationToken ct) => WithinAsync(async c =>
     {
-        using var answer = await SendAsync(method, path, AnswerWithin, body, null, ct);
-        return await ReadAsync(answer, ct);
-    }
+        using var answer = await SendAsync(method, path, body, null, c);
+        return await ReadAsync(answer, c);
+    }, ct);
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, TimeSpan patience, JsonObject? body, string? credentials,
-        CancellationToken ct)
+    /// <summary>Gives a call its time, an answer's body included.</summary>
+    private async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken ct)
     {
-        using var limit = new CancellationTokenSource(patience, time);
+        using var limit = new CancellationTokenSource(AnswerWithin, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            version ??= await NegotiateAsync(both.Token);
+            return await call(both.Token);
+        }
+        catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
+        {
+            throw new EngineException($"the Docker daemon at {shown} did not answer within {AnswerWithin.TotalSeconds:0} s", null, e);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, JsonObject? body, string? credentials, CancellationToken ct)
+    {
+        try
+        {
+            version ??= await NegotiateAsync(ct);
             using var request = new HttpRequestMessage(method, $"v{version}/{path}");
             if (body is not null) request.Content = new StringContent(body.ToJsonString(), MediaTypeHeaderValue.Parse("application/json"));
             if (credentials is not null) request.Headers.Add("X-Registry-Auth", credentials);
-            var answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
+            var answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             if (answer.IsSuccessStatusCode || answer.StatusCode == HttpStatusCode.NotModified) return answer;
-            using (answer) throw Refusal(answer.StatusCode, await answer.Content.ReadAsStringAsync(both.Token));
+            using (answer) throw Refusal(answer.StatusCode, await answer.Content.ReadAsStringAsync(ct));
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             throw Down(e);
-        }
-        catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
-        {
-            throw new EngineException($"the Docker daemon at {shown} did not answer within {patience.TotalSeconds:0} s", null, e);
         }
     }
 

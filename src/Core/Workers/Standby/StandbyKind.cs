@@ -15,7 +15,7 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
 
     /// <summary>Of a pod that is ordered; null: a standby cannot be it, because it has a command or an image of its own, or
     /// a part of a GPU, which its options depend on.</summary>
-    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { Command.Count: 0, Args.Count: 0, Image.Length: 0 }
+    public static StandbyKind? Of(PodOrder order) => order.Deployment.Template is not { IsBuiltIn: true, Args.Count: 0 }
         || order.Deployment.Template.Gpu?.Share is not null ? null
         : new StandbyKind(PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary(),
             order.Devices is not null);

@@ -1,0 +1,30 @@
+using Sluice.Core.Workers.Docker;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>A daemon that hangs, at whichever byte, holds nobody for longer than a call's time.</summary>
+public sealed class EngineClientTest
+{
+    private const string Ping = "HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Length: 2\r\n\r\nOK";
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Id\":")]
+    [InlineData("HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\n{\"message\":")]
+    public async Task A_call_has_its_time_from_its_first_byte_to_its_last(string begun)
+    {
+        using var daemon = new RawServer(Ping, begun);
+        var time = new ManualTime();
+        using var engine = new EngineClient(daemon.Uri, time);
+
+        var call = engine.InspectAsync("0f1e2d3c4b5a", CancellationToken.None);
+        await Eventually.HoldsAsync(() => Task.FromResult(daemon.Asked == 2), "the second question");
+        Assert.False(call.IsCompleted);
+        time.Advance(TimeSpan.FromMinutes(2));
+
+        var e = await Assert.ThrowsAsync<EngineException>(() => call.WaitAsync(ChildProcess.Patience, TimeProvider.System));
+        Assert.True(e.IsDown);
+        Assert.Contains("did not answer within 60 s", e.Message, StringComparison.Ordinal);
+    }
+}

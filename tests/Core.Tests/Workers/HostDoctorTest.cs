@@ -1,0 +1,64 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Gpus;
+using Sluice.Core.Workers;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>Programs that are asked about the machine see of the gateway's environment what workers see.</summary>
+public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
+{
+    private readonly RedisFixture redis;
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-doctor-").FullName;
+
+    public HostDoctorTest(RedisFixture redis)
+    {
+        this.redis = redis;
+        Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task The_doctor_is_told_no_secret()
+    {
+        var program = await ProgramAsync("""printf '{"env":"%s"}' "$(env | base64 | tr -d '\n')" """);
+        var (store, time) = (new PodStore(redis.Store), new ManualTime());
+        using var doctor = new HostDoctor(new BuiltInWorker([program], ""), new HostId("examined"), store, time, NullLogger<HostDoctor>.Instance);
+        await doctor.StartAsync(default);
+        HostReport? report = null;
+        await Eventually.HoldsAsync(async () =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await store.BeatAsync("examined", Reconciler.HostLease, default);
+            report = (await store.ReportsAsync(default)).FirstOrDefault(r => r.HostId == "examined");
+            return report is not null;
+        }, "the doctor's report");
+        await doctor.StopAsync(default);
+        var env = JsonDocument.Parse(report!.Report).RootElement.GetProperty("env").GetBytesFromBase64();
+        Harmless(Encoding.UTF8.GetString(env));
+    }
+
+    [Fact]
+    public async Task Nvidia_smi_is_told_no_secret()
+    {
+        var program = await ProgramAsync("env; exit 1");
+        Harmless((await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default)).Error!);
+    }
+
+    private static void Harmless(string environment)
+    {
+        Assert.Contains("PATH=", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", environment, StringComparison.Ordinal);
+    }
+
+    private async Task<string> ProgramAsync(string script)
+    {
+        var path = Path.Combine(folder, "program");
+        await File.WriteAllTextAsync(path, "#!/bin/sh\n" + script + "\n");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return path;
+    }
+}

@@ -1,0 +1,56 @@
+using System.Globalization;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>A worker is whatever answers: its word is taken with care.</summary>
+public sealed class ReadinessProbeTest : IDisposable
+{
+    private const string Empty = "Content-Length: 0\r\n\r\n";
+
+    private readonly ReadinessProbe probe = new(TimeProvider.System);
+
+    public void Dispose() => probe.Dispose();
+
+    [Theory]
+    [InlineData("model;dur=12.5, total;dur=20", "model 12.5, total 20")]
+    [InlineData("x;dur=1e999, y;dur=-1e999, z;dur=NaN, v;dur=-1, w;dur=many, u, t;dur=1;desc=2, model;dur=3", "model 3")]
+    public async Task Only_stages_that_are_numbers_are_kept(string told, string kept)
+    {
+        using var worker = new RawServer($"HTTP/1.1 200 OK\r\nServer-Timing: {told}\r\n{Empty}");
+        var pod = PodAt(worker);
+        Assert.True(await probe.AskAsync(pod, default));
+        Assert.Equal(kept, string.Join(", ", pod.Stages.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Name} {s.Ms}"))));
+    }
+
+    [Fact]
+    public async Task Stages_are_bounded_in_number_and_length()
+    {
+        var many = string.Join(',', Enumerable.Range(0, 100).Select(n => $"s{n};dur=1"));
+        using var worker = new RawServer($"HTTP/1.1 200 OK\r\nServer-Timing: {new string('n', 65)};dur=1,{many}\r\n{Empty}");
+        var pod = PodAt(worker);
+        Assert.True(await probe.AskAsync(pod, default));
+        Assert.Equal(32, pod.Stages.Count);
+        Assert.Equal("s0", pod.Stages[0].Name);
+    }
+
+    [Fact]
+    public async Task The_body_of_an_answer_is_not_waited_for()
+    {
+        using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\nand so on");
+        Assert.True(await probe.AskAsync(PodAt(worker), default));
+    }
+
+    [Fact]
+    public async Task A_redirect_is_not_followed()
+    {
+        using var elsewhere = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
+        using var worker = new RawServer($"HTTP/1.1 302 Found\r\nLocation: {elsewhere.Uri}\r\n{Empty}");
+        Assert.False(await probe.AskAsync(PodAt(worker), default));
+        Assert.Equal((1, 0), (worker.Asked, elsewhere.Asked));
+    }
+
+    private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready") => new(new PodOrder(new Deployment(
+        new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath, Protocol = WorkerProtocol.Http1 }), "e-1"), worker.Uri);
+}

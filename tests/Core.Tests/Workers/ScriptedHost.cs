@@ -1,0 +1,63 @@
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>A host that does what a test says, for what real ones do only when their daemon hangs or errs.</summary>
+internal sealed class ScriptedHost : IPodHost
+{
+    public Func<PodOrder, Task<RunningPod>> Start { get; set; } = order => Task.FromResult<RunningPod>(new ScriptedPod(order));
+
+    public Func<Task<IReadOnlyList<RunningPod>>> Adopt { get; set; } = () => Task.FromResult<IReadOnlyList<RunningPod>>([]);
+
+    public Func<ScriptedPod, Task> Kill { get; set; } = pod =>
+    {
+        pod.End("killed");
+        return Task.CompletedTask;
+    };
+
+    public bool KeepsPods => false;
+
+    public Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct) => Start(order);
+
+    public Task StopAsync(RunningPod pod) => KillAsync(pod);
+
+    public Task KillAsync(RunningPod pod) => Kill((ScriptedPod)pod);
+
+    public Func<Task> Forget { get; set; } = () => Task.CompletedTask;
+
+    public Task ForgetAsync(RunningPod pod, CancellationToken ct = default) => Forget();
+
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) => Adopt();
+
+    public void Dispose()
+    {
+        // Nothing runs.
+    }
+}
+
+/// <summary>A pod that ends when a test says so.</summary>
+internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(order,
+    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1),
+    TimeProvider.System.GetTimestamp(), TimeProvider.System.GetTimestamp())
+{
+    private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Func<string> Named { get; set; } = () => "scripted";
+
+    public override string Name => Named();
+
+    public override Task<string> Exited => exited.Task;
+
+    public override bool Unsure => Lost;
+
+    public bool Lost { get; set; }
+
+    public void End(string how) => exited.TrySetResult(how);
+
+    public override void Dispose()
+    {
+        // Nothing runs.
+    }
+}

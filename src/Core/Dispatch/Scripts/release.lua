@@ -8,7 +8,7 @@
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · slots...  (pod, count) each
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
---         [job, attempt, pod, why, timeout ms, input, s3, ..] jobs that this holder must now run, or end because of why,
+--         [job, attempt, pod, why, timeout ms, input, s3, queued unix ms, ..] jobs that this holder must now run, or end because of why,
 --         1 when a limit ended it and another pass may find more}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
@@ -33,7 +33,7 @@ local at, bytes, gone, unqueued, begun, fewer, vtime, low_vtime = string.format(
 
 local function claim(entry, id, flow, late)
   local job = jobs .. id
-  local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3')
+  local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3', 'waits')
   local _, attempt, runs = string.match(was[1] or '|0|0|0||', STATE)
   local _, _, _, max, timeout = string.match(was[2] or '1|0|0|0|0|0|', SPEC)
   local why = late and 'expired' or tonumber(runs) >= tonumber(max) and 'exhausted' or ''
@@ -46,8 +46,9 @@ local function claim(entry, id, flow, late)
   redis.call('HSET', job, 'state', string.format('IN_PROGRESS|%s|%d|%s|%s|%s', attempt, pod ~= '' and runs + 1 or runs, at, pod, holder))
   begun[#begun + 1] = id; begun[#begun + 1] = holder .. '|' .. attempt .. '|' .. pod
   local input = why == '' and was[3] or ''
+  local _, queued = string.match(was[5] or '', WAITS)
   bytes = bytes + #input
-  for _, value in ipairs({ id, attempt, pod, why, timeout, input, was[4] or '' }) do claimed[#claimed + 1] = value end
+  for _, value in ipairs({ id, attempt, pod, why, timeout, input, was[4] or '', queued or '0' }) do claimed[#claimed + 1] = value end
   return true
 end
 

@@ -152,13 +152,14 @@ public static class Autoscaler
         }
 
         /// <summary>How much longer fewer workers must be wanted while some stay. By itself SLO waits for as long as ten starts take: so much
-        /// may a worker cost that was kept for nothing, beside one that must start again; and it scales in once in a stable window.</summary>
+        /// may a worker cost that was kept for nothing, beside one that must start again. It and CONCURRENCY, whose mean falls slowly through one
+        /// number after another, scale in once in a stable window.</summary>
         private TimeSpan UntilFewer(DateTimeOffset since)
         {
             if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay - (now - since);
             var delay = policy.IdleTimeout;
-            if (policy.Scaler != Scaler.Slo) return delay - (now - since);
-            if (StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
+            if (policy.Scaler is not (Scaler.Slo or Scaler.Concurrency)) return delay - (now - since);
+            if (policy.Scaler == Scaler.Slo && StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
             var until = since + delay;
             if (next.ScaledInAt is { } last && last + policy.StableWindow > until) until = last + policy.StableWindow;
             return until - now;

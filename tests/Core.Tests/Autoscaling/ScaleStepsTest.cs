@@ -109,6 +109,32 @@ public sealed class ScaleStepsTest
         }
     }
 
+    [Theory]
+    // idle timeout, stable window: what traffic that ends leaves is taken away once in a window, though the means fall through every number
+    [InlineData(Scaler.Slo, 10, 20)]
+    [InlineData(Scaler.Slo, 60, 60)]
+    [InlineData(Scaler.Concurrency, 2, 20)]
+    [InlineData(Scaler.Concurrency, 10, 20)]
+    [InlineData(Scaler.Concurrency, 60, 60)]
+    public void Slo_and_concurrency_scale_in_once_in_a_stable_window_while_some_stay(Scaler scaler, int idle, int window)
+    {
+        var policy = Count with { Scaler = scaler, IdleTimeout = TimeSpan.FromSeconds(idle), StableWindow = TimeSpan.FromSeconds(window) };
+        var (state, workers, done, times) = (ScaleState.Initial, 1, 0L, new List<int>());
+        for (var second = 0; second < 6 * window; second++)
+        {
+            // Forty at once, ten a second; then two at once, and one in two seconds.
+            var (busy, ended) = second < 2 * window ? (40, 10) : (2, second % 2);
+            done += ended;
+            var load = new Load(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = TimeSpan.FromSeconds(4 * done) };
+            var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
+            if (decision.Desired < workers) times.Add(second);
+            (state, workers) = (decision.Next, decision.Desired);
+        }
+
+        Assert.NotEmpty(times);
+        Assert.All(times.Zip(times.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, window, int.MaxValue));
+    }
+
     [Fact]
     public void A_pause_drains_all_whatever_is_asked_for_and_says_whether_requests_wait_or_are_refused()
     {

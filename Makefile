@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos scale-cycles simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos scale-cycles square-wave leader-kills simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -73,6 +73,12 @@ simulate-real: publish ## Replay part of the Azure trace through a real gateway 
 
 scale-cycles: publish ## Scale in and roll 50 times under 20,000 requests and 50 streams, and look for each (three minutes)
 	dotnet run -c Release --project loadtests/Scenarios -- scale-cycles
+
+square-wave: publish ## Turn traffic on and off as a square wave and count what the scalers make of it (six minutes; wants a quiet machine)
+	dotnet run -c Release --project loadtests/Scenarios -- square-wave
+
+leader-kills: publish ## Kill whoever of three gateways leads every five seconds, under load, and see when the workers are there again (four minutes)
+	dotnet run -c Release --project loadtests/Scenarios -- leader-kills
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

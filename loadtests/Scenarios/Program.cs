@@ -6,6 +6,7 @@ using Sluice.Scenarios;
 //        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 //        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
+//        Scenarios square-wave | leader-kills [--seconds N] [--out FILE]
 //        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -57,6 +58,14 @@ switch (args.FirstOrDefault())
         }
 
         return 0;
+    case "square-wave":
+        await using (var wave = new SquareWave(TimeSpan.FromSeconds(Number("--seconds", 300))))
+            await TellAsync("square-wave", await wave.RunAsync(CancellationToken.None));
+        return 0;
+    case "leader-kills":
+        await using (var leaders = new LeaderKills(TimeSpan.FromSeconds(Number("--seconds", 180))))
+            await TellAsync("leader-kills", await leaders.RunAsync(CancellationToken.None));
+        return 0;
     case "simulate-real":
         await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
         {
@@ -68,8 +77,15 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
-            + "|chaos|scale-cycles|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--out FILE]");
+            + "|chaos|scale-cycles|square-wave|leader-kills|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N] [--out FILE]");
         return 2;
+}
+
+async Task TellAsync(string name, string report)
+{
+    var text = $"# {name}\n\n{Machine.Describe("make " + name)}\n{report}";
+    Console.WriteLine(text);
+    if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, text);
 }
 
 int Number(string name, int otherwise) =>

@@ -20,7 +20,7 @@ public sealed class FirstLightTest
         var outputs = (await answer.Content.ReadFromJsonAsync<JsonObject>())!["outputs"]![0]!;
         Assert.Equal([1, 10], outputs["shape"]!.AsArray().Select(d => (int)d!));
         var timing = Assert.Single(answer.Headers.GetValues("Server-Timing"));
-        Assert.Matches(@"^auth;dur=[0-9.]+, queue;dur=[0-9.]+, cold;dur=[1-9][0-9.]*, worker;dur=[0-9.]+, "
+        Assert.Matches(@"^auth;dur=[0-9.]+, queue;dur=[0-9.]+, cold;dur=[1-9][0-9.]*, (cold-[A-Za-z]+;dur=[0-9.]+, )+worker;dur=[0-9.]+, "
             + @"wait;dur=[0-9.]+, input;dur=[0-9.]+, infer;dur=[0-9.]+, rows;desc=1$", timing);
         var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
         Assert.Equal((string?)worker["id"], Assert.Single(answer.Headers.GetValues("X-Sluice-Worker")));
@@ -95,7 +95,7 @@ public sealed class FirstLightTest
         Assert.Equal("", promtool.Output);
     }
 
-    private static readonly string[] Stages = ["spawn", "runtime", "ort", "model", "warmup", "host", "total"];
+    private static readonly string[] Stages = ["placed", "spawn", "runtime", "ort", "model", "warmup", "host", "total"];
 
     private static StringContent Json(string text) => new(text, System.Text.Encoding.UTF8, "application/json");
 }

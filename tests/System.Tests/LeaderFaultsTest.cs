@@ -164,25 +164,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
     private Task<GatewayProcess> StartAsync(string scaling = "min: 0") => cluster.StartAsync(manifest:
         Jobs.Manifest(cluster.Log, max: Max, concurrency: 8, more: "jobs: { maxRuns: 100 }", scaling: $", {scaling}"));
 
-    /// <summary>Ids of the processes that run and have this cluster's log in their environment.</summary>
-    private List<int> Workers()
-    {
-        var found = new List<int>();
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
-        {
-            if (!int.TryParse(Path.GetFileName(folder.AsSpan()), CultureInfo.InvariantCulture, out var id)) continue;
-            try
-            {
-                if (File.ReadAllText(folder + "/environ").Contains($"STUB_LOG={cluster.Log}\0", StringComparison.Ordinal)) found.Add(id);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // It has just ended.
-            }
-        }
-
-        return [.. found.Order()];
-    }
+    private List<int> Workers() => StubProcesses.Of(cluster.Log);
 
     private static bool IsHost(GatewayProcess gateway, string hostId) =>
         File.ReadAllText(Path.Combine(gateway.Folder, "data", "host-id")).Trim() == hostId;

@@ -112,8 +112,8 @@ public static class Autoscaler
             var since = next.LowSince ?? now;
             DateTimeOffset? idle = wanted == 0 ? next.IdleSince ?? now : null;
             var peak = Math.Min(current, Math.Max(next.LowSince is null ? 0 : next.LowPeak, wanted));
-            var untilNone = idle is { } i ? policy.IdleTimeout - (now - i) : TimeSpan.MaxValue;
-            var untilFewer = peak > 0 ? UntilFewer(since) : TimeSpan.MaxValue;
+            var untilNone = idle is { } i ? UntilNone(i) : TimeSpan.MaxValue;
+            var untilFewer = peak > 0 ? UntilFewer(since, untilNone) : TimeSpan.MaxValue;
             if (untilNone > TimeSpan.Zero && untilFewer > TimeSpan.Zero)
             {
                 var wait = untilNone < untilFewer ? untilNone : untilFewer;
@@ -151,14 +151,29 @@ public static class Autoscaler
             return (workers, why);
         }
 
+        /// <summary>Once in a stable window, which SLO and CONCURRENCY promise where nobody says otherwise.</summary>
+        private bool Calm => policy.Scaler is Scaler.Slo or Scaler.Concurrency && policy.ScaleInDelay == TimeSpan.Zero;
+
+        /// <summary>How much longer nothing must be wanted. Some that went in the same quiet time were its scale-in; that happens only where as much as half of the
+        /// window was left, so what stays does not stay for longer than that.</summary>
+        private TimeSpan UntilNone(DateTimeOffset idle)
+        {
+            var until = idle + policy.IdleTimeout;
+            if (Calm && next.ScaledInAt is { } last && last >= idle && last + policy.StableWindow > until) until = last + policy.StableWindow;
+            return until - now;
+        }
+
         /// <summary>How much longer fewer workers must be wanted while some stay. By itself SLO waits for as long as ten starts take: so much
-        /// may a worker cost that was kept for nothing, beside one that must start again; and it scales in once in a stable window.</summary>
-        private TimeSpan UntilFewer(DateTimeOffset since)
+        /// may a worker cost that was kept for nothing, beside one that must start again. It and CONCURRENCY, whose mean falls slowly through one
+        /// number after another, scale in once in a stable window.</summary>
+        private TimeSpan UntilFewer(DateTimeOffset since, TimeSpan untilNone)
         {
             if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay - (now - since);
             var delay = policy.IdleTimeout;
-            if (policy.Scaler != Scaler.Slo) return delay - (now - since);
-            if (StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
+            if (!Calm) return delay - (now - since);
+            // All go soon: one scale-in instead of two.
+            if (untilNone < policy.StableWindow / 2) return TimeSpan.MaxValue;
+            if (policy.Scaler == Scaler.Slo && StartsWorthWaiting * next.Learned.Start < delay) delay = StartsWorthWaiting * next.Learned.Start;
             var until = since + delay;
             if (next.ScaledInAt is { } last && last + policy.StableWindow > until) until = last + policy.StableWindow;
             return until - now;

@@ -29,8 +29,9 @@ public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, Jo
 /// <param name="Timeout">How long it may run.</param>
 /// <param name="Input">JSON, or a reference; null: it must be read.</param>
 /// <param name="S3">The client's s3Config, JSON; null: none.</param>
+/// <param name="Queued">When it last began to wait; the default: not known.</param>
 public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "", TimeSpan Timeout = default, byte[]? Input = null,
-    byte[]? S3 = null);
+    byte[]? S3 = null, DateTimeOffset Queued = default);
 
 /// <summary>What a holder tells of itself when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
@@ -202,7 +203,7 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static JobClaim[] Claims(RedisResult[] flat)
     {
-        const int width = 7;
+        const int width = 8;
         var claims = new JobClaim[flat.Length / width];
         for (var i = 0; i < claims.Length; i++)
         {
@@ -210,7 +211,7 @@ public sealed class DispatchScripts(RedisStore redis)
             var (input, s3) = ((byte[])flat[at + 5], (byte[])flat[at + 6]);
             claims[i] = new JobClaim((string)flat[at], (int)flat[at + 1], (string)flat[at + 2], (string)flat[at + 3],
                 TimeSpan.FromMilliseconds(long.Parse((string)flat[at + 4], CultureInfo.InvariantCulture)), input,
-                s3.Length > 0 ? s3 : null);
+                s3.Length > 0 ? s3 : null, DateTimeOffset.FromUnixTimeMilliseconds(long.Parse((string)flat[at + 7], CultureInfo.InvariantCulture)));
         }
 
         return claims;

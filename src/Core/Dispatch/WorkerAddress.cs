@@ -11,8 +11,9 @@ namespace Sluice.Core.Dispatch;
 /// <param name="Concurrency">Its slots.</param>
 /// <param name="ReadyAt">When it first answered ready, by its host's clock: what a request waited before that was the
 /// cold start.</param>
+/// <param name="Start">Where the time of its start went, as <c>StartStages</c> packs it.</param>
 public sealed record WorkerAddress(string PodId, Uri Uri, WorkerProtocol Protocol, string Token, int Concurrency,
-    DateTimeOffset ReadyAt = default)
+    DateTimeOffset ReadyAt = default, string Start = "")
 {
     /// <summary>The header's value; made once, used by every request.</summary>
     [JsonIgnore]

@@ -1,3 +1,5 @@
+using Sluice.Core.Workers;
+
 namespace Sluice.Core.Jobs;
 
 /// <summary>What becomes of a job; the names are those of RunPod's API, which its clients compare.</summary>
@@ -64,6 +66,9 @@ public sealed record Job
     /// <summary>When its worker had become ready, by the worker's host.</summary>
     public DateTimeOffset? WorkerReady { get; init; }
 
+    /// <summary>Where the time of that worker's start went, when the job waited for it.</summary>
+    public IReadOnlyList<StartStage> WorkerStart { get; init; } = [];
+
     /// <summary>The part of the last wait in which its worker was not ready yet.</summary>
     public TimeSpan Cold => WorkerReady is not { } ready || Started is not { } started || ready <= Queued ? TimeSpan.Zero
         : (ready < started ? ready : started) - Queued;
@@ -93,6 +98,12 @@ public sealed record Job
 
 /// <summary>An attempt that came to no result.</summary>
 public sealed record LostAttempt(int Attempt, string Worker, DateTimeOffset Started, DateTimeOffset Ended, string Why);
+
+/// <summary>What a job keeps of the worker that it ran on.</summary>
+/// <param name="WorkerReady">When that had become ready, by its host's clock.</param>
+/// <param name="WorkerStart">Where the time of its start went, as <see cref="StartStages"/> packs it, when the job waited for it.</param>
+/// <param name="Provider">The execution provider, where the worker says so.</param>
+public readonly record struct RunTrace(DateTimeOffset WorkerReady, string? WorkerStart, string? Provider);
 
 /// <summary>Why a job has no output.</summary>
 /// <param name="Code">For programs; see <see cref="JobErrors"/>.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Sluice.Core.Workers;
 using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
@@ -22,8 +23,8 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values)
         $"{job.Weight:R}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|{job.Flow}");
 
     /// <summary>What an end tells of the worker.</summary>
-    public static string Ran(DateTimeOffset readyAt, string? provider) =>
-        string.Create(CultureInfo.InvariantCulture, $"{readyAt.ToUnixTimeMilliseconds()}|{provider}");
+    public static string Ran(RunTrace ran) => string.Create(CultureInfo.InvariantCulture,
+        $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{(ran.WorkerStart is { Length: > 0 } start ? "," + start : "")}|{ran.Provider}");
 
     public static byte[] Error(JobError error) => Encoding.UTF8.GetBytes($"{error.Code}|{(error.Retryable ? 1 : 0)}|{error.Message}");
 
@@ -36,8 +37,9 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values)
         var spec = Parts("spec", 7);
         // submitted|queued|deadline
         var waits = Parts("waits", 3);
-        // ended|ready|provider
+        // ended|ready[,stage=ms..]|provider
         var end = Text("end") is null ? null : Parts("end", 3);
+        var ready = (end?[1] ?? "").Split(',', 2);
         return new Job
         {
             Id = id,
@@ -55,7 +57,8 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values)
             Started = state[4].Length > 0 ? At(state[3]) : null,
             Worker = state[4].Length > 0 ? state[4] : null,
             Ended = end is null ? null : At(end[0]),
-            WorkerReady = end is null || end[1].Length == 0 ? null : At(end[1]),
+            WorkerReady = ready[0].Length == 0 ? null : At(ready[0]),
+            WorkerStart = ready.Length > 1 ? StartStages.Unpack(ready[1]) : [],
             Provider = end is null || end[2].Length == 0 ? null : end[2],
             Error = Text("error")?.Split('|', 3) is [var code, var retryable, var message] ? new JobError(code, message, retryable == "1") : null,
             Lost = [.. (Text("lost") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Lost)],

@@ -80,12 +80,12 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) => payloads.LoadAsync(stored, ct);
 
     /// <summary>Stores the one result of an attempt. False when the fence refused it: the job has another result, or another attempt.</summary>
-    public async Task<EndResult> CompleteAsync(string endpointId, string id, int attempt, ReadOnlyMemory<byte> output, string? provider,
-        DateTimeOffset readyAt, CancellationToken ct)
+    public async Task<EndResult> CompleteAsync(string endpointId, string id, int attempt, ReadOnlyMemory<byte> output, RunTrace ran,
+        CancellationToken ct)
     {
         var stored = await payloads.SaveAsync(output, ct);
         var result = (await EndAsync(endpointId, [id], JobStatus.Completed, attempt.ToString(CultureInfo.InvariantCulture), dead: false,
-            JobFields.Ran(readyAt, provider), "output", Bytes(stored), ct))[0];
+            JobFields.Ran(ran), "output", Bytes(stored), ct))[0];
         if (!result.Ended && result.Status != JobStatus.Completed) payloads.Delete(stored);
         return result;
     }

@@ -22,6 +22,9 @@ internal sealed class OwnPod(Pod record)
         }
     }
 
+    /// <summary>Timestamp of when it was ordered; null: it was found running.</summary>
+    public long? Asked { get; init; }
+
     /// <summary>What runs; null until it was started.</summary>
     public RunningPod? Running { get; set; }
 

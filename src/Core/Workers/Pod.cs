@@ -49,8 +49,8 @@ public sealed record Pod
 
     public DateTimeOffset? ReadyAt { get; init; }
 
-    /// <summary>Where its cold start's time went, in ms; <c>pull</c>, <c>create</c>, <c>start</c> are a container's, <c>spawn</c> is
-    /// what else the host adds, the others are the worker's own.</summary>
+    /// <summary>Where its cold start's time went, in ms; <c>placed</c> is from the order until its host was asked, <c>pull</c>,
+    /// <c>create</c>, <c>start</c> are a container's, <c>spawn</c> is what else the host adds, the others are the worker's own.</summary>
     public IReadOnlyList<StartStage> Stages { get; init; } = [];
 
     /// <summary>Why it is in this state, in words.</summary>

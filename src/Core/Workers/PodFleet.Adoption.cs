@@ -58,7 +58,7 @@ public sealed partial class PodFleet
 
     private void TakeOver(Pod record, RunningPod running)
     {
-        if (record.ReadyAt is { } since) running.Address = running.Address with { ReadyAt = since };
+        if (record.ReadyAt is { } since) running.Address = running.Address with { ReadyAt = since, Start = StartStages.Pack(record.Stages) };
         var pod = new OwnPod(record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name }) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.WantStop();

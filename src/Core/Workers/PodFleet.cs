@@ -83,6 +83,7 @@ public sealed partial class PodFleet : IDisposable
     /// <param name="ct">Gives up; the pod may be known then.</param>
     public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, GpuHolding? holding, CancellationToken ct)
     {
+        var asked = time.GetTimestamp();
         var pod = new OwnPod(new Pod
         {
             Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
@@ -95,8 +96,7 @@ public sealed partial class PodFleet : IDisposable
             Fingerprint = fingerprint,
             StartedAt = time.GetUtcNow(),
             Reason = "ordered",
-        });
-        var asked = time.GetTimestamp();
+        }) { Asked = asked };
         // Known to Redis first: a start that nobody knows of would be ordered twice.
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
@@ -243,16 +243,10 @@ public sealed partial class PodFleet : IDisposable
         if (await ready is { } why) return why;
 
         var now = time.GetUtcNow();
-        var total = time.GetElapsedTime(running.Ordered).TotalMilliseconds;
-        running.Address = running.Address with { ReadyAt = now };
-        var told = running.Stages.FirstOrDefault(s => s.Name == "total")?.Ms ?? 0;
-        StartStage[] stages = running.Adopted ? [.. running.Stages] :
-        [
-            .. running.HostStages,
-            new("spawn", Math.Round(Math.Max(0, total - running.HostStages.Sum(s => s.Ms) - told), 1)),
-            .. running.Stages.Where(s => s.Name != "total"),
-            new("total", Math.Round(total, 1)),
-        ];
+        var asked = pod.Asked ?? running.Ordered;
+        var total = time.GetElapsedTime(asked).TotalMilliseconds;
+        var stages = running.Adopted ? running.Stages : StartStages.Of(time.GetElapsedTime(asked, running.Ordered), running.HostStages, running.Stages, total);
+        running.Address = running.Address with { ReadyAt = now, Start = StartStages.Pack(stages) };
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
         foreach (var stage in running.Adopted ? [] : stages)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
@@ -65,13 +66,16 @@ public sealed class ForwardState(Deployment deployment, string path, string flow
         if (untilReady > TimeSpan.Zero) Cold = untilReady < Waited ? untilReady : Waited;
     }
 
-    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold, worker (to its first byte), and what
-    /// the worker said itself.</summary>
+    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold (and the stages of the start that was waited for), worker (to
+    /// its first byte), and what the worker said itself.</summary>
     public string ServerTiming(string? fromWorker)
     {
         var text = string.Create(CultureInfo.InvariantCulture,
             $"auth;dur={Ms(Auth)}, queue;dur={Ms(Waited - Cold)}, cold;dur={Ms(Cold)}");
         if (Worker is null) return text;
+        if (Cold > TimeSpan.Zero)
+            text += string.Concat(StartStages.Unpack(Worker.Start).Where(s => s.Name != StartStages.Total)
+                .Select(s => string.Create(CultureInfo.InvariantCulture, $", cold-{s.Name};dur={s.Ms}")));
         var worker = Ms(Stopwatch.GetElapsedTime(Sent));
         return string.IsNullOrEmpty(fromWorker) ? string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}")
             : string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}, {fromWorker}");

@@ -29,10 +29,8 @@ public sealed record AttemptEnd(AttemptKind Kind)
     /// <summary>JSON.</summary>
     public ReadOnlyMemory<byte> Output { get; init; }
 
-    public string? Provider { get; init; }
-
-    /// <summary>When its worker had become ready: what the job waited before that was the cold start.</summary>
-    public DateTimeOffset ReadyAt { get; init; }
+    /// <summary>What the job keeps of its worker.</summary>
+    public RunTrace Ran { get; init; }
 
     /// <summary>A lost attempt counts against the job's limit.</summary>
     public bool Counted { get; init; } = true;

@@ -42,11 +42,8 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             using var request = Request(deployment.Template, worker, grant, read.Input.Span, read.S3);
             using var answer = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
             var end = await ReadAsync(deployment, grant, answer, limit.Token);
-            return end with
-            {
-                ReadyAt = worker.ReadyAt,
-                Provider = answer.Headers.NonValidated.TryGetValues(ProviderHeader, out var provider) ? provider.ToString() : null,
-            };
+            var provider = answer.Headers.NonValidated.TryGetValues(ProviderHeader, out var told) ? told.ToString() : null;
+            return end with { Ran = new RunTrace(worker.ReadyAt, worker.ReadyAt > grant.Claim.Queued ? worker.Start : null, provider) };
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

@@ -136,7 +136,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         try
         {
             Judge(endpoint, claim, Did(await PersistAsync(() => store.CompleteAsync(endpoint, claim.Id, claim.Attempt, end.Output,
-                end.Provider, end.ReadyAt, CancellationToken.None)), JobStatus.Completed));
+                end.Ran, CancellationToken.None)), JobStatus.Completed));
         }
         catch (PayloadException e)
         {

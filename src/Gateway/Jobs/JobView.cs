@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sluice.Core.Jobs;
+using Sluice.Core.Workers;
 
 namespace Sluice.Gateway.Jobs;
 
@@ -82,6 +83,20 @@ public static class JobView
             json.WriteNumber("totalMs", Ms(ended - job.Submitted));
         }
 
+        json.WriteEndObject();
+        if (job is { Cold.Ticks: > 0, WorkerStart.Count: > 0, WorkerReady: { } ready, Ended: { } answered }) WriteColdStart(json, job, ready, answered);
+    }
+
+    /// <summary>The start of the worker that the job waited for, stage after stage, in ms: from when the job began to wait to its answer.</summary>
+    private static void WriteColdStart(Utf8JsonWriter json, Job job, DateTimeOffset ready, DateTimeOffset answered)
+    {
+        var start = job.WorkerStart.FirstOrDefault(s => s.Name == StartStages.Total)?.Ms ?? 0;
+        json.WriteStartObject("coldStart");
+        // The worker may have been ordered for somebody who came before.
+        json.WriteNumber("queued", Ms(ready - job.Queued - TimeSpan.FromMilliseconds(start)));
+        foreach (var stage in job.WorkerStart)
+            if (stage.Name != StartStages.Total) json.WriteNumber(stage.Name, stage.Ms);
+        json.WriteNumber("firstAnswer", Ms(answered - ready));
         json.WriteEndObject();
     }
 

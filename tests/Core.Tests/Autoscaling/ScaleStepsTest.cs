@@ -109,6 +109,55 @@ public sealed class ScaleStepsTest
         }
     }
 
+    [Theory]
+    // idle timeout, stable window: what traffic that ends leaves is taken away once in a window, though the means fall through every number
+    [InlineData(Scaler.Slo, 10, 20)]
+    [InlineData(Scaler.Slo, 60, 60)]
+    [InlineData(Scaler.Concurrency, 2, 20)]
+    [InlineData(Scaler.Concurrency, 10, 20)]
+    [InlineData(Scaler.Concurrency, 60, 60)]
+    public void Slo_and_concurrency_scale_in_once_in_a_stable_window_while_some_stay(Scaler scaler, int idle, int window)
+    {
+        var policy = Count with { Scaler = scaler, IdleTimeout = TimeSpan.FromSeconds(idle), StableWindow = TimeSpan.FromSeconds(window) };
+        var (state, workers, done, times) = (ScaleState.Initial, 1, 0L, new List<int>());
+        for (var second = 0; second < 6 * window; second++)
+        {
+            // Forty at once, ten a second; then two at once, and one in two seconds.
+            var (busy, ended) = second < 2 * window ? (40, 10) : (2, second % 2);
+            done += ended;
+            var load = new Load(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = TimeSpan.FromSeconds(4 * done) };
+            var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
+            if (decision.Desired < workers) times.Add(second);
+            (state, workers) = (decision.Next, decision.Desired);
+        }
+
+        Assert.NotEmpty(times);
+        Assert.All(times.Zip(times.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, window, int.MaxValue));
+    }
+
+    [Theory]
+    // idle timeout, stable window, second in which the last requests end, second of the last scale-in
+    [InlineData(10, 20, 3, 14)] // all go soon: not some of them before
+    [InlineData(10, 20, 0, 10)]
+    [InlineData(60, 60, 3, 65)] // some go after ten starts of half a second, and the others a window later instead of a second sooner
+    [InlineData(300, 60, 3, 304)] // a long idle timeout is kept as it is
+    public void Slo_scales_in_once_in_a_stable_window_when_traffic_stops(int idle, int window, int lag, int last)
+    {
+        var policy = Count with { Scaler = Scaler.Slo, IdleTimeout = TimeSpan.FromSeconds(idle), StableWindow = TimeSpan.FromSeconds(window) };
+        var state = new ScaleState(null, 0, 5) { Learned = new Learned(10, 100, 0.5, Now), At = Now.AddSeconds(-1), Arrived = 5 };
+        var (workers, times) = (4, new List<int>());
+        for (var second = 0; second < 400; second++)
+        {
+            var load = new Load(0, TimeSpan.Zero, second < lag ? 8 : 0, lag > 0 && second >= lag ? 13 : 5, workers, 0, 8);
+            var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
+            if (decision.Desired < workers) times.Add(second);
+            (state, workers) = (decision.Next, decision.Desired);
+        }
+
+        Assert.Equal((0, last), (workers, times[^1]));
+        Assert.All(times.Zip(times.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, window, int.MaxValue));
+    }
+
     [Fact]
     public void A_pause_drains_all_whatever_is_asked_for_and_says_whether_requests_wait_or_are_refused()
     {

@@ -195,7 +195,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             // Now and then by an attempt that is not the present one.
             var attempt = op.Flag ? job.Attempt - 1 : job.Attempt;
             var ended = model.End(job.Id, attempt, "COMPLETED");
-            Assert.Equal(ended, (await store.CompleteAsync(endpoint, job.Id, attempt, "1"u8.ToArray(), null, default, default)).Ended);
+            Assert.Equal(ended, (await store.CompleteAsync(endpoint, job.Id, attempt, "1"u8.ToArray(), default, default)).Ended);
         }
 
         private async Task RequeueAsync(Op op)

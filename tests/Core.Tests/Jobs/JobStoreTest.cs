@@ -43,11 +43,11 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         var second = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(2, second.Attempt);
 
-        Assert.False((await store.CompleteAsync(endpoint, "a", 1, "1"u8.ToArray(), null, default, default)).Ended);
+        Assert.False((await store.CompleteAsync(endpoint, "a", 1, "1"u8.ToArray(), default, default)).Ended);
         Assert.False(await store.RequeueAsync(endpoint, "a", 1, counted: true, "again", default));
         Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
-        Assert.True((await store.CompleteAsync(endpoint, "a", 2, "2"u8.ToArray(), "cpu", default, default)).Ended);
-        Assert.False((await store.CompleteAsync(endpoint, "a", 2, "3"u8.ToArray(), null, default, default)).Ended);
+        Assert.True((await store.CompleteAsync(endpoint, "a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"), default)).Ended);
+        Assert.False((await store.CompleteAsync(endpoint, "a", 2, "3"u8.ToArray(), default, default)).Ended);
         var cancel = await store.CancelAsync(endpoint, "a", default);
         Assert.Equal((false, "COMPLETED"), (cancel.Ended, cancel.Status));
         var job = (await store.LookAsync(endpoint, "a", null, default))!;

@@ -34,7 +34,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
         Assert.StartsWith("container ", (string)worker["runsAs"]!, StringComparison.Ordinal);
         var stages = worker["stages"]!.AsArray().Select(s => (string)s!["name"]!).ToList();
-        Assert.Equal(["create", "start", "spawn"], stages.Take(3));
+        Assert.Equal(["placed", "create", "start", "spawn"], stages.Take(4));
         Assert.Contains("model", stages);
         await gateway.Process.LineAsync("of digits stopped: exit code 0");
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");

@@ -8,7 +8,7 @@
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · slots...  (pod, count) each
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
---         [job, attempt, pod, why, timeout ms, input, s3, ..] jobs that this holder must now run, or end because of why,
+--         [job, attempt, pod, why, timeout ms, input, s3, queued unix ms, ..] jobs that this holder must now run, or end because of why,
 --         1 when a limit ended it and another pass may find more}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
@@ -46,7 +46,7 @@ local function start(was, pod)
   return known[was]
 end
 
-local function claim(id, flow, late)
+local function claim(id, flow, late, queued)
   local job = jobs .. id
   local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3')
   local state, spec = was[1] or '|0|0|0||', specs(was[2] or '1|0|0|0|0|0|')
@@ -62,15 +62,15 @@ local function claim(id, flow, late)
   local input, n = why == '' and was[3] or '', #claimed
   bytes = bytes + #input
   claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = id, now_is[1], pod, why
-  claimed[n + 5], claimed[n + 6], claimed[n + 7] = spec[5], input, was[4] or ''
+  claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = spec[5], input, was[4] or '', queued
   return true
 end
 
 local function grant(entry, tag)
-  local owner, id, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|(.*)$')
+  local owner, id, queued, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|(%d+)|(%d+)|(.*)$')
   local late = tonumber(deadline) <= now
   if owner == 'job' then
-    if status ~= 'ok' or claims ~= '1' or not claim(id, flow, late) then return false end
+    if status ~= 'ok' or claims ~= '1' or not claim(id, flow, late, queued) then return false end
   elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
     local pod = book.take(owner)

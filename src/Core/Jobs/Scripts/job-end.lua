@@ -7,7 +7,7 @@
 --         log  sorted set delivery -> made (unix ms) · jobs  prefix of job hashes · hooks  prefix of delivery hashes
 -- ARGV    endpoint · dead_ms  dead letters are kept for this long at least ·
 --         ends...  for each job: id, status, expect ('any', 'queued', or the attempt that must run), 1 for a dead letter,
---         ran ("ready|provider" of the worker), 'output' or 'error', its value
+--         ran ("ready[,stage=ms..]|provider" of the worker), 'output' or 'error', its value
 -- RETURN  ['ended', 'stale' (the fence refused it) or 'gone', its status now, ..] in the order given
 -- Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
 local queue, tickets, running, flows = KEYS[1], KEYS[2], KEYS[3], KEYS[4]

@@ -23,6 +23,8 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         var listening = await worker.Process.LineAsync("listening on ");
         await worker.Process.LineAsync("ready: ");
         worker.Client = ClientFor(new Uri(Address().Match(listening).Value), Token);
+        // As the gateway says of an admin.
+        if (environment?.ContainsKey("SLUICE_MODEL_CONTROL") == true) worker.Client.DefaultRequestHeaders.Add("X-Sluice-Admin", "1");
         return worker;
     }
 

@@ -228,6 +228,9 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
         Assert.Contains("failed to load 'broken'", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Contains((await IndexAsync()).AsArray(), m => (string?)m!["name"] == "broken" && (string?)m["state"] == "UNAVAILABLE");
+        using var anybody = WorkerProcess.ClientFor(Client.BaseAddress!, WorkerProcess.Token);
+        using var denied = await anybody.PostAsync("/v2/repository/models/add/unload", null);
+        Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
         using var none = await Client.PostAsync("/v2/repository/models/none/unload", null);
         Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
         using var upload = await Client.PostAsync("/v2/repository/models/add/load", new StringContent("""{"parameters":{"file:1/model.onnx":"AAAA"}}"""));

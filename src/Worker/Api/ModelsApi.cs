@@ -247,6 +247,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         if (!settings.ExplicitControl)
             throw new InvalidRequestException(string.Create(CultureInfo.InvariantCulture,
                 $"explicit model load / unload is not allowed: {what} needs SLUICE_MODEL_CONTROL=explicit"));
+        Admins.Demand(context, "models are loaded and unloaded");
         return (string)context.Request.RouteValues["model"]!;
     }
 }

@@ -8,18 +8,13 @@ namespace Sluice.Worker.Api;
 /// <summary>A request that changes settings: who may send it, and its fields, each with errors that name it, its value and what would be right.</summary>
 internal static class SettingFields
 {
-    /// <summary>Said by the gateway of a caller whose key has the scope <c>admin</c>; it takes the header from everybody else's requests.</summary>
-    public const string AdminHeader = "X-Sluice-Admin";
-
     /// <summary>Settings are small.</summary>
     private const int MaxBytes = 64 << 10;
 
     /// <summary>The fields of an admin's request. Whoever may ask a model may not silence its worker, nor fill its log.</summary>
     public static async Task<JsonDocument> ReadAsync(HttpContext context)
     {
-        if (context.Request.Headers[AdminHeader] != "1")
-            throw new InvalidRequestException($"a worker's settings are changed by admins only: through the gateway with a key of the scope admin, "
-                + $"at the worker itself with '{AdminHeader}: 1'", StatusCodes.Status403Forbidden);
+        Admins.Demand(context, "a worker's settings are changed");
         using var body = await RequestBody.ReadAsync(context, MaxBytes);
         return body.Parse();
     }

@@ -42,7 +42,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly GpuStore gpuStore;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
-    private readonly Dictionary<string, HashSet<string>> deadBefore = [];
+    private readonly Dictionary<string, (long Epoch, HashSet<string> Pods)> deadBefore = [];
     private DateTimeOffset nextAdoption;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
@@ -118,6 +118,8 @@ public sealed partial class Reconciler : BackgroundService
             {
                 living = await store.BeatAsync(host.Value, HostLease, ct);
                 await leadership.RenewAsync(ct);
+                // A leader that lives renews long before: this one is replaced when its lease ends, not at the tick after.
+                if (leadership.VacantIn is { } left && left < TickEvery) _ = WakeAfterAsync("", left + Breath);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
@@ -157,7 +159,7 @@ public sealed partial class Reconciler : BackgroundService
 
         if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
-        if (living is not null) look = await BuryAsync(endpointId, look, living, ct);
+        if (living is not null) look = await BuryAsync(endpointId, look, living, epoch, ct);
         if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
         else await DissolveAsync(endpointId, look, epoch, ct);
     }
@@ -236,13 +238,13 @@ public sealed partial class Reconciler : BackgroundService
 
     /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
     /// need not wait for the end of each host's lease. A worker that runs is not gone, whatever its host says.</summary>
-    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, IReadOnlySet<string> living, CancellationToken ct)
+    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, IReadOnlySet<string> living, long epoch, CancellationToken ct)
     {
         var others = look.Pods.Where(p => p.HostId != host.Value).ToList();
         var dead = others.Where(p => ProcessMark.Lives(p.Mark) == false).Select(p => p.Id).ToHashSet();
-        // Its own host, if there is one, tells more of its end: it has a tick for it.
-        var before = deadBefore.GetValueOrDefault(endpointId) ?? [];
-        deadBefore[endpointId] = dead;
+        // Its own host, if there is one, tells more of its end: it has a tick for it. A new leader's first look does not wait: the one before had them, and is gone.
+        var before = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch ? last.Pods : dead;
+        deadBefore[endpointId] = (epoch, dead);
         var gone = others.Where(p => !living.Contains(p.HostId) ? ProcessMark.Lives(p.Mark) != true
             : p.State != PodState.Failed && dead.Contains(p.Id) && before.Contains(p.Id)).Select(p => p.Id).ToHashSet();
         foreach (var pod in others.Where(p => gone.Contains(p.Id)))

@@ -13,6 +13,9 @@ namespace Sluice.Gateway.Forwarding;
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
     RunTimers timers, GatewayMetrics metrics, ILogger<WorkerForwarder> logger)
 {
+    /// <summary>Workers that could not be connected to: a gateway that died leaves all of its own. Each is granted to nobody after that.</summary>
+    private const int MaxUnseen = 50;
+
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
         var policy = state.Endpoint.Forwarding;
@@ -22,11 +25,13 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var body = KeepBody(context, policy.ReplayBytes);
         try
         {
+            var unseen = 0;
             for (var attempt = 1; ; attempt++)
             {
                 var refused = await TrySendAsync(context, state, attempt > 1, run);
                 if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(state, refused);
-                if (attempt >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
+                if (lost.Unseen && unseen < MaxUnseen) unseen++;
+                if (attempt - unseen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
                 SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
                 context.Response.Clear();
@@ -94,7 +99,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             return new ForwardResult(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {Reason(cause)}");
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
         return new ForwardResult(ForwardOutcome.WorkerLost,
-            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)");
+            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)", Unseen: NotConnected(cause));
+    }
+
+    private static bool NotConnected(Exception? cause)
+    {
+        for (var e = cause; e is not null; e = e.InnerException)
+            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError }) return true;
+        return false;
     }
 
     private static ForwardResult TimedOut(ForwardState state, CancellationTokenSource run)

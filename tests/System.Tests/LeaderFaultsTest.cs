@@ -112,6 +112,29 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Requests_that_find_only_workers_of_a_gateway_that_was_killed_wait_for_the_next_ones_however_many_those_are()
+    {
+        GatewayProcess[] gateways = [await StartAsync("min: 3"), await StartAsync("min: 3")];
+        await using var a = gateways[0];
+        await using var b = gateways[1];
+        // As many as a request may be sent to.
+        await JobFaultsTest.UntilAsync(async () => (await b.WorkersAsync("stub", "ready")).Count == Max);
+        var host = (string)(await b.WorkersAsync("stub", "ready"))[0]["host"]!;
+        var (leader, other) = IsHost(a, host) ? (a, b) : (b, a);
+        leader.Process.Signal(ChildProcess.Sigkill);
+        await leader.Process.ExitAsync();
+        await JobFaultsTest.UntilAsync(() => Workers().Count == 0);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(async n =>
+        {
+            using var body = new StringContent($$"""{"id":"r{{n}}","attempt":1,"input":1}""");
+            using var answer = await other.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), body);
+            return answer.StatusCode;
+        }));
+        Assert.All(answers, status => Assert.Equal(HttpStatusCode.OK, status));
+    }
+
+    [Fact]
     public async Task S6_workers_that_redis_forgot_are_known_again_without_a_restart_and_serve()
     {
         await using var gateway = await StartAsync("min: 2");

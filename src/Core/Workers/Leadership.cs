@@ -19,12 +19,17 @@ public sealed class Leadership(RedisStore redis, string candidate)
     /// <summary>Grows with each new leader; 0 while this gateway does not lead.</summary>
     public long Epoch => Volatile.Read(ref epoch);
 
+    /// <summary>What is left of another gateway's lease; null: none has one.</summary>
+    public TimeSpan? VacantIn { get; private set; }
+
     /// <summary>Tries to lead, or goes on leading.</summary>
     public async Task RenewAsync(CancellationToken ct)
     {
         try
         {
-            Volatile.Write(ref epoch, (long)await RunAsync(Lease).WaitAsync(ct));
+            var answer = (long)await RunAsync(Lease).WaitAsync(ct);
+            VacantIn = answer < 0 ? TimeSpan.FromMilliseconds(-answer) : null;
+            Volatile.Write(ref epoch, Math.Max(0, answer));
         }
         catch
         {

@@ -44,7 +44,7 @@ public sealed partial class Reconciler : BackgroundService
     private readonly PodWitness witness;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
-    private readonly Dictionary<string, HashSet<string>> deadBefore = [];
+    private readonly Dictionary<string, (long Epoch, HashSet<string> Pods)> deadBefore = [];
     private Task<IReadOnlyList<RunningPod>?>? search;
     private DateTimeOffset nextSearch;
     private bool searched;
@@ -120,6 +120,8 @@ public sealed partial class Reconciler : BackgroundService
             if (living is not null)
             {
                 await leadership.RenewAsync(ct);
+                // A leader that lives renews long before: this one is replaced when its lease ends, not at the tick after.
+                if (leadership.VacantIn is { } left && left < TickEvery) _ = WakeAfterAsync("", left + Breath);
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
@@ -195,7 +197,7 @@ public sealed partial class Reconciler : BackgroundService
         if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
 
         var startTimeout = deployment?.Template.StartTimeout ?? TimeSpan.Zero;
-        if (living is not null) look = await BuryAsync(endpointId, look, snapshot, living, startTimeout, ct);
+        if (living is not null) look = await BuryAsync(endpointId, look, snapshot, living, epoch, startTimeout, ct);
         if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
         else await DissolveAsync(endpointId, look, epoch, ct);
     }
@@ -275,14 +277,17 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
     /// need not wait for the end of each host's lease.</summary>
     private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
-        TimeSpan startTimeout, CancellationToken ct)
+        long epoch, TimeSpan startTimeout, CancellationToken ct)
     {
         var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
         var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark)
             ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, ct) : null));
-        var lost = new LostPods(living, deadBefore.GetValueOrDefault(endpointId) ?? [],
+        var dead = others.Where(p => p.Value == false).Select(p => p.Key.Id).ToHashSet();
+        // A new leader's first look does not wait for a second: the one before had them, and is gone.
+        var before = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch ? last.Pods : epoch > 0 ? dead : [];
+        deadBefore[endpointId] = (epoch, dead);
+        var lost = new LostPods(living, before,
             snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
-        deadBefore[endpointId] = [.. others.Where(p => p.Value == false).Select(p => p.Key.Id)];
         var now = time.GetUtcNow();
         var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in look.Pods.Where(p => gone.Contains(p.Id)))

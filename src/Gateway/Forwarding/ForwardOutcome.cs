@@ -47,4 +47,5 @@ public enum ForwardOutcome
 /// <param name="Outcome">What happened.</param>
 /// <param name="Detail">In words.</param>
 /// <param name="RetryAfter">When trying again makes sense; zero: no statement.</param>
-public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default);
+/// <param name="Unseen">The worker could not be connected to: it has not seen the request.</param>
+public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default, bool Unseen = false);

@@ -11,8 +11,15 @@ namespace Sluice.Gateway.Forwarding;
 /// goes to another one. Nothing is written to the response for any outcome but an answer; the caller tells the client.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
-    RunTimers timers, GatewayMetrics metrics, ILogger<WorkerForwarder> logger)
+    RunTimers timers, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
 {
+    /// <summary>Workers that could not be connected to: a gateway that died leaves all of its own. Each is granted to nobody after that.</summary>
+    private const int MaxUnseen = 50;
+
+    /// <summary>Before what was lost twice is sent a third time; doubled each time after. The workers of a gateway that dies do not all die in the same
+    /// millisecond, and three attempts are soon made.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
         var policy = state.Endpoint.Forwarding;
@@ -22,13 +29,17 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var body = KeepBody(context, policy.ReplayBytes);
         try
         {
+            var unseen = 0;
             for (var attempt = 1; ; attempt++)
             {
                 var refused = await TrySendAsync(context, state, attempt > 1, run);
                 if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(state, refused);
-                if (attempt >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
+                if (lost.Unseen && unseen < MaxUnseen) unseen++;
+                var seen = attempt - unseen;
+                if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
                 SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
+                if (seen > 1 && !lost.Unseen) await Task.Delay(Pause * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
                 context.Response.Clear();
                 body?.Rewind();
             }
@@ -94,7 +105,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             return new ForwardResult(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {Reason(cause)}");
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
         return new ForwardResult(ForwardOutcome.WorkerLost,
-            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)");
+            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)", Unseen: NotConnected(cause));
+    }
+
+    private static bool NotConnected(Exception? cause)
+    {
+        for (var e = cause; e is not null; e = e.InnerException)
+            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError }) return true;
+        return false;
     }
 
     private static ForwardResult TimedOut(ForwardState state, CancellationTokenSource run)

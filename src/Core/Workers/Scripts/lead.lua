@@ -2,12 +2,12 @@
 -- lead: become, stay, or (lease 0) cease to be the one gateway that scales.
 -- KEYS    leader  string, who leads · epoch  counter of leaders
 -- ARGV    candidate · lease_ms
--- RETURN  the leader's epoch when the candidate leads, else 0
+-- RETURN  the leader's epoch when the candidate leads; 0 when it ceased to; else, negative, the ms that are left of another's lease
 local leader, epoch = KEYS[1], KEYS[2]
 local candidate, lease_ms = ARGV[1], tonumber(ARGV[2])
 
 local now = redis.call('GET', leader)
-if now and now ~= candidate then return 0 end
+if now and now ~= candidate then return -math.max(1, redis.call('PTTL', leader)) end
 if lease_ms == 0 then
   if now then redis.call('DEL', leader) end
   return 0

@@ -21,56 +21,22 @@ local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[
 local most, most_bytes, slots = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
 -- include: take
 -- include: jobstate
+-- include: claim
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
-local mine, claimed, book = {}, {}, openings(free, held)
+local mine, book, vtime, low_vtime = {}, openings(free, held), nil, nil
 if status == 'ok' then
   for i = slots, #ARGV, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
-local at, bytes, unqueued, begun, fewer, vtime, low_vtime = string.format('%d', now), 0, {}, {}, {}, nil, nil
-
-local states, specs, starts = apart(STATE), apart(SPEC), {}
-
--- What claims of one pod write of jobs whose state was the same: attempt, state, place in running.
-local function start(was, pod)
-  local known = starts[pod] or {}
-  starts[pod] = known
-  if not known[was] then
-    local _, attempt, runs = unpack(states(was), 1, 3)
-    attempt = string.format('%d', attempt + 1)
-    known[was] = { attempt, string.format('IN_PROGRESS|%s|%d|%s|%s|%s', attempt, pod ~= '' and runs + 1 or runs, at, pod, holder),
-      holder .. '|' .. attempt .. '|' .. pod }
-  end
-  return known[was]
-end
-
-local function claim(id, flow, late, queued)
-  local job = jobs .. id
-  local was = redis.call('HMGET', job, 'state', 'spec', 'input', 's3')
-  local state, spec = was[1] or '|0|0|0||', specs(was[2] or '1|0|0|0|0|0|')
-  local why = late and 'expired' or tonumber(states(state)[3]) >= tonumber(spec[4]) and 'exhausted' or ''
-  local pod = why ~= '' and '' or book.take(holder)
-  if not pod then return false end
-  unqueued[#unqueued + 1] = id
-  fewer[flow] = (fewer[flow] or 0) + 1
-  if not was[1] then return true end
-  local now_is = start(state, pod)
-  redis.call('HSET', job, 'state', now_is[2])
-  begun[#begun + 1] = id; begun[#begun + 1] = now_is[3]
-  local input, n = why == '' and was[3] or '', #claimed
-  bytes = bytes + #input
-  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = id, now_is[1], pod, why
-  claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = spec[5], input, was[4] or '', queued
-  return true
-end
+local jobs_claimed = claiming({ jobs = jobs, tickets = tickets, running = running, flows = flows }, book, holder, string.format('%d', now))
 
 local function grant(entry, tag)
   local owner, id, queued, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|(%d+)|(%d+)|(.*)$')
   local late = tonumber(deadline) <= now
   if owner == 'job' then
-    if status ~= 'ok' or claims ~= '1' or not claim(id, flow, late, queued) then return false end
+    if status ~= 'ok' or claims ~= '1' or not jobs_claimed.take(id, flow, late, queued) then return false end
   elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
     local pod = book.take(owner)
@@ -86,13 +52,13 @@ local function grant(entry, tag)
 end
 
 local go, seen = true, 0
-while go and seen < most and bytes < most_bytes do
+while go and seen < most and jobs_claimed.bytes() < most_bytes do
   -- Not more than can be granted, but for what takes no slot.
   local heads = redis.call('ZRANGE', queue, 0, math.min(book.open() + 1, 64, most - seen) - 1, 'WITHSCORES')
   local gone = 0
   go = #heads > 0
   for i = 1, #heads, 2 do
-    go = bytes < most_bytes and grant(heads[i], tonumber(heads[i + 1]))
+    go = jobs_claimed.bytes() < most_bytes and grant(heads[i], tonumber(heads[i + 1]))
     if not go then break end
     gone = gone + 1
   end
@@ -100,12 +66,8 @@ while go and seen < most and bytes < most_bytes do
   seen = seen + gone
 end
 book.keep()
-if #unqueued > 0 then redis.call('HDEL', tickets, unpack(unqueued)) end
-if #begun > 0 then redis.call('HSET', running, unpack(begun)) end
-for flow, n in pairs(fewer) do
-  if redis.call('HINCRBY', flows, flow, -n) <= 0 then redis.call('HDEL', flows, flow) end
-end
+local claimed = jobs_claimed.keep()
 if vtime then redis.call('HSET', meta, 'vtime', vtime) end
 if low_vtime then redis.call('HSET', meta, 'low_vtime', low_vtime) end
 local depth = redis.call('ZCARD', queue)
-return { status, depth, mine, claimed, depth > 0 and (seen >= most or bytes >= most_bytes) and 1 or 0 }
+return { status, depth, mine, claimed, depth > 0 and (seen >= most or jobs_claimed.bytes() >= most_bytes) and 1 or 0 }

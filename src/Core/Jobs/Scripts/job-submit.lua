@@ -26,15 +26,12 @@ local count, more, entries, by_job, by_time, answer = {}, {}, {}, {}, {}, {}
 local specs, deadlines, stored, queued = apart(SPEC), {}, {}, nil
 
 -- Most calls bring none that is there: asked for all at once.
-local all = {}
-do
-  local i = wishes
-  while i <= #ARGV do
-    all[#all + 1] = jobs .. ARGV[i]
-    i = i + 8 + 2 * tonumber(ARGV[i + 7])
-  end
+local starts, keys, i = {}, {}, wishes
+while i <= #ARGV do
+  starts[#starts + 1] = i; keys[#keys + 1] = jobs .. ARGV[i]
+  i = i + 8 + 2 * tonumber(ARGV[i + 7])
 end
-local some_known = redis.call('EXISTS', unpack(all)) > 0
+local some_known = redis.call('EXISTS', unpack(keys)) > 0
 
 local function known(id, key, digest)
   if stored[id] or some_known and redis.call('EXISTS', jobs .. id) == 1 then return 'ok', id end
@@ -51,11 +48,11 @@ local function waiting(limit)
   return queued + #entries / 2
 end
 
-local function store(i, id, spec, more_fields)
+local function store(i, id, spec)
   local flow, deadline = spec[7], deadlines[spec] or string.format('%d', now + spec[3])
   deadlines[spec] = deadline
   redis.call('HSET', jobs .. id, 'state', 'IN_QUEUE|0|0|0||', 'spec', ARGV[i + 1], 'waits', at .. '|' .. at .. '|' .. deadline,
-    'input', ARGV[i + 2], unpack(ARGV, i + 8, i + 7 + 2 * more_fields))
+    'input', ARGV[i + 2], unpack(ARGV, i + 8, i + 7 + 2 * tonumber(ARGV[i + 7])))
   if ARGV[i + 5] ~= '' then redis.call('SET', idem .. ARGV[i + 5], id .. '|' .. ARGV[i + 6], 'PX', idem_ms) end
   stored[id] = true
   more[flow] = (more[flow] or 0) + 1
@@ -65,9 +62,8 @@ local function store(i, id, spec, more_fields)
   by_time[#by_time + 1] = at; by_time[#by_time + 1] = id
 end
 
-local i = wishes
-while i <= #ARGV do
-  local id, spec, flow_max, more_fields = ARGV[i], specs(ARGV[i + 1]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 7])
+for _, i in ipairs(starts) do
+  local id, spec, flow_max = ARGV[i], specs(ARGV[i + 1]), tonumber(ARGV[i + 4])
   local flow = spec[7]
   local did, as = known(id, ARGV[i + 5], ARGV[i + 6])
   local n = before + #entries / 2
@@ -78,12 +74,11 @@ while i <= #ARGV do
     if waiting(max_queued) >= max_queued then did, n = 'full', waiting(max_queued)
     elseif flow_max > 0 and count[flow] + (more[flow] or 0) >= flow_max then did, n = 'flow-full', count[flow] + (more[flow] or 0)
     else
-      store(i, id, spec, more_fields)
+      store(i, id, spec)
       did, n = 'ok', n + 1
     end
   end
   answer[#answer + 1] = did; answer[#answer + 1] = as; answer[#answer + 1] = n
-  i = i + 8 + 2 * more_fields
 end
 if #entries == 0 then return answer end
 redis.call('ZADD', queue, unpack(entries))

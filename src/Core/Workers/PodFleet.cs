@@ -250,7 +250,7 @@ public sealed partial class PodFleet : IDisposable
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
         foreach (var stage in running.Adopted ? [] : stages)
-            ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", stage.Name));
+            ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", StartStages.Label(stage.Name)));
         Ready(pod.Id, pod.EndpointId, total);
         await PersistAsync(() => PutAsync(pod));
         await ForgetFailuresAsync(pod.EndpointId, keep: 0);

@@ -25,6 +25,12 @@ public static partial class StartStages
         ["warmup"] = "warmUp",
     };
 
+    /// <summary>Those of our hosts and of the built-in worker.</summary>
+    private static readonly HashSet<string> Ours = ["placed", "pull", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", Total];
+
+    /// <summary>A stage as metrics call it: what workers make up would be a series each, kept for ever.</summary>
+    public static string Label(string stage) => Ours.Contains(stage) ? stage : "other";
+
     /// <summary>A pod's stages.</summary>
     /// <param name="placed">From the order until its host was asked.</param>
     /// <param name="host">What the host did before it ran.</param>

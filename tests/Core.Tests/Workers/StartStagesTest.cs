@@ -54,4 +54,8 @@ public sealed class StartStagesTest
 
     [Fact]
     public void Nothing_is_nothing() => Assert.Empty(StartStages.Unpack(""));
+
+    [Fact]
+    public void Metrics_name_our_stages_and_no_others() =>
+        Assert.Equal(["placed", "warmup", "other"], new[] { "placed", "warmup", "made-up-17" }.Select(StartStages.Label));
 }

@@ -16,7 +16,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         {
             Auth = admission.Took,
             Weight = admission.Weight,
-            Admin = admission.Caller is { Scope.Admin: true },
+            Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is null,
         };
         ForwardResult result;

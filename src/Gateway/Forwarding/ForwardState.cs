@@ -26,7 +26,7 @@ public sealed class ForwardState(Deployment deployment, string path, string flow
     /// <summary>That one's share beside others.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>The caller's key has the scope admin: the built-in worker lets nobody else change its settings.</summary>
+    /// <summary>The built-in worker is asked by a key of the scope admin: it lets nobody else change its settings.</summary>
     public bool Admin { get; init; }
 
     /// <summary>Timestamp of arrival.</summary>

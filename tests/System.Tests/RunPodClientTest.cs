@@ -28,8 +28,8 @@ public sealed class RunPodClientTest
         Assert.Equal(Enumerable.Range(0, 20), seen["stream"]!.AsArray().Select(c => (int)c!["n"]!));
         Assert.Equal("CANCELLED", (string?)seen["cancel"]!["status"]);
         Assert.Equal("CANCELLED", (string?)seen["cancelled"]!["status"]);
-        // The thirty, and the one that runSync gave up on.
-        Assert.Equal(31, (int)seen["health"]!["jobs"]!["inQueue"]! + (int)seen["health"]!["jobs"]!["inProgress"]!);
+        // The thirty, and the one that runSync gave up on, which may have ended since.
+        Assert.InRange((int)seen["health"]!["jobs"]!["inQueue"]! + (int)seen["health"]!["jobs"]!["inProgress"]!, 30, 31);
         Assert.Equal("completed", (string?)seen["purgeQueue"]!["status"]);
         Assert.InRange((int)seen["purgeQueue"]!["removed"]!, 22, 30);
         Assert.Equal("FAILED", (string?)seen["failed"]!["status"]);

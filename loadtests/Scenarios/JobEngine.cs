@@ -68,7 +68,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
     public async Task ClearAsync()
     {
         var keys = new JobKeys(endpoint);
-        foreach (var id in await redis.Database.SortedSetRangeByRankAsync(keys.Index)) _ = redis.Database.KeyDeleteAsync(keys.Job(id!));
+        foreach (var id in await redis.Database.ListRangeAsync(keys.Index)) _ = redis.Database.KeyDeleteAsync(keys.Job(id!));
         await redis.Database.KeyDeleteAsync([keys.Index, keys.Expiry]);
     }
 

@@ -20,7 +20,7 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>Sorted set: ticket entry -> start tag.</summary>
     public RedisKey Queue { get; } = Key(endpointId, "queue");
 
-    /// <summary>Hash: seq, vtime, completed.</summary>
+    /// <summary>Hash: seq, vtime, completed, queued (jobs that wait) and other counters.</summary>
     public RedisKey Meta { get; } = Key(endpointId, "meta");
 
     /// <summary>Hash: flow -> finish tag.</summary>
@@ -41,10 +41,7 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>String: why no worker can start (JSON).</summary>
     public RedisKey Blocked { get; } = Key(endpointId, "blocked");
 
-    /// <summary>Hash: queued job -> ticket entry.</summary>
-    public RedisKey Tickets { get; } = Key(endpointId, "tickets");
-
-    /// <summary>Hash: running job -> "holder|attempt|pod".</summary>
+    /// <summary>Hash: running job -> its run: who runs which attempt where (<c>jobstate.part.lua</c>). A job runs as long as it is here.</summary>
     public RedisKey Running { get; } = Key(endpointId, "running");
 
     /// <summary>Hash: flow -> queued jobs.</summary>
@@ -56,7 +53,7 @@ public sealed class DispatchKeys(string endpointId)
 
     /// <summary>Every key, for deleting an endpoint's state.</summary>
     public RedisKey[] All =>
-        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked, Tickets, Running, Flows];
+        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked, Running, Flows];
 
     internal static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
 }

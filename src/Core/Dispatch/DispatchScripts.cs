@@ -91,7 +91,7 @@ public sealed class DispatchScripts(RedisStore redis)
         }
 
         var r = await RunAsync(AcquireLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked, k.Tickets], [.. args]);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
         if (r.Length == 1) return AcquireAnswer.LostLease;
         return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
     }
@@ -102,7 +102,7 @@ public sealed class DispatchScripts(RedisStore redis)
         var args = new List<RedisValue>(6 + 2 * slots.Count) { holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes };
         AddSlots(args, slots);
         var r = await RunAsync(ReleaseLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Tickets, k.Running, k.Flows, k.Jobs], [.. args]);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs], [.. args]);
         return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1);
     }
 
@@ -147,7 +147,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin, TimeSpan gap)
     {
         var r = await RunAsync(ReapLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Tickets, k.Running, k.Flows, k.Jobs],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Jobs],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
     }
@@ -155,7 +155,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)
     {
         var r = await RunAsync(SnapshotLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Tickets, k.Running],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Running],
             [OldestOf, LowPriorityFrom]);
         var free = Pairs(r[6]).ToDictionary(p => p.Item1, p => Number(p.Item2));
         var leases = Pairs(r[7]).Select(p => Lease(p.Item1, Number(p.Item2))).ToArray();
@@ -203,15 +203,16 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static JobClaim[] Claims(RedisResult[] flat)
     {
-        const int width = 8;
+        const int width = 4;
         var claims = new JobClaim[flat.Length / width];
         for (var i = 0; i < claims.Length; i++)
         {
             var at = i * width;
-            var (input, s3) = ((byte[])flat[at + 5], (byte[])flat[at + 6]);
-            claims[i] = new JobClaim((string)flat[at], (int)flat[at + 1], (string)flat[at + 2], (string)flat[at + 3],
-                TimeSpan.FromMilliseconds(long.Parse((string)flat[at + 4], CultureInfo.InvariantCulture)), input,
-                s3.Length > 0 ? s3 : null, DateTimeOffset.FromUnixTimeMilliseconds(long.Parse((string)flat[at + 7], CultureInfo.InvariantCulture)));
+            // attempt|pod|why|timeout|queued
+            var run = ((string)flat[at + 1]).Split('|');
+            var (input, s3) = ((byte[])flat[at + 2], (byte[])flat[at + 3]);
+            claims[i] = new JobClaim((string)flat[at], Number(run[0]), run[1], run[2], TimeSpan.FromMilliseconds(long.Parse(run[3], CultureInfo.InvariantCulture)),
+                input, s3.Length > 0 ? s3 : null, DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(run[4], CultureInfo.InvariantCulture)));
         }
 
         return claims;

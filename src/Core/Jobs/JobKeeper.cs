@@ -69,7 +69,7 @@ public sealed partial class JobKeeper(RedisStore redis, JobStore store, PayloadS
         do
         {
             var r = (RedisResult[])await SweepLua.RunAsync(redis.Database,
-                [k.Dispatch.Queue, k.Expiry, k.Index, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks],
+                [k.Dispatch.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks],
                 [AtOnce, Ms(KeepTombstone), ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)]).WaitAsync(ct);
             swept = (int)r[0];
             foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);

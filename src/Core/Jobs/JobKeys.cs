@@ -10,8 +10,11 @@ public sealed class JobKeys(string endpointId)
 {
     public DispatchKeys Dispatch { get; } = new(endpointId);
 
-    /// <summary>Sorted set: job -> submitted, unix ms. Jobs whose data is still there.</summary>
+    /// <summary>List: jobs as they came. Of those that are before the first one whose data is still there nothing is left here.</summary>
     public RedisKey Index { get; } = DispatchKeys.Key(endpointId, "jobs");
+
+    /// <summary>Sorted set: job -> submitted, unix ms. Jobs that outlived some that came after them; they are not in <see cref="Index"/> any more.</summary>
+    public RedisKey Late { get; } = DispatchKeys.Key(endpointId, "late");
 
     /// <summary>Sorted set: ended job -> when its data goes, unix ms.</summary>
     public RedisKey Expiry { get; } = DispatchKeys.Key(endpointId, "expiry");

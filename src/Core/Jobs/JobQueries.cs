@@ -23,22 +23,22 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
     public async Task<JobCounts> CountAsync(string endpointId, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
-        var queued = redis.Database.HashLengthAsync(k.Tickets);
         var running = redis.Database.HashLengthAsync(k.Running);
-        var ended = await redis.Database.HashGetAsync(k.Meta,
-            [JobStatus.Completed, JobStatus.Failed, JobStatus.Cancelled, JobStatus.TimedOut, "retried"]).WaitAsync(ct);
-        long Count(int i) => ended[i].IsNull ? 0 : (long)ended[i];
-        return new JobCounts(await queued, await running, Count(0), Count(1), Count(2), Count(3), Count(4));
+        var counts = await redis.Database.HashGetAsync(k.Meta,
+            [JobStatus.Completed, JobStatus.Failed, JobStatus.Cancelled, JobStatus.TimedOut, "retried", "queued"]).WaitAsync(ct);
+        long Count(int i) => counts[i].IsNull ? 0 : (long)counts[i];
+        return new JobCounts(Count(5), await running, Count(0), Count(1), Count(2), Count(3), Count(4));
     }
 
     /// <summary>Jobs whose data is still there, the newest first, of one flow or (null) of all. Without their outputs. An offset counts
     /// all jobs; a question that found few among many is asked again from <see cref="JobPage.Next"/>.</summary>
     public Task<JobPage> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct) =>
-        ReadAsync(endpointId, new JobKeys(endpointId).Index, flow, status, offset, limit, ct);
+        ReadAsync(endpointId, (from, count) => KnownAsync(new JobKeys(endpointId), from, count, ct), flow, status, offset, limit, ct);
 
     /// <summary>Dead letters, the newest first, as <see cref="ListAsync"/>.</summary>
     public Task<JobPage> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct) =>
-        ReadAsync(endpointId, new JobKeys(endpointId).Dead, flow, null, offset, limit, ct);
+        ReadAsync(endpointId, (from, count) => redis.Database.SortedSetRangeByRankAsync(new JobKeys(endpointId).Dead, from, from + count - 1,
+            Order.Descending).WaitAsync(ct), flow, null, offset, limit, ct);
 
     /// <summary>Forgets dead letters; their jobs stay FAILED. Returns how many.</summary>
     public async Task<long> PurgeDeadAsync(string endpointId, string? flow, CancellationToken ct)
@@ -57,25 +57,34 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
-            [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Tickets, d.Running, d.Flows, k.Index, k.Expiry, k.Outbox, d.Jobs, k.Hooks],
+            [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry, k.Outbox, d.Jobs, k.Hooks],
             [MaxViolations, MaxChecked]).WaitAsync(ct);
         return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
     }
 
-    private async Task<JobPage> ReadAsync(string endpointId, RedisKey key, string? flow, string? status, int offset, int limit,
+    /// <summary>A part of all jobs, the newest first.</summary>
+    private async Task<RedisValue[]> KnownAsync(JobKeys k, int from, int count, CancellationToken ct)
+    {
+        var part = (await redis.Database.ListRangeAsync(k.Index, -from - count, -from - 1).WaitAsync(ct)).Reverse().ToArray();
+        if (part.Length == count) return part;
+        var before = Math.Max(0, from - (int)await redis.Database.ListLengthAsync(k.Index).WaitAsync(ct));
+        return [.. part, .. await redis.Database.SortedSetRangeByRankAsync(k.Late, before, before + count - part.Length - 1, Order.Descending).WaitAsync(ct)];
+    }
+
+    private async Task<JobPage> ReadAsync(string endpointId, Func<int, int, Task<RedisValue[]>> page, string? flow, string? status, int offset, int limit,
         CancellationToken ct)
     {
         var jobs = new List<Job>();
         var at = offset;
         while (at < offset + MaxScan)
         {
-            var ids = await redis.Database.SortedSetRangeByRankAsync(key, at, at + ScanAtOnce - 1, Order.Descending).WaitAsync(ct);
+            var ids = await page(at, ScanAtOnce);
             var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
             foreach (var job in read)
             {
                 if (jobs.Count == limit) return new JobPage(jobs, at);
                 at++;
-                if (job is not null && (flow is null || job.Flow == flow) && (status is null || job.Status == status)) jobs.Add(job);
+                if (job is { Expired: false } && (flow is null || job.Flow == flow) && (status is null || job.Status == status)) jobs.Add(job);
             }
 
             if (ids.Length < ScanAtOnce) return new JobPage(jobs, null);

@@ -55,10 +55,10 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct, bool withOutput = true)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Tickets, k.Dispatch.Meta],
+        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Running, k.Dispatch.Meta],
             [id, watcher ?? "", .. withOutput ? JobFields.Names : JobFields.WithoutOutput]).WaitAsync(ct);
         if (r.Length == 0) return null;
-        var fields = new JobFields((RedisResult[])r[3]);
+        var fields = new JobFields((RedisResult[])r[4], (string)r[3]);
         return fields.ToJob(endpointId, id) with
         {
             Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
@@ -112,8 +112,9 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<long> PurgeAsync(string endpointId, string? flow, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
-        var tickets = await redis.Database.HashGetAllAsync(k.Tickets).WaitAsync(ct);
-        var ids = tickets.Where(t => flow is null || ((string)t.Value!).Split('|', 6)[5] == flow).Select(t => (string)t.Name!).ToList();
+        // seq|owner|id|queued|deadline|flow
+        var tickets = (await redis.Database.SortedSetRangeByRankAsync(k.Queue).WaitAsync(ct)).Select(entry => ((string)entry!).Split('|', 6));
+        var ids = tickets.Where(t => t[1] == "job" && (flow is null || t[5] == flow)).Select(t => t[2]).ToList();
         return await EndQueuedAsync(endpointId, ids, JobStatus.Cancelled, Cancelled, ct);
     }
 
@@ -127,7 +128,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<bool> RequeueAsync(string endpointId, string id, int attempt, bool counted, string why, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
-        return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Tickets, k.Running, k.Flows, k.Meta, k.Jobs],
+        return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Running, k.Flows, k.Meta, k.Jobs],
             [id, attempt, counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
     }
 
@@ -137,7 +138,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,
-            [k.Job(id), k.Chunks(id), d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox],
+            [k.Job(id), k.Chunks(id), d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         return (r[0], r[1]);
     }
@@ -147,7 +148,8 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     {
         var k = new JobKeys(endpointId);
         var db = redis.Database;
-        foreach (var part in (await db.SortedSetRangeByRankAsync(k.Index).WaitAsync(ct)).Chunk(EndAtOnce))
+        RedisValue[] all = [.. await db.ListRangeAsync(k.Index).WaitAsync(ct), .. await db.SortedSetRangeByRankAsync(k.Late).WaitAsync(ct)];
+        foreach (var part in all.Chunk(EndAtOnce))
         {
             var payload = await Task.WhenAll(part.Select(id => db.HashGetAsync(k.Job(id!), ["input", "output"]))).WaitAsync(ct);
             foreach (var value in payload.SelectMany(p => p))
@@ -157,7 +159,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 
         foreach (var part in (await db.SortedSetRangeByRankAsync(k.Log).WaitAsync(ct)).Chunk(EndAtOnce))
             await db.KeyDeleteAsync([.. part.Select(d => k.Hook(d!))]).WaitAsync(ct);
-        await db.KeyDeleteAsync([k.Index, k.Expiry, k.Dead, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
+        await db.KeyDeleteAsync([k.Index, k.Late, k.Expiry, k.Dead, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
     }
 
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);
@@ -168,7 +170,8 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
     {
         var k = new JobKeys(endpointId);
-        var args = new List<RedisValue> { endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency) };
+        var kinds = new Kinds<(string Spec, int MaxQueued, int FlowMax)>(k => [k.Spec, k.MaxQueued, k.FlowMax]);
+        var args = new List<RedisValue>();
         foreach (var (job, input) in wishes)
         {
             List<RedisValue> fields = [];
@@ -177,22 +180,29 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
             if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
             args.AddRange(
             [
-                job.Id, JobFields.Spec(job), Bytes(input), job.MaxQueued, job.FlowMaxQueued,
-                job.IdempotencyKey is { } key ? JobKeys.IdempotencyName(job.Flow, key) : "", job.Digest, fields.Count / 2, .. fields,
+                kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued)), job.Id, Bytes(input),
+                job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "", fields.Count / 2, .. fields,
             ]);
         }
 
         var d = k.Dispatch;
         var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [d.Queue, d.Tickets, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency], [.. args]);
-        return [.. r.Chunk(3).Select(a => (string)a[0] switch
+            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency],
+            [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), .. kinds.Args, .. args]);
+        var results = wishes.Select(w => new SubmitResult(SubmitOutcome.Queued, w.Job.Id)).ToArray();
+        foreach (var not in r.Chunk(4))
         {
-            "ok" => new SubmitResult(SubmitOutcome.Queued, (string)a[1]),
-            "same" => new SubmitResult(SubmitOutcome.Same, (string)a[1]),
-            "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)a[1]),
-            "full" => new SubmitResult(SubmitOutcome.QueueFull, (string)a[1], (int)a[2]),
-            _ => new SubmitResult(SubmitOutcome.FlowFull, (string)a[1], (int)a[2]),
-        })];
+            ref var result = ref results[(int)not[0] - 1];
+            result = (string)not[1] switch
+            {
+                "same" => new SubmitResult(SubmitOutcome.Same, (string)not[2]),
+                "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)not[2]),
+                "full" => new SubmitResult(SubmitOutcome.QueueFull, result.Id, (int)not[3]),
+                _ => new SubmitResult(SubmitOutcome.FlowFull, result.Id, (int)not[3]),
+            };
+        }
+
+        return results;
     }
 
     private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, string[] ids, string status, string expect, bool dead,
@@ -208,11 +218,15 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var args = new List<RedisValue>(2 + 7 * all.Count) { endpointId, Ms(KeepDead) };
-        foreach (var e in all) args.AddRange([e.Id, e.Status, e.Expect, e.Dead ? 1 : 0, e.Ran, e.What, e.Value]);
-        var r = (string[])await EndLua.RunAsync(redis.Database,
-            [d.Queue, d.Tickets, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks], [.. args]);
-        return [.. r.Chunk(2).Select((e, i) => new EndResult(all[i].Id, e[0] != "gone", e[0] == "ended", e[1]))];
+        var kinds = new Kinds<(string Status, bool Dead, string Ran, string What)>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
+        var args = new List<RedisValue>(4 * all.Count);
+        foreach (var e in all) args.AddRange([kinds.Of((e.Status, e.Dead, e.Ran, e.What)), e.Id, e.Expect, e.Value]);
+        var r = (RedisResult[])await EndLua.RunAsync(redis.Database,
+            [d.Queue, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks],
+            [endpointId, Ms(KeepDead), .. kinds.Args, .. args]);
+        var results = all.Select(e => new EndResult(e.Id, true, true, e.Status)).ToArray();
+        foreach (var not in r.Chunk(3)) results[(int)not[0] - 1] = new EndResult(all[(int)not[0] - 1].Id, (string)not[1] != "gone", false, (string)not[2]);
+        return results;
     }
 
     private readonly record struct Wish(JobSubmission Job, ReadOnlyMemory<byte> Input);
@@ -220,6 +234,18 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     private sealed record End(string Id, string Status, string Expect, bool Dead, string Ran, string What, byte[] Value)
     {
         public int Bytes => 200 + Value.Length;
+    }
+
+    /// <summary>What items of one call have in common is sent once: most share it, and each argument costs Redis' one thread.</summary>
+    private sealed class Kinds<T>(Func<T, RedisValue[]> args) where T : notnull
+    {
+        private readonly Dictionary<T, int> numbers = [];
+
+        /// <summary>Their count, then each.</summary>
+        public IEnumerable<RedisValue> Args => numbers.Keys.SelectMany(args).Prepend(numbers.Count);
+
+        /// <summary>Its number, from 1.</summary>
+        public int Of(T kind) => numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
     }
 
     private static byte[] Bytes(ReadOnlyMemory<byte> value) =>

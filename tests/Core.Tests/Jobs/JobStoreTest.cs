@@ -1,5 +1,6 @@
 using Sluice.Core.Dispatch;
 using Sluice.Core.Jobs;
+using Sluice.Core.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 
@@ -177,14 +178,14 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         await ClaimAsync();
         var db = redis.Store.Database;
         await db.HashSetAsync(keys.Held, "nobody|p", 1);
-        await db.HashSetAsync(keys.Jobs.Append("a"), "state", "COMPLETED|1|1|1|p|g~0");
-        await db.HashSetAsync(keys.Tickets, "ghost", "x|job|ghost|1|1|f");
+        await db.HashSetAsync(keys.Jobs.Append("a"), "end", "COMPLETED|1|1|1|p");
+        await db.SortedSetAddAsync(keys.Queue, "1|job|ghost|1|1|f", 1);
         await db.HashSetAsync(keys.Flows, "f", 7);
         var report = await queries.CheckAsync(endpoint, default);
         string[] wrong =
         [
-            "slots held without a lease: nobody|p", "slots of p", "tickets:", "queued, but not IN_QUEUE: ghost", "flow f",
-            "running as g~0|1|p but COMPLETED",
+            "slots held without a lease: nobody|p", "slots of p", "tickets:", "that its job does not know: 1|job|ghost", "queued, but gone : ghost", "flow f",
+            "running as g~0|1|p|",
         ];
         foreach (var part in wrong)
             Assert.Contains(report.Violations, v => v.Contains(part, StringComparison.Ordinal));
@@ -254,6 +255,35 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         var none = await queries.ListAsync(endpoint, "other", null, 0, 5, default);
         Assert.Equal((0, 2000), (none.Jobs.Count, none.Next));
         Assert.Null((await queries.ListAsync(endpoint, "other", null, 2000, 5, default)).Next);
+    }
+
+    [Fact]
+    public async Task A_job_that_outlives_others_stays_in_the_list_and_nothing_stays_of_the_others()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        foreach (var id in new[] { "stays", "b", "c" }) await SubmitAsync(id, j => j with { Retention = TimeSpan.Zero });
+        await UpAsync(3);
+        await ClaimAsync();
+        await EndAndSweepAsync("b", "c");
+        Assert.Equal(["stays"], (await queries.ListAsync(endpoint, null, null, 0, 5, default)).Jobs.Select(j => j.Id));
+        await SubmitAsync("new");
+        Assert.Equal(["new", "stays"], (await queries.ListAsync(endpoint, null, null, 0, 5, default)).Jobs.Select(j => j.Id));
+        Assert.Equal(2, (await queries.CheckAsync(endpoint, default)).Known);
+        await CheckAsync();
+
+        await EndAndSweepAsync("stays");
+        await store.CancelAsync(endpoint, "new", default);
+        await CheckAsync();
+        Assert.Equal(["new"], (await db.ListRangeAsync(k.Index)).Select(id => (string)id!));
+        Assert.False(await db.KeyExistsAsync(k.Late));
+
+        async Task EndAndSweepAsync(params string[] ids)
+        {
+            foreach (var id in ids) Assert.True((await store.CompleteAsync(endpoint, id, 1, "1"u8.ToArray(), default, default)).Ended);
+            var sweep = (RedisResult[])await Script.Load("job-sweep").RunAsync(db,
+                [k.Dispatch.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks], [100, 60_000, 0, 60_000]);
+            Assert.Equal(ids.Length, (int)sweep[0]);
+        }
     }
 
     private async Task SubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null) =>

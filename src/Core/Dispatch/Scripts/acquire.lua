@@ -1,8 +1,8 @@
 -- acquire: lease free slots to tickets while nobody waits; otherwise queue the tickets, or refuse them.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
---         blocked  string, why no worker can start · tickets  hash queued job -> ticket entry
+--         meta  hash seq, vtime, completed, queued · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
+--         blocked  string, why no worker can start
 -- ARGV    holder · fresh  1 when the holder knows it has no lease · lease_ms · max_depth ·
 --         spare  slots to lease beside those of the tickets · endpoint · requests...  (id, flow, wait_ms, front, weight) each
 -- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued,
@@ -10,7 +10,7 @@
 -- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and lost its worker: it goes
 -- before all. Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, finish, capacity, blocked, tickets = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local meta, finish, capacity, blocked = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, fresh, lease_ms, max_depth = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local spare, endpoint, requests = tonumber(ARGV[5]), ARGV[6], 7
 -- include: take
@@ -21,7 +21,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('ZCARD', queue)
 local reason = redis.call('HLEN', capacity) == 0 and redis.call('GET', blocked) or ''
-local jobs = redis.call('HLEN', tickets)
+local jobs = tonumber(redis.call('HGET', meta, 'queued') or 0)
 local granted, queued, refused, extra, depth = {}, {}, {}, {}, before
 
 local tags

@@ -9,8 +9,12 @@ local function starttags(k, depth, low_from)
   local function text(tag) return string.format(tag % 1 == 0 and '%d' or '%.9f', tag) end
   local function take(flow, weight, is_low)
     local field = is_low and 'low|' .. flow or flow
-    local from = is_low and math.max(low_from, tonumber(vtimes[2] or 0)) or tonumber(vtimes[1] or 0)
-    local tag = math.max(from, last[field] or tonumber(redis.call('HGET', k.finish, field) or 0))
+    local tag = last[field]
+    -- A flow's own last tag is never before virtual time again within one call.
+    if not tag then
+      local from = is_low and math.max(low_from, tonumber(vtimes[2] or 0)) or tonumber(vtimes[1] or 0)
+      tag = math.max(from, tonumber(redis.call('HGET', k.finish, field) or 0))
+    end
     last[field] = weight == 1 and tag + 1 or tonumber(string.format('%.9f', tag + 1 / weight))
     return text(tag)
   end

@@ -3,15 +3,15 @@
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests ·
---         meta  hash seq, retried, reaped, patient · tickets  hash queued job -> ticket entry ·
---         running  hash running job -> "holder|attempt|pod" · flows  hash flow -> queued jobs · jobs  prefix of job hashes
+--         meta  hash seq, queued, retried, reaped, patient ·
+--         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of job hashes
 -- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
 --         lease_ms  patience after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
 -- After a gap (Redis was paused) every lease looks old: their holders get one lease's time to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local tickets, running, flows, jobs = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local running, flows, jobs = KEYS[8], KEYS[9], KEYS[10]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: requeue
@@ -60,8 +60,8 @@ end
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
-    requeue({ tickets = tickets, running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
-      at_work[i], now, 'gateway lost', true)
+    requeue({ running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
+      at_work[i], at_work[i + 1], now, 'gateway lost', true)
     again = again + 1
   end
 end

@@ -2,13 +2,12 @@
 -- release: give back slots (or none), then grant free slots to the waiting tickets in their order.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, low_vtime, completed · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         tickets  hash queued job -> ticket entry · running  hash running job -> "holder|attempt|pod" ·
---         flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag)
+--         meta  hash seq, vtime, low_vtime, completed, queued · grants  hash ticket entry -> "holder|pod|unix ms" ·
+--         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag)
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · slots...  (pod, count) each
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
---         [job, attempt, pod, why, timeout ms, input, s3, queued unix ms, ..] jobs that this holder must now run, or end because of why,
+--         [job, "attempt|pod|why|timeout ms|queued unix ms", input, s3, ..] jobs that this holder must now run, or end because of why,
 --         1 when a limit ended it and another pass may find more}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
@@ -16,7 +15,7 @@
 -- past its deadline or out of attempts is claimed without a slot. More is never given back than is held.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
-local tickets, running, flows, jobs = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local running, flows, jobs = KEYS[7], KEYS[8], KEYS[9]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, slots = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
 -- include: take
@@ -30,7 +29,7 @@ local mine, book, vtime, low_vtime = {}, openings(free, held), nil, nil
 if status == 'ok' then
   for i = slots, #ARGV, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
-local jobs_claimed = claiming({ jobs = jobs, tickets = tickets, running = running, flows = flows }, book, holder, string.format('%d', now))
+local jobs_claimed = claiming({ jobs = jobs, running = running, flows = flows, meta = meta }, book, holder, string.format('%d', now))
 
 local function grant(entry, tag)
   local owner, id, queued, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|(%d+)|(%d+)|(.*)$')

@@ -4,7 +4,7 @@
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|unix ms" ·
 --         busy  hash holder -> most requests at once since its last report ·
---         running  hash running job -> "holder|attempt|pod"
+--         running  hash running job -> its run (see jobstate)
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
 --         served_ms  slots' time in use since the last report ·
@@ -41,7 +41,7 @@ end
 
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
-  local owner, attempt, pod = string.match(at_work[i + 1], '^([^|]+)|(%d+)|(.*)$')
+  local owner, attempt, pod = string.match(at_work[i + 1], '^([^|]+)|(%d+)|([^|]*)|')
   if owner == holder and not known[at_work[i] .. '|' .. attempt] then
     for _, value in ipairs({ at_work[i], attempt, pod }) do orphans[#orphans + 1] = value end
     if pod ~= '' then own[pod] = (own[pod] or 0) + 1 end

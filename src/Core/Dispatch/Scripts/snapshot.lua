@@ -1,15 +1,15 @@
 -- snapshot: all that dispatch knows of an endpoint, at one moment.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed, served · busy  hash holder -> requests · capacity  hash pod -> slots ·
---         tickets  hash queued job -> ticket entry · running  hash running job -> "holder|attempt|pod"
+--         meta  hash seq, vtime, completed, served, queued · busy  hash holder -> requests · capacity  hash pod -> slots ·
+--         running  hash running job -> its run (see jobstate)
 -- ARGV    oldest_of  how many tickets from the head are searched for the oldest · low  start tags of low priority begin here
 -- RETURN  {now ms, depth, oldest ticket's age ms, busy, completed, [pod, slots, ..], [pod, free, ..],
 --         ["holder|pod", slots, ..], tickets of low priority, queued jobs, running jobs,
 --         ms for which slots were in use}
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, busy, capacity = KEYS[5], KEYS[6], KEYS[7]
-local tickets, running = KEYS[8], KEYS[9]
+local running = KEYS[8]
 local oldest_of, low = tonumber(ARGV[1]), ARGV[2]
 
 local time = redis.call('TIME')
@@ -25,5 +25,5 @@ end
 return { now, redis.call('ZCARD', queue), now - oldest, requests,
   tonumber(redis.call('HGET', meta, 'completed') or 0), redis.call('HGETALL', capacity),
   redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), redis.call('HGETALL', held),
-  redis.call('ZCOUNT', queue, low, '+inf'), redis.call('HLEN', tickets), redis.call('HLEN', running),
+  redis.call('ZCOUNT', queue, low, '+inf'), tonumber(redis.call('HGET', meta, 'queued') or 0), redis.call('HLEN', running),
   tonumber(redis.call('HGET', meta, 'served') or 0) }

@@ -11,9 +11,13 @@ end
 local function openings(free, held)
   local left, change = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}
   for i = 2, #left, 2 do left[i] = tonumber(left[i]) end
+  local function count(owner, pod, n)
+    local of = change[owner] or {}
+    change[owner] = of
+    of[pod] = (of[pod] or 0) + n
+  end
   local function book(owner, i, n)
-    local field = owner .. '|' .. left[i]
-    change[field] = (change[field] or 0) + n
+    count(owner, left[i], n)
     left[i + 1] = left[i + 1] - n
     return left[i]
   end
@@ -26,13 +30,12 @@ local function openings(free, held)
     return best and book(owner, best, 1)
   end
   local function give(owner, pod, wanted)
-    local field = owner .. '|' .. pod
-    local count = math.min(wanted, tonumber(redis.call('HGET', held, field) or 0) + (change[field] or 0))
-    if count <= 0 then return end
+    local n = math.min(wanted, tonumber(redis.call('HGET', held, owner .. '|' .. pod) or 0) + (change[owner] and change[owner][pod] or 0))
+    if n <= 0 then return end
     for i = 1, #left, 2 do
-      if left[i] == pod then return book(owner, i, -count) end
+      if left[i] == pod then return book(owner, i, -n) end
     end
-    change[field] = (change[field] or 0) - count
+    count(owner, pod, -n)
   end
   local function open()
     local total = 0
@@ -40,10 +43,12 @@ local function openings(free, held)
     return total
   end
   local function keep()
-    for field, n in pairs(change) do
-      local pod = string.match(field, '|(.+)$')
-      if n ~= 0 and redis.call('HINCRBY', held, field, n) <= 0 then redis.call('HDEL', held, field) end
-      if n ~= 0 and redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, -n, pod) end
+    for owner, pods in pairs(change) do
+      for pod, n in pairs(pods) do
+        local field = owner .. '|' .. pod
+        if n ~= 0 and redis.call('HINCRBY', held, field, n) <= 0 then redis.call('HDEL', held, field) end
+        if n ~= 0 and redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, -n, pod) end
+      end
     end
   end
   return { take = take, give = give, open = open, keep = keep }

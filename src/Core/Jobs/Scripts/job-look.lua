@@ -1,23 +1,21 @@
 #!lua flags=allow-oom
 -- job-look: a job's fields and its place in the queue at one moment; a watching gateway is told when it ends.
--- KEYS    job  hash, the job itself · queue  sorted set ticket entry -> start tag · tickets  hash queued job -> ticket entry ·
+-- KEYS    job  hash, the job itself · queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
 --         meta  hash mean_ms
 -- ARGV    id · gateway  '' when it need not be told · fields...  names
--- RETURN  {now, place in the queue from 0 or -1, mean run ms or '', [value or false, ..]}; {} when there is no such job
-local job, queue, tickets, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- RETURN  {now, place in the queue from 0 or -1, mean run ms or '', its run or '', [value or false, ..]}; {} when there is no such job
+local job, queue, running, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, gateway, fields = ARGV[1], ARGV[2], 3
+-- include: jobstate
+-- include: watch
 
-local was = redis.call('HMGET', job, 'state', 'watchers')
+local was = redis.call('HMGET', job, 'spec', 'waits', 'end', 'watchers', unpack(ARGV, fields))
 if not was[1] then return {} end
-local status = string.match(was[1], '^[^|]*')
-local place = -1
-if status == 'IN_QUEUE' then
-  local entry = redis.call('HGET', tickets, id)
-  place = entry and redis.call('ZRANK', queue, entry) or -1
-end
-if gateway ~= '' and (status == 'IN_QUEUE' or status == 'IN_PROGRESS') and not string.find(was[2] or '', gateway, 1, true) then
-  redis.call('HSET', job, 'watchers', (was[2] and was[2] .. ',' or '') .. gateway)
+local place, run = -1, nil
+if not was[3] then
+  run = redis.call('HGET', running, id)
+  if not run then place = redis.call('ZRANK', queue, ticket(id, was[2], was[1])) or -1 end
+  watch(job, running, id, run, was[4], gateway)
 end
 local time = redis.call('TIME')
-return { time[1] * 1000 + math.floor(time[2] / 1000), place, redis.call('HGET', meta, 'mean_ms') or '',
-  redis.call('HMGET', job, unpack(ARGV, fields)) }
+return { time[1] * 1000 + math.floor(time[2] / 1000), place, redis.call('HGET', meta, 'mean_ms') or '', run or '', { unpack(was, 5) } }

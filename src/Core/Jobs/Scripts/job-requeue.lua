@@ -1,18 +1,17 @@
 #!lua flags=allow-oom
 -- job-requeue: end an attempt that came to no result; the job goes back to the head of the queue.
--- KEYS    queue  sorted set ticket entry -> start tag · tickets  hash queued job -> ticket entry ·
---         running  hash running job -> "holder|attempt|pod" · flows  hash flow -> queued jobs · meta  hash seq, retried ·
---         jobs  prefix of job hashes
+-- KEYS    queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
+--         flows  hash flow -> queued jobs · meta  hash seq, queued, retried · jobs  prefix of job hashes
 -- ARGV    id · attempt · counted  1: it counts against the job's attempts · why
 -- RETURN  1, or 0 when the fence refused it: another attempt runs, or the job has ended
-local queue, tickets, running, flows, meta, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local queue, running, flows, meta, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, attempt, counted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 -- include: jobstate
 -- include: requeue
 
-local state = redis.call('HGET', jobs .. id, 'state') or ''
-if not string.find(state, 'IN_PROGRESS|' .. attempt .. '|', 1, true) then return 0 end
+local run = redis.call('HGET', running, id)
+if not run or select(2, string.match(run, RUN)) ~= attempt then return 0 end
 local time = redis.call('TIME')
-requeue({ tickets = tickets, running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
-  id, time[1] * 1000 + math.floor(time[2] / 1000), why, counted == '1')
+requeue({ running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
+  id, run, time[1] * 1000 + math.floor(time[2] / 1000), why, counted == '1')
 return 1

@@ -1,0 +1,7 @@
+-- watch (part): a gateway that wants to be told when a job that waits or runs changes is written down once, where an end looks for it.
+local function watch(job, running, id, run, watchers, gateway)
+  local known = run and string.match(run, '[^|]*$') or watchers or ''
+  if gateway == '' or string.find(known, gateway, 1, true) then return end
+  if run then redis.call('HSET', running, id, run .. (known ~= '' and ',' or '') .. gateway)
+  else redis.call('HSET', job, 'watchers', (known ~= '' and known .. ',' or '') .. gateway) end
+end

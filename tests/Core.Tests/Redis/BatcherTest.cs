@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Sluice.Core.Redis;
 using Sluice.Testing;
 
@@ -5,7 +6,7 @@ namespace Sluice.Core.Tests.Redis;
 
 public sealed class BatcherTest
 {
-    private readonly List<int> sizes = [];
+    private readonly ConcurrentQueue<int> sizes = [];
     private readonly ManualTime time = new();
     private TaskCompletionSource gate = new();
 
@@ -13,10 +14,27 @@ public sealed class BatcherTest
     public async Task What_comes_while_a_call_is_on_its_way_goes_with_the_next()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var all = Enumerable.Range(0, 20).Select(batcher.AddAsync).ToList();
+        gate.SetResult();
+        Assert.Equal(Enumerable.Range(0, 20).Select(n => n * 2), await Task.WhenAll(all));
+        Assert.Equal([1, 19], sizes);
+    }
+
+    [Fact]
+    public async Task Where_many_wait_two_calls_are_under_way_and_never_three()
+    {
+        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
         var all = Enumerable.Range(0, 250).Select(batcher.AddAsync).ToList();
+        Assert.Equal([1, 20], sizes);
         gate.SetResult();
         Assert.Equal(Enumerable.Range(0, 250).Select(n => n * 2), await Task.WhenAll(all));
-        Assert.Equal([1, 100, 100, 49], sizes);
+        // The two take what is left side by side.
+        Assert.Equal([1, 20, 29, 100, 100], sizes.Order());
+        gate = new TaskCompletionSource();
+        var lone = batcher.AddAsync(7);
+        Assert.Equal(1, sizes.Last());
+        gate.SetResult();
+        Assert.Equal(14, await lone);
     }
 
     [Fact]
@@ -43,7 +61,7 @@ public sealed class BatcherTest
 
     private async Task<IReadOnlyList<int>> RunAsync(IReadOnlyList<int> items)
     {
-        sizes.Add(items.Count);
+        sizes.Enqueue(items.Count);
         await gate.Task;
         return [.. items.Select(n => n * 2)];
     }

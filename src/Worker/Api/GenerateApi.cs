@@ -11,8 +11,11 @@ using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Triton's generate extension: one answer, or one server-sent event a token, sent as it is made.</summary>
-internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, WorkerLog log, Tracer tracer)
+/// <summary>
+/// Triton's generate extension. Of a model that makes text: one answer, or one server-sent event a token, sent as it is made. Of another: an inference
+/// whose inputs and outputs are keys.
+/// </summary>
+internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, WorkerLog log, Tracer tracer, Inferences inferences)
 {
     /// <summary>How many tokens an answer has: a header, and a trailer where the answer streams.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
@@ -53,13 +56,27 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
 
     private async Task GenerateAsync(HttpContext context)
     {
-        var (model, request) = await ReadAsync(context);
+        var model = Asked(context);
+        if (model.Generator is null)
+        {
+            await inferences.AnswerAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.WriteAsync);
+            return;
+        }
+
+        var request = await ReadAsync(context, model);
         await Answers.JsonAsync(context, await RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 
     private async Task StreamAsync(HttpContext context)
     {
-        var (model, request) = await ReadAsync(context);
+        var model = Asked(context);
+        if (model.Generator is null)
+        {
+            await inferences.AnswerAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.StreamAsync);
+            return;
+        }
+
+        var request = await ReadAsync(context, model);
         await StreamAsync(context, model, request, whole: false);
     }
 
@@ -76,8 +93,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         var more = await pieces.MoveNextAsync();
         trace?.Reached(FirstToken);
         SetTiming(context, started);
-        context.Response.ContentType = "text/event-stream; charset=utf-8";
-        context.Response.Headers.CacheControl = "no-cache";
+        BeginEvents(context);
         context.Response.DeclareTrailer(TokensHeader);
         var (tokens, last) = (0, default(GeneratedPiece));
         try
@@ -112,17 +128,29 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
             context.Response.AppendTrailer(TokensHeader, tokens.ToString(CultureInfo.InvariantCulture));
     }
 
-    private async Task<(LoadedModel Model, GenerationRequest Request)> ReadAsync(HttpContext context)
+    /// <summary>The model that is asked, by a request that is not compressed.</summary>
+    private LoadedModel Asked(HttpContext context)
     {
         var model = OpenInferenceApi.Model(context, host);
+        return context.Request.Headers.ContentEncoding.Count == 0 || context.Request.Headers.ContentEncoding == "identity" ? model
+            : throw new InvalidRequestException("Unsupported content-encoding, only 'identity' is supported.");
+    }
+
+    private async Task<GenerationRequest> ReadAsync(HttpContext context, LoadedModel model)
+    {
         var generator = ModelHost.Generator(model);
-        if (context.Request.Headers.ContentEncoding.Count > 0 && context.Request.Headers.ContentEncoding != "identity")
-            throw new InvalidRequestException("Unsupported content-encoding, only 'identity' is supported.");
         using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
         using var body = bytes.Parse();
         var request = GenerationRequest.Read(body.RootElement);
         generator.Check(request);
-        return (model, request);
+        return request;
+    }
+
+    /// <summary>Server-sent events follow.</summary>
+    public static void BeginEvents(HttpContext context)
+    {
+        context.Response.ContentType = "text/event-stream; charset=utf-8";
+        context.Response.Headers.CacheControl = "no-cache";
     }
 
     private RequestTrace? Begin(LoadedModel model, GenerationRequest request)

@@ -8,7 +8,7 @@ using Sluice.Worker.Tracing;
 namespace Sluice.Worker.Api;
 
 /// <summary>Requests that are run in batches, from the body to the answer and whatever their form: traced, timed, counted.</summary>
-internal sealed class Inferences(WorkerSettings settings, Tracer tracer)
+internal sealed class Inferences(WorkerSettings settings, Tracer tracer, LoadReport load)
 {
     /// <param name="context">The request.</param>
     /// <param name="model">The model that it must fit.</param>
@@ -28,6 +28,7 @@ internal sealed class Inferences(WorkerSettings settings, Tracer tracer)
         trace?.Ran(inference);
         var started = Stopwatch.GetTimestamp();
         Tell(context, inference);
+        load.Tell(context);
         await write(context, model, request, InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
         trace?.Reached("COMPUTE_END");

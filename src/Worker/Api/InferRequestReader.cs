@@ -191,8 +191,8 @@ public ref struct InferRequestReader
     private ReadOnlySequence<byte> TakeBinary(string name, DataType type, long count, long size)
     {
         if (size < 0 || size > binary.Length)
-            throw new InvalidRequestException($"unexpected size for input '{name}': binary_data_size is {size}, but "
-                + $"{binary.Length} bytes of binary data are left for model '{model.Name}'");
+            throw new InvalidRequestException($"unexpected size for input '{name}', expecting {Math.Max(0, size - binary.Length)} additional bytes for model "
+                + $"'{model.Name}': binary_data_size is {size}, and {binary.Length} bytes of binary data are left");
         if (!type.IsBytes && size != count * type.Size) throw WrongSize(name, type, count, size);
         if (type.IsBytes && count > size)
             throw new InvalidRequestException(

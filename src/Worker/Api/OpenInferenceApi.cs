@@ -68,7 +68,7 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
     private static InferRequest ReadInfer(HttpContext context, LoadedModel model, RequestBody body, long limit)
     {
         var (json, binary) = body.Split(context);
-        return json.IsEmpty && body.Length > 0 ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
+        return json.IsEmpty && context.Request.Headers.ContainsKey(RequestBody.LengthHeader) ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
     }
 
     private static TensorMetadata[] Describe(IEnumerable<TensorSpec> specs) =>

@@ -68,7 +68,8 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
     private static InferRequest ReadInfer(HttpContext context, LoadedModel model, RequestBody body, long limit)
     {
         var (json, binary) = body.Split(context);
-        return json.IsEmpty && context.Request.Headers.ContainsKey(RequestBody.LengthHeader) ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
+        var raw = json.IsEmpty && context.Request.Headers.ContainsKey(RequestBody.LengthHeader);
+        return raw ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
     }
 
     private static TensorMetadata[] Describe(IEnumerable<TensorSpec> specs) =>

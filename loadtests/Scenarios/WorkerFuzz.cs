@@ -17,7 +17,7 @@ public static class WorkerFuzz
     [
         "null", "true", "-1", "1e999", "0.1", "\"\"", "[]", "{}", "[[[[", "]", "}", ",", ":", "\\ud800", "\u0000", "9223372036854775808", "18446744073709551616",
         "NaN", "Infinity", "\"INT64\"", "\"BYTES\"", "\"FP16\"", "\"data\"", "\"shape\"", "\"parameters\"", "\"classification\"", "\"binary_data_size\"",
-        "\"priority\"", "\"timeout\"", "1000000000000", "\uFEFF", "//", "'", "\"name\"", "\"outputs\"",
+        "\"priority\"", "\"timeout\"", "\"in\"", "1000000000000", "\uFEFF", "//", "'", "\"name\"", "\"outputs\"",
     ];
 
     public static async Task<string> RunAsync(long requests, int seed, CancellationToken ct)
@@ -78,12 +78,16 @@ public static class WorkerFuzz
                 {"inputs":[{"name":"in","shape":[1,2],"datatype":"{{{type}}}","parameters":{"binary_data_size":{{{size}}}}}],
                  "outputs":[{"name":"out","parameters":{"binary_data":true}}]}
                 """), raw));
+            var list = type switch { "BOOL" => "[true,false]", "BYTES" => "[\"a,[b]\",\"c\"]", "FP32" => "[0.12345678, -1.234567890123456,0.5,9.25]", _ => "[1,2]" };
+            seeds.Add(($"/v2/models/id-{type}/{(seeds.Count % 2 == 0 ? "generate" : "generate_stream")}", Bytes($$"""{"id":"1","in":{{list}},"mine":true}"""), []));
         }
 
         seeds.Add(("/v2/models/add/infer", Bytes("""
             {"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1.5,-2e-3]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}],
              "outputs":[{"name":"sum","parameters":{"classification":1}}]}
             """), []));
+        seeds.Add(("/v2/models/add/generate", Bytes("""{"a":[1.5,-2e-3],"parameters":{"b":[0.1,0.22],"priority":2}}"""), []));
+        seeds.Add(("/v2/models/lookup/generate", Bytes("""{"in":1,"timeout":1000000}"""), []));
         seeds.Add(("/v2/models/lookup/infer", Bytes("""{"inputs":[{"name":"in","datatype":"INT64","shape":[2],"data":[1,2]}],"parameters":{"timeout":1000000}}"""), []));
         seeds.Add(("/run", Bytes("""{"id":"j","input":{"model":"add","inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}}"""), []));
         seeds.Add(("/v2/repository/index", Bytes("""{"ready":true}"""), []));

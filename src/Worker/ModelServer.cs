@@ -58,8 +58,10 @@ internal sealed class ModelServer : IDisposable
         var routes = new Router();
         // The first that matches answers: /v2/models/stats is no model's name.
         new ModelsApi(host, settings).Map(routes);
-        new OpenInferenceApi(host, settings, timeline, tracer).Map(routes);
-        var generate = new GenerateApi(host, settings, log, tracer);
+        var load = new LoadReport(host);
+        var inferences = new Inferences(settings, tracer, load);
+        new OpenInferenceApi(host, timeline, inferences).Map(routes);
+        var generate = new GenerateApi(host, settings, log, tracer, inferences, load);
         generate.Map(routes);
         new MetricsApi(host, new GpuMonitor(NvidiaSmi.Ask, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), TimeProvider.System)).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);

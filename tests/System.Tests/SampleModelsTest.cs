@@ -61,6 +61,18 @@ public sealed class SampleModelsTest(SampleModelsTest.Samples samples) : IClassF
         Assert.True(Dot(fox, typo) > Dot(fox, other) + 0.2, $"{Dot(fox, typo)} against {Dot(fox, other)}");
     }
 
+    [Fact]
+    public async Task Inputs_by_their_names_give_what_an_inference_gives_and_the_workers_load_is_told()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/embed/generate") { Content = new StringContent("""{"input_ids":[97,98,99]}""") };
+        request.Headers.Add("endpoint-load-metrics-format", "json");
+        using var answer = await samples.Gateway.Client.SendAsync(request);
+        var told = (await answer.Content.ReadFromJsonAsync<JsonObject>())!;
+        Assert.Equal(await EmbedAsync("abc"), told.Last().Value!.AsArray().Select(v => (float)v!));
+        var load = Assert.Single(answer.Headers.GetValues("endpoint-load-metrics"));
+        Assert.Equal(1, (double)JsonNode.Parse(load["JSON ".Length..])!["named_metrics"]!["requests_inside"]!);
+    }
+
     private async Task<int> ReadDigitAsync(float[] pixels, bool binary)
     {
         using HttpContent content = binary ? Binary(pixels) : JsonContent.Create(new

@@ -83,7 +83,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public async Task A_model_that_is_no_language_model_says_so()
+    public async Task A_model_that_makes_no_text_says_what_it_takes()
     {
         using var answer = await story.Worker.Client.PostAsync("/v2/models/digits/generate", new StringContent("""{"text_input":"a"}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);

@@ -59,6 +59,12 @@ public sealed class NumberListTest
     [InlineData("0x1")]
     [InlineData("1_0")]
     [InlineData("[1,2")]
+    [InlineData("1.5.5,0.12345678901234567")]
+    [InlineData("0.12345678.,0.12345678901234567")]
+    [InlineData("1.,0.12345678901234567890")]
+    [InlineData("-.5,0.12345678901234567890")]
+    [InlineData("0.1a,0.12345678901234567890")]
+    [InlineData("0.1-0.2,0.12345678901234567890")]
     public void What_is_no_list_of_numbers_is_left_to_the_general_reader(string elements) =>
         Assert.False(NumberList.TryRead(Encoding.UTF8.GetBytes($"[{elements}]"), new float[elements.Contains(',', StringComparison.Ordinal) ? 2 : 1], [-1]));
 
@@ -83,7 +89,58 @@ public sealed class NumberListTest
         if (fits) Assert.Equal([1, 2, 3, 4], into);
     }
 
+    [Fact]
+    public void Numbers_of_few_digits_have_the_bits_that_the_framework_reads()
+    {
+        var random = new Random(20261122);
+        for (var n = 1; n <= 20; n++)
+        {
+            var format = "0." + new string('0', n);
+            for (var i = 0; i < 40_000; i++) Check(((decimal)random.NextDouble() * (i % 3 == 0 ? 0.001m : 10)).ToString(format, CultureInfo.InvariantCulture));
+        }
+    }
+
+    [Theory]
+    [InlineData("0.0")]
+    [InlineData("-0.0")]
+    [InlineData("9.99999999")]
+    [InlineData("-9.99999999")]
+    [InlineData("0.00000001")]
+    [InlineData("0.5e-3")]
+    [InlineData("0.12345678E5")]
+    [InlineData("0.123456789e5")]
+    [InlineData("0.1234567812345678")]
+    [InlineData("0.1234567812345678e-30")]
+    [InlineData("0.12345678123456789")]
+    [InlineData("0.123456781234567812")]
+    [InlineData("0.1234567812345678123")]
+    [InlineData("9.99999999999999999")]
+    [InlineData("9.999999999999999999")]
+    [InlineData("0.12345678123456781e3")]
+    [InlineData("12.5")]
+    public void Short_numbers_end_where_they_end(string text) => Check(text);
+
+    /// <summary>Alone, and where others follow: there the shorter way may be taken.</summary>
     private static void Check(string text)
+    {
+        CheckAlone(text);
+        if (!float.IsFinite(Single(text))) return;
+        var into = new float[4];
+        var other = text[0] == '-' ? text[1..] : "-" + text;
+        Assert.True(NumberList.TryRead(Encoding.UTF8.GetBytes($"[{text},{other}, 7,0.123456789012345678901]"), into, [4]), text);
+        Assert.True(Bits(into[0]) == Bits(Single(text)) && Bits(into[1]) == Bits(Single(other)) && into[2] == 7, $"{text}: {into[0]:R}, {into[1]:R}");
+    }
+
+    private static int Bits(float value) => BitConverter.SingleToInt32Bits(value);
+
+    private static float Single(string text)
+    {
+        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text));
+        reader.Read();
+        return reader.GetSingle();
+    }
+
+    private static void CheckAlone(string text)
     {
         var json = Encoding.UTF8.GetBytes($"[{text}]");
         var reader = new Utf8JsonReader(json);

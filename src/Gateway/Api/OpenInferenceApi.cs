@@ -40,8 +40,10 @@ public static class OpenInferenceApi
             routes.On("GET", model + "/stats", Demand.Invoke, "What one of its workers has done: requests, rows, runs, times", Forward)
                 .WithMetadata(new Leftovers.Relayed());
             routes.On("POST", model + "/infer", Demand.Invoke, "Inference, JSON or with binary tensors", Forward).WithMetadata(new Leftovers.Relayed());
-            routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, answered whole", Forward).WithMetadata(new Leftovers.Relayed());
-            routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token", Forward).WithMetadata(new Leftovers.Relayed());
+            routes.On("POST", model + "/generate", Demand.Invoke, "Text generation, or outputs by their names, answered whole", Forward)
+                .WithMetadata(new Leftovers.Relayed());
+            routes.On("POST", model + "/generate_stream", Demand.Invoke, "Text generation, an event a token; of another model one event", Forward)
+                .WithMetadata(new Leftovers.Relayed());
         }
 
         // Of one worker, the one that answers. Who may change them is the worker's to say: it is told of admins.

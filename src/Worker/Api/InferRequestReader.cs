@@ -82,21 +82,22 @@ public ref struct InferRequestReader
             if (reader.ValueTextEquals("inputs"u8))
             {
                 hasInputs = true;
-                ReadList("inputs");
+                reader.ReadList("inputs");
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) ReadInput();
             }
             else if (reader.ValueTextEquals("outputs"u8))
             {
-                ReadList("outputs");
+                reader.ReadList("outputs");
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) ReadOutput();
             }
             else if (reader.ValueTextEquals("id"u8))
             {
-                request.Id = ReadString("id");
+                request.Id = reader.ReadString("id");
             }
             else if (reader.ValueTextEquals("parameters"u8))
             {
-                ReadRequestParameters();
+                reader.ReadObject("parameters");
+                while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName) RequestParameters.ReadOne(ref reader, request, model.Name);
             }
             else
             {
@@ -131,7 +132,7 @@ public ref struct InferRequestReader
 
     private void ReadInput()
     {
-        Expect(JsonTokenType.StartObject, "inputs", "an object");
+        reader.Expect(JsonTokenType.StartObject, "inputs", "an object");
         string? name = null, type = null;
         long[]? shape = null;
         long? binarySize = null;
@@ -145,32 +146,12 @@ public ref struct InferRequestReader
             else if (reader.ValueTextEquals("data"u8))
             {
                 // Name, type and shape may stand behind the data, and its place in a batch is not known yet: it is read later.
-                data = SkipData();
+                data = reader.SkipValue(json, ref offset);
             }
             else reader.Skip();
         }
 
         AddInput(name, type, shape, binarySize, data);
-    }
-
-    /// <summary>Passes over the value of <c>data</c> and returns its text. A list of numbers is not looked at here: its end is found by
-    /// its brackets, and the reader goes on there as if it had been empty. What is wrong inside is found when it is read.</summary>
-    private ReadOnlyMemory<byte> SkipData()
-    {
-        if (!reader.Read()) throw new JsonException();
-        var start = offset + (int)reader.TokenStartIndex;
-        if (reader.TokenType == JsonTokenType.StartArray && NumberList.FindEnd(json.Span, start) is var end and > 0)
-        {
-            reader = new Utf8JsonReader(json.Span[end..], isFinalBlock: true, reader.CurrentState);
-            offset = end;
-            if (!reader.Read() || reader.TokenType != JsonTokenType.EndArray) throw new JsonException();
-        }
-        else
-        {
-            reader.Skip();
-        }
-
-        return json[start..(offset + (int)reader.BytesConsumed)];
     }
 
     private void AddInput(string? name, string? type, long[]? shape, long? binarySize, ReadOnlyMemory<byte>? data)
@@ -210,8 +191,8 @@ public ref struct InferRequestReader
     private ReadOnlySequence<byte> TakeBinary(string name, DataType type, long count, long size)
     {
         if (size < 0 || size > binary.Length)
-            throw new InvalidRequestException($"unexpected size for input '{name}': binary_data_size is {size}, but "
-                + $"{binary.Length} bytes of binary data are left for model '{model.Name}'");
+            throw new InvalidRequestException($"unexpected size for input '{name}', expecting {Math.Max(0, size - binary.Length)} additional bytes for model "
+                + $"'{model.Name}': binary_data_size is {size}, and {binary.Length} bytes of binary data are left");
         if (!type.IsBytes && size != count * type.Size) throw WrongSize(name, type, count, size);
         if (type.IsBytes && count > size)
             throw new InvalidRequestException(
@@ -226,13 +207,13 @@ public ref struct InferRequestReader
 
     private void ReadOutput()
     {
-        Expect(JsonTokenType.StartObject, "outputs", "an object");
+        reader.Expect(JsonTokenType.StartObject, "outputs", "an object");
         string? name = null;
         bool? asBinary = null;
         var classes = 0;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("name"u8)) name = ReadString("outputs.name");
+            if (reader.ValueTextEquals("name"u8)) name = reader.ReadString("outputs.name");
             else if (reader.ValueTextEquals("parameters"u8)) (asBinary, classes) = ReadOutputParameters();
             else reader.Skip();
         }
@@ -246,7 +227,7 @@ public ref struct InferRequestReader
     private long? ReadBinarySize()
     {
         long? size = null;
-        ReadObject("inputs.parameters");
+        reader.ReadObject("inputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (!reader.ValueTextEquals("binary_data_size"u8))
@@ -266,55 +247,20 @@ public ref struct InferRequestReader
     private (bool? Binary, int Classes) ReadOutputParameters()
     {
         (bool? Binary, int Classes) read = (null, 0);
-        ReadObject("outputs.parameters");
+        reader.ReadObject("outputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("binary_data"u8)) read.Binary = ReadBool("binary_data");
-            else if (reader.ValueTextEquals("classification"u8)) read.Classes = (int)ReadNumber("classification", 1, int.MaxValue);
+            if (reader.ValueTextEquals("binary_data"u8)) read.Binary = reader.ReadBool("binary_data");
+            else if (reader.ValueTextEquals("classification"u8)) read.Classes = (int)reader.ReadNumber("classification", 1, int.MaxValue);
             else reader.Skip();
         }
 
         return read;
     }
 
-    private void ReadRequestParameters()
-    {
-        ReadObject("parameters");
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            if (reader.ValueTextEquals("binary_data_output"u8))
-                request.BinaryOutput = ReadBool("binary_data_output");
-            else if (reader.ValueTextEquals("priority"u8))
-            {
-                if (ReadNumber("priority", 0, uint.MaxValue) is var priority and > 0) request.Priority = (uint)priority;
-            }
-            else if (reader.ValueTextEquals("timeout"u8)) request.TimeoutUs = ReadNumber("timeout", 0, MaxTimeoutUs);
-            else ReadParameter();
-        }
-    }
-
-    /// <summary>A parameter that says nothing to this server. Its name and its value must be what the protocol allows.</summary>
-    private void ReadParameter()
-    {
-        var name = reader.GetString()!;
-        if (name.StartsWith("triton_", StringComparison.Ordinal))
-            throw new InvalidRequestException($"parameter keys starting with 'triton_' are reserved for Triton usage. ('{name}')");
-        if (name.StartsWith("sequence_", StringComparison.Ordinal))
-            throw new InvalidRequestException($"parameter '{name}': model '{model.Name}' has no sequences (they are not supported)");
-        if (!reader.Read() || reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
-            throw new InvalidRequestException($"parameter '{name}' must be a string, a number or a boolean");
-    }
-
-    private long ReadNumber(string field, long least, long most)
-    {
-        if (!reader.Read()) throw new JsonException();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var n) && n >= least && n <= most) return n;
-        throw new InvalidRequestException($"'{field}' must be a whole number from {least} to {most}");
-    }
-
     private long[] ReadShape(string? input)
     {
-        ReadList($"shape of input '{input}'");
+        reader.ReadList($"shape of input '{input}'");
         Span<long> shape = stackalloc long[MaxRank];
         var rank = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
@@ -331,13 +277,10 @@ public ref struct InferRequestReader
 
     private const int MaxRank = 32;
 
-    /// <summary>A day.</summary>
-    private const long MaxTimeoutUs = 86_400_000_000;
-
     /// <summary>The model's own text where it is one of its inputs: no new one for each request.</summary>
     private string ReadInputName()
     {
-        ReadText("inputs.name");
+        reader.ReadText("inputs.name");
         foreach (var name in model.InputNames)
             if (reader.ValueTextEquals(name)) return name;
         return reader.GetString()!;
@@ -345,47 +288,9 @@ public ref struct InferRequestReader
 
     private string ReadDataType()
     {
-        ReadText("inputs.datatype");
+        reader.ReadText("inputs.datatype");
         foreach (var input in model.Inputs)
             if (reader.ValueTextEquals(input.Type.Name)) return input.Type.Name;
         return reader.GetString()!;
-    }
-
-    private void ReadText(string field)
-    {
-        if (!reader.Read()) throw new JsonException();
-        Expect(JsonTokenType.String, field, "a string");
-    }
-
-    private string ReadString(string field)
-    {
-        ReadText(field);
-        return reader.GetString()!;
-    }
-
-    private bool ReadBool(string field)
-    {
-        if (!reader.Read()) throw new JsonException();
-        if (reader.TokenType is not (JsonTokenType.True or JsonTokenType.False))
-            throw new InvalidRequestException($"'{field}' must be true or false");
-        return reader.GetBoolean();
-    }
-
-    private void ReadList(string field)
-    {
-        if (!reader.Read()) throw new JsonException();
-        Expect(JsonTokenType.StartArray, field, "a list");
-    }
-
-    private void ReadObject(string field)
-    {
-        if (!reader.Read()) throw new JsonException();
-        Expect(JsonTokenType.StartObject, field, "an object");
-    }
-
-    private readonly void Expect(JsonTokenType token, string field, string wanted)
-    {
-        if (reader.TokenType != token)
-            throw new InvalidRequestException($"Unable to parse '{field}': it is {reader.TokenType}, expected {wanted}");
     }
 }

@@ -22,6 +22,8 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         routes.MapPost("/v2/repository/index", IndexAsync);
         routes.MapPost("/v2/repository/models/{model}/load", LoadAsync);
         routes.MapPost("/v2/repository/models/{model}/unload", UnloadAsync);
+        foreach (var path in new[] { "index", "models/{model}/load", "models/{model}/unload" })
+            routes.MapPost("/v2/repository/{repository}/" + path, _ => throw new InvalidRequestException("'repository_name' specification is not supported", 501));
     }
 
     private IEnumerable<LoadedModel> Chosen(HttpContext context)
@@ -151,12 +153,17 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         Write(json, "cache_hit", default);
         Write(json, "cache_miss", default);
         json.WriteEndObject();
+        json.WriteStartObject("response_stats");
+        foreach (var (index, times) in view.Responses) Write(json, index, times);
+        json.WriteEndObject();
         json.WriteStartArray("batch_stats");
         foreach (var (rows, times) in view.Batches)
         {
             json.WriteStartObject();
             json.WriteNumber("batch_size", rows);
-            Write(json, "compute_infer", times);
+            Write(json, "compute_input", times.Input);
+            Write(json, "compute_infer", times.Infer);
+            Write(json, "compute_output", times.Output);
             json.WriteEndObject();
         }
 
@@ -165,6 +172,18 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         Memory(json, model.Session.Provider == "cpu" ? "CPU" : "GPU", model.Session.Device, model.Weights);
         Memory(json, model.Binding.Memory.Pinned ? "CPU_PINNED" : "CPU", 0, model.BufferBytes);
         json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, int index, in ResponseTimes times)
+    {
+        json.WriteStartObject(index.ToString(CultureInfo.InvariantCulture));
+        Write(json, "compute_infer", times.Infer);
+        Write(json, "compute_output", times.Output);
+        Write(json, "success", times.Success);
+        Write(json, "fail", times.Fail);
+        Write(json, "empty_response", default);
+        Write(json, "cancel", times.Cancel);
         json.WriteEndObject();
     }
 

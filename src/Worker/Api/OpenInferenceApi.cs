@@ -1,14 +1,10 @@
-using System.Diagnostics;
-using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using Sluice.Worker.Batching;
 using Sluice.Worker.Models;
-using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
 /// <summary>The Open Inference Protocol over REST, with the binary tensor data extension.</summary>
-internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, StartTimeline timeline, Tracer tracer)
+internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, Inferences inferences)
 {
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -43,12 +39,6 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
             (string?)context.Request.RouteValues["version"]);
     }
 
-    /// <summary>Says where an answer's time went, and how many rows ran with it.</summary>
-    public static void Tell(HttpContext context, Inference inference) =>
-        context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
-            $"wait;dur={inference.Queue.TotalMilliseconds:0.###}, input;dur={inference.Input.TotalMilliseconds:0.###}, "
-            + $"infer;dur={inference.Infer.TotalMilliseconds:0.###}, rows;desc={inference.BatchRows}");
-
     private Task ReadyAsync(HttpContext context)
     {
         var ready = host.Ready;
@@ -73,21 +63,13 @@ internal sealed class OpenInferenceApi(ModelHost host, WorkerSettings settings, 
             "onnxruntime_onnx", Describe(model.Inputs), Describe(model.Outputs), model.Session.Placement?.ToString()), WorkerJson.Default.ModelMetadata);
     }
 
-    private async Task InferAsync(HttpContext context)
+    private Task InferAsync(HttpContext context) => inferences.AnswerAsync(context, Model(context, host), ReadInfer, InferResponse.WriteAsync);
+
+    private static InferRequest ReadInfer(HttpContext context, LoadedModel model, RequestBody body, long limit)
     {
-        var model = Model(context, host);
-        using var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
-        using var trace = tracer.Begin(model.Name, model.Version);
         var (json, binary) = body.Split(context);
-        var request = json.IsEmpty && body.Length > 0 ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
-        if (trace is not null) trace.RequestId = request.Id;
-        using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
-        trace?.Ran(inference);
-        var started = Stopwatch.GetTimestamp();
-        Tell(context, inference);
-        await InferResponse.WriteAsync(context, model, request, InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes));
-        model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
-        trace?.Reached("COMPUTE_END");
+        var raw = json.IsEmpty && context.Request.Headers.ContainsKey(RequestBody.LengthHeader);
+        return raw ? RawRequestReader.Read(model, binary) : InferRequestReader.Read(model, json, binary);
     }
 
     private static TensorMetadata[] Describe(IEnumerable<TensorSpec> specs) =>

@@ -14,7 +14,7 @@ namespace Sluice.Worker.Api;
 /// </summary>
 internal sealed class RequestBody : IDisposable
 {
-    private const string LengthHeader = "Inference-Header-Content-Length";
+    public const string LengthHeader = "Inference-Header-Content-Length";
 
     private readonly PipeReader? source;
     private readonly ReadOnlySequence<byte> all;

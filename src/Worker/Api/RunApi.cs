@@ -96,7 +96,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         trace?.Ran(inference);
         var started = Stopwatch.GetTimestamp();
-        OpenInferenceApi.Tell(context, inference);
+        Inferences.Tell(context, inference);
         InferResponse.WriteJson(writer, model, request,
             Array.ConvertAll(InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes), o => (o.Tensor, false)));
         model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));

@@ -3,7 +3,7 @@ namespace Sluice.Worker.Batching;
 /// <summary>A number of times and their sum.</summary>
 public readonly record struct Times(long Count, long Ns)
 {
-    public Times Plus(TimeSpan took) => new(Count + 1, Ns + (long)(took.TotalMicroseconds * 1000));
+    public Times Plus(TimeSpan took) => new(Count + 1, Ns + (took.Ticks * TimeSpan.NanosecondsPerTick));
 }
 
 /// <summary>Where a request's time goes, in the order of its way.</summary>
@@ -49,9 +49,12 @@ public sealed record StatisticsView
     public required IReadOnlyList<HistogramView> StageSeconds { get; init; }
 
     /// <summary>Runs by their rows.</summary>
-    public required IReadOnlyDictionary<int, Times> Batches { get; init; }
+    public required IReadOnlyDictionary<int, BatchTimes> Batches { get; init; }
 
     public required HistogramView BatchRows { get; init; }
+
+    /// <summary>Where requests have many responses: by their place in the stream.</summary>
+    public required IReadOnlyDictionary<int, ResponseTimes> Responses { get; init; }
 
     /// <summary>Runs by why their batch took no more.</summary>
     public required IReadOnlyDictionary<BatchCut, long> Cuts { get; init; }
@@ -66,8 +69,11 @@ public sealed class ModelStatistics(TimeProvider time)
 
     private static readonly double[] Rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+    private static readonly TimeSpan RateWindow = TimeSpan.FromSeconds(10);
+
     private readonly Lock gate = new();
-    private readonly SortedDictionary<int, Times> batches = [];
+    private readonly SortedDictionary<int, BatchTimes> batches = [];
+    private readonly SortedDictionary<int, ResponseTimes> responses = [];
     private readonly SortedDictionary<BatchCut, long> cuts = [];
     private readonly Times[] stages = new Times[4];
     private readonly Histogram[] stageSeconds = [new(Seconds), new(Seconds), new(Seconds), new(Seconds)];
@@ -78,6 +84,17 @@ public sealed class ModelStatistics(TimeProvider time)
     private long lastMs;
     private Times success;
     private Times fail;
+    private readonly MovingMean requests = new(RateWindow, time.GetElapsedTime(0));
+    private readonly MovingMean failures = new(RateWindow, time.GetElapsedTime(0));
+
+    /// <summary>Requests that ended, and those of them that failed, a second.</summary>
+    public (double Requests, double Failures) Rates
+    {
+        get
+        {
+            lock (gate) return (requests.At(time.GetElapsedTime(0)), failures.At(time.GetElapsedTime(0)));
+        }
+    }
 
     public StatisticsView View
     {
@@ -87,8 +104,8 @@ public sealed class ModelStatistics(TimeProvider time)
                 return new StatisticsView
                 {
                     Rows = rows, Runs = runs, Tokens = tokens, LastMs = lastMs, Success = success, Fail = fail, Stages = [.. stages],
-                    StageSeconds = [.. stageSeconds.Select(h => h.View())], Batches = new Dictionary<int, Times>(batches), BatchRows = batchRows.View(),
-                    Cuts = new Dictionary<BatchCut, long>(cuts),
+                    StageSeconds = [.. stageSeconds.Select(h => h.View())], Batches = new Dictionary<int, BatchTimes>(batches), BatchRows = batchRows.View(),
+                    Responses = new Dictionary<int, ResponseTimes>(responses), Cuts = new Dictionary<BatchCut, long>(cuts),
                 };
         }
     }
@@ -100,7 +117,7 @@ public sealed class ModelStatistics(TimeProvider time)
         {
             runs++;
             if (ok) rows += rowsRun;
-            batches[rowsRun] = batches.GetValueOrDefault(rowsRun).Plus(took);
+            batches[rowsRun] = batches.GetValueOrDefault(rowsRun).Ran(took);
             cuts[cut] = cuts.GetValueOrDefault(cut) + 1;
             batchRows.Add(rowsRun);
         }
@@ -111,12 +128,12 @@ public sealed class ModelStatistics(TimeProvider time)
     {
         lock (gate)
         {
-            lastMs = time.GetUtcNow().ToUnixTimeMilliseconds();
-            success = success.Plus(inference.Total);
+            Succeeded(inference.Total);
             Stage(InferStage.Queue, inference.Queue);
             Stage(InferStage.Input, inference.Input);
             Stage(InferStage.Infer, inference.Infer);
             Stage(InferStage.Output, writing);
+            batches[inference.BatchRows] = batches.GetValueOrDefault(inference.BatchRows).Answered(inference.Input, writing);
         }
     }
 
@@ -127,13 +144,39 @@ public sealed class ModelStatistics(TimeProvider time)
         {
             lastMs = time.GetUtcNow().ToUnixTimeMilliseconds();
             fail = fail.Plus(after);
+            requests.Count(time.GetElapsedTime(0));
+            failures.Count(time.GetElapsedTime(0));
         }
+    }
+
+    /// <summary>A text was generated, to its end: one row, and for the count one run.</summary>
+    public void Generated(TimeSpan took)
+    {
+        lock (gate)
+        {
+            rows++;
+            runs++;
+            Succeeded(took);
+        }
+    }
+
+    /// <summary>A response was sent, or was to be: of those of its request the one with this index.</summary>
+    public void Responded(int index, ResponseEnd end, TimeSpan infer, TimeSpan output)
+    {
+        lock (gate) responses[index] = responses.GetValueOrDefault(index).Plus(end, infer, output);
     }
 
     /// <summary>A token was generated.</summary>
     public void Token()
     {
         lock (gate) tokens++;
+    }
+
+    private void Succeeded(TimeSpan took)
+    {
+        lastMs = time.GetUtcNow().ToUnixTimeMilliseconds();
+        success = success.Plus(took);
+        requests.Count(time.GetElapsedTime(0));
     }
 
     private void Stage(InferStage stage, TimeSpan took)

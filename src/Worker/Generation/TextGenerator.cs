@@ -34,6 +34,8 @@ public sealed partial class TextGenerator : IDisposable
     private readonly byte endOfText;
     private readonly OrtAllocator memory;
     private readonly ConcurrentBag<KvCache> caches = [];
+    private int made;
+    private long held;
 
     /// <param name="model">The decoder.</param>
     /// <param name="lanes">Where it runs.</param>
@@ -60,6 +62,12 @@ public sealed partial class TextGenerator : IDisposable
 
     /// <summary>Tokens of prompt and answer together, at most.</summary>
     public int Context { get; }
+
+    /// <summary>Tokens in its key/value caches.</summary>
+    public long TokensHeld => Volatile.Read(ref held);
+
+    /// <summary>Tokens that these caches have room for.</summary>
+    public long TokenRoom => (long)Volatile.Read(ref made) * Context;
 
     /// <summary>Throws 400 when the prompt leaves no room for a token.</summary>
     public void Check(GenerationRequest request)
@@ -137,7 +145,13 @@ public sealed partial class TextGenerator : IDisposable
         while (caches.TryTake(out var cache)) cache.Dispose();
     }
 
-    private KvCache Rent() => caches.TryTake(out var cache) ? cache : new KvCache(layers, head.Heads, Context, head.Width, memory);
+    private KvCache Rent()
+    {
+        if (caches.TryTake(out var cache)) return cache;
+        cache = new KvCache(layers, head.Heads, Context, head.Width, memory);
+        Interlocked.Increment(ref made);
+        return cache;
+    }
 
     private int Number(string property, int otherwise) =>
         int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n) ? n : otherwise;
@@ -189,6 +203,7 @@ public sealed partial class TextGenerator : IDisposable
 
         public void Dispose()
         {
+            Interlocked.Add(ref owner.held, -length);
             one.Dispose();
             logits.Dispose();
         }
@@ -196,6 +211,7 @@ public sealed partial class TextGenerator : IDisposable
         private void Run(RunOptions options, OrtValue ids, int count, OrtValue into)
         {
             length += count;
+            Interlocked.Add(ref owner.held, count);
             using var mask = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance,
                 ones.AsMemory(0, length), [1, length]);
             owner.model.Session.Run(options, inputNames, [ids, mask, .. cache.Buffers], outputNames,

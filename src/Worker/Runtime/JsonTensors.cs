@@ -58,6 +58,13 @@ public static class JsonTensors
     public static void Write(Utf8JsonWriter writer, in OutputTensor tensor)
     {
         writer.WriteStartArray();
+        WriteElements(writer, tensor);
+        writer.WriteEndArray();
+    }
+
+    /// <summary>Writes a tensor's elements, one after the other.</summary>
+    public static void WriteElements(Utf8JsonWriter writer, in OutputTensor tensor)
+    {
         switch (tensor.Type.Name)
         {
             case "BOOL":
@@ -83,8 +90,6 @@ public static class JsonTensors
                 for (var i = 0; i < tensor.Count; i++) writer.WriteStringValue(tensor.Text(i));
                 break;
         }
-
-        writer.WriteEndArray();
     }
 
     private static ReadOnlySpan<T> Elements<T>(in OutputTensor tensor)

@@ -62,15 +62,12 @@ public static class NumberList
         while (at < json.Length)
         {
             var c = json[at];
-            if (c == '-' || (uint)(c - '0') <= 9)
+            if (Begins(c))
             {
-                if (value || depth == 0 || count == into.Length || (nested && depth != rank) || !TryNumber(json, ref at, out into[count])) return false;
-                counts[depth - 1]++;
-                count++;
-                value = true;
-                if (at + 1 >= json.Length || json[at] != ',') continue;
-                at += json[at + 1] == ' ' ? 2 : 1;
-                value = false;
+                if (value || depth == 0 || (nested && depth != rank)) return false;
+                var first = count;
+                if (!TryNumbers(json, ref at, into, ref count, out value)) return false;
+                counts[depth - 1] += count - first;
             }
             else if (c is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t') at++;
             else if (c == '[')
@@ -104,6 +101,75 @@ public static class NumberList
         }
 
         return false;
+    }
+
+    private static bool Begins(byte c) => c == '-' || (uint)(c - CharZero) <= 9;
+
+    /// <summary>Numbers with nothing but commas, and at most one space, between them.</summary>
+    private static bool TryNumbers(ReadOnlySpan<byte> json, ref int at, Span<float> into, ref int count, out bool ended)
+    {
+        var i = at;
+        ended = true;
+        do
+        {
+            if (count == into.Length || !(TryShort(json, ref i, out into[count]) || TryNumber(json, ref i, out into[count]))) return false;
+            count++;
+            ended = i + 1 >= json.Length || json[i] != ',';
+            if (!ended) i += json[i + 1] == ' ' ? 2 : 1;
+        }
+        while (!ended && i < json.Length && Begins(json[i]));
+        at = i;
+        return true;
+    }
+
+    /// <summary>
+    /// One digit, a point and at most eight digits, which is what floats below ten are written as: M / 10^n, with M below 10^9, is no nearer to the middle between
+    /// two floats than 2^-51.6 of itself (it cannot be that middle, which has 21 decimals or more), and M * 10^-n as a double is off by at most 2^-52 of itself: it
+    /// rounds as M / 10^n does. With up to eighteen digits it is scaled as others are. False: it is something else.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TryShort(ReadOnlySpan<byte> json, ref int at, out float number)
+    {
+        number = 0;
+        // A sign, a digit, a point, twice eight digits, two more, and what follows.
+        if (json.Length - at < 22) return false;
+        ref var text = ref Unsafe.Add(ref MemoryMarshal.GetReference(json), at);
+        var sign = text == '-' ? 1 : 0;
+        text = ref Unsafe.Add(ref text, sign);
+        var whole = (uint)(text - CharZero);
+        if (whole > 9 || Unsafe.Add(ref text, 1) != '.') return false;
+        var n = Leading(ref Unsafe.Add(ref text, 2), out var digits);
+        if (n == 0) return false;
+        var mantissa = ((ulong)whole * Tens[n]) + Eight(digits << (64 - (8 * n)));
+        if (n == 8 && Leading(ref Unsafe.Add(ref text, 10), out digits) is var more and > 0)
+        {
+            mantissa = (mantissa * Tens[more]) + Eight(digits << (64 - (8 * more)));
+            n += more;
+            for (; n is 16 or 17 && mantissa < 100_000_000_000_000_000 && (uint)(Unsafe.Add(ref text, 2 + n) - CharZero) <= 9; n++)
+                mantissa = (mantissa * 10) + (uint)(Unsafe.Add(ref text, 2 + n) - CharZero);
+            if (Goes(Unsafe.Add(ref text, 2 + n)) || !TryScale(mantissa, -n, sign == 1, out number)) return false;
+        }
+        else
+        {
+            if (Goes(Unsafe.Add(ref text, 2 + n))) return false;
+            number = (float)((long)mantissa * Tenths[n]);
+            if (sign == 1) number = -number;
+        }
+
+        at += sign + 2 + n;
+        return true;
+    }
+
+    /// <summary>It is not the number's end: an exponent, or another digit.</summary>
+    private static bool Goes(byte next) => (next | 0x20) == 'e' || (uint)(next - CharZero) <= 9;
+
+    /// <summary>How many of eight bytes are digits, up to the first that is none; each of them as its number.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Leading(ref byte text, out ulong digits)
+    {
+        // Of a byte that is no digit the high bit is set: the first such is found right, whatever follows it.
+        digits = Unsafe.ReadUnaligned<ulong>(ref text) ^ 0x3030303030303030;
+        return BitOperations.TrailingZeroCount(((digits + 0x7676767676767676) | digits) & 0x8080808080808080) >> 3;
     }
 
     /// <summary>One number by JSON's grammar, as the float nearest to it; false: the general reader is to look at it.</summary>
@@ -142,10 +208,7 @@ public static class NumberList
         var full = true;
         while (full && i + 8 <= length && sum < 10_000_000_000)
         {
-            // Of a byte that is no digit the high bit is set: the first such is found right, whatever follows it.
-            var chunk = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref text, i)) ^ 0x3030303030303030;
-            var others = ((chunk + 0x7676767676767676) | chunk) & 0x8080808080808080;
-            var n = BitOperations.TrailingZeroCount(others) >> 3;
+            var n = Leading(ref Unsafe.Add(ref text, i), out var chunk);
             full = n == 8;
             if (n > 0) sum = (sum * Tens[n]) + Eight(chunk << (64 - (8 * n)));
             i += n;
@@ -160,6 +223,9 @@ public static class NumberList
         mantissa = sum;
         return i;
     }
+
+    /// <summary>Powers of ten that <see cref="TryShort"/> needs.</summary>
+    private static ReadOnlySpan<double> Tenths => [1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
 
     private static ReadOnlySpan<uint> Tens => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 

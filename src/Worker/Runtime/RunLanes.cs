@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Runtime;
 
@@ -18,7 +20,17 @@ public sealed class RunLanes(int lanes)
     /// <summary>Runs at once.</summary>
     public int Count { get; private set; } = lanes;
 
+    /// <summary>How many were on a lane or waited for one, for each lane, in the mean of the last seconds.</summary>
+    public double Utilization
+    {
+        get
+        {
+            lock (gate) return users.At(Stopwatch.GetElapsedTime(0)) / Count;
+        }
+    }
+
     private readonly Lock gate = new();
+    private readonly MovingMean users = new(TimeSpan.FromSeconds(10), Stopwatch.GetElapsedTime(0));
     private readonly Queue<ILaneUser> waiting = [];
     private int free = lanes;
 
@@ -27,14 +39,11 @@ public sealed class RunLanes(int lanes)
     {
         lock (gate)
         {
-            if (free > 0)
-            {
-                free--;
-                return true;
-            }
-
-            waiting.Enqueue(user);
-            return false;
+            var enters = free > 0;
+            if (enters) free--;
+            else waiting.Enqueue(user);
+            Changed();
+            return enters;
         }
     }
 
@@ -57,13 +66,10 @@ public sealed class RunLanes(int lanes)
         ILaneUser next;
         lock (gate)
         {
-            if (waiting.Count == 0)
-            {
-                free++;
-                return;
-            }
-
-            next = waiting.Dequeue();
+            var nobody = !waiting.TryDequeue(out next!);
+            if (nobody) free++;
+            Changed();
+            if (nobody) return;
         }
 
         ThreadPool.UnsafeQueueUserWorkItem(static user => user.Enter(), next, preferLocal: false);
@@ -106,6 +112,9 @@ public sealed class RunLanes(int lanes)
 
     /// <summary>Whether a model failed because of what it was given.</summary>
     public static bool IsClients(OnnxRuntimeException e) => e.Message.StartsWith("[ErrorCode:InvalidArgument]", StringComparison.Ordinal);
+
+    /// <summary>Under the lock.</summary>
+    private void Changed() => users.Set(Count - free + waiting.Count, Stopwatch.GetElapsedTime(0));
 
     private sealed class Caller : ILaneUser
     {

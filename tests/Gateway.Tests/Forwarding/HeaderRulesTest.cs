@@ -18,6 +18,7 @@ public sealed class HeaderRulesTest
     [InlineData("Content-Type", false)]
     [InlineData("Accept", false)]
     [InlineData("Inference-Header-Content-Length", false)]
+    [InlineData("endpoint-load-metrics-format", false)]
     [InlineData("traceparent", false)]
     public void From_clients(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromRequest(name));
 
@@ -32,6 +33,7 @@ public sealed class HeaderRulesTest
     [InlineData("Content-Type", false)]
     [InlineData("Cache-Control", false)]
     [InlineData("Inference-Header-Content-Length", false)]
+    [InlineData("endpoint-load-metrics", false)]
     [InlineData("Retry-After", false)]
     public void From_workers(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromResponse(name));
 }

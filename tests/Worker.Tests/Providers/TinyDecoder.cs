@@ -12,7 +12,8 @@ internal static class TinyDecoder
     private const int Vocabulary = 256, Width = 16, Head = 8, Int32 = 6;
 
     /// <param name="keepsItsCache">False: what attention writes goes nowhere, and each token is read as if it were the first.</param>
-    public static byte[] Bytes(bool keepsItsCache = true)
+    /// <param name="reads">Tokens that it can read; it makes others too, and fails on them.</param>
+    public static byte[] Bytes(bool keepsItsCache = true, int reads = Vocabulary)
     {
         var random = new Random(11);
         byte[] Weights(string name, params long[] shape)
@@ -37,7 +38,7 @@ internal static class TinyDecoder
         ];
         var graph = Graph(
         [
-            .. nodes.Select(n => Field(1, n)), Weights("embedding", Vocabulary, Width), Weights("wq", Width, Width), Weights("wk", Width, Head),
+            .. nodes.Select(n => Field(1, n)), Weights("embedding", reads, Width), Weights("wq", Width, Width), Weights("wk", Width, Head),
             Weights("wv", Width, Head), Weights("head", Width, Vocabulary), Field(5, Tensor("one", INT64, [1], BitConverter.GetBytes(1L))),
             Field(5, Tensor("axis", INT64, [], BitConverter.GetBytes(1L))),
             Field(11, Value("input_ids", INT64, -1, -1)), Field(11, Value("attention_mask", INT64, -1, -1)),

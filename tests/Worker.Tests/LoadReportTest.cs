@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+using Sluice.Worker.Batching;
+
+namespace Sluice.Worker.Tests;
+
+/// <summary>ORCA's load report, in a header of the answers to who asks for it.</summary>
+public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixture<LoadReportTest.Samples>
+{
+    private const string Embed = """{"inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":[97,98,99]}]}""";
+    private const string Keys = """{"input_ids":[97,98,99]}""";
+    private const string Story = """{"text_input":"Once","parameters":{"max_tokens":5,"seed":1}}""";
+
+    private static readonly string[] Orca = ["application_utilization", "mem_utilization", "rps_fractional", "eps"];
+    private static readonly string[] Ours = ["requests_inside", "kv_cache_utilization", "max_token_capacity"];
+
+    public sealed class Samples : IAsyncLifetime
+    {
+        public WorkerProcess Worker { get; private set; } = null!;
+
+        public async Task InitializeAsync() =>
+            Worker = await WorkerProcess.StartAsync(Repository.Models, new Dictionary<string, string?> { ["SLUICE_MODELS"] = "embed,story" });
+
+        public async Task DisposeAsync() => await Worker.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("embed/infer", Embed)]
+    [InlineData("embed/generate", Keys)]
+    [InlineData("embed/generate_stream", Keys)]
+    [InlineData("story/generate", Story)]
+    [InlineData("story/generate_stream", Story)]
+    public async Task The_report_is_text_or_json_as_was_asked_for(string path, string body)
+    {
+        var text = (await AskAsync(path, body, "text"))!;
+        Assert.StartsWith("TEXT ", text, StringComparison.Ordinal);
+        var told = text[5..].Split(", ").ToDictionary(m => m.Split('=')[0], m => double.Parse(m.Split('=')[1], CultureInfo.InvariantCulture));
+        Assert.Equal(Orca.Concat(Ours.Select(o => "named_metrics." + o)), told.Keys);
+        Check(told["application_utilization"], told["mem_utilization"], told["rps_fractional"], told["named_metrics.requests_inside"]);
+
+        var json = (await AskAsync(path, body, "json"))!;
+        Assert.StartsWith("JSON {", json, StringComparison.Ordinal);
+        var report = JsonNode.Parse(json[5..])!.AsObject();
+        Assert.Equal(Orca.Append("named_metrics"), report.Select(f => f.Key));
+        Assert.Equal(Ours, report["named_metrics"]!.AsObject().Select(f => f.Key));
+        Check((double)report["application_utilization"]!, (double)report["mem_utilization"]!, (double)report["rps_fractional"]!,
+            (double)report["named_metrics"]!["requests_inside"]!);
+    }
+
+    [Fact]
+    public async Task A_text_that_is_being_made_fills_its_cache()
+    {
+        // The prompt's 5 tokens, the end of the text before it among them, of 512; and after others there may be more caches than one.
+        var report = JsonNode.Parse((await AskAsync("story/generate_stream", Story, "json"))![5..])!["named_metrics"]!;
+        var room = (double)report["max_token_capacity"]!;
+        Assert.True(room >= 512 && room % 512 == 0, $"{room}");
+        Assert.Equal(5 / room, (double)report["kv_cache_utilization"]!, 1e-6);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("xml")]
+    [InlineData("")]
+    public async Task Who_asks_for_nothing_or_for_another_form_gets_none(string? format) => Assert.Null(await AskAsync("embed/infer", Embed, format));
+
+    [Fact]
+    public void A_level_becomes_its_own_mean_and_what_comes_regularly_its_rate()
+    {
+        var (window, at) = (TimeSpan.FromSeconds(10), TimeSpan.FromHours(1));
+        var mean = new MovingMean(window, at);
+        mean.Set(2, at);
+        Assert.Equal(0, mean.At(at));
+        Assert.Equal(2 * (1 - Math.Exp(-1)), mean.At(at + window), 1e-9);
+        Assert.Equal(2, mean.At(at + (30 * window)), 1e-9);
+        mean.Set(0, at + (30 * window));
+        Assert.Equal(2 * Math.Exp(-1), mean.At(at + (31 * window)), 1e-9);
+        // A clock that two threads read may seem to go back.
+        Assert.Equal(2 * Math.Exp(-1), mean.At(at), 1e-9);
+
+        var rate = new MovingMean(window, at);
+        for (var i = 0; i < 1000; i++) rate.Count(at + TimeSpan.FromMilliseconds(250 * i));
+        Assert.InRange(rate.At(at + TimeSpan.FromMilliseconds(250 * 999)), 3.9, 4.1);
+        Assert.InRange(rate.At(at + TimeSpan.FromSeconds(400)), 0, 1e-3);
+    }
+
+    private static void Check(double utilization, double memory, double requests, double inside)
+    {
+        Assert.InRange(utilization, 0, 1);
+        Assert.InRange(memory, 1e-6, 1);
+        Assert.InRange(requests, 0, 1000);
+        Assert.Equal(1, inside);
+    }
+
+    private async Task<string?> AskAsync(string path, string body, string? format)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/" + path)
+        {
+            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new StringContent(body),
+        };
+        if (format is not null) request.Headers.Add("endpoint-load-metrics-format", format);
+        using var answer = await samples.Worker.Client.SendAsync(request);
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, await answer.Content.ReadAsStringAsync());
+        return answer.Headers.TryGetValues("endpoint-load-metrics", out var told) ? told.Single() : null;
+    }
+}

@@ -25,7 +25,7 @@ namespace Sluice.Gateway;
 /// Puts the gateway together. Hosted services stop in the reverse order of this list, the HTTP server first: requests
 /// finish, then workers are stopped, then slots given back.
 /// </summary>
-public static class GatewayHost
+public static partial class GatewayHost
 {
     /// <summary>Bodies of management requests; forwarded ones have their endpoint's own limit.</summary>
     private const int MaxManagementBody = 1 << 20;
@@ -45,6 +45,7 @@ public static class GatewayHost
         ConfigureLogging(builder.Logging, settings);
         AddServices(builder.Services, settings, data, redis);
         var app = builder.Build();
+        foreach (var setting in settings.Vain) HasNoEffect(app.Logger, setting);
         MapRoutes(app, settings);
         return app;
     }
@@ -154,4 +155,7 @@ public static class GatewayHost
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }
+
+    [LoggerMessage(LogLevel.Warning, "A setting has no effect: {Setting}")]
+    private static partial void HasNoEffect(ILogger logger, string setting);
 }

@@ -59,6 +59,9 @@ public sealed record GatewaySettings
     /// <summary>How long a stopping gateway lets requests finish.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>What is set and has no effect.</summary>
+    public IReadOnlyList<string> Vain { get; init; } = [];
+
     /// <summary>Reads the environment; throws with name, value and what is expected.</summary>
     public static GatewaySettings Read(Func<string, string?> env)
     {
@@ -73,6 +76,7 @@ public sealed record GatewaySettings
         int? Number(string name, int most) => Text(name) is not { } text ? null
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n <= most ? n
             : throw Wrong(name, text, $"a number from 0 to {most}");
+        var (host, standby) = (HostSettings.Read(env), Number("SLUICE_STANDBY_WORKERS", 64));
         return new GatewaySettings
         {
             Urls = Text("SLUICE_URLS") is not { } urls ? d.Urls : urls.Split(';').All(IsAddress) ? urls
@@ -89,7 +93,7 @@ public sealed record GatewaySettings
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? d.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? d.ModelRepository),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),
-            Host = HostSettings.Read(env),
+            Host = host,
             MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
             JsonLog = Text("SLUICE_LOG_FORMAT") switch
             {
@@ -102,7 +106,9 @@ public sealed record GatewaySettings
                 : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
-            StandbyWorkers = Number("SLUICE_STANDBY_WORKERS", 64) ?? d.StandbyWorkers,
+            StandbyWorkers = standby ?? d.StandbyWorkers,
+            Vain = host.Docker is null || standby is null or 0 ? []
+                : [$"SLUICE_STANDBY_WORKERS is {standby}, and SLUICE_POD_HOST is docker, which keeps none: standby workers are processes"],
         };
     }
 

@@ -50,6 +50,18 @@ public sealed class GatewaySettingsTest
         Assert.Equal(Path.GetFullPath("models"), docker.Models);
     }
 
+    [Theory]
+    [InlineData("docker", "2", "SLUICE_STANDBY_WORKERS is 2, and SLUICE_POD_HOST is docker")]
+    [InlineData("docker", "0", null)]
+    [InlineData("docker", null, null)]
+    [InlineData("process", "2", null)]
+    public void A_setting_without_effect_is_told(string host, string? standby, string? says)
+    {
+        var vain = GatewaySettings.Read(n => n switch { "SLUICE_POD_HOST" => host, "SLUICE_STANDBY_WORKERS" => standby, _ => null }).Vain;
+        if (says is null) Assert.Empty(vain);
+        else Assert.StartsWith(says, Assert.Single(vain), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Nothing_set_is_the_contract()
     {

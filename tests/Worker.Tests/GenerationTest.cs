@@ -66,11 +66,54 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "parameters.seed is -3")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "parameters.ignore_eos is 1")]
+    [InlineData("""{"text_input":"a","parameters":null}""", "parameters is null, expected an object")]
+    [InlineData("""{"text_input":"a","max_tokens":0}""", "max_tokens is 0, expected a whole number from 1")]
+    [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "max_tokens is 2.5, expected a whole number from 1")]
+    [InlineData("""{"text_input":"a","temperature":"hot"}""", "temperature is \"hot\", expected a number from 0 to 10")]
+    [InlineData("""{"text_input":"a","stop":[""]}""", "stop is [\"\"], expected at most 16 strings")]
+    [InlineData("""{"text_input":"a","top_q":1}""", "top_q is not known, expected some of max_tokens, temperature")]
+    [InlineData("""{"text_input":"a","stop_words":["b"]}""", "stop_words is not known")]
+    [InlineData("""{"text_input":"a","seed":1,"parameters":{"seed":1}}""", "seed is given twice, in parameters and beside it")]
+    [InlineData("""{"text_input":"a","parameters":{"stop":"b"},"stop":null}""", "stop is given twice, in parameters and beside it")]
     public async Task A_wrong_request_names_its_field(string body, string says)
     {
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("generate")]
+    [InlineData("generate_stream")]
+    public async Task Parameters_may_stand_beside_the_prompt(string verb)
+    {
+        var within = await TokensAsync(verb, """{"id":"7","text_input":"The","parameters":{"max_tokens":40,"temperature":2,"seed":4,"ignore_eos":true}}""");
+        var beside = await TokensAsync(verb, """{"max_tokens":40,"id":"7","text_input":"The","temperature":2,"parameters":{"seed":4},"ignore_eos":true}""");
+        Assert.Equal("40", within.Tokens);
+        Assert.Equal(within, beside);
+        Assert.NotEqual(within, await TokensAsync(verb, """{"id":"7","text_input":"The","max_tokens":40,"temperature":2,"seed":5,"ignore_eos":true}"""));
+    }
+
+    [Fact]
+    public async Task What_is_not_known_and_asks_for_nothing_is_passed_over() =>
+        Assert.Equal(await TextAsync("""{"max_tokens":8,"temperature":0}"""), (string?)(await PostAsync("generate", """
+            {"text_input":"The","max_tokens":8,"temperature":0,"bad_words":"","stop_words":[],"top_p":null,"parameters":{"bad_words":""}}
+            """))["text_output"]);
+
+    [Fact]
+    public async Task A_jobs_parameters_may_stand_beside_its_prompt_too()
+    {
+        const string within = """{"model":"story","text_input":"The","parameters":{"max_tokens":60,"seed":4}}""";
+        const string beside = """{"model":"story","text_input":"The","max_tokens":60,"seed":4,"stream":false,"parameters":{"stream":true}}""";
+        var texts = new List<string?>();
+        foreach (var job in new[] { $$"""{"id":"one","input":{{within}}}""", $$"""{"id":"two","input":{{beside}}}""" })
+        {
+            using var answer = await story.Worker.Client.PostAsync("/run", new StringContent(job));
+            texts.Add((string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["output"]!["text_output"]);
+        }
+
+        Assert.NotNull(texts[0]);
+        Assert.Equal(texts[0], texts[1]);
     }
 
     [Fact]
@@ -165,6 +208,21 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
 
     private async Task<string> TextAsync(string parameters) =>
         (string)(await PostAsync("generate", $$"""{"text_input":"The","parameters":{{parameters}}}"""))["text_output"]!;
+
+    /// <summary>The answer, and how many tokens it has.</summary>
+    private async Task<(string Body, string Tokens)> TokensAsync(string verb, string body)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v2/models/story/{verb}")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent(body),
+        };
+        using var answer = await story.Worker.Client.SendAsync(request);
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, text);
+        return (text, (verb == "generate" ? answer.Headers : answer.TrailingHeaders).GetValues("X-Sluice-Tokens").Single());
+    }
 
     private async Task<JsonNode> PostAsync(string verb, string body)
     {

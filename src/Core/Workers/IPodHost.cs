@@ -26,8 +26,8 @@ public interface IPodHost : IDisposable
     /// <param name="ct">Gives up on a host that cannot be asked.</param>
     Task ForgetAsync(RunningPod pod, CancellationToken ct = default);
 
-    /// <summary>Whether a pod of another gateway runs here; null: that cannot be told now. Processes are known by their marks, not by this.</summary>
-    Task<bool?> RunsAsync(string podId, CancellationToken ct) => Task.FromResult<bool?>(false);
+    /// <summary>Whether a pod of another gateway runs here; throws when that cannot be told now. Processes are known by their marks, not by this.</summary>
+    Task<bool> RunsAsync(string podId, CancellationToken ct) => Task.FromResult(false);
 
     /// <summary>
     /// Pods of this host that run although nobody cares for them: those of an earlier gateway process, and those whose start was reported as

@@ -25,18 +25,8 @@ public sealed partial class PodFleet
         }
     }
 
-    /// <summary>Whether another gateway's pod runs on this host; null: that cannot be told now.</summary>
-    public async Task<bool?> RunsAsync(string podId, CancellationToken ct)
-    {
-        try
-        {
-            return await podHost.RunsAsync(podId, ct);
-        }
-        catch (Exception) when (!ct.IsCancellationRequested)
-        {
-            return null;
-        }
-    }
+    /// <summary>Whether another gateway's pod runs on this host; throws when that cannot be told now.</summary>
+    public async Task<bool> RunsAsync(string podId, CancellationToken ct) => await podHost.RunsAsync(podId, ct);
 
     /// <summary>Takes over what was found, and, the first time, ends what Redis says of pods that are gone. May be repeated with the same.</summary>
     public async Task TakeOverAsync(IReadOnlyList<RunningPod> found, CancellationToken ct)

@@ -53,7 +53,7 @@ public sealed partial class Reconciler : BackgroundService
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
     {
         (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
-        witness = new PodWitness(fleet.RunsAsync);
+        witness = new PodWitness(fleet.RunsAsync, CannotWitness);
         inventory.Changed += () => Wake("");
         CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
         (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
@@ -119,6 +119,7 @@ public sealed partial class Reconciler : BackgroundService
             if (!searched) return;
             if (living is not null)
             {
+                witness.Forget(time.GetUtcNow());
                 await leadership.RenewAsync(ct);
                 // A leader that lives renews long before: this one is replaced when its lease ends, not at the tick after.
                 if (leadership.VacantIn is { } left && left < TickEvery) _ = WakeAfterAsync("", left + Breath);
@@ -279,16 +280,16 @@ public sealed partial class Reconciler : BackgroundService
     private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
         long epoch, TimeSpan startTimeout, CancellationToken ct)
     {
+        var now = time.GetUtcNow();
         var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
         var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark)
-            ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, ct) : null));
+            ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, now, ct) : null));
         var dead = others.Where(p => p.Value == false).Select(p => p.Key.Id).ToHashSet();
         // A new leader's first look does not wait for a second: the one before had them, and is gone.
         var before = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch ? last.Pods : epoch > 0 ? dead : [];
         deadBefore[endpointId] = (epoch, dead);
         var lost = new LostPods(living, before,
             snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
-        var now = time.GetUtcNow();
         var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in look.Pods.Where(p => gone.Contains(p.Id)))
         {
@@ -335,6 +336,9 @@ public sealed partial class Reconciler : BackgroundService
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
     private partial void HostGone(string worker, string endpoint, string host);
+
+    [LoggerMessage(LogLevel.Warning, "Whether workers of a silent gateway run here cannot be told, and their GPUs stay theirs: {Error}")]
+    private partial void CannotWitness(string error);
 
     [LoggerMessage(LogLevel.Warning, "Redis cannot be asked; what runs goes on running: {Error}")]
     private partial void CannotReconcile(string error);

@@ -23,6 +23,9 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
     /// <summary>What ran the job.</summary>
     public const string ProviderHeader = "X-Sluice-Provider";
 
+    /// <summary>Of an input: the job's own, not its generation's.</summary>
+    private static readonly string[] Keys = ["model", "stream"];
+
     public void Map(Router routes) => routes.MapPost("/run", RunAsync);
 
     private async Task RunAsync(HttpContext context)
@@ -73,13 +76,10 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
     };
 
     /// <summary>Where no seed is given it is made of the job's id: a second attempt then says what the first one said.</summary>
-    private static GenerationRequest Generation(JsonElement job, JsonElement input)
-    {
-        var request = GenerationRequest.Read(input);
-        var seeded = input.TryGetProperty("parameters", out var parameters) && parameters.TryGetProperty("seed", out _);
-        if (seeded || !job.TryGetProperty("id", out var id) || id.ValueKind != JsonValueKind.String) return request;
-        return request with { Seed = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1 };
-    }
+    private static GenerationRequest Generation(JsonElement job, JsonElement input) =>
+        job.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String
+            ? GenerationRequest.Read(input, Keys, BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1)
+            : GenerationRequest.Read(input, Keys, (ulong)Random.Shared.NextInt64());
 
     private async Task GenerateAsync(HttpContext context, LoadedModel model, GenerationRequest request, Utf8JsonWriter writer)
     {

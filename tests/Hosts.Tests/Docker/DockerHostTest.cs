@@ -256,7 +256,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         using var other = HostOf(Settings, "another-host");
         Assert.True(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
         using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{FreePort.Find()}") }, "another-host");
-        Assert.Null(await far.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await Assert.ThrowsAsync<EngineException>(() => far.RunsAsync(pod.Order.PodId, CancellationToken.None));
         await host.KillAsync(pod);
         await pod.Exited;
         Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));

@@ -107,17 +107,8 @@ public sealed partial class DockerHost : IPodHost
         pod.Dispose();
     }
 
-    public async Task<bool?> RunsAsync(string podId, CancellationToken ct)
-    {
-        try
-        {
-            return await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
-        }
-        catch (EngineException)
-        {
-            return null;
-        }
-    }
+    public async Task<bool> RunsAsync(string podId, CancellationToken ct) =>
+        await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
 
     public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
     {

@@ -162,12 +162,12 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [Fact]
     public async Task A_runsync_client_that_goes_away_ends_its_job()
     {
-        var stopped = StubLog.Lines(log).Count(l => l.StartsWith("stopped ", StringComparison.Ordinal));
+        var (begun, stopped) = (Executions(), StubLog.Lines(log).Count(l => l.StartsWith("stopped ", StringComparison.Ordinal)));
         using (var gone = new CancellationTokenSource())
         {
             var request = gateway.Client.PostAsync(new Uri("/v2/stub/runsync", UriKind.Relative),
                 new StringContent("""{"input":{"do":"sleep","ms":60000,"mark":"gone"}}"""), gone.Token);
-            await LogAsync("begin ", after: Executions());
+            await LogAsync("begin ", after: begun);
             await gone.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
         }

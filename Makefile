@@ -45,10 +45,10 @@ test: deps publish ## Run every test
 load: publish ## Measure: direct, bare YARP, Sluice, interleaved, as ratios (six minutes; wants a quiet machine)
 	dotnet run -c Release --project loadtests/Scenarios -- gateway-overhead
 
-load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratios (three minutes; wants npm and a quiet machine)
+load-jobs: publish ## Measure jobs a second beside BullMQ, interleaved, as ratios (six minutes; wants npm and a quiet machine)
 	@# Not ci: bullmq's optional packages for other systems are not in every registry, and ci wants them in the lock file.
 	cd loadtests/Peers/bullmq && npm install --no-save --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
-	dotnet run -c Release --project loadtests/Scenarios -- job-throughput
+	dotnet run -c Release --project loadtests/Scenarios -- job-throughput --rounds 15
 
 load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and the model's own limit (seven minutes; wants npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error

@@ -85,7 +85,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
     {
         try
         {
-            var end = await store.CompleteAsync(endpoint, grant.Claim.Id, grant.Claim.Attempt, Output, default, CancellationToken.None);
+            var end = await store.CompleteAsync(grant, Output, default, CancellationToken.None);
             grant.Dispose();
             if (!end.Ended) throw new InvalidOperationException($"{grant.Claim} was not this attempt's to end: {end}");
             if (Interlocked.Decrement(ref left) == 0) finished.TrySetResult();

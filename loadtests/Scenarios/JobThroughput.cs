@@ -18,6 +18,10 @@ public static class JobThroughput
 {
     private const int Concurrency = 50;
     private const int Jobs = 20_000;
+
+    /// <summary>Rounds that are not counted: so many until .NET has compiled anew what runs often (its own time for a job falls until then).</summary>
+    private const int WarmUp = 3;
+
     private static readonly string[] Names = ["BullMQ 6.7", "Sluice, job engine", "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP"];
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
@@ -53,7 +57,8 @@ public static class JobThroughput
             () => ThroughAsync([a, b], options.Slice, ct),
         };
         var rounds = new List<double[]>();
-        for (var round = 0; round <= options.Rounds; round++)
+        var last = WarmUp + options.Rounds - 1;
+        for (var round = 0; round <= last; round++)
         {
             var rates = new double[Names.Length];
             for (var i = 0; i < Names.Length; i++)
@@ -61,10 +66,10 @@ public static class JobThroughput
                 var which = (i + round) % Names.Length;
                 var before = await CostAsync(which < 2 ? bare : redis);
                 rates[which] = await measures[which]();
-                if (round == options.Rounds) costs.AppendLine(await CostAsync(which < 2 ? bare : redis) is var after ? Costs(which, before, after, rates[which]) : "");
+                if (round == last) costs.AppendLine(await CostAsync(which < 2 ? bare : redis) is var after ? Costs(which, before, after, rates[which]) : "");
             }
 
-            if (round > 0) rounds.Add(rates);
+            if (round >= WarmUp) rounds.Add(rates);
             Console.Error.WriteLine($"round {round}: {string.Join(", ", rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture)))}");
         }
 
@@ -78,7 +83,7 @@ public static class JobThroughput
     private static string Table(ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
     {
         var text = new StringBuilder($"# job-throughput\n\n{Machine.Describe("make load-jobs")}\n")
-            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after one of warming up; medians; ratios of each round's own, with their range.\n\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after {WarmUp} of warming up; medians; ratios of each round's own, with their range.\n\n")
             .Append("| | jobs/s | against BullMQ |\n|---|---|---|\n");
         for (var i = 0; i < Names.Length; i++)
         {

@@ -1,4 +1,5 @@
 using Sluice.Core;
+using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Gateway;
@@ -19,7 +20,9 @@ try
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
     await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
-    await new PayloadStore(new RedisStore(redis), settings.Payloads).CheckAsync();
+    var store = new RedisStore(redis);
+    await JobLayout.CheckAsync(store, (await new CatalogStore(store).ReadAsync(CancellationToken.None)).EndpointOrigins.Keys);
+    await new PayloadStore(store, settings.Payloads).CheckAsync();
     await using var app = GatewayHost.Build(settings, data, redis);
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);

@@ -108,6 +108,14 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
+    public async Task A_large_s3Config_is_refused()
+    {
+        using var answer = await jobs.PostAsync("run", $$$"""{"input":1,"s3Config":{"bucketName":"{{{new string('x', 20_000)}}}"}}""");
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("expected at most 16384 bytes", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_large_job_is_refused_early_and_a_large_payload_goes_through_the_folder()
     {
         using var refused = await jobs.PostAsync("run", Jobs.Body(new string('x', 3 << 20)));

@@ -63,6 +63,8 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"max_tokens":0}}""", "parameters.max_tokens is 0")]
     [InlineData("""{"text_input":"a","parameters":{"temperature":-1}}""", "parameters.temperature is -1")]
     [InlineData("""{"text_input":"a","parameters":{"top_q":1}}""", "parameters.top_q")]
+    [InlineData("""{"text_input":"a","parameters":{"top_k":-2}}""", "parameters.top_k is -2, expected a whole number from 1")]
+    [InlineData("""{"text_input":"a","top_p":1.5}""", "top_p is 1.5, expected a number from 0 to 1")]
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "parameters.seed is -3")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "parameters.ignore_eos is 1")]
@@ -80,6 +82,15 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_name_as_long_as_a_body_does_not_come_back_whole()
+    {
+        var body = $"{{\"text_input\":\"a\",\"{new string('x', 1_000_000)}\":1}}";
+        using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.InRange((await answer.Content.ReadAsByteArrayAsync()).Length, 100, 3000);
     }
 
     [Theory]
@@ -180,6 +191,14 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         Assert.Equal("", stream.Push(0xF0));
         Assert.Equal("�", stream.Finish());
     }
+
+    [Theory]
+    [InlineData("\"top_k\":1")]
+    [InlineData("\"top_p\":0")]
+    [InlineData("\"top_k\":1,\"top_p\":0.5,\"temperature\":3")]
+    [InlineData("\"top_k\":-1,\"temperature\":0")]
+    public async Task The_most_likely_token_alone_is_what_temperature_zero_takes(string parameters) =>
+        Assert.Equal(await TextAsync("""{"max_tokens":40,"temperature":0}"""), await TextAsync($$"""{"max_tokens":40,{{parameters}}}"""));
 
     [Fact]
     public void The_sampler_follows_the_distribution()

@@ -39,13 +39,13 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
     /// <summary>Tells Redis that this gateway holds nothing any more.</summary>
     public async Task LeaveAsync()
     {
-        if (dispatch.TakeWork() is { GiveBack.Length: > 0 } work) await ReleaseAsync(work);
+        while (dispatch.TakeWork() is { HasReturns: true } work) await ReleaseAsync(work);
         await Timely(scripts.RenewAsync(dispatch.Keys, dispatch.Report(withQueued: false, TimeSpan.Zero)));
     }
 
     private async Task StepAsync(DispatchWork work, CancellationToken ct)
     {
-        var unsent = work.Fresh;
+        var (unsent, releasing) = (work.Fresh, false);
         try
         {
             foreach (var pod in work.Unreachable)
@@ -55,7 +55,9 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
             if (work.Arrived.Count > 0) await GrantAsync(work.Arrived);
             // A lease comes first: without one nothing can be claimed.
             if (work.GrantPass && work.FirstLease && unsent.Count == 0) await AcquireAsync(work with { Spare = 0 });
-            if (work.GiveBack.Length > 0 || work.GrantPass || freed) await ReleaseAsync(work);
+            releasing = true;
+            if (work.HasReturns || work.GrantPass || freed) await ReleaseAsync(work);
+            releasing = false;
             if (work.Renew && !await RenewAsync(work.Resync)) return;
             if (unsent.Count > 0) await AcquireAsync(work);
             unsent = [];
@@ -65,26 +67,17 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         catch (Exception e) when (RedisDown.Is(e))
         {
             UnknownOutcome(dispatch.EndpointId, e.Message);
-            dispatch.Fail(unsent, StorePatience);
+            dispatch.Fail(work, unsent, work.Unanswered, StorePatience);
             await Task.Delay(pause, time, ct);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             StepFailed(e, dispatch.EndpointId);
-            dispatch.Fail(unsent, StorePatience);
+            // One end may be why: those of a call that failed are sent again one by one, and one that fails by itself is told so.
+            if (releasing && work.Ends is [{ Alone: true } one]) one.Stored.TrySetException(e);
+            dispatch.Fail(work, unsent, work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }), StorePatience);
             await Task.Delay(LongestPause, time, ct);
-        }
-
-        async Task AcquireAsync(DispatchWork w)
-        {
-            var wishes = w.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t),
-                t.Wish.Front || t.Entry is not null, t.Wish.Weight));
-            var depthLimit = w.Fresh.Count == 0 ? 0 : w.Fresh.Max(t => t.Wish.MaxDepth);
-            var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, w.Holder, w.FirstLease,
-                Leases.Length, depthLimit, w.Spare, wishes));
-            if (answer.Lost) dispatch.Lose(w.Fresh);
-            else dispatch.Apply(answer, w.Fresh, await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
         }
 
         async Task<bool> RenewAsync(bool resync)
@@ -94,7 +87,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
             if (!answer.Lost)
             {
                 dispatch.Apply(answer, report);
-                await ClaimAsync(answer.Orphans);
+                await ClaimAsync(answer.Orphans, runner());
                 return true;
             }
 
@@ -104,10 +97,24 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         }
     }
 
+    private async Task AcquireAsync(DispatchWork work)
+    {
+        var wishes = work.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t),
+            t.Wish.Front || t.Entry is not null, t.Wish.Weight));
+        var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Wish.MaxDepth);
+        var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.FirstLease,
+            Leases.Length, depthLimit, work.Spare, wishes));
+        if (answer.Lost) dispatch.Lose(work.Fresh);
+        else dispatch.Apply(answer, work.Fresh, await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
+    }
+
     private async Task ReleaseAsync(DispatchWork work)
     {
-        var answer = await Timely(scripts.ReleaseAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.GiveBack,
-            claims: runner() is not null));
+        // Once: what is claimed is run, also when the gateway begins to stop meanwhile.
+        var takes = work.Ends is [{ Alone: true }] ? null : runner();
+        var answer = await Timely(scripts.ReleaseAsync(dispatch.JobKeys, dispatch.EndpointId, work.Holder, work.GiveBack,
+            work.Ends.ConvertAll(e => e.End), claims: takes is not null));
+        for (var i = 0; i < work.Ends.Count; i++) work.Ends[i].Stored.TrySetResult(answer.Ended[i]);
         if (answer.Lost && !work.FirstLease)
         {
             // It ended while nothing was held: an idle holder does not renew. A new one takes its place, and what waits is looked at again.
@@ -118,18 +125,14 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
         dispatch.Apply(answer);
         await GrantAsync(answer.Granted);
-        await ClaimAsync(answer.Claimed);
+        await ClaimAsync(answer.Claimed, takes);
     }
 
-    private async Task ClaimAsync(JobClaim[] claims)
+    private async Task ClaimAsync(JobClaim[] claims, IJobRunner? takes)
     {
-        if (claims.Length == 0) return;
+        if (claims.Length == 0 || takes is null) return;
         var known = await WorkersAsync(claims.Where(c => c.Pod.Length > 0).Select(c => c.Pod));
-        foreach (var grant in dispatch.Apply(claims, known))
-        {
-            if (runner() is { } takes) takes.Start(grant);
-            else throw new InvalidOperationException("a job was claimed, but nothing runs jobs here");
-        }
+        foreach (var grant in dispatch.Apply(claims, known)) takes.Start(grant);
     }
 
     private async Task GrantAsync(IReadOnlyCollection<SlotGrant> grants)

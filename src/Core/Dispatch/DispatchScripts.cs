@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 
@@ -18,8 +20,8 @@ public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (s
 }
 
 /// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry, and the jobs that it claimed. More:
-/// a limit ended the pass, another one may find more.</summary>
-public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed, bool More);
+/// a limit ended the pass, another one may find more. Ended: a result for each end, in their order.</summary>
+public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed, bool More, EndResult[] Ended);
 
 /// <summary>A job that a holder must now run on a pod, or, when <see cref="Why"/> is not empty, end without running it.</summary>
 /// <param name="Id">The job.</param>
@@ -96,14 +98,19 @@ public sealed class DispatchScripts(RedisStore redis)
         return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
     }
 
-    public async Task<ReleaseAnswer> ReleaseAsync(DispatchKeys k, string endpointId, string holder,
-        IReadOnlyCollection<KeyValuePair<string, int>> slots, bool claims = false)
+    public async Task<ReleaseAnswer> ReleaseAsync(JobKeys keys, string endpointId, string holder,
+        IReadOnlyCollection<KeyValuePair<string, int>> slots, IReadOnlyList<JobEnd> ends, bool claims)
     {
-        var args = new List<RedisValue>(6 + 2 * slots.Count) { holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes };
+        var k = keys.Dispatch;
+        var (kinds, rest) = EndCall.Args(ends);
+        List<RedisValue> args = [holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes, EndCall.KeepDeadMs, slots.Count, kinds];
         AddSlots(args, slots);
+        args.AddRange(rest);
         var r = await RunAsync(ReleaseLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs], [.. args]);
-        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks],
+            [.. args]);
+        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1,
+            EndCall.Results(ends, (RedisResult[])r[5]));
     }
 
     public async Task<RenewAnswer> RenewAsync(DispatchKeys k, RenewReport report)
@@ -203,16 +210,16 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static JobClaim[] Claims(RedisResult[] flat)
     {
-        const int width = 4;
+        const int width = 3;
         var claims = new JobClaim[flat.Length / width];
         for (var i = 0; i < claims.Length; i++)
         {
             var at = i * width;
-            // attempt|pod|why|timeout|queued
-            var run = ((string)flat[at + 1]).Split('|');
-            var (input, s3) = ((byte[])flat[at + 2], (byte[])flat[at + 3]);
-            claims[i] = new JobClaim((string)flat[at], Number(run[0]), run[1], run[2], TimeSpan.FromMilliseconds(long.Parse(run[3], CultureInfo.InvariantCulture)),
-                input, s3.Length > 0 ? s3 : null, DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(run[4], CultureInfo.InvariantCulture)));
+            // attempt|pod|why|timeout|queued|s3
+            var run = ((string)flat[at + 1]).Split('|', 6);
+            var (timeout, queued) = (long.Parse(run[3], CultureInfo.InvariantCulture), long.Parse(run[4], CultureInfo.InvariantCulture));
+            claims[i] = new JobClaim((string)flat[at], Number(run[0]), run[1], run[2], TimeSpan.FromMilliseconds(timeout), (byte[])flat[at + 2],
+                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null, DateTimeOffset.FromUnixTimeMilliseconds(queued));
         }
 
         return claims;

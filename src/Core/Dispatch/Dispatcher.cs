@@ -157,7 +157,7 @@ public sealed partial class Dispatcher : BackgroundService
         {
             await entry.Exchange.LeaveAsync();
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e)
         {
             CannotLeave(entry.Dispatch.EndpointId, e.Message);
         }

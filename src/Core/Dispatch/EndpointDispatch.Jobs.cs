@@ -1,9 +1,16 @@
+using Sluice.Core.Jobs;
+
 namespace Sluice.Core.Dispatch;
 
 /// <summary>The jobs that this gateway has claimed and not ended.</summary>
 internal sealed partial class EndpointDispatch
 {
+    /// <summary>Ends and their bytes in one call: Redis does nothing else meanwhile.</summary>
+    private const int MaxEnds = 100;
+    private const int MaxEndBytes = 1 << 20;
+
     private readonly Dictionary<string, JobGrant> jobs = [];
+    private readonly List<PendingEnd> ends = [];
 
     /// <summary>Slots are free and tickets wait: those of jobs are granted to whoever asks.</summary>
     public void OnFree()
@@ -18,6 +25,21 @@ internal sealed partial class EndpointDispatch
         JobGrant? grant;
         lock (gate) grant = jobs.Values.FirstOrDefault(g => g.Claim.Id == job);
         grant?.Stop();
+    }
+
+    /// <summary>Stores an attempt's end and gives its slot back, in one call with what else has gathered. Ends once Redis has answered, or when the
+    /// script failed for this end alone and not because Redis is down.</summary>
+    public Task<EndResult> EndAsync(JobGrant grant, JobEnd end, bool alone = false)
+    {
+        var stored = new TaskCompletionSource<EndResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            ends.Add(new PendingEnd(end, stored, alone));
+            grant.Slot?.Dispose();
+        }
+
+        signal.Writer.TryWrite(true);
+        return stored.Task;
     }
 
     /// <summary>An attempt's end is stored.</summary>
@@ -59,5 +81,16 @@ internal sealed partial class EndpointDispatch
         }
 
         return grants;
+    }
+
+    private List<PendingEnd> TakeEnds()
+    {
+        var (count, bytes) = (0, 0);
+        while (count < Math.Min(ends.Count, MaxEnds) && (count == 0 || Fits(ends[count]))) bytes += ends[count++].End.Bytes;
+        var taken = ends.GetRange(0, count);
+        ends.RemoveRange(0, count);
+        return taken;
+
+        bool Fits(PendingEnd next) => !next.Alone && !ends[0].Alone && bytes + next.End.Bytes <= MaxEndBytes;
     }
 }

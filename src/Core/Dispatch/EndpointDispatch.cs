@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Sluice.Core.Jobs;
 
 namespace Sluice.Core.Dispatch;
 
@@ -43,7 +44,9 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     public string EndpointId => endpointId;
 
-    public DispatchKeys Keys { get; } = new(endpointId);
+    public JobKeys JobKeys { get; } = new(endpointId);
+
+    public DispatchKeys Keys => JobKeys.Dispatch;
 
     public ChannelReader<bool> Signal => signal.Reader;
 
@@ -92,7 +95,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
                 unreachable.Add(pod);
                 CloseWorker(pod);
             }
-            else if (!contended && NextFresh() is { } ticket && ledger.Knows(pod))
+            else if (!contended && ledger.IsOpen(pod) && NextFresh() is { } ticket)
             {
                 busy++;
                 ticket.TryComplete(new AcquireResult(new Slot(this, slot.Worker, epoch)));
@@ -186,6 +189,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
                 Unreachable = Drain(unreachable),
                 Abandoned = Drain(abandoned),
                 GiveBack = [.. giveBack],
+                Ends = TakeEnds(),
                 GrantPass = grantPass,
                 Arrived = Drain(arrived).FindAll(g => accepted.Add(g.Ticket)),
                 Fresh = Drain(fresh),
@@ -310,13 +314,15 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>The outcome of an exchange is unknown: its tickets are sent again, its slots are left to the next
+    /// <summary>The outcome of an exchange is unknown: its tickets and ends are sent again, its slots are left to the next
     /// renewal, which makes both accounts equal.</summary>
-    public void Fail(List<Ticket> sent, TimeSpan patience)
+    public void Fail(DispatchWork work, List<Ticket> sent, IEnumerable<PendingEnd> unanswered, TimeSpan patience)
     {
         lock (gate)
         {
             resync = leased;
+            grantPass |= work.GrantPass;
+            ends.InsertRange(0, unanswered);
             fresh.InsertRange(0, sent);
             foreach (var ticket in fresh)
                 if (time.GetElapsedTime(ticket.Since) > patience)

@@ -1,3 +1,5 @@
+using Sluice.Core.Jobs;
+
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
@@ -30,6 +32,15 @@ public sealed class JobGrant : IDisposable
     public CancellationToken Stopped { get; }
 
     internal string Key => $"{Claim.Id}|{Claim.Attempt}";
+
+    /// <summary>Ends the job without output and gives the slot back. Ends once Redis has answered.</summary>
+    public Task<EndResult> FailAsync(string status, JobError error) => EndAsync(JobEnd.Failed(Claim.Id, Claim.Attempt, status, error));
+
+    /// <summary>Ends the job as failed after an error of the gateway itself, which may be its data's: in a call of its own.</summary>
+    public Task<EndResult> GiveUpAsync(JobError error) => owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Attempt, JobStatus.Failed, error), alone: true);
+
+    /// <summary>Stores what the attempt came to and gives its slot back. Ends once Redis has answered.</summary>
+    internal Task<EndResult> EndAsync(JobEnd end) => owner.EndAsync(this, end);
 
     public void Dispose()
     {

@@ -16,7 +16,8 @@ internal sealed class SlotLedger
 
     public WorkerAddress? Address(string pod) => pods.GetValueOrDefault(pod)?.Worker;
 
-    public bool Knows(string pod) => pods.ContainsKey(pod);
+    /// <summary>Whether slots of ours at this worker may be given out.</summary>
+    public bool IsOpen(string pod) => pods.TryGetValue(pod, out var held) && !held.Closed;
 
     /// <summary>Books slots that Redis granted: in use at once, or idle.</summary>
     public void Add(WorkerAddress worker, int inUse, int idle)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 
@@ -22,7 +23,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
         var keys = new DispatchKeys(endpointId);
         var json = JsonSerializer.Serialize(worker, DispatchJson.Default.WorkerAddress);
         await scripts.WorkerUpAsync(keys, worker.PodId, json, worker.Concurrency).WaitAsync(ct);
-        await GrantAsync(keys, endpointId, ct);
+        await GrantAsync(endpointId, ct);
     }
 
     /// <summary>Stops granting a worker's slots; those in use stay valid until given back.</summary>
@@ -42,7 +43,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
     {
         var keys = new DispatchKeys(endpointId);
         var reaped = await scripts.ReapAsync(keys, Leases.AcceptWithin, Leases.ReapGap).WaitAsync(ct);
-        if (reaped != default) await GrantAsync(keys, endpointId, ct);
+        if (reaped != default) await GrantAsync(endpointId, ct);
         return reaped;
     }
 
@@ -100,9 +101,9 @@ public sealed class WorkerSlotStore(RedisStore redis)
     public Task OfferAsync(string endpointId, CancellationToken ct) =>
         redis.Subscriber.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
 
-    private async Task GrantAsync(DispatchKeys keys, string endpointId, CancellationToken ct)
+    private async Task GrantAsync(string endpointId, CancellationToken ct)
     {
-        var answer = await scripts.ReleaseAsync(keys, endpointId, "", []).WaitAsync(ct);
+        var answer = await scripts.ReleaseAsync(new JobKeys(endpointId), endpointId, "", [], [], claims: false).WaitAsync(ct);
         if (answer.Depth > 0) await OfferAsync(endpointId, ct);
     }
 }

@@ -17,6 +17,12 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
     /// <summary>The same without the output, which may be large.</summary>
     public static RedisValue[] WithoutOutput { get; } = Names[..^1];
 
+    /// <summary>Characters of an error that are kept.</summary>
+    private const int MaxError = 16 << 10;
+
+    /// <summary>Characters of the provider's name, which a worker tells.</summary>
+    private const int MaxProvider = 100;
+
     /// <summary>As stored: itself, or where it is; null: there is none, or it was not read.</summary>
     public byte[]? Output => values.Count == Names.Length && values[^1] is { IsNull: false } value ? (byte[])value : null;
 
@@ -25,10 +31,14 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
         $"{job.Weight:R}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|{job.Flow}");
 
     /// <summary>What an end tells of the worker.</summary>
-    public static string Ran(RunTrace ran) => string.Create(CultureInfo.InvariantCulture,
-        $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{(ran.WorkerStart is { Length: > 0 } start ? "," + start : "")}|{ran.Provider}");
+    public static string Ran(RunTrace ran)
+    {
+        var provider = ran.Provider is { Length: > MaxProvider } name ? name[..MaxProvider] : ran.Provider;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{(ran.WorkerStart is { Length: > 0 } start ? "," + start : "")}|{provider}");
+    }
 
-    public static byte[] Error(JobError error) => Encoding.UTF8.GetBytes($"{error.Code}|{(error.Retryable ? 1 : 0)}|{error.Message}");
+    public static byte[] Error(JobError error) => Encoding.UTF8.GetBytes($"{error.Code}|{(error.Retryable ? 1 : 0)}|{Short(error.Message)}");
 
     /// <summary>All but the output, which may be elsewhere.</summary>
     public Job ToJob(string endpointId, string id)
@@ -91,6 +101,9 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
         ? parts : throw new InvalidDataException($"a job's field {name} is '{Text(name)}', expected {count} parts");
 
     private string? Text(string name) => values[Array.IndexOf(Names, name)] is { IsNull: false } value ? Encoding.UTF8.GetString((byte[])value) : null;
+
+    /// <summary>A worker's words may be as long as an output, and are no file.</summary>
+    private static string Short(string message) => message.Length > MaxError ? message[..MaxError] + "..." : message;
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 

@@ -13,10 +13,7 @@ namespace Sluice.Core.Jobs;
 public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 {
     private readonly ConcurrentDictionary<string, Batcher<Wish, SubmitResult>> submits = [];
-    private readonly ConcurrentDictionary<string, Batcher<End, EndResult>> ends = [];
-
-    /// <summary>Dead letters are kept at least this long: people look at them on Monday.</summary>
-    private static readonly TimeSpan KeepDead = TimeSpan.FromDays(7);
+    private readonly ConcurrentDictionary<string, Batcher<JobEnd, EndResult>> ends = [];
 
     /// <summary>How long an Idempotency-Key is remembered.</summary>
     private static readonly TimeSpan KeepIdempotency = TimeSpan.FromDays(1);
@@ -79,32 +76,26 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// <summary>Loads an input that a claim brought along.</summary>
     public Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) => payloads.LoadAsync(stored, ct);
 
-    /// <summary>Stores the one result of an attempt. False when the fence refused it: the job has another result, or another attempt.</summary>
-    public async Task<EndResult> CompleteAsync(string endpointId, string id, int attempt, ReadOnlyMemory<byte> output, RunTrace ran,
-        CancellationToken ct)
+    /// <summary>Stores the one result of an attempt and gives its slot back. Not ended: the job has another result, or another attempt.</summary>
+    public async Task<EndResult> CompleteAsync(JobGrant grant, ReadOnlyMemory<byte> output, RunTrace ran, CancellationToken ct)
     {
         var stored = await payloads.SaveAsync(output, ct);
-        var result = (await EndAsync(endpointId, [id], JobStatus.Completed, attempt.ToString(CultureInfo.InvariantCulture), dead: false,
-            JobFields.Ran(ran), "output", Bytes(stored), ct))[0];
+        var result = await grant.EndAsync(JobEnd.Completed(grant.Claim.Id, grant.Claim.Attempt, Bytes(stored), ran)).WaitAsync(ct);
         if (!result.Ended && result.Status != JobStatus.Completed) payloads.Delete(stored);
         return result;
     }
 
-    /// <summary>Ends an attempt without output.</summary>
-    public async Task<EndResult> FailAsync(string endpointId, string id, int attempt, string status, JobError error, CancellationToken ct) =>
-        (await EndAsync(endpointId, [id], status, attempt.ToString(CultureInfo.InvariantCulture), error.Code == JobErrors.Exhausted,
-            NotRun, "error", JobFields.Error(error), ct))[0];
-
     /// <summary>Cancels a job, whether it waits or runs. One that has ended stays what it is.</summary>
-    public async Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) =>
-        (await EndAsync(endpointId, [id], JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobFields.Error(Cancelled), ct))[0];
+    public Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) => ends
+        .GetOrAdd(endpointId, e => new Batcher<JobEnd, EndResult>(many => EndAsync(e, many), end => end.Bytes, TimeProvider.System))
+        .AddAsync(JobEnd.Cancelled(id, Cancelled)).WaitAsync(ct);
 
     /// <summary>Ends jobs that still wait; the others stay what they are. Returns how many it ended.</summary>
     public async Task<int> EndQueuedAsync(string endpointId, IReadOnlyCollection<string> ids, string status, JobError error, CancellationToken ct)
     {
         var ended = 0;
         foreach (var part in ids.Chunk(EndAtOnce))
-            ended += (await EndAsync(endpointId, part, status, "queued", dead: false, NotRun, "error", JobFields.Error(error), ct)).Count(r => r.Ended);
+            ended += (await EndAsync(endpointId, Array.ConvertAll(part, id => JobEnd.Unqueued(id, status, error))).WaitAsync(ct)).Count(r => r.Ended);
         return ended;
     }
 
@@ -164,31 +155,21 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);
 
-    /// <summary>What an end tells of the worker when there is nothing to tell.</summary>
-    private const string NotRun = "|";
-
     private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
     {
         var k = new JobKeys(endpointId);
-        var kinds = new Kinds<(string Spec, int MaxQueued, int FlowMax)>(k => [k.Spec, k.MaxQueued, k.FlowMax]);
-        var args = new List<RedisValue>();
+        var kinds = new CallKinds<(string Spec, int MaxQueued, int FlowMax, int More)>(k => [k.Spec, k.MaxQueued, k.FlowMax, k.More]);
+        var args = new List<RedisValue>(3 * wishes.Count);
         foreach (var (job, input) in wishes)
         {
-            List<RedisValue> fields = [];
-            if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
-            if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
-            if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
-            args.AddRange(
-            [
-                kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued)), job.Id, Bytes(input),
-                job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "", fields.Count / 2, .. fields,
-            ]);
+            var more = More(job);
+            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, more.Count)), job.Id, Bytes(input), .. more]);
         }
 
         var d = k.Dispatch;
         var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
             [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency],
-            [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), .. kinds.Args, .. args]);
+            [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), kinds.Count, .. kinds.Args, .. args]);
         var results = wishes.Select(w => new SubmitResult(SubmitOutcome.Queued, w.Job.Id)).ToArray();
         foreach (var not in r.Chunk(4))
         {
@@ -205,48 +186,28 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         return results;
     }
 
-    private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, string[] ids, string status, string expect, bool dead,
-        string ran, string what, byte[] value, CancellationToken ct)
+    /// <summary>What few submissions have: an Idempotency-Key, or fields beside the input.</summary>
+    private static List<RedisValue> More(JobSubmission job)
     {
-        var all = Array.ConvertAll(ids, id => new End(id, status, expect, dead, ran, what, value));
-        if (ids.Length > 1) return await EndAsync(endpointId, all).WaitAsync(ct);
-        var end = ends.GetOrAdd(endpointId, id => new Batcher<End, EndResult>(many => EndAsync(id, many), e => e.Bytes, TimeProvider.System));
-        return [await end.AddAsync(all[0]).WaitAsync(ct)];
+        List<RedisValue> fields = [];
+        if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
+        if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
+        if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
+        if (fields.Count == 0 && job.IdempotencyKey is null) return fields;
+        return [job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "", .. fields];
     }
 
-    private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, IReadOnlyList<End> all)
+    private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, IReadOnlyList<JobEnd> all)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var kinds = new Kinds<(string Status, bool Dead, string Ran, string What)>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
-        var args = new List<RedisValue>(4 * all.Count);
-        foreach (var e in all) args.AddRange([kinds.Of((e.Status, e.Dead, e.Ran, e.What)), e.Id, e.Expect, e.Value]);
-        var r = (RedisResult[])await EndLua.RunAsync(redis.Database,
+        var (kinds, rest) = EndCall.Args(all);
+        return EndCall.Results(all, (RedisResult[])await EndLua.RunAsync(redis.Database,
             [d.Queue, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks],
-            [endpointId, Ms(KeepDead), .. kinds.Args, .. args]);
-        var results = all.Select(e => new EndResult(e.Id, true, true, e.Status)).ToArray();
-        foreach (var not in r.Chunk(3)) results[(int)not[0] - 1] = new EndResult(all[(int)not[0] - 1].Id, (string)not[1] != "gone", false, (string)not[2]);
-        return results;
+            [endpointId, EndCall.KeepDeadMs, kinds, .. rest]));
     }
 
     private readonly record struct Wish(JobSubmission Job, ReadOnlyMemory<byte> Input);
-
-    private sealed record End(string Id, string Status, string Expect, bool Dead, string Ran, string What, byte[] Value)
-    {
-        public int Bytes => 200 + Value.Length;
-    }
-
-    /// <summary>What items of one call have in common is sent once: most share it, and each argument costs Redis' one thread.</summary>
-    private sealed class Kinds<T>(Func<T, RedisValue[]> args) where T : notnull
-    {
-        private readonly Dictionary<T, int> numbers = [];
-
-        /// <summary>Their count, then each.</summary>
-        public IEnumerable<RedisValue> Args => numbers.Keys.SelectMany(args).Prepend(numbers.Count);
-
-        /// <summary>Its number, from 1.</summary>
-        public int Of(T kind) => numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
-    }
 
     private static byte[] Bytes(ReadOnlyMemory<byte> value) =>
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(value, out var a) && a.Offset == 0 && a.Count == a.Array!.Length

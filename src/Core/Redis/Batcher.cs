@@ -2,8 +2,7 @@ namespace Sluice.Core.Redis;
 
 /// <summary>
 /// Puts calls that come while one is on its way into the next one: a script that takes many costs Redis little more than one that
-/// takes one. A lone call goes at once; nothing waits for a timer. Where many wait there are two calls under way, so that Redis works on one while what the
-/// other's answer set going is at work here. When a call fails all that were in it fail.
+/// takes one. A lone call goes at once; nothing waits for a timer. One call at a time (two gave nothing: <c>job-throughput</c>). When it fails all that were in it fail.
 /// </summary>
 /// <param name="run">Makes one call for many items; a result each, in their order.</param>
 /// <param name="size">An item's bytes.</param>
@@ -14,17 +13,12 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
     private const int MaxItems = 100;
     private const int MaxBytes = 1 << 20;
 
-    /// <summary>A second call goes out when so many items wait: with fewer in a call its own cost is more than what waiting costs (measured with
-    /// <c>job-throughput</c>'s engine: 8 are too few, 16 to 24 are alike, three calls are no better than two).</summary>
-    private const int WorthASecond = 20;
-    private const int MaxCalls = 2;
-
     /// <summary>A call without an answer for this long has failed; its outcome is unknown.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly Lock gate = new();
     private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done)> waiting = [];
-    private int calls;
+    private bool calling;
 
     public Task<TResult> AddAsync(TItem item)
     {
@@ -32,8 +26,8 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
         lock (gate)
         {
             waiting.Enqueue((item, done));
-            if (calls == MaxCalls || (calls > 0 && waiting.Count < WorthASecond)) return done.Task;
-            calls++;
+            if (calling) return done.Task;
+            calling = true;
         }
 
         _ = LoopAsync();
@@ -69,7 +63,7 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
                 if (bytes > MaxBytes && batch.Count > 0) break;
             }
 
-            if (batch.Count == 0) calls--;
+            calling = batch.Count > 0;
         }
 
         return batch;

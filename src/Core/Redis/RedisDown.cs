@@ -11,5 +11,9 @@ public static class RedisDown
             || s.Message.StartsWith("BUSY", StringComparison.Ordinal)
             || s.Message.StartsWith("MISCONF", StringComparison.Ordinal)
             || s.Message.StartsWith("OOM", StringComparison.Ordinal)
-            || s.Message.StartsWith("READONLY", StringComparison.Ordinal)));
+            || s.Message.StartsWith("READONLY", StringComparison.Ordinal)
+            || s.Message.StartsWith("NOREPLICAS", StringComparison.Ordinal)
+            || s.Message.StartsWith("MASTERDOWN", StringComparison.Ordinal)
+            || s.Message.StartsWith("CLUSTERDOWN", StringComparison.Ordinal)
+            || s.Message.StartsWith("TRYAGAIN", StringComparison.Ordinal)));
 }

@@ -16,6 +16,9 @@ public sealed record JobRequest
     /// <summary>RunPod's upper bound for both times.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromDays(7);
 
+    /// <summary>Bytes of an s3Config: it lies in Redis itself and comes with each claim.</summary>
+    private const int MaxS3 = 16 << 10;
+
     private static readonly TimeSpan ShortestRun = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ShortestTtl = TimeSpan.FromSeconds(1);
 
@@ -64,6 +67,7 @@ public sealed record JobRequest
             if (root.TryGetProperty("s3Config", out var config) && config.ValueKind != JsonValueKind.Null)
             {
                 if (config.ValueKind != JsonValueKind.Object) errors.Add(new FieldError("s3Config", Shown(config), "an object"));
+                else if (JsonMarshal.GetRawUtf8Value(config).Length > MaxS3) errors.Add(new FieldError("s3Config", Shown(config), $"at most {MaxS3} bytes"));
                 else s3 = JsonMarshal.GetRawUtf8Value(config).ToArray();
             }
 

@@ -11,7 +11,7 @@ namespace Sluice.Gateway.Jobs;
 
 /// <summary>
 /// Runs the attempts that dispatch claims, and stores how they end: a result, another attempt, or a failure. What is to be
-/// stored is kept until Redis took it. The fence decides whether it counts.
+/// stored is kept until Redis took it: results by dispatch, which gives their slots back in the same call. The fence decides whether it counts.
 /// </summary>
 public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
     JobAttempt attempts, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger) : IJobRunner, IHostedService, IDisposable
@@ -24,9 +24,20 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
 
     public void Start(JobGrant grant)
     {
-        var task = Task.Run(() => RunAsync(grant));
-        running[task] = true;
-        _ = task.ContinueWith(t => running.TryRemove(t, out _), TaskScheduler.Default);
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        running[done.Task] = true;
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await RunAsync(grant);
+            }
+            finally
+            {
+                running.TryRemove(done.Task, out _);
+                done.SetResult();
+            }
+        });
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
@@ -39,10 +50,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         dispatcher.Runner = null;
-        var all = Task.WhenAll(running.Keys);
-        await Task.WhenAny(all, Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
+        // A claim that was under way may still come.
+        while (!running.IsEmpty && !cancellationToken.IsCancellationRequested)
+            await Task.WhenAny(Task.WhenAll(running.Keys), Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
         await leaving.CancelAsync();
-        await all;
+        await Task.WhenAll(running.Keys);
     }
 
     public void Dispose() => leaving.Dispose();
@@ -57,14 +69,19 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             CrashPoint.Pass("after-answer");
             // First: queued again, the job must not be given to the same worker.
             if (end.WorkerBroke) grant.Slot?.Broken();
-            await StoreAsync(endpoint, claim, end);
+            await StoreAsync(grant, end);
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
+        }
+        catch (Exception e) when (leaving.IsCancellationRequested && RedisDown.Is(e))
+        {
+            // Its end is not known to be bad: the end of this gateway's lease tells others to run it again.
+            CannotStore(e.Message);
         }
         catch (Exception e)
         {
             Bug(e, endpoint, claim.Id);
-            await GiveUpAsync(endpoint, claim);
+            await GiveUpAsync(grant);
         }
         finally
         {
@@ -73,17 +90,16 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     }
 
     /// <summary>After a bug: left as it is the job would be claimed again and again.</summary>
-    private async Task GiveUpAsync(string endpoint, JobClaim claim)
+    private async Task GiveUpAsync(JobGrant grant)
     {
         try
         {
-            await StoreAsync(endpoint, claim, AttemptEnd.Failed(JobStatus.Failed,
-                new JobError(JobErrors.Gateway, "an error of the gateway itself; its log has this job's id", true)));
-            signals.Changed(endpoint, claim.Id);
+            await StoredAsync(grant.GiveUpAsync(new JobError(JobErrors.Gateway, "an error of the gateway itself; its log has this job's id", true)));
+            signals.Changed(grant.EndpointId, grant.Claim.Id);
         }
         catch (Exception e)
         {
-            Bug(e, endpoint, claim.Id);
+            Bug(e, grant.EndpointId, grant.Claim.Id);
         }
     }
 
@@ -108,8 +124,9 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         return end;
     }
 
-    private async Task StoreAsync(string endpoint, JobClaim claim, AttemptEnd end)
+    private async Task StoreAsync(JobGrant grant, AttemptEnd end)
     {
+        var (endpoint, claim) = (grant.EndpointId, grant.Claim);
         switch (end.Kind)
         {
             case AttemptKind.Stopped:
@@ -122,26 +139,38 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
                 break;
             case AttemptKind.Failed:
                 JobFailed(endpoint, claim.Id, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
-                Judge(endpoint, claim, Did(await PersistAsync(() =>
-                    store.FailAsync(endpoint, claim.Id, claim.Attempt, end.Status, end.Error, CancellationToken.None)), end.Status));
+                Judge(endpoint, claim, Did(await StoredAsync(grant.FailAsync(end.Status, end.Error)), end.Status));
                 break;
             case AttemptKind.Completed:
-                await CompleteAsync(endpoint, claim, end);
+                await CompleteAsync(grant, end);
                 break;
         }
     }
 
-    private async Task CompleteAsync(string endpoint, JobClaim claim, AttemptEnd end)
+    private async Task CompleteAsync(JobGrant grant, AttemptEnd end)
     {
         try
         {
-            Judge(endpoint, claim, Did(await PersistAsync(() => store.CompleteAsync(endpoint, claim.Id, claim.Attempt, end.Output,
-                end.Ran, CancellationToken.None)), JobStatus.Completed));
+            Judge(grant.EndpointId, grant.Claim, Did(await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None)),
+                JobStatus.Completed));
         }
         catch (PayloadException e)
         {
             var error = new JobError(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true);
-            await StoreAsync(endpoint, claim, AttemptEnd.Failed(JobStatus.Failed, error));
+            await StoreAsync(grant, AttemptEnd.Failed(JobStatus.Failed, error));
+        }
+    }
+
+    /// <summary>Waits for dispatch to store an end; when the gateway leaves, a moment only: then the end of its lease tells others.</summary>
+    private async Task<EndResult> StoredAsync(Task<EndResult> stored)
+    {
+        try
+        {
+            return await stored.WaitAsync(leaving.Token);
+        }
+        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        {
+            return await stored.WaitAsync(TimeSpan.FromSeconds(5), time);
         }
     }
 

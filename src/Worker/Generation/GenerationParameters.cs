@@ -12,7 +12,7 @@ internal sealed class GenerationParameters
     private const int MaxStops = 16;
     private const int MaxStopLength = 256;
 
-    private static readonly string[] Known = ["max_tokens", "temperature", "seed", "stop", "stream", "ignore_eos"];
+    private static readonly string[] Known = ["max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos"];
     private static readonly string[] Keys = ["id", "text_input", "parameters"];
 
     private readonly Dictionary<string, (string Field, JsonElement Value)> given = [];
@@ -39,6 +39,14 @@ internal sealed class GenerationParameters
         if (!TryGet(name, out var field, out var value)) return otherwise;
         return value.ValueKind == JsonValueKind.Number && value.TryGetUInt64(out var n) && n >= least && n <= most
             ? n : throw Wrong(field, value, $"a whole number from {least} to {most}");
+    }
+
+    /// <summary>How many; 0, or -1 as vLLM has it, is all.</summary>
+    public int Count(string name)
+    {
+        if (!TryGet(name, out var field, out var value)) return 0;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n >= -1
+            ? Math.Max(0, n) : throw Wrong(field, value, $"a whole number from 1 to {int.MaxValue}, or 0 for all");
     }
 
     public double Number(string name, double least, double most, double otherwise)

@@ -8,10 +8,12 @@ namespace Sluice.Worker.Generation;
 /// <param name="Text">The prompt.</param>
 /// <param name="MaxTokens">Tokens to make at most, 1 or more.</param>
 /// <param name="Temperature">0 takes the most likely token; up to 10.</param>
+/// <param name="TopK">Only so many of the most likely tokens may be chosen; 0: all.</param>
+/// <param name="TopP">Of those, the fewest most likely that have this share of their probability, 0 to 1.</param>
 /// <param name="Seed">Of the random choice.</param>
 /// <param name="Stop">Text that ends the generation and is not sent.</param>
 /// <param name="IgnoreEos">Go on where the model would end: for benchmarks, as in vLLM.</param>
-public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, double Temperature, ulong Seed,
+public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, double Temperature, int TopK, double TopP, ulong Seed,
     IReadOnlyList<string> Stop, bool IgnoreEos = false)
 {
     private const int DefaultMaxTokens = 64;
@@ -35,6 +37,8 @@ public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, d
             text.GetString()!,
             (int)parameters.Whole("max_tokens", 1, int.MaxValue, DefaultMaxTokens),
             parameters.Number("temperature", 0, 10, 1),
+            parameters.Count("top_k"),
+            parameters.Number("top_p", 0, 1, 1),
             parameters.Whole("seed", 0, ulong.MaxValue, seed),
             parameters.Stops("stop"),
             parameters.Flag("ignore_eos"));

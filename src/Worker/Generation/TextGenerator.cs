@@ -106,7 +106,7 @@ public sealed partial class TextGenerator : IDisposable
         Check(request);
         // A text begins where another ended.
         byte[] prompt = [endOfText, .. Encoding.UTF8.GetBytes(request.Text)];
-        var sampler = new Sampler(request.Temperature, request.Seed);
+        var sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP);
         var text = new TextStream(request.Stop);
         var most = Math.Min(request.MaxTokens, Context - prompt.Length);
         var cache = Rent();

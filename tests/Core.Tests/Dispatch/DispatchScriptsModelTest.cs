@@ -65,6 +65,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     {
         private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
+        private readonly JobKeys jobKeys = new(endpoint);
         private readonly DispatchKeys keys = new(endpoint);
         private readonly DispatchModel model = new();
         private readonly Dictionary<string, string> entries = [];
@@ -82,7 +83,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 case "abandon": await AbandonAsync(op); break;
                 case "submit": await SubmitAsync(op); break;
                 case "claim": await ClaimAsync(op, holder); break;
-                case "end": await EndAsync(op); break;
+                case "end": await EndAsync(op, holder); break;
                 case "requeue": await RequeueAsync(op); break;
                 case "cancel": await CancelAsync(op); break;
                 case "expire": await ExpireAsync(holder); break;
@@ -129,15 +130,15 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         {
             var slots = new[] { (Pods[op.What % 3], op.N) };
             var expected = model.Release(holder, slots);
-            var answer = await scripts.ReleaseAsync(keys, endpoint, holder,
-                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.N))]);
+            var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder,
+                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.N))], [], claims: false);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
         }
 
         private async Task GrantAsync()
         {
             model.Release("", []);
-            Assert.Empty((await scripts.ReleaseAsync(keys, endpoint, "", [])).Granted);
+            Assert.Empty((await scripts.ReleaseAsync(jobKeys, endpoint, "", [], [], claims: false)).Granted);
         }
 
         private async Task RenewAsync(Op op, string holder)
@@ -179,23 +180,27 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             Assert.Equal(SubmitOutcome.Queued, result.Outcome);
         }
 
-        private async Task ClaimAsync(Op op, string holder)
+        private Task ClaimAsync(Op op, string holder) => TurnAsync(op, holder, []);
+
+        /// <summary>Ends jobs and claims the next ones at once; now and then by an attempt that is not the present one.</summary>
+        private async Task EndAsync(Op op, string holder)
+        {
+            var ends = new List<(string Id, int Attempt)>();
+            for (var i = 0; i <= op.N && Pick(op with { What = op.What + i }) is { } job; i++) ends.Add((job.Id, op.Flag ? job.Attempt - 1 : job.Attempt));
+            await TurnAsync(op, holder, ends);
+        }
+
+        private async Task TurnAsync(Op op, string holder, List<(string Id, int Attempt)> ends)
         {
             var slots = new[] { (Pods[op.What % 3], op.N % 2) };
             var claimed = new List<(string, int, string, string)>();
+            var ended = ends.ConvertAll(e => model.End(e.Id, e.Attempt, "COMPLETED"));
             var expected = model.Release(holder, slots, claimed);
-            var answer = await scripts.ReleaseAsync(keys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))], claims: true);
+            var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
+                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Attempt, "1"u8.ToArray(), default)), claims: true);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
             Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Attempt, c.Pod, c.Why)));
-        }
-
-        private async Task EndAsync(Op op)
-        {
-            if (Pick(op) is not { } job) return;
-            // Now and then by an attempt that is not the present one.
-            var attempt = op.Flag ? job.Attempt - 1 : job.Attempt;
-            var ended = model.End(job.Id, attempt, "COMPLETED");
-            Assert.Equal(ended, (await store.CompleteAsync(endpoint, job.Id, attempt, "1"u8.ToArray(), default, default)).Ended);
+            Assert.Equal(ends.Zip(ended, (e, did) => (e.Id, did)), answer.Ended.Select(e => (e.Id, e.Ended)));
         }
 
         private async Task RequeueAsync(Op op)

@@ -1,8 +1,12 @@
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
+using Sluice.Core.Tests.Jobs;
 using Sluice.Testing;
+using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Dispatch;
 
@@ -249,7 +253,72 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         }
     }
 
+    [Fact]
+    public async Task What_attempts_came_to_while_Redis_was_away_is_stored_when_it_is_back_and_their_slots_are_free()
+    {
+        var own = new RedisFixture();
+        await own.InitializeAsync();
+        try
+        {
+            store = new WorkerSlotStore(own.Store);
+            var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
+            var grants = await RunningAsync(await GatewayAsync("a", own.Store), jobs, "a", "b", "c");
+            await own.KillAsync();
+            var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
+            await own.StartAsync();
+            Assert.All(await Task.WhenAll(ends), e => Assert.Equal((true, JobStatus.Completed), (e.Ended, e.Status)));
+            foreach (var grant in grants) grant.Dispose();
+            await QuietAsync();
+            Assert.Empty((await new JobQueries(own.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
+            foreach (var dispatcher in started) await dispatcher.StopAsync(default);
+            started.Clear();
+        }
+        finally
+        {
+            await own.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task An_end_that_Redis_refuses_does_not_keep_the_others_from_being_stored()
+    {
+        var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
+        var grants = await RunningAsync(await GatewayAsync("a"), jobs, "a", "b", "c");
+        var broken = new JobKeys(endpoint).Job("b");
+        await redis.Store.Database.KeyDeleteAsync(broken);
+        await redis.Store.Database.StringSetAsync(broken, "not a hash");
+
+        var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
+        Assert.True((await ends[0]).Ended);
+        Assert.True((await ends[2]).Ended);
+        Assert.Contains("WRONGTYPE", (await Assert.ThrowsAsync<RedisServerException>(() => ends[1])).Message, StringComparison.Ordinal);
+        foreach (var grant in grants) grant.Dispose();
+        await QuietAsync();
+    }
+
     private HashSet<Slot> Ended { get; } = [];
+
+    /// <summary>Jobs that a gateway has claimed, each on a slot of its own.</summary>
+    private async Task<JobGrant[]> RunningAsync(Dispatcher gateway, JobStore jobs, params string[] ids)
+    {
+        var runner = new Runner();
+        gateway.Runner = runner;
+        await store.UpAsync(endpoint, Worker("p1", ids.Length), Soon);
+        foreach (var id in ids) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id), Soon);
+        gateway.JobQueued(endpoint);
+        var grants = new List<JobGrant>();
+        while (grants.Count < ids.Length) grants.Add(await runner.NextAsync(Soon));
+        return [.. grants.OrderBy(g => g.Claim.Id)];
+    }
+
+    private sealed class Runner : IJobRunner
+    {
+        private readonly Channel<JobGrant> grants = Channel.CreateUnbounded<JobGrant>();
+
+        public void Start(JobGrant grant) => grants.Writer.TryWrite(grant);
+
+        public ValueTask<JobGrant> NextAsync(CancellationToken ct) => grants.Reader.ReadAsync(ct);
+    }
 
     private async Task<Dispatcher> GatewayAsync(string name, RedisStore? on = null)
     {

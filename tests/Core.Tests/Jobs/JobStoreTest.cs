@@ -44,11 +44,11 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         var second = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(2, second.Attempt);
 
-        Assert.False((await store.CompleteAsync(endpoint, "a", 1, "1"u8.ToArray(), default, default)).Ended);
+        Assert.False(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
         Assert.False(await store.RequeueAsync(endpoint, "a", 1, counted: true, "again", default));
         Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
-        Assert.True((await store.CompleteAsync(endpoint, "a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"), default)).Ended);
-        Assert.False((await store.CompleteAsync(endpoint, "a", 2, "3"u8.ToArray(), default, default)).Ended);
+        Assert.True(await EndAsync(JobEnd.Completed("a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"))));
+        Assert.False(await EndAsync(JobEnd.Completed("a", 2, "3"u8.ToArray(), default)));
         var cancel = await store.CancelAsync(endpoint, "a", default);
         Assert.Equal((false, "COMPLETED"), (cancel.Ended, cancel.Status));
         var job = (await store.LookAsync(endpoint, "a", null, default))!;
@@ -77,7 +77,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default);
         var exhausted = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(("exhausted", ""), (exhausted.Why, exhausted.Pod));
-        await store.FailAsync(endpoint, "a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "x", false), default);
+        await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "x", false)));
         Assert.Equal("a", Assert.Single((await queries.DeadAsync(endpoint, null, 0, 10, default)).Jobs).Id);
 
         await SubmitAsync("b", j => j with { Ttl = TimeSpan.Zero });
@@ -192,6 +192,36 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
+    public async Task Jobs_of_an_earlier_build_are_refused_by_name()
+    {
+        await SubmitAsync("a");
+        await JobLayout.CheckAsync(redis.Store, [endpoint, "another"]);
+        await redis.Store.Database.SortedSetAddAsync(new JobKeys("earlier-" + endpoint).Index, "a", 1);
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(() => JobLayout.CheckAsync(redis.Store, [endpoint, "earlier-" + endpoint]));
+        Assert.Contains($"'earlier-{endpoint}' from an earlier build", e.Message, StringComparison.Ordinal);
+        Assert.Contains("SLUICE_DATA", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_pass_over_both_priorities_moves_the_virtual_time_of_each()
+    {
+        foreach (var id in new[] { "a", "b", "c" }) await SubmitAsync(id);
+        foreach (var id in new[] { "d", "e" }) await SubmitAsync(id, j => j with { LowPriority = true });
+        await UpAsync(2);
+        Assert.Equal(["a", "b"], (await ClaimAsync()).Select(c => c.Id));
+        Assert.Equal(("1", null), await VirtualTimesAsync());
+        await dispatch.WorkerUpAsync(keys, "q", "{}", 3);
+        Assert.Equal(["c", "d", "e"], (await ReleaseAsync("g~0")).Claimed.Select(c => c.Id));
+        Assert.Equal(("2", "1000000000001"), await VirtualTimesAsync());
+
+        async Task<(string?, string?)> VirtualTimesAsync()
+        {
+            var times = await redis.Store.Database.HashGetAsync(keys.Meta, ["vtime", "low_vtime"]);
+            return (times[0], times[1]);
+        }
+    }
+
+    [Fact]
     public async Task A_pass_over_many_tickets_is_cut_into_parts()
     {
         for (var i = 0; i < 10_000; i += 1000)
@@ -202,7 +232,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         var (passes, claimed) = (0, 0);
         for (ReleaseAnswer? answer = null; answer is not { More: false }; passes++)
         {
-            answer = await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], claims: true);
+            answer = await ReleaseAsync("g~0");
             Assert.InRange(answer.Claimed.Length, 1, 256);
             claimed += answer.Claimed.Length;
         }
@@ -219,7 +249,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
         foreach (var (claimed, more) in new[] { (21, true), (21, true), (8, false) })
         {
-            var answer = await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], claims: true);
+            var answer = await ReleaseAsync("g~0");
             Assert.Equal((claimed, more), (answer.Claimed.Length, answer.More));
         }
 
@@ -243,6 +273,16 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         Assert.InRange(job.Lost.Count, 5, 10);
         Assert.Equal(30, job.Lost[^1].Attempt);
         Assert.All(job.Lost, l => Assert.Equal(503, l.Why.Length));
+    }
+
+    [Fact]
+    public async Task Of_a_long_error_the_beginning_is_kept()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync();
+        await EndAsync(JobEnd.Failed("a", 1, JobStatus.Failed, new JobError("handler", new string('x', 1 << 20), false)));
+        Assert.Equal((16 << 10) + 3, (await store.LookAsync(endpoint, "a", null, default))!.Error!.Message.Length);
     }
 
     [Fact]
@@ -279,7 +319,7 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
 
         async Task EndAndSweepAsync(params string[] ids)
         {
-            foreach (var id in ids) Assert.True((await store.CompleteAsync(endpoint, id, 1, "1"u8.ToArray(), default, default)).Ended);
+            foreach (var id in ids) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
             var sweep = (RedisResult[])await Script.Load("job-sweep").RunAsync(db,
                 [k.Dispatch.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks], [100, 60_000, 0, 60_000]);
             Assert.Equal(ids.Length, (int)sweep[0]);
@@ -291,22 +331,29 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
 
     private Task<SubmitResult> TrySubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null)
     {
-        var job = new JobSubmission
-        {
-            Id = id, EndpointId = endpoint, Flow = "f", Input = "1"u8.ToArray(), Ttl = TimeSpan.FromHours(1), Timeout = TimeSpan.FromMinutes(1),
-            Retention = TimeSpan.FromHours(1), MaxRuns = 3, MaxQueued = 1000,
-        };
+        var job = Job(endpoint, id);
         return store.SubmitAsync(change?.Invoke(job) ?? job, default);
     }
+
+    internal static JobSubmission Job(string endpoint, string id) => new()
+    {
+        Id = id, EndpointId = endpoint, Flow = "f", Input = "1"u8.ToArray(), Ttl = TimeSpan.FromHours(1), Timeout = TimeSpan.FromMinutes(1),
+        Retention = TimeSpan.FromHours(1), MaxRuns = 3, MaxQueued = 1000,
+    };
 
     private Task<bool> UpAsync(int slots) => dispatch.WorkerUpAsync(keys, "p", "{}", slots);
 
     private async Task<List<JobClaim>> ClaimAsync(int back = 0, string holder = "g~0", TimeSpan? lease = null)
     {
         await dispatch.AcquireAsync(keys, endpoint, holder, true, lease ?? TimeSpan.FromMinutes(1), 0, 0, []);
-        var answer = await dispatch.ReleaseAsync(keys, endpoint, holder, back > 0 ? [new("p", back)] : [], claims: true);
-        return [.. answer.Claimed];
+        return [.. (await ReleaseAsync(holder, back)).Claimed];
     }
+
+    private Task<ReleaseAnswer> ReleaseAsync(string holder, int back = 0) =>
+        dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, holder, back > 0 ? [new("p", back)] : [], [], claims: true);
+
+    private async Task<bool> EndAsync(JobEnd end) =>
+        Assert.Single((await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "", [], [end], claims: false)).Ended).Ended;
 
     private async Task CheckAsync()
     {

@@ -1,6 +1,6 @@
 -- claiming (part, after take and jobstate): queued jobs that a holder claims, each on a slot that it books, or, past its deadline or out of
 -- attempts, on none. k: jobs, running, flows, meta. take() is false when no slot is open; bytes() are those of the inputs taken along;
--- keep() writes down what was gathered and gives [job, "attempt|pod|why|timeout ms|queued unix ms", input, s3, ..].
+-- keep() writes down what was gathered and gives [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..].
 local function claiming(k, book, holder, at)
   local specs, pasts, starts = apart(SPEC), apart(PAST), {}
   local claimed, unqueued, begun, fewer, bytes = {}, 0, {}, {}, 0
@@ -29,8 +29,9 @@ local function claiming(k, book, holder, at)
     if not was[1] then return true end
     local begins, input, n, m = start(past, spec, pod), why == '' and was[2] or '', #claimed, #begun
     begun[m + 1], begun[m + 2] = id, begins[2] .. (was[5] and '1|' or '0|') .. (was[6] or '')
-    bytes = bytes + #input
-    claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = id, begins[1] .. why .. '|' .. spec[5] .. '|' .. queued, input, was[4] or ''
+    local s3 = why == '' and was[4] or ''
+    bytes = bytes + #input + #s3
+    claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, begins[1] .. why .. '|' .. spec[5] .. '|' .. queued .. '|' .. s3, input
     return true
   end
 

@@ -1,38 +1,52 @@
 #!lua flags=allow-oom
--- release: give back slots (or none), then grant free slots to the waiting tickets in their order.
+-- release: end jobs and give back slots (each may be none), then grant free slots to the waiting tickets in their order.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, low_vtime, completed, queued · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag)
+--         meta  hash seq, vtime, low_vtime, completed, queued, mean_ms and a counter for each status · grants  hash ticket entry -> "holder|pod|unix ms" ·
+--         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag) ·
+--         expiry  sorted set ended job -> when its data goes (unix ms) · dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next try ·
+--         log  sorted set delivery -> made · hooks  prefix of delivery hashes
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
---         most  tickets looked at · most_bytes  of inputs answered, but for one · slots...  (pod, count) each
+--         most  tickets looked at · most_bytes  of inputs answered, but for one · dead_ms  dead letters are kept for this long at least ·
+--         slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
---         [job, "attempt|pod|why|timeout ms|queued unix ms", input, s3, ..] jobs that this holder must now run, or end because of why,
---         1 when a limit ended it and another pass may find more}
+--         [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..] jobs that this holder must now run, or end because of why,
+--         1 when a limit ended it and another pass may find more, [place, 'stale' or 'gone', status, ..] of the ends that were refused}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
 -- ticket has no holder: the caller claims it, with a new attempt number, which fences every later write about the job; a job
--- past its deadline or out of attempts is claimed without a slot. More is never given back than is held.
+-- past its deadline or out of attempts is claimed without a slot. More is never given back than is held. A job's end needs no lease: its
+-- attempt is its fence.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local running, flows, jobs = KEYS[7], KEYS[8], KEYS[9]
+local expiry, dead, outbox, log, hooks = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local most, most_bytes, slots = tonumber(ARGV[5]), tonumber(ARGV[6]), 7
+local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local slot_count, kind_count, rest = tonumber(ARGV[8]), tonumber(ARGV[9]), 10
 -- include: take
 -- include: jobstate
 -- include: claim
+-- include: ending
+-- include: ends
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local slots_end = rest + 2 * slot_count
+local refused = kind_count > 0 and endall({ queue = queue, running = running, flows = flows, meta = meta, expiry = expiry, dead = dead,
+  outbox = outbox, log = log, jobs = jobs, hooks = hooks }, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
-local mine, book, vtime, low_vtime = {}, openings(free, held), nil, nil
+local mine, book = {}, openings(free, held)
 if status == 'ok' then
-  for i = slots, #ARGV, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
+  for i = rest, slots_end - 1, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
 local jobs_claimed = claiming({ jobs = jobs, running = running, flows = flows, meta = meta }, book, holder, string.format('%d', now))
 
-local function grant(entry, tag)
-  local owner, id, queued, deadline, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|(%d+)|(%d+)|(.*)$')
+local tails = apart('^(%d+)|(%d+)|(.*)$')
+
+local function grant(entry)
+  local owner, id, tail = string.match(entry, '^%d+|([^|]+)|([^|]+)|(.*)$')
+  local queued, deadline, flow = unpack(tails(tail))
   local late = tonumber(deadline) <= now
   if owner == 'job' then
     if status ~= 'ok' or claims ~= '1' or not jobs_claimed.take(id, flow, late, queued) then return false end
@@ -46,27 +60,37 @@ local function grant(entry, tag)
       redis.call('PUBLISH', 'sluice:grant:' .. string.match(owner, '^[^~]+'), endpoint .. '\n' .. entry .. '\n' .. pod)
     end
   end
-  if tag >= low then low_vtime = tag elseif tag >= 0 then vtime = tag end
   return true
+end
+
+-- Virtual time is the start tag of the last one granted or dropped. What is of low priority comes after all that is not: then those have all gone too.
+local function pass(entry)
+  local tag = tonumber(redis.call('ZSCORE', queue, entry))
+  if tag >= low then
+    redis.call('HSET', meta, 'low_vtime', tag)
+    tag = tonumber(redis.call('ZREVRANGEBYSCORE', queue, '(' .. string.format('%d', low), 0, 'WITHSCORES', 'LIMIT', 0, 1)[2] or -1)
+  end
+  if tag >= 0 then redis.call('HSET', meta, 'vtime', tag) end
 end
 
 local go, seen = true, 0
 while go and seen < most and jobs_claimed.bytes() < most_bytes do
   -- Not more than can be granted, but for what takes no slot.
-  local heads = redis.call('ZRANGE', queue, 0, math.min(book.open() + 1, 64, most - seen) - 1, 'WITHSCORES')
+  local heads = redis.call('ZRANGE', queue, 0, math.min(book.open() + 1, 64, most - seen) - 1)
   local gone = 0
   go = #heads > 0
-  for i = 1, #heads, 2 do
-    go = jobs_claimed.bytes() < most_bytes and grant(heads[i], tonumber(heads[i + 1]))
+  for i = 1, #heads do
+    go = jobs_claimed.bytes() < most_bytes and grant(heads[i])
     if not go then break end
-    gone = gone + 1
+    gone = i
   end
-  if gone > 0 then redis.call('ZREMRANGEBYRANK', queue, 0, gone - 1) end
+  if gone > 0 then
+    pass(heads[gone])
+    redis.call('ZREMRANGEBYRANK', queue, 0, gone - 1)
+  end
   seen = seen + gone
 end
 book.keep()
 local claimed = jobs_claimed.keep()
-if vtime then redis.call('HSET', meta, 'vtime', vtime) end
-if low_vtime then redis.call('HSET', meta, 'low_vtime', low_vtime) end
 local depth = redis.call('ZCARD', queue)
-return { status, depth, mine, claimed, depth > 0 and (seen >= most or jobs_claimed.bytes() >= most_bytes) and 1 or 0 }
+return { status, depth, mine, claimed, depth > 0 and (seen >= most or jobs_claimed.bytes() >= most_bytes) and 1 or 0, refused }

@@ -30,7 +30,8 @@ local function ending(k, endpoint, now, at, dead_ms)
     stopped[#stopped + 1] = id
     if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
     if kind.status == 'COMPLETED' then spent = now - started end
-    finish(id, kind, value, attempt .. '|' .. ran .. '|' .. started .. '|' .. pod, attempt, keep,
+    run.past = run.past or attempt .. '|' .. ran .. '|' .. started .. '|' .. pod
+    finish(id, kind, value, run.past, attempt, keep,
       hook == '1' and redis.call('HGET', k.jobs .. id, 'webhook'), watchers)
   end
 

@@ -5,8 +5,9 @@
 --         index  list of jobs as they came · jobs  prefix of job hashes · idem  prefix of strings "id|digest", what an
 --         Idempotency-Key stands for
 -- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is remembered · kind_count ·
---         rest...  of each kind, what jobs of this call have in common: spec (see jobstate), max_queued, flow_max (0: no limit); then for each job: its
---         kind from 1, id, input, idem ('': none, else "key|digest of its body"), count of further fields, then (name, value) each
+--         rest...  of each kind, what jobs of this call have in common: spec (see jobstate), max_queued, flow_max (0: no limit), more (how many
+--         values follow the input); then for each job: its kind from 1, id, input and, where more follow: idem ('': none, else "key|digest of its
+--         body"), then (name, value) of each further field
 -- RETURN  [place in the call from 1, 'same' or 'conflict' (its body was another), job of that Idempotency-Key, 0, or place, 'full' or 'flow-full', '',
 --         queued, ..] of those that were not stored; most are, and each element costs
 -- Called again with the same ids (the answer was lost) it changes nothing. A full Redis refuses the whole script (without the first
@@ -24,23 +25,23 @@ local before = redis.call('ZCARD', queue)
 local tags = starttags({ meta = meta, finish = finish }, before, low_from)
 local count, more, entries, ids, answer, kinds, stored, queued = {}, {}, {}, {}, {}, {}, {}, nil
 local function refuse(...) for _, value in ipairs({ ... }) do answer[#answer + 1] = value end end
-for i = rest, rest + 3 * kind_count - 1, 3 do
+for n = 1, kind_count do
+  local i = rest + 4 * (n - 1)
   local weight, low, ttl, _, _, _, flow = string.match(ARGV[i], SPEC)
   local deadline = string.format('%d', now + ttl)
-  kinds[#kinds + 1] = { spec = ARGV[i], max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), weight = tonumber(weight), low = low == '1',
+  kinds[string.format('%d', n)] = { spec = ARGV[i], max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), more = tonumber(ARGV[i + 3]), weight = tonumber(weight), low = low == '1',
     times = at .. '|' .. at .. '|' .. deadline, ends = '|' .. at .. '|' .. deadline .. '|' .. flow, flow = flow }
 end
 
 -- Most calls bring none that is there: asked for all at once.
-local starts, keys, i = {}, {}, rest + 3 * kind_count
+local starts, keys, i = {}, {}, rest + 4 * kind_count
 while i <= #ARGV do
   starts[#starts + 1] = i; keys[#keys + 1] = jobs .. ARGV[i + 1]
-  i = i + 5 + 2 * ARGV[i + 4]
+  i = i + 3 + kinds[ARGV[i]].more
 end
 local some_known = redis.call('EXISTS', unpack(keys)) > 0
 
-local function known(id, wish)
-  if wish == '' then return nil end
+local function known(wish)
   local key, digest = string.match(wish, '^([^|]+)|(.*)$')
   local first, body = string.match(redis.call('GET', idem .. key) or '', '^([^|]+)|(.*)$')
   return first and (body == digest and 'same' or 'conflict'), first
@@ -56,8 +57,8 @@ end
 local function store(i, id, kind)
   local flow, seq, n = kind.flow, tags.seq(), #entries
   redis.call('HSET', jobs .. id, 'spec', kind.spec, 'waits', kind.times .. '|' .. seq, 'input', ARGV[i + 2],
-    unpack(ARGV, i + 5, i + 4 + 2 * ARGV[i + 4]))
-  if ARGV[i + 3] ~= '' then
+    unpack(ARGV, i + 4, i + 2 + kind.more))
+  if kind.more > 0 and ARGV[i + 3] ~= '' then
     local key, digest = string.match(ARGV[i + 3], '^([^|]+)|(.*)$')
     redis.call('SET', idem .. key, id .. '|' .. digest, 'PX', idem_ms)
   end
@@ -68,10 +69,11 @@ local function store(i, id, kind)
 end
 
 for n, i in ipairs(starts) do
-  local kind, id = kinds[tonumber(ARGV[i])], ARGV[i + 1]
+  local kind, id = kinds[ARGV[i]], ARGV[i + 1]
   local flow = kind.flow
   if not stored[id] and not (some_known and redis.call('EXISTS', jobs .. id) == 1) then
-    local did, first = known(id, ARGV[i + 3])
+    local did, first
+    if kind.more > 0 and ARGV[i + 3] ~= '' then did, first = known(ARGV[i + 3]) end
     if kind.flow_max > 0 and not count[flow] then count[flow] = tonumber(redis.call('HGET', flows, flow) or 0) end
     if did then refuse(n, did, first, 0)
     elseif waiting(kind.max) >= kind.max then refuse(n, 'full', '', waiting(kind.max))

@@ -1,0 +1,89 @@
+using System.Globalization;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>How a job is to end: its one final result, and the fence that says whether it counts.</summary>
+public sealed class JobEnd
+{
+    /// <summary>What an end tells of the worker when there is nothing to tell.</summary>
+    private const string NotRun = "|";
+
+    private JobEnd(string id, string status, string expect, bool dead, string ran, string what, byte[] value) =>
+        (Id, Kind, Value) = (id, new EndKind(status, dead, ran, what, expect), value);
+
+    /// <summary>The job.</summary>
+    public string Id { get; }
+
+    /// <summary>What it is from now on.</summary>
+    public string Status => Kind.Status;
+
+    /// <summary>About what it costs in a call.</summary>
+    internal int Bytes => 200 + Value.Length;
+
+    internal EndKind Kind { get; }
+
+    internal byte[] Value { get; }
+
+    /// <summary>By an attempt that has an output: JSON, or where it is.</summary>
+    internal static JobEnd Completed(string id, int attempt, byte[] output, RunTrace ran) =>
+        new(id, JobStatus.Completed, Of(attempt), dead: false, JobFields.Ran(ran), "output", output);
+
+    /// <summary>By an attempt without one; a job without attempts left is a dead letter.</summary>
+    internal static JobEnd Failed(string id, int attempt, string status, JobError error) =>
+        new(id, status, Of(attempt), error.Code == JobErrors.Exhausted, NotRun, "error", JobFields.Error(error));
+
+    /// <summary>If it still waits.</summary>
+    internal static JobEnd Unqueued(string id, string status, JobError error) => new(id, status, "queued", dead: false, NotRun, "error", JobFields.Error(error));
+
+    /// <summary>Whether it waits or runs.</summary>
+    internal static JobEnd Cancelled(string id, JobError error) => new(id, JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobFields.Error(error));
+
+    private static string Of(int attempt) => attempt.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>What ends of one call may have in common. Expect: the attempt that must run, or one of the words of <c>ends.part.lua</c>.</summary>
+internal readonly record struct EndKind(string Status, bool Dead, string Ran, string What, string Expect);
+
+/// <summary>Ends as <c>ends.part.lua</c> takes and answers them.</summary>
+internal static class EndCall
+{
+    /// <summary>Dead letters are kept at least this long, ms: people look at them on Monday.</summary>
+    public static readonly long KeepDeadMs = (long)TimeSpan.FromDays(7).TotalMilliseconds;
+
+    /// <summary>The count of kinds, and the rest.</summary>
+    public static (int Kinds, List<RedisValue> Values) Args(IReadOnlyList<JobEnd> ends)
+    {
+        var kinds = new CallKinds<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What, k.Expect]);
+        var args = new List<RedisValue>(3 * ends.Count);
+        foreach (var e in ends) args.AddRange([kinds.Of(e.Kind), e.Id, e.Value]);
+        return (kinds.Count, [.. kinds.Args, .. args]);
+    }
+
+    /// <summary>A result each, in their order; refused: those that were not ended.</summary>
+    public static EndResult[] Results(IReadOnlyList<JobEnd> ends, RedisResult[] refused)
+    {
+        var results = new EndResult[ends.Count];
+        for (var i = 0; i < results.Length; i++) results[i] = new EndResult(ends[i].Id, true, true, ends[i].Status);
+        for (var i = 0; i < refused.Length; i += 3)
+        {
+            var place = (int)refused[i] - 1;
+            results[place] = new EndResult(ends[place].Id, (string)refused[i + 1] != "gone", false, (string)refused[i + 2]);
+        }
+
+        return results;
+    }
+}
+
+/// <summary>What items of one call have in common is sent once: most share it, and each argument costs Redis' one thread.</summary>
+internal sealed class CallKinds<T>(Func<T, RedisValue[]> args) where T : notnull
+{
+    private readonly Dictionary<T, int> numbers = [];
+
+    public int Count => numbers.Count;
+
+    public IEnumerable<RedisValue> Args => numbers.Keys.SelectMany(args);
+
+    /// <summary>Its number, from 1.</summary>
+    public int Of(T kind) => numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
+}

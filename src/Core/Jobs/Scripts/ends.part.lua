@@ -1,0 +1,40 @@
+-- endall (part, after jobstate and ending): gives jobs their one final result, and writes the outbox entries of their webhooks in the same step.
+-- k: as of ending. From ARGV[first] on: of each of kind_count kinds, what ends of this call have in common: status, 1 for a dead letter,
+-- ran ("ready[,stage=ms..]|provider" of the worker), what is written ('output' or 'error'), expect ('any', 'queued', or the attempt that must run);
+-- then for each job: its kind from 1, id, output or error.
+-- Returns [place in the call from 1, 'stale' (the fence refused it) or 'gone', its status now, ..] of those that were not ended; most are, and
+-- each element costs. Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
+local function endall(k, endpoint, now, dead_ms, kind_count, first)
+  local at = string.format('%d', now)
+  local runs, kinds, from = apart(RUN), {}, first + 5 * kind_count
+  for n = 1, kind_count do
+    local i = first + 5 * (n - 1)
+    kinds[string.format('%d', n)] = { status = ARGV[i], dead = ARGV[i + 1] == '1', ran = at .. '|' .. ARGV[i + 2], what = ARGV[i + 3],
+      expect = ARGV[i + 4], dues = {} }
+  end
+  local asked, ended, answer, jobs_ended = {}, {}, {}, ending(k, endpoint, now, at, dead_ms)
+  for i = from, #ARGV, 3 do asked[#asked + 1] = ARGV[i + 1] end
+  local at_work = redis.call('HMGET', k.running, unpack(asked))
+  for n, id in ipairs(asked) do
+    local i, did, status = from + 3 * (n - 1), 'stale', 'IN_PROGRESS'
+    local kind, value, run = kinds[ARGV[i]], ARGV[i + 2], at_work[n] and not ended[id] and runs(at_work[n])
+    local expect = kind.expect
+    if not run then
+      local was = redis.call('HMGET', k.jobs .. id, 'spec', 'waits', 'past', 'end', 'webhook', 'watchers')
+      status = was[4] and string.match(was[4], '^[^|]+') or 'IN_QUEUE'
+      if not was[1] then did, status = 'gone', ''
+      elseif status == 'IN_QUEUE' and (expect == 'any' or expect == 'queued') then
+        jobs_ended.unqueue(id, kind, value, was[1], was[2], was[3] or NO_PAST, was[5], was[6] or '')
+        did = nil
+      end
+    elseif expect == 'any' or expect == run[2] then
+      jobs_ended.stop(id, kind, expect, value, run)
+      did, ended[id] = nil, true
+    end
+    if did then
+      for _, told in ipairs({ n, did, status }) do answer[#answer + 1] = told end
+    end
+  end
+  jobs_ended.keep()
+  return answer
+end

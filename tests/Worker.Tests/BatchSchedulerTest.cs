@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Testing;
@@ -16,6 +17,26 @@ public sealed class BatchSchedulerTest : IDisposable
     private readonly RunLanes lanes = new(1);
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task Those_who_came_while_others_ran_go_together_and_each_gets_its_own_rows()
+    {
+        using var model = Load("pairs", TinyModel.Identity("FP32", -1, 2));
+        Assert.True(lanes.EnterOrWait(new Nobody()));
+        var coming = Enumerable.Range(0, 9).Select(i => model.Scheduler.RunAsync(Floats(model, 1 + (i % 3), 2, 100 * i), default).AsTask()).ToList();
+        lanes.Leave();
+        // Eight rows at most: 1 + 2 + 3 + 1, 2 + 3 + 1 + 2, 3.
+        int[] together = [7, 7, 7, 7, 8, 8, 8, 8, 3];
+        for (var i = 0; i < coming.Count; i++)
+        {
+            using var answer = await coming[i].WaitAsync(ChildProcess.Patience);
+            Assert.Equal(together[i], answer.BatchRows);
+            Assert.Equal(Enumerable.Range(100 * i, 2 * (1 + (i % 3))).Select(n => (float)n),
+                MemoryMarshal.Cast<byte, float>(answer.Output(model.Outputs[0]).Raw).ToArray());
+        }
+
+        Assert.Equal(3, model.Statistics.View.Runs);
+    }
 
     [Fact]
     public async Task Those_behind_a_request_without_memory_have_their_turn()
@@ -143,8 +164,8 @@ public sealed class BatchSchedulerTest : IDisposable
         return (batch, tickets);
     }
 
-    private static InferRequest Floats(LoadedModel model, int rows, int width) => InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
-        $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[{{rows}},{{width}}],"data":[{{string.Join(',', Enumerable.Repeat(1, rows * width))}}]}]}"""), default);
+    private static InferRequest Floats(LoadedModel model, int rows, int width, int first = 1) => InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
+        $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[{{rows}},{{width}}],"data":[{{string.Join(',', Enumerable.Range(first, rows * width))}}]}]}"""), default);
 
     private static InferRequest Index(LoadedModel model, int index) => InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
         $$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":[{{index}}]}]}"""), ReadOnlySequence<byte>.Empty);

@@ -21,7 +21,7 @@ try
     await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
     var store = new RedisStore(redis);
-    await JobLayout.CheckAsync(store, (await new CatalogStore(store).ReadAsync(CancellationToken.None)).EndpointOrigins.Keys);
+    await JobLayout.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
     await new PayloadStore(store, settings.Payloads).CheckAsync();
     await using var app = GatewayHost.Build(settings, data, redis);
     await app.StartAsync();

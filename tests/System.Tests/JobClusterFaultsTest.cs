@@ -136,6 +136,23 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_job_whose_gateway_stops_while_redis_is_away_is_run_by_another_one()
+    {
+        await using var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
+        var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!);
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await cluster.Redis.KillAsync();
+        a.Process.Signal(ChildProcess.Sigterm);
+        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("cannot be stored now", StringComparison.Ordinal)
+            || a.Process.Output.Contains("an error of the gateway itself", StringComparison.Ordinal));
+        await cluster.Redis.StartAsync();
+        await a.Process.ExitAsync();
+        await using var b = await cluster.StartAsync();
+        Assert.Equal("COMPLETED", (string?)(await new Jobs(b).EndAsync(id))["status"]);
+        await new Jobs(b).QuietAsync();
+    }
+
+    [Fact]
     public async Task G4_W5_a_gateway_that_stood_still_is_taken_over_from_and_its_late_result_is_refused()
     {
         await using var a = await cluster.StartAsync();

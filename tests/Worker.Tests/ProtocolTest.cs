@@ -95,6 +95,16 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     public async Task What_is_not_there_says_so(string path, int status, string says) => await RefusedAsync(status, says, path, []);
 
     [Theory]
+    [InlineData("")]
+    [InlineData("x")]
+    public async Task A_name_as_long_as_a_body_is_told_in_part_even_where_that_cuts_a_character(string before)
+    {
+        var name = before + string.Concat(Enumerable.Repeat("\U0001F600", 3000));
+        var request = $$"""{"inputs":[{"name":"{{name}}","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}]}""";
+        await RefusedAsync(400, name[..1000], "/v2/models/row/infer", Encoding.UTF8.GetBytes(request));
+    }
+
+    [Theory]
     [InlineData(97, "parameter 'deep' must be")]
     [InlineData(101, "maximum configured depth of 100")]
     public async Task A_document_may_be_nested_a_hundred_deep(int lists, string says)

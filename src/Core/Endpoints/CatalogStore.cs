@@ -73,6 +73,10 @@ public sealed class CatalogStore(RedisStore redis)
             endpoints.ToDictionary(e => (string)e.Name!, e => OriginOf(e.Value!)));
     }
 
+    /// <summary>The ids of all endpoints, whether or not their declarations can be read.</summary>
+    public async Task<IReadOnlyList<string>> EndpointsAsync() =>
+        Array.ConvertAll(await redis.Database.HashKeysAsync(Endpoints), id => (string)id!);
+
     public Task<CatalogChange> PutAsync(Template template, CancellationToken ct) => RunAsync(Put, ct, "template",
         template.Name, Declarations.Write(template, DeclarationJson.Template), "");
 

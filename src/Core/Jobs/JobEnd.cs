@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Core.Redis;
 using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
@@ -73,17 +74,4 @@ internal static class EndCall
 
         return results;
     }
-}
-
-/// <summary>What items of one call have in common is sent once: most share it, and each argument costs Redis' one thread.</summary>
-internal sealed class CallKinds<T>(Func<T, RedisValue[]> args) where T : notnull
-{
-    private readonly Dictionary<T, int> numbers = [];
-
-    public int Count => numbers.Count;
-
-    public IEnumerable<RedisValue> Args => numbers.Keys.SelectMany(args);
-
-    /// <summary>Its number, from 1.</summary>
-    public int Of(T kind) => numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
 }

@@ -225,59 +225,35 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     [Fact]
-    public async Task After_Redis_was_killed_and_started_again_requests_and_slots_are_as_before()
+    public Task After_Redis_was_killed_and_started_again_requests_and_slots_are_as_before() => WithOwnRedisAsync(async own =>
     {
-        var own = new RedisFixture();
-        await own.InitializeAsync();
-        try
-        {
-            store = new WorkerSlotStore(own.Store);
-            var gateway = await GatewayAsync("a", own.Store);
-            await store.UpAsync(endpoint, Worker("p1", 2), Soon);
-            var running = await AcquireAsync(gateway);
-            var alsoRunning = await AcquireAsync(gateway);
-            var waiting = AcquireAsync(gateway);
-            await QueuedAsync(1);
-            await own.KillAsync();
-            running.Slot!.Dispose();
-            await own.StartAsync();
-            (await waiting).Slot!.Dispose();
-            alsoRunning.Slot!.Dispose();
-            await QuietAsync();
-            foreach (var dispatcher in started) await dispatcher.StopAsync(default);
-            started.Clear();
-        }
-        finally
-        {
-            await own.DisposeAsync();
-        }
-    }
+        var gateway = await GatewayAsync("a", own.Store);
+        await store.UpAsync(endpoint, Worker("p1", 2), Soon);
+        var running = await AcquireAsync(gateway);
+        var alsoRunning = await AcquireAsync(gateway);
+        var waiting = AcquireAsync(gateway);
+        await QueuedAsync(1);
+        await own.KillAsync();
+        running.Slot!.Dispose();
+        await own.StartAsync();
+        (await waiting).Slot!.Dispose();
+        alsoRunning.Slot!.Dispose();
+        await QuietAsync();
+    });
 
     [Fact]
-    public async Task What_attempts_came_to_while_Redis_was_away_is_stored_when_it_is_back_and_their_slots_are_free()
+    public Task What_attempts_came_to_while_Redis_was_away_is_stored_when_it_is_back_and_their_slots_are_free() => WithOwnRedisAsync(async own =>
     {
-        var own = new RedisFixture();
-        await own.InitializeAsync();
-        try
-        {
-            store = new WorkerSlotStore(own.Store);
-            var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
-            var grants = await RunningAsync(await GatewayAsync("a", own.Store), jobs, "a", "b", "c");
-            await own.KillAsync();
-            var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
-            await own.StartAsync();
-            Assert.All(await Task.WhenAll(ends), e => Assert.Equal((true, JobStatus.Completed), (e.Ended, e.Status)));
-            foreach (var grant in grants) grant.Dispose();
-            await QuietAsync();
-            Assert.Empty((await new JobQueries(own.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
-            foreach (var dispatcher in started) await dispatcher.StopAsync(default);
-            started.Clear();
-        }
-        finally
-        {
-            await own.DisposeAsync();
-        }
-    }
+        var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
+        var grants = await RunningAsync(await GatewayAsync("a", own.Store), jobs, "a", "b", "c");
+        await own.KillAsync();
+        var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
+        await own.StartAsync();
+        Assert.All(await Task.WhenAll(ends), e => Assert.Equal((true, JobStatus.Completed), (e.Ended, e.Status)));
+        foreach (var grant in grants) grant.Dispose();
+        await QuietAsync();
+        Assert.Empty((await new JobQueries(own.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
+    });
 
     [Fact]
     public async Task An_end_that_Redis_refuses_does_not_keep_the_others_from_being_stored()
@@ -297,6 +273,24 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     private HashSet<Slot> Ended { get; } = [];
+
+    /// <summary>Runs a test on a Redis that it may kill.</summary>
+    private async Task WithOwnRedisAsync(Func<RedisFixture, Task> test)
+    {
+        var own = new RedisFixture();
+        await own.InitializeAsync();
+        try
+        {
+            store = new WorkerSlotStore(own.Store);
+            await test(own);
+        }
+        finally
+        {
+            foreach (var dispatcher in started) await dispatcher.StopAsync(default);
+            started.Clear();
+            await own.DisposeAsync();
+        }
+    }
 
     /// <summary>Jobs that a gateway has claimed, each on a slot of its own.</summary>
     private async Task<JobGrant[]> RunningAsync(Dispatcher gateway, JobStore jobs, params string[] ids)

@@ -26,10 +26,10 @@ public static class JobThroughput
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
-        // Two servers with the same settings: gateways would take part in the engine's work.
-        var (bare, redis) = (new RedisFixture(), new RedisFixture());
-        await bare.InitializeAsync();
-        await redis.InitializeAsync();
+        // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in the engine's.
+        var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
+        RedisFixture[] all = [bare, forOne, forTwo];
+        foreach (var redis in all) await redis.InitializeAsync();
         var port = FreePort();
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "bullmq");
         await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{bare.Port}", RedisFixture.Password],
@@ -37,9 +37,10 @@ public static class JobThroughput
         await bull.LineAsync("ready");
         await using var engine = new JobEngine(bare.Store, "engine");
         await engine.StartAsync(Concurrency);
-        await using var a = await GatewayAsync(redis);
-        await using var b = await GatewayAsync(redis);
-        await a.Process.LineAsync("is ready after");
+        await using var one = await GatewayAsync(forOne);
+        await using var a = await GatewayAsync(forTwo);
+        await using var b = await GatewayAsync(forTwo);
+        foreach (var gateway in new[] { one, a }) await gateway.Process.LineAsync("is ready after");
         using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
         var bullmq = new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}");
         var costs = new StringBuilder();
@@ -53,7 +54,7 @@ public static class JobThroughput
                 await engine.ClearAsync();
                 return rate;
             },
-            () => ThroughAsync([a], options.Slice, ct),
+            () => ThroughAsync([one], options.Slice, ct),
             () => ThroughAsync([a, b], options.Slice, ct),
         };
         var rounds = new List<double[]>();
@@ -64,9 +65,10 @@ public static class JobThroughput
             for (var i = 0; i < Names.Length; i++)
             {
                 var which = (i + round) % Names.Length;
-                var before = await CostAsync(which < 2 ? bare : redis);
+                var before = await Cost.ReadAsync(all[Math.Max(0, which - 1)], bull.Id);
                 rates[which] = await measures[which]();
-                if (round == last) costs.AppendLine(await CostAsync(which < 2 ? bare : redis) is var after ? Costs(which, before, after, rates[which]) : "");
+                var cost = (await Cost.ReadAsync(all[Math.Max(0, which - 1)], bull.Id)).Since(before);
+                if (round == last) costs.AppendLine(Costs(which, cost, which < 2 ? Jobs : rates[which] * cost.Seconds));
             }
 
             if (round >= WarmUp) rounds.Add(rates);
@@ -76,8 +78,7 @@ public static class JobThroughput
         var text = Table(options, rounds, costs);
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
-        await redis.DisposeAsync();
-        await bare.DisposeAsync();
+        foreach (var redis in all) await redis.DisposeAsync();
     }
 
     private static string Table(ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
@@ -93,8 +94,9 @@ public static class JobThroughput
                 $"| {Names[i]} | {rates[rates.Count / 2]:n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
         }
 
-        return text.Append("\nOf Redis, a job (last round; Redis' own counters, pollers and renewals included):\n\n")
-            .Append("| | scripts and commands received | bytes in | bytes out | us of Redis' CPU |\n|---|---|---|---|---|\n").Append(costs).ToString();
+        return text.Append("\nA job's cost (last round; Redis' own counters; pollers and renewals included):\n\n")
+            .Append("| | scripts and commands received | bytes in | bytes out | us of CPU: Redis | BullMQ, engine or load | gateways | workers |\n")
+            .Append("|---|---|---|---|---|---|---|---|\n").Append(costs).ToString();
     }
 
     /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
@@ -129,29 +131,38 @@ public static class JobThroughput
             ["SLUICE_PAYLOADS"] = Path.Combine(Path.GetTempPath(), "sluice-payloads-" + redis.Port),
         });
 
-    private static async Task<(long Commands, long In, long Out, double Cpu, double Jobs)> CostAsync(RedisFixture redis)
-    {
-        var info = (string)await redis.Store.Database.ExecuteAsync("INFO", "everything")!;
-        var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
-            .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
-        double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
-        return ((long)Number("total_commands_processed"), (long)Number("total_net_input_bytes"), (long)Number("total_net_output_bytes"),
-            Number("used_cpu_user") + Number("used_cpu_sys"), TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
-    }
-
-    private static string Costs(int which, (long Commands, long In, long Out, double Cpu, double At) before,
-        (long Commands, long In, long Out, double Cpu, double At) after, double rate)
-    {
-        var jobs = which < 2 ? Jobs : rate * (after.At - before.At);
-        return string.Create(CultureInfo.InvariantCulture,
-            $"| {Names[which]} | {(after.Commands - before.Commands) / jobs:0.0} | {(after.In - before.In) / jobs:0} | "
-            + $"{(after.Out - before.Out) / jobs:0} | {(after.Cpu - before.Cpu) * 1e6 / jobs:0} |");
-    }
+    private static string Costs(int which, Cost cost, double jobs) => string.Create(CultureInfo.InvariantCulture,
+        $"| {Names[which]} | {cost.Commands / jobs:0.0} | {cost.In / jobs:0} | {cost.Out / jobs:0} | {cost.Redis * 1e6 / jobs:0} | "
+        + $"{(which == 0 ? cost.Peer : cost.Own) * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
 
     private static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>What Redis and the processes had done by a moment: commands, bytes, seconds.</summary>
+    private sealed record Cost(double Commands, double In, double Out, double Redis, double Peer, double Own, double Gateways, double Workers, double Seconds)
+    {
+        public static async Task<Cost> ReadAsync(RedisFixture redis, int peer)
+        {
+            var info = (string)await redis.Store.Database.ExecuteAsync("INFO", "everything")!;
+            var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
+                .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
+            double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
+            return new Cost(Number("total_commands_processed"), Number("total_net_input_bytes"), Number("total_net_output_bytes"),
+                Number("used_cpu_user") + Number("used_cpu_sys"), Cpu(Process.GetProcessById(peer)), Cpu(Process.GetCurrentProcess()),
+                Process.GetProcessesByName("Sluice.Gateway").Sum(Cpu), Process.GetProcessesByName("Sluice.NoopWorker").Sum(Cpu),
+                TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
+        }
+
+        public Cost Since(Cost then) => new(Commands - then.Commands, In - then.In, Out - then.Out, Redis - then.Redis, Peer - then.Peer, Own - then.Own,
+            Gateways - then.Gateways, Workers - then.Workers, Seconds - then.Seconds);
+
+        private static double Cpu(Process process)
+        {
+            using (process) return process.TotalProcessorTime.TotalSeconds;
+        }
     }
 }

@@ -12,6 +12,7 @@ public sealed class FaultProxy : IDisposable
     private readonly int target;
     private volatile TaskCompletionSource upstream = Done();
     private volatile TaskCompletionSource downstream = Done();
+    private volatile int accepted;
 
     public FaultProxy(int target)
     {
@@ -21,6 +22,9 @@ public sealed class FaultProxy : IDisposable
     }
 
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
+
+    /// <summary>Connections that clients have made so far.</summary>
+    public int Accepted => accepted;
 
     /// <summary>From now on nothing passes in either direction, and nobody is told.</summary>
     public void BlackHole() => (upstream, downstream) = (New(), New());
@@ -68,6 +72,7 @@ public sealed class FaultProxy : IDisposable
             while (true)
             {
                 var client = await listener.AcceptSocketAsync();
+                accepted++;
                 var server = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
                 client.NoDelay = true;
                 open[client] = open[server] = true;

@@ -14,7 +14,7 @@ public sealed class RedisFixture : IAsyncLifetime
     private ConnectionMultiplexer? connection;
     private Process? process;
 
-    public int Port { get; } = FreePort.Find();
+    public int Port { get; private set; } = FreePort.Find();
 
     /// <summary>What the product's SLUICE_REDIS would be.</summary>
     public string ConnectionString => $"127.0.0.1:{Port},password={Password}";
@@ -23,7 +23,9 @@ public sealed class RedisFixture : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        await StartAsync();
+        // Between being found free and being listened on a port may be taken by somebody else.
+        for (var more = 5; !await StartsAsync(); more--, Port = FreePort.Find())
+            if (more == 0) throw new InvalidOperationException("redis-server did not start");
         connection = await ConnectAsync();
     }
 
@@ -54,6 +56,11 @@ public sealed class RedisFixture : IAsyncLifetime
     /// <summary>Starts the server on what the last one left, and waits until it answers. Not <c>everysec</c>: see <c>LogSync</c>.</summary>
     public async Task StartAsync()
     {
+        if (!await StartsAsync()) throw new InvalidOperationException("redis-server did not start");
+    }
+
+    private async Task<bool> StartsAsync()
+    {
         process = Process.Start(new ProcessStartInfo("redis-server",
         [
             "--bind", "127.0.0.1", "--port", $"{Port}", "--requirepass", Password, "--dir", folder,
@@ -61,8 +68,13 @@ public sealed class RedisFixture : IAsyncLifetime
         ])
         { RedirectStandardOutput = true })!;
         while (await process.StandardOutput.ReadLineAsync() is { } line)
-            if (line.Contains("Ready to accept connections", StringComparison.Ordinal)) break;
-        if (process.HasExited) throw new InvalidOperationException("redis-server did not start");
-        _ = process.StandardOutput.ReadToEndAsync();
+        {
+            if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;
+            _ = process.StandardOutput.ReadToEndAsync();
+            return true;
+        }
+
+        await process.WaitForExitAsync();
+        return false;
     }
 }

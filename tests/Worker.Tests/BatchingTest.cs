@@ -188,6 +188,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     public async Task Models_come_and_go_under_fire_and_nothing_breaks()
     {
         using var stop = new CancellationTokenSource();
+        var served = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var fire = Enumerable.Range(0, 16).Select(_ => Task.Run(async () =>
         {
             var seen = new HashSet<HttpStatusCode>();
@@ -196,6 +197,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
                 using var answer = await Client.PostAsync("/v2/models/comes/infer", new StringContent(
                     """{"inputs":[{"name":"a","datatype":"FP32","shape":[1],"data":[1]},{"name":"b","datatype":"FP32","shape":[1],"data":[2]}]}"""));
                 seen.Add(answer.StatusCode);
+                if (answer.StatusCode == HttpStatusCode.OK) served.TrySetResult();
             }
 
             return seen;
@@ -206,6 +208,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             {
                 using var done = await Client.PostAsync($"/v2/repository/models/comes/{what}", null);
                 Assert.Equal(HttpStatusCode.OK, done.StatusCode);
+                if (what == "load") await served.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
             }
 
             Assert.Contains((await IndexAsync()).AsArray(), m => (string?)m!["name"] == "comes" && (string?)m["reason"] == "unloaded");

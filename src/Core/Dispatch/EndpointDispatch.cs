@@ -153,7 +153,8 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     public void OnBlocked()
     {
-        lock (gate) checkBlocked = queued.Count + fresh.Count > 0;
+        // Also while nobody seems to wait: the answer that says so may be under way.
+        lock (gate) checkBlocked = true;
         signal.Writer.TryWrite(true);
     }
 

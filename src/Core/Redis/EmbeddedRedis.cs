@@ -18,30 +18,34 @@ public sealed partial class EmbeddedRedis : IDisposable
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
 
+    /// <summary>Ports that are tried after the first one.</summary>
+    private const int OtherPorts = 3;
+
     /// <summary>Lines of its log that are kept for the reason when it does not start.</summary>
     private const int KeptLines = 10;
 
     private readonly string folder;
     private readonly string password = Convert.ToHexString(RandomNumberGenerator.GetBytes(24));
-    private readonly int port = FreePort();
     private readonly ILogger<EmbeddedRedis> logger;
     private readonly ManualResetEventSlim stop = new();
     private readonly TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<string> lastLines = [];
     private readonly Thread supervisor;
+    private int port;
     private LogSync? sync;
     private Process? process;
 
     /// <param name="folder">Where it keeps its data; made when missing.</param>
     /// <param name="logger">Where its ends and restarts are told.</param>
-    public EmbeddedRedis(string folder, ILogger<EmbeddedRedis> logger)
+    /// <param name="port">Where it is to listen first; 0: on one that is free. Another one where that is taken when it starts.</param>
+    public EmbeddedRedis(string folder, ILogger<EmbeddedRedis> logger, int port = 0)
     {
-        (this.folder, this.logger) = (Path.GetFullPath(folder), logger);
+        (this.folder, this.logger, this.port) = (Path.GetFullPath(folder), logger, port > 0 ? port : FreePort());
         Directory.CreateDirectory(this.folder);
         supervisor = new Thread(Supervise) { IsBackground = true, Name = "redis-server supervisor" };
     }
 
-    /// <summary>For StackExchange.Redis.</summary>
+    /// <summary>For StackExchange.Redis; final once it has started.</summary>
     public string ConnectionString => $"127.0.0.1:{port},password={password}";
 
     /// <summary>Process id of the present child; 0 between two.</summary>
@@ -67,7 +71,7 @@ public sealed partial class EmbeddedRedis : IDisposable
 
     private void Supervise()
     {
-        var pause = FirstPause;
+        var (pause, otherPorts) = (FirstPause, OtherPorts);
         while (!stop.IsSet)
         {
             try
@@ -80,6 +84,13 @@ public sealed partial class EmbeddedRedis : IDisposable
                 if (stop.IsSet) return;
                 var said = string.Join('\n', lastLines);
                 Ended(child.ExitCode, said);
+                if (!started.Task.IsCompleted && said.Contains("Address already in use", StringComparison.Ordinal) && otherPorts-- > 0)
+                {
+                    // It was free when it was looked for.
+                    port = FreePort();
+                    continue;
+                }
+
                 if (started.TrySetException(new InvalidOperationException($"redis-server did not start:\n{said}"))) return;
             }
             catch (Win32Exception e)

@@ -73,6 +73,7 @@ internal sealed class DispatchModel
             if (head.Late || !LeaseExpired.ContainsKey(head.Holder))
             {
                 Queue.RemoveAt(0);
+                if (head.Tag >= 0) vtime = head.Tag;
                 continue;
             }
 

@@ -37,6 +37,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         await Task.Run(() => Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(ops, RunAsync)));
     }
 
+    [Fact]
+    public Task Virtual_time_is_that_of_the_last_one_granted_or_dropped() => RunAsync(
+    [
+        new("acquire", 0, 1, 1, Flag: true, Flag2: false), new("acquire", 0, 1, 1, Flag: true, Flag2: false), new("acquire", 0, 1, 1, Flag: false, Flag2: false),
+        new("grant", 0, 0, 0, Flag: false, Flag2: false),
+        new("acquire", 0, 2, 1, Flag: false, Flag2: false), new("acquire", 0, 2, 1, Flag: false, Flag2: false),
+    ]);
+
     private static IEnumerable<List<Op>> Shrink(List<Op> list)
     {
         for (var chunk = Math.Max(1, list.Count / 2); list.Count > 0; chunk /= 2)

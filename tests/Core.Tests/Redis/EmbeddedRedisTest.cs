@@ -36,6 +36,18 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     [Fact]
+    public async Task A_port_that_somebody_took_meanwhile_is_not_its_end()
+    {
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance, ((System.Net.IPEndPoint)taken.LocalEndpoint).Port);
+        await redis.StartAsync();
+        using var connection = await ConnectAsync(redis);
+        Assert.True(await connection.GetDatabase().StringSetAsync("key", "value"));
+        await connection.CloseAsync(allowCommandsToComplete: false);
+    }
+
+    [Fact]
     public async Task Its_log_is_written_before_an_answer_and_synced_by_the_parent()
     {
         using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);

@@ -67,7 +67,8 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
             pod.End("killed");
         };
         await OrderAsync("hanging");
-        await Eventually.HoldsAsync(async () => (await slots.SnapshotAsync("hanging", default)).Workers.Count == 1, "it is ready");
+        await Eventually.HoldsAsync(async () => (await slots.SnapshotAsync("hanging", default)).Workers.Count == 1
+            && (await store.ListAsync("hanging", default)) is [{ State: PodState.Ready }], "it is ready");
         var pod = Assert.Single(await store.ListAsync("hanging", default));
         worker.Dispose();
         await slots.DrainAsync("hanging", pod.Id, default);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Workers;
+using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;
 
@@ -20,7 +21,7 @@ public sealed class ReadinessProbeTest : IDisposable
     {
         using var worker = new RawServer($"HTTP/1.1 200 OK\r\nServer-Timing: {told}\r\n{Empty}");
         var pod = PodAt(worker);
-        Assert.True(await probe.AskAsync(pod, default));
+        await ReadyAsync(pod);
         Assert.Equal(kept, string.Join(", ", pod.Stages.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Name} {s.Ms}"))));
     }
 
@@ -30,7 +31,7 @@ public sealed class ReadinessProbeTest : IDisposable
         var many = string.Join(',', Enumerable.Range(0, 100).Select(n => $"s{n};dur=1"));
         using var worker = new RawServer($"HTTP/1.1 200 OK\r\nServer-Timing: {new string('n', 65)};dur=1,{many}\r\n{Empty}");
         var pod = PodAt(worker);
-        Assert.True(await probe.AskAsync(pod, default));
+        await ReadyAsync(pod);
         Assert.Equal(32, pod.Stages.Count);
         Assert.Equal("s0", pod.Stages[0].Name);
     }
@@ -39,7 +40,7 @@ public sealed class ReadinessProbeTest : IDisposable
     public async Task The_body_of_an_answer_is_not_waited_for()
     {
         using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\nand so on");
-        Assert.True(await probe.AskAsync(PodAt(worker), default));
+        await ReadyAsync(PodAt(worker));
     }
 
     [Fact]
@@ -47,9 +48,14 @@ public sealed class ReadinessProbeTest : IDisposable
     {
         using var elsewhere = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
         using var worker = new RawServer($"HTTP/1.1 302 Found\r\nLocation: {elsewhere.Uri}\r\n{Empty}");
-        Assert.False(await probe.AskAsync(PodAt(worker), default));
-        Assert.Equal((1, 0), (worker.Asked, elsewhere.Asked));
+        var pod = PodAt(worker);
+        Assert.False(await probe.AskAsync(pod, default));
+        await Eventually.HoldsAsync(() => Task.FromResult(worker.Asked > 0), "its question");
+        Assert.Equal(0, elsewhere.Asked);
     }
+
+    /// <summary>As the product does, it asks again where an answer took longer than it waits.</summary>
+    private Task ReadyAsync(RunningPod pod) => Eventually.HoldsAsync(() => probe.AskAsync(pod, default), "a ready answer");
 
     private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready") => new(new PodOrder(new Deployment(
         new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath, Protocol = WorkerProtocol.Http1 }), "e-1"), worker.Uri);

@@ -88,7 +88,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
         }
         finally
         {
-            await RunAsync([.. WithPods, "down", "-v", "-t", "20"]);
+            await RunAsync([.. WithPods, "down", "-v", "-t", "120"]);
         }
     }
 

@@ -28,7 +28,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     [FactWhereItRuns]
     public async Task A_request_to_zero_starts_a_container_that_goes_when_it_is_idle()
     {
-        await using var gateway = await StartAsync(Manifest("1500ms"));
+        await using var gateway = await StartAsync(Manifest("10m"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
 
         var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
@@ -36,6 +36,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         var stages = worker["stages"]!.AsArray().Select(s => (string)s!["name"]!).ToList();
         Assert.Equal(["placed", "create", "start", "spawn"], stages.Take(4));
         Assert.Contains("model", stages);
+        await File.WriteAllTextAsync(gateway.ManifestPath, Manifest("1500ms"));
         await gateway.Process.LineAsync("of digits stopped: exit code 0");
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }

@@ -54,10 +54,13 @@ public sealed class GpuMonitorTest : IDisposable
     public async Task A_scrape_waits_a_second_for_a_gpu_that_does_not_answer_and_old_answers_are_told_no_more()
     {
         using var hangs = new ManualResetEventSlim();
+        var again = new TaskCompletionSource();
         var asked = 0;
         var monitor = new GpuMonitor(() =>
         {
-            if (Interlocked.Increment(ref asked) > 1) hangs.Wait();
+            if (Interlocked.Increment(ref asked) == 1) return Three;
+            again.TrySetResult();
+            hangs.Wait();
             return Three;
         }, null, time);
         await monitor.LookAsync(default);
@@ -65,6 +68,7 @@ public sealed class GpuMonitorTest : IDisposable
         Assert.Equal(3, (await WaitAsync()).Count);
         time.Advance(TimeSpan.FromSeconds(30));
         Assert.Empty(await WaitAsync());
+        await again.Task;
         Assert.Equal(2, asked);
         hangs.Set();
 
@@ -88,7 +92,12 @@ public sealed class GpuMonitorTest : IDisposable
         TinyModel.Put(folder, "tiny", TinyModel.Identity("FP32", -1, 2));
         await using var worker = await WorkerProcess.StartAsync(folder,
             new Dictionary<string, string?> { ["PATH"] = folder + ":/usr/bin:/bin", ["CUDA_VISIBLE_DEVICES"] = null });
-        var lines = (await worker.Client.GetStringAsync("/metrics")).Split('\n').Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal));
+        string[] lines = [];
+        await Eventually.HoldsAsync(async () =>
+        {
+            lines = [.. (await worker.Client.GetStringAsync("/metrics")).Split('\n').Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal))];
+            return lines.Length > 0;
+        }, "a scrape that did not have to wait for longer than it does");
         const string h200 = "{gpu=\"0\",uuid=\"GPU-a\",name=\"NVIDIA H200\"}", a100 = "{gpu=\"1\",uuid=\"GPU-b\",name=\"NVIDIA A100-SXM4-80GB MIG\"}";
         Assert.Equal(
         [

@@ -11,7 +11,7 @@ internal sealed class ContainerPod : RunningPod
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(0.5);
 
     /// <summary>How long the log's end may come after the exit.</summary>
-    private static readonly TimeSpan LogsWithin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LogsWithin = TimeSpan.FromSeconds(10);
 
     /// <summary>Of the log of a container that was found running.</summary>
     private const int EarlierLines = 40;

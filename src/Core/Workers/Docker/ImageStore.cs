@@ -83,8 +83,8 @@ internal sealed class ImageStore(EngineClient engine, string registryConfig, Tim
             using var reader = new StreamReader(stream);
             while (await reader.ReadLineAsync(any.Token) is { } line)
             {
-                pull.Progress.Take(line);
                 silence.CancelAfter(Silence);
+                pull.Progress.Take(line);
             }
 
             if (pull.Progress.Error is { } error) throw new InvalidOperationException(error);

@@ -17,17 +17,27 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
     private readonly string endpoint;
-    private readonly RedisStore redis;
+    private readonly bool sweeps;
+    private readonly TimeSpan retention;
+    private bool before;
     private readonly JobStore store;
+    private readonly JobSweep sweep;
     private readonly Dispatcher dispatcher;
     private readonly WorkerSlotStore slots;
     private TaskCompletionSource finished = new();
     private int left;
 
-    public JobEngine(RedisStore redis, string endpoint)
+    /// <param name="redis">Where its jobs are.</param>
+    /// <param name="endpoint">Of its own.</param>
+    /// <param name="sweeps">While jobs of a round come as many of the one before lose their data, as in the long run; else all are kept for as long as it takes.</param>
+    public JobEngine(RedisStore redis, string endpoint, bool sweeps)
     {
-        (this.redis, this.endpoint) = (redis, endpoint);
-        store = new JobStore(redis, new PayloadStore(redis, folder));
+        (this.endpoint, this.sweeps) = (endpoint, sweeps);
+        // Shorter than what lies between two rounds, longer than a sweep takes.
+        retention = sweeps ? TimeSpan.FromSeconds(3) : TimeSpan.FromHours(1);
+        var payloads = new PayloadStore(redis, folder);
+        store = new JobStore(redis, payloads);
+        sweep = new JobSweep(redis, store, payloads);
         slots = new WorkerSlotStore(redis);
         dispatcher = new Dispatcher(new GatewayId(Guid.NewGuid().ToString("N")[..16]), redis, slots, TimeProvider.System, NullLogger<Dispatcher>.Instance)
         {
@@ -48,6 +58,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
         (left, finished) = (jobs, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         var started = TimeProvider.System.GetTimestamp();
         var next = 0;
+        var sweeping = sweeps ? sweep.RunAsync(endpoint, CancellationToken.None) : Task.FromResult(jobs);
         await Task.WhenAll(Enumerable.Range(0, adders).Select(_ => Task.Run(async () =>
         {
             while (Interlocked.Increment(ref next) <= jobs)
@@ -55,21 +66,17 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
                 await store.SubmitAsync(new JobSubmission
                 {
                     Id = Guid.CreateVersion7().ToString(), EndpointId = endpoint, Flow = "f", Input = Input, Ttl = TimeSpan.FromHours(1),
-                    Timeout = TimeSpan.FromMinutes(1), Retention = TimeSpan.FromMinutes(1), MaxRuns = 3, MaxQueued = 1_000_000,
+                    Timeout = TimeSpan.FromMinutes(1), Retention = retention, MaxRuns = 3, MaxQueued = 1_000_000,
                 }, CancellationToken.None);
                 dispatcher.JobQueued(endpoint);
             }
         })));
         await finished.Task;
-        return jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-    }
-
-    /// <summary>Takes away what a round left.</summary>
-    public async Task ClearAsync()
-    {
-        var keys = new JobKeys(endpoint);
-        foreach (var id in await redis.Database.ListRangeAsync(keys.Index)) _ = redis.Database.KeyDeleteAsync(keys.Job(id!));
-        await redis.Database.KeyDeleteAsync([keys.Index, keys.Expiry]);
+        if (await sweeping is var swept && before && swept != jobs) throw new InvalidOperationException($"{swept} jobs were swept, {jobs} were due");
+        before = true;
+        var rate = jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
+        if (!sweeps) await store.ForgetAsync(endpoint, CancellationToken.None);
+        return rate;
     }
 
     public void Start(JobGrant grant) => _ = EndAsync(grant);

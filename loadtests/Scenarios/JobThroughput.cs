@@ -22,10 +22,17 @@ public static class JobThroughput
     /// <summary>Rounds that are not counted: so many until .NET has compiled anew what runs often (its own time for a job falls until then).</summary>
     private const int WarmUp = 3;
 
-    /// <summary>Load on each gateway before that: it compiles what is hot twice (R2R, instrumented, final), and takes 16 s for it where the load leaves it no processor.</summary>
+    /// <summary>Load on each gateway before that: what is hot is compiled twice (to be counted, then for good): 16 s where load leaves no processor.</summary>
     private static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
 
-    private static readonly string[] Names = ["BullMQ 6.7", "Sluice, job engine", "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP"];
+    private static readonly string[] Names =
+    [
+        "BullMQ 6.7, removes what ended", "Sluice's job engine, removes", "BullMQ 6.7, keeps all", "Sluice's job engine, keeps all",
+        "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP",
+    ];
+
+    /// <summary>What each is compared with.</summary>
+    private static readonly int[] Peers = [0, 0, 2, 2, 0, 0];
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
@@ -38,25 +45,21 @@ public static class JobThroughput
         await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{bare.Port}", RedisFixture.Password],
             new Dictionary<string, string?>());
         await bull.LineAsync("ready");
-        await using var engine = new JobEngine(bare.Store, "engine");
-        await engine.StartAsync(Concurrency);
+        await using JobEngine sweeping = new(bare.Store, "sweeping", sweeps: true), keeping = new(bare.Store, "keeping", sweeps: false);
+        foreach (var engine in new[] { sweeping, keeping }) await engine.StartAsync(Concurrency);
         await using var one = await GatewayAsync(forOne);
         await using var a = await GatewayAsync(forTwo);
         await using var b = await GatewayAsync(forTwo);
         foreach (var gateway in new[] { one, a }) await gateway.Process.LineAsync("is ready after");
         using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
-        var bullmq = new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}");
         var costs = new StringBuilder();
 
         var measures = new Func<Task<double>>[]
         {
-            async () => double.Parse(await http.GetStringAsync(bullmq, ct), CultureInfo.InvariantCulture),
-            async () =>
-            {
-                var rate = await engine.RunAsync(Jobs, Concurrency);
-                await engine.ClearAsync();
-                return rate;
-            },
+            () => BullAsync(""),
+            () => sweeping.RunAsync(Jobs, Concurrency),
+            () => BullAsync("&keep"),
+            () => keeping.RunAsync(Jobs, Concurrency),
             () => ThroughAsync([one], options.Slice, ct),
             () => ThroughAsync([a, b], options.Slice, ct),
         };
@@ -74,10 +77,10 @@ public static class JobThroughput
             for (var i = 0; i < Names.Length; i++)
             {
                 var which = (i + round) % Names.Length;
-                var before = await Cost.ReadAsync(all[Math.Max(0, which - 1)], bull.Id);
+                var before = await Cost.ReadAsync(all[Math.Max(0, which - 3)], bull.Id);
                 rates[which] = await measures[which]();
-                var cost = (await Cost.ReadAsync(all[Math.Max(0, which - 1)], bull.Id)).Since(before);
-                if (round == last) costs.AppendLine(Costs(which, cost, which < 2 ? Jobs : rates[which] * cost.Seconds));
+                var cost = (await Cost.ReadAsync(all[Math.Max(0, which - 3)], bull.Id)).Since(before);
+                if (round == last) costs.AppendLine(Costs(which, cost, which < 4 ? Jobs : rates[which] * cost.Seconds));
             }
 
             if (round >= WarmUp) rounds.Add(rates);
@@ -88,17 +91,21 @@ public static class JobThroughput
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
         foreach (var redis in all) await redis.DisposeAsync();
+
+        async Task<double> BullAsync(string more) => double.Parse(
+            await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}{more}"), ct), CultureInfo.InvariantCulture);
     }
 
     private static string Table(ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
     {
         var text = new StringBuilder($"# job-throughput\n\n{Machine.Describe("make load-jobs")}\n")
-            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after {WarmUp} of warming up ({GatewayWarmUp.TotalSeconds:0} s before for each gateway); medians; ratios of each round's own, with their range.\n\n")
+            .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after {WarmUp} of warming up ({GatewayWarmUp.TotalSeconds:0} s before for each gateway); ")
+            .Append("medians; ratios of each round's own, with their range.\n\n")
             .Append("| | jobs/s | against BullMQ |\n|---|---|---|\n");
         for (var i = 0; i < Names.Length; i++)
         {
             var rates = rounds.Select(r => r[i]).Order().ToList();
-            var ratios = rounds.Select(r => r[i] / r[0]).Order().ToList();
+            var ratios = rounds.Select(r => r[i] / r[Peers[i]]).Order().ToList();
             text.AppendLine(CultureInfo.InvariantCulture,
                 $"| {Names[i]} | {rates[rates.Count / 2]:n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
         }
@@ -142,7 +149,7 @@ public static class JobThroughput
 
     private static string Costs(int which, Cost cost, double jobs) => string.Create(CultureInfo.InvariantCulture,
         $"| {Names[which]} | {cost.Commands / jobs:0.0} | {cost.In / jobs:0} | {cost.Out / jobs:0} | {cost.Redis * 1e6 / jobs:0} | "
-        + $"{(which == 0 ? cost.Peer : cost.Own) * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
+        + $"{(which is 0 or 2 ? cost.Peer : cost.Own) * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
 
     private static int FreePort()
     {

@@ -151,7 +151,7 @@ public static partial class GatewayHost
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<RedisStore>(), settings.Payloads));
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>().AddSingleton<JobSignals>();
-        services.AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }

@@ -22,6 +22,12 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Sorted set: dead-letter job -> ended, unix ms.</summary>
     public RedisKey Dead { get; } = DispatchKeys.Key(endpointId, "dead");
 
+    /// <summary>Hash: job whose data went -> what is left of it, packed; and since when this hash is.</summary>
+    public RedisKey Gone { get; } = DispatchKeys.Key(endpointId, "gone");
+
+    /// <summary>The same of earlier jobs.</summary>
+    public RedisKey GoneBefore { get; } = DispatchKeys.Key(endpointId, "gone-before");
+
     /// <summary>Sorted set: webhook delivery -> next try, unix ms.</summary>
     public RedisKey Outbox { get; } = DispatchKeys.Key(endpointId, "outbox");
 

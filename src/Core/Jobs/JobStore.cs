@@ -52,7 +52,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct, bool withOutput = true)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Running, k.Dispatch.Meta],
+        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Running, k.Dispatch.Meta, k.Gone, k.GoneBefore],
             [id, watcher ?? "", .. withOutput ? JobFields.Names : JobFields.WithoutOutput]).WaitAsync(ct);
         if (r.Length == 0) return null;
         var fields = new JobFields((RedisResult[])r[4], (string)r[3]);
@@ -129,7 +129,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,
-            [k.Job(id), k.Chunks(id), d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox],
+            [k.Job(id), k.Chunks(id), d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox, k.Gone, k.GoneBefore],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         return (r[0], r[1]);
     }
@@ -150,7 +150,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 
         foreach (var part in (await db.SortedSetRangeByRankAsync(k.Log).WaitAsync(ct)).Chunk(EndAtOnce))
             await db.KeyDeleteAsync([.. part.Select(d => k.Hook(d!))]).WaitAsync(ct);
-        await db.KeyDeleteAsync([k.Index, k.Late, k.Expiry, k.Dead, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
+        await db.KeyDeleteAsync([k.Index, k.Late, k.Expiry, k.Dead, k.Gone, k.GoneBefore, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
     }
 
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);

@@ -320,10 +320,37 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
         async Task EndAndSweepAsync(params string[] ids)
         {
             foreach (var id in ids) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
-            var sweep = (RedisResult[])await Script.Load("job-sweep").RunAsync(db,
-                [k.Dispatch.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks], [100, 60_000, 0, 60_000]);
-            Assert.Equal(ids.Length, (int)sweep[0]);
+            Assert.Equal(ids.Length, await new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere")).RunAsync(endpoint, default));
         }
+    }
+
+    [Fact]
+    public async Task Of_jobs_whose_data_went_the_latest_are_known_and_their_number_does_not_grow()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        var sweep = new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"), mostTombs: 4);
+        await UpAsync(12);
+        for (var i = 0; i < 12; i++)
+        {
+            await SubmitAsync($"j{i}", j => j with { Retention = TimeSpan.Zero });
+            await ClaimAsync();
+            Assert.True(await EndAsync(i == 11 ? JobEnd.Failed("j11", 1, JobStatus.Failed, new JobError("WRONG", "long words", true))
+                : JobEnd.Completed($"j{i}", 1, "1"u8.ToArray(), default)));
+            Assert.Equal(1, await sweep.RunAsync(endpoint, default));
+            Assert.False(await db.KeyExistsAsync(k.Job($"j{i}")));
+            Assert.InRange(await db.HashLengthAsync(k.Gone) + await db.HashLengthAsync(k.GoneBefore), 0, 4 + 2 + 2);
+        }
+
+        Assert.Null(await store.LookAsync(endpoint, "j0", null, default));
+        var last = (await store.LookAsync(endpoint, "j11", null, default))!;
+        Assert.Equal((true, JobStatus.Failed, 1, "WRONG", ""), (last.Expired, last.Status, last.Attempt, last.Error!.Code, last.Error.Message));
+        Assert.True((await store.LookAsync(endpoint, "j10", null, default))!.Ended >= last.Submitted.AddMinutes(-1));
+        Assert.Equal(("expired", JobStatus.Failed), await store.RetryAsync(endpoint, "j11", default));
+        Assert.Equal(("gone", ""), await store.RetryAsync(endpoint, "j0", default));
+        Assert.True(await db.KeyTimeToLiveAsync(k.Gone) > TimeSpan.FromDays(6));
+        await CheckAsync();
+        await store.ForgetAsync(endpoint, default);
+        Assert.Null(await store.LookAsync(endpoint, "j11", null, default));
     }
 
     private async Task SubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null) =>

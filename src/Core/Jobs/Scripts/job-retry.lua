@@ -4,20 +4,25 @@
 --         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs ·
 --         meta  hash seq, vtime, low_vtime, queued, retried · finish  hash flow -> finish tag ·
 --         expiry  sorted set ended job -> when its data goes (unix ms) · dead  sorted set dead-letter job -> ended ·
---         outbox  sorted set delivery -> next try
+--         outbox  sorted set delivery -> next try · gone  hash job -> what is left of it (see buried) ·
+--         gone_before  the same of earlier jobs
 -- ARGV    id · endpoint · low_from
 -- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status} or {'gone', ''}
 local job, chunks, queue, running, flows = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local meta, finish, expiry, dead, outbox = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local gone, gone_before = KEYS[11], KEYS[12]
 local id, endpoint, low_from = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- include: jobstate
 -- include: enqueue
+-- include: tombs
 
-local was = redis.call('HMGET', job, 'end', 'spec', 'waits', 'expired')
-if not was[2] then return { 'gone', '' } end
+local was = redis.call('HMGET', job, 'end', 'spec', 'waits')
+if not was[2] then
+  local tomb = buried(gone, gone_before, id)
+  return tomb and { 'expired', string.match(tomb['end'], '^[^|]+') } or { 'gone', '' }
+end
 local status, attempt = string.match(was[1] or 'IN_QUEUE', '^([^|]+)|?(%d*)')
 local weight, low, ttl, _, _, _, flow = string.match(was[2], SPEC)
-if was[4] then return { 'expired', status } end
 if status == 'IN_QUEUE' and redis.call('HEXISTS', running, id) == 1 then status = 'IN_PROGRESS' end
 if status ~= 'FAILED' and status ~= 'TIMED_OUT' then return { 'refused', status } end
 local time = redis.call('TIME')

@@ -2,36 +2,56 @@
 -- job-sweep: take away the data of jobs whose retention ended; what is left tells that there was one. And find overdue tickets.
 -- KEYS    queue  sorted set ticket entry -> start tag · expiry  sorted set ended job -> when its data goes (unix ms) ·
 --         index  list of jobs as they came · late  sorted set job that outlived some that came after it -> submitted · dead  sorted set dead-letter job -> ended ·
---         log  sorted set delivery -> made · jobs  prefix of job hashes · hooks  prefix of delivery hashes
--- ARGV    max  jobs, tickets and deliveries to look at in one call · tombstone_ms  how long the rest is kept ·
---         rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
+--         log  sorted set delivery -> made · jobs  prefix of job hashes · hooks  prefix of delivery hashes ·
+--         gone  hash job -> what is left of it (see buried) · gone_before  the same of earlier jobs
+-- ARGV    max  jobs, tickets and deliveries to look at in one call · tomb_ms  what is left is kept for at least half of this, unless · most_tombs  are
+--         more than this (the newer half of them stays) · rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
 -- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0}
 -- A job's place in index goes when it is the first one: for each job swept here one goes, and what still has its data moves to late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local dead, log, jobs, hooks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local max, tombstone_ms, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local dead, log, jobs, hooks, gone, gone_before = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local max, tomb_ms, most_tombs, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local due, references, overdue = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max), {}, {}
+local due = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max)
+local references, overdue, swept, keys, tombs, at = {}, {}, {}, {}, {}, string.format('%d', now)
 for _, id in ipairs(due) do
   local job = jobs .. id
-  local was = redis.call('HMGET', job, 'input', 'output', 'error')
+  local was = redis.call('HMGET', job, 'input', 'output', 'spec', 'waits', 'past', 'end', 'ran', 'error')
   for i = 1, 2 do
     if was[i] and string.sub(was[i], 1, 1) == '@' then references[#references + 1] = was[i] end
   end
-  redis.call('HDEL', job, 'input', 'output', 's3', 'lost', 'webhook', 'watchers')
-  if was[3] then redis.call('HSET', job, 'error', string.match(was[3], '^[^|]*|%d|')) end
-  redis.call('DEL', job .. ':chunks')
-  if redis.call('EXISTS', job) == 1 then redis.call('HSET', job, 'expired', now) end
-  redis.call('PEXPIRE', job, tombstone_ms)
-  redis.call('ZREM', expiry, id)
-  redis.call('ZREM', late, id)
-  redis.call('ZREM', dead, id)
+  if was[3] then
+    tombs[#tombs + 1] = id
+    tombs[#tombs + 1] = cmsgpack.pack({ spec = was[3], waits = was[4], past = was[5], ['end'] = was[6], ran = was[7],
+      error = was[8] and string.match(was[8], '^[^|]*|%d|'), expired = at })
+  end
+  swept[id] = true
+  keys[#keys + 1] = job; keys[#keys + 1] = job .. ':chunks'
 end
-for _, id in ipairs(#due > 0 and redis.call('LPOP', index, #due) or {}) do
-  local was = redis.call('HMGET', jobs .. id, 'expired', 'waits')
-  if was[2] and not was[1] then redis.call('ZADD', late, string.match(was[2], '^%d+'), id) end
+if #due > 0 then
+  redis.call('UNLINK', unpack(keys))
+  redis.call('ZREM', expiry, unpack(due))
+  redis.call('ZREM', late, unpack(due))
+  redis.call('ZREM', dead, unpack(due))
+  for _, id in ipairs(redis.call('LPOP', index, #due) or {}) do
+    local waits = not swept[id] and redis.call('HGET', jobs .. id, 'waits')
+    if waits then redis.call('ZADD', late, string.match(waits, '^%d+'), id) end
+  end
+end
+if #tombs > 0 then
+  local since = redis.call('HGET', gone, '|since')
+  if since and (now - since > tomb_ms / 2 or redis.call('HLEN', gone) > most_tombs / 2) then
+    redis.call('UNLINK', gone_before)
+    redis.call('RENAME', gone, gone_before)
+    since = nil
+  end
+  redis.call('HSET', gone, unpack(tombs))
+  if not since then
+    redis.call('HSET', gone, '|since', at)
+    redis.call('PEXPIRE', gone, tomb_ms)
+  end
 end
 local entries = redis.call('ZRANGE', queue, rank, rank + max - 1)
 for _, entry in ipairs(entries) do

@@ -18,23 +18,25 @@ local due = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max)
 local references, overdue, swept, keys, tombs, at = {}, {}, {}, {}, {}, string.format('%d', now)
 for _, id in ipairs(due) do
   local job = jobs .. id
-  local was = redis.call('HMGET', job, 'input', 'output', 'spec', 'waits', 'past', 'end', 'ran', 'error')
+  local was = redis.call('HMGET', job, 'input', 'output', 'spec', 'waits', 'past', 'end', 'ran', 'error', 'chunk_bytes')
   for i = 1, 2 do
     if was[i] and string.sub(was[i], 1, 1) == '@' then references[#references + 1] = was[i] end
   end
   if was[3] then
-    tombs[#tombs + 1] = id
-    tombs[#tombs + 1] = cmsgpack.pack({ spec = was[3], waits = was[4], past = was[5], ['end'] = was[6], ran = was[7],
-      error = was[8] and string.match(was[8], '^[^|]*|%d|'), expired = at })
+    local n = #tombs
+    tombs[n + 1] = id
+    tombs[n + 2] = cmsgpack.pack(was[3], was[4], was[5], was[6], was[7], was[8] and string.match(was[8], '^[^|]*|%d|'), at)
+    if was[9] then keys[#keys + 1] = job .. ':chunks' end
   end
   swept[id] = true
-  keys[#keys + 1] = job; keys[#keys + 1] = job .. ':chunks'
+  keys[#keys + 1] = job
 end
 if #due > 0 then
   redis.call('UNLINK', unpack(keys))
-  redis.call('ZREM', expiry, unpack(due))
-  redis.call('ZREM', late, unpack(due))
-  redis.call('ZREM', dead, unpack(due))
+  redis.call('ZREMRANGEBYRANK', expiry, 0, #due - 1)
+  for _, few in ipairs({ late, dead }) do
+    if redis.call('EXISTS', few) == 1 then redis.call('ZREM', few, unpack(due)) end
+  end
   for _, id in ipairs(redis.call('LPOP', index, #due) or {}) do
     local waits = not swept[id] and redis.call('HGET', jobs .. id, 'waits')
     if waits then redis.call('ZADD', late, string.match(waits, '^%d+'), id) end

@@ -2,5 +2,7 @@
 -- newer one is full or old: neither their age nor their number grows without end, and none costs a key of its own.
 local function buried(gone, gone_before, id)
   local packed = redis.call('HGET', gone, id) or redis.call('HGET', gone_before, id)
-  return packed and cmsgpack.unpack(packed)
+  if not packed then return end
+  local spec, waits, past, ended, ran, wrong, expired = cmsgpack.unpack(packed)
+  return { spec = spec, waits = waits, past = past, ['end'] = ended, ran = ran, error = wrong, expired = expired }
 end

@@ -74,10 +74,11 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
         await finished.Task;
         if (await sweeping is var swept && before && swept != jobs) throw new InvalidOperationException($"{swept} jobs were swept, {jobs} were due");
         before = true;
-        var rate = jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-        if (!sweeps) await store.ForgetAsync(endpoint, CancellationToken.None);
-        return rate;
+        return jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
     }
+
+    /// <summary>Takes away what rounds left that keep all.</summary>
+    public Task ForgetAsync() => store.ForgetAsync(endpoint, CancellationToken.None);
 
     public void Start(JobGrant grant) => _ = EndAsync(grant);
 

@@ -25,21 +25,12 @@ public static class JobThroughput
     /// <summary>Load on each gateway before that: what is hot is compiled twice (to be counted, then for good): 16 s where load leaves no processor.</summary>
     private static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
 
-    private static readonly string[] Names =
-    [
-        "BullMQ 6.7, removes what ended", "Sluice's job engine, removes", "BullMQ 6.7, keeps all", "Sluice's job engine, keeps all",
-        "Sluice, one gateway over HTTP", "Sluice, two gateways over HTTP",
-    ];
-
-    /// <summary>What each is compared with.</summary>
-    private static readonly int[] Peers = [0, 0, 2, 2, 0, 0];
-
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
         // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in the engine's.
         var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
-        RedisFixture[] all = [bare, forOne, forTwo];
-        foreach (var redis in all) await redis.InitializeAsync();
+        RedisFixture[] servers = [bare, forOne, forTwo];
+        foreach (var redis in servers) await redis.InitializeAsync();
         var port = FreePort();
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "bullmq");
         await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{bare.Port}", RedisFixture.Password],
@@ -54,15 +45,15 @@ public static class JobThroughput
         using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
         var costs = new StringBuilder();
 
-        var measures = new Func<Task<double>>[]
-        {
-            () => BullAsync(""),
-            () => sweeping.RunAsync(Jobs, Concurrency),
-            () => BullAsync("&keep"),
-            () => keeping.RunAsync(Jobs, Concurrency),
-            () => ThroughAsync([one], options.Slice, ct),
-            () => ThroughAsync([a, b], options.Slice, ct),
-        };
+        Contender[] all =
+        [
+            new("BullMQ 6.7, removes what ended", 0, bare, () => BullAsync(""), Jobs, bull.Id),
+            new("Sluice's job engine, removes", 0, bare, () => sweeping.RunAsync(Jobs, Concurrency), Jobs),
+            new("BullMQ 6.7, keeps all", 2, bare, () => BullAsync("&keep"), Jobs, bull.Id),
+            new("Sluice's job engine, keeps all", 2, bare, () => keeping.RunAsync(Jobs, Concurrency), Jobs) { AfterAsync = keeping.ForgetAsync },
+            new("Sluice, one gateway over HTTP", 0, forOne, () => ThroughAsync([one], options.Slice, ct)),
+            new("Sluice, two gateways over HTTP", 0, forTwo, () => ThroughAsync([a, b], options.Slice, ct)),
+        ];
         for (var warm = TimeSpan.Zero; warm < GatewayWarmUp; warm += options.Slice)
         {
             await ThroughAsync([one], options.Slice, ct);
@@ -73,41 +64,39 @@ public static class JobThroughput
         var last = WarmUp + options.Rounds - 1;
         for (var round = 0; round <= last; round++)
         {
-            var rates = new double[Names.Length];
-            for (var i = 0; i < Names.Length; i++)
+            var rates = new double[all.Length];
+            for (var i = 0; i < all.Length; i++)
             {
-                var which = (i + round) % Names.Length;
-                var before = await Cost.ReadAsync(all[Math.Max(0, which - 3)], bull.Id);
-                rates[which] = await measures[which]();
-                var cost = (await Cost.ReadAsync(all[Math.Max(0, which - 3)], bull.Id)).Since(before);
-                if (round == last) costs.AppendLine(Costs(which, cost, which < 4 ? Jobs : rates[which] * cost.Seconds));
+                var which = (i + round) % all.Length;
+                (rates[which], var cost) = await MeasureAsync(all[which]);
+                if (round == last) costs.AppendLine(cost);
             }
 
             if (round >= WarmUp) rounds.Add(rates);
             Console.Error.WriteLine($"round {round}: {string.Join(", ", rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture)))}");
         }
 
-        var text = Table(options, rounds, costs);
+        var text = Table(all, options, rounds, costs);
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
-        foreach (var redis in all) await redis.DisposeAsync();
+        foreach (var redis in servers) await redis.DisposeAsync();
 
         async Task<double> BullAsync(string more) => double.Parse(
             await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}{more}"), ct), CultureInfo.InvariantCulture);
     }
 
-    private static string Table(ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
+    private static string Table(Contender[] all, ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
     {
         var text = new StringBuilder($"# job-throughput\n\n{Machine.Describe("make load-jobs")}\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds after {WarmUp} of warming up ({GatewayWarmUp.TotalSeconds:0} s before for each gateway); ")
             .Append("medians; ratios of each round's own, with their range.\n\n")
             .Append("| | jobs/s | against BullMQ |\n|---|---|---|\n");
-        for (var i = 0; i < Names.Length; i++)
+        for (var i = 0; i < all.Length; i++)
         {
             var rates = rounds.Select(r => r[i]).Order().ToList();
-            var ratios = rounds.Select(r => r[i] / r[Peers[i]]).Order().ToList();
+            var ratios = rounds.Select(r => r[i] / r[all[i].Against]).Order().ToList();
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {Names[i]} | {rates[rates.Count / 2]:n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
+                $"| {all[i].Name} | {rates[rates.Count / 2]:n0} | {ratios[ratios.Count / 2]:0.00} ({ratios[0]:0.00}-{ratios[^1]:0.00}) |");
         }
 
         return text.Append("\nA job's cost (last round; Redis' own counters; pollers and renewals included):\n\n")
@@ -147,9 +136,18 @@ public static class JobThroughput
             ["SLUICE_PAYLOADS"] = Path.Combine(Path.GetTempPath(), "sluice-payloads-" + redis.Port),
         });
 
-    private static string Costs(int which, Cost cost, double jobs) => string.Create(CultureInfo.InvariantCulture,
-        $"| {Names[which]} | {cost.Commands / jobs:0.0} | {cost.In / jobs:0} | {cost.Out / jobs:0} | {cost.Redis * 1e6 / jobs:0} | "
-        + $"{(which is 0 or 2 ? cost.Peer : cost.Own) * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
+    private static async Task<(double Rate, string Cost)> MeasureAsync(Contender of)
+    {
+        var before = await Cost.ReadAsync(of);
+        var rate = await of.MeasureAsync();
+        var cost = (await Cost.ReadAsync(of)).Since(before);
+        if (of.AfterAsync is { } after) await after();
+        return (rate, Costs(of.Name, cost, of.Jobs ?? rate * cost.Seconds));
+    }
+
+    private static string Costs(string name, Cost cost, double jobs) => string.Create(CultureInfo.InvariantCulture,
+        $"| {name} | {cost.Commands / jobs:0.0} | {cost.In / jobs:0} | {cost.Out / jobs:0} | {cost.Redis * 1e6 / jobs:0} | "
+        + $"{cost.Own * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
 
     private static int FreePort()
     {
@@ -158,22 +156,35 @@ public static class JobThroughput
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    /// <summary>What Redis and the processes had done by a moment: commands, bytes, seconds.</summary>
-    private sealed record Cost(double Commands, double In, double Out, double Redis, double Peer, double Own, double Gateways, double Workers, double Seconds)
+    /// <summary>What is measured.</summary>
+    /// <param name="Name">In the tables.</param>
+    /// <param name="Against">The place of what its rate is told in terms of.</param>
+    /// <param name="Redis">Where its jobs are.</param>
+    /// <param name="MeasureAsync">Jobs a second.</param>
+    /// <param name="Jobs">In one measurement; null: as many as its time takes.</param>
+    /// <param name="Process">That has the adders; null: this one.</param>
+    private sealed record Contender(string Name, int Against, RedisFixture Redis, Func<Task<double>> MeasureAsync, int? Jobs = null, int? Process = null)
     {
-        public static async Task<Cost> ReadAsync(RedisFixture redis, int peer)
+        /// <summary>Tidies up, uncounted.</summary>
+        public Func<Task>? AfterAsync { get; init; }
+    }
+
+    /// <summary>What Redis and the processes had done by a moment: commands, bytes, seconds.</summary>
+    private sealed record Cost(double Commands, double In, double Out, double Redis, double Own, double Gateways, double Workers, double Seconds)
+    {
+        public static async Task<Cost> ReadAsync(Contender of)
         {
-            var info = (string)await redis.Store.Database.ExecuteAsync("INFO", "everything")!;
+            var info = (string)await of.Redis.Store.Database.ExecuteAsync("INFO", "everything")!;
             var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
                 .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
             double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
             return new Cost(Number("total_commands_processed"), Number("total_net_input_bytes"), Number("total_net_output_bytes"),
-                Number("used_cpu_user") + Number("used_cpu_sys"), Cpu(Process.GetProcessById(peer)), Cpu(Process.GetCurrentProcess()),
+                Number("used_cpu_user") + Number("used_cpu_sys"), Cpu(Process.GetProcessById(of.Process ?? Environment.ProcessId)),
                 Process.GetProcessesByName("Sluice.Gateway").Sum(Cpu), Process.GetProcessesByName("Sluice.NoopWorker").Sum(Cpu),
                 TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
         }
 
-        public Cost Since(Cost then) => new(Commands - then.Commands, In - then.In, Out - then.Out, Redis - then.Redis, Peer - then.Peer, Own - then.Own,
+        public Cost Since(Cost then) => new(Commands - then.Commands, In - then.In, Out - then.Out, Redis - then.Redis, Own - then.Own,
             Gateways - then.Gateways, Workers - then.Workers, Seconds - then.Seconds);
 
         private static double Cpu(Process process)

@@ -325,6 +325,26 @@ public sealed class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
+    public async Task Jobs_that_an_earlier_build_swept_are_gone_and_nothing_stays_of_them()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        await UpAsync(2);
+        foreach (var id in new[] { "old", "b" }) await SubmitAsync(id, j => j with { Retention = TimeSpan.Zero });
+        await ClaimAsync();
+        Assert.True(await EndAsync(JobEnd.Failed("old", 1, JobStatus.Failed, new JobError("WRONG", "", true))));
+        await db.HashDeleteAsync(k.Job("old"), ["input", "output"]);
+        await db.HashSetAsync(k.Job("old"), "expired", 1);
+        await db.SortedSetRemoveAsync(k.Expiry, "old");
+        await CheckAsync();
+        Assert.True((await store.LookAsync(endpoint, "old", null, default))!.Expired);
+        Assert.Equal(("expired", JobStatus.Failed), await store.RetryAsync(endpoint, "old", default));
+        Assert.True(await EndAsync(JobEnd.Completed("b", 1, "1"u8.ToArray(), default)));
+        await new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere")).RunAsync(endpoint, default);
+        Assert.Equal(1, await db.ListLengthAsync(k.Index));
+        Assert.False(await db.KeyExistsAsync(k.Late));
+    }
+
+    [Fact]
     public async Task Of_jobs_whose_data_went_the_latest_are_known_and_their_number_does_not_grow()
     {
         var (k, db) = (new JobKeys(endpoint), redis.Store.Database);

@@ -60,7 +60,7 @@ public sealed class GpuMonitorTest : IDisposable
         {
             if (Interlocked.Increment(ref asked) == 1) return Three;
             again.TrySetResult();
-            hangs.Wait();
+            hangs.Wait(ChildProcess.Patience);
             return Three;
         }, null, time);
         await monitor.LookAsync(default);
@@ -68,7 +68,7 @@ public sealed class GpuMonitorTest : IDisposable
         Assert.Equal(3, (await WaitAsync()).Count);
         time.Advance(TimeSpan.FromSeconds(30));
         Assert.Empty(await WaitAsync());
-        await again.Task;
+        await again.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
         Assert.Equal(2, asked);
         hangs.Set();
 

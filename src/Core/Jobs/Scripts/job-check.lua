@@ -30,7 +30,7 @@ end
 
 -- The job's spec, and its status as far as its hash tells it.
 local function stored(id)
-  local was = redis.call('HMGET', jobs .. id, 'spec', 'waits', 'past', 'end')
+  local was = redis.call('HMGET', jobs .. id, 'spec', 'waits', 'past', 'end', 'expired')
   return was, was[4] and string.match(was[4], '^[^|]+') or was[1] and 'open' or 'gone'
 end
 
@@ -78,7 +78,7 @@ for _, id in ipairs(all) do
   local was, status = stored(id)
   local place = queued[id] and 'queued' or at_work[id] and 'running' or 'ended'
   local ended = status ~= 'open'
-  local kept = ended and was[1] and true
+  local kept = ended and was[1] and not was[5]
   check(ended == (place == 'ended'), 'status', status, 'but', place, ':', id)
   check((kept or false) == (redis.call('ZSCORE', expiry, id) and true or false), 'expiry and status', status, 'disagree:', id)
 end

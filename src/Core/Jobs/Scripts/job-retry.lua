@@ -16,13 +16,14 @@ local id, endpoint, low_from = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- include: enqueue
 -- include: tombs
 
-local was = redis.call('HMGET', job, 'end', 'spec', 'waits')
+local was = redis.call('HMGET', job, 'end', 'spec', 'waits', 'expired')
 if not was[2] then
   local tomb = buried(gone, gone_before, id)
   return tomb and { 'expired', string.match(tomb['end'], '^[^|]+') } or { 'gone', '' }
 end
 local status, attempt = string.match(was[1] or 'IN_QUEUE', '^([^|]+)|?(%d*)')
 local weight, low, ttl, _, _, _, flow = string.match(was[2], SPEC)
+if was[4] then return { 'expired', status } end
 if status == 'IN_QUEUE' and redis.call('HEXISTS', running, id) == 1 then status = 'IN_PROGRESS' end
 if status ~= 'FAILED' and status ~= 'TIMED_OUT' then return { 'refused', status } end
 local time = redis.call('TIME')

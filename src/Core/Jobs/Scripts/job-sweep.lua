@@ -38,8 +38,9 @@ if #due > 0 then
     if redis.call('EXISTS', few) == 1 then redis.call('ZREM', few, unpack(due)) end
   end
   for _, id in ipairs(redis.call('LPOP', index, #due) or {}) do
-    local waits = not swept[id] and redis.call('HGET', jobs .. id, 'waits')
-    if waits then redis.call('ZADD', late, string.match(waits, '^%d+'), id) end
+    -- Builds before this one left swept jobs as hashes with the field expired, for a week.
+    local was = swept[id] and {} or redis.call('HMGET', jobs .. id, 'waits', 'expired')
+    if was[1] and not was[2] then redis.call('ZADD', late, string.match(was[1], '^%d+'), id) end
   end
 end
 if #tombs > 0 then

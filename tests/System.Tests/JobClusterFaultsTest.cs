@@ -270,10 +270,10 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         foreach (var id in busy) await jobs.StatusAsync(id, "IN_PROGRESS");
         var broken = await jobs.RunAsync(1);
         // A time limit that no submission could have brought.
-        var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Job(broken));
-        var spec = ((string)(await db.HashGetAsync(key, "spec"))!).Split('|');
-        spec[4] = "99999999999";
-        await db.HashSetAsync(key, "spec", string.Join('|', spec));
+        var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Dispatch.Asked);
+        var asked = ((string)(await db.HashGetAsync(key, broken))!).Split('|');
+        asked[4] = "99999999999";
+        await db.HashSetAsync(key, broken, string.Join('|', asked));
         foreach (var id in busy) (await jobs.PostAsync($"cancel/{id}")).Dispose();
 
         var job = await jobs.EndAsync(broken);

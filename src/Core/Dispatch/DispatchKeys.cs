@@ -47,11 +47,22 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>Hash: flow -> queued jobs.</summary>
     public RedisKey Flows { get; } = Key(endpointId, "flows");
 
-    /// <summary>Prefix of each job's own hash. Scripts that find jobs by themselves make the hash's key of it: the hash tag,
-    /// and so the cluster's slot, is the same.</summary>
-    public RedisKey Jobs { get; } = Key(endpointId, "job:");
+    /// <summary>Hash: job -> what was asked. What lies in this and the next four is told by <c>jobstate.part.lua</c>.</summary>
+    public RedisKey Asked { get; } = Key(endpointId, "asked");
 
-    /// <summary>Every key, for deleting an endpoint's state.</summary>
+    /// <summary>Hash: job that began to wait again -> its past.</summary>
+    public RedisKey Again { get; } = Key(endpointId, "again");
+
+    /// <summary>Hash: waiting job -> gateways that are to be told of it.</summary>
+    public RedisKey Watched { get; } = Key(endpointId, "watched");
+
+    /// <summary>Hash: ended job -> its result.</summary>
+    public RedisKey Results { get; } = Key(endpointId, "results");
+
+    /// <summary>Hash: "job|in", "job|out" -> an input or output that is too large for the others, and not large enough for a file.</summary>
+    public RedisKey Large { get; } = Key(endpointId, "large");
+
+    /// <summary>Every key but those of jobs themselves, for deleting an endpoint's state.</summary>
     public RedisKey[] All =>
         [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked, Running, Flows];
 

@@ -107,7 +107,8 @@ public sealed class DispatchScripts(RedisStore redis)
         AddSlots(args, slots);
         args.AddRange(rest);
         var r = await RunAsync(ReleaseLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Results, k.Large,
+                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks],
             [.. args]);
         return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1,
             EndCall.Results(ends, (RedisResult[])r[5]));
@@ -154,7 +155,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin, TimeSpan gap)
     {
         var r = await RunAsync(ReapLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Jobs],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again, k.Watched],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
     }

@@ -1,21 +1,19 @@
 using System.Globalization;
 using System.Text;
 using Sluice.Core.Workers;
-using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>The fields of a job's hash, read together. Those that are written together are packed into one; what stands where is
-/// told by <c>jobstate.part.lua</c>.</summary>
-/// <param name="values">Those of <see cref="Names"/> or of <see cref="WithoutOutput"/>.</param>
-/// <param name="run">Its entry in running; empty: it does not run.</param>
-internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
+/// <summary>A job as it lies in Redis; what stands where is told by <c>jobstate.part.lua</c>.</summary>
+/// <param name="run">Its run; empty: it does not run.</param>
+/// <param name="head">The first two lines of what was asked.</param>
+/// <param name="again">Its past; empty: it never began to wait again.</param>
+/// <param name="result">Empty: it has not ended.</param>
+internal sealed class JobFields(string run, string head, string again, byte[] result)
 {
-    /// <summary>What is read of a job; not its input.</summary>
-    public static RedisValue[] Names { get; } = ["spec", "waits", "past", "end", "ran", "error", "lost", "expired", "output"];
-
-    /// <summary>The same without the output, which may be large.</summary>
-    public static RedisValue[] WithoutOutput { get; } = Names[..^1];
+    /// <summary>Where a large input or output lies, after the job's id.</summary>
+    public const string InputField = "|in";
+    public const string OutputField = "|out";
 
     /// <summary>Characters of an error that are kept.</summary>
     private const int MaxError = 16 << 10;
@@ -23,8 +21,31 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
     /// <summary>Characters of the provider's name, which a worker tells.</summary>
     private const int MaxProvider = 100;
 
-    /// <summary>As stored: itself, or where it is; null: there is none, or it was not read.</summary>
-    public byte[]? Output => values.Count == Names.Length && values[^1] is { IsNull: false } value ? (byte[])value : null;
+    /// <summary>Only what is left of it.</summary>
+    public bool Expired { get; init; }
+
+    /// <summary>As stored: itself, or where it is; null: there is none.</summary>
+    public byte[]? Output => !Expired && End is [_, _, "output"] ? Value(result) : null;
+
+    /// <summary>The lines before the value of the result.</summary>
+    private string[] End => result.Length == 0 ? [] : Lines(result, 3, out _);
+
+    /// <summary>The input that stands in what was asked (itself, or where it is), its s3Config and an attempt's time limit.</summary>
+    public static (byte[] Input, byte[]? S3, TimeSpan Timeout) Input(byte[] asked)
+    {
+        var lines = Lines(asked, 4, out var input);
+        return (asked[input..], lines[3].Length > 0 ? Encoding.UTF8.GetBytes(lines[3]) : null, TimeOf(lines[0].Split('|', 7)));
+    }
+
+    /// <summary>What follows the three lines of a result.</summary>
+    public static byte[] Value(byte[] result)
+    {
+        Lines(result, 3, out var value);
+        return result[value..];
+    }
+
+    /// <summary>JSON on one line: between its tokens a line's end is a space.</summary>
+    public static byte[] OneLine(byte[] json) => Array.ConvertAll(json, b => b is (byte)'\n' or (byte)'\r' ? (byte)' ' : b);
 
     /// <summary>What a submission fixes.</summary>
     public static string Spec(JobSubmission job) => string.Create(CultureInfo.InvariantCulture,
@@ -33,7 +54,7 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
     /// <summary>What an end tells of the worker.</summary>
     public static string Ran(RunTrace ran)
     {
-        var provider = ran.Provider is { Length: > MaxProvider } name ? name[..MaxProvider] : ran.Provider;
+        var provider = (ran.Provider is { Length: > MaxProvider } name ? name[..MaxProvider] : ran.Provider)?.ReplaceLineEndings(" ");
         return string.Create(CultureInfo.InvariantCulture,
             $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{(ran.WorkerStart is { Length: > 0 } start ? "," + start : "")}|{provider}");
     }
@@ -43,14 +64,19 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
     /// <summary>All but the output, which may be elsewhere.</summary>
     public Job ToJob(string endpointId, string id)
     {
+        var lines = head.Split('\n');
         // weight|low|ttl|max|timeout|keep|flow
-        var spec = Parts("spec", 7);
-        // submitted|queued|deadline|seq
-        var waits = Parts("waits", 4);
+        var spec = Parts("spec", lines[0], 7);
+        // submitted|deadline|seq
+        var waits = Parts("times", lines[1], 3);
+        // attempt|runs|started|pod|queued|deadline|seq, and its lost attempts
+        var back = again.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var past = back.Length == 0 ? ["0", "0", "0", "", waits[0], waits[1], waits[2]] : Parts("past", back[0], 7);
+        var end = End;
         // ended|ready[,stage=ms..]|provider
-        var ran = Text("ran") is null ? null : Parts("ran", 3);
+        var ran = end.Length == 0 ? null : Parts("trace", end[1], 3);
         var ready = (ran?[1] ?? "").Split(',', 2);
-        var (status, last) = Last();
+        var (status, last) = Last(end, past);
         return new Job
         {
             Id = id,
@@ -62,8 +88,8 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
             MaxRuns = (int)Number(spec[3]),
             LowPriority = spec[1] == "1",
             Submitted = At(waits[0]),
-            Queued = At(waits[1]),
-            Deadline = At(waits[2]),
+            Queued = At(past[4]),
+            Deadline = At(past[5]),
             Timeout = TimeOf(spec),
             Started = last.Pod.Length > 0 ? At(last.Started) : null,
             Worker = last.Pod.Length > 0 ? last.Pod : null,
@@ -71,9 +97,10 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
             WorkerReady = ready[0].Length == 0 ? null : At(ready[0]),
             WorkerStart = ready.Length > 1 ? StartStages.Unpack(ready[1]) : [],
             Provider = ran is null || ran[2].Length == 0 ? null : ran[2],
-            Error = Text("error")?.Split('|', 3) is [var code, var retryable, var message] ? new JobError(code, message, retryable == "1") : null,
-            Lost = [.. (Text("lost") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Lost)],
-            Expired = Text("expired") is not null,
+            Error = end is [_, _, "error"] && Encoding.UTF8.GetString(Value(result)).Split('|', 3) is [var code, var retryable, var message]
+                ? new JobError(code, message, retryable == "1") : null,
+            Lost = [.. back.Skip(1).Select(Lost)],
+            Expired = Expired,
         };
     }
 
@@ -87,20 +114,33 @@ internal sealed class JobFields(IReadOnlyList<RedisResult> values, string run)
     }
 
     /// <summary>Whether it has ended, runs or waits, and its present or last attempt.</summary>
-    private (string Status, (string Attempt, string Runs, string Started, string Pod) Last) Last()
+    private (string Status, (string Attempt, string Runs, string Started, string Pod) Last) Last(string[] end, string[] past)
     {
         // status|attempt|runs|started|pod
-        if (Text("end") is not null) return Parts("end", 5) is var e ? (e[0], (e[1], e[2], e[3], e[4])) : default;
+        if (end.Length > 0) return Parts("end", end[0], 5) is var e ? (e[0], (e[1], e[2], e[3], e[4])) : default;
         // holder|attempt|pod|started|runs|..
         if (run.Split('|', 6) is { Length: 6 } r) return (JobStatus.Running, (r[1], r[4], r[3], r[2]));
-        // attempt|runs|started|pod
-        return (JobStatus.Queued, Text("past") is null ? ("0", "0", "0", "") : Parts("past", 4) is var p ? (p[0], p[1], p[2], p[3]) : default);
+        return (JobStatus.Queued, (past[0], past[1], past[2], past[3]));
     }
 
-    private string[] Parts(string name, int count) => Text(name) is { } text && text.Split('|', count) is var parts && parts.Length == count
-        ? parts : throw new InvalidDataException($"a job's field {name} is '{Text(name)}', expected {count} parts");
+    private static string[] Parts(string name, string text, int count) => text.Split('|', count) is var parts && parts.Length == count
+        ? parts : throw new InvalidDataException($"a job's {name} is '{text}', expected {count} parts");
 
-    private string? Text(string name) => values[Array.IndexOf(Names, name)] is { IsNull: false } value ? Encoding.UTF8.GetString((byte[])value) : null;
+    /// <summary>The first lines; rest: where the next one begins.</summary>
+    private static string[] Lines(byte[] text, int count, out int rest)
+    {
+        var lines = new string[count];
+        rest = 0;
+        for (var i = 0; i < count; i++)
+        {
+            var length = text.AsSpan(rest).IndexOf((byte)'\n');
+            if (length < 0) throw new InvalidDataException($"a job's text ends after {i} lines, expected {count} and what follows them");
+            lines[i] = Encoding.UTF8.GetString(text, rest, length);
+            rest += length + 1;
+        }
+
+        return lines;
+    }
 
     /// <summary>A worker's words may be as long as an output, and are no file.</summary>
     private static string Short(string message) => message.Length > MaxError ? message[..MaxError] + "..." : message;

@@ -16,7 +16,8 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Sorted set: job -> submitted, unix ms. Jobs that outlived some that came after them; they are not in <see cref="Index"/> any more.</summary>
     public RedisKey Late { get; } = DispatchKeys.Key(endpointId, "late");
 
-    /// <summary>Sorted set: ended job -> when its data goes, unix ms.</summary>
+    /// <summary>Sorted set: "ended|job,job..", the jobs that one call ended and that go together -> when their data goes, unix ms. What was retried since
+    /// has another end, or none.</summary>
     public RedisKey Expiry { get; } = DispatchKeys.Key(endpointId, "expiry");
 
     /// <summary>Sorted set: dead-letter job -> ended, unix ms.</summary>
@@ -40,11 +41,14 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Hash: the endpoint's webhook signing secrets.</summary>
     public RedisKey Secrets { get; } = DispatchKeys.Key(endpointId, "secrets");
 
-    /// <summary>Hash: the job itself.</summary>
-    public RedisKey Job(string id) => Dispatch.Jobs.Append(id);
+    /// <summary>Hash: job -> "bytes|read" of its stream.</summary>
+    public RedisKey Streams { get; } = DispatchKeys.Key(endpointId, "streams");
+
+    /// <summary>Prefix of the lists of what jobs streamed.</summary>
+    public RedisKey AllChunks { get; } = DispatchKeys.Key(endpointId, "chunks:");
 
     /// <summary>List: what the job streamed.</summary>
-    public RedisKey Chunks(string id) => Dispatch.Jobs.Append(id + ":chunks");
+    public RedisKey Chunks(string id) => AllChunks.Append(id);
 
     /// <summary>Hash: a webhook delivery.</summary>
     public RedisKey Hook(string delivery) => Hooks.Append(delivery);

@@ -57,7 +57,8 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
-            [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry, k.Outbox, d.Jobs, k.Hooks],
+            [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry, k.Outbox, k.Hooks,
+                d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large],
             [MaxViolations, MaxChecked]).WaitAsync(ct);
         return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
     }

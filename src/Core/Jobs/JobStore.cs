@@ -52,25 +52,29 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<Job?> LookAsync(string endpointId, string id, string? watcher, CancellationToken ct, bool withOutput = true)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await LookLua.RunAsync(redis.Database, [k.Job(id), k.Dispatch.Queue, k.Dispatch.Running, k.Dispatch.Meta, k.Gone, k.GoneBefore],
-            [id, watcher ?? "", .. withOutput ? JobFields.Names : JobFields.WithoutOutput]).WaitAsync(ct);
+        var d = k.Dispatch;
+        var r = (RedisResult[])await LookLua.RunAsync(redis.Database,
+            [d.Queue, d.Running, d.Meta, d.Asked, d.Again, d.Watched, d.Results, d.Large, k.Gone, k.GoneBefore],
+            [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
         if (r.Length == 0) return null;
-        var fields = new JobFields((RedisResult[])r[4], (string)r[3]);
+        var fields = new JobFields((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = (int)r[7] == 1 };
         return fields.ToJob(endpointId, id) with
         {
             Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
             Place = (int)r[1],
             MeanRun = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var mean) ? TimeSpan.FromMilliseconds(mean) : null,
-            Output = fields.Output is { } stored ? await payloads.LoadAsync(stored, ct) : (ReadOnlyMemory<byte>?)null,
+            Output = withOutput && fields.Output is { } stored ? await payloads.LoadAsync(stored, ct) : (ReadOnlyMemory<byte>?)null,
         };
     }
 
     /// <summary>A job's input, its s3Config and its time limit; null when it is gone.</summary>
     public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(string endpointId, string id, CancellationToken ct)
     {
-        var values = await redis.Database.HashGetAsync(new JobKeys(endpointId).Job(id), ["input", "s3", "spec"]).WaitAsync(ct);
-        if (values[0].IsNull) return null;
-        return (await payloads.LoadAsync(values[0]!, ct), values[1], JobFields.TimeOf(((string)values[2]!).Split('|', 7)));
+        var k = new JobKeys(endpointId).Dispatch;
+        var (text, large) = (redis.Database.HashGetAsync(k.Asked, id), redis.Database.HashGetAsync(k.Large, id + JobFields.InputField));
+        if ((byte[]?)await text.WaitAsync(ct) is not { } asked) return null;
+        var (input, s3, timeout) = JobFields.Input(asked);
+        return (await payloads.LoadAsync((byte[]?)await large.WaitAsync(ct) ?? input, ct), s3, timeout);
     }
 
     /// <summary>Loads an input that a claim brought along.</summary>
@@ -119,7 +123,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<bool> RequeueAsync(string endpointId, string id, int attempt, bool counted, string why, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
-        return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Running, k.Flows, k.Meta, k.Jobs],
+        return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Running, k.Flows, k.Meta, k.Asked, k.Again, k.Watched],
             [id, attempt, counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
     }
 
@@ -129,7 +133,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,
-            [k.Job(id), k.Chunks(id), d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Expiry, k.Dead, k.Outbox, k.Gone, k.GoneBefore],
+            [k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         return (r[0], r[1]);
     }
@@ -138,18 +142,22 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task ForgetAsync(string endpointId, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        var db = redis.Database;
+        var (d, db) = (k.Dispatch, redis.Database);
         RedisValue[] all = [.. await db.ListRangeAsync(k.Index).WaitAsync(ct), .. await db.SortedSetRangeByRankAsync(k.Late).WaitAsync(ct)];
         foreach (var part in all.Chunk(EndAtOnce))
         {
-            var payload = await Task.WhenAll(part.Select(id => db.HashGetAsync(k.Job(id!), ["input", "output"]))).WaitAsync(ct);
-            foreach (var value in payload.SelectMany(p => p))
-                if (!value.IsNull) payloads.Delete((byte[])value!);
-            await db.KeyDeleteAsync([.. part.SelectMany(id => new[] { k.Job(id!), k.Chunks(id!) })]).WaitAsync(ct);
+            foreach (var asked in await db.HashGetAsync(d.Asked, part).WaitAsync(ct))
+                if (!asked.IsNull) payloads.Delete(JobFields.Input((byte[])asked!).Input);
+            foreach (var result in await db.HashGetAsync(d.Results, part).WaitAsync(ct))
+                if (!result.IsNull) payloads.Delete(JobFields.Value((byte[])result!));
+            await db.KeyDeleteAsync(Array.ConvertAll(part, id => k.Chunks(id!))).WaitAsync(ct);
+            // By name: the endpoint may have been declared again, and have new ones.
+            foreach (var hash in new[] { d.Asked, d.Again, d.Watched, d.Results, k.Streams }) await db.HashDeleteAsync(hash, part).WaitAsync(ct);
+            await db.HashDeleteAsync(d.Large, [.. part.SelectMany(id => new RedisValue[] { id + JobFields.InputField, id + JobFields.OutputField })]).WaitAsync(ct);
         }
 
         foreach (var part in (await db.SortedSetRangeByRankAsync(k.Log).WaitAsync(ct)).Chunk(EndAtOnce))
-            await db.KeyDeleteAsync([.. part.Select(d => k.Hook(d!))]).WaitAsync(ct);
+            await db.KeyDeleteAsync([.. part.Select(hook => k.Hook(hook!))]).WaitAsync(ct);
         await db.KeyDeleteAsync([k.Index, k.Late, k.Expiry, k.Dead, k.Gone, k.GoneBefore, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
     }
 
@@ -158,17 +166,17 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
     {
         var k = new JobKeys(endpointId);
-        var kinds = new CallKinds<(string Spec, int MaxQueued, int FlowMax, int More)>(k => [k.Spec, k.MaxQueued, k.FlowMax, k.More]);
+        var kinds = new CallKinds<(string Spec, int MaxQueued, int FlowMax, bool More)>(k => [k.Spec, k.MaxQueued, k.FlowMax, k.More ? 1 : 0]);
         var args = new List<RedisValue>(3 * wishes.Count);
         foreach (var (job, input) in wishes)
         {
             var more = More(job);
-            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, more.Count)), job.Id, Bytes(input), .. more]);
+            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, more.Length > 0)), job.Id, Bytes(input), .. more]);
         }
 
         var d = k.Dispatch;
         var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, k.Idempotency],
+            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency],
             [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), kinds.Count, .. kinds.Args, .. args]);
         var results = wishes.Select(w => new SubmitResult(SubmitOutcome.Queued, w.Job.Id)).ToArray();
         foreach (var not in r.Chunk(4))
@@ -186,15 +194,12 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         return results;
     }
 
-    /// <summary>What few submissions have: an Idempotency-Key, or fields beside the input.</summary>
-    private static List<RedisValue> More(JobSubmission job)
+    /// <summary>What few submissions have beside the input.</summary>
+    private static RedisValue[] More(JobSubmission job)
     {
-        List<RedisValue> fields = [];
-        if (job.S3 is { } s3) fields.AddRange(["s3", s3]);
-        if (job.Webhook is not null) fields.AddRange(["webhook", job.Webhook]);
-        if (job.Watcher is not null) fields.AddRange(["watchers", job.Watcher]);
-        if (fields.Count == 0 && job.IdempotencyKey is null) return fields;
-        return [job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "", .. fields];
+        if (job is { S3: null, Webhook: null, Watcher: null, IdempotencyKey: null }) return [];
+        return [job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "",
+            job.Webhook ?? "", job.S3 is { } s3 ? JobFields.OneLine(s3) : "", job.Watcher ?? ""];
     }
 
     private async Task<IReadOnlyList<EndResult>> EndAsync(string endpointId, IReadOnlyList<JobEnd> all)
@@ -203,7 +208,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         var d = k.Dispatch;
         var (kinds, rest) = EndCall.Args(all);
         return EndCall.Results(all, (RedisResult[])await EndLua.RunAsync(redis.Database,
-            [d.Queue, d.Running, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, d.Jobs, k.Hooks],
+            [d.Queue, d.Running, d.Asked, d.Again, d.Watched, d.Results, d.Large, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, k.Hooks],
             [endpointId, EndCall.KeepDeadMs, kinds, .. rest]));
     }
 

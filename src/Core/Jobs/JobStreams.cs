@@ -18,7 +18,7 @@ public sealed class JobStreams(RedisStore redis)
         IReadOnlyCollection<byte[]> chunks, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Job(id), k.Chunks(id), k.Dispatch.Running, k.Gone, k.GoneBefore],
+        var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Chunks(id), k.Streams, k.Dispatch.Running],
             [id, endpointId, attempt, first, maxBytes, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
         return (string)r[0] switch
         {
@@ -33,8 +33,10 @@ public sealed class JobStreams(RedisStore redis)
     public async Task<JobPart> ReadAsync(string endpointId, string id, int? from, string watcher, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await ChunksLua.RunAsync(redis.Database, [k.Job(id), k.Chunks(id), k.Dispatch.Running, k.Gone, k.GoneBefore],
+        var d = k.Dispatch;
+        var r = (RedisResult[])await ChunksLua.RunAsync(redis.Database,
+            [k.Chunks(id), k.Streams, d.Running, d.Asked, d.Watched, d.Results, k.Gone, k.GoneBefore],
             [from is { } at ? at : "", MaxChunks, MaxBytes, watcher, id]).WaitAsync(ct);
-        return new JobPart((string)r[0], ((string)r[1]).Length > 0, (int)r[2], (int)r[3], [.. ((RedisResult[])r[4]).Select(c => (byte[])c)]);
+        return new JobPart((string)r[0], (int)r[1] == 1, (int)r[2], (int)r[3], [.. ((RedisResult[])r[4]).Select(c => (byte[])c)]);
     }
 }

@@ -30,17 +30,18 @@ public sealed class JobSweep(RedisStore redis, JobStore store, PayloadStore payl
     public async Task<int> RunAsync(string endpointId, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
         for (var all = 0; ;)
         {
             var r = (RedisResult[])await SweepLua.RunAsync(redis.Database,
-                [k.Dispatch.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Dispatch.Jobs, k.Hooks, k.Gone, k.GoneBefore],
+                [d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again, d.Results, d.Large, k.Streams, k.Gone, k.GoneBefore],
                 [AtOnce, Ms(KeepTombs), mostTombs, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)]).WaitAsync(ct);
             var swept = (int)r[0];
             foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);
             await store.EndQueuedAsync(endpointId, (string[])r[2], JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
             ranks[endpointId] = (int)r[3];
             all += swept;
-            if (swept < AtOnce) return all;
+            if ((int)r[4] == 0) return all;
         }
     }
 

@@ -264,14 +264,16 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
         var grants = await RunningAsync(await GatewayAsync("a"), jobs, "a", "b", "c");
-        var broken = new JobKeys(endpoint).Job("b");
-        await redis.Store.Database.KeyDeleteAsync(broken);
-        await redis.Store.Database.StringSetAsync(broken, "not a hash");
+        var k = new JobKeys(endpoint);
+        await redis.Store.Database.StringSetAsync(k.Hook("msg_b_1"), "not a hash");
 
         var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
         Assert.True((await ends[0]).Ended);
         Assert.True((await ends[2]).Ended);
         Assert.Contains("WRONGTYPE", (await Assert.ThrowsAsync<RedisServerException>(() => ends[1])).Message, StringComparison.Ordinal);
+        // Nothing of a call that failed is left, and what was sent again was stored once.
+        Assert.Equal(["msg_a_1", "msg_c_1"], (await redis.Store.Database.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!).Order());
+        Assert.Equal(2, (await new JobQueries(redis.Store, jobs).CountAsync(endpoint, Soon)).Completed);
         // It still runs, as far as Redis knows: it would come back as one that its holder has forgotten.
         await redis.Store.Database.HashDeleteAsync(new DispatchKeys(endpoint).Running, "b");
         foreach (var grant in grants) grant.Dispose();
@@ -304,7 +306,7 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         var runner = new Runner();
         gateway.Runner = runner;
         await store.UpAsync(endpoint, Worker("p1", ids.Length), Soon);
-        foreach (var id in ids) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id), Soon);
+        foreach (var id in ids) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id) with { Webhook = "https://example.org/" }, Soon);
         gateway.JobQueued(endpoint);
         var grants = new List<JobGrant>();
         while (grants.Count < ids.Length) grants.Add(await runner.NextAsync(Soon));

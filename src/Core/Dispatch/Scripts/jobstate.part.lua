@@ -1,16 +1,20 @@
--- jobstate (part): a job as Lua reads it. Where it is is told by one thing each: it has ended when its hash has an end, it runs while it has an
--- entry in running, and else it waits. What is written together is packed: a job is written thrice and rarely looked into.
--- spec   "weight|low|ttl|max|timeout|keep|flow": what its submission fixed, times in ms
--- waits  "submitted|queued|deadline|seq": unix ms; queued: when it last began to wait; seq: the number of its ticket then
--- past   "attempt|runs|started|pod": its last attempt before it began to wait again, and how many count; absent: there was none
--- run    "holder|attempt|pod|started|runs|keep|hook|watchers": its entry in running; hook: 1 when it has a webhook; the last three are there so that
---        an end need not read the job. The attempt is the fence of all that is written of it
--- end    "status|attempt|runs|started|pod"
--- ran    "ended|ready[,stage=ms..]|provider", written with end. (Redis keeps a hash small as long as each text in it is.)
+-- jobstate (part): a job as Lua reads it. It is a field in a few hashes of its endpoint, so that one command reads or writes what many jobs have:
+-- asked    "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": what its submission fixed, written once (unix ms; seq: the number of its first ticket)
+-- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms
+-- again    "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that began to wait again, its last attempt
+--          before that, how many count, since when it waits, and its ticket's number
+-- running  "holder|attempt|pod|started|runs|keep|hook|watchers": its run; hook: 1 when it has a webhook; the last three are there so that an end
+--          need not read the job. The attempt is the fence of all that is written of it
+-- watched  the gateways that are to be told of a job that waits, "g1,g2"
+-- results  "status|attempt|runs|started|pod\nended|ready[,stage=ms..]|provider\noutput or error\nvalue"
+-- large    "job|in", "job|out" -> an input or output of more than LARGE bytes, so that who looks at the job need not copy it; "@" stands in its place
+-- Where a job is is told by one thing each: it has ended when it has a result, it runs while it is in running, and else it waits.
 local SPEC = '^([^|]+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$'
-local WAITS = '^(%d+)|(%d+)|(%d+)|(%d+)$'
-local PAST, NO_PAST = '^(%d+)|(%d+)|(%d+)|(.*)$', '0|0|0|'
+local HEAD = '^([^\n]*)\n(%d+)|(%d+)|(%d+)\n'
+local ASKED = '^([^\n]*)\n[^\n]*\n([^\n]*)\n([^\n]*)\n(.*)$'
+local AGAIN = '^(%d+)|(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)\n(.*)$'
 local RUN = '^([^|]+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d)|(.*)$'
+local LARGE = 1024
 
 -- Jobs of one call often share a text, and a match costs more than a look into a table: each text is taken apart once.
 local function apart(pattern)
@@ -25,8 +29,12 @@ local function apart(pattern)
   end
 end
 
--- The entry of a waiting job in the queue.
-local function ticket(id, waits, spec)
-  local _, queued, deadline, seq = string.match(waits, WAITS)
+-- The entry of a waiting job in the queue. back: its text in again, if any.
+local function ticket(id, asked, back)
+  local spec, queued, deadline, seq = string.match(asked, HEAD)
+  if back then queued, deadline, seq = select(5, string.match(back, AGAIN)) end
   return table.concat({ seq, 'job', id, queued, deadline, (select(7, string.match(spec, SPEC))) }, '|')
 end
+
+-- "attempt|runs|started|pod" of a waiting job's last attempt.
+local function past(back) return back and string.match(back, '^%d+|%d+|%d+|[^|]*') or '0|0|0|' end

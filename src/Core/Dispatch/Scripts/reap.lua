@@ -4,14 +4,15 @@
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests ·
 --         meta  hash seq, queued, retried, reaped, patient ·
---         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of job hashes
+--         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · asked  hash job -> what was asked ·
+--         again  hash job that waits again -> its past · watched  hash waiting job -> gateways
 -- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
 --         lease_ms  patience after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
 -- After a gap (Redis was paused) every lease looks old: their holders get one lease's time to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local running, flows, jobs = KEYS[8], KEYS[9], KEYS[10]
+local running, flows, asked, again, watched = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: requeue
@@ -23,7 +24,7 @@ redis.call('HSET', meta, 'reaped', now)
 if gap_ms > 0 and now - reaped > gap_ms then redis.call('HSET', meta, 'patient', now + lease_ms) end
 if tonumber(redis.call('HGET', meta, 'patient') or 0) > now then return { 0, 0, 0, 0 } end
 
-local ended, freed, dropped, again = redis.call('ZRANGEBYSCORE', leases, '-inf', now), 0, 0, 0
+local ended, freed, dropped, requeued = redis.call('ZRANGEBYSCORE', leases, '-inf', now), 0, 0, 0
 local dead = {}
 for _, holder in ipairs(ended) do dead[holder] = true end
 
@@ -60,9 +61,9 @@ end
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
-    requeue({ running = running, flows = flows, queue = queue, meta = meta, jobs = jobs },
+    requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again, watched = watched },
       at_work[i], at_work[i + 1], now, 'gateway lost', true)
-    again = again + 1
+    requeued = requeued + 1
   end
 end
-return { #ended, freed, dropped, again }
+return { #ended, freed, dropped, requeued }

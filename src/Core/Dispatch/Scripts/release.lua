@@ -3,8 +3,9 @@
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, low_vtime, completed, queued, mean_ms and a counter for each status · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · jobs  prefix of the jobs' own hashes (same hash tag) ·
---         expiry  sorted set ended job -> when its data goes (unix ms) · dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next try ·
+--         running  hash running job -> its run · flows  hash flow -> queued jobs · asked  hash job -> what was asked · again  hash job that waits again -> its past ·
+--         watched  hash waiting job -> gateways · results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones (for all these see jobstate) ·
+--         expiry  sorted set "ended|job,job.." -> when their data goes (unix ms) · dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next try ·
 --         log  sorted set delivery -> made · hooks  prefix of delivery hashes
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · dead_ms  dead letters are kept for this long at least ·
@@ -19,8 +20,8 @@
 -- attempt is its fence.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
-local running, flows, jobs = KEYS[7], KEYS[8], KEYS[9]
-local expiry, dead, outbox, log, hooks = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local running, flows, asked, again, watched, results, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local slot_count, kind_count, rest = tonumber(ARGV[8]), tonumber(ARGV[9]), 10
@@ -33,23 +34,23 @@ local slot_count, kind_count, rest = tonumber(ARGV[8]), tonumber(ARGV[9]), 10
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slots_end = rest + 2 * slot_count
-local refused = kind_count > 0 and endall({ queue = queue, running = running, flows = flows, meta = meta, expiry = expiry, dead = dead,
-  outbox = outbox, log = log, jobs = jobs, hooks = hooks }, endpoint, now, dead_ms, kind_count, slots_end) or {}
+local k = { queue = queue, running = running, flows = flows, meta = meta, asked = asked, again = again, watched = watched, results = results, large = large,
+  expiry = expiry, dead = dead, outbox = outbox, log = log, hooks = hooks }
+local refused = kind_count > 0 and endall(k, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
 local mine, book = {}, openings(free, held)
 if status == 'ok' then
   for i = rest, slots_end - 1, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
-local jobs_claimed = claiming({ jobs = jobs, running = running, flows = flows, meta = meta }, book, holder, string.format('%d', now))
+local jobs_claimed = claiming(k, book, holder, string.format('%d', now))
 
-local tails = apart('^(%d+)|(%d+)|(.*)$')
+local tails, owners, ids, ends_of = apart('^(%d+)|(%d+)|(.*)$'), {}, {}, {}
 
-local function grant(entry)
-  local owner, id, tail = string.match(entry, '^%d+|([^|]+)|([^|]+)|(.*)$')
+local function grant(i, entry, owner, id, tail)
   local queued, deadline, flow = unpack(tails(tail))
   local late = tonumber(deadline) <= now
   if owner == 'job' then
-    if status ~= 'ok' or claims ~= '1' or not jobs_claimed.take(id, flow, late, queued) then return false end
+    if status ~= 'ok' or claims ~= '1' or not jobs_claimed.take(i, id, flow, late, queued) then return false end
   elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
     local pod = book.take(owner)
@@ -79,8 +80,10 @@ while go and seen < most and jobs_claimed.bytes() < most_bytes do
   local heads = redis.call('ZRANGE', queue, 0, math.min(book.open() + 1, 64, most - seen) - 1)
   local gone = 0
   go = #heads > 0
+  for i = 1, #heads do owners[i], ids[i], ends_of[i] = string.match(heads[i], '^%d+|([^|]+)|([^|]+)|(.*)$') end
+  if go and claims == '1' then jobs_claimed.read(ids, #heads) end
   for i = 1, #heads do
-    go = jobs_claimed.bytes() < most_bytes and grant(heads[i])
+    go = jobs_claimed.bytes() < most_bytes and grant(i, heads[i], owners[i], ids[i], ends_of[i])
     if not go then break end
     gone = i
   end

@@ -1,23 +1,23 @@
 -- requeue (part, after jobstate): puts a job whose attempt ended without a result back to the head of the queue.
--- k: running, flows, queue, meta, jobs. run: its entry in running. counted: whether the attempt counts against the job's limit.
+-- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. counted: whether the attempt counts against the job's limit.
 -- Of its lost attempts the last are kept, 4 KiB of them.
 local function requeue(k, id, run, now, why, counted)
-  local job = k.jobs .. id
-  local was = redis.call('HMGET', job, 'spec', 'waits', 'lost')
+  local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
   redis.call('HDEL', k.running, id)
-  if not was[1] then return end
+  if not asked then return end
   local _, attempt, pod, started, runs, _, _, watchers = string.match(run, RUN)
-  local flow = select(7, string.match(was[1], SPEC))
-  local submitted, _, deadline = string.match(was[2], WAITS)
+  local spec, _, deadline = string.match(asked, HEAD)
+  local flow, lost, _ = select(7, string.match(spec, SPEC)), ''
+  if back then deadline, _, lost = select(6, string.match(back, AGAIN)) end
   if counted then redis.call('HINCRBY', k.meta, 'retried', 1)
   elseif pod ~= '' then runs = runs - 1 end
-  local lost = string.format('%s%s|%s|%s|%d|%s\n', was[3] or '', attempt, pod, started, now, why)
+  lost = string.format('%s%s|%s|%s|%d|%s\n', lost, attempt, pod, started, now, why)
   if #lost > 4096 then lost = string.gsub(string.sub(lost, -4096), '^[^\n]*\n', '', 1) end
   local seq = string.format('%015d', redis.call('HINCRBY', k.meta, 'seq', 1))
-  local waits = string.format('%s|%d|%s|%s', submitted, now, deadline, seq)
-  redis.call('HSET', job, 'past', string.format('%s|%d|%s|%s', attempt, runs, started, pod), 'lost', lost, 'waits', waits)
-  if watchers ~= '' then redis.call('HSET', job, 'watchers', watchers) end
-  redis.call('ZADD', k.queue, -1, ticket(id, waits, was[1]))
+  back = string.format('%s|%d|%s|%s|%d|%s|%s\n', attempt, runs, started, pod, now, deadline, seq) .. lost
+  redis.call('HSET', k.again, id, back)
+  if watchers ~= '' then redis.call('HSET', k.watched, id, watchers) end
+  redis.call('ZADD', k.queue, -1, ticket(id, asked, back))
   redis.call('HINCRBY', k.meta, 'queued', 1)
   redis.call('HINCRBY', k.flows, flow, 1)
 end

@@ -1,27 +1,34 @@
 -- ending (part, after jobstate): jobs' ends: stop() of one that runs, unqueue() of one that waits; keep() writes down what they gathered.
--- k: queue, running, flows, meta, expiry, dead, outbox, log, jobs, hooks. kind: status, dead, ran, what, dues (empty; when such jobs' data goes).
+-- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks. kind: status, dead, tail (what follows the
+-- first line of the result, up to its value), is_error, dues (empty; when such jobs' data goes).
 local function ending(k, endpoint, now, at, dead_ms)
+  local results, large, deliveries, news, told = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, spent = {}, {}, {}, {}, {}, {}, nil
 
-  local function tell(gateway, what, id) redis.call('PUBLISH', 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id) end
+  local function tell(gateway, what, id) news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id } end
 
   local function deliver(id, attempt, url, status)
     local delivery = 'msg_' .. id .. '_' .. attempt
     redis.call('HSET', k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending')
-    redis.call('ZADD', k.outbox, at, delivery)
-    redis.call('ZADD', k.log, at, delivery)
+    deliveries[#deliveries + 1] = at; deliveries[#deliveries + 1] = delivery
   end
 
-  -- past: "attempt|runs|started|pod" of what ends.
-  local function finish(id, kind, value, past, attempt, keep, url, watchers)
-    local status = kind.status
-    redis.call('HSET', k.jobs .. id, 'end', status .. '|' .. past, 'ran', kind.ran, kind.what, value)
+  -- last: "attempt|runs|started|pod" of what ends.
+  local function finish(id, kind, value, last, attempt, keep, url, watchers)
+    local status, n = kind.status, #results
+    if #value > LARGE and not kind.is_error then
+      large[#large + 1] = id .. '|out'; large[#large + 1] = value
+      value = '@'
+    end
+    results[n + 1], results[n + 2] = id, status .. '|' .. last .. kind.tail .. value
     local dues = kind.dues
     dues[keep] = dues[keep] or string.format('%d', now + (kind.dead and math.max(keep, dead_ms) or keep))
-    due[#due + 1] = dues[keep]; due[#due + 1] = id
+    local goes = due[dues[keep]] or {}
+    due[dues[keep]] = goes
+    goes[#goes + 1] = id
     counts[status] = (counts[status] or 0) + 1
     if kind.dead then letters[#letters + 1] = at; letters[#letters + 1] = id end
-    if url then deliver(id, attempt, url, status) end
+    if url ~= '' then deliver(id, attempt, url, status) end
     for gateway in string.gmatch(watchers, '[^,]+') do tell(gateway, 'changed', id) end
   end
 
@@ -30,16 +37,18 @@ local function ending(k, endpoint, now, at, dead_ms)
     stopped[#stopped + 1] = id
     if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
     if kind.status == 'COMPLETED' then spent = now - started end
-    run.past = run.past or attempt .. '|' .. ran .. '|' .. started .. '|' .. pod
-    finish(id, kind, value, run.past, attempt, keep,
-      hook == '1' and redis.call('HGET', k.jobs .. id, 'webhook'), watchers)
+    run.last = run.last or attempt .. '|' .. ran .. '|' .. started .. '|' .. pod
+    finish(id, kind, value, run.last, attempt, keep, hook == '1' and select(2, string.match(redis.call('HGET', k.asked, id) or '', ASKED)) or '', watchers)
   end
 
-  local function unqueue(id, kind, value, spec, waits, past, url, watchers)
+  local function unqueue(id, kind, value, asked)
+    local back, watchers, spec, url = redis.call('HGET', k.again, id), redis.call('HGET', k.watched, id), string.match(asked, ASKED)
     local keep, flow = select(6, string.match(spec, SPEC))
-    entries[#entries + 1] = ticket(id, waits, spec)
+    local last = past(back)
+    entries[#entries + 1] = ticket(id, asked, back)
     fewer[flow] = (fewer[flow] or 0) + 1
-    finish(id, kind, value, past, string.match(past, PAST), keep, url, watchers)
+    if watchers then told[#told + 1] = id end
+    finish(id, kind, value, last, string.match(last, '^%d+'), keep, url, watchers or '')
   end
 
   local function keep()
@@ -50,8 +59,11 @@ local function ending(k, endpoint, now, at, dead_ms)
     for flow, n in pairs(fewer) do
       if redis.call('HINCRBY', k.flows, flow, -n) <= 0 then redis.call('HDEL', k.flows, flow) end
     end
+    if #told > 0 then redis.call('HDEL', k.watched, unpack(told)) end
     if #stopped > 0 then redis.call('HDEL', k.running, unpack(stopped)) end
-    if #due > 0 then redis.call('ZADD', k.expiry, unpack(due)) end
+    if #results > 0 then redis.call('HSET', k.results, unpack(results)) end
+    if #large > 0 then redis.call('HSET', k.large, unpack(large)) end
+    for when, ids in pairs(due) do redis.call('ZADD', k.expiry, when, at .. '|' .. table.concat(ids, ',')) end
     if #letters > 0 then redis.call('ZADD', k.dead, unpack(letters)) end
     if spent then
       -- These two in one write: they are those of nearly every call.
@@ -61,6 +73,11 @@ local function ending(k, endpoint, now, at, dead_ms)
       counts.COMPLETED = nil
     end
     for status, n in pairs(counts) do redis.call('HINCRBY', k.meta, status, n) end
+    if #deliveries > 0 then
+      redis.call('ZADD', k.outbox, unpack(deliveries))
+      redis.call('ZADD', k.log, unpack(deliveries))
+    end
+    for _, new in ipairs(news) do redis.call('PUBLISH', new[1], new[2]) end
   end
 
   return { stop = stop, unqueue = unqueue, keep = keep }

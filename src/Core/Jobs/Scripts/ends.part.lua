@@ -9,27 +9,27 @@ local function endall(k, endpoint, now, dead_ms, kind_count, first)
   local runs, kinds, from = apart(RUN), {}, first + 5 * kind_count
   for n = 1, kind_count do
     local i = first + 5 * (n - 1)
-    kinds[string.format('%d', n)] = { status = ARGV[i], dead = ARGV[i + 1] == '1', ran = at .. '|' .. ARGV[i + 2], what = ARGV[i + 3],
-      expect = ARGV[i + 4], dues = {} }
+    kinds[string.format('%d', n)] = { status = ARGV[i], dead = ARGV[i + 1] == '1', tail = '\n' .. at .. '|' .. ARGV[i + 2] .. '\n' .. ARGV[i + 3] .. '\n',
+      is_error = ARGV[i + 3] == 'error', expect = ARGV[i + 4], dues = {} }
   end
-  local asked, ended, answer, jobs_ended = {}, {}, {}, ending(k, endpoint, now, at, dead_ms)
-  for i = from, #ARGV, 3 do asked[#asked + 1] = ARGV[i + 1] end
-  local at_work = redis.call('HMGET', k.running, unpack(asked))
-  for n, id in ipairs(asked) do
+  local ids, ended, answer, jobs_ended = {}, {}, {}, ending(k, endpoint, now, at, dead_ms)
+  for i = from, #ARGV, 3 do ids[#ids + 1] = ARGV[i + 1] end
+  local at_work = redis.call('HMGET', k.running, unpack(ids))
+  for n, id in ipairs(ids) do
     local i, did, status = from + 3 * (n - 1), 'stale', 'IN_PROGRESS'
     local kind, value, run = kinds[ARGV[i]], ARGV[i + 2], at_work[n] and not ended[id] and runs(at_work[n])
     local expect = kind.expect
     if not run then
-      local was = redis.call('HMGET', k.jobs .. id, 'spec', 'waits', 'past', 'end', 'webhook', 'watchers')
-      status = was[4] and string.match(was[4], '^[^|]+') or 'IN_QUEUE'
-      if not was[1] then did, status = 'gone', ''
+      local asked, result = redis.call('HGET', k.asked, id), redis.call('HGET', k.results, id)
+      status = (result or ended[id]) and string.match(result or ended[id], '^[^|]+') or 'IN_QUEUE'
+      if not asked then did, status = 'gone', ''
       elseif status == 'IN_QUEUE' and (expect == 'any' or expect == 'queued') then
-        jobs_ended.unqueue(id, kind, value, was[1], was[2], was[3] or NO_PAST, was[5], was[6] or '')
-        did = nil
+        jobs_ended.unqueue(id, kind, value, asked)
+        did, ended[id] = nil, kind.status
       end
     elseif expect == 'any' or expect == run[2] then
       jobs_ended.stop(id, kind, expect, value, run)
-      did, ended[id] = nil, true
+      did, ended[id] = nil, kind.status
     end
     if did then
       for _, told in ipairs({ n, did, status }) do answer[#answer + 1] = told end

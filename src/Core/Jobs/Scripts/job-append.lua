@@ -1,17 +1,18 @@
 -- job-append: add what an attempt streamed to the job's replay log.
--- KEYS    job  hash, the job itself · chunks  list, its stream · running  hash running job -> its run (see jobstate)
+-- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · running  hash running job -> its run (see jobstate)
 -- ARGV    id · endpoint · attempt · first  index of the first chunk given, counted from 0 in this attempt ·
 --         max_bytes  the log may hold · pieces...  JSON texts
 -- RETURN  {'ok', chunks in the log}, {'stale', 0} refused by the fence, {'full', bytes} or {'diverged', index}
 -- A later attempt produces its stream from the beginning: what is in the log already is compared, not added, so that a
 -- reader sees neither a gap nor a repeat. Where it differs the two cannot be joined. Watchers are told on 'sluice:job:GATEWAY'.
-local job, chunks, running = KEYS[1], KEYS[2], KEYS[3]
+local chunks, streams, running = KEYS[1], KEYS[2], KEYS[3]
 local id, endpoint, attempt, first, max_bytes, pieces = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), 6
 -- include: jobstate
 
 local _, present, _, _, _, _, _, watchers = string.match(redis.call('HGET', running, id) or '', RUN)
 if present ~= attempt then return { 'stale', 0 } end
-local have, bytes, new = redis.call('LLEN', chunks), tonumber(redis.call('HGET', job, 'chunk_bytes') or 0), {}
+local held, read = string.match(redis.call('HGET', streams, id) or '0|0', '^(%d+)|(%d+)$')
+local have, bytes, new = redis.call('LLEN', chunks), tonumber(held), {}
 for i = pieces, #ARGV do
   local at = first + i - pieces
   if at < have then
@@ -24,7 +25,7 @@ end
 if bytes > max_bytes then return { 'full', bytes } end
 if #new > 0 then
   redis.call('RPUSH', chunks, unpack(new))
-  redis.call('HSET', job, 'chunk_bytes', bytes)
+  redis.call('HSET', streams, id, string.format('%d', bytes) .. '|' .. read)
   for gateway in string.gmatch(watchers, '[^,]+') do
     redis.call('PUBLISH', 'sluice:job:' .. gateway, 'changed|' .. endpoint .. '|' .. id)
   end

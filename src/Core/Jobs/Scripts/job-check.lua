@@ -3,38 +3,29 @@
 --         free  sorted set ready pod -> free slots · capacity  hash pod -> slots ·
 --         queue  sorted set ticket entry -> start tag · meta  hash queued ·
 --         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs ·
---         index  list of jobs as they came · late  sorted set job -> submitted · expiry  sorted set ended job -> when its data goes ·
---         outbox  sorted set delivery -> next try · jobs  prefix of job hashes · hooks  prefix of delivery hashes
+--         index  list of jobs as they came · late  sorted set job -> submitted · expiry  sorted set "ended|job,job.." -> when their data goes ·
+--         outbox  sorted set delivery -> next try · hooks  prefix of delivery hashes · asked  hash job -> what was asked ·
+--         again  hash job that waits again -> its past · watched  hash waiting job -> gateways · results  hash ended job -> its result ·
+--         streams  hash job -> "bytes|read": of its stream · large  hash "job|in", "job|out" -> large ones
 -- ARGV    max  violations to name · newest  so many of the jobs that are known are looked at; all that wait or run are
 -- RETURN  {jobs looked at, violations, [violation, ..], jobs known}
 -- It reads all that in one step, about 3 us a job: for operators and tests, not for monitoring.
-local leases, held, free, capacity = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local queue, meta, running, flows = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local index, late, expiry = KEYS[9], KEYS[10], KEYS[11]
-local outbox, jobs, hooks = KEYS[12], KEYS[13], KEYS[14]
+local leases, held, free, capacity, queue, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local running, flows, index, late, expiry, outbox = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local hooks, asked, again, watched, results, streams, large = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19]
 local max, newest = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- include: jobstate
-local wrong, told = 0, {}
+-- include: checking
+local check, told, wrong = checking(max)
 
-local function check(holds, ...)
-  if holds then return end
-  wrong = wrong + 1
-  if #told < max then told[#told + 1] = table.concat({ ... }, ' ') end
-end
-
-local function map(key)
-  local flat, all = redis.call('HGETALL', key), {}
-  for i = 1, #flat, 2 do all[flat[i]] = flat[i + 1] end
-  return all
-end
-
--- The job's spec, and its status as far as its hash tells it.
+-- What was asked, the status as far as that and the result tell it, and when it ended.
 local function stored(id)
-  local was = redis.call('HMGET', jobs .. id, 'spec', 'waits', 'past', 'end', 'expired')
-  return was, was[4] and string.match(was[4], '^[^|]+') or was[1] and 'open' or 'gone'
+  local text, result = redis.call('HGET', asked, id), redis.call('HGET', results, id)
+  local status, ended = string.match(result or '', '^([^|]+)[^\n]*\n(%d+)')
+  return text, status or text and 'open' or 'gone', ended
 end
 
-local of_pod, slots, jobs_at, queued, count, at_work = {}, map(held), {}, {}, {}, map(running)
+local of_pod, slots, jobs_at, queued, count, at_work, in_queue = {}, map(held), {}, {}, {}, map(running), 0
 for field, n in pairs(slots) do
   local holder, pod = string.match(field, '^([^|]+)|(.+)$')
   check(redis.call('ZSCORE', leases, holder), 'slots held without a lease:', field)
@@ -45,15 +36,14 @@ for pod, n in pairs(map(capacity)) do
   check(not open or tonumber(open) + (of_pod[pod] or 0) == tonumber(n), 'slots of', pod, ':', open or 'draining', 'free +',
     of_pod[pod] or 0, 'held, capacity', n)
 end
-local in_queue = 0
 for _, entry in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
   local owner, id, flow = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|%d+|(.*)$')
   if owner == 'job' then
     in_queue = in_queue + 1
     count[flow] = (count[flow] or 0) + 1
     queued[id] = true
-    local was, status = stored(id)
-    check(was[2] and ticket(id, was[2], was[1]) == entry, 'ticket in the queue that its job does not know:', entry)
+    local text, status = stored(id)
+    check(text and ticket(id, text, redis.call('HGET', again, id)) == entry, 'ticket in the queue that its job does not know:', entry)
     check(status == 'open' and not at_work[id], 'queued, but', at_work[id] and 'running' or status, ':', id)
   end
 end
@@ -62,27 +52,36 @@ check(in_queue == counted, 'tickets:', in_queue, 'in the queue,', counted, 'coun
 for flow, n in pairs(map(flows)) do check((count[flow] or 0) == tonumber(n), 'flow', flow, 'counts', n, 'has', count[flow] or 0) end
 for id, value in pairs(at_work) do
   local holder, attempt, pod = string.match(value, RUN)
-  local was, status = stored(id)
-  local past = string.match(was[3] or NO_PAST, PAST)
-  check(status == 'open' and past + 1 == tonumber(attempt), 'running as', value, 'but', status, 'after', past, ':', id)
+  local status, before = (select(2, stored(id))), string.match(past(redis.call('HGET', again, id)), '^%d+')
+  check(status == 'open' and before + 1 == tonumber(attempt), 'running as', value, 'but', status, 'after', before, ':', id)
   check(redis.call('ZSCORE', leases, holder), 'running without a lease:', id, value)
   if pod ~= '' then jobs_at[holder .. '|' .. pod] = (jobs_at[holder .. '|' .. pod] or 0) + 1 end
 end
 for field, n in pairs(jobs_at) do
-  local pod = string.match(field, '|(.+)$')
-  check(redis.call('HEXISTS', capacity, pod) == 0 or tonumber(slots[field] or 0) >= n, 'more jobs than slots at', field, ':', n)
+  check(redis.call('HEXISTS', capacity, string.match(field, '|(.+)$')) == 0 or tonumber(slots[field] or 0) >= n, 'more jobs than slots at', field, ':', n)
+end
+local expiring, counts_all = {}, redis.call('HLEN', results) <= newest
+for _, group in ipairs(counts_all and redis.call('ZRANGE', expiry, 0, -1) or {}) do
+  local at, ids = string.match(group, '^(%d+)|(.*)$')
+  for id in string.gmatch(ids, '[^,]+') do expiring[id .. at] = true end
 end
 local all = redis.call('LRANGE', index, -newest, -1)
 for _, id in ipairs(redis.call('ZRANGE', late, 0, newest - 1)) do all[#all + 1] = id end
 for _, id in ipairs(all) do
-  local was, status = stored(id)
-  local place = queued[id] and 'queued' or at_work[id] and 'running' or 'ended'
-  local ended = status ~= 'open'
-  local kept = ended and was[1] and not was[5]
+  local _, status, at = stored(id)
+  local place, ended = queued[id] and 'queued' or at_work[id] and 'running' or 'ended', status ~= 'open'
   check(ended == (place == 'ended'), 'status', status, 'but', place, ':', id)
-  check((kept or false) == (redis.call('ZSCORE', expiry, id) and true or false), 'expiry and status', status, 'disagree:', id)
+  check(not at or not counts_all or expiring[id .. at], 'ended, but its data never goes:', id)
+end
+local known, n, listed = redis.call('HLEN', results) + in_queue + redis.call('HLEN', running), redis.call('HLEN', asked), redis.call('LLEN', index)
+check(n == known and listed == known, 'jobs:', n, 'stored,', listed, 'listed,', known, 'known')
+for name, few in pairs({ again = again, watched = watched, streams = streams, large = large }) do
+  for _, field in ipairs(redis.call('HLEN', few) <= newest and redis.call('HKEYS', few) or {}) do
+    local id = string.match(field, '^[^|]*')
+    check(redis.call('HEXISTS', asked, id) == 1 and (few ~= watched or queued[id]), name, 'knows a job that', few == watched and 'does not wait:' or 'is gone:', id)
+  end
 end
 for _, delivery in ipairs(redis.call('ZRANGE', outbox, 0, newest - 1)) do
   check(redis.call('EXISTS', hooks .. delivery) == 1, 'outbox entry without its delivery:', delivery)
 end
-return { #all, wrong, told, redis.call('ZCARD', expiry) + in_queue + redis.call('HLEN', running) }
+return { #all, wrong(), told, known }

@@ -1,28 +1,34 @@
 #!lua flags=allow-oom
--- job-look: a job's fields and its place in the queue at one moment; a watching gateway is told when it ends.
--- KEYS    job  hash, the job itself · queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
---         meta  hash mean_ms · gone  hash job -> what is left of it (see buried) · gone_before  the same of earlier jobs
--- ARGV    id · gateway  '' when it need not be told · fields...  names
--- RETURN  {now, place in the queue from 0 or -1, mean run ms or '', its run or '', [value or false, ..]}; {} when there is no such job
-local job, queue, running, meta, gone, gone_before = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local id, gateway, fields = ARGV[1], ARGV[2], 3
+-- job-look: a job and its place in the queue at one moment; a watching gateway is told when it ends.
+-- KEYS    queue  sorted set ticket entry -> start tag · running  hash running job -> its run · meta  hash mean_ms ·
+--         asked  hash job -> what was asked · again  hash job that waits again -> its past · watched  hash waiting job -> gateways ·
+--         results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones (for all these see jobstate) ·
+--         gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs
+-- ARGV    id · gateway  '' when it need not be told · with_output  1: its output is wanted
+-- RETURN  {now, place in the queue from 0 or -1, mean run ms or '', its run or '', the first two lines of what was asked, its past or '',
+--         its result or '', 1 when its data went}; {} when there is no such job
+local queue, running, meta, asked, again, watched = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local results, large, gone, gone_before = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local id, gateway, with_output = ARGV[1], ARGV[2], ARGV[3] == '1'
 -- include: jobstate
 -- include: watch
 -- include: tombs
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local was = redis.call('HMGET', job, 'spec', 'waits', 'end', 'watchers', unpack(ARGV, fields))
-if not was[1] then
-  local tomb, left = buried(gone, gone_before, id), {}
-  if not tomb then return {} end
-  for i = fields, #ARGV do left[#left + 1] = tomb[ARGV[i]] or false end
-  return { now, -1, '', '', left }
+local record, result, back = redis.call('HGET', asked, id), redis.call('HGET', results, id), redis.call('HGET', again, id)
+if not record then
+  local head, last, before = buried(gone, gone_before, id)
+  return head and { now, -1, '', '', head, before, last, 1 } or {}
 end
 local place, run = -1, nil
-if not was[3] then
+if not result then
   run = redis.call('HGET', running, id)
-  if not run then place = redis.call('ZRANK', queue, ticket(id, was[2], was[1])) or -1 end
-  watch(job, running, id, run, was[4], gateway)
+  if not run then place = redis.call('ZRANK', queue, ticket(id, record, back)) or -1 end
+  watch(watched, running, id, run, gateway)
+else
+  local head, value = string.match(result, '^([^\n]*\n[^\n]*\noutput\n)(.*)$')
+  if head and not with_output then result = head
+  elseif value == '@' then result = head .. (redis.call('HGET', large, id .. '|out') or '') end
 end
-return { now, place, redis.call('HGET', meta, 'mean_ms') or '', run or '', { unpack(was, 5) } }
+return { now, place, redis.call('HGET', meta, 'mean_ms') or '', run or '', string.match(record, '^[^\n]*\n[^\n]*\n'), back or '', result or '', 0 }

@@ -1,61 +1,84 @@
 #!lua flags=allow-oom
 -- job-sweep: take away the data of jobs whose retention ended; what is left tells that there was one. And find overdue tickets.
--- KEYS    queue  sorted set ticket entry -> start tag · expiry  sorted set ended job -> when its data goes (unix ms) ·
+-- KEYS    queue  sorted set ticket entry -> start tag · expiry  sorted set "ended|job,job.." -> when their data goes (unix ms) ·
 --         index  list of jobs as they came · late  sorted set job that outlived some that came after it -> submitted · dead  sorted set dead-letter job -> ended ·
---         log  sorted set delivery -> made · jobs  prefix of job hashes · hooks  prefix of delivery hashes ·
---         gone  hash job -> what is left of it (see buried) · gone_before  the same of earlier jobs
+--         log  sorted set delivery -> made · hooks  prefix of delivery hashes · chunks  prefix of lists, jobs' streams · asked  hash job -> what was asked ·
+--         again  hash job that waits again -> its past · results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones ·
+--         streams  hash job -> "bytes|read": of its stream · gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs
 -- ARGV    max  jobs, tickets and deliveries to look at in one call · tomb_ms  what is left is kept for at least half of this, unless · most_tombs  are
 --         more than this (the newer half of them stays) · rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
--- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0}
+-- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0, 1 when more data may be due}
 -- A job's place in index goes when it is the first one: for each job swept here one goes, and what still has its data moves to late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local dead, log, jobs, hooks, gone, gone_before = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local dead, log, hooks, chunks, asked, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local results, large, streams, gone, gone_before = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local max, tomb_ms, most_tombs, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+-- include: jobstate
+-- include: tombs
+-- include: sweep
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local due = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, max)
-local references, overdue, swept, keys, tombs, at = {}, {}, {}, {}, {}, string.format('%d', now)
-for _, id in ipairs(due) do
-  local job = jobs .. id
-  local was = redis.call('HMGET', job, 'input', 'output', 'spec', 'waits', 'past', 'end', 'ran', 'error', 'chunk_bytes')
-  for i = 1, 2 do
-    if was[i] and string.sub(was[i], 1, 1) == '@' then references[#references + 1] = was[i] end
-  end
-  if was[3] then
-    local n = #tombs
-    tombs[n + 1] = id
-    tombs[n + 2] = cmsgpack.pack(was[3], was[4], was[5], was[6], was[7], was[8] and string.match(was[8], '^[^|]*|%d|'), at)
-    if was[9] then keys[#keys + 1] = job .. ':chunks' end
-  end
-  swept[id] = true
-  keys[#keys + 1] = job
+local references, overdue, going, swept, tombs, kept = {}, {}, {}, {}, {}, {}
+
+local AT, LF, E = string.byte('@\ne', 1, 3)
+
+local function exists(key) return redis.call('EXISTS', key) == 1 end
+
+-- What stands in the place of an input or output: a reference goes to the caller, a large value goes.
+local function drop(stands, id, field)
+  if string.sub(stands, 1, 1) ~= '@' then return end
+  if stands == '@' then kept[#kept + 1] = id .. field else references[#references + 1] = stands end
 end
+
+local due, ended, groups = overdue_data(expiry, now, max)
 if #due > 0 then
-  redis.call('UNLINK', unpack(keys))
-  redis.call('ZREMRANGEBYRANK', expiry, 0, #due - 1)
+  local texts, ends = redis.call('HMGET', asked, unpack(due)), redis.call('HMGET', results, unpack(due))
+  local back = exists(again) and redis.call('HMGET', again, unpack(due)) or {}
+  for i, id in ipairs(due) do
+    local text, result = texts[i], ends[i]
+    local first = result and string.find(result, '\n', 1, true)
+    local is_due = first and string.sub(result, first + 1, first + #ended[i]) == ended[i]
+    -- Of a job that was forgotten while it ran nothing is known but its result.
+    if is_due and not text then
+      redis.call('HDEL', results, id)
+      drop(string.match(result, '^[^\n]*\n[^\n]*\noutput\n(@?%x*)') or '', id, '|out')
+    elseif is_due then
+      going[#going + 1] = id; swept[id] = true
+      -- By places, not by patterns: this is what a sweep costs.
+      local head = string.find(text, '\n', string.find(text, '\n', 1, true) + 1, true)
+      local last = string.find(result, '\n', first + 1, true)
+      if string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF then drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in') end
+      local left = 'output\n'
+      if string.byte(result, last + 1) == E then left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
+      elseif string.byte(result, last + 8) == AT then drop(string.sub(result, last + 8), id, '|out') end
+      tombs[#tombs + 1] = id
+      tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left, back[i] and string.match(back[i], '^[^\n]*\n'))
+    end
+  end
+  if #kept > 0 then redis.call('HDEL', large, unpack(kept)) end
+  redis.call('ZREMRANGEBYRANK', expiry, 0, groups - 1)
+end
+if #going > 0 then
+  redis.call('HDEL', asked, unpack(going))
+  redis.call('HDEL', results, unpack(going))
+  if exists(again) then redis.call('HDEL', again, unpack(going)) end
+  if exists(streams) then
+    for i, has in ipairs(redis.call('HMGET', streams, unpack(going))) do
+      if has then redis.call('UNLINK', chunks .. going[i]) end
+    end
+    redis.call('HDEL', streams, unpack(going))
+  end
   for _, few in ipairs({ late, dead }) do
-    if redis.call('EXISTS', few) == 1 then redis.call('ZREM', few, unpack(due)) end
+    if exists(few) then redis.call('ZREM', few, unpack(going)) end
   end
-  for _, id in ipairs(redis.call('LPOP', index, #due) or {}) do
-    -- Builds before this one left swept jobs as hashes with the field expired, for a week.
-    local was = swept[id] and {} or redis.call('HMGET', jobs .. id, 'waits', 'expired')
-    if was[1] and not was[2] then redis.call('ZADD', late, string.match(was[1], '^%d+'), id) end
-  end
-end
-if #tombs > 0 then
-  local since = redis.call('HGET', gone, '|since')
-  if since and (now - since > tomb_ms / 2 or redis.call('HLEN', gone) > most_tombs / 2) then
-    redis.call('UNLINK', gone_before)
-    redis.call('RENAME', gone, gone_before)
-    since = nil
-  end
-  redis.call('HSET', gone, unpack(tombs))
-  if not since then
-    redis.call('HSET', gone, '|since', at)
-    redis.call('PEXPIRE', gone, tomb_ms)
+  for _, id in ipairs(redis.call('LPOP', index, #going) or {}) do
+    local text = not swept[id] and redis.call('HGET', asked, id)
+    if text then redis.call('ZADD', late, (select(2, string.match(text, HEAD))), id) end
   end
 end
+if #tombs > 0 then entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs) end
 local entries = redis.call('ZRANGE', queue, rank, rank + max - 1)
 for _, entry in ipairs(entries) do
   local owner, id, deadline = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|')
@@ -65,4 +88,4 @@ for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', now - log_ms,
   redis.call('DEL', hooks .. delivery)
   redis.call('ZREM', log, delivery)
 end
-return { #due, references, overdue, #entries == max and rank + max or 0 }
+return { #going, references, overdue, #entries == max and rank + max or 0, #due >= max and 1 or 0 }

@@ -32,7 +32,7 @@ public sealed class OutboundGuard(IReadOnlyList<IPNetwork> allowed, Func<string,
     /// <summary>Why a URL is not accepted; null: it is. What can be told without asking anybody.</summary>
     public string? WhyNot(string text)
     {
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
+        if (text.Any(char.IsControl) || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             return "expected an absolute https URL";
         if (uri.UserInfo.Length > 0) return "a URL must not carry a user name or password";
         if (uri.HostNameType is UriHostNameType.IPv4 or UriHostNameType.IPv6)

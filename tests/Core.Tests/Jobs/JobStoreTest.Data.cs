@@ -1,0 +1,161 @@
+using System.Text;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
+
+namespace Sluice.Core.Tests.Jobs;
+
+/// <summary>Where a job's data lies, and that nothing of it stays.</summary>
+public sealed partial class JobStoreTest
+{
+    [Theory]
+    [InlineData(10, 10)]
+    [InlineData(1000, 1030)]
+    [InlineData(1030, 1000)]
+    [InlineData(PayloadStore.InlineBytes, PayloadStore.InlineBytes)]
+    [InlineData(PayloadStore.InlineBytes + 1, 10)]
+    [InlineData(10, PayloadStore.InlineBytes + 1)]
+    public async Task Data_of_any_size_is_read_as_it_was_written_and_goes_with_its_job(int inputBytes, int outputBytes)
+    {
+        var (input, output) = (Json(inputBytes), Json(outputBytes));
+        await SubmitAsync("a", j => j with
+        {
+            Input = input, S3 = "{\n \"bucketName\":\r\n1}"u8.ToArray(), Webhook = "https://example.org/", Watcher = "g1", Retention = TimeSpan.Zero,
+        });
+        await UpAsync(1);
+        var claim = Assert.Single(await ClaimAsync());
+        Assert.Equal(input, (await store.LoadAsync(claim.Input!, default)).ToArray());
+        Assert.Equal("{  \"bucketName\":  1}", Encoding.UTF8.GetString(claim.S3!));
+        var (read, s3, timeout) = (await store.InputAsync(endpoint, "a", default))!.Value;
+        Assert.Equal((Encoding.UTF8.GetString(input), Encoding.UTF8.GetString(claim.S3!), TimeSpan.FromMinutes(1)),
+            (Encoding.UTF8.GetString(read.Span), Encoding.UTF8.GetString(s3!), timeout));
+        Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
+        Assert.Single((await streams.ReadAsync(endpoint, "a", null, "g1", default)).Chunks);
+        Assert.Empty((await streams.ReadAsync(endpoint, "a", null, "g1", default)).Chunks);
+
+        var stored = await new PayloadStore(redis.Store, folder).SaveAsync(output, default);
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, stored.ToArray(), default)));
+        Assert.Equal(output, (await store.LookAsync(endpoint, "a", null, default))!.Output!.Value.ToArray());
+        Assert.Null((await store.LookAsync(endpoint, "a", null, default, withOutput: false))!.Output);
+        await CheckAsync();
+
+        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Null((await store.LookAsync(endpoint, "a", null, default))!.Output);
+        Assert.Null(await store.InputAsync(endpoint, "a", default));
+        await NothingStaysAsync("a");
+        Assert.Empty(Directory.GetFiles(folder, "*", SearchOption.AllDirectories));
+
+        static byte[] Json(int bytes) => Encoding.UTF8.GetBytes($"\n\"{new string('x', bytes - 3)}\"");
+    }
+
+    [Fact]
+    public async Task A_job_that_was_retried_goes_with_its_last_end()
+    {
+        await SubmitAsync("a", j => j with { Retention = TimeSpan.Zero });
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await EndAsync(JobEnd.Failed("a", 1, JobStatus.Failed, new JobError("WRONG", "", true))));
+        Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "a", default));
+        await CheckAsync();
+        Assert.Equal(2, Assert.Single(await ClaimAsync(back: 1)).Attempt);
+        // Its first end is due, but a dead letter is kept for a week; and that one is not when it was retried.
+        Assert.True(await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "", true))));
+        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        Assert.Single((await queries.DeadAsync(endpoint, null, 0, 5, default)).Jobs);
+        await CheckAsync();
+        Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "a", default));
+        Assert.Equal(3, Assert.Single(await ClaimAsync(back: 1)).Attempt);
+        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        Assert.True(await EndAsync(JobEnd.Completed("a", 3, "1"u8.ToArray(), default)));
+        await CheckAsync();
+        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal((true, JobStatus.Completed, 3), (await store.LookAsync(endpoint, "a", null, default)) is { } j ? (j.Expired, j.Status, j.Attempt) : default);
+        await NothingStaysAsync("a");
+    }
+
+    [Fact]
+    public async Task Who_watches_a_job_is_known_where_it_waits_and_where_it_runs()
+    {
+        var db = redis.Store.Database;
+        await SubmitAsync("a", j => j with { Watcher = "g1" });
+        await store.LookAsync(endpoint, "a", "g2", default);
+        await store.LookAsync(endpoint, "a", "g2", default);
+        Assert.Equal("g1,g2", await db.HashGetAsync(keys.Watched, "a"));
+        await UpAsync(1);
+        await ClaimAsync();
+        await store.LookAsync(endpoint, "a", "g3", default);
+        Assert.False(await db.KeyExistsAsync(keys.Watched));
+        Assert.EndsWith("|g1,g2,g3", await db.HashGetAsync(keys.Running, "a"), StringComparison.Ordinal);
+        await CheckAsync();
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default));
+        Assert.Equal("g1,g2,g3", await db.HashGetAsync(keys.Watched, "a"));
+        await CheckAsync();
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await redis.Store.Subscriber.SubscribeAsync(DispatchChannels.Jobs("g3"), (_, text) => told.TrySetResult(text!));
+        Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
+        Assert.Equal($"changed|{endpoint}|a", await told.Task);
+        Assert.False(await db.KeyExistsAsync(keys.Watched));
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task The_checker_finds_data_that_nobody_takes_away()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
+        await CheckAsync();
+        await db.KeyDeleteAsync(k.Expiry);
+        foreach (var few in new[] { keys.Again, keys.Watched, k.Streams }) await db.HashSetAsync(few, "ghost", "1|1");
+        await db.HashSetAsync(keys.Large, "ghost|in", "1");
+        await db.HashSetAsync(keys.Asked, "ghost", "1|0|1|1|1|1|f\n1|1|1\n\n\n1");
+        var told = (await queries.CheckAsync(endpoint, default)).Violations;
+        Assert.Equal(["ended, but its data never goes: a", "jobs: 2 stored, 1 listed, 1 known", "watched knows a job that does not wait: ghost"], told.Order());
+        await db.HashDeleteAsync(keys.Asked, "ghost");
+        told = (await queries.CheckAsync(endpoint, default)).Violations;
+        Assert.Equal(["again knows a job that is gone: ghost", "large knows a job that is gone: ghost", "streams knows a job that is gone: ghost"],
+            told.Where(v => v.EndsWith("gone: ghost", StringComparison.Ordinal)).Order());
+    }
+
+    [Fact]
+    public async Task Of_an_expired_job_no_words_are_left_that_a_worker_said()
+    {
+        await SubmitAsync("a", j => j with { Retention = TimeSpan.Zero });
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "the handler failed: secret", default));
+        await ClaimAsync(back: 1);
+        Assert.True(await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError("WRONG", "secret", true))));
+        Assert.Equal("the handler failed: secret", Assert.Single((await store.LookAsync(endpoint, "a", null, default))!.Lost).Why);
+        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        var left = (await store.LookAsync(endpoint, "a", null, default))!;
+        Assert.Equal((true, 2, 2, "WRONG", "", 0), (left.Expired, left.Attempt, left.Runs, left.Error!.Code, left.Error.Message, left.Lost.Count));
+        Assert.True(left.Queued >= left.Submitted);
+        await NothingStaysAsync("a");
+    }
+
+    [Fact]
+    public async Task A_forgotten_job_that_ends_later_leaves_nothing_and_one_that_came_meanwhile_stays()
+    {
+        await SubmitAsync("a", j => j with { Retention = TimeSpan.Zero });
+        await UpAsync(1);
+        await ClaimAsync();
+        await redis.Store.Database.HashSetAsync(keys.Asked, "new", "1|0|1|1|1|1|f\n1|1|1\n\n\n1");
+        await store.ForgetAsync(endpoint, default);
+        Assert.True(await redis.Store.Database.HashDeleteAsync(keys.Asked, "new"));
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, Encoding.UTF8.GetBytes(new string('1', 2000)), default)));
+        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        await NothingStaysAsync("a");
+    }
+
+    private JobSweep Sweep => new(redis.Store, store, new PayloadStore(redis.Store, folder));
+
+    private async Task NothingStaysAsync(string id)
+    {
+        var k = new JobKeys(endpoint);
+        foreach (var key in new[] { keys.Asked, keys.Again, keys.Watched, keys.Results, keys.Large, keys.Running, k.Streams, k.Chunks(id), k.Index, k.Late, k.Dead })
+            Assert.False(await redis.Store.Database.KeyExistsAsync(key), key);
+        await CheckAsync();
+    }
+}

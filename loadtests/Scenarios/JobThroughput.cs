@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.LoadGenerator;
@@ -11,13 +9,14 @@ namespace Sluice.Scenarios;
 
 /// <summary>
 /// Jobs a second, from submission to stored result, on the same kind of Redis: BullMQ (adders and a worker that does nothing in one process), Sluice's
-/// job engine alone (the same), and the whole product: HTTP in, a worker process that does nothing, over HTTP, with one gateway and
-/// with two. All are up at once and measured in turn, round after round.
+/// job engine alone (the same); and with HTTP in and a worker process that does nothing, over HTTP: BullMQ with a process on each side, and the whole
+/// product, with one gateway and with two. All are up at once and measured in turn, round after round.
 /// </summary>
 public static class JobThroughput
 {
     private const int Concurrency = 50;
     private const int Jobs = 20_000;
+    private const string Body = """{"input":{"x":1}}""";
 
     /// <summary>Rounds that are not counted: so many until .NET has compiled anew what runs often (its own time for a job falls until then).</summary>
     private const int WarmUp = 3;
@@ -25,17 +24,21 @@ public static class JobThroughput
     /// <summary>Load on each gateway before that: what is hot is compiled twice (to be counted, then for good): 16 s where load leaves no processor.</summary>
     private static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
 
+    private static string Noop => Path.Combine(Repository.Root, "loadtests", "Peers", "NoopWorker", "bin", "Release", "net10.0", "Sluice.NoopWorker");
+
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
         // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in the engine's.
         var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
         RedisFixture[] servers = [bare, forOne, forTwo];
         foreach (var redis in servers) await redis.InitializeAsync();
-        var port = FreePort();
+        var port = FreePort.Find();
         var folder = Path.Combine(Repository.Root, "loadtests", "Peers", "bullmq");
         await using var bull = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "bench.mjs"), $"{port}", $"{bare.Port}", RedisFixture.Password],
             new Dictionary<string, string?>());
         await bull.LineAsync("ready");
+        await using var bullOverHttp = new BullMqOverHttp(bare, Noop, Concurrency);
+        await bullOverHttp.ReadyAsync();
         await using JobEngine sweeping = new(bare.Store, "sweeping", sweeps: true), keeping = new(bare.Store, "keeping", sweeps: false);
         foreach (var engine in new[] { sweeping, keeping }) await engine.StartAsync(Concurrency);
         await using var one = await GatewayAsync(forOne);
@@ -44,24 +47,23 @@ public static class JobThroughput
         foreach (var gateway in new[] { one, a }) await gateway.Process.LineAsync("is ready after");
         using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
         var costs = new StringBuilder();
-
         Contender[] all =
         [
             new("BullMQ 6.7, removes what ended", 0, bare, () => BullAsync(""), Jobs, bull.Id),
             new("Sluice's job engine, removes", 0, bare, () => sweeping.RunAsync(Jobs, Concurrency), Jobs),
             new("BullMQ 6.7, keeps all", 2, bare, () => BullAsync("&keep"), Jobs, bull.Id),
             new("Sluice's job engine, keeps all", 2, bare, () => keeping.RunAsync(Jobs, Concurrency), Jobs) { AfterAsync = keeping.ForgetAsync },
-            new("Sluice, one gateway over HTTP", 0, forOne, () => ThroughAsync([one], options.Slice, ct)),
-            new("Sluice, two gateways over HTTP", 0, forTwo, () => ThroughAsync([a, b], options.Slice, ct)),
+            new("BullMQ 6.7 over HTTP, two processes", 4, bare, () => BullOverHttpAsync(options.Slice)) { Servers = bullOverHttp.Processes },
+            new("Sluice, one gateway over HTTP", 4, forOne, () => ThroughAsync([one], options.Slice, ct)),
+            new("Sluice, two gateways over HTTP", 4, forTwo, () => ThroughAsync([a, b], options.Slice, ct)),
         ];
         for (var warm = TimeSpan.Zero; warm < GatewayWarmUp; warm += options.Slice)
         {
-            await ThroughAsync([one], options.Slice, ct);
+            foreach (var load in all[4..^1]) await load.MeasureAsync();
             await ThroughAsync([a, b], 2 * options.Slice, ct);
         }
 
-        var rounds = new List<double[]>();
-        var last = WarmUp + options.Rounds - 1;
+        var (rounds, last) = (new List<double[]>(), WarmUp + options.Rounds - 1);
         for (var round = 0; round <= last; round++)
         {
             var rates = new double[all.Length];
@@ -80,6 +82,8 @@ public static class JobThroughput
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
         foreach (var redis in servers) await redis.DisposeAsync();
+
+        Task<double> BullOverHttpAsync(TimeSpan slice) => LoadAsync([Target.Post(bullOverHttp.Url, Body)], () => bullOverHttp.CompletedAsync(http), slice, ct);
 
         async Task<double> BullAsync(string more) => double.Parse(
             await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}{more}"), ct), CultureInfo.InvariantCulture);
@@ -100,22 +104,24 @@ public static class JobThroughput
         }
 
         return text.Append("\nA job's cost (last round; Redis' own counters; pollers and renewals included):\n\n")
-            .Append("| | scripts and commands received | bytes in | bytes out | us of CPU: Redis | BullMQ, engine or load | gateways | workers |\n")
+            .Append("| | scripts and commands received | bytes in | bytes out | us of CPU: Redis | BullMQ, engine or load | servers | workers |\n")
             .Append("|---|---|---|---|---|---|---|---|\n").Append(costs).ToString();
     }
 
+    private static Task<double> ThroughAsync(GatewayProcess[] gateways, TimeSpan slice, CancellationToken ct) => LoadAsync(
+        [.. gateways.Select(g => Target.Post(new Uri(g.Url, "/v2/noop/run"), Body, g.Key))], () => CompletedAsync(gateways[0]), slice, ct);
+
     /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
-    private static async Task<double> ThroughAsync(GatewayProcess[] gateways, TimeSpan slice, CancellationToken ct)
+    private static async Task<double> LoadAsync(Target[] targets, Func<Task<long>> completed, TimeSpan slice, CancellationToken ct)
     {
-        var before = await CompletedAsync(gateways[0]);
+        var before = await completed();
         var started = Stopwatch.GetTimestamp();
-        var loops = gateways.Select(g => Target.Post(new Uri(g.Url, "/v2/noop/run"), """{"input":{"x":1}}""", g.Key))
-            .Select(t => new ClosedLoop(t, Concurrency / gateways.Length)).ToList();
+        var loops = Array.ConvertAll(targets, t => new ClosedLoop(t, Concurrency / targets.Length));
         var results = await Task.WhenAll(loops.Select(l => l.RunAsync(slice, ct)));
         foreach (var loop in loops) loop.Dispose();
         var accepted = results.Sum(r => r.Latency.Count);
         if (results.Sum(r => r.Failed) > 0) throw new InvalidOperationException($"{results.Sum(r => r.Failed)} submissions failed");
-        while (await CompletedAsync(gateways[0]) - before < accepted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
+        while (await completed() - before < accepted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
         return accepted / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
@@ -124,7 +130,7 @@ public static class JobThroughput
     private static Task<GatewayProcess> GatewayAsync(RedisFixture redis) => GatewayProcess.StartAsync($$"""
         templates:
           - name: noop
-            command: ["{{Path.Combine(Repository.Root, "loadtests", "Peers", "NoopWorker", "bin", "Release", "net10.0", "Sluice.NoopWorker")}}"]
+            command: ["{{Noop}}"]
             readyPath: /ready
             handlerPath: /
             concurrency: {{Concurrency}}
@@ -149,13 +155,6 @@ public static class JobThroughput
         $"| {name} | {cost.Commands / jobs:0.0} | {cost.In / jobs:0} | {cost.Out / jobs:0} | {cost.Redis * 1e6 / jobs:0} | "
         + $"{cost.Own * 1e6 / jobs:0} | {cost.Gateways * 1e6 / jobs:0} | {cost.Workers * 1e6 / jobs:0} |");
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     /// <summary>What is measured.</summary>
     /// <param name="Name">In the tables.</param>
     /// <param name="Against">The place of what its rate is told in terms of.</param>
@@ -165,6 +164,9 @@ public static class JobThroughput
     /// <param name="Process">That has the adders; null: this one.</param>
     private sealed record Contender(string Name, int Against, RedisFixture Redis, Func<Task<double>> MeasureAsync, int? Jobs = null, int? Process = null)
     {
+        /// <summary>The processes between the load and the workers; null: the gateways.</summary>
+        public int[]? Servers { get; init; }
+
         /// <summary>Tidies up, uncounted.</summary>
         public Func<Task>? AfterAsync { get; init; }
     }
@@ -178,9 +180,10 @@ public static class JobThroughput
             var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
                 .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
             double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);
+            var servers = of.Servers is { } own ? Array.ConvertAll(own, Process.GetProcessById) : Process.GetProcessesByName("Sluice.Gateway");
             return new Cost(Number("total_commands_processed"), Number("total_net_input_bytes"), Number("total_net_output_bytes"),
                 Number("used_cpu_user") + Number("used_cpu_sys"), Cpu(Process.GetProcessById(of.Process ?? Environment.ProcessId)),
-                Process.GetProcessesByName("Sluice.Gateway").Sum(Cpu), Process.GetProcessesByName("Sluice.NoopWorker").Sum(Cpu),
+                servers.Sum(Cpu), Process.GetProcessesByName("Sluice.NoopWorker").Sum(Cpu),
                 TimeProvider.System.GetTimestamp() / (double)TimeProvider.System.TimestampFrequency);
         }
 

@@ -47,10 +47,18 @@ public sealed partial class JobKeeper(JobStore store, PayloadStore payloads, Job
         {
             CannotDelete(payloads.Folder, e.Message);
         }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // Somebody wrote something else into Redis: of one endpoint nothing is swept then, but no gateway ends for it.
+            SweepFailed(e, endpointId);
+        }
     }
 
     [LoggerMessage(LogLevel.Warning, "Jobs of {Endpoint} cannot be swept now: {Error}")]
     private partial void CannotSweep(string endpoint, string error);
+
+    [LoggerMessage(LogLevel.Error, "Sweeping the jobs of {Endpoint} failed; trying again")]
+    private partial void SweepFailed(Exception e, string endpoint);
 
     [LoggerMessage(LogLevel.Error, "A payload in {Folder} cannot be deleted: {Error}")]
     private partial void CannotDelete(string folder, string error);

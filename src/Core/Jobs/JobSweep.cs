@@ -13,7 +13,8 @@ public sealed class JobSweep(RedisStore redis, JobStore store, PayloadStore payl
     /// <summary>For how long it is known that there was a job: at least half of this, unless there were too many.</summary>
     private static readonly TimeSpan KeepTombs = TimeSpan.FromDays(14);
 
-    /// <summary>Of so many jobs of an endpoint, at most, it is known that they were (347 bytes each, 70 MB); the newer half of them stays when it is too many.</summary>
+    /// <summary>Of so many jobs of an endpoint, at most, it is known that they were (about 250 bytes each, 50 MB); the newer half of them stays when it is too
+    /// many.</summary>
     public const int MostTombs = 200_000;
 
     /// <summary>How long webhook deliveries are known.</summary>

@@ -149,6 +149,30 @@ public sealed partial class JobStoreTest
         await NothingStaysAsync("a");
     }
 
+    [Theory]
+    [InlineData("x", null)]
+    [InlineData("x\ny", null)]
+    [InlineData(null, "COMPLETED|1\n")]
+    public async Task What_cannot_be_read_goes_and_keeps_nothing_else_from_going(string? asked, string? result)
+    {
+        var db = redis.Store.Database;
+        foreach (var id in new[] { "a", "b", "c" }) await SubmitAsync(id, j => j with { Retention = TimeSpan.Zero });
+        await UpAsync(3);
+        await ClaimAsync();
+        foreach (var id in new[] { "b", "c" }) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
+        var ended = ((string)(await db.HashGetAsync(keys.Results, "b"))!).Split('\n')[1].Split('|')[0];
+        if (asked is not null) await db.HashSetAsync(keys.Asked, "b", asked);
+        if (result is not null) await db.HashSetAsync(keys.Results, "b", result + ended + "|");
+        await db.SortedSetAddAsync(new JobKeys(endpoint).Expiry, "no group", 1);
+
+        Assert.Equal(2, await Sweep.RunAsync(endpoint, default));
+        Assert.Null(await store.LookAsync(endpoint, "b", null, default));
+        Assert.True((await store.LookAsync(endpoint, "c", null, default))!.Expired);
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
+        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        await NothingStaysAsync("a");
+    }
+
     private JobSweep Sweep => new(redis.Store, store, new PayloadStore(redis.Store, folder));
 
     private async Task NothingStaysAsync(string id)

@@ -28,7 +28,7 @@ local function exists(key) return redis.call('EXISTS', key) == 1 end
 
 -- What stands in the place of an input or output: a reference goes to the caller, a large value goes.
 local function drop(stands, id, field)
-  if string.sub(stands, 1, 1) ~= '@' then return end
+  if not stands or string.byte(stands) ~= AT then return end
   if stands == '@' then kept[#kept + 1] = id .. field else references[#references + 1] = stands end
 end
 
@@ -40,21 +40,18 @@ if #due > 0 then
     local text, result = texts[i], ends[i]
     local first = result and string.find(result, '\n', 1, true)
     local is_due = first and string.sub(result, first + 1, first + #ended[i]) == ended[i]
-    -- Of a job that was forgotten while it ran nothing is known but its result.
-    if is_due and not text then
-      redis.call('HDEL', results, id)
-      drop(string.match(result, '^[^\n]*\n[^\n]*\noutput\n(@?%x*)') or '', id, '|out')
-    elseif is_due then
-      going[#going + 1] = id; swept[id] = true
+    if is_due then
+      -- A job that was forgotten while it ran has nothing but its result. What cannot be read goes without a line that is left of it.
+      if text then going[#going + 1] = id; swept[id] = true else redis.call('HDEL', results, id) end
+      local head, last, left = second_line(text or ''), second_line(result), 'output\n'
       -- By places, not by patterns: this is what a sweep costs.
-      local head = string.find(text, '\n', string.find(text, '\n', 1, true) + 1, true)
-      local last = string.find(result, '\n', first + 1, true)
-      if string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF then drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in') end
-      local left = 'output\n'
-      if string.byte(result, last + 1) == E then left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
-      elseif string.byte(result, last + 8) == AT then drop(string.sub(result, last + 8), id, '|out') end
-      tombs[#tombs + 1] = id
-      tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left, back[i] and string.match(back[i], '^[^\n]*\n'))
+      if head and (string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF) then drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in') end
+      if last and string.byte(result, last + 1) == E then left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
+      elseif last and string.byte(result, last + 8) == AT then drop(string.sub(result, last + 8), id, '|out') end
+      if head and last then
+        tombs[#tombs + 1] = id
+        tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left, back[i] and string.match(back[i], '^[^\n]*\n'))
+      end
     end
   end
   if #kept > 0 then redis.call('HDEL', large, unpack(kept)) end
@@ -75,7 +72,7 @@ if #going > 0 then
   end
   for _, id in ipairs(redis.call('LPOP', index, #going) or {}) do
     local text = not swept[id] and redis.call('HGET', asked, id)
-    if text then redis.call('ZADD', late, (select(2, string.match(text, HEAD))), id) end
+    if text then redis.call('ZADD', late, select(2, string.match(text, HEAD)) or now, id) end
   end
 end
 if #tombs > 0 then entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs) end

@@ -1,4 +1,4 @@
--- overdue_data, entomb (part): jobs whose data is to go, by calls that ended them: at least max of them where there are so many, when each ended (text,
+-- overdue_data, second_line, entomb (part): jobs whose data is to go, by calls that ended them: at least max of them where there are so many, when each ended (text,
 -- with a bar), and the number of those calls. A job that was retried since has another end, or none. And what is left of them is put away.
 local function overdue_data(expiry, now, max)
   local jobs, ended, looked = {}, {}, 0
@@ -6,13 +6,19 @@ local function overdue_data(expiry, now, max)
     local groups = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', looked, 8)
     for _, group in ipairs(groups) do
       local at, ids = string.match(group, '^(%d+|)(.*)$')
-      for id in string.gmatch(ids, '[^,]+') do jobs[#jobs + 1] = id; ended[#jobs] = at end
+      for id in string.gmatch(ids or '', '[^,]+') do jobs[#jobs + 1] = id; ended[#jobs] = at end
       looked = looked + 1
       if #jobs >= max then break end
     end
     if #groups < 8 then break end
   end
   return jobs, ended, looked
+end
+
+-- Where a text's second line ends, or nil.
+local function second_line(text)
+  local first = string.find(text, '\n', 1, true)
+  return first and string.find(text, '\n', first + 1, true)
 end
 
 local function entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs)

@@ -85,7 +85,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     {
         var stored = await payloads.SaveAsync(output, ct);
         var result = await grant.EndAsync(JobEnd.Completed(grant.Claim.Id, grant.Claim.Attempt, Bytes(stored), ran)).WaitAsync(ct);
-        if (!result.Ended && result.Status != JobStatus.Completed) payloads.Delete(stored);
+        if (!result.Ended) payloads.Delete(stored);
         return result;
     }
 

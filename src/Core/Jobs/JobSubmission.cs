@@ -100,5 +100,6 @@ public enum AppendOutcome
     Diverged,
 }
 
-/// <summary>What an end did. <see cref="Ended"/>: this call ended it; else <see cref="Status"/> is what it was.</summary>
+/// <summary>What an end did. <see cref="Ended"/>: this call ended it, or an earlier one of the same attempt with the same status did; else
+/// <see cref="Status"/> is what it was.</summary>
 public readonly record struct EndResult(string Id, bool Known, bool Ended, string Status);

@@ -139,7 +139,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
                 break;
             case AttemptKind.Failed:
                 JobFailed(endpoint, claim.Id, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
-                Judge(endpoint, claim, Did(await StoredAsync(grant.FailAsync(end.Status, end.Error)), end.Status));
+                Judge(endpoint, claim, (await StoredAsync(grant.FailAsync(end.Status, end.Error))).Ended);
                 break;
             case AttemptKind.Completed:
                 await CompleteAsync(grant, end);
@@ -151,8 +151,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     {
         try
         {
-            Judge(grant.EndpointId, grant.Claim, Did(await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None)),
-                JobStatus.Completed));
+            Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None))).Ended);
         }
         catch (PayloadException e)
         {
@@ -173,9 +172,6 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             return await stored.WaitAsync(TimeSpan.FromSeconds(5), time);
         }
     }
-
-    /// <summary>An answer that was lost may have been stored all the same: the same status is not a contradiction.</summary>
-    private static bool Did(EndResult result, string wanted) => result.Ended || result.Status == wanted;
 
     private void Judge(string endpoint, JobClaim claim, bool held)
     {

@@ -121,7 +121,8 @@ internal sealed class DispatchModel
     /// <summary>True when the fence let it pass.</summary>
     public bool End(string id, int attempt, string status)
     {
-        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return false;
+        // Told again, an attempt's end is the same end.
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return Jobs[id].Status == status && Jobs[id].Attempt == attempt;
         job.Status = status;
         Running.Remove(id);
         return true;

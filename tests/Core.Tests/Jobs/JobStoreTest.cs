@@ -48,7 +48,10 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         Assert.False(await store.RequeueAsync(endpoint, "a", 1, counted: true, "again", default));
         Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
         Assert.True(await EndAsync(JobEnd.Completed("a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"))));
-        Assert.False(await EndAsync(JobEnd.Completed("a", 2, "3"u8.ToArray(), default)));
+        // Told again by the same attempt it is the same end, and what stands, stands; another attempt, or another end, is refused.
+        Assert.True(await EndAsync(JobEnd.Completed("a", 2, "3"u8.ToArray(), default)));
+        Assert.False(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
+        Assert.False(await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError("X", "x", false))));
         var cancel = await store.CancelAsync(endpoint, "a", default);
         Assert.Equal((false, "COMPLETED"), (cancel.Ended, cancel.Status));
         var job = (await store.LookAsync(endpoint, "a", null, default))!;

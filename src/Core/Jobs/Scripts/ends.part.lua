@@ -3,7 +3,8 @@
 -- ran ("ready[,stage=ms..]|provider" of the worker), what is written ('output' or 'error'), expect ('any', 'queued', or the attempt that must run);
 -- then for each job: its kind from 1, id, output or error.
 -- Returns [place in the call from 1, 'stale' (the fence refused it) or 'gone', its status now, ..] of those that were not ended; most are, and
--- each element costs. Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
+-- each element costs. An attempt that tells the same end again, as after an answer that was lost, has ended its job; another one has not.
+-- Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
 local function endall(k, endpoint, now, dead_ms, kind_count, first)
   local at = string.format('%d', now)
   local runs, kinds, from = apart(RUN), {}, first + 5 * kind_count
@@ -21,15 +22,17 @@ local function endall(k, endpoint, now, dead_ms, kind_count, first)
     local expect = kind.expect
     if not run then
       local asked, result = redis.call('HGET', k.asked, id), redis.call('HGET', k.results, id)
-      status = (result or ended[id]) and string.match(result or ended[id], '^[^|]+') or 'IN_QUEUE'
+      local was, by = string.match(result or ended[id] or 'IN_QUEUE', '^([^|]+)|?(%d*)')
+      status = was
       if not asked then did, status = 'gone', ''
+      elseif was == kind.status and by == expect then did = nil
       elseif status == 'IN_QUEUE' and (expect == 'any' or expect == 'queued') then
         jobs_ended.unqueue(id, kind, value, asked)
-        did, ended[id] = nil, kind.status
+        did, ended[id] = nil, kind.status .. '|' .. expect
       end
     elseif expect == 'any' or expect == run[2] then
       jobs_ended.stop(id, kind, expect, value, run)
-      did, ended[id] = nil, kind.status
+      did, ended[id] = nil, kind.status .. '|' .. expect
     end
     if did then
       for _, told in ipairs({ n, did, status }) do answer[#answer + 1] = told end

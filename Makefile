@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos scale-cycles square-wave leader-kills simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos faults scale-cycles square-wave leader-kills simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ fuzz: publish ## Send a million mutated requests to the worker (about five minut
 
 chaos: publish ## Kill gateways, workers and Redis at random among 50,000 jobs and look for each (six minutes); SEED=n repeats one
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))
+
+faults: publish ## Break each part as often as the fault matrix asks for, and print what was expected and seen (half an hour)
+	@eng/faults $(CONFIGURATION) $(RESULTS)
 
 simulate: ## Run every scaler (ours, Knative's, RunPod's, fixed fleets) on every trace in virtual time (a minute); plots in .build/simulation
 	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation

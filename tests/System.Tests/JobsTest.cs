@@ -62,6 +62,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"do":"huge","mib":6}""", "FAILED", "OUTPUT_TOO_LARGE", "jobs.maxOutputBytes")]
     [InlineData("""{"do":"stream","chunks":500}""", "FAILED", "STREAM_TOO_LARGE", "jobs.maxStreamBytes")]
     [InlineData("""{"do":"stall","chunks":5}""", "TIMED_OUT", "EXECUTION_TIMEOUT", "activityTimeout")]
+    [Trait("Matrix", "fault")]
     public async Task What_a_handler_does_wrong_is_told_with_a_code(string input, string status, string code, string says)
     {
         var job = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse(input)!));
@@ -70,6 +71,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal(code, (string?)job["errorInfo"]!["code"]);
         Assert.Contains(says, (string?)job["error"], StringComparison.Ordinal);
         Assert.Null(job["output"]);
+        FaultMatrix.Seen("W6", $"a job's {(string)JsonNode.Parse(input)!["do"]!}: {code}");
     }
 
     [Theory]
@@ -135,6 +137,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
+    [Trait("Matrix", "fault")]
     public async Task The_same_Idempotency_Key_is_one_job_and_another_body_a_mistake()
     {
         var ids = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => KeyedAsync("""{"input":{"do":"echo","n":1}}""")));
@@ -143,6 +146,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         await jobs.EndAsync(id!);
         Assert.Equal(1, Executions(id!));
         Assert.Equal(HttpStatusCode.UnprocessableEntity, (await KeyedAsync("""{"input":{"do":"echo","n":2}}""")).Status);
+        FaultMatrix.Seen("C10", $"{ids.Length} at once: one job, {Executions(id!)} execution; another body: 422");
 
         async Task<(HttpStatusCode Status, string? Id)> KeyedAsync(string body)
         {

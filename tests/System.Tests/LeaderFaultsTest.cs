@@ -72,7 +72,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
 
         await end.CancelAsync();
         await sampling;
-        JobFaultsTest.Told($"S1: {samples} samples in {length.TotalSeconds:0} s, {seen.Count} workers one after another, at most {most} at once (maximum {Max})");
+        FaultMatrix.Seen("S1", $"{samples} samples in {length.TotalSeconds:0} s, {seen.Count} workers one after another, at most {most} at once (maximum {Max})");
         Assert.Equal(Max, most);
         Assert.True(seen.Count > Max, "no worker was ever replaced");
         foreach (var id in ids) (await jobs.PostAsync($"cancel/{id}")).Dispose();
@@ -103,7 +103,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
             }
 
             var told = string.Join(", ", seconds.Select(s => s.ToString("0.0", CultureInfo.InvariantCulture)));
-            JobFaultsTest.Told($"S2: the target of 2 was reached again after {told} s");
+            FaultMatrix.Seen("S2", $"the target of 2 was reached again after {told} s");
         }
         finally
         {

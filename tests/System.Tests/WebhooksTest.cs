@@ -1,18 +1,19 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Sluice.Core.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Webhooks of jobs, to a receiver that answers as a test wants: rows H of the fault matrix.</summary>
+[Trait("Matrix", "fault")]
 public sealed class WebhooksTest : IAsyncLifetime
 {
     private readonly JobCluster cluster = new();
-    private readonly Receiver receiver = new();
+    private readonly WebhookReceiver receiver = new();
 
     public Task InitializeAsync() => cluster.Redis.InitializeAsync();
 
@@ -45,6 +46,54 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
         Assert.Equal(got.Id, (await receiver.NextAsync("/ok")).Id);
         Assert.Equal(2, (await DeliveredAsync(gateway, got.Id, notes: 2))["log"]!.AsArray().Count);
+        FaultMatrix.Seen("H8", $"one signature, two after the secret was rotated, the same id when delivered again");
+    }
+
+    [Fact]
+    public async Task H1_a_receiver_that_was_down_gets_every_delivery_when_it_is_back()
+    {
+        using var late = new WebhookReceiver(listens: false);
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        var (db, outbox) = (cluster.Redis.Store.Database, new JobKeys("stub").Outbox);
+        var ids = await Task.WhenAll(Enumerable.Range(0, FaultMatrix.Count(some: 5, whole: 100))
+            .Select(_ => jobs.RunAsync(1, $"\"webhook\":\"{late.Url}/as-told\"")));
+        foreach (var id in ids) await jobs.EndAsync(id);
+        // Nobody is there. The next try but one is minutes away, and from then on the test says when it is time.
+        await TriedAsync(2);
+        late.Listen();
+        late.Status = 500;
+        await NowAsync();
+        await TriedAsync(3);
+        late.Status = 429;
+        await NowAsync();
+        await TriedAsync(4);
+        foreach (var due in await db.SortedSetRangeByRankWithScoresAsync(outbox))
+            Assert.True(due.Score > TimeProvider.System.GetUtcNow().AddHours(9).ToUnixTimeMilliseconds(), $"{due.Element} is tried again before Retry-After");
+        late.Status = 200;
+        await NowAsync();
+        var got = new List<Received>();
+        while (got.Count < 3 * ids.Length) got.Add(await late.NextAsync("/as-told"));
+        foreach (var id in ids) await DeliveredAsync(gateway, $"msg_{id}_1");
+        Assert.All(got.GroupBy(g => (string)JsonNode.Parse(g.Body)!["id"]!), tries =>
+        {
+            Assert.Equal($"msg_{tries.Key}_1", Assert.Single(tries.Select(t => t.Id).Distinct()));
+            Assert.Equal(3, tries.Select(t => t.Timestamp).Distinct().Count());
+        });
+        Assert.Equal(0, await db.SortedSetLengthAsync(outbox));
+        await jobs.QuietAsync();
+        FaultMatrix.Seen("H1", $"down, 500, 429, then {ids.Length} of {ids.Length} delivered at the fifth try: one webhook-id each, three timestamps");
+
+        async Task TriedAsync(int times)
+        {
+            foreach (var id in ids)
+                await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, $"msg_{id}_1"))["log"]!.AsArray().Count >= times);
+        }
+
+        async Task NowAsync()
+        {
+            foreach (var delivery in await db.SortedSetRangeByRankAsync(outbox)) await db.SortedSetAddAsync(outbox, delivery, 1);
+        }
     }
 
     [Fact]
@@ -76,6 +125,9 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Contains("no whole answer within 15 s", waited["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal("pending", (string?)waited["state"]);
         await jobs.QuietAsync();
+        FaultMatrix.Seen("H1", $"an answer of 410: failed at once");
+        FaultMatrix.Seen("H2", $"silence: given up after 15 s, tried again later");
+        FaultMatrix.Seen("H3", $"307: tried again later, {receiver.Count("/elsewhere")} requests where it points to");
     }
 
     [Fact]
@@ -94,6 +146,8 @@ public sealed class WebhooksTest : IAsyncLifetime
         // What is in the sockets' buffers was written, too.
         Assert.InRange(receiver.Poured, 1, 32 << 20);
         Assert.Contains("no whole answer within 15 s", (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        FaultMatrix.Seen("H2", $"a byte each 100 ms: given up after 15 s; ",
+            $"an answer of 1 GiB: {receiver.Poured / 1024.0 / 1024:0.0} MiB left the receiver (buffers of the sockets), delivered");
     }
 
     [Fact]
@@ -129,6 +183,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         await DeliveredAsync(b, got.Id);
         await new Jobs(b).QuietAsync();
         await a.DisposeAsync();
+        FaultMatrix.Seen("H7", $"dead {point}: delivered");
     }
 
     private Task<string> RunAsync(Jobs jobs, string path) => jobs.RunAsync(1, $"\"webhook\":\"{receiver.Url}{path}\"");
@@ -148,97 +203,4 @@ public sealed class WebhooksTest : IAsyncLifetime
 
     private static string Hmac(string secret, Received got) => Convert.ToBase64String(HMACSHA256.HashData(
         Convert.FromBase64String(secret["whsec_".Length..]), Encoding.UTF8.GetBytes($"{got.Id}.{got.Timestamp}.{got.Body}")));
-
-    private sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body);
-
-    /// <summary>Answers by path, and keeps what came.</summary>
-    private sealed class Receiver : IDisposable
-    {
-        private readonly HttpListener listener = new();
-        private readonly ConcurrentDictionary<string, System.Threading.Channels.Channel<Received>> got = [];
-        private readonly ConcurrentDictionary<string, int> counts = [];
-
-        public Receiver()
-        {
-            using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
-            {
-                free.Start();
-                Url = $"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
-            }
-
-            listener.Prefixes.Add(Url + "/");
-            listener.Start();
-            _ = ServeAsync();
-        }
-
-        public string Url { get; }
-
-        /// <summary>Bytes that endless answers got rid of.</summary>
-        public long Poured { get; private set; }
-
-        public int Count(string path) => counts.GetValueOrDefault(path);
-
-        public async Task<Received> NextAsync(string path)
-        {
-            using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-            return await Of(path).Reader.ReadAsync(limit.Token);
-        }
-
-        public void Dispose() => listener.Abort();
-
-        private System.Threading.Channels.Channel<Received> Of(string path) =>
-            got.GetOrAdd(path, _ => System.Threading.Channels.Channel.CreateUnbounded<Received>());
-
-        private async Task ServeAsync()
-        {
-            try
-            {
-                while (true) _ = AnswerAsync(await listener.GetContextAsync());
-            }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
-            {
-                // Disposed.
-            }
-        }
-
-        private async Task AnswerAsync(HttpListenerContext context)
-        {
-            var path = context.Request.Url!.AbsolutePath;
-            using var reader = new StreamReader(context.Request.InputStream);
-            var body = await reader.ReadToEndAsync();
-            var count = counts.AddOrUpdate(path, 1, (_, n) => n + 1);
-            string Header(string name) => context.Request.Headers[name] ?? "";
-            Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"), Header("webhook-signature"), body));
-            if (path == "/silent") return;
-            if (path is "/drip" or "/flood")
-            {
-                await PourAsync(context.Response, drip: path == "/drip");
-                return;
-            }
-
-            context.Response.StatusCode = path switch { "/fails-once" when count == 1 => 500, "/redirect" => 307, "/gone" => 410, _ => 200 };
-            if (path == "/redirect") context.Response.Headers["Location"] = "/elsewhere";
-            context.Response.Close();
-        }
-
-        /// <summary>A byte each 100 ms for ever, or a GiB at once; ends when the other side has had enough.</summary>
-        private async Task PourAsync(HttpListenerResponse response, bool drip)
-        {
-            var bytes = new byte[drip ? 1 : 1 << 20];
-            try
-            {
-                for (var n = 0; drip || n < 1024; n++)
-                {
-                    await response.OutputStream.WriteAsync(bytes);
-                    await response.OutputStream.FlushAsync();
-                    Poured += bytes.Length;
-                    if (drip) await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
-                }
-            }
-            catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException)
-            {
-                // It had.
-            }
-        }
-    }
 }

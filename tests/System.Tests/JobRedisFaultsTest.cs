@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>Faults of Redis and of the way to it: rows R of the fault matrix.</summary>
+[Trait("Matrix", "fault")]
+public sealed class JobRedisFaultsTest : IAsyncLifetime
+{
+    private readonly JobCluster cluster = new();
+
+    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+
+    public async Task DisposeAsync()
+    {
+        await cluster.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task R1_a_killed_redis_loses_no_accepted_job()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var (count, kills) = (FaultMatrix.Count(some: 1500, whole: 50_000), FaultMatrix.Count(some: 1, whole: 5));
+        var (ledger, refused, accepted) = (new ConcurrentBag<string>(), 0, new TaskCompletionSource());
+        var load = Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (_, ct) =>
+        {
+            while (true)
+            {
+                using var answer = await jobs.PostAsync("run", Jobs.Body(1));
+                if (answer.IsSuccessStatusCode)
+                {
+                    ledger.Add((string)JsonNode.Parse(await answer.Content.ReadAsStringAsync(ct))!["id"]!);
+                    Volatile.Read(ref accepted).TrySetResult();
+                    return;
+                }
+
+                Assert.Equal(503, (int)answer.StatusCode);
+                Assert.NotNull(answer.Headers.RetryAfter);
+                Interlocked.Increment(ref refused);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
+            }
+        });
+        var back = new List<double>();
+        for (var kill = 1; kill <= kills; kill++)
+        {
+            await JobFaultsTest.UntilAsync(() => ledger.Count > kill * count / (kills + 2));
+            await cluster.Redis.KillAsync();
+            await cluster.Redis.StartAsync();
+            var since = Stopwatch.GetTimestamp();
+            await (accepted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+            back.Add(Stopwatch.GetElapsedTime(since).TotalSeconds);
+        }
+
+        await load;
+        await Parallel.ForEachAsync(ledger, async (id, _) => Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]));
+        Assert.Equal(count, ledger.Distinct().Count());
+        await jobs.QuietAsync();
+        FaultMatrix.Seen("R1", $"{kills} kills, {count} of {count} accepted jobs COMPLETED ({refused} submissions told 503); ",
+            $"accepted again {back.Max():0.00} s after Redis' port was open, at most");
+    }
+
+    [Fact]
+    public async Task R3_R4_a_redis_that_stood_still_makes_no_job_run_twice()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        // Longer than a lease; and in the whole matrix as long as one, and a minute.
+        foreach (var (row, seconds) in FaultMatrix.Whole ? [("R3", 10), ("R4", 60)] : new[] { ("R4", 12) })
+        {
+            var sleep = new JsonObject { ["do"] = "sleep", ["ms"] = (seconds * 1000) + 4000 }.ToJsonString();
+            var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse(sleep)!)));
+            await JobFaultsTest.UntilAsync(() => ids.All(i => StubLog.Lines(cluster.Log).Any(l => l == $"begin {i} 1")));
+            cluster.Redis.Signal(JobFaultsTest.Sigstop);
+            await Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System);
+            cluster.Redis.Signal(JobFaultsTest.Sigcont);
+            foreach (var id in ids)
+            {
+                var job = await jobs.EndAsync(id);
+                Assert.Equal(("COMPLETED", 0), ((string?)job["status"], (int)job["retries"]!));
+            }
+
+            var second = StubLog.Lines(cluster.Log).Count(l => l.StartsWith("begin ", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
+            Assert.Equal(0, second);
+            await jobs.QuietAsync();
+            FaultMatrix.Seen(row, $"{seconds} s under {ids.Length} running jobs: all COMPLETED, {second} second attempts");
+        }
+    }
+
+    [Fact]
+    public async Task R5_a_full_redis_refuses_jobs_and_lets_those_end_that_it_has()
+    {
+        await using var gateway = await cluster.StartAsync();
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1500}""")!)));
+        foreach (var id in ids) await jobs.StatusAsync(id, "IN_PROGRESS");
+        var waits = await jobs.RunAsync(1);
+        var db = cluster.Redis.Store.Database;
+        await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
+        using (var cancel = await jobs.PostAsync($"cancel/{waits}"))
+            Assert.Contains("CANCELLED", await cancel.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using (var refused = await jobs.PostAsync("run", """{"input":1}"""))
+        {
+            Assert.Equal(503, (int)refused.StatusCode);
+            Assert.NotNull(refused.Headers.RetryAfter);
+        }
+
+        foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
+        Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
+        await jobs.QuietAsync();
+        FaultMatrix.Seen("R5", $"a submission: 503 with Retry-After; {ids.Length} of {ids.Length} running jobs COMPLETED, a waiting one cancelled; 0 stuck");
+    }
+
+    [Fact]
+    public async Task R7_a_link_to_redis_that_swallows_everything_is_told_and_comes_back()
+    {
+        using var proxy = new FaultProxy(cluster.Redis.Port);
+        await using var gateway = await cluster.StartAsync(port: proxy.Port);
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var (told, back) = (new List<double>(), new List<double>());
+        for (var round = 0; round < FaultMatrix.Count(some: 2, whole: 10); round++)
+        {
+            var ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1000}""")!)));
+            proxy.BlackHole();
+            var since = Stopwatch.GetTimestamp();
+            using (var refused = await jobs.PostAsync("run", Jobs.Body(1))) Assert.Equal(503, (int)refused.StatusCode);
+            told.Add(Stopwatch.GetElapsedTime(since).TotalSeconds);
+            // By turns: the connections that were cut off are dead, or what was held back arrives after all.
+            if (round % 2 == 0) proxy.HealWithReset();
+            else proxy.Heal();
+            since = Stopwatch.GetTimestamp();
+            await JobFaultsTest.UntilAsync(async () =>
+            {
+                using var answer = await jobs.PostAsync("run", Jobs.Body(1));
+                return answer.IsSuccessStatusCode;
+            });
+            back.Add(Stopwatch.GetElapsedTime(since).TotalSeconds);
+            foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+            await jobs.QuietAsync();
+            foreach (var id in ids) Assert.Single(StubLog.Lines(cluster.Log), l => l.StartsWith($"end {id} ", StringComparison.Ordinal));
+        }
+
+        FaultMatrix.Seen("R7", $"{told.Count} times: a submission told 503 after {told.Max():0.0} s at most, ",
+            $"accepted again {back.Max():0.0} s after the link was healed at most; running jobs ended once each");
+    }
+
+    [Fact]
+    public async Task R9_jobs_whose_acceptance_was_lost_on_the_way_are_there_once_when_submitted_again()
+    {
+        using var proxy = new FaultProxy(cluster.Redis.Port);
+        await using var gateway = await cluster.StartAsync(port: proxy.Port);
+        var jobs = new Jobs(gateway);
+        await jobs.RunSyncAsync(1);
+        var (ids, lost, each) = (new HashSet<string>(), 0, FaultMatrix.Count(some: 20, whole: 100));
+        for (var round = 0; round < FaultMatrix.Count(some: 1, whole: 10); round++)
+        {
+            var before = lost;
+            proxy.LoseAnswers();
+            var answers = Enumerable.Range(0, each).Select(n => SubmitAsync($"{round}-{n}")).ToList();
+            // Healed when the first one was told that its outcome is not known.
+            await JobFaultsTest.UntilAsync(() => Volatile.Read(ref lost) > before);
+            proxy.HealWithReset();
+            ids.UnionWith(await Task.WhenAll(answers));
+        }
+
+        foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        await jobs.QuietAsync();
+        Assert.Equal(ids.Count + 1, (int)(await jobs.GetAsync("health"))["jobs"]!["completed"]!);
+        foreach (var id in ids) Assert.Single(StubLog.Lines(cluster.Log), l => l.StartsWith($"end {id} ", StringComparison.Ordinal));
+        FaultMatrix.Seen("R9", $"{lost} submissions whose answer was lost, again until accepted: {ids.Count} jobs for {ids.Count} keys, each ran once");
+
+        async Task<string> SubmitAsync(string key)
+        {
+            while (true)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/stub/run") { Content = new StringContent(Jobs.Body(1)) };
+                request.Headers.Add("Idempotency-Key", key);
+                using var answer = await gateway.Client.SendAsync(request);
+                if (answer.IsSuccessStatusCode) return (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["id"]!;
+                Assert.Equal(503, (int)answer.StatusCode);
+                Interlocked.Increment(ref lost);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_job_whose_gateway_stops_while_redis_is_away_is_run_by_another_one()
+    {
+        await using var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
+        var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!);
+        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await cluster.Redis.KillAsync();
+        a.Process.Signal(ChildProcess.Sigterm);
+        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("cannot be stored now", StringComparison.Ordinal)
+            || a.Process.Output.Contains("an error of the gateway itself", StringComparison.Ordinal));
+        await cluster.Redis.StartAsync();
+        await a.Process.ExitAsync();
+        await using var b = await cluster.StartAsync();
+        Assert.Equal("COMPLETED", (string?)(await new Jobs(b).EndAsync(id))["status"]);
+        await new Jobs(b).QuietAsync();
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Sluice.Testing;
+
+namespace Sluice.WholeProduct.Tests;
+
+/// <summary>A delivery as it came.</summary>
+internal sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body);
+
+/// <summary>Answers by path, and keeps what came.</summary>
+internal sealed class WebhookReceiver : IDisposable
+{
+    private readonly HttpListener listener = new();
+    private readonly ConcurrentDictionary<string, System.Threading.Channels.Channel<Received>> got = [];
+    private readonly ConcurrentDictionary<string, int> counts = [];
+
+    /// <param name="listens">Or only when <see cref="Listen"/> is called: until then nobody is there.</param>
+    public WebhookReceiver(bool listens = true)
+    {
+        using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
+        {
+            free.Start();
+            Url = $"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
+        }
+
+        listener.Prefixes.Add(Url + "/");
+        if (listens) Listen();
+    }
+
+    public string Url { get; }
+
+    /// <summary>What "/as-told" answers; with 429, to come again in ten hours.</summary>
+    public int Status { get; set; } = 200;
+
+    /// <summary>Bytes that endless answers got rid of.</summary>
+    public long Poured { get; private set; }
+
+    public void Listen()
+    {
+        listener.Start();
+        _ = ServeAsync();
+    }
+
+    public int Count(string path) => counts.GetValueOrDefault(path);
+
+    public async Task<Received> NextAsync(string path)
+    {
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        return await Of(path).Reader.ReadAsync(limit.Token);
+    }
+
+    public void Dispose() => listener.Abort();
+
+    private System.Threading.Channels.Channel<Received> Of(string path) =>
+        got.GetOrAdd(path, _ => System.Threading.Channels.Channel.CreateUnbounded<Received>());
+
+    private async Task ServeAsync()
+    {
+        try
+        {
+            while (true) _ = AnswerAsync(await listener.GetContextAsync());
+        }
+        catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+        {
+            // Disposed.
+        }
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        var path = context.Request.Url!.AbsolutePath;
+        using var reader = new StreamReader(context.Request.InputStream);
+        var body = await reader.ReadToEndAsync();
+        var count = counts.AddOrUpdate(path, 1, (_, n) => n + 1);
+        string Header(string name) => context.Request.Headers[name] ?? "";
+        Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"), Header("webhook-signature"), body));
+        if (path == "/silent") return;
+        if (path is "/drip" or "/flood")
+        {
+            await PourAsync(context.Response, drip: path == "/drip");
+            return;
+        }
+
+        context.Response.StatusCode = path switch { "/fails-once" when count == 1 => 500, "/redirect" => 307, "/gone" => 410, "/as-told" => Status, _ => 200 };
+        if (context.Response.StatusCode == 429) context.Response.Headers["Retry-After"] = "36000";
+        if (path == "/redirect") context.Response.Headers["Location"] = "/elsewhere";
+        context.Response.Close();
+    }
+
+    /// <summary>A byte each 100 ms for ever, or a GiB at once; ends when the other side has had enough.</summary>
+    private async Task PourAsync(HttpListenerResponse response, bool drip)
+    {
+        var bytes = new byte[drip ? 1 : 1 << 20];
+        try
+        {
+            for (var n = 0; drip || n < 1024; n++)
+            {
+                await response.OutputStream.WriteAsync(bytes);
+                await response.OutputStream.FlushAsync();
+                Poured += bytes.Length;
+                if (drip) await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+            }
+        }
+        catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException)
+        {
+            // It had.
+        }
+    }
+}

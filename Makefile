@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-cold-start fuzz chaos faults scale-cycles square-wave leader-kills simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-polls load-cold-start fuzz chaos faults scale-cycles square-wave leader-kills simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ load-worker: publish ## Measure the worker beside Fastify + onnxruntime-node and
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
 	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
+
+load-polls: publish ## Measure what a storm of status polls does to those who send work, interleaved, as ratios (seven minutes; wants a quiet machine)
+	dotnet run -c Release --project loadtests/Scenarios -- poll-storm --rounds 12 --slice 1.5
 
 load-cold-start: publish ## Measure from zero to the first answer, processes beside containers (two minutes; wants root, or DOCKER_HOST and WORKER_IMAGE)
 	dotnet build loadtests/Scenarios -c Release --nologo -v quiet

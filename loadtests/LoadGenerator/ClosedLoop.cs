@@ -33,8 +33,7 @@ public sealed class ClosedLoop(Target target, int connections) : IDisposable
             var sent = Stopwatch.GetTimestamp();
             try
             {
-                if (await connection.AskAsync(ct) == 200) result.Latency.Record(Stopwatch.GetElapsedTime(sent));
-                else result.Failed++;
+                result.Note(await connection.AskAsync(ct), sent);
             }
             catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
             {

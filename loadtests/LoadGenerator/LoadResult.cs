@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Sluice.LoadGenerator;
 
 /// <summary>What a slice of load saw.</summary>
@@ -13,10 +15,21 @@ public sealed class LoadResult
 
     public long Failed { get; set; }
 
+    /// <summary>Those among the failed that were answered 429.</summary>
+    public long Refused { get; set; }
+
     public TimeSpan Took { get; set; }
 
     /// <summary>Answers a second.</summary>
     public double Rate => Latency.Count / Took.TotalSeconds;
+
+    /// <summary>Takes down an answer of this status to what was asked, or should have been, at this moment.</summary>
+    public void Note(int status, long asked)
+    {
+        if (status == 200) Latency.Record(Stopwatch.GetElapsedTime(asked));
+        else Failed++;
+        if (status == 429) Refused++;
+    }
 
     public void Merge(LoadResult other)
     {
@@ -24,6 +37,7 @@ public sealed class LoadResult
         FirstByte.Merge(other.FirstByte);
         Lateness.Merge(other.Lateness);
         Failed += other.Failed;
+        Refused += other.Refused;
         Took += other.Took;
     }
 }

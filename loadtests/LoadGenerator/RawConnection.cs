@@ -14,6 +14,10 @@ public sealed record Target(IPEndPoint Address, byte[] Request)
         Encoding.ASCII.GetBytes($"POST {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Type: application/json\r\n"
             + (bearer is null ? "" : $"Authorization: Bearer {bearer}\r\n")
             + $"Content-Length: {body.Length}\r\n\r\n{body}"));
+
+    public static Target Get(Uri url, string? bearer = null) => new(new IPEndPoint(IPAddress.Loopback, url.Port),
+        Encoding.ASCII.GetBytes($"GET {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\n"
+            + (bearer is null ? "" : $"Authorization: Bearer {bearer}\r\n") + "\r\n"));
 }
 
 /// <summary>

@@ -2,6 +2,7 @@ using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
+//        Scenarios poll-storm [--rounds N] [--slice SECONDS] [--storm-core N] [--out FILE]
 //        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
@@ -66,6 +67,15 @@ switch (args.FirstOrDefault())
         await using (var leaders = new LeaderKills(TimeSpan.FromSeconds(Number("--seconds", 180))))
             await TellAsync("leader-kills", await leaders.RunAsync(CancellationToken.None));
         return 0;
+    case "poll-storm":
+        options.Remove("--storm-core", out var core);
+        await using (var storm = new PollStorm(ScenarioOptions.Read(options), core))
+            await TellAsync("poll-storm", await storm.RunAsync(CancellationToken.None), "make load-polls");
+        return 0;
+    case "storm-client":
+        // What poll-storm starts.
+        await StormClient.ServeAsync(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture), CancellationToken.None);
+        return 0;
     case "simulate-real":
         await using (var real = new RealTrace(TimeSpan.FromMinutes(Number("--minutes", 30)), Number("--factor", 15), Number("--max", 4)))
         {
@@ -77,13 +87,14 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
-            + "|chaos|scale-cycles|square-wave|leader-kills|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N] [--out FILE]");
+            + "|chaos|scale-cycles|square-wave|leader-kills|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
+            + " [--out FILE]");
         return 2;
 }
 
-async Task TellAsync(string name, string report)
+async Task TellAsync(string name, string report, string? command = null)
 {
-    var text = $"# {name}\n\n{Machine.Describe("make " + name)}\n{report}";
+    var text = $"# {name}\n\n{Machine.Describe(command ?? "make " + name)}\n{report}";
     Console.WriteLine(text);
     if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, text);
 }

@@ -124,7 +124,7 @@ public static partial class GatewayHost
         services.AddSingleton<DecisionStore>().AddSingleton(s => new DecisionLog(s.GetRequiredService<DecisionStore>(),
             () => s.GetRequiredService<Leadership>().IsLeader, s.GetRequiredService<ILogger<DecisionLog>>()));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
-        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>()));
+        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>(), s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();

@@ -1,0 +1,65 @@
+using System.Threading.RateLimiting;
+using Microsoft.AspNetCore.Http;
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Operations;
+using Sluice.Testing;
+
+namespace Sluice.Gateway.Tests.Auth;
+
+public sealed class PollLimitsTest : IDisposable
+{
+    private readonly ManualTime time = new();
+    private readonly PartitionedRateLimiter<string> none = PartitionedRateLimiter.Create<string, string>(who =>
+        RateLimitPartition.GetConcurrencyLimiter(who, _ => new ConcurrencyLimiterOptions { PermitLimit = 1, QueueLimit = 0 }));
+
+    private readonly RateLimitLease taken;
+    private readonly PollLimits limits;
+
+    public PollLimitsTest()
+    {
+        // Whoever asks now is refused.
+        taken = none.AttemptAcquire("");
+        limits = new PollLimits(1, none, new GatewayMetrics(), time);
+    }
+
+    public void Dispose()
+    {
+        taken.Dispose();
+        limits.Dispose();
+        none.Dispose();
+    }
+
+    [Fact]
+    public async Task A_refusal_comes_after_the_second_that_it_names()
+    {
+        var (refused, context) = Ask();
+        time.Advance(TimeSpan.FromSeconds(0.99));
+        Assert.False(refused.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(0.01));
+        await refused;
+        Assert.Equal((429, "1"), (context.Response.StatusCode, context.Response.Headers.RetryAfter.ToString()));
+    }
+
+    [Fact]
+    public async Task Who_leaves_is_not_waited_for_and_beyond_the_bound_a_refusal_comes_at_once()
+    {
+        using var leave = new CancellationTokenSource();
+        var held = Enumerable.Range(0, PollLimits.MostHeld).Select(_ => Ask(leave.Token).Asked).ToList();
+        Assert.DoesNotContain(held, h => h.IsCompleted);
+        var (one, more) = Ask();
+        await one;
+        Assert.Equal(429, more.Response.StatusCode);
+        await leave.CancelAsync();
+        foreach (var gone in held) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        var (again, _) = Ask();
+        Assert.False(again.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await again;
+    }
+
+    private (Task Asked, HttpContext Context) Ask(CancellationToken gone = default)
+    {
+        var context = new DefaultHttpContext { RequestAborted = gone };
+        return (limits.InvokeAsync(context, null, _ => Task.CompletedTask), context);
+    }
+}

@@ -20,6 +20,15 @@ public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimePro
     /// <summary>Ends when the catalog was read for the first time.</summary>
     public Task Loaded => loaded.Task;
 
+    /// <summary>An endpoint as it is known here; one that is not, as Redis knows it: another gateway may have heard of it first, and one that starts
+    /// knows none. Null: it is not declared.</summary>
+    public async Task<Deployment?> FindAsync(string endpointId, CancellationToken ct)
+    {
+        if (Current.Find(endpointId) is { } known) return known;
+        await RefreshAsync(ct);
+        return Current.Find(endpointId);
+    }
+
     protected override async Task ReadAsync(CancellationToken ct)
     {
         if (await store.VersionAsync(ct) == state.Version) return;

@@ -110,11 +110,28 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         if (claim.Why == "exhausted")
             return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
                 "every attempt that the job may have lost its worker; see attempts. It is a dead letter now: retry it by hand", false));
-        if (catalog.Current.Find(grant.EndpointId) is not { } deployment)
-            return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.EndpointGone, "the endpoint was deleted", false));
         if (grant.Slot is null) return AttemptEnd.Again("the worker was gone before the attempt began", counted: false);
         if (leaving.IsCancellationRequested) return AttemptEnd.Again("the gateway stops", counted: false);
+        Deployment? deployment;
+        try
+        {
+            deployment = await catalog.FindAsync(grant.EndpointId, leaving.Token);
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            return AttemptEnd.Again($"Redis could not be asked: {e.Message}", counted: false);
+        }
+        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        {
+            return AttemptEnd.Again("the gateway stops", counted: false);
+        }
 
+        return deployment is not null ? await AttemptAsync(deployment, grant)
+            : AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.EndpointGone, "the endpoint was deleted", false));
+    }
+
+    private async Task<AttemptEnd> AttemptAsync(Deployment deployment, JobGrant grant)
+    {
         var started = Stopwatch.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, leaving.Token);
         var end = await attempts.RunAsync(deployment, grant, stop.Token);

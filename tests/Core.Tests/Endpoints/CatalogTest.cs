@@ -82,6 +82,19 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
+    public async Task What_another_gateway_declared_is_found_before_it_was_told_here()
+    {
+        var file = new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [new Endpoint { Id = "a", Template = "t" }] };
+        await store.ReplaceManifestAsync(file, default);
+        // It hears of nothing: as one that starts, or whose messages are late.
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        Assert.Null(watcher.Current.Find("a"));
+        Assert.Equal("t", (await watcher.FindAsync("a", default))!.Template.Name);
+        Assert.True(watcher.Loaded.IsCompleted);
+        Assert.Null(await watcher.FindAsync("gone", default));
+    }
+
+    [Fact]
     public async Task A_bad_file_leaves_the_old_declarations_and_is_told()
     {
         var file = Path.GetTempFileName();

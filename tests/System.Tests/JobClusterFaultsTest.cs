@@ -154,7 +154,11 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         await stop.CancelAsync();
         await load;
         var jobs = new Jobs(gateways[0]);
-        await Parallel.ForEachAsync(ledger, async (id, _) => Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]));
+        await Parallel.ForEachAsync(ledger, async (id, _) =>
+        {
+            var job = await jobs.EndAsync(id);
+            Assert.True((string?)job["status"] == "COMPLETED", job.ToJsonString());
+        });
         await jobs.QuietAsync();
         foreach (var gateway in gateways) await gateway.DisposeAsync();
         FaultMatrix.Seen("G3", $"{restarts} restarts, each exit code 0: {requests} requests and {ledger.Count} jobs, ",
@@ -184,6 +188,24 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
             Interlocked.Increment(ref requests);
         }
+    }
+
+    [Fact]
+    public async Task G3_a_stopping_gateway_lets_what_others_have_at_its_workers_finish()
+    {
+        var a = await cluster.StartAsync();
+        await new Jobs(a).RunSyncAsync(1);
+        await using var b = await cluster.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/e/stub/run");
+        request.Content = new StringContent("""{"id":"whole","attempt":1,"input":{"do":"stream","chunks":150,"ms":20}}""");
+        using var answer = await b.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        a.Process.Signal(ChildProcess.Sigterm);
+        Assert.Equal(150, (await Events.ReadAsync(await answer.Content.ReadAsStreamAsync())).Count);
+        Assert.Equal(0, await a.Process.ExitAsync());
+        await a.DisposeAsync();
+        Assert.Equal("COMPLETED", (string?)(await new Jobs(b).RunSyncAsync(1))["status"]);
+        await new Jobs(b).QuietAsync();
+        FaultMatrix.Seen("G3", $"another gateway's stream of 3 s at a worker of the one that stops: whole");
     }
 
     [Fact]

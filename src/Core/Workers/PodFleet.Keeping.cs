@@ -60,6 +60,24 @@ public sealed partial class PodFleet
         return found;
     }
 
+    /// <summary>Takes all pods of this host out of dispatch: they get nothing new, and nobody counts on them.</summary>
+    public async Task LeaveDispatchAsync(CancellationToken ct)
+    {
+        foreach (var pod in own.Values.Where(p => p.Record.State is PodState.Ready or PodState.Draining))
+        {
+            await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
+            if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = "its gateway stops" }, PodState.Ready, PodState.Draining)) await PutAsync(pod);
+        }
+    }
+
+    /// <summary>Whether a gateway has requests at one of this host's pods.</summary>
+    public async Task<bool> AnyBusyAsync(CancellationToken ct)
+    {
+        foreach (var endpoint in Endpoints.ToList())
+            if ((await slots.SnapshotAsync(endpoint, ct)).Workers.Any(w => w.Leased > 0 && own.ContainsKey(w.PodId))) return true;
+        return false;
+    }
+
     /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>
     private async Task AdoptAsync(OwnPod pod, int max, CancellationToken ct)
     {

@@ -26,6 +26,9 @@ public sealed partial class Reconciler : BackgroundService
 
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
+    /// <summary>Between two looks whether the pods of a host that stops have requests of others.</summary>
+    private static readonly TimeSpan FinishLook = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
 
@@ -70,19 +73,51 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
     public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
 
+    /// <summary>Ends this host's pods, unless they go on without it: those of other gateways' requests that they have may finish until the host's
+    /// patience ends.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
+        // First: who leads from now on starts others in place of those that go.
+        var heard = await TellAsync(leadership.ResignAsync);
+        if (heard && !fleet.KeepsPods) heard = await TellAsync(() => LetFinishAsync(cancellationToken));
         await fleet.StopAllAsync();
+        // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
+        if (heard && !fleet.KeepsPods) await TellAsync(() => store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None));
+    }
+
+    /// <summary>Others must not take this host for dead while its pods finish what they have.</summary>
+    private async Task LetFinishAsync(CancellationToken patience)
+    {
         try
         {
-            await leadership.ResignAsync();
-            // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
-            if (!fleet.KeepsPods) await store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None);
+            await fleet.LeaveDispatchAsync(patience);
+            while (await fleet.AnyBusyAsync(patience))
+            {
+                await store.BeatAsync(host.Value, HostLease, patience);
+                foreach (var endpoint in fleet.Endpoints.ToList()) await slots.ReapAsync(endpoint, patience);
+                await Task.Delay(FinishLook, time, patience);
+            }
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
         {
-            // Both leases end by themselves.
+            // What is not finished now is not waited for.
+        }
+    }
+
+    /// <summary>Whether Redis heard it; if not, leases end by themselves, and nothing more is waited for.</summary>
+    private async Task<bool> TellAsync(Func<Task> tell)
+    {
+        try
+        {
+            await tell();
+            return true;
+        }
+        catch (Exception e)
+        {
+            // This host's pods have to end all the same.
+            if (!RedisDown.Is(e)) Broke("all endpoints", e);
+            return false;
         }
     }
 

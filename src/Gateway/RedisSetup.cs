@@ -27,8 +27,7 @@ public static partial class RedisSetup
         options.AllowAdmin = true;
         options.ClientName = "sluice";
         options.ConnectTimeout = 2000;
-        // Also of asynchronous commands. A link that swallows everything is told to clients within 5 s.
-        options.SyncTimeout = 4500;
+        options.SyncTimeout = 5000;
         options.KeepAlive = 5;
         var connection = await ConnectionMultiplexer.ConnectAsync(options);
         CoreMeter.Meter.CreateObservableCounter("sluice.redis.commands", () => connection.OperationCount, "{command}",

@@ -60,22 +60,31 @@ public sealed partial class PodFleet
         return found;
     }
 
-    /// <summary>Takes all pods of this host out of dispatch: they get nothing new, and nobody counts on them.</summary>
-    public async Task LeaveDispatchAsync(CancellationToken ct)
+    /// <summary>One look of a host that stops: takes its pods out of dispatch, so that they get nothing new and nobody counts on them, and stops those
+    /// that have nothing.</summary>
+    /// <returns>Whether pods are left.</returns>
+    public async Task<bool> LeaveAsync(CancellationToken ct)
     {
-        foreach (var pod in own.Values.Where(p => p.Record.State is PodState.Ready or PodState.Draining))
-        {
-            await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
-            if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = "its gateway stops" }, PodState.Ready, PodState.Draining)) await PutAsync(pod);
-        }
-    }
-
-    /// <summary>Whether a gateway has requests at one of this host's pods.</summary>
-    public async Task<bool> AnyBusyAsync(CancellationToken ct)
-    {
+        const string why = "its gateway stops";
         foreach (var endpoint in Endpoints.ToList())
-            if ((await slots.SnapshotAsync(endpoint, ct)).Workers.Any(w => w.Leased > 0 && own.ContainsKey(w.PodId))) return true;
-        return false;
+        {
+            var workers = (await slots.SnapshotAsync(endpoint, ct)).Workers.ToDictionary(w => w.PodId);
+            foreach (var pod in own.Values.Where(p => p.EndpointId == endpoint && !p.StopWanted.IsCompleted))
+            {
+                var inDispatch = workers.GetValueOrDefault(pod.Id);
+                if (inDispatch is { Draining: false })
+                {
+                    await slots.DrainAsync(endpoint, pod.Id, ct);
+                    if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = why }, PodState.Ready, PodState.Draining)) await PutAsync(pod);
+                }
+                else if (inDispatch is null or { Leased: 0 })
+                {
+                    await StopAsync(pod, why);
+                }
+            }
+        }
+
+        return !own.IsEmpty;
     }
 
     /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>

@@ -29,6 +29,9 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>Between two looks whether the pods of a host that stops have requests of others.</summary>
     private static readonly TimeSpan FinishLook = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>What others have at the pods of a host that stops may take this long, also where its own requests have used up its patience.</summary>
+    private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(5);
+
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
 
@@ -73,35 +76,31 @@ public sealed partial class Reconciler : BackgroundService
     /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
     public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
 
-    /// <summary>Ends this host's pods, unless they go on without it: those of other gateways' requests that they have may finish until the host's
-    /// patience ends.</summary>
+    /// <summary>Ends this host's pods, unless they go on without it: what other gateways have at them may finish, within what is left of the host's
+    /// patience and for <see cref="LeastPatience"/> at least.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
         // First: who leads from now on starts others in place of those that go.
         var heard = await TellAsync(leadership.ResignAsync);
         if (heard && !fleet.KeepsPods) heard = await TellAsync(() => LetFinishAsync(cancellationToken));
-        await fleet.StopAllAsync();
+        var ended = fleet.StopAllAsync();
+        while (heard && !ended.IsCompleted && await Task.WhenAny(ended, Task.Delay(TickEvery, time, CancellationToken.None)) != ended)
+            heard = await TellAsync(() => store.BeatAsync(host.Value, HostLease, CancellationToken.None));
+        await ended;
         // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
         if (heard && !fleet.KeepsPods) await TellAsync(() => store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None));
     }
 
-    /// <summary>Others must not take this host for dead while its pods finish what they have.</summary>
+    /// <summary>Others must not take this host for dead, and bury its pods, while they finish what they have.</summary>
     private async Task LetFinishAsync(CancellationToken patience)
     {
-        try
+        var since = time.GetTimestamp();
+        while (await fleet.LeaveAsync(CancellationToken.None) && !(patience.IsCancellationRequested && time.GetElapsedTime(since) >= LeastPatience))
         {
-            await fleet.LeaveDispatchAsync(patience);
-            while (await fleet.AnyBusyAsync(patience))
-            {
-                await store.BeatAsync(host.Value, HostLease, patience);
-                foreach (var endpoint in fleet.Endpoints.ToList()) await slots.ReapAsync(endpoint, patience);
-                await Task.Delay(FinishLook, time, patience);
-            }
-        }
-        catch (OperationCanceledException) when (patience.IsCancellationRequested)
-        {
-            // What is not finished now is not waited for.
+            await store.BeatAsync(host.Value, HostLease, CancellationToken.None);
+            foreach (var endpoint in fleet.Endpoints.ToList()) await slots.ReapAsync(endpoint, CancellationToken.None);
+            await Task.Delay(FinishLook, time, CancellationToken.None);
         }
     }
 

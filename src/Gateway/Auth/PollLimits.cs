@@ -13,7 +13,7 @@ namespace Sluice.Gateway.Auth;
 public sealed class PollLimits : IDisposable
 {
     /// <summary>Refusals that wait at this gateway at once, a few KB each; beyond them a refusal comes at once.</summary>
-    internal const int MostHeld = 10_000;
+    internal const int MostHeld = 4096;
 
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
 

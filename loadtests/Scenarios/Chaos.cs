@@ -238,8 +238,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
-        Row("from a worker's kill to the next attempt of its jobs, s: p50, p99, max (n)", Spread(fromWorkers));
-        Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs, s: p50, p99, max (n)", Spread(fromGateways));
+        Row("from a worker's kill to the next attempt of its jobs", FaultMatrix.Spread(fromWorkers));
+        Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs", FaultMatrix.Spread(fromGateways));
         return text.ToString();
 
         void Row(string what, string seen) => text.AppendLine(CultureInfo.InvariantCulture, $"| {what} | {seen} |");
@@ -254,13 +254,4 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         var kill = byWorker ? at : otherKills.Where(k => k <= ended).DefaultIfEmpty().Max();
         return kill == default ? null : Math.Max(0, (job["timings"]!["startedAt"]!.GetValue<DateTimeOffset>() - kill).TotalSeconds);
     }
-
-    private static string Spread(IEnumerable<double> seconds)
-    {
-        var sorted = seconds.Order().ToList();
-        return sorted.Count == 0 ? "none" : string.Create(CultureInfo.InvariantCulture,
-            $"{At(sorted, 0.5):0.00}, {At(sorted, 0.99):0.00}, {sorted[^1]:0.00} ({sorted.Count})");
-    }
-
-    private static double At(List<double> sorted, double q) => sorted[Math.Min(sorted.Count - 1, (int)(q * sorted.Count))];
 }

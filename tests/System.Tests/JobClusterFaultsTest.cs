@@ -193,7 +193,8 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     [Fact]
     public async Task G3_a_stopping_gateway_lets_what_others_have_at_its_workers_finish()
     {
-        var a = await cluster.StartAsync();
+        // Its own patience is at an end before the stream is: others have 5 s in any case.
+        var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
         await new Jobs(a).RunSyncAsync(1);
         await using var b = await cluster.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Post, "/e/stub/run");

@@ -120,9 +120,11 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
         {
             try
             {
-                return await store.SubmitAsync(job, CancellationToken.None).WaitAsync(StorePatience, time);
+                // Of the patience what is left: a second try does not have all of it again.
+                var left = StorePatience - time.GetElapsedTime(started);
+                return await store.SubmitAsync(job, CancellationToken.None).WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
             }
-            catch (Exception e) when (RedisDown.Is(e) && time.GetElapsedTime(started) < StorePatience)
+            catch (Exception e) when (RedisDown.Is(e) && time.GetElapsedTime(started) + StorePause < StorePatience)
             {
                 await Task.Delay(StorePause, time);
             }

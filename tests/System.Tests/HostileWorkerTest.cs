@@ -27,8 +27,13 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
                     protocol: http1
                     readyPath: /ready-boasting
+                  - name: lying
+                    command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
+                    readyPath: /ready
+                    handlerPath: /handler
                 endpoints:
                   - { id: boasting, template: boasting }
+                  - { id: lying, template: lying, jobs: { maxRuns: 1 } }
                   - { id: hostile, template: hostile, forwarding: { activityTimeout: 2s, replayBytes: 1000 } }
                   - { id: mortal, template: hostile, forwarding: { replayBytes: 1000, maxAttempts: 2 } }
                 """, folder);
@@ -66,6 +71,15 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         Assert.True((int)answer.StatusCode == status, body);
         Assert.Contains(says, (string?)JsonNode.Parse(body)!["error"], StringComparison.Ordinal);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact]
+    public async Task An_output_over_HTTP2_that_is_not_as_long_as_its_header_says_is_no_result()
+    {
+        var jobs = new Jobs(hostile.Gateway, "lying");
+        var job = await jobs.EndAsync(await jobs.RunAsync(1));
+        Assert.Equal(("FAILED", "ATTEMPTS_EXHAUSTED"), ((string?)job["status"], (string?)job["errorInfo"]!["code"]));
+        Assert.Contains("its answer has 1 bytes, its Content-Length says 2", job["attempts"]![0]!.ToJsonString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public sealed record JobSubmission
     /// <summary>The client's Idempotency-Key; null: none.</summary>
     public string? IdempotencyKey { get; init; }
 
-    /// <summary>Of the request body: another body under the same Idempotency-Key is a mistake.</summary>
+    /// <summary>Of the request body, where there is a key: another body under the same Idempotency-Key is a mistake.</summary>
     public string Digest { get; init; } = "";
 
     /// <summary>The gateway that is to be told when it ends; null: none.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.InteropServices;
@@ -128,18 +129,31 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     private static AttemptEnd TooLarge(long bytes, JobPolicy policy) => AttemptEnd.Failed(JobErrors.OutputTooLarge,
         $"the output has {bytes} bytes or more, the endpoint's limit jobs.maxOutputBytes is {policy.MaxOutputBytes}");
 
+    /// <summary>All of it; null: it is longer than the limit.</summary>
     private static async Task<byte[]?> ReadBodyAsync(HttpResponseMessage answer, long limit, CancellationToken ct)
     {
+        var declared = answer.Content.Headers.ContentLength;
         await using var stream = await answer.Content.ReadAsStreamAsync(ct);
-        var all = new MemoryStream((int)Math.Min(answer.Content.Headers.ContentLength ?? 4096, limit + 1));
-        var buffer = new byte[64 << 10];
-        while (await stream.ReadAsync(buffer, ct) is var n and > 0)
+        using var all = new MemoryStream((int)Math.Min(declared ?? 0, limit));
+        // Most answers are small: a buffer of their own each would cost more than all the rest of them.
+        var buffer = ArrayPool<byte>.Shared.Rent(16 << 10);
+        try
         {
-            if (all.Length + n > limit) return null;
-            all.Write(buffer, 0, n);
+            while (await stream.ReadAsync(buffer, ct) is var n and > 0)
+            {
+                if (all.Length + n > limit) return null;
+                all.Write(buffer, 0, n);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        return all.ToArray();
+        // HTTP/2 frames the body by itself, and .NET's client does not compare (RFC 9113, 8.1.1: such an answer is malformed).
+        if (declared is { } length && length != all.Length)
+            throw new IOException($"its answer has {all.Length} bytes, its Content-Length says {length}");
+        return all.Capacity == all.Length ? all.GetBuffer() : all.ToArray();
     }
 
     private static AttemptEnd Parse(byte[] body)

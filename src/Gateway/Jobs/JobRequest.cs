@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Sluice.Core.Endpoints;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
@@ -33,9 +32,6 @@ public sealed record JobRequest
     public TimeSpan Ttl { get; init; }
 
     public bool LowPriority { get; init; }
-
-    /// <summary>Of the whole body.</summary>
-    public required string Digest { get; init; }
 
     /// <summary>Reads it. Every mistake is told with field, value and what would be right; the request is null then.</summary>
     public static JobRequest? Read(ReadOnlyMemory<byte> body, Endpoint endpoint, List<FieldError> errors)
@@ -78,7 +74,6 @@ public sealed record JobRequest
                 Webhook = Url(root, errors),
                 Timeout = endpoint.Forwarding.ExecutionTimeout,
                 Ttl = endpoint.Jobs.Ttl,
-                Digest = Convert.ToHexStringLower(SHA256.HashData(body.Span)),
             };
             request = Policy(root, request, errors);
             return errors.Count > 0 ? null : request;

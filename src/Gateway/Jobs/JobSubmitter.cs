@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Core;
 using Sluice.Core.Dispatch;
@@ -100,7 +102,7 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
             LowPriority = request.LowPriority,
             Webhook = request.Webhook,
             IdempotencyKey = key,
-            Digest = request.Digest,
+            Digest = key is null ? "" : Convert.ToHexStringLower(SHA256.HashData(body.Span)),
             Watcher = watch ? signals.Watcher : null,
         });
         CrashPoint.Pass("after-submit");
@@ -201,9 +203,12 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     {
         status ??= (await reader.WaitAsync(context.Admission().Deployment!.Endpoint.Id, id, TimeSpan.Zero, context.RequestAborted))?.Status
             ?? JobStatus.Queued;
+        var body = Encoding.UTF8.GetBytes($$"""{"id":"{{id}}","status":"{{status}}"}""");
         context.Response.Headers["X-Sluice-Job"] = id;
         context.Response.ContentType = "application/json";
-        await context.Response.WriteAsync($$"""{"id":"{{id}}","status":"{{status}}"}""", context.RequestAborted);
+        // Without it the answer goes out in chunks.
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }
 
     private readonly record struct Submitted(string Id, bool Queued, bool Shared);

@@ -23,6 +23,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
                     protocol: http1
                     readyPath: /ready
+                    handlerPath: /unframed-events
                   - name: boasting
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
                     protocol: http1
@@ -71,6 +72,15 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         Assert.True((int)answer.StatusCode == status, body);
         Assert.Contains(says, (string?)JsonNode.Parse(body)!["error"], StringComparison.Ordinal);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact]
+    public async Task An_event_stream_whose_end_cannot_be_told_from_a_cut_is_no_result()
+    {
+        var jobs = new Jobs(hostile.Gateway, "hostile");
+        var job = await jobs.EndAsync(await jobs.RunAsync(1));
+        Assert.Equal(("FAILED", "WORKER_ANSWER_INVALID"), ((string?)job["status"], (string?)job["errorInfo"]!["code"]));
+        Assert.Contains("neither a length nor chunks", (string?)job["error"], StringComparison.Ordinal);
     }
 
     [Fact]

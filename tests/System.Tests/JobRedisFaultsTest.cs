@@ -97,8 +97,9 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
-        var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1500}""")!)));
-        foreach (var id in ids) await jobs.StatusAsync(id, "IN_PROGRESS");
+        var ids = await Task.WhenAll(Enumerable.Range(0, 7).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1500}""")!)));
+        var streams = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":100000,"ms":10}""")!, "\"policy\":{\"executionTimeout\":3000}");
+        foreach (var id in ids.Append(streams)) await jobs.StatusAsync(id, "IN_PROGRESS");
         var waits = await jobs.RunAsync(1);
         var db = cluster.Redis.Store.Database;
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
@@ -110,11 +111,17 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             Assert.NotNull(refused.Headers.RetryAfter);
         }
 
+        // A large input is a file; refused, it leaves none.
+        using (var refused = await jobs.PostAsync("run", Jobs.Body(new string('x', 300_000)))) Assert.Equal(503, (int)refused.StatusCode);
+        Assert.Single(Directory.EnumerateFiles(cluster.Payloads, "*", SearchOption.AllDirectories));
         foreach (var id in ids) Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        // Its chunks cannot be stored: its time ends all the same.
+        Assert.Equal("TIMED_OUT", (string?)(await jobs.EndAsync(streams))["status"]);
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
         Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
         await jobs.QuietAsync();
-        FaultMatrix.Seen("R5", $"a submission: 503 with Retry-After; {ids.Length} of {ids.Length} running jobs COMPLETED, a waiting one cancelled; 0 stuck");
+        FaultMatrix.Seen("R5", $"a submission: 503 with Retry-After; {ids.Length} of {ids.Length} running jobs COMPLETED, ",
+            $"a streaming one TIMED_OUT when its time was up, a waiting one cancelled; 0 stuck");
     }
 
     [Fact]

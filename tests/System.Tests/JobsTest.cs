@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
@@ -316,8 +317,10 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     {
         using var client = new HttpClient { BaseAddress = gateway.Url };
         var anyone = new Jobs(gateway, "open", client);
-        var id = await anyone.RunAsync(1);
-        Assert.Equal("COMPLETED", (string?)(await anyone.EndAsync(id))["status"]);
+        var id = await KeyedAsync(1);
+        Assert.Equal("COMPLETED", (string?)(await anyone.EndAsync(JsonNode.Parse(id)!["id"]!.GetValue<string>()))["status"]);
+        // Two strangers may think of the same key.
+        Assert.Contains("stands for a job, which has another body", await KeyedAsync(2), StringComparison.Ordinal);
         foreach (var (method, path) in new[] { ("GET", "requests"), ("GET", "dead-letters"), ("DELETE", "dead-letters"), ("POST", "purge-queue") })
         {
             using var request = new HttpRequestMessage(new HttpMethod(method), $"/v2/open/{path}");
@@ -326,6 +329,34 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         }
 
         Assert.NotEmpty((await new Jobs(gateway, "open").GetAsync("requests"))["requests"]!.AsArray());
+
+        async Task<string> KeyedAsync(int input)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/open/run") { Content = new StringContent(Jobs.Body(input)) };
+            request.Headers.Add("Idempotency-Key", "order-1");
+            using var answer = await client.SendAsync(request);
+            return await answer.Content.ReadAsStringAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_key_without_dead_letters_purges_none()
+    {
+        using var made = await gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "test", invoke = new[] { "stub" } });
+        using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
+        using var purge = await client.DeleteAsync(new Uri("/v2/stub/dead-letters", UriKind.Relative));
+        Assert.Equal((HttpStatusCode.OK, 0), (purge.StatusCode, (int)JsonNode.Parse(await purge.Content.ReadAsStringAsync())!["removed"]!));
+    }
+
+    [Fact]
+    public async Task The_largest_event_id_is_none()
+    {
+        var id = await jobs.RunAsync(1);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}");
+        request.Headers.Add("Accept", "text/event-stream");
+        request.Headers.Add("Last-Event-ID", "2147483647");
+        using var answer = await gateway.Client.SendAsync(request);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
     }
 
     [Theory]

@@ -131,6 +131,17 @@ public sealed class WebhooksTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_delivery_whose_data_went_is_given_up_and_not_sent_without_it()
+    {
+        await using var gateway = await cluster.StartAsync(manifest: Jobs.Manifest(cluster.Log, more: "jobs: { retention: 1s }"));
+        await RunAsync(new Jobs(gateway), "/fails-once");
+        var first = await receiver.NextAsync("/fails-once");
+        await JobFaultsTest.UntilAsync(async () => (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
+        Assert.Contains("data went after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal(1, receiver.Count("/fails-once"));
+    }
+
+    [Fact]
     public async Task H2_an_answer_that_drips_or_floods_costs_one_delivery_a_bounded_time_and_nothing_else()
     {
         await using var gateway = await cluster.StartAsync();

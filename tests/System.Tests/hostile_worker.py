@@ -91,6 +91,8 @@ def serve(conn):
             conn.sendall(bytes(1 << 20))
     elif path == "/unframed":
         conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nis this all?")
+    elif path == "/unframed-events":
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
     elif path == "/garbage":
         conn.sendall(b"\x00\x01\x02 not HTTP at all\r\n\r\n")
     elif path == "/empty":

@@ -45,9 +45,10 @@ public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long C
 }
 
 /// <summary>Answer of <c>renew</c>; see the script.</summary>
-public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans)
+public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans,
+    string[] Ended)
 {
-    internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], [], []);
+    internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], [], [], []);
 }
 
 /// <summary>Answer of <c>reap</c>.</summary>
@@ -127,7 +128,7 @@ public sealed class DispatchScripts(RedisStore redis)
         foreach (var entry in report.Queued) args.Add(entry);
         var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running], [.. args]);
         return r.Length == 1 ? RenewAnswer.LostLease
-            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5])));
+            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5])), Strings(r[6]));
     }
 
     /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>

@@ -86,6 +86,8 @@ internal sealed partial class EndpointDispatch
     /// <summary>Takes a renewal's answer; grants in it are left to the next exchange.</summary>
     public void Apply(RenewAnswer answer, RenewReport report)
     {
+        // A word to stop comes once, and not to somebody who has not heard yet that the job is his: here it comes in any case.
+        foreach (var key in answer.Ended) JobOf(key)?.Stop();
         lock (gate)
         {
             resync = false;

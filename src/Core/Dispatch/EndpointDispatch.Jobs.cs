@@ -27,6 +27,11 @@ internal sealed partial class EndpointDispatch
         grant?.Stop();
     }
 
+    private JobGrant? JobOf(string key)
+    {
+        lock (gate) return jobs.GetValueOrDefault(key);
+    }
+
     /// <summary>Stores an attempt's end and gives its slot back, in one call with what else has gathered. Ends once Redis has answered, or when the
     /// script failed for this end alone and not because Redis is down.</summary>
     public Task<EndResult> EndAsync(JobGrant grant, JobEnd end, bool alone = false)

@@ -86,7 +86,7 @@ public static partial class EndpointRules
         check.Range("jobs.retention", e.Jobs.Retention, TimeSpan.FromSeconds(1), 30 * Day);
         check.Range("jobs.maxInputBytes", e.Jobs.MaxInputBytes, 1, 1L << 30);
         check.Range("jobs.maxOutputBytes", e.Jobs.MaxOutputBytes, 1, 1L << 30);
-        check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 1L << 30);
+        check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 256L << 20);
         check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
         check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         return check.Errors;

@@ -48,7 +48,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var own = new List<RedisValue>();
         foreach (var id in await redis.Database.SortedSetRangeByRankAsync(key).WaitAsync(ct))
             if (await store.LookAsync(endpointId, id!, null, ct, withOutput: false) is { } job && job.Flow == flow) own.Add(id);
-        return await redis.Database.SortedSetRemoveAsync(key, [.. own]).WaitAsync(ct);
+        return own.Count == 0 ? 0 : await redis.Database.SortedSetRemoveAsync(key, [.. own]).WaitAsync(ct);
     }
 
     /// <summary>Whether everything that is written about an endpoint agrees.</summary>

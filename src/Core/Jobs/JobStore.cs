@@ -30,14 +30,21 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     private static readonly Script RetryLua = Script.Load("job-retry");
     private static readonly Script LookLua = Script.Load("job-look");
 
-    /// <summary>Stores and queues a job. A large input is written first: what then is not accepted leaves a file that is
-    /// deleted here.</summary>
+    /// <summary>Writes a large input to its file, once for all tries to submit the job; small ones stay as they are.</summary>
+    public async Task<JobSubmission> SaveInputAsync(JobSubmission job, CancellationToken ct) =>
+        job with { Input = await payloads.SaveAsync(job.Input, ct) };
+
+    /// <summary>Deletes what <see cref="SaveInputAsync"/> wrote for a job that was not stored.</summary>
+    public void DeleteInput(JobSubmission job) => payloads.Delete(job.Input);
+
+    /// <summary>Stores and queues a job. A large input is written first, if it was not: what then is not accepted leaves a file that is
+    /// deleted here. Given up before it was sent, it is not sent.</summary>
     public async Task<SubmitResult> SubmitAsync(JobSubmission job, CancellationToken ct)
     {
         var input = await payloads.SaveAsync(job.Input, ct);
         var submit = submits.GetOrAdd(job.EndpointId, id => new Batcher<Wish, SubmitResult>(wishes => SubmitAsync(id, wishes),
             w => w.Input.Length + 500, TimeProvider.System));
-        var result = await submit.AddAsync(new Wish(job, input)).WaitAsync(ct);
+        var result = await submit.AddAsync(new Wish(job, input), ct).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
         return result;
     }
@@ -92,7 +99,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// <summary>Cancels a job, whether it waits or runs. One that has ended stays what it is.</summary>
     public Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) => ends
         .GetOrAdd(endpointId, e => new Batcher<JobEnd, EndResult>(many => EndAsync(e, many), end => end.Bytes, TimeProvider.System))
-        .AddAsync(JobEnd.Cancelled(id, Cancelled)).WaitAsync(ct);
+        .AddAsync(JobEnd.Cancelled(id, Cancelled), CancellationToken.None).WaitAsync(ct);
 
     /// <summary>Ends jobs that still wait; the others stay what they are. Returns how many it ended.</summary>
     public async Task<int> EndQueuedAsync(string endpointId, IReadOnlyCollection<string> ids, string status, JobError error, CancellationToken ct)
@@ -176,7 +183,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
 
         var d = k.Dispatch;
         var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency],
+            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency, k.Gone, k.GoneBefore],
             [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), kinds.Count, .. kinds.Args, .. args]);
         var results = wishes.Select(w => new SubmitResult(SubmitOutcome.Queued, w.Job.Id)).ToArray();
         foreach (var not in r.Chunk(4))

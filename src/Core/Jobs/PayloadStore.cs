@@ -49,10 +49,10 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         if (payload.Length <= InlineBytes) return payload;
         var name = RandomNumberGenerator.GetHexString(32, lowercase: true);
         var path = PathOf(name);
+        var partial = path + ".part";
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            var partial = path + ".part";
             await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
             {
                 await file.WriteAsync(payload, ct);
@@ -61,8 +61,11 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
 
             File.Move(partial, path);
         }
-        catch (Exception e) when (IsDisk(e))
+        catch (Exception e)
         {
+            // Half a file on a full disk keeps it full.
+            if (Directory.Exists(Path.GetDirectoryName(path))) File.Delete(partial);
+            if (!IsDisk(e)) throw;
             throw new PayloadException($"{payload.Length} bytes of a job cannot be written to SLUICE_PAYLOADS: {e.Message}", e);
         }
 

@@ -17,15 +17,17 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly Lock gate = new();
-    private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done)> waiting = [];
+    private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done, CancellationToken Given)> waiting = [];
     private bool calling;
 
-    public Task<TResult> AddAsync(TItem item)
+    /// <param name="item">Goes with the next call.</param>
+    /// <param name="given">Nobody waits for it any more: it does not go, unless its call is on its way.</param>
+    public Task<TResult> AddAsync(TItem item, CancellationToken given = default)
     {
         var done = new TaskCompletionSource<TResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
-            waiting.Enqueue((item, done));
+            waiting.Enqueue((item, done, given));
             if (calling) return done.Task;
             calling = true;
         }
@@ -57,10 +59,13 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
         var batch = new List<(TItem Item, TaskCompletionSource<TResult> Done)>();
         lock (gate)
         {
-            for (var bytes = 0; waiting.Count > 0 && batch.Count < MaxItems; batch.Add(waiting.Dequeue()))
+            var bytes = 0;
+            while (batch.Count < MaxItems && waiting.TryPeek(out var next))
             {
-                bytes += size(waiting.Peek().Item);
-                if (bytes > MaxBytes && batch.Count > 0) break;
+                if (next.Given.IsCancellationRequested) next.Done.TrySetCanceled(next.Given);
+                else if ((bytes += size(next.Item)) > MaxBytes && batch.Count > 0) break;
+                else batch.Add((next.Item, next.Done));
+                waiting.Dequeue();
             }
 
             calling = batch.Count > 0;

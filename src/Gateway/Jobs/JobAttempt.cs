@@ -110,10 +110,10 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         if (answer.StatusCode is HttpStatusCode.ServiceUnavailable
             || (answer.StatusCode == HttpStatusCode.Unauthorized && deployment.Template.IsBuiltIn))
             return AttemptEnd.Again($"worker {grant.Slot!.Worker.PodId} answered {(int)answer.StatusCode}", counted: true, workerBroke: true);
-        if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
-            return Judge(await streams.CopyAsync(deployment, grant, answer, ct), policy);
         if (answer.Version.Major < 2 && answer.Content.Headers.ContentLength is null && answer.Headers.TransferEncodingChunked != true)
             return AttemptEnd.Failed(JobErrors.AnswerInvalid, "the worker's answer has neither a length nor chunks: its end could not be told from a cut");
+        if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
+            return Judge(await streams.CopyAsync(deployment, grant, answer, ct), policy);
         if (answer.Content.Headers.ContentLength > policy.MaxOutputBytes) return TooLarge(answer.Content.Headers.ContentLength.Value, policy);
         var body = await ReadBodyAsync(answer, policy.MaxOutputBytes, ct);
         if (body is null) return TooLarge(policy.MaxOutputBytes + 1, policy);

@@ -20,6 +20,12 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     /// <summary>Events read ahead of the log; then the worker is not read from.</summary>
     private const int MaxAhead = 256;
 
+    /// <summary>Bytes of one write, but for one chunk: Redis does nothing else meanwhile.</summary>
+    private const int MaxWrite = 1 << 20;
+
+    /// <summary>Of an event, beside its data.</summary>
+    private const int Slack = 64 << 10;
+
     private static readonly TimeSpan AppendPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AppendPause = TimeSpan.FromMilliseconds(200);
 
@@ -28,7 +34,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         var policy = deployment.Endpoint.Jobs;
         var chunks = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxAhead) { SingleReader = true, SingleWriter = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var writing = WriteAsync(grant, policy, chunks.Reader, stop);
+        var writing = WriteAsync(grant, policy, chunks.Reader, stop, ct);
         var (end, refused) = (new AttemptEnd(AttemptKind.Stopped), (AttemptEnd?)null);
         try
         {
@@ -52,7 +58,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     {
         using var quiet = new CancellationTokenSource(silence, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(quiet.Token, ct);
-        await using var body = await answer.Content.ReadAsStreamAsync(ct);
+        await using var body = new BoundedEvents(await answer.Content.ReadAsStreamAsync(ct), Math.Max(policy.MaxStreamBytes, policy.MaxOutputBytes) + Slack);
         var all = new List<byte[]>();
         var bytes = 0L;
         AttemptEnd? told = null;
@@ -61,12 +67,15 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             await foreach (var item in SseParser.Create(body, (_, data) => data.ToArray()).EnumerateAsync(both.Token))
             {
                 quiet.CancelAfter(silence);
+                body.Next();
                 if (item.EventType == "error") told = Failure(item.Data);
                 else if (item.EventType == "output") told = new AttemptEnd(AttemptKind.Completed) { Output = AsJson(item.Data) };
                 else if (!item.Data.AsSpan().SequenceEqual("[DONE]"u8))
                 {
                     var chunk = AsJson(item.Data);
-                    if ((bytes += chunk.Length) <= policy.MaxOutputBytes) all.Add(chunk);
+                    // The log would refuse it; whoever repeats a stream repeats its bytes.
+                    if ((bytes += chunk.Length) > policy.MaxStreamBytes) return TooLong(policy);
+                    if (bytes <= policy.MaxOutputBytes) all.Add(chunk);
                     await chunks.WriteAsync(chunk, both.Token);
                     CrashPoint.Pass("after-chunk");
                 }
@@ -75,6 +84,10 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         catch (OperationCanceledException) when (quiet.IsCancellationRequested && !ct.IsCancellationRequested)
         {
             throw new SilentWorkerException(silence);
+        }
+        catch (EventTooLargeException)
+        {
+            return TooLong(policy);
         }
 
         if (told is { Kind: AttemptKind.Failed }) return told;
@@ -86,7 +99,8 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     }
 
     /// <summary>Ends with null when all was written, else with what that means for the attempt.</summary>
-    private async Task<AttemptEnd?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks, CancellationTokenSource stop)
+    private async Task<AttemptEnd?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks, CancellationTokenSource stop,
+        CancellationToken ct)
     {
         var written = 0;
         var batch = new List<byte[]>();
@@ -94,15 +108,14 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         while (await chunks.WaitToReadAsync(CancellationToken.None))
         {
             batch.Clear();
-            while (chunks.TryRead(out var chunk)) batch.Add(chunk);
-            var did = await AppendAsync(grant, policy, written, batch);
+            for (var bytes = 0; bytes < MaxWrite && chunks.TryRead(out var chunk); bytes += chunk.Length) batch.Add(chunk);
+            var did = await AppendAsync(grant, policy, written, batch, ct);
             written += batch.Count;
             if (did == AppendOutcome.Appended) continue;
             await stop.CancelAsync();
             return did switch
             {
-                AppendOutcome.Full => AttemptEnd.Failed(JobErrors.StreamTooLarge,
-                    $"the stream is longer than the endpoint's limit jobs.maxStreamBytes of {policy.MaxStreamBytes}"),
+                AppendOutcome.Full => TooLong(policy),
                 AppendOutcome.Diverged => AttemptEnd.Failed(JobErrors.StreamDiverged,
                     "this attempt streams something else than the one before it: the two cannot be joined", true),
                 _ => new AttemptEnd(AttemptKind.Stopped),
@@ -112,15 +125,18 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         return null;
     }
 
-    /// <summary>Until Redis has answered: the same chunks at the same place are added once.</summary>
-    private async Task<AppendOutcome> AppendAsync(JobGrant grant, JobPolicy policy, int written, List<byte[]> batch)
+    private static AttemptEnd TooLong(JobPolicy policy) => AttemptEnd.Failed(JobErrors.StreamTooLarge,
+        $"the stream is longer than the endpoint's limit jobs.maxStreamBytes of {policy.MaxStreamBytes}");
+
+    /// <summary>Until Redis has answered, or the attempt's time is up: the same chunks at the same place are added once.</summary>
+    private async Task<AppendOutcome> AppendAsync(JobGrant grant, JobPolicy policy, int written, List<byte[]> batch, CancellationToken ct)
     {
         while (true)
         {
             try
             {
                 return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Attempt, written, policy.MaxStreamBytes,
-                    batch, grant.Stopped).WaitAsync(AppendPatience, time);
+                    batch, grant.Stopped).WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)
             {
@@ -128,7 +144,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             }
             catch (Exception e) when (RedisDown.Is(e))
             {
-                await Task.Delay(AppendPause, time);
+                await Task.Delay(AppendPause, time, ct);
             }
         }
     }

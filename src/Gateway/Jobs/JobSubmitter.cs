@@ -11,6 +11,7 @@ using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Gateway.Api;
 using Sluice.Gateway.Forwarding;
+using StackExchange.Redis;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
@@ -26,6 +27,10 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
 
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan StorePause = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>For a minute and more: longer than Redis is away in most cases.</summary>
+    private const int CancelTries = 60;
+    private static readonly TimeSpan CancelPause = TimeSpan.FromSeconds(1);
 
     /// <summary>When a full queue is worth another try.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
@@ -115,20 +120,50 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
 
     /// <summary>An answer of Redis that was lost says nothing: the same id is asked again, until the client's patience would end
     /// (RunPod's JavaScript client has 3 s).</summary>
-    private async Task<SubmitResult> StoreAsync(JobSubmission job)
+    private async Task<SubmitResult> StoreAsync(JobSubmission given)
     {
-        var started = time.GetTimestamp();
+        var job = await store.SaveInputAsync(given, CancellationToken.None);
+        var (started, refused) = (time.GetTimestamp(), true);
+        using var patience = new CancellationTokenSource(StorePatience, time);
         while (true)
         {
             try
             {
-                // Of the patience what is left: a second try does not have all of it again.
-                var left = StorePatience - time.GetElapsedTime(started);
-                return await store.SubmitAsync(job, CancellationToken.None).WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+                return await store.SubmitAsync(job, patience.Token);
             }
-            catch (Exception e) when (RedisDown.Is(e) && time.GetElapsedTime(started) + StorePause < StorePatience)
+            catch (Exception e) when (RedisDown.Is(e))
             {
-                await Task.Delay(StorePause, time);
+                // A script that Redis refuses has stored nothing.
+                refused &= e is RedisServerException;
+                if (time.GetElapsedTime(started) + StorePause < StorePatience)
+                {
+                    await Task.Delay(StorePause, time);
+                    continue;
+                }
+
+                if (refused) store.DeleteInput(job);
+                // Who has the key, or hears of its end, will find it; else nobody knows of it.
+                else if (job.IdempotencyKey is null && job.Webhook is null) _ = CancelUnknownAsync(job);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>A job that its client was told is not taken, and that may be stored all the same, is not run for nobody.</summary>
+    private async Task CancelUnknownAsync(JobSubmission job)
+    {
+        for (var tries = 0; tries < CancelTries; tries++)
+        {
+            try
+            {
+                var end = await store.CancelAsync(job.EndpointId, job.Id, CancellationToken.None);
+                if (!end.Known) store.DeleteInput(job);
+                dispatcher.StopJob(job.EndpointId, job.Id);
+                return;
+            }
+            catch (Exception e) when (RedisDown.Is(e))
+            {
+                await Task.Delay(CancelPause, time);
             }
         }
     }
@@ -190,8 +225,9 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
 
     private static Task RefuseAsync(HttpContext context, Endpoint endpoint, SubmitResult result) => result.Outcome switch
     {
+        // Without a key that is known it may be a stranger's job.
         SubmitOutcome.Conflict => Problem.WriteAsync(context, StatusCodes.Status422UnprocessableEntity,
-            $"this Idempotency-Key stands for job {result.Id}, which has another body"),
+            $"this Idempotency-Key stands for {(context.Admission().Caller is null ? "a job" : $"job {result.Id}")}, which has another body"),
         SubmitOutcome.QueueFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
             $"{result.Queued} jobs wait already, the endpoint's limit jobs.maxQueued is {endpoint.Jobs.MaxQueued}", AskAgain),
         _ => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
@@ -199,10 +235,18 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     };
 
     /// <summary>RunPod's clients demand 200.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="id">The job.</param>
+    /// <param name="status">Null: as it is now.</param>
     private async Task AnswerAsync(HttpContext context, string id, string? status)
     {
-        status ??= (await reader.WaitAsync(context.Admission().Deployment!.Endpoint.Id, id, TimeSpan.Zero, context.RequestAborted))?.Status
-            ?? JobStatus.Queued;
+        status ??= (await reader.WaitAsync(context.Admission().Deployment!.Endpoint.Id, id, TimeSpan.Zero, context.RequestAborted))?.Status;
+        if (status is null)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status410Gone, $"job {id} was deleted together with its endpoint");
+            return;
+        }
+
         var body = Encoding.UTF8.GetBytes($$"""{"id":"{{id}}","status":"{{status}}"}""");
         context.Response.Headers["X-Sluice-Job"] = id;
         context.Response.ContentType = "application/json";

@@ -124,6 +124,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         }
 
         if (job is null) return (WebhookVerdict.GivenUp, null, "the job is gone");
+        // Without its output it would look like a whole one.
+        if (job.Expired) return (WebhookVerdict.GivenUp, null, "the job's data went after jobs.retention, before this could be delivered");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(Patience);
         try

@@ -188,7 +188,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
     {
         index = null;
         if (given.Count == 0 || (given.Count == 1 && given[0] is "")) return true;
-        if (!int.TryParse(given.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var n)) return false;
+        if (!int.TryParse(given.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var n) || n == int.MaxValue) return false;
         index = n;
         return true;
     }

@@ -280,6 +280,22 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         await QuietAsync();
     }
 
+    [Fact]
+    public async Task A_job_that_was_cancelled_is_stopped_also_where_the_word_to_stop_was_lost()
+    {
+        var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
+        var grants = await RunningAsync(await GatewayAsync("a"), jobs, "a", "b");
+        var stopped = new TaskCompletionSource();
+        grants[0].Stopped.Register(() => stopped.SetResult());
+        // Nobody here listens to such words.
+        Assert.True((await jobs.CancelAsync(endpoint, "a", Soon)).Ended);
+        await stopped.Task.WaitAsync(Soon);
+        Assert.False(grants[1].Stopped.IsCancellationRequested);
+        Assert.True((await jobs.CompleteAsync(grants[1], "1"u8.ToArray(), default, Soon)).Ended);
+        foreach (var grant in grants) grant.Dispose();
+        await QuietAsync();
+    }
+
     private HashSet<Slot> Ended { get; } = [];
 
     /// <summary>Runs a test on a Redis that it may kill.</summary>

@@ -73,6 +73,45 @@ public sealed partial class JobStoreTest
     }
 
     [Fact]
+    public async Task An_Idempotency_Key_stands_for_a_job_only_as_long_as_the_job_is_known()
+    {
+        JobSubmission Keyed(JobSubmission j) => j with { IdempotencyKey = "k", Digest = "d", Retention = TimeSpan.Zero };
+        await SubmitAsync("a", Keyed);
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
+        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        // Its data went, what became of it is known.
+        Assert.Equal((SubmitOutcome.Same, "a"), (await TrySubmitAsync("b", Keyed)) is var same ? (same.Outcome, same.Id) : default);
+        await store.ForgetAsync(endpoint, default);
+        await SubmitAsync("b", Keyed);
+        Assert.Equal((SubmitOutcome.Conflict, "b"), (await TrySubmitAsync("c", j => Keyed(j) with { Digest = "e" })) is var other ? (other.Outcome, other.Id) : default);
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_job_that_ends_a_second_time_without_another_attempt_is_told_under_another_name()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        await SubmitAsync("a", j => j with { Webhook = "https://example.org/" });
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await EndAsync(JobEnd.Failed("a", 1, JobStatus.Failed, new JobError("X", "x", false))));
+        Assert.Equal(["msg_a_1"], (await db.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!));
+        // Delivered.
+        await db.KeyDeleteAsync(k.Outbox);
+        Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "a", default));
+        Assert.Equal(1, await store.EndQueuedAsync(endpoint, ["a"], JobStatus.TimedOut, new JobError("Y", "y", false), default));
+        var second = (string)Assert.Single(await db.SortedSetRangeByRankAsync(k.Outbox))!;
+        Assert.StartsWith("msg_a_1_", second, StringComparison.Ordinal);
+        Assert.Equal(JobStatus.Failed, (string?)await db.HashGetAsync(k.Hook("msg_a_1"), "status"));
+        Assert.Equal(JobStatus.TimedOut, (string?)await db.HashGetAsync(k.Hook(second), "status"));
+        // Retried before it could be told: what is told of it then is how it ends.
+        Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "a", default));
+        Assert.False(await db.KeyExistsAsync(k.Outbox));
+    }
+
+    [Fact]
     public async Task Who_watches_a_job_is_known_where_it_waits_and_where_it_runs()
     {
         var db = redis.Store.Database;

@@ -14,7 +14,7 @@ public sealed class BatcherTest
     public async Task What_comes_while_a_call_is_on_its_way_goes_with_the_next()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
-        var all = Enumerable.Range(0, 20).Select(batcher.AddAsync).ToList();
+        var all = Enumerable.Range(0, 20).Select(n => batcher.AddAsync(n)).ToList();
         gate.SetResult();
         Assert.Equal(Enumerable.Range(0, 20).Select(n => n * 2), await Task.WhenAll(all));
         Assert.Equal([1, 19], sizes);
@@ -24,7 +24,7 @@ public sealed class BatcherTest
     public async Task A_call_is_bounded_in_items_and_after_all_of_them_a_lone_one_goes_at_once()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
-        var all = Enumerable.Range(0, 250).Select(batcher.AddAsync).ToList();
+        var all = Enumerable.Range(0, 250).Select(n => batcher.AddAsync(n)).ToList();
         Assert.Equal([1], sizes);
         gate.SetResult();
         Assert.Equal(Enumerable.Range(0, 250).Select(n => n * 2), await Task.WhenAll(all));
@@ -40,10 +40,24 @@ public sealed class BatcherTest
     public async Task A_call_is_bounded_in_bytes_but_for_a_single_item()
     {
         var batcher = new Batcher<int, int>(RunAsync, n => n, time);
-        var all = new[] { 1, 600_000, 600_000, 5_000_000, 1 }.Select(batcher.AddAsync).ToList();
+        var all = new[] { 1, 600_000, 600_000, 5_000_000, 1 }.Select(n => batcher.AddAsync(n)).ToList();
         gate.SetResult();
         await Task.WhenAll(all);
         Assert.Equal([1, 1, 1, 1, 1], sizes);
+    }
+
+    [Fact]
+    public async Task What_was_given_up_before_it_was_sent_is_not_sent()
+    {
+        using var given = new CancellationTokenSource();
+        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var (sent, kept) = (batcher.AddAsync(1, given.Token), batcher.AddAsync(3));
+        var dropped = batcher.AddAsync(2, given.Token);
+        await given.CancelAsync();
+        gate.SetResult();
+        Assert.Equal((2, 6), (await sent, await kept));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => dropped);
+        Assert.Equal([1, 1], sizes);
     }
 
     [Fact]

@@ -11,7 +11,8 @@
 --         rest...  (pod, count) each, then accepted entries, then "job|attempt" that the holder runs, then entries that
 --         it believes queued
 -- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
---         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, ..] claimed but not run}
+--         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, ..] claimed but not run,
+--         ["job|attempt", ..] run but ended or given to others: whoever was to be told to stop was not}
 -- What Redis counts beyond the holder's own count, its unaccepted grants and its unknown claims was lost in an answer that
 -- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -27,7 +28,7 @@ local working = accepts + accept_count
 local believed = working + job_count
 
 for i = accepts, working - 1 do redis.call('HDEL', grants, ARGV[i]) end
-local own, open, idle, missing, known, orphans = {}, {}, {}, {}, {}, {}
+local own, open, idle, missing, known, orphans, ended = {}, {}, {}, {}, {}, {}, {}
 for i = working, believed - 1 do known[ARGV[i]] = true end
 for i = rest, accepts - 1, 2 do own[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local all = redis.call('HGETALL', grants)
@@ -42,10 +43,16 @@ end
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   local owner, attempt, pod = string.match(at_work[i + 1], '^([^|]+)|(%d+)|([^|]*)|')
-  if owner == holder and not known[at_work[i] .. '|' .. attempt] then
+  local key = at_work[i] .. '|' .. attempt
+  if known[key] then known[key] = 'runs'
+  elseif owner == holder then
     for _, value in ipairs({ at_work[i], attempt, pod }) do orphans[#orphans + 1] = value end
     if pod ~= '' then own[pod] = (own[pod] or 0) + 1 end
   end
+end
+
+for i = working, believed - 1 do
+  if known[ARGV[i]] ~= 'runs' then ended[#ended + 1] = ARGV[i] end
 end
 
 local function account(pod, has, count)
@@ -76,4 +83,4 @@ redis.call('ZADD', leases, now + lease_ms, holder)
 redis.call('HSET', busy, holder, busy_now)
 if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end
 if served_ms > 0 then redis.call('HINCRBY', meta, 'served', served_ms) end
-return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans }
+return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans, ended }

@@ -9,6 +9,8 @@ local function ending(k, endpoint, now, at, dead_ms)
 
   local function deliver(id, attempt, url, status)
     local delivery = 'msg_' .. id .. '_' .. attempt
+    -- Retried, and ended before another attempt began: who has seen the first one would drop a second one of the same name.
+    if redis.call('HEXISTS', k.hooks .. delivery, 'job') == 1 then delivery = delivery .. '_' .. at end
     redis.call('HSET', k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending')
     deliveries[#deliveries + 1] = at; deliveries[#deliveries + 1] = delivery
   end

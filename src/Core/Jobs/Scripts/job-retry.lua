@@ -23,7 +23,8 @@ if not record then
   local head, last = buried(gone, gone_before, id)
   return head and { 'expired', string.match(last, '^[^|]+') } or { 'gone', '' }
 end
-local status, attempt = string.match(redis.call('HGET', results, id) or 'IN_QUEUE', '^([^|]+)|?(%d*)')
+local result = redis.call('HGET', results, id) or 'IN_QUEUE'
+local status, attempt = string.match(result, '^([^|]+)|?(%d*)')
 local weight, low, ttl, _, _, _, flow = string.match(string.match(record, HEAD), SPEC)
 if status == 'IN_QUEUE' and redis.call('HEXISTS', running, id) == 1 then status = 'IN_PROGRESS' end
 if status ~= 'FAILED' and status ~= 'TIMED_OUT' then return { 'refused', status } end
@@ -39,7 +40,8 @@ redis.call('HDEL', large, id .. '|out')
 redis.call('HDEL', streams, id)
 redis.call('DEL', chunks)
 redis.call('ZREM', dead, id)
-redis.call('ZREM', outbox, 'msg_' .. id .. '_' .. attempt)
+local delivery = 'msg_' .. id .. '_' .. attempt
+redis.call('ZREM', outbox, delivery, delivery .. '_' .. string.match(result, '\n(%d+)'))
 redis.call('HINCRBY', meta, 'retried', 1)
 redis.call('ZADD', queue, tag, ticket(id, record, back))
 redis.call('HINCRBY', meta, 'queued', 1)

@@ -3,7 +3,8 @@
 -- KEYS    queue  sorted set ticket entry -> start tag ·
 --         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime, queued · finish  hash flow -> finish tag ·
 --         index  list of jobs as they came · asked  hash job -> what was asked · watched  hash waiting job -> gateways ·
---         large  hash "job|in" -> a large input (see jobstate) · idem  prefix of strings "id|digest", what an Idempotency-Key stands for
+--         large  hash "job|in" -> a large input (see jobstate) · idem  prefix of strings "id|digest", what an Idempotency-Key stands for ·
+--         gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs
 -- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is remembered · kind_count ·
 --         rest...  of each kind, what jobs of this call have in common: spec (see jobstate), max_queued, flow_max (0: no limit), more (1: four
 --         values follow the input); then for each job: its kind from 1, id, input and, where more follow: idem ("key|digest of its body"), webhook, s3
@@ -13,11 +14,12 @@
 -- Called again with the same ids (the answer was lost) it changes nothing. A full Redis refuses the whole script (without the first
 -- line it would look at the first write only).
 local queue, flows, meta, finish = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local index, asked, watched, large, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local index, asked, watched, large, idem, gone, gone_before = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local endpoint, low_from, idem_ms, kind_count, rest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), 5
 -- include: jobstate
 -- include: enqueue
 -- include: asking
+-- include: idem
 
 local time, before = redis.call('TIME'), redis.call('ZCARD', queue)
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -25,6 +27,7 @@ local at = string.format('%d', now)
 local tags = starttags({ meta = meta, finish = finish }, before, low_from)
 local count, more, entries, ids, answer, kinds, stored, queued = {}, {}, {}, {}, {}, {}, {}, nil
 local texts = asking({ asked = asked, large = large, watched = watched })
+local keys = idempotency({ idem = idem, asked = asked, gone = gone, gone_before = gone_before })
 local function refuse(...) for _, value in ipairs({ ... }) do answer[#answer + 1] = value end end
 for n = 1, kind_count do
   local i = rest + 4 * (n - 1)
@@ -41,12 +44,6 @@ while i <= #ARGV do
 end
 local there = redis.call('HMGET', asked, unpack(wished))
 
-local function known(wish)
-  local key, digest = string.match(wish, '^([^|]+)|(.*)$')
-  local first, body = string.match(redis.call('GET', idem .. key) or '', '^([^|]+)|(.*)$')
-  return first and (body == digest and 'same' or 'conflict'), first
-end
-
 -- Jobs that wait; the queue has at least as many tickets, so that they are counted only where it is long.
 local function waiting(limit)
   if before + #entries / 2 < limit then return 0 end
@@ -57,10 +54,7 @@ end
 local function store(i, id, kind)
   local flow, seq, n, wish, webhook, s3, gateway = kind.flow, tags.seq(), #entries, '', '', '', ''
   if kind.more then wish, webhook, s3, gateway = unpack(ARGV, i + 3, i + 6) end
-  if wish ~= '' then
-    local key, digest = string.match(wish, '^([^|]+)|(.*)$')
-    redis.call('SET', idem .. key, id .. '|' .. digest, 'PX', idem_ms)
-  end
+  if wish ~= '' then keys.remember(wish, id, idem_ms) end
   texts.add(id, kind.head, seq, webhook, s3, gateway, ARGV[i + 2])
   stored[id] = true
   more[flow] = (more[flow] or 0) + 1
@@ -73,7 +67,7 @@ for n, i in ipairs(starts) do
   local flow = kind.flow
   if not stored[id] and not there[n] then
     local did, first
-    if kind.more and ARGV[i + 3] ~= '' then did, first = known(ARGV[i + 3]) end
+    if kind.more and ARGV[i + 3] ~= '' then did, first = keys.known(ARGV[i + 3]) end
     if kind.flow_max > 0 and not count[flow] then count[flow] = tonumber(redis.call('HGET', flows, flow) or 0) end
     if did then refuse(n, did, first, 0)
     elseif waiting(kind.max) >= kind.max then refuse(n, 'full', '', waiting(kind.max))

@@ -349,14 +349,22 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task The_largest_event_id_is_none()
+    public async Task An_event_stream_in_which_nothing_happens_says_that_it_is_still_there_and_the_largest_id_is_none()
     {
-        var id = await jobs.RunAsync(1);
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}");
-        request.Headers.Add("Accept", "text/event-stream");
-        request.Headers.Add("Last-Event-ID", "2147483647");
-        using var answer = await gateway.Client.SendAsync(request);
-        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        var id = await jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 });
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}") { Headers = { { "Accept", "text/event-stream" } } };
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+        while (await lines.ReadLineAsync(limit.Token) is var line && line != ": still here") Assert.True(line is "" or "retry: 1000", line);
+        using var cancel = await jobs.PostAsync($"cancel/{id}");
+        Assert.Contains("event: done", await lines.ReadToEndAsync(limit.Token), StringComparison.Ordinal);
+        using var again = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}")
+        {
+            Headers = { { "Accept", "text/event-stream" }, { "Last-Event-ID", "2147483647" } },
+        };
+        using var refused = await gateway.Client.SendAsync(again);
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
     }
 
     [Theory]

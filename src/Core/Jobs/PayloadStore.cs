@@ -87,6 +87,9 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         }
     }
 
+    /// <summary>The reference, or nothing where the payload itself is stored.</summary>
+    public static ReadOnlyMemory<byte> FileOf(ReadOnlyMemory<byte> stored) => NameOf(stored.Span) is null ? default : stored;
+
     /// <summary>Deletes what a reference refers to; anything else is left alone.</summary>
     public void Delete(ReadOnlyMemory<byte> stored)
     {

@@ -32,6 +32,11 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     private const int CancelTries = 60;
     private static readonly TimeSpan CancelPause = TimeSpan.FromSeconds(1);
 
+    /// <summary>Such jobs at once, a few hundred bytes each; beyond them one may run for nobody.</summary>
+    private const int MaxUnknown = 20_000;
+
+    private int unknown;
+
     /// <summary>When a full queue is worth another try.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
 
@@ -143,7 +148,13 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
 
                 if (refused) store.DeleteInput(job);
                 // Who has the key, or hears of its end, will find it; else nobody knows of it.
-                else if (job.IdempotencyKey is null && job.Webhook is null) _ = CancelUnknownAsync(job);
+                // Without its input, unless that is a file: many may be refused while Redis is away.
+                else if (job.IdempotencyKey is null && job.Webhook is null && Volatile.Read(ref unknown) < MaxUnknown)
+                {
+                    Interlocked.Increment(ref unknown);
+                    _ = CancelUnknownAsync(job with { Input = PayloadStore.FileOf(job.Input), S3 = null });
+                }
+
                 throw;
             }
         }
@@ -152,19 +163,26 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     /// <summary>A job that its client was told is not taken, and that may be stored all the same, is not run for nobody.</summary>
     private async Task CancelUnknownAsync(JobSubmission job)
     {
-        for (var tries = 0; tries < CancelTries; tries++)
+        try
         {
-            try
+            for (var tries = 0; tries < CancelTries; tries++)
             {
-                var end = await store.CancelAsync(job.EndpointId, job.Id, CancellationToken.None);
-                if (!end.Known) store.DeleteInput(job);
-                dispatcher.StopJob(job.EndpointId, job.Id);
-                return;
+                try
+                {
+                    var end = await store.CancelAsync(job.EndpointId, job.Id, CancellationToken.None);
+                    if (!end.Known) store.DeleteInput(job);
+                    dispatcher.StopJob(job.EndpointId, job.Id);
+                    return;
+                }
+                catch (Exception e) when (RedisDown.Is(e))
+                {
+                    await Task.Delay(CancelPause, time);
+                }
             }
-            catch (Exception e) when (RedisDown.Is(e))
-            {
-                await Task.Delay(CancelPause, time);
-            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref unknown);
         }
     }
 

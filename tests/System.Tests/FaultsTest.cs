@@ -130,6 +130,30 @@ public sealed class FaultsTest
     }
 
     [Fact]
+    public async Task A_job_event_stream_that_a_shutdown_cuts_is_an_error_to_its_reader()
+    {
+        var log = Path.GetTempFileName();
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log), environment: new Dictionary<string, string?> { ["SLUICE_DRAIN_SECONDS"] = "1" });
+        var id = await new Jobs(gateway).RunAsync(JsonNode.Parse("""{"do":"stream","chunks":100000,"ms":10}""")!);
+        await using var curl = new ChildProcess("/usr/bin/env", ["curl", "-sSN", "-H", "Accept: text/event-stream", "-H", $"Authorization: Bearer {gateway.Key}",
+            $"{gateway.Url}v2/stub/stream/{id}"], new Dictionary<string, string?>());
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}") { Headers = { { "Accept", "text/event-stream" } } };
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var read = answer.Content.ReadAsStringAsync();
+        await curl.LineAsync("id: 3");
+
+        gateway.Process.Signal(ChildProcess.Sigterm);
+
+        // 18: transferred a partial file; 56: the connection was reset.
+        var code = await curl.ExitAsync();
+        Assert.True(code is 18 or 56, $"curl exited with {code}: {curl.Output[^Math.Min(300, curl.Output.Length)..]}");
+        Assert.DoesNotContain("done", curl.Output, StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => read);
+        Assert.Equal(0, await gateway.Process.ExitAsync());
+        StubLog.Delete(log);
+    }
+
+    [Fact]
     public async Task A_crash_loop_is_told_with_its_last_words_and_does_not_spin()
     {
         await using var gateway = await GatewayProcess.StartAsync("""

@@ -222,10 +222,10 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     {
         var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":20,"ms":5}""")!);
         var events = await EventsAsync(id, null);
-        Assert.Equal(Enumerable.Range(0, 20).Select(n => $"{n}|chunk|{{\"n\":{n}}}"), events.SkipLast(1));
-        Assert.Equal($$"""|done|{"id":"{{id}}","status":"COMPLETED"}""", events[^1]);
+        Assert.Equal(Enumerable.Range(0, 20).Select(n => $"{n}||{{\"n\":{n}}}"), events.SkipLast(1));
+        Assert.Equal($$"""20-done|done|{"id":"{{id}}","status":"COMPLETED"}""", events[^1]);
         var rest = await EventsAsync(id, "16");
-        Assert.Equal(["17", "18", "19", ""], rest.Select(e => e.Split('|')[0]));
+        Assert.Equal(["17", "18", "19", "20-done"], rest.Select(e => e.Split('|')[0]));
 
         var first = await jobs.GetAsync($"stream/{id}");
         Assert.Equal(20, first["stream"]!.AsArray().Count);
@@ -238,6 +238,23 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.StartsWith("|error|{\"status\":\"FAILED\",\"code\":\"HANDLER_ERROR\"", told[0], StringComparison.Ordinal);
         using var bad = await gateway.Client.GetAsync(new Uri($"/v2/stub/stream/{id}?cursor=x", UriKind.Relative));
         Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_reader_that_already_has_the_done_event_gets_204_and_one_that_has_not_gets_it_again()
+    {
+        var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":3,"ms":1}""")!);
+        await jobs.EndAsync(id);
+        foreach (var (last, status) in new[] { ("3-done", HttpStatusCode.NoContent), ("2", HttpStatusCode.OK), ("-done", HttpStatusCode.BadRequest), ("x-done", HttpStatusCode.BadRequest) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}") { Headers = { { "Accept", "text/event-stream" }, { "Last-Event-ID", last } } };
+            using var answer = await gateway.Client.SendAsync(request);
+            Assert.Equal(status, answer.StatusCode);
+            if (status == HttpStatusCode.OK) Assert.Equal(["3-done"], (await EventsAsync(id, last)).Select(e => e.Split('|')[0]));
+        }
+
+        // The id of a 'done' that a retry has made void.
+        Assert.Equal(["1", "2", "3-done"], (await EventsAsync(id, "1-done")).Select(e => e.Split('|')[0]));
     }
 
     [Fact]
@@ -356,9 +373,10 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (await lines.ReadLineAsync(limit.Token) is var line && line != ": still here") Assert.True(line is "" or "retry: 1000", line);
+        while (await lines.ReadLineAsync(limit.Token) is var line && line != ": still here") Assert.Equal("retry: 1000", line);
         using var cancel = await jobs.PostAsync($"cancel/{id}");
-        Assert.Contains("event: done", await lines.ReadToEndAsync(limit.Token), StringComparison.Ordinal);
+        // Without an empty line before the first event: fetch-event-source would deliver an empty message.
+        Assert.Matches("^(: still here\n)*(event: error|id: 0-done)\n", await lines.ReadToEndAsync(limit.Token));
         using var again = new HttpRequestMessage(HttpMethod.Get, $"/v2/stub/stream/{id}")
         {
             Headers = { { "Accept", "text/event-stream" }, { "Last-Event-ID", "2147483647" } },

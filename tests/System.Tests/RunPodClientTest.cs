@@ -12,7 +12,7 @@ public sealed class RunPodClientTest
         var folder = Path.Combine(Repository.Root, "tests", "System.Tests", "runpod");
         Assert.True(Directory.Exists(Path.Combine(folder, "node_modules", "runpod-sdk")), "npm ci has not run: make test runs it");
         var log = Path.GetTempFileName();
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log));
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log).Replace("endpoints:", "  - { name: onnx }\nendpoints:\n  - { id: story, template: onnx }", StringComparison.Ordinal));
 
         await using var client = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "client.mjs"), $"{gateway.Url}v2", gateway.Key],
             new Dictionary<string, string?>());
@@ -26,6 +26,8 @@ public sealed class RunPodClientTest
         Assert.True((bool)seen["runSync"]!["completed"]!);
         Assert.Equal("COMPLETED", (string?)seen["statusSync"]!["status"]);
         Assert.Equal(Enumerable.Range(0, 20), seen["stream"]!.AsArray().Select(c => (int)c!["n"]!));
+        Assert.Equal(12, seen["text"]!.AsArray().Count);
+        Assert.Equal((string?)seen["textStatus"]!["output"]!["text_output"], string.Concat(seen["text"]!.AsArray().Select(c => (string?)c!["text_output"])));
         Assert.Equal("CANCELLED", (string?)seen["cancel"]!["status"]);
         Assert.Equal("CANCELLED", (string?)seen["cancelled"]!["status"]);
         // The thirty, and the one that runSync gave up on, which may have ended since.

@@ -10,9 +10,11 @@ using Sluice.Gateway.Jobs;
 namespace Sluice.Gateway.Streaming;
 
 /// <summary>
-/// A job's stream in two forms. JSON, as RunPod's clients read it: each answer has an array <c>stream</c> with what came since the last one
-/// (or since <c>?cursor=</c>), and the job's status, which is never a final one while chunks remain. Server-sent events: a
-/// <c>chunk</c> event each with its index as id, so that <c>Last-Event-ID</c> goes on where a reader stopped, at any gateway.
+/// A job's stream in two forms. JSON, as RunPod's clients read it: each response has an array <c>stream</c> with the chunks since the last response
+/// (or since <c>?cursor=</c>), and the job's status, which is not final while chunks remain. Server-sent events: each chunk is a <c>message</c>
+/// event (the default type, which <c>EventSource.onmessage</c> receives) with its index as id, and the last event is <c>done</c>. A reader that
+/// reconnects with <c>Last-Event-ID</c>, at any gateway, continues after that event. A reader that already has <c>done</c> gets 204, which stops
+/// an <c>EventSource</c> (HTML Standard, 9.2.2).
 /// </summary>
 public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignals signals, IHostApplicationLifetime lifetime, TimeProvider time)
 {
@@ -21,6 +23,9 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
 
     /// <summary>Below every proxy's idle timeout.</summary>
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
+
+    /// <summary>The id of <c>done</c> is the number of chunks and this.</summary>
+    private const string DoneSuffix = "-done";
 
     public async Task StreamAsync(HttpContext context)
     {
@@ -91,41 +96,64 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
     private async Task EventsAsync(HttpContext context, Job job)
     {
         var last = context.Request.Headers["Last-Event-ID"];
-        if (!TryIndex(last, out var after))
+        var hasDone = last.Count == 1 && last[0]!.EndsWith(DoneSuffix, StringComparison.Ordinal);
+        if (!TryIndex(hasDone ? last[0]![..^DoneSuffix.Length] : last, out var after) || (hasDone && after is null))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"Last-Event-ID is '{last}', expected the id of an event of this stream");
             return;
         }
 
-        Begin(context);
-        var next = after is { } seen ? seen + 1 : 0;
+        // 'done' is after the last chunk. A job that was retried since may have chunks at that index.
+        var next = after is not { } seen ? 0 : hasDone ? seen : seen + 1;
         using var watch = signals.Watch(job.EndpointId, job.Id);
-        var quiet = time.GetTimestamp();
-        while (!lifetime.ApplicationStopping.IsCancellationRequested)
+        var part = await streams.ReadAsync(job.EndpointId, job.Id, next, signals.Watcher, context.RequestAborted);
+        if (part.IsLast && hasDone && next >= part.Total)
         {
-            var part = await streams.ReadAsync(job.EndpointId, job.Id, next, signals.Watcher, context.RequestAborted);
-            for (var i = 0; i < part.Chunks.Count; i++) WriteEvent(context, part.First + i, "chunk", part.Chunks[i]);
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
+            return;
+        }
+
+        Begin(context);
+        var quiet = time.GetTimestamp();
+        while (true)
+        {
+            for (var i = 0; i < part.Chunks.Count; i++) WriteEvent(context, (part.First + i).ToString(CultureInfo.InvariantCulture), null, part.Chunks[i]);
             next = Math.Max(next, part.Next);
-            if (part.IsLast || part.Status.Length == 0)
+            if (part.Status.Length == 0 || part.Expired)
             {
-                await EndAsync(context, job);
+                await DataDeletedAsync(context, job);
+                return;
+            }
+
+            if (part.IsLast)
+            {
+                await EndAsync(context, job, part.Total);
                 return;
             }
 
             if (part.Chunks.Count > 0) quiet = time.GetTimestamp();
             else if (time.GetElapsedTime(quiet) >= Heartbeat)
             {
-                context.Response.BodyWriter.Write(": still here\n\n"u8);
+                // Without an empty line, which some clients deliver as an empty event.
+                context.Response.BodyWriter.Write(": still here\n"u8);
                 quiet = time.GetTimestamp();
             }
 
             await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
             if (part.Next >= part.Total) await watch.ChangedAsync(Heartbeat, context.RequestAborted);
+            if (lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                // A response that ends normally looks complete to curl and fetch. An aborted one is an error, and an EventSource reconnects.
+                context.Abort();
+                return;
+            }
+
+            part = await streams.ReadAsync(job.EndpointId, job.Id, next, signals.Watcher, context.RequestAborted);
         }
     }
 
-    /// <summary>The last event: <c>error</c> with a structured reason, then <c>done</c> with the job's end.</summary>
-    private async Task EndAsync(HttpContext context, Job job)
+    /// <summary>The last events: <c>error</c> with a structured reason where there is one, then <c>done</c> with the job's final status.</summary>
+    private async Task EndAsync(HttpContext context, Job job, int chunks)
     {
         var end = await reader.WaitAsync(job.EndpointId, job.Id, TimeSpan.Zero, context.RequestAborted);
         if (end?.Error is { } error)
@@ -136,12 +164,26 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
                 json.WriteString("message", error.Message);
                 json.WriteBoolean("retryable", error.Retryable);
             }));
-        WriteEvent(context, null, "done", Json(json =>
+        WriteEvent(context, string.Create(CultureInfo.InvariantCulture, $"{chunks}{DoneSuffix}"), "done", Json(json =>
         {
             json.WriteString("id", job.Id);
             json.WriteString("status", end?.Status ?? job.Status);
         }));
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>The job's data was deleted before this reader had all of it. There is no <c>done</c>: the stream is not complete.</summary>
+    private static async Task DataDeletedAsync(HttpContext context, Job job)
+    {
+        WriteEvent(context, null, "error", Json(json =>
+        {
+            json.WriteString("status", job.Status);
+            json.WriteString("code", "DATA_DELETED");
+            json.WriteString("message", $"The data of job {job.Id} was deleted before its stream was read to the end. Increase jobs.retention.");
+            json.WriteBoolean("retryable", false);
+        }));
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        context.Abort();
     }
 
     private static void Begin(HttpContext context)
@@ -150,15 +192,19 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache, no-transform";
         context.Response.Headers["X-Accel-Buffering"] = "no";
-        // A reader whose connection breaks comes back soon: everything is kept.
-        context.Response.BodyWriter.Write("retry: 1000\n\n"u8);
+        // A reader whose connection breaks reconnects after a second. It belongs to the first event: an empty line would end an event of its own.
+        context.Response.BodyWriter.Write("retry: 1000\n"u8);
     }
 
-    private static void WriteEvent(HttpContext context, int? id, string name, ReadOnlySpan<byte> data)
+    /// <param name="context">The response.</param>
+    /// <param name="id">What a reader sends as Last-Event-ID.</param>
+    /// <param name="name">The event's type; null is the default type, <c>message</c>.</param>
+    /// <param name="data">JSON.</param>
+    private static void WriteEvent(HttpContext context, string? id, string? name, ReadOnlySpan<byte> data)
     {
         var writer = context.Response.BodyWriter;
-        if (id is { } n) writer.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {n}\n")));
-        writer.Write(Encoding.ASCII.GetBytes($"event: {name}\n"));
+        if (id is not null) writer.Write(Encoding.ASCII.GetBytes($"id: {id}\n"));
+        if (name is not null) writer.Write(Encoding.ASCII.GetBytes($"event: {name}\n"));
         // JSON may be written over several lines; an event's data is a line each.
         foreach (var range in data.SplitAny((byte)'\n', (byte)'\r'))
         {

@@ -15,8 +15,9 @@ namespace Sluice.Worker.Api;
 
 /// <summary>
 /// A job's handler: <c>{"input": {...}}</c> where the input is an inference request (<c>inputs</c>) or a generation
-/// (<c>text_input</c>), for the model that <c>input.model</c> names where several are served. Answers
-/// <c>{"output": ...}</c>, or, for a generation with <c>input.stream</c> true, an event a token and the whole text as <c>event: output</c>.
+/// (<c>text_input</c>), for the model that <c>input.model</c> names where several are served. An inference returns
+/// <c>{"output": ...}</c>. A generation returns one event for each token and the whole text as <c>event: output</c>, if the caller accepts
+/// <c>text/event-stream</c> and <c>input.stream</c> is not false, or if <c>input.stream</c> is true.
 /// </summary>
 internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateApi generate, Tracer tracer)
 {
@@ -37,7 +38,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
             throw new InvalidRequestException("the job must be an object with an object 'input'");
         var model = Model(input);
         context.Response.Headers[ProviderHeader] = model.Provider;
-        if (Streams(input) && input.TryGetProperty("text_input", out _))
+        if (Streams(context.Request, input) && input.TryGetProperty("text_input", out _))
         {
             await generate.StreamAsync(context, model, Generation(body.RootElement, input), whole: true);
             return;
@@ -68,12 +69,15 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
             $"input.model is missing, expected one of {string.Join(", ", host.Repository.Names)}");
     }
 
-    private static bool Streams(JsonElement input) => input.TryGetProperty("stream", out var stream) && stream.ValueKind switch
-    {
-        JsonValueKind.True => true,
-        JsonValueKind.False or JsonValueKind.Null => false,
-        _ => throw new InvalidRequestException("input.stream must be true or false"),
-    };
+    /// <summary>RunPod's clients have no field that asks for a stream: they read <c>/stream/{id}</c> of any job. So a generation streams by default.</summary>
+    private static bool Streams(HttpRequest request, JsonElement input) =>
+        (input.TryGetProperty("stream", out var stream) ? stream.ValueKind : JsonValueKind.Null) switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            JsonValueKind.Null => request.GetTypedHeaders().Accept.Any(a => a.MediaType == "text/event-stream"),
+            _ => throw GenerationParameters.Wrong("input.stream", stream, "true or false"),
+        };
 
     /// <summary>Where no seed is given it is made of the job's id: a second attempt then says what the first one said.</summary>
     private static GenerationRequest Generation(JsonElement job, JsonElement input) =>

@@ -20,6 +20,13 @@ const streaming = await endpoint.run({ input: { do: 'stream', chunks: 20, ms: 10
 seen.stream = []
 for await (const part of endpoint.stream(streaming.id)) seen.stream.push(part.output)
 
+// A job of the built-in worker, without any field of ours.
+const story = runpodSdk(key, { baseUrl }).endpoint('story')
+const text = await story.run({ input: { text_input: 'Once', max_tokens: 12, seed: 1, ignore_eos: true } })
+seen.text = []
+for await (const part of story.stream(text.id)) seen.text.push(part.output)
+seen.textStatus = await story.status(text.id)
+
 const long = await endpoint.run({ input: { do: 'sleep', ms: 60000 } })
 seen.cancel = await endpoint.cancel(long.id)
 seen.cancelled = await endpoint.status(long.id)

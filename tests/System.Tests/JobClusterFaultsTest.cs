@@ -283,7 +283,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         {
             var (id, events) = await reader;
             events.AddRange(await ReadAsync(b, id, events[^1].Split('|')[0], int.MaxValue));
-            if (!events.SkipLast(1).SequenceEqual(Enumerable.Range(0, 200).Select(n => $"{n}|chunk|{{\"n\":{n}}}"))
+            if (!events.SkipLast(1).SequenceEqual(Enumerable.Range(0, 200).Select(n => $"{n}||{{\"n\":{n}}}"))
                 || !events[^1].StartsWith("|done|", StringComparison.Ordinal)) Interlocked.Increment(ref wrong);
         }));
         Assert.Equal(0, wrong);

@@ -174,7 +174,7 @@ public sealed class JobFaultsTest : IDisposable
         request.Headers.Add("Accept", "text/event-stream");
         using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         var events = await Events.ReadAsync(await answer.Content.ReadAsStreamAsync());
-        Assert.Equal(Enumerable.Range(0, 30).Select(n => $"{n}|chunk|{{\"n\":{n}}}"), events.SkipLast(1));
+        Assert.Equal(Enumerable.Range(0, 30).Select(n => $"{n}||{{\"n\":{n}}}"), events.SkipLast(1));
         Assert.Equal(1, (int)(await jobs.EndAsync(cut))["retries"]!);
 
         var diverging = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse("""{"do":"diverge","chunks":10,"ms":20}""")!));

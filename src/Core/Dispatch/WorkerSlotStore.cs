@@ -59,7 +59,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
         }
 
         var json = JsonSerializer.Serialize(blocked, DispatchJson.Default.BlockedStart);
-        await redis.Database.StringSetAsync(keys.Blocked, json).WaitAsync(ct);
+        await ControlWrite.RunAsync(redis.Database, keys.Blocked, "SET", json).WaitAsync(ct);
         await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
     }
 

@@ -52,9 +52,9 @@ public sealed class GpuStore(RedisStore redis)
             .OrderBy(c => c.PodId, StringComparer.Ordinal)];
 
     /// <summary>Says (or, with null, takes back) that workers of an endpoint wait.</summary>
-    public Task TellAsync(string endpointId, GpuWait? wait, CancellationToken ct) => (wait is null
-        ? redis.Database.HashDeleteAsync(Waits, endpointId)
-        : redis.Database.HashSetAsync(Waits, endpointId, JsonSerializer.Serialize(wait, ClaimJson.Default.GpuWait))).WaitAsync(ct);
+    public Task TellAsync(string endpointId, GpuWait? wait, CancellationToken ct) => wait is null
+        ? redis.Database.HashDeleteAsync(Waits, endpointId).WaitAsync(ct)
+        : ControlWrite.RunAsync(redis.Database, Waits, "HSET", endpointId, JsonSerializer.Serialize(wait, ClaimJson.Default.GpuWait)).WaitAsync(ct);
 
     /// <summary>Why an endpoint's workers wait for devices; null: none waits.</summary>
     public async Task<GpuWait?> WaitOfAsync(string endpointId, CancellationToken ct) =>

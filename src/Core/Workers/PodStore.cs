@@ -44,7 +44,7 @@ public sealed class PodStore(RedisStore redis)
     /// <summary>A leader orders a pod: known from now on, unless a later leader gives the orders or there are <paramref name="max"/>.</summary>
     public async Task<OrderAnswer> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
     {
-        await redis.Database.SetAddAsync(Endpoints, pod.EndpointId).WaitAsync(ct);
+        await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
         var answer = (string)await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
             [epoch, pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
         return answer switch
@@ -59,7 +59,7 @@ public sealed class PodStore(RedisStore redis)
     /// stopped.</summary>
     public async Task<bool> AdoptAsync(Pod pod, int max, CancellationToken ct)
     {
-        await redis.Database.SetAddAsync(Endpoints, pod.EndpointId).WaitAsync(ct);
+        await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
         return (bool)await Adopt.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
     }
 
@@ -109,7 +109,7 @@ public sealed class PodStore(RedisStore redis)
 
     /// <summary>Keeps what was found on a host.</summary>
     public Task PutReportAsync(HostReport report, CancellationToken ct) =>
-        redis.Database.HashSetAsync(Reports, report.HostId, JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
+        ControlWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId, JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
 
     /// <summary>What was found on the hosts that live; those of others are forgotten.</summary>
     public async Task<IReadOnlyList<HostReport>> ReportsAsync(CancellationToken ct)

@@ -14,11 +14,11 @@ public static class KeysApi
 
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, TimeProvider time)
     {
-        routes.On("GET", "/api/v1/keys", Demand.Admin, "All keys, without their text",
-            async (CancellationToken ct) => new KeyList([.. (await store.ListAsync(ct)).Select(KeyView.Of)]));
+        routes.On("GET", "/api/v1/keys", Demand.Admin, "Keys, without their text, the oldest first; ?limit= (100, at most 1000), ?cursor= (the next of an earlier response)",
+            (HttpContext context) => ListAsync(context, ring)).Produces<KeyList>();
         routes.On("GET", "/api/v1/keys/{id}", Demand.Admin, "One key", async (HttpContext context, string id) =>
         {
-            var key = (await store.ListAsync(context.RequestAborted)).FirstOrDefault(k => k.Id == id);
+            var key = await store.FindAsync(id, context.RequestAborted);
             await (key is null ? NoKeyAsync(context, id) : context.Response.WriteAsJsonAsync(KeyView.Of(key)));
         }).Produces<KeyView>();
         routes.On("POST", "/api/v1/keys", Demand.Admin, "Make a key; its text is told in this answer only",
@@ -36,6 +36,28 @@ public static class KeysApi
                 await ring.RefreshAsync(context.RequestAborted);
                 context.Response.StatusCode = StatusCodes.Status204NoContent;
             }).Produces(StatusCodes.Status204NoContent);
+    }
+
+    private static async Task ListAsync(HttpContext context, KeyRing ring)
+    {
+        if (await Paging.LimitAsync(context) is not { } limit) return;
+        KeyCursor? after = null;
+        if (context.Request.Query["cursor"] is [{ Length: > 0 } text])
+        {
+            if (!KeyCursor.TryParse(text, out var cursor))
+            {
+                await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"cursor is '{text}'; expected the next of an earlier response.");
+                return;
+            }
+
+            after = cursor;
+        }
+
+        await ring.RefreshAsync(context.RequestAborted);
+        // One more than the page has, to know whether another page follows.
+        var keys = ring.List(after, limit + 1);
+        var next = keys.Count > limit ? KeyCursor.Of(keys[limit - 1]).ToString() : null;
+        await context.Response.WriteAsJsonAsync(new KeyList([.. keys.Take(limit).Select(KeyView.Of)], next), context.RequestAborted);
     }
 
     private static async Task CreateAsync(HttpContext context, KeyStore store, KeyRing ring, TimeProvider time)
@@ -194,8 +216,8 @@ public static class KeysApi
         internal static KeyView Of(KeyRecord k) => new(k.Id, k.Name, k.Last4, k.Scope, k.CreatedAt, k.ExpiresAt, k.Limits ?? KeyLimits.None);
     }
 
-    /// <summary>Answer to a list.</summary>
-    public sealed record KeyList(IReadOnlyList<KeyView> Keys);
+    /// <summary>A page of the list; <paramref name="Next"/> is the cursor of the next page, null on the last one.</summary>
+    public sealed record KeyList(IReadOnlyList<KeyView> Keys, string? Next);
 
     /// <summary>A new key: <paramref name="Key"/> is its text, told this once.</summary>
     public sealed record NewKey(string Key, KeyView Record);

@@ -20,6 +20,15 @@ internal readonly record struct Paging(int Offset, int Limit)
         return null;
     }
 
+    /// <summary><c>?limit=</c> of a list that is read with a cursor. Null: the response has been written.</summary>
+    public static async Task<int?> LimitAsync(HttpContext context)
+    {
+        if (Number(context, "limit", DefaultLimit, 1, MaxLimit) is { } limit) return limit;
+        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+            $"limit is '{context.Request.Query["limit"]}'; expected a whole number from 1 to {MaxLimit}.");
+        return null;
+    }
+
     private static int? Number(HttpContext context, string name, int otherwise, int least, int most)
     {
         if (context.Request.Query[name] is not [{ Length: > 0 } text]) return otherwise;

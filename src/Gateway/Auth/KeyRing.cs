@@ -1,12 +1,12 @@
-using System.Collections.Frozen;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Sluice.Core.Redis;
 
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// All valid keys in memory, replaced whole: a message renews it at once, a poll every second is the net under lost
-/// messages, so that a revoked key is refused everywhere within 2 s. While Redis cannot be asked the last state is
+/// All valid keys in memory. A message about a change, and a poll every second in case a message was lost, read the keys that changed since the
+/// last read, so a revoked key is refused everywhere within 2 s. While Redis cannot be asked the last state is
 /// used for <see cref="StaleAfter"/>; after that no key can be trusted.
 /// </summary>
 public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash, TimeProvider time, ILogger<KeyRing> logger)
@@ -21,6 +21,7 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
     private readonly TimeProvider time = time;
+    private readonly ConcurrentDictionary<string, KeyRecord> keys = new(StringComparer.Ordinal);
     private volatile Held? held;
 
     public bool Loaded => held is not null;
@@ -38,7 +39,7 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
 
         if (!ApiKey.TryReadId(text, out var id)) return KeyVerdict.Malformed;
         if (held is not { } ring || time.GetElapsedTime(ring.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
-        var known = ring.Keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
+        var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
         // The same work for an unknown id.
         if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
         if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
@@ -46,15 +47,32 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
         return KeyVerdict.Valid;
     }
 
+    /// <summary>A part of all keys as of the last read, the oldest first.</summary>
+    /// <param name="after">The last key of the part before; null: from the first one.</param>
+    /// <param name="limit">Keys in this part.</param>
+    public IReadOnlyList<KeyRecord> List(KeyCursor? after, int limit) =>
+        [.. keys.Values.Where(k => after is not { } last || last.IsBefore(k)).OrderBy(k => k.CreatedAt).ThenBy(k => k.Id, StringComparer.Ordinal).Take(limit)];
+
     protected override async Task ReadAsync(CancellationToken ct)
     {
         var asked = time.GetTimestamp();
-        var version = await store.VersionAsync(ct);
-        held = held is { } same && same.Version == version ? same with { ReadAt = asked }
-            : new Held((await store.ListAsync(ct)).ToFrozenDictionary(k => k.Id), version, asked);
+        var changes = await store.ReadAsync(held?.Version, ct);
+        if (changes.All)
+        {
+            var ids = changes.Keys.Select(k => k.Id).ToHashSet();
+            foreach (var id in keys.Keys.Where(id => !ids.Contains(id))) keys.TryRemove(id, out _);
+        }
+
+        foreach (var (id, record) in changes.Keys)
+        {
+            if (record is null) keys.TryRemove(id, out _);
+            else keys[id] = record;
+        }
+
+        held = new Held(changes.Version, asked);
     }
 
-    private sealed record Held(FrozenDictionary<string, KeyRecord> Keys, string Version, long ReadAt);
+    private sealed record Held(string Version, long ReadAt);
 }
 
 /// <summary>What a key turned out to be.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Gateway.Auth;
 using Sluice.Testing;
+using StackExchange.Redis;
 
 namespace Sluice.Gateway.Tests.Auth;
 
@@ -78,6 +79,105 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
+    public async Task A_new_or_revoked_key_is_read_without_the_others()
+    {
+        var before = await AddAsync();
+        for (var i = 0; i < 100; i++) await AddAsync();
+        using var ring = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        var whole = await CallsAsync("hgetall");
+        var bytes = await SentAsync();
+
+        var (id, text) = await AddAsync();
+        await ring.RefreshAsync(default);
+        Assert.Equal(KeyVerdict.Valid, ring.Find(text, Now, out _));
+        await store.RevokeAsync(id, default);
+        await store.RevokeAsync(before.Id, default);
+        await ring.RefreshAsync(default);
+
+        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Unknown), (ring.Find(text, Now, out _), ring.Find(before.Text, Now, out _)));
+        Assert.Equal(whole, await CallsAsync("hgetall"));
+        // A record has 250 bytes: the 100 others would be 25 KB.
+        Assert.InRange(await SentAsync() - bytes, 0, 10_000);
+    }
+
+    [Fact]
+    public async Task A_ring_that_missed_many_changes_reads_all_keys_and_drops_the_deleted_ones()
+    {
+        var first = await AddAsync();
+        using var ring = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        await store.RevokeAsync(first.Id, default);
+        // More changes than Redis lists.
+        var (id, text) = ApiKey.New();
+        for (var i = 0; i < 1001; i++) await store.AddAsync(Record(id, text, null), default);
+
+        await ring.RefreshAsync(default);
+
+        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Valid), (ring.Find(first.Text, Now, out _), ring.Find(text, Now, out _)));
+    }
+
+    [Fact]
+    public async Task After_a_redis_lost_its_last_writes_the_ring_has_what_redis_has()
+    {
+        var db = redis.Store.Database;
+        var revoked = await AddAsync();
+        RedisKey[] keys = ["sluice:{keys}:all", "sluice:{keys}:version", "sluice:{keys}:changes"];
+        var saved = await Task.WhenAll(keys.Select(async k => (Key: k, Dump: await db.KeyDumpAsync(k))));
+        await store.RevokeAsync(revoked.Id, default);
+        var lost = await AddAsync();
+        using var ring = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Valid), (ring.Find(revoked.Text, Now, out _), ring.Find(lost.Text, Now, out _)));
+
+        foreach (var (key, dump) in saved)
+        {
+            await db.KeyDeleteAsync(key);
+            await db.KeyRestoreAsync(key, dump!);
+        }
+
+        var later = await AddAsync();
+        await ring.RefreshAsync(default);
+
+        Assert.Equal((KeyVerdict.Valid, KeyVerdict.Unknown, KeyVerdict.Valid),
+            (ring.Find(revoked.Text, Now, out _), ring.Find(lost.Text, Now, out _), ring.Find(later.Text, Now, out _)));
+    }
+
+    [Fact]
+    public async Task The_pages_of_the_list_have_each_key_once_though_the_last_of_a_page_is_revoked()
+    {
+        var made = new HashSet<string>();
+        for (var i = 0; i < 5; i++) made.Add((await AddAsync()).Id);
+        using var ring = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        var seen = new List<string>();
+        KeyCursor? after = null;
+        while (ring.List(after, 2) is { Count: > 0 } page)
+        {
+            seen.AddRange(page.Select(k => k.Id));
+            Assert.True(KeyCursor.TryParse(KeyCursor.Of(page[^1]).ToString(), out var cursor));
+            after = cursor;
+            await store.RevokeAsync(page[^1].Id, default);
+            await ring.RefreshAsync(default);
+        }
+
+        Assert.Equal(seen.Count, seen.Distinct().Count());
+        Assert.Subset(seen.ToHashSet(), made);
+    }
+
+    [Fact]
+    public async Task A_record_that_cannot_be_read_is_no_key_and_hides_no_other()
+    {
+        var (_, text) = await AddAsync();
+        await redis.Store.Database.HashSetAsync("sluice:{keys}:all", "spoilt", "{");
+        await redis.Store.Database.StringSetAsync("sluice:{keys}:version", "spoilt");
+        using var ring = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        Assert.Equal(KeyVerdict.Valid, ring.Find(text, Now, out _));
+        await redis.Store.Database.HashDeleteAsync("sluice:{keys}:all", "spoilt");
+    }
+
+    [Fact]
     public async Task Only_a_hash_is_stored()
     {
         var (_, text) = await AddAsync();
@@ -89,17 +189,30 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     private async Task<(string Id, string Text)> AddAsync(DateTimeOffset? expires = null)
     {
         var (id, text) = ApiKey.New();
-        await store.AddAsync(new KeyRecord
-        {
-            Id = id,
-            Hash = ApiKey.Hash(text),
-            Last4 = text[^4..],
-            Scope = new KeyScope { Invoke = ["*"] },
-            CreatedAt = Now,
-            ExpiresAt = expires,
-        }, default);
+        await store.AddAsync(Record(id, text, expires), default);
         return (id, text);
     }
+
+    private static KeyRecord Record(string id, string text, DateTimeOffset? expires) => new()
+    {
+        Id = id,
+        Hash = ApiKey.Hash(text),
+        Last4 = text[^4..],
+        Scope = new KeyScope { Invoke = ["*"] },
+        CreatedAt = Now,
+        ExpiresAt = expires,
+    };
+
+    /// <summary>How often Redis ran a command: "calls=N", empty for never.</summary>
+    private async Task<string> CallsAsync(string command) => await InfoAsync("commandstats", "cmdstat_" + command) is { Length: > 0 } all ? all.Split(',')[0] : "";
+
+    /// <summary>Bytes that Redis has sent.</summary>
+    private async Task<long> SentAsync() =>
+        long.Parse(await InfoAsync("stats", "total_net_output_bytes"), System.Globalization.CultureInfo.InvariantCulture);
+
+    private async Task<string> InfoAsync(string section, string field) =>
+        ((string)(await redis.Store.Database.ExecuteAsync("INFO", section))!).Split("\r\n")
+            .FirstOrDefault(l => l.StartsWith(field + ":", StringComparison.Ordinal))?.Split(':')[1] ?? "";
 
     private KeyRing Ring(TimeProvider time) => new(redis.Store, store, null, time, NullLogger<KeyRing>.Instance);
 

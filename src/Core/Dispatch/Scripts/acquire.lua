@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- acquire: lease free slots to tickets while nobody waits; otherwise queue the tickets, or refuse them.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·

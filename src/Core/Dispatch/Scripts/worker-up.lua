@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- worker-up: a ready worker's slots enter dispatch (again, when it was draining).
 -- KEYS    workers  hash pod -> address (JSON) · capacity  hash pod -> slots ·
 --         free  sorted set ready pod -> free slots · held  hash "holder|pod" -> slots

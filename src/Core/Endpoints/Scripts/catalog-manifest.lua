@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
 -- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
 -- ARGV    template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- catalog-put: create or replace one template or endpoint through the API.
 -- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
 -- ARGV    kind  'template' or 'endpoint' · name · value  JSON · template  an endpoint's template

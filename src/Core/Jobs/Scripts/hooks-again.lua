@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- hooks-again: deliver once more, now, with a schedule from its beginning.
 -- KEYS    outbox  sorted set delivery -> next try (unix ms) · hook  hash, the delivery
 -- ARGV    delivery

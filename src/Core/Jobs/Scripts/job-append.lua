@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- job-append: add what an attempt streamed to the job's replay log.
 -- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · running  hash running job -> its run (see jobstate)
 -- ARGV    id · endpoint · attempt · first  index of the first chunk given, counted from 0 in this attempt ·

@@ -64,7 +64,7 @@ public sealed class WebhookStore(RedisStore redis)
         var values = await redis.Database.HashGetAsync(key, ["secret", "old", "oldUntil"]).WaitAsync(ct);
         if (values[0].IsNull)
         {
-            await redis.Database.HashSetAsync(key, "secret", WebhookSignature.NewSecret(), When.NotExists).WaitAsync(ct);
+            await ControlWrite.RunAsync(redis.Database, key, "HSETNX", "secret", WebhookSignature.NewSecret()).WaitAsync(ct);
             return [(string)(await redis.Database.HashGetAsync(key, "secret").WaitAsync(ct))!];
         }
 
@@ -76,8 +76,8 @@ public sealed class WebhookStore(RedisStore redis)
     {
         var old = (await SecretsAsync(endpointId, now, ct))[0];
         var fresh = WebhookSignature.NewSecret();
-        await redis.Database.HashSetAsync(new JobKeys(endpointId).Secrets,
-            [new("secret", fresh), new("old", old), new("oldUntil", (now + KeepOldSecret).ToUnixTimeMilliseconds())]).WaitAsync(ct);
+        await ControlWrite.RunAsync(redis.Database, new JobKeys(endpointId).Secrets, "HSET",
+            "secret", fresh, "old", old, "oldUntil", (now + KeepOldSecret).ToUnixTimeMilliseconds()).WaitAsync(ct);
         return fresh;
     }
 

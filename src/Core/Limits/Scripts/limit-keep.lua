@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- limit-keep: a request of a key that limits how many go at once still runs.
 -- KEYS    flight  sorted set request -> end (unix ms)
 -- ARGV    request · flight_ms  until it is not counted any more, unless this is called again

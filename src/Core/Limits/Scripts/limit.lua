@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- limit: whether one more request of a key may go, by its rate (GCRA: the ATM Forum's generic cell rate algorithm, one
 -- number a key) and by how many it has at once. What is refused costs nothing of either.
 -- KEYS    rate  string, theoretical arrival time of the next request (unix us) · flight  sorted set request -> end (unix ms)

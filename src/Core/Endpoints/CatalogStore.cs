@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
@@ -29,10 +32,22 @@ public enum CatalogRefusal
 
     /// <summary>The API made an entry of the same name.</summary>
     Clash,
+
+    /// <summary>A creation: the name is used.</summary>
+    Exists,
 }
 
-/// <summary>Answer to a change; <see cref="Name"/> is the other entry that stands in its way.</summary>
-public readonly record struct CatalogChange(CatalogRefusal Refusal, string Name = "");
+/// <summary>Result of a change.</summary>
+/// <param name="Refusal">Why nothing was changed, if so.</param>
+/// <param name="Name">The entry that prevents the change. Where a manifest would delete a template in use: the template, ':', and the endpoints, separated by ','.</param>
+/// <param name="Created">There was no entry of this name before.</param>
+public readonly record struct CatalogChange(CatalogRefusal Refusal, string Name = "", bool Created = false);
+
+/// <summary>The manifest that was applied last, by any gateway.</summary>
+/// <param name="Digest">Of its declarations.</param>
+/// <param name="Host">The host whose file it is.</param>
+/// <param name="AppliedAt">When, by Redis' clock.</param>
+public sealed record ManifestSource(string Digest, string Host, DateTimeOffset AppliedAt);
 
 /// <summary>Everything declared, with its origin, at one version of the catalog.</summary>
 public sealed record CatalogState(long Version, Catalog Catalog, IReadOnlyDictionary<string, Origin> TemplateOrigins,
@@ -52,10 +67,11 @@ public sealed class CatalogStore(RedisStore redis)
     private static readonly Script Delete = Script.Load("catalog-delete");
     private static readonly Script FromManifest = Script.Load("catalog-manifest");
 
-    // One hash tag: these three are written together.
+    // One hash tag: these are written together.
     private static readonly RedisKey Templates = "sluice:{catalog}:templates";
     private static readonly RedisKey Endpoints = "sluice:{catalog}:endpoints";
     private static readonly RedisKey Version = "sluice:{catalog}:version";
+    private static readonly RedisKey Source = "sluice:{catalog}:source";
     private static readonly RedisKey[] Keys = [Templates, Endpoints, Version];
 
     public async Task<long> VersionAsync(CancellationToken ct) =>
@@ -77,42 +93,69 @@ public sealed class CatalogStore(RedisStore redis)
     public async Task<IReadOnlyList<string>> EndpointsAsync() =>
         Array.ConvertAll(await redis.Database.HashKeysAsync(Endpoints), id => (string)id!);
 
-    public Task<CatalogChange> PutAsync(Template template, CancellationToken ct) => RunAsync(Put, ct, "template",
-        template.Name, Declarations.Write(template, DeclarationJson.Template), "");
+    /// <summary>Creates or replaces a template.</summary>
+    /// <param name="template">The declaration.</param>
+    /// <param name="ct">Ends the wait.</param>
+    /// <param name="create">An existing template of this name is refused.</param>
+    /// <param name="dryRun">Only checks.</param>
+    public Task<CatalogChange> PutAsync(Template template, CancellationToken ct, bool create = false, bool dryRun = false) => RunAsync(Put, Keys, ct, "template",
+        template.Name, Declarations.Write(template, DeclarationJson.Template), "", create ? 1 : 0, dryRun ? 1 : 0);
 
-    public Task<CatalogChange> PutAsync(Endpoint endpoint, CancellationToken ct) => RunAsync(Put, ct, "endpoint",
-        endpoint.Id, Declarations.Write(endpoint, DeclarationJson.Endpoint), endpoint.Template);
+    /// <summary>Creates or replaces an endpoint; parameters as for a template.</summary>
+    public Task<CatalogChange> PutAsync(Endpoint endpoint, CancellationToken ct, bool create = false, bool dryRun = false) => RunAsync(Put, Keys, ct, "endpoint",
+        endpoint.Id, Declarations.Write(endpoint, DeclarationJson.Endpoint), endpoint.Template, create ? 1 : 0, dryRun ? 1 : 0);
 
-    public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct) =>
-        RunAsync(Delete, ct, "template", name);
+    public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct, bool dryRun = false) =>
+        RunAsync(Delete, Keys, ct, "template", name, dryRun ? 1 : 0);
 
-    public Task<CatalogChange> DeleteEndpointAsync(string id, CancellationToken ct) =>
-        RunAsync(Delete, ct, "endpoint", id);
+    public Task<CatalogChange> DeleteEndpointAsync(string id, CancellationToken ct, bool dryRun = false) =>
+        RunAsync(Delete, Keys, ct, "endpoint", id, dryRun ? 1 : 0);
 
     /// <summary>Makes the manifest's declarations the declared ones.</summary>
-    public Task<CatalogChange> ReplaceManifestAsync(ManifestFile file, CancellationToken ct) => RunAsync(FromManifest, ct,
+    /// <param name="file">The declarations.</param>
+    /// <param name="ct">Ends the wait.</param>
+    /// <param name="host">The host whose file it is.</param>
+    public Task<CatalogChange> ReplaceManifestAsync(ManifestFile file, CancellationToken ct, string host = "")
+    {
+        var entries = Entries(file);
+        return RunAsync(FromManifest, [.. Keys, Source], ct, [Digest(entries), host, file.Templates.Count, .. entries]);
+    }
+
+    /// <summary>The manifest that was applied last; null: none.</summary>
+    public async Task<ManifestSource?> ManifestSourceAsync(CancellationToken ct) =>
+        ((string?)await redis.Database.StringGetAsync(Source).WaitAsync(ct))?.Split('|') is [var digest, var host, var ms]
+            && long.TryParse(ms, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+            ? new ManifestSource(digest, host, DateTimeOffset.FromUnixTimeMilliseconds(at)) : null;
+
+    /// <summary>A digest of what a manifest declares; comments and order of fields make no difference.</summary>
+    public static string Digest(ManifestFile file) => Digest(Entries(file));
+
+    private static string Digest(IEnumerable<RedisValue> entries) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', entries))));
+
+    private static RedisValue[] Entries(ManifestFile file) =>
     [
-        file.Templates.Count,
         .. file.Templates.SelectMany(t => new RedisValue[]
             { t.Name, Declarations.Write(t, DeclarationJson.Template) }),
         .. file.Endpoints.SelectMany(e => new RedisValue[]
             { e.Id, Declarations.Write(e, DeclarationJson.Endpoint) }),
-    ]);
+    ];
 
-    private async Task<CatalogChange> RunAsync(Script script, CancellationToken ct, params RedisValue[] args)
+    private async Task<CatalogChange> RunAsync(Script script, RedisKey[] keys, CancellationToken ct, params RedisValue[] args)
     {
-        var answer = (string)await script.RunAsync(redis.Database, Keys, args).WaitAsync(ct);
+        var answer = (string)await script.RunAsync(redis.Database, keys, args).WaitAsync(ct);
         var name = answer.Contains(':', StringComparison.Ordinal) ? answer[(answer.IndexOf(':', StringComparison.Ordinal) + 1)..] : "";
         return new CatalogChange(answer.Split(':')[0] switch
         {
-            "ok" or "same" => CatalogRefusal.None,
+            "ok" or "same" or "created" => CatalogRefusal.None,
+            "exists" => CatalogRefusal.Exists,
             "manifest" => CatalogRefusal.OwnedByManifest,
             "no-template" => CatalogRefusal.NoTemplate,
             "used" => CatalogRefusal.InUse,
             "unknown" => CatalogRefusal.Unknown,
             "clash" => CatalogRefusal.Clash,
             _ => throw new InvalidOperationException($"script {script.Name} answered {answer}"),
-        }, name);
+        }, name, answer == "created");
     }
 
     private static T Parse<T>(string stored, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) =>

@@ -22,21 +22,30 @@ public sealed record FieldError(string Field, string Value, string Expected, int
 /// </summary>
 public static class Declarations
 {
+    /// <summary>Values of a wrong type that one reading reports.</summary>
+    private const int MaxErrors = 50;
+
     public static T? Read<T>(JsonNode? node, JsonTypeInfo<T> type, string path, List<FieldError> errors)
         where T : class
     {
         var before = errors.Count;
         Check(node, type, path, errors);
         if (errors.Count > before) return null;
-        try
+        // The serializer stops at the first value that it cannot convert: that value is removed, and the rest is read again.
+        var left = node!.DeepClone();
+        while (true)
         {
-            return node.Deserialize(type);
-        }
-        catch (JsonException e)
-        {
-            var field = path + (e.Path ?? "$")[1..];
-            errors.Add(new FieldError(field.TrimStart('.'), Shown(At(node, e.Path)), Wanted(e)));
-            return null;
+            try
+            {
+                var value = left.Deserialize(type);
+                return errors.Count > before ? null : value;
+            }
+            catch (JsonException e)
+            {
+                var field = (path + (e.Path ?? "$")[1..]).TrimStart('.');
+                errors.Add(new FieldError(field, Shown(At(left, e.Path)), Wanted(e)));
+                if (errors.Count - before >= MaxErrors || !Remove(left, type, e.Path)) return null;
+            }
         }
     }
 
@@ -63,7 +72,7 @@ public static class Declarations
         foreach (var (name, value) in given)
         {
             var field = path.Length > 0 ? $"{path}.{name}" : name;
-            var known = type.Properties.FirstOrDefault(p => p.Name == name);
+            var known = Fields(type).FirstOrDefault(p => p.Name == name);
             if (known is null) errors.Add(new FieldError(field, Shown(value), "no such field" + Nearest(name, type)));
             else if (value is null) errors.Add(new FieldError(field, "null", "a value, or the field left out"));
             else Check(value, type.Options.GetTypeInfo(known.PropertyType), field, errors);
@@ -75,30 +84,10 @@ public static class Declarations
 
     private static string Nearest(string name, JsonTypeInfo type)
     {
-        var nearest = type.Properties.MinBy(p => Distance(p.Name, name));
-        return nearest is not null && Distance(nearest.Name, name) <= 3
+        var nearest = Fields(type).MinBy(p => EditDistance.Between(p.Name, name));
+        return nearest is not null && EditDistance.Between(nearest.Name, name) <= 3
             ? $" (did you mean {nearest.Name}?)"
-            : $" (known: {string.Join(", ", type.Properties.Select(p => p.Name))})";
-    }
-
-    /// <summary>Levenshtein's edit distance.</summary>
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var above = row[j];
-                var cost = char.ToLowerInvariant(a[i - 1]) == char.ToLowerInvariant(b[j - 1]) ? 0 : 1;
-                row[j] = Math.Min(Math.Min(row[j] + 1, row[j - 1] + 1), diagonal + cost);
-                diagonal = above;
-            }
-        }
-
-        return row[^1];
+            : $" (known: {string.Join(", ", Fields(type).Select(p => p.Name))})";
     }
 
     private static JsonNode? At(JsonNode? node, string? path)
@@ -112,6 +101,33 @@ public static class Declarations
             };
         return node;
     }
+
+    /// <summary>Removes the value at a path from its object; a required one becomes an empty text. False: the path does not end in a field.</summary>
+    private static bool Remove(JsonNode root, JsonTypeInfo type, string? path)
+    {
+        var end = path?.LastIndexOf('.') ?? -1;
+        if (end <= 0 || At(root, path![..end]) is not JsonObject parent) return false;
+        var name = path[(end + 1)..].Split('[')[0];
+        if (TypeAt(type, path[..end])?.Properties.FirstOrDefault(p => p.Name == name) is not { IsRequired: true }) return parent.Remove(name);
+        if (parent[name] is JsonValue value && value.TryGetValue<string>(out _)) return false;
+        parent[name] = "";
+        return true;
+    }
+
+    private static JsonTypeInfo? TypeAt(JsonTypeInfo type, string path)
+    {
+        var at = (JsonTypeInfo?)type;
+        foreach (var step in path[1..].Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = at?.Kind == JsonTypeInfoKind.Enumerable ? at.ElementType : at?.Properties.FirstOrDefault(p => p.Name == step)?.PropertyType;
+            at = next is null ? null : type.Options.GetTypeInfo(next);
+        }
+
+        return at;
+    }
+
+    /// <summary>The fields that a document may have.</summary>
+    private static IEnumerable<JsonPropertyInfo> Fields(JsonTypeInfo type) => type.Properties.Where(p => p.Set is not null || p.Get is not null);
 
     private static string Shown(JsonNode? node)
     {
@@ -141,6 +157,14 @@ public static class Declarations
 /// <summary>What a manifest file holds.</summary>
 public sealed record ManifestFile
 {
+    /// <summary>Which of <c>templates</c> and <c>endpoints</c> the file does not have.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Omitted { get; init; } = [];
+
+    /// <summary>Its last line is YAML's document end marker <c>...</c>. A file that had one and has none is truncated.</summary>
+    [JsonIgnore]
+    public bool EndsWithMarker { get; init; }
+
     public IReadOnlyList<Template> Templates { get; init; } = [];
 
     public IReadOnlyList<Endpoint> Endpoints { get; init; } = [];

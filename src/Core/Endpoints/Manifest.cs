@@ -1,15 +1,19 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>Reads a manifest (YAML) into declarations, or says every error with its line.</summary>
-public static class Manifest
+/// <summary>Reads a manifest (YAML) into declarations, or returns every error with its line. A file without content is an error: an editor or a
+/// copy that failed leaves one, and it would delete everything that is declared.</summary>
+public static partial class Manifest
 {
     /// <summary>Deepest nesting read; a manifest needs four levels.</summary>
     private const int MaxDepth = 16;
+
+    private static readonly string[] Sections = ["templates", "endpoints"];
 
     public static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(string yaml)
     {
@@ -19,9 +23,11 @@ public static class Manifest
         {
             var stream = new YamlStream();
             stream.Load(new StringReader(yaml));
-            if (stream.Documents.Count == 0) return (new ManifestFile(), []);
+            if (stream.Documents.Count == 0 || stream.Documents[0].RootNode is YamlScalarNode { Value: null or "" })
+                return (null, [new FieldError("(file)", "empty", "'templates' and 'endpoints'; to delete what it declared, write 'templates: []' and 'endpoints: []'")]);
+            if (stream.Documents.Count > 1)
+                return (null, [new FieldError("(file)", $"{stream.Documents.Count} YAML documents", "one", (int)stream.Documents[1].RootNode.Start.Line)]);
             root = stream.Documents[0].RootNode;
-            if (root is YamlScalarNode { Value: null or "" }) return (new ManifestFile(), []);
             json = ToJson(root, 0);
         }
         catch (YamlException e)
@@ -31,7 +37,12 @@ public static class Manifest
 
         var errors = new List<FieldError>();
         var file = Declarations.Read(json, DeclarationJson.ManifestFile, "", errors);
-        if (file is not null) errors.AddRange(EndpointRules.Check(file));
+        if (file is not null)
+        {
+            file = file with { Omitted = [.. Sections.Where(s => !json!.AsObject().ContainsKey(s))], EndsWithMarker = EndMarker().IsMatch(yaml) };
+            errors.AddRange(EndpointRules.Check(file));
+        }
+
         return errors.Count == 0 ? (file, []) : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
     }
 
@@ -84,4 +95,8 @@ public static class Manifest
 
         return (int)line;
     }
+
+    /// <summary>YAML's document end marker as the last line with content (YAML 1.2.2, 9.1.2).</summary>
+    [GeneratedRegex(@"^\.\.\.[ \t]*(#.*)?\s*\z", RegexOptions.Multiline)]
+    private static partial Regex EndMarker();
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Redis;
+using Sluice.Core.Workers;
 
 namespace Sluice.Core.Endpoints;
 
@@ -11,7 +12,7 @@ public sealed record ManifestOptions(string? Path);
 /// Applies the manifest at start and whenever its text changes. Its text is compared, not its time, so that a symlinked
 /// file (a Kubernetes ConfigMap) is seen too. A bad file changes nothing and is told clearly, once a change.
 /// </summary>
-public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore store, CatalogWatcher watcher,
+public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore store, CatalogWatcher watcher, HostId host,
     TimeProvider time, ILogger<ManifestLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -20,6 +21,8 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
     private string? applied;
     private string? seen;
     private string? told;
+    private string? digest;
+    private bool endsWithMarker;
 
     /// <summary>What is wrong with the file as it is now; empty: nothing.</summary>
     public IReadOnlyList<string> Errors { get; private set; } = [];
@@ -52,24 +55,66 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
         seen = text;
         if (!settled) return;
         // Version 0: Redis has lost all declarations.
-        if (text == applied && watcher.State.Version > 0) return;
+        if (text == applied && watcher.State.Version > 0)
+        {
+            await CompareAsync(path, ct);
+            return;
+        }
+
         var (file, errors) = Manifest.Parse(text);
-        if (file is null)
+        if (file is null || (errors = await TruncatedAsync(file, ct)).Count > 0)
         {
             Tell([.. errors.Select(e => $"{path}: {e}")]);
             return;
         }
 
-        var change = await store.ReplaceManifestAsync(file, ct);
-        if (change.Refusal == CatalogRefusal.Clash)
+        var change = await store.ReplaceManifestAsync(file, ct, host.Value);
+        if (change.Refusal != CatalogRefusal.None)
         {
-            Tell([$"{path}: '{change.Name}' was made through the API already: delete it there, or take it out here"]);
+            Tell([$"{path}: {Refused(change)}"]);
             return;
         }
 
         (applied, told, Errors, AppliedAt) = (text, null, [], time.GetUtcNow());
+        (digest, endsWithMarker) = (CatalogStore.Digest(file), file.EndsWithMarker);
         await watcher.RefreshAsync(ct);
         Applied(path, file.Templates.Count, file.Endpoints.Count);
+    }
+
+    /// <summary>Signs of a file that was cut: it lacks the end marker that it had, or a whole section of what it declared.</summary>
+    private async Task<IReadOnlyList<FieldError>> TruncatedAsync(ManifestFile file, CancellationToken ct)
+    {
+        if (endsWithMarker && !file.EndsWithMarker)
+            return [new FieldError("(file)", "without its last line '...'", "the document end marker that it had; without it the file is truncated")];
+        if (file.Omitted.Count == 0) return [];
+        var state = await store.ReadAsync(ct);
+        return [.. file.Omitted.Select(section => (section, names: Owned(section == "templates" ? state.TemplateOrigins : state.EndpointOrigins)))
+            .Where(o => o.names.Count > 0)
+            .Select(o => new FieldError(o.section, "", $"a list, because the manifest declares {string.Join(", ", o.names)} now; to delete them, write '{o.section}: []'"))];
+    }
+
+    private static List<string> Owned(IReadOnlyDictionary<string, Origin> origins) =>
+        [.. origins.Where(o => o.Value == Origin.Manifest).Select(o => o.Key).Order(StringComparer.Ordinal)];
+
+    private static string Refused(CatalogChange change)
+    {
+        if (change.Refusal == CatalogRefusal.Clash) return $"'{change.Name}' was made through the API already: delete it there, or take it out here";
+        var (template, endpoints) = (change.Name.Split(':')[0], change.Name.Split(':')[^1].Replace(",", ", ", StringComparison.Ordinal));
+        return $"template '{template}' is missing, and these endpoints of the API use it: {endpoints}; declare the template, or delete the endpoints first";
+    }
+
+    /// <summary>Reports a manifest of another gateway that was applied after this one and declares something else.</summary>
+    private async Task CompareAsync(string path, CancellationToken ct)
+    {
+        if (await store.ManifestSourceAsync(ct) is not { } source || source.Digest == digest)
+        {
+            if (told is null) return;
+            (told, Errors) = (null, []);
+            return;
+        }
+
+        Tell([$"{path}: the manifest of host {source.Host} declares something else and was applied later ({source.AppliedAt:u}); "
+            + "this file has no effect. Give all gateways on one Redis the same manifest."]);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

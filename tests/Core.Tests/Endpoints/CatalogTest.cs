@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Workers;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Endpoints;
@@ -99,7 +100,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     {
         var file = Path.GetTempFileName();
         using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
-        using var loop = new ManifestLoop(new ManifestOptions(file), store, watcher, TimeProvider.System, NullLogger<ManifestLoop>.Instance);
+        using var loop = new ManifestLoop(new ManifestOptions(file), store, watcher, new HostId("here"), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]");
         await loop.TickAsync(default);
         Assert.NotNull(watcher.Current.Find("a"));
@@ -122,6 +123,96 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.NotNull(watcher.Current.Find("b"));
         File.Delete(file);
     }
+
+    [Theory]
+    [InlineData("", "(file) is empty, expected 'templates' and 'endpoints'")]
+    [InlineData("# only a comment\n", "(file) is empty")]
+    [InlineData("templates: [{ name: t }]\n", "endpoints: expected a list, because the manifest declares a now; to delete them, write 'endpoints: []'")]
+    [InlineData("endpoints: []\n", "templates: expected a list, because the manifest declares t now")]
+    [InlineData("templates: [{ name: t }]\nendpoints:\n", "endpoints is null")]
+    [InlineData("templates: [{ name: t }]\nendpoints: [{ id: a, templ", "YAML")]
+    [InlineData("templates: [{ name: t }]\nendpoints: []\n", "(file) is without its last line '...'")]
+    [InlineData(null, "Could not find file")]
+    public async Task A_manifest_that_is_empty_missing_or_truncated_changes_nothing_and_is_reported(string? text, string reported)
+    {
+        var file = Path.GetTempFileName();
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var loop = Loop(file, watcher, "here");
+        await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]\n" + (reported.Contains("...", StringComparison.Ordinal) ? "...\n" : ""));
+        await loop.TickAsync(default);
+        Assert.NotNull(watcher.Current.Find("a"));
+
+        if (text is null) File.Delete(file);
+        else await File.WriteAllTextAsync(file, text);
+        await loop.TickAsync(default);
+        await loop.TickAsync(default);
+
+        await watcher.RefreshAsync(default);
+        Assert.NotNull(watcher.Current.Find("a"));
+        Assert.Contains(reported, Assert.Single(loop.Errors), StringComparison.Ordinal);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task A_manifest_that_would_delete_a_template_of_api_endpoints_names_them_and_changes_nothing()
+    {
+        var file = Path.GetTempFileName();
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var loop = Loop(file, watcher, "here");
+        await File.WriteAllTextAsync(file, "templates: [{ name: t }, { name: u }]\nendpoints: []");
+        await loop.TickAsync(default);
+        await store.PutAsync(Endpoint("mine"), default);
+        await store.PutAsync(Endpoint("also"), default);
+
+        await File.WriteAllTextAsync(file, "templates: [{ name: u }]\nendpoints: []");
+        await loop.TickAsync(default);
+        await loop.TickAsync(default);
+
+        await watcher.RefreshAsync(default);
+        Assert.NotNull(watcher.Current.Find("mine"));
+        Assert.Contains("template 't' is missing, and these endpoints of the API use it: also, mine;", Assert.Single(loop.Errors), StringComparison.Ordinal);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task A_gateway_whose_manifest_was_replaced_by_that_of_another_one_reports_it()
+    {
+        var (file, other) = (Path.GetTempFileName(), Path.GetTempFileName());
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var here = Loop(file, watcher, "here");
+        using var there = Loop(other, watcher, "there");
+        const string text = "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]";
+        await File.WriteAllTextAsync(file, text);
+        await File.WriteAllTextAsync(other, text + "\n# the same declarations");
+        foreach (var loop in new[] { here, there, here }) await loop.TickAsync(default);
+        Assert.Empty(here.Errors);
+
+        await File.WriteAllTextAsync(other, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
+        foreach (var loop in new[] { there, there, here, there }) await loop.TickAsync(default);
+        Assert.Contains("the manifest of host there declares something else and was applied later", Assert.Single(here.Errors), StringComparison.Ordinal);
+        Assert.Empty(there.Errors);
+
+        await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
+        foreach (var loop in new[] { here, here, there }) await loop.TickAsync(default);
+        Assert.Empty(here.Errors);
+        Assert.Empty(there.Errors);
+        foreach (var path in new[] { file, other }) File.Delete(path);
+    }
+
+    [Fact]
+    public async Task A_creation_does_not_replace_and_a_dry_run_changes_nothing()
+    {
+        Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true, dryRun: true)).Created);
+        Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default, create: true)).Refusal);
+        Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true)).Created);
+        Assert.Equal(CatalogRefusal.Exists, (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, create: true)).Refusal);
+        Assert.Equal(new CatalogChange(CatalogRefusal.None), await store.PutAsync(new Template { Name = "t", Concurrency = 4 }, default, dryRun: true));
+        Assert.Equal(new CatalogChange(CatalogRefusal.None), await store.DeleteTemplateAsync("t", default, dryRun: true));
+        Assert.Equal(new Template { Name = "t" }.Concurrency, (await store.ReadAsync(default)).Catalog.Templates["t"].Concurrency);
+    }
+
+    private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
+        new(new ManifestOptions(file), store, watcher, new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
 
     private static Endpoint Endpoint(string id) => new() { Id = id, Template = "t" };
 

@@ -31,6 +31,37 @@ public sealed class ManifestTest
         Assert.Empty(template.Command);
     }
 
+    [Fact]
+    public void All_values_of_a_wrong_type_are_reported_at_once()
+    {
+        var (file, errors) = Manifest.Parse("""
+            templates:
+              - name: a
+                concurrency: many
+                protocol: h3
+              - name: 5
+                stopGrace: soon
+            endpoints:
+              - { id: e, template: a, scaling: { max: lots, idleTimeout: 5 parsecs } }
+            """);
+        Assert.Null(file);
+        Assert.Equal(["templates[0].concurrency", "templates[0].protocol", "templates[1].name", "templates[1].stopGrace",
+            "endpoints[0].scaling.max", "endpoints[0].scaling.idleTimeout"], errors.Select(e => e.Field));
+        Assert.Equal([3, 4, 5, 6, 8, 8], errors.Select(e => e.Line));
+    }
+
+    [Theory]
+    [InlineData("templates: []\nendpoints: []\n...\n", true)]
+    [InlineData("templates: []\nendpoints: []\n... # the end\n\n", true)]
+    [InlineData("templates: []\nendpoints: []\n", false)]
+    public void An_end_marker_is_seen(string yaml, bool ends)
+    {
+        var (file, errors) = Manifest.Parse(yaml);
+        Assert.Empty(errors);
+        Assert.Equal(ends, file!.EndsWithMarker);
+        Assert.Empty(file.Omitted);
+    }
+
     [Theory]
     [InlineData("endpoints:\n  - id: x", "line 2: endpoints[0].template: expected a value: it is required")]
     [InlineData("templates:\n  - name: Big", "line 2: templates[0].name is Big, expected 1 to 63 of a-z, 0-9 and '-'")]
@@ -72,6 +103,9 @@ public sealed class ManifestTest
     [InlineData("endpoints: [~]", "endpoints[0] is null")]
     [InlineData("endpoints: 5", "endpoints is 5")]
     [InlineData("templates: [", "YAML")]
+    [InlineData("", "(file) is empty, expected 'templates' and 'endpoints'; to delete what it declared")]
+    [InlineData("templates: []\n---\nendpoints: []", "(file) is 2 YAML documents, expected one")]
+    [InlineData("omitted: []", "omitted is [], expected no such field")]
     [InlineData("- a\n- b", "an object with fields")]
     public void An_error_names_field_value_and_what_would_be_right(string yaml, string told)
     {
@@ -109,17 +143,6 @@ public sealed class ManifestTest
             """);
         Assert.Equal(["templates[0].concurrency", "templates[0].readyPath", "endpoints[0].id", "endpoints[1].scaling.min"],
             errors.Select(e => e.Field));
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("# nothing\n")]
-    [InlineData("templates: []\nendpoints: []")]
-    public void An_empty_manifest_declares_nothing(string yaml)
-    {
-        var (file, errors) = Manifest.Parse(yaml);
-        Assert.Empty(errors);
-        Assert.Empty(file!.Endpoints);
     }
 
     [Fact]

@@ -1,11 +1,14 @@
 #!lua flags=allow-oom
 -- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
--- ARGV    template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
--- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter ·
+--         source  "digest|host|unix ms" of the manifest that was applied last
+-- ARGV    digest  of the declarations · host  whose manifest it is · template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
+-- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'used:TEMPLATE:ID,ID' when it would delete a template
+--         that endpoints of the API use
 -- What the manifest does not declare any more is deleted.
 local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
-local template_count, entries = tonumber(ARGV[1]), 2
+local source, digest, host = KEYS[4], ARGV[1], ARGV[2]
+local template_count, entries = tonumber(ARGV[3]), 4
 
 local changed = false
 local function compare(key, from, to)
@@ -30,6 +33,18 @@ local new_templates, clash = compare(templates, entries, last)
 if clash then return 'clash:' .. clash end
 local new_endpoints, other = compare(endpoints, last + 1, #ARGV)
 if other then return 'clash:' .. other end
+for _, name in ipairs(new_templates.gone) do
+  local users = {}
+  local all = redis.call('HGETALL', endpoints)
+  for i = 1, #all, 2 do
+    local origin, json = string.match(all[i + 1], '^(%a+)\n(.*)$')
+    if origin == 'api' and cjson.decode(json).template == name then users[#users + 1] = all[i] end
+  end
+  table.sort(users)
+  if #users > 0 then return 'used:' .. name .. ':' .. table.concat(users, ',') end
+end
+local time = redis.call('TIME')
+redis.call('SET', source, digest .. '|' .. host .. '|' .. time[1] * 1000)
 if not changed then return 'same' end
 for key, set in pairs({ [templates] = new_templates, [endpoints] = new_endpoints }) do
   for name, value in pairs(set.wanted) do redis.call('HSET', key, name, value) end

@@ -194,6 +194,29 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     }
 
     [Fact]
+    public async Task A_post_never_replaces_a_put_says_what_it_did_and_a_dry_run_changes_nothing()
+    {
+        const string path = "/api/v1/endpoints/posted";
+        static StringContent Body(int max) => new($$"""{"id":"posted","template":"onnx-cpu","scaling":{"max":{{max}} } }""");
+        async Task<(HttpStatusCode, int)> NowAsync()
+        {
+            using var answer = await running.Gateway.Client.GetAsync(new Uri(path, UriKind.Relative));
+            return (answer.StatusCode, answer.IsSuccessStatusCode ? (int)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["scaling"]!["max"]! : 0);
+        }
+
+        using (var dry = await running.Gateway.Client.PutAsync(path + "?dryRun=true", Body(1))) Assert.Equal(HttpStatusCode.OK, dry.StatusCode);
+        Assert.Equal((HttpStatusCode.NotFound, 0), await NowAsync());
+        using (var wrong = await running.Gateway.Client.PutAsync(path + "?dryRun=yes", Body(1))) await ExpectAsync(wrong, "dryRun", 400, "dryRun is 'yes'; expected true or false");
+        using (var made = await running.Gateway.Client.PutAsync(path, Body(1))) Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
+        using (var again = await running.Gateway.Client.PostAsync("/api/v1/endpoints", Body(2))) await ExpectAsync(again, "post", 409, $"endpoint 'posted' exists; change it with PUT {path}");
+        Assert.Equal((HttpStatusCode.OK, 1), await NowAsync());
+        using (var put = await running.Gateway.Client.PutAsync(path, Body(3))) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
+        using (var dry = await running.Gateway.Client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, dry.StatusCode);
+        Assert.Equal((HttpStatusCode.OK, 3), await NowAsync());
+        using (var gone = await running.Gateway.Client.DeleteAsync(new Uri(path, UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+    }
+
+    [Fact]
     public async Task A_public_endpoint_answers_without_a_key()
     {
         using var client = running.Gateway.ClientFor(null);

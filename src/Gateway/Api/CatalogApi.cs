@@ -29,26 +29,24 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         routes.On("GET", "/api/v1/templates/{name}", Demand.Admin, "One template", (HttpContext context, string name) =>
             watcher.Current.Templates.TryGetValue(name, out var t) ? WriteAsync(context, View(t)) : NoneAsync(context, "template", name))
             .Produces<Template>();
-        routes.On("POST", "/api/v1/templates", Demand.Admin, "Declare a template",
+        routes.On("POST", "/api/v1/templates", Demand.Admin, "Declare a template; a name that exists is a 409",
             (HttpContext context) => PutTemplateAsync(context, null)).Takes<Template>().Produces<Template>(201);
         routes.On("PUT", "/api/v1/templates/{name}", Demand.Admin, "Declare or change a template",
             (HttpContext context, string name) => PutTemplateAsync(context, name)).Takes<Template>().Produces<Template>();
         routes.On("DELETE", "/api/v1/templates/{name}", Demand.Admin, "Delete a template on which no endpoint stands",
-            async (HttpContext context, string name) => await AnswerAsync(context,
-                await store.DeleteTemplateAsync(name, context.RequestAborted), "template", name)).Produces(204);
+            (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync)).Produces(204);
 
         routes.On("GET", "/api/v1/endpoints", Demand.Admin, "All endpoints, with what runs of them", ListAsync);
         routes.On("GET", "/api/v1/endpoints/{id}", Demand.Admin, "One endpoint, with what runs of it",
             async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
                 ? WriteAsync(context, await ViewAsync(d, context.RequestAborted)) : NoneAsync(context, "endpoint", id)))
             .Produces<Endpoint>();
-        routes.On("POST", "/api/v1/endpoints", Demand.Admin, "Declare an endpoint",
+        routes.On("POST", "/api/v1/endpoints", Demand.Admin, "Declare an endpoint; an id that exists is a 409",
             (HttpContext context) => PutEndpointAsync(context, null)).Takes<Endpoint>().Produces<Endpoint>(201);
         routes.On("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Declare or change an endpoint",
             (HttpContext context, string id) => PutEndpointAsync(context, id)).Takes<Endpoint>().Produces<Endpoint>();
         routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin, "Delete an endpoint: its workers are drained and stopped",
-            async (HttpContext context, string id) => await AnswerAsync(context,
-                await store.DeleteEndpointAsync(id, context.RequestAborted), "endpoint", id)).Produces(204);
+            (HttpContext context, string id) => DeleteAsync(context, "endpoint", id, store.DeleteEndpointAsync)).Produces(204);
         routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
             "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
         routes.On("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
@@ -98,6 +96,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     private async Task PutTemplateAsync(HttpContext context, string? name)
     {
+        if (await DryRunAsync(context) is not { } dryRun) return;
         var (template, errors) = await ReadAsync(context, DeclarationJson.Template, "name", name);
         if (errors is null) return;
         if (template is not null) errors.AddRange(EndpointRules.Check(template, ""));
@@ -107,12 +106,13 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             return;
         }
 
-        var change = await store.PutAsync(template, context.RequestAborted);
-        await AnswerAsync(context, change, "template", template.Name, name is null, () => Task.FromResult(View(template)));
+        var change = await store.PutAsync(template, context.RequestAborted, create: name is null, dryRun);
+        await AnswerAsync(context, change, "template", template.Name, dryRun, () => Task.FromResult(View(template)));
     }
 
     private async Task PutEndpointAsync(HttpContext context, string? id)
     {
+        if (await DryRunAsync(context) is not { } dryRun) return;
         var (endpoint, errors) = await ReadAsync(context, DeclarationJson.Endpoint, "id", id);
         if (errors is null) return;
         var catalog = watcher.Current;
@@ -124,9 +124,10 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             return;
         }
 
-        var change = await store.PutAsync(endpoint, context.RequestAborted);
-        await AnswerAsync(context, change, "endpoint", endpoint.Id, id is null,
-            () => ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
+        var change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
+        await AnswerAsync(context, change, "endpoint", endpoint.Id, dryRun, () => dryRun
+            ? Task.FromResult(JsonSerializer.SerializeToNode(endpoint, DeclarationJson.Endpoint)!.AsObject())
+            : ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
     }
 
     /// <summary>Reads a declaration; the name in the path may be left out of the body. Errors null: the client was told.</summary>
@@ -147,8 +148,23 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         return (Declarations.Read(body.Node, type, "", errors), errors);
     }
 
-    private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool created = false,
-        Func<Task<JsonObject>>? view = null)
+    private async Task DeleteAsync(HttpContext context, string kind, string name, Func<string, CancellationToken, bool, Task<CatalogChange>> delete)
+    {
+        if (await DryRunAsync(context) is { } dryRun)
+            await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
+    }
+
+    /// <summary><c>?dryRun=true</c>: the change is checked and not made. Null: the value was refused.</summary>
+    private static async Task<bool?> DryRunAsync(HttpContext context)
+    {
+        var given = context.Request.Query["dryRun"];
+        if (given.Count == 0 || given == "false") return false;
+        if (given == "true") return true;
+        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"dryRun is '{given}'; expected true or false");
+        return null;
+    }
+
+    private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool dryRun, Func<Task<JsonObject>>? view = null)
     {
         if (change.Refusal != CatalogRefusal.None)
         {
@@ -157,7 +173,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             return;
         }
 
-        await watcher.RefreshAsync(context.RequestAborted);
+        if (!dryRun) await watcher.RefreshAsync(context.RequestAborted);
+        var created = change.Created && !dryRun;
         context.Response.StatusCode = view is null ? 204 : created ? 201 : 200;
         if (created) context.Response.Headers.Location = $"/api/v1/{kind}s/{name}";
         if (view is not null) await WriteAsync(context, await view());
@@ -168,6 +185,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         CatalogRefusal.OwnedByManifest => (409, $"{kind} '{name}' is declared by the manifest: change it there"),
         CatalogRefusal.NoTemplate => (409, $"{kind} '{name}' names a template that does not exist any more"),
         CatalogRefusal.InUse => (409, $"endpoint '{change.Name}' stands on {kind} '{name}': delete that first"),
+        CatalogRefusal.Exists => (409, $"{kind} '{name}' exists; change it with PUT /api/v1/{kind}s/{name}"),
         CatalogRefusal.Unknown => (404, $"no {kind} '{name}'"),
         _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
     };

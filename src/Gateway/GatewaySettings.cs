@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Core.Endpoints;
 
 namespace Sluice.Gateway;
 
@@ -8,6 +9,9 @@ public sealed record GatewaySettings
 {
     /// <summary>Shortest admin key that may be given: shorter ones can be guessed.</summary>
     private const int MinAdminKey = 16;
+
+    /// <summary>Variables that are read elsewhere, or by a client: the README has people export SLUICE_KEY.</summary>
+    private static readonly string[] NotSettings = ["SLUICE_KEY", "SLUICE_CRASH_AT"];
 
     /// <summary>Addresses to listen on, separated by <c>;</c>.</summary>
     public string Urls { get; init; } = "http://127.0.0.1:8080";
@@ -63,9 +67,18 @@ public sealed record GatewaySettings
     public IReadOnlyList<string> Vain { get; init; } = [];
 
     /// <summary>Reads the environment; throws with name, value and what is expected.</summary>
-    public static GatewaySettings Read(Func<string, string?> env)
+    /// <param name="environment">A variable's value by its name; null: not set.</param>
+    /// <param name="names">The variables that are set; those that begin with SLUICE_ and that nothing reads are reported as without effect.</param>
+    public static GatewaySettings Read(Func<string, string?> environment, IEnumerable<string>? names = null)
     {
         var d = new GatewaySettings();
+        var known = new HashSet<string>(NotSettings);
+        string? env(string name)
+        {
+            known.Add(name);
+            return environment(name);
+        }
+
         string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
         bool Flag(string name) => Text(name) switch
         {
@@ -77,14 +90,14 @@ public sealed record GatewaySettings
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n <= most ? n
             : throw Wrong(name, text, $"a number from 0 to {most}");
         var (host, standby) = (HostSettings.Read(env), Number("SLUICE_STANDBY_WORKERS", 64));
-        return new GatewaySettings
+        var read = new GatewaySettings
         {
             Urls = Text("SLUICE_URLS") is not { } urls ? d.Urls : urls.Split(';').All(IsAddress) ? urls
-                : throw Wrong("SLUICE_URLS", urls, "addresses like http://127.0.0.1:8080, separated by ';' (TLS is a proxy's in front)"),
+                : throw Wrong("SLUICE_URLS", urls, "addresses like http://127.0.0.1:8080, without a path, separated by ';' (for TLS, put a proxy in front)"),
             AdminKey = Text("SLUICE_ADMIN_KEY") is not { } key ? null : key.Length >= MinAdminKey ? key
                 : throw Wrong("SLUICE_ADMIN_KEY", $"{key.Length} characters long", $"at least {MinAdminKey}"),
             Data = Path.GetFullPath(Text("SLUICE_DATA") ?? d.Data),
-            Redis = Text("SLUICE_REDIS"),
+            Redis = Text("SLUICE_REDIS") is { } redis ? RedisAddress.Parse(redis) : null,
             Payloads = Path.GetFullPath(Text("SLUICE_PAYLOADS") ?? Path.Combine(Text("SLUICE_DATA") ?? d.Data, "payloads")),
             WebhookAllow = [.. (Text("SLUICE_WEBHOOK_ALLOW") ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .Select(n => IPNetwork.TryParse(n, out var network) ? network
@@ -107,16 +120,32 @@ public sealed record GatewaySettings
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
             StandbyWorkers = standby ?? d.StandbyWorkers,
-            Vain = host.Docker is null || standby is null or 0 ? []
-                : [$"SLUICE_STANDBY_WORKERS is {standby}, and SLUICE_POD_HOST is docker, which keeps none: standby workers are processes"],
         };
+        IEnumerable<string> vain = host.Docker is null || standby is null or 0 ? []
+            : [$"SLUICE_STANDBY_WORKERS is {standby}, and SLUICE_POD_HOST is docker, which keeps none: standby workers are processes"];
+        return read with
+        {
+            Vain = [.. vain, .. (names ?? []).Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal) && !known.Contains(n)).Order(StringComparer.Ordinal)
+                .Select(n => Unread(n, known, host))],
+        };
+    }
+
+    /// <summary>What to say of a variable that nothing reads.</summary>
+    private static string Unread(string name, IEnumerable<string> known, HostSettings host)
+    {
+        if (host.Docker is null && name.StartsWith("SLUICE_DOCKER_", StringComparison.Ordinal)) return $"{name} is read only where SLUICE_POD_HOST is docker";
+        var nearest = known.MinBy(k => EditDistance.Between(k, name))!;
+        var close = EditDistance.Between(nearest, name) <= 3 || nearest.StartsWith(name, StringComparison.Ordinal);
+        return $"{name} is no setting of the gateway" + (close ? $"; did you mean {nearest}?" : "; a worker's variables belong in its template's env");
     }
 
     private static bool IsAddress(string text)
     {
         try
         {
-            return BindingAddress.Parse(text).Scheme.Equals("http", StringComparison.OrdinalIgnoreCase);
+            var address = BindingAddress.Parse(text);
+            return address.Scheme.Equals("http", StringComparison.OrdinalIgnoreCase)
+                && (address.IsUnixPipe || (address.PathBase.Length == 0 && address.Port is >= 0 and <= ushort.MaxValue));
         }
         catch (FormatException)
         {

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Sluice.Core;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
@@ -9,8 +10,10 @@ const int CannotRun = 2;
 Undumpable.Become();
 try
 {
-    var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable);
+    if (CommandLine.Answer(args) is { } answer) return await answer.WriteAsync();
+    var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable, Environment.GetEnvironmentVariables().Keys.Cast<string>());
     if (args is ["health"]) return await HealthCommand.RunAsync(settings);
+    ListenAddresses.Check(settings.Urls);
     using var logs = GatewayHost.CreateLogging(settings);
     using var data = new DataFolder(settings.Data);
     using var embedded = settings.Redis is null
@@ -31,7 +34,7 @@ try
     await redis.CloseAsync(allowCommandsToComplete: false);
     return 0;
 }
-catch (Exception e) when (e is InvalidOperationException or IOException)
+catch (Exception e) when (e is InvalidOperationException or IOException or SocketException)
 {
     await Console.Error.WriteLineAsync($"sluice: {e.Message}");
     return CannotRun;

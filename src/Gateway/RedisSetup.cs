@@ -12,16 +12,7 @@ public static partial class RedisSetup
 
     public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
     {
-        ConfigurationOptions options;
-        try
-        {
-            options = ConfigurationOptions.Parse(settings);
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidOperationException($"SLUICE_REDIS cannot be read ({e.Message}), expected host:port,password=...", e);
-        }
-
+        var options = ConfigurationOptions.Parse(settings);
         options.AbortOnConnectFail = false;
         // The client counts reading INFO as administration.
         options.AllowAdmin = true;
@@ -49,6 +40,8 @@ public static partial class RedisSetup
             catch (Exception e) when (e is RedisException || RedisDown.Is(e))
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
+                if (IsWrongPassword(e))
+                    throw new InvalidOperationException($"Redis {server} refuses the password in SLUICE_REDIS: expected host:port,password=... or redis://:password@host:port", e);
                 if (time.GetElapsedTime(started) >= patience)
                     throw new InvalidOperationException($"Redis {server} gave no answer for {patience.TotalSeconds:0.#} s (SLUICE_REDIS): {e.Message}", e);
                 NoAnswer(logger, server, e.Message);
@@ -57,6 +50,11 @@ public static partial class RedisSetup
             await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
         }
     }
+
+    /// <summary>Waiting does not help: Redis answered, and refused (its error codes are NOAUTH and, from version 6 on, WRONGPASS).</summary>
+    private static bool IsWrongPassword(Exception e) =>
+        e.Message.Contains("NOAUTH", StringComparison.Ordinal) || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
+        || (e.InnerException is { } inner && IsWrongPassword(inner));
 
     /// <summary>Throws when this Redis is too old, or may throw our keys away.</summary>
     public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)

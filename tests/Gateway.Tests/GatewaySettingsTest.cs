@@ -7,6 +7,12 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_METRICS_PUBLIC", "yes", "0 or 1")]
     [InlineData("SLUICE_URLS", "foo", "http://127.0.0.1:8080")]
     [InlineData("SLUICE_URLS", "https://0.0.0.0:443", "http://127.0.0.1:8080")]
+    [InlineData("SLUICE_URLS", "http://127.0.0.1:8080/api", "without a path")]
+    [InlineData("SLUICE_URLS", "http://127.0.0.1:99999", "http://127.0.0.1:8080")]
+    [InlineData("SLUICE_REDIS", "http://localhost", "redis://:password@host:port/database")]
+    [InlineData("SLUICE_REDIS", "redis://localhost/one", "a database number")]
+    [InlineData("SLUICE_REDIS", "redis://ann:secret@localhost", "a password only")]
+    [InlineData("SLUICE_REDIS", "localhost:6379,pasword=secret", "host:port,password=...")]
     [InlineData("SLUICE_LOG_FORMAT", "xml", "text or json")]
     [InlineData("SLUICE_LOG_LEVEL", "3", "Trace, Debug")]
     [InlineData("SLUICE_LOG_LEVEL", "loud", "Trace, Debug")]
@@ -16,6 +22,7 @@ public sealed class GatewaySettingsTest
         var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : null));
         Assert.StartsWith(name, e.Message, StringComparison.Ordinal);
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", e.Message, StringComparison.Ordinal);
         if (name == "SLUICE_ADMIN_KEY") Assert.DoesNotContain(value, e.Message, StringComparison.Ordinal);
     }
 
@@ -60,6 +67,33 @@ public sealed class GatewaySettingsTest
         var vain = GatewaySettings.Read(n => n switch { "SLUICE_POD_HOST" => host, "SLUICE_STANDBY_WORKERS" => standby, _ => null }).Vain;
         if (says is null) Assert.Empty(vain);
         else Assert.StartsWith(says, Assert.Single(vain), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("redis://:pw%2F1@host:7000/3", "host:7000", "pw/1", 3, false)]
+    [InlineData("redis://host", "host:6379", null, null, false)]
+    [InlineData("rediss://default:pw@10.0.0.1:6380", "10.0.0.1:6380", "pw", null, true)]
+    [InlineData("host:6379,password=pw", "host:6379", "pw", null, false)]
+    public void A_redis_address_may_be_a_url(string given, string server, string? password, int? database, bool ssl)
+    {
+        var options = StackExchange.Redis.ConfigurationOptions.Parse(GatewaySettings.Read(n => n == "SLUICE_REDIS" ? given : null).Redis!);
+        Assert.Equal(server, string.Join(',', options.EndPoints.Select(e => e.ToString()!.Replace("Unspecified/", "", StringComparison.Ordinal))));
+        Assert.Equal((password, database, ssl), (options.Password, options.DefaultDatabase, options.Ssl));
+    }
+
+    [Theory]
+    [InlineData("SLUICE_MODEL_REPO", "SLUICE_MODEL_REPO is no setting of the gateway; did you mean SLUICE_MODEL_REPOSITORY?")]
+    [InlineData("SLUICE_RADIS", "SLUICE_RADIS is no setting of the gateway; did you mean SLUICE_REDIS?")]
+    [InlineData("SLUICE_MODEL_CACHE_BYTES", "SLUICE_MODEL_CACHE_BYTES is no setting of the gateway; a worker's variables belong in its template's env")]
+    [InlineData("SLUICE_DOCKER_NETWORK", "SLUICE_DOCKER_NETWORK is read only where SLUICE_POD_HOST is docker")]
+    [InlineData("SLUICE_KEY", null)]
+    [InlineData("SLUICE_DATA", null)]
+    [InlineData("PATH", null)]
+    public void A_variable_that_nothing_reads_is_reported(string name, string? says)
+    {
+        var vain = GatewaySettings.Read(_ => null, [name]).Vain;
+        if (says is null) Assert.Empty(vain);
+        else Assert.Equal(says, Assert.Single(vain));
     }
 
     [Fact]

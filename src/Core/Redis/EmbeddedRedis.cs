@@ -54,6 +54,8 @@ public sealed partial class EmbeddedRedis : IDisposable
     /// <summary>Starts it; ends when it accepts connections, or throws with what it said.</summary>
     public Task StartAsync()
     {
+        // Started through setpriv, a missing program would end as an exit code without a word.
+        if (!IsInstalled(Environment.GetEnvironmentVariable("PATH"))) throw NotInstalled(null);
         supervisor.Start();
         sync = new LogSync(folder, logger);
         return started.Task;
@@ -68,6 +70,12 @@ public sealed partial class EmbeddedRedis : IDisposable
         sync?.Dispose();
         stop.Dispose();
     }
+
+    private static bool IsInstalled(string? path) =>
+        (path ?? "").Split(':').Any(folder => folder.Length > 0 && File.Exists(Path.Combine(folder, "redis-server")));
+
+    private static InvalidOperationException NotInstalled(Exception? cause) => new(
+        "redis-server is not installed: install it (Debian: apt-get install redis-server), or point SLUICE_REDIS at a Redis 7 or newer", cause);
 
     private void Supervise()
     {
@@ -95,9 +103,7 @@ public sealed partial class EmbeddedRedis : IDisposable
             }
             catch (Win32Exception e)
             {
-                started.TrySetException(new InvalidOperationException(
-                    "redis-server is not installed: install it (Debian: apt-get install redis-server), or point "
-                    + "SLUICE_REDIS at a Redis 7 or newer", e));
+                started.TrySetException(NotInstalled(e));
                 return;
             }
 

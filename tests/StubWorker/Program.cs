@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that does what a job's input says, and writes down every execution: "begin ID ATTEMPT", then "end" or "stopped", in
-// $STUB_LOG.PID. {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
+// $STUB_LOG.PID; with "fence" in the input also "fence ID FENCE". {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
 var builder = WebApplication.CreateSlimBuilder();
@@ -25,6 +25,7 @@ app.MapPost("/run", async context =>
     var job = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
     var (id, attempt) = ((string)job["id"]!, (int)job["attempt"]!);
     Note($"begin {id} {attempt}");
+    if (job["input"] is JsonObject asked && asked.ContainsKey("fence")) Note($"fence {id} {context.Request.Headers["X-Sluice-Fence"]}");
     try
     {
         await RunAsync(context, job["input"], attempt);

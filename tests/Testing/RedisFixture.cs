@@ -10,6 +10,9 @@ public sealed class RedisFixture : IAsyncLifetime
 {
     public const string Password = "test-password";
 
+    /// <summary>Redis' own name for it, in its folder.</summary>
+    private const string LogFolder = "appendonlydir";
+
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-redis-").FullName;
     private ConnectionMultiplexer? connection;
     private Process? process;
@@ -48,6 +51,26 @@ public sealed class RedisFixture : IAsyncLifetime
         await process.WaitForExitAsync();
         process.Dispose();
         process = null;
+    }
+
+    /// <summary>What the server has written to its log so far, in a folder of its own: what is left after it loses all that it writes from now on.</summary>
+    public string CopyLog()
+    {
+        var copy = Directory.CreateTempSubdirectory("sluice-redis-copy-").FullName;
+        foreach (var file in Directory.GetFiles(Path.Combine(folder, LogFolder))) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        return copy;
+    }
+
+    /// <summary>kill -9, and a start on a copy of <see cref="CopyLog"/>, which goes.</summary>
+    public async Task RollBackAsync(string copy)
+    {
+        await KillAsync();
+        var log = Path.Combine(folder, LogFolder);
+        Directory.Delete(log, recursive: true);
+        Directory.CreateDirectory(log);
+        foreach (var file in Directory.GetFiles(copy)) File.Copy(file, Path.Combine(log, Path.GetFileName(file)));
+        Directory.Delete(copy, recursive: true);
+        await StartAsync();
     }
 
     /// <summary>SIGSTOP, SIGCONT.</summary>

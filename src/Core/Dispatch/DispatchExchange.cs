@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 
 namespace Sluice.Core.Dispatch;
@@ -82,7 +83,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
         async Task<bool> RenewAsync(bool resync)
         {
-            var report = dispatch.Report(resync, Leases.Length);
+            var report = dispatch.Report(resync, Leases.Length) with { Token = Fence.NewToken() };
             var answer = await Timely(scripts.RenewAsync(dispatch.Keys, report));
             if (!answer.Lost)
             {
@@ -93,6 +94,8 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
             LeaseLost(dispatch.EndpointId, report.Holder);
             dispatch.Lose(unsent);
+            // Under a new lease: jobs of the old one may wait again.
+            dispatch.OnFree();
             return false;
         }
     }
@@ -113,7 +116,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         // Once: what is claimed is run, also when the gateway begins to stop meanwhile.
         var takes = work.Ends is [{ Alone: true }] ? null : runner();
         var answer = await Timely(scripts.ReleaseAsync(dispatch.JobKeys, dispatch.EndpointId, work.Holder, work.GiveBack,
-            work.Ends.ConvertAll(e => e.End), claims: takes is not null));
+            work.Ends.ConvertAll(e => e.End), claims: takes is not null, takes is null ? "" : Fence.NewToken()));
         for (var i = 0; i < work.Ends.Count; i++) work.Ends[i].Stored.TrySetResult(answer.Ended[i]);
         if (answer.Lost && !work.FirstLease)
         {

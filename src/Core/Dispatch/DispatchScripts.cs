@@ -25,7 +25,7 @@ public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, Jo
 
 /// <summary>A job that a holder must now run on a pod, or, when <see cref="Why"/> is not empty, end without running it.</summary>
 /// <param name="Id">The job.</param>
-/// <param name="Attempt">Fences every later write about it.</param>
+/// <param name="Attempt">The number of its attempt.</param>
 /// <param name="Pod">Whose slot it got; empty when it is not to run.</param>
 /// <param name="Why"><c>expired</c>, <c>exhausted</c> (no attempts left), or empty.</param>
 /// <param name="Timeout">How long it may run.</param>
@@ -33,7 +33,14 @@ public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, Jo
 /// <param name="S3">The client's s3Config, JSON; null: none.</param>
 /// <param name="Queued">When it last began to wait; the default: not known.</param>
 public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "", TimeSpan Timeout = default, byte[]? Input = null,
-    byte[]? S3 = null, DateTimeOffset Queued = default);
+    byte[]? S3 = null, DateTimeOffset Queued = default)
+{
+    /// <summary>Of the call that claimed it.</summary>
+    public string Token { get; init; } = "";
+
+    /// <summary>Must match in every later write about it.</summary>
+    public Fence Fence => new(Attempt, Token);
+}
 
 /// <summary>What a holder tells of itself when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
@@ -42,6 +49,9 @@ public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long C
 {
     /// <summary>Milliseconds for which slots were in use since the last report, summed over slots.</summary>
     public long ServedMs { get; init; }
+
+    /// <summary>Of the fences of claims that the answer names; see <see cref="Fence.NewToken"/>.</summary>
+    public string Token { get; init; } = "";
 }
 
 /// <summary>Answer of <c>renew</c>; see the script.</summary>
@@ -99,19 +109,26 @@ public sealed class DispatchScripts(RedisStore redis)
         return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
     }
 
+    /// <param name="keys">The endpoint's keys.</param>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="holder">Whose slots are given back; empty: none are.</param>
+    /// <param name="slots">Pods and how many of their slots are given back.</param>
+    /// <param name="ends">Attempts that ended.</param>
+    /// <param name="claims">Whether the holder runs jobs.</param>
+    /// <param name="token">Of the fences of what is claimed; see <see cref="Fence.NewToken"/>.</param>
     public async Task<ReleaseAnswer> ReleaseAsync(JobKeys keys, string endpointId, string holder,
-        IReadOnlyCollection<KeyValuePair<string, int>> slots, IReadOnlyList<JobEnd> ends, bool claims)
+        IReadOnlyCollection<KeyValuePair<string, int>> slots, IReadOnlyList<JobEnd> ends, bool claims, string token = "")
     {
         var k = keys.Dispatch;
         var (kinds, rest) = EndCall.Args(ends);
-        List<RedisValue> args = [holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes, EndCall.KeepDeadMs, slots.Count, kinds];
+        List<RedisValue> args = [holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes, EndCall.KeepDeadMs, token, slots.Count, kinds];
         AddSlots(args, slots);
         args.AddRange(rest);
         var r = await RunAsync(ReleaseLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Results, k.Large,
                 keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks],
             [.. args]);
-        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3]), (int)r[4] == 1,
+        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3], token), (int)r[4] == 1,
             EndCall.Results(ends, (RedisResult[])r[5]));
     }
 
@@ -120,7 +137,7 @@ public sealed class DispatchScripts(RedisStore redis)
         var args = new List<RedisValue>
         {
             report.Holder, Ms(report.Lease), report.Busy, report.Completed, report.Slots.Count, report.Accepted.Count,
-            report.Running.Count, report.ServedMs,
+            report.Running.Count, report.ServedMs, report.Token,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);
@@ -128,7 +145,7 @@ public sealed class DispatchScripts(RedisStore redis)
         foreach (var entry in report.Queued) args.Add(entry);
         var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running], [.. args]);
         return r.Length == 1 ? RenewAnswer.LostLease
-            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5])), Strings(r[6]));
+            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5]), report.Token), Strings(r[6]));
     }
 
     /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>
@@ -210,7 +227,7 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static string[] Strings(RedisResult r) => (string[])r;
 
-    private static JobClaim[] Claims(RedisResult[] flat)
+    private static JobClaim[] Claims(RedisResult[] flat, string token)
     {
         const int width = 3;
         var claims = new JobClaim[flat.Length / width];
@@ -221,14 +238,14 @@ public sealed class DispatchScripts(RedisStore redis)
             var run = ((string)flat[at + 1]).Split('|', 6);
             var (timeout, queued) = (long.Parse(run[3], CultureInfo.InvariantCulture), long.Parse(run[4], CultureInfo.InvariantCulture));
             claims[i] = new JobClaim((string)flat[at], Number(run[0]), run[1], run[2], TimeSpan.FromMilliseconds(timeout), (byte[])flat[at + 2],
-                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null, DateTimeOffset.FromUnixTimeMilliseconds(queued));
+                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null, DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token };
         }
 
         return claims;
     }
 
-    private static JobClaim[] Orphans(string[] flat) =>
-        [.. flat.Chunk(3).Select(o => new JobClaim(o[0], Number(o[1]), o[2]))];
+    private static JobClaim[] Orphans(string[] flat, string token) =>
+        [.. flat.Chunk(3).Select(o => new JobClaim(o[0], Number(o[1]), o[2]) { Token = token })];
 
     private static SlotGrant[] Grants(RedisResult r) => [.. Pairs(r).Select(p => new SlotGrant(p.Item1, p.Item2))];
 

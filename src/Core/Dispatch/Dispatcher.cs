@@ -81,6 +81,10 @@ public sealed partial class Dispatcher : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        redis.OnReconnected(() =>
+        {
+            foreach (var entry in Entries()) entry.Dispatch.OnReconnected();
+        });
         await SubscribeAsync(stoppingToken);
         using var timer = new PeriodicTimer(Leases.RenewEvery, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))

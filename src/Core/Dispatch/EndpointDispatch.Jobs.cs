@@ -22,9 +22,10 @@ internal sealed partial class EndpointDispatch
     /// <summary>A job that we run was cancelled.</summary>
     public void OnStop(string job)
     {
-        JobGrant? grant;
-        lock (gate) grant = jobs.Values.FirstOrDefault(g => g.Claim.Id == job);
-        grant?.Stop();
+        // More than one where Redis lost a claim and gave the job out again.
+        List<JobGrant> grants;
+        lock (gate) grants = [.. jobs.Values.Where(g => g.Claim.Id == job)];
+        foreach (var grant in grants) grant.Stop();
     }
 
     private JobGrant? JobOf(string key)
@@ -73,6 +74,8 @@ internal sealed partial class EndpointDispatch
         {
             foreach (var claim in claims)
             {
+                // Before anything is booked for it: a claim that is known has its slot.
+                if (jobs.ContainsKey(JobGrant.KeyOf(claim))) continue;
                 Slot? slot = null;
                 if (claim.Pod.Length > 0 && workers.TryGetValue(claim.Pod, out var worker))
                 {
@@ -81,7 +84,8 @@ internal sealed partial class EndpointDispatch
                 }
 
                 var grant = new JobGrant(this, claim, slot);
-                if (jobs.TryAdd(grant.Key, grant)) grants.Add(grant);
+                jobs.Add(grant.Key, grant);
+                grants.Add(grant);
             }
         }
 

@@ -151,6 +151,13 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         lock (gate) ledger.Forget(pod);
     }
 
+    /// <summary>Redis may have lost its last writes: the next renewal names our tickets too, and queues again those that it lost.</summary>
+    public void OnReconnected()
+    {
+        lock (gate) resync |= leased;
+        signal.Writer.TryWrite(true);
+    }
+
     public void OnBlocked()
     {
         // Also while nobody seems to wait: the answer that says so may be under way.

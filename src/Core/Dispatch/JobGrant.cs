@@ -31,13 +31,16 @@ public sealed class JobGrant : IDisposable
     /// because this gateway's lease ended.</summary>
     public CancellationToken Stopped { get; }
 
-    internal string Key => $"{Claim.Id}|{Claim.Attempt}";
+    internal string Key => KeyOf(Claim);
+
+    /// <summary>As <c>renew</c> names a running job.</summary>
+    internal static string KeyOf(JobClaim claim) => $"{claim.Id}|{claim.Fence}";
 
     /// <summary>Ends the job without output and gives the slot back. Ends once Redis has answered.</summary>
-    public Task<EndResult> FailAsync(string status, JobError error) => EndAsync(JobEnd.Failed(Claim.Id, Claim.Attempt, status, error));
+    public Task<EndResult> FailAsync(string status, JobError error) => EndAsync(JobEnd.Failed(Claim.Id, Claim.Fence, status, error));
 
     /// <summary>Ends the job as failed after an error of the gateway itself, which may be its data's: in a call of its own.</summary>
-    public Task<EndResult> GiveUpAsync(JobError error) => owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Attempt, JobStatus.Failed, error), alone: true);
+    public Task<EndResult> GiveUpAsync(JobError error) => owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Fence, JobStatus.Failed, error), alone: true);
 
     /// <summary>Stores what the attempt came to and gives its slot back. Ends once Redis has answered.</summary>
     internal Task<EndResult> EndAsync(JobEnd end) => owner.EndAsync(this, end);
@@ -45,8 +48,8 @@ public sealed class JobGrant : IDisposable
     public void Dispose()
     {
         if (Interlocked.Exchange(ref ended, 1) != 0) return;
-        owner.Settle(this);
         Slot?.Dispose();
+        owner.Settle(this);
         stop.Dispose();
     }
 

@@ -50,10 +50,17 @@ public readonly record struct CatalogChange(CatalogRefusal Refusal, string Name 
 public sealed record ManifestSource(string Digest, string Host, DateTimeOffset AppliedAt);
 
 /// <summary>Everything declared, with its origin, at one version of the catalog.</summary>
-public sealed record CatalogState(long Version, Catalog Catalog, IReadOnlyDictionary<string, Origin> TemplateOrigins,
+/// <param name="Version">Random, another one after each change; empty: Redis has no declarations; null: it has not been read.</param>
+/// <param name="Catalog">What is declared.</param>
+/// <param name="TemplateOrigins">By name.</param>
+/// <param name="EndpointOrigins">By id.</param>
+public sealed record CatalogState(string? Version, Catalog Catalog, IReadOnlyDictionary<string, Origin> TemplateOrigins,
     IReadOnlyDictionary<string, Origin> EndpointOrigins)
 {
-    public static CatalogState Empty { get; } = new(-1, Catalog.Empty, new Dictionary<string, Origin>(),
+    /// <summary>Whether Redis was read and has no declarations: it has lost its data, or is new.</summary>
+    public bool IsLost => Version is { Length: 0 };
+
+    public static CatalogState Empty { get; } = new(null, Catalog.Empty, new Dictionary<string, Origin>(),
         new Dictionary<string, Origin>());
 }
 
@@ -74,8 +81,9 @@ public sealed class CatalogStore(RedisStore redis)
     private static readonly RedisKey Source = "sluice:{catalog}:source";
     private static readonly RedisKey[] Keys = [Templates, Endpoints, Version];
 
-    public async Task<long> VersionAsync(CancellationToken ct) =>
-        (long)await redis.Database.StringGetAsync(Version).WaitAsync(ct);
+    /// <summary>Another one after each change; empty: nothing was declared. Random, not counted: a Redis that lost its last writes would count to the same
+    /// number again, and gateways would keep declarations that are not the present ones.</summary>
+    public async Task<string> VersionAsync(CancellationToken ct) => (string?)await redis.Database.StringGetAsync(Version).WaitAsync(ct) ?? "";
 
     public async Task<CatalogState> ReadAsync(CancellationToken ct)
     {
@@ -143,7 +151,7 @@ public sealed class CatalogStore(RedisStore redis)
 
     private async Task<CatalogChange> RunAsync(Script script, RedisKey[] keys, CancellationToken ct, params RedisValue[] args)
     {
-        var answer = (string)await script.RunAsync(redis.Database, keys, args).WaitAsync(ct);
+        var answer = (string)await script.RunAsync(redis.Database, keys, [Guid.NewGuid().ToString("N"), .. args]).WaitAsync(ct);
         var name = answer.Contains(':', StringComparison.Ordinal) ? answer[(answer.IndexOf(':', StringComparison.Ordinal) + 1)..] : "";
         return new CatalogChange(answer.Split(':')[0] switch
         {

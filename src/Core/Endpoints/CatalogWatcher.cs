@@ -7,8 +7,13 @@ namespace Sluice.Core.Endpoints;
 public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimeProvider time, ILogger<CatalogWatcher> logger)
     : RedisWatcher(redis, CatalogStore.Channel, time, logger)
 {
+    /// <summary>Replaced versions that are remembered. A rollback loses a few seconds, in which a catalog changes a few times.</summary>
+    private const int PastVersions = 100;
+
     private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Queue<string> past = [];
     private volatile CatalogState state = CatalogState.Empty;
+    private volatile int rollbacks;
 
     /// <summary>Raised after the catalog was replaced.</summary>
     public event Action<Catalog>? Changed;
@@ -16,6 +21,9 @@ public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimePro
     public Catalog Current => state.Catalog;
 
     public CatalogState State => state;
+
+    /// <summary>How often Redis was seen to go back to a version that had been replaced: it had lost its last writes.</summary>
+    public int Rollbacks => rollbacks;
 
     /// <summary>Ends when the catalog was read for the first time.</summary>
     public Task Loaded => loaded.Task;
@@ -32,7 +40,11 @@ public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimePro
     protected override async Task ReadAsync(CancellationToken ct)
     {
         if (await store.VersionAsync(ct) == state.Version) return;
-        state = await store.ReadAsync(ct);
+        var read = await store.ReadAsync(ct);
+        if (past.Contains(read.Version!)) rollbacks++;
+        if (state.Version is { Length: > 0 } replaced) past.Enqueue(replaced);
+        if (past.Count > PastVersions) past.Dequeue();
+        state = read;
         loaded.TrySetResult();
         Changed?.Invoke(state.Catalog);
     }

@@ -23,6 +23,7 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
     private string? told;
     private string? digest;
     private bool endsWithMarker;
+    private int rollbacks;
 
     /// <summary>What is wrong with the file as it is now; empty: nothing.</summary>
     public IReadOnlyList<string> Errors { get; private set; } = [];
@@ -54,8 +55,8 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
         var settled = applied is null || text == seen;
         seen = text;
         if (!settled) return;
-        // Version 0: Redis has lost all declarations.
-        if (text == applied && watcher.State.Version > 0)
+        // Again where Redis has lost all declarations, or went back to earlier ones.
+        if (text == applied && !watcher.State.IsLost && watcher.State.Version is not null && watcher.Rollbacks == rollbacks)
         {
             await CompareAsync(path, ct);
             return;
@@ -68,6 +69,9 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             return;
         }
 
+        // First: a version that is replaced now must be known when Redis goes back to it.
+        await watcher.RefreshAsync(ct);
+        var seenRollbacks = watcher.Rollbacks;
         var change = await store.ReplaceManifestAsync(file, ct, host.Value);
         if (change.Refusal != CatalogRefusal.None)
         {
@@ -77,6 +81,7 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
         (applied, told, Errors, AppliedAt) = (text, null, [], time.GetUtcNow());
         (digest, endsWithMarker) = (CatalogStore.Digest(file), file.EndsWithMarker);
+        rollbacks = seenRollbacks;
         await watcher.RefreshAsync(ct);
         Applied(path, file.Templates.Count, file.Endpoints.Count);
     }

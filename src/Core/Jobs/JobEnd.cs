@@ -1,4 +1,3 @@
-using System.Globalization;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 
@@ -10,8 +9,13 @@ public sealed class JobEnd
     /// <summary>What an end tells of the worker when there is nothing to tell.</summary>
     private const string NotRun = "|";
 
-    private JobEnd(string id, string status, string expect, bool dead, string ran, string what, byte[] value) =>
-        (Id, Kind, Value) = (id, new EndKind(status, dead, ran, what, expect), value);
+    private JobEnd(string id, string status, string expect, bool dead, string ran, string what, byte[] value)
+    {
+        Id = id;
+        Kind = new EndKind(status, dead, ran, what);
+        Expect = expect;
+        Value = value;
+    }
 
     /// <summary>The job.</summary>
     public string Id { get; }
@@ -24,27 +28,28 @@ public sealed class JobEnd
 
     internal EndKind Kind { get; }
 
+    /// <summary>The fence of the attempt that must run, or one of the words of <c>ends.part.lua</c>.</summary>
+    internal string Expect { get; }
+
     internal byte[] Value { get; }
 
     /// <summary>By an attempt that has an output: JSON, or where it is.</summary>
-    internal static JobEnd Completed(string id, int attempt, byte[] output, RunTrace ran) =>
-        new(id, JobStatus.Completed, Of(attempt), dead: false, JobFields.Ran(ran), "output", output);
+    internal static JobEnd Completed(string id, Fence fence, byte[] output, RunTrace ran) =>
+        new(id, JobStatus.Completed, fence.ToString(), dead: false, JobFields.Ran(ran), "output", output);
 
     /// <summary>By an attempt without one; a job without attempts left is a dead letter.</summary>
-    internal static JobEnd Failed(string id, int attempt, string status, JobError error) =>
-        new(id, status, Of(attempt), error.Code == JobErrors.Exhausted, NotRun, "error", JobFields.Error(error));
+    internal static JobEnd Failed(string id, Fence fence, string status, JobError error) =>
+        new(id, status, fence.ToString(), error.Code == JobErrors.Exhausted, NotRun, "error", JobFields.Error(error));
 
     /// <summary>If it still waits.</summary>
     internal static JobEnd Unqueued(string id, string status, JobError error) => new(id, status, "queued", dead: false, NotRun, "error", JobFields.Error(error));
 
     /// <summary>Whether it waits or runs.</summary>
     internal static JobEnd Cancelled(string id, JobError error) => new(id, JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobFields.Error(error));
-
-    private static string Of(int attempt) => attempt.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>What ends of one call may have in common. Expect: the attempt that must run, or one of the words of <c>ends.part.lua</c>.</summary>
-internal readonly record struct EndKind(string Status, bool Dead, string Ran, string What, string Expect);
+/// <summary>What ends of one call may have in common.</summary>
+internal readonly record struct EndKind(string Status, bool Dead, string Ran, string What);
 
 /// <summary>Ends as <c>ends.part.lua</c> takes and answers them.</summary>
 internal static class EndCall
@@ -55,9 +60,9 @@ internal static class EndCall
     /// <summary>The count of kinds, and the rest.</summary>
     public static (int Kinds, List<RedisValue> Values) Args(IReadOnlyList<JobEnd> ends)
     {
-        var kinds = new CallKinds<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What, k.Expect]);
-        var args = new List<RedisValue>(3 * ends.Count);
-        foreach (var e in ends) args.AddRange([kinds.Of(e.Kind), e.Id, e.Value]);
+        var kinds = new CallKinds<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
+        var args = new List<RedisValue>(4 * ends.Count);
+        foreach (var e in ends) args.AddRange([kinds.Of(e.Kind), e.Id, e.Expect, e.Value]);
         return (kinds.Count, [.. kinds.Args, .. args]);
     }
 

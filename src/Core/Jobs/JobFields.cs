@@ -83,7 +83,8 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
             EndpointId = endpointId,
             Status = status,
             Flow = spec[6],
-            Attempt = (int)Number(last.Attempt),
+            // A fence in runs and results: "attempt.token".
+            Attempt = (int)Number(last.Attempt.Split('.', 2)[0]),
             Runs = (int)Number(last.Runs),
             MaxRuns = (int)Number(spec[3]),
             LowPriority = spec[1] == "1",

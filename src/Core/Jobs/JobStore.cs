@@ -91,7 +91,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<EndResult> CompleteAsync(JobGrant grant, ReadOnlyMemory<byte> output, RunTrace ran, CancellationToken ct)
     {
         var stored = await payloads.SaveAsync(output, ct);
-        var result = await grant.EndAsync(JobEnd.Completed(grant.Claim.Id, grant.Claim.Attempt, Bytes(stored), ran)).WaitAsync(ct);
+        var result = await grant.EndAsync(JobEnd.Completed(grant.Claim.Id, grant.Claim.Fence, Bytes(stored), ran)).WaitAsync(ct);
         if (!result.Ended) payloads.Delete(stored);
         return result;
     }
@@ -123,15 +123,15 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     /// <summary>Puts a job whose attempt came to no result back to the head of the queue; false when the fence refused it.</summary>
     /// <param name="endpointId">The endpoint.</param>
     /// <param name="id">The job.</param>
-    /// <param name="attempt">The attempt that ended.</param>
+    /// <param name="fence">Of the attempt that ended.</param>
     /// <param name="counted">Whether it counts against the job's attempts: it does when its worker was lost.</param>
     /// <param name="why">In words.</param>
     /// <param name="ct">Gives up waiting.</param>
-    public async Task<bool> RequeueAsync(string endpointId, string id, int attempt, bool counted, string why, CancellationToken ct)
+    public async Task<bool> RequeueAsync(string endpointId, string id, Fence fence, bool counted, string why, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
         return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Running, k.Flows, k.Meta, k.Asked, k.Again, k.Watched],
-            [id, attempt, counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
+            [id, fence.ToString(), counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
     }
 
     /// <summary>Queues a job that failed or timed out again. Returns what it did ("ok", "refused", "expired", "gone") and the status.</summary>

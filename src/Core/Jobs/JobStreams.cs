@@ -14,17 +14,18 @@ public sealed class JobStreams(RedisStore redis)
     private static readonly Script ChunksLua = Script.Load("job-chunks");
 
     /// <summary>Adds chunks of an attempt; <paramref name="first"/> is how many it streamed before them.</summary>
-    public async Task<AppendOutcome> AppendAsync(string endpointId, string id, int attempt, int first, long maxBytes,
+    public async Task<AppendOutcome> AppendAsync(string endpointId, string id, Fence fence, int first, long maxBytes,
         IReadOnlyCollection<byte[]> chunks, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
         var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Chunks(id), k.Streams, k.Dispatch.Running],
-            [id, endpointId, attempt, first, maxBytes, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
+            [id, endpointId, fence.ToString(), first, maxBytes, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
         return (string)r[0] switch
         {
             "ok" => AppendOutcome.Appended,
             "full" => AppendOutcome.Full,
             "diverged" => AppendOutcome.Diverged,
+            "gap" => AppendOutcome.Gap,
             _ => AppendOutcome.Stale,
         };
     }

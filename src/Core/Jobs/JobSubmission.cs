@@ -98,6 +98,9 @@ public enum AppendOutcome
 
     /// <summary>An earlier attempt streamed something else at this place.</summary>
     Diverged,
+
+    /// <summary>The log has less than the attempt added before: Redis lost its last writes.</summary>
+    Gap,
 }
 
 /// <summary>What an end did. <see cref="Ended"/>: this call ended it, or an earlier one of the same attempt with the same status did; else

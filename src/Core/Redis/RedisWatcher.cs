@@ -40,6 +40,8 @@ public abstract partial class RedisWatcher(RedisStore redis, string channel, Tim
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await TryAsync(() => redis.Subscriber.SubscribeAsync(channel, (_, _) => _ = TryAsync(() => RefreshAsync(stoppingToken), stoppingToken)), stoppingToken);
+        // Messages were missed, and Redis may have lost its last writes.
+        redis.OnReconnected(() => _ = TryAsync(() => RefreshAsync(stoppingToken), stoppingToken));
         using var timer = new PeriodicTimer(PollEvery, time);
         do await TryAsync(() => RefreshAsync(stoppingToken), stoppingToken);
         while (await timer.WaitForNextTickAsync(stoppingToken));

@@ -5,7 +5,14 @@ namespace Sluice.Core.Workers;
 /// <summary>What an earlier process of this host left: pods that run on are kept, everything else is forgotten.</summary>
 public sealed partial class PodFleet
 {
-    private bool tookOver;
+    /// <summary>Endpoint -> records of this host, without a pod that runs, of the last look.</summary>
+    private readonly Dictionary<string, HashSet<string>> ghosts = [];
+
+    private volatile bool tookOver;
+    private volatile bool relists;
+
+    /// <summary>Redis may have lost its last writes: the next <see cref="TakeOverAsync"/> compares the records of all endpoints with what runs.</summary>
+    public void Relist() => relists = true;
 
     /// <summary>
     /// Looks for pods that run without anybody's care, at the start and now and then: a start that was reported as failed may have happened. Takes as
@@ -32,12 +39,29 @@ public sealed partial class PodFleet
     public async Task TakeOverAsync(IReadOnlyList<RunningPod> found, CancellationToken ct)
     {
         var left = found.Where(p => !own.ContainsKey(p.Order.PodId)).ToDictionary(p => p.Order.PodId);
-        foreach (var endpoint in tookOver && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
-            foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
-                if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);
-                else if (!tookOver) await ForgetAsync(record, ct);
+        var relist = relists;
+        relists = false;
+        try
+        {
+            await CompareAsync(left, relist, ct);
+        }
+        catch
+        {
+            relists |= relist;
+            throw;
+        }
+
         foreach (var running in left.Values) TakeOver(RecordOf(running), running);
         tookOver = true;
+    }
+
+    private async Task CompareAsync(Dictionary<string, RunningPod> left, bool relist, CancellationToken ct)
+    {
+        foreach (var endpoint in tookOver && !relist && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
+            foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
+                if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);
+                // Failed ones of this process are kept for those who ask why.
+                else if (!tookOver || (relist && record.State != PodState.Failed)) await ForgetAsync(record, ct);
     }
 
     private async Task ForgetAsync(Pod record, CancellationToken ct)

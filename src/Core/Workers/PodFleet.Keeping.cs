@@ -18,15 +18,17 @@ public sealed partial class PodFleet
     /// <returns>Whether pods were found that <paramref name="fleet"/> does not know: whoever decides must look again.</returns>
     public async Task<bool> KeepAsync(string endpointId, int max, EndpointSnapshot snapshot, FleetLook fleet, CancellationToken ct)
     {
-        var known = fleet.Pods.Select(p => p.Id).ToHashSet();
-        var found = false;
+        var known = fleet.Pods.ToDictionary(p => p.Id);
+        var found = await ForgetGhostsAsync(endpointId, fleet, ct);
         foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
         {
             var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
+            // Redis lost what was written last of it.
+            if (known.TryGetValue(pod.Id, out var record) && !Tells(record, pod.Record)) await PutAsync(pod);
             switch (pod.Record.State)
             {
                 // Redis lost it, or others believed this host to be gone.
-                case PodState.Starting or PodState.Ready when !known.Contains(pod.Id):
+                case PodState.Starting or PodState.Ready when record is null:
                     await AdoptAsync(pod, max, ct);
                     found = true;
                     break;
@@ -36,7 +38,7 @@ public sealed partial class PodFleet
                 case PodState.Ready when fleet.Drain.Contains(pod.Id):
                     await DrainAsync(pod, "not needed any more", ct);
                     break;
-                case PodState.Draining when known.Contains(pod.Id) && !fleet.Drain.Contains(pod.Id):
+                case PodState.Draining when record is not null && !fleet.Drain.Contains(pod.Id):
                     await ResumeAsync(pod, ct);
                     break;
                 case PodState.Ready when inDispatch is null:
@@ -45,6 +47,10 @@ public sealed partial class PodFleet
                     break;
                 case PodState.Ready when inDispatch.Draining:
                     await ProbeAsync(pod, ct);
+                    break;
+                // Redis lost that it drains.
+                case PodState.Draining when inDispatch is { Draining: false }:
+                    await slots.DrainAsync(endpointId, pod.Id, ct);
                     break;
                 case PodState.Draining when inDispatch is null or { Leased: 0 }:
                     await StopAsync(pod, "drained");
@@ -85,6 +91,29 @@ public sealed partial class PodFleet
         }
 
         return !own.IsEmpty;
+    }
+
+    /// <summary>Whether a record says what its pod's host knows, as far as others decide by it.</summary>
+    private static bool Tells(Pod record, Pod own) => record.State == own.State && record.ReadyAt == own.ReadyAt && record.Fingerprint == own.Fingerprint
+        && record.ProcessId == own.ProcessId && record.RunsAs == own.RunsAs;
+
+    /// <summary>Removes records of this host's pods that do not run: Redis lost their end. Only in the second look at the same record, because one that is
+    /// just being written may be of a pod that has ended.</summary>
+    private async Task<bool> ForgetGhostsAsync(string endpointId, FleetLook fleet, CancellationToken ct)
+    {
+        if (!tookOver) return false;
+        var seen = fleet.Pods.Where(p => p.HostId == host.Value && p.State != PodState.Failed && !own.ContainsKey(p.Id)).ToList();
+        ghosts.Remove(endpointId, out var before);
+        if (seen.Count == 0) return false;
+        ghosts[endpointId] = [.. seen.Select(p => p.Id)];
+        var gone = seen.Where(p => before?.Contains(p.Id) == true).ToList();
+        foreach (var record in gone)
+        {
+            Ghost(record.Id, endpointId, record.State);
+            await ForgetAsync(record, ct);
+        }
+
+        return gone.Count > 0;
     }
 
     /// <summary>Makes a pod known again; one for which there is no room finishes what it has and goes.</summary>
@@ -161,6 +190,9 @@ public sealed partial class PodFleet
             Broke(pod.Id, pod.EndpointId, e);
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "Record of worker {Worker} of {Endpoint} removed: it says {State}, but no such worker runs on this host")]
+    private partial void Ghost(string worker, string endpoint, PodState state);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} runs though nobody knew of it: it is known again")]
     private partial void KnownAgain(string worker, string endpoint);

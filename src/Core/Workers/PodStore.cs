@@ -125,6 +125,9 @@ public sealed class PodStore(RedisStore redis)
         return [.. reports.OrderBy(r => r.HostId, StringComparer.Ordinal)];
     }
 
+    /// <summary>See <see cref="RedisStore.OnReconnected"/>.</summary>
+    public void OnReconnected(Action callback) => redis.OnReconnected(callback);
+
     private static RedisKey Key(string endpointId) => $"sluice:{{{endpointId}}}:pods";
 
     private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";

@@ -54,6 +54,7 @@ public sealed partial class Reconciler : BackgroundService
     private Task<IReadOnlyList<RunningPod>?>? search;
     private DateTimeOffset nextSearch;
     private bool searched;
+    private volatile bool searchNow;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
@@ -68,6 +69,7 @@ public sealed partial class Reconciler : BackgroundService
         fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
         catalog.Changed += OnChanged;
+        store.OnReconnected(OnReconnected);
     }
 
     /// <summary>Raised with the id of an endpoint that is declared no more, when its last worker is gone.</summary>
@@ -183,7 +185,12 @@ public sealed partial class Reconciler : BackgroundService
     /// what was found.</summary>
     private async Task TakeOverAsync(CancellationToken ct)
     {
-        if (search is null && time.GetUtcNow() >= nextSearch) search = SearchAsync(ct);
+        if (search is null && (searchNow || time.GetUtcNow() >= nextSearch))
+        {
+            searchNow = false;
+            search = SearchAsync(ct);
+        }
+
         if (search is not { IsCompleted: true }) return;
         if (await search is { } found) await fleet.TakeOverAsync(found, ct);
         (search, searched, nextSearch) = (null, true, time.GetUtcNow() + AdoptEvery);
@@ -219,7 +226,7 @@ public sealed partial class Reconciler : BackgroundService
         var snapshot = await slots.SnapshotAsync(endpointId, ct);
         var deployment = catalog.Current.Find(endpointId);
         // Without any declaration Redis has lost its data: what runs is kept until the manifest is there again.
-        var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.Version == 0 ? int.MaxValue : 0);
+        var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.IsLost ? int.MaxValue : 0);
         var found = await fleet.KeepAsync(endpointId, max, snapshot, look, ct);
         if (look.Stale) leadership.Lost(epoch);
         if (epoch == 0 || look.Stale) return;
@@ -290,7 +297,7 @@ public sealed partial class Reconciler : BackgroundService
     {
         // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
         await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null || catalog.State.Version == 0) return;
+        if (catalog.Current.Find(endpointId) is not null || catalog.State.IsLost) return;
         keepers.TryRemove(endpointId, out _);
         deadBefore.Remove(endpointId);
         await gpus.SettleAsync(endpointId, look.Pods, ct);
@@ -350,6 +357,14 @@ public sealed partial class Reconciler : BackgroundService
     {
         await Task.Delay(pause, time, CancellationToken.None);
         Wake(endpointId);
+    }
+
+    /// <summary>Redis may have lost its last writes: this host's pods are compared with their records at once.</summary>
+    private void OnReconnected()
+    {
+        fleet.Relist();
+        searchNow = true;
+        Wake("");
     }
 
     private void OnChanged(Catalog changed)

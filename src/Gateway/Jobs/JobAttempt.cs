@@ -21,6 +21,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
 {
     private const string ProviderHeader = "X-Sluice-Provider";
 
+    /// <summary>Another value for each execution, also where Redis lost that there was one: handlers can fence their own writes by it.</summary>
+    private const string FenceHeader = "X-Sluice-Fence";
+
     /// <summary>Of an error answer, shown to people.</summary>
     private const int MaxErrorText = 2000;
 
@@ -100,6 +103,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         request.Headers.TryAddWithoutValidation("Accept", "application/json, text/event-stream");
         request.Headers.TryAddWithoutValidation("Authorization", worker.Authorization);
         request.Headers.TryAddWithoutValidation("X-Request-Id", grant.Claim.Id);
+        request.Headers.TryAddWithoutValidation(FenceHeader, grant.Claim.Fence.ToString());
         return request;
     }
 

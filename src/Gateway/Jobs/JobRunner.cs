@@ -151,7 +151,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Lost:
                 AttemptLost(endpoint, claim.Id, claim.Attempt, end.Error!.Message);
                 Judge(endpoint, claim, await PersistAsync(() =>
-                    store.RequeueAsync(endpoint, claim.Id, claim.Attempt, end.Counted, end.Error.Message, CancellationToken.None)));
+                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, end.Counted, end.Error.Message, CancellationToken.None)));
                 dispatcher.JobQueued(endpoint);
                 break;
             case AttemptKind.Failed:

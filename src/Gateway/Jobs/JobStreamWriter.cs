@@ -118,6 +118,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
                 AppendOutcome.Full => TooLong(policy),
                 AppendOutcome.Diverged => AttemptEnd.Failed(JobErrors.StreamDiverged,
                     "this attempt streams something else than the one before it: the two cannot be joined", true),
+                AppendOutcome.Gap => AttemptEnd.Again("Redis lost a part of the job's stream; the next attempt streams it from the beginning", counted: false),
                 _ => new AttemptEnd(AttemptKind.Stopped),
             };
         }
@@ -135,7 +136,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         {
             try
             {
-                return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Attempt, written, policy.MaxStreamBytes,
+                return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written, policy.MaxStreamBytes,
                     batch, grant.Stopped).WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)

@@ -1,4 +1,5 @@
 using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
 
 namespace Sluice.Core.Tests.Dispatch;
 
@@ -55,7 +56,7 @@ internal sealed class DispatchModel
 
     /// <summary>Returns the holder's own tickets that were granted, with their pods; jobs that it claimed go to <paramref name="claimed"/>.</summary>
     public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots,
-        List<(string Id, int Attempt, string Pod, string Why)>? claimed = null)
+        List<(string Id, Fence Fence, string Pod, string Why)>? claimed = null, string token = "")
     {
         if (LeaseExpired.ContainsKey(holder))
             foreach (var (pod, count) in slots)
@@ -66,7 +67,7 @@ internal sealed class DispatchModel
             var head = Queue[0];
             if (head.Holder == Job)
             {
-                if (claimed is null || !LeaseExpired.ContainsKey(holder) || !Claim(holder, head, claimed)) break;
+                if (claimed is null || !LeaseExpired.ContainsKey(holder) || !Claim(holder, head, claimed, token)) break;
                 continue;
             }
 
@@ -88,10 +89,12 @@ internal sealed class DispatchModel
     }
 
     /// <summary>The holder says what it has; what Redis counts beyond that and unaccepted grants is freed.</summary>
-    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted, IReadOnlyCollection<string> named)
+    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted, IReadOnlyCollection<string> named,
+        string token)
     {
         if (!LeaseExpired.ContainsKey(holder)) return false;
         var orphans = Orphans(holder, named);
+        foreach (var orphan in orphans) orphan.Token = token;
         Grants.RemoveAll(g => accepted.Contains(g.Ticket.Id));
         var granted = Grants.Where(g => g.Ticket.Holder == holder).Select(g => g.Pod);
         var held = Held.Keys.Where(k => k.Holder == holder).Select(k => k.Pod);
@@ -110,7 +113,7 @@ internal sealed class DispatchModel
 
     /// <summary>Jobs that a holder has claimed and does not name.</summary>
     public List<ModelJob> Orphans(string holder, IReadOnlyCollection<string> known) =>
-        [.. Running.Select(id => Jobs[id]).Where(j => j.Holder == holder && !known.Contains($"{j.Id}|{j.Attempt}"))];
+        [.. Running.Select(id => Jobs[id]).Where(j => j.Holder == holder && !known.Contains($"{j.Id}|{j.Fence}"))];
 
     public void Submit(string id, string flow, bool late, int max)
     {
@@ -119,11 +122,12 @@ internal sealed class DispatchModel
     }
 
     /// <summary>True when the fence let it pass.</summary>
-    public bool End(string id, int attempt, string status)
+    public bool End(string id, Fence fence, string status)
     {
         // Told again, an attempt's end is the same end.
-        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return Jobs[id].Status == status && Jobs[id].Attempt == attempt;
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence) return Jobs[id].Status == status && Jobs[id].EndedBy == fence;
         job.Status = status;
+        job.EndedBy = fence;
         Running.Remove(id);
         return true;
     }
@@ -138,9 +142,9 @@ internal sealed class DispatchModel
         return true;
     }
 
-    public bool Requeue(string id, int attempt)
+    public bool Requeue(string id, Fence fence)
     {
-        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Attempt != attempt) return false;
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence) return false;
         Running.Remove(id);
         job.Status = "IN_QUEUE";
         Queue.Add(new Waiting(-1, ++seq, Job, id, job.Late));
@@ -183,12 +187,12 @@ internal sealed class DispatchModel
             Queue.RemoveAll(w => w.Holder == holder);
         }
 
-        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Attempt);
+        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Fence);
     }
 
     private bool IsReady(string pod) => Pods.TryGetValue(pod, out var p) && p.Ready;
 
-    private bool Claim(string holder, Waiting head, List<(string, int, string, string)> claimed)
+    private bool Claim(string holder, Waiting head, List<(string, Fence, string, string)> claimed, string token)
     {
         var job = Jobs[head.Id];
         var why = head.Late ? "expired" : job.Runs >= job.Max ? "exhausted" : "";
@@ -198,9 +202,10 @@ internal sealed class DispatchModel
         if (head.Tag >= 0) vtime = head.Tag;
         (job.Status, job.Holder, job.Pod) = ("IN_PROGRESS", holder, pod);
         job.Attempt++;
+        job.Token = token;
         if (pod.Length > 0) job.Runs++;
         Running.Add(job.Id);
-        claimed.Add((job.Id, job.Attempt, pod, why));
+        claimed.Add((job.Id, job.Fence, pod, why));
         return true;
     }
 
@@ -237,6 +242,12 @@ internal sealed class DispatchModel
         public string Status { get; set; } = "IN_QUEUE";
 
         public int Attempt { get; set; }
+
+        public string Token { get; set; } = "";
+
+        public Fence Fence => new(Attempt, Token);
+
+        public Fence? EndedBy { get; set; }
 
         public int Runs { get; set; }
 

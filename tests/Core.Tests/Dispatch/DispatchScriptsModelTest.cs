@@ -155,13 +155,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 .ToDictionary(h => h.Key.Pod, h => Math.Max(0, h.Value - op.N));
             var accepted = op.Flag ? model.Grants.Where(g => g.Ticket.Holder == holder)
                 .Select(g => g.Ticket.Id).ToList() : [];
-            var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Attempt}");
-            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, o.Attempt, o.Pod));
-            var alive = model.Renew(holder, own, accepted, known);
+            var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Fence}");
+            var token = $"r{tickets++}";
+            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod));
+            var alive = model.Renew(holder, own, accepted, known, token);
             var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
-                accepted.ConvertAll(id => entries[id]), known, []));
+                accepted.ConvertAll(id => entries[id]), known, []) { Token = token });
             Assert.Equal(!alive, answer.Lost);
-            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, o.Attempt, o.Pod)).Order());
+            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, $"{o.Fence}", o.Pod)).Order());
             if (alive)
                 Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
                     answer.Unaccepted.Select(g => (Id(g.Ticket), g.Pod)).Order());
@@ -190,33 +191,37 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
         private Task ClaimAsync(Op op, string holder) => TurnAsync(op, holder, []);
 
-        /// <summary>Ends jobs and claims the next ones at once; now and then by an attempt that is not the present one.</summary>
+        /// <summary>Ends jobs and claims the next ones at once; now and then by an attempt or a claim that is not the present one.</summary>
         private async Task EndAsync(Op op, string holder)
         {
-            var ends = new List<(string Id, int Attempt)>();
-            for (var i = 0; i <= op.N && Pick(op with { What = op.What + i }) is { } job; i++) ends.Add((job.Id, op.Flag ? job.Attempt - 1 : job.Attempt));
+            var ends = new List<(string Id, Fence Fence)>();
+            for (var i = 0; i <= op.N && Pick(op with { What = op.What + i }) is { } job; i++) ends.Add((job.Id, Told(op, job)));
             await TurnAsync(op, holder, ends);
         }
 
-        private async Task TurnAsync(Op op, string holder, List<(string Id, int Attempt)> ends)
+        private static Fence Told(Op op, DispatchModel.ModelJob job) =>
+            new(op.Flag ? job.Attempt - 1 : job.Attempt, op.Flag2 && job.Token.Length > 0 ? "another" : job.Token);
+
+        private async Task TurnAsync(Op op, string holder, List<(string Id, Fence Fence)> ends)
         {
             var slots = new[] { (Pods[op.What % 3], op.N % 2) };
-            var claimed = new List<(string, int, string, string)>();
-            var ended = ends.ConvertAll(e => model.End(e.Id, e.Attempt, "COMPLETED"));
-            var expected = model.Release(holder, slots, claimed);
+            var claimed = new List<(string, Fence, string, string)>();
+            var ended = ends.ConvertAll(e => model.End(e.Id, e.Fence, "COMPLETED"));
+            var token = $"c{tickets++}";
+            var expected = model.Release(holder, slots, claimed, token);
             var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
-                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Attempt, "1"u8.ToArray(), default)), claims: true);
+                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, "1"u8.ToArray(), default)), claims: true, token);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
-            Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Attempt, c.Pod, c.Why)));
+            Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Fence, c.Pod, c.Why)));
             Assert.Equal(ends.Zip(ended, (e, did) => (e.Id, did)), answer.Ended.Select(e => (e.Id, e.Ended)));
         }
 
         private async Task RequeueAsync(Op op)
         {
             if (Pick(op) is not { } job) return;
-            var attempt = op.Flag ? job.Attempt - 1 : job.Attempt;
-            var requeued = model.Requeue(job.Id, attempt);
-            Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, attempt, counted: true, "lost", default));
+            var fence = Told(op, job);
+            var requeued = model.Requeue(job.Id, fence);
+            Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, fence, counted: true, "lost", default));
         }
 
         private async Task CancelAsync(Op op)

@@ -1,5 +1,6 @@
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;
@@ -27,5 +28,26 @@ public sealed class EndpointDispatchTest
         slot.Dispose();
         Assert.False(second.IsCompleted);
         Assert.Single(dispatch.TakeWork()!.Fresh);
+    }
+
+    [Fact]
+    public void A_claim_that_is_known_already_books_no_second_slot()
+    {
+        var workers = new Dictionary<string, WorkerAddress> { ["p1"] = Worker };
+        var claim = new JobClaim("a", 1, "p1") { Token = "t" };
+        var grant = Assert.Single(dispatch.Apply([claim], workers));
+        Assert.Empty(dispatch.Apply([claim], workers));
+        Assert.Equal([new("p1", 1)], dispatch.Report(withQueued: false, TimeSpan.Zero).Slots);
+        grant.Dispose();
+        Assert.Equal(0, dispatch.Busy);
+        // Under the same number, by another claim: both have their slot, until each has ended.
+        var again = Assert.Single(dispatch.Apply([claim with { Token = "u" }], workers));
+        var third = Assert.Single(dispatch.Apply([claim with { Token = "v" }], workers));
+        Assert.Equal(2, dispatch.Busy);
+        dispatch.OnStop("a");
+        Assert.True(again.Stopped.IsCancellationRequested && third.Stopped.IsCancellationRequested);
+        again.Dispose();
+        third.Dispose();
+        Assert.Equal(0, dispatch.Busy);
     }
 }

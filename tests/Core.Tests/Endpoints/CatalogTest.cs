@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
 using Sluice.Core.Workers;
 using Sluice.Testing;
 
@@ -213,6 +214,70 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
         new(new ManifestOptions(file), store, watcher, new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
+
+    [Fact]
+    public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_a_declaration_that_is_not_the_present_one()
+    {
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        await store.PutAsync(new Template { Name = "t" }, default);
+        await store.PutAsync(Endpoint("e") with { Public = true }, default);
+        await watcher.RefreshAsync(default);
+        var copy = redis.CopyLog();
+        await store.PutAsync(Endpoint("other"), default);
+        await watcher.RefreshAsync(default);
+        await redis.RollBackAsync(copy);
+
+        // As many changes as were lost.
+        await AfterRollbackAsync(() => store.PutAsync(Endpoint("e") with { Public = false }, default));
+        await watcher.RefreshAsync(default);
+        Assert.False(watcher.Current.Find("e")!.Endpoint.Public);
+        Assert.Null(watcher.Current.Find("other"));
+    }
+
+    [Fact]
+    public async Task A_manifest_that_Redis_lost_is_applied_again_and_one_that_others_replaced_is_not()
+    {
+        var file = Path.GetTempFileName();
+        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var loop = Loop(file, watcher, "here");
+        await WriteAsync("public: true");
+        var copy = redis.CopyLog();
+        await WriteAsync("public: false");
+        Assert.False(watcher.Current.Find("a")!.Endpoint.Public);
+        await redis.RollBackAsync(copy);
+
+        await AfterRollbackAsync(() => watcher.RefreshAsync(default));
+        Assert.True(watcher.Current.Find("a")!.Endpoint.Public);
+        await loop.TickAsync(default);
+        Assert.False(watcher.Current.Find("a")!.Endpoint.Public);
+        // Another gateway has a newer file.
+        await store.ReplaceManifestAsync(new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("b")] }, default);
+        await watcher.RefreshAsync(default);
+        await loop.TickAsync(default);
+        Assert.NotNull(watcher.Current.Find("b"));
+        File.Delete(file);
+
+        async Task WriteAsync(string access)
+        {
+            await File.WriteAllTextAsync(file, $"templates: [{{ name: t }}]\nendpoints: [{{ id: a, template: t, {access} }}]");
+            await loop.TickAsync(default);
+            await loop.TickAsync(default);
+        }
+    }
+
+    /// <summary>The client notices only now that its connection is gone.</summary>
+    private static async Task AfterRollbackAsync(Func<Task> call) => await Eventually.HoldsAsync(async () =>
+    {
+        try
+        {
+            await call();
+            return true;
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            return false;
+        }
+    }, "Redis answers again");
 
     private static Endpoint Endpoint(string id) => new() { Id = id, Template = "t" };
 

@@ -111,6 +111,61 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
     }
 
+    [Fact]
+    public async Task What_Redis_lost_of_a_pod_is_written_again()
+    {
+        using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        var ready = await ReadyAsync("forgotten", worker.Uri);
+        await store.PutAsync(ready with { State = PodState.Starting, ReadyAt = null, Reason = "ordered" }, default);
+        await KeepAsync("forgotten");
+        Assert.Equal((PodState.Ready, ready.ReadyAt), Assert.Single(await store.ListAsync("forgotten", default)) is var p ? (p.State, p.ReadyAt) : default);
+
+        // It drains, with a request of a gateway; and Redis loses that too.
+        await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
+        await store.OrderAsync("forgotten", 1, [ready.Id], [], default);
+        await KeepAsync("forgotten");
+        await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
+        Assert.False(Assert.Single((await slots.SnapshotAsync("forgotten", default)).Workers).Draining);
+        await KeepAsync("forgotten");
+        Assert.True(Assert.Single((await slots.SnapshotAsync("forgotten", default)).Workers).Draining);
+    }
+
+    [Fact]
+    public async Task A_pod_of_this_host_whose_end_Redis_lost_takes_no_requests_and_counts_for_nothing()
+    {
+        await fleet.TakeOverAsync([], default);
+        var ghost = new Pod
+        {
+            Id = "ghosts-1", EndpointId = "ghosts", Template = "t", HostId = "here", State = PodState.Ready, Fingerprint = "f", StartedAt = DateTimeOffset.UnixEpoch,
+        };
+        Assert.True(await store.AdoptAsync(ghost, 5, default));
+        Assert.True(await store.AdoptAsync(ghost with { Id = "ghosts-2", HostId = "elsewhere" }, 5, default));
+        await slots.UpAsync("ghosts", new WorkerAddress(ghost.Id, new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1), default);
+        // In the first look it may be one that is just being started or ended.
+        Assert.False(await KeepAsync("ghosts"));
+        Assert.Equal(2, (await store.ListAsync("ghosts", default)).Count);
+        Assert.True(await KeepAsync("ghosts"));
+        Assert.Equal("ghosts-2", Assert.Single(await store.ListAsync("ghosts", default)).Id);
+        Assert.Empty((await slots.SnapshotAsync("ghosts", default)).Workers);
+
+        // A gateway that does not lead looks at all of them when Redis is back.
+        Assert.True(await store.AdoptAsync(ghost, 5, default));
+        fleet.Relist();
+        await fleet.TakeOverAsync([], default);
+        Assert.Equal("ghosts-2", Assert.Single(await store.ListAsync("ghosts", default)).Id);
+    }
+
+    private async Task<bool> KeepAsync(string endpoint) =>
+        await fleet.KeepAsync(endpoint, 1, await slots.SnapshotAsync(endpoint, default), await store.LookAsync(endpoint, 0, default), default);
+
+    private async Task<Pod> ReadyAsync(string endpoint, Uri uri)
+    {
+        host.Start = order => Task.FromResult<RunningPod>(new ScriptedPod(order, uri));
+        await OrderAsync(endpoint);
+        await Eventually.HoldsAsync(async () => (await store.ListAsync(endpoint, default)) is [{ State: PodState.Ready }], "it is ready");
+        return Assert.Single(await store.ListAsync(endpoint, default));
+    }
+
     private async Task<PodEnd> EndOfAsync(string endpoint)
     {
         var ended = new TaskCompletionSource<PodEnd>(TaskCreationOptions.RunContinuationsAsynchronously);

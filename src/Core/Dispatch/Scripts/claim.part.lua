@@ -2,7 +2,8 @@
 -- attempts, on none. k: asked, again, watched, large, running, flows, meta. read() reads n jobs together, which take() then claims, one each; it
 -- is false when no slot is open; bytes() are those of the inputs taken along;
 -- keep() writes down what was gathered and gives [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..].
-local function claiming(k, book, holder, at)
+-- token: of the fences of these claims.
+local function claiming(k, book, holder, at, token)
   local specs, pasts, starts = apart(SPEC), apart('^(%d+)|(%d+)'), {}
   local claimed, unqueued, begun, told, fewer, bytes = {}, 0, {}, {}, {}, 0
   local asked, again, watched
@@ -22,7 +23,7 @@ local function claiming(k, book, holder, at)
     if not known[key] then
       local attempt, runs = unpack(pasts(before))
       attempt = string.format('%d', attempt + 1)
-      known[key] = { attempt .. '|' .. pod .. '|', string.format('%s|%s|%s|%s|%d|%s|', holder, attempt, pod, at, pod ~= '' and runs + 1 or runs, spec[6]) }
+      known[key] = { attempt .. '|' .. pod .. '|', string.format('%s|%s|%s|%s|%d|%s|', holder, tofence(attempt, token), pod, at, pod ~= '' and runs + 1 or runs, spec[6]) }
     end
     return known[key]
   end

@@ -9,22 +9,22 @@
 --         log  sorted set delivery -> made · hooks  prefix of delivery hashes
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · dead_ms  dead letters are kept for this long at least ·
---         slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
+--         token  of the fences of this call's claims, random · slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to this holder's own tickets,
 --         [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..] jobs that this holder must now run, or end because of why,
 --         1 when a limit ended it and another pass may find more, [place, 'stale' or 'gone', status, ..] of the ends that were refused}
 -- A grant to another holder's ticket waits in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without lease, are dropped on the way. A job's
--- ticket has no holder: the caller claims it, with a new attempt number, which fences every later write about the job; a job
--- past its deadline or out of attempts is claimed without a slot. More is never given back than is held. A job's end needs no lease: its
--- attempt is its fence.
+-- ticket has no holder: the caller claims it, with a new attempt number and the token, which fence every later write about the job; a job
+-- past its deadline or out of attempts is claimed without a slot. More is never given back than is held. A job's end needs no lease, only its
+-- fence.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local running, flows, asked, again, watched, results, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local slot_count, kind_count, rest = tonumber(ARGV[8]), tonumber(ARGV[9]), 10
+local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), 11
 -- include: take
 -- include: jobstate
 -- include: claim
@@ -42,7 +42,7 @@ local mine, book = {}, openings(free, held)
 if status == 'ok' then
   for i = rest, slots_end - 1, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
 end
-local jobs_claimed = claiming(k, book, holder, string.format('%d', now))
+local jobs_claimed = claiming(k, book, holder, string.format('%d', now), token)
 
 local tails, owners, ids, ends_of = apart('^(%d+)|(%d+)|(.*)$'), {}, {}, {}
 

@@ -7,18 +7,20 @@
 --         running  hash running job -> its run (see jobstate)
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
---         served_ms  slots' time in use since the last report ·
---         rest...  (pod, count) each, then accepted entries, then "job|attempt" that the holder runs, then entries that
+--         served_ms  slots' time in use since the last report · token  of the fences of claims that are named here, random ·
+--         rest...  (pod, count) each, then accepted entries, then "job|fence" that the holder runs, then entries that
 --         it believes queued
 -- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
 --         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, ..] claimed but not run,
---         ["job|attempt", ..] run but ended or given to others: whoever was to be told to stop was not}
+--         ["job|fence", ..] run but ended or given to others: whoever was to be told to stop was not}
 -- What Redis counts beyond the holder's own count, its unaccepted grants and its unknown claims was lost in an answer that
--- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair.
+-- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair. Claims that the holder does
+-- not know get a new fence: Redis may have lost their end, and then their old fence has been used.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, grants, busy, running = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local slot_count, accept_count, job_count, served_ms, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), 9
+local slot_count, accept_count, job_count, served_ms, token, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], 10
+-- include: jobstate
 
 if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')
@@ -28,7 +30,7 @@ local working = accepts + accept_count
 local believed = working + job_count
 
 for i = accepts, working - 1 do redis.call('HDEL', grants, ARGV[i]) end
-local own, open, idle, missing, known, orphans, ended = {}, {}, {}, {}, {}, {}, {}
+local own, open, idle, missing, known, orphans, ended, fences = {}, {}, {}, {}, {}, {}, {}, {}
 for i = working, believed - 1 do known[ARGV[i]] = true end
 for i = rest, accepts - 1, 2 do own[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local all = redis.call('HGETALL', grants)
@@ -42,11 +44,13 @@ end
 
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
-  local owner, attempt, pod = string.match(at_work[i + 1], '^([^|]+)|(%d+)|([^|]*)|')
-  local key = at_work[i] .. '|' .. attempt
+  local owner, fence, pod, tail = string.match(at_work[i + 1], '^([^|]+)|([^|]+)|([^|]*)|(.*)$')
+  local key = at_work[i] .. '|' .. fence
   if known[key] then known[key] = 'runs'
   elseif owner == holder then
+    local attempt = toattempt(fence)
     for _, value in ipairs({ at_work[i], attempt, pod }) do orphans[#orphans + 1] = value end
+    fences[at_work[i]] = table.concat({ owner, tofence(attempt, token), pod, tail }, '|')
     if pod ~= '' then own[pod] = (own[pod] or 0) + 1 end
   end
 end
@@ -79,6 +83,7 @@ for i = believed, #ARGV do
     missing[#missing + 1] = ARGV[i]
   end
 end
+for job, run in pairs(fences) do redis.call('HSET', running, job, run) end
 redis.call('ZADD', leases, now + lease_ms, holder)
 redis.call('HSET', busy, holder, busy_now)
 if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end

@@ -5,7 +5,8 @@ local function requeue(k, id, run, now, why, counted)
   local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
   redis.call('HDEL', k.running, id)
   if not asked then return end
-  local _, attempt, pod, started, runs, _, _, watchers = string.match(run, RUN)
+  local _, fence, pod, started, runs, _, _, watchers = string.match(run, RUN)
+  local attempt = toattempt(fence)
   local spec, _, deadline = string.match(asked, HEAD)
   local flow, lost, _ = select(7, string.match(spec, SPEC)), ''
   if back then deadline, _, lost = select(6, string.match(back, AGAIN)) end

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter ·
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
 --         source  "digest|host|unix ms" of the manifest that was applied last
--- ARGV    digest  of the declarations · host  whose manifest it is · template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
+-- ARGV    next  version, random · digest  of the declarations · host  whose manifest it is · template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
 -- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'used:TEMPLATE:ID,ID' when it would delete a template
 --         that endpoints of the API use
 -- What the manifest does not declare any more is deleted.
 local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
-local source, digest, host = KEYS[4], ARGV[1], ARGV[2]
-local template_count, entries = tonumber(ARGV[3]), 4
+local source, next, digest, host = KEYS[4], ARGV[1], ARGV[2], ARGV[3]
+local template_count, entries = tonumber(ARGV[4]), 5
 
 local changed = false
 local function compare(key, from, to)
@@ -50,5 +50,6 @@ for key, set in pairs({ [templates] = new_templates, [endpoints] = new_endpoints
   for name, value in pairs(set.wanted) do redis.call('HSET', key, name, value) end
   for _, name in ipairs(set.gone) do redis.call('HDEL', key, name) end
 end
-redis.call('PUBLISH', 'sluice:catalog', redis.call('INCR', version))
+redis.call('SET', version, next)
+redis.call('PUBLISH', 'sluice:catalog', next)
 return 'ok'

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- catalog-put: create or replace one template or endpoint through the API.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  counter
--- ARGV    kind  'template' or 'endpoint' · name · value  JSON · template  an endpoint's template ·
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change
+-- ARGV    next  version, random · kind  'template' or 'endpoint' · name · value  JSON · template  an endpoint's template ·
 --         create  1: an entry of this name is refused · dry  1: nothing is written
 -- RETURN  'ok' when it replaced an entry; 'created'; 'exists' when create is 1 and the name is used;
 --         'manifest' when the manifest owns the name; 'no-template' when the endpoint's template is missing
 local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
-local kind, name, value, template = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local create, dry = ARGV[5], ARGV[6]
+local next, kind, name, value, template = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local create, dry = ARGV[6], ARGV[7]
 
 local into = kind == 'template' and templates or endpoints
 local old = redis.call('HGET', into, name)
@@ -16,6 +16,7 @@ if old and create == '1' then return 'exists' end
 if kind == 'endpoint' and redis.call('HEXISTS', templates, template) == 0 then return 'no-template' end
 if dry ~= '1' then
   redis.call('HSET', into, name, 'api\n' .. value)
-  redis.call('PUBLISH', 'sluice:catalog', redis.call('INCR', version))
+  redis.call('SET', version, next)
+  redis.call('PUBLISH', 'sluice:catalog', next)
 end
 return old and 'ok' or 'created'

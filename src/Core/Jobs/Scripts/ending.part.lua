@@ -3,19 +3,20 @@
 -- first line of the result, up to its value), is_error, dues (empty; when such jobs' data goes).
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, told = {}, {}, {}, {}, {}
-  local entries, fewer, stopped, due, letters, counts, spent = {}, {}, {}, {}, {}, {}, nil
+  local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
 
   local function tell(gateway, what, id) news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id } end
 
   local function deliver(id, attempt, url, status)
-    local delivery = 'msg_' .. id .. '_' .. attempt
+    local delivery = 'msg_' .. id .. '_' .. toattempt(attempt)
     -- Retried, and ended before another attempt began: who has seen the first one would drop a second one of the same name.
     if redis.call('HEXISTS', k.hooks .. delivery, 'job') == 1 then delivery = delivery .. '_' .. at end
-    redis.call('HSET', k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending')
+    -- Not written here: when a later end of this call fails, nothing of an earlier one may be left.
+    hooks_made[#hooks_made + 1] = { k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending' }
     deliveries[#deliveries + 1] = at; deliveries[#deliveries + 1] = delivery
   end
 
-  -- last: "attempt|runs|started|pod" of what ends.
+  -- last: "fence or attempt|runs|started|pod" of what ends.
   local function finish(id, kind, value, last, attempt, keep, url, watchers)
     local status, n = kind.status, #results
     if #value > LARGE and not kind.is_error then
@@ -35,12 +36,12 @@ local function ending(k, endpoint, now, at, dead_ms)
   end
 
   local function stop(id, kind, expect, value, run)
-    local holder, attempt, pod, started, ran, keep, hook, watchers = unpack(run, 1, 8)
+    local holder, fence, pod, started, ran, keep, hook, watchers = unpack(run, 1, 8)
     stopped[#stopped + 1] = id
     if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
     if kind.status == 'COMPLETED' then spent = now - started end
-    run.last = run.last or attempt .. '|' .. ran .. '|' .. started .. '|' .. pod
-    finish(id, kind, value, run.last, attempt, keep, hook == '1' and select(2, string.match(redis.call('HGET', k.asked, id) or '', ASKED)) or '', watchers)
+    run.last = run.last or fence .. '|' .. ran .. '|' .. started .. '|' .. pod
+    finish(id, kind, value, run.last, fence, keep, hook == '1' and select(2, string.match(redis.call('HGET', k.asked, id) or '', ASKED)) or '', watchers)
   end
 
   local function unqueue(id, kind, value, asked)
@@ -75,6 +76,7 @@ local function ending(k, endpoint, now, at, dead_ms)
       counts.COMPLETED = nil
     end
     for status, n in pairs(counts) do redis.call('HINCRBY', k.meta, status, n) end
+    for _, hook in ipairs(hooks_made) do redis.call('HSET', unpack(hook)) end
     if #deliveries > 0 then
       redis.call('ZADD', k.outbox, unpack(deliveries))
       redis.call('ZADD', k.log, unpack(deliveries))

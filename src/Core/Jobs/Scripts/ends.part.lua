@@ -1,28 +1,27 @@
 -- endall (part, after jobstate and ending): gives jobs their one final result, and writes the outbox entries of their webhooks in the same step.
 -- k: as of ending. From ARGV[first] on: of each of kind_count kinds, what ends of this call have in common: status, 1 for a dead letter,
--- ran ("ready[,stage=ms..]|provider" of the worker), what is written ('output' or 'error'), expect ('any', 'queued', or the attempt that must run);
--- then for each job: its kind from 1, id, output or error.
+-- ran ("ready[,stage=ms..]|provider" of the worker), what is written ('output' or 'error');
+-- then for each job: its kind from 1, id, expect ('any', 'queued', or the fence of the attempt that must run), output or error.
 -- Returns [place in the call from 1, 'stale' (the fence refused it) or 'gone', its status now, ..] of those that were not ended; most are, and
 -- each element costs. An attempt that tells the same end again, as after an answer that was lost, has ended its job; another one has not.
 -- Who waits for a job is told on 'sluice:job:GATEWAY': 'changed|endpoint|id', and who runs it: 'stop|endpoint|id'.
 local function endall(k, endpoint, now, dead_ms, kind_count, first)
   local at = string.format('%d', now)
-  local runs, kinds, from = apart(RUN), {}, first + 5 * kind_count
+  local runs, kinds, from = apart(RUN), {}, first + 4 * kind_count
   for n = 1, kind_count do
-    local i = first + 5 * (n - 1)
+    local i = first + 4 * (n - 1)
     kinds[string.format('%d', n)] = { status = ARGV[i], dead = ARGV[i + 1] == '1', tail = '\n' .. at .. '|' .. ARGV[i + 2] .. '\n' .. ARGV[i + 3] .. '\n',
-      is_error = ARGV[i + 3] == 'error', expect = ARGV[i + 4], dues = {} }
+      is_error = ARGV[i + 3] == 'error', dues = {} }
   end
   local ids, ended, answer, jobs_ended = {}, {}, {}, ending(k, endpoint, now, at, dead_ms)
-  for i = from, #ARGV, 3 do ids[#ids + 1] = ARGV[i + 1] end
+  for i = from, #ARGV, 4 do ids[#ids + 1] = ARGV[i + 1] end
   local at_work = redis.call('HMGET', k.running, unpack(ids))
   for n, id in ipairs(ids) do
-    local i, did, status = from + 3 * (n - 1), 'stale', 'IN_PROGRESS'
-    local kind, value, run = kinds[ARGV[i]], ARGV[i + 2], at_work[n] and not ended[id] and runs(at_work[n])
-    local expect = kind.expect
+    local i, did, status = from + 4 * (n - 1), 'stale', 'IN_PROGRESS'
+    local kind, expect, value, run = kinds[ARGV[i]], ARGV[i + 2], ARGV[i + 3], at_work[n] and not ended[id] and runs(at_work[n])
     if not run then
       local asked, result = redis.call('HGET', k.asked, id), redis.call('HGET', k.results, id)
-      local was, by = string.match(result or ended[id] or 'IN_QUEUE', '^([^|]+)|?(%d*)')
+      local was, by = string.match(result or ended[id] or 'IN_QUEUE', '^([^|]+)|?([^|]*)')
       status = was
       if not asked then did, status = 'gone', ''
       elseif was == kind.status and by == expect then did = nil

@@ -1,19 +1,21 @@
 #!lua flags=allow-oom
 -- job-append: add what an attempt streamed to the job's replay log.
 -- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · running  hash running job -> its run (see jobstate)
--- ARGV    id · endpoint · attempt · first  index of the first chunk given, counted from 0 in this attempt ·
+-- ARGV    id · endpoint · fence · first  index of the first chunk given, counted from 0 in this attempt ·
 --         max_bytes  the log may hold · pieces...  JSON texts
--- RETURN  {'ok', chunks in the log}, {'stale', 0} refused by the fence, {'full', bytes} or {'diverged', index}
+-- RETURN  {'ok', chunks in the log}, {'stale', 0} refused by the fence, {'full', bytes}, {'diverged', index}, or
+--         {'gap', chunks in the log} when the log has fewer chunks than the attempt sent before: Redis lost some
 -- A later attempt produces its stream from the beginning: what is in the log already is compared, not added, so that a
 -- reader sees neither a gap nor a repeat. Where it differs the two cannot be joined. Watchers are told on 'sluice:job:GATEWAY'.
 local chunks, streams, running = KEYS[1], KEYS[2], KEYS[3]
-local id, endpoint, attempt, first, max_bytes, pieces = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), 6
+local id, endpoint, fence, first, max_bytes, pieces = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), 6
 -- include: jobstate
 
 local _, present, _, _, _, _, _, watchers = string.match(redis.call('HGET', running, id) or '', RUN)
-if present ~= attempt then return { 'stale', 0 } end
+if present ~= fence then return { 'stale', 0 } end
 local held, read = string.match(redis.call('HGET', streams, id) or '0|0', '^(%d+)|(%d+)$')
 local have, bytes, new = redis.call('LLEN', chunks), tonumber(held), {}
+if first > have then return { 'gap', have } end
 for i = pieces, #ARGV do
   local at = first + i - pieces
   if at < have then

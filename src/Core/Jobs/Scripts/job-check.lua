@@ -51,9 +51,9 @@ local counted = tonumber(redis.call('HGET', meta, 'queued') or 0)
 check(in_queue == counted, 'tickets:', in_queue, 'in the queue,', counted, 'counted')
 for flow, n in pairs(map(flows)) do check((count[flow] or 0) == tonumber(n), 'flow', flow, 'counts', n, 'has', count[flow] or 0) end
 for id, value in pairs(at_work) do
-  local holder, attempt, pod = string.match(value, RUN)
+  local holder, fence, pod = string.match(value, RUN)
   local status, before = (select(2, stored(id))), string.match(past(redis.call('HGET', again, id)), '^%d+')
-  check(status == 'open' and before + 1 == tonumber(attempt), 'running as', value, 'but', status, 'after', before, ':', id)
+  check(status == 'open' and before + 1 == tonumber(toattempt(fence)), 'running as', value, 'but', status, 'after', before, ':', id)
   check(redis.call('ZSCORE', leases, holder), 'running without a lease:', id, value)
   if pod ~= '' then jobs_at[holder .. '|' .. pod] = (jobs_at[holder .. '|' .. pod] or 0) + 1 end
 end

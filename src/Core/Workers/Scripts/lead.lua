@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- lead: become, stay, or (lease 0) cease to be the one gateway that scales.
--- KEYS    leader  string, who leads · epoch  counter of leaders
+-- KEYS    leader  string, who leads · epoch  string, of the last leader: unix ms of when it began, or more
 -- ARGV    candidate · lease_ms
 -- RETURN  the leader's epoch when the candidate leads; 0 when it ceased to; else, negative, the ms that are left of another's lease
+-- Not counted: a Redis that lost its last writes would count to the same epoch again.
 local leader, epoch = KEYS[1], KEYS[2]
 local candidate, lease_ms = ARGV[1], tonumber(ARGV[2])
 
@@ -14,4 +15,7 @@ if lease_ms == 0 then
 end
 redis.call('SET', leader, candidate, 'PX', lease_ms)
 if now then return tonumber(redis.call('GET', epoch)) end
-return redis.call('INCR', epoch)
+local time = redis.call('TIME')
+local next = math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(redis.call('GET', epoch) or 0) + 1)
+redis.call('SET', epoch, string.format('%d', next))
+return next

@@ -1,0 +1,94 @@
+using Sluice.Core.Dispatch;
+using Sluice.Core.Jobs;
+using StackExchange.Redis;
+
+namespace Sluice.Core.Tests.Jobs;
+
+/// <summary>What a Redis that lost its last writes may have counted twice, and what a call that failed may have left.</summary>
+public sealed partial class JobStoreTest
+{
+    [Fact]
+    public async Task An_attempt_number_that_Redis_counted_twice_lets_only_the_later_claim_write()
+    {
+        await SubmitAsync("a");
+        await UpAsync(2);
+        await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
+        var first = Assert.Single(await ClaimAsAsync("one"));
+        // Redis loses the claim: the job waits as before.
+        Assert.True(await store.RequeueAsync(endpoint, "a", first.Fence, counted: false, "lost", default));
+        await redis.Store.Database.HashDeleteAsync(keys.Again, "a");
+        await redis.Store.Database.KeyDeleteAsync(keys.Queue);
+        var submitted = ((string)(await redis.Store.Database.HashGetAsync(keys.Asked, "a"))!).Split('\n')[1].Split('|');
+        await redis.Store.Database.SortedSetAddAsync(keys.Queue, $"{submitted[2]}|job|a|{submitted[0]}|{submitted[1]}|f", 0);
+        await CheckAsync();
+        var second = Assert.Single(await ClaimAsAsync("two"));
+        Assert.Equal((1, 1), (first.Attempt, second.Attempt));
+        await CheckAsync();
+
+        Assert.False(await EndAsync(JobEnd.Completed("a", first.Fence, "1"u8.ToArray(), default)));
+        Assert.False(await store.RequeueAsync(endpoint, "a", first.Fence, counted: true, "again", default));
+        Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", first.Fence, 0, 100, ["1"u8.ToArray()], default));
+        var renewed = await dispatch.RenewAsync(keys, Report($"a|{first.Fence}", $"a|{second.Fence}"));
+        Assert.Equal([$"a|{first.Fence}"], renewed.Ended);
+        Assert.Empty(renewed.Orphans);
+        Assert.True(await EndAsync(JobEnd.Completed("a", second.Fence, "2"u8.ToArray(), default)));
+        // The same end told again is the same only by the same claim.
+        Assert.True(await EndAsync(JobEnd.Completed("a", second.Fence, "2"u8.ToArray(), default)));
+        Assert.False(await EndAsync(JobEnd.Completed("a", first.Fence, "1"u8.ToArray(), default)));
+        var job = (await store.LookAsync(endpoint, "a", null, default))!;
+        Assert.Equal((1, "2"), (job.Attempt, System.Text.Encoding.UTF8.GetString(job.Output!.Value.Span)));
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_claim_that_its_holder_does_not_know_gets_another_fence_since_the_old_one_may_have_been_used()
+    {
+        await SubmitAsync("a", j => j with { Webhook = "https://example.org/" });
+        await UpAsync(1);
+        await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
+        var claim = Assert.Single(await ClaimAsAsync("one"));
+        var orphan = Assert.Single((await dispatch.RenewAsync(keys, Report() with { Token = "two" })).Orphans);
+        Assert.Equal(("a", 1, "p"), (orphan.Id, orphan.Attempt, orphan.Pod));
+        Assert.NotEqual(claim.Fence, orphan.Fence);
+        await CheckAsync();
+        Assert.False(await EndAsync(JobEnd.Completed("a", claim.Fence, "1"u8.ToArray(), default)));
+        Assert.True(await EndAsync(JobEnd.Completed("a", orphan.Fence, "1"u8.ToArray(), default)));
+        Assert.Equal(["msg_a_1"], (await redis.Store.Database.SortedSetRangeByRankAsync(new JobKeys(endpoint).Outbox)).Select(d => (string)d!));
+        await CheckAsync();
+    }
+
+    [Fact]
+    public async Task A_stream_of_which_Redis_lost_a_part_is_not_continued_behind_the_gap()
+    {
+        await SubmitAsync("a");
+        await UpAsync(1);
+        await ClaimAsync();
+        byte[][] two = ["1"u8.ToArray(), "2"u8.ToArray()];
+        Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync(endpoint, "a", 1, 0, 100, two, default));
+        await redis.Store.Database.ListRightPopAsync(new JobKeys(endpoint).Chunks("a"));
+        Assert.Equal(AppendOutcome.Gap, await streams.AppendAsync(endpoint, "a", 1, 2, 100, ["3"u8.ToArray()], default));
+        Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync(endpoint, "a", 1, 0, 100, two, default));
+        Assert.Equal(2, (await streams.ReadAsync(endpoint, "a", 0, "g1", default)).Chunks.Count);
+    }
+
+    [Fact]
+    public async Task A_call_of_which_one_end_fails_leaves_nothing_of_the_others()
+    {
+        var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
+        foreach (var id in new[] { "a", "b" }) await SubmitAsync(id, j => j with { Webhook = "https://example.org/" });
+        await UpAsync(2);
+        await ClaimAsync();
+        await db.StringSetAsync(k.Hook("msg_b_1"), "not a hash");
+        JobEnd[] ends = [.. new[] { "a", "b" }.Select(id => JobEnd.Completed(id, 1, "1"u8.ToArray(), default))];
+        await Assert.ThrowsAsync<RedisServerException>(() => dispatch.ReleaseAsync(k, endpoint, "", [], ends, claims: false));
+        foreach (var key in new[] { k.Hook("msg_a_1"), k.Outbox, k.Log, keys.Results, k.Expiry }) Assert.False(await db.KeyExistsAsync(key), key);
+        // So that its delivery has the name of its attempt, which receivers know it by.
+        Assert.True(await EndAsync(ends[0]));
+        Assert.Equal(["msg_a_1"], (await db.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!));
+    }
+
+    private async Task<JobClaim[]> ClaimAsAsync(string token) =>
+        (await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "g~0", [], [], claims: true, token)).Claimed;
+
+    private static RenewReport Report(params string[] running) => new("g~0", TimeSpan.FromMinutes(1), 0, 0, [new("p", running.Length)], [], running, []);
+}

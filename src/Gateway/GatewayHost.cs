@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging.Console;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
@@ -41,6 +42,10 @@ public static partial class GatewayHost
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxManagementBody;
+            // Header values are bytes, and Latin-1 keeps each one as it is, from client to worker and back. A key may be any text.
+            kestrel.RequestHeaderEncodingSelector = name => name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) ? null!
+                : name.Equals("Connection", StringComparison.OrdinalIgnoreCase) ? ConnectionHeader.Instance : Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
         ConfigureLogging(builder.Logging, settings);
         AddServices(builder.Services, settings, data, redis);
@@ -60,13 +65,15 @@ public static partial class GatewayHost
         app.Use(next => context => RequestId.InvokeAsync(context, next));
         app.UseRouting();
         var (gatekeeper, logger) = (Get<Gatekeeper>(), Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api"));
+        var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
+        app.Use(next => context => crossOrigin.InvokeAsync(context, next));
         app.Use(next => context => gatekeeper.InvokeAsync(context, next));
         app.Use(next => context => Leftovers.InvokeAsync(context, next, logger));
         var relay = Get<EndpointRelay>();
-        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<WorkerMetrics>(), settings.MetricsPublic);
+        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(), settings.MetricsPublic);
         DirectApi.Map(app, relay);
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>());
-        KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<TimeProvider>());
+        KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
@@ -128,7 +135,7 @@ public static partial class GatewayHost
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
-        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
+        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
         AddJobs(services, settings);
 

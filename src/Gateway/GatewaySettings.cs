@@ -55,6 +55,9 @@ public sealed record GatewaySettings
     /// <summary>Metrics without a key.</summary>
     public bool MetricsPublic { get; init; }
 
+    /// <summary>Which pages of other origins may call from a browser, where an endpoint does not say so itself; null: none.</summary>
+    public CorsPolicy? Cors { get; init; }
+
     /// <summary>Log lines as JSON, one object each.</summary>
     public bool JsonLog { get; init; }
 
@@ -108,6 +111,7 @@ public sealed record GatewaySettings
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? d.Worker),
             Host = host,
             MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
+            Cors = Text("SLUICE_CORS_ORIGINS") is { } origins ? new CorsPolicy { Origins = ReadOrigins(origins) } : null,
             JsonLog = Text("SLUICE_LOG_FORMAT") switch
             {
                 null or "text" => false,
@@ -138,6 +142,10 @@ public sealed record GatewaySettings
         var close = EditDistance.Between(nearest, name) <= 3 || nearest.StartsWith(name, StringComparison.Ordinal);
         return $"{name} is no setting of the gateway" + (close ? $"; did you mean {nearest}?" : "; a worker's variables belong in its template's env");
     }
+
+    private static List<string> ReadOrigins(string text) =>
+        [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(o => CorsPolicy.IsOrigin(o) ? o : throw Wrong("SLUICE_CORS_ORIGINS", o, EndpointRules.OriginForm + ", separated by ','"))];
 
     private static bool IsAddress(string text)
     {

@@ -131,6 +131,10 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"name":5,"invoke":["digits"]}""", "name")]
     [InlineData("""{"invoke":"digits"}""", "invoke")]
     [InlineData("""{"invoke":["Not An Id"]}""", "invoke[0]")]
+    [InlineData("""{"invoke":["digits\n"]}""", "invoke[0]")]
+    [InlineData("""{"invoke":["digitz"]}""", "did you mean digits?")]
+    [InlineData("""{"invoke":["digits","nothing-like-it"]}""", "invoke[1]")]
+    [InlineData("""{"invoke":["digits"],"allowUnknown":1}""", "allowUnknown")]
     [InlineData("""{"name":"x"}""", "invoke")]
     [InlineData("""{"admin":"yes"}""", "admin")]
     [InlineData("""{"admin":true,"expiresAt":"2001-01-01T00:00:00Z"}""", "expiresAt")]
@@ -143,8 +147,22 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         await ExpectAsync(answer, body, 400, says);
     }
 
+    [Fact]
+    public async Task A_key_for_an_endpoint_that_is_declared_later_is_made_when_it_says_so()
+    {
+        using var answer = await running.Gateway.Client.PostAsync("/api/v1/keys", new StringContent("""{"invoke":["later"],"allowUnknown":true}"""));
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+    }
+
     [Theory]
     [InlineData("""{"id":"Bad Id","template":"onnx-cpu"}""", "id")]
+    [InlineData("""{"id":"newline\n","template":"onnx-cpu"}""", "id")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["https://a.example.com/x"]}}""", "cors.origins[0]")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["*"],"headers":["X: y"]}}""", "cors.headers[0]")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["*"],"maxAge":"2d"}}""", "cors.maxAge")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","models":["a\n"]}""", "models")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","env":{"A\n":"1"}}""", "env")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","queue":{"timeout":"1s\n"}}""", "queue.timeout")]
     [InlineData("""{"id":"health","template":"onnx-cpu"}""", "reserved")]
     [InlineData("""{"id":"new","template":"nothing"}""", "template")]
     [InlineData("""{"id":"new","template":"onnx-cpu","scaling":{"min":5,"max":2}}""", "scaling.min")]

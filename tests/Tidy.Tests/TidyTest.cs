@@ -73,13 +73,14 @@ public sealed partial class TidyTest
     public void The_readmes_tables_name_every_field_of_a_declaration()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        foreach (var type in new[] { "Endpoints/Template", "Endpoints/Endpoint", "Endpoints/ScalePolicy", "Endpoints/PlacementPolicy", "Gpus/GpuNeeds" })
+        string[] types = ["Endpoints/Template", "Endpoints/Endpoint", "Endpoints/ScalePolicy", "Endpoints/PlacementPolicy", "Endpoints/CorsPolicy", "Gpus/GpuNeeds"];
+        foreach (var type in types)
         {
             var source = File.ReadAllText(Path.Combine(Repository.Root, "src/Core", type + ".cs"));
             foreach (Match property in Property().Matches(source))
             {
                 var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
-                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding" or "jobs" or "placement",
+                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding" or "jobs" or "placement" or "cors" or "allowsAny",
                     $"README.md does not tell of {type}.{name}");
             }
         }

@@ -28,6 +28,8 @@ public sealed partial class DecisionLog
         (this.store, this.leads, this.logger) = (store, leads, logger);
         CoreMeter.Meter.CreateObservableGauge("sluice.scaling.workers", Measure, "{worker}",
             "Workers of an endpoint as the leading gateway sees them: desired, ready, starting.");
+        CoreMeter.Meter.CreateObservableGauge("sluice.worker_time.today", MeasureSpent, "s",
+            "Worker time that an endpoint used since 00:00 UTC, what scaling.dailyWorkerTime limits (at the gateway that leads).");
     }
 
     /// <summary>What a new leader goes on with.</summary>
@@ -79,6 +81,9 @@ public sealed partial class DecisionLog
             yield return new Measurement<int>(last.Note.Inputs.Starting, Tag("endpoint", endpoint), Tag("state", "starting"));
         }
     }
+
+    private IEnumerable<Measurement<double>> MeasureSpent() => !leads() ? []
+        : told.Select(t => new Measurement<double>(t.Value.Note.Inputs.WorkerTimeToday, Tag("endpoint", t.Key)));
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 

@@ -31,8 +31,6 @@ public sealed partial class Dispatcher : BackgroundService
     {
         (Id, this.redis, this.workers, this.time, this.logger) = (gatewayId, redis, workers, time, logger);
         scripts = new DispatchScripts(redis);
-        CoreMeter.Meter.CreateObservableGauge("sluice.queue.depth", () => Measure(d => d.Waiting), "{request}",
-            "Requests waiting for a slot, over all gateways.");
         CoreMeter.Meter.CreateObservableGauge("sluice.requests.in_flight", () => Measure(d => d.Busy), "{request}",
             "Requests that this gateway has at workers.");
     }

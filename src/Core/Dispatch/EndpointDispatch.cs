@@ -53,15 +53,6 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     /// <summary>Requests in flight through this gateway.</summary>
     public int Busy => Volatile.Read(ref busy);
 
-    /// <summary>Tickets waiting over all gateways, as last heard from Redis, and those not sent yet.</summary>
-    public int Waiting
-    {
-        get
-        {
-            lock (gate) return Math.Max(depth, queued.Count) + fresh.Count;
-        }
-    }
-
     private string Holder => $"{gatewayId}~{epoch}";
 
     /// <summary>A slot at once when one is idle and nobody waits; else the request queues.</summary>

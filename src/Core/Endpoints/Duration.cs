@@ -42,7 +42,7 @@ public static partial class Duration
         return text;
     }
 
-    [GeneratedRegex(@"^(\d+(\.\d+)?(ms|s|m|h|d))+$")]
+    [GeneratedRegex(@"^(\d+(\.\d+)?(ms|s|m|h|d))+\z")]
     private static partial Regex Form();
 
     [GeneratedRegex(@"(\d+(?:\.\d+)?)(ms|s|m|h|d)")]

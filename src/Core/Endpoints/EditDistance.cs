@@ -3,6 +3,13 @@ namespace Sluice.Core.Endpoints;
 /// <summary>Levenshtein's edit distance, without regard to case: for "did you mean".</summary>
 public static class EditDistance
 {
+    /// <summary>More edits than these make another name, not a misspelt one.</summary>
+    private const int Misspelt = 3;
+
+    /// <summary>The known name that is nearest to a misspelt one; null: none is near.</summary>
+    public static string? Nearest(string name, IEnumerable<string> known) => known.Select(k => (Name: k, Edits: Between(k, name)))
+        .Where(k => k.Edits <= Misspelt).OrderBy(k => k.Edits).Select(k => k.Name).FirstOrDefault();
+
     /// <summary>How many characters must be inserted, deleted or replaced to make one text of the other.</summary>
     public static int Between(string a, string b)
     {

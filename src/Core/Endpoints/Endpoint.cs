@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.Core.Endpoints;
 
 /// <summary>
@@ -30,6 +32,10 @@ public sealed record Endpoint
     public JobPolicy Jobs { get; init; } = new();
 
     public PlacementPolicy Placement { get; init; } = new();
+
+    /// <summary>Which pages of other origins may call it from a browser; null: those of the gateway's <c>SLUICE_CORS_ORIGINS</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CorsPolicy? Cors { get; init; }
 
     /// <summary>The model names that select this endpoint.</summary>
     public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];

@@ -89,7 +89,17 @@ public static partial class EndpointRules
         check.Range("jobs.maxStreamBytes", e.Jobs.MaxStreamBytes, 1, 256L << 20);
         check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
         check.Range("placement.weight", e.Placement.Weight, 1, 1000);
+        if (e.Cors is { } cors) Check(cors, check);
         return check.Errors;
+    }
+
+    private static void Check(CorsPolicy cors, Checker check)
+    {
+        for (var i = 0; i < cors.Origins.Count; i++)
+            check.That(CorsPolicy.IsOrigin(cors.Origins[i]), $"cors.origins[{i}]", cors.Origins[i], OriginForm);
+        for (var i = 0; i < cors.Headers.Count; i++)
+            check.That(HeaderName().IsMatch(cors.Headers[i]), $"cors.headers[{i}]", cors.Headers[i], "the name of a request header");
+        check.Range("cors.maxAge", cors.MaxAge, TimeSpan.Zero, Day);
     }
 
     /// <summary>A whole manifest: each entry, and that no name stands twice.</summary>
@@ -115,21 +125,27 @@ public static partial class EndpointRules
         return errors;
     }
 
+    /// <summary>What an origin must look like, for errors.</summary>
+    public const string OriginForm = "an origin like https://app.example.com or http://localhost:3000 (lower case, no path, no default port), or *";
+
+    [GeneratedRegex("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\\z")]
+    private static partial Regex HeaderName();
+
     private const string IdForm = "1 to 63 of a-z, 0-9 and '-', beginning with a letter or digit";
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,62}$")]
+    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,62}\\z")]
     private static partial Regex Id();
 
-    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\\z")]
     private static partial Regex Model();
 
-    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$")]
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?\\z")]
     private static partial Regex User();
 
-    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\\z")]
     private static partial Regex Volume();
 
-    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,127}\\z")]
     private static partial Regex Variable();
 
     /// <summary>Gathers the errors of one declaration.</summary>

@@ -91,6 +91,6 @@ public static partial class Catalogue
     [GeneratedRegex("[A-Za-z0-9]+")]
     private static partial Regex Word();
 
-    [GeneratedRegex("^(NVIDIA|Tesla|Quadro|GRID|GeForce) [A-Za-z0-9 ._-]{1,80}$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(NVIDIA|Tesla|Quadro|GRID|GeForce) [A-Za-z0-9 ._-]{1,80}\\z", RegexOptions.IgnoreCase)]
     private static partial Regex FullName();
 }

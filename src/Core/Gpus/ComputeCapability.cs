@@ -27,7 +27,7 @@ public readonly partial record struct ComputeCapability(int Major, int Minor) : 
 
     private static int Int(string digits) => int.Parse(digits, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^(\d{1,2})(?:\.(\d{1,2}))?$")]
+    [GeneratedRegex(@"^(\d{1,2})(?:\.(\d{1,2}))?\z")]
     private static partial Regex Form();
 }
 

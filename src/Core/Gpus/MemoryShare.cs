@@ -32,7 +32,7 @@ public readonly partial record struct MemoryShare(int Percent, long MiB)
 
     public override string ToString() => Percent > 0 ? string.Create(CultureInfo.InvariantCulture, $"{Percent}%") : Size.Text(MiB);
 
-    [GeneratedRegex("^([0-9]{1,7}) ?(%|MiB|GiB)$")]
+    [GeneratedRegex("^([0-9]{1,7}) ?(%|MiB|GiB)\\z")]
     private static partial Regex Form();
 }
 

@@ -40,7 +40,7 @@ public sealed partial record MigProfile(int Compute, int Slices, int MemoryGb, s
 
     private static int Int(string digits) => int.Parse(digits, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^(?:(\d)c\.)?(\d)g\.(\d{1,4})gb((?:[+-][a-z][a-z.]*)*)$")]
+    [GeneratedRegex(@"^(?:(\d)c\.)?(\d)g\.(\d{1,4})gb((?:[+-][a-z][a-z.]*)*)\z")]
     private static partial Regex Form();
 
     [GeneratedRegex(@"[+-][a-z.]+")]

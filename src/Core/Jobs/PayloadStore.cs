@@ -115,7 +115,7 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         return Name().IsMatch(name) ? name : null;
     }
 
-    [GeneratedRegex("^[0-9a-f]{32}$")]
+    [GeneratedRegex("^[0-9a-f]{32}\\z")]
     private static partial Regex Name();
 }
 

@@ -7,16 +7,9 @@ public static class DirectApi
 {
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay)
     {
-        routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, PathAtWorker(context.Request.Path)))
+        // Segments of the path that are the gateway's: "e" and the endpoint's id.
+        routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, skip: 2))
             .WithMetadata(new AccessRule(Demand.Invoke), new Leftovers.Relayed()).WithName("direct")
             .WithSummary("Any path of the endpoint's worker, any method");
-    }
-
-    /// <summary>What follows <c>/e/{endpoint}</c>, encoded.</summary>
-    internal static string PathAtWorker(PathString path)
-    {
-        var text = path.ToUriComponent();
-        var end = text.IndexOf('/', 3);
-        return end < 0 ? "/" : text[end..];
     }
 }

@@ -8,11 +8,17 @@ namespace Sluice.Gateway.Api;
 public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, TimeProvider time, ILogger<EndpointRelay> logger)
 {
     /// <param name="context">An admitted request whose route names an endpoint.</param>
-    /// <param name="path">Path at the worker, encoded, with its leading slash.</param>
-    public async Task SendAsync(HttpContext context, string path)
+    /// <param name="skip">Segments of the path that are not the worker's.</param>
+    public async Task SendAsync(HttpContext context, int skip)
     {
+        if (RequestTarget.Read(context, skip, out var target) is { } why)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, why);
+            return;
+        }
+
         var admission = context.Admission();
-        var state = new ForwardState(admission.Deployment!, path, admission.Flow, admission.Arrived, time.GetUtcNow())
+        var state = new ForwardState(admission.Deployment!, target, admission.Flow, admission.Arrived, time.GetUtcNow())
         {
             Auth = admission.Took,
             Weight = admission.Weight,

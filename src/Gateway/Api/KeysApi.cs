@@ -10,9 +10,9 @@ public static class KeysApi
 {
     private const int MaxName = 100;
 
-    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst", "concurrent", "queued", "weight"];
+    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst", "concurrent", "queued", "weight", "allowUnknown"];
 
-    public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, TimeProvider time)
+    public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, CatalogWatcher catalog, TimeProvider time)
     {
         routes.On("GET", "/api/v1/keys", Demand.Admin, "Keys, without their text, the oldest first; ?limit= (100, at most 1000), ?cursor= (the next of an earlier response)",
             (HttpContext context) => ListAsync(context, ring)).Produces<KeyList>();
@@ -22,7 +22,7 @@ public static class KeysApi
             await (key is null ? NoKeyAsync(context, id) : context.Response.WriteAsJsonAsync(KeyView.Of(key)));
         }).Produces<KeyView>();
         routes.On("POST", "/api/v1/keys", Demand.Admin, "Make a key; its text is told in this answer only",
-                (HttpContext context) => CreateAsync(context, store, ring, time))
+                (HttpContext context) => CreateAsync(context, store, ring, catalog, time))
             .Takes<KeyWish>().Produces<NewKey>(StatusCodes.Status201Created);
         routes.On("DELETE", "/api/v1/keys/{id}", Demand.Admin, "Revoke a key; every gateway refuses it within 2 s",
             async (HttpContext context, string id) =>
@@ -60,10 +60,11 @@ public static class KeysApi
         await context.Response.WriteAsJsonAsync(new KeyList([.. keys.Take(limit).Select(KeyView.Of)], next), context.RequestAborted);
     }
 
-    private static async Task CreateAsync(HttpContext context, KeyStore store, KeyRing ring, TimeProvider time)
+    private static async Task CreateAsync(HttpContext context, KeyStore store, KeyRing ring, CatalogWatcher catalog, TimeProvider time)
     {
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         var (wish, errors) = Read(body.Node, time.GetUtcNow());
+        if (errors.Count == 0 && !wish.AllowUnknown) await CheckEndpointsAsync(wish, catalog, errors, context.RequestAborted);
         if (errors.Count > 0)
         {
             await JsonBody.RefuseAsync(context, errors);
@@ -94,6 +95,19 @@ public static class KeysApi
         await context.Response.WriteAsJsonAsync(new NewKey(text, KeyView.Of(record)), context.RequestAborted);
     }
 
+    /// <summary>A key for a misspelt endpoint would be refused with 403 at its first use only.</summary>
+    private static async Task CheckEndpointsAsync(KeyWish wish, CatalogWatcher catalog, List<FieldError> errors, CancellationToken ct)
+    {
+        for (var i = 0; i < wish.Invoke?.Count; i++)
+        {
+            var id = wish.Invoke[i];
+            if (id == "*" || await catalog.FindAsync(id, ct) is not null) continue;
+            var nearest = EditDistance.Nearest(id, catalog.Current.Deployments.Select(d => d.Endpoint.Id));
+            errors.Add(new FieldError($"invoke[{i}]", id, "the id of a declared endpoint" + (nearest is null ? "" : $" (did you mean {nearest}?)")
+                + "; for one that is declared later, set allowUnknown to true"));
+        }
+    }
+
     /// <summary>Reads the wish by hand, so that each wrong field is told by name and value.</summary>
     private static (KeyWish Wish, List<FieldError> Errors) Read(JsonNode? node, DateTimeOffset now)
     {
@@ -114,6 +128,7 @@ public static class KeysApi
             Concurrent = Number(given, "concurrent", 1_000_000, errors),
             Queued = Number(given, "queued", 10_000_000, errors),
             Weight = Weight(given, errors),
+            AllowUnknown = Take(given, "allowUnknown", null, "true or false", errors)?.GetValue<bool>() ?? false,
         };
         if (wish.Name?.Length > MaxName) errors.Add(new FieldError("name", $"{wish.Name.Length} characters", $"at most {MaxName}"));
         if (!wish.Admin && wish.Invoke is not { Count: > 0 } && errors.Count == 0)
@@ -207,6 +222,9 @@ public static class KeysApi
 
         /// <summary>Share of an endpoint beside other keys, 0.01 to 100.</summary>
         public double Weight { get; init; } = 1;
+
+        /// <summary>Accepts ids of endpoints that are not declared yet.</summary>
+        public bool AllowUnknown { get; init; }
     }
 
     /// <summary>A key as it is shown: <paramref name="Last4"/> are its last characters, to recognise it by.</summary>

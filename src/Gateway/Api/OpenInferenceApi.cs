@@ -51,7 +51,7 @@ public static class OpenInferenceApi
         routes.On("GET", trace, Demand.Invoke, "Which requests to the model one of its workers traces", Forward).WithMetadata(new Leftovers.Relayed());
         routes.On("POST", trace, Demand.Invoke, "Change that; the key must have the scope admin", Forward).WithMetadata(new Leftovers.Relayed());
 
-        Task Forward(HttpContext context) => relay.SendAsync(context, context.Request.Path.ToUriComponent());
+        Task Forward(HttpContext context) => relay.SendAsync(context, skip: 0);
     }
 
     /// <summary>A model at zero workers is ready: its first request starts one. Only one that cannot start is not.</summary>

@@ -6,7 +6,7 @@ namespace Sluice.Gateway.Api;
 /// <summary>What operators' tools ask: alive, able to serve, metrics.</summary>
 public static class OperationsApi
 {
-    public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics, WorkerMetrics workers, bool metricsPublic)
+    public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics, FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
     {
         routes.On("GET", "/healthz", Demand.Nothing, "The process runs", () => Results.Text("alive\n"));
         routes.On("GET", "/readyz", Demand.Nothing, "The gateway can take requests; else the reasons, a line each",
@@ -18,7 +18,11 @@ public static class OperationsApi
             });
         var scraper = metricsPublic ? Demand.Nothing : Demand.Admin;
         routes.On("GET", "/metrics", scraper, "Prometheus metrics",
-            () => Results.Text(PrometheusText.Write(metrics.Collect()), PrometheusText.ContentType));
+            async (HttpContext context) =>
+            {
+                await fleet.RefreshAsync(context.RequestAborted);
+                return Results.Text(PrometheusText.Write(metrics.Collect()), PrometheusText.ContentType);
+            });
         routes.On("GET", "/metrics/workers", scraper, "Prometheus metrics of this host's workers, each asked for its own, with the labels endpoint and pod",
             async (HttpContext context) => Results.Text(await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
     }

@@ -51,7 +51,8 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
     {
         caller = null;
         var values = context.Request.Headers.Authorization;
-        if (values.Count == 0) return KeyVerdict.Missing;
+        if (values.Count == 0)
+            return SocketKey.Find(context.Request.Headers) is { } offered ? keys.Find(offered, time.GetUtcNow(), out caller) : KeyVerdict.Missing;
         var text = values.ToString().AsSpan().Trim();
         const string bearer = "Bearer ";
         if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();

@@ -53,6 +53,14 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
     public IReadOnlyList<KeyRecord> List(KeyCursor? after, int limit) =>
         [.. keys.Values.Where(k => after is not { } last || last.IsBefore(k)).OrderBy(k => k.CreatedAt).ThenBy(k => k.Id, StringComparer.Ordinal).Take(limit)];
 
+    /// <summary>How many keys are valid, by scope: <c>admin</c> or <c>invoke</c>.</summary>
+    public IReadOnlyList<(string Scope, long Count)> CountByScope(DateTimeOffset now)
+    {
+        var valid = keys.Values.Where(k => !(k.ExpiresAt <= now)).ToList();
+        var admins = valid.Count(k => k.Scope.Admin);
+        return [("admin", admins), ("invoke", valid.Count - admins)];
+    }
+
     protected override async Task ReadAsync(CancellationToken ct)
     {
         var asked = time.GetTimestamp();

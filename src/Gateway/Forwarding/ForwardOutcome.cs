@@ -30,10 +30,10 @@ public enum ForwardOutcome
     /// <summary>The request cannot be put into the worker's protocol: a header that HTTP does not allow.</summary>
     NotForwardable,
 
-    /// <summary>Every worker that was tried died before its first byte, or the body cannot be sent again.</summary>
+    /// <summary>Every worker that was tried died before it answered, or the body cannot be sent again.</summary>
     WorkerLost,
 
-    /// <summary>A worker's answer cannot be passed on.</summary>
+    /// <summary>A worker answered, and the answer cannot be passed on; the request is not sent again.</summary>
     WorkerAnswerInvalid,
 
     /// <summary>A worker was silent, or ran, for longer than the endpoint allows.</summary>
@@ -48,4 +48,8 @@ public enum ForwardOutcome
 /// <param name="Detail">In words.</param>
 /// <param name="RetryAfter">When trying again makes sense; zero: no statement.</param>
 /// <param name="Unseen">The worker could not be connected to: it has not seen the request.</param>
-public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default, bool Unseen = false);
+public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default, bool Unseen = false)
+{
+    /// <summary>The worker did not end the exchange as it should: it is probed before it gets another request.</summary>
+    public bool WorkerBroke { get; init; }
+}

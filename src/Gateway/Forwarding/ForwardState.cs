@@ -8,14 +8,14 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>One request on its way through the gateway: what was asked of whom, and where its time went.</summary>
-public sealed class ForwardState(Deployment deployment, string path, string flow, long arrived, DateTimeOffset arrivedAt)
+public sealed class ForwardState(Deployment deployment, string target, string flow, long arrived, DateTimeOffset arrivedAt)
 {
     public Endpoint Endpoint => deployment.Endpoint;
 
     public Template Template => deployment.Template;
 
-    /// <summary>Path at the worker, with its leading slash, encoded.</summary>
-    public string Path => path;
+    /// <summary>Path and query at the worker, with a leading slash, encoded as the client wrote them.</summary>
+    public string Target => target;
 
     /// <summary>Whose share of the queue the request counts against.</summary>
     public string Flow => flow;

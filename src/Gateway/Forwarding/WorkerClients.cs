@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Sluice.Core.Endpoints;
 
 namespace Sluice.Gateway.Forwarding;
@@ -27,6 +28,11 @@ public sealed class WorkerClients : IDisposable
         UseCookies = false,
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
+        // Header values are bytes (RFC 9110, section 5.5). Both sides read and write them as Latin-1, which keeps each byte as it is.
+        RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1,
+#pragma warning disable CA2262 // In KiB, as meant: higher than AnswerRules.MaxHeaderBytes, which refuses one answer. Over HTTP/2 this limit ends the connection.
+        MaxResponseHeadersLength = 1024,
+#pragma warning restore CA2262
         EnableMultipleHttp2Connections = true,
         // The client's own trace headers pass as they are.
         ActivityHeadersPropagator = null,

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Core.Dispatch;
+using Sluice.Gateway.Api;
 using Sluice.Gateway.Operations;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -33,10 +34,10 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             for (var attempt = 1; ; attempt++)
             {
                 var refused = await TrySendAsync(context, state, attempt > 1, run);
-                if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(state, refused);
+                if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(context, state, refused);
                 if (lost.Unseen && unseen < MaxUnseen) unseen++;
                 var seen = attempt - unseen;
-                if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(state, lost);
+                if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(context, state, lost);
                 SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
                 if (seen > 1 && !lost.Unseen) await Task.Delay(Pause * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
@@ -46,7 +47,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            return Count(state, new ForwardResult(ForwardOutcome.ClientGone));
+            return Count(context, state, new ForwardResult(ForwardOutcome.ClientGone));
         }
         finally
         {
@@ -75,45 +76,76 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var error = await forwarder.SendAsync(context, slot.Worker.Prefix,
             clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
         var result = Judge(context, state, error, run);
-        if (result.Outcome is ForwardOutcome.WorkerLost or ForwardOutcome.WorkerTimeout || WorkerBroke(error))
+        if (result.WorkerBroke)
             slot.Broken();
         else
             slot.Dispose();
         return result;
     }
 
-    /// <summary>What YARP's verdict means for the client and for the worker.</summary>
+    /// <summary>Reads from YARP's error what the client gets, and whether the worker must be probed before its next request.</summary>
     private ForwardResult Judge(HttpContext context, ForwardState state, ForwarderError error, CancellationTokenSource run)
     {
         if (state.Fault is { } fault) return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
         if (error == ForwarderError.None) return new ForwardResult(ForwardOutcome.Answered);
 
         var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-        if (context.RequestAborted.IsCancellationRequested) return new ForwardResult(ForwardOutcome.ClientGone);
+        var pod = state.Worker!.PodId;
+        if (context.RequestAborted.IsCancellationRequested) return new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = BrokeOff(error, cause) };
         if (context.Response.HasStarted)
         {
-            AnswerCut(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error);
+            AnswerCut(context.TraceIdentifier, state.Endpoint.Id, pod, error);
             context.Abort();
-            return new ForwardResult(ForwardOutcome.CutShort);
+            return new ForwardResult(ForwardOutcome.CutShort) { WorkerBroke = BrokeOff(error, cause) };
         }
 
-        if (run.IsCancellationRequested || error == ForwarderError.RequestTimedOut) return TimedOut(state, run);
+        if (run.IsCancellationRequested || IsTimeout(error) || ExchangeFailures.IsCancellation(cause)) return TimedOut(state, run) with { WorkerBroke = true };
         if (BadRequest(cause) is { } bad) return bad;
         if (error == ForwarderError.RequestBodyClient)
-            return new ForwardResult(ForwardOutcome.BodyBroken, $"the request body broke off: {Reason(cause)}");
-        if (error == ForwarderError.RequestCreation)
-            return new ForwardResult(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {Reason(cause)}");
-        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, Reason(cause));
-        return new ForwardResult(ForwardOutcome.WorkerLost,
-            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)", Unseen: NotConnected(cause));
+            return new ForwardResult(ForwardOutcome.BodyBroken, $"the request body broke off: {ExchangeFailures.Reason(cause)}");
+        if (error == ForwarderError.RequestCreation) return NotForwardable(cause);
+        return AnswerBegan(error) ? Unusable(context, state, error, cause) : Failed(context, state, error, cause);
     }
 
-    private static bool NotConnected(Exception? cause)
+    /// <summary>The exchange failed before the answer's headers were read.</summary>
+    private ForwardResult Failed(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
     {
-        for (var e = cause; e is not null; e = e.InnerException)
-            if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError }) return true;
-        return false;
+        var failure = ExchangeFailures.Of(cause);
+        if (failure == ExchangeFailure.NotSent) return NotForwardable(cause);
+        if (failure is ExchangeFailure.AnswerInvalid or ExchangeFailure.ConnectionInvalid) return Unusable(context, state, error, cause);
+        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, ExchangeFailures.Reason(cause));
+        return new ForwardResult(ForwardOutcome.WorkerLost,
+            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)", Unseen: failure == ExchangeFailure.NotConnected)
+        { WorkerBroke = true };
     }
+
+    /// <summary>The worker answered, so that the request is not sent again: it was executed.</summary>
+    private ForwardResult Unusable(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
+    {
+        var (pod, reason) = (state.Worker!.PodId, ExchangeFailures.Reason(cause));
+        AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
+        return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, BrokeOff(error, cause)
+            ? $"the answer of worker {pod} broke off after its headers, before its body: {reason}"
+            : $"the answer of worker {pod} cannot be passed on: {reason}") { WorkerBroke = BrokeOff(error, cause) };
+    }
+
+    private static ForwardResult NotForwardable(Exception? cause) =>
+        new(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {ExchangeFailures.Reason(cause)}");
+
+    /// <summary>A silence that was too long ends SendAsync, or the copy of the answer.</summary>
+    private static bool IsTimeout(ForwarderError error) =>
+        error is ForwarderError.RequestTimedOut or ForwarderError.ResponseBodyCanceled or ForwarderError.UpgradeActivityTimeout;
+
+    /// <summary>Errors that come after the answer's headers were read. ResponseHeaders: the server refused one of them.</summary>
+    private static bool AnswerBegan(ForwarderError error) => error is ForwarderError.ResponseHeaders
+        or ForwarderError.ResponseBodyClient or ForwarderError.ResponseBodyDestination
+        or ForwarderError.UpgradeRequestClient or ForwarderError.UpgradeRequestDestination
+        or ForwarderError.UpgradeResponseClient or ForwarderError.UpgradeResponseDestination;
+
+    /// <summary>The worker, not the client, ended the exchange after its answer had begun.</summary>
+    private static bool BrokeOff(ForwarderError error, Exception? cause) => error is ForwarderError.ResponseBodyDestination
+        or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination
+        && ExchangeFailures.Of(cause) == ExchangeFailure.Lost;
 
     private static ForwardResult TimedOut(ForwardState state, CancellationTokenSource run)
     {
@@ -132,10 +164,6 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                     : new ForwardResult(ForwardOutcome.BodyBroken, bad.Message);
         return null;
     }
-
-    /// <summary>Errors in which the worker, not the client, ended the exchange after its answer had begun.</summary>
-    private static bool WorkerBroke(ForwarderError error) => error is ForwarderError.ResponseBodyDestination
-        or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination;
 
     private static ForwardResult Refused(AcquireResult got, bool anonymous) => new(got.Refusal switch
     {
@@ -169,16 +197,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return body;
     }
 
-    private static string Reason(Exception? cause)
+    private ForwardResult Count(HttpContext context, ForwardState state, ForwardResult result)
     {
-        var e = cause;
-        while (e?.InnerException is not null) e = e.InnerException;
-        return e?.Message ?? "";
-    }
-
-    private ForwardResult Count(ForwardState state, ForwardResult result)
-    {
-        metrics.Forwarded(state, result.Outcome);
+        metrics.Forwarded(state, result.Outcome, result.Outcome switch
+        {
+            ForwardOutcome.ClientGone => null,
+            ForwardOutcome.Answered or ForwardOutcome.CutShort => context.Response.StatusCode,
+            _ => Problem.StatusOf(result.Outcome),
+        });
         return result;
     }
 
@@ -187,6 +213,9 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
     [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: worker {Worker} did not answer: {Error} {Reason}")]
     private partial void AttemptLost(string request, string endpoint, string worker, ForwarderError error, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: the answer of worker {Worker} cannot be passed on: {Error} {Reason}")]
+    private partial void AnswerInvalid(string request, string endpoint, string worker, ForwarderError error, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: the answer of worker {Worker} broke off ({Error})")]
     private partial void AnswerCut(string request, string endpoint, string worker, ForwarderError error);

@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Core.Endpoints;
+using Sluice.Gateway.Auth;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;
@@ -17,6 +20,8 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
     /// <summary>Told of an admin's request; from a client it does not pass, as everything that begins with X-Sluice.</summary>
     public const string AdminHeader = "X-Sluice-Admin";
 
+    private static readonly UriCreationOptions Exact = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
     public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest,
         string destinationPrefix, CancellationToken cancellationToken)
     {
@@ -26,21 +31,28 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         foreach (var named in httpContext.Request.Headers.Connection)
             foreach (var name in (named ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
                 if (!IsUpgrade(name)) Remove(proxyRequest, name);
+        if (httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered) && SocketKey.WithoutKey(offered) is { } rest)
+        {
+            Remove(proxyRequest, SocketKey.Header);
+            if (rest.Length > 0) proxyRequest.Headers.TryAddWithoutValidation(SocketKey.Header, rest);
+        }
+
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
         if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
-        proxyRequest.RequestUri = new Uri(destinationPrefix + state.Path + httpContext.Request.QueryString.Value);
+        // As the client wrote it: Uri would decode and normalize the path a second time.
+        proxyRequest.RequestUri = new Uri(destinationPrefix + state.Target, Exact);
     }
 
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext,
         HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
         if (proxyResponse is null) return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
-        if (IsUnframed(httpContext, proxyResponse))
+        if (AnswerRules.Fault(proxyResponse, HttpMethods.IsHead(httpContext.Request.Method), IsUpgrade(httpContext)) is { } fault)
         {
-            state.Fault = "the worker's answer has neither a length nor chunks: its end could not be told from a cut";
+            state.Fault = fault;
             httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
             return false;
         }
@@ -55,14 +67,26 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 
         await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         var headers = httpContext.Response.Headers;
+        var ownsCors = httpContext.Features.Get<CorsPolicy>() is not null;
         foreach (var (name, _) in proxyResponse.Headers.NonValidated)
-            if (HeaderRules.StripFromResponse(name)) headers.Remove(name);
+            if (HeaderRules.StripFromResponse(name) || (ownsCors && HeaderRules.IsCors(name))) headers.Remove(name);
+        if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols && !headers.ContainsKey(SocketKey.Header)
+            && httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered) && SocketKey.OffersOwn(offered))
+            headers[SocketKey.Header] = SocketKey.Own;
+        var empty = AnswerRules.HasNoContent(proxyResponse.StatusCode);
+        if (empty)
+        {
+            // The server refuses to send them with this status.
+            headers.ContentLength = null;
+            headers.Remove("Transfer-Encoding");
+        }
+
         CountTokens(proxyResponse.Headers);
         headers["Server-Timing"] = state.ServerTiming(
             proxyResponse.Headers.NonValidated.TryGetValues("Server-Timing", out var timing) ? timing.ToString() : null);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
-        return true;
+        return !empty;
     }
 
     public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse,
@@ -73,21 +97,14 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
-    /// <summary>HTTP/1 lets a body end with the connection; a worker that was killed then looks complete.</summary>
-    private static bool IsUnframed(HttpContext context, HttpResponseMessage response) =>
-        response.Version.Major < 2
-        && response.Content.Headers.ContentLength is null
-        && response.Headers.TransferEncodingChunked != true
-        && !HttpMethods.IsHead(context.Request.Method)
-        && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
-        && (int)response.StatusCode >= 200;
-
     private void CountTokens(HttpResponseHeaders headers)
     {
         if (headers.NonValidated.TryGetValues(TokensHeader, out var values)
             && long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var tokens))
             state.Tokens = tokens;
     }
+
+    private static bool IsUpgrade(HttpContext context) => context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true };
 
     private static bool IsUpgrade(string name) => name.Equals("Upgrade", StringComparison.OrdinalIgnoreCase);
 

@@ -72,10 +72,24 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            // A worker that could not be connected to has not seen the job: that is no attempt of it.
-            var seen = e is not HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError };
-            return AttemptEnd.Again($"worker {worker.PodId} was lost: {Innermost(e)}", counted: seen, workerBroke: true);
+            return OfFailure(worker, e);
         }
+    }
+
+    private static AttemptEnd OfFailure(WorkerAddress worker, Exception e)
+    {
+        var (failure, reason) = (ExchangeFailures.Of(e), ExchangeFailures.Reason(e));
+        return failure switch
+        {
+            // The handler ran to its answer: another attempt would run it again.
+            ExchangeFailure.AnswerInvalid => AttemptEnd.Failed(JobErrors.AnswerInvalid,
+                $"the answer of worker {worker.PodId} cannot be read: {reason}", retryable: true),
+            // It may be the answer of another job on the same connection; the worker itself runs on.
+            ExchangeFailure.ConnectionInvalid => AttemptEnd.Again(
+                $"worker {worker.PodId} sent an answer that broke its HTTP/2 connection: {reason}", counted: true),
+            // A worker that could not be connected to has not seen the job: that is no attempt of it.
+            _ => AttemptEnd.Again($"worker {worker.PodId} was lost: {reason}", counted: failure != ExchangeFailure.NotConnected, workerBroke: true),
+        };
     }
 
     private static AttemptEnd Timeout(string message) =>
@@ -114,8 +128,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         if (answer.StatusCode is HttpStatusCode.ServiceUnavailable
             || (answer.StatusCode == HttpStatusCode.Unauthorized && deployment.Template.IsBuiltIn))
             return AttemptEnd.Again($"worker {grant.Slot!.Worker.PodId} answered {(int)answer.StatusCode}", counted: true, workerBroke: true);
-        if (answer.Version.Major < 2 && answer.Content.Headers.ContentLength is null && answer.Headers.TransferEncodingChunked != true)
-            return AttemptEnd.Failed(JobErrors.AnswerInvalid, "the worker's answer has neither a length nor chunks: its end could not be told from a cut");
+        if (AnswerRules.Fault(answer, isHead: false, isUpgrade: false) is { } fault) return AttemptEnd.Failed(JobErrors.AnswerInvalid, fault, retryable: true);
         if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
             return Judge(await streams.CopyAsync(deployment, grant, answer, ct), policy);
         if (answer.Content.Headers.ContentLength > policy.MaxOutputBytes) return TooLarge(answer.Content.Headers.ContentLength.Value, policy);
@@ -156,7 +169,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
 
         // HTTP/2 frames the body by itself, and .NET's client does not compare (RFC 9113, 8.1.1: such an answer is malformed).
         if (declared is { } length && length != all.Length)
-            throw new IOException($"its answer has {all.Length} bytes, its Content-Length says {length}");
+            throw new HttpIOException(HttpRequestError.InvalidResponse, $"it has {all.Length} bytes, its Content-Length is {length}");
         return all.Capacity == all.Length ? all.GetBuffer() : all.ToArray();
     }
 
@@ -201,11 +214,5 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         if (Parse(body) is { Kind: AttemptKind.Failed, Error: { Code: JobErrors.Handler } told }) return told.Message;
         var text = Encoding.UTF8.GetString(body.AsSpan(0, Math.Min(body.Length, MaxErrorText)));
         return text.Length > 0 ? $"the handler answered {(int)status}: {text}" : $"the handler answered {(int)status}";
-    }
-
-    private static string Innermost(Exception e)
-    {
-        while (e.InnerException is not null) e = e.InnerException;
-        return e.Message;
     }
 }

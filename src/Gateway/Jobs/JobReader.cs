@@ -102,6 +102,6 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
         await json.FlushAsync(context.RequestAborted);
     }
 
-    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}$")]
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}\\z")]
     private static partial Regex Id();
 }

@@ -13,7 +13,7 @@ public sealed class GatewayMetrics
     private static readonly Meter Meter = new(MeterName);
 
     private readonly Counter<long> requests = Meter.CreateCounter<long>("sluice.requests", "{request}",
-        "Requests to endpoints, by outcome.");
+        "Requests to endpoints, by outcome and class of the status that the client got.");
 
     private readonly Counter<long> retries = Meter.CreateCounter<long>("sluice.request.retries", "{request}",
         "Requests sent to another worker because the first was lost.");
@@ -58,14 +58,27 @@ public sealed class GatewayMetrics
 
     public void Retried(string endpoint) => retries.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
 
-    public void Forwarded(ForwardState state, ForwardOutcome outcome)
+    /// <param name="state">The request.</param>
+    /// <param name="outcome">How it ended.</param>
+    /// <param name="status">The status that the client got; null: the client is gone.</param>
+    public void Forwarded(ForwardState state, ForwardOutcome outcome, int? status)
     {
         var endpoint = KeyValuePair.Create("endpoint", (object?)state.Endpoint.Id);
-        requests.Add(1, endpoint, KeyValuePair.Create("outcome", (object?)Name(outcome)));
+        requests.Add(1, endpoint, KeyValuePair.Create("outcome", (object?)Name(outcome)), KeyValuePair.Create("status", (object?)StatusClass(status)));
         duration.Record(Stopwatch.GetElapsedTime(state.Arrived).TotalSeconds, endpoint);
         if (state.Waited > TimeSpan.Zero) wait.Record(state.Waited.TotalSeconds, endpoint);
         if (state.Tokens > 0) tokens.Add(state.Tokens, endpoint);
     }
+
+    private static string StatusClass(int? status) => (status / 100) switch
+    {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "none",
+    };
 
     private static string Name(ForwardOutcome outcome) => outcome switch
     {

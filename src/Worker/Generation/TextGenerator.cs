@@ -156,7 +156,7 @@ public sealed partial class TextGenerator : IDisposable
     private int Number(string property, int otherwise) =>
         int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n) ? n : otherwise;
 
-    [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)$")]
+    [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)\z")]
     private static partial Regex Past();
 
     /// <summary>One sequence's runs. The attention mask is as wide as what has been seen, all ones.</summary>

@@ -171,9 +171,9 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
                 yield return int.Parse(Path.GetFileName(version), CultureInfo.InvariantCulture);
     }
 
-    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\\z")]
     private static partial Regex Name();
 
-    [GeneratedRegex("^[1-9][0-9]{0,8}$")]
+    [GeneratedRegex("^[1-9][0-9]{0,8}\\z")]
     private static partial Regex Version();
 }

@@ -97,7 +97,7 @@ public static partial class GpuLibraries
     private static IEnumerable<string> Matching(string parent, string pattern)
     {
         if (!Directory.Exists(parent)) return [];
-        var regex = "^" + pattern.Replace("*", ".*", StringComparison.Ordinal) + "$";
+        var regex = "^" + pattern.Replace("*", ".*", StringComparison.Ordinal) + "\\z";
         return Directory.EnumerateDirectories(parent).Where(d => Regex.IsMatch(Path.GetFileName(d), regex)).OrderDescending(StringComparer.Ordinal);
     }
 

@@ -36,12 +36,4 @@ public sealed class ProblemTest
         Assert.Equal(header, context.Response.Headers.RetryAfter.ToString());
         Assert.Equal("application/problem+json", context.Response.ContentType);
     }
-
-    [Theory]
-    [InlineData("/e/digits", "/")]
-    [InlineData("/e/digits/", "/")]
-    [InlineData("/e/digits/v2/models", "/v2/models")]
-    [InlineData("/e/digits/a b/ü", "/a%20b/%C3%BC")]
-    public void The_direct_path_passes_on_what_follows_the_endpoint(string path, string atWorker) =>
-        Assert.Equal(atWorker, DirectApi.PathAtWorker(new PathString(path)));
 }

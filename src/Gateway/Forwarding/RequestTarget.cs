@@ -1,0 +1,86 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Sluice.Gateway.Forwarding;
+
+/// <summary>
+/// The path of a request as the client wrote it. The server decodes the path once, for routes and access; a worker gets the path as it was sent,
+/// so that nothing is decoded twice. A path that both could read differently is refused.
+/// </summary>
+public static class RequestTarget
+{
+    /// <summary>Visible ASCII except '#' (RFC 3986 has no fragment in a request).</summary>
+    private static readonly SearchValues<char> Allowed = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Select(c => (char)c).Where(c => c != '#')]);
+
+    /// <summary>Reads the path and the query that go to a worker.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="skip">Segments of the path that belong to the gateway: 2 for <c>/e/{endpoint}</c>.</param>
+    /// <param name="target">Path and query, encoded as they came, with a leading slash.</param>
+    /// <returns>Why the path is refused; null: it is not.</returns>
+    public static string? Read(HttpContext context, int skip, out string target)
+    {
+        var raw = context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
+        var path = context.Request.Path.Value ?? "";
+        return Read(raw, path, skip, out target);
+    }
+
+    /// <summary>As above, on the texts alone.</summary>
+    /// <param name="raw">The request's target: <c>/path?query</c> or <c>http://host/path?query</c>.</param>
+    /// <param name="decoded">The path that routes and access were decided by.</param>
+    /// <param name="skip">Segments of the path that belong to the gateway.</param>
+    /// <param name="target">Path and query for the worker.</param>
+    public static string? Read(string raw, string decoded, int skip, out string target)
+    {
+        target = "/";
+        var rest = raw.AsSpan();
+        if (rest.Length > 0 && rest[0] != '/')
+        {
+            // The absolute form (RFC 9112, section 3.2.2).
+            var authority = raw.IndexOf("://", StringComparison.Ordinal);
+            var start = authority < 0 ? -1 : raw.AsSpan(authority + 3).IndexOfAny('/', '?');
+            if (start < 0) return $"the request target is '{Shown(raw)}'; expected a path";
+            rest = rest[(authority + 3 + start)..];
+        }
+
+        if (rest.IndexOfAnyExcept(Allowed) is >= 0 and var at)
+            return $"the request target has '{rest[at]}'; expected visible ASCII without '#', anything else percent-encoded";
+        var query = rest.IndexOf('?');
+        var path = query < 0 ? rest : rest[..query];
+        if (HasDotSegment(path)) return $"the path is '{Shown(raw)}'; expected a path without the segments '.' and '..', encoded or not: send the path that is meant";
+        if (path.Count('/') != decoded.AsSpan().Count('/'))
+            return $"the path is '{Shown(raw)}', which can be read in more than one way: send it without a host, as /path";
+        for (; skip > 0; skip--)
+        {
+            var next = path[1..].IndexOf('/');
+            path = next < 0 ? default : path[(next + 1)..];
+            if (next < 0) break;
+        }
+
+        target = string.Concat(path.IsEmpty ? "/" : path, query < 0 ? default : rest[query..]);
+        return null;
+    }
+
+    /// <summary>A segment <c>.</c> or <c>..</c>; the server decodes <c>%2e</c> before it removes them.</summary>
+    private static bool HasDotSegment(ReadOnlySpan<char> path)
+    {
+        if (!path.Contains('.') && !path.Contains("%2e", StringComparison.OrdinalIgnoreCase)) return false;
+        foreach (var range in path.Split('/'))
+        {
+            var segment = path[range];
+            var dots = 0;
+            while (segment.Length > 0)
+            {
+                var length = segment[0] == '.' ? 1 : segment.StartsWith("%2e", StringComparison.OrdinalIgnoreCase) ? 3 : 0;
+                if (length == 0) break;
+                dots++;
+                segment = segment[length..];
+            }
+
+            if (segment.IsEmpty && dots is 1 or 2) return true;
+        }
+
+        return false;
+    }
+
+    private static string Shown(string text) => text.Length <= 100 ? text : text[..97] + "...";
+}

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker;
 using Sluice.Worker.Doctor;
 using Sluice.Worker.Models.Cache;
@@ -7,6 +8,7 @@ using Sluice.Worker.Standby;
 // The model server process: models load while Kestrel starts; ready when both are there and the models are warm.
 const int CannotServe = 3;
 if (args is [MakerProcess.Verb]) return MakerProcess.Run();
+if (args is [TrialProcess.Verb]) return TrialProcess.Run();
 try
 {
     if (args is ["doctor", .. var rest]) return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
@@ -30,14 +32,11 @@ try
         stopping.TrySetResult();
     }
 }
-catch (InvalidOperationException e)
+catch (Exception e)
 {
-    await Console.Error.WriteLineAsync(e.Message);
-    return CannotServe;
-}
-catch (IOException e)
-{
-    // Kestrel's word for a port that is taken.
-    await Console.Error.WriteLineAsync(e.Message);
+    // IOException: Kestrel's for a port that is taken. Of anything else the place in the code is needed too.
+    if (e is not (InvalidOperationException or IOException or UnauthorizedAccessException or OnnxRuntimeException)) await Console.Error.WriteLineAsync($"{e}");
+    // The gateway shows the last line as the reason: messages of ONNX Runtime end with an empty one.
+    await Console.Error.WriteLineAsync(FinalLine.Of(e));
     return CannotServe;
 }

@@ -25,7 +25,10 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             File.WriteAllText(Path.Combine(Folder, "wide", "labels.txt"), "cat\ndog\n");
             TinyModel.Put(Folder, "comes", TinyModel.Identity("FP32", -1));
             TinyModel.Put(Folder, "comes", TinyModel.Add("FP32", -1), 2);
-            Worker = await WorkerProcess.StartAsync(Folder, new Dictionary<string, string?> { ["SLUICE_MODEL_CONTROL"] = "explicit", ["SLUICE_MAX_BATCH"] = "8" });
+            Worker = await WorkerProcess.StartAsync(Folder, new Dictionary<string, string?>
+            {
+                ["SLUICE_MODEL_CONTROL"] = "explicit", ["SLUICE_MODELS"] = "add,lookup,softmax,fixed,wide,comes", ["SLUICE_MAX_BATCH"] = "8",
+            });
         }
 
         public async Task DisposeAsync()

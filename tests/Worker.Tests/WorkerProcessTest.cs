@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
+using Sluice.Worker.Tests.Inspection;
 
 namespace Sluice.Worker.Tests;
 
@@ -65,6 +66,48 @@ public sealed class WorkerProcessTest : IDisposable
         await using var process = WorkerProcess.Launch(folder);
         Assert.Equal(3, await process.ExitAsync());
         Assert.Contains("model broken", process.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "it is not an ONNX model: it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'")]
+    [InlineData("PK\u0003\u0004weights", "it is not an ONNX model: it is a ZIP archive, as torch.save and Keras write it")]
+    [InlineData("<!DOCTYPE html><title>Sign in</title>", "it is not an ONNX model: it is an HTML or XML page; allowed: an ONNX model; download the file itself")]
+    [InlineData("an unknown operator", "NoSuchOperator")]
+    public async Task The_last_line_of_a_worker_that_cannot_load_says_why(string content, string says)
+    {
+        var model = content != "an unknown operator" ? Encoding.UTF8.GetBytes(content)
+            : OnnxWriter.Model(OnnxWriter.Graph(OnnxWriter.Field(1, OnnxWriter.Node("NoSuchOperator", "in", "out")),
+                OnnxWriter.Field(11, OnnxWriter.Value("in", OnnxWriter.FP32, -1)), OnnxWriter.Field(12, OnnxWriter.Value("out", OnnxWriter.FP32, -1))));
+        TinyModel.Put(folder, "broken", model);
+        await using var process = WorkerProcess.Launch(folder);
+        Assert.Equal(3, await process.ExitAsync());
+        var last = await process.LineAsync("model broken");
+        Assert.Contains(says, last, StringComparison.Ordinal);
+        Assert.Equal(last, process.Output.Split('\n')[^1]);
+    }
+
+    [Fact]
+    public async Task With_explicit_control_and_no_names_it_starts_empty_and_loads_on_request()
+    {
+        await using var worker = await WorkerProcess.StartAsync(folder, new Dictionary<string, string?> { ["SLUICE_MODEL_CONTROL"] = "explicit" });
+        using (var before = await worker.Client.GetAsync(new Uri("/v2/models/tiny", UriKind.Relative))) Assert.Equal(HttpStatusCode.NotFound, before.StatusCode);
+        using (var load = await worker.Client.PostAsync("/v2/repository/models/tiny/load", null)) Assert.Equal(HttpStatusCode.OK, load.StatusCode);
+        using var answer = await worker.Client.PostAsync("/v2/models/tiny/infer",
+            new StringContent("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1],"data":[1]}]}"""));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Shapes_that_do_not_fit_each_other_are_a_400_without_source_files()
+    {
+        TinyModel.Put(folder, "add", TinyModel.Add("FP32", -1, -1));
+        await using var worker = await WorkerProcess.StartAsync(folder);
+        using var answer = await worker.Client.PostAsync("/v2/models/add/infer", new StringContent(
+            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,3],"data":[1,2,3]}]}"""));
+        var error = (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!;
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("2 by 3", error, StringComparison.Ordinal);
+        Assert.DoesNotMatch(@"\.(h|cc):\d", error);
     }
 
     [Fact]

@@ -28,6 +28,9 @@ internal static class PodEnvironment
         };
         foreach (var (name, value) in template.Env) env[name] = value;
         foreach (var (name, value) in endpoint.Env) env[name] = value;
+        // A worker whose models are loaded by requests starts with those that are declared; its endpoint's id is no model then.
+        if (env.GetValueOrDefault("SLUICE_MODEL_CONTROL") == "explicit" && endpoint.Models.Count == 0 && env["SLUICE_MODELS"] == endpoint.Id)
+            env.Remove("SLUICE_MODELS");
         env["SLUICE_POD_ID"] = order.PodId;
         env["SLUICE_POD_TOKEN"] = token;
         env["SLUICE_PORT"] = env["PORT"] = port.ToString(CultureInfo.InvariantCulture);

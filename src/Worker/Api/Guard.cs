@@ -65,7 +65,7 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
         catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
         {
             log.Error(nameof(Guard), $"run failed: {e.Message}");
-            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {e.Message}");
+            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {RunError.Clean(e.Message)}");
         }
         catch (InvalidOperationException e) when (IsText(e) && !context.Response.HasStarted)
         {

@@ -61,7 +61,7 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
 
     public void Fail(Exception why) => done.TrySetException(why);
 
-    /// <summary>A model's own word is the server's fault unless it is about the input's values.</summary>
+    /// <summary>A failure of the model is the server's unless the inputs are its cause.</summary>
     public void Fail(OnnxRuntimeException why) =>
-        Fail(Runtime.RunLanes.IsClients(why) ? new Runtime.InvalidRequestException(why.Message) : (Exception)why);
+        Fail(Runtime.RunLanes.IsClients(why) ? new Runtime.InvalidRequestException(Runtime.RunError.Clean(why.Message)) : (Exception)why);
 }

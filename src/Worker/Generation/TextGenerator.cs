@@ -99,6 +99,17 @@ public sealed partial class TextGenerator : IDisposable
         }
     }
 
+    /// <summary>Logits after a prompt of bytes, to compare two files of one model.</summary>
+    internal double[] LogitsAfter(byte[] prompt)
+    {
+        var cache = Rent();
+        using var options = new RunOptions();
+        using var state = new DecodeState(this, cache);
+        double[] logits = [.. state.Prefill(options, prompt).ToArray().Select(l => (double)l)];
+        caches.Add(cache);
+        return logits;
+    }
+
     /// <summary>One piece a token, as they are made. Cancelling stops it before the next token.</summary>
     public async IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request,
         [EnumeratorCancellation] CancellationToken ct)

@@ -29,7 +29,7 @@ internal sealed class ModelHost : IDisposable
         // A GPU is one stream; a CPU runs as many at once as it has cores.
         Lanes = new RunLanes(settings.Providers.WishesGpu ? 1 : Environment.ProcessorCount);
         cache = new OptimizedModelCache(settings.Cache, settings.Providers.Names, TimeProvider.System, line => log.Info(nameof(OptimizedModelCache), line));
-        Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, LoadOne);
+        Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, settings.ExplicitControl, LoadOne);
     }
 
     public ModelRepository Repository { get; }
@@ -50,6 +50,7 @@ internal sealed class ModelHost : IDisposable
         Repository.Load();
         timeline.Mark("model");
         foreach (var model in Repository.All) model.WarmUp();
+        cache.ConfirmLoads();
         timeline.Mark("warmup");
         foreach (var model in Repository.All) log.Info(nameof(ModelHost), $"placed: {model.Name} {model.Session.Placement}");
         foreach (var (provider, why) in Providers.Skipped) log.Info(nameof(ModelHost), $"skipped: {provider}: {why}");
@@ -57,7 +58,11 @@ internal sealed class ModelHost : IDisposable
         if (settings.Poll > TimeSpan.Zero) _ = PollAsync();
     }
 
-    public void Drain() => draining = true;
+    public void Drain()
+    {
+        draining = true;
+        cache.StopMarking();
+    }
 
     /// <summary>Throws 400 when the model makes no text.</summary>
     public static TextGenerator Generator(LoadedModel model) => model.Generator
@@ -81,7 +86,9 @@ internal sealed class ModelHost : IDisposable
         // What was preferred and could not be had: the CPU serves, with all its cores.
         if (Providers.First == "cpu") Lanes.Widen(Environment.ProcessorCount);
         // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
-        if (ready) model.WarmUp();
+        if (!ready) return model;
+        model.WarmUp();
+        cache.ConfirmLoads();
         return model;
     }
 
@@ -113,7 +120,9 @@ internal sealed class ModelHost : IDisposable
         }
     }
 
-    private bool Wanted(string name) => settings.Models.Count == 0 || settings.Models.Contains(name);
+    /// <summary>Where models are loaded by requests, files that appear load nothing by themselves.</summary>
+    private bool Wanted(string name) => settings.ExplicitControl ? Repository.Names.Contains(name)
+        : settings.Models.Count == 0 || settings.Models.Contains(name);
 
     private async Task ChangeAsync(string name, Task change)
     {

@@ -20,9 +20,10 @@ public sealed record ModelState(string Name, string Version, string State, strin
 /// <param name="folder">The repository.</param>
 /// <param name="names">Models to serve; empty: all that are there.</param>
 /// <param name="policy">Which versions.</param>
+/// <param name="explicitControl">Models are loaded by requests: without names none is loaded at the start.</param>
 /// <param name="load">Makes a model of a file, warm; throws what <see cref="IsLoadError"/> tells.</param>
 public sealed partial class ModelRepository(string folder, IReadOnlyList<string> names, VersionPolicy policy,
-    Func<string, string, string, LoadedModel> load) : IDisposable
+    bool explicitControl, Func<string, string, string, LoadedModel> load) : IDisposable
 {
     private readonly SemaphoreSlim changes = new(1);
     private readonly Lock gate = new();
@@ -34,13 +35,14 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
 
     public IReadOnlyCollection<string> Names => [.. served.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>Loads what is to be served; throws with model, path and reason when one cannot load.</summary>
+    /// <summary>Loads what is to be served, nothing where models are loaded by requests and none is named; throws with model, path and reason when
+    /// one cannot load.</summary>
     public void Load()
     {
         if (!Directory.Exists(folder))
             throw new InvalidOperationException($"model repository {folder}: no such folder (SLUICE_MODEL_REPOSITORY)");
-        foreach (var name in names.Count > 0 ? names : Found()) Swap(name, LoadVersions(name));
-        if (served.Count == 0) throw new InvalidOperationException($"model repository {folder} holds no model");
+        foreach (var name in names.Count > 0 ? names : explicitControl ? [] : Found()) Swap(name, LoadVersions(name));
+        if (served.Count == 0 && !explicitControl) throw new InvalidOperationException($"model repository {folder} holds no model");
     }
 
     /// <summary>Loads a model's versions anew, beside those that serve, and then takes their place.</summary>
@@ -137,7 +139,7 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
             {
                 foreach (var model in loaded.Values) model.Dispose();
                 // An inspection names the file itself.
-                throw new InvalidOperationException(e is UnsafeModelException ? $"model {name}: {e.Message}" : $"model {name} ({path}): {e.Message}", e);
+                throw new InvalidOperationException(e is UnsafeModelException ? $"model {name}: {e.Message}" : $"model {name} ({path}): {RunError.Clean(e.Message)}", e);
             }
         }
 

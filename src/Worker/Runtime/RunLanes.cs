@@ -106,12 +106,12 @@ public sealed class RunLanes(int lanes)
         }
         catch (OnnxRuntimeException e) when (IsClients(e))
         {
-            throw new InvalidRequestException(e.Message);
+            throw new InvalidRequestException(RunError.Clean(e.Message));
         }
     }
 
     /// <summary>Whether a model failed because of what it was given.</summary>
-    public static bool IsClients(OnnxRuntimeException e) => e.Message.StartsWith("[ErrorCode:InvalidArgument]", StringComparison.Ordinal);
+    public static bool IsClients(OnnxRuntimeException e) => RunError.IsOfInputs(e.Message);
 
     /// <summary>Under the lock.</summary>
     private void Changed() => users.Set(Count - free + waiting.Count, Stopwatch.GetElapsedTime(0));

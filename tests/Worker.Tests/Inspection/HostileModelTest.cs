@@ -64,6 +64,13 @@ public sealed class HostileModelTest : IDisposable
     }
 
     [Fact]
+    public void Weights_that_git_lfs_did_not_fetch_are_named()
+    {
+        File.WriteAllText(Path.Combine(folder, "pointer.bin"), "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 16\n");
+        Refused(InGraph(External("pointer.bin")), "tensor 'w' is in 'pointer.bin', which is a Git LFS pointer; allowed: a file of weights; run 'git lfs pull'");
+    }
+
+    [Fact]
     public void A_file_with_a_second_name_is_refused()
     {
         using var link = Process.Start("ln", [Path.Combine(outside, "secret.bin"), Path.Combine(folder, "hard.bin")]);
@@ -250,7 +257,11 @@ public sealed class HostileModelTest : IDisposable
         { [0x0D, 1, 2], "cut off" },
         { [0x38, 0x01], "field 7 at byte 2 has wire type 0; allowed: 2" },
         { [0x08, 0x08], "it holds no graph" },
-        { Encoding.ASCII.GetBytes("<!DOCTYPE html><html>"), "is refused" },
+        { Encoding.ASCII.GetBytes("<!DOCTYPE html><html>"), "it is not an ONNX model: it is an HTML or XML page" },
+        { Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\n"), "it is not an ONNX model: it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'" },
+        { [0x80, 0x02, 0x8A, 0x0A], "it is a Python pickle" },
+        { Encoding.ASCII.GetBytes("GGUF\x3\0\0\0"), "it is a GGUF file" },
+        { [0x40, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'"'], "it is a safetensors file" },
     };
 
     [Theory]

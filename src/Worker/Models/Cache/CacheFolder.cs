@@ -62,6 +62,37 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
 
     public bool Has(ModelKey key) => File.Exists(Manifest(Entry(key)));
 
+    /// <summary>Why no copy is made or used under this key, and how to allow it again; null: it is not refused.</summary>
+    public string? Refusal(ModelKey key)
+    {
+        var path = RefusalOf(key);
+        try
+        {
+            return File.Exists(path) ? $"{File.ReadAllText(path).Trim()} (to try again delete {path})" : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"{path} cannot be read: {e.Message}";
+        }
+    }
+
+    /// <summary>Deletes the entry, and records that it is never made again; returns <see cref="Refusal"/>.</summary>
+    public string Refuse(ModelKey key, string reason)
+    {
+        var path = RefusalOf(key);
+        var temporary = $"{path}.{Guid.NewGuid():N}";
+        File.WriteAllText(temporary, $"refused since {time.GetUtcNow():yyyy-MM-dd}: {reason}\n");
+        File.Move(temporary, path, overwrite: true);
+        Remove(key);
+        return Refusal(key)!;
+    }
+
+    /// <summary>Marks that this process loads the entry and runs it for the first time; to be disposed of after that run.</summary>
+    public LoadMark MarkLoad(ModelKey key) => LoadMark.Create(folder, key.Value, time);
+
+    /// <summary>The mark of a process that ended while it loaded the entry or ran it for the first time; null: none did.</summary>
+    public string? DeadLoad(ModelKey key) => LoadMark.TakeDead(folder, key.Value);
+
     /// <summary>Waits until no other process makes or removes anything, and clears what a killed one left.</summary>
     public IDisposable LockForMaking()
     {
@@ -166,6 +197,8 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
     }
 
     private static string Manifest(string entry) => System.IO.Path.Combine(entry, CacheManifest.Name);
+
+    private string RefusalOf(ModelKey key) => System.IO.Path.Combine(folder, $"{key.Value}.refused");
 
     private string Entry(ModelKey key) => System.IO.Path.Combine(folder, key.Value);
 }

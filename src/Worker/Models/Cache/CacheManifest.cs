@@ -70,4 +70,5 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
 
 [JsonSerializable(typeof(CacheManifest))]
 [JsonSerializable(typeof(MakeRequest))]
+[JsonSerializable(typeof(TrialRequest))]
 internal sealed partial class CacheJson : JsonSerializerContext;

@@ -6,8 +6,8 @@ namespace Sluice.Worker.Models.Cache;
 /// <summary>Where optimised copies of models are kept, how many, and of which models.</summary>
 public sealed partial record CacheSettings
 {
-    /// <summary>Changes when the layout of the folder or of a manifest does: older entries are then left alone.</summary>
-    public const int Format = 1;
+    /// <summary>Changes when the layout of the folder or of a manifest does: older entries are then left alone. 2: an entry was run before it was kept.</summary>
+    public const int Format = 2;
 
     /// <summary>The folder of this user and format within SLUICE_MODEL_CACHE; null: there is no cache.</summary>
     public string? Folder { get; init; }

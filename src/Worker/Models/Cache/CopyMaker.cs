@@ -14,7 +14,8 @@ internal sealed record MakeRequest(string Folder, long MaxBytes, string Model, I
 /// <summary>
 /// Makes the optimised copy of one model: ONNX Runtime loads it, optimises the graph, and writes graph, weights (mapped at
 /// the next load instead of parsed) and the layout its matrix kernels want (prepacked). Needs several times the model's
-/// size in memory and some seconds, hence in a process of its own, see <see cref="MakerProcess"/>.
+/// size in memory and some seconds, hence in a process of its own, see <see cref="MakerProcess"/>. A copy is kept after it was run in one more
+/// process and gave the outputs of the original, see <see cref="TrialProcess"/>; one that did not is never made again for its key.
 /// </summary>
 internal static class CopyMaker
 {
@@ -38,12 +39,14 @@ internal static class CopyMaker
     /// <param name="conditions">Of this process.</param>
     /// <param name="time">For the day of tries and the times of use.</param>
     /// <param name="room">Bytes of memory that may be taken.</param>
-    public static string Make(MakeRequest request, CacheConditions conditions, TimeProvider time, long room)
+    /// <param name="write">Writes the copy of a model into a folder; null: ONNX Runtime does.</param>
+    public static string Make(MakeRequest request, CacheConditions conditions, TimeProvider time, long room, Action<string, string>? write = null)
     {
         var folder = new CacheFolder(request.Folder, time);
         folder.Create();
         using var locked = folder.LockForMaking();
         var key = KeyOf(request, conditions, folder.Hashes.Get)!.Value;
+        if (folder.Refusal(key) is { } refusal) return $"{request.Model}: no optimised copy: {refusal}";
         if (folder.Has(key)) return $"{request.Model}: its optimised copy is there";
         var size = request.External.Append(request.Model).Sum(f => new FileInfo(f).Length);
         if (Obstacle(request, size, room) is { } obstacle) return $"{request.Model}: no optimised copy: {obstacle}";
@@ -54,8 +57,10 @@ internal static class CopyMaker
         var made = folder.Begin();
         try
         {
-            Write(request.Model, made);
-            TryOut(made);
+            (write ?? Write)(request.Model, made);
+            var trial = TrialProcess.Try(new TrialRequest(request.Model, Path.Combine(made, CacheFolder.ModelName)), OptimizedModelCache.Program);
+            if (trial is { Failure: { } failure, Final: true }) return $"{request.Model}: no optimised copy: {folder.Refuse(key, failure)}";
+            if (trial.Failure is { } cause) return $"{request.Model}: no optimised copy now: {cause}";
             var bytes = CacheFolder.SizeOf(made);
             if (bytes + folder.Shrink(request.MaxBytes - bytes) > request.MaxBytes)
                 return $"{request.Model}: no optimised copy: {bytes} bytes do not fit into SLUICE_MODEL_CACHE_BYTES ({request.MaxBytes})";
@@ -101,26 +106,17 @@ internal static class CopyMaker
 
     private static void Write(string model, string folder)
     {
-        using var options = Options(GraphOptimizationLevel.ORT_ENABLE_ALL);
+        using var options = new SessionOptions
+        {
+            IntraOpNumThreads = 1,
+            InterOpNumThreads = 1,
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
         options.OptimizedModelFilePath = Path.Combine(folder, CacheFolder.ModelName);
         options.AddSessionConfigEntry("session.optimized_model_external_initializers_file_name", CacheFolder.DataName);
         options.AddSessionConfigEntry("session.optimized_model_external_initializers_min_size_in_bytes", ExternalFromBytes);
         options.AddSessionConfigEntry("session.save_external_prepacked_constant_initializers", "1");
         using var session = new InferenceSession(model, options);
     }
-
-    /// <summary>What cannot be loaded here must not be found by the next start.</summary>
-    private static void TryOut(string folder)
-    {
-        using var options = Options(GraphOptimizationLevel.ORT_DISABLE_ALL);
-        using var session = new InferenceSession(Path.Combine(folder, CacheFolder.ModelName), options);
-    }
-
-    private static SessionOptions Options(GraphOptimizationLevel level) => new()
-    {
-        IntraOpNumThreads = 1,
-        InterOpNumThreads = 1,
-        GraphOptimizationLevel = level,
-        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-    };
 }

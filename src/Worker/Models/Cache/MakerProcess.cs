@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -23,18 +24,13 @@ public static partial class MakerProcess
         YieldToOthers();
         var request = Console.In.ReadLine() is { } line ? JsonSerializer.Deserialize(line, CacheJson.Default.MakeRequest) : null;
         if (request is null) return NotMade;
-        // The parent holds the other end until it stops or dies.
-        new Thread(() =>
-        {
-            while (Console.In.Read() >= 0) { }
-            Process.GetCurrentProcess().Kill();
-        }) { IsBackground = true }.Start();
+        EndWithParent();
         try
         {
             Console.WriteLine(CopyMaker.Make(request, CacheConditions.Here(request.Providers), TimeProvider.System, MemoryRoom.Bytes()));
             return Made;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException or Win32Exception)
         {
             Console.WriteLine($"{request.Model}: no optimised copy: {e.Message}");
             return NotMade;
@@ -65,6 +61,13 @@ public static partial class MakerProcess
             return $"{request.Model}: no optimised copy: its maker ended with {child.ExitCode} ({e.Message})";
         }
     }
+
+    /// <summary>Ends this process when its standard input does: the parent holds the other end until it stops or dies.</summary>
+    internal static void EndWithParent() => new Thread(() =>
+    {
+        while (Console.In.Read() >= 0) { }
+        Process.GetCurrentProcess().Kill();
+    }) { IsBackground = true }.Start();
 
     private static void YieldToOthers()
     {

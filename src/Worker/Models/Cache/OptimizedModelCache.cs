@@ -29,8 +29,10 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     private readonly HashSet<string> said = [];
     private readonly CancellationToken stopping;
     private readonly Dictionary<string, CachedModel> held = [];
+    private readonly List<LoadMark> marks = [];
     private readonly Task making;
     private bool disposed;
+    private bool stopped;
 
     /// <param name="settings">Folder and bounds.</param>
     /// <param name="providers">Execution providers with their options, as they are part of the key.</param>
@@ -70,7 +72,8 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
 
         var request = Request(facts);
-        if (TryOpen(request) is { } copy)
+        var copy = TryOpen(request, out var refused);
+        if (copy is not null && Mark(copy) is { } mark)
             try
             {
                 var loaded = open(copy.Path, true);
@@ -80,18 +83,46 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             catch (OnnxRuntimeException e)
             {
                 Say($"model cache: {copy.Path} is removed: {e.Message}");
+                mark.Dispose();
                 copy.Dispose();
-                folder!.Remove(new ModelKey(Path.GetFileName(Path.GetDirectoryName(copy.Path)!)));
+                folder!.Remove(KeyOf(copy));
             }
+            catch
+            {
+                // An exception, not the end of the process: it says nothing about the copy.
+                mark.Dispose();
+                copy.Dispose();
+                throw;
+            }
+        else copy?.Dispose();
 
         var original = open(facts.Path, false);
-        if (!waiting.Writer.TryWrite(request)) Say("model cache: too many models wait for their copy");
+        if (!refused && !waiting.Writer.TryWrite(request)) Say("model cache: too many models wait for their copy");
         return original;
     }
 
     /// <summary>The copy of a model, held, or null: there is none, it was damaged (and is now gone), or the model's files
     /// have not been hashed since they changed.</summary>
-    public CachedModel? TryOpen(ModelFacts facts) => WhyNot(facts) is null ? TryOpen(Request(facts)) : null;
+    public CachedModel? TryOpen(ModelFacts facts) => WhyNot(facts) is null ? TryOpen(Request(facts), out _) : null;
+
+    /// <summary>
+    /// Deletes the marks of all loads so far: their models ran. A mark that stays after the end of its process makes the next worker delete the copy
+    /// and refuse it for good.
+    /// </summary>
+    public void ConfirmLoads()
+    {
+        lock (gate) DeleteMarks();
+    }
+
+    /// <summary>Deletes all marks and creates no more: the worker was asked to stop, and a kill after its grace says nothing about a copy.</summary>
+    public void StopMarking()
+    {
+        lock (gate)
+        {
+            stopped = true;
+            DeleteMarks();
+        }
+    }
 
     /// <summary>Ends the maker, if one runs: it is killed, and what it wrote is cleared by the next. Copies are let go.</summary>
     public void Dispose()
@@ -103,6 +134,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             disposed = true;
             foreach (var copy in held.Values) copy.Dispose();
             held.Clear();
+            DeleteMarks();
         }
 
         stop.Cancel();
@@ -154,13 +186,81 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
 
     private MakeRequest Request(ModelFacts facts) => new(settings.Folder!, settings.MaxBytes, facts.Path, facts.ExternalFiles, providers);
 
-    private CachedModel? TryOpen(MakeRequest request)
+    /// <param name="request">The model.</param>
+    /// <param name="refused">No copy of it is used or made.</param>
+    private CachedModel? TryOpen(MakeRequest request, out bool refused)
     {
-        if (CopyMaker.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key) return null;
+        refused = false;
+        if (CopyMaker.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key || !Directory.Exists(folder.Path)) return null;
+        if (DeadLoad(key) is { } dead) Refuse(request, key, dead);
+        if (folder.Refusal(key) is { } refusal)
+        {
+            refused = true;
+            Say($"model cache: {request.Model}: no optimised copy: {refusal}");
+            return null;
+        }
+
         var copy = folder.TryOpen(key, out var damage);
         if (damage is not null) Say($"model cache: the copy of {request.Model} was damaged and is made again: {damage}");
         return copy;
     }
+
+    private string? DeadLoad(ModelKey key)
+    {
+        try
+        {
+            return folder!.DeadLoad(key);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The folder cannot be listed; then no mark can be written either, and no copy is used.
+            return null;
+        }
+    }
+
+    /// <summary>The copy ended a worker.</summary>
+    private void Refuse(MakeRequest request, ModelKey key, string dead)
+    {
+        try
+        {
+            folder!.Refuse(key, $"{dead} ended while it loaded the copy or ran it for the first time");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Say($"model cache: the copy of {request.Model} ended a worker, and that cannot be recorded: {e.Message}");
+            folder!.Remove(key);
+        }
+    }
+
+    /// <summary>Null: no mark can be written, so the copy must not be used.</summary>
+    private LoadMark? Mark(CachedModel copy)
+    {
+        try
+        {
+            var mark = folder!.MarkLoad(KeyOf(copy));
+            lock (gate)
+            {
+                if (stopped) mark.Dispose();
+                else marks.Add(mark);
+            }
+
+            return mark;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Say($"model cache: {folder!.Path} cannot be written, so its copies are not used: {e.Message}");
+            return null;
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private void DeleteMarks()
+    {
+        foreach (var mark in marks) mark.Dispose();
+        marks.Clear();
+    }
+
+    private static ModelKey KeyOf(CachedModel copy) => new(Path.GetFileName(Path.GetDirectoryName(copy.Path)!));
 
     private async Task MakeAllAsync()
     {

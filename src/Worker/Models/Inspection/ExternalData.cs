@@ -43,6 +43,20 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
             throw refuse($"tensor '{tensor}' lies at {offset} + {length} in '{ProtoReader.Printable(location)}'", $"at most the file's {size} bytes");
     }
 
+    private static bool IsLfsPointer(string path)
+    {
+        try
+        {
+            using var file = File.OpenHandle(path);
+            Span<byte> head = stackalloc byte[FileKind.Head];
+            return FileKind.IsLfsPointer(head[..RandomAccess.Read(file, head, 0)]);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     private long SizeOf(string tensor, string location)
     {
         var shown = $"tensor '{tensor}' is in '{ProtoReader.Printable(location)}'";
@@ -86,6 +100,7 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
     {
         if (!stat.IsFile) throw refuse($"{shown}, which is no regular file", Allowed);
         if (stat.Links > 1) throw refuse($"{shown}, a file with {stat.Links} names (hard links)", "one name");
+        if (stat.Size <= FileKind.MaxLfsPointer && IsLfsPointer(path)) throw refuse($"{shown}, which is a Git LFS pointer", $"a file of weights; {FileKind.FetchLfs}");
         sizes[path] = stat.Size;
         return TotalBytes <= limits.MaxModelBytes ? stat.Size
             : throw refuse($"{TotalBytes} bytes in external files", $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");

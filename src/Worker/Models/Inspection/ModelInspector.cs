@@ -22,6 +22,9 @@ public static class ModelInspector
         var length = RandomAccess.GetLength(file);
         var reader = new ProtoReader(file, path, length);
         if (length == 0) throw reader.Refuse("it is empty", "an ONNX model");
+        var head = new byte[FileKind.Head];
+        if (FileKind.Of(head.AsSpan(0, RandomAccess.Read(file, head, 0))) is { } kind)
+            throw reader.Refuse($"it is not an ONNX model: it is {kind.Name}", $"an ONNX model; {kind.Action}");
         if (length > limits.MaxModelBytes)
             throw reader.Refuse($"it is {length} bytes", $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");
         if (length > MaxProtobuf)

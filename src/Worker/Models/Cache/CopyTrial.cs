@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Runtime;
+
+namespace Sluice.Worker.Models.Cache;
+
+/// <summary>
+/// Runs a model and its optimised copy on the same made-up inputs and compares the outputs. The copy is loaded, run and warmed up as a worker
+/// does it. A copy can end its process: see <see cref="TrialProcess"/>.
+/// </summary>
+internal static class CopyTrial
+{
+    /// <summary>Largest difference of an output, relative to the output's largest value. The same kernels run, so copies are equal to the last bits.</summary>
+    private const double Tolerance = 1e-3;
+
+    /// <summary>The same for outputs of 16 bits, which round at about 1e-3 already.</summary>
+    private const double HalfTolerance = 1e-2;
+
+    /// <summary>Inputs or outputs of one size beyond this are left out: the trial has the memory of <see cref="CopyMaker"/>'s bound.</summary>
+    private const long MaxBytes = 64L << 20;
+
+    /// <summary>No further size is tried after this time.</summary>
+    private static readonly TimeSpan Enough = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Sizes of free dimensions: rows (the first dimension) and all others. Small ones for tables, 8 and 32 for sequences, the others for images,
+    /// whose layers reduce them by up to 32.
+    /// </summary>
+    private static readonly (int Rows, int Others)[] Sizes = [(1, 1), (2, 8), (1, 32), (1, 64), (2, 224), (1, 320)];
+
+    /// <summary>Null: the copy gives the outputs of the original; else what is wrong with it.</summary>
+    public static string? Run(string original, string copy)
+    {
+        var expected = new List<Sample>();
+        using (var model = Load(original, original, optimised: false))
+            if (model.Generator is { } generator) expected.Add(new Sample([], [generator.LogitsAfter(Prompt)], Random: false));
+            else expected.AddRange(RunSizes(model));
+        if (expected.Count == 0) return "the original does not run on made-up inputs, so its copy cannot be compared with it";
+        using var copied = Load(original, copy, optimised: true);
+        copied.WarmUp();
+        if (copied.Generator is { } made) return Difference(expected[0].Outputs[0], made.LogitsAfter(Prompt), Tolerance) is { } apart ? $"logits: {apart}" : null;
+        foreach (var sample in expected)
+            if (Compare(copied, sample) is { } wrong) return wrong;
+        return null;
+    }
+
+    private static byte[] Prompt => [1, 2, 3, 4];
+
+    private static LoadedModel Load(string path, string file, bool optimised) => new("trial", "1", new ModelFile(path, file, optimised, 0),
+        new ExecutionProviders(["cpu"]), new RunLanes(1), new BatchLimits());
+
+    private static IEnumerable<Sample> RunSizes(LoadedModel model)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var shapes = new HashSet<string>();
+        foreach (var (rows, others) in Sizes)
+        {
+            long[][] sizes = [.. model.Inputs.Select(i => Shape(i, rows, others))];
+            if (!shapes.Add(string.Join(';', sizes.Select(s => string.Join(',', s)))) || Bytes(model, sizes) > MaxBytes) continue;
+            if (Outputs(model, sizes) is not { } outputs || outputs.Sum(o => (long)o.Length * sizeof(double)) > MaxBytes) continue;
+            // A model with random numbers in it never gives the same twice.
+            var again = Outputs(model, sizes)!;
+            yield return new Sample(sizes, outputs, !outputs.Zip(again).All(p => p.First.AsSpan().SequenceEqual(p.Second)));
+            if (Stopwatch.GetElapsedTime(started) > Enough) yield break;
+        }
+    }
+
+    private static string? Compare(LoadedModel copy, Sample sample)
+    {
+        var shown = string.Join(", ", sample.Sizes.Select(s => $"[{string.Join(',', s)}]"));
+        if (Outputs(copy, sample.Sizes) is not { } outputs) return $"it refuses inputs of the shape {shown}, which the original takes";
+        for (var i = 0; i < outputs.Length; i++)
+        {
+            if (outputs[i].Length != sample.Outputs[i].Length)
+                return $"output '{copy.OutputNames[i]}' has {outputs[i].Length} values for inputs of the shape {shown}; the original has {sample.Outputs[i].Length}";
+            var tolerance = copy.Outputs[i].Type.Size == 2 ? HalfTolerance : Tolerance;
+            if (!sample.Random && Difference(sample.Outputs[i], outputs[i], tolerance) is { } apart)
+                return $"output '{copy.OutputNames[i]}' differs for inputs of the shape {shown}: {apart}";
+        }
+
+        return null;
+    }
+
+    private static string? Difference(double[] expected, double[] given, double tolerance)
+    {
+        var largest = expected.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
+        for (var i = 0; i < expected.Length; i++)
+            if (!expected[i].Equals(given[i]) && !(Math.Abs(expected[i] - given[i]) <= tolerance * largest))
+                return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"value {i} is {given[i]:g6}; the original gives {expected[i]:g6}");
+        return null;
+    }
+
+    /// <summary>All outputs as numbers, texts as their hashes; null: the model refuses inputs of these shapes.</summary>
+    private static double[][]? Outputs(LoadedModel model, long[][] sizes)
+    {
+        var inputs = new List<OrtValue>();
+        try
+        {
+            foreach (var (spec, size) in model.Inputs.Zip(sizes)) inputs.Add(MadeUp(spec, size));
+            using var results = model.RunOnce(inputs);
+            return [.. results.Zip(model.Outputs, (value, spec) => spec.Type.IsBytes
+                ? [.. value.GetStringTensorAsArray().Select(t => (double)string.GetHashCode(t, StringComparison.Ordinal))]
+                : MadeUpRows.Numbers(value.GetTensorMutableRawData(), spec.Type))];
+        }
+        catch (OnnxRuntimeException)
+        {
+            return null;
+        }
+        finally
+        {
+            foreach (var input in inputs) input.Dispose();
+        }
+    }
+
+    private static OrtValue MadeUp(TensorSpec spec, long[] size) => spec.Type.IsBytes ? TensorValues.Allocate(spec.Type, size, zero: true)
+        : MadeUpRows.Of(spec with { Shape = size }, 0, 1, stacked: false);
+
+    private static long[] Shape(TensorSpec spec, int rows, int others) =>
+        [.. spec.Shape.Select((d, i) => d >= 0 ? d : i == 0 && spec.Shape.Length > 1 ? rows : others)];
+
+    private static long Bytes(LoadedModel model, long[][] sizes) =>
+        model.Inputs.Zip(sizes).Sum(i => i.Second.Aggregate((long)Math.Max(1, i.First.Type.Size), (a, d) => checked(a * d)));
+
+    /// <param name="Sizes">Shapes of the inputs.</param>
+    /// <param name="Outputs">What the original gave.</param>
+    /// <param name="Random">The original gives other values at each run.</param>
+    private sealed record Sample(long[][] Sizes, double[][] Outputs, bool Random);
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+
+namespace Sluice.Worker.Models.Cache;
+
+/// <summary>
+/// A file that exists while a process loads something and runs it for the first time. The process holds an exclusive flock(2) on it and deletes it
+/// after the first successful run. The kernel drops the lock when the process ends, so a mark without a lock means that a load ended its process.
+/// Locks also work between containers that share a folder, where process ids do not.
+/// </summary>
+internal sealed class LoadMark : IDisposable
+{
+    private const string Infix = ".loading-", Unnamed = "new-mark-";
+
+    private readonly FileStream file;
+
+    private LoadMark(FileStream file, string path)
+    {
+        this.file = file;
+        Path = path;
+    }
+
+    /// <summary>Path of the mark.</summary>
+    public string Path { get; }
+
+    /// <summary>Creates the mark; throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/> where the folder cannot be written.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="name">What is loaded.</param>
+    /// <param name="time">For the text of the mark.</param>
+    public static LoadMark Create(string folder, string name, TimeProvider time)
+    {
+        var id = Guid.NewGuid().ToString("N");
+        // Locked before it has its name: a mark is never visible without its lock.
+        var unnamed = System.IO.Path.Combine(folder, Unnamed + id);
+        var file = new FileStream(unnamed, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        try
+        {
+            file.Write(System.Text.Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+                $"{BootId()}\nprocess {Environment.ProcessId} at {time.GetUtcNow():yyyy-MM-ddTHH:mm:ssZ}\n")));
+            file.Flush();
+            var path = System.IO.Path.Combine(folder, name + Infix + id);
+            File.Move(unnamed, path);
+            return new LoadMark(file, path);
+        }
+        catch
+        {
+            file.Dispose();
+            File.Delete(unnamed);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Deletes the marks whose process ended, and returns the text of one of them; null: no load ended its process. Marks of an earlier boot of the
+    /// machine are deleted without a result: the machine stopped, not the process.
+    /// </summary>
+    public static string? TakeDead(string folder, string name)
+    {
+        string? dead = null;
+        foreach (var path in Directory.EnumerateFiles(folder, name + Infix + "*"))
+        {
+            try
+            {
+                using var mark = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                using var reader = new StreamReader(mark);
+                var (boot, text) = (reader.ReadLine(), reader.ReadLine());
+                File.Delete(path);
+                if (boot == BootId()) dead = text;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Its process runs (the lock is held), or it has just deleted the mark.
+            }
+        }
+
+        return dead;
+    }
+
+    /// <summary>Deletes the mark.</summary>
+    public void Dispose()
+    {
+        try
+        {
+            File.Delete(Path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The folder was deleted or can no longer be written. The lock is released all the same.
+        }
+
+        file.Dispose();
+    }
+
+    private static string BootId()
+    {
+        const string path = "/proc/sys/kernel/random/boot_id";
+        return File.Exists(path) ? File.ReadAllText(path).Trim() : "";
+    }
+}

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Sluice.Core;
 using Sluice.Core.Workers;
 
 namespace Sluice.Gateway;
@@ -15,7 +16,7 @@ public sealed class DataFolder : IDisposable
         try
         {
             if (OperatingSystem.IsWindows()) Directory.CreateDirectory(path);
-            else Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            else Directory.CreateDirectory(path, PrivateFiles.Folder);
             @lock = new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -24,7 +25,12 @@ public sealed class DataFolder : IDisposable
         }
 
         Host = new HostId(ReadOrMake(System.IO.Path.Combine(path, "host-id")));
+        // Older versions left files that every user could read.
+        OpenToOthers = PrivateFiles.Tighten(path);
     }
+
+    /// <summary>What in the folder other users may access although they should not, and why; null: nothing.</summary>
+    public string? OpenToOthers { get; }
 
     public string Path { get; }
 

@@ -51,6 +51,7 @@ public static partial class GatewayHost
         AddServices(builder.Services, settings, data, redis);
         var app = builder.Build();
         foreach (var setting in settings.Vain) HasNoEffect(app.Logger, setting);
+        if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
         return app;
     }
@@ -98,13 +99,9 @@ public static partial class GatewayHost
             logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         }
 
-        if (settings.JsonLog)
-            logging.AddJsonConsole(o => (o.TimestampFormat, o.UseUtcTimestamp) = ("O", true));
-        else
-        {
-            logging.Services.AddSingleton(TimeProvider.System);
-            logging.AddConsole(o => o.FormatterName = LineFormatter.FormatName).AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>();
-        }
+        logging.Services.AddSingleton(TimeProvider.System);
+        logging.AddConsole(o => o.FormatterName = settings.JsonLog ? JsonLineFormatter.FormatName : LineFormatter.FormatName)
+            .AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>().AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
     }
 
     private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)
@@ -162,6 +159,9 @@ public static partial class GatewayHost
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }
+
+    [LoggerMessage(LogLevel.Warning, "Other users may have access to SLUICE_DATA: the file mode cannot be changed. {Entry}")]
+    private static partial void IsOpenToOthers(ILogger logger, string entry);
 
     [LoggerMessage(LogLevel.Warning, "A setting has no effect: {Setting}")]
     private static partial void HasNoEffect(ILogger logger, string setting);

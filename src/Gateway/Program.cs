@@ -8,6 +8,7 @@ using Sluice.Gateway;
 // The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
 const int CannotRun = 2;
 Undumpable.Become();
+PrivateFiles.Become();
 try
 {
     if (CommandLine.Answer(args) is { } answer) return await answer.WriteAsync();

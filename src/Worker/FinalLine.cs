@@ -1,3 +1,4 @@
+using Sluice.Worker.Logging;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker;
@@ -7,7 +8,7 @@ internal static class FinalLine
 {
     public static string Of(Exception error)
     {
-        var text = RunError.Clean(error.Message);
+        var text = LogLine.Of(RunError.Clean(error.Message));
         return error is InvalidOperationException or IOException && text.Length > 0 ? text : $"{error.GetType().Name}: {text}";
     }
 }

@@ -101,8 +101,68 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         await standing.ForgetAsync(pod);
     }
 
+    [Fact]
+    public async Task A_pod_starts_in_an_empty_folder_of_its_own_that_is_deleted_after_it()
+    {
+        var pod = await StartAsync(Running("pwd; stat -c %a .; ls -A | wc -l; touch left; ls -A"));
+        await pod.Exited;
+        Assert.Matches("/sluice-work-" + Id.Value + "-[0-9a-f]{32}$", pod.LastOutput[0]);
+        Assert.Equal(["700", "0", "left"], pod.LastOutput.Skip(1).Select(l => l.Trim()));
+        await ForgetAsync(pod);
+        Assert.False(Directory.Exists(pod.LastOutput[0]));
+    }
+
+    [Fact]
+    public async Task A_program_written_as_a_relative_path_is_found_from_the_gateways_folder()
+    {
+        var script = $"{Id.Value}.sh";
+        await File.WriteAllTextAsync(script, "#!/bin/sh\necho \"$1\"; pwd\n");
+        try
+        {
+            var pod = await StartAsync(Running("") with { Deployment = Deployed(["/bin/sh", "./" + script, "./no-such-file"]) });
+            await pod.Exited;
+            Assert.Equal("./no-such-file", pod.LastOutput[0]);
+            Assert.NotEqual(Environment.CurrentDirectory, pod.LastOutput[1]);
+            await ForgetAsync(pod);
+        }
+        finally
+        {
+            File.Delete(script);
+        }
+    }
+
+    [Fact]
+    public async Task The_folder_of_a_standby_becomes_the_pods_and_is_deleted_with_it()
+    {
+        using var standing = NewHost(standbys: 1);
+        while (standing.Standbys == 0)
+        {
+            standing.Prepare([BuiltIn().Deployment]);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
+
+        var pod = await standing.StartAsync(BuiltIn(), _ => { }, CancellationToken.None);
+        var folder = new FileInfo($"/proc/{pod.ProcessId}/cwd").LinkTarget!;
+        Assert.Contains("/sluice-work-", folder, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder));
+        await standing.KillAsync(pod);
+        await pod.Exited;
+        await standing.ForgetAsync(pod);
+        Assert.False(Directory.Exists(folder));
+    }
+
+    [Fact]
+    public void What_a_killed_gateway_left_is_deleted_at_the_start_of_the_next()
+    {
+        var left = WorkFolder.Create(Id);
+        File.WriteAllText(Path.Combine(left.Path, "file"), "");
+        using (NewHost(standbys: 0)) Assert.False(Directory.Exists(left.Path));
+    }
+
+    private static HostId Id { get; } = new($"test-{Guid.NewGuid():N}"[..13]);
+
     private static ProcessHost NewHost(int standbys) => new(new BuiltInWorker([Repository.Worker], Repository.Models),
-        new StandbySettings(standbys), TimeProvider.System, NullLogger<ProcessHost>.Instance);
+        new StandbySettings(standbys), Id, TimeProvider.System, NullLogger<ProcessHost>.Instance);
 
     protected override async Task GoneAsync(RunningPod pod)
     {

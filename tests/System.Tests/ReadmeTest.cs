@@ -30,7 +30,7 @@ public sealed partial class ReadmeTest
         Assert.Contains("\"key\":\"slk_", parts[4], StringComparison.Ordinal);
         Assert.Contains("\"status\":\"COMPLETED\"", parts[5], StringComparison.Ordinal);
         Assert.Contains("event: done", parts[5], StringComparison.Ordinal);
-        Assert.Contains("# Sluice", parts[6], StringComparison.Ordinal);
+        Assert.Contains("# The sample models", parts[6], StringComparison.Ordinal);
         Assert.DoesNotContain("\"error\"", shell.Output, StringComparison.Ordinal);
     }
 

@@ -77,6 +77,25 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_caller_without_a_key_reads_no_settings_lists_or_metrics()
+    {
+        using var client = WorkerProcess.ClientFor(worker.Client.BaseAddress!, WorkerProcess.Token);
+        client.DefaultRequestHeaders.Add("X-Sluice-Anonymous", "1");
+        foreach (var path in new[] { "/metrics", "/v2/models", "/v2/models/stats", "/v2/models/tiny/stats", "/v2/models/tiny/versions/1/stats", "/v2/logging", "/v2/trace/setting" })
+        {
+            using var answer = await client.GetAsync(new Uri(path, UriKind.Relative));
+            Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+            Assert.Contains("needs an API key", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        foreach (var path in new[] { "/v2", "/v2/health/ready", "/v2/models/tiny", "/v2/models/tiny/versions/1/config", "/v2/models/tiny/ready" })
+        {
+            using var answer = await client.GetAsync(new Uri(path, UriKind.Relative));
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+    }
+
+    [Fact]
     public async Task Each_request_of_the_rate_is_traced_until_there_were_enough()
     {
         Assert.Equal("""{"trace_level":["OFF"],"trace_rate":"1000","trace_count":"-1","log_frequency":"0","trace_file":""}""",

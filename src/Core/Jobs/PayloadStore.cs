@@ -52,13 +52,14 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         var partial = path + ".part";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            PrivateFiles.ShareLike(folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
             await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
             {
                 await file.WriteAsync(payload, ct);
                 file.Flush(flushToDisk: true);
             }
 
+            PrivateFiles.ShareLike(folder, new FileInfo(partial));
             File.Move(partial, path);
         }
         catch (Exception e)

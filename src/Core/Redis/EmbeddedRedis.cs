@@ -41,7 +41,8 @@ public sealed partial class EmbeddedRedis : IDisposable
     public EmbeddedRedis(string folder, ILogger<EmbeddedRedis> logger, int port = 0)
     {
         (this.folder, this.logger, this.port) = (Path.GetFullPath(folder), logger, port > 0 ? port : FreePort());
-        Directory.CreateDirectory(this.folder);
+        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(this.folder);
+        else Directory.CreateDirectory(this.folder, PrivateFiles.Folder);
         supervisor = new Thread(Supervise) { IsBackground = true, Name = "redis-server supervisor" };
     }
 
@@ -90,7 +91,7 @@ public sealed partial class EmbeddedRedis : IDisposable
                 child.WaitForExit();
                 process = null;
                 if (stop.IsSet) return;
-                var said = string.Join('\n', lastLines);
+                var said = string.Join(" | ", lastLines);
                 Ended(child.ExitCode, said);
                 if (!started.Task.IsCompleted && said.Contains("Address already in use", StringComparison.Ordinal) && otherPorts-- > 0)
                 {
@@ -99,7 +100,7 @@ public sealed partial class EmbeddedRedis : IDisposable
                     continue;
                 }
 
-                if (started.TrySetException(new InvalidOperationException($"redis-server did not start:\n{said}"))) return;
+                if (started.TrySetException(new InvalidOperationException($"redis-server did not start: {said}"))) return;
             }
             catch (Win32Exception e)
             {
@@ -175,7 +176,7 @@ public sealed partial class EmbeddedRedis : IDisposable
     [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int pid, int signal);
 
-    [LoggerMessage(LogLevel.Error, "redis-server ended with {ExitCode}; starting it again. It said last:\n{Said}")]
+    [LoggerMessage(LogLevel.Error, "redis-server ended with {ExitCode}; starting it again. It said last: {Said}")]
     private partial void Ended(int exitCode, string said);
 
     [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]

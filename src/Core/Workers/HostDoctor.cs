@@ -47,6 +47,8 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            // It reads and writes nothing by relative paths; the gateway's own directory may hold SLUICE_DATA.
+            WorkingDirectory = "/",
         };
         // It sees what workers see.
         ChildEnvironment.Clean(start.Environment);

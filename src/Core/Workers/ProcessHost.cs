@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -26,9 +27,14 @@ public sealed partial class ProcessHost : IPodHost
     private readonly HashSet<int> ports = [];
     private readonly string[] wrapper;
     private readonly StandbyPool standbys;
+    private readonly HostId id;
+    private readonly LaunchPaths paths = LaunchPaths.OfProcess();
+    private readonly ConcurrentDictionary<string, WorkFolder> folders = [];
 
-    public ProcessHost(BuiltInWorker builtIn, StandbySettings standby, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(BuiltInWorker builtIn, StandbySettings standby, HostId id, TimeProvider time, ILogger<ProcessHost> logger)
     {
+        this.id = id;
+        WorkFolder.DeleteLeft(id);
         standbys = new StandbyPool(standby, StandByAsync, time, logger);
         (this.builtIn, this.time, this.logger) = (builtIn, time, logger);
         // Ends with the gateway even on kill -9; a session of its own keeps a terminal's Ctrl-C from it.
@@ -52,6 +58,7 @@ public sealed partial class ProcessHost : IPodHost
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token, template.Concurrency);
         var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
+        paths.Complete(env);
         var ordered = time.GetTimestamp();
         try
         {
@@ -59,17 +66,21 @@ public sealed partial class ProcessHost : IPodHost
             var stoodBy = process is not null;
             if (process is null)
             {
-                process = await SpawnAsync([.. (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
-                    .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))], env);
+                var folder = WorkFolder.Create(id);
+                folders[order.PodId] = folder;
+                process = await SpawnAsync(paths.Command([.. (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
+                    .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))]), env, folder);
                 process.StandardInput.Close();
             }
 
             return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), stoodBy);
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             FreePort(port);
-            throw;
+            DeleteFolder(order.PodId);
+            if (e is InvalidOperationException) throw;
+            throw new InvalidOperationException($"cannot create a working directory: {e.Message}", e);
         }
     }
 
@@ -94,6 +105,7 @@ public sealed partial class ProcessHost : IPodHost
         // Children of a command that was no server itself must not outlive it.
         if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);
         FreePort(pod.Address.Uri.Port);
+        DeleteFolder(pod.Order.PodId);
         pod.Dispose();
         return Task.CompletedTask;
     }
@@ -110,17 +122,40 @@ public sealed partial class ProcessHost : IPodHost
     {
         while (StandbyKind.Of(order) is { } kind && standbys.Take(kind) is { } standby)
         {
-            if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary())) return standby.Process;
+            if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary()))
+            {
+                folders[order.PodId] = standby.Folder;
+                return standby.Process;
+            }
+
             standby.Dispose();
         }
 
         return null;
     }
 
-    private Task<Process> StandByAsync(StandbyKind kind) =>
-        SpawnAsync([.. builtIn.Command, "standby", .. kind.DevicesLater ? ["--devices-later"] : Array.Empty<string>()], kind.Variables);
+    private async Task<(Process, WorkFolder)> StandByAsync(StandbyKind kind)
+    {
+        var env = kind.Variables.ToDictionary();
+        paths.Complete(env);
+        var folder = WorkFolder.Create(id);
+        try
+        {
+            return (await SpawnAsync([.. builtIn.Command, "standby", .. kind.DevicesLater ? ["--devices-later"] : Array.Empty<string>()], env, folder), folder);
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
 
-    private async Task<Process> SpawnAsync(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> env)
+    private void DeleteFolder(string pod)
+    {
+        if (folders.TryRemove(pod, out var folder)) folder.Dispose();
+    }
+
+    private async Task<Process> SpawnAsync(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> env, WorkFolder folder)
     {
         string[] all = [.. wrapper, .. command];
         var start = new ProcessStartInfo(all[0], all[1..])
@@ -128,6 +163,7 @@ public sealed partial class ProcessHost : IPodHost
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             RedirectStandardInput = true,
+            WorkingDirectory = folder.Path,
         };
         ChildEnvironment.Clean(start.Environment);
         foreach (var (name, value) in env) start.Environment[name] = value;

@@ -23,7 +23,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             Auth = admission.Took,
             Weight = admission.Weight,
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
-            Anonymous = admission.Caller is null,
+            Anonymous = admission.Caller is not { } caller || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
         };
         ForwardResult result;
         try

@@ -20,6 +20,9 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
     /// <summary>Told of an admin's request; from a client it does not pass, as everything that begins with X-Sluice.</summary>
     public const string AdminHeader = "X-Sluice-Admin";
 
+    /// <summary>Sent to the built-in worker with a request without a key: the worker decides by its own paths what such a caller may use.</summary>
+    public const string AnonymousHeader = "X-Sluice-Anonymous";
+
     private static readonly UriCreationOptions Exact = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest,
@@ -40,6 +43,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
         if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
+        if (state.Anonymous && state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         // As the client wrote it: Uri would decode and normalize the path a second time.

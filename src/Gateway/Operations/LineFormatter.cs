@@ -4,7 +4,10 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Sluice.Gateway.Operations;
 
-/// <summary>The log for people: a line an entry, <c>time level Class: message</c>, in UTC. For machines there is JSON.</summary>
+/// <summary>
+/// The log for people: a line an entry, <c>time level Class: message</c>, in UTC. For machines there is <see cref="JsonLineFormatter"/>. Texts are
+/// escaped and bounded by <see cref="LogText"/>; the lines of an exception are indented.
+/// </summary>
 public sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(FormatName)
 {
     public const string FormatName = "line";
@@ -22,7 +25,7 @@ public sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(FormatNa
         });
         textWriter.Write(category.AsSpan(category.LastIndexOf('.') + 1));
         textWriter.Write(": ");
-        textWriter.WriteLine(logEntry.Formatter(logEntry.State, logEntry.Exception));
-        if (logEntry.Exception is { } e) textWriter.WriteLine(e);
+        textWriter.WriteLine(LogText.Line(logEntry.Formatter(logEntry.State, logEntry.Exception)));
+        if (logEntry.Exception is { } e) textWriter.WriteLine(LogText.Lines(e.ToString()));
     }
 }

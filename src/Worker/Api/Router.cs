@@ -38,6 +38,7 @@ internal sealed class Router
             return Task.CompletedTask;
         }
 
+        Admins.Check(context, match.Pattern);
         // Copied: Kestrel keeps a connection's dictionary, and clears it after each request.
         foreach (var (name, value) in match.Values) context.Request.RouteValues[name] = value;
         return match.Handler(context);
@@ -49,20 +50,23 @@ internal sealed class Router
         foreach (var route in routes)
         {
             if (!route.Matches(path)) continue;
-            if (route.Method == method) return new Match(route.Handler, route.Values(path), StatusCodes.Status200OK);
+            if (route.Method == method) return new Match(route.Handler, route.Pattern, route.Values(path), StatusCodes.Status200OK);
             status = StatusCodes.Status405MethodNotAllowed;
         }
 
-        return new Match(null, [], status);
+        return new Match(null, "", [], status);
     }
 
     /// <param name="Handler">What answers; null: nothing does.</param>
+    /// <param name="Pattern">The route's, as it was mapped.</param>
     /// <param name="Values">What the path says.</param>
     /// <param name="Status">Where nothing answers.</param>
-    private sealed record Match(RequestDelegate? Handler, (string Name, string Value)[] Values, int Status);
+    private sealed record Match(RequestDelegate? Handler, string Pattern, (string Name, string Value)[] Values, int Status);
 
     private sealed record Route(string Method, string[] Segments, RequestDelegate Handler)
     {
+        public string Pattern { get; } = string.Join('/', Segments);
+
         public bool Matches(string[] path)
         {
             if (path.Length != Segments.Length) return false;

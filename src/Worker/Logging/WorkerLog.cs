@@ -34,7 +34,7 @@ internal sealed class WorkerLog(TextWriter output, TextWriter errors, TimeProvid
     }
 
     /// <summary>Written whatever the settings are: somebody asked for just this.</summary>
-    public void Always(string part, string text) => Put(LogLevel.Information, part, text);
+    public void Always(string part, string text) => Put(LogLevel.Information, part, text, int.MaxValue);
 
     public ILogger CreateLogger(string categoryName) => new OfKestrel(this, categoryName[(categoryName.LastIndexOf('.') + 1)..]);
 
@@ -45,8 +45,8 @@ internal sealed class WorkerLog(TextWriter output, TextWriter errors, TimeProvid
         // The outputs are the process' own.
     }
 
-    private void Put(LogLevel level, string part, string text) =>
-        (level >= LogLevel.Warning ? errors : output).WriteLine($"{settings.Stamp(time.GetUtcNow())} {Name(level)} {part}: {text}");
+    private void Put(LogLevel level, string part, string text, int most = LogLine.MaxText) =>
+        (level >= LogLevel.Warning ? errors : output).WriteLine($"{settings.Stamp(time.GetUtcNow())} {Name(level)} {part}: {LogLine.Of(text, most)}");
 
     private static string Name(LogLevel level) => level switch
     {

@@ -3,6 +3,7 @@ using Sluice.Worker.Generation;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
+using Sluice.Worker.Providers;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
@@ -50,7 +51,7 @@ internal sealed class ModelHost : IDisposable
         Repository.Load();
         timeline.Mark("model");
         foreach (var model in Repository.All) model.WarmUp();
-        cache.ConfirmLoads();
+        ConfirmLoads();
         timeline.Mark("warmup");
         foreach (var model in Repository.All) log.Info(nameof(ModelHost), $"placed: {model.Name} {model.Session.Placement}");
         foreach (var (provider, why) in Providers.Skipped) log.Info(nameof(ModelHost), $"skipped: {provider}: {why}");
@@ -62,6 +63,7 @@ internal sealed class ModelHost : IDisposable
     {
         draining = true;
         cache.StopMarking();
+        EngineMarks.Stop();
     }
 
     /// <summary>Throws 400 when the model makes no text.</summary>
@@ -77,6 +79,12 @@ internal sealed class ModelHost : IDisposable
         stopping.Dispose();
     }
 
+    private void ConfirmLoads()
+    {
+        cache.ConfirmLoads();
+        EngineMarks.Confirm();
+    }
+
     private LoadedModel LoadOne(string name, string version, string path)
     {
         // Before ONNX Runtime sees it.
@@ -88,7 +96,7 @@ internal sealed class ModelHost : IDisposable
         // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
         if (!ready) return model;
         model.WarmUp();
-        cache.ConfirmLoads();
+        ConfirmLoads();
         return model;
     }
 

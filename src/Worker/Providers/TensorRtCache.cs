@@ -32,9 +32,22 @@ internal static class TensorRtCache
         all.TryAdd("trt_engine_cache_enable", "1");
         all.TryAdd("trt_timing_cache_enable", "1");
         all["trt_engine_cache_path"] = Made(options.GetValueOrDefault("trt_engine_cache_path") ?? settings.TensorRtCache, EngineCacheKey.Of(identity));
+        Begin(all["trt_engine_cache_path"]);
         all["trt_timing_cache_path"] = Made(options.GetValueOrDefault("trt_timing_cache_path") ?? settings.TensorRtCache,
             "timings-" + EngineCacheKey.OfTimings(identity));
         return all;
+    }
+
+    private static void Begin(string folder)
+    {
+        try
+        {
+            EngineMarks.Begin(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException($"SLUICE_TENSORRT_CACHE: {folder} cannot be written ({e.Message}); name a folder that can", e);
+        }
     }
 
     private static string Made(string folder, string key)

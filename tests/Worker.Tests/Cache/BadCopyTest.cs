@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Sluice.Testing;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
+using Sluice.Worker.Providers;
 using Sluice.Worker.Tests.Inspection;
 using static Sluice.Worker.Tests.Inspection.OnnxWriter;
 
@@ -100,6 +101,23 @@ public sealed class BadCopyTest : IDisposable
         File.WriteAllText(old, "another-boot\nprocess 1\n");
         Assert.Null(LoadMark.TakeDead(settings.Folder!, "key"));
         Assert.False(File.Exists(old));
+    }
+
+    [Fact]
+    public void An_engine_whose_load_ended_its_process_is_deleted_and_another_one_stays()
+    {
+        var engines = Directory.CreateDirectory(Path.Combine(folder, "engines")).FullName;
+        var (engine, mark) = (Path.Combine(engines, "model.engine"), Path.Combine(engines, "engine.loading-1"));
+        File.WriteAllText(engine, "");
+        EngineMarks.Begin(engines);
+        EngineMarks.Confirm();
+        Assert.True(File.Exists(engine));
+        // As a process leaves it that ends without a word: unlocked.
+        File.WriteAllText(mark, $"{File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()}\nprocess 1\n");
+        EngineMarks.Begin(engines);
+        Assert.Equal((false, false), (File.Exists(engine), File.Exists(mark)));
+        EngineMarks.Confirm();
+        Assert.Empty(Directory.EnumerateFiles(engines));
     }
 
     [Theory]

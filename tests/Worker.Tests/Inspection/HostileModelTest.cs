@@ -258,7 +258,7 @@ public sealed class HostileModelTest : IDisposable
         { [0x38, 0x01], "field 7 at byte 2 has wire type 0; allowed: 2" },
         { [0x08, 0x08], "it holds no graph" },
         { Encoding.ASCII.GetBytes("<!DOCTYPE html><html>"), "it is not an ONNX model: it is an HTML or XML page" },
-        { Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\n"), "it is not an ONNX model: it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'" },
+        { Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\n"), "it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'" },
         { [0x80, 0x02, 0x8A, 0x0A], "it is a Python pickle" },
         { Encoding.ASCII.GetBytes("GGUF\x3\0\0\0"), "it is a GGUF file" },
         { [0x40, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'"'], "it is a safetensors file" },

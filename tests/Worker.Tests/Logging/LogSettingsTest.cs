@@ -40,6 +40,20 @@ public sealed class LogSettingsTest
         Assert.Equal(["asked"], Last(said));
     }
 
+    [Fact]
+    public void An_entry_is_one_line_of_bounded_length_whatever_its_text_is()
+    {
+        using var said = new StringWriter();
+        using var log = new WorkerLog(said, said, new ManualTime());
+        log.Error("Part", "failed\n12:00:00.000 info  Part: all is well\u001b[2J\0\u2028" + new string('x', 15_000_000));
+        var text = said.ToString();
+        Assert.Contains("Part: failed\\n12:00:00.000 info  Part: all is well\\u001b[2J\\u0000\\u2028xxx", text, StringComparison.Ordinal);
+        Assert.DoesNotContain(text.TrimEnd('\n'), char.IsControl);
+        Assert.InRange(text.Length, 1, 2 * LogLine.MaxText);
+        log.Always("Trace", new string('t', 10_000));
+        Assert.Equal(10_000, Last(said).Last().Length);
+    }
+
     [Theory]
     [InlineData("default", @"^\d\d:\d\d:\d\d\.\d{3} info  Part: text\n$")]
     [InlineData("ISO8601", @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info  Part: text\n$")]

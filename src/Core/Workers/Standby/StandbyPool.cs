@@ -30,7 +30,7 @@ internal sealed partial class StandbyPool : IDisposable
     private readonly Lock gate = new();
     private readonly List<StandbyWorker> workers = [];
     private readonly StandbySettings settings;
-    private readonly Func<StandbyKind, Task<Process>> start;
+    private readonly Func<StandbyKind, Task<(Process, WorkFolder)>> start;
     private readonly TimeProvider time;
     private readonly ILogger logger;
     private DateTimeOffset next = DateTimeOffset.MinValue;
@@ -38,10 +38,10 @@ internal sealed partial class StandbyPool : IDisposable
     private bool disposed;
 
     /// <param name="settings">How many.</param>
-    /// <param name="start">Starts a process of a kind.</param>
+    /// <param name="start">Starts a process of a kind, in a working directory that is deleted after it.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Where failures are told.</param>
-    public StandbyPool(StandbySettings settings, Func<StandbyKind, Task<Process>> start, TimeProvider time, ILogger logger)
+    public StandbyPool(StandbySettings settings, Func<StandbyKind, Task<(Process, WorkFolder)>> start, TimeProvider time, ILogger logger)
     {
         (this.settings, this.start, this.time, this.logger) = (settings, start, time, logger);
         CoreMeter.Meter.CreateObservableGauge("sluice.standby.workers", () => Ready, "{worker}", "Standby workers of this host that wait for a model.");
@@ -113,14 +113,15 @@ internal sealed partial class StandbyPool : IDisposable
     {
         try
         {
-            var worker = new StandbyWorker(await start(kind), kind, time.GetUtcNow());
+            var (process, folder) = await start(kind);
+            var worker = new StandbyWorker(process, folder, kind, time.GetUtcNow());
             lock (gate)
             {
                 if (!disposed) workers.Add(worker);
                 else worker.Dispose();
             }
         }
-        catch (InvalidOperationException e)
+        catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             Ended(e.Message);
             lock (gate) next = time.GetUtcNow() + AfterFailure;

@@ -12,9 +12,12 @@ internal sealed class StandbyWorker : IDisposable
     private readonly LastLines output = new();
     private volatile bool ready;
 
-    public StandbyWorker(Process process, StandbyKind kind, DateTimeOffset started)
+    public StandbyWorker(Process process, WorkFolder folder, StandbyKind kind, DateTimeOffset started)
     {
-        (Process, Kind, StartedAt) = (process, kind, started);
+        Process = process;
+        Folder = folder;
+        Kind = kind;
+        StartedAt = started;
         process.OutputDataReceived += Hear;
         process.ErrorDataReceived += Hear;
         process.BeginOutputReadLine();
@@ -22,6 +25,9 @@ internal sealed class StandbyWorker : IDisposable
     }
 
     public Process Process { get; }
+
+    /// <summary>Its working directory; the pod's after <see cref="TryHandOver"/>.</summary>
+    public WorkFolder Folder { get; }
 
     public StandbyKind Kind { get; }
 
@@ -54,6 +60,7 @@ internal sealed class StandbyWorker : IDisposable
     {
         if (!Process.HasExited) Process.Kill();
         Process.Dispose();
+        Folder.Dispose();
     }
 
     private void Hear(object sender, DataReceivedEventArgs line)

@@ -1,0 +1,41 @@
+namespace Sluice.Gateway.Tests;
+
+/// <summary>Who may read the gateway's state.</summary>
+public sealed class DataFolderTest : IDisposable
+{
+    private const UnixFileMode All = (UnixFileMode)0b111_111_111, Read = (UnixFileMode)0b110_100_100;
+
+    private readonly string outside = Directory.CreateTempSubdirectory("sluice-outside-").FullName;
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-data-").FullName;
+
+    public void Dispose()
+    {
+        Directory.Delete(folder, recursive: true);
+        Directory.Delete(outside, recursive: true);
+    }
+
+    [Fact]
+    public void Everything_in_an_existing_folder_becomes_its_owners_alone_and_nothing_outside_changes()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var log = Directory.CreateDirectory(Path.Combine(folder, "redis", "appendonlydir")).FullName;
+        var other = Path.Combine(outside, "file");
+        foreach (var file in new[] { Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), other })
+        {
+            File.WriteAllText(file, "host-1\n");
+            File.SetUnixFileMode(file, Read);
+        }
+
+        foreach (var path in new[] { folder, Path.Combine(folder, "redis"), log, outside }) File.SetUnixFileMode(path, All);
+        File.CreateSymbolicLink(Path.Combine(folder, "link"), other);
+        Directory.CreateSymbolicLink(Path.Combine(folder, "way"), outside);
+
+        using (var data = new DataFolder(folder)) Assert.Null(data.OpenToOthers);
+
+        Assert.Equal("700 700 700", string.Join(' ', new[] { folder, Path.Combine(folder, "redis"), log }.Select(Mode)));
+        Assert.Equal("600 600 600", string.Join(' ', new[] { Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), Path.Combine(folder, "lock") }.Select(Mode)));
+        Assert.Equal(("777", "644"), (Mode(outside), Mode(other)));
+    }
+
+    private static string Mode(string path) => OperatingSystem.IsWindows() ? "" : Convert.ToString((int)File.GetUnixFileMode(path), 8);
+}

@@ -33,7 +33,8 @@ public sealed class DataFolderTest : IDisposable
         using (var data = new DataFolder(folder)) Assert.Null(data.OpenToOthers);
 
         Assert.Equal("700 700 700", string.Join(' ', new[] { folder, Path.Combine(folder, "redis"), log }.Select(Mode)));
-        Assert.Equal("600 600 600", string.Join(' ', new[] { Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), Path.Combine(folder, "lock") }.Select(Mode)));
+        string[] files = [Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), Path.Combine(folder, "lock")];
+        Assert.Equal("600 600 600", string.Join(' ', files.Select(Mode)));
         Assert.Equal(("777", "644"), (Mode(outside), Mode(other)));
     }
 

@@ -81,7 +81,9 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
     {
         using var client = WorkerProcess.ClientFor(worker.Client.BaseAddress!, WorkerProcess.Token);
         client.DefaultRequestHeaders.Add("X-Sluice-Anonymous", "1");
-        foreach (var path in new[] { "/metrics", "/v2/models", "/v2/models/stats", "/v2/models/tiny/stats", "/v2/models/tiny/versions/1/stats", "/v2/logging", "/v2/trace/setting" })
+        string[] closed =
+            ["/metrics", "/v2/models", "/v2/models/stats", "/v2/models/tiny/stats", "/v2/models/tiny/versions/1/stats", "/v2/logging", "/v2/trace/setting"];
+        foreach (var path in closed)
         {
             using var answer = await client.GetAsync(new Uri(path, UriKind.Relative));
             Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);

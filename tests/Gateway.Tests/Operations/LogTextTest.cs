@@ -44,7 +44,7 @@ public sealed class LogTextTest
     {
         var entry = JsonNode.Parse(Assert.Single(Write(new JsonLineFormatter(TimeProvider.System), Forged + new string('x', 15_000_000), null)
             .Split('\n', StringSplitOptions.RemoveEmptyEntries)))!;
-        Assert.Equal(("Warning", "Sluice.Gate", "JobFailed", 7), ((string?)entry["LogLevel"], (string?)entry["Category"], (string?)entry["EventName"], (int)entry["EventId"]!));
+        Assert.Equal("Warning Sluice.Gate 7 JobFailed", $"{entry["LogLevel"]} {entry["Category"]} {entry["EventId"]} {entry["EventName"]}");
         Assert.StartsWith("Job failed: failed\\n12:00", (string?)entry["Message"], StringComparison.Ordinal);
         Assert.InRange(((string)entry["State"]!["Why"]!).Length, LogText.MaxText, LogText.MaxText + 100);
         Assert.Equal(3, (int)entry["State"]!["Attempt"]!);

@@ -22,6 +22,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
     private bool before;
     private readonly JobStore store;
     private readonly JobSweep sweep;
+    private readonly EndpointDeletions deletions;
     private readonly Dispatcher dispatcher;
     private readonly WorkerSlotStore slots;
     private TaskCompletionSource finished = new();
@@ -38,6 +39,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
         var payloads = new PayloadStore(redis, folder);
         store = new JobStore(redis, payloads);
         sweep = new JobSweep(redis, store, payloads);
+        deletions = new EndpointDeletions(redis, new CatalogStore(redis), store, new JobQueries(redis, store));
         slots = new WorkerSlotStore(redis);
         dispatcher = new Dispatcher(new GatewayId(Guid.NewGuid().ToString("N")[..16]), redis, slots, TimeProvider.System, NullLogger<Dispatcher>.Instance)
         {
@@ -78,7 +80,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
     }
 
     /// <summary>Takes away what rounds left that keep all.</summary>
-    public Task ForgetAsync() => store.ForgetAsync(endpoint, CancellationToken.None);
+    public Task ForgetAsync() => deletions.ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, CancellationToken.None);
 
     public void Start(JobGrant grant) => _ = EndAsync(grant);
 

@@ -53,6 +53,8 @@ public static partial class GatewayHost
         foreach (var setting in settings.Vain) HasNoEffect(app.Logger, setting);
         if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
+        var dispatcher = app.Services.GetRequiredService<Dispatcher>();
+        app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog => dispatcher.Retain(catalog.Deployments.Select(d => d.Endpoint.Id));
         return app;
     }
 
@@ -117,7 +119,7 @@ public static partial class GatewayHost
         services.AddSingleton(new ManifestOptions(settings.Manifest));
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
-        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
+        services.AddSingleton<EndpointDeletions>().AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
         services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
         services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();

@@ -62,9 +62,8 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>Hash: "job|in", "job|out" -> an input or output that is too large for the others, and not large enough for a file.</summary>
     public RedisKey Large { get; } = Key(endpointId, "large");
 
-    /// <summary>Every key but those of jobs themselves, for deleting an endpoint's state.</summary>
-    public RedisKey[] All =>
-        [Leases, Held, Free, Queue, Meta, Finish, Grants, Busy, Workers, Capacity, Blocked, Running, Flows];
+    /// <summary>Those of slots and of tickets of requests, without the queue and the counters.</summary>
+    public RedisKey[] Slots => [Leases, Held, Free, Finish, Grants, Busy, Workers, Capacity, Blocked];
 
     internal static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
 }

@@ -12,7 +12,12 @@ namespace Sluice.Core.Dispatch;
 /// </summary>
 public sealed partial class Dispatcher : BackgroundService
 {
+    /// <summary>Ticks for which nothing of an endpoint that is not declared must be left before its loop ends: longer than any call that was admitted
+    /// before the deletion takes to arrive here.</summary>
+    private const int RetireAfter = 60;
+
     private readonly ConcurrentDictionary<string, Lazy<Entry>> endpoints = [];
+    private volatile HashSet<string>? declared;
     private readonly CancellationTokenSource stopping = new();
     private readonly TaskCompletionSource subscribed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RedisStore redis;
@@ -56,6 +61,12 @@ public sealed partial class Dispatcher : BackgroundService
         if (endpoints.TryGetValue(endpointId, out var entry)) entry.Value.Dispatch.OnStop(job);
     }
 
+    /// <summary>Which endpoints are declared.</summary>
+    public void Retain(IEnumerable<string> endpointIds) => declared = [.. endpointIds];
+
+    /// <summary>Endpoints that have a loop.</summary>
+    internal int Loops => endpoints.Count;
+
     /// <summary>Requests of this endpoint that this gateway has at workers.</summary>
     public int Busy(string endpointId) => For(endpointId).Busy;
 
@@ -86,7 +97,21 @@ public sealed partial class Dispatcher : BackgroundService
         await SubscribeAsync(stoppingToken);
         using var timer = new PeriodicTimer(Leases.RenewEvery, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
             foreach (var entry in Entries()) entry.Dispatch.Tick();
+            Retire();
+        }
+    }
+
+    /// <summary>Ends the loops of endpoints that were deleted, once nothing of them is left.</summary>
+    private void Retire()
+    {
+        if (declared is not { } known) return;
+        foreach (var (id, entry) in endpoints)
+        {
+            entry.Value.IdleTicks = !known.Contains(id) && entry.Value.Dispatch.IsIdle ? entry.Value.IdleTicks + 1 : 0;
+            if (entry.Value.IdleTicks >= RetireAfter && endpoints.TryRemove(id, out _)) entry.Value.Dispatch.End();
+        }
     }
 
     private async Task SubscribeAsync(CancellationToken ct)
@@ -170,7 +195,11 @@ public sealed partial class Dispatcher : BackgroundService
     private IEnumerable<Measurement<int>> Measure(Func<EndpointDispatch, int> read) => Entries()
         .Select(e => new Measurement<int>(read(e.Dispatch), KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
 
-    private sealed record Entry(EndpointDispatch Dispatch, DispatchExchange Exchange, Task Loop);
+    private sealed record Entry(EndpointDispatch Dispatch, DispatchExchange Exchange, Task Loop)
+    {
+        /// <summary>Ticks for which it has been idle and not declared.</summary>
+        public int IdleTicks { get; set; }
+    }
 
     [LoggerMessage(LogLevel.Warning, "Cannot subscribe to dispatch messages; trying again: {Error}")]
     private partial void CannotSubscribe(string error);

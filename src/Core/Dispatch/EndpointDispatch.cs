@@ -175,6 +175,22 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         signal.Writer.TryWrite(true);
     }
 
+    /// <summary>Nothing waits, runs or is to be told to Redis.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (gate)
+            {
+                return fresh.Count + queued.Count + jobs.Count + ends.Count + busy + giveBack.Count + abandoned.Count + arrived.Count + unreachable.Count == 0
+                    && !ledger.Any;
+            }
+        }
+    }
+
+    /// <summary>Ends the loop.</summary>
+    public void End() => signal.Writer.TryComplete();
+
     public WorkerAddress? Address(string pod)
     {
         lock (gate) return ledger.Address(pod);

@@ -70,10 +70,6 @@ public sealed class WorkerSlotStore(RedisStore redis)
         return up ? null : blocked;
     }
 
-    /// <summary>Deletes everything dispatch knows of an endpoint that exists no more.</summary>
-    public Task ForgetAsync(string endpointId, CancellationToken ct) =>
-        redis.Database.KeyDeleteAsync(new DispatchKeys(endpointId).All).WaitAsync(ct);
-
     internal void Wake(string endpointId) => Woken?.Invoke(endpointId);
 
     /// <summary>Where these pods are; a pod that is gone is missing from the answer.</summary>

@@ -35,6 +35,9 @@ public enum CatalogRefusal
 
     /// <summary>A creation: the name is used.</summary>
     Exists,
+
+    /// <summary>Jobs of an earlier endpoint of this id are still there; see <see cref="EndpointDeletions.MakeFreeAsync"/>.</summary>
+    Deleting,
 }
 
 /// <summary>Result of a change.</summary>
@@ -72,6 +75,7 @@ public sealed class CatalogStore(RedisStore redis)
 
     private static readonly Script Put = Script.Load("catalog-put");
     private static readonly Script Delete = Script.Load("catalog-delete");
+    private static readonly Script Forgotten = Script.Load("catalog-forgotten");
     private static readonly Script FromManifest = Script.Load("catalog-manifest");
 
     // One hash tag: these are written together.
@@ -79,7 +83,8 @@ public sealed class CatalogStore(RedisStore redis)
     private static readonly RedisKey Endpoints = "sluice:{catalog}:endpoints";
     private static readonly RedisKey Version = "sluice:{catalog}:version";
     private static readonly RedisKey Source = "sluice:{catalog}:source";
-    private static readonly RedisKey[] Keys = [Templates, Endpoints, Version];
+    private static readonly RedisKey Deleted = "sluice:{catalog}:deleted";
+    private static readonly RedisKey[] Keys = [Templates, Endpoints, Version, Deleted];
 
     /// <summary>Another one after each change; empty: nothing was declared. Random, not counted: a Redis that lost its last writes would count to the same
     /// number again, and gateways would keep declarations that are not the present ones.</summary>
@@ -118,6 +123,14 @@ public sealed class CatalogStore(RedisStore redis)
 
     public Task<CatalogChange> DeleteEndpointAsync(string id, CancellationToken ct, bool dryRun = false) =>
         RunAsync(Delete, Keys, ct, "endpoint", id, dryRun ? 1 : 0);
+
+    /// <summary>Endpoints that were deleted and of which something may be left, with the tokens of their deletions.</summary>
+    public async Task<IReadOnlyDictionary<string, string>> DeletedAsync(CancellationToken ct) =>
+        (await redis.Database.HashGetAllAsync(Deleted).WaitAsync(ct)).ToDictionary(e => (string)e.Name!, e => (string)e.Value!);
+
+    /// <summary>Nothing is left of a deletion.</summary>
+    public Task ForgottenAsync(string id, string deletion, CancellationToken ct) =>
+        Forgotten.RunAsync(redis.Database, [Deleted], [id, deletion]).WaitAsync(ct);
 
     /// <summary>Makes the manifest's declarations the declared ones.</summary>
     /// <param name="file">The declarations.</param>
@@ -162,6 +175,7 @@ public sealed class CatalogStore(RedisStore redis)
             "used" => CatalogRefusal.InUse,
             "unknown" => CatalogRefusal.Unknown,
             "clash" => CatalogRefusal.Clash,
+            "deleting" => CatalogRefusal.Deleting,
             _ => throw new InvalidOperationException($"script {script.Name} answered {answer}"),
         }, name, answer == "created");
     }

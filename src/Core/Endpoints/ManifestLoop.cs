@@ -12,7 +12,7 @@ public sealed record ManifestOptions(string? Path);
 /// Applies the manifest at start and whenever its text changes. Its text is compared, not its time, so that a symlinked
 /// file (a Kubernetes ConfigMap) is seen too. A bad file changes nothing and is told clearly, once a change.
 /// </summary>
-public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore store, CatalogWatcher watcher, HostId host,
+public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore store, CatalogWatcher watcher, EndpointDeletions deletions, HostId host,
     TimeProvider time, ILogger<ManifestLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -73,6 +73,12 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
         await watcher.RefreshAsync(ct);
         var seenRollbacks = watcher.Rollbacks;
         var change = await store.ReplaceManifestAsync(file, ct, host.Value);
+        for (var more = file.Endpoints.Count; change.Refusal == CatalogRefusal.Deleting && more > 0; more--)
+        {
+            await deletions.MakeFreeAsync(change.Name, ct);
+            change = await store.ReplaceManifestAsync(file, ct, host.Value);
+        }
+
         if (change.Refusal != CatalogRefusal.None)
         {
             Tell([$"{path}: {Refused(change)}"]);
@@ -103,6 +109,7 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
     private static string Refused(CatalogChange change)
     {
+        if (change.Refusal == CatalogRefusal.Deleting) return $"endpoint '{change.Name}' is being deleted; the manifest is applied when its jobs are gone";
         if (change.Refusal == CatalogRefusal.Clash) return $"'{change.Name}' was made through the API already: delete it there, or take it out here";
         var (template, endpoints) = (change.Name.Split(':')[0], change.Name.Split(':')[^1].Replace(",", ", ", StringComparison.Ordinal));
         return $"template '{template}' is missing, and these endpoints of the API use it: {endpoints}; declare the template, or delete the endpoints first";

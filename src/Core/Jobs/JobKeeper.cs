@@ -9,8 +9,8 @@ namespace Sluice.Core.Jobs;
 /// <summary>
 /// The leader's chores, once a second: jobs that waited too long are ended, data whose retention ended is taken away.
 /// </summary>
-public sealed partial class JobKeeper(JobStore store, PayloadStore payloads, JobSweep sweep, CatalogWatcher catalog,
-    Reconciler reconciler, Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundService
+public sealed partial class JobKeeper(PayloadStore payloads, JobSweep sweep, CatalogWatcher catalog,
+    Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
@@ -21,7 +21,6 @@ public sealed partial class JobKeeper(JobStore store, PayloadStore payloads, Job
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        reconciler.Forgotten += endpoint => _ = TryAsync(endpoint, () => store.ForgetAsync(endpoint, stoppingToken), stoppingToken);
         await catalog.Loaded.WaitAsync(stoppingToken);
         using var timer = new PeriodicTimer(Every, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))

@@ -56,6 +56,15 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Prefix of the strings that tell which job an Idempotency-Key stands for.</summary>
     public RedisKey Idempotency { get; } = DispatchKeys.Key(endpointId, "idem:");
 
+    /// <summary>String: "deletion|phase", what was done last to remove a deleted endpoint's data.</summary>
+    public RedisKey Forgotten { get; } = DispatchKeys.Key(endpointId, "forgotten");
+
+    /// <summary>Those that name keys and files of jobs and deliveries.</summary>
+    public RedisKey[] Listed => [Index, Late, Log, Streams, Dispatch.Asked, Dispatch.Results, Dispatch.Large];
+
+    /// <summary>All other keys of jobs that have one name each, without the queue and the counters.</summary>
+    public RedisKey[] Rest => [Expiry, Dead, Gone, GoneBefore, Outbox, Secrets, Dispatch.Again, Dispatch.Watched, Dispatch.Running, Dispatch.Flows];
+
     /// <summary>What an Idempotency-Key of a flow is called: two keys' clients do not meet.</summary>
     public static string IdempotencyName(string flow, string key) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(flow + "\n" + key)))[..32];

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Redis;
@@ -10,10 +9,12 @@ namespace Sluice.Core.Jobs;
 /// Jobs in Redis. Every write is one script and carries its fence; each may be repeated when its answer was lost. Methods throw
 /// what <see cref="RedisDown"/> tells when Redis cannot be asked: what was written is then unknown.
 /// </summary>
-public sealed class JobStore(RedisStore redis, PayloadStore payloads)
+public sealed class JobStore
 {
-    private readonly ConcurrentDictionary<string, Batcher<Wish, SubmitResult>> submits = [];
-    private readonly ConcurrentDictionary<string, Batcher<JobEnd, EndResult>> ends = [];
+    private readonly RedisStore redis;
+    private readonly PayloadStore payloads;
+    private readonly BatcherSet<Wish, SubmitResult> submits;
+    private readonly BatcherSet<JobEnd, EndResult> ends;
 
     /// <summary>How long an Idempotency-Key is remembered.</summary>
     private static readonly TimeSpan KeepIdempotency = TimeSpan.FromDays(1);
@@ -30,6 +31,17 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     private static readonly Script RetryLua = Script.Load("job-retry");
     private static readonly Script LookLua = Script.Load("job-look");
 
+    /// <param name="redis">Where jobs are.</param>
+    /// <param name="payloads">Where large inputs and outputs are.</param>
+    public JobStore(RedisStore redis, PayloadStore payloads)
+    {
+        this.redis = redis;
+        this.payloads = payloads;
+        submits = new BatcherSet<Wish, SubmitResult>(id => new Batcher<Wish, SubmitResult>(wishes => SubmitAsync(id, wishes),
+            w => w.Input.Length + 500, TimeProvider.System));
+        ends = new BatcherSet<JobEnd, EndResult>(id => new Batcher<JobEnd, EndResult>(many => EndAsync(id, many), end => end.Bytes, TimeProvider.System));
+    }
+
     /// <summary>Writes a large input to its file, once for all tries to submit the job; small ones stay as they are.</summary>
     public async Task<JobSubmission> SaveInputAsync(JobSubmission job, CancellationToken ct) =>
         job with { Input = await payloads.SaveAsync(job.Input, ct) };
@@ -42,9 +54,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     public async Task<SubmitResult> SubmitAsync(JobSubmission job, CancellationToken ct)
     {
         var input = await payloads.SaveAsync(job.Input, ct);
-        var submit = submits.GetOrAdd(job.EndpointId, id => new Batcher<Wish, SubmitResult>(wishes => SubmitAsync(id, wishes),
-            w => w.Input.Length + 500, TimeProvider.System));
-        var result = await submit.AddAsync(new Wish(job, input), ct).WaitAsync(ct);
+        var result = await submits.For(job.EndpointId).AddAsync(new Wish(job, input), ct).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
         return result;
     }
@@ -97,8 +107,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
     }
 
     /// <summary>Cancels a job, whether it waits or runs. One that has ended stays what it is.</summary>
-    public Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) => ends
-        .GetOrAdd(endpointId, e => new Batcher<JobEnd, EndResult>(many => EndAsync(e, many), end => end.Bytes, TimeProvider.System))
+    public Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) => ends.For(endpointId)
         .AddAsync(JobEnd.Cancelled(id, Cancelled), CancellationToken.None).WaitAsync(ct);
 
     /// <summary>Ends jobs that still wait; the others stay what they are. Returns how many it ended.</summary>
@@ -145,27 +154,31 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads)
         return (r[0], r[1]);
     }
 
-    /// <summary>Deletes the jobs of an endpoint that exists no more, with their payloads and undelivered webhooks.</summary>
-    public async Task ForgetAsync(string endpointId, CancellationToken ct)
+    /// <summary>Deletes what the renamed keys of a deleted endpoint name (payload files, streams, deliveries), and then those keys.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="suffix">Of the renamed keys; see <c>endpoint-forget.lua</c>.</param>
+    /// <param name="ct">Gives up; the next call goes on.</param>
+    internal async Task DeleteListedAsync(string endpointId, string suffix, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
         var (d, db) = (k.Dispatch, redis.Database);
-        RedisValue[] all = [.. await db.ListRangeAsync(k.Index).WaitAsync(ct), .. await db.SortedSetRangeByRankAsync(k.Late).WaitAsync(ct)];
+        RedisKey Renamed(RedisKey key) => key.Append(suffix);
+        RedisValue[] all =
+        [
+            .. await db.ListRangeAsync(Renamed(k.Index)).WaitAsync(ct), .. await db.SortedSetRangeByRankAsync(Renamed(k.Late)).WaitAsync(ct),
+        ];
         foreach (var part in all.Chunk(EndAtOnce))
         {
-            foreach (var asked in await db.HashGetAsync(d.Asked, part).WaitAsync(ct))
+            foreach (var asked in await db.HashGetAsync(Renamed(d.Asked), part).WaitAsync(ct))
                 if (!asked.IsNull) payloads.Delete(JobFields.Input((byte[])asked!).Input);
-            foreach (var result in await db.HashGetAsync(d.Results, part).WaitAsync(ct))
+            foreach (var result in await db.HashGetAsync(Renamed(d.Results), part).WaitAsync(ct))
                 if (!result.IsNull) payloads.Delete(JobFields.Value((byte[])result!));
             await db.KeyDeleteAsync(Array.ConvertAll(part, id => k.Chunks(id!))).WaitAsync(ct);
-            // By name: the endpoint may have been declared again, and have new ones.
-            foreach (var hash in new[] { d.Asked, d.Again, d.Watched, d.Results, k.Streams }) await db.HashDeleteAsync(hash, part).WaitAsync(ct);
-            await db.HashDeleteAsync(d.Large, [.. part.SelectMany(id => new RedisValue[] { id + JobFields.InputField, id + JobFields.OutputField })]).WaitAsync(ct);
         }
 
-        foreach (var part in (await db.SortedSetRangeByRankAsync(k.Log).WaitAsync(ct)).Chunk(EndAtOnce))
+        foreach (var part in (await db.SortedSetRangeByRankAsync(Renamed(k.Log)).WaitAsync(ct)).Chunk(EndAtOnce))
             await db.KeyDeleteAsync([.. part.Select(hook => k.Hook(hook!))]).WaitAsync(ct);
-        await db.KeyDeleteAsync([k.Index, k.Late, k.Expiry, k.Dead, k.Gone, k.GoneBefore, k.Outbox, k.Log, k.Secrets]).WaitAsync(ct);
+        foreach (var key in k.Listed) await db.ExecuteAsync("UNLINK", Renamed(key)).WaitAsync(ct);
     }
 
     private static JobError Cancelled { get; } = new(JobErrors.Cancelled, "the job was cancelled", false);

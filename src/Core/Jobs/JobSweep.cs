@@ -40,7 +40,9 @@ public sealed class JobSweep(RedisStore redis, JobStore store, PayloadStore payl
             var swept = (int)r[0];
             foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);
             await store.EndQueuedAsync(endpointId, (string[])r[2], JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
-            ranks[endpointId] = (int)r[3];
+            // Only where there is more to look at: endpoints come and go.
+            if ((int)r[3] > 0) ranks[endpointId] = (int)r[3];
+            else ranks.Remove(endpointId);
             all += swept;
             if ((int)r[4] == 0) return all;
         }

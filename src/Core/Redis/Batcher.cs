@@ -20,6 +20,15 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
     private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done, CancellationToken Given)> waiting = [];
     private bool calling;
 
+    /// <summary>Nothing waits and no call is on its way.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (gate) return !calling && waiting.Count == 0;
+        }
+    }
+
     /// <param name="item">Goes with the next call.</param>
     /// <param name="given">Nobody waits for it any more: it does not go, unless its call is on its way.</param>
     public Task<TResult> AddAsync(TItem item, CancellationToken given = default)

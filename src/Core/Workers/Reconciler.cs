@@ -57,7 +57,8 @@ public sealed partial class Reconciler : BackgroundService
     private volatile bool searchNow;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore, TimeProvider time, ILogger<Reconciler> logger)
+        Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore,
+        EndpointDeletions deletions, TimeProvider time, ILogger<Reconciler> logger)
     {
         (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
         witness = new PodWitness(fleet.RunsAsync, CannotWitness);
@@ -69,11 +70,9 @@ public sealed partial class Reconciler : BackgroundService
         fleet.LookAgain += Wake;
         fleet.Ended += OnEnded;
         catalog.Changed += OnChanged;
+        this.deletions = deletions;
         store.OnReconnected(OnReconnected);
     }
-
-    /// <summary>Raised with the id of an endpoint that is declared no more, when its last worker is gone.</summary>
-    public event Action<string>? Forgotten;
 
     /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
     public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
@@ -162,6 +161,7 @@ public sealed partial class Reconciler : BackgroundService
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
+                if (leadership.IsLeader) endpoints.UnionWith(await DeletedAsync(ct));
                 if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
             }
 
@@ -290,30 +290,6 @@ public sealed partial class Reconciler : BackgroundService
         if (keeper.HasTold(blocked)) return;
         await slots.BlockAsync(endpoint.Id, blocked, ct);
         keeper.Tell(blocked);
-    }
-
-    /// <summary>The leader's part for an endpoint that is declared no more: drain all, then forget it.</summary>
-    private async Task DissolveAsync(string endpointId, FleetLook look, long epoch, CancellationToken ct)
-    {
-        // Not on what this gateway happens to know: an endpoint that was declared just now has requests and jobs already.
-        await catalog.RefreshAsync(ct);
-        if (catalog.Current.Find(endpointId) is not null || catalog.State.IsLost) return;
-        keepers.TryRemove(endpointId, out _);
-        deadBefore.Remove(endpointId);
-        await gpus.SettleAsync(endpointId, look.Pods, ct);
-        gpus.Withdraw(endpointId);
-        if (look.Pods.All(p => p.State == PodState.Failed))
-        {
-            await slots.ForgetAsync(endpointId, ct);
-            await store.ForgetEndpointAsync(endpointId, ct);
-            await decisions.ForgetAsync(endpointId, ct);
-            await gpuStore.TellAsync(endpointId, null, ct);
-            Forgotten?.Invoke(endpointId);
-            return;
-        }
-
-        string[] left = [.. look.Pods.Select(p => p.Id).Where(p => !look.Drain.Contains(p))];
-        if (left.Length > 0 && await store.OrderAsync(endpointId, epoch, left, [], ct)) Wake(endpointId);
     }
 
     /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another

@@ -15,7 +15,7 @@ namespace Sluice.Gateway.Api;
 /// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: what is declared, and what runs of it.
 /// </summary>
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
-    PodStore pods, GpuStore gpus, DecisionStore decisions)
+    PodStore pods, GpuStore gpus, DecisionStore decisions, EndpointDeletions deletions)
 {
     /// <summary>Fields that answers carry and that a client may send back unchanged.</summary>
     private static readonly string[] ReadOnly = ["origin", "status"];
@@ -45,8 +45,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             (HttpContext context) => PutEndpointAsync(context, null)).Takes<Endpoint>().Produces<Endpoint>(201);
         routes.On("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Declare or change an endpoint",
             (HttpContext context, string id) => PutEndpointAsync(context, id)).Takes<Endpoint>().Produces<Endpoint>();
-        routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin, "Delete an endpoint: its workers are drained and stopped",
-            (HttpContext context, string id) => DeleteAsync(context, "endpoint", id, store.DeleteEndpointAsync)).Produces(204);
+        routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin,
+            "Delete an endpoint: its workers are drained and stopped. While jobs wait or run it is a 409, unless ?force=true cancels them",
+            DeleteEndpointAsync).Produces(204).Produces<DeletedEndpoint>();
         routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
             "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
         routes.On("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
@@ -125,6 +126,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         }
 
         var change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
+        if (change.Refusal == CatalogRefusal.Deleting)
+        {
+            await deletions.MakeFreeAsync(endpoint.Id, context.RequestAborted);
+            change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
+        }
+
         await AnswerAsync(context, change, "endpoint", endpoint.Id, dryRun, () => dryRun
             ? Task.FromResult(JsonSerializer.SerializeToNode(endpoint, DeclarationJson.Endpoint)!.AsObject())
             : ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
@@ -154,13 +161,34 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
     }
 
-    /// <summary><c>?dryRun=true</c>: the change is checked and not made. Null: the value was refused.</summary>
-    private static async Task<bool?> DryRunAsync(HttpContext context)
+    /// <summary>Jobs that were accepted are not cancelled silently: without <c>?force=true</c> an endpoint that has open jobs stays.</summary>
+    private async Task DeleteEndpointAsync(HttpContext context, string id)
     {
-        var given = context.Request.Query["dryRun"];
+        if (await DryRunAsync(context) is not { } dryRun || await FlagAsync(context, "force") is not { } force) return;
+        var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true);
+        if (change.Refusal == CatalogRefusal.None && !force && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict, $"endpoint '{id}' has {open.Queued} queued and {open.Running} running jobs; "
+                + $"wait until they have ended, or cancel them with DELETE /api/v1/endpoints/{id}?force=true");
+            return;
+        }
+
+        if (change.Refusal == CatalogRefusal.None && !dryRun) change = await store.DeleteEndpointAsync(id, context.RequestAborted);
+        // A client that leaves now does not end what it asked for.
+        var cancelled = change.Refusal != CatalogRefusal.None || dryRun ? default : await deletions.CancelAsync(id, CancellationToken.None);
+        await AnswerAsync(context, change, "endpoint", id, dryRun, cancelled.All == 0 ? null : () => Task.FromResult(
+            JsonSerializer.SerializeToNode(new DeletedEndpoint(id, cancelled), JsonSerializerOptions.Web)!.AsObject()));
+    }
+
+    /// <summary><c>?dryRun=true</c>: the change is checked and not made. Null: the value was refused.</summary>
+    private static Task<bool?> DryRunAsync(HttpContext context) => FlagAsync(context, "dryRun");
+
+    private static async Task<bool?> FlagAsync(HttpContext context, string name)
+    {
+        var given = context.Request.Query[name];
         if (given.Count == 0 || given == "false") return false;
         if (given == "true") return true;
-        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"dryRun is '{given}'; expected true or false");
+        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"{name} is '{given}'; expected true or false");
         return null;
     }
 
@@ -185,6 +213,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         CatalogRefusal.OwnedByManifest => (409, $"{kind} '{name}' is declared by the manifest: change it there"),
         CatalogRefusal.NoTemplate => (409, $"{kind} '{name}' names a template that does not exist any more"),
         CatalogRefusal.InUse => (409, $"endpoint '{change.Name}' stands on {kind} '{name}': delete that first"),
+        CatalogRefusal.Deleting => (409, $"{kind} '{name}' was deleted again while it was declared; declare it once more"),
         CatalogRefusal.Exists => (409, $"{kind} '{name}' exists; change it with PUT /api/v1/{kind}s/{name}"),
         CatalogRefusal.Unknown => (404, $"no {kind} '{name}'"),
         _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
@@ -235,6 +264,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start, <paramref name="NoCapacity"/> how many wait for devices.</summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked, GpuWait? NoCapacity,
         IReadOnlyList<DecisionNote> Decisions);
+
+    /// <summary>An endpoint that was deleted, and its jobs that were cancelled.</summary>
+    public sealed record DeletedEndpoint(string Id, CancelledJobs CancelledJobs);
 
     /// <summary>The manifest file as it stands.</summary>
     public sealed record ManifestView(string? Path, DateTimeOffset? AppliedAt, IReadOnlyList<string> Errors);

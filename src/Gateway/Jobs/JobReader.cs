@@ -15,6 +15,9 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
     private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Reasons that are kept although they are too old: endpoints come and go.</summary>
+    private const int MostReasons = 64;
+
     private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known)> reasons = [];
 
     /// <summary>The job, when it has ended or the wait is over; null: the client was told that there is none.</summary>
@@ -67,10 +70,17 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
         var admission = context.Admission();
         var deployment = admission.Deployment!;
         var id = deployment.Endpoint.Id;
+        if (reasons.Count >= MostReasons && !reasons.ContainsKey(id)) DropOldReasons();
         var entry = reasons.GetOrAdd(id, _ => Ask(deployment));
         if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[id] = entry = Ask(deployment);
         var (snapshot, blocked, wait) = await entry.Known;
         return WaitReason.Of(job, deployment.Endpoint, snapshot, blocked is null ? null : blocked with { Reason = blocked.ReasonFor(admission.Caller is null) }, wait);
+    }
+
+    private void DropOldReasons()
+    {
+        foreach (var entry in reasons)
+            if (time.GetElapsedTime(entry.Value.At) > ReasonAge) reasons.TryRemove(entry);
     }
 
     private (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known) Ask(Deployment deployment) => (time.GetTimestamp(), AskAsync(deployment));

@@ -106,6 +106,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         finally
         {
             busy.AddOrUpdate(due.EndpointId, 0, (_, n) => n - 1);
+            busy.TryRemove(KeyValuePair.Create(due.EndpointId, 0));
             if (!ct.IsCancellationRequested) await LookAsync(due.EndpointId, ct);
         }
     }

@@ -352,6 +352,36 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         await QuietAsync();
     }
 
+    [Fact]
+    public async Task The_loop_of_an_endpoint_that_was_deleted_ends_and_those_of_others_go_on()
+    {
+        var time = new ManualTime();
+        var gateway = new Dispatcher(new GatewayId($"a-{Guid.NewGuid():N}"), redis.Store, store, time, NullLogger<Dispatcher>.Instance);
+        started.Add(gateway);
+        await gateway.StartAsync(default);
+        await gateway.Subscribed;
+        var declared = endpoint + "-declared";
+        foreach (var id in new[] { endpoint, declared }) await store.UpAsync(id, Worker("p1", 1), Soon);
+        var inUse = await AcquireAsync(gateway);
+        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
+        gateway.Retain([declared]);
+        for (var tick = 0; tick < 200; tick++) await TickAsync();
+        Assert.Equal(2, gateway.Loops);
+
+        inUse.Slot!.Dispose();
+        while (gateway.Loops == 2) await TickAsync();
+        for (var tick = 0; tick < 200; tick++) await TickAsync();
+        Assert.Equal(1, gateway.Loops);
+        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
+
+        async Task TickAsync()
+        {
+            Soon.ThrowIfCancellationRequested();
+            time.Advance(Leases.RenewEvery);
+            await Task.Yield();
+        }
+    }
+
     private HashSet<Slot> Ended { get; } = [];
 
     /// <summary>Runs a test on a Redis that it may kill.</summary>

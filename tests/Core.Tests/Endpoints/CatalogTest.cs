@@ -101,7 +101,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     {
         var file = Path.GetTempFileName();
         using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
-        using var loop = new ManifestLoop(new ManifestOptions(file), store, watcher, new HostId("here"), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
+        using var loop = Loop(file, watcher, "here");
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]");
         await loop.TickAsync(default);
         Assert.NotNull(watcher.Current.Find("a"));
@@ -213,7 +213,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
-        new(new ManifestOptions(file), store, watcher, new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
+        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
 
     [Fact]
     public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_a_declaration_that_is_not_the_present_one()

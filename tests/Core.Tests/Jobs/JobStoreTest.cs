@@ -1,4 +1,5 @@
 using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Testing;
@@ -356,7 +357,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         Assert.Equal(("gone", ""), await store.RetryAsync(endpoint, "j0", default));
         Assert.True(await db.KeyTimeToLiveAsync(k.Gone) > TimeSpan.FromDays(6));
         await CheckAsync();
-        await store.ForgetAsync(endpoint, default);
+        await ForgetAsync();
         Assert.Null(await store.LookAsync(endpoint, "j11", null, default));
     }
 
@@ -388,6 +389,9 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
 
     private async Task<bool> EndAsync(JobEnd end) =>
         Assert.Single((await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "", [], [end], claims: false)).Ended).Ended;
+
+    private Task ForgetAsync() => new EndpointDeletions(redis.Store, new CatalogStore(redis.Store), store, queries)
+        .ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, default);
 
     private async Task CheckAsync()
     {

@@ -37,6 +37,19 @@ public sealed class BatcherTest
     }
 
     [Fact]
+    public async Task Of_many_batchers_only_so_many_are_kept_idle_and_none_is_dropped_that_has_something_to_do()
+    {
+        var set = new BatcherSet<int, int>(_ => new Batcher<int, int>(RunAsync, _ => 1, time));
+        var busy = set.For("busy");
+        var call = busy.AddAsync(1);
+        for (var n = 0; n < 2000; n++) set.For($"endpoint-{n}");
+        Assert.InRange(set.Count, 1, 600);
+        Assert.Same(busy, set.For("busy"));
+        gate.SetResult();
+        Assert.Equal(2, await call);
+    }
+
+    [Fact]
     public async Task A_call_is_bounded_in_bytes_but_for_a_single_item()
     {
         var batcher = new Batcher<int, int>(RunAsync, n => n, time);

@@ -3,6 +3,9 @@ using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Gpus;
+using Sluice.Core.Jobs;
+using Sluice.Core.Tests.Endpoints;
+using Sluice.Core.Tests.Jobs;
 using Sluice.Core.Workers;
 using Sluice.Testing;
 
@@ -40,6 +43,26 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
         await gateway.StopAsync();
     }
 
+    [Fact]
+    public async Task An_endpoint_that_was_deleted_leaves_nothing_also_where_it_never_had_a_worker()
+    {
+        using var host = new ScriptedHost();
+        using var gateway = await Gateway.StartAsync(redis, host, "other");
+        var (catalog, jobs) = (new CatalogStore(redis.Store), new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere")));
+        await catalog.PutAsync(new Endpoint { Id = "workless", Template = "t", Scaling = new ScalePolicy { Max = 0 } }, default);
+        await jobs.SubmitAsync(JobStoreTest.Job("workless", "a") with { Webhook = "https://example.org/" }, default);
+        Assert.Equal(CatalogRefusal.None, (await catalog.DeleteEndpointAsync("workless", default)).Refusal);
+        // A gateway that does not know of it yet.
+        await Eventually.HoldsAsync(async () => await redis.Store.Database.KeyExistsAsync(new JobKeys("workless").Forgotten), "the first phase");
+        await jobs.SubmitAsync(JobStoreTest.Job("workless", "late"), default);
+
+        await Eventually.HoldsAsync(async () => (await catalog.DeletedAsync(default)).Count == 0, "nothing is left");
+        var keys = (string[])(await redis.Store.Database.ExecuteAsync("KEYS", "sluice:{workless}:*"))!;
+        // What was done, for an hour.
+        Assert.Equal(["sluice:{workless}:forgotten"], keys);
+        await gateway.StopAsync();
+    }
+
     /// <summary>The parts of a gateway that keep pods.</summary>
     private sealed class Gateway(Reconciler reconciler, List<IDisposable> parts) : IDisposable
     {
@@ -58,8 +81,8 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
             var fleet = new PodFleet(id, host, store, slots, time, NullLogger<PodFleet>.Instance);
             var inventory = new GpuInventory(new GpuInventoryOptions(null), time, NullLogger<GpuInventory>.Instance);
             var decisions = new DecisionLog(new DecisionStore(redis.Store), () => leadership.IsLeader, NullLogger<DecisionLog>.Instance);
-            var reconciler = new Reconciler(id, catalog, store, fleet, slots, leadership, decisions, inventory, new GpuStore(redis.Store), time,
-                NullLogger<Reconciler>.Instance);
+            var reconciler = new Reconciler(id, catalog, store, fleet, slots, leadership, decisions, inventory, new GpuStore(redis.Store),
+                EndpointDeletionsTest.Deletions(redis.Store, TimeSpan.FromSeconds(1)), time, NullLogger<Reconciler>.Instance);
             await reconciler.StartAsync(default);
             return new Gateway(reconciler, [reconciler, fleet, inventory, catalog]);
         }

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- catalog-delete: delete one template or endpoint that the API made.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change
+-- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
+--         deleted  hash id of an endpoint of which something may be left -> token of its deletion
 -- ARGV    next  version, random · kind  'template' or 'endpoint' · name · dry  1: nothing is deleted
 -- RETURN  'ok'; 'unknown'; 'manifest' when the manifest owns the name; 'used:ID' when endpoint ID stands on the template
-local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
+local templates, endpoints, version, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local next, kind, name, dry = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local from = kind == 'template' and templates or endpoints
@@ -19,6 +20,7 @@ if kind == 'template' then
 end
 if dry == '1' then return 'ok' end
 redis.call('HDEL', from, name)
+if kind == 'endpoint' then redis.call('HSET', deleted, name, next) end
 redis.call('SET', version, next)
 redis.call('PUBLISH', 'sluice:catalog', next)
 return 'ok'

@@ -1,13 +1,15 @@
 #!lua flags=allow-oom
 -- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
 -- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
+--         deleted  hash id of an endpoint of which something may be left -> token of its deletion ·
 --         source  "digest|host|unix ms" of the manifest that was applied last
 -- ARGV    next  version, random · digest  of the declarations · host  whose manifest it is · template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
--- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'used:TEMPLATE:ID,ID' when it would delete a template
+-- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'deleting:ID' when the jobs
+--         of an earlier endpoint of that id are still there; 'used:TEMPLATE:ID,ID' when it would delete a template
 --         that endpoints of the API use
 -- What the manifest does not declare any more is deleted.
-local templates, endpoints, version = KEYS[1], KEYS[2], KEYS[3]
-local source, next, digest, host = KEYS[4], ARGV[1], ARGV[2], ARGV[3]
+local templates, endpoints, version, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local source, next, digest, host = KEYS[5], ARGV[1], ARGV[2], ARGV[3]
 local template_count, entries = tonumber(ARGV[4]), 5
 
 local changed = false
@@ -33,6 +35,9 @@ local new_templates, clash = compare(templates, entries, last)
 if clash then return 'clash:' .. clash end
 local new_endpoints, other = compare(endpoints, last + 1, #ARGV)
 if other then return 'clash:' .. other end
+for id in pairs(new_endpoints.wanted) do
+  if redis.call('HEXISTS', deleted, id) == 1 then return 'deleting:' .. id end
+end
 for _, name in ipairs(new_templates.gone) do
   local users = {}
   local all = redis.call('HGETALL', endpoints)
@@ -50,6 +55,7 @@ for key, set in pairs({ [templates] = new_templates, [endpoints] = new_endpoints
   for name, value in pairs(set.wanted) do redis.call('HSET', key, name, value) end
   for _, name in ipairs(set.gone) do redis.call('HDEL', key, name) end
 end
+for _, id in ipairs(new_endpoints.gone) do redis.call('HSET', deleted, id, next) end
 redis.call('SET', version, next)
 redis.call('PUBLISH', 'sluice:catalog', next)
 return 'ok'

@@ -29,7 +29,7 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>Hash: ticket entry -> "holder|pod|unix ms".</summary>
     public RedisKey Grants { get; } = Key(endpointId, "grants");
 
-    /// <summary>Hash: holder -> most requests at once since its last report.</summary>
+    /// <summary>Hash: holder -> most requests at once since its last report; and, if there are any, a bar and the slots in use that no job of it has.</summary>
     public RedisKey Busy { get; } = Key(endpointId, "busy");
 
     /// <summary>Hash: pod -> address (JSON).</summary>

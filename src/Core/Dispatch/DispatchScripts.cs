@@ -50,6 +50,9 @@ public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long C
     /// <summary>Milliseconds for which slots were in use since the last report, summed over slots.</summary>
     public long ServedMs { get; init; }
 
+    /// <summary>Slots in use that were claimed for jobs which the holder does not run: a leak, for the checker.</summary>
+    public int Unowned { get; init; }
+
     /// <summary>Of the fences of claims that the answer names; see <see cref="Fence.NewToken"/>.</summary>
     public string Token { get; init; } = "";
 }
@@ -136,8 +139,8 @@ public sealed class DispatchScripts(RedisStore redis)
     {
         var args = new List<RedisValue>
         {
-            report.Holder, Ms(report.Lease), report.Busy, report.Completed, report.Slots.Count, report.Accepted.Count,
-            report.Running.Count, report.ServedMs, report.Token,
+            report.Holder, Ms(report.Lease), report.Unowned > 0 ? $"{report.Busy}|{report.Unowned}" : report.Busy, report.Completed,
+            report.Slots.Count, report.Accepted.Count, report.Running.Count, report.ServedMs, report.Token,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);

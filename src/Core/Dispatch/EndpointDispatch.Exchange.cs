@@ -40,7 +40,11 @@ internal sealed partial class EndpointDispatch
         {
             slotTime.Advance(busy);
             var report = new RenewReport(Holder, lease, Math.Max(busyPeak, busy), completed, ledger.Account(),
-                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : []) { ServedMs = slotTime.TakeMs() };
+                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : [])
+            {
+                ServedMs = slotTime.TakeMs(),
+                Unowned = jobSlots - jobs.Values.Count(g => g.Slot is { IsReturned: false }),
+            };
             busyReported = report.Busy;
             busyPeak = busy;
             completed = 0;

@@ -80,7 +80,7 @@ internal sealed partial class EndpointDispatch
                 if (claim.Pod.Length > 0 && workers.TryGetValue(claim.Pod, out var worker))
                 {
                     ledger.Add(worker, inUse: 1, idle: 0);
-                    slot = Enter(worker);
+                    slot = Enter(worker, isForJob: true);
                 }
 
                 var grant = new JobGrant(this, claim, slot);

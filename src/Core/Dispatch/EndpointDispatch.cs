@@ -37,6 +37,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private int busy;
     private int busyPeak;
     private int busyReported;
+    private int jobSlots;
     private int depth;
     private long completed;
     private long tickets;
@@ -79,6 +80,8 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         {
             slotTime.Advance(busy--);
             completed++;
+            slot.IsReturned = true;
+            if (slot.IsForJob) jobSlots--;
             var pod = slot.Worker.PodId;
             if (slot.Epoch != epoch) return;
             if (!workerReachable)
@@ -218,11 +221,12 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         signal.Writer.TryWrite(true);
     }
 
-    private Slot Enter(WorkerAddress worker)
+    private Slot Enter(WorkerAddress worker, bool isForJob = false)
     {
         slotTime.Advance(busy++);
         busyPeak = Math.Max(busyPeak, busy);
-        return new Slot(this, worker, epoch);
+        if (isForJob) jobSlots++;
+        return new Slot(this, worker, epoch) { IsForJob = isForJob };
     }
 
     private Ticket? NextFresh()

@@ -18,6 +18,12 @@ public sealed class Slot : IDisposable
     /// <summary>Which of the gateway's leases it belongs to; a slot of a lost lease is not given back.</summary>
     internal int Epoch { get; }
 
+    /// <summary>It was claimed for a job.</summary>
+    internal bool IsForJob { get; init; }
+
+    /// <summary>Its use has ended. Guarded by its endpoint's gate.</summary>
+    internal bool IsReturned { get; set; }
+
     /// <summary>The worker answered: the slot can be used again.</summary>
     public void Dispose()
     {

@@ -101,7 +101,8 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
         var state = await store.ReadAsync(ct);
         return [.. file.Omitted.Select(section => (section, names: Owned(section == "templates" ? state.TemplateOrigins : state.EndpointOrigins)))
             .Where(o => o.names.Count > 0)
-            .Select(o => new FieldError(o.section, "", $"a list, because the manifest declares {string.Join(", ", o.names)} now; to delete them, write '{o.section}: []'"))];
+            .Select(o => new FieldError(o.section, "",
+                $"a list, because the manifest declares {string.Join(", ", o.names)} now; to delete them, write '{o.section}: []'"))];
     }
 
     private static List<string> Owned(IReadOnlyDictionary<string, Origin> origins) =>

@@ -13,6 +13,9 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
     /// <summary>Jobs that an invariant check looks at: it is one script, and Redis does nothing else meanwhile.</summary>
     private const int MaxChecked = 100_000;
 
+    /// <summary>A job that runs for so much longer than its executionTimeout, ms, has lost its gateway's care: an end is stored within seconds.</summary>
+    private const int LateMs = 60_000;
+
     /// <summary>Jobs that one question looks at, whether or not they are what it wants; and how many at a time.</summary>
     private const int MaxScan = 2000;
     private const int ScanAtOnce = 200;
@@ -58,8 +61,8 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var d = k.Dispatch;
         var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
             [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry, k.Outbox, k.Hooks,
-                d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large],
-            [MaxViolations, MaxChecked]).WaitAsync(ct);
+                d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large, d.Busy],
+            [MaxViolations, MaxChecked, LateMs]).WaitAsync(ct);
         return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
     }
 

@@ -11,7 +11,7 @@ using StackExchange.Redis;
 namespace Sluice.Core.Tests.Dispatch;
 
 /// <summary>Whole dispatchers, as gateways have them, two on one real Redis.</summary>
-public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static int endpoints;
 
@@ -260,62 +260,6 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
     });
 
     [Fact]
-    public Task After_Redis_lost_its_last_writes_no_slot_is_gone_and_no_fence_is_used_twice() => WithOwnRedisAsync(async own =>
-    {
-        var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
-        var (gateway, runner, fences) = (await GatewayAsync("a", own.Store), new Runner(), new HashSet<string>());
-        gateway.Runner = runner;
-        await store.UpAsync(endpoint, Worker("p1", 2), Soon);
-        foreach (var id in new[] { "ends", "runs" }) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id), Soon);
-        // Both claims are lost, and the end of one of them; then only that end.
-        var claimed = await RollBackAsync(own.CopyLog());
-        claimed = await RollBackAsync(null, claimed);
-        foreach (var grant in claimed)
-        {
-            Assert.True((await jobs.CompleteAsync(grant, "1"u8.ToArray(), default, Soon)).Ended);
-            grant.Dispose();
-        }
-
-        await QuietAsync();
-        Assert.Equal(0, gateway.Busy(endpoint));
-        Assert.Empty((await new JobQueries(own.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
-
-        async Task<JobGrant[]> RollBackAsync(string? before, JobGrant[]? running = null)
-        {
-            gateway.JobQueued(endpoint);
-            running ??= await NextAsync();
-            var copy = before ?? own.CopyLog();
-            var ending = running.Single(g => g.Claim.Id == "ends");
-            Assert.True((await jobs.CompleteAsync(ending, "1"u8.ToArray(), default, Soon)).Ended);
-            ending.Dispose();
-            await own.RollBackAsync(copy);
-            if (before is null)
-            {
-                var again = await runner.NextAsync(Soon);
-                Assert.Equal("ends", again.Claim.Id);
-                Assert.True(fences.Add($"{again.Claim.Id} {again.Claim.Fence}"));
-                return [again, running.Single(g => g != ending)];
-            }
-
-            var lost = running.Single(g => g != ending);
-            var stopped = new TaskCompletionSource();
-            await using var registration = lost.Stopped.Register(() => stopped.SetResult());
-            var both = NextAsync();
-            await stopped.Task.WaitAsync(Soon);
-            lost.Dispose();
-            return await both;
-        }
-
-        async Task<JobGrant[]> NextAsync()
-        {
-            JobGrant[] two = [await runner.NextAsync(Soon), await runner.NextAsync(Soon)];
-            Assert.All(two, g => Assert.Equal(1, g.Claim.Attempt));
-            Assert.All(two, g => Assert.True(fences.Add($"{g.Claim.Id} {g.Claim.Fence}")));
-            return two;
-        }
-    });
-
-    [Fact]
     public async Task An_end_that_Redis_refuses_does_not_keep_the_others_from_being_stored()
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
@@ -350,36 +294,6 @@ public sealed class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixt
         Assert.True((await jobs.CompleteAsync(grants[1], "1"u8.ToArray(), default, Soon)).Ended);
         foreach (var grant in grants) grant.Dispose();
         await QuietAsync();
-    }
-
-    [Fact]
-    public async Task The_loop_of_an_endpoint_that_was_deleted_ends_and_those_of_others_go_on()
-    {
-        var time = new ManualTime();
-        var gateway = new Dispatcher(new GatewayId($"a-{Guid.NewGuid():N}"), redis.Store, store, time, NullLogger<Dispatcher>.Instance);
-        started.Add(gateway);
-        await gateway.StartAsync(default);
-        await gateway.Subscribed;
-        var declared = endpoint + "-declared";
-        foreach (var id in new[] { endpoint, declared }) await store.UpAsync(id, Worker("p1", 1), Soon);
-        var inUse = await AcquireAsync(gateway);
-        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
-        gateway.Retain([declared]);
-        for (var tick = 0; tick < 200; tick++) await TickAsync();
-        Assert.Equal(2, gateway.Loops);
-
-        inUse.Slot!.Dispose();
-        while (gateway.Loops == 2) await TickAsync();
-        for (var tick = 0; tick < 200; tick++) await TickAsync();
-        Assert.Equal(1, gateway.Loops);
-        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
-
-        async Task TickAsync()
-        {
-            Soon.ThrowIfCancellationRequested();
-            time.Advance(Leases.RenewEvery);
-            await Task.Yield();
-        }
     }
 
     private HashSet<Slot> Ended { get; } = [];

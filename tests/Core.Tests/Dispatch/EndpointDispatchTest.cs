@@ -50,4 +50,17 @@ public sealed class EndpointDispatchTest
         third.Dispose();
         Assert.Equal(0, dispatch.Busy);
     }
+
+    [Fact]
+    public void A_slot_that_is_in_use_for_no_job_is_reported()
+    {
+        var workers = new Dictionary<string, WorkerAddress> { ["p1"] = Worker };
+        var grants = dispatch.Apply([new JobClaim("a", 1, "p1"), new JobClaim("b", 1, "p1")], workers);
+        Assert.Equal(0, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+        // Leaked on purpose: what it came to is settled, and its slot is not given back.
+        dispatch.Settle(grants[0]);
+        Assert.Equal(1, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+        foreach (var grant in grants) grant.Dispose();
+        Assert.Equal(0, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+    }
 }

@@ -87,6 +87,27 @@ public sealed partial class JobStoreTest
         Assert.Equal(["msg_a_1"], (await db.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!));
     }
 
+    [Fact]
+    public async Task The_checker_finds_slots_that_gateways_leaked_and_jobs_that_run_for_too_long()
+    {
+        await SubmitAsync("a");
+        await UpAsync(2);
+        await ClaimAsync();
+        await dispatch.RenewAsync(keys, Report("a|1") with { Busy = 3, Unowned = 2, Slots = [new("p", 2)] });
+        Assert.Equal(["slots in use by no job: g~0 2"], (await queries.CheckAsync(endpoint, default)).Violations);
+        Assert.Equal(3, (await dispatch.SnapshotAsync(keys)).Busy);
+        await dispatch.RenewAsync(keys, Report("a|1") with { Slots = [new("p", 1)] });
+        await CheckAsync();
+
+        var db = redis.Store.Database;
+        var run = ((string)(await db.HashGetAsync(keys.Running, "a"))!).Split('|');
+        // Its executionTimeout is a minute.
+        run[3] = $"{long.Parse(run[3], System.Globalization.CultureInfo.InvariantCulture) - 125_000}";
+        await db.HashSetAsync(keys.Running, "a", string.Join('|', run));
+        Assert.StartsWith("runs for longer than its executionTimeout: a ", Assert.Single((await queries.CheckAsync(endpoint, default)).Violations),
+            StringComparison.Ordinal);
+    }
+
     private async Task<JobClaim[]> ClaimAsAsync(string token) =>
         (await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "g~0", [], [], claims: true, token)).Claimed;
 

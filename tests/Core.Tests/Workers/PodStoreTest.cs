@@ -69,6 +69,26 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
+    public async Task A_leader_after_one_that_Redis_lost_has_another_epoch()
+    {
+        var db = redis.Store.Database;
+        var (a, b) = (new Leadership(redis.Store, "a"), new Leadership(redis.Store, "b"));
+        await a.RenewAsync(default);
+        var lost = a.Epoch;
+        await a.RenewAsync(default);
+        Assert.Equal(lost, a.Epoch);
+        foreach (var key in new[] { "sluice:{leader}:holder", "sluice:{leader}:epoch" }) await db.KeyDeleteAsync(key);
+        // A rollback takes longer than the millisecond in which all this may happen.
+        while (long.Parse(((string[])(await db.ExecuteAsync("TIME"))!)[1], System.Globalization.CultureInfo.InvariantCulture) / 1000 == lost % 1000) await Task.Yield();
+        await b.RenewAsync(default);
+        Assert.True(b.Epoch > lost);
+        await b.ResignAsync();
+        await a.RenewAsync(default);
+        Assert.True(a.Epoch > lost + 1);
+        await a.ResignAsync();
+    }
+
+    [Fact]
     public async Task A_process_is_known_by_more_than_its_number()
     {
         using var child = System.Diagnostics.Process.Start("sleep", "600")!;

@@ -3,7 +3,7 @@
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         busy  hash holder -> most requests at once since its last report ·
+--         busy  hash holder -> most requests at once since its last report, "requests|leaked slots" where it knows of some ·
 --         running  hash running job -> its run (see jobstate)
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·

@@ -20,7 +20,7 @@ for _, entry in ipairs(redis.call('ZRANGE', queue, 0, oldest_of - 1)) do
 end
 local reports = redis.call('HGETALL', busy)
 for i = 1, #reports, 2 do
-  if redis.call('ZSCORE', leases, reports[i]) then requests = requests + tonumber(reports[i + 1]) end
+  if redis.call('ZSCORE', leases, reports[i]) then requests = requests + tonumber(string.match(reports[i + 1], '^%d+')) end
 end
 return { now, redis.call('ZCARD', queue), now - oldest, requests,
   tonumber(redis.call('HGET', meta, 'completed') or 0), redis.call('HGETALL', capacity),

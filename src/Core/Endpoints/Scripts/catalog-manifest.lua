@@ -3,7 +3,8 @@
 -- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
 --         deleted  hash id of an endpoint of which something may be left -> token of its deletion ·
 --         source  "digest|host|unix ms" of the manifest that was applied last
--- ARGV    next  version, random · digest  of the declarations · host  whose manifest it is · template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
+-- ARGV    next  version, random · digest  of the declarations · host  whose manifest it is ·
+--         template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
 -- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'deleting:ID' when the jobs
 --         of an earlier endpoint of that id are still there; 'used:TEMPLATE:ID,ID' when it would delete a template
 --         that endpoints of the API use

@@ -6,16 +6,19 @@
 --         index  list of jobs as they came · late  sorted set job -> submitted · expiry  sorted set "ended|job,job.." -> when their data goes ·
 --         outbox  sorted set delivery -> next try · hooks  prefix of delivery hashes · asked  hash job -> what was asked ·
 --         again  hash job that waits again -> its past · watched  hash waiting job -> gateways · results  hash ended job -> its result ·
---         streams  hash job -> "bytes|read": of its stream · large  hash "job|in", "job|out" -> large ones
--- ARGV    max  violations to name · newest  so many of the jobs that are known are looked at; all that wait or run are
+--         streams  hash job -> "bytes|read": of its stream · large  hash "job|in", "job|out" -> large ones ·
+--         busy  hash holder -> "requests|slots in use that no job of it has", the latter where there are any
+-- ARGV    max  violations to name · newest  so many of the jobs that are known are looked at; all that wait or run are ·
+--         late_ms  so much longer than its executionTimeout a job may run
 -- RETURN  {jobs looked at, violations, [violation, ..], jobs known}
 -- It reads all that in one step, about 3 us a job: for operators and tests, not for monitoring.
 local leases, held, free, capacity, queue, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local running, flows, index, late, expiry, outbox = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local hooks, asked, again, watched, results, streams, large = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19]
-local max, newest = tonumber(ARGV[1]), tonumber(ARGV[2])
+local hooks, asked, again, watched, results, streams, large, busy = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19], KEYS[20]
+local max, newest, late_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: checking
+local now = redis.call('TIME')[1] * 1000
 local check, told, wrong = checking(max)
 
 -- What was asked, the status as far as that and the result tell it, and when it ended.
@@ -31,6 +34,7 @@ for field, n in pairs(slots) do
   check(redis.call('ZSCORE', leases, holder), 'slots held without a lease:', field)
   of_pod[pod] = (of_pod[pod] or 0) + tonumber(n)
 end
+for holder, report in pairs(map(busy)) do check(not string.match(report, '|'), 'slots in use by no job:', holder, string.match(report, '[^|]*$')) end
 for pod, n in pairs(map(capacity)) do
   local open = redis.call('ZSCORE', free, pod)
   check(not open or tonumber(open) + (of_pod[pod] or 0) == tonumber(n), 'slots of', pod, ':', open or 'draining', 'free +',
@@ -51,8 +55,11 @@ local counted = tonumber(redis.call('HGET', meta, 'queued') or 0)
 check(in_queue == counted, 'tickets:', in_queue, 'in the queue,', counted, 'counted')
 for flow, n in pairs(map(flows)) do check((count[flow] or 0) == tonumber(n), 'flow', flow, 'counts', n, 'has', count[flow] or 0) end
 for id, value in pairs(at_work) do
-  local holder, fence, pod = string.match(value, RUN)
-  local status, before = (select(2, stored(id))), string.match(past(redis.call('HGET', again, id)), '^%d+')
+  local holder, fence, pod, started = string.match(value, RUN)
+  local text, status = stored(id)
+  local timeout = text and select(5, string.match(string.match(text, HEAD) or '', SPEC))
+  check(pod == '' or not timeout or now - started <= timeout + late_ms, 'runs for longer than its executionTimeout:', id, value)
+  local before = string.match(past(redis.call('HGET', again, id)), '^%d+')
   check(status == 'open' and before + 1 == tonumber(toattempt(fence)), 'running as', value, 'but', status, 'after', before, ':', id)
   check(redis.call('ZSCORE', leases, holder), 'running without a lease:', id, value)
   if pod ~= '' then jobs_at[holder .. '|' .. pod] = (jobs_at[holder .. '|' .. pod] or 0) + 1 end

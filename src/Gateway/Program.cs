@@ -4,9 +4,11 @@ using Sluice.Core.Endpoints;
 using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Gateway;
+using StackExchange.Redis;
 
 // The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
 const int CannotRun = 2;
+const int ServiceFailed = 1;
 Undumpable.Become();
 PrivateFiles.Become();
 try
@@ -33,9 +35,9 @@ try
     await app.WaitForShutdownAsync();
     // Without this its Dispose waits for answers that nobody needs.
     await redis.CloseAsync(allowCommandsToComplete: false);
-    return 0;
+    return ServiceFailures.Of(app.Services) is { Count: 0 } ? 0 : ServiceFailed;
 }
-catch (Exception e) when (e is InvalidOperationException or IOException or SocketException)
+catch (Exception e) when (e is InvalidOperationException or IOException or SocketException or RedisException or TimeoutException)
 {
     await Console.Error.WriteLineAsync($"sluice: {e.Message}");
     return CannotRun;

@@ -68,16 +68,16 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         catch (Exception e) when (RedisDown.Is(e))
         {
             UnknownOutcome(dispatch.EndpointId, e.Message);
-            dispatch.Fail(work, unsent, work.Unanswered, StorePatience);
+            dispatch.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Of(e).Sentence());
             await Task.Delay(pause, time, ct);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (!ct.IsCancellationRequested || e is not OperationCanceledException)
         {
             StepFailed(e, dispatch.EndpointId);
             // One end may be why: those of a call that failed are sent again one by one, and one that fails by itself is told so.
             if (releasing && work.Ends is [{ Alone: true } one]) one.Stored.TrySetException(e);
-            dispatch.Fail(work, unsent, work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }), StorePatience);
+            dispatch.Fail(work, unsent, work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }), StorePatience, Cause(e));
             await Task.Delay(LongestPause, time, ct);
         }
 
@@ -161,6 +161,9 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
                 known[address.PodId] = address;
         return known;
     }
+
+    private static string Cause(Exception e) => RedisFaults.Of(e) is var fault and not RedisFault.None ? fault.Sentence()
+        : "an error of the gateway itself; its log has the endpoint's name";
 
     private TimeSpan Left(Ticket ticket) => ticket.Wish.Deadline - time.GetElapsedTime(ticket.Since);
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Redis;
 
@@ -10,7 +9,7 @@ namespace Sluice.Core.Dispatch;
 /// Who may go, who waits: the gateway's entry to dispatch. One <see cref="EndpointDispatch"/> an endpoint; this class
 /// starts their loops, ticks them, and brings them the messages of other gateways.
 /// </summary>
-public sealed partial class Dispatcher : BackgroundService
+public sealed partial class Dispatcher : BackgroundLoop
 {
     /// <summary>Ticks for which nothing of an endpoint that is not declared must be left before its loop ends: longer than any call that was admitted
     /// before the deletion takes to arrive here.</summary>
@@ -32,7 +31,7 @@ public sealed partial class Dispatcher : BackgroundService
     /// <param name="time">The clock of deadlines.</param>
     /// <param name="logger">Where faults of Redis are told.</param>
     public Dispatcher(GatewayId gatewayId, RedisStore redis, WorkerSlotStore workers, TimeProvider time,
-        ILogger<Dispatcher> logger)
+        ILogger<Dispatcher> logger) : base(time, logger)
     {
         (Id, this.redis, this.workers, this.time, this.logger) = (gatewayId, redis, workers, time, logger);
         scripts = new DispatchScripts(redis);
@@ -88,15 +87,22 @@ public sealed partial class Dispatcher : BackgroundService
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Leases are renewed also while messages cannot be subscribed to.</summary>
+    protected override Task RunAsync(CancellationToken ct)
     {
         redis.OnReconnected(() =>
         {
             foreach (var entry in Entries()) entry.Dispatch.OnReconnected();
         });
-        await SubscribeAsync(stoppingToken);
+        return Task.WhenAll(
+            new LoopGuard("Subscribing to dispatch messages", time, logger).RunAsync(SubscribeAsync, ct),
+            new LoopGuard("Renewing leases", time, logger).RunAsync(TickAsync, ct));
+    }
+
+    private async Task TickAsync(CancellationToken ct)
+    {
         using var timer = new PeriodicTimer(Leases.RenewEvery, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        while (await timer.WaitForNextTickAsync(ct))
         {
             foreach (var entry in Entries()) entry.Dispatch.Tick();
             Retire();
@@ -116,21 +122,9 @@ public sealed partial class Dispatcher : BackgroundService
 
     private async Task SubscribeAsync(CancellationToken ct)
     {
-        while (true)
-        {
-            try
-            {
-                await redis.Subscriber.SubscribeAsync(DispatchChannels.All, (_, m) => OnMessage(m!));
-                await redis.Subscriber.SubscribeAsync(DispatchChannels.Grants(Id.Value), (_, m) => OnGrant(m!));
-                subscribed.TrySetResult();
-                return;
-            }
-            catch (Exception e) when (RedisDown.Is(e))
-            {
-                CannotSubscribe(e.Message);
-                await Task.Delay(Leases.RenewEvery, time, ct);
-            }
-        }
+        await redis.SubscribeAsync(DispatchChannels.All, OnMessage, ct);
+        await redis.SubscribeAsync(DispatchChannels.Grants(Id.Value), OnGrant, ct);
+        subscribed.TrySetResult();
     }
 
     private void OnMessage(string message)
@@ -163,19 +157,8 @@ public sealed partial class Dispatcher : BackgroundService
     {
         var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
         var exchange = new DispatchExchange(dispatch, scripts, workers, () => Runner, time, logger);
-        return new Entry(dispatch, exchange, Task.Run(() => RunAsync(exchange), CancellationToken.None));
-    }
-
-    private async Task RunAsync(DispatchExchange exchange)
-    {
-        try
-        {
-            await exchange.RunAsync(stopping.Token);
-        }
-        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-        {
-            // Shutdown: LeaveAsync does the rest.
-        }
+        var guard = new LoopGuard($"Dispatch of endpoint {endpointId}", time, logger);
+        return new Entry(dispatch, exchange, Task.Run(() => guard.RunAsync(exchange.RunAsync, stopping.Token), CancellationToken.None));
     }
 
     private async Task LeaveAsync(Entry entry)
@@ -200,9 +183,6 @@ public sealed partial class Dispatcher : BackgroundService
         /// <summary>Ticks for which it has been idle and not declared.</summary>
         public int IdleTicks { get; set; }
     }
-
-    [LoggerMessage(LogLevel.Warning, "Cannot subscribe to dispatch messages; trying again: {Error}")]
-    private partial void CannotSubscribe(string error);
 
     [LoggerMessage(LogLevel.Warning, "Cannot give back the slots of endpoint {Endpoint}; their lease will end: {Error}")]
     private partial void CannotLeave(string endpoint, string error);

@@ -151,7 +151,12 @@ internal sealed partial class EndpointDispatch
 
     /// <summary>The outcome of an exchange is unknown: its tickets and ends are sent again, its slots are left to the next
     /// renewal, which makes both accounts equal.</summary>
-    public void Fail(DispatchWork work, List<Ticket> sent, IEnumerable<PendingEnd> unanswered, TimeSpan patience)
+    /// <param name="work">The exchange.</param>
+    /// <param name="sent">Its tickets.</param>
+    /// <param name="unanswered">Its ends.</param>
+    /// <param name="patience">A ticket that is older gets the cause as its answer.</param>
+    /// <param name="cause">The sentence for clients.</param>
+    public void Fail(DispatchWork work, List<Ticket> sent, IEnumerable<PendingEnd> unanswered, TimeSpan patience, string cause)
     {
         lock (gate)
         {
@@ -162,7 +167,7 @@ internal sealed partial class EndpointDispatch
             foreach (var ticket in fresh)
                 if (time.GetElapsedTime(ticket.Since) > patience)
                     ticket.TryComplete(new AcquireResult(null, AcquireRefusal.StoreUnreachable,
-                        "Redis cannot be reached", TimeSpan.FromSeconds(1)));
+                        cause, TimeSpan.FromSeconds(1)));
         }
 
         signal.Writer.TryWrite(true);

@@ -1,6 +1,4 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Sluice.Core.Redis;
 using Sluice.Core.Workers;
 
 namespace Sluice.Core.Endpoints;
@@ -13,10 +11,12 @@ public sealed record ManifestOptions(string? Path);
 /// file (a Kubernetes ConfigMap) is seen too. A bad file changes nothing and is told clearly, once a change.
 /// </summary>
 public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore store, CatalogWatcher watcher, EndpointDeletions deletions, HostId host,
-    TimeProvider time, ILogger<ManifestLoop> logger) : BackgroundService
+    TimeProvider time, ILogger<ManifestLoop> logger) : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    private readonly TimeProvider time = time;
+    private readonly ILogger<ManifestLoop> logger = logger;
     private readonly TaskCompletionSource firstLook = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? applied;
     private string? seen;
@@ -130,27 +130,22 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
             + "this file has no effect. Give all gateways on one Redis the same manifest."]);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RunAsync(CancellationToken ct)
     {
         using var timer = new PeriodicTimer(LookEvery, time);
         do
         {
             try
             {
-                await TickAsync(stoppingToken);
+                await TickAsync(ct);
                 firstLook.TrySetResult();
             }
-            catch (Exception e) when (RedisDown.Is(e) && !stoppingToken.IsCancellationRequested)
+            catch (Exception e) when (!ct.IsCancellationRequested)
             {
-                CannotApply(e.Message);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                // A bug of ours must not end the gateway because someone saved a file.
-                Unexpected(e);
+                Failures.Report("Applying the manifest", e);
             }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (await timer.WaitForNextTickAsync(ct));
     }
 
     private void Tell(IReadOnlyList<string> errors)
@@ -167,10 +162,4 @@ public sealed partial class ManifestLoop(ManifestOptions options, CatalogStore s
 
     [LoggerMessage(LogLevel.Error, "The manifest is not applied, what was declared before stays:\n{Errors}")]
     private partial void Bad(string errors);
-
-    [LoggerMessage(LogLevel.Error, "The manifest cannot be read; what was declared before stays")]
-    private partial void Unexpected(Exception e);
-
-    [LoggerMessage(LogLevel.Warning, "The manifest cannot be applied now: {Error}")]
-    private partial void CannotApply(string error);
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Sluice.Core.Gpus;
@@ -12,13 +11,15 @@ public sealed record GpuInventoryOptions(string? File);
 /// This machine's GPUs as they are now: read at the start, and again and again, for GPUs fail and are cut anew. A reading that fails leaves what was
 /// known, and says why.
 /// </summary>
-public sealed partial class GpuInventory(GpuInventoryOptions options, TimeProvider time, ILogger<GpuInventory> logger) : BackgroundService
+public sealed partial class GpuInventory(GpuInventoryOptions options, TimeProvider time, ILogger<GpuInventory> logger) : BackgroundLoop(time, logger)
 {
     /// <summary>nvidia-smi takes part of a second of CPU time.</summary>
     private static readonly TimeSpan EveryReading = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan EveryLookAtFile = TimeSpan.FromSeconds(1);
 
+    private readonly TimeProvider time = time;
+    private readonly ILogger<GpuInventory> logger = logger;
     private readonly NvidiaSmi smi = new("nvidia-smi", time);
     private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Inventory current = Inventory.None("the GPUs were not read yet");
@@ -36,11 +37,11 @@ public sealed partial class GpuInventory(GpuInventoryOptions options, TimeProvid
     /// <summary>When it was read last.</summary>
     public DateTimeOffset ReadAt { get; private set; }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RunAsync(CancellationToken ct)
     {
         using var timer = new PeriodicTimer(options.File is null ? EveryReading : EveryLookAtFile, time);
-        do await ReadAsync(stoppingToken);
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        do await ReadAsync(ct);
+        while (await timer.WaitForNextTickAsync(ct));
     }
 
     /// <summary>One reading.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Redis;
@@ -10,13 +9,14 @@ namespace Sluice.Core.Jobs;
 /// Tells those who wait for a job, in this gateway, that it changed. Messages are hints: whoever waits also looks by itself,
 /// after <see cref="FirstPoll"/>, and then ever more rarely, each <see cref="LastPoll"/> at last.
 /// </summary>
-public sealed partial class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisStore redis, TimeProvider time,
-    ILogger<JobSignals> logger) : BackgroundService
+public sealed class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisStore redis, TimeProvider time,
+    ILogger<JobSignals> logger) : BackgroundLoop(time, logger)
 {
     /// <summary>The net under lost messages: thousands who wait for long must not be a load.</summary>
     public static readonly TimeSpan FirstPoll = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LastPoll = TimeSpan.FromSeconds(8);
 
+    private readonly TimeProvider time = time;
     private readonly ConcurrentDictionary<string, Waiters> waiting = [];
 
     /// <summary>The gateway's name for a job's list of watchers.</summary>
@@ -45,22 +45,8 @@ public sealed partial class JobSignals(GatewayId gateway, Dispatcher dispatcher,
         if (waiters.Leave()) waiting.TryRemove(KeyValuePair.Create(key, waiters));
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await redis.Subscriber.SubscribeAsync(DispatchChannels.Jobs(gateway.Value), (_, m) => OnMessage(m!));
-                return;
-            }
-            catch (Exception e) when (RedisDown.Is(e))
-            {
-                CannotSubscribe(e.Message);
-                await Task.Delay(FirstPoll, time, stoppingToken);
-            }
-        }
-    }
+    protected override Task RunAsync(CancellationToken ct) =>
+        redis.SubscribeAsync(DispatchChannels.Jobs(gateway.Value), OnMessage, ct);
 
     private void OnMessage(string message)
     {
@@ -68,9 +54,6 @@ public sealed partial class JobSignals(GatewayId gateway, Dispatcher dispatcher,
         if (parts[0] == "changed") Changed(parts[1], parts[2]);
         else if (parts[0] == "stop") dispatcher.StopJob(parts[1], parts[2]);
     }
-
-    [LoggerMessage(LogLevel.Warning, "Cannot subscribe to job messages; trying again: {Error}")]
-    private partial void CannotSubscribe(string error);
 
     /// <summary>All who wait for one job: counted, so that the last one out clears away.</summary>
     internal sealed class Waiters

@@ -108,6 +108,14 @@ public sealed partial class EmbeddedRedis : IDisposable
                 return;
             }
 
+            catch (Exception e)
+            {
+                // For example its input broke because it ended before it had read it. An exception that leaves a thread ends the process.
+                process = null;
+                SuperviseFailed(e.Message);
+                if (started.TrySetException(new InvalidOperationException($"redis-server did not start: {e.Message}", e))) return;
+            }
+
             stop.Wait(pause);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
@@ -178,6 +186,9 @@ public sealed partial class EmbeddedRedis : IDisposable
 
     [LoggerMessage(LogLevel.Error, "redis-server ended with {ExitCode}; starting it again. It said last: {Said}")]
     private partial void Ended(int exitCode, string said);
+
+    [LoggerMessage(LogLevel.Error, "redis-server cannot be supervised; it is started again: {Error}")]
+    private partial void SuperviseFailed(string error);
 
     [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]
     private partial void Said(string line);

@@ -50,8 +50,9 @@ internal sealed partial class LogSync : IDisposable
             {
                 if (Directory.Exists(folder)) Sync();
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            catch (Exception e)
             {
+                // Of any kind: an exception that leaves a thread ends the process.
                 Failed(folder, e.Message);
             }
 

@@ -1,19 +1,7 @@
-using StackExchange.Redis;
-
 namespace Sluice.Core.Redis;
 
-/// <summary>Which exceptions of the client mean that Redis could not be asked: the outcome of a write is unknown.</summary>
+/// <summary>Which exceptions of the client pass when the state of Redis, or the way to it, changes: the call can be repeated.</summary>
 public static class RedisDown
 {
-    public static bool Is(Exception e) => e is RedisConnectionException or TimeoutException
-        or ObjectDisposedException or TaskCanceledException
-        || (e is RedisServerException s && (s.Message.StartsWith("LOADING", StringComparison.Ordinal)
-            || s.Message.StartsWith("BUSY", StringComparison.Ordinal)
-            || s.Message.StartsWith("MISCONF", StringComparison.Ordinal)
-            || s.Message.StartsWith("OOM", StringComparison.Ordinal)
-            || s.Message.StartsWith("READONLY", StringComparison.Ordinal)
-            || s.Message.StartsWith("NOREPLICAS", StringComparison.Ordinal)
-            || s.Message.StartsWith("MASTERDOWN", StringComparison.Ordinal)
-            || s.Message.StartsWith("CLUSTERDOWN", StringComparison.Ordinal)
-            || s.Message.StartsWith("TRYAGAIN", StringComparison.Ordinal)));
+    public static bool Is(Exception e) => RedisFaults.Of(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);
 }

@@ -13,4 +13,21 @@ public sealed class RedisStore(IConnectionMultiplexer connection)
 
     /// <summary>Calls back after each lost connection that was made again: the server may be another one, or one that lost its last writes.</summary>
     public void OnReconnected(Action callback) => connection.ConnectionRestored += (_, _) => callback();
+
+    /// <summary>Calls <paramref name="handle"/> with each message of a channel. Throws when Redis refuses it; nothing is called then.</summary>
+    public async Task SubscribeAsync(string channel, Action<string> handle, CancellationToken ct)
+    {
+        var subscriber = Subscriber;
+        void OnMessage(RedisChannel from, RedisValue message) => handle(message!);
+        try
+        {
+            await subscriber.SubscribeAsync(channel, OnMessage).WaitAsync(ct);
+        }
+        catch
+        {
+            // The client keeps a handler that Redis refused: the next try would add a second one.
+            await subscriber.UnsubscribeAsync(channel, OnMessage, CommandFlags.FireAndForget);
+            throw;
+        }
+    }
 }

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Sluice.Core.Redis;
@@ -7,11 +6,17 @@ namespace Sluice.Core.Redis;
 /// Keeps something that this gateway holds in memory in step with Redis: a message wakes it, and a poll each second is
 /// the net under lost messages. While Redis cannot be asked what is held stays.
 /// </summary>
-public abstract partial class RedisWatcher(RedisStore redis, string channel, TimeProvider time, ILogger logger) : BackgroundService
+public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvider time, ILogger logger) : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan PollEvery = TimeSpan.FromSeconds(1);
 
     private readonly SemaphoreSlim one = new(1);
+    private readonly TimeProvider time = time;
+    private readonly LoopGuard subscribing = new($"Subscribing to {channel}", time, logger);
+    private volatile int fault;
+
+    /// <summary>Why the last read failed; <see cref="RedisFault.None"/> after one that did not.</summary>
+    public RedisFault LastFault => (RedisFault)fault;
 
     /// <summary>Reads again what changed; one at a time.</summary>
     public async Task RefreshAsync(CancellationToken ct)
@@ -37,32 +42,41 @@ public abstract partial class RedisWatcher(RedisStore redis, string channel, Tim
     /// <summary>Reads from Redis and replaces what is held.</summary>
     protected abstract Task ReadAsync(CancellationToken ct);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task RunAsync(CancellationToken ct)
     {
-        await TryAsync(() => redis.Subscriber.SubscribeAsync(channel, (_, _) => _ = TryAsync(() => RefreshAsync(stoppingToken), stoppingToken)), stoppingToken);
         // Messages were missed, and Redis may have lost its last writes.
-        redis.OnReconnected(() => _ = TryAsync(() => RefreshAsync(stoppingToken), stoppingToken));
-        using var timer = new PeriodicTimer(PollEvery, time);
-        do await TryAsync(() => RefreshAsync(stoppingToken), stoppingToken);
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        redis.OnReconnected(() => OnMessage(ct));
+        return Task.WhenAll(subscribing.RunAsync(SubscribeAsync, ct), PollAsync(ct));
     }
 
-    private async Task TryAsync(Func<Task> action, CancellationToken ct)
+    private Task SubscribeAsync(CancellationToken ct) =>
+        redis.SubscribeAsync(channel, _ => OnMessage(ct), ct);
+
+    private void OnMessage(CancellationToken ct) => _ = TryReadAsync(ct);
+
+    private async Task PollAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(PollEvery, time);
+        do await TryReadAsync(ct);
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    /// <summary>What is held stays when it cannot be read.</summary>
+    private async Task TryReadAsync(CancellationToken ct)
     {
         try
         {
-            await action();
+            await RefreshAsync(ct);
+            fault = (int)RedisFault.None;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            CannotRead(channel, e.Message);
+            fault = (int)RedisFaults.Of(e);
+            Failures.Report($"Reading {channel}", e);
         }
         catch (OperationCanceledException)
         {
             // Shutdown.
         }
     }
-
-    [LoggerMessage(LogLevel.Warning, "{Channel} cannot be read; what is known stays: {Error}")]
-    private partial void CannotRead(string channel, string error);
 }

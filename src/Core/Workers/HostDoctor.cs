@@ -1,9 +1,6 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
 
@@ -11,7 +8,8 @@ namespace Sluice.Core.Workers;
 /// Has this host's stack examined by the built-in worker's own <c>doctor</c> (hardware, driver, libraries, a run on each provider),
 /// at the start and each <see cref="Every"/>, and tells all gateways what it said.
 /// </summary>
-public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodStore store, TimeProvider time, ILogger<HostDoctor> logger) : BackgroundService
+public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodStore store, TimeProvider time, ILogger<HostDoctor> logger)
+    : BackgroundLoop(time, logger)
 {
     /// <summary>Drivers are updated, and GPUs fall off their bus.</summary>
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(10);
@@ -22,22 +20,25 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
     /// <summary>nvidia-smi on a broken driver can hang for longer; the doctor itself gives it 5 s.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    private readonly TimeProvider time = time;
+    private readonly ILogger<HostDoctor> logger = logger;
+
+    protected override async Task RunAsync(CancellationToken ct)
     {
-        await Task.Delay(First, time, stoppingToken);
+        await Task.Delay(First, time, ct);
         using var timer = new PeriodicTimer(Every, time);
         do
         {
             try
             {
-                await store.PutReportAsync(new HostReport(host.Value, time.GetUtcNow(), await AskAsync(stoppingToken)), stoppingToken);
+                await store.PutReportAsync(new HostReport(host.Value, time.GetUtcNow(), await AskAsync(ct)), ct);
             }
-            catch (Exception e) when (RedisDown.Is(e) || e is IOException or Win32Exception or InvalidOperationException or TimeoutException)
+            catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 CannotExamine(e.Message);
             }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (await timer.WaitForNextTickAsync(ct));
     }
 
     /// <summary>The doctor's JSON.</summary>

@@ -327,8 +327,9 @@ public sealed partial class PodFleet : IDisposable
                 await write();
                 return;
             }
-            catch (Exception e) when (RedisDown.Is(e))
+            catch (Exception e) when (RedisDown.Is(e) || RedisFaults.Of(e) == RedisFault.WrongData)
             {
+                // Also a key of another type: the worker itself is healthy, and runs on.
                 if (leaving.IsCancellationRequested) return;
                 await Task.WhenAny(Task.Delay(StoreRetry, time, leaving.Token));
             }

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Threading.Channels;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Autoscaling;
 using Sluice.Core.Dispatch;
@@ -16,7 +15,7 @@ namespace Sluice.Core.Workers;
 /// Brings what runs to what is declared and asked for, once a second and whenever a request queues. Every gateway keeps
 /// its own host's pods; the leader also decides how many run, and takes away what dead gateways and hosts left.
 /// </summary>
-public sealed partial class Reconciler : BackgroundService
+public sealed partial class Reconciler : BackgroundLoop
 {
     /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
@@ -59,6 +58,7 @@ public sealed partial class Reconciler : BackgroundService
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore,
         EndpointDeletions deletions, TimeProvider time, ILogger<Reconciler> logger)
+        : base(time, logger)
     {
         (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
         witness = new PodWitness(fleet.RunsAsync, CannotWitness);
@@ -121,19 +121,21 @@ public sealed partial class Reconciler : BackgroundService
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RunAsync(CancellationToken ct)
     {
-        await catalog.Loaded.WaitAsync(stoppingToken);
-        var ticks = TickAsync(stoppingToken);
-        while (await wakes.Reader.WaitToReadAsync(stoppingToken))
+        await catalog.Loaded.WaitAsync(ct);
+        await Task.WhenAll(TickAsync(ct), new LoopGuard("Reconciling", time, logger).RunAsync(RoundsAsync, ct));
+    }
+
+    private async Task RoundsAsync(CancellationToken ct)
+    {
+        while (await wakes.Reader.WaitToReadAsync(ct))
         {
             var wanted = new HashSet<string>();
             while (wakes.Reader.TryRead(out var endpoint)) wanted.Add(endpoint);
-            await RoundAsync(wanted, stoppingToken);
-            await Task.Delay(Breath, time, stoppingToken);
+            await RoundAsync(wanted, ct);
+            await Task.Delay(Breath, time, ct);
         }
-
-        await ticks;
     }
 
     private async Task TickAsync(CancellationToken ct)

@@ -29,6 +29,10 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         try
         {
             result = await forwarder.ForwardAsync(context, state);
+            // A request that waited too long for a GPU gets what it waited for.
+            if (result.Outcome == ForwardOutcome.QueueTimeout && admission.Deployment!.Template.Gpu is not null
+                && await gpus.WaitOfAsync(state.Endpoint.Id, CancellationToken.None) is { } wait)
+                result = result with { Detail = $"{result.Detail}; {wait.Text}" };
         }
         catch (Exception e)
         {
@@ -36,10 +40,6 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             return;
         }
 
-        // Who waited in vain is told for what.
-        if (result.Outcome == ForwardOutcome.QueueTimeout && admission.Deployment!.Template.Gpu is not null
-            && await gpus.WaitOfAsync(state.Endpoint.Id, CancellationToken.None) is { } wait)
-            result = result with { Detail = $"{result.Detail}; {wait.Text}" };
         var took = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
         if (Problem.StatusOf(result.Outcome) is not { } status)
         {

@@ -24,8 +24,12 @@ internal static partial class Leftovers
 
         context.Response.Clear();
         if (e is BadHttpRequestException bad) return Problem.WriteAsync(context, bad.StatusCode, bad.Message);
-        if (RedisDown.Is(e))
-            return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "Redis is unreachable", TimeSpan.FromSeconds(1));
+        if (RedisFaults.Of(e) is var fault and not (RedisFault.None or RedisFault.Rejected))
+        {
+            if (fault == RedisFault.WrongData) Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
+            return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, fault.Sentence(), TimeSpan.FromSeconds(1));
+        }
+
         if (e is PayloadException payload)
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, payload.Message, TimeSpan.FromSeconds(10));
         // Half a surrogate pair in a JSON string ("\ud800") shows only when the string is read.

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Threading.RateLimiting;
 using Sluice.Core.Endpoints;
+using Sluice.Core.Redis;
 using Sluice.Gateway.Api;
 
 namespace Sluice.Gateway.Auth;
@@ -33,6 +34,8 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
         var key = Read(context, out var caller);
         var target = Target(context, out var deployment);
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
+        if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
+            detail = $"API keys cannot be checked now: {fault.Sentence()}";
         if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (route.Metadata.GetMetadata<Polled>() is not null)

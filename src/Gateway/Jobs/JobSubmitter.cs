@@ -174,8 +174,9 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
                     dispatcher.StopJob(job.EndpointId, job.Id);
                     return;
                 }
-                catch (Exception e) when (RedisDown.Is(e))
+                catch (Exception)
                 {
+                    // Of any kind: nothing awaits this task, and the next try may succeed.
                     await Task.Delay(CancelPause, time);
                 }
             }

@@ -17,7 +17,7 @@ namespace Sluice.Gateway.Jobs;
 /// receivers of one do not hold up another. Nothing else waits for it.
 /// </summary>
 public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog, OutboundGuard guard,
-    GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundService
+    GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundLoop(time, logger)
 {
     /// <summary>Deliveries of one endpoint at once, by this gateway.</summary>
     private const int AtOnce = 16;
@@ -33,6 +33,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    private readonly TimeProvider time = time;
+    private readonly ILogger<WebhookSender> logger = logger;
     private readonly ConcurrentDictionary<string, int> busy = [];
     private readonly HttpMessageInvoker client = new(new SocketsHttpHandler
     {
@@ -54,15 +56,15 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RunAsync(CancellationToken ct)
     {
-        await catalog.Loaded.WaitAsync(stoppingToken);
+        await catalog.Loaded.WaitAsync(ct);
         using var timer = new PeriodicTimer(LookEvery, time);
         do
         {
-            foreach (var deployment in catalog.Current.Deployments) await LookAsync(deployment.Endpoint.Id, stoppingToken);
+            foreach (var deployment in catalog.Current.Deployments) await LookAsync(deployment.Endpoint.Id, ct);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (await timer.WaitForNextTickAsync(ct));
     }
 
     private async Task LookAsync(string endpoint, CancellationToken ct)
@@ -74,12 +76,13 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
             {
                 busy.AddOrUpdate(endpoint, 1, (_, n) => n + 1);
-                _ = Task.Run(() => DeliverAsync(due, ct), ct);
+                _ = Task.Run(() => DeliverAsync(due, ct), CancellationToken.None);
             }
         }
-        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            CannotLook(endpoint, e.Message);
+            // Of any kind: the other endpoints have their turn.
+            Failures.Report($"Looking for webhooks of endpoint {endpoint}", e);
         }
     }
 
@@ -89,7 +92,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         try
         {
             var started = Stopwatch.GetTimestamp();
-            var (verdict, asked, note) = await TryAsync(due, ct);
+            var (verdict, asked, note) = await TrySafelyAsync(due, ct);
             CrashPoint.Pass("after-delivery");
             note = string.Create(CultureInfo.InvariantCulture, $"{note}, {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
             var pause = verdict == WebhookVerdict.Again ? WebhookSchedule.Next(due.Try, asked, Random.Shared.NextDouble()) : null;
@@ -98,16 +101,31 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             if (state != "delivered") NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
             await store.SettleAsync(due, pause, state, note, ct);
         }
-        catch (Exception e) when (RedisDown.Is(e) || e is OperationCanceledException or IOException)
+        catch (Exception e)
         {
             // Its lease ends, and it is tried again.
-            CannotLook(due.EndpointId, e.Message);
+            if (!ct.IsCancellationRequested) Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
         }
         finally
         {
             busy.AddOrUpdate(due.EndpointId, 0, (_, n) => n - 1);
             busy.TryRemove(KeyValuePair.Create(due.EndpointId, 0));
-            if (!ct.IsCancellationRequested) await LookAsync(due.EndpointId, ct);
+        }
+
+        if (!ct.IsCancellationRequested) await Failures.WatchAsync("Looking for webhooks", LookAsync(due.EndpointId, ct));
+    }
+
+    /// <summary>An unexpected error is a try that failed: without an end of the try it would be repeated each <see cref="Lease"/>, without a limit.</summary>
+    private async Task<(WebhookVerdict Verdict, TimeSpan? Asked, string Note)> TrySafelyAsync(WebhookTry due, CancellationToken ct)
+    {
+        try
+        {
+            return await TryAsync(due, ct);
+        }
+        catch (Exception e) when (!RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
+            return (WebhookVerdict.Again, null, "an error of the gateway itself; its log has the endpoint's name");
         }
     }
 
@@ -174,7 +192,4 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
 
     [LoggerMessage(LogLevel.Warning, "Webhook {Delivery} of {Endpoint}, try {Try}: {Note}; next try in {Seconds:0} s (0: none)")]
     private partial void NotDelivered(string delivery, string endpoint, int @try, string note, double seconds);
-
-    [LoggerMessage(LogLevel.Warning, "Webhooks of {Endpoint} cannot be looked at now: {Error}")]
-    private partial void CannotLook(string endpoint, string error);
 }

@@ -10,7 +10,10 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing 
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    /// <summary>The reasons why not; empty: it can.</summary>
+    /// <summary>Not PING: a read-only replica and a Redis with a full disk answer that.</summary>
+    private static readonly Script Writable = Script.Load("writable");
+
+    /// <summary>The reasons why not; empty: it can. Each is a sentence that every client may read.</summary>
     public async Task<IReadOnlyList<string>> WhyNotAsync(CancellationToken ct)
     {
         var why = new List<string>();
@@ -19,11 +22,11 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing 
         if (!keys.Loaded) why.Add("the API keys were not read yet");
         try
         {
-            await redis.Database.PingAsync().WaitAsync(Patience, time, ct);
+            await Writable.RunAsync(redis.Database, [], []).WaitAsync(Patience, time, ct);
         }
-        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (RedisFaults.Of(e) != RedisFault.None && !ct.IsCancellationRequested)
         {
-            why.Add($"Redis does not answer: {e.Message.Split('\n')[0]}");
+            why.Add(RedisFaults.Of(e).Sentence());
         }
 
         return why;

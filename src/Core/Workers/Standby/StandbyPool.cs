@@ -121,7 +121,7 @@ internal sealed partial class StandbyPool : IDisposable
                 else worker.Dispose();
             }
         }
-        catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
             Ended(e.Message);
             lock (gate) next = time.GetUtcNow() + AfterFailure;

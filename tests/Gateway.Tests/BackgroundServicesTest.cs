@@ -1,0 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Sluice.Core;
+
+namespace Sluice.Gateway.Tests;
+
+/// <summary>No background service of the gateway can end it unseen.</summary>
+public sealed class BackgroundServicesTest
+{
+    [Fact]
+    public void Every_background_service_is_a_guarded_loop()
+    {
+        foreach (var type in typeof(GatewayHost).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(BackgroundService))))
+            Assert.True(type.IsSubclassOf(typeof(BackgroundLoop)), $"{type} is a BackgroundService; expected a BackgroundLoop, which no exception ends");
+    }
+
+    [Fact]
+    public async Task A_service_that_failed_is_named_so_that_the_exit_code_is_not_zero()
+    {
+        var failing = new Failing();
+        await using var services = new ServiceCollection().AddSingleton<IHostedService>(failing).BuildServiceProvider();
+        Assert.Empty(ServiceFailures.Of(services));
+        await failing.StartAsync(default);
+        await Task.WhenAny(failing.ExecuteTask!);
+        Assert.Equal([nameof(Failing)], ServiceFailures.Of(services));
+    }
+
+    private sealed class Failing : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.FromException(new InvalidOperationException("it fails"));
+    }
+}

@@ -17,7 +17,6 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Operations;
 using Sluice.Gateway.Streaming;
-using StackExchange.Redis;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway;
@@ -31,7 +30,11 @@ public static partial class GatewayHost
     /// <summary>Bodies of management requests; forwarded ones have their endpoint's own limit.</summary>
     private const int MaxManagementBody = 1 << 20;
 
-    public static WebApplication Build(GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)
+    /// <param name="settings">The environment.</param>
+    /// <param name="data">The gateway's own folder.</param>
+    /// <param name="redis">The connection that everything shares.</param>
+    /// <param name="share">The payload folder, checked.</param>
+    public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
         // Settings come from GatewaySettings alone.
@@ -49,6 +52,7 @@ public static partial class GatewayHost
         });
         ConfigureLogging(builder.Logging, settings);
         AddServices(builder.Services, settings, data, redis);
+        builder.Services.AddSingleton(share);
         var app = builder.Build();
         foreach (var setting in settings.Vain) HasNoEffect(app.Logger, setting);
         if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
@@ -106,14 +110,14 @@ public static partial class GatewayHost
             .AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>().AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
     }
 
-    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, IConnectionMultiplexer redis)
+    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, RedisStore redis)
     {
         services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
         services.AddRouting();
         services.AddHttpForwarder();
         services.AddOpenApi();
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(new RedisStore(redis));
+        services.AddSingleton(redis);
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
@@ -146,6 +150,7 @@ public static partial class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
         services.AddHostedService<HostDoctor>();
+        services.AddHostedService<PayloadWatch>();
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());
         services.AddHostedService(s => s.GetRequiredService<JobKeeper>());
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
@@ -154,7 +159,7 @@ public static partial class GatewayHost
 
     private static void AddJobs(IServiceCollection services, GatewaySettings settings)
     {
-        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<RedisStore>(), settings.Payloads));
+        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>().AddSingleton<JobSignals>();
         services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();

@@ -26,10 +26,11 @@ try
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
     await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
-    var store = new RedisStore(redis);
+    var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull);
     await JobLayout.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
-    await new PayloadStore(store, settings.Payloads).CheckAsync();
-    await using var app = GatewayHost.Build(settings, data, redis);
+    var share = new PayloadShare(store, settings.Payloads);
+    await share.CheckAsync();
+    await using var app = GatewayHost.Build(settings, data, store, share);
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);
     await app.WaitForShutdownAsync();

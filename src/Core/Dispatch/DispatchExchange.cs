@@ -116,7 +116,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         // Once: what is claimed is run, also when the gateway begins to stop meanwhile.
         var takes = work.Ends is [{ Alone: true }] ? null : runner();
         var answer = await Timely(scripts.ReleaseAsync(dispatch.JobKeys, dispatch.EndpointId, work.Holder, work.GiveBack,
-            work.Ends.ConvertAll(e => e.End), claims: takes is not null, takes is null ? "" : Fence.NewToken()));
+            work.Ends.ConvertAll(e => e.End), claims: takes is { TakesJobs: true }, takes is null ? "" : Fence.NewToken()));
         for (var i = 0; i < work.Ends.Count; i++) work.Ends[i].Stored.TrySetResult(answer.Ended[i]);
         if (answer.Lost && !work.FirstLease)
         {

@@ -72,4 +72,7 @@ public interface IJobRunner
 {
     /// <summary>Takes an attempt over; returns at once.</summary>
     void Start(JobGrant grant);
+
+    /// <summary>False: no job is to be claimed now. What was claimed before is started all the same.</summary>
+    bool TakesJobs => true;
 }

@@ -7,13 +7,13 @@ namespace Sluice.Core.Jobs;
 /// <summary>
 /// The leader's chores, once a second: jobs that waited too long are ended, data whose retention ended is taken away.
 /// </summary>
-public sealed class JobKeeper(PayloadStore payloads, JobSweep sweep, CatalogWatcher catalog,
+public sealed class JobKeeper(PayloadSweep files, JobSweep sweep, CatalogWatcher catalog,
     Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
-    /// <summary>Ticks from one look at the payload files to the next: a day.</summary>
-    private const int SweepFilesEvery = 86_400;
+    /// <summary>Ticks from one look at the payload files to the next; see <see cref="PayloadSweep.OrphanAge"/>.</summary>
+    private static readonly int SweepFilesEvery = (int)(PayloadSweep.OrphanAge / Every);
 
     private readonly TimeProvider time = time;
     private int ticks;
@@ -26,7 +26,7 @@ public sealed class JobKeeper(PayloadStore payloads, JobSweep sweep, CatalogWatc
         {
             if (!leadership.IsLeader) continue;
             if (++ticks % SweepFilesEvery == 1)
-                await TryAsync("Sweeping payload files", () => Task.Run(() => payloads.Sweep(time.GetUtcNow()), ct), ct);
+                await TryAsync("Sweeping payload files", () => Task.Run(() => files.RunAsync(ct), ct), ct);
             foreach (var deployment in catalog.Current.Deployments)
                 await TryAsync($"Sweeping the jobs of endpoint {deployment.Endpoint.Id}", () => sweep.RunAsync(deployment.Endpoint.Id, ct), ct);
         }

@@ -53,6 +53,7 @@ public sealed class JobStore
     /// deleted here. Given up before it was sent, it is not sent.</summary>
     public async Task<SubmitResult> SubmitAsync(JobSubmission job, CancellationToken ct)
     {
+        redis.RequireDisk();
         var input = await payloads.SaveAsync(job.Input, ct);
         var result = await submits.For(job.EndpointId).AddAsync(new Wish(job, input), ct).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
@@ -146,6 +147,7 @@ public sealed class JobStore
     /// <summary>Queues a job that failed or timed out again. Returns what it did ("ok", "refused", "expired", "gone") and the status.</summary>
     public async Task<(string Did, string Status)> RetryAsync(string endpointId, string id, CancellationToken ct)
     {
+        redis.RequireDisk();
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,

@@ -2,75 +2,57 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using Sluice.Core.Redis;
-using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
 
 /// <summary>
 /// Inputs and outputs of jobs. Small ones are kept in Redis beside the job; large ones are files of a folder that all gateways
-/// on one Redis share, and Redis holds a reference: no script ever carries megabytes, and Redis' memory does not hold them.
+/// on one Redis share (<see cref="PayloadShare"/>), and Redis holds a reference: no script ever carries megabytes, and Redis' memory does not hold them.
 /// </summary>
-public sealed partial class PayloadStore(RedisStore redis, string folder)
+public sealed partial class PayloadStore(PayloadShare share)
 {
     /// <summary>Up to here a payload is kept in Redis. A script that carries this takes well under a millisecond.</summary>
     public const int InlineBytes = 256 << 10;
 
-    /// <summary>Longer than any job can wait, run and be kept.</summary>
-    private static readonly TimeSpan Oldest = TimeSpan.FromDays(60);
+    /// <summary>Hexadecimal digits of a file's name. The last of them are those of <see cref="PayloadShare.OwnerAsync"/>.</summary>
+    internal const int NameDigits = 32;
 
-    private const string Marker = "folder-id";
-    private static readonly RedisKey FolderId = "sluice:payloads";
+    internal const string PartSuffix = ".part";
 
-    public string Folder => folder;
+    /// <summary>Error numbers that mean a full disk (errno(3)): ENOSPC, EDQUOT.</summary>
+    private static readonly int[] NoSpace = [28, 122];
 
-    /// <summary>Makes the folder, and finds out whether it is the one that the other gateways on this Redis use; throws when
-    /// it is not: results would then be found by some gateways only.</summary>
-    public async Task CheckAsync()
+    public PayloadStore(RedisStore redis, string folder) : this(new PayloadShare(redis, folder))
     {
-        Directory.CreateDirectory(folder);
-        var file = Path.Combine(folder, Marker);
-        var own = File.Exists(file) ? (await File.ReadAllTextAsync(file)).Trim() : RandomNumberGenerator.GetHexString(16, lowercase: true);
-        if (!await redis.Database.StringSetAsync(FolderId, own, when: When.NotExists))
-        {
-            var known = (string?)await redis.Database.StringGetAsync(FolderId);
-            if (known != own)
-                throw new InvalidOperationException($"SLUICE_PAYLOADS is '{folder}', but other gateways on this Redis keep large inputs "
-                    + "and outputs of jobs in another folder: point all of them at one shared folder (or, when that folder is gone "
-                    + $"for good, delete the Redis key {FolderId})");
-        }
-
-        await File.WriteAllTextAsync(file, own + "\n");
     }
+
+    public PayloadShare Share => share;
 
     /// <summary>What stands in Redis for this payload: itself, or a reference to the file it was written to. Throws
     /// <see cref="PayloadException"/> when it cannot be written.</summary>
     public async Task<ReadOnlyMemory<byte>> SaveAsync(ReadOnlyMemory<byte> payload, CancellationToken ct)
     {
         if (payload.Length <= InlineBytes) return payload;
-        var name = RandomNumberGenerator.GetHexString(32, lowercase: true);
+        await share.RequireAsync();
+        var owner = await share.OwnerAsync();
+        var name = RandomNumberGenerator.GetHexString(NameDigits - owner.Length, lowercase: true) + owner;
         var path = PathOf(name);
-        var partial = path + ".part";
         try
         {
-            PrivateFiles.ShareLike(folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
-            await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
-            {
-                await file.WriteAsync(payload, ct);
-                file.Flush(flushToDisk: true);
-            }
-
-            PrivateFiles.ShareLike(folder, new FileInfo(partial));
-            File.Move(partial, path);
+            await WriteAsync(path, payload, ct);
         }
         catch (Exception e)
         {
             // Half a file on a full disk keeps it full.
-            if (Directory.Exists(Path.GetDirectoryName(path))) File.Delete(partial);
+            Remove(path + PartSuffix);
             if (!IsDisk(e)) throw;
-            throw new PayloadException($"{payload.Length} bytes of a job cannot be written to SLUICE_PAYLOADS: {e.Message}", e);
+            throw new PayloadException(await FaultAsync(e), e);
         }
 
-        return Encoding.ASCII.GetBytes("@" + name);
+        // The share may have gone while the file was written: then the file is in a local folder, where no other gateway finds it.
+        if (await share.LookAsync() && File.Exists(path)) return Encoding.ASCII.GetBytes("@" + name);
+        Remove(path);
+        throw new PayloadException(PayloadFault.Unavailable, null);
     }
 
     /// <summary>The payload that stands in Redis as <paramref name="stored"/>. Throws <see cref="PayloadException"/> when its file
@@ -84,54 +66,75 @@ public sealed partial class PayloadStore(RedisStore redis, string folder)
         }
         catch (Exception e) when (IsDisk(e))
         {
-            throw new PayloadException($"a part of the job cannot be read from SLUICE_PAYLOADS: {e.Message}", e);
+            if (await FaultAsync(e) is var fault and not PayloadFault.Lost) throw new PayloadException(fault, e);
+        }
+
+        // The share may have returned between the read and the look.
+        try
+        {
+            return await File.ReadAllBytesAsync(PathOf(name), ct);
+        }
+        catch (Exception e) when (IsDisk(e))
+        {
+            throw new PayloadException(await FaultAsync(e), e);
         }
     }
 
     /// <summary>The reference, or nothing where the payload itself is stored.</summary>
     public static ReadOnlyMemory<byte> FileOf(ReadOnlyMemory<byte> stored) => NameOf(stored.Span) is null ? default : stored;
 
-    /// <summary>Deletes what a reference refers to; anything else is left alone.</summary>
+    /// <summary>Deletes what a reference refers to; anything else is left alone. Never throws: a file that cannot be deleted now is deleted by
+    /// <see cref="PayloadSweep"/>, because no job refers to it.</summary>
     public void Delete(ReadOnlyMemory<byte> stored)
     {
-        if (NameOf(stored.Span) is { } name) File.Delete(PathOf(name));
+        if (NameOf(stored.Span) is { } name) Remove(PathOf(name));
     }
 
-    /// <summary>Deletes files that no job can refer to any more: those of submissions whose outcome stayed unknown.</summary>
-    public void Sweep(DateTimeOffset now)
+    private async Task WriteAsync(string path, ReadOnlyMemory<byte> payload, CancellationToken ct)
     {
-        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
-            if (Path.GetFileName(file) != Marker && now - File.GetLastWriteTimeUtc(file) > Oldest) File.Delete(file);
+        var partial = path + PartSuffix;
+        PrivateFiles.ShareLike(share.Folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
+        await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
+        {
+            await file.WriteAsync(payload, ct);
+            file.Flush(flushToDisk: true);
+        }
+
+        PrivateFiles.ShareLike(share.Folder, new FileInfo(partial));
+        File.Move(partial, path);
+    }
+
+    private async Task<PayloadFault> FaultAsync(Exception e)
+    {
+        if (!await share.LookAsync()) return PayloadFault.Unavailable;
+        if (e is FileNotFoundException or DirectoryNotFoundException) return PayloadFault.Lost;
+        return NoSpace.Contains(e.HResult) ? PayloadFault.Full : PayloadFault.Broken;
+    }
+
+    private static void Remove(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception e) when (IsDisk(e))
+        {
+            // The sweep finds it.
+        }
     }
 
     private static bool IsDisk(Exception e) => e is IOException or UnauthorizedAccessException;
 
-    private string PathOf(string name) => Path.Combine(folder, name[..2], name);
+    private string PathOf(string name) => Path.Combine(share.Folder, name[..2], name);
 
     /// <summary>JSON never begins with an @.</summary>
     private static string? NameOf(ReadOnlySpan<byte> stored)
     {
-        if (stored.Length != 33 || stored[0] != (byte)'@') return null;
+        if (stored.Length != NameDigits + 1 || stored[0] != (byte)'@') return null;
         var name = Encoding.ASCII.GetString(stored[1..]);
         return Name().IsMatch(name) ? name : null;
     }
 
-    [GeneratedRegex("^[0-9a-f]{32}\\z")]
+    [GeneratedRegex(@"^[0-9a-f]{32}\z")]
     private static partial Regex Name();
-}
-
-/// <summary>The folder of large payloads does not do what it must; the message names the setting and the cause.</summary>
-public sealed class PayloadException : IOException
-{
-    public PayloadException()
-    {
-    }
-
-    public PayloadException(string message) : base(message)
-    {
-    }
-
-    public PayloadException(string message, Exception inner) : base(message, inner)
-    {
-    }
 }

@@ -33,6 +33,7 @@ public sealed partial class EmbeddedRedis : IDisposable
     private readonly Thread supervisor;
     private int port;
     private LogSync? sync;
+    private LogReserve? reserve;
     private Process? process;
 
     /// <param name="folder">Where it keeps its data; made when missing.</param>
@@ -52,6 +53,12 @@ public sealed partial class EmbeddedRedis : IDisposable
     /// <summary>Process id of the present child; 0 between two.</summary>
     public int ProcessId => process?.Id ?? 0;
 
+    /// <summary>Whether its disk has no space left for what it would acknowledge.</summary>
+    public bool DiskIsFull => reserve is { IsFull: true };
+
+    /// <summary>Whether space for its log is reserved.</summary>
+    internal bool HasReserve => reserve is { Made: > 0, IsFull: false };
+
     /// <summary>Starts it; ends when it accepts connections, or throws with what it said.</summary>
     public Task StartAsync()
     {
@@ -59,6 +66,7 @@ public sealed partial class EmbeddedRedis : IDisposable
         if (!IsInstalled(Environment.GetEnvironmentVariable("PATH"))) throw NotInstalled(null);
         supervisor.Start();
         sync = new LogSync(folder, logger);
+        reserve = new LogReserve(folder, logger);
         return started.Task;
     }
 
@@ -69,6 +77,7 @@ public sealed partial class EmbeddedRedis : IDisposable
         if (process is { HasExited: false } running) _ = Kill(running.Id, Sigterm);
         if (supervisor.IsAlive) supervisor.Join(StopPatience);
         sync?.Dispose();
+        reserve?.Dispose();
         stop.Dispose();
     }
 
@@ -107,7 +116,6 @@ public sealed partial class EmbeddedRedis : IDisposable
                 started.TrySetException(NotInstalled(e));
                 return;
             }
-
             catch (Exception e)
             {
                 // For example its input broke because it ended before it had read it. An exception that leaves a thread ends the process.

@@ -68,6 +68,7 @@ public static class RedisFaults
     public static RedisFault Of(Exception e) => e switch
     {
         RedisServerException s => Reply(s.Message),
+        RedisDiskFullException => RedisFault.DiskFull,
         RedisConnectionException { Message: var text } when text.Contains("not eligible for replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
         RedisCommandException { Message: var text } when text.Contains("replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
         RedisConnectionException or TimeoutException or ObjectDisposedException or TaskCanceledException => RedisFault.Unreachable,

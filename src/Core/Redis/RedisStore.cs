@@ -3,8 +3,16 @@ using StackExchange.Redis;
 namespace Sluice.Core.Redis;
 
 /// <summary>The one connection to Redis that everything shares.</summary>
-public sealed class RedisStore(IConnectionMultiplexer connection)
+/// <param name="connection">The connection.</param>
+/// <param name="diskIsFull">Whether the disk of the embedded Redis is full; null: it is not known, because Redis is not ours.</param>
+public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? diskIsFull = null)
 {
+    /// <summary>To be called before something is stored that will be acknowledged. Throws <see cref="RedisDiskFullException"/>.</summary>
+    public void RequireDisk()
+    {
+        if (diskIsFull?.Invoke() == true) throw new RedisDiskFullException();
+    }
+
     public IDatabase Database => connection.GetDatabase();
 
     public ISubscriber Subscriber => connection.GetSubscriber();

@@ -31,7 +31,11 @@ internal static partial class Leftovers
         }
 
         if (e is PayloadException payload)
+        {
+            PayloadBroke(logger, context.TraceIdentifier, payload.Fault, payload.InnerException?.Message ?? "");
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, payload.Message, TimeSpan.FromSeconds(10));
+        }
+
         // Half a surrogate pair in a JSON string ("\ud800") shows only when the string is read.
         if (e is InvalidOperationException { Source: { } source } && source.StartsWith("System.Text.Json", StringComparison.Ordinal))
             return Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body has text that is none: {e.Message}");
@@ -64,6 +68,9 @@ internal static partial class Leftovers
 
     [LoggerMessage(LogLevel.Error, "Request {Request} {Method} {Path} failed")]
     private static partial void Bug(ILogger logger, Exception e, string request, string method, string path);
+
+    [LoggerMessage(LogLevel.Warning, "Request {Request} failed at the payload folder ({Fault}): {Error}")]
+    private static partial void PayloadBroke(ILogger logger, string request, PayloadFault fault, string error);
 
     [LoggerMessage(LogLevel.Debug, "Request {Request}: the client is gone ({What})")]
     private static partial void Gone(ILogger logger, string request, string what);

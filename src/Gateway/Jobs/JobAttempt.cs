@@ -17,7 +17,7 @@ namespace Sluice.Gateway.Jobs;
 /// <c>{"output": ...}</c> or <c>{"error": ...}</c> (anything else is itself the output), or server-sent events: each one a chunk of
 /// the job's stream, <c>event: output</c> the whole result, <c>event: error</c> a failure.
 /// </summary>
-public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients)
+public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients, TimeProvider time)
 {
     private const string ProviderHeader = "X-Sluice-Provider";
 
@@ -26,6 +26,10 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
 
     /// <summary>Of an error answer, shown to people.</summary>
     private const int MaxErrorText = 2000;
+
+    /// <summary>How long a file that cannot be read for another reason than a missing share is tried again before the job returns to the queue.</summary>
+    private static readonly TimeSpan InputPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan InputPause = TimeSpan.FromSeconds(1);
 
     /// <summary>Runs it to its end. Never throws for what a worker or a client can do.</summary>
     /// <param name="deployment">The endpoint.</param>
@@ -64,7 +68,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (PayloadException e)
         {
-            return AttemptEnd.Failed(JobErrors.InputLost, e.Message);
+            // Only a file that is not in a healthy share is lost; else this gateway cannot read it now, and another one can.
+            return e.Fault == PayloadFault.Lost ? AttemptEnd.Failed(JobErrors.InputLost, $"the job's input is lost: {e.Message}")
+                : AttemptEnd.Again(e.Message, counted: false);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
@@ -98,8 +104,19 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     private async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(JobGrant grant, CancellationToken ct)
     {
         var claim = grant.Claim;
-        return claim.Input is null ? await store.InputAsync(grant.EndpointId, claim.Id, ct)
-            : (await store.LoadAsync(claim.Input, ct), claim.S3, claim.Timeout);
+        var since = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return claim.Input is null ? await store.InputAsync(grant.EndpointId, claim.Id, ct)
+                    : (await store.LoadAsync(claim.Input, ct), claim.S3, claim.Timeout);
+            }
+            catch (PayloadException e) when (e.Fault == PayloadFault.Broken && time.GetElapsedTime(since) < InputPatience)
+            {
+                await Task.Delay(InputPause, time, ct);
+            }
+        }
     }
 
     private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant, ReadOnlySpan<byte> input, byte[]? s3)

@@ -14,13 +14,16 @@ namespace Sluice.Gateway.Jobs;
 /// stored is kept until Redis took it: results by dispatch, which gives their slots back in the same call. The fence decides whether it counts.
 /// </summary>
 public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
-    JobAttempt attempts, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger) : IJobRunner, IHostedService, IDisposable
+    JobAttempt attempts, PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger) : IJobRunner, IHostedService, IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<Task, bool> running = [];
     private readonly CancellationTokenSource leaving = new();
+
+    /// <summary>A gateway without its payload share cannot read inputs or store outputs: other gateways take the jobs.</summary>
+    public bool TakesJobs => payloads.IsAvailable;
 
     public void Start(JobGrant grant)
     {
@@ -164,16 +167,30 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
+    /// <summary>Stores an output. A folder that is full or away has a while to come back: the job has been run, and its result is here.</summary>
     private async Task CompleteAsync(JobGrant grant, AttemptEnd end)
     {
-        try
+        var since = time.GetTimestamp();
+        while (true)
         {
-            Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None))).Ended);
-        }
-        catch (PayloadException e)
-        {
-            var error = new JobError(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true);
-            await StoreAsync(grant, AttemptEnd.Failed(JobStatus.Failed, error));
+            try
+            {
+                Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None))).Ended);
+                return;
+            }
+            catch (PayloadException e)
+            {
+                var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), leaving.IsCancellationRequested);
+                OutputNotStored(grant.EndpointId, grant.Claim.Id, grant.Claim.Attempt, next, e.Fault, e.InnerException?.Message ?? e.Message);
+                if (next == OutputStep.GiveBack) await StoreAsync(grant, AttemptEnd.Again($"its output could not be stored: {e.Message}", counted: false));
+                else if (next == OutputStep.Fail) await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true));
+                if (next != OutputStep.Retry) return;
+            }
+
+            using var wake = CancellationTokenSource.CreateLinkedTokenSource(leaving.Token, grant.Stopped);
+            await Task.WhenAny(Task.Delay(OutputRetry.Pause, time, wake.Token));
+            // It was cancelled, or another gateway has it.
+            if (grant.Stopped.IsCancellationRequested) return;
         }
     }
 
@@ -225,6 +242,9 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
 
     [LoggerMessage(LogLevel.Warning, "What a job came to cannot be stored now; trying again: {Error}")]
     private partial void CannotStore(string error);
+
+    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: the output of attempt {Attempt} cannot be stored yet; next: {Step} ({Fault}: {Error})")]
+    private partial void OutputNotStored(string endpoint, string job, int attempt, OutputStep step, PayloadFault fault, string error);
 
     [LoggerMessage(LogLevel.Error, "Job {Job} of {Endpoint} could not be run: an error of the gateway itself")]
     private partial void Bug(Exception e, string endpoint, string job);

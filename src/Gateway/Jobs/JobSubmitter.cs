@@ -139,7 +139,7 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
             catch (Exception e) when (RedisDown.Is(e))
             {
                 // A script that Redis refuses has stored nothing.
-                refused &= e is RedisServerException;
+                refused &= e is RedisServerException or RedisDiskFullException;
                 if (time.GetElapsedTime(started) + StorePause < StorePatience)
                 {
                     await Task.Delay(StorePause, time);

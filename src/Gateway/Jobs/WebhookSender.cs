@@ -17,7 +17,7 @@ namespace Sluice.Gateway.Jobs;
 /// receivers of one do not hold up another. Nothing else waits for it.
 /// </summary>
 public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog, OutboundGuard guard,
-    GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundLoop(time, logger)
+    PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundLoop(time, logger)
 {
     /// <summary>Deliveries of one endpoint at once, by this gateway.</summary>
     private const int AtOnce = 16;
@@ -72,7 +72,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         try
         {
             var room = AtOnce - busy.GetValueOrDefault(endpoint);
-            if (room <= 0) return;
+            // Without the payload share some results cannot be read: other gateways deliver.
+            if (room <= 0 || !payloads.IsAvailable) return;
             foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
             {
                 busy.AddOrUpdate(endpoint, 1, (_, n) => n + 1);
@@ -122,7 +123,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         {
             return await TryAsync(due, ct);
         }
-        catch (Exception e) when (!RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (!RedisDown.Is(e) && e is not PayloadException && !ct.IsCancellationRequested)
         {
             Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
             return (WebhookVerdict.Again, null, "an error of the gateway itself; its log has the endpoint's name");
@@ -137,7 +138,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         {
             job = await jobs.LookAsync(due.EndpointId, due.Job, null, ct);
         }
-        catch (PayloadException e)
+        catch (PayloadException e) when (e.Fault != PayloadFault.Unavailable)
         {
             return (WebhookVerdict.Again, null, e.Message);
         }

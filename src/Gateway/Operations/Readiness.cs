@@ -1,12 +1,13 @@
 using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
 using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Operations;
 
 /// <summary>Whether this gateway can take requests.</summary>
-public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing keys, IHostApplicationLifetime lifetime,
-    TimeProvider time)
+public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing keys, PayloadShare payloads,
+    IHostApplicationLifetime lifetime, TimeProvider time)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
@@ -20,6 +21,7 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing 
         if (lifetime.ApplicationStopping.IsCancellationRequested) why.Add("stopping");
         if (!catalog.Loaded.IsCompleted) why.Add("the declared endpoints were not read yet");
         if (!keys.Loaded) why.Add("the API keys were not read yet");
+        if (!payloads.IsAvailable) why.Add(new PayloadException(PayloadFault.Unavailable, null).Message);
         try
         {
             await Writable.RunAsync(redis.Database, [], []).WaitAsync(Patience, time, ct);

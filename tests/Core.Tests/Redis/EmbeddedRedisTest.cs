@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Jobs;
 using Sluice.Core.Redis;
+using Sluice.Core.Tests.Jobs;
 using Sluice.Testing;
 using StackExchange.Redis;
 
@@ -61,6 +63,43 @@ public sealed class EmbeddedRedisTest : IDisposable
         await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
+    [FactOnSmallDisk]
+    public async Task Each_job_that_is_acknowledged_while_its_disk_fills_survives_its_kill()
+    {
+        using var disk = new SmallDisk("48m");
+        using var redis = new EmbeddedRedis(disk.Folder, NullLogger<EmbeddedRedis>.Instance);
+        await redis.StartAsync();
+        using var connection = await ConnectAsync(redis);
+        var store = new JobStore(new RedisStore(connection, () => redis.DiskIsFull), new PayloadStore(new RedisStore(connection), folder));
+        await Eventually.HoldsAsync(() => Task.FromResult(redis.HasReserve), "space for the log is reserved");
+        disk.Fill();
+        var (acknowledged, input) = (new List<string>(), new byte[200_000]);
+        Array.Fill(input, (byte)'1');
+        while (true)
+        {
+            var id = $"job-{acknowledged.Count}";
+            try
+            {
+                await store.SubmitAsync(JobStoreTest.Job("e", id) with { Input = input }, default);
+                acknowledged.Add(id);
+            }
+            catch (Exception e) when (RedisFaults.Of(e) == RedisFault.DiskFull)
+            {
+                break;
+            }
+        }
+
+        var first = redis.ProcessId;
+        ChildProcess.Signal(first, ChildProcess.Sigkill);
+        await ChildProcess.GoneAsync(first);
+        disk.Free();
+        foreach (var id in acknowledged)
+            await Eventually.HoldsAsync(async () => await HasAsync(store, id), $"{id} of {acknowledged.Count} acknowledged jobs");
+        await Eventually.HoldsAsync(() => Task.FromResult(!redis.DiskIsFull), "the disk has space again");
+        await store.SubmitAsync(JobStoreTest.Job("e", "after") with { Input = input }, default);
+        await connection.CloseAsync(allowCommandsToComplete: false);
+    }
+
     [Fact]
     public async Task It_asks_for_its_password_which_stands_in_no_argument_list()
     {
@@ -84,6 +123,20 @@ public sealed class EmbeddedRedisTest : IDisposable
 
     private static Task<ConnectionMultiplexer> ConnectAsync(EmbeddedRedis redis) =>
         ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",abortConnect=false,connectTimeout=5000");
+
+    private static async Task<bool> HasAsync(JobStore store, string id)
+    {
+        try
+        {
+            var job = await store.LookAsync("e", id, null, default);
+            Assert.NotNull(job);
+            return true;
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            return false;
+        }
+    }
 
     /// <summary>Asks until the server is there again.</summary>
     private static async Task<string?> ReadAsync(ConnectionMultiplexer connection)

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Sluice.Core.Jobs;
+using Sluice.Core.Redis;
 using Sluice.Gateway.Auth;
 using Sluice.Testing;
 
@@ -18,7 +20,8 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
     public async Task InitializeAsync()
     {
         data = new DataFolder(folder);
-        app = GatewayHost.Build(new GatewaySettings { Urls = "http://127.0.0.1:0" }, data, await redis.ConnectAsync());
+        app = GatewayHost.Build(new GatewaySettings { Urls = "http://127.0.0.1:0" }, data, new RedisStore(await redis.ConnectAsync()),
+            new PayloadShare(redis.Store, Path.Combine(folder, "payloads")));
     }
 
     public async Task DisposeAsync()

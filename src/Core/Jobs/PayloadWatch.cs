@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Core.Jobs;
+
+/// <summary>Looks each second whether the payload share is there, so that a gateway that has lost it is not ready and takes no jobs.</summary>
+public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, ILogger<PayloadWatch> logger) : BackgroundLoop(time, logger)
+{
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<PayloadWatch> logger = logger;
+    private bool lost;
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Every, time);
+        do
+        {
+            var available = await share.LookAsync();
+            if (!available && !lost) PayloadShareLost(share.WhyUnavailable ?? "");
+            if (available && lost) PayloadShareReturned(share.Folder);
+            lost = !available;
+        }
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    [LoggerMessage(LogLevel.Error, "The payload share is not available; this gateway is not ready and takes no jobs until it returns: {Why}")]
+    private partial void PayloadShareLost(string why);
+
+    [LoggerMessage(LogLevel.Information, "The payload share {Folder} is available again")]
+    private partial void PayloadShareReturned(string folder);
+}

@@ -77,7 +77,8 @@ public sealed class PayloadShare(RedisStore redis, string folder, TimeProvider? 
         if (!await LookAsync()) throw new PayloadException(PayloadFault.Unavailable, new IOException(why));
     }
 
-    /// <summary>Looks at the marker; whether the share is available. One look at a time is on its way, also when the file system hangs.</summary>
+    /// <summary>Looks at the marker; whether the share is available. While a file system hangs, later calls wait for the look that hangs: each look
+    /// blocks a thread.</summary>
     internal async Task<bool> LookAsync()
     {
         if (folderId is null) return true;

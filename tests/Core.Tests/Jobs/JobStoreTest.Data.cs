@@ -42,7 +42,7 @@ public sealed partial class JobStoreTest
         Assert.Null((await store.LookAsync(endpoint, "a", null, default))!.Output);
         Assert.Null(await store.InputAsync(endpoint, "a", default));
         await NothingStaysAsync("a");
-        Assert.Empty(Directory.GetFiles(folder, "*", SearchOption.AllDirectories));
+        Assert.DoesNotContain(Directory.GetFiles(folder, "*", SearchOption.AllDirectories), f => Path.GetFileName(f) != "folder-id");
 
         static byte[] Json(int bytes) => Encoding.UTF8.GetBytes($"\n\"{new string('x', bytes - 3)}\"");
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Nodes;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
@@ -13,6 +14,9 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
     public sealed class Served : IAsyncLifetime
     {
         public GatewayProcess Gateway { get; private set; } = null!;
+
+        /// <summary>Where the page of another origin is served from.</summary>
+        public int PagePort { get; } = FreePort.Find();
 
         public async Task InitializeAsync()
         {
@@ -35,7 +39,7 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
                   - { id: refusing, template: server, scaling: { pause: REFUSE } }
                   - { id: slow, template: server, queue: { timeout: 10ms }, scaling: { pause: QUEUE } }
                   - { id: broken, template: broken, jobs: { maxRuns: 1 } }
-                """, folder, new Dictionary<string, string?> { ["SLUICE_CORS_ORIGINS"] = $"{App}, http://localhost:3000" });
+                """, folder, new Dictionary<string, string?> { ["SLUICE_CORS_ORIGINS"] = $"{App}, http://127.0.0.1:{PagePort}" });
         }
 
         public async Task DisposeAsync()
@@ -191,6 +195,79 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
         }
 
         Assert.Contains("sluice_worker_time_today_seconds{endpoint=\"plain\"}", metrics, StringComparison.Ordinal);
+    }
+
+    [FactNeeding("chromium", "chromium")]
+    public async Task A_page_of_another_origin_works_in_a_real_browser()
+    {
+        using var pages = new HttpListener { Prefixes = { $"http://127.0.0.1:{served.PagePort}/" } };
+        pages.Start();
+        var result = ServeAsync(pages, Page.Replace("GATEWAY", served.Gateway.Url.Authority, StringComparison.Ordinal)
+            .Replace("KEY", served.Gateway.Key, StringComparison.Ordinal));
+        var profile = Directory.CreateTempSubdirectory("sluice-chromium-").FullName;
+        JsonNode seen;
+        await using (new ChildProcess("chromium", ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            $"--user-data-dir={profile}", $"http://127.0.0.1:{served.PagePort}/"], new Dictionary<string, string?>()))
+            seen = JsonNode.Parse(await result.WaitAsync(ChildProcess.Patience))!;
+
+        Assert.Equal("200 id timing", (string?)seen["withKey"]);
+        Assert.Equal("200 id timing", (string?)seen["events"]);
+        Assert.Equal("200", (string?)seen["management"]);
+        Assert.Equal("401 id", (string?)seen["withoutKey"]);
+        Assert.Equal("502 id timing", (string?)seen["badAnswer"]);
+        Assert.Equal("200 id timing", (string?)seen["anyOrigin"]);
+        Assert.StartsWith("TypeError", (string?)seen["closed"], StringComparison.Ordinal);
+        Assert.Equal("sluice", (string?)seen["socket"]);
+        Assert.Equal("chat", (string?)seen["chat"]);
+    }
+
+    /// <summary>Calls the gateway in the ways of a page, and posts what it saw to where it came from.</summary>
+    private const string Page = """
+        <script type="module">
+        const key = { Authorization: "Bearer KEY", "X-Own": "1" };
+        const get = async (path, headers) => {
+          try {
+            const answer = await fetch("http://GATEWAY" + path, { headers });
+            await answer.text();
+            return answer.status + (answer.headers.get("X-Request-Id") ? " id" : "") + (answer.headers.get("Server-Timing") ? " timing" : "");
+          } catch (e) { return String(e); }
+        };
+        const open = (...protocols) => new Promise(done => {
+          const socket = new WebSocket("ws://GATEWAY/e/plain/socket", protocols);
+          socket.onopen = () => done(socket.protocol);
+          socket.onerror = () => done("refused");
+        });
+        const seen = {
+          withKey: await get("/e/plain/headers", key),
+          events: await get("/e/plain/events", key),
+          management: await get("/api/v1/endpoints", key),
+          withoutKey: await get("/e/plain/headers"),
+          badAnswer: await get("/e/plain/two-lengths", key),
+          anyOrigin: await get("/e/open/headers"),
+          closed: await get("/e/closed/headers", key),
+          socket: await open("sluice.key.KEY", "sluice"),
+          chat: await open("sluice.key.KEY", "chat"),
+        };
+        await fetch("/result", { method: "POST", body: JSON.stringify(seen) });
+        </script>
+        """;
+
+    /// <summary>Serves the page until it posts a result.</summary>
+    private static async Task<string> ServeAsync(HttpListener listener, string page)
+    {
+        while (true)
+        {
+            var context = await listener.GetContextAsync();
+            using var response = context.Response;
+            if (context.Request.HttpMethod == "POST")
+            {
+                using var reader = new StreamReader(context.Request.InputStream);
+                return await reader.ReadToEndAsync();
+            }
+
+            response.ContentType = "text/html";
+            await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(page));
+        }
     }
 
     private async Task<HttpResponseMessage> PreflightAsync(string path, string origin)

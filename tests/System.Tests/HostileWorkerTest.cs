@@ -14,7 +14,11 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         public GatewayProcess Gateway { get; private set; } = null!;
 
         /// <summary>Executions of a path, as the workers noted them.</summary>
-        public int Ran(string path) => File.ReadAllLines(Path.Combine(Gateway.Folder, "ran")).Count(line => line == path);
+        public int Ran(string path)
+        {
+            var log = Path.Combine(Gateway.Folder, "ran");
+            return File.Exists(log) ? File.ReadAllLines(log).Count(line => line == path) : 0;
+        }
 
         public async Task InitializeAsync()
         {

@@ -1,4 +1,6 @@
 """A worker that does what bad servers do; the path says what. Usage: hostile_worker.py PORT FOLDER"""
+import base64
+import hashlib
 import json
 import os
 import re
@@ -142,6 +144,8 @@ def serve(conn):
     elif path == "/socket":
         offered = next((v for n, v in fields if n.lower() == "sec-websocket-protocol"), "none")
         chosen = "Sec-WebSocket-Protocol: chat\r\n" if "chat" in offered else ""
+        key = next(v for n, v in fields if n.lower() == "sec-websocket-key")
+        chosen += "Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode() + "\r\n"
         conn.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%sX-Offered: %s\r\n\r\n"
                       % (chosen, offered)).encode("latin1"))
     elif path == "/events":

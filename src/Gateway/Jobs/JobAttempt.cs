@@ -90,6 +90,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             // The handler ran to its answer: another attempt would run it again.
             ExchangeFailure.AnswerInvalid => AttemptEnd.Failed(JobErrors.AnswerInvalid,
                 $"the answer of worker {worker.PodId} cannot be read: {reason}", retryable: true),
+            ExchangeFailure.NotSent => AttemptEnd.Failed(JobErrors.Gateway, $"the job cannot be sent to worker {worker.PodId}: {reason}", retryable: true),
             // It may be the answer of another job on the same connection; the worker itself runs on.
             ExchangeFailure.ConnectionInvalid => AttemptEnd.Again(
                 $"worker {worker.PodId} sent an answer that broke its HTTP/2 connection: {reason}", counted: true),

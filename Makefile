@@ -5,7 +5,7 @@ CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
 
-.PHONY: help deps restore build test run images up down load load-jobs load-worker load-polls load-cold-start fuzz chaos faults scale-cycles square-wave leader-kills simulate simulate-real publish clean
+.PHONY: help deps restore build test run images up down load load-jobs load-worker load-polls load-cold-start fuzz chaos faults scale-cycles square-wave leader-kills idle-endpoints simulate simulate-real publish clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -85,6 +85,9 @@ square-wave: publish ## Turn traffic on and off as a square wave and count what 
 
 leader-kills: publish ## Kill whoever of three gateways leads every five seconds, under load, and see when the workers are there again (four minutes)
 	dotnet run -c Release --project loadtests/Scenarios -- leader-kills
+
+idle-endpoints: publish ## Leave 500 endpoints idle at two gateways that are 5 ms from Redis, and count leader changes (ten minutes)
+	dotnet run -c Release --project loadtests/Scenarios -- idle-endpoints
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .build .ort

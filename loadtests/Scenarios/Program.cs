@@ -8,6 +8,7 @@ using Sluice.Scenarios;
 //        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
 //        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
 //        Scenarios square-wave | leader-kills [--seconds N] [--out FILE]
+//        Scenarios idle-endpoints [--seconds N] [--endpoints N] [--out FILE]
 //        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -67,6 +68,10 @@ switch (args.FirstOrDefault())
         await using (var leaders = new LeaderKills(TimeSpan.FromSeconds(Number("--seconds", 180))))
             await TellAsync("leader-kills", await leaders.RunAsync(CancellationToken.None));
         return 0;
+    case "idle-endpoints":
+        await using (var idle = new IdleEndpoints(TimeSpan.FromSeconds(Number("--seconds", 600)), Number("--endpoints", 500)))
+            await TellAsync("idle-endpoints", await idle.RunAsync(CancellationToken.None));
+        return 0;
     case "poll-storm":
         options.Remove("--storm-core", out var core);
         await using (var storm = new PollStorm(ScenarioOptions.Read(options), core))
@@ -87,7 +92,8 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
-            + "|chaos|scale-cycles|square-wave|leader-kills|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
+            + "|chaos|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE]");
         return 2;
 }

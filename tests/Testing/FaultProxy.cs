@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Threading.Channels;
 
 namespace Sluice.Testing;
 
@@ -10,13 +12,17 @@ public sealed class FaultProxy : IDisposable
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentDictionary<Socket, bool> open = [];
     private readonly int target;
+    private readonly TimeSpan delay;
     private volatile TaskCompletionSource upstream = Done();
     private volatile TaskCompletionSource downstream = Done();
     private volatile int accepted;
 
-    public FaultProxy(int target)
+    /// <param name="target">Port on loopback.</param>
+    /// <param name="delay">What passes takes so much longer in each direction; a timer's millisecond more. Nothing overtakes, and nothing waits for what
+    /// is before it: a longer way, not a narrower one.</param>
+    public FaultProxy(int target, TimeSpan delay = default)
     {
-        this.target = target;
+        (this.target, this.delay) = (target, delay);
         listener.Start();
         _ = AcceptAsync();
     }
@@ -90,7 +96,7 @@ public sealed class FaultProxy : IDisposable
         try
         {
             await server.ConnectAsync(IPAddress.Loopback, target);
-            await Task.WhenAny(CopyAsync(client, server, () => upstream), CopyAsync(server, client, () => downstream));
+            await Task.WhenAny(PassAsync(client, server, () => upstream), PassAsync(server, client, () => downstream));
         }
         catch (Exception e) when (e is ObjectDisposedException or SocketException)
         {
@@ -101,6 +107,30 @@ public sealed class FaultProxy : IDisposable
         {
             open.TryRemove(socket, out _);
             socket.Dispose();
+        }
+    }
+
+    private Task PassAsync(Socket from, Socket to, Func<TaskCompletionSource> gate) =>
+        delay > TimeSpan.Zero ? CopyLaterAsync(from, to, gate) : CopyAsync(from, to, gate);
+
+    private async Task CopyLaterAsync(Socket from, Socket to, Func<TaskCompletionSource> gate)
+    {
+        var passing = Channel.CreateUnbounded<(byte[] Bytes, long At)>();
+        var sending = SendAsync();
+        var buffer = new byte[64 << 10];
+        while (await from.ReceiveAsync(buffer, SocketFlags.None) is var n and > 0) passing.Writer.TryWrite((buffer[..n], Stopwatch.GetTimestamp()));
+        passing.Writer.Complete();
+        await sending;
+
+        async Task SendAsync()
+        {
+            await foreach (var (bytes, at) in passing.Reader.ReadAllAsync())
+            {
+                var left = delay - Stopwatch.GetElapsedTime(at);
+                if (left > TimeSpan.Zero) await Task.Delay(left, TimeProvider.System, CancellationToken.None);
+                await gate().Task;
+                for (var sent = 0; sent < bytes.Length;) sent += await to.SendAsync(bytes.AsMemory(sent), SocketFlags.None);
+            }
         }
     }
 

@@ -26,7 +26,7 @@ public abstract class PodHostConformance
     public async Task A_pod_that_listens_becomes_ready_serves_and_ends_by_sigterm()
     {
         var pod = await StartAsync(Running(Server));
-        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
 
         await Host.StopAsync(pod);
 
@@ -38,7 +38,7 @@ public abstract class PodHostConformance
     public async Task The_built_in_worker_answers_whoever_has_its_token_and_nobody_else()
     {
         var pod = await StartAsync(BuiltIn());
-        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(pod, pod.Address.Token));
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(pod, null));
@@ -81,12 +81,13 @@ public abstract class PodHostConformance
             ("exit 7", "exit code 7"),
             ("echo no such model; exit 1", "exit code 1: no such model"),
             ("echo no such file >&2; exit 2", "exit code 2: no such file"),
+            ("echo the cause; echo; echo and advice; echo; echo ' '; exit 3", "exit code 3: the cause | and advice"),
             ("kill -9 $$", "ended by SIGKILL"),
         ];
         foreach (var (command, why) in exits)
         {
             var pod = await StartAsync(Running(command));
-            Assert.Equal(why, await probe.WaitReadyAsync(pod, CancellationToken.None));
+            Assert.Equal(why, await probe.WaitReadyAsync(pod, null, CancellationToken.None));
             await ForgetAsync(pod);
         }
     }
@@ -107,7 +108,7 @@ public abstract class PodHostConformance
             Deployment = deployed with { Template = deployed.Template with { StartTimeout = TimeSpan.FromMilliseconds(200) } },
         };
         var pod = await StartAsync(order);
-        Assert.Equal("not ready at / within 200ms", await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.StartsWith("not ready at / within 200ms: GET http://", await probe.WaitReadyAsync(pod, null, CancellationToken.None), StringComparison.Ordinal);
         await Host.KillAsync(pod);
         await pod.Exited;
         await ForgetAsync(pod);
@@ -117,7 +118,7 @@ public abstract class PodHostConformance
     public async Task Two_pods_of_one_endpoint_do_not_share_an_address_or_a_token()
     {
         var pods = await Task.WhenAll(StartAsync(Running(Server)), StartAsync(Running(Server)));
-        foreach (var pod in pods) Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        foreach (var pod in pods) Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
         Assert.NotEqual(pods[0].Address.Uri, pods[1].Address.Uri);
         Assert.NotEqual(pods[0].Address.Token, pods[1].Address.Token);
         foreach (var pod in pods) await Host.StopAsync(pod);
@@ -212,7 +213,7 @@ public abstract class PodHostConformance
         try
         {
             var pod = await StartAsync(order);
-            var why = await probe.WaitReadyAsync(pod, CancellationToken.None);
+            var why = await probe.WaitReadyAsync(pod, null, CancellationToken.None);
             await ForgetAsync(pod);
             return why ?? "ready";
         }
@@ -228,7 +229,7 @@ public abstract class PodHostConformance
         await GoneAsync(pod);
     }
 
-    protected Task<string?> ReadyAsync(RunningPod pod) => probe.WaitReadyAsync(pod, CancellationToken.None);
+    protected Task<string?> ReadyAsync(RunningPod pod) => probe.WaitReadyAsync(pod, null, CancellationToken.None);
 
     protected static async Task<HttpStatusCode> StatusAsync(RunningPod pod, string? token)
     {

@@ -54,7 +54,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         using var probe = new ReadinessProbe(TimeProvider.System);
         var pod = await standing.StartAsync(BuiltIn(), _ => { }, CancellationToken.None);
         Assert.Equal(0, standing.Standbys);
-        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
         // A process that was there already has no start of its runtime to tell of.
         Assert.Contains(pod.Stages, s => s.Name == "model");
         Assert.DoesNotContain(pod.Stages, s => s.Name == "runtime");
@@ -95,10 +95,18 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         using var probe = new ReadinessProbe(TimeProvider.System);
         var pod = await standing.StartAsync(other, _ => { }, CancellationToken.None);
         Assert.Equal(1, standing.Standbys);
-        Assert.Null(await probe.WaitReadyAsync(pod, CancellationToken.None));
+        Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
         Assert.Contains(pod.Stages, s => s.Name == "runtime");
         await standing.StopAsync(pod);
         await standing.ForgetAsync(pod);
+    }
+
+    [Fact]
+    public async Task The_exit_of_a_process_is_seen_though_a_child_keeps_its_output_open()
+    {
+        var pod = await StartAsync(Running("sleep 1000 & echo $!; exit 3"));
+        Assert.StartsWith("exit code 3: ", await pod.Exited.WaitAsync(ChildProcess.Patience, TimeProvider.System), StringComparison.Ordinal);
+        await ForgetAsync(pod);
     }
 
     [Fact]

@@ -36,6 +36,11 @@ internal sealed class OwnPod(Pod record)
     /// <summary>Probes in a row that it did not answer though gateways had called it unreachable.</summary>
     public int Unanswered { get; set; }
 
+    /// <summary>Lines that it had written when its last lines were stored, and when that was. Its owner is the look at its endpoint.</summary>
+    public long LinesTold { get; set; }
+
+    public long? OutputTold { get; set; }
+
     /// <summary>Ends with the last call to its host that was to kill it because it hangs.</summary>
     public Task Killing { get; set; } = Task.CompletedTask;
 

@@ -56,7 +56,7 @@ public sealed record Pod
     /// <summary>Why it is in this state, in words.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>The last lines it wrote; told for failed pods.</summary>
+    /// <summary>The last lines of a failed pod; those of one that runs are stored apart (<see cref="PodStore.OutputsAsync"/>).</summary>
     public IReadOnlyList<string> LastOutput { get; init; } = [];
 
     public int? ProcessId { get; init; }

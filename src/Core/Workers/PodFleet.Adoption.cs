@@ -77,7 +77,7 @@ public sealed partial class PodFleet
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.WantStop();
         own[pod.Id] = pod;
-        pod.Life = LiveAsync(pod, () => RunAsync(pod, running));
+        pod.Life = Task.Run(() => LiveAsync(pod, () => RunAsync(pod, running)), CancellationToken.None);
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = PersistAsync(() => PutAsync(pod));
     }

@@ -20,6 +20,7 @@ public sealed partial class PodFleet
     {
         var known = fleet.Pods.ToDictionary(p => p.Id);
         var found = await ForgetGhostsAsync(endpointId, fleet, ct);
+        await TellOutputAsync(endpointId, ct);
         foreach (var pod in own.Values.Where(p => p.EndpointId == endpointId))
         {
             var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
@@ -64,6 +65,22 @@ public sealed partial class PodFleet
         }
 
         return found;
+    }
+
+    /// <summary>Stores the last lines of this host's pods of an endpoint, of each at most once in <see cref="TellOutputEvery"/> and only new ones.</summary>
+    private Task TellOutputAsync(string endpointId, CancellationToken ct)
+    {
+        List<Task> writes = [];
+        foreach (var pod in own.Values)
+        {
+            if (pod.EndpointId != endpointId || pod.Running is not { } running) continue;
+            var lines = running.LinesWritten;
+            if (lines == pod.LinesTold || (pod.OutputTold is { } told && time.GetElapsedTime(told) < TellOutputEvery)) continue;
+            (pod.LinesTold, pod.OutputTold) = (lines, time.GetTimestamp());
+            writes.Add(store.PutOutputAsync(endpointId, pod.Id, running.LastOutput, ct));
+        }
+
+        return Task.WhenAll(writes);
     }
 
     /// <summary>One look of a host that stops: takes its pods out of dispatch, so that they get nothing new and nobody counts on them, and stops those
@@ -160,7 +177,7 @@ public sealed partial class PodFleet
     {
         var running = pod.Running!;
         if (running.Exited.IsCompleted) return;
-        if (await probe.AskAsync(running, ct))
+        if ((await probe.AskAsync(running, ct)).Ready)
         {
             pod.Unanswered = 0;
             await slots.UpAsync(pod.EndpointId, running.Address, ct);

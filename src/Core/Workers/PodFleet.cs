@@ -29,6 +29,9 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>An order that was accepted so long ago is not followed: a gateway that stood still was taken for dead meanwhile.</summary>
     private static readonly TimeSpan StaleOrder = Reconciler.HostLease / 2;
 
+    /// <summary>Between two writes of a pod's last lines: a worker that writes much costs one write a second.</summary>
+    private static readonly TimeSpan TellOutputEvery = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
 
     private static readonly Histogram<double> ColdStart = CoreMeter.Meter.CreateHistogram<double>(
@@ -107,7 +110,8 @@ public sealed partial class PodFleet : IDisposable
             Epoch = epoch,
             ShareMiB = pod.Record.ShareMiB,
         };
-        pod.Life = LiveAsync(pod, () => BeginAsync(pod, order, asked));
+        // Not on the scheduler of the loop that orders it.
+        pod.Life = Task.Run(() => LiveAsync(pod, () => BeginAsync(pod, order, asked)), CancellationToken.None);
         return answer;
     }
 
@@ -228,11 +232,17 @@ public sealed partial class PodFleet : IDisposable
         if (pod.TryMove(r => r with { Reason = words }, PodState.Starting)) _ = PersistAsync(() => PutAsync(pod));
     }
 
+    private void NotReadyYet(OwnPod pod, string seen)
+    {
+        NotReady(pod.Id, pod.EndpointId, seen);
+        Tell(pod, seen);
+    }
+
     /// <summary>Waits for readiness and enters dispatch. Empty when it did (or was told to stop), else why not.</summary>
     private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
     {
         using var waiting = new CancellationTokenSource();
-        var ready = probe.WaitReadyAsync(running, waiting.Token);
+        var ready = probe.WaitReadyAsync(running, seen => NotReadyYet(pod, seen), waiting.Token);
         if (await Task.WhenAny(ready, pod.StopWanted) != ready)
         {
             await waiting.CancelAsync();
@@ -345,6 +355,9 @@ public sealed partial class PodFleet : IDisposable
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as {What}")]
     private partial void Started(string worker, string endpoint, string what);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} has not started yet: {Probe}")]
+    private partial void NotReady(string worker, string endpoint, string probe);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
     private partial void Ready(string worker, string endpoint, double ms);

@@ -35,6 +35,7 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Adopt = Script.Load("pod-adopt");
     private static readonly Script Put = Script.Load("pod-put");
     private static readonly Script Order = Script.Load("pod-orders");
+    private static readonly Script Output = Script.Load("pod-output");
 
     // Hosts and the endpoints that have pods are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
@@ -67,9 +68,20 @@ public sealed class PodStore(RedisStore redis)
     public async Task<bool> PutAsync(Pod pod, CancellationToken ct) =>
         (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod)]).WaitAsync(ct);
 
+    /// <summary>Stores the last lines of a pod; of one that is not known any more nothing is stored.</summary>
+    public Task PutOutputAsync(string endpointId, string podId, IReadOnlyList<string> lines, CancellationToken ct) =>
+        Output.RunAsync(redis.Database, [Key(endpointId), OutputKey(endpointId)],
+            [podId, JsonSerializer.Serialize([.. lines], PodJson.Default.StringArray)]).WaitAsync(ct);
+
+    /// <summary>The last lines of an endpoint's pods, by pod. A pod that has written nothing is missing.</summary>
+    public async Task<IReadOnlyDictionary<string, IReadOnlyList<string>>> OutputsAsync(string endpointId, CancellationToken ct) =>
+        (await redis.Database.HashGetAllAsync(OutputKey(endpointId)).WaitAsync(ct)).ToDictionary(o => (string)o.Name!,
+            o => (IReadOnlyList<string>)JsonSerializer.Deserialize((string)o.Value!, PodJson.Default.StringArray)!);
+
     public async Task RemoveAsync(string endpointId, string podId, CancellationToken ct)
     {
         await redis.Database.HashDeleteAsync(Key(endpointId), podId).WaitAsync(ct);
+        await redis.Database.HashDeleteAsync(OutputKey(endpointId), podId).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Orders(endpointId), podId).WaitAsync(ct);
     }
 
@@ -96,7 +108,7 @@ public sealed class PodStore(RedisStore redis)
 
     public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync([Key(endpointId), Orders(endpointId), Epoch(endpointId)]).WaitAsync(ct);
+        await redis.Database.KeyDeleteAsync([Key(endpointId), OutputKey(endpointId), Orders(endpointId), Epoch(endpointId)]).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
@@ -129,6 +141,8 @@ public sealed class PodStore(RedisStore redis)
     public void OnReconnected(Action callback) => redis.OnReconnected(callback);
 
     private static RedisKey Key(string endpointId) => $"sluice:{{{endpointId}}}:pods";
+
+    private static RedisKey OutputKey(string endpointId) => $"sluice:{{{endpointId}}}:output";
 
     private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";
 

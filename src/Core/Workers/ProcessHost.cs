@@ -62,8 +62,7 @@ public sealed partial class ProcessHost : IPodHost
         var ordered = time.GetTimestamp();
         try
         {
-            var process = HandOver(order, env);
-            var stoodBy = process is not null;
+            var (process, output) = HandOver(order, env) is { } standby ? (standby.Process, standby.Output) : (null, null);
             if (process is null)
             {
                 var folder = WorkFolder.Create(id);
@@ -73,7 +72,7 @@ public sealed partial class ProcessHost : IPodHost
                 process.StandardInput.Close();
             }
 
-            return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), stoodBy);
+            return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), output, time);
         }
         catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
@@ -118,14 +117,14 @@ public sealed partial class ProcessHost : IPodHost
     public void Dispose() => standbys.Dispose();
 
     /// <summary>A standby that is the pod from now on; null: none of its kind waits.</summary>
-    private Process? HandOver(PodOrder order, Dictionary<string, string> env)
+    private StandbyWorker? HandOver(PodOrder order, Dictionary<string, string> env)
     {
         while (StandbyKind.Of(order) is { } kind && standbys.Take(kind) is { } standby)
         {
             if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary()))
             {
                 folders[order.PodId] = standby.Folder;
-                return standby.Process;
+                return standby;
             }
 
             standby.Dispose();

@@ -41,7 +41,7 @@ public abstract class RunningPod : IDisposable
     /// <summary>What the worker told of its own start.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];
 
-    /// <summary>Ends with the pod; says how it ended and the last line that it wrote.</summary>
+    /// <summary>Ends with the pod; says how it ended and the last lines that it wrote.</summary>
     public abstract Task<string> Exited { get; }
 
     /// <summary>Its end was given up, not seen: it may run, and has what it was given.</summary>
@@ -54,13 +54,17 @@ public abstract class RunningPod : IDisposable
 
     public abstract void Dispose();
 
-    /// <summary>Takes a line that it wrote.</summary>
-    protected void Hear(string line)
+    /// <summary>Lines that it has written so far.</summary>
+    public long LinesWritten => output.Added;
+
+    /// <summary>Keeps a line that it wrote, and returns it as it is kept: one printable line.</summary>
+    protected string Hear(string line)
     {
-        output.Add(line);
+        var kept = output.Add(line);
         Interlocked.Exchange(ref spoke, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        return kept;
     }
 
-    /// <summary>How it ended, with its last words.</summary>
-    protected string Told(string how) => LastOutput is { Count: > 0 } lines ? $"{how}: {lines[^1]}" : how;
+    /// <summary>How it ended, with the last lines that it wrote and that are not blank.</summary>
+    protected string Told(string how) => output.End() is { Length: > 0 } end ? $"{how}: {end}" : how;
 }

@@ -49,14 +49,42 @@ public sealed class ReadinessProbeTest : IDisposable
         using var elsewhere = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
         using var worker = new RawServer($"HTTP/1.1 302 Found\r\nLocation: {elsewhere.Uri}\r\n{Empty}");
         var pod = PodAt(worker);
-        Assert.False(await probe.AskAsync(pod, default));
+        Assert.EndsWith("/ready over HTTP/1.1: status 302", (await probe.AskAsync(pod, default)).Seen, StringComparison.Ordinal);
         await Eventually.HoldsAsync(() => Task.FromResult(worker.Asked > 0), "its question");
         Assert.Equal(0, elsewhere.Asked);
     }
 
-    /// <summary>As the product does, it asks again where an answer took longer than it waits.</summary>
-    private Task ReadyAsync(RunningPod pod) => Eventually.HoldsAsync(() => probe.AskAsync(pod, default), "a ready answer");
+    [Fact]
+    public async Task A_worker_that_is_ready_over_the_other_protocol_is_named_and_not_waited_for()
+    {
+        using var worker = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
+        var seen = new List<string>();
+        Assert.Equal("the worker is ready over HTTP/1.1, but the template's protocol is h2c: set protocol: http1",
+            await probe.WaitReadyAsync(PodAt(worker, protocol: WorkerProtocol.H2c), seen.Add, default));
+        Assert.Empty(seen);
+    }
 
-    private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready") => new(new PodOrder(new Deployment(
-        new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath, Protocol = WorkerProtocol.Http1 }), "e-1"), worker.Uri);
+    [Fact]
+    public async Task What_the_last_question_came_to_is_told_while_a_start_takes_long()
+    {
+        using var worker = new RawServer($"HTTP/1.1 404 Not Found\r\n{Empty}");
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var enough = new CancellationTokenSource();
+        var waiting = probe.WaitReadyAsync(PodAt(worker, "/helth"), seen => told.TrySetResult(seen), enough.Token);
+        Assert.Equal($"not ready: GET {worker.Uri}helth over HTTP/1.1: status 404", await told.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System));
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+
+        var nowhere = new ScriptedPod(new PodOrder(Deployed("/", WorkerProtocol.H2c), "e-2"), new Uri($"http://127.0.0.1:{FreePort.Find()}"));
+        Assert.EndsWith("over HTTP/2 (h2c): connection refused", (await probe.AskAsync(nowhere, default)).Seen, StringComparison.Ordinal);
+    }
+
+    /// <summary>As the product does, it asks again where an answer took longer than it waits.</summary>
+    private Task ReadyAsync(RunningPod pod) => Eventually.HoldsAsync(async () => (await probe.AskAsync(pod, default)).Ready, "a ready answer");
+
+    private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready", WorkerProtocol protocol = WorkerProtocol.Http1) =>
+        new(new PodOrder(Deployed(readyPath, protocol), "e-1"), worker.Uri);
+
+    private static Deployment Deployed(string readyPath, WorkerProtocol protocol) =>
+        new(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t", ReadyPath = readyPath, Protocol = protocol });
 }

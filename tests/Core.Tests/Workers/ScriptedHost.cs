@@ -39,7 +39,7 @@ internal sealed class ScriptedHost : IPodHost
 
 /// <summary>A pod that ends when a test says so.</summary>
 internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(order,
-    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1),
+    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), order.Deployment.Template.Protocol, "token", 1),
     TimeProvider.System.GetTimestamp(), TimeProvider.System.GetTimestamp())
 {
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -99,8 +99,7 @@ internal sealed class ContainerPod : RunningPod
                     var space = line.IndexOf(' ', StringComparison.Ordinal);
                     if (space > 0 && UnixNanoseconds(line[..space]) is { } at) since = at;
                     var text = space > 0 ? line[(space + 1)..] : line;
-                    Hear(text);
-                    said(text);
+                    said(Hear(text));
                 }
 
                 if (ended) return;

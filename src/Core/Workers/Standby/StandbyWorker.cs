@@ -18,16 +18,16 @@ internal sealed class StandbyWorker : IDisposable
         Folder = folder;
         Kind = kind;
         StartedAt = started;
-        process.OutputDataReceived += Hear;
-        process.ErrorDataReceived += Hear;
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        Output = new ProcessOutput(process, Hear);
     }
 
     public Process Process { get; }
 
     /// <summary>Its working directory; the pod's after <see cref="TryHandOver"/>.</summary>
     public WorkFolder Folder { get; }
+
+    /// <summary>What it writes.</summary>
+    public ProcessOutput Output { get; }
 
     public StandbyKind Kind { get; }
 
@@ -41,8 +41,6 @@ internal sealed class StandbyWorker : IDisposable
     /// <summary>Makes it a pod: hands it the pod's own variables. Its process is the caller's then. False: it was dead.</summary>
     public bool TryHandOver(IReadOnlyDictionary<string, string> pod)
     {
-        Process.OutputDataReceived -= Hear;
-        Process.ErrorDataReceived -= Hear;
         try
         {
             Process.StandardInput.WriteLine(JsonSerializer.Serialize(pod.ToDictionary(), PodJson.Default.DictionaryStringString));
@@ -63,10 +61,9 @@ internal sealed class StandbyWorker : IDisposable
         Folder.Dispose();
     }
 
-    private void Hear(object sender, DataReceivedEventArgs line)
+    private void Hear(string line)
     {
-        if (line.Data is null) return;
-        output.Add(line.Data);
-        if (line.Data == Says) ready = true;
+        output.Add(line);
+        if (line == Says) ready = true;
     }
 }

@@ -1,0 +1,45 @@
+using System.Text;
+using Sluice.Core.Workers;
+
+namespace Sluice.Core.Tests.Workers;
+
+/// <summary>What is kept of a worker's output.</summary>
+public sealed class LastLinesTest
+{
+    [Fact]
+    public void Lines_are_bounded_in_number_in_length_and_in_bytes()
+    {
+        var lines = new LastLines();
+        for (var i = 0; i < 100; i++) lines.Add($"line {i}");
+        Assert.Equal((LastLines.MaxLines, "line 60"), (lines.Snapshot().Count, lines.Snapshot()[0]));
+        lines.Add(new string('x', 15_000_000));
+        Assert.Equal(new string('x', LastLines.MaxLength) + "...", lines.Snapshot()[^1]);
+        for (var i = 0; i < 40; i++) lines.Add(new string('\u4e16', 1000));
+        Assert.InRange(lines.Snapshot().Sum(Encoding.UTF8.GetByteCount), LastLines.MaxBytes - 1600, LastLines.MaxBytes);
+        Assert.Equal(141, lines.Added);
+    }
+
+    [Theory]
+    [InlineData("plain text", "plain text")]
+    [InlineData("\u001b[31mred\u001b[0m", "\\u001b[31mred\\u001b[0m")]
+    [InlineData("a\0b\rc\td\u007f\u0085", "a\\u0000b\\u000dc\\u0009d\\u007f\\u0085")]
+    [InlineData("end\u2028of line \u202e", "end\\u2028of line \\u202e")]
+    [InlineData("\u00e9\u4e16\ud83d\ude00", "\u00e9\u4e16\ud83d\ude00")]
+    public void What_a_terminal_or_a_log_would_obey_is_escaped(string written, string kept) => Assert.Equal(kept, new LastLines().Add(written));
+
+    [Fact]
+    public void Half_a_character_is_not_kept()
+    {
+        Assert.Equal("a\ufffd", new LastLines().Add("a\ud83d"));
+        Assert.Equal(new string('x', 499) + "...", new LastLines().Add(new string('x', 499) + "\ud83d\ude00"));
+    }
+
+    [Fact]
+    public void An_end_has_the_last_lines_that_are_not_blank()
+    {
+        var lines = new LastLines();
+        Assert.Equal("", lines.End());
+        foreach (var line in new[] { "earlier", "Traceback:", "  File x", "ValueError: no", "", "   " }) lines.Add(line);
+        Assert.Equal("Traceback: | File x | ValueError: no", lines.End());
+    }
+}

@@ -34,7 +34,9 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
         for (var i = 0; i < 2; i++) gateways.Add(await StartAsync());
         var db = redis.Store.Database;
         while (!await db.KeyExistsAsync(Epoch)) await Task.Delay(LookEvery, TimeProvider.System, ct);
-        var (epoch, began) = ((long)await db.StringGetAsync(Epoch), Stopwatch.GetTimestamp());
+        using var done = new CancellationTokenSource();
+        var counting = CountAsync(db, done.Token);
+        var began = Stopwatch.GetTimestamp();
         var used = gateways.ConvertAll(Cpu);
         for (var n = 0; Stopwatch.GetElapsedTime(began) < length; n++)
         {
@@ -45,7 +47,22 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
 
         var took = Stopwatch.GetElapsedTime(began);
         var cores = gateways.Select((g, i) => (Cpu(g) - used[i]) / took).ToList();
-        return Report(took, (long)await db.StringGetAsync(Epoch) - epoch, await RoundTripAsync(), cores);
+        await done.CancelAsync();
+        return Report(took, await counting, await RoundTripAsync(), cores);
+    }
+
+    /// <summary>Counts changes of the epoch: each new leader has another one.</summary>
+    private static async Task<int> CountAsync(StackExchange.Redis.IDatabase db, CancellationToken ct)
+    {
+        var (changes, epoch) = (0, await db.StringGetAsync(Epoch));
+        while (!ct.IsCancellationRequested)
+        {
+            await Task.WhenAny(Task.Delay(LookEvery, TimeProvider.System, ct));
+            var now = await db.StringGetAsync(Epoch);
+            if (now != epoch) (changes, epoch) = (changes + 1, now);
+        }
+
+        return changes;
     }
 
     public async ValueTask DisposeAsync()
@@ -117,7 +134,7 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
         return took;
     }
 
-    private string Report(TimeSpan took, long changes, List<double> pings, List<double> cores)
+    private string Report(TimeSpan took, int changes, List<double> pings, List<double> cores)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""

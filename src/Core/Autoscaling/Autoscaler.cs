@@ -101,7 +101,8 @@ public static class Autoscaler
         /// none when none was wanted for the whole idle timeout.</summary>
         public void Hold()
         {
-            var current = load.Current;
+            // A worker of an earlier declaration is what the endpoint has until its successor is ready.
+            var current = load.Current == 0 && load.Outdated > 0 ? 1 : load.Current;
             if (wanted >= current || current > policy.Max)
             {
                 if (wanted < current) Take(ScaleSteps.Bounds, policy.Max, Text($"max is {policy.Max}"));
@@ -141,7 +142,7 @@ public static class Autoscaler
             var until = new DateTimeOffset(spent.Day.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
             var why = Text($"{spent.Used.TotalSeconds:0} worker-seconds were used since 00:00 UTC, the day's limit is {policy.DailyWorkerTime.TotalSeconds:0}");
             Take(ScaleSteps.Spend, 0, why);
-            refusal ??= new Refusal(why, until);
+            refusal ??= new Refusal(why, until, "its limit for today is used up");
         }
 
         private (int, string) Concurrent()

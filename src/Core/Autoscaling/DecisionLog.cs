@@ -46,6 +46,7 @@ public sealed partial class DecisionLog
     {
         var before = told.GetValueOrDefault(endpointId);
         var turned = before is null || before.Note.DecidedBy != note.DecidedBy || before.Note.Desired != note.Desired;
+        var failed = before?.Note.Trouble != note.Trouble;
         if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
         {
@@ -54,7 +55,7 @@ public sealed partial class DecisionLog
         }
 
         var idle = note is { Current: 0, Desired: 0, Inputs.Queued: 0 } && note.Inputs.WorkerTimeToday == before?.Kept.Inputs.WorkerTimeToday;
-        if (!note.Changed && !turned && (idle || note.At - before!.Kept.At < TellEvery))
+        if (!note.Changed && !turned && !failed && (idle || note.At - before!.Kept.At < TellEvery))
         {
             told[endpointId] = before! with { Note = note };
             return;

@@ -18,6 +18,10 @@ namespace Sluice.Core.Autoscaling;
 public sealed record DecisionNote(DateTimeOffset At, Scaler Scaler, int Current, int Desired, int Start, int Drain, int Resume, string DecidedBy,
     string Because, DecisionInputs Inputs, IReadOnlyList<ScaleStep> Steps)
 {
+    /// <summary>Starts that failed in a row; null: none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public StartTrouble? Trouble { get; init; }
+
     /// <summary>Whether it ordered anything.</summary>
     [JsonIgnore]
     public bool Changed => Start > 0 || Drain > 0 || Resume > 0;
@@ -26,6 +30,12 @@ public sealed record DecisionNote(DateTimeOffset At, Scaler Scaler, int Current,
         DateTimeOffset now) => new(now, policy.Scaler, load.Current, decision.Desired, start, drain, resume, decision.DecidedBy, decision.Because,
         DecisionInputs.Of(load, decision.Next), decision.Steps);
 }
+
+/// <summary>Starts that failed in a row, which limit how many workers a decision may order.</summary>
+/// <param name="Failures">How many.</param>
+/// <param name="Reason">Why the last one failed.</param>
+/// <param name="NextTry">No start before this.</param>
+public sealed record StartTrouble(int Failures, string Reason, DateTimeOffset NextTry);
 
 /// <summary>What a decision was made of. Times are in seconds.</summary>
 /// <param name="Queued">Requests that wait.</param>

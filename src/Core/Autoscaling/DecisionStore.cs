@@ -31,6 +31,10 @@ public sealed class DecisionStore(RedisStore redis)
         return json.HasValue ? JsonSerializer.Deserialize((string)json!, DecisionJson.Default.ScaleState) : null;
     }
 
+    /// <summary>The last decision that was kept; null: none yet.</summary>
+    public async Task<DecisionNote?> LatestAsync(string endpointId, CancellationToken ct) =>
+        await redis.Database.HashGetAsync(Scale(endpointId), "latest").WaitAsync(ct) is { HasValue: true } json ? Note(json) : null;
+
     public async Task<Decisions> ReadAsync(string endpointId, CancellationToken ct)
     {
         var latest = redis.Database.HashGetAsync(Scale(endpointId), "latest");

@@ -26,6 +26,9 @@ public readonly record struct Load(int Queued, TimeSpan OldestWait, int Busy, lo
     /// <summary>Worker time that every worker alive has used since the last look, draining and outdated ones too.</summary>
     public TimeSpan WorkerTime { get; init; }
 
+    /// <summary>Workers of an earlier declaration that take requests until their successors are ready.</summary>
+    public int Outdated { get; init; }
+
     /// <summary>Workers that run or start.</summary>
     public int Current => Ready + Starting;
 

@@ -28,7 +28,10 @@ public sealed record ScaleDecision(int Desired, ScaleState Next, IReadOnlyList<S
 }
 
 /// <summary>Why an endpoint takes no requests now, and until when.</summary>
-public sealed record Refusal(string Reason, DateTimeOffset Until);
+/// <param name="Reason">Why.</param>
+/// <param name="Until">When it takes requests again; <see cref="DateTimeOffset.MaxValue"/>: when an operator changes something.</param>
+/// <param name="PublicReason">The reason for clients without a key; null: the same.</param>
+public sealed record Refusal(string Reason, DateTimeOffset Until, string? PublicReason = null);
 
 /// <summary>The names of a decision's steps, in their order.</summary>
 public static class ScaleSteps

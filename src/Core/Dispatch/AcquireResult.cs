@@ -30,14 +30,11 @@ public enum AcquireRefusal
 public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal = AcquireRefusal.None,
     string Detail = "", TimeSpan RetryAfter = default, int Queued = 0, bool Waited = false, string? PublicDetail = null)
 {
-    /// <summary>When a blocked endpoint may be asked again: its next start may be minutes away, or be mended at once.</summary>
-    private static readonly TimeSpan AskBlockedAgain = TimeSpan.FromSeconds(5);
-
     internal static AcquireResult Expired(SlotWish wish, ServiceRate rate, int depth) => new(null, AcquireRefusal.QueueTimeout,
         $"waited {wish.Deadline.TotalSeconds:0.#} s for a worker", rate.TimeFor(Math.Max(1, depth)), depth);
 
-    internal static AcquireResult Blocked(BlockedStart blocked) =>
-        new(null, AcquireRefusal.CannotStart, blocked.Reason, AskBlockedAgain, PublicDetail: blocked.PublicReason);
+    internal static AcquireResult Blocked(BlockedStart blocked, DateTimeOffset now) =>
+        new(null, AcquireRefusal.CannotStart, blocked.Reason, blocked.RetryAfter(now), PublicDetail: blocked.PublicReason);
 
     internal static AcquireResult Full(SlotWish wish, ServiceRate rate, int depth) => new(null, AcquireRefusal.QueueFull,
         $"{depth} requests wait already, the limit is {wish.MaxDepth}", rate.TimeFor(depth), depth);

@@ -86,6 +86,7 @@ public sealed class DispatchScripts(RedisStore redis)
     private static readonly Script WorkerDownLua = Script.Load("worker-down");
     private static readonly Script ReapLua = Script.Load("reap");
     private static readonly Script SnapshotLua = Script.Load("snapshot");
+    private static readonly Script BlockLua = Script.Load("block");
 
     /// <summary>Tickets searched for the oldest one: the head is the oldest unless flows or retries overtook it.</summary>
     private const int OldestOf = 64;
@@ -184,7 +185,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)
     {
         var r = await RunAsync(SnapshotLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Running],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Running, k.Blocked],
             [OldestOf, LowPriorityFrom]);
         var free = Pairs(r[6]).ToDictionary(p => p.Item1, p => Number(p.Item2));
         var leases = Pairs(r[7]).Select(p => Lease(p.Item1, Number(p.Item2))).ToArray();
@@ -203,8 +204,17 @@ public sealed class DispatchScripts(RedisStore redis)
             JobsQueued = (int)r[9],
             JobsRunning = (int)r[10],
             Served = TimeSpan.FromMilliseconds((long)r[11]),
+            Blocked = WorkerSlotStore.ReadBlocked((string)r[12]),
+            Refused = (long)r[13],
         };
     }
+
+    /// <param name="k">The endpoint's keys.</param>
+    /// <param name="reason">Why no worker can start, JSON.</param>
+    /// <param name="expires">When it ends by itself; zero: it does not.</param>
+    /// <param name="counts">Whether the requests that wait now are demand for the next start.</param>
+    public Task BlockAsync(DispatchKeys k, string reason, TimeSpan expires, bool counts) =>
+        BlockLua.RunAsync(redis.Database, [k.Blocked, k.Queue, k.Meta], [reason, (long)Math.Ceiling(expires.TotalMilliseconds), counts ? 1 : 0]);
 
     private async Task<RedisResult[]> RunAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
         (RedisResult[])await script.RunAsync(redis.Database, keys, args);

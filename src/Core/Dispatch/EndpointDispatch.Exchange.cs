@@ -63,7 +63,7 @@ internal sealed partial class EndpointDispatch
             foreach (var (id, entry) in answer.Queued) Enqueue(byId[id], entry);
             foreach (var (id, why) in answer.Refused)
                 byId[id].TryComplete(why == "full" ? AcquireResult.Full(byId[id].Wish, rate, answer.Depth)
-                    : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!));
+                    : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!, time.GetUtcNow()));
             foreach (var pod in answer.Spare)
             {
                 if (!workers.TryGetValue(pod, out var worker)) continue;
@@ -109,19 +109,20 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>No worker can start and none is up: nobody waits for nothing.</summary>
+    /// <summary>No worker can start and none is up: requests that wait are refused.</summary>
     public void Apply(BlockedStart blocked)
     {
+        var refusal = AcquireResult.Blocked(blocked, time.GetUtcNow());
         lock (gate)
         {
             foreach (var (entry, ticket) in queued)
             {
                 abandoned.Add(entry);
-                ticket.TryComplete(AcquireResult.Blocked(blocked));
+                ticket.TryComplete(refusal);
             }
 
             queued.Clear();
-            foreach (var ticket in fresh) ticket.TryComplete(AcquireResult.Blocked(blocked));
+            foreach (var ticket in fresh) ticket.TryComplete(refusal);
             fresh.Clear();
         }
 

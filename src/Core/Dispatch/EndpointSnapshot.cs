@@ -30,6 +30,12 @@ public sealed record EndpointSnapshot
     /// <summary>How long slots were in use since the endpoint's first day, summed over slots; a growing counter.</summary>
     public TimeSpan Served { get; init; }
 
+    /// <summary>Why requests that find no worker are refused; null: they wait.</summary>
+    public BlockedStart? Blocked { get; init; }
+
+    /// <summary>Requests that were refused for it since the last start: demand for the next one.</summary>
+    public long Refused { get; init; }
+
     /// <summary>Workers that dispatch knows: ready or draining.</summary>
     public required IReadOnlyList<WorkerSlots> Workers { get; init; }
 

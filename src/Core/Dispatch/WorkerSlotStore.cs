@@ -47,21 +47,32 @@ public sealed class WorkerSlotStore(RedisStore redis)
         return reaped;
     }
 
-    /// <summary>Says (or, with null, takes back) that no worker of this endpoint can start, and why. While it is said
-    /// and no worker is up, requests are answered 503 with this reason instead of waiting.</summary>
-    public async Task BlockAsync(string endpointId, BlockedStart? blocked, CancellationToken ct)
+    /// <summary>
+    /// Stores (or, with null, deletes) the reason why no worker of this endpoint can start. While it is stored and no worker is up, requests are
+    /// answered 503 with it instead of waiting. It expires at its <see cref="BlockedStart.RetryAt"/>: a leader that is gone cannot block an
+    /// endpoint for ever.
+    /// </summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="blocked">The reason; null: workers can start.</param>
+    /// <param name="now">The time by the clock that made <see cref="BlockedStart.RetryAt"/>.</param>
+    /// <param name="ct">Ends the call.</param>
+    public async Task BlockAsync(string endpointId, BlockedStart? blocked, DateTimeOffset now, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
-        if (blocked is null)
+        if (blocked is null || blocked.RetryAt <= now)
         {
             await redis.Database.KeyDeleteAsync(keys.Blocked).WaitAsync(ct);
             return;
         }
 
         var json = JsonSerializer.Serialize(blocked, DispatchJson.Default.BlockedStart);
-        await ControlWrite.RunAsync(redis.Database, keys.Blocked, "SET", json).WaitAsync(ct);
+        await scripts.BlockAsync(keys, json, blocked.IsOpenEnded ? TimeSpan.Zero : blocked.RetryAt - now, counts: !blocked.ByPolicy).WaitAsync(ct);
         await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
     }
+
+    /// <summary>Deletes the count of refused requests: a start was ordered for them, or they are none of a failed start.</summary>
+    public Task ForgetRefusedAsync(string endpointId, CancellationToken ct) =>
+        redis.Database.HashDeleteAsync(new DispatchKeys(endpointId).Meta, "refused").WaitAsync(ct);
 
     /// <summary>Why requests of this endpoint would be refused now because no worker can start; null: they would not.</summary>
     public async Task<BlockedStart?> WhyBlockedAsync(string endpointId, CancellationToken ct)
@@ -106,13 +117,25 @@ public sealed class WorkerSlotStore(RedisStore redis)
 
 /// <summary>Why an endpoint's workers do not start, in words for the client, and when the next try is.</summary>
 /// <param name="Reason">Why.</param>
-/// <param name="RetryAt">When the next try is.</param>
-/// <param name="ByPolicy">An operator's wish (a pause, a spend limit), not a fault.</param>
+/// <param name="RetryAt">When requests are accepted again; <see cref="DateTimeOffset.MaxValue"/>: when an operator changes something.</param>
+/// <param name="ByPolicy">An operator's setting (a pause, a spend limit), not a fault.</param>
 /// <param name="PublicReason">What clients without a key are told, where the reason has a worker's own words; null: the reason.</param>
 public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt, bool ByPolicy = false, string? PublicReason = null)
 {
+    /// <summary>When a client should ask again where no time is known: an operator may end the block at any moment.</summary>
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
+
+    /// <summary>Whether the end of the block is not known.</summary>
+    [JsonIgnore]
+    public bool IsOpenEnded => RetryAt == DateTimeOffset.MaxValue;
+
     /// <summary>The reason, in the words that a client may hear.</summary>
     public string ReasonFor(bool anonymous) => anonymous ? PublicReason ?? Reason : Reason;
+
+    /// <summary>The <c>Retry-After</c> of a refused request: until <see cref="RetryAt"/>, at least a second; 5 s where the end is not known.</summary>
+    public TimeSpan RetryAfter(DateTimeOffset now) => IsOpenEnded ? AskAgain : RetryAt - now > Soonest ? RetryAt - now : Soonest;
 }
 
 /// <summary>How long dispatch trusts a gateway that says nothing.</summary>

@@ -15,7 +15,14 @@ namespace Sluice.Core.Gpus;
 /// <param name="WouldFit">What could be had instead; empty: nothing.</param>
 public sealed record GpuWait(string EndpointId, int Workers, DateTimeOffset Since, bool Never, string Part, string Reason, string WouldFit)
 {
-    /// <summary>For the client.</summary>
+    /// <summary>For clients without a key: without the names of devices and of other endpoints.</summary>
+    [JsonIgnore]
+    public string PublicText => Never ? "no GPU fits its workers" : "no GPU is free for its workers";
+
+    /// <summary>For a client.</summary>
+    public string TextFor(bool anonymous) => anonymous ? PublicText : Text;
+
+    /// <summary>For a client with a key.</summary>
     public string Text => WouldFit.Length > 0 ? $"{Reason}; {WouldFit}" : Reason;
 }
 

@@ -12,7 +12,7 @@ internal sealed class EndpointKeeper
     private readonly Lock gate = new();
     private StartBackoff backoff = StartBackoff.None;
     private string? fingerprint;
-    private bool told;
+    private DateTimeOffset failedAt;
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
 
@@ -51,14 +51,6 @@ internal sealed class EndpointKeeper
         }
     }
 
-    /// <summary>Whether dispatch was told exactly this since this gateway leads.</summary>
-    public bool HasTold(BlockedStart? blocked) => told && Told == blocked;
-
-    /// <summary>What dispatch was told last.</summary>
-    public BlockedStart? Told { get; private set; }
-
-    public void Tell(BlockedStart? blocked) => (Told, told) = (blocked, true);
-
     /// <summary>A changed declaration deserves a fresh try.</summary>
     public void Follow(string declared)
     {
@@ -75,34 +67,44 @@ internal sealed class EndpointKeeper
         lock (gate)
         {
             if (end.Pod.Fingerprint != fingerprint) return TimeSpan.Zero;
+            failedAt = now;
             var before = end.Proven ? StartBackoff.None : backoff;
             backoff = end.Pod.ReadyAt is null ? before.Failed(now, end.Pod.Reason) : before.Died(now, end.Pod.Reason);
             return backoff.NextTry - now;
         }
     }
 
-    /// <summary>A pod has been ready for long enough.</summary>
-    public void Proven()
+    /// <summary>A pod of the present declaration has been ready for long enough. One that was ready before the last failure proves nothing about the
+    /// starts after it.</summary>
+    public void Proven(DateTimeOffset readyAt)
     {
-        lock (gate) backoff = StartBackoff.None;
+        lock (gate)
+            if (readyAt > failedAt) backoff = StartBackoff.None;
     }
 
-    /// <summary>Why requests should be told that no worker will take them; null: they may wait for one.</summary>
+    /// <summary>Starts that failed in a row; null: none.</summary>
+    public StartTrouble? Trouble => Backoff is { Failures: > 0 } b ? new StartTrouble(b.Failures, b.Reason, b.NextTry) : null;
+
+    /// <summary>Why requests are refused instead of waiting for a worker; null: they wait.</summary>
     /// <param name="endpoint">As it is declared.</param>
     /// <param name="anyReady">Whether a worker is up.</param>
-    public BlockedStart? Block(Endpoint endpoint, bool anyReady)
+    /// <param name="now">The time. From the next try on requests wait for its outcome.</param>
+    public BlockedStart? Block(Endpoint endpoint, bool anyReady, DateTimeOffset now)
     {
         if (endpoint.Scaling.Max == 0)
-            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue);
+            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue, ByPolicy: true);
         if (Refusal is { } refusal)
-            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until, ByPolicy: true);
-        if (Wait is { Never: true } wait && !anyReady)
-            return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue);
-        var now = Backoff;
-        if (!now.Blocks || anyReady) return null;
-        var fails = $"the workers of {endpoint.Id} fail to start ({now.Failures} times)";
-        // The reason has the last line of a worker's output, which may hold anything.
-        return new BlockedStart($"{fails}: {now.Reason}", now.NextTry,
-            PublicReason: string.Create(CultureInfo.InvariantCulture, $"{fails}; the next try is at {now.NextTry.UtcDateTime:HH:mm:ss} UTC"));
+            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until, ByPolicy: true,
+                PublicReason: refusal.PublicReason is { } told ? $"endpoint {endpoint.Id} takes no requests: {told}" : null);
+        if (anyReady) return null;
+        if (Wait is { Never: true } wait)
+            return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue,
+                PublicReason: $"endpoint {endpoint.Id} can have no worker: {wait.PublicText}");
+        var starts = Backoff;
+        if (!starts.Blocks || starts.NextTry <= now) return null;
+        var fails = string.Create(CultureInfo.InvariantCulture,
+            $"the workers of {endpoint.Id} fail to start ({starts.Failures} times); the next try is at {starts.NextTry.UtcDateTime:HH:mm:ss} UTC");
+        // The reason has the last lines of a worker's output, which may contain anything.
+        return new BlockedStart($"{fails}; the last failure: {starts.Reason}", starts.NextTry, PublicReason: fails);
     }
 }

@@ -8,11 +8,17 @@ namespace Sluice.Core.Workers;
 internal static class FleetLoad
 {
     /// <summary>What an endpoint asks of its present workers.</summary>
-    public static Load Of(Template template, IReadOnlyList<Pod> current, EndpointSnapshot snapshot, DateTimeOffset now)
+    /// <param name="template">What its workers are made from.</param>
+    /// <param name="current">Workers of the present declaration.</param>
+    /// <param name="snapshot">What dispatch knows.</param>
+    /// <param name="retries">Whether failed starts may be tried again now: the requests that they refused are demand for one worker.</param>
+    /// <param name="now">The time.</param>
+    public static Load Of(Template template, IReadOnlyList<Pod> current, EndpointSnapshot snapshot, bool retries, DateTimeOffset now)
     {
         // Low priority orders no workers, but for the one without which it would wait for ever.
         var waiting = snapshot.Queued - snapshot.LowPriority;
         if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
+        if (waiting == 0 && retries && snapshot.Refused > 0 && current.Count == 0) waiting = 1;
         var ready = 0;
         var startingFor = TimeSpan.Zero;
         Pod? last = null;

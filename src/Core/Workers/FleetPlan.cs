@@ -17,7 +17,8 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
 
     /// <summary>
     /// Makes the plan. Pure. Outdated pods (started from another declaration) are replaced first: as many new ones are
-    /// started, and the old ones drained once those are ready; when the old declaration comes back meanwhile, they do too. Scale-in
+    /// started, at least one, and the old ones drained once those are ready; when the old declaration comes back before that, they do too.
+    /// One ready outdated pod stays while its successors fail to start, also when the endpoint is idle: its end would be an outage. Scale-in
     /// drains the pods with the fewest requests, the youngest of equals; scale-out takes back what still drains before it
     /// starts anything.
     /// </summary>
@@ -27,7 +28,11 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
         var alive = fleet.Pods.Where(p => p.State is PodState.Starting or PodState.Ready && !fleet.Drain.Contains(p.Id)).ToList();
         var outdated = alive.Where(p => p.Fingerprint != fingerprint).ToList();
         var current = outdated.Count == 0 ? alive : alive.Except(outdated).ToList();
-        var load = FleetLoad.Of(deployment.Template, current, snapshot, now) with { WorkerTime = FleetLoad.WorkerTime(fleet.Pods, state.At, now) };
+        var load = FleetLoad.Of(deployment.Template, current, snapshot, backoff.Blocks && now >= backoff.NextTry, now) with
+        {
+            WorkerTime = FleetLoad.WorkerTime(fleet.Pods, state.At, now),
+            Outdated = outdated.Count(p => p.State == PodState.Ready),
+        };
         var scale = Autoscaler.Decide(deployment.Endpoint.Scaling, load, state, now);
 
         var wanted = scale.Desired;
@@ -43,7 +48,12 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
         else if (backoff.Failures > 0) start = Math.Min(start, 1);
 
         var drain = new List<string>();
-        if (outdated.Count > 0 && load.Ready >= Math.Min(wanted, outdated.Count)) drain.AddRange(outdated.Select(p => p.Id));
+        if (outdated.Count > 0 && load.Ready >= Math.Min(wanted, outdated.Count))
+        {
+            var last = load.Ready == 0 && backoff.Failures > 0 && !EndsAll(deployment, scale) ? LastOf(outdated, leased) : null;
+            drain.AddRange(outdated.Where(p => p != last).Select(p => p.Id));
+        }
+
         if (current.Count > wanted)
         {
             drain.AddRange(current.OrderBy(p => leased.GetValueOrDefault(p.Id)).ThenByDescending(p => p.StartedAt)
@@ -52,4 +62,12 @@ public sealed record FleetPlan(int Start, IReadOnlyList<string> Drain, IReadOnly
 
         return new FleetPlan(start, drain, resume, load, scale);
     }
+
+    /// <summary>Whether an operator's setting, and not a lack of requests, ends the endpoint's workers.</summary>
+    private static bool EndsAll(Deployment deployment, ScaleDecision scale) =>
+        deployment.Endpoint.Scaling.Max == 0 || scale.DecidedBy is ScaleSteps.Pause or ScaleSteps.Spend;
+
+    /// <summary>The ready one with the most requests, the oldest of equals; null: none is ready.</summary>
+    private static Pod? LastOf(IReadOnlyList<Pod> outdated, Dictionary<string, int> leased) => outdated.Where(p => p.State == PodState.Ready)
+        .OrderByDescending(p => leased.GetValueOrDefault(p.Id)).ThenBy(p => p.StartedAt).FirstOrDefault();
 }

@@ -6,7 +6,7 @@ namespace Sluice.Core.Workers;
 /// <summary>One gateway of all leads: it decides how many workers run. A lease with an epoch, by Redis' clock.</summary>
 public sealed class Leadership(RedisStore redis, string candidate)
 {
-    /// <summary>A leader that says nothing for this long is replaced; it renews at every tick of one second.</summary>
+    /// <summary>A leader that says nothing for this long is replaced; it renews once a second, whatever else it does.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(3);
 
     private static readonly Script Lead = Script.Load("lead");

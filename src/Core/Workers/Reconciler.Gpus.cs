@@ -38,7 +38,7 @@ public sealed partial class Reconciler
     /// left for it: it is woken, and may have changed its mind.</summary>
     private async Task PlaceAsync(HashSet<string> looked, CancellationToken ct)
     {
-        if (!leadership.IsLeader) return;
+        if (leads == 0) return;
         foreach (var (order, placed) in gpus.Place(fleet.Holdings))
         {
             var granted = placed.Where(p => p.Refusal is null).ToList();
@@ -87,8 +87,8 @@ public sealed partial class Reconciler
         var why = refused.Select(p => p.Refusal!).FirstOrDefault();
         await TellWaitAsync(id, keeper, why is null ? null
             : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(), why.Never, why.Part, why.Reason, why.WouldFit), ct);
-        var anyReady = (await slots.SnapshotAsync(id, ct)).Workers.Count > 0;
-        await TellBlockedAsync(order.Deployment.Endpoint, keeper, anyReady, ct);
+        var snapshot = await slots.SnapshotAsync(id, ct);
+        await UpdateBlockAsync(order.Deployment.Endpoint, keeper, snapshot.Workers.Count > 0, snapshot, ct);
         if (why is not { Never: false }) return;
         if (order.Replaceable.Count > 0 && await store.OrderAsync(id, order.Epoch, [order.Replaceable[0]], [], ct)) Wake(id);
         foreach (var pod in gpus.Reclaimable(order, [.. keepers.Values], fleet.Holdings))
@@ -115,10 +115,10 @@ public sealed partial class Reconciler
     private async Task TellWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
     {
         keeper.Wait = wait;
-        if (keeper.ToldWait == (leadership.Epoch, wait)) return;
+        if (keeper.ToldWait == (leads, wait)) return;
         if (wait is not null && wait.Reason != keeper.ToldWait.Wait?.Reason) Waits(endpointId, wait.Workers, wait.Text);
         await gpuStore.TellAsync(endpointId, wait, ct);
-        keeper.ToldWait = (leadership.Epoch, wait);
+        keeper.ToldWait = (leads, wait);
     }
 
     private IEnumerable<Measurement<int>> MeasureWaiting() => !leadership.IsLeader ? [] : keepers.Where(k => k.Value.Wait is not null)

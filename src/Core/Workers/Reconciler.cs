@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
-using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Sluice.Core.Autoscaling;
@@ -31,9 +29,14 @@ public sealed partial class Reconciler : BackgroundLoop
     /// <summary>What others have at the pods of a host that stops may take this long, also where its own requests have used up its patience.</summary>
     private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(5);
 
+    /// <summary>Endpoints that one round looks at side by side: with 5 ms to Redis and back, 500 endpoints take 8 times two of these. Redis and the
+    /// connection take 64 scripts in one go in under a millisecond.</summary>
+    private const int MaxLooks = 64;
+
     /// <summary>Between two rounds: a burst of wakes is one round.</summary>
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
 
+    private readonly TaskScheduler oneAtATime = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
     private readonly Channel<string> wakes = Channel.CreateUnbounded<string>();
     private readonly ConcurrentDictionary<string, EndpointKeeper> keepers = [];
     private readonly HostId host;
@@ -54,6 +57,7 @@ public sealed partial class Reconciler : BackgroundLoop
     private DateTimeOffset nextSearch;
     private bool searched;
     private volatile bool searchNow;
+    private long leads;
 
     public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
         Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore,
@@ -121,10 +125,17 @@ public sealed partial class Reconciler : BackgroundLoop
         }
     }
 
-    protected override async Task RunAsync(CancellationToken ct)
+    /// <summary>Runs the loop on a scheduler that runs one thing at a time: the looks of a round wait for Redis side by side, and what they change
+    /// needs no locks.</summary>
+    protected override Task RunAsync(CancellationToken ct) => Task.Factory.StartNew(() => LoopAsync(ct), CancellationToken.None,
+        TaskCreationOptions.DenyChildAttach, oneAtATime).Unwrap();
+
+    /// <summary>Ends when all of its loops have: a renewal after the resignation would keep the others from leading.</summary>
+    private async Task LoopAsync(CancellationToken ct)
     {
         await catalog.Loaded.WaitAsync(ct);
-        await Task.WhenAll(TickAsync(ct), new LoopGuard("Reconciling", time, logger).RunAsync(RoundsAsync, ct));
+        await Task.WhenAll(TickAsync(ct), Task.Run(() => RenewLoopAsync(ct), CancellationToken.None),
+            new LoopGuard("Reconciling", time, logger).RunAsync(RoundsAsync, ct));
     }
 
     private async Task RoundsAsync(CancellationToken ct)
@@ -157,20 +168,24 @@ public sealed partial class Reconciler : BackgroundLoop
             if (living is not null)
             {
                 witness.Forget(time.GetUtcNow());
-                await leadership.RenewAsync(ct);
-                // A leader that lives renews long before: this one is replaced when its lease ends, not at the tick after.
-                if (leadership.VacantIn is { } left && left < TickEvery) _ = WakeAfterAsync("", left + Breath);
+                leads = leadership.Epoch;
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
-                if (leadership.IsLeader) endpoints.UnionWith(await DeletedAsync(ct));
-                if (leadership.IsLeader) await gpus.RefreshAsync(leadership.Epoch, ct);
+                if (leads > 0) endpoints.UnionWith(await DeletedAsync(ct));
+                if (leads > 0) await gpus.RefreshAsync(leads, ct);
+            }
+            else if (leads != leadership.Epoch)
+            {
+                // The first round of a new leader is a whole one.
+                leads = 0;
             }
 
-            foreach (var endpoint in endpoints) await ReconcileSafelyAsync(endpoint, living, ct);
+            await SideBySide.ForEachAsync(endpoints, MaxLooks, endpoint => ReconcileSafelyAsync(endpoint, living, ct));
             await PlaceAsync(endpoints, ct);
             // Only whoever leads starts pods.
-            if (living is not null) fleet.Prepare(leadership.IsLeader ? [.. catalog.Current.Deployments] : []);
+            IReadOnlyList<Deployment> prepared = leads > 0 ? [.. catalog.Current.Deployments] : [];
+            if (living is not null) await Task.Run(() => fleet.Prepare(prepared), ct);
         }
         catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
         {
@@ -190,12 +205,13 @@ public sealed partial class Reconciler : BackgroundLoop
         if (search is null && (searchNow || time.GetUtcNow() >= nextSearch))
         {
             searchNow = false;
-            search = SearchAsync(ct);
+            search = Task.Run(() => SearchAsync(ct), ct);
         }
 
         if (search is not { IsCompleted: true }) return;
         if (await search is { } found) await fleet.TakeOverAsync(found, ct);
         (search, searched, nextSearch) = (null, true, time.GetUtcNow() + AdoptEvery);
+        known.TrySetResult();
     }
 
     private async Task<IReadOnlyList<RunningPod>?> SearchAsync(CancellationToken ct)
@@ -222,10 +238,12 @@ public sealed partial class Reconciler : BackgroundLoop
     {
         // Every gateway: leaders that die one after another must not keep leases from ending.
         if (living is not null) await slots.ReapAsync(endpointId, ct);
-        var epoch = leadership.Epoch;
+        var epoch = leads;
         if (epoch == 0 && !fleet.Has(endpointId)) return;
-        var look = await store.LookAsync(endpointId, epoch, ct);
-        var snapshot = await slots.SnapshotAsync(endpointId, ct);
+        // Sent one after the other, and waited for together.
+        var (looking, reading) = (store.LookAsync(endpointId, epoch, ct), slots.SnapshotAsync(endpointId, ct));
+        await Task.WhenAll(looking, reading);
+        var (look, snapshot) = (await looking, await reading);
         var deployment = catalog.Current.Find(endpointId);
         // Without any declaration Redis has lost its data: what runs is kept until the manifest is there again.
         var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.IsLost ? int.MaxValue : 0);
@@ -251,14 +269,19 @@ public sealed partial class Reconciler : BackgroundLoop
     {
         var id = deployment.Endpoint.Id;
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
-        var fingerprint = Fingerprint(deployment);
+        var fingerprint = PodFingerprint.Of(deployment);
         keeper.Follow(fingerprint);
         if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
         var now = time.GetUtcNow();
-        if (look.Pods.Any(p => p.State == PodState.Ready && now - p.ReadyAt >= StartBackoff.ProvenAfter)) keeper.Proven();
+        // Only a worker of this declaration proves it, and only one that became ready after the last failure.
+        foreach (var pod in look.Pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint && now - p.ReadyAt >= StartBackoff.ProvenAfter))
+            keeper.Proven(pod.ReadyAt!.Value);
+        foreach (var pod in FailedPods.Obsolete(look.Pods, fingerprint)) await store.RemoveAsync(id, pod.Id, ct);
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         keeper.Refusal = plan.Scale.Refuses;
+        // These requests have their start now, or belong to no failed start.
+        if (snapshot.Refused > 0 && (plan.Start > 0 || !keeper.Backoff.Blocks)) await slots.ForgetRefusedAsync(id, ct);
         plan = WithoutRobbed(plan, await gpus.SettleAsync(id, look.Pods, ct), id, look);
         if (deployment.Template.Gpu is not null)
         {
@@ -266,7 +289,8 @@ public sealed partial class Reconciler : BackgroundLoop
             plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
         }
         else gpus.Withdraw(id);
-        keeper.Noted = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now);
+        keeper.Noted = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now)
+            with { Trouble = keeper.Trouble };
         await decisions.TellAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
         for (var i = 0; i < plan.Start; i++)
         {
@@ -283,15 +307,15 @@ public sealed partial class Reconciler : BackgroundLoop
 
         // Those that want devices are told when all of this round have been looked at.
         if (!gpus.Wants(id)) await TellWaitAsync(id, keeper, null, ct);
-        await TellBlockedAsync(deployment.Endpoint, keeper, look.Pods.Any(p => p.State == PodState.Ready), ct);
+        await UpdateBlockAsync(deployment.Endpoint, keeper, look.Pods.Any(p => p.State == PodState.Ready), snapshot, ct);
     }
 
-    private async Task TellBlockedAsync(Endpoint endpoint, EndpointKeeper keeper, bool anyReady, CancellationToken ct)
+    /// <summary>Brings what Redis has to what holds now: it may have been written by another leader, or lost.</summary>
+    private async Task UpdateBlockAsync(Endpoint endpoint, EndpointKeeper keeper, bool anyReady, EndpointSnapshot snapshot, CancellationToken ct)
     {
-        var blocked = keeper.Block(endpoint, anyReady);
-        if (keeper.HasTold(blocked)) return;
-        await slots.BlockAsync(endpoint.Id, blocked, ct);
-        keeper.Tell(blocked);
+        var now = time.GetUtcNow();
+        var blocked = keeper.Block(endpoint, anyReady, now);
+        if (blocked != snapshot.Blocked) await slots.BlockAsync(endpoint.Id, blocked, now, ct);
     }
 
     /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
@@ -348,17 +372,6 @@ public sealed partial class Reconciler : BackgroundLoop
     private void OnChanged(Catalog changed)
     {
         foreach (var deployment in changed.Deployments) Wake(deployment.Endpoint.Id);
-    }
-
-    /// <summary>What a worker is started from: another one of these, another worker.</summary>
-    private static string Fingerprint(Deployment deployment)
-    {
-        var started = string.Join('\n', Declarations.Write(deployment.Template, DeclarationJson.Template),
-            JsonSerializer.Serialize(deployment.Endpoint.Env.OrderBy(e => e.Key, StringComparer.Ordinal)
-                .Select(e => e.Key + "=" + e.Value).ToArray(), PodJson.Default.StringArray),
-            string.Join(',', deployment.Endpoint.ServedModels),
-            deployment.Endpoint.Forwarding.MaxBodyBytes);
-        return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(started)))[..16];
     }
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]

@@ -68,7 +68,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     private async Task WorkersAsync(HttpContext context)
     {
         var id = (string)context.Request.RouteValues["id"]!;
-        if (watcher.Current.Find(id) is null)
+        if (watcher.Current.Find(id) is not { } deployment)
         {
             await NoneAsync(context, "endpoint", id);
             return;
@@ -77,10 +77,17 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var ct = context.RequestAborted;
         var snapshot = await slots.SnapshotAsync(id, ct);
         var leased = snapshot.Workers.ToDictionary(w => w.PodId);
-        var workers = (await pods.ListAsync(id, ct)).Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
-            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id), p.LastOutput));
+        var known = await pods.ListAsync(id, ct);
+        var outputs = await pods.OutputsAsync(id, ct);
+        var made = await decisions.ReadAsync(id, ct);
+        var fingerprint = PodFingerprint.Of(deployment);
+        var workers = known.Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
+            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id),
+            p.LastOutput.Count > 0 ? p.LastOutput : outputs.GetValueOrDefault(p.Id, []))
+            { Outdated = p.Fingerprint != fingerprint });
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
-            await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), (await decisions.ReadAsync(id, ct)).Changes), ct);
+            await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), made.Changes)
+            { Rollout = RolloutView.Of(known, fingerprint, made.Latest?.Trouble) }, ct);
     }
 
     private async Task DecisionsAsync(HttpContext context)
@@ -233,7 +240,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         view["origin"] = OriginOf(watcher.State.EndpointOrigins, id);
         var snapshot = await slots.SnapshotAsync(id, ct);
         var states = new JsonObject();
-        foreach (var group in (await pods.ListAsync(id, ct)).GroupBy(StateOf)) states[group.Key] = group.Count();
+        var known = await pods.ListAsync(id, ct);
+        var trouble = (await decisions.LatestAsync(id, ct))?.Trouble;
+        foreach (var group in known.GroupBy(StateOf)) states[group.Key] = group.Count();
         view["status"] = new JsonObject
         {
             ["workers"] = states,
@@ -241,6 +250,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             ["running"] = snapshot.Busy,
             ["completed"] = snapshot.Completed,
             ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
+            ["failedStarts"] = JsonSerializer.SerializeToNode(trouble, JsonSerializerOptions.Web),
+            ["rollout"] = JsonSerializer.SerializeToNode(RolloutView.Of(known, PodFingerprint.Of(deployment), trouble), JsonSerializerOptions.Web),
         };
         if (deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait)
             view["status"]!["noCapacity"] = new JsonObject { ["workers"] = wait.Workers, ["never"] = wait.Never, ["part"] = wait.Part, ["detail"] = wait.Text };
@@ -259,11 +270,19 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     /// <summary>A worker, with its slots as dispatch has them.</summary>
     public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs, IReadOnlyList<string> Devices,
-        long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput);
+        long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput)
+    {
+        /// <summary>It was started from an earlier declaration and stays until its successor is ready.</summary>
+        public bool Outdated { get; init; }
+    }
 
     /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start, <paramref name="NoCapacity"/> how many wait for devices.</summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked, GpuWait? NoCapacity,
-        IReadOnlyList<DecisionNote> Decisions);
+        IReadOnlyList<DecisionNote> Decisions)
+    {
+        /// <summary>A change of the declaration that is under way; null: none is.</summary>
+        public RolloutView? Rollout { get; init; }
+    }
 
     /// <summary>An endpoint that was deleted, and its jobs that were cancelled.</summary>
     public sealed record DeletedEndpoint(string Id, CancelledJobs CancelledJobs);

@@ -1,11 +1,14 @@
+using Sluice.Core.Endpoints;
 using Sluice.Core.Gpus;
+using Sluice.Core.Redis;
+using Sluice.Core.Workers;
 using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Api;
 
 /// <summary>What the surfaces that pass requests to workers share: forward, and tell the client when nothing came.</summary>
-public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, TimeProvider time, ILogger<EndpointRelay> logger)
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, PodStore pods, TimeProvider time, ILogger<EndpointRelay> logger)
 {
     /// <param name="context">An admitted request whose route names an endpoint.</param>
     /// <param name="skip">Segments of the path that are not the worker's.</param>
@@ -29,10 +32,8 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         try
         {
             result = await forwarder.ForwardAsync(context, state);
-            // A request that waited too long for a GPU gets what it waited for.
-            if (result.Outcome == ForwardOutcome.QueueTimeout && admission.Deployment!.Template.Gpu is not null
-                && await gpus.WaitOfAsync(state.Endpoint.Id, CancellationToken.None) is { } wait)
-                result = result with { Detail = $"{result.Detail}; {wait.Text}" };
+            // A request that waited too long gets what it waited for.
+            if (result.Outcome == ForwardOutcome.QueueTimeout) result = await ExplainAsync(result, admission.Deployment!, state.Anonymous);
         }
         catch (Exception e)
         {
@@ -53,6 +54,22 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await Problem.WriteAsync(context, result);
+    }
+
+    /// <summary>Adds to a timeout what the request waited for, as far as Redis can say it.</summary>
+    private async Task<ForwardResult> ExplainAsync(ForwardResult result, Deployment deployment, bool anonymous)
+    {
+        try
+        {
+            var id = deployment.Endpoint.Id;
+            var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
+            var why = WaitDetail.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait, anonymous);
+            return why.Length == 0 ? result : result with { Detail = $"{result.Detail}; {why}" };
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            return result;
+        }
     }
 
     [LoggerMessage(LogLevel.Debug, "Request {Request} to {Endpoint} by {Key}: {Outcome} {Status} by {Worker} in {Ms:0.0} ms")]

@@ -61,7 +61,8 @@ public static class OpenInferenceApi
         var endpoint = admission.Deployment!.Endpoint;
         var model = (string)context.Request.RouteValues["model"]!;
         if (await slots.WhyBlockedAsync(endpoint.Id, context.RequestAborted) is { } why)
-            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.ReasonFor(admission.Caller is null), TimeSpan.FromSeconds(5));
+            await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.ReasonFor(admission.Caller is null),
+                why.RetryAfter(context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow()));
         else
             await context.Response.WriteAsJsonAsync(new ModelReady(model, true), context.RequestAborted);
     }

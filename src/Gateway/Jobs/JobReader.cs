@@ -5,12 +5,14 @@ using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
+using Sluice.Core.Workers;
 using Sluice.Gateway.Api;
 
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>Finds the job that a request names, waits for it, and answers with it.</summary>
-public sealed partial class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, GpuStore gpus, IHostApplicationLifetime lifetime, TimeProvider time)
+public sealed partial class JobReader(JobStore store, JobSignals signals, WorkerSlotStore slots, PodStore pods, GpuStore gpus,
+    IHostApplicationLifetime lifetime, TimeProvider time)
 {
     /// <summary>How old the reason may be that many pollers of one endpoint are told.</summary>
     private static readonly TimeSpan ReasonAge = TimeSpan.FromMilliseconds(100);
@@ -18,7 +20,7 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     /// <summary>Reasons that are kept although they are too old: endpoints come and go.</summary>
     private const int MostReasons = 64;
 
-    private readonly ConcurrentDictionary<string, (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known)> reasons = [];
+    private readonly ConcurrentDictionary<string, (long At, Task<Waiting> Known)> reasons = [];
 
     /// <summary>The job, when it has ended or the wait is over; null: the client was told that there is none.</summary>
     public async Task<Job?> FindAsync(HttpContext context, TimeSpan wait)
@@ -73,8 +75,8 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
         if (reasons.Count >= MostReasons && !reasons.ContainsKey(id)) DropOldReasons();
         var entry = reasons.GetOrAdd(id, _ => Ask(deployment));
         if (time.GetElapsedTime(entry.At) > ReasonAge || entry.Known.IsFaulted) reasons[id] = entry = Ask(deployment);
-        var (snapshot, blocked, wait) = await entry.Known;
-        return WaitReason.Of(job, deployment.Endpoint, snapshot, blocked is null ? null : blocked with { Reason = blocked.ReasonFor(admission.Caller is null) }, wait);
+        var known = await entry.Known;
+        return WaitReason.Of(job, deployment.Endpoint, known.Snapshot, known.Blocked, known.Wait, known.Pods, anonymous: admission.Caller is null);
     }
 
     private void DropOldReasons()
@@ -83,15 +85,20 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
             if (time.GetElapsedTime(entry.Value.At) > ReasonAge) reasons.TryRemove(entry);
     }
 
-    private (long At, Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> Known) Ask(Deployment deployment) => (time.GetTimestamp(), AskAsync(deployment));
+    private (long At, Task<Waiting> Known) Ask(Deployment deployment) => (time.GetTimestamp(), AskAsync(deployment));
 
-    private async Task<(EndpointSnapshot, BlockedStart?, GpuWait?)> AskAsync(Deployment deployment)
+    private async Task<Waiting> AskAsync(Deployment deployment)
     {
         var id = deployment.Endpoint.Id;
         var snapshot = await slots.SnapshotAsync(id, CancellationToken.None);
-        return (snapshot, snapshot.Workers.Count > 0 ? null : await slots.WhyBlockedAsync(id, CancellationToken.None),
-            deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None));
+        var none = snapshot.Workers.Count == 0;
+        return new Waiting(snapshot, none ? snapshot.Blocked : null,
+            deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None),
+            none ? await pods.ListAsync(id, CancellationToken.None) : []);
     }
+
+    /// <summary>What the jobs of an endpoint wait for, as it was read once for all that ask.</summary>
+    private sealed record Waiting(EndpointSnapshot Snapshot, BlockedStart? Blocked, GpuWait? Wait, IReadOnlyList<Pod> Pods);
 
     /// <summary>410 with what is still known.</summary>
     private static async Task GoneAsync(HttpContext context, Job job)

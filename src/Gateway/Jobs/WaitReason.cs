@@ -3,6 +3,8 @@ using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
+using Sluice.Core.Workers;
+using Sluice.Gateway.Forwarding;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
@@ -34,7 +36,15 @@ public static class WaitReason
     /// <summary>It is its turn.</summary>
     public const string Dispatching = "DISPATCHING";
 
-    public static QueueView Of(Job job, Endpoint endpoint, EndpointSnapshot snapshot, BlockedStart? blocked, GpuWait? wait = null)
+    /// <param name="job">A job that waits.</param>
+    /// <param name="endpoint">Its endpoint as it is declared.</param>
+    /// <param name="snapshot">What dispatch knows of it.</param>
+    /// <param name="blocked">Why no worker can start; null: one can.</param>
+    /// <param name="wait">Why workers wait for devices; null: none does.</param>
+    /// <param name="pods">The endpoint's workers.</param>
+    /// <param name="anonymous">Whether the client has no key: it learns nothing of workers, devices and other endpoints.</param>
+    public static QueueView Of(Job job, Endpoint endpoint, EndpointSnapshot snapshot, BlockedStart? blocked, GpuWait? wait = null,
+        IReadOnlyList<Pod>? pods = null, bool anonymous = false)
     {
         var ready = snapshot.Workers.Where(w => !w.Draining).ToList();
         var slots = ready.Sum(w => w.Capacity);
@@ -47,15 +57,16 @@ public static class WaitReason
         {
             if (endpoint.Scaling.Max == 0) return (Paused, "the endpoint is switched off: its scaling.max is 0");
             if (endpoint.Scaling.Pause != Pause.None) return (Paused, "the endpoint is paused: its scaling.pause says so");
-            if (blocked is { ByPolicy: true }) return (Paused, blocked.Reason);
-            if (wait is { Never: true } && ready.Count == 0) return (NoFittingGpu, wait.Text);
-            if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.Reason);
-            if (wait is not null && ready.Count == 0) return (NoCapacity, wait.Text);
-            if (ready.Count == 0) return (ScalingUp, "no worker is ready yet");
+            if (blocked is { ByPolicy: true }) return (Paused, blocked.ReasonFor(anonymous));
+            if (wait is { Never: true } && ready.Count == 0) return (NoFittingGpu, wait.TextFor(anonymous));
+            if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.ReasonFor(anonymous));
+            if (wait is not null && ready.Count == 0) return (NoCapacity, wait.TextFor(anonymous));
+            if (ready.Count == 0)
+                return (ScalingUp, WaitDetail.Starts(pods ?? [], anonymous) is { Length: > 0 } start ? $"no worker is ready yet; {start}" : "no worker is ready yet");
             if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free)) return (Dispatching, "a slot is free");
             if (ready.Count >= endpoint.Scaling.Max)
                 return (AtMaxWorkers, Text($"all {slots} slots of {ready.Count} workers are in use, scaling.max is {endpoint.Scaling.Max}"));
-            if (wait is not null) return (wait.Never ? NoFittingGpu : NoCapacity, wait.Text);
+            if (wait is not null) return (wait.Never ? NoFittingGpu : NoCapacity, wait.TextFor(anonymous));
             return job.LowPriority ? (LowPriority, "everything of normal priority goes first, and no worker is ordered for it")
                 : (ScalingUp, Text($"all {slots} slots of {ready.Count} workers are in use; more workers may be ordered"));
         }

@@ -29,9 +29,23 @@ internal sealed class DispatchModel
     /// <summary>Running jobs in the order in which Redis' hash has them: the order of their claims.</summary>
     public List<string> Running { get; } = [];
 
+    /// <summary>Whether it is stored that no worker can start.</summary>
+    public bool Blocked { get; private set; }
+
+    /// <summary>Requests that were refused for it.</summary>
+    public int Refused { get; private set; }
+
+    public void Block()
+    {
+        Blocked = true;
+        Refused += Queue.Count(w => w.Holder != Job);
+    }
+
+    public void Unblock() => Blocked = false;
+
     public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
 
-    /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full".</summary>
+    /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full", "blocked".</summary>
     public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
         IReadOnlyList<(string Id, string Flow, bool Late, bool Front)> tickets)
     {
@@ -41,6 +55,11 @@ internal sealed class DispatchModel
         foreach (var t in tickets)
         {
             if (Queue.Count == 0 && Take(holder) is { } pod) got.Add(pod);
+            else if (Blocked && Pods.Count == 0)
+            {
+                Refused++;
+                got.Add("blocked");
+            }
             else if (Queue.Count(w => w.Holder != Job) >= maxDepth && !t.Front) got.Add("full");
             else
             {

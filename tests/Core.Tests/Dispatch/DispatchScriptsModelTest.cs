@@ -25,7 +25,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     public async Task Scripts_do_what_the_model_does()
     {
         var op = from kind in Gen.Elements("acquire", "acquire", "acquire", "release", "release", "grant", "renew",
-                     "abandon", "up", "up", "drain", "down", "expire", "reap", "submit", "submit", "submit", "claim", "claim", "claim", "end", "requeue", "cancel")
+                     "abandon", "up", "up", "drain", "down", "block", "unblock",
+                     "expire", "reap", "submit", "submit", "submit", "claim", "claim", "claim", "end", "requeue", "cancel")
                  from who in Gen.Choose(0, Holders.Length - 1)
                  from what in Gen.Choose(0, 20)
                  from n in Gen.Choose(0, 3)
@@ -73,6 +74,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     {
         private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
+        private const string Blocked = """{"reason":"no worker starts","retryAt":"2100-01-01T00:00:00+00:00"}""";
+
         private readonly JobKeys jobKeys = new(endpoint);
         private readonly DispatchKeys keys = new(endpoint);
         private readonly DispatchModel model = new();
@@ -107,6 +110,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 case "down":
                     await scripts.WorkerDownAsync(keys, endpoint, Pods[op.N % 3]);
                     model.Down(Pods[op.N % 3]);
+                    break;
+                case "block":
+                    await scripts.BlockAsync(keys, Blocked, Long, counts: true);
+                    model.Block();
+                    break;
+                case "unblock":
+                    await redis.Store.Database.KeyDeleteAsync(keys.Blocked);
+                    model.Unblock();
                     break;
                 case "reap":
                     await scripts.ReapAsync(keys, Long, TimeSpan.Zero);
@@ -250,6 +261,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             Assert.Equal(model.LeaseExpired.Keys.Order(),
                 (await db.SortedSetRangeByRankAsync(keys.Leases)).Select(l => (string)l!).Order());
             Assert.Equal(model.Pods.Keys.Order(), seen.Workers.Select(w => w.PodId).Order());
+            Assert.Equal((model.Blocked, model.Refused), (seen.Blocked is not null, seen.Refused));
             Assert.Equal(model.Grants.Count, await db.HashLengthAsync(keys.Grants));
             foreach (var worker in seen.Workers)
             {

@@ -199,12 +199,30 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         var gateway = await GatewayAsync("a");
         var waiting = AcquireAsync(gateway);
         await QueuedAsync(1);
-        await store.BlockAsync(endpoint, new BlockedStart("exit code 3: no model", DateTimeOffset.UnixEpoch), Soon);
+        var now = TimeProvider.System.GetUtcNow();
+        await store.BlockAsync(endpoint, new BlockedStart("exit code 3: no model", now.AddHours(1)), now, Soon);
         Assert.Equal("exit code 3: no model", (await waiting).Detail);
         var next = await AcquireAsync(gateway);
         Assert.Equal(AcquireRefusal.CannotStart, next.Refusal);
         Assert.Equal("exit code 3: no model", next.Detail);
-        await store.BlockAsync(endpoint, null, Soon);
+        Assert.InRange(next.RetryAfter, TimeSpan.FromMinutes(59), TimeSpan.FromMinutes(60));
+        // The one that waited and the one that came later: demand for the next start.
+        Assert.Equal(2, (await SnapshotAsync()).Refused);
+        await store.BlockAsync(endpoint, null, now, Soon);
+    }
+
+    [Fact]
+    public async Task A_block_ends_at_its_time_though_no_leader_deletes_it()
+    {
+        var gateway = await GatewayAsync("a");
+        var now = TimeProvider.System.GetUtcNow();
+        await store.BlockAsync(endpoint, new BlockedStart("exit code 3: no model", now.AddSeconds(0.3)), now, Soon);
+        await UntilAsync(s => s.Blocked is null);
+        var next = AcquireAsync(gateway);
+        await QueuedAsync(1);
+        await store.UpAsync(endpoint, Worker("p1", 1), Soon);
+        (await next).Slot!.Dispose();
+        await QuietAsync();
     }
 
     [Fact]

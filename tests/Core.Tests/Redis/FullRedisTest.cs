@@ -65,7 +65,7 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
         Assert.Equal("{}", Assert.Single(await pods.ReportsAsync(default)).Report);
         Assert.Contains("full", await pods.EndpointsAsync(default));
 
-        await slots.BlockAsync("cold", new BlockedStart("no worker starts", Now), default);
+        await slots.BlockAsync("cold", new BlockedStart("no worker starts", Now.AddHours(1)), Now, default);
         Assert.Equal("no worker starts", (await slots.WhyBlockedAsync("cold", default))!.Reason);
         var gpus = new GpuStore(redis.Store);
         await gpus.TellAsync("full", new GpuWait("full", 1, Now, false, "", "no GPU", ""), default);

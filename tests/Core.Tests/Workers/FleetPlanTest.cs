@@ -41,6 +41,42 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
+    public void An_idle_worker_of_an_earlier_declaration_stays_until_its_successor_is_ready()
+    {
+        Pod[] idle = [Pod("old", PodState.Ready, fingerprint: "old")];
+        var first = Plan(idle);
+        Assert.Equal((1, 0), (first.Start, first.Drain.Count));
+        Assert.Empty(Plan([.. idle, Pod("new", PodState.Starting)]).Drain);
+        Assert.Equal(["old"], Plan([.. idle, Pod("new", PodState.Ready)]).Drain);
+        // Between two tries, and when its idle timeout is over.
+        var backoff = StartBackoff.None.Failed(Now, "x");
+        Assert.Empty(Plan(idle, backoff: backoff).Drain);
+        var unwanted = new ScaleState(Now.AddMinutes(-1), 0, 0) { IdleSince = Now.AddMinutes(-1) };
+        Assert.Equal(["old"], Plan(idle, state: unwanted).Drain);
+        Assert.Empty(Plan(idle, state: unwanted, backoff: backoff).Drain);
+        // One is enough.
+        Assert.Equal(["young"], Plan([Pod("old", PodState.Ready, fingerprint: "old"), Pod("young", PodState.Ready, 5, "old")],
+            state: unwanted, backoff: backoff).Drain);
+    }
+
+    [Fact]
+    public void A_pause_ends_also_a_worker_whose_successors_fail()
+    {
+        var paused = Digits with { Endpoint = Digits.Endpoint with { Scaling = Digits.Endpoint.Scaling with { Pause = Pause.Queue } } };
+        Assert.Equal(["old"], Plan([Pod("old", PodState.Ready, fingerprint: "old")], backoff: StartBackoff.None.Failed(Now, "x"), declared: paused).Drain);
+    }
+
+    [Fact]
+    public void Requests_that_failed_starts_refused_are_demand_for_the_next_try_and_for_one_worker()
+    {
+        var backoff = StartBackoff.None.Failed(Now, "x").Failed(Now, "x").Failed(Now, "x");
+        Assert.Equal(0, Plan([], backoff: backoff, refused: 40).Start);
+        Assert.Equal(1, Plan([], backoff: backoff, refused: 40, now: backoff.NextTry).Start);
+        Assert.Equal(0, Plan([], backoff: backoff, now: backoff.NextTry).Start);
+        Assert.Equal(0, Plan([], refused: 40).Start);
+    }
+
+    [Fact]
     public void What_still_drains_is_taken_back_before_anything_is_started()
     {
         Pod[] pods = [Pod("idle", PodState.Draining, 1), Pod("busy", PodState.Ready, 2), Pod("gone", PodState.Stopping, 3)];
@@ -132,14 +168,15 @@ public sealed class FleetPlanTest
 
     private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
         ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null,
-        string[]? ordered = null) =>
-        FleetPlan.Make(Digits, "new", new FleetLook(false, pods, (ordered ?? []).ToHashSet()), new EndpointSnapshot
+        string[]? ordered = null, int refused = 0, Deployment? declared = null) =>
+        FleetPlan.Make(declared ?? Digits, "new", new FleetLook(false, pods, (ordered ?? []).ToHashSet()), new EndpointSnapshot
         {
             Now = Now,
             Queued = queued,
             OldestWait = TimeSpan.Zero,
             Busy = busy,
             Completed = 0,
+            Refused = refused,
             Workers = [.. pods.Where(p => p.State == PodState.Ready).Select(p =>
                 new WorkerSlots(p.Id, 8, 8 - (leased?.GetValueOrDefault(p.Id) ?? 0), leased?.GetValueOrDefault(p.Id) ?? 0, false))],
             Leases = [],

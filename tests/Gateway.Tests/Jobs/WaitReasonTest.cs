@@ -2,6 +2,7 @@ using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
 using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
+using Sluice.Core.Workers;
 using Sluice.Gateway.Jobs;
 
 namespace Sluice.Gateway.Tests.Jobs;
@@ -36,6 +37,18 @@ public sealed class WaitReasonTest
         if (reason != WaitReason.AtMaxWorkers) Assert.Equal("no L4; would fit: T4", view.Detail);
     }
 
+    [Theory]
+    [InlineData(true, "no GPU is free for its workers")]
+    [InlineData(false, "GPU-1 is taken by secret-endpoint")]
+    public void Clients_without_a_key_do_not_learn_which_endpoint_has_the_gpu(bool anonymous, string told) => Assert.Equal(told,
+        Of(3, 0, 0, null, false, wait: new GpuWait("e", 1, default, false, "count", "GPU-1 is taken by secret-endpoint", ""), anonymous: anonymous).Detail);
+
+    [Theory]
+    [InlineData(true, "no worker is ready yet; a worker is starting")]
+    [InlineData(false, "no worker is ready yet; worker e-1 is starting: connection refused")]
+    public void A_worker_that_starts_is_named_with_how_far_it_is_for_clients_with_a_key(bool anonymous, string told) =>
+        Assert.Equal(told, Of(3, 0, 0, null, false, anonymous: anonymous, pods: [Starting]).Detail);
+
     [Fact]
     public void The_estimate_is_place_times_run_over_slots_and_absent_where_nothing_is_known()
     {
@@ -45,12 +58,18 @@ public sealed class WaitReasonTest
     }
 
     private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0,
-        GpuWait? wait = null) => WaitReason.Of(
+        GpuWait? wait = null, bool anonymous = false, Pod[]? pods = null) => WaitReason.Of(
         new Job { Id = "j", EndpointId = "e", Status = JobStatus.Queued, Flow = "f", LowPriority = low, MeanRun = mean, Place = place },
         new Endpoint { Id = "e", Template = "t", Scaling = new ScalePolicy { Max = max } },
         new EndpointSnapshot
         {
             Now = default, Queued = 1, OldestWait = default, Busy = 0, Completed = 0, Leases = [],
             Workers = [.. Enumerable.Range(0, workers).Select(n => new WorkerSlots($"p{n}", 8, free, 8 - free, Draining: false))],
-        }, blocked, wait);
+        }, blocked, wait, pods, anonymous);
+
+    private static Pod Starting => new()
+    {
+        Id = "e-1", EndpointId = "e", Template = "t", HostId = "h", State = PodState.Starting, Fingerprint = "f", StartedAt = default,
+        Reason = "connection refused",
+    };
 }

@@ -2,7 +2,7 @@
 -- acquire: lease free slots to tickets while nobody waits; otherwise queue the tickets, or refuse them.
 -- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed, queued · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
+--         meta  hash seq, vtime, completed, queued, refused · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
 --         blocked  string, why no worker can start
 -- ARGV    holder · fresh  1 when the holder knows it has no lease · lease_ms · max_depth ·
 --         spare  slots to lease beside those of the tickets · endpoint · requests...  (id, flow, wait_ms, front, weight) each
@@ -10,6 +10,7 @@
 --         [ticket, 'full' or 'blocked', ..] refused, [pod, ..] spare, blocked reason or ''}
 -- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and lost its worker: it goes
 -- before all. Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
+-- Requests that are refused as blocked are counted: they are demand for the next start.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, finish, capacity, blocked = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, fresh, lease_ms, max_depth = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -23,7 +24,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('ZCARD', queue)
 local reason = redis.call('HLEN', capacity) == 0 and redis.call('GET', blocked) or ''
 local jobs = tonumber(redis.call('HGET', meta, 'queued') or 0)
-local granted, queued, refused, extra, depth = {}, {}, {}, {}, before
+local granted, queued, refused, extra, depth, turned = {}, {}, {}, {}, before, 0
 
 local tags
 local function enqueue(id, flow, wait_ms, front, weight)
@@ -39,7 +40,7 @@ redis.call('ZADD', leases, now + lease_ms, holder)
 for i = requests, #ARGV, 5 do
   local id, pod = ARGV[i], depth == 0 and take(free, held, holder) or nil
   if pod then granted[#granted + 1] = id; granted[#granted + 1] = pod
-  elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'
+  elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'; turned = turned + 1
   elseif depth - jobs >= max_depth and ARGV[i + 3] ~= '1' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
   else
     queued[#queued + 1] = id
@@ -52,6 +53,7 @@ while depth == 0 and #extra < spare do
   extra[#extra + 1] = pod
 end
 if tags then tags.keep() end
+if turned > 0 then redis.call('HINCRBY', meta, 'refused', turned) end
 local _, doubling = math.frexp(depth)
 local _, doubled = math.frexp(before)
 if doubling > doubled then redis.call('PUBLISH', 'sluice:dispatch', 'waiting|' .. endpoint .. '|' .. holder) end

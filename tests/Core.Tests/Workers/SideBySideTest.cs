@@ -1,0 +1,48 @@
+using Sluice.Core.Workers;
+
+namespace Sluice.Core.Tests.Workers;
+
+public sealed class SideBySideTest
+{
+    [Fact]
+    public async Task As_many_as_the_limit_wait_together_and_one_runs_at_a_time()
+    {
+        var (begun, running, most) = (0, 0, 0);
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var all = Task.Factory.StartNew(() => SideBySide.ForEachAsync(Enumerable.Range(0, 20), 8, async _ =>
+        {
+            Run();
+            if (begun == 8) full.TrySetResult();
+            await open.Task;
+            Run();
+        }), CancellationToken.None, TaskCreationOptions.DenyChildAttach, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler).Unwrap();
+        await full.Task;
+        Assert.Equal(8, begun);
+        open.SetResult();
+        await all;
+        Assert.Equal((40, 1), (begun, most));
+
+        void Run()
+        {
+            most = Math.Max(most, Interlocked.Increment(ref running));
+            begun++;
+            Thread.SpinWait(1000);
+            Interlocked.Decrement(ref running);
+        }
+    }
+
+    [Fact]
+    public async Task After_a_failure_nothing_more_is_begun()
+    {
+        var begun = 0;
+        var failed = await Assert.ThrowsAsync<FormatException>(() => SideBySide.ForEachAsync(Enumerable.Range(0, 20), 2, async n =>
+        {
+            begun++;
+            await Task.Yield();
+            if (n == 1) throw new FormatException("no");
+        }));
+        Assert.Equal("no", failed.Message);
+        Assert.InRange(begun, 2, 19);
+    }
+}

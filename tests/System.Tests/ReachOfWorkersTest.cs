@@ -43,21 +43,19 @@ public sealed class ReachOfWorkersTest
         nobody.DefaultRequestHeaders.Add("X-Sluice-Anonymous", "0");
         (HttpMethod Method, string Path, string? Body)[] closed =
         [
-            (HttpMethod.Post, "/e/digits/v2/repository/index", ""), (HttpMethod.Post, "/e/digits/v2/%256ddels/../repository/index", ""),
+            (HttpMethod.Post, "/e/digits/v2/repository/index", ""), (HttpMethod.Post, "/e/digits/v2/%72epository/index", ""),
             (HttpMethod.Get, "/e/digits/metrics", null), (HttpMethod.Get, "/e/digits/v2/models", null), (HttpMethod.Get, "/e/digits/v2/models/stats", null),
             (HttpMethod.Get, "/v2/models/digits/stats", null), (HttpMethod.Get, "/e/digits/v2/logging", null), (HttpMethod.Get, "/v2/models/digits/trace/setting", null),
         ];
         foreach (var client in new[] { nobody, stranger })
         {
-            foreach (var (method, path, body) in closed)
-                Assert.True(await StatusAsync(client, method, path, body) is HttpStatusCode.Forbidden or HttpStatusCode.NotFound, path);
-            Assert.Equal(HttpStatusCode.Forbidden, await StatusAsync(client, HttpMethod.Post, "/e/digits/v2/repository/index", ""));
+            foreach (var (method, path, body) in closed) Assert.Equal(HttpStatusCode.Forbidden, await StatusAsync(client, method, path, body));
             Assert.Equal(HttpStatusCode.OK, await StatusAsync(client, HttpMethod.Post, "/v2/models/digits/infer", GatewayProcess.Example("digits")));
             foreach (var path in new[] { "/v2/models/digits", "/v2/models/digits/config", "/v2/models/digits/ready", "/e/digits/v2/health/ready" })
                 Assert.Equal(HttpStatusCode.OK, await StatusAsync(client, HttpMethod.Get, path, null));
         }
 
-        foreach (var (method, path, body) in closed.Where(c => !c.Path.Contains("..", StringComparison.Ordinal)))
+        foreach (var (method, path, body) in closed)
             Assert.Equal(HttpStatusCode.OK, await StatusAsync(caller, method, path, body));
 
         async Task<string> KeyAsync(string endpoint)

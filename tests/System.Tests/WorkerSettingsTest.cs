@@ -18,7 +18,7 @@ public sealed class WorkerSettingsTest
         caller.DefaultRequestHeaders.Add("X-Sluice-Admin", "1");
         nobody.DefaultRequestHeaders.Add("X_Sluice_Admin", "1");
         foreach (var client in new[] { caller, nobody })
-            foreach (var path in new[] { "/e/digits/v2/logging", "/e/digits/v2/%256Cogging", "/e/digits/v2/trace/setting", "/v2/models/digits/trace/setting" })
+            foreach (var path in new[] { "/e/digits/v2/logging", "/e/digits/v2/%6Cogging", "/e/digits/v2/trace/setting", "/v2/models/digits/trace/setting" })
                 Assert.Equal(HttpStatusCode.Forbidden, await ChangeAsync(client, path));
         Assert.Equal(HttpStatusCode.OK, await ChangeAsync(gateway.Client, "/e/digits/v2/logging", """{"log_verbose_level":1}"""));
         Assert.Equal(HttpStatusCode.OK, await ChangeAsync(gateway.Client, "/v2/models/digits/trace/setting", """{"trace_level":["TIMESTAMPS"]}"""));

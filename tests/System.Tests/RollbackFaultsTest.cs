@@ -24,7 +24,7 @@ public sealed class RollbackFaultsTest : IAsyncLifetime
         await using var b = await cluster.StartAsync(manifest: manifest);
         Jobs[] gateways = [new(a), new(b)];
         var (accepted, all, lost) = (new List<string>(), 0, 0);
-        var rounds = FaultMatrix.Count(some: 3, whole: 20);
+        var rounds = FaultMatrix.Count(some: 2, whole: 20);
         for (var round = 0; round < rounds; round++)
         {
             accepted.Clear();

@@ -65,6 +65,13 @@ public sealed partial class DecisionLog
         await store.KeepAsync(endpointId, epoch, note, state, ct);
     }
 
+    /// <summary>Keeps in memory what was decided about declared endpoints only.</summary>
+    public void Retain(Func<string, bool> isDeclared)
+    {
+        foreach (var id in told.Keys)
+            if (!isDeclared(id)) told.TryRemove(id, out _);
+    }
+
     /// <summary>Forgets an endpoint that is declared no more.</summary>
     public async Task ForgetAsync(string endpointId, CancellationToken ct)
     {

@@ -173,6 +173,7 @@ public sealed partial class Reconciler : BackgroundLoop
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
                 endpoints.UnionWith(fleet.Endpoints);
                 if (leads > 0) endpoints.UnionWith(await DeletedAsync(ct));
+                else deadBefore.Clear();
                 if (leads > 0) await gpus.RefreshAsync(leads, ct);
             }
             else if (leads != leadership.Epoch)
@@ -371,6 +372,14 @@ public sealed partial class Reconciler : BackgroundLoop
 
     private void OnChanged(Catalog changed)
     {
+        // Also those of a gateway that leads no more. Without any declaration Redis has lost its data, and they come back.
+        if (changed.Deployments.Count > 0)
+        {
+            foreach (var id in keepers.Keys)
+                if (changed.Find(id) is null) keepers.TryRemove(id, out _);
+            decisions.Retain(id => changed.Find(id) is not null);
+        }
+
         foreach (var deployment in changed.Deployments) Wake(deployment.Endpoint.Id);
     }
 

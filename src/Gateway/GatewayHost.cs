@@ -117,7 +117,7 @@ public static partial class GatewayHost
         services.AddHttpForwarder();
         services.AddOpenApi();
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(redis);
+        services.AddSingleton(redis).AddSingleton<RedisMemory>();
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
@@ -143,6 +143,7 @@ public static partial class GatewayHost
         AddJobs(services, settings);
 
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
+        services.AddHostedService(s => s.GetRequiredService<RedisMemory>());
         services.AddHostedService(s => s.GetRequiredService<KeyRing>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
@@ -164,6 +165,7 @@ public static partial class GatewayHost
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>().AddSingleton<JobSignals>();
         services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
+        services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodies>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }
 

@@ -34,6 +34,9 @@ public sealed record GatewaySettings
     /// <summary>Questions about jobs that a key may ask a second, at one gateway; 0: no limit.</summary>
     public int PollRate { get; init; } = 500;
 
+    /// <summary>MiB of memory for the bodies of requests at this gateway; 0: no limit.</summary>
+    public int BodyMemory { get; init; } = 512;
+
     /// <summary>Standby workers that this host keeps.</summary>
     public int StandbyWorkers { get; init; } = 1;
 
@@ -123,6 +126,7 @@ public sealed record GatewaySettings
                 : throw Wrong("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds ? TimeSpan.FromSeconds(seconds) : d.Drain,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? d.PollRate,
+            BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? d.BodyMemory,
             StandbyWorkers = standby ?? d.StandbyWorkers,
         };
         IEnumerable<string> vain = host.Docker is null || standby is null or 0 ? []

@@ -73,8 +73,8 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         }
     }
 
-    /// <summary>Waits until the invariant checker finds nothing and nothing waits or runs.</summary>
-    public async Task QuietAsync()
+    /// <summary>Waits until the invariant checker finds nothing and nothing waits or runs; or, with <paramref name="waits"/>, only for the checker.</summary>
+    public async Task QuietAsync(bool waits = false)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
         JsonNode? last = null;
@@ -84,7 +84,7 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
             {
                 var health = (await GetAsync("health"))["jobs"]!;
                 last = await gateway.GetAsync($"/api/v1/admin/check?endpoint={endpoint}");
-                if ((int)health["inQueue"]! + (int)health["inProgress"]! == 0 && (bool)last["ok"]!) return;
+                if ((waits || (int)health["inQueue"]! + (int)health["inProgress"]! == 0) && (bool)last["ok"]!) return;
                 await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
             }
         }

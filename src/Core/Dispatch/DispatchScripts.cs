@@ -130,7 +130,7 @@ public sealed class DispatchScripts(RedisStore redis)
         args.AddRange(rest);
         var r = await RunAsync(ReleaseLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Results, k.Large,
-                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks],
+                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes],
             [.. args]);
         return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3], token), (int)r[4] == 1,
             EndCall.Results(ends, (RedisResult[])r[5]));

@@ -77,6 +77,13 @@ public sealed record JobPolicy
     /// <summary>Jobs that may wait, over all gateways; one more is refused with 429. RunPod's limit is 50,000.</summary>
     public int MaxQueued { get; init; } = 100_000;
 
+    /// <summary>Bytes that the endpoint's jobs may occupy in Redis (inputs, results and streams up to 256 KiB each, and about 700 bytes for each job);
+    /// a new job that needs more is refused with 429.</summary>
+    public long MaxBytes { get; init; } = 1L << 30;
+
+    /// <summary>The part of <see cref="MaxBytes"/> that the jobs of one key may occupy. All callers without a key count as one.</summary>
+    public long MaxKeyBytes { get; init; } = 512L << 20;
+
     /// <summary>Attempts that may be lost with their workers before the job fails and becomes a dead letter.</summary>
     public int MaxRuns { get; init; } = 3;
 

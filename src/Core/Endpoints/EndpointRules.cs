@@ -81,6 +81,8 @@ public static partial class EndpointRules
         check.Range("forwarding.replayBytes", e.Forwarding.ReplayBytes, 0, 1 << 30);
         check.Range("forwarding.maxAttempts", e.Forwarding.MaxAttempts, 1, 10);
         check.Range("jobs.maxQueued", e.Jobs.MaxQueued, 0, 10_000_000);
+        check.Range("jobs.maxBytes", e.Jobs.MaxBytes, 1 << 20, 1L << 40);
+        check.Range("jobs.maxKeyBytes", e.Jobs.MaxKeyBytes, 1 << 20, 1L << 40);
         check.Range("jobs.maxRuns", e.Jobs.MaxRuns, 1, 100);
         check.Range("jobs.ttl", e.Jobs.Ttl, TimeSpan.FromSeconds(1), Week);
         check.Range("jobs.retention", e.Jobs.Retention, TimeSpan.FromSeconds(1), 30 * Day);

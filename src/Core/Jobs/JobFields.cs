@@ -44,6 +44,9 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
         return result[value..];
     }
 
+    /// <summary>Whether this only says that the value is stored in another hash.</summary>
+    public static bool IsElsewhere(byte[] stored) => stored is [(byte)'@'];
+
     /// <summary>JSON on one line: between its tokens a line's end is a space.</summary>
     public static byte[] OneLine(byte[] json) => Array.ConvertAll(json, b => b is (byte)'\n' or (byte)'\r' ? (byte)' ' : b);
 

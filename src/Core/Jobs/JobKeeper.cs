@@ -16,6 +16,7 @@ public sealed class JobKeeper(PayloadSweep files, JobSweep sweep, CatalogWatcher
     private static readonly int SweepFilesEvery = (int)(PayloadSweep.OrphanAge / Every);
 
     private readonly TimeProvider time = time;
+    private readonly EndpointChores chores = new();
     private int ticks;
 
     protected override async Task RunAsync(CancellationToken ct)
@@ -27,8 +28,8 @@ public sealed class JobKeeper(PayloadSweep files, JobSweep sweep, CatalogWatcher
             if (!leadership.IsLeader) continue;
             if (++ticks % SweepFilesEvery == 1)
                 await TryAsync("Sweeping payload files", () => Task.Run(() => files.RunAsync(ct), ct), ct);
-            foreach (var deployment in catalog.Current.Deployments)
-                await TryAsync($"Sweeping the jobs of endpoint {deployment.Endpoint.Id}", () => sweep.RunAsync(deployment.Endpoint.Id, ct), ct);
+            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id),
+                id => TryAsync($"Sweeping the jobs of endpoint {id}", () => sweep.RunAsync(id, ct), ct), ct);
         }
     }
 

@@ -44,6 +44,12 @@ public sealed class JobKeys(string endpointId)
     /// <summary>Hash: job -> "bytes|read" of its stream.</summary>
     public RedisKey Streams { get; } = DispatchKeys.Key(endpointId, "streams");
 
+    /// <summary>Hash: flow -> bytes that its jobs occupy, and <see cref="AllJobs"/> -> those of all jobs (<c>jobbytes.part.lua</c>).</summary>
+    public RedisKey Bytes { get; } = DispatchKeys.Key(endpointId, "bytes");
+
+    /// <summary>The field of <see cref="Bytes"/> with the sum of all flows.</summary>
+    public const string AllJobs = "|all";
+
     /// <summary>Prefix of the lists of what jobs streamed.</summary>
     public RedisKey AllChunks { get; } = DispatchKeys.Key(endpointId, "chunks:");
 
@@ -63,7 +69,7 @@ public sealed class JobKeys(string endpointId)
     public RedisKey[] Listed => [Index, Late, Log, Streams, Dispatch.Asked, Dispatch.Results, Dispatch.Large];
 
     /// <summary>All other keys of jobs that have one name each, without the queue and the counters.</summary>
-    public RedisKey[] Rest => [Expiry, Dead, Gone, GoneBefore, Outbox, Secrets, Dispatch.Again, Dispatch.Watched, Dispatch.Running, Dispatch.Flows];
+    public RedisKey[] Rest => [Bytes, Expiry, Dead, Gone, GoneBefore, Outbox, Secrets, Dispatch.Again, Dispatch.Watched, Dispatch.Running, Dispatch.Flows];
 
     /// <summary>What an Idempotency-Key of a flow is called: two keys' clients do not meet.</summary>
     public static string IdempotencyName(string flow, string key) =>

@@ -34,24 +34,35 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
     }
 
     /// <summary>Jobs whose data is still there, the newest first, of one flow or (null) of all. Without their outputs. An offset counts
-    /// all jobs; a question that found few among many is asked again from <see cref="JobPage.Next"/>.</summary>
-    public Task<JobPage> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct) =>
-        ReadAsync(endpointId, (from, count) => KnownAsync(new JobKeys(endpointId), from, count, ct), flow, status, offset, limit, ct);
+    /// all jobs; a question that found few among many is asked again from <see cref="JobPage.Next"/>. <paramref name="pay"/> is awaited with the number
+    /// of jobs that are read next.</summary>
+    public Task<JobPage> ListAsync(string endpointId, string? flow, string? status, int offset, int limit, CancellationToken ct, Func<int, Task>? pay = null) =>
+        ReadAsync(endpointId, (from, count) => KnownAsync(new JobKeys(endpointId), from, count, ct), flow, status, offset, limit, pay, ct);
 
     /// <summary>Dead letters, the newest first, as <see cref="ListAsync"/>.</summary>
-    public Task<JobPage> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct) =>
+    public Task<JobPage> DeadAsync(string endpointId, string? flow, int offset, int limit, CancellationToken ct, Func<int, Task>? pay = null) =>
         ReadAsync(endpointId, (from, count) => redis.Database.SortedSetRangeByRankAsync(new JobKeys(endpointId).Dead, from, from + count - 1,
-            Order.Descending).WaitAsync(ct), flow, null, offset, limit, ct);
+            Order.Descending).WaitAsync(ct), flow, null, offset, limit, pay, ct);
 
-    /// <summary>Forgets dead letters; their jobs stay FAILED. Returns how many.</summary>
-    public async Task<long> PurgeDeadAsync(string endpointId, string? flow, CancellationToken ct)
+    /// <summary>Forgets dead letters; their jobs stay FAILED. Returns how many. <paramref name="pay"/> is awaited with the number of jobs that are read next.</summary>
+    public async Task<long> PurgeDeadAsync(string endpointId, string? flow, CancellationToken ct, Func<int, Task>? pay = null)
     {
-        var key = new JobKeys(endpointId).Dead;
-        if (flow is null) return await redis.Database.SortedSetRemoveRangeByRankAsync(key, 0, -1).WaitAsync(ct);
-        var own = new List<RedisValue>();
-        foreach (var id in await redis.Database.SortedSetRangeByRankAsync(key).WaitAsync(ct))
-            if (await store.LookAsync(endpointId, id!, null, ct, withOutput: false) is { } job && job.Flow == flow) own.Add(id);
-        return own.Count == 0 ? 0 : await redis.Database.SortedSetRemoveAsync(key, [.. own]).WaitAsync(ct);
+        var (key, all) = (new JobKeys(endpointId).Dead, 0L);
+        for (long from = 0; ;)
+        {
+            var ids = await redis.Database.SortedSetRangeByRankAsync(key, from, from + ScanAtOnce - 1).WaitAsync(ct);
+            if (pay is not null) await pay(ids.Length);
+            var own = flow is null ? ids : await OwnAsync(endpointId, flow, ids, ct);
+            if (own.Length > 0) all += await redis.Database.SortedSetRemoveAsync(key, own).WaitAsync(ct);
+            if (ids.Length < ScanAtOnce) return all;
+            from += ids.Length - own.Length;
+        }
+    }
+
+    private async Task<RedisValue[]> OwnAsync(string endpointId, string flow, RedisValue[] ids, CancellationToken ct)
+    {
+        var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
+        return [.. ids.Where((_, i) => read[i]?.Flow == flow)];
     }
 
     /// <summary>Whether everything that is written about an endpoint agrees.</summary>
@@ -61,7 +72,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var d = k.Dispatch;
         var r = (RedisResult[])await CheckLua.RunAsync(redis.Database,
             [d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry, k.Outbox, k.Hooks,
-                d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large, d.Busy],
+                d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large, d.Busy, k.Bytes],
             [MaxViolations, MaxChecked, LateMs]).WaitAsync(ct);
         return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
     }
@@ -76,13 +87,16 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
     }
 
     private async Task<JobPage> ReadAsync(string endpointId, Func<int, int, Task<RedisValue[]>> page, string? flow, string? status, int offset, int limit,
-        CancellationToken ct)
+        Func<int, Task>? pay, CancellationToken ct)
     {
         var jobs = new List<Job>();
         var at = offset;
         while (at < offset + MaxScan)
         {
-            var ids = await page(at, ScanAtOnce);
+            // The first part as long as the answer can be, and one more, which tells whether there are more.
+            var count = Math.Min(at == offset ? Math.Min(ScanAtOnce, limit + 1) : ScanAtOnce, offset + MaxScan - at);
+            var ids = await page(at, count);
+            if (pay is not null) await pay(ids.Length);
             var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
             foreach (var job in read)
             {
@@ -91,7 +105,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
                 if (job is { Expired: false } && (flow is null || job.Flow == flow) && (status is null || job.Status == status)) jobs.Add(job);
             }
 
-            if (ids.Length < ScanAtOnce) return new JobPage(jobs, null);
+            if (ids.Length < count) return new JobPage(jobs, null);
         }
 
         return new JobPage(jobs, at);

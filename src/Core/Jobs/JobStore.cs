@@ -13,14 +13,24 @@ public sealed class JobStore
 {
     private readonly RedisStore redis;
     private readonly PayloadStore payloads;
+    private readonly RedisMemory? memory;
     private readonly BatcherSet<Wish, SubmitResult> submits;
     private readonly BatcherSet<JobEnd, EndResult> ends;
 
     /// <summary>How long an Idempotency-Key is remembered.</summary>
     private static readonly TimeSpan KeepIdempotency = TimeSpan.FromDays(1);
 
+    /// <summary>Passes of a purge: while jobs are submitted some wait after each.</summary>
+    private const int PurgePasses = 3;
+
+    /// <summary>Places of the queue read by one command of a purge.</summary>
+    private const int TicketsAtOnce = 1000;
+
     /// <summary>Jobs ended by one script.</summary>
     private const int EndAtOnce = 200;
+
+    /// <summary>How long an end waits for the count of bytes: as long as for a write of dispatch.</summary>
+    private static readonly TimeSpan RoomPatience = TimeSpan.FromSeconds(2);
 
     /// <summary>Characters of why an attempt was lost.</summary>
     private const int MaxWhy = 500;
@@ -31,12 +41,17 @@ public sealed class JobStore
     private static readonly Script RetryLua = Script.Load("job-retry");
     private static readonly Script LookLua = Script.Load("job-look");
 
+    /// <summary>Bytes of an output that the count of each job includes (ROOM in <c>jobbytes.part.lua</c>).</summary>
+    private const int ShortOutput = 512;
+
     /// <param name="redis">Where jobs are.</param>
     /// <param name="payloads">Where large inputs and outputs are.</param>
-    public JobStore(RedisStore redis, PayloadStore payloads)
+    /// <param name="memory">How full Redis is; null: not watched.</param>
+    public JobStore(RedisStore redis, PayloadStore payloads, RedisMemory? memory = null)
     {
         this.redis = redis;
         this.payloads = payloads;
+        this.memory = memory;
         submits = new BatcherSet<Wish, SubmitResult>(id => new Batcher<Wish, SubmitResult>(wishes => SubmitAsync(id, wishes),
             w => w.Input.Length + 500, TimeProvider.System));
         ends = new BatcherSet<JobEnd, EndResult>(id => new Batcher<JobEnd, EndResult>(many => EndAsync(id, many), end => end.Bytes, TimeProvider.System));
@@ -58,6 +73,25 @@ public sealed class JobStore
         var result = await submits.For(job.EndpointId).AddAsync(new Wish(job, input), ct).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
         return result;
+    }
+
+    /// <summary>Which limit refuses a job now, before its body is known; null: none, or Redis cannot be asked.</summary>
+    public async Task<SubmitResult?> WhyFullAsync(string endpointId, string flow, JobLimits limits, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var (d, db) = (k.Dispatch, redis.Database);
+        try
+        {
+            var (queued, ofFlow, bytes) = (db.HashGetAsync(d.Meta, "queued"), db.HashGetAsync(d.Flows, flow), db.HashGetAsync(k.Bytes, [JobKeys.AllJobs, flow]));
+            var held = await bytes.WaitAsync(ct);
+            return limits.Reached(Number(await queued), Number(await ofFlow), Number(held[0]), Number(held[1]));
+        }
+        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        {
+            return null;
+        }
+
+        static long Number(RedisValue value) => value.IsNull ? 0 : (long)value;
     }
 
     /// <summary>A job as it is now, or null. With a watcher that gateway is told when it ends. Throws <see cref="PayloadException"/>
@@ -92,16 +126,23 @@ public sealed class JobStore
         var (text, large) = (redis.Database.HashGetAsync(k.Asked, id), redis.Database.HashGetAsync(k.Large, id + JobFields.InputField));
         if ((byte[]?)await text.WaitAsync(ct) is not { } asked) return null;
         var (input, s3, timeout) = JobFields.Input(asked);
-        return (await payloads.LoadAsync((byte[]?)await large.WaitAsync(ct) ?? input, ct), s3, timeout);
+        // A job that ended in the meantime may have no large input any more.
+        if ((byte[]?)await large.WaitAsync(ct) is not { } stored) stored = input;
+        return JobFields.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);
     }
 
     /// <summary>Loads an input that a claim brought along.</summary>
     public Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) => payloads.LoadAsync(stored, ct);
 
     /// <summary>Stores the one result of an attempt and gives its slot back. Not ended: the job has another result, or another attempt.</summary>
-    public async Task<EndResult> CompleteAsync(JobGrant grant, ReadOnlyMemory<byte> output, RunTrace ran, CancellationToken ct)
+    /// <param name="grant">The attempt.</param>
+    /// <param name="output">JSON.</param>
+    /// <param name="ran">What the worker reported.</param>
+    /// <param name="ct">Stops waiting.</param>
+    /// <param name="maxBytes">The endpoint's limit <c>jobs.maxBytes</c>; 0: none. From half of it on, outputs are stored in files.</param>
+    public async Task<EndResult> CompleteAsync(JobGrant grant, ReadOnlyMemory<byte> output, RunTrace ran, CancellationToken ct, long maxBytes = 0)
     {
-        var stored = await payloads.SaveAsync(output, ct);
+        var stored = await SaveOutputAsync(grant.EndpointId, output, maxBytes, ct);
         var result = await grant.EndAsync(JobEnd.Completed(grant.Claim.Id, grant.Claim.Fence, Bytes(stored), ran)).WaitAsync(ct);
         if (!result.Ended) payloads.Delete(stored);
         return result;
@@ -120,14 +161,44 @@ public sealed class JobStore
         return ended;
     }
 
-    /// <summary>Cancels what waits, of one flow or (null) of all; what runs goes on. Returns how many.</summary>
-    public async Task<long> PurgeAsync(string endpointId, string? flow, CancellationToken ct)
+    /// <summary>Cancels what waits, of one flow or (null) of all; running jobs are not affected. Returns how many.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="flow">Whose jobs; null: all.</param>
+    /// <param name="ct">Stops between two parts of the work.</param>
+    /// <param name="pay">Awaited with the places in the queue that are read next and the jobs that are ended next.</param>
+    public async Task<long> PurgeAsync(string endpointId, string? flow, CancellationToken ct, Func<int, int, Task>? pay = null)
     {
-        var k = new JobKeys(endpointId).Dispatch;
-        // seq|owner|id|queued|deadline|flow
-        var tickets = (await redis.Database.SortedSetRangeByRankAsync(k.Queue).WaitAsync(ct)).Select(entry => ((string)entry!).Split('|', 6));
-        var ids = tickets.Where(t => t[1] == "job" && (flow is null || t[5] == flow)).Select(t => t[2]).ToList();
-        return await EndQueuedAsync(endpointId, ids, JobStatus.Cancelled, Cancelled, ct);
+        var all = 0L;
+        // What others take out of the queue during a pass can hide jobs from it: then another one follows.
+        for (var pass = 0; pass < PurgePasses && await WaitingAsync(endpointId, flow, ct) > 0; pass++) all += await PurgeOnceAsync(endpointId, flow, pay, ct);
+        return all;
+    }
+
+    /// <summary>Reads the queue from its end: what is granted from its head in the meantime moves no place.</summary>
+    private async Task<long> PurgeOnceAsync(string endpointId, string? flow, Func<int, int, Task>? pay, CancellationToken ct)
+    {
+        var queue = new DispatchKeys(endpointId).Queue;
+        var all = 0L;
+        for (long from = 0; ;)
+        {
+            if (pay is not null) await pay(TicketsAtOnce, 0);
+            var part = await redis.Database.SortedSetRangeByRankAsync(queue, from, from + TicketsAtOnce - 1, Order.Descending).WaitAsync(ct);
+            // seq|owner|id|queued|deadline|flow
+            var tickets = part.Select(entry => ((string)entry!).Split('|', 6));
+            var ids = tickets.Where(t => t[1] == "job" && (flow is null || t[5] == flow)).Select(t => t[2]).ToList();
+            if (pay is not null && ids.Count > 0) await pay(0, ids.Count);
+            all += await EndQueuedAsync(endpointId, ids, JobStatus.Cancelled, Cancelled, ct);
+            if (part.Length < TicketsAtOnce) return all;
+            from += part.Length - ids.Count;
+        }
+    }
+
+    /// <summary>How many jobs wait, of one flow or (null) of all.</summary>
+    private async Task<long> WaitingAsync(string endpointId, string? flow, CancellationToken ct)
+    {
+        var k = new DispatchKeys(endpointId);
+        var count = await (flow is null ? redis.Database.HashGetAsync(k.Meta, "queued") : redis.Database.HashGetAsync(k.Flows, flow)).WaitAsync(ct);
+        return count.IsNull ? 0 : (long)count;
     }
 
     /// <summary>Puts a job whose attempt came to no result back to the head of the queue; false when the fence refused it.</summary>
@@ -151,7 +222,7 @@ public sealed class JobStore
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,
-            [k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore],
+            [k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore, k.Bytes],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         return (r[0], r[1]);
     }
@@ -188,17 +259,18 @@ public sealed class JobStore
     private async Task<IReadOnlyList<SubmitResult>> SubmitAsync(string endpointId, IReadOnlyList<Wish> wishes)
     {
         var k = new JobKeys(endpointId);
-        var kinds = new CallKinds<(string Spec, int MaxQueued, int FlowMax, bool More)>(k => [k.Spec, k.MaxQueued, k.FlowMax, k.More ? 1 : 0]);
+        var kinds = new CallKinds<(string Spec, int MaxQueued, int FlowMax, long MaxBytes, long FlowMaxBytes, bool More)>(k =>
+            [k.Spec, k.MaxQueued, k.FlowMax, k.MaxBytes, k.FlowMaxBytes, k.More ? 1 : 0]);
         var args = new List<RedisValue>(3 * wishes.Count);
         foreach (var (job, input) in wishes)
         {
             var more = More(job);
-            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, more.Length > 0)), job.Id, Bytes(input), .. more]);
+            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, job.MaxBytes, job.FlowMaxBytes, more.Length > 0)), job.Id, Bytes(input), .. more]);
         }
 
         var d = k.Dispatch;
         var r = (RedisResult[])await SubmitLua.RunAsync(redis.Database,
-            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency, k.Gone, k.GoneBefore],
+            [d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency, k.Gone, k.GoneBefore, k.Bytes],
             [endpointId, DispatchScripts.LowPriorityFrom, Ms(KeepIdempotency), kinds.Count, .. kinds.Args, .. args]);
         var results = wishes.Select(w => new SubmitResult(SubmitOutcome.Queued, w.Job.Id)).ToArray();
         foreach (var not in r.Chunk(4))
@@ -208,8 +280,10 @@ public sealed class JobStore
             {
                 "same" => new SubmitResult(SubmitOutcome.Same, (string)not[2]),
                 "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)not[2]),
-                "full" => new SubmitResult(SubmitOutcome.QueueFull, result.Id, (int)not[3]),
-                _ => new SubmitResult(SubmitOutcome.FlowFull, result.Id, (int)not[3]),
+                "full" => new SubmitResult(SubmitOutcome.QueueFull, result.Id, (long)not[3]),
+                "bytes-full" => new SubmitResult(SubmitOutcome.BytesFull, result.Id, (long)not[3]),
+                "flow-bytes-full" => new SubmitResult(SubmitOutcome.FlowBytesFull, result.Id, (long)not[3]),
+                _ => new SubmitResult(SubmitOutcome.FlowFull, result.Id, (long)not[3]),
             };
         }
 
@@ -230,8 +304,42 @@ public sealed class JobStore
         var d = k.Dispatch;
         var (kinds, rest) = EndCall.Args(all);
         return EndCall.Results(all, (RedisResult[])await EndLua.RunAsync(redis.Database,
-            [d.Queue, d.Running, d.Asked, d.Again, d.Watched, d.Results, d.Large, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, k.Hooks],
+            [d.Queue, d.Running, d.Asked, d.Again, d.Watched, d.Results, d.Large, d.Flows, d.Meta, k.Expiry, k.Dead, k.Outbox, k.Log, k.Hooks, k.Bytes],
             [endpointId, EndCall.KeepDeadMs, kinds, .. rest]));
+    }
+
+    /// <summary>What is stored in Redis for an output: itself, or a reference to its file.</summary>
+    internal async Task<ReadOnlyMemory<byte>> SaveOutputAsync(string endpointId, ReadOnlyMemory<byte> output, long maxBytes, CancellationToken ct)
+    {
+        // A larger output than InlineBytes is stored in a file in any case.
+        var inRedis = output.Length is <= ShortOutput or > PayloadStore.InlineBytes || await HasRoomAsync(endpointId, output.Length, maxBytes);
+        if (inRedis) return await payloads.SaveAsync(output, ct);
+        try
+        {
+            return await payloads.SaveAsync(output, ct, ShortOutput);
+        }
+        catch (PayloadException)
+        {
+            // The bound of memory must not cost a result: it is small enough for Redis.
+            return output;
+        }
+    }
+
+    /// <summary>Whether an output may be stored in Redis. While Redis cannot be asked it may: the write waits for Redis as well.</summary>
+    private async Task<bool> HasRoomAsync(string endpointId, int bytes, long maxBytes)
+    {
+        var k = new JobKeys(endpointId);
+        if (memory?.HasNoRoom(endpointId) == true) return false;
+        if (maxBytes == 0) return true;
+        try
+        {
+            var held = await redis.Database.HashGetAsync(k.Bytes, JobKeys.AllJobs).WaitAsync(RoomPatience, TimeProvider.System);
+            return (held.IsNull ? 0 : (long)held) + bytes <= maxBytes / 2;
+        }
+        catch (Exception e) when (RedisDown.Is(e))
+        {
+            return true;
+        }
     }
 
     private readonly record struct Wish(JobSubmission Job, ReadOnlyMemory<byte> Input);

@@ -15,15 +15,16 @@ public sealed class JobStreams(RedisStore redis)
 
     /// <summary>Adds chunks of an attempt; <paramref name="first"/> is how many it streamed before them.</summary>
     public async Task<AppendOutcome> AppendAsync(string endpointId, string id, Fence fence, int first, long maxBytes,
-        IReadOnlyCollection<byte[]> chunks, CancellationToken ct)
+        IReadOnlyCollection<byte[]> chunks, CancellationToken ct, StreamRoom room = default)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Chunks(id), k.Streams, k.Dispatch.Running],
-            [id, endpointId, fence.ToString(), first, maxBytes, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
+        var r = (RedisResult[])await AppendLua.RunAsync(redis.Database, [k.Chunks(id), k.Streams, k.Dispatch.Running, k.Dispatch.Asked, k.Bytes],
+            [id, endpointId, fence.ToString(), first, maxBytes, room.AllJobs, room.FlowJobs, .. chunks.Select(c => (RedisValue)c)]).WaitAsync(ct);
         return (string)r[0] switch
         {
             "ok" => AppendOutcome.Appended,
             "full" => AppendOutcome.Full,
+            "bytes-full" or "flow-bytes-full" => AppendOutcome.NoRoom,
             "diverged" => AppendOutcome.Diverged,
             "gap" => AppendOutcome.Gap,
             _ => AppendOutcome.Stale,

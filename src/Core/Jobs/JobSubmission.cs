@@ -32,6 +32,12 @@ public sealed record JobSubmission
     /// <summary>Jobs that the flow may have waiting; 0: no limit.</summary>
     public int FlowMaxQueued { get; init; }
 
+    /// <summary>Bytes that the endpoint's jobs may occupy in Redis; 0: no limit.</summary>
+    public long MaxBytes { get; init; }
+
+    /// <summary>Bytes that the flow's jobs may occupy in Redis; 0: no limit.</summary>
+    public long FlowMaxBytes { get; init; }
+
     public bool LowPriority { get; init; }
 
     public string? Webhook { get; init; }
@@ -63,12 +69,18 @@ public enum SubmitOutcome
 
     /// <summary>The key's part of it is at its limit.</summary>
     FlowFull,
+
+    /// <summary>The endpoint's jobs would occupy more bytes than they may.</summary>
+    BytesFull,
+
+    /// <summary>The key's jobs at the endpoint would occupy more bytes than they may.</summary>
+    FlowBytesFull,
 }
 
 /// <param name="Outcome">What became of it.</param>
 /// <param name="Id">The job.</param>
-/// <param name="Queued">Jobs waiting, where that refused it.</param>
-public readonly record struct SubmitResult(SubmitOutcome Outcome, string Id, int Queued = 0);
+/// <param name="Held">Jobs that wait, or bytes that jobs occupy, where a limit of these refused it.</param>
+public readonly record struct SubmitResult(SubmitOutcome Outcome, string Id, long Held = 0);
 
 /// <summary>A part of a job's stream.</summary>
 /// <param name="Status">Of the job; empty: there is no such job.</param>
@@ -95,6 +107,9 @@ public enum AppendOutcome
 
     /// <summary>The log would be over its limit.</summary>
     Full,
+
+    /// <summary>The endpoint's jobs, or the key's, would occupy more bytes than they may.</summary>
+    NoRoom,
 
     /// <summary>An earlier attempt streamed something else at this place.</summary>
     Diverged,

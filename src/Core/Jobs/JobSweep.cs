@@ -1,9 +1,10 @@
+using System.Collections.Concurrent;
 using Sluice.Core.Redis;
 using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>Ends an endpoint's jobs that waited for too long, and takes away the data of those whose retention ended. For one caller at a time.</summary>
+/// <summary>Ends an endpoint's jobs that waited for too long, and takes away the data of those whose retention ended. For one caller at a time for each endpoint.</summary>
 /// <param name="redis">Where they are.</param>
 /// <param name="store">Ends those that waited for too long.</param>
 /// <param name="payloads">Has the large ones' data.</param>
@@ -25,7 +26,7 @@ public sealed class JobSweep(RedisStore redis, JobStore store, PayloadStore payl
 
     private static readonly Script SweepLua = Script.Load("job-sweep");
 
-    private readonly Dictionary<string, int> ranks = [];
+    private readonly ConcurrentDictionary<string, int> ranks = [];
 
     /// <summary>Sweeps what is due now; how many jobs' data went.</summary>
     public async Task<int> RunAsync(string endpointId, CancellationToken ct)
@@ -35,14 +36,14 @@ public sealed class JobSweep(RedisStore redis, JobStore store, PayloadStore payl
         for (var all = 0; ;)
         {
             var r = (RedisResult[])await SweepLua.RunAsync(redis.Database,
-                [d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again, d.Results, d.Large, k.Streams, k.Gone, k.GoneBefore],
+                [d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again, d.Results, d.Large, k.Streams, k.Gone, k.GoneBefore, k.Bytes],
                 [AtOnce, Ms(KeepTombs), mostTombs, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)]).WaitAsync(ct);
             var swept = (int)r[0];
             foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);
             await store.EndQueuedAsync(endpointId, (string[])r[2], JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
             // Only where there is more to look at: endpoints come and go.
             if ((int)r[3] > 0) ranks[endpointId] = (int)r[3];
-            else ranks.Remove(endpointId);
+            else ranks.TryRemove(endpointId, out _);
             all += swept;
             if ((int)r[4] == 0) return all;
         }

@@ -30,9 +30,9 @@ public sealed partial class PayloadStore(PayloadShare share)
 
     /// <summary>What stands in Redis for this payload: itself, or a reference to the file it was written to. Throws
     /// <see cref="PayloadException"/> when it cannot be written.</summary>
-    public async Task<ReadOnlyMemory<byte>> SaveAsync(ReadOnlyMemory<byte> payload, CancellationToken ct)
+    public async Task<ReadOnlyMemory<byte>> SaveAsync(ReadOnlyMemory<byte> payload, CancellationToken ct, int inlineBytes = InlineBytes)
     {
-        if (payload.Length <= InlineBytes) return payload;
+        if (payload.Length <= inlineBytes) return payload;
         await share.RequireAsync();
         var owner = await share.OwnerAsync();
         var name = RandomNumberGenerator.GetHexString(NameDigits - owner.Length, lowercase: true) + owner;

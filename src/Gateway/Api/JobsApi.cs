@@ -34,17 +34,18 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
                 .WithMetadata(new Polled());
         }
 
-        routes.On("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a job, whether it waits or runs", CancelAsync);
-        routes.On("POST", jobs + "/retry/{id}", Demand.Invoke, "Queue a job that failed or timed out again, under its id", RetryAsync);
+        routes.On("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a job, whether it waits or runs", CancelAsync).WithMetadata(new Polled());
+        routes.On("POST", jobs + "/retry/{id}", Demand.Invoke, "Queue a job that failed or timed out again, under its id", RetryAsync).WithMetadata(new Polled());
         routes.On("POST", jobs + "/purge-queue", Demand.Invoke, "Cancel what waits (of the caller's key; of all keys for an admin)",
-            (HttpContext c) => PurgeAsync(c, store.PurgeAsync));
+            (HttpContext c) => PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct, (tickets, ends) => PayAsync(c, tickets, ends))))
+            .WithMetadata(new Polled());
         routes.On("GET", jobs + "/health", Demand.Invoke, "How many jobs and workers are in which state", HealthAsync).WithMetadata(new Polled());
         routes.On("GET", jobs + "/requests", Demand.Invoke, "Jobs, the newest first; ?status=, ?offset= (go on with the answer's next), ?limit=",
             (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
         routes.On("GET", jobs + "/dead-letters", Demand.Invoke, "Jobs that lost every worker they were given, the newest first",
             (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
         routes.On("DELETE", jobs + "/dead-letters", Demand.Invoke, "Forget the dead letters",
-            (HttpContext c) => PurgeAsync(c, queries.PurgeDeadAsync));
+            (HttpContext c) => PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => PayAsync(c, jobs)))).WithMetadata(new Polled());
     }
 
     /// <summary>?wait= in ms, between RunPod's bounds; null: it is no number.</summary>
@@ -142,7 +143,8 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         }
 
         var (id, flow, ct) = (Id(context), FlowOf(caller), context.RequestAborted);
-        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct) : await queries.ListAsync(id, flow, status, offset, limit, ct);
+        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, PayAsync)
+            : await queries.ListAsync(id, flow, status, offset, limit, ct, PayAsync);
         await JsonAsync(context, json =>
         {
             json.WriteStartArray("requests");
@@ -153,6 +155,20 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             json.WriteBoolean("hasMore", page.Next is not null);
             if (page.Next is { } next) json.WriteNumber("next", next);
         });
+
+        Task PayAsync(int jobs) => JobsApi.PayAsync(context, jobs);
+    }
+
+    /// <summary>Waits until the caller's key may have so many jobs read.</summary>
+    private static Task PayAsync(HttpContext context, int jobs) =>
+        PollCharge.Of(context)?.TakeAsync(jobs, PollCharge.Jobs, context.RequestAborted) ?? Task.CompletedTask;
+
+    /// <summary>Waits until the caller's key may have so many places of the queue read and so many jobs ended.</summary>
+    private static async Task PayAsync(HttpContext context, int tickets, int ends)
+    {
+        if (PollCharge.Of(context) is not { } charge) return;
+        await charge.TakeAsync(tickets, PollCharge.Tickets, context.RequestAborted);
+        await charge.TakeAsync(ends, PollCharge.Ends, context.RequestAborted);
     }
 
     /// <summary>Who asks about jobs that he does not name. On a public endpoint nobody is known: one could see, and cancel, what

@@ -10,7 +10,11 @@ public static class KeysApi
 {
     private const int MaxName = 100;
 
-    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst", "concurrent", "queued", "weight", "allowUnknown"];
+    /// <summary>As of <c>jobs.maxKeyBytes</c>: 1 TiB.</summary>
+    private const long MaxJobBytes = 1L << 40;
+
+    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst", "concurrent", "queued", "jobBytes", "weight",
+        "allowUnknown"];
 
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, CatalogWatcher catalog, TimeProvider time)
     {
@@ -84,7 +88,7 @@ public static class KeysApi
             Limits = new KeyLimits
             {
                 RequestsPerMinute = wish.RequestsPerMinute, Burst = wish.Burst, Concurrent = wish.Concurrent, Queued = wish.Queued,
-                Weight = wish.Weight,
+                JobBytes = wish.JobBytes, Weight = wish.Weight,
             },
         };
         await store.AddAsync(record, context.RequestAborted);
@@ -123,10 +127,11 @@ public static class KeysApi
             Admin = Take(given, "admin", null, "true or false", errors)?.GetValue<bool>() ?? false,
             Invoke = Invoke(given, errors),
             ExpiresAt = Expiry(given, now, errors),
-            RequestsPerMinute = Number(given, "requestsPerMinute", 1_000_000, errors),
-            Burst = Number(given, "burst", 1_000_000, errors),
-            Concurrent = Number(given, "concurrent", 1_000_000, errors),
-            Queued = Number(given, "queued", 10_000_000, errors),
+            RequestsPerMinute = (int)Number(given, "requestsPerMinute", 1_000_000, errors),
+            Burst = (int)Number(given, "burst", 1_000_000, errors),
+            Concurrent = (int)Number(given, "concurrent", 1_000_000, errors),
+            Queued = (int)Number(given, "queued", 10_000_000, errors),
+            JobBytes = Number(given, "jobBytes", MaxJobBytes, errors),
             Weight = Weight(given, errors),
             AllowUnknown = Take(given, "allowUnknown", null, "true or false", errors)?.GetValue<bool>() ?? false,
         };
@@ -146,10 +151,10 @@ public static class KeysApi
         return null;
     }
 
-    private static int Number(JsonObject given, string field, int most, List<FieldError> errors)
+    private static long Number(JsonObject given, string field, long most, List<FieldError> errors)
     {
         if (given[field] is not { } node) return 0;
-        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<int>(out var n) && n >= 0 && n <= most) return n;
+        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<long>(out var n) && n >= 0 && n <= most) return n;
         errors.Add(new FieldError(field, node.ToJsonString(), $"a whole number from 0 (no limit) to {most}"));
         return 0;
     }
@@ -219,6 +224,9 @@ public static class KeysApi
 
         /// <summary>Jobs that may wait at each endpoint; 0: no limit.</summary>
         public int Queued { get; init; }
+
+        /// <summary>Bytes that its jobs may occupy in Redis at each endpoint; 0: the endpoint's <c>jobs.maxKeyBytes</c>.</summary>
+        public long JobBytes { get; init; }
 
         /// <summary>Share of an endpoint beside other keys, 0.01 to 100.</summary>
         public double Weight { get; init; } = 1;

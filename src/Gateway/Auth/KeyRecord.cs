@@ -43,6 +43,9 @@ public sealed record KeyLimits
     /// <summary>Jobs that may wait, at each endpoint.</summary>
     public int Queued { get; init; }
 
+    /// <summary>Bytes that its jobs may occupy in Redis, at each endpoint; 0: the endpoint's <c>jobs.maxKeyBytes</c>.</summary>
+    public long JobBytes { get; init; }
+
     /// <summary>Share of an endpoint beside other keys.</summary>
     public double Weight { get; init; } = 1;
 

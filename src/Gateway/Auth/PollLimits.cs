@@ -5,7 +5,7 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// Paces questions about jobs (status, stream, lists, health), for each key at this gateway: whoever polls in a tight loop must
+/// Paces questions about jobs (status, stream, lists, health, cancel, purge), for each key at this gateway and by the work they cause (<see cref="PollCharge"/>): whoever polls in a tight loop must
 /// not slow down those who send work. Up to the rate nothing is seen of it; above it an answer waits its turn, and when too many
 /// wait the rest is refused with 429. A refusal comes after the second that it names: who does not heed Retry-After, and asks again
 /// as soon as it is answered, would cost as much as if it had been answered.
@@ -40,6 +40,7 @@ public sealed class PollLimits : IDisposable
         using var turn = await limiter.AcquireAsync(who, 1, context.RequestAborted);
         if (turn.IsAcquired)
         {
+            context.Features.Set(new PollCharge(limiter, who, rate, time));
             await next(context);
             return;
         }

@@ -4,12 +4,15 @@ using System.IO.Pipelines;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// A request body that can be sent again: it streams through, and keeps what went by up to a limit. Past the limit it
-/// goes on streaming, and cannot be sent again. A read is never cancelled: Kestrel's reader is of no use after that.
+/// A request body that can be sent again: it streams through, and keeps what went by up to a limit. Past the limit, or when the
+/// gateway's memory for bodies is used, it goes on streaming, and cannot be sent again. A read is never cancelled: Kestrel's reader is of no use after that.
 /// </summary>
-public sealed class ReplayBody(PipeReader body, int limit) : Stream
+public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = null) : Stream
 {
     private const int FirstRent = 4096;
+
+    /// <summary>The rest of the budget is for job submissions, which fail without it; a body that is not kept only cannot be sent again.</summary>
+    private const double Share = 0.5;
 
     private byte[] kept = [];
     private int length;
@@ -89,6 +92,7 @@ public sealed class ReplayBody(PipeReader body, int limit) : Stream
         CanReplay = false;
         length = position = 0;
         if (kept.Length > 0) ArrayPool<byte>.Shared.Return(kept);
+        budget?.Return(kept.Length);
         kept = [];
     }
 
@@ -114,23 +118,29 @@ public sealed class ReplayBody(PipeReader body, int limit) : Stream
     private void Keep(ReadOnlySpan<byte> bytes)
     {
         if (!CanReplay) return;
-        if (length + bytes.Length > limit)
+        if (length + bytes.Length > limit || (length + bytes.Length > kept.Length && !TryGrow(length + bytes.Length)))
         {
             Free();
             return;
         }
 
-        if (length + bytes.Length > kept.Length) Grow(length + bytes.Length);
         bytes.CopyTo(kept.AsSpan(length));
         length += bytes.Length;
         position = length;
     }
 
-    private void Grow(int needed)
+    private bool TryGrow(int needed)
     {
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstRent, Math.Max(needed, 2 * kept.Length)));
+        if (budget?.TryTake(larger.Length - kept.Length, Share) == false)
+        {
+            ArrayPool<byte>.Shared.Return(larger);
+            return false;
+        }
+
         kept.AsSpan(0, length).CopyTo(larger);
         if (kept.Length > 0) ArrayPool<byte>.Shared.Return(kept);
         kept = larger;
+        return true;
     }
 }

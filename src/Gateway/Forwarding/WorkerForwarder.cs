@@ -12,7 +12,7 @@ namespace Sluice.Gateway.Forwarding;
 /// goes to another one. Nothing is written to the response for any outcome but an answer; the caller tells the client.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
-    RunTimers timers, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
+    RunTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
 {
     /// <summary>Workers that could not be connected to: a gateway that died leaves all of its own. Each is granted to nobody after that.</summary>
     private const int MaxUnseen = 50;
@@ -188,11 +188,11 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return null;
     }
 
-    private static ReplayBody? KeepBody(HttpContext context, int limit)
+    private ReplayBody? KeepBody(HttpContext context, int limit)
     {
         if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return null;
         if (context.Request.ContentLength == 0) return null;
-        var body = new ReplayBody(context.Request.BodyReader, limit);
+        var body = new ReplayBody(context.Request.BodyReader, limit, bodies);
         context.Request.Body = body;
         return body;
     }

@@ -7,6 +7,7 @@ using Sluice.Core.Gpus;
 using Sluice.Core.Jobs;
 using Sluice.Core.Workers;
 using Sluice.Gateway.Api;
+using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Jobs;
 
@@ -60,6 +61,7 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     {
         var queue = job.Status == JobStatus.Queued ? await WhyAsync(context, job) : null;
         var body = JobView.Write(job, queue);
+        if (PollCharge.Of(context) is { } charge) await charge.TakeAsync(body.Length, PollCharge.Bytes, context.RequestAborted);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;
         if (job.Worker is { } worker) context.Response.Headers["X-Sluice-Worker"] = worker;

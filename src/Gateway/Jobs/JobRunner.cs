@@ -175,7 +175,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         {
             try
             {
-                Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None))).Ended);
+                Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None, MaxBytes(grant)))).Ended);
                 return;
             }
             catch (PayloadException e)
@@ -193,6 +193,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             if (grant.Stopped.IsCancellationRequested) return;
         }
     }
+
+    private long MaxBytes(JobGrant grant) => catalog.Current.Find(grant.EndpointId)?.Endpoint.Jobs.MaxBytes ?? 0;
 
     /// <summary>Waits for dispatch to store an end; when the gateway leaves, a moment only: then the end of its lease tells others.</summary>
     private async Task<EndResult> StoredAsync(Task<EndResult> stored)

@@ -116,6 +116,8 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             return did switch
             {
                 AppendOutcome.Full => TooLong(policy),
+                AppendOutcome.NoRoom => AttemptEnd.Failed(JobErrors.StreamTooLarge, "the stream cannot be stored: the jobs of the endpoint, or of this key, "
+                    + $"occupy twice their limit in Redis (jobs.maxBytes is {policy.MaxBytes}, jobs.maxKeyBytes is {policy.MaxKeyBytes})", true),
                 AppendOutcome.Diverged => AttemptEnd.Failed(JobErrors.StreamDiverged,
                     "this attempt streams something else than the one before it: the two cannot be joined", true),
                 AppendOutcome.Gap => AttemptEnd.Again("Redis lost a part of the job's stream; the next attempt streams it from the beginning", counted: false),
@@ -137,7 +139,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             try
             {
                 return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written, policy.MaxStreamBytes,
-                    batch, grant.Stopped).WaitAsync(AppendPatience, time, CancellationToken.None);
+                    batch, grant.Stopped, StreamRoom.Of(policy)).WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)
             {

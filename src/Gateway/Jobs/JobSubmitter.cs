@@ -1,8 +1,5 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.AspNetCore.Http.Features;
 using Sluice.Core;
 using Sluice.Core.Dispatch;
 using Sluice.Core.Endpoints;
@@ -10,6 +7,7 @@ using Sluice.Core.Jobs;
 using Sluice.Core.Jobs.Webhooks;
 using Sluice.Core.Redis;
 using Sluice.Gateway.Api;
+using Sluice.Gateway.Auth;
 using Sluice.Gateway.Forwarding;
 using StackExchange.Redis;
 using Endpoint = Sluice.Core.Endpoints.Endpoint;
@@ -17,10 +15,13 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary><c>/run</c> and <c>/runsync</c>: reads a job, stores and queues it in one step, and says so.</summary>
-public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher, OutboundGuard guard,
-    TimeProvider time)
+public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader reader, JobSignals signals, Dispatcher dispatcher,
+    OutboundGuard guard, RedisMemory memory, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
+
+    private const string KeyNeedsCaller = "Idempotency-Key needs an API key; without one, other callers that send the same Idempotency-Key would get this job. "
+        + "Send 'Authorization: Bearer KEY', or leave the header out.";
 
     /// <summary>How long a webhook's name may take to resolve before it is left to the delivery to check.</summary>
     private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(1);
@@ -36,6 +37,9 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     private const int MaxUnknown = 20_000;
 
     private int unknown;
+
+    /// <summary>Of a body of this size, or of unknown size, the limits are checked before it is read: that costs a call to Redis.</summary>
+    private const int LargeBody = 64 << 10;
 
     /// <summary>When a full queue is worth another try.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
@@ -76,16 +80,20 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
     {
         var admission = context.Admission();
         var endpoint = admission.Deployment!.Endpoint;
-        if (!ReadKey(context, out var key))
+        var limits = LimitsOf(admission, endpoint);
+        var fits = ReadKey(context, out var key);
+        if (!fits || (key is not null && admission.Caller is null))
         {
-            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                $"the Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} characters, expected one of 1 to {MaxIdempotencyKey}");
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, fits ? KeyNeedsCaller
+                : $"the Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} characters, expected one of 1 to {MaxIdempotencyKey}");
             return null;
         }
 
-        if (await ReadBodyAsync(context, endpoint) is not { } body) return null;
+        if (await RefusedEarlyAsync(context, endpoint, limits, key)) return null;
+        using var body = await bodies.ReadAsync(context, endpoint);
+        if (body is null) return null;
         var errors = new List<FieldError>();
-        var request = JobRequest.Read(body, endpoint, errors);
+        var request = JobRequest.Read(body.Bytes, endpoint, errors);
         if (request?.Webhook is { } url && await guard.WhyNotAsync(url, ResolvePatience, context.RequestAborted) is { } why)
             errors.Add(new FieldError("webhook", url, $"a public https address ({why})"));
         if (request is null || errors.Count > 0)
@@ -95,7 +103,7 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
         }
 
         CrashPoint.Pass("before-submit");
-        var result = await StoreAsync(new JobSubmission
+        if (await TryStoreAsync(context, new JobSubmission
         {
             Id = Guid.CreateVersion7().ToString(),
             EndpointId = endpoint.Id,
@@ -107,20 +115,62 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
             Timeout = request.Timeout,
             Retention = endpoint.Jobs.Retention,
             MaxRuns = endpoint.Jobs.MaxRuns,
-            MaxQueued = endpoint.Jobs.MaxQueued,
-            FlowMaxQueued = admission.Caller?.Limits.Queued ?? 0,
+            MaxQueued = limits.Queued,
+            FlowMaxQueued = limits.FlowQueued,
+            MaxBytes = limits.Bytes,
+            FlowMaxBytes = limits.FlowBytes,
             LowPriority = request.LowPriority,
             Webhook = request.Webhook,
             IdempotencyKey = key,
-            Digest = key is null ? "" : Convert.ToHexStringLower(SHA256.HashData(body.Span)),
+            Digest = key is null ? "" : Convert.ToHexStringLower(SHA256.HashData(body.Bytes.Span)),
             Watcher = watch ? signals.Watcher : null,
-        });
+        }) is not { } result) return null;
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
             return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued, Shared: key is not null || request.Webhook is not null);
         await RefuseAsync(context, endpoint, result);
         return null;
+    }
+
+    private static JobLimits LimitsOf(Admission admission, Endpoint endpoint)
+    {
+        var own = admission.Caller?.Limits ?? KeyLimits.None;
+        return new JobLimits(endpoint.Jobs.MaxQueued, own.Queued, endpoint.Jobs.MaxBytes, own.JobBytes > 0 ? own.JobBytes : endpoint.Jobs.MaxKeyBytes);
+    }
+
+    /// <summary>Refuses what can be refused before the body is read. A repeated submission is not refused for its own sake: its job is stored already.</summary>
+    private async Task<bool> RefusedEarlyAsync(HttpContext context, Endpoint endpoint, JobLimits limits, string? key)
+    {
+        if (memory.HasNoRoom(endpoint.Id))
+        {
+            EarlyRefusal.LetSend(context);
+            await OutOfMemoryAsync(context);
+            return true;
+        }
+
+        if (key is not null || context.Request.ContentLength <= LargeBody) return false;
+        if (await store.WhyFullAsync(endpoint.Id, context.Admission().Flow, limits, context.RequestAborted) is not { } full) return false;
+        EarlyRefusal.LetSend(context);
+        await RefuseAsync(context, endpoint, full);
+        return true;
+    }
+
+    private static Task OutOfMemoryAsync(HttpContext context) => Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
+        "Redis is out of memory: its maxmemory is nearly used. New jobs are accepted again when jobs have ended or their retention has passed.", AskAgain);
+
+    /// <summary>Null: the response has been written.</summary>
+    private async Task<SubmitResult?> TryStoreAsync(HttpContext context, JobSubmission job)
+    {
+        try
+        {
+            return await StoreAsync(job);
+        }
+        catch (Exception e) when (RedisMemory.IsOutOfMemory(e))
+        {
+            await OutOfMemoryAsync(context);
+            return null;
+        }
     }
 
     /// <summary>An answer of Redis that was lost says nothing: the same id is asked again, until the client's patience would end
@@ -140,7 +190,8 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
             {
                 // A script that Redis refuses has stored nothing.
                 refused &= e is RedisServerException or RedisDiskFullException;
-                if (time.GetElapsedTime(started) + StorePause < StorePatience)
+                // Memory does not become free within the patience: that takes the end of jobs.
+                if (!RedisMemory.IsOutOfMemory(e) && time.GetElapsedTime(started) + StorePause < StorePatience)
                 {
                     await Task.Delay(StorePause, time);
                     continue;
@@ -196,62 +247,24 @@ public sealed class JobSubmitter(JobStore store, JobReader reader, JobSignals si
         return given.Count == 1 && key.Length is > 0 and <= MaxIdempotencyKey;
     }
 
-    private static async Task<ReadOnlyMemory<byte>?> ReadBodyAsync(HttpContext context, Endpoint endpoint)
-    {
-        var limit = endpoint.Jobs.MaxInputBytes;
-        if (context.Request.ContentLength > limit)
-        {
-            EarlyRefusal.LetSend(context);
-            return await TooLargeAsync(context.Request.ContentLength.Value);
-        }
-
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature) feature.MaxRequestBodySize = limit;
-        var input = context.Request.BodyReader;
-        while (true)
-        {
-            ReadResult read;
-            try
-            {
-                read = await input.ReadAsync(context.RequestAborted);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // Kestrel throws more than its own kind at a body: a chunk size beyond 64 bits overflows its reader.
-                if (e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }) return await TooLargeAsync(limit + 1);
-                await Problem.WriteAsync(context, (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest,
-                    $"the body cannot be read: {e.Message}");
-                return null;
-            }
-
-            if (read.Buffer.Length > limit) return await TooLargeAsync(read.Buffer.Length);
-            if (read.IsCompleted)
-            {
-                var body = read.Buffer.ToArray();
-                input.AdvanceTo(read.Buffer.End);
-                return body;
-            }
-
-            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-        }
-
-        async Task<ReadOnlyMemory<byte>?> TooLargeAsync(long bytes)
-        {
-            await Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
-                $"the job has {bytes} bytes or more, the endpoint's limit jobs.maxInputBytes is {limit}");
-            return null;
-        }
-    }
-
     private static Task RefuseAsync(HttpContext context, Endpoint endpoint, SubmitResult result) => result.Outcome switch
     {
-        // Without a key that is known it may be a stranger's job.
         SubmitOutcome.Conflict => Problem.WriteAsync(context, StatusCodes.Status422UnprocessableEntity,
-            $"this Idempotency-Key stands for {(context.Admission().Caller is null ? "a job" : $"job {result.Id}")}, which has another body"),
+            $"this Idempotency-Key stands for job {result.Id}, which has another body"),
         SubmitOutcome.QueueFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"{result.Queued} jobs wait already, the endpoint's limit jobs.maxQueued is {endpoint.Jobs.MaxQueued}", AskAgain),
+            $"{result.Held} jobs wait already, the endpoint's limit jobs.maxQueued is {endpoint.Jobs.MaxQueued}", AskAgain),
+        SubmitOutcome.FlowFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+            $"{result.Held} jobs of this key wait already, which is its limit", AskAgain),
+        SubmitOutcome.BytesFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+            $"the endpoint's jobs occupy {result.Held} bytes in Redis; with this job they would exceed the endpoint's limit jobs.maxBytes, "
+            + $"{endpoint.Jobs.MaxBytes}. {WhenFree}", AskAgain),
         _ => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"{result.Queued} jobs of this key wait already, which is its limit", AskAgain),
+            $"the jobs of {(context.Admission().Caller is null ? "callers without a key" : "this key")} occupy {result.Held} bytes in Redis; with this job "
+            + $"they would exceed {(context.Admission().Caller is { Limits.JobBytes: > 0 and var own } ? $"the key's limit jobBytes, {own}"
+                : $"the endpoint's limit jobs.maxKeyBytes, {endpoint.Jobs.MaxKeyBytes}")}. {WhenFree}", AskAgain),
     };
+
+    private const string WhenFree = "Large inputs are deleted when their jobs complete or are cancelled, results and streams after jobs.retention.";
 
     /// <summary>RunPod's clients demand 200.</summary>
     /// <param name="context">The request.</param>

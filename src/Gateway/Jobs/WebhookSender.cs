@@ -35,6 +35,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
 
     private readonly TimeProvider time = time;
     private readonly ILogger<WebhookSender> logger = logger;
+    private readonly EndpointChores chores = new();
     private readonly ConcurrentDictionary<string, int> busy = [];
     private readonly HttpMessageInvoker client = new(new SocketsHttpHandler
     {
@@ -62,7 +63,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         using var timer = new PeriodicTimer(LookEvery, time);
         do
         {
-            foreach (var deployment in catalog.Current.Deployments) await LookAsync(deployment.Endpoint.Id, ct);
+            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id), id => LookAsync(id, ct), ct);
         }
         while (await timer.WaitForNextTickAsync(ct));
     }

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Core.Jobs;
 using Sluice.Gateway.Api;
+using Sluice.Gateway.Auth;
 using Sluice.Gateway.Jobs;
 
 namespace Sluice.Gateway.Streaming;
@@ -54,7 +55,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         var started = time.GetTimestamp();
         while (true)
         {
-            var part = await streams.ReadAsync(job.EndpointId, job.Id, cursor, signals.Watcher, context.RequestAborted);
+            var part = await ReadAsync(context, job, cursor);
             var left = hold - time.GetElapsedTime(started);
             if (part.Chunks.Count > 0 || part.IsLast || left <= TimeSpan.Zero || lifetime.ApplicationStopping.IsCancellationRequested)
             {
@@ -64,6 +65,14 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
 
             await watch.ChangedAsync(left, context.RequestAborted);
         }
+    }
+
+    /// <summary>The next part, when the caller's key may have so many bytes.</summary>
+    private async Task<JobPart> ReadAsync(HttpContext context, Job job, int? from)
+    {
+        var part = await streams.ReadAsync(job.EndpointId, job.Id, from, signals.Watcher, context.RequestAborted);
+        if (PollCharge.Of(context) is { } charge) await charge.TakeAsync(part.Chunks.Sum(c => (long)c.Length), PollCharge.Bytes, context.RequestAborted);
+        return part;
     }
 
     private async Task WritePartAsync(HttpContext context, Job job, JobPart part)
@@ -106,7 +115,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         // 'done' is after the last chunk. A job that was retried since may have chunks at that index.
         var next = after is not { } seen ? 0 : hasDone ? seen : seen + 1;
         using var watch = signals.Watch(job.EndpointId, job.Id);
-        var part = await streams.ReadAsync(job.EndpointId, job.Id, next, signals.Watcher, context.RequestAborted);
+        var part = await ReadAsync(context, job, next);
         if (part.IsLast && hasDone && next >= part.Total)
         {
             context.Response.StatusCode = StatusCodes.Status204NoContent;
@@ -148,7 +157,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
                 return;
             }
 
-            part = await streams.ReadAsync(job.EndpointId, job.Id, next, signals.Watcher, context.RequestAborted);
+            part = await ReadAsync(context, job, next);
         }
     }
 

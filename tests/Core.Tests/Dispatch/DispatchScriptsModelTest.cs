@@ -63,6 +63,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         try
         {
             foreach (var op in ops) await run.StepAsync(op);
+            await run.CheckBytesAsync();
         }
         catch (Exception e)
         {
@@ -194,7 +195,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             model.Submit(id, flow, op.Flag2, 1 + op.N);
             var result = await store.SubmitAsync(new JobSubmission
             {
-                Id = id, EndpointId = endpoint, Flow = flow, Input = "1"u8.ToArray(), Ttl = op.Flag2 ? TimeSpan.Zero : Long, Timeout = Long,
+                Id = id, EndpointId = endpoint, Flow = flow, Input = Json(op.What % 3), Ttl = op.Flag2 ? TimeSpan.Zero : Long, Timeout = Long,
                 Retention = Long, MaxRuns = 1 + op.N, MaxQueued = 1000,
             }, default);
             Assert.Equal(SubmitOutcome.Queued, result.Outcome);
@@ -221,7 +222,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             var token = $"c{tickets++}";
             var expected = model.Release(holder, slots, claimed, token);
             var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
-                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, "1"u8.ToArray(), default)), claims: true, token);
+                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, Json((op.What + op.N) % 3), default)), claims: true, token);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
             Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Fence, c.Pod, c.Why)));
             Assert.Equal(ends.Zip(ended, (e, did) => (e.Id, did)), answer.Ended.Select(e => (e.Id, e.Ended)));
@@ -280,6 +281,16 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             if (op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
                 Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
         }
+
+        /// <summary>The bytes that the scripts counted are those that the jobs occupy.</summary>
+        public async Task CheckBytesAsync()
+        {
+            var report = await new JobQueries(redis.Store, store).CheckAsync(endpoint, default);
+            Assert.DoesNotContain(report.Violations, v => v.Contains(" bytes", StringComparison.Ordinal) || v.Contains("without its input", StringComparison.Ordinal));
+        }
+
+        /// <summary>A short, a longer and a large value.</summary>
+        private static byte[] Json(int size) => size switch { 0 => "1"u8.ToArray(), 1 => [.. Enumerable.Repeat((byte)'1', 700)], _ => [.. Enumerable.Repeat((byte)'1', 3000)] };
 
         private static string Id(string entry) => entry.Split('|')[2];
     }

@@ -35,8 +35,8 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
             Assert.True(await scripts.WorkerUpAsync(keys, "p", "{}", 2));
             await scripts.AcquireAsync(keys, "full", "g~0", true, TimeSpan.FromMinutes(1), 10, 0, []);
             var claim = Assert.Single((await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [], [], claims: true)).Claimed);
-            Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync("full", "before", claim.Attempt, 0, 100, ["1"u8.ToArray()], default));
-            var end = JobEnd.Completed("before", claim.Attempt, "1"u8.ToArray(), default);
+            Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync("full", "before", claim.Fence, 0, 100, ["1"u8.ToArray()], default));
+            var end = JobEnd.Completed("before", claim.Fence, "1"u8.ToArray(), default);
             Assert.True(Assert.Single((await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [new("p", 1)], [end], claims: true)).Ended).Ended);
             var ticket = new TicketRequest("1", "f", TimeSpan.FromMinutes(1), false, 1);
             Assert.Single((await scripts.AcquireAsync(keys, "full", "g~0", false, TimeSpan.FromMinutes(1), 10, 0, [ticket])).Granted);

@@ -40,7 +40,7 @@ local function claiming(k, book, holder, at, token)
     if not text then return true end
     local begins, n, m, gateways = start(before, spec, pod), #claimed, #begun, watched[i] or ''
     if gateways ~= '' then told[#told + 1] = id end
-    begun[m + 1], begun[m + 2] = id, begins[2] .. (webhook ~= '' and '1|' or '0|') .. gateways
+    begun[m + 1], begun[m + 2] = id, begins[2] .. ((webhook ~= '' and 1 or 0) + (input == '@' and 2 or 0)) .. '|' .. gateways
     if why ~= '' then input, s3 = '', ''
     elseif input == '@' then input = redis.call('HGET', k.large, id .. '|in') or '' end
     bytes = bytes + #input + #s3

@@ -3,8 +3,8 @@
 -- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms
 -- again    "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that began to wait again, its last attempt
 --          before that, how many count, since when it waits, and its ticket's number
--- running  "holder|fence|pod|started|runs|keep|hook|watchers": its run; hook: 1 when it has a webhook; the last three are there so that an end
---          need not read the job. fence: "attempt.token", or "attempt" of an earlier build; it must match in every write about the job. The token is
+-- running  "holder|fence|pod|started|runs|keep|hook|watchers": its run; hook: 1 when it has a webhook, plus 2 when it has a large input; the last three are
+--          there so that an end need not read the job. fence: "attempt.token", or "attempt" of an earlier build; it must match in every write about the job. The token is
 --          random for each claim: a Redis that lost its last writes counts to the same attempt number again
 -- watched  the gateways that are to be told of a job that waits, "g1,g2"
 -- results  "status|fence or attempt|runs|started|pod\nended|ready[,stage=ms..]|provider\noutput or error\nvalue"

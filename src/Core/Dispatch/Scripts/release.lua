@@ -6,7 +6,7 @@
 --         running  hash running job -> its run · flows  hash flow -> queued jobs · asked  hash job -> what was asked · again  hash job that waits again -> its past ·
 --         watched  hash waiting job -> gateways · results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones (for all these see jobstate) ·
 --         expiry  sorted set "ended|job,job.." -> when their data goes (unix ms) · dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next try ·
---         log  sorted set delivery -> made · hooks  prefix of delivery hashes
+--         log  sorted set delivery -> made · hooks  prefix of delivery hashes · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    holder  '' when nothing is given back · endpoint · low  start tags from here on are of low priority · claims  1: it runs jobs ·
 --         most  tickets looked at · most_bytes  of inputs answered, but for one · dead_ms  dead letters are kept for this long at least ·
 --         token  of the fences of this call's claims, random · slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
@@ -21,13 +21,14 @@
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local running, flows, asked, again, watched, results, large = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local expiry, dead, outbox, log, hooks, bytes = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), 11
 -- include: take
 -- include: jobstate
 -- include: claim
+-- include: jobbytes
 -- include: ending
 -- include: ends
 
@@ -35,7 +36,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slots_end = rest + 2 * slot_count
 local k = { queue = queue, running = running, flows = flows, meta = meta, asked = asked, again = again, watched = watched, results = results, large = large,
-  expiry = expiry, dead = dead, outbox = outbox, log = log, hooks = hooks }
+  expiry = expiry, dead = dead, outbox = outbox, log = log, hooks = hooks, bytes = bytes }
 local refused = kind_count > 0 and endall(k, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
 local mine, book = {}, openings(free, held)

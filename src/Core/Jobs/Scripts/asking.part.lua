@@ -1,6 +1,26 @@
--- asking (part, after jobstate): what was asked of jobs: add() gathers it, keep() writes it down. k: asked, large, watched. head: "spec\nsubmitted|deadline|".
+-- submit_kinds, asking (part, after jobstate and jobbytes): what was asked of jobs: size() is what a job will count, add() gathers it, keep() writes it down.
+-- k: asked, large, watched. head: "spec\nsubmitted|deadline|".
+-- What jobs of a call have in common, from ARGV[first] on: kinds by their numbers (text).
+local function submit_kinds(first, count, now)
+  local at, kinds = string.format('%d', now), {}
+  for n = 1, count do
+    local i = first + 6 * (n - 1)
+    local weight, low, ttl, _, _, _, flow = string.match(ARGV[i], SPEC)
+    local deadline = string.format('%d', now + ttl)
+    kinds[string.format('%d', n)] = { max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), max_bytes = tonumber(ARGV[i + 3]),
+      flow_bytes = tonumber(ARGV[i + 4]), more = ARGV[i + 5] == '1', weight = tonumber(weight), low = low == '1',
+      head = ARGV[i] .. '\n' .. at .. '|' .. deadline .. '|', ends = '|' .. at .. '|' .. deadline .. '|' .. flow, flow = flow }
+  end
+  return kinds
+end
+
 local function asking(k)
   local texts, inputs, gateways = {}, {}, {}
+
+  -- The ticket's number has 15 digits; three line ends separate the parts; '@' replaces a large input, which is stored beside it.
+  local function size(head, webhook, s3, input)
+    return ROOM + #head + 15 + 3 + #webhook + #s3 + #input + (#input > LARGE and 1 or 0)
+  end
 
   local function add(id, head, seq, webhook, s3, gateway, input)
     if gateway ~= '' then gateways[#gateways + 1] = id; gateways[#gateways + 1] = gateway end
@@ -18,5 +38,5 @@ local function asking(k)
     if #gateways > 0 then redis.call('HSET', k.watched, unpack(gateways)) end
   end
 
-  return { add = add, keep = keep }
+  return { size = size, add = add, keep = keep }
 end

@@ -1,4 +1,4 @@
--- checking, map (part): check() notes that something does not hold, in words; these (max at most) and how often that was; and a hash as a table.
+-- checking, map, few_jobs, counted_bytes (part, after jobbytes): check() notes that something does not hold, in words; these (max at most) and how often that was; and a hash as a table.
 local function checking(max)
   local wrong, told = 0, {}
   local function check(holds, ...)
@@ -13,4 +13,32 @@ local function map(key)
   local flat, all = redis.call('HGETALL', key), {}
   for i = 1, #flat, 2 do all[flat[i]] = flat[i + 1] end
   return all
+end
+
+-- What few jobs have belongs to jobs that are there; only jobs that wait are watched.
+local function few_jobs(check, newest, asked, queued, hashes)
+  for name, few in pairs(hashes) do
+    for _, field in ipairs(redis.call('HLEN', few) <= newest and redis.call('HKEYS', few) or {}) do
+      local id, watched = string.match(field, '^[^|]*'), name == 'watched'
+      check(redis.call('HEXISTS', asked, id) == 1 and (not watched or queued[id]), name, 'knows a job that', watched and 'does not wait:' or 'is gone:', id)
+    end
+  end
+end
+
+-- Whether the bytes counted are those that jobs occupy: tally() adds a job, compare() is for when all have been added.
+local function counted_bytes(check, bytes, large, streams)
+  local occupied = {}
+  local function tally(id, text, result, status)
+    if not text then return end
+    local flow, n = flow_of(text), job_bytes(large, id, text, result, redis.call('HGET', streams, id))
+    occupied[flow], occupied[ALL_JOBS] = (occupied[flow] or 0) + n, (occupied[ALL_JOBS] or 0) + n
+    local needed = status ~= 'COMPLETED' and status ~= 'CANCELLED' and has_large_input(text)
+    check(not needed or redis.call('HEXISTS', large, id .. '|in') == 1, status, 'without its input:', id)
+  end
+  local function compare()
+    local counted = map(bytes)
+    for flow, n in pairs(counted) do check(tonumber(n) == (occupied[flow] or 0), 'flow', flow, 'counts', n, 'bytes, has', occupied[flow] or 0) end
+    for flow, n in pairs(occupied) do check(counted[flow], 'flow', flow, 'counts no bytes, has', n) end
+  end
+  return tally, compare
 end

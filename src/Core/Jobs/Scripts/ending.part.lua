@@ -1,9 +1,10 @@
--- ending (part, after jobstate): jobs' ends: stop() of one that runs, unqueue() of one that waits; keep() writes down what they gathered.
--- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks. kind: status, dead, tail (what follows the
+-- ending (part, after jobstate and jobbytes): jobs' ends: stop() of one that runs, unqueue() of one that waits; keep() writes down what they gathered.
+-- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks, bytes. kind: status, no_retry, dead, tail (what follows the
 -- first line of the result, up to its value), is_error, dues (empty; when such jobs' data goes).
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, told = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
+  local counted, unneeded = counting(k.bytes), {}
 
   local function tell(gateway, what, id) news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id } end
 
@@ -14,6 +15,16 @@ local function ending(k, endpoint, now, at, dead_ms)
     -- Not written here: when a later end of this call fails, nothing of an earlier one may be left.
     hooks_made[#hooks_made + 1] = { k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending' }
     deliveries[#deliveries + 1] = at; deliveries[#deliveries + 1] = delivery
+  end
+
+  -- A large input goes with the end of a job that cannot be retried: what waited for a full Redis makes room when it is done or cancelled.
+  local function count(id, kind, value, asked)
+    local n = beyond_room(#value)
+    if kind.no_retry and has_large_input(asked) then
+      unneeded[#unneeded + 1] = id .. '|in'
+      n = n - redis.call('HSTRLEN', k.large, id .. '|in')
+    end
+    if n ~= 0 then counted.add(flow_of(asked), n) end
   end
 
   -- last: "fence or attempt|runs|started|pod" of what ends.
@@ -41,7 +52,10 @@ local function ending(k, endpoint, now, at, dead_ms)
     if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
     if kind.status == 'COMPLETED' then spent = now - started end
     run.last = run.last or fence .. '|' .. ran .. '|' .. started .. '|' .. pod
-    finish(id, kind, value, run.last, fence, keep, hook == '1' and select(2, string.match(redis.call('HGET', k.asked, id) or '', ASKED)) or '', watchers)
+    -- Few ends need what was asked: of a job with a webhook or a large input (see jobstate), or with a longer result.
+    local asked = (hook ~= '0' or #value > ROOM) and redis.call('HGET', k.asked, id)
+    if asked then count(id, kind, value, asked) end
+    finish(id, kind, value, run.last, fence, keep, asked and hook % 2 == 1 and select(2, string.match(asked, ASKED)) or '', watchers)
   end
 
   local function unqueue(id, kind, value, asked)
@@ -51,6 +65,7 @@ local function ending(k, endpoint, now, at, dead_ms)
     entries[#entries + 1] = ticket(id, asked, back)
     fewer[flow] = (fewer[flow] or 0) + 1
     if watchers then told[#told + 1] = id end
+    count(id, kind, value, asked)
     finish(id, kind, value, last, string.match(last, '^%d+'), keep, url, watchers or '')
   end
 
@@ -66,6 +81,8 @@ local function ending(k, endpoint, now, at, dead_ms)
     if #stopped > 0 then redis.call('HDEL', k.running, unpack(stopped)) end
     if #results > 0 then redis.call('HSET', k.results, unpack(results)) end
     if #large > 0 then redis.call('HSET', k.large, unpack(large)) end
+    if #unneeded > 0 then redis.call('HDEL', k.large, unpack(unneeded)) end
+    counted.keep()
     for when, ids in pairs(due) do redis.call('ZADD', k.expiry, when, at .. '|' .. table.concat(ids, ',')) end
     if #letters > 0 then redis.call('ZADD', k.dead, unpack(letters)) end
     if spent then

@@ -11,7 +11,7 @@ local function endall(k, endpoint, now, dead_ms, kind_count, first)
   for n = 1, kind_count do
     local i = first + 4 * (n - 1)
     kinds[string.format('%d', n)] = { status = ARGV[i], dead = ARGV[i + 1] == '1', tail = '\n' .. at .. '|' .. ARGV[i + 2] .. '\n' .. ARGV[i + 3] .. '\n',
-      is_error = ARGV[i + 3] == 'error', dues = {} }
+      is_error = ARGV[i + 3] == 'error', no_retry = ARGV[i] == 'COMPLETED' or ARGV[i] == 'CANCELLED', dues = {} }
   end
   local ids, ended, answer, jobs_ended = {}, {}, {}, ending(k, endpoint, now, at, dead_ms)
   for i = from, #ARGV, 4 do ids[#ids + 1] = ARGV[i + 1] end

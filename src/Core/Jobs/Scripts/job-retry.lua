@@ -7,15 +7,16 @@
 --         meta  hash seq, vtime, low_vtime, queued, retried · finish  hash flow -> finish tag ·
 --         dead  sorted set dead-letter job -> ended ·
 --         outbox  sorted set delivery -> next try · gone  hash job -> what is left of it (see tombs) ·
---         gone_before  the same of earlier jobs
+--         gone_before  the same of earlier jobs · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    id · endpoint · low_from
 -- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status} or {'gone', ''}
 local chunks, streams, asked, again, results, large = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local queue, running, flows, meta, finish = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local dead, outbox, gone, gone_before = KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local dead, outbox, gone, gone_before, bytes = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local id, endpoint, low_from = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- include: jobstate
 -- include: enqueue
+-- include: jobbytes
 -- include: tombs
 
 local record = redis.call('HGET', asked, id)
@@ -34,6 +35,10 @@ local tags = starttags({ meta = meta, finish = finish }, redis.call('ZCARD', que
 local tag = tags.take(flow, tonumber(weight), low == '1')
 local back = string.format('%s|0|0||%d|%d|%s\n', attempt, now, now + ttl, tags.seq())
 tags.keep()
+local counted = counting(bytes)
+counted.add(flow, #record + ROOM + (has_large_input(record) and redis.call('HSTRLEN', large, id .. '|in') or 0)
+  - job_bytes(large, id, record, result, redis.call('HGET', streams, id)))
+counted.keep()
 redis.call('HSET', again, id, back)
 redis.call('HDEL', results, id)
 redis.call('HDEL', large, id .. '|out')

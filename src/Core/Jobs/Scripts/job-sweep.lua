@@ -4,23 +4,25 @@
 --         index  list of jobs as they came · late  sorted set job that outlived some that came after it -> submitted · dead  sorted set dead-letter job -> ended ·
 --         log  sorted set delivery -> made · hooks  prefix of delivery hashes · chunks  prefix of lists, jobs' streams · asked  hash job -> what was asked ·
 --         again  hash job that waits again -> its past · results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones ·
---         streams  hash job -> "bytes|read": of its stream · gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs
+--         streams  hash job -> "bytes|read": of its stream · gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs ·
+--         bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    max  jobs, tickets and deliveries to look at in one call · tomb_ms  what is left is kept for at least half of this, unless · most_tombs  are
 --         more than this (the newer half of them stays) · rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
 -- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0, 1 when more data may be due}
 -- A job's place in index goes when it is the first one: for each job swept here one goes, and what still has its data moves to late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local dead, log, hooks, chunks, asked, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local results, large, streams, gone, gone_before = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local results, large, streams, gone, gone_before, bytes = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local max, tomb_ms, most_tombs, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 -- include: jobstate
 -- include: tombs
+-- include: jobbytes
 -- include: sweep
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local references, overdue, going, swept, tombs, kept = {}, {}, {}, {}, {}, {}
+local references, overdue, going, going_texts, going_ends, swept, tombs, kept, logs = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
 local AT, LF, E = string.byte('@\ne', 1, 3)
 
@@ -42,7 +44,8 @@ if #due > 0 then
     local is_due = first and string.sub(result, first + 1, first + #ended[i]) == ended[i]
     if is_due then
       -- A job that was forgotten while it ran has nothing but its result. What cannot be read goes without a line that is left of it.
-      if text then going[#going + 1] = id; swept[id] = true else redis.call('HDEL', results, id) end
+      if text then going[#going + 1], going_texts[#going + 1], going_ends[#going + 1], swept[id] = id, text, result, true
+      else redis.call('HDEL', results, id) end
       local head, last, left = second_line(text or ''), second_line(result), 'output\n'
       -- By places, not by patterns: this is what a sweep costs.
       if head and (string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF) then drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in') end
@@ -54,6 +57,8 @@ if #due > 0 then
       end
     end
   end
+  if #going > 0 and exists(streams) then logs = redis.call('HMGET', streams, unpack(going)) end
+  uncount(asked, bytes, large, going, going_texts, going_ends, logs)
   if #kept > 0 then redis.call('HDEL', large, unpack(kept)) end
   redis.call('ZREMRANGEBYRANK', expiry, 0, groups - 1)
 end
@@ -61,12 +66,10 @@ if #going > 0 then
   redis.call('HDEL', asked, unpack(going))
   redis.call('HDEL', results, unpack(going))
   if exists(again) then redis.call('HDEL', again, unpack(going)) end
-  if exists(streams) then
-    for i, has in ipairs(redis.call('HMGET', streams, unpack(going))) do
-      if has then redis.call('UNLINK', chunks .. going[i]) end
-    end
-    redis.call('HDEL', streams, unpack(going))
+  for i, has in ipairs(logs) do
+    if has then redis.call('UNLINK', chunks .. going[i]) end
   end
+  if #logs > 0 then redis.call('HDEL', streams, unpack(going)) end
   for _, few in ipairs({ late, dead }) do
     if exists(few) then redis.call('ZREM', few, unpack(going)) end
   end

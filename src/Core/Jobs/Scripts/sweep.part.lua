@@ -1,4 +1,4 @@
--- overdue_data, second_line, entomb (part): jobs whose data is to go, by calls that ended them: at least max of them where there are so many, when each ended (text,
+-- overdue_data, entomb (part): jobs whose data is to go, by calls that ended them: at least max of them where there are so many, when each ended (text,
 -- with a bar), and the number of those calls. A job that was retried since has another end, or none. And what is left of them is put away.
 local function overdue_data(expiry, now, max)
   local jobs, ended, looked = {}, {}, 0
@@ -15,10 +15,14 @@ local function overdue_data(expiry, now, max)
   return jobs, ended, looked
 end
 
--- Where a text's second line ends, or nil.
-local function second_line(text)
-  local first = string.find(text, '\n', 1, true)
-  return first and string.find(text, '\n', first + 1, true)
+-- What jobs that go counted. With the last job the count of one whose text was spoilt goes too.
+local function uncount(asked, bytes, large, ids, texts, results, streams)
+  local counted = counting(bytes)
+  for i, id in ipairs(ids) do
+    if texts[i] then counted.add(flow_of(texts[i]), -job_bytes(large, id, texts[i], results[i], streams[i])) end
+  end
+  counted.keep()
+  if redis.call('HLEN', asked) == #ids then redis.call('DEL', bytes) end
 end
 
 local function entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs)

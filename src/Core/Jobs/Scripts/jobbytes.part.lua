@@ -1,0 +1,66 @@
+-- jobbytes (part, after jobstate): the bytes that an endpoint's jobs occupy, counted exactly in a hash: flow -> bytes, and ALL_JOBS -> all of them.
+-- A job counts the text of its submission (in asked), a large input, ROOM for a short result and for what Redis keeps beside these, a longer result,
+-- and its stream. What a file holds is not counted.
+local ROOM = 512
+local ALL_JOBS = '|all'
+
+-- Gathers changes; keep() writes them.
+local function counting(bytes)
+  local change = {}
+  local function add(flow, n) change[flow] = (change[flow] or 0) + n end
+  local function write(flow, n)
+    if n ~= 0 and redis.call('HINCRBY', bytes, flow, string.format('%d', n)) <= 0 then redis.call('HDEL', bytes, flow) end
+  end
+  local function keep()
+    local all = 0
+    for flow, n in pairs(change) do
+      all = all + n
+      write(flow, n)
+    end
+    write(ALL_JOBS, all)
+  end
+  return { add = add, keep = keep }
+end
+
+-- What jobs occupy while a call adds some: over() names the limit (0: none) that n more bytes exceed, and what is occupied already; take() adds them.
+local function budget(bytes)
+  local occupied = {}
+  local function of(flow)
+    occupied[flow] = occupied[flow] or tonumber(redis.call('HGET', bytes, flow) or 0)
+    return occupied[flow]
+  end
+  local function over(flow, n, max, flow_max)
+    if max > 0 and of(ALL_JOBS) + n > max then return 'bytes-full', of(ALL_JOBS) end
+    if flow_max > 0 and of(flow) + n > flow_max then return 'flow-bytes-full', of(flow) end
+  end
+  local function take(flow, n) occupied[ALL_JOBS], occupied[flow] = of(ALL_JOBS) + n, of(flow) + n end
+  return { over = over, take = take }
+end
+
+-- The flow in a text of asked; '' in one that cannot be read.
+local function flow_of(asked) return select(7, string.match(string.match(asked, '^[^\n]*'), SPEC)) or '' end
+
+-- Where a text's second line ends, or nil.
+local function second_line(text)
+  local first = string.find(text, '\n', 1, true)
+  return first and string.find(text, '\n', first + 1, true)
+end
+
+local function has_large_input(asked) return string.sub(asked, -2) == '\n@' end
+
+local function beyond_room(n) return n > ROOM and n or 0 end
+
+-- What a result of n bytes after its second line, which ends at last, counts beyond ROOM. By places, not by patterns: a sweep does it for each job.
+local function result_bytes(large, id, result, last)
+  local value = last + (string.byte(result, last + 1) == string.byte('e') and 7 or 8)
+  if #result == value and string.sub(result, value) == '@' then return redis.call('HSTRLEN', large, id .. '|out') end
+  return beyond_room(#result - value + 1)
+end
+
+-- All that a job counts. result, stream: its texts in results and streams, or nil.
+local function job_bytes(large, id, asked, result, stream)
+  local n, last = #asked + ROOM, result and second_line(result)
+  if has_large_input(asked) then n = n + redis.call('HSTRLEN', large, id .. '|in') end
+  if last then n = n + result_bytes(large, id, result, last) end
+  return n + (stream and tonumber(string.match(stream, '^%d+')) or 0)
+end

@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Sluice.Core.Dispatch;
+
+namespace Sluice.Core.Redis;
+
+/// <summary>
+/// Watches how full Redis is, once a second. New jobs are refused from <see cref="FullFrom"/> on, so that control writes, results and requests
+/// still have memory below <c>maxmemory</c>, where Redis refuses all plain writes of every client.
+/// </summary>
+public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILogger<RedisMemory> logger) : BackgroundLoop(time, logger)
+{
+    /// <summary>The part of <c>maxmemory</c> that job data may fill.</summary>
+    public const double FullFrom = 0.9;
+
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<RedisMemory> logger = logger;
+    private volatile HashSet<EndPoint> full = [];
+
+    /// <summary>Whether the server that holds an endpoint's jobs has no room for new ones.</summary>
+    public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
+        && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server && some.Contains(server);
+
+    /// <summary>Whether a server with this <c>INFO memory</c> has no room for new jobs. A server without a limit always has.</summary>
+    public static bool IsFull(string info)
+    {
+        var (used, most) = (Field(info, "used_memory:"), Field(info, "maxmemory:"));
+        return most > 0 && used >= most * FullFrom;
+    }
+
+    /// <summary>Whether Redis refused a write because it is at <c>maxmemory</c>.</summary>
+    public static bool IsOutOfMemory(Exception e) => RedisFaults.Of(e) == RedisFault.OutOfMemory;
+
+    /// <summary>Asks all servers now.</summary>
+    public async Task RefreshAsync()
+    {
+        var found = new HashSet<EndPoint>();
+        foreach (var address in redis.Connection.GetEndPoints())
+        {
+            var server = redis.Connection.GetServer(address);
+            if (!server.IsConnected || server.IsSlave || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
+            found.Add(address);
+            if (!full.Contains(address)) Full(address.ToString()!, FullFrom);
+        }
+
+        full = found;
+    }
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Every, time);
+        do
+        {
+            try
+            {
+                await RefreshAsync().WaitAsync(ct);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // Also where the ACL forbids INFO: then Redis itself refuses new jobs at maxmemory.
+                CannotAsk(e.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private static long Field(string info, string name)
+    {
+        foreach (var line in info.AsSpan().EnumerateLines())
+            if (line.StartsWith(name) && long.TryParse(line[name.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var value)) return value;
+        return 0;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} has used {Share:P0} of its maxmemory; new jobs are refused")]
+    private partial void Full(string server, double share);
+
+    [LoggerMessage(LogLevel.Debug, "The memory of Redis cannot be read: {Error}")]
+    private partial void CannotAsk(string error);
+}

@@ -1,0 +1,131 @@
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Core.Endpoints;
+using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Jobs;
+using Sluice.Testing;
+using Endpoint = Sluice.Core.Endpoints.Endpoint;
+
+namespace Sluice.Gateway.Tests.Jobs;
+
+/// <summary>Bodies of submissions: bounded in size, in the memory of all, and in the time without progress.</summary>
+public sealed class JobBodiesTest
+{
+    private const int Mb = 1 << 20;
+
+    private readonly ManualTime time = new();
+    private readonly ByteBudget budget = new(50 * Mb);
+    private readonly Endpoint endpoint = new() { Id = "e", Template = "t", Jobs = new JobPolicy { MaxInputBytes = 20 * Mb } };
+    private readonly JobBodies bodies;
+
+    public JobBodiesTest() => bodies = new JobBodies(budget, time);
+
+    [Fact]
+    public async Task A_body_that_stops_after_most_of_it_came_is_dropped_after_a_window_without_progress()
+    {
+        var client = new Client(this);
+        await client.SendAsync(19 * Mb);
+        await client.BufferedAsync(38L * Mb);
+        // The first window had progress.
+        time.Advance(JobBodies.Window);
+        Assert.False(client.Read.IsCompleted);
+        time.Advance(JobBodies.Window);
+        Assert.Null(await client.Read);
+        Assert.Equal((408, 0L), (client.Context.Response.StatusCode, budget.Used));
+    }
+
+    [Fact]
+    public async Task A_slow_body_that_makes_progress_in_each_window_is_read()
+    {
+        var client = new Client(this);
+        for (var i = 1; i <= 5; i++)
+        {
+            await client.SendAsync(JobBodies.WindowBytes);
+            await client.BufferedAsync(2L * i * JobBodies.WindowBytes);
+            time.Advance(JobBodies.Window);
+        }
+
+        await client.EndAsync();
+        using (var body = await client.Read)
+            Assert.Equal(5 * JobBodies.WindowBytes, body!.Bytes.Length);
+        Assert.Equal(0, budget.Used);
+    }
+
+    [Fact]
+    public async Task A_body_that_brings_too_little_in_a_window_is_dropped()
+    {
+        var client = new Client(this);
+        await client.SendAsync(JobBodies.WindowBytes - 1);
+        await client.BufferedAsync(2L * (JobBodies.WindowBytes - 1));
+        time.Advance(JobBodies.Window);
+        Assert.Null(await client.Read);
+        Assert.Equal(408, client.Context.Response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Bodies_together_use_no_more_than_the_budget_and_the_next_one_is_refused()
+    {
+        // 20 MiB each, twice in memory.
+        var first = new Client(this);
+        await first.SendAsync(20 * Mb);
+        await first.BufferedAsync(40L * Mb);
+        var second = new Client(this);
+        await second.SendAsync(6 * Mb);
+        Assert.Null(await second.Read);
+        Assert.Equal((503, "1"), (second.Context.Response.StatusCode, second.Context.Response.Headers.RetryAfter.ToString()));
+        Assert.Equal("close", second.Context.Response.Headers.Connection.ToString());
+        Assert.Equal(40L * Mb, budget.Used);
+
+        await first.EndAsync();
+        (await first.Read)!.Dispose();
+        Assert.Equal(0, budget.Used);
+        var third = new Client(this);
+        await third.SendAsync(6 * Mb);
+        await third.EndAsync();
+        using var body = await third.Read;
+        Assert.Equal(6 * Mb, body!.Bytes.Length);
+    }
+
+    [Fact]
+    public async Task A_body_over_the_limit_is_refused_and_gives_its_memory_back()
+    {
+        var client = new Client(this);
+        await client.SendAsync((20 * Mb) + 1);
+        Assert.Null(await client.Read);
+        Assert.Equal((413, 0L), (client.Context.Response.StatusCode, budget.Used));
+    }
+
+    /// <summary>A request whose body comes piece by piece.</summary>
+    private sealed class Client
+    {
+        private readonly Pipe pipe = new(new PipeOptions(pauseWriterThreshold: 0));
+        private readonly JobBodiesTest test;
+
+        public Client(JobBodiesTest test)
+        {
+            this.test = test;
+            Context = new DefaultHttpContext();
+            Context.Request.Protocol = "HTTP/1.1";
+            Context.Features.Set<IRequestBodyPipeFeature>(new Body(pipe.Reader));
+            Read = test.bodies.ReadAsync(Context, test.endpoint);
+        }
+
+        public DefaultHttpContext Context { get; }
+
+        public Task<JobBody?> Read { get; }
+
+        public async Task SendAsync(int bytes) => await pipe.Writer.WriteAsync(new byte[bytes]);
+
+        public Task EndAsync() => pipe.Writer.CompleteAsync().AsTask();
+
+        /// <summary>Waits until the gateway holds what was sent.</summary>
+        public async Task BufferedAsync(long used)
+        {
+            using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+            while (test.budget.Used < used) await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, limit.Token);
+        }
+
+        private sealed record Body(PipeReader Reader) : IRequestBodyPipeFeature;
+    }
+}

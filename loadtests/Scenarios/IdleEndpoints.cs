@@ -21,6 +21,7 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
     private static readonly TimeSpan GoneWithin = TimeSpan.FromSeconds(60);
 
     private readonly string log = Path.GetTempFileName();
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-idle-").FullName;
     private readonly RedisFixture redis = new();
     private readonly List<FaultProxy> proxies = [];
     private readonly List<GatewayProcess> gateways = [];
@@ -71,6 +72,7 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
         foreach (var proxy in proxies) proxy.Dispose();
         await redis.DisposeAsync();
         StubLog.Delete(log);
+        Directory.Delete(folder, recursive: true);
     }
 
     private async Task<GatewayProcess> StartAsync()
@@ -93,6 +95,7 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
         {
             ["SLUICE_REDIS"] = $"127.0.0.1:{proxy.Port},password={RedisFixture.Password}",
             ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
+            ["SLUICE_PAYLOADS"] = folder,
         });
     }
 

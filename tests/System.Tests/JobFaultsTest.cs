@@ -131,9 +131,8 @@ public sealed class JobFaultsTest : IDisposable
             var took = new List<double>();
             foreach (var id in good)
             {
-                // Who sits beside poison twice has lost both runs, too: it is told so, and is no success.
                 var job = await jobs.EndAsync(id);
-                Assert.Contains((string?)job["status"], new[] { "COMPLETED", "FAILED" });
+                Assert.Equal("COMPLETED", (string?)job["status"]);
                 took.Add((double)job["timings"]!["totalMs"]!);
             }
 

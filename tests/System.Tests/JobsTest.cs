@@ -58,6 +58,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"do":"error"}""", "FAILED", "HANDLER_ERROR", "the handler said no")]
     [InlineData("""{"do":"status","code":422}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
     [InlineData("""{"do":"status","code":500}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
+    [InlineData("""{"do":"status","code":503}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
     [InlineData("""{"do":"garbage"}""", "FAILED", "WORKER_ANSWER_INVALID", "is not JSON")]
     [InlineData("""{"do":"empty"}""", "FAILED", "WORKER_ANSWER_INVALID", "is empty")]
     [InlineData("""{"do":"huge","mib":6}""", "FAILED", "OUTPUT_TOO_LARGE", "jobs.maxOutputBytes")]
@@ -71,6 +72,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal(status, (string?)job["status"]);
         Assert.Equal(code, (string?)job["errorInfo"]!["code"]);
         Assert.Contains(says, (string?)job["error"], StringComparison.Ordinal);
+        Assert.Equal(0, (int)job["retries"]!);
         Assert.Null(job["output"]);
         FaultMatrix.Seen("W6", $"a job's {(string)JsonNode.Parse(input)!["do"]!}: {code}");
     }

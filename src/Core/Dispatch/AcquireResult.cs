@@ -46,4 +46,5 @@ public readonly record struct AcquireResult(Slot? Slot, AcquireRefusal Refusal =
 /// <param name="MaxDepth">The queue's limit.</param>
 /// <param name="Front">It had a slot whose worker was lost: before all others, and never refused for depth.</param>
 /// <param name="Weight">The flow's share beside the others' (1 is the common one).</param>
-public readonly record struct SlotWish(string Flow, TimeSpan Deadline, int MaxDepth, bool Front = false, double Weight = 1);
+/// <param name="Isolated">A worker was lost with it: it gets a worker that has no other work, before all others.</param>
+public readonly record struct SlotWish(string Flow, TimeSpan Deadline, int MaxDepth, bool Front = false, double Weight = 1, bool Isolated = false);

@@ -103,7 +103,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
     private async Task AcquireAsync(DispatchWork work)
     {
         var wishes = work.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t),
-            t.Wish.Front || t.Entry is not null, t.Wish.Weight));
+            t.Wish.Front || t.Entry is not null, t.Wish.Weight, t.Wish.Isolated));
         var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Wish.MaxDepth);
         var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.FirstLease,
             Leases.Length, depthLimit, work.Spare, wishes));

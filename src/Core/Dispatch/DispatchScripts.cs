@@ -6,15 +6,20 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Dispatch;
 
-/// <summary>A ticket as the queue sees it. <see cref="Front"/>: it was granted once and lost its worker.</summary>
-public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front, double Weight = 1);
+/// <summary>A ticket as the queue sees it. <see cref="Front"/>: it was granted once, and its worker did not see it.
+/// <see cref="Isolated"/>: its worker was lost with it; it gets all slots of a worker that has no other work.</summary>
+public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front, double Weight = 1, bool Isolated = false);
 
 /// <summary>A ticket (by entry in the queue, or by id) and a pod whose slot it got.</summary>
-public readonly record struct SlotGrant(string Ticket, string Pod);
+public readonly record struct SlotGrant(string Ticket, string Pod)
+{
+    /// <summary>The entry of an isolated ticket: its number has 9 as its first digit (<c>isolated.part.lua</c>).</summary>
+    public bool IsIsolated => Ticket.StartsWith('9');
+}
 
 /// <summary>Answer of <c>acquire</c>; <see cref="Lost"/>: the holder's lease was reaped, nothing was written.</summary>
 public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (string Id, string Entry)[] Queued,
-    (string Id, string Why)[] Refused, string[] Spare, string BlockedReason)
+    (string Id, string Why)[] Refused, string[] Spare, string BlockedReason, int Holders = 0)
 {
     internal static AcquireAnswer LostLease { get; } = new(true, 0, [], [], [], [], "");
 }
@@ -27,7 +32,7 @@ public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, Jo
 /// <param name="Id">The job.</param>
 /// <param name="Attempt">The number of its attempt.</param>
 /// <param name="Pod">Whose slot it got; empty when it is not to run.</param>
-/// <param name="Why"><c>expired</c>, <c>exhausted</c> (no attempts left), or empty.</param>
+/// <param name="Why"><c>expired</c>, <c>exhausted</c> (no attempts left): it is not to run. <see cref="IsolatedRun"/> or empty: it is.</param>
 /// <param name="Timeout">How long it may run.</param>
 /// <param name="Input">JSON, or a reference; null: it must be read.</param>
 /// <param name="S3">The client's s3Config, JSON; null: none.</param>
@@ -35,11 +40,16 @@ public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, Jo
 public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "", TimeSpan Timeout = default, byte[]? Input = null,
     byte[]? S3 = null, DateTimeOffset Queued = default)
 {
+    /// <summary>The job lost a worker before: it has all slots of its pod.</summary>
+    public const string IsolatedRun = "isolated";
+
     /// <summary>Of the call that claimed it.</summary>
     public string Token { get; init; } = "";
 
     /// <summary>Must match in every later write about it.</summary>
     public Fence Fence => new(Attempt, Token);
+
+    public bool IsIsolated => Why == IsolatedRun;
 }
 
 /// <summary>What a holder tells of itself when it renews its lease.</summary>
@@ -59,7 +69,7 @@ public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long C
 
 /// <summary>Answer of <c>renew</c>; see the script.</summary>
 public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans,
-    string[] Ended)
+    string[] Ended, int Holders = 0)
 {
     internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], [], [], []);
 }
@@ -103,14 +113,14 @@ public sealed class DispatchScripts(RedisStore redis)
             args.Add(t.Id);
             args.Add(t.Flow);
             args.Add(Ms(t.Wait));
-            args.Add(t.Front ? 1 : 0);
+            args.Add(t.Isolated ? 2 : t.Front ? 1 : 0);
             args.Add(t.Weight);
         }
 
         var r = await RunAsync(AcquireLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
         if (r.Length == 1) return AcquireAnswer.LostLease;
-        return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6]);
+        return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6], (int)r[7]);
     }
 
     /// <param name="keys">The endpoint's keys.</param>
@@ -130,7 +140,7 @@ public sealed class DispatchScripts(RedisStore redis)
         args.AddRange(rest);
         var r = await RunAsync(ReleaseLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Results, k.Large,
-                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes],
+                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity],
             [.. args]);
         return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3], token), (int)r[4] == 1,
             EndCall.Results(ends, (RedisResult[])r[5]));
@@ -147,15 +157,15 @@ public sealed class DispatchScripts(RedisStore redis)
         foreach (var entry in report.Accepted) args.Add(entry);
         foreach (var job in report.Running) args.Add(job);
         foreach (var entry in report.Queued) args.Add(entry);
-        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running], [.. args]);
+        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Again], [.. args]);
         return r.Length == 1 ? RenewAnswer.LostLease
-            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5]), report.Token), Strings(r[6]));
+            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5]), report.Token), Strings(r[6]), (int)r[7]);
     }
 
     /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>
     public async Task<(int Removed, int Freed)> AbandonAsync(DispatchKeys k, IReadOnlyList<string> entries)
     {
-        var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants],
+        var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants, k.Capacity],
             [.. entries.Select(e => (RedisValue)e)]);
         return ((int)r[0], (int)r[1]);
     }
@@ -177,7 +187,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin, TimeSpan gap)
     {
         var r = await RunAsync(ReapLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again, k.Watched],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Capacity],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
     }
@@ -258,7 +268,7 @@ public sealed class DispatchScripts(RedisStore redis)
     }
 
     private static JobClaim[] Orphans(string[] flat, string token) =>
-        [.. flat.Chunk(3).Select(o => new JobClaim(o[0], Number(o[1]), o[2]) { Token = token })];
+        [.. flat.Chunk(4).Select(o => new JobClaim(o[0], Number(o[1]), o[2], o[3]) { Token = token })];
 
     private static SlotGrant[] Grants(RedisResult r) => [.. Pairs(r).Select(p => new SlotGrant(p.Item1, p.Item2))];
 

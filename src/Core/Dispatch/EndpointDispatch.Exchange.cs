@@ -58,9 +58,12 @@ internal sealed partial class EndpointDispatch
         {
             var byId = sent.ToDictionary(t => t.Id);
             leased = true;
+            isOnlyHolder = answer.Holders == 1;
             SetDepth(answer.Depth);
             foreach (var (id, pod) in answer.Granted) Grant(byId[id], pod, workers);
             foreach (var (id, entry) in answer.Queued) Enqueue(byId[id], entry);
+            // Only release grants these.
+            if (answer.Queued.Any(q => byId[q.Id].Wish.Isolated)) grantPass = true;
             foreach (var (id, why) in answer.Refused)
                 byId[id].TryComplete(why == "full" ? AcquireResult.Full(byId[id].Wish, rate, answer.Depth)
                     : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!, time.GetUtcNow()));
@@ -79,10 +82,10 @@ internal sealed partial class EndpointDispatch
     {
         lock (gate)
         {
-            foreach (var (entry, pod) in grants)
+            foreach (var grant in grants)
             {
-                queued.Remove(entry, out var ticket);
-                Grant(ticket, pod, workers);
+                queued.Remove(grant.Ticket, out var ticket);
+                Grant(ticket, grant.Pod, workers, grant.IsIsolated);
             }
         }
     }
@@ -95,6 +98,7 @@ internal sealed partial class EndpointDispatch
         lock (gate)
         {
             resync = false;
+            isOnlyHolder = answer.Holders == 1;
             accepted.Acknowledge(report.Accepted);
             SetDepth(answer.Depth);
             foreach (var grant in answer.Unaccepted) arrived.Add(grant);
@@ -136,7 +140,7 @@ internal sealed partial class EndpointDispatch
         lock (gate)
         {
             epoch++;
-            leased = contended = resync = false;
+            leased = contended = resync = isOnlyHolder = false;
             ledger.Clear();
             giveBack.Clear();
             abandoned.Clear();
@@ -174,7 +178,7 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    private void Grant(Ticket? ticket, string pod, IReadOnlyDictionary<string, WorkerAddress> workers)
+    private void Grant(Ticket? ticket, string pod, IReadOnlyDictionary<string, WorkerAddress> workers, bool isolated = false)
     {
         if (!workers.TryGetValue(pod, out var worker))
         {
@@ -183,10 +187,11 @@ internal sealed partial class EndpointDispatch
             return;
         }
 
-        ledger.Add(worker, inUse: 1, idle: 0);
-        if (ticket is { Done: false } && ticket.TryComplete(new AcquireResult(Enter(worker)))) return;
-        ledger.Remove(pod);
-        GiveBack(pod, 1);
+        var slots = isolated ? worker.Concurrency : 1;
+        var use = ledger.Add(worker, inUse: slots, idle: 0);
+        if (ticket is { Done: false } && ticket.TryComplete(new AcquireResult(Enter(use, isolated)))) return;
+        ledger.Remove(pod, slots);
+        GiveBack(pod, slots);
         signal.Writer.TryWrite(true);
     }
 

@@ -79,8 +79,8 @@ internal sealed partial class EndpointDispatch
                 Slot? slot = null;
                 if (claim.Pod.Length > 0 && workers.TryGetValue(claim.Pod, out var worker))
                 {
-                    ledger.Add(worker, inUse: 1, idle: 0);
-                    slot = Enter(worker, isForJob: true);
+                    var use = ledger.Add(worker, inUse: claim.IsIsolated ? worker.Concurrency : 1, idle: 0);
+                    slot = Enter(use, claim.IsIsolated, isForJob: true);
                 }
 
                 var grant = new JobGrant(this, claim, slot);

@@ -35,6 +35,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private bool checkBlocked;
     private int epoch;
     private int busy;
+    private bool isOnlyHolder;
     private int busyPeak;
     private int busyReported;
     private int jobSlots;
@@ -62,10 +63,10 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         Ticket ticket;
         lock (gate)
         {
-            if (!contended && fresh.Count == 0 && ledger.Take() is { } worker)
-                return ValueTask.FromResult(new AcquireResult(Enter(worker)));
+            if (!contended && fresh.Count == 0 && !wish.Isolated && ledger.Take() is { } use)
+                return ValueTask.FromResult(new AcquireResult(Enter(use)));
             ticket = new Ticket($"{gatewayId}.{tickets++}", wish, time.GetTimestamp());
-            if (wish.Front) fresh.Insert(0, ticket);
+            if (wish.Front || wish.Isolated) fresh.Insert(0, ticket);
             else fresh.Add(ticket);
         }
 
@@ -74,36 +75,41 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     }
 
     /// <summary>Ends a slot's use.</summary>
-    public void Return(Slot slot, bool workerReachable)
+    /// <returns>Whether the worker was lost, and its work was certainly the only one there.</returns>
+    public bool Return(Slot slot, bool workerReachable)
     {
+        bool alone;
         lock (gate)
         {
+            alone = slot.Use.Leave(lost: !workerReachable) && (slot.IsIsolated || slot.Worker.Concurrency == 1 || isOnlyHolder);
             slotTime.Advance(busy--);
             completed++;
             slot.IsReturned = true;
             if (slot.IsForJob) jobSlots--;
             var pod = slot.Worker.PodId;
-            if (slot.Epoch != epoch) return;
+            if (slot.Epoch != epoch) return alone;
             if (!workerReachable)
             {
                 unreachable.Add(pod);
                 CloseWorker(pod);
             }
-            else if (!contended && ledger.IsOpen(pod) && NextFresh() is { } ticket)
+            else if (!contended && !slot.IsIsolated && ledger.IsOpen(pod) && NextFresh() is { } ticket)
             {
                 busy++;
-                ticket.TryComplete(new AcquireResult(new Slot(this, slot.Worker, epoch)));
-                return;
+                slot.Use.Enter();
+                ticket.TryComplete(new AcquireResult(new Slot(this, slot.Use, epoch, isolated: false)));
+                return alone;
             }
-            else if (!contended && ledger.MakeIdle(pod))
+            else if (!contended && !slot.IsIsolated && ledger.MakeIdle(pod))
             {
-                return;
+                return alone;
             }
 
-            if (ledger.Remove(pod)) GiveBack(pod, 1);
+            if (ledger.Remove(pod, slot.Count)) GiveBack(pod, slot.Count);
         }
 
         signal.Writer.TryWrite(true);
+        return alone;
     }
 
     /// <summary>Once a second: renew the lease, give back what was not needed.</summary>
@@ -221,17 +227,19 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         signal.Writer.TryWrite(true);
     }
 
-    private Slot Enter(WorkerAddress worker, bool isForJob = false)
+    private Slot Enter(WorkerUse use, bool isolated = false, bool isForJob = false)
     {
+        use.Enter();
         slotTime.Advance(busy++);
         busyPeak = Math.Max(busyPeak, busy);
         if (isForJob) jobSlots++;
-        return new Slot(this, worker, epoch) { IsForJob = isForJob };
+        return new Slot(this, use, epoch, isolated) { IsForJob = isForJob };
     }
 
+    /// <summary>The next ticket that one slot is enough for; an isolated one is left to Redis, and those behind it wait for the exchange.</summary>
     private Ticket? NextFresh()
     {
-        while (fresh.Count > 0)
+        while (fresh.Count > 0 && !fresh[0].Wish.Isolated)
         {
             var ticket = fresh[0];
             fresh.RemoveAt(0);

@@ -20,17 +20,18 @@ internal sealed class SlotLedger
     public bool IsOpen(string pod) => pods.TryGetValue(pod, out var held) && !held.Closed;
 
     /// <summary>Books slots that Redis granted: in use at once, or idle.</summary>
-    public void Add(WorkerAddress worker, int inUse, int idle)
+    public WorkerUse Add(WorkerAddress worker, int inUse, int idle)
     {
         if (!pods.TryGetValue(worker.PodId, out var held)) pods[worker.PodId] = held = new Held(worker);
         held.Closed = false;
         held.InUse += inUse;
         held.Idle += idle;
         Idle += idle;
+        return held.Use;
     }
 
     /// <summary>Gives out an idle slot of the worker that has the fewest of ours in use.</summary>
-    public WorkerAddress? Take()
+    public WorkerUse? Take()
     {
         if (Idle == 0) return null;
         Held? best = null;
@@ -41,7 +42,7 @@ internal sealed class SlotLedger
         best.LowIdle = Math.Min(best.LowIdle, best.Idle);
         best.InUse++;
         Idle--;
-        return best.Worker;
+        return best.Use;
     }
 
     /// <summary>Takes a slot in use back as idle; false when its worker takes no more requests.</summary>
@@ -54,11 +55,11 @@ internal sealed class SlotLedger
         return true;
     }
 
-    /// <summary>Strikes a slot in use off; false when it is not booked here.</summary>
-    public bool Remove(string pod)
+    /// <summary>Strikes slots in use off; false when they are not booked here.</summary>
+    public bool Remove(string pod, int count)
     {
-        if (!pods.TryGetValue(pod, out var held) || held.InUse == 0) return false;
-        held.InUse--;
+        if (!pods.TryGetValue(pod, out var held) || held.InUse < count) return false;
+        held.InUse -= count;
         DropIfEmpty(held);
         return true;
     }
@@ -126,6 +127,8 @@ internal sealed class SlotLedger
 
     private sealed class Held(WorkerAddress worker)
     {
+        public WorkerUse Use { get; } = new(worker);
+
         public WorkerAddress Worker => worker;
 
         public int Idle { get; set; }

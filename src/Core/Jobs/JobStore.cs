@@ -205,14 +205,14 @@ public sealed class JobStore
     /// <param name="endpointId">The endpoint.</param>
     /// <param name="id">The job.</param>
     /// <param name="fence">Of the attempt that ended.</param>
-    /// <param name="counted">Whether it counts against the job's attempts: it does when its worker was lost.</param>
+    /// <param name="loss">What was lost: whether it counts against the job's attempts, and whether the job runs alone from then on.</param>
     /// <param name="why">In words.</param>
     /// <param name="ct">Gives up waiting.</param>
-    public async Task<bool> RequeueAsync(string endpointId, string id, Fence fence, bool counted, string why, CancellationToken ct)
+    public async Task<bool> RequeueAsync(string endpointId, string id, Fence fence, AttemptLoss loss, string why, CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
         return (int)await RequeueLua.RunAsync(redis.Database, [k.Queue, k.Running, k.Flows, k.Meta, k.Asked, k.Again, k.Watched],
-            [id, fence.ToString(), counted ? 1 : 0, Line(why)]).WaitAsync(ct) == 1;
+            [id, fence.ToString(), LossName(loss), Line(why)]).WaitAsync(ct) == 1;
     }
 
     /// <summary>Queues a job that failed or timed out again. Returns what it did ("ok", "refused", "expired", "gone") and the status.</summary>
@@ -349,6 +349,14 @@ public sealed class JobStore
             ? a.Array! : value.ToArray();
 
     /// <summary>One line of what is kept of a lost attempt; a worker's words may be long.</summary>
+    private static string LossName(AttemptLoss loss) => loss switch
+    {
+        AttemptLoss.Free => "free",
+        AttemptLoss.Counted => "counted",
+        AttemptLoss.Alone => "alone",
+        _ => "shared",
+    };
+
     private static string Line(string why) => why.ReplaceLineEndings(" ") is var line && line.Length > MaxWhy ? line[..MaxWhy] + "..." : line;
 
     private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;

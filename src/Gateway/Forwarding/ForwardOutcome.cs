@@ -52,4 +52,7 @@ public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detai
 {
     /// <summary>The worker did not end the exchange as it should: it is probed before it gets another request.</summary>
     public bool WorkerBroke { get; init; }
+
+    /// <summary>The worker was lost, and this request was certainly the only work on it.</summary>
+    public bool WasAlone { get; init; }
 }

@@ -30,13 +30,20 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var body = KeepBody(context, policy.ReplayBytes);
         try
         {
-            var unseen = 0;
+            var (unseen, uncounted, isolated) = (0, 0, false);
             for (var attempt = 1; ; attempt++)
             {
-                var refused = await TrySendAsync(context, state, attempt > 1, run);
+                var refused = await TrySendAsync(context, state, attempt > 1, isolated, run);
                 if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(context, state, refused);
                 if (lost.Unseen && unseen < MaxUnseen) unseen++;
-                var seen = attempt - unseen;
+                else if (lost.WorkerBroke && !isolated && policy.MaxAttempts > 1 && state.Worker!.Concurrency > 1)
+                {
+                    // Other work may have killed the worker. From now on the request runs alone, and every loss counts: one at most does not.
+                    if (!lost.WasAlone) uncounted++;
+                    isolated = true;
+                }
+
+                var seen = attempt - unseen - uncounted;
                 if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(context, state, lost);
                 SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
@@ -56,13 +63,13 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         }
     }
 
-    private async Task<ForwardResult> TrySendAsync(HttpContext context, ForwardState state, bool again,
+    private async Task<ForwardResult> TrySendAsync(HttpContext context, ForwardState state, bool again, bool isolated,
         CancellationTokenSource run)
     {
         var asked = Stopwatch.GetTimestamp();
         var queue = state.Endpoint.Queue;
         var got = await dispatcher.AcquireAsync(state.Endpoint.Id,
-            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again, Weight: state.Weight), context.RequestAborted);
+            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again, Weight: state.Weight, Isolated: isolated), context.RequestAborted);
         if (got.Slot is not { } slot) return Refused(got, state.Anonymous);
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
@@ -77,7 +84,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
         var result = Judge(context, state, error, run);
         if (result.WorkerBroke)
-            slot.Broken();
+            result = result with { WasAlone = slot.Broken() };
         else
             slot.Dispose();
         return result;

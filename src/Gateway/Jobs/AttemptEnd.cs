@@ -38,6 +38,9 @@ public sealed record AttemptEnd(AttemptKind Kind)
     /// <summary>The worker is to be looked at before it gets more.</summary>
     public bool WorkerBroke { get; init; }
 
+    /// <summary>The connection to the worker ended without an answer, after the worker had the job.</summary>
+    public bool WorkerLost { get; init; }
+
     public static AttemptEnd Failed(string status, JobError error) => new(AttemptKind.Failed) { Status = status, Error = error };
 
     /// <summary>The handler, or its answer, was at fault.</summary>
@@ -46,4 +49,8 @@ public sealed record AttemptEnd(AttemptKind Kind)
 
     public static AttemptEnd Again(string why, bool counted, bool workerBroke = false) =>
         new(AttemptKind.Lost) { Error = new JobError("", why, true), Counted = counted, WorkerBroke = workerBroke };
+
+    /// <param name="why">In words.</param>
+    /// <param name="seen">Whether the worker had the job; a worker that could not be connected to had not.</param>
+    public static AttemptEnd Lost(string why, bool seen) => Again(why, counted: seen, workerBroke: true) with { WorkerLost = seen };
 }

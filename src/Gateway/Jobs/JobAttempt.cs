@@ -95,7 +95,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             ExchangeFailure.ConnectionInvalid => AttemptEnd.Again(
                 $"worker {worker.PodId} sent an answer that broke its HTTP/2 connection: {reason}", counted: true),
             // A worker that could not be connected to has not seen the job: that is no attempt of it.
-            _ => AttemptEnd.Again($"worker {worker.PodId} was lost: {reason}", counted: failure != ExchangeFailure.NotConnected, workerBroke: true),
+            _ => AttemptEnd.Lost($"worker {worker.PodId} was lost: {reason}", seen: failure != ExchangeFailure.NotConnected),
         };
     }
 
@@ -142,9 +142,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     private async Task<AttemptEnd> ReadAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer, CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
-        // A worker that refuses our token, or is not ready, has not looked at the job.
-        if (answer.StatusCode is HttpStatusCode.ServiceUnavailable
-            || (answer.StatusCode == HttpStatusCode.Unauthorized && deployment.Template.IsBuiltIn))
+        // The built-in worker answers so before it runs anything: it refuses our token, is not ready, or has no room. The host then checks whether it
+        // is ready. Any other worker's answer is an answer, whatever its status is.
+        if (deployment.Template.IsBuiltIn && answer.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized)
             return AttemptEnd.Again($"worker {grant.Slot!.Worker.PodId} answered {(int)answer.StatusCode}", counted: true, workerBroke: true);
         if (AnswerRules.Fault(answer, isHead: false, isUpgrade: false) is { } fault) return AttemptEnd.Failed(JobErrors.AnswerInvalid, fault, retryable: true);
         if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")

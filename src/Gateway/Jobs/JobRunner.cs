@@ -71,8 +71,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             var end = await EndOfAsync(grant);
             CrashPoint.Pass("after-answer");
             // First: queued again, the job must not be given to the same worker.
-            if (end.WorkerBroke) grant.Slot?.Broken();
-            await StoreAsync(grant, end);
+            var alone = end.WorkerBroke && grant.Slot?.Broken() == true;
+            await StoreAsync(grant, end, LossOf(end, grant.Slot, alone));
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
         }
@@ -144,7 +144,17 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         return end;
     }
 
-    private async Task StoreAsync(JobGrant grant, AttemptEnd end)
+    /// <summary>A worker that takes one job at a time runs every job alone: nothing has to be isolated.</summary>
+    private static AttemptLoss LossOf(AttemptEnd end, Slot? slot, bool alone) => (end.Counted, end.WorkerLost, alone) switch
+    {
+        (false, _, _) => AttemptLoss.Free,
+        (_, false, _) => AttemptLoss.Counted,
+        _ when slot is { Worker.Concurrency: 1 } => AttemptLoss.Counted,
+        (_, _, true) => AttemptLoss.Alone,
+        _ => AttemptLoss.Shared,
+    };
+
+    private async Task StoreAsync(JobGrant grant, AttemptEnd end, AttemptLoss loss)
     {
         var (endpoint, claim) = (grant.EndpointId, grant.Claim);
         switch (end.Kind)
@@ -154,7 +164,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Lost:
                 AttemptLost(endpoint, claim.Id, claim.Attempt, end.Error!.Message);
                 Judge(endpoint, claim, await PersistAsync(() =>
-                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, end.Counted, end.Error.Message, CancellationToken.None)));
+                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, loss, end.Error.Message, CancellationToken.None)));
                 dispatcher.JobQueued(endpoint);
                 break;
             case AttemptKind.Failed:
@@ -182,8 +192,10 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             {
                 var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), leaving.IsCancellationRequested);
                 OutputNotStored(grant.EndpointId, grant.Claim.Id, grant.Claim.Attempt, next, e.Fault, e.InnerException?.Message ?? e.Message);
-                if (next == OutputStep.GiveBack) await StoreAsync(grant, AttemptEnd.Again($"its output could not be stored: {e.Message}", counted: false));
-                else if (next == OutputStep.Fail) await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true));
+                if (next == OutputStep.GiveBack)
+                    await StoreAsync(grant, AttemptEnd.Again($"its output could not be stored: {e.Message}", counted: false), AttemptLoss.Free);
+                else if (next == OutputStep.Fail)
+                    await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true), AttemptLoss.Free);
                 if (next != OutputStep.Retry) return;
             }
 

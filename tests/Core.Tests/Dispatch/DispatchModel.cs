@@ -12,6 +12,7 @@ internal sealed class DispatchModel
     private readonly Dictionary<string, double> finish = [];
     private double vtime;
     private long seq;
+    private string? kept;
 
     public Dictionary<string, (int Capacity, bool Ready)> Pods { get; } = [];
 
@@ -43,24 +44,27 @@ internal sealed class DispatchModel
 
     public void Unblock() => Blocked = false;
 
+    /// <summary>Isolated tickets, which are the first of the queue.</summary>
+    public int Isolated => Queue.Count(w => w.Isolated);
+
     public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
 
     /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full", "blocked".</summary>
     public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
-        IReadOnlyList<(string Id, string Flow, bool Late, bool Front)> tickets)
+        IReadOnlyList<(string Id, string Flow, bool Late, int Front)> tickets)
     {
         if (!fresh && !LeaseExpired.ContainsKey(holder)) return null;
         LeaseExpired[holder] = expired;
         var got = new List<string>();
         foreach (var t in tickets)
         {
-            if (Queue.Count == 0 && Take(holder) is { } pod) got.Add(pod);
+            if (Queue.Count == 0 && t.Front < 2 && Take(holder) is { } pod) got.Add(pod);
             else if (Blocked && Pods.Count == 0)
             {
                 Refused++;
                 got.Add("blocked");
             }
-            else if (Queue.Count(w => w.Holder != Job) >= maxDepth && !t.Front) got.Add("full");
+            else if (Queue.Count(w => w.Holder != Job) >= maxDepth && t.Front == 0) got.Add("full");
             else
             {
                 Enqueue(holder, t.Id, t.Flow, t.Late, t.Front);
@@ -81,30 +85,48 @@ internal sealed class DispatchModel
             foreach (var (pod, count) in slots)
                 SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) - count);
         var mine = new List<(string, string)>();
-        while (Queue.Count > 0)
+        var withheld = GrantIsolated(holder, claimed, token, mine);
+        while (Queue.Count > Isolated && Grant(holder, Queue[Isolated], claimed, token, mine, owner => Take(owner, withheld)))
         {
-            var head = Queue[0];
-            if (head.Holder == Job)
-            {
-                if (claimed is null || !LeaseExpired.ContainsKey(holder) || !Claim(holder, head, claimed, token)) break;
-                continue;
-            }
+            // The next one.
+        }
 
-            if (head.Late || !LeaseExpired.ContainsKey(head.Holder))
-            {
-                Queue.RemoveAt(0);
-                if (head.Tag >= 0) vtime = head.Tag;
-                continue;
-            }
+        return mine;
+    }
 
-            if (Take(head.Holder) is not { } pod) break;
-            Queue.RemoveAt(0);
-            if (head.Tag >= 0) vtime = head.Tag;
+    /// <summary>Returns the worker that isolated tickets wait for.</summary>
+    private string? GrantIsolated(string holder, List<(string, Fence, string, string)>? claimed, string token, List<(string, string)> mine)
+    {
+        var (waiting, others) = (Queue.Where(w => w.Isolated).ToList(), Queue.Count > Isolated);
+        if (waiting.Count == 0) return null;
+        var ready = Pods.Keys.Where(IsReady).OrderByDescending(p => p, StringComparer.Ordinal).ToList();
+        if (kept is null || !ready.Contains(kept)) kept = ready.MinBy(p => Pods[p].Capacity - Free(p));
+        foreach (var ticket in waiting) Grant(holder, ticket, claimed, token, mine, Whole);
+        if (Isolated == 0) kept = null;
+        return kept;
+
+        string? Whole(string owner)
+        {
+            var pod = ready.Find(p => (p == kept || !others) && Free(p) > 0 && Free(p) == Pods[p].Capacity);
+            if (pod is not null) SetHeld(owner, pod, Held.GetValueOrDefault((owner, pod)) + Pods[pod].Capacity);
+            return pod;
+        }
+    }
+
+    /// <summary>False when it has to wait, and those behind it.</summary>
+    private bool Grant(string holder, Waiting head, List<(string, Fence, string, string)>? claimed, string token, List<(string, string)> mine, Func<string, string?> take)
+    {
+        if (head.Holder == Job) return claimed is not null && LeaseExpired.ContainsKey(holder) && Claim(holder, head, claimed, token, take);
+        if (!head.Late && LeaseExpired.ContainsKey(head.Holder))
+        {
+            if (take(head.Holder) is not { } pod) return false;
             if (head.Holder == holder) mine.Add((head.Id, pod));
             else Grants.Add((head, pod));
         }
 
-        return mine;
+        Queue.Remove(head);
+        if (head.Tag >= 0) vtime = head.Tag;
+        return true;
     }
 
     /// <summary>The holder says what it has; what Redis counts beyond that and unaccepted grants is freed.</summary>
@@ -119,7 +141,8 @@ internal sealed class DispatchModel
         var held = Held.Keys.Where(k => k.Holder == holder).Select(k => k.Pod);
         foreach (var pod in held.Concat(own.Keys).Concat(granted).Concat(orphans.Select(o => o.Pod).Where(p => p.Length > 0)).Distinct().ToList())
         {
-            var open = Grants.Count(g => g.Ticket.Holder == holder && g.Pod == pod) + orphans.Count(o => o.Pod == pod);
+            var open = Grants.Where(g => g.Ticket.Holder == holder && g.Pod == pod).Sum(g => SlotsOf(g.Ticket.Isolated, pod))
+                + orphans.Where(o => o.Pod == pod).Sum(o => SlotsOf(o.Isolated, pod));
             var known = Held.ContainsKey((holder, pod));
             if (known || IsReady(pod)) SetHeld(holder, pod, own.GetValueOrDefault(pod) + open);
         }
@@ -137,7 +160,7 @@ internal sealed class DispatchModel
     public void Submit(string id, string flow, bool late, int max)
     {
         Jobs[id] = new ModelJob(id) { Max = max, Late = late };
-        Enqueue(Job, id, flow, late, front: false);
+        Enqueue(Job, id, flow, late, front: 0);
     }
 
     /// <summary>True when the fence let it pass.</summary>
@@ -161,12 +184,24 @@ internal sealed class DispatchModel
         return true;
     }
 
-    public bool Requeue(string id, Fence fence)
+    /// <param name="id">The job.</param>
+    /// <param name="fence">Of the attempt that ended.</param>
+    /// <param name="loss">What it lost; null: its gateway.</param>
+    public bool Requeue(string id, Fence fence, AttemptLoss? loss)
     {
         if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence) return false;
         Running.Remove(id);
         job.Status = "IN_QUEUE";
-        Queue.Add(new Waiting(-1, ++seq, Job, id, job.Late));
+        var counts = loss switch
+        {
+            AttemptLoss.Free => false,
+            AttemptLoss.Counted or AttemptLoss.Alone => true,
+            AttemptLoss.Shared => job.Isolated || job.Max == 1,
+            _ => job.Isolated || job.Max == 1 || job.Runs < job.Max || job.Pod.Length == 0,
+        };
+        if (!counts && job.Pod.Length > 0) job.Runs--;
+        job.Isolated = job.Isolated || loss is AttemptLoss.Alone or AttemptLoss.Shared || (loss is null && !counts);
+        Queue.Add(new Waiting(job.Isolated ? -2 : -1, ++seq, Job, id, job.Late));
         Sort();
         return true;
     }
@@ -178,7 +213,7 @@ internal sealed class DispatchModel
         if (i < 0) return;
         var (ticket, pod) = Grants[i];
         Grants.RemoveAt(i);
-        SetHeld(ticket.Holder, pod, Held.GetValueOrDefault((ticket.Holder, pod)) - 1);
+        SetHeld(ticket.Holder, pod, Held.GetValueOrDefault((ticket.Holder, pod)) - SlotsOf(ticket.Isolated, pod));
     }
 
     public void Up(string pod, int capacity) =>
@@ -206,42 +241,44 @@ internal sealed class DispatchModel
             Queue.RemoveAll(w => w.Holder == holder);
         }
 
-        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Fence);
+        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Fence, null);
     }
 
     private bool IsReady(string pod) => Pods.TryGetValue(pod, out var p) && p.Ready;
 
-    private bool Claim(string holder, Waiting head, List<(string, Fence, string, string)> claimed, string token)
+    private bool Claim(string holder, Waiting head, List<(string, Fence, string, string)> claimed, string token, Func<string, string?> take)
     {
         var job = Jobs[head.Id];
         var why = head.Late ? "expired" : job.Runs >= job.Max ? "exhausted" : "";
-        var pod = why.Length > 0 ? "" : Take(holder);
+        var pod = why.Length > 0 ? "" : take(holder);
         if (pod is null) return false;
-        Queue.RemoveAt(0);
+        Queue.Remove(head);
         if (head.Tag >= 0) vtime = head.Tag;
         (job.Status, job.Holder, job.Pod) = ("IN_PROGRESS", holder, pod);
         job.Attempt++;
         job.Token = token;
         if (pod.Length > 0) job.Runs++;
         Running.Add(job.Id);
-        claimed.Add((job.Id, job.Fence, pod, why));
+        claimed.Add((job.Id, job.Fence, pod, why.Length == 0 && head.Isolated ? "isolated" : why));
         return true;
     }
 
-    private string? Take(string holder)
+    private int SlotsOf(bool isolated, string pod) => isolated && Pods.TryGetValue(pod, out var known) ? known.Capacity : 1;
+
+    private string? Take(string holder, string? withheld = null)
     {
-        var pod = Pods.Where(p => p.Value.Ready).Select(p => p.Key).OrderByDescending(Free)
+        var pod = Pods.Where(p => p.Value.Ready && p.Key != withheld).Select(p => p.Key).OrderByDescending(Free)
             .ThenByDescending(p => p, StringComparer.Ordinal).FirstOrDefault();
         if (pod is null || Free(pod) < 1) return null;
         SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) + 1);
         return pod;
     }
 
-    private void Enqueue(string holder, string id, string flow, bool late, bool front)
+    private void Enqueue(string holder, string id, string flow, bool late, int front)
     {
         if (Queue.Count == 0) finish.Clear();
-        var tag = front ? -1 : Math.Max(vtime, finish.GetValueOrDefault(flow));
-        if (!front) finish[flow] = tag + 1;
+        var tag = front > 0 ? -front : Math.Max(vtime, finish.GetValueOrDefault(flow));
+        if (front == 0) finish[flow] = tag + 1;
         Queue.Add(new Waiting(tag, ++seq, holder, id, late));
         Sort();
     }
@@ -274,10 +311,15 @@ internal sealed class DispatchModel
 
         public bool Late { get; init; }
 
+        public bool Isolated { get; set; }
+
         public string Holder { get; set; } = "";
 
         public string Pod { get; set; } = "";
     }
 
-    internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late);
+    internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late)
+    {
+        public bool Isolated => Tag == -2;
+    }
 }

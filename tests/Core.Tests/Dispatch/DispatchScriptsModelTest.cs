@@ -132,11 +132,11 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task AcquireAsync(Op op, string holder)
         {
             var wanted = Enumerable.Range(0, op.N).Select(i =>
-                (Id: $"t{tickets++}", Flow: $"f{(op.What + i) % 2}", Late: op.Flag, Front: op.Flag2)).ToList();
+                (Id: $"t{tickets++}", Flow: $"f{(op.What + i) % 2}", Late: op.Flag, Front: op.Flag2 ? 1 + (op.What % 2) : 0)).ToList();
             var (fresh, depth, spare) = (op.What % 4 != 0, 2 + op.What % 4, op.What % 3);
             var expected = model.Acquire(holder, fresh, expired: false, depth, spare, wanted);
             var answer = await scripts.AcquireAsync(keys, endpoint, holder, fresh, Long, depth, spare,
-                wanted.ConvertAll(t => new TicketRequest(t.Id, t.Flow, t.Late ? TimeSpan.Zero : Long, t.Front)));
+                wanted.ConvertAll(t => new TicketRequest(t.Id, t.Flow, t.Late ? TimeSpan.Zero : Long, t.Front == 1, Isolated: t.Front == 2)));
             Assert.Equal(expected is null, answer.Lost);
             if (expected is null) return;
             foreach (var (id, entry) in answer.Queued) entries[id] = entry;
@@ -169,12 +169,12 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 .Select(g => g.Ticket.Id).ToList() : [];
             var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Fence}");
             var token = $"r{tickets++}";
-            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod));
+            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod, o.Isolated));
             var alive = model.Renew(holder, own, accepted, known, token);
             var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
                 accepted.ConvertAll(id => entries[id]), known, []) { Token = token });
             Assert.Equal(!alive, answer.Lost);
-            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, $"{o.Fence}", o.Pod)).Order());
+            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, $"{o.Fence}", o.Pod, o.IsIsolated)).Order());
             if (alive)
                 Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
                     answer.Unaccepted.Select(g => (Id(g.Ticket), g.Pod)).Order());
@@ -231,9 +231,9 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task RequeueAsync(Op op)
         {
             if (Pick(op) is not { } job) return;
-            var fence = Told(op, job);
-            var requeued = model.Requeue(job.Id, fence);
-            Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, fence, counted: true, "lost", default));
+            var (fence, loss) = (Told(op, job), (AttemptLoss)op.N);
+            var requeued = model.Requeue(job.Id, fence, loss);
+            Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, fence, loss, "lost", default));
         }
 
         private async Task CancelAsync(Op op)
@@ -274,11 +274,11 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             foreach (var job in model.Jobs.Values)
             {
                 var stored = (await store.LookAsync(endpoint, job.Id, null, default))!;
-                Assert.Equal((job.Status, job.Attempt), (stored.Status, stored.Attempt));
+                Assert.Equal((job.Status, job.Attempt, job.Runs), (stored.Status, stored.Attempt, stored.Runs));
             }
 
-            // Whoever gives slots back leaves nobody waiting beside a free one.
-            if (op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
+            // After slots are given back no ticket waits beside a free slot, except isolated tickets.
+            if (model.Isolated == 0 && op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
                 Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
         }
 

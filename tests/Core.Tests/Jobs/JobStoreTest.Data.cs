@@ -125,7 +125,7 @@ public sealed partial class JobStoreTest
         Assert.False(await db.KeyExistsAsync(keys.Watched));
         Assert.EndsWith("|g1,g2,g3", await db.HashGetAsync(keys.Running, "a"), StringComparison.Ordinal);
         await CheckAsync();
-        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default));
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "lost", default));
         Assert.Equal("g1,g2,g3", await db.HashGetAsync(keys.Watched, "a"));
         await CheckAsync();
         var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -163,7 +163,7 @@ public sealed partial class JobStoreTest
         await SubmitAsync("a", j => j with { Retention = TimeSpan.Zero });
         await UpAsync(1);
         await ClaimAsync();
-        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "the handler failed: secret", default));
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "the handler failed: secret", default));
         await ClaimAsync(back: 1);
         Assert.True(await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError("WRONG", "secret", true))));
         Assert.Equal("the handler failed: secret", Assert.Single((await store.LookAsync(endpoint, "a", null, default))!.Lost).Why);

@@ -15,7 +15,7 @@ public sealed partial class JobStoreTest
         await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
         var first = Assert.Single(await ClaimAsAsync("one"));
         // Redis loses the claim: the job waits as before.
-        Assert.True(await store.RequeueAsync(endpoint, "a", first.Fence, counted: false, "lost", default));
+        Assert.True(await store.RequeueAsync(endpoint, "a", first.Fence, AttemptLoss.Free, "lost", default));
         await redis.Store.Database.HashDeleteAsync(keys.Again, "a");
         await redis.Store.Database.KeyDeleteAsync(keys.Queue);
         var submitted = ((string)(await redis.Store.Database.HashGetAsync(keys.Asked, "a"))!).Split('\n')[1].Split('|');
@@ -26,7 +26,7 @@ public sealed partial class JobStoreTest
         await CheckAsync();
 
         Assert.False(await EndAsync(JobEnd.Completed("a", first.Fence, "1"u8.ToArray(), default)));
-        Assert.False(await store.RequeueAsync(endpoint, "a", first.Fence, counted: true, "again", default));
+        Assert.False(await store.RequeueAsync(endpoint, "a", first.Fence, AttemptLoss.Counted, "again", default));
         Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", first.Fence, 0, 100, ["1"u8.ToArray()], default));
         var renewed = await dispatch.RenewAsync(keys, Report($"a|{first.Fence}", $"a|{second.Fence}"));
         Assert.Equal([$"a|{first.Fence}"], renewed.Ended);

@@ -42,13 +42,13 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         await UpAsync(1);
         var first = Assert.Single(await ClaimAsync());
         Assert.Equal(("a", 1), (first.Id, first.Attempt));
-        Assert.True(await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default));
+        Assert.True(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "lost", default));
         await CheckAsync();
         var second = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(2, second.Attempt);
 
         Assert.False(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
-        Assert.False(await store.RequeueAsync(endpoint, "a", 1, counted: true, "again", default));
+        Assert.False(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "again", default));
         Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
         Assert.True(await EndAsync(JobEnd.Completed("a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"))));
         // Told again by the same attempt it is the same end, and what stands, stands; another attempt, or another end, is refused.
@@ -80,7 +80,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         await SubmitAsync("a", j => j with { MaxRuns = 1 });
         await UpAsync(1);
         await ClaimAsync();
-        await store.RequeueAsync(endpoint, "a", 1, counted: true, "lost", default);
+        await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "lost", default);
         var exhausted = Assert.Single(await ClaimAsync(back: 1));
         Assert.Equal(("exhausted", ""), (exhausted.Why, exhausted.Pod));
         await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "x", false)));
@@ -274,7 +274,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         await ClaimAsync();
         for (var attempt = 1; attempt <= 30; attempt++)
         {
-            Assert.True(await store.RequeueAsync(endpoint, "a", attempt, counted: false, new string('x', 2000), default));
+            Assert.True(await store.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Free, new string('x', 2000), default));
             await ClaimAsync(back: 1);
         }
 

@@ -7,9 +7,10 @@
 -- ARGV    holder · fresh  1 when the holder knows it has no lease · lease_ms · max_depth ·
 --         spare  slots to lease beside those of the tickets · endpoint · requests...  (id, flow, wait_ms, front, weight) each
 -- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued,
---         [ticket, 'full' or 'blocked', ..] refused, [pod, ..] spare, blocked reason or ''}
--- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and lost its worker: it goes
--- before all. Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
+--         [ticket, 'full' or 'blocked', ..] refused, [pod, ..] spare, blocked reason or '', holders with a lease}
+-- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and its worker did not see it: it goes
+-- before all. One with front=2 lost its worker: it is isolated, and release grants it.
+-- Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
 -- Requests that are refused as blocked are counted: they are demand for the next start.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, finish, capacity, blocked = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
@@ -17,6 +18,7 @@ local holder, fresh, lease_ms, max_depth = ARGV[1], ARGV[2], tonumber(ARGV[3]), 
 local spare, endpoint, requests = tonumber(ARGV[5]), ARGV[6], 7
 -- include: take
 -- include: enqueue
+-- include: isolated
 
 if fresh ~= '1' and not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
 local time = redis.call('TIME')
@@ -29,8 +31,9 @@ local granted, queued, refused, extra, depth, turned = {}, {}, {}, {}, before, 0
 local tags
 local function enqueue(id, flow, wait_ms, front, weight)
   tags = tags or starttags({ meta = meta, finish = finish }, depth)
-  local tag = front == '1' and -1 or tags.take(flow, weight)
-  local entry = string.format('%s|%s|%s|%d|%d|%s', tags.seq(), holder, id, now, now + wait_ms, flow)
+  local tag, seq = front == '2' and ISOLATED_TAG or front == '1' and -1 or tags.take(flow, weight), tags.seq()
+  if front == '2' then seq = string.format('%d', ISOLATED_FROM + seq) end
+  local entry = string.format('%s|%s|%s|%d|%d|%s', seq, holder, id, now, now + wait_ms, flow)
   redis.call('ZADD', queue, tag, entry)
   depth = depth + 1
   return entry
@@ -38,10 +41,10 @@ end
 
 redis.call('ZADD', leases, now + lease_ms, holder)
 for i = requests, #ARGV, 5 do
-  local id, pod = ARGV[i], depth == 0 and take(free, held, holder) or nil
+  local id, pod = ARGV[i], depth == 0 and ARGV[i + 3] ~= '2' and take(free, held, holder) or nil
   if pod then granted[#granted + 1] = id; granted[#granted + 1] = pod
   elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'; turned = turned + 1
-  elseif depth - jobs >= max_depth and ARGV[i + 3] ~= '1' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
+  elseif depth - jobs >= max_depth and ARGV[i + 3] == '0' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
   else
     queued[#queued + 1] = id
     queued[#queued + 1] = enqueue(id, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], tonumber(ARGV[i + 4]))
@@ -57,4 +60,4 @@ if turned > 0 then redis.call('HINCRBY', meta, 'refused', turned) end
 local _, doubling = math.frexp(depth)
 local _, doubled = math.frexp(before)
 if doubling > doubled then redis.call('PUBLISH', 'sluice:dispatch', 'waiting|' .. endpoint .. '|' .. holder) end
-return { 'ok', depth, granted, queued, refused, extra, reason }
+return { 'ok', depth, granted, queued, refused, extra, reason, redis.call('ZCARD', leases) }

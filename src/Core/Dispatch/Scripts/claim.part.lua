@@ -1,9 +1,9 @@
 -- claiming (part, after take and jobstate): queued jobs that a holder claims, each on a slot that it books, or, past its deadline or out of
 -- attempts, on none. k: asked, again, watched, large, running, flows, meta. read() reads n jobs together, which take() then claims, one each; it
--- is false when no slot is open; bytes() are those of the inputs taken along;
--- keep() writes down what was gathered and gives [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..].
+-- is false when no slot is open; pick() books the slot, and how ('' or 'isolated') is told as why of a job that runs; bytes() are those of the inputs
+-- taken along; keep() writes down what was gathered and gives [job, "attempt|pod|why|timeout ms|queued unix ms|s3", input, ..].
 -- token: of the fences of these claims.
-local function claiming(k, book, holder, at, token)
+local function claiming(k, holder, at, token)
   local specs, pasts, starts = apart(SPEC), apart('^(%d+)|(%d+)'), {}
   local claimed, unqueued, begun, told, fewer, bytes = {}, 0, {}, {}, {}, 0
   local asked, again, watched
@@ -29,11 +29,11 @@ local function claiming(k, book, holder, at, token)
   end
 
   -- The job in place i of those that were read.
-  local function take(i, id, flow, late, queued)
+  local function take(i, id, flow, late, queued, pick, how)
     local text, webhook, s3, input = string.match(asked[i] or '', ASKED)
     local before, spec = past(again[i]), specs(text or '1|0|0|0|0|0|')
     local why = late and 'expired' or tonumber(pasts(before)[2]) >= tonumber(spec[4]) and 'exhausted' or ''
-    local pod = why ~= '' and '' or book.take(holder)
+    local pod = why ~= '' and '' or pick(holder)
     if not pod then return false end
     unqueued = unqueued + 1
     fewer[flow] = (fewer[flow] or 0) + 1
@@ -44,7 +44,7 @@ local function claiming(k, book, holder, at, token)
     if why ~= '' then input, s3 = '', ''
     elseif input == '@' then input = redis.call('HGET', k.large, id .. '|in') or '' end
     bytes = bytes + #input + #s3
-    claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, begins[1] .. why .. '|' .. spec[5] .. '|' .. queued .. '|' .. s3, input
+    claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, begins[1] .. (why ~= '' and why or how) .. '|' .. spec[5] .. '|' .. queued .. '|' .. s3, input
     return true
   end
 

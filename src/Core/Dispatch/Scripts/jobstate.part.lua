@@ -2,7 +2,7 @@
 -- asked    "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": what its submission fixed, written once (unix ms; seq: the number of its first ticket)
 -- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms
 -- again    "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that began to wait again, its last attempt
---          before that, how many count, since when it waits, and its ticket's number
+--          before that, how many count, since when it waits, and its ticket's number (first digit 9: the job is isolated, see isolated)
 -- running  "holder|fence|pod|started|runs|keep|hook|watchers": its run; hook: 1 when it has a webhook, plus 2 when it has a large input; the last three are
 --          there so that an end need not read the job. fence: "attempt.token", or "attempt" of an earlier build; it must match in every write about the job. The token is
 --          random for each claim: a Redis that lost its last writes counts to the same attempt number again
@@ -41,6 +41,9 @@ local function tofence(attempt, token) return token ~= '' and attempt .. '.' .. 
 
 -- The attempt's number in a fence, as text.
 local function toattempt(fence) return string.match(fence, '^%d+') end
+
+-- The number of the ticket with which a job began to wait again; '' for its first one.
+local function ticket_number(back) return back and select(7, string.match(back, AGAIN)) or '' end
 
 -- "attempt|runs|started|pod" of a waiting job's last attempt.
 local function past(back) return back and string.match(back, '^%d+|%d+|%d+|[^|]*') or '0|0|0|' end

@@ -5,16 +5,18 @@
 --         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests ·
 --         meta  hash seq, queued, retried, reaped, patient ·
 --         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · asked  hash job -> what was asked ·
---         again  hash job that waits again -> its past · watched  hash waiting job -> gateways
+--         again  hash job that waits again -> its past · watched  hash waiting job -> gateways · capacity  hash pod -> slots
 -- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
 --         lease_ms  patience after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
 -- After a gap (Redis was paused) every lease looks old: their holders get one lease's time to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local running, flows, asked, again, watched = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local running, flows, asked, again, watched, capacity = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
+-- include: isolated
+-- include: free
 -- include: requeue
 
 local time = redis.call('TIME')
@@ -33,13 +35,8 @@ for i = 1, #open, 2 do
   local owner, pod, at = string.match(open[i + 1], '^([^|]+)|([^|]+)|(%d+)$')
   if dead[owner] then redis.call('HDEL', grants, open[i])
   elseif tonumber(at) + accept_ms <= now then
-    local field = owner .. '|' .. pod
     redis.call('HDEL', grants, open[i])
-    if redis.call('HEXISTS', held, field) == 1 then
-      if redis.call('HINCRBY', held, field, -1) == 0 then redis.call('HDEL', held, field) end
-      if redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, 1, pod) end
-      freed = freed + 1
-    end
+    freed = freed + give_back(held, free, owner, pod, slots_of(open[i], capacity, pod))
   end
 end
 if #ended > 0 then
@@ -62,7 +59,7 @@ local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
     requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again, watched = watched },
-      at_work[i], at_work[i + 1], now, 'gateway lost', true)
+      at_work[i], at_work[i + 1], now, 'gateway lost', 'gateway')
     requeued = requeued + 1
   end
 end

@@ -4,22 +4,24 @@
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|unix ms" ·
 --         busy  hash holder -> most requests at once since its last report, "requests|leaked slots" where it knows of some ·
---         running  hash running job -> its run (see jobstate)
+--         running  hash running job -> its run (see jobstate) · capacity  hash pod -> slots · again  hash job that waits again -> its past
 -- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
 --         served_ms  slots' time in use since the last report · token  of the fences of claims that are named here, random ·
 --         rest...  (pod, count) each, then accepted entries, then "job|fence" that the holder runs, then entries that
 --         it believes queued
 -- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
---         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, ..] claimed but not run,
---         ["job|fence", ..] run but ended or given to others: whoever was to be told to stop was not}
+--         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, why, ..] claimed but not run,
+--         ["job|fence", ..] run but ended or given to others: whoever was to be told to stop was not,
+--         holders with a lease}
 -- What Redis counts beyond the holder's own count, its unaccepted grants and its unknown claims was lost in an answer that
 -- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair. Claims that the holder does
 -- not know get a new fence: Redis may have lost their end, and then their old fence has been used.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, grants, busy, running = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local meta, grants, busy, running, capacity, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local slot_count, accept_count, job_count, served_ms, token, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], 10
+-- include: isolated
 -- include: jobstate
 
 if not redis.call('ZSCORE', leases, holder) then return { 'lost' } end
@@ -38,7 +40,7 @@ for i = 1, #all, 2 do
   local owner, pod = string.match(all[i + 1], '^([^|]+)|([^|]+)|')
   if owner == holder then
     open[#open + 1] = all[i]; open[#open + 1] = pod
-    own[pod] = (own[pod] or 0) + 1
+    own[pod] = (own[pod] or 0) + slots_of(all[i], capacity, pod)
   end
 end
 
@@ -48,10 +50,10 @@ for i = 1, #at_work, 2 do
   local key = at_work[i] .. '|' .. fence
   if known[key] then known[key] = 'runs'
   elseif owner == holder then
-    local attempt = toattempt(fence)
-    for _, value in ipairs({ at_work[i], attempt, pod }) do orphans[#orphans + 1] = value end
+    local attempt, number = toattempt(fence), ticket_number(redis.call('HGET', again, at_work[i]))
+    for _, value in ipairs({ at_work[i], attempt, pod, is_isolated(number) and 'isolated' or '' }) do orphans[#orphans + 1] = value end
     fences[at_work[i]] = table.concat({ owner, tofence(attempt, token), pod, tail }, '|')
-    if pod ~= '' then own[pod] = (own[pod] or 0) + 1 end
+    if pod ~= '' then own[pod] = (own[pod] or 0) + slots_of(number, capacity, pod) end
   end
 end
 
@@ -88,4 +90,4 @@ redis.call('ZADD', leases, now + lease_ms, holder)
 redis.call('HSET', busy, holder, busy_now)
 if completed > 0 then redis.call('HINCRBY', meta, 'completed', completed) end
 if served_ms > 0 then redis.call('HINCRBY', meta, 'served', served_ms) end
-return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans, ended }
+return { 'ok', redis.call('ZCARD', queue), open, idle, missing, orphans, ended, redis.call('ZCARD', leases) }

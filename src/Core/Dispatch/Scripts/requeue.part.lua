@@ -1,24 +1,34 @@
--- requeue (part, after jobstate): puts a job whose attempt ended without a result back to the head of the queue.
--- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. counted: whether the attempt counts against the job's limit.
+-- requeue (part, after jobstate and isolated): puts a job whose attempt ended without a result back to the head of the queue.
+-- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. loss: what was lost, which says whether the attempt counts against
+-- the job's limit, and whether the job is isolated from then on:
+--   free     nothing of the job's: does not count · counted  counts (the handler failed, or the worker takes one job at a time)
+--   alone    the worker, with no other work on it: counts, isolates · shared  the worker, with other work on it: isolates, counts if the job is isolated
+--   gateway  the gateway: counts; where the job would reach its limit by it, the job is isolated instead, once
+-- A job with a limit of 1 runs once: every loss of it counts. So of each job one loss at most, its first one as an isolated job, does not count.
 -- Of its lost attempts the last are kept, 4 KiB of them.
-local function requeue(k, id, run, now, why, counted)
+local function requeue(k, id, run, now, why, loss)
   local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
   redis.call('HDEL', k.running, id)
   if not asked then return end
   local _, fence, pod, started, runs, _, _, watchers = string.match(run, RUN)
   local attempt = toattempt(fence)
   local spec, _, deadline = string.match(asked, HEAD)
-  local flow, lost, _ = select(7, string.match(spec, SPEC)), ''
+  local most, _, _, flow = select(4, string.match(spec, SPEC))
+  local lost, isolated = '', is_isolated(ticket_number(back))
+  most = tonumber(most)
   if back then deadline, _, lost = select(6, string.match(back, AGAIN)) end
-  if counted then redis.call('HINCRBY', k.meta, 'retried', 1)
-  elseif pod ~= '' then runs = runs - 1 end
+  local counted = loss == 'counted' or loss == 'alone' or loss ~= 'free' and (isolated or most == 1)
+    or loss == 'gateway' and (tonumber(runs) < most or pod == '')
+  if loss ~= 'free' then redis.call('HINCRBY', k.meta, 'retried', 1) end
+  if not counted and pod ~= '' then runs = runs - 1 end
+  isolated = isolated or loss == 'alone' or loss == 'shared' or loss == 'gateway' and not counted
   lost = string.format('%s%s|%s|%s|%d|%s\n', lost, attempt, pod, started, now, why)
   if #lost > 4096 then lost = string.gsub(string.sub(lost, -4096), '^[^\n]*\n', '', 1) end
-  local seq = string.format('%015d', redis.call('HINCRBY', k.meta, 'seq', 1))
+  local seq = string.format('%015d', redis.call('HINCRBY', k.meta, 'seq', 1) + (isolated and ISOLATED_FROM or 0))
   back = string.format('%s|%d|%s|%s|%d|%s|%s\n', attempt, runs, started, pod, now, deadline, seq) .. lost
   redis.call('HSET', k.again, id, back)
   if watchers ~= '' then redis.call('HSET', k.watched, id, watchers) end
-  redis.call('ZADD', k.queue, -1, ticket(id, asked, back))
+  redis.call('ZADD', k.queue, isolated and ISOLATED_TAG or -1, ticket(id, asked, back))
   redis.call('HINCRBY', k.meta, 'queued', 1)
   redis.call('HINCRBY', k.flows, flow, 1)
 end

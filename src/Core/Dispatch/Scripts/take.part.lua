@@ -1,5 +1,7 @@
 -- take, openings (part): book one slot of the worker that has most free ones, or nil; and an account of many such bookings, read once, of which
 -- keep() writes down what changed: take() books, give() gives slots of one worker back, never more than are held, open() counts the free ones.
+-- For isolated tickets: whole() books all slots of a worker without other work (of kept, or of any), keepable() returns the worker to keep for them,
+-- and withhold() books no slot of it from then on.
 local function take(free, held, owner)
   local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
   if not top[1] or tonumber(top[2]) < 1 then return nil end
@@ -8,7 +10,7 @@ local function take(free, held, owner)
   return top[1]
 end
 
-local function openings(free, held)
+local function openings(free, held, capacity)
   local left, change = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}
   for i = 2, #left, 2 do left[i] = tonumber(left[i]) end
   local function count(owner, pod, n)
@@ -37,6 +39,28 @@ local function openings(free, held)
     end
     count(owner, pod, -n)
   end
+  local function in_use(i) return tonumber(redis.call('HGET', capacity, left[i]) or 0) - left[i + 1] end
+  local function whole(owner, kept, any)
+    local best
+    for i = 1, #left, 2 do
+      if (any or left[i] == kept) and left[i + 1] > 0 and in_use(i) == 0 and (not best or left[i] > left[best]) then best = i end
+    end
+    return best and book(owner, best, left[best + 1])
+  end
+  -- The one that was kept before as long as it is ready, else the one with the fewest slots in use: it is idle first.
+  local function keepable(before)
+    local best, least
+    for i = 1, #left, 2 do
+      local n = left[i] == before and -1 or in_use(i)
+      if not best or n < least or (n == least and left[i] > best) then best, least = left[i], n end
+    end
+    return best
+  end
+  local function withhold(kept)
+    for i = 1, #left, 2 do
+      if left[i] == kept then left[i + 1] = 0 end
+    end
+  end
   local function open()
     local total = 0
     for i = 2, #left, 2 do total = total + math.max(0, left[i]) end
@@ -51,5 +75,5 @@ local function openings(free, held)
       end
     end
   end
-  return { take = take, give = give, open = open, keep = keep }
+  return { take = take, give = give, open = open, keep = keep, whole = whole, keepable = keepable, withhold = withhold }
 end

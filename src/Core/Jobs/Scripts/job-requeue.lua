@@ -3,17 +3,18 @@
 -- KEYS    queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
 --         flows  hash flow -> queued jobs · meta  hash seq, queued, retried · asked  hash job -> what was asked ·
 --         again  hash job that waits again -> its past · watched  hash waiting job -> gateways
--- ARGV    id · fence · counted  1: it counts against the job's attempts · why
+-- ARGV    id · fence · loss  free, counted, alone or shared (see requeue) · why
 -- RETURN  1, or 0 when the fence refused it: another attempt runs, or the job has ended
 local queue, running, flows, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local asked, again, watched = KEYS[5], KEYS[6], KEYS[7]
-local id, fence, counted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, fence, loss, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 -- include: jobstate
+-- include: isolated
 -- include: requeue
 
 local run = redis.call('HGET', running, id)
 if not run or select(2, string.match(run, RUN)) ~= fence then return 0 end
 local time = redis.call('TIME')
 requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again, watched = watched },
-  id, run, time[1] * 1000 + math.floor(time[2] / 1000), why, counted == '1')
+  id, run, time[1] * 1000 + math.floor(time[2] / 1000), why, loss)
 return 1

@@ -1,0 +1,206 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Core.Jobs;
+using Sluice.Core.Tests.Jobs;
+using Sluice.Testing;
+
+namespace Sluice.Core.Tests.Dispatch;
+
+/// <summary>Work that lost its worker gets a worker of its own. Whole dispatchers on a real Redis.</summary>
+public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+{
+    private static readonly SlotWish Plain = new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
+    private static readonly SlotWish Lost = Plain with { Isolated = true };
+    private static int endpoints;
+
+    private readonly string endpoint = $"isolated-{Interlocked.Increment(ref endpoints)}";
+    private readonly List<Dispatcher> started = [];
+    private readonly CancellationTokenSource deadline = new(TimeSpan.FromMinutes(5));
+    private readonly WorkerSlotStore store = new(redis.Store);
+
+    private CancellationToken Soon => deadline.Token;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var dispatcher in started) await dispatcher.StopAsync(default);
+        deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Isolated_work_has_a_worker_of_its_own_and_other_work_gets_the_worker_after_it()
+    {
+        var gateway = await GatewayAsync("a");
+        await UpAsync("p1", 4);
+        var alone = (await AcquireAsync(gateway, Lost)).Slot!;
+        Assert.True(alone.IsIsolated);
+        Assert.Equal(4, (await SnapshotAsync()).Workers.Single().Leased);
+        var others = Enumerable.Range(0, 4).Select(_ => AcquireAsync(gateway, Plain)).ToList();
+        await UntilAsync(s => s.Queued == 4);
+        alone.Dispose();
+        foreach (var other in others) (await other).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task Isolated_work_waits_for_a_worker_without_other_work_and_other_work_does_not_pass_it_there()
+    {
+        var gateway = await GatewayAsync("a");
+        await UpAsync("p1", 2);
+        var (first, second) = ((await AcquireAsync(gateway, Plain)).Slot!, (await AcquireAsync(gateway, Plain)).Slot!);
+        var alone = AcquireAsync(gateway, Lost);
+        await UntilAsync(s => s.Queued == 1);
+        var later = AcquireAsync(gateway, Plain);
+        await UntilAsync(s => s.Queued == 2);
+        first.Dispose();
+        await UntilAsync(s => s.Workers.Single().Leased == 1);
+        Assert.False(alone.IsCompleted || later.IsCompleted);
+        second.Dispose();
+        var slot = (await alone).Slot!;
+        Assert.False(later.IsCompleted);
+        slot.Dispose();
+        (await later).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task Slots_that_another_gateway_has_idle_are_given_back_for_isolated_work()
+    {
+        var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
+        await UpAsync("p1", 4);
+        (await AcquireAsync(a, Plain)).Slot!.Dispose();
+        Assert.True((await SnapshotAsync()).Workers.Single().Leased > 0);
+        var slot = (await AcquireAsync(b, Lost)).Slot!;
+        Assert.Equal(4, (await SnapshotAsync()).Leases.Single().Slots);
+        slot.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task A_worker_that_drains_is_not_waited_for_by_isolated_work()
+    {
+        var gateway = await GatewayAsync("a");
+        await UpAsync("p1", 2);
+        var running = (await AcquireAsync(gateway, Plain)).Slot!;
+        var alone = AcquireAsync(gateway, Lost);
+        await UntilAsync(s => s.Queued == 1);
+        await store.DrainAsync(endpoint, "p1", Soon);
+        await UpAsync("p2", 2);
+        Assert.Equal("p2", (await alone).Slot!.Worker.PodId);
+        running.Dispose();
+        (await alone).Slot!.Dispose();
+        await UntilAsync(s => s.Workers.Sum(w => w.Leased) == 0);
+    }
+
+    [Fact]
+    public async Task A_caller_that_leaves_gives_the_whole_worker_back()
+    {
+        var gateway = await GatewayAsync("a");
+        using var gone = new CancellationTokenSource();
+        var alone = gateway.AcquireAsync(endpoint, Lost, gone.Token).AsTask();
+        await UntilAsync(s => s.Queued == 1);
+        var next = AcquireAsync(gateway, Plain);
+        await UntilAsync(s => s.Queued == 2);
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => alone);
+        await UpAsync("p1", 3);
+        (await next).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Theory]
+    [InlineData(1, 4, true)]
+    [InlineData(2, 4, false)]
+    [InlineData(1, 1, true)]
+    public async Task A_lost_worker_is_blamed_on_work_that_was_there_alone(int works, int concurrency, bool alone)
+    {
+        var gateway = await GatewayAsync("a");
+        await UpAsync("p1", concurrency);
+        var slots = new List<Slot>();
+        for (var i = 0; i < works; i++) slots.Add((await AcquireAsync(gateway, Plain)).Slot!);
+        // All of them lose it, one after another.
+        Assert.All(slots, slot => Assert.Equal(alone, slot.Broken()));
+    }
+
+    [Fact]
+    public async Task A_worker_where_another_gateway_may_have_work_is_not_known_to_have_had_one_work_alone_unless_that_was_isolated()
+    {
+        var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
+        await UpAsync("p1", 4);
+        var other = (await AcquireAsync(b, Plain)).Slot!;
+        var plain = (await AcquireAsync(a, Plain)).Slot!;
+        Assert.False(plain.Broken());
+        other.Dispose();
+        await UpAsync("p2", 4);
+        var isolated = (await AcquireAsync(a, Lost)).Slot!;
+        Assert.True(isolated.Broken());
+    }
+
+    [Fact]
+    public async Task Of_a_jobs_losses_one_beside_other_work_does_not_count_and_all_others_do()
+    {
+        var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
+        var scripts = new DispatchScripts(redis.Store);
+        var keys = new JobKeys(endpoint);
+        await UpAsync("p1", 4);
+        await scripts.AcquireAsync(keys.Dispatch, endpoint, "g~0", fresh: true, TimeSpan.FromHours(1), 0, 0, []);
+        await jobs.SubmitAsync(JobStoreTest.Job(endpoint, "a"), Soon);
+        var runs = new List<(bool Isolated, int Runs)>();
+        for (var attempt = 1; ; attempt++)
+        {
+            var claim = Assert.Single((await scripts.ReleaseAsync(keys, endpoint, "g~0", attempt == 1 ? [] : [KeyValuePair.Create("p1", 4)], [], claims: true)).Claimed);
+            if (claim.Why == "exhausted") break;
+            runs.Add((claim.IsIsolated, (await jobs.LookAsync(endpoint, "a", null, Soon))!.Runs));
+            Assert.True(await jobs.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Shared, "lost", Soon));
+        }
+
+        // The first one did not count.
+        Assert.Equal([(false, 1), (true, 1), (true, 2), (true, 3)], runs);
+        Assert.Empty((await new JobQueries(redis.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
+    }
+
+    [Fact]
+    public async Task A_job_that_would_reach_its_limit_by_the_loss_of_its_gateway_is_run_alone_once_more()
+    {
+        var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
+        var scripts = new DispatchScripts(redis.Store);
+        var keys = new JobKeys(endpoint);
+        await UpAsync("p1", 4);
+        await jobs.SubmitAsync(JobStoreTest.Job(endpoint, "a") with { MaxRuns = 2 }, Soon);
+        var seen = new List<string>();
+        for (var holder = 0; seen.LastOrDefault() != "exhausted"; holder++)
+        {
+            await scripts.AcquireAsync(keys.Dispatch, endpoint, $"g~{holder}", fresh: true, TimeSpan.Zero, 0, 0, []);
+            seen.Add(Assert.Single((await scripts.ReleaseAsync(keys, endpoint, $"g~{holder}", [], [], claims: true)).Claimed).Why);
+            await scripts.ReapAsync(keys.Dispatch, TimeSpan.FromHours(1), TimeSpan.Zero);
+        }
+
+        Assert.Equal(["", "", "isolated", "exhausted"], seen);
+    }
+
+    private async Task<Dispatcher> GatewayAsync(string name)
+    {
+        var dispatcher = new Dispatcher(new GatewayId($"{name}-{Guid.NewGuid():N}"), redis.Store, store, TimeProvider.System, NullLogger<Dispatcher>.Instance);
+        await dispatcher.StartAsync(default);
+        await dispatcher.Subscribed;
+        started.Add(dispatcher);
+        return dispatcher;
+    }
+
+    private Task<AcquireResult> AcquireAsync(Dispatcher gateway, SlotWish wish) => gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
+
+    private Task UpAsync(string pod, int slots) =>
+        store.UpAsync(endpoint, new WorkerAddress(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots), Soon);
+
+    private Task<EndpointSnapshot> SnapshotAsync() => store.SnapshotAsync(endpoint, Soon);
+
+    private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
+
+    /// <summary>Redis cannot signal a state: it is read until it holds, each reading a round trip.</summary>
+    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
+    {
+        while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();
+    }
+}

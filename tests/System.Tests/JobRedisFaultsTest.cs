@@ -118,6 +118,12 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         // Its chunks are stored still; its time limit ends it.
         Assert.Equal("TIMED_OUT", (string?)(await jobs.EndAsync(streams))["status"]);
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
+        // The gateway asks once a second how full Redis is.
+        await JobFaultsTest.UntilAsync(async () =>
+        {
+            using var answer = await jobs.PostAsync("run", Jobs.Body(1));
+            return answer.IsSuccessStatusCode;
+        });
         Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);
         await jobs.QuietAsync();
         FaultMatrix.Seen("R5", $"a submission: 503 with Retry-After; {ids.Length} of {ids.Length} running jobs COMPLETED, ",

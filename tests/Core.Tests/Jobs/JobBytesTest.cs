@@ -28,6 +28,8 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     {
         this.redis = redis;
         db = redis.Store.Database;
+        // Each test has its own folder.
+        db.KeyDelete("sluice:payloads");
         dispatch = new DispatchScripts(redis.Store);
         payloads = new PayloadStore(redis.Store, folder);
         store = new JobStore(redis.Store, payloads);

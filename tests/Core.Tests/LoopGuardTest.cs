@@ -22,7 +22,7 @@ public sealed class LoopGuardTest
             running.SetResult();
             await Task.Delay(Timeout.InfiniteTimeSpan, time, ct);
         }, stop.Token);
-        while (!running.Task.IsCompleted)
+        while (!running.Task.IsCompleted && !guarded.IsCompleted)
         {
             time.Advance(TimeSpan.FromMilliseconds(50));
             await Task.WhenAny(running.Task, Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System));

@@ -61,7 +61,7 @@ public sealed class FleetGauges
                 // All at the same time: one round trip, however many endpoints there are.
                 read.AddRange(await Task.WhenAll(catalog.Current.Deployments.Select(d => ReadAsync(d.Endpoint.Id, ct))).WaitAsync(Patience, time, ct));
             }
-            catch (Exception e) when (RedisDown.Is(e) || e is TimeoutException)
+            catch (Exception e) when (RedisFaults.Of(e) != RedisFault.None)
             {
                 read.Clear();
             }

@@ -17,6 +17,8 @@ public sealed partial class JobStoreTest
     public async Task Data_of_any_size_is_read_as_it_was_written_and_goes_with_its_job(int inputBytes, int outputBytes)
     {
         var (input, output) = (Json(inputBytes), Json(outputBytes));
+        // Each test has a folder, and Redis knows one.
+        await redis.Store.Database.KeyDeleteAsync("sluice:payloads");
         await SubmitAsync("a", j => j with
         {
             Input = input, S3 = "{\n \"bucketName\":\r\n1}"u8.ToArray(), Webhook = "https://example.org/", Watcher = "g1", Retention = TimeSpan.Zero,

@@ -25,8 +25,6 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     {
         this.redis = redis;
         dispatch = new DispatchScripts(redis.Store);
-        // Each test has a folder, and Redis knows one.
-        redis.Store.Database.KeyDelete("sluice:payloads");
         store = new JobStore(redis.Store, new PayloadStore(redis.Store, folder));
         streams = new JobStreams(redis.Store);
         queries = new JobQueries(redis.Store, store);

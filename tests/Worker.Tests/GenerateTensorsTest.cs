@@ -92,7 +92,7 @@ public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : ICl
     [InlineData("add", """{"a":[[1,2]],"b":[1,2]}""", "input 'a' must be a value or a list of values, not nested")]
     [InlineData("add", """{"a":{"x":1},"b":[1,2]}""", "input 'a' must be a value or a list of values, not nested")]
     [InlineData("id-bytes", """{"in":["a",["b"]]}""", "input 'in' must be a value or a list of values, not nested")]
-    [InlineData("add", """{"a":[1,2],"b":[1,"x"]}""", "input 'b': data has x")]
+    [InlineData("add", """{"a":[1,2],"b":[1,"x"]}""", "input 'b': data has \"x\"")]
     [InlineData("id-fp32", """{"in":[1,,2]}""", "failed to parse the request JSON")]
     [InlineData("add", """{"a":[1,2],"b":null}""", "The schema can not convert input 'b'")]
     [InlineData("id-fp32", """{"in":null}""", "input 'in': data has null")]

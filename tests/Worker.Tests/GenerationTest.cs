@@ -47,6 +47,52 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
+    public async Task Details_have_each_token_with_its_log_probability_and_why_the_text_ended()
+    {
+        var body = await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":30,"temperature":0,"details":true}}""");
+        var details = body["details"]!;
+        var tokens = details["logprobs"]!.AsArray().Select(t => t!).ToList();
+        Assert.Equal((int)body["tokens_generated"]!, tokens.Count(t => !(bool)t["special"]!));
+        Assert.Equal((string?)body["text_output"], string.Concat(tokens.Select(t => (string?)t["text"])));
+        Assert.All(tokens, t => Assert.True((float)t["logprob"]! is > -20 and <= 0 && ((bool)t["special"]! || (int)t["id"]! == ((string)t["text"]!)[0]), t.ToJsonString()));
+        Assert.Equal((string?)body["finish_reason"] == "length" ? "length" : "eos_token", (string?)details["finish_reason"]);
+        Assert.Null((await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":3}}"""))["details"]);
+    }
+
+    [Fact]
+    public async Task The_likeliest_of_all_tokens_has_a_log_probability_above_that_of_an_even_choice()
+    {
+        var body = await PostAsync("generate", """{"text_input":"Once upon a tim","parameters":{"max_tokens":1,"temperature":0,"details":true}}""");
+        var token = body["details"]!["logprobs"]![0]!;
+        Assert.Equal("e", (string?)token["text"]);
+        Assert.InRange((float)token["logprob"]!, Math.Log(0.5), 0);
+    }
+
+    [Fact]
+    public async Task Details_of_a_stream_are_a_token_an_event_and_the_end_in_the_last()
+    {
+        var free = await TextAsync("""{"temperature":0,"max_tokens":40}""");
+        using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate_stream", new StringContent(
+            $$"""{"text_input":"The","temperature":0,"max_tokens":40,"details":true,"stop":[{{JsonSerializer.Serialize(free.Substring(20, 5))}}]}"""));
+        var events = (await answer.Content.ReadAsStringAsync()).Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
+            .Select(l => JsonNode.Parse(l[6..])!).ToList();
+        Assert.All(events.SkipLast(1), e => Assert.True(e["details"] is null && e["token"]!["logprob"] is not null, e.ToJsonString()));
+        var last = events[^1]["details"]!;
+        Assert.Equal(["finish_reason", "token"], last.AsObject().Select(f => f.Key));
+        Assert.Equal("stop_sequence", (string?)last["finish_reason"]);
+        Assert.StartsWith(free[..20], string.Concat(events.SkipLast(1).Select(e => (string?)e["token"]!["text"])), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_streamed_jobs_output_has_all_its_tokens()
+    {
+        using var answer = await story.Worker.Client.PostAsync("/run", new StringContent(
+            """{"id":"a","input":{"model":"story","text_input":"The","stream":true,"max_tokens":6,"ignore_eos":true,"details":true}}"""));
+        var output = (await answer.Content.ReadAsStringAsync()).Split("event: output\ndata: ")[1];
+        Assert.Equal(6, JsonNode.Parse(output)!["details"]!["logprobs"]!.AsArray().Count);
+    }
+
+    [Fact]
     public async Task A_stop_text_ends_the_generation_and_is_not_sent()
     {
         var free = await TextAsync("""{"temperature":0,"max_tokens":80}""");
@@ -68,6 +114,8 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "parameters.seed is -3")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "parameters.ignore_eos is 1")]
+    [InlineData("""{"text_input":"a","details":"yes"}""", "details is \"yes\", expected true or false")]
+    [InlineData("""{"input":{"text_input":"a"}}""", "expecting key 'text_input'; the body has 'input', which is a job's: send it to POST /v2/{endpoint}/run")]
     [InlineData("""{"text_input":"a","parameters":null}""", "parameters is null, expected an object")]
     [InlineData("""{"text_input":"a","max_tokens":0}""", "max_tokens is 0, expected a whole number from 1")]
     [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "max_tokens is 2.5, expected a whole number from 1")]

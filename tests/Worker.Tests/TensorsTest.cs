@@ -89,6 +89,10 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     [InlineData("FP32", "[[1,2],[3,4]]", "1,2,3,4")]
     [InlineData("INT64", "[[1,2],[3,4]]", "1,2,3,4")]
     [InlineData("BYTES", "[[\"a\",\"b\"],[\"c\",\"d\"]]", "\"a\",\"b\",\"c\",\"d\"")]
+    [InlineData("FP32", "[[[[1],[2]]],[[3,4]]]", "1,2,3,4")]
+    [InlineData("INT64", "[[[[1],[2]]],[[3,4]]]", "1,2,3,4")]
+    [InlineData("FP64", "[[1,2,3],[4],[]]", "1,2,3,4")]
+    [InlineData("BYTES", "[[[\"a\"]],\"b\",[\"c\",\"d\"]]", "\"a\",\"b\",\"c\",\"d\"")]
     [InlineData("FP32", "[\"NaN\",\"Infinity\",\"-Infinity\",-0.0]", "\"NaN\",\"Infinity\",\"-Infinity\",-0")]
     public async Task Nested_data_and_floats_that_json_cannot_write(string type, string data, string elements)
     {
@@ -145,7 +149,7 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'b'")]
     [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'a'")]
     [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"product"}]}""", "product")]
-    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[[[[1,2]]]]}]}""", "'b'")]
+    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[[[[1,2],3]]]}]}""", "'b'")]
     [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'a'")]
     [InlineData("""{"inputs":"a"}""", "inputs")]
     public async Task A_request_that_lacks_or_repeats_something_names_it(string body, string says)

@@ -15,43 +15,64 @@ internal static class Classification
 {
     private static readonly DataType Bytes = DataType.Named("BYTES")!;
 
+    /// <summary>Triton writes values by <c>std::to_string</c>: floats with six decimals, integers as they are.</summary>
+    private const string Decimals = "F6";
+
+    private const string Digits = "D";
+
     public static OutputTensor Of(in OutputTensor output, int classes, LoadedModel model)
     {
         if (output.Type.IsBytes)
             throw new InvalidRequestException($"output '{output.Spec.Name}' is BYTES: it cannot be classified");
-        var values = Numbers(output);
         var rows = model.Batches && output.Shape.Length > 1 ? (int)output.Shape[0] : 1;
+        var strings = Strings(output, rows, classes, model.Labels);
+        long[] shape = model.Batches ? [rows, rows == 0 ? 0 : strings.Length / rows] : [strings.Length];
+        return output with { Type = Bytes, Shape = shape, Value = null, First = 0, Count = strings.Length, Strings = strings };
+    }
+
+    private static byte[][] Strings(in OutputTensor output, int rows, int classes, IReadOnlyList<string> labels)
+    {
+        var raw = output.Raw;
+        return output.Type.Name switch
+        {
+            "FP32" => Top(Doubles<float>(raw), rows, classes, labels, Decimals),
+            "FP64" => Top(Doubles<double>(raw), rows, classes, labels, Decimals),
+            "FP16" => Top(Doubles<Half>(raw), rows, classes, labels, Decimals),
+            "UINT8" or "BOOL" => Top(Integers<byte>(raw), rows, classes, labels, Digits),
+            "INT8" => Top(Integers<sbyte>(raw), rows, classes, labels, Digits),
+            "UINT16" => Top(Integers<ushort>(raw), rows, classes, labels, Digits),
+            "INT16" => Top(Integers<short>(raw), rows, classes, labels, Digits),
+            "UINT32" => Top(Integers<uint>(raw), rows, classes, labels, Digits),
+            "INT32" => Top(Integers<int>(raw), rows, classes, labels, Digits),
+            "UINT64" => Top(Integers<ulong>(raw), rows, classes, labels, Digits),
+            "INT64" => Top(Integers<long>(raw), rows, classes, labels, Digits),
+            _ => throw new InvalidRequestException($"output '{output.Spec.Name}' is {output.Type.Name}: it cannot be classified"),
+        };
+    }
+
+    /// <summary>Of each row the highest values, each as the class that it is.</summary>
+    private static byte[][] Top<T>(T[] values, int rows, int classes, IReadOnlyList<string> labels, string format)
+        where T : IFormattable
+    {
         var width = rows == 0 ? 0 : values.Length / rows;
         var top = Math.Min(classes, width);
         var strings = new byte[rows * top][];
         for (var row = 0; row < rows; row++)
         {
-            var order = Enumerable.Range(0, width).OrderByDescending(i => values[(row * width) + i]).Take(top).ToArray();
-            for (var k = 0; k < top; k++)
-                strings[(row * top) + k] = Encoding.UTF8.GetBytes(Text(values[(row * width) + order[k]], order[k], model.Labels));
+            var first = row * width;
+            var order = Enumerable.Range(0, width).OrderByDescending(i => values[first + i]).Take(top);
+            foreach (var (k, i) in order.Index())
+                strings[(row * top) + k] = Encoding.UTF8.GetBytes(
+                    $"{values[first + i].ToString(format, CultureInfo.InvariantCulture)}:{i}" + (i < labels.Count ? ":" + labels[i] : ""));
         }
 
-        long[] shape = model.Batches ? [rows, top] : [top];
-        return output with { Type = Bytes, Shape = shape, Value = null, First = 0, Count = strings.Length, Strings = strings };
+        return strings;
     }
 
-    /// <summary>Six decimals, as Triton's <c>std::to_string</c> gives.</summary>
-    private static string Text(double value, int index, IReadOnlyList<string> labels) =>
-        string.Create(CultureInfo.InvariantCulture, $"{value:F6}:{index}") + (index < labels.Count ? ":" + labels[index] : "");
+    private static T[] Integers<T>(ReadOnlySpan<byte> raw)
+        where T : unmanaged => MemoryMarshal.Cast<byte, T>(raw).ToArray();
 
-    private static double[] Numbers(in OutputTensor output)
-    {
-        var raw = output.Raw;
-        return output.Type.Name switch
-        {
-            "FP32" => Convert<float>(raw), "FP64" => Convert<double>(raw), "FP16" => Convert<Half>(raw),
-            "UINT8" or "BOOL" => Convert<byte>(raw), "INT8" => Convert<sbyte>(raw), "UINT16" => Convert<ushort>(raw), "INT16" => Convert<short>(raw),
-            "UINT32" => Convert<uint>(raw), "INT32" => Convert<int>(raw), "UINT64" => Convert<ulong>(raw), "INT64" => Convert<long>(raw),
-            _ => throw new InvalidRequestException($"output '{output.Spec.Name}' is {output.Type.Name}: it cannot be classified"),
-        };
-    }
-
-    private static double[] Convert<T>(ReadOnlySpan<byte> raw)
+    private static double[] Doubles<T>(ReadOnlySpan<byte> raw)
         where T : unmanaged, System.Numerics.INumberBase<T>
     {
         var elements = MemoryMarshal.Cast<byte, T>(raw);

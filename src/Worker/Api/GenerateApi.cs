@@ -60,17 +60,19 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
     private static async Task<GenerateBody> WholeAsync(HttpContext context, LoadedModel model, GenerationRequest request, RequestTrace? trace, GenerationCount count)
     {
         var text = new StringBuilder();
+        var tokens = new List<GeneratedToken>();
         var last = default(GeneratedPiece);
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
             if (text.Length == 0 && count.Tokens == 0) trace?.Reached(FirstToken);
             count.Made(piece.Tokens);
             text.Append(piece.Text);
+            if (piece.Token is { } token) tokens.Add(token);
             last = piece;
         }
 
         trace?.Reached("COMPUTE_END");
-        return Body(model, request, last) with { TextOutput = text.ToString() };
+        return Whole(model, request, last, text, tokens);
     }
 
     private async Task GenerateAsync(HttpContext context)
@@ -127,6 +129,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
     {
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
+        var tokens = new List<GeneratedToken>();
         var last = default(GeneratedPiece);
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
@@ -143,6 +146,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
             count.Made(piece.Tokens);
             last = piece;
             text.Append(piece.Text);
+            if (piece.Token is { } token && whole) tokens.Add(token);
             await EventAsync(context, null, JsonSerializer.SerializeToUtf8Bytes(Body(model, request, piece), WorkerJson.Default.GenerateBody));
             count.Sent();
         }
@@ -150,7 +154,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         trace?.Reached("COMPUTE_END");
         if (whole)
             await EventAsync(context, "output", JsonSerializer.SerializeToUtf8Bytes(
-                Body(model, request, last) with { TextOutput = text.ToString() }, WorkerJson.Default.GenerateBody));
+                Whole(model, request, last, text, tokens), WorkerJson.Default.GenerateBody));
     }
 
     private static bool IsGone(HttpContext context, Exception e) => e is OperationCanceledException || context.RequestAborted.IsCancellationRequested;
@@ -188,10 +192,20 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         return trace;
     }
 
+    /// <summary>One event. <c>details</c> must say how the text ended: only the last event can have them, others have their token by itself.</summary>
     private static GenerateBody Body(LoadedModel model, GenerationRequest request, GeneratedPiece piece) => new(
         request.Id, model.Name, model.Version, piece.Text, piece.FinishReason,
         piece.FinishReason is null ? null : piece.Tokens,
-        piece.FinishReason is null ? null : Encoding.UTF8.GetByteCount(request.Text));
+        piece.FinishReason is null ? null : Encoding.UTF8.GetByteCount(request.Text),
+        piece is { FinishReason: not null, Token: { } last } ? new GenerateDetails(piece.EndedBy, null, last) : null,
+        piece.FinishReason is null ? piece.Token : null);
+
+    private static GenerateBody Whole(LoadedModel model, GenerationRequest request, GeneratedPiece last, StringBuilder text, List<GeneratedToken> tokens) =>
+        Body(model, request, last) with
+        {
+            TextOutput = text.ToString(),
+            Details = request.Details ? new GenerateDetails(last.EndedBy, tokens, null) : null,
+        };
 
     private static void SetTiming(HttpContext context, long started) =>
         context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,

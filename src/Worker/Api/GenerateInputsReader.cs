@@ -89,8 +89,17 @@ public ref struct GenerateInputsReader
                 reader.ReadObject("parameters");
                 ReadKeys(top: false);
             }
+            else if (top && reader.ValueTextEquals("input"u8)) ReadInputParameter();
             else RequestParameters.ReadOne(ref reader, request, model.Name);
         }
+    }
+
+    /// <summary>A parameter of this name means nothing; an object is a job.</summary>
+    private void ReadInputParameter()
+    {
+        if (!reader.Read()) throw new JsonException();
+        if (reader.TokenType == JsonTokenType.StartObject) throw new InvalidRequestException(InferRequestReader.JobHint);
+        if (reader.TokenType == JsonTokenType.StartArray) throw RequestParameters.Wrong("input");
     }
 
     private int Input()

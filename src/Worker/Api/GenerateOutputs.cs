@@ -35,6 +35,7 @@ internal static class GenerateOutputs
     private static void Write(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
     {
         using var writer = new Utf8JsonWriter((IBufferWriter<byte>)context.Response.BodyWriter, JsonBuffer.Options);
+        var bare = request.HasBareNumbers;
         writer.WriteStartObject();
         if (request.Id is { } id) writer.WriteString("id"u8, id);
         writer.WriteString("model_name"u8, model.Name);
@@ -43,8 +44,8 @@ internal static class GenerateOutputs
         {
             if (Reserved.Contains(tensor.Spec.Name)) continue;
             writer.WritePropertyName(tensor.Spec.Name);
-            if (tensor.Count == 1) JsonTensors.WriteElements(writer, tensor);
-            else JsonTensors.Write(writer, tensor);
+            if (tensor.Count == 1) JsonTensors.WriteElements(writer, tensor, bare);
+            else JsonTensors.Write(writer, tensor, bare);
         }
 
         writer.WriteEndObject();

@@ -24,11 +24,14 @@ public sealed record WantedOutput(string Name, bool? Binary, int Classes = 0);
 public sealed record InputTensor(string Name, DataType Type, long[] Shape, long Count, ReadOnlyMemory<byte> Json, ReadOnlySequence<byte> Binary,
     bool RawText = false)
 {
+    /// <summary>A NaN or an infinity in its JSON was bare; known when it was read.</summary>
+    public bool HasBareNumbers { get; private set; }
+
     /// <summary>Reads numbers into their place; throws <see cref="InvalidRequestException"/> saying which is wrong.</summary>
     public void Read(Span<byte> into)
     {
         if (Json.IsEmpty) BinaryTensors.Read(Binary, into, Name, Type, Count);
-        else JsonTensors.Read(Json.Span, into, Name, Type, Shape);
+        else HasBareNumbers = JsonTensors.Read(Json.Span, into, Name, Type, Shape);
     }
 
     /// <summary>Reads elements of any type into a tensor of their own.</summary>
@@ -44,7 +47,15 @@ public sealed record InputTensor(string Name, DataType Type, long[] Shape, long 
 /// <summary>A request of the Open Inference Protocol, its tensors still in the body.</summary>
 public sealed class InferRequest(LoadedModel model)
 {
-    public string? Id { get; set; }
+    /// <summary>Echoed; null: it has none. An empty one is none, as in Triton.</summary>
+    public string? Id
+    {
+        get;
+        set => field = string.IsNullOrEmpty(value) ? null : value;
+    }
+
+    /// <summary>Its client writes NaN and infinities bare, and reads them so.</summary>
+    public bool HasBareNumbers => Array.Exists(Inputs, i => i is { HasBareNumbers: true });
 
     /// <summary>In the model's order; complete when the request was read.</summary>
     public InputTensor?[] Inputs { get; } = new InputTensor?[model.Inputs.Count];

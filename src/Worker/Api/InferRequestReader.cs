@@ -54,7 +54,7 @@ public ref struct InferRequestReader
     {
         try
         {
-            var reader = new Utf8JsonReader(json, Options);
+            var reader = new Utf8JsonReader(BareNumbers.Blank(json), Options);
             while (reader.Read())
             {
                 // To the error.
@@ -69,6 +69,9 @@ public ref struct InferRequestReader
             + $"{found.BytePositionInLine + 1}: {found.Message.Split(" LineNumber")[0]}");
     }
 
+    /// <summary>A job's body where an inference or a generation is expected: which path takes it.</summary>
+    public const string JobHint = "the body has 'input', which is a job's: send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync";
+
     /// <summary>Half a surrogate pair, or bytes that are no text.</summary>
     public static InvalidRequestException NotUtf8() => new("the request JSON has text that is not valid UTF-8");
 
@@ -76,7 +79,7 @@ public ref struct InferRequestReader
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             throw new InvalidRequestException("the request body must be a JSON object");
-        var hasInputs = false;
+        var (hasInputs, isJob) = (false, false);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("inputs"u8))
@@ -101,11 +104,13 @@ public ref struct InferRequestReader
             }
             else
             {
+                isJob |= reader.ValueTextEquals("input"u8);
                 reader.Skip();
             }
         }
 
-        if (!hasInputs) throw new InvalidRequestException("Unable to parse 'inputs': attempt to access non-existing object member 'inputs'");
+        if (!hasInputs)
+            throw new InvalidRequestException("Unable to parse 'inputs': attempt to access non-existing object member 'inputs'" + (isJob ? $"; {JobHint}" : ""));
         if (reader.Read()) throw new InvalidRequestException("the request body goes on after its JSON object");
         if (binary.Length > 0)
             throw new InvalidRequestException($"unexpected additional input data for model '{model.Name}': "
@@ -142,7 +147,7 @@ public ref struct InferRequestReader
             if (reader.ValueTextEquals("name"u8)) name = ReadInputName();
             else if (reader.ValueTextEquals("datatype"u8)) type = ReadDataType();
             else if (reader.ValueTextEquals("shape"u8)) shape = ReadShape(name);
-            else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize();
+            else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize(name);
             else if (reader.ValueTextEquals("data"u8))
             {
                 // Name, type and shape may stand behind the data, and its place in a batch is not known yet: it is read later.
@@ -214,7 +219,7 @@ public ref struct InferRequestReader
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("name"u8)) name = reader.ReadString("outputs.name");
-            else if (reader.ValueTextEquals("parameters"u8)) (asBinary, classes) = ReadOutputParameters();
+            else if (reader.ValueTextEquals("parameters"u8)) (asBinary, classes) = ReadOutputParameters(name);
             else reader.Skip();
         }
 
@@ -224,12 +229,13 @@ public ref struct InferRequestReader
         request.Outputs.Add(new WantedOutput(name, asBinary, classes));
     }
 
-    private long? ReadBinarySize()
+    private long? ReadBinarySize(string? input)
     {
         long? size = null;
         reader.ReadObject("inputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            RefuseSharedMemory("input", input, "send its data in the request, as JSON or as binary data");
             if (!reader.ValueTextEquals("binary_data_size"u8))
             {
                 reader.Skip();
@@ -244,12 +250,21 @@ public ref struct InferRequestReader
         return size;
     }
 
-    private (bool? Binary, int Classes) ReadOutputParameters()
+    /// <summary>A client that asked for its output there would read what was there before.</summary>
+    private void RefuseSharedMemory(string what, string? tensor, string instead)
+    {
+        if (!reader.ValueTextEquals("shared_memory_region"u8) && !reader.ValueTextEquals("shared_memory_byte_size"u8)
+            && !reader.ValueTextEquals("shared_memory_offset"u8)) return;
+        throw new InvalidRequestException($"{what} '{tensor}' has the parameter '{reader.GetString()}': shared memory is not supported; {instead}");
+    }
+
+    private (bool? Binary, int Classes) ReadOutputParameters(string? output)
     {
         (bool? Binary, int Classes) read = (null, 0);
         reader.ReadObject("outputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            RefuseSharedMemory("output", output, "it is sent in the answer, as JSON or as binary data");
             if (reader.ValueTextEquals("binary_data"u8)) read.Binary = reader.ReadBool("binary_data");
             else if (reader.ValueTextEquals("classification"u8)) read.Classes = (int)reader.ReadNumber("classification", 1, int.MaxValue);
             else reader.Skip();

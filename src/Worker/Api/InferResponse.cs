@@ -54,7 +54,6 @@ internal static class InferResponse
     {
         var response = context.Response;
         var compressed = Compression(context);
-        if (compressed is not null && Bytes(outputs, onlyBinary: false) < MinCompressed) compressed = null;
         if (compressed is null && !Array.Exists(outputs, o => o.Binary))
         {
             response.ContentType = "application/json";
@@ -73,7 +72,7 @@ internal static class InferResponse
         response.ContentType = binary > 0 ? "application/octet-stream" : "application/json";
         // It counts the JSON as it is before it is compressed.
         if (binary > 0) response.Headers["Inference-Header-Content-Length"] = json.Length.ToString(CultureInfo.InvariantCulture);
-        if (compressed is not null)
+        if (compressed is not null && json.Length + binary >= MinCompressed)
         {
             await WriteCompressedAsync(context, compressed, json, outputs);
             return;
@@ -91,6 +90,7 @@ internal static class InferResponse
     /// <summary>The JSON answer; binary outputs have their size in place of their data.</summary>
     public static void WriteJson(Utf8JsonWriter writer, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
     {
+        var bare = request.HasBareNumbers;
         writer.WriteStartObject();
         writer.WriteString("model_name"u8, model.Name);
         writer.WriteString("model_version"u8, model.Version);
@@ -113,7 +113,7 @@ internal static class InferResponse
             else
             {
                 writer.WritePropertyName("data"u8);
-                JsonTensors.Write(writer, tensor);
+                JsonTensors.Write(writer, tensor, bare);
             }
 
             writer.WriteEndObject();

@@ -58,6 +58,7 @@ internal static class JsonFields
     /// <param name="offset">Where in it this reader began.</param>
     public static ReadOnlyMemory<byte> SkipValue(this ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ref int offset)
     {
+        if (TrySkipBare(ref reader, json, ref offset, out var bare)) return bare;
         if (!reader.Read()) throw new JsonException();
         var start = offset + (int)reader.TokenStartIndex;
         if (reader.TokenType == JsonTokenType.StartArray && NumberList.FindEnd(json.Span, start) is var end and > 0)
@@ -72,5 +73,21 @@ internal static class JsonFields
         }
 
         return json[start..(offset + (int)reader.BytesConsumed)];
+    }
+
+    /// <summary>Passes over a value that is a bare NaN or infinity, which the reader does not know.</summary>
+    private static bool TrySkipBare(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ref int offset, out ReadOnlyMemory<byte> value)
+    {
+        var start = offset + (int)reader.BytesConsumed;
+        while (start < json.Length && json.Span[start] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t') start++;
+        var length = BareNumbers.LengthAt(json.Span[start..]);
+        value = json.Slice(start, length);
+        if (length == 0) return false;
+        // A string in its place leaves the reader in the state that it has behind a value.
+        var replaced = new Utf8JsonReader("\"\""u8, isFinalBlock: false, reader.CurrentState);
+        replaced.Read();
+        offset = start + length;
+        reader = new Utf8JsonReader(json.Span[offset..], isFinalBlock: true, replaced.CurrentState);
+        return true;
     }
 }

@@ -43,7 +43,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             json.WriteString("backend", "onnxruntime");
             WriteVersions(json);
             json.WriteNumber("max_batch_size", model.Batches ? model.MaxBatch : 0);
-            WriteTensors(json, "input", model.Inputs, model.Batches);
+            WriteTensors(json, "input", model.Inputs, model.Batches, i => model.Config.Formats.GetValueOrDefault(i.Name, ModelConfigFile.NoFormat));
             WriteTensors(json, "output", model.Outputs, model.Batches);
             json.WriteStartArray("instance_group");
             json.WriteStartObject();
@@ -70,6 +70,8 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             Parameter(json, "placement", model.Session.Placement?.ToString());
             Parameter(json, "bound", model.Binding.ToString());
             Parameter(json, "pinned", model.Binding.Memory.Pinned && model.Binding.Plan.How != TensorBinding.None ? "true" : "false");
+            if (model.Config.Ignored is { Count: > 0 } ignored)
+                Parameter(json, "config_pbtxt", $"input.format has an effect; these have none: {string.Join(", ", ignored)}");
             Parameter(json, "cuda_graph", model.Binding.Plan.Graph ? "true" : "false");
             json.WriteEndObject();
             json.WriteEndObject();
@@ -108,7 +110,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
     }
 
     /// <summary>A model whose requests are stacked has dims without the batch dimension.</summary>
-    private static void WriteTensors(Utf8JsonWriter json, string name, IEnumerable<TensorSpec> tensors, bool batched)
+    private static void WriteTensors(Utf8JsonWriter json, string name, IEnumerable<TensorSpec> tensors, bool batched, Func<TensorSpec, string>? format = null)
     {
         json.WriteStartArray(name);
         foreach (var tensor in tensors)
@@ -116,6 +118,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             json.WriteStartObject();
             json.WriteString("name", tensor.Name);
             json.WriteString("data_type", "TYPE_" + (tensor.Type.IsBytes ? "STRING" : tensor.Type.Name));
+            if (format is not null) json.WriteString("format", format(tensor));
             json.WriteStartArray("dims");
             foreach (var d in tensor.Shape.Skip(batched ? 1 : 0)) json.WriteNumberValue(d);
             json.WriteEndArray();

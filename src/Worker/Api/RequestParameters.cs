@@ -29,6 +29,8 @@ internal static class RequestParameters
         if (name.StartsWith("sequence_", StringComparison.Ordinal))
             throw new InvalidRequestException($"parameter '{name}': model '{model}' has no sequences (they are not supported)");
         if (!reader.Read() || reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
-            throw new InvalidRequestException($"parameter '{name}' must be a string, a number or a boolean");
+            throw Wrong(name);
     }
+
+    public static InvalidRequestException Wrong(string name) => new($"parameter '{name}' must be a string, a number or a boolean");
 }

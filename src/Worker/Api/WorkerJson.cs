@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Sluice.Worker.Generation;
 
 namespace Sluice.Worker.Api;
 
@@ -28,8 +29,23 @@ public sealed record ModelList(IReadOnlyCollection<string> Models);
 
 /// <summary>The generate extension's answer. The last fields stand in the last event only, or in the whole answer.
 /// </summary>
+/// <param name="Id">The request's.</param>
+/// <param name="ModelName">The model.</param>
+/// <param name="ModelVersion">Its version.</param>
+/// <param name="TextOutput">The text, or of an event its part.</param>
+/// <param name="FinishReason">Why it ended: <c>stop</c> or <c>length</c>.</param>
+/// <param name="TokensGenerated">How many were made.</param>
+/// <param name="TokensPrompt">How many the prompt has.</param>
+/// <param name="Details">Where <c>details</c> asks for it: how it ended, and its tokens.</param>
+/// <param name="Token">Likewise, of an event that is not the last: its token.</param>
 public sealed record GenerateBody(string? Id, string ModelName, string ModelVersion, string TextOutput,
-    string? FinishReason, int? TokensGenerated, int? TokensPrompt);
+    string? FinishReason, int? TokensGenerated, int? TokensPrompt, GenerateDetails? Details = null, GeneratedToken? Token = null);
+
+/// <summary>The Open Inference Protocol's <c>Details</c> (of a whole answer) and <c>StreamDetails</c> (of the last event): generate_rest.yaml.</summary>
+/// <param name="FinishReason"><c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.</param>
+/// <param name="Logprobs">All tokens; null in an event.</param>
+/// <param name="Token">The last one; null in a whole answer.</param>
+public sealed record GenerateDetails(string FinishReason, IReadOnlyList<GeneratedToken>? Logprobs, GeneratedToken? Token);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

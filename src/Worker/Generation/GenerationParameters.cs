@@ -12,7 +12,7 @@ internal sealed class GenerationParameters
     private const int MaxStops = 16;
     private const int MaxStopLength = 256;
 
-    private static readonly string[] Known = ["max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos"];
+    private static readonly string[] Known = ["max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos", "details"];
     private static readonly string[] Keys = ["id", "text_input", "parameters"];
 
     private readonly Dictionary<string, (string Field, JsonElement Value)> given = [];

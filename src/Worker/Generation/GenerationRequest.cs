@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Sluice.Worker.Api;
 using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Generation;
@@ -13,8 +14,9 @@ namespace Sluice.Worker.Generation;
 /// <param name="Seed">Of the random choice.</param>
 /// <param name="Stop">Text that ends the generation and is not sent.</param>
 /// <param name="IgnoreEos">Go on where the model would end: for benchmarks, as in vLLM.</param>
+/// <param name="Details">The answer has each token with its log probability, and why the text ended.</param>
 public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, double Temperature, int TopK, double TopP, ulong Seed,
-    IReadOnlyList<string> Stop, bool IgnoreEos = false)
+    IReadOnlyList<string> Stop, bool IgnoreEos = false, bool Details = false)
 {
     private const int DefaultMaxTokens = 64;
 
@@ -29,11 +31,12 @@ public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, d
     {
         if (body.ValueKind != JsonValueKind.Object) throw new InvalidRequestException("the request body must be a JSON object");
         if (!body.TryGetProperty("text_input", out var text))
-            throw new InvalidRequestException("unexpected key not found in generate request, expecting key 'text_input'");
+            throw new InvalidRequestException("unexpected key not found in generate request, expecting key 'text_input'"
+                + (body.TryGetProperty("input", out _) && !others.Contains("model") ? $"; {InferRequestReader.JobHint}" : ""));
         if (text.ValueKind != JsonValueKind.String) throw GenerationParameters.Wrong("text_input", text, "a string");
         var parameters = new GenerationParameters(body, others);
         return new GenerationRequest(
-            body.TryGetProperty("id", out var id) ? id.ToString() : null,
+            body.TryGetProperty("id", out var id) && id.ToString() is { Length: > 0 } name ? name : null,
             text.GetString()!,
             (int)parameters.Whole("max_tokens", 1, int.MaxValue, DefaultMaxTokens),
             parameters.Number("temperature", 0, 10, 1),
@@ -41,6 +44,7 @@ public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, d
             parameters.Number("top_p", 0, 1, 1),
             parameters.Whole("seed", 0, ulong.MaxValue, seed),
             parameters.Stops("stop"),
-            parameters.Flag("ignore_eos"));
+            parameters.Flag("ignore_eos"),
+            parameters.Flag("details"));
     }
 }

@@ -15,7 +15,12 @@ namespace Sluice.Worker.Generation;
 /// <param name="Tokens">Tokens made so far.</param>
 /// <param name="FinishReason">Null until the end; then <c>stop</c> (end of text, or a stop string) or <c>length</c>.
 /// </param>
-public readonly record struct GeneratedPiece(string Text, int Tokens, string? FinishReason);
+/// <param name="Token">The token, where the request asks for details; the end of the text is one too.</param>
+public readonly record struct GeneratedPiece(string Text, int Tokens, string? FinishReason, GeneratedToken? Token = null)
+{
+    /// <summary>The protocol's word for the end: <c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.</summary>
+    public string EndedBy => FinishReason == "length" ? "length" : Token is { Special: true } ? "eos_token" : "stop_sequence";
+}
 
 /// <summary>
 /// Generates text with a decoder model whose inputs and outputs have the names of ONNX Runtime GenAI's model builder,
@@ -124,25 +129,25 @@ public sealed partial class TextGenerator : IDisposable
         try
         {
             using var state = new DecodeState(this, cache);
-            var token = await lanes.RunAsync(o => sampler.Next(state.Prefill(o, prompt)), ct);
+            var (token, detail) = await lanes.RunAsync(o => Choose(request, sampler, state.Prefill(o, prompt)), ct);
             for (var made = 1; ; made++)
             {
                 if (token == endOfText && !request.IgnoreEos)
                 {
-                    yield return new GeneratedPiece(text.Finish(), made - 1, "stop");
+                    yield return new GeneratedPiece(text.Finish(), made - 1, "stop", detail);
                     yield break;
                 }
 
                 var piece = text.Push((byte)token);
                 if (text.Stopped || made == most)
                 {
-                    yield return new GeneratedPiece(piece + text.Finish(), made, text.Stopped ? "stop" : "length");
+                    yield return new GeneratedPiece(piece + text.Finish(), made, text.Stopped ? "stop" : "length", detail);
                     yield break;
                 }
 
-                yield return new GeneratedPiece(piece, made, null);
+                yield return new GeneratedPiece(piece, made, null, detail);
                 var last = (byte)token;
-                token = await lanes.RunAsync(o => sampler.Next(state.Step(o, last)), ct);
+                (token, detail) = await lanes.RunAsync(o => Choose(request, sampler, state.Step(o, last)), ct);
             }
         }
         finally
@@ -154,6 +159,12 @@ public sealed partial class TextGenerator : IDisposable
     public void Dispose()
     {
         while (caches.TryTake(out var cache)) cache.Dispose();
+    }
+
+    private (int Token, GeneratedToken? Detail) Choose(GenerationRequest request, Sampler sampler, ReadOnlySpan<float> logits)
+    {
+        var token = sampler.Next(logits);
+        return (token, request.Details ? GeneratedToken.Of(token, logits, token == endOfText && !request.IgnoreEos) : null);
     }
 
     private KvCache Rent()

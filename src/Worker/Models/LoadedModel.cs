@@ -38,6 +38,7 @@ public sealed class LoadedModel : IDisposable
             OutputNames = [.. Outputs.Select(o => o.Name)];
             Metadata = session.Metadata;
             Labels = ModelLabels.Read(file.Path);
+            Config = ModelConfigFile.Read(file.Path, Inputs);
             FirstRun(lanes);
             session.Prove();
             Batching = FindBatching();
@@ -79,6 +80,9 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Names of classes, by index; empty: it has none.</summary>
     public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>What is declared beside it.</summary>
+    public ModelConfigFile Config { get; }
 
     /// <summary>Whether requests are stacked, and why not.</summary>
     public BatchRule Batching { get; }

@@ -25,6 +25,9 @@ public sealed record ModelState(string Name, string Version, string State, strin
 public sealed partial class ModelRepository(string folder, IReadOnlyList<string> names, VersionPolicy policy,
     bool explicitControl, Func<string, string, string, LoadedModel> load) : IDisposable
 {
+    /// <summary>Models that an error lists.</summary>
+    private const int MaxListed = 20;
+
     private readonly SemaphoreSlim changes = new(1);
     private readonly Lock gate = new();
     private readonly Dictionary<string, ModelState> failed = [];
@@ -101,7 +104,7 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
     public LoadedModel Find(string name, string? version)
     {
         if (!served.TryGetValue(name, out var versions))
-            throw new InvalidRequestException($"Request for unknown model: '{name}' is not found", 404);
+            throw new InvalidRequestException($"Request for unknown model: '{name}' is not found (served: {string.Join(", ", Names.Take(MaxListed))})", 404);
         if (string.IsNullOrEmpty(version)) return versions.Last().Value;
         return int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             && versions.TryGetValue(number, out var model) ? model : throw new InvalidRequestException(

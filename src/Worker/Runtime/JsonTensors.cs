@@ -9,11 +9,15 @@ namespace Sluice.Worker.Runtime;
 
 /// <summary>
 /// Numbers between JSON and a tensor's own memory: no array in between, in either direction. <c>data</c> may be flat or
-/// nested as the shape says, row-major. Integers out of a type's range are refused, never wrapped. Floats that JSON
-/// cannot write are the strings "NaN", "Infinity" and "-Infinity", in both directions.
+/// nested in any way, row-major: as in Triton, only the number of elements counts. Integers out of a type's range are refused,
+/// never wrapped. Floats that JSON cannot write are the strings "NaN", "Infinity" and "-Infinity", in both directions. Clients of Triton
+/// write them bare (<see cref="BareNumbers"/>): they may, and get them back bare.
 /// </summary>
 public static class JsonTensors
 {
+    /// <summary>Bytes of a wrong value that an error shows.</summary>
+    private const int MaxShown = 40;
+
     private delegate T Element<T>(ref Utf8JsonReader reader, in Place place);
 
     /// <summary>Reads a list of numbers into their place; throws <see cref="InvalidRequestException"/> with what is wrong.</summary>
@@ -22,9 +26,74 @@ public static class JsonTensors
     /// <param name="tensor">Its name, for what is said.</param>
     /// <param name="type">Its datatype; not BYTES.</param>
     /// <param name="shape">Its shape.</param>
-    public static void Read(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
+    /// <returns>Whether a NaN or an infinity in it was bare.</returns>
+    public static bool Read(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
     {
-        if (type.Name == "FP32" && NumberList.TryRead(json, MemoryMarshal.Cast<byte, float>(into), shape)) return;
+        if (type.Name == "FP32" && NumberList.TryRead(json, MemoryMarshal.Cast<byte, float>(into))) return false;
+        try
+        {
+            ReadAny(json, into, tensor, type, shape);
+            return false;
+        }
+        catch (JsonException) when (BareNumbers.Quote(json) is { } quoted)
+        {
+            ReadAny(quoted, into, tensor, type, shape);
+            return true;
+        }
+    }
+
+    /// <summary>Reads a list of strings into a tensor of BYTES.</summary>
+    public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
+    {
+        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
+        reader.Read();
+        Walk(ref reader, new Place(tensor, "BYTES", shape), new StringSink(into));
+    }
+
+    /// <summary>Writes a tensor's elements as a flat array.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="bare">NaN and infinities are not strings but bare: for clients that sent them so.</param>
+    public static void Write(Utf8JsonWriter writer, in OutputTensor tensor, bool bare)
+    {
+        writer.WriteStartArray();
+        WriteElements(writer, tensor, bare);
+        writer.WriteEndArray();
+    }
+
+    /// <summary>Writes a tensor's elements, one after the other.</summary>
+    /// <inheritdoc cref="Write"/>
+    public static void WriteElements(Utf8JsonWriter writer, in OutputTensor tensor, bool bare)
+    {
+        switch (tensor.Type.Name)
+        {
+            case "BOOL":
+                foreach (var b in tensor.Raw) writer.WriteBooleanValue(b != 0);
+                break;
+            case "UINT8": foreach (var n in tensor.Raw) writer.WriteNumberValue((uint)n); break;
+            case "UINT16": foreach (var n in Elements<ushort>(tensor)) writer.WriteNumberValue((uint)n); break;
+            case "UINT32": foreach (var n in Elements<uint>(tensor)) writer.WriteNumberValue(n); break;
+            case "UINT64": foreach (var n in Elements<ulong>(tensor)) writer.WriteNumberValue(n); break;
+            case "INT8": foreach (var n in Elements<sbyte>(tensor)) writer.WriteNumberValue((int)n); break;
+            case "INT16": foreach (var n in Elements<short>(tensor)) writer.WriteNumberValue((int)n); break;
+            case "INT32": foreach (var n in Elements<int>(tensor)) writer.WriteNumberValue(n); break;
+            case "INT64": foreach (var n in Elements<long>(tensor)) writer.WriteNumberValue(n); break;
+            case "FP16": foreach (var h in Elements<Half>(tensor)) WriteFloat(writer, (float)h, bare); break;
+            case "BF16": foreach (var b in Elements<ushort>(tensor)) WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16), bare); break;
+            case "FP32": foreach (var f in Elements<float>(tensor)) WriteFloat(writer, f, bare); break;
+            case "FP64":
+                foreach (var d in Elements<double>(tensor))
+                    if (double.IsFinite(d)) writer.WriteNumberValue(d);
+                    else WriteNotFinite(writer, d, bare);
+                break;
+            default:
+                for (var i = 0; i < tensor.Count; i++) writer.WriteStringValue(tensor.Text(i));
+                break;
+        }
+    }
+
+    private static void ReadAny(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
+    {
         var place = new Place(tensor, type.Name, shape);
         var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
         reader.Read();
@@ -46,59 +115,20 @@ public static class JsonTensors
         }
     }
 
-    /// <summary>Reads a list of strings into a tensor of BYTES.</summary>
-    public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
-    {
-        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
-        reader.Read();
-        Walk(ref reader, new Place(tensor, "BYTES", shape), new StringSink(into));
-    }
-
-    /// <summary>Writes a tensor's elements as a flat array.</summary>
-    public static void Write(Utf8JsonWriter writer, in OutputTensor tensor)
-    {
-        writer.WriteStartArray();
-        WriteElements(writer, tensor);
-        writer.WriteEndArray();
-    }
-
-    /// <summary>Writes a tensor's elements, one after the other.</summary>
-    public static void WriteElements(Utf8JsonWriter writer, in OutputTensor tensor)
-    {
-        switch (tensor.Type.Name)
-        {
-            case "BOOL":
-                foreach (var b in tensor.Raw) writer.WriteBooleanValue(b != 0);
-                break;
-            case "UINT8": foreach (var n in tensor.Raw) writer.WriteNumberValue((uint)n); break;
-            case "UINT16": foreach (var n in Elements<ushort>(tensor)) writer.WriteNumberValue((uint)n); break;
-            case "UINT32": foreach (var n in Elements<uint>(tensor)) writer.WriteNumberValue(n); break;
-            case "UINT64": foreach (var n in Elements<ulong>(tensor)) writer.WriteNumberValue(n); break;
-            case "INT8": foreach (var n in Elements<sbyte>(tensor)) writer.WriteNumberValue((int)n); break;
-            case "INT16": foreach (var n in Elements<short>(tensor)) writer.WriteNumberValue((int)n); break;
-            case "INT32": foreach (var n in Elements<int>(tensor)) writer.WriteNumberValue(n); break;
-            case "INT64": foreach (var n in Elements<long>(tensor)) writer.WriteNumberValue(n); break;
-            case "FP16": foreach (var h in Elements<Half>(tensor)) WriteFloat(writer, (float)h); break;
-            case "BF16": foreach (var b in Elements<ushort>(tensor)) WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16)); break;
-            case "FP32": foreach (var f in Elements<float>(tensor)) WriteFloat(writer, f); break;
-            case "FP64":
-                foreach (var d in Elements<double>(tensor))
-                    if (double.IsFinite(d)) writer.WriteNumberValue(d);
-                    else writer.WriteStringValue(d.ToString(CultureInfo.InvariantCulture));
-                break;
-            default:
-                for (var i = 0; i < tensor.Count; i++) writer.WriteStringValue(tensor.Text(i));
-                break;
-        }
-    }
-
     private static ReadOnlySpan<T> Elements<T>(in OutputTensor tensor)
         where T : unmanaged => MemoryMarshal.Cast<byte, T>(tensor.Raw);
 
-    private static void WriteFloat(Utf8JsonWriter writer, float value)
+    private static void WriteFloat(Utf8JsonWriter writer, float value, bool bare)
     {
         if (float.IsFinite(value)) writer.WriteNumberValue(value);
-        else writer.WriteStringValue(value.ToString(CultureInfo.InvariantCulture));
+        else WriteNotFinite(writer, value, bare);
+    }
+
+    private static void WriteNotFinite(Utf8JsonWriter writer, double value, bool bare)
+    {
+        var text = value.ToString(CultureInfo.InvariantCulture);
+        if (bare) writer.WriteRawValue(text, skipInputValidation: true);
+        else writer.WriteStringValue(text);
     }
 
     private static void Fill<T>(ref Utf8JsonReader reader, Span<byte> into, in Place place, Element<T> read)
@@ -112,27 +142,13 @@ public static class JsonTensors
         long total = 1, count = 0;
         foreach (var d in place.Shape) total *= d;
         var depth = 1;
-        Span<long> counts = stackalloc long[place.Shape.Length + 1];
-        var nested = false;
-        while (reader.Read() && depth > 0)
+        while (depth > 0 && reader.Read())
         {
-            if (reader.TokenType == JsonTokenType.StartArray)
-            {
-                nested |= count == 0;
-                if (!nested || depth >= place.Shape.Length) throw place.Uneven();
-                counts[depth - 1]++;
-                counts[depth++] = 0;
-            }
-            else if (reader.TokenType == JsonTokenType.EndArray)
-            {
-                if (nested && counts[depth - 1] != place.Shape[depth - 1]) throw place.Uneven();
-                if (--depth == 0) break;
-            }
+            if (reader.TokenType == JsonTokenType.StartArray) depth++;
+            else if (reader.TokenType == JsonTokenType.EndArray) depth--;
             else
             {
-                if (nested && depth != place.Shape.Length) throw place.Uneven();
                 if (count == total) throw place.Amount(total, "more");
-                counts[depth - 1]++;
                 sink.Put(ref reader, (int)count++, place);
             }
         }
@@ -234,19 +250,24 @@ public static class JsonTensors
                 JsonTokenType.StartArray => "a list",
                 JsonTokenType.StartObject => "an object",
                 JsonTokenType.Null => "null",
-                _ => System.Text.Encoding.UTF8.GetString(reader.HasValueSequence
-                    ? reader.ValueSequence.Slice(0, Math.Min(40, reader.ValueSequence.Length)).ToArray()
-                    : reader.ValueSpan[..Math.Min(40, reader.ValueSpan.Length)]),
+                JsonTokenType.String => $"\"{Shown(reader)}\"",
+                _ => Shown(reader),
             };
             return new InvalidRequestException($"input '{Tensor}': data has {text}, expected {wanted} ({Type})");
         }
 
-        public InvalidRequestException Uneven() => new(
-            $"input '{Tensor}': Shape does not match true shape of 'data' field: the lists are not nested as {Text()}");
-
         public InvalidRequestException Amount(long total, string came) => new(
-            $"input '{Tensor}': data has {came} elements, expected {total} for shape {Text()}");
+            $"input '{Tensor}': Shape does not match true shape of 'data' field: data has {came} elements, expected {total} for shape [{string.Join(",", Shape)}]");
 
-        private string Text() => $"[{string.Join(",", Shape)}]";
+        /// <summary>The value's text, cut between two characters where it is long.</summary>
+        private static string Shown(in Utf8JsonReader reader)
+        {
+            ReadOnlySpan<byte> text = reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan;
+            if (text.Length <= MaxShown) return System.Text.Encoding.UTF8.GetString(text);
+            var end = MaxShown;
+            // A byte 10xxxxxx continues a character (RFC 3629).
+            while (end > 0 && (text[end] & 0xC0) == 0x80) end--;
+            return System.Text.Encoding.UTF8.GetString(text[..end]) + "...";
+        }
     }
 }

@@ -9,7 +9,7 @@ namespace Sluice.Worker.Runtime;
 
 /// <summary>
 /// A JSON list of numbers, flat or nested, straight into floats: up to eight digits at a time (SWAR), and each the float nearest to it.
-/// What it does not know (other tokens, lists that do not fit their shape, infinities) it leaves to the general reader, which also has the
+/// What it does not know (other tokens, another number of elements, infinities) it leaves to the general reader, which also has the
 /// words for what is wrong.
 /// </summary>
 public static class NumberList
@@ -26,6 +26,9 @@ public static class NumberList
     private const int Slack = 8;
 
     private const int CharZero = '0';
+
+    /// <summary>Lists within each other, at most: the general reader's limit, which is Triton's.</summary>
+    private const int MaxDepth = 100;
 
     /// <summary>Index of the bracket that closes the list that begins at <paramref name="start"/>; -1: there are strings or objects in it, or
     /// no end.</summary>
@@ -49,45 +52,34 @@ public static class NumberList
         }
     }
 
-    /// <summary>Reads the list into exactly as many floats as there are; false: it is for the general reader, and what was written is void.</summary>
+    /// <summary>Reads the list into exactly as many floats as there are, however its lists are nested; false: it is for the general reader, and what was
+    /// written is void.</summary>
     /// <param name="json">The list, from bracket to bracket.</param>
-    /// <param name="into">Its elements.</param>
-    /// <param name="shape">How it is nested, unless it is flat.</param>
-    public static bool TryRead(ReadOnlySpan<byte> json, Span<float> into, ReadOnlySpan<long> shape)
+    /// <param name="into">Its elements, row-major.</param>
+    public static bool TryRead(ReadOnlySpan<byte> json, Span<float> into)
     {
-        var (at, count, depth, rank) = (0, 0, 0, shape.Length);
-        Span<long> counts = stackalloc long[rank + 1];
-        var nested = false;
-        var value = false;
+        var (at, count, depth) = (0, 0, 0);
+        // What came last: an element or a closed list; or the bracket that opens a list.
+        var (value, opened) = (false, false);
         while (at < json.Length)
         {
             var c = json[at];
             if (Begins(c))
             {
-                if (value || depth == 0 || (nested && depth != rank)) return false;
-                var first = count;
-                if (!TryNumbers(json, ref at, into, ref count, out value)) return false;
-                counts[depth - 1] += count - first;
+                if (value || depth == 0 || !TryNumbers(json, ref at, into, ref count, out value)) return false;
+                opened = false;
             }
             else if (c is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t') at++;
             else if (c == '[')
             {
-                if (value || depth >= Math.Max(1, rank)) return false;
-                if (depth > 0)
-                {
-                    if (!nested && count > 0) return false;
-                    nested = true;
-                    if (counts[depth - 1]++ >= shape[depth - 1]) return false;
-                }
-
-                counts[depth++] = 0;
+                if (value || depth++ == MaxDepth) return false;
+                opened = true;
                 at++;
             }
             else if (c == ']')
             {
-                if (depth == 0 || (!value && counts[depth - 1] > 0)) return false;
-                if (nested && counts[depth - 1] != shape[depth - 1]) return false;
-                value = true;
+                if (depth == 0 || !(value || opened)) return false;
+                (value, opened) = (true, false);
                 at++;
                 if (--depth == 0) return count == into.Length && at == json.Length;
             }

@@ -1,0 +1,84 @@
+using System.Buffers;
+
+namespace Sluice.Worker.Runtime;
+
+/// <summary>
+/// NaN and infinities as Triton's clients write them into JSON: <c>NaN</c>, <c>Infinity</c>, <c>Inf</c>, each with or without a minus sign, and without
+/// quotes. JSON does not allow them (RFC 8259, section 6); Triton's parser does (RapidJSON's kParseNanAndInfFlag). They are looked for only
+/// after a strict parser refused the text, so that other requests do not pay for them.
+/// </summary>
+public static class BareNumbers
+{
+    private static readonly SearchValues<byte> Starts = SearchValues.Create("\"NI"u8);
+
+    /// <summary>The same text with quotes around its bare numbers; null: it has none.</summary>
+    public static byte[]? Quote(ReadOnlySpan<byte> json)
+    {
+        ArrayBufferWriter<byte>? quoted = null;
+        var copied = 0;
+        for (var at = 0; Find(json, ref at) is var length and > 0; at += length)
+        {
+            quoted ??= new ArrayBufferWriter<byte>(json.Length + 64);
+            quoted.Write(json[copied..at]);
+            quoted.Write(Name(json.Slice(at, length)));
+            copied = at + length;
+        }
+
+        quoted?.Write(json[copied..]);
+        return quoted?.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The same text, as long as it was, with digits in the place of its bare numbers: positions of other errors are those of the original.
+    /// </summary>
+    public static byte[] Blank(ReadOnlySpan<byte> json)
+    {
+        var blank = json.ToArray();
+        for (var at = 0; Find(json, ref at) is var length and > 0; at += length) blank.AsSpan(at, length).Fill((byte)'1');
+        return blank;
+    }
+
+    /// <summary>Length of the bare number that the text begins with; 0: it begins with something else.</summary>
+    public static int LengthAt(ReadOnlySpan<byte> json)
+    {
+        var sign = json.Length > 0 && json[0] == '-' ? 1 : 0;
+        var rest = json[sign..];
+        var length = rest.StartsWith("NaN"u8) ? 3 : rest.StartsWith("Infinity"u8) ? 8 : rest.StartsWith("Inf"u8) ? 3 : 0;
+        return length == 0 || (rest.Length > length && char.IsAsciiLetterOrDigit((char)rest[length])) ? 0 : sign + length;
+    }
+
+    /// <summary>Moves to the next bare number outside of strings; 0: there is none.</summary>
+    private static int Find(ReadOnlySpan<byte> json, ref int at)
+    {
+        while (json[at..].IndexOfAny(Starts) is var next and >= 0)
+        {
+            at += next;
+            if (json[at] == '"')
+            {
+                at = StringEnd(json, at);
+                continue;
+            }
+
+            var start = at > 0 && json[at - 1] == '-' ? at - 1 : at;
+            if (LengthAt(json[start..]) is var length and > 0)
+            {
+                at = start;
+                return length;
+            }
+
+            at++;
+        }
+
+        return 0;
+    }
+
+    /// <summary>Index behind the string that begins here.</summary>
+    private static int StringEnd(ReadOnlySpan<byte> json, int start)
+    {
+        var at = start + 1;
+        while (at < json.Length && json[at] != '"') at += json[at] == '\\' ? 2 : 1;
+        return Math.Min(at + 1, json.Length);
+    }
+
+    private static ReadOnlySpan<byte> Name(ReadOnlySpan<byte> bare) =>
+        bare.EndsWith("NaN"u8) ? "\"NaN\""u8 : bare[0] == '-' ? "\"-Infinity\""u8 : "\"Infinity\""u8;
+}

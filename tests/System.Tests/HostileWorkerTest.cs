@@ -44,7 +44,19 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
                     readyPath: /ready
                     handlerPath: /handler
+                  - name: latin1
+                    command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
+                    protocol: http1
+                    readyPath: /ready
+                    handlerPath: /latin1
+                  - name: latin1-events
+                    command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
+                    protocol: http1
+                    readyPath: /ready
+                    handlerPath: /latin1-events
                 endpoints:
+                  - { id: latin1, template: latin1 }
+                  - { id: latin1-events, template: latin1-events }
                   - { id: boasting, template: boasting }
                   - { id: working, template: working, jobs: { maxRuns: 3 } }
                   - { id: lying, template: lying, jobs: { maxRuns: 1 } }
@@ -85,6 +97,19 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         Assert.True((int)answer.StatusCode == status, body);
         Assert.Contains(says, (string?)JsonNode.Parse(body)!["error"], StringComparison.Ordinal);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Theory]
+    [InlineData("latin1", "\"caf\uFFFD \U0001F98A\"")]
+    [InlineData("latin1-events", "[\"caf\uFFFD\",[1]]")]
+    public async Task An_output_that_is_not_UTF8_is_JSON_for_clients(string endpoint, string output)
+    {
+        var jobs = new Jobs(hostile.Gateway, endpoint);
+        var id = await jobs.RunAsync(1);
+        Assert.Equal("COMPLETED", (string?)(await jobs.EndAsync(id))["status"]);
+        var body = await hostile.Gateway.Client.GetByteArrayAsync(new Uri($"/v2/{endpoint}/status/{id}", UriKind.Relative));
+        Assert.True(System.Text.Unicode.Utf8.IsValid(body));
+        Assert.Contains($"\"output\":{output}", Encoding.UTF8.GetString(body), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -179,6 +179,10 @@ def serve(conn):
         conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nis this all?")
     elif path == "/unframed-events":
         conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+    elif path == "/latin1":
+        conn.sendall(whole(b'{"output":"caf\xe9 \xf0\x9f\xa6\x8a"}'))
+    elif path == "/latin1-events":
+        conn.sendall(whole(b'data: "caf\xe9"\n\ndata: [1]\n\n', "Content-Type: text/event-stream"))
     elif path == "/garbage":
         conn.sendall(b"\x00\x01\x02 not HTTP at all\r\n\r\n")
     elif path == "/empty":

@@ -152,6 +152,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         if (answer.Content.Headers.ContentLength > policy.MaxOutputBytes) return TooLarge(answer.Content.Headers.ContentLength.Value, policy);
         var body = await ReadBodyAsync(answer, policy.MaxOutputBytes, ct);
         if (body is null) return TooLarge(policy.MaxOutputBytes + 1, policy);
+        body = Utf8Text.Repaired(body);
+        // U+FFFD has three bytes.
+        if (body.Length > policy.MaxOutputBytes) return TooLarge(body.Length, policy);
         return Judge(answer.IsSuccessStatusCode ? Parse(body) : AttemptEnd.Failed(JobErrors.Handler,
             ErrorText(body, answer.StatusCode), (int)answer.StatusCode >= 500), policy);
     }

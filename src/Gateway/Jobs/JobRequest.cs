@@ -56,7 +56,7 @@ public sealed record JobRequest
                 return null;
             }
 
-            if (!root.TryGetProperty("input", out var input)) errors.Add(new FieldError("input", "", "a value: it is required"));
+            if (!root.TryGetProperty("input", out var input)) errors.Add(new FieldError("input", "", "a value: it is required" + Hint(root)));
             if (root.TryGetProperty("webhookV2", out var other))
                 errors.Add(new FieldError("webhookV2", Shown(other), "no such field here (use webhook: signed by the Standard Webhooks convention)"));
             byte[]? s3 = null;
@@ -79,6 +79,10 @@ public sealed record JobRequest
             return errors.Count > 0 ? null : request;
         }
     }
+
+    /// <summary>An inference or a generation of the Open Inference Protocol, sent as a job: it goes into the input.</summary>
+    private static string Hint(JsonElement root) => root.TryGetProperty("inputs", out _) ? """ (send {"input": {"inputs": [...]}})"""
+        : root.TryGetProperty("text_input", out _) ? """ (send {"input": {"text_input": ...}})""" : "";
 
     private static string? Url(JsonElement root, List<FieldError> errors)
     {

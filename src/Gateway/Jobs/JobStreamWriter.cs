@@ -171,6 +171,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     /// <summary>A chunk that is no JSON is text.</summary>
     private static byte[] AsJson(byte[] data)
     {
+        data = Utf8Text.Repaired(data);
         try
         {
             var reader = new Utf8JsonReader(data, new JsonReaderOptions { MaxDepth = 512 });

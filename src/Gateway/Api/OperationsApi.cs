@@ -21,9 +21,9 @@ public static class OperationsApi
             async (HttpContext context) =>
             {
                 await fleet.RefreshAsync(context.RequestAborted);
-                return Results.Text(PrometheusText.Write(metrics.Collect()), PrometheusText.ContentType);
+                await CompressibleText.WriteAsync(context, PrometheusText.Write(metrics.Collect()), PrometheusText.ContentType);
             });
         routes.On("GET", "/metrics/workers", scraper, "Prometheus metrics of this host's workers, each asked for its own, with the labels endpoint and pod",
-            async (HttpContext context) => Results.Text(await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
+            async (HttpContext context) => await CompressibleText.WriteAsync(context, await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
     }
 }

@@ -79,7 +79,8 @@ public static partial class GatewayHost
         var relay = Get<EndpointRelay>();
         OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(), settings.MetricsPublic);
         DirectApi.Map(app, relay);
-        OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>());
+        OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
+        Get<RepositoryApi>().Map(app);
         KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -140,6 +141,7 @@ public static partial class GatewayHost
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
+        services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
         AddJobs(services, settings);
 
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());

@@ -81,6 +81,14 @@ public sealed class WorkerSlotStore(RedisStore redis)
         return up ? null : blocked;
     }
 
+    /// <summary>The worker with the most free slots, or null when none is ready. Takes no slot.</summary>
+    public async Task<WorkerAddress?> FindWorkerAsync(string endpointId, CancellationToken ct)
+    {
+        var keys = new DispatchKeys(endpointId);
+        var pods = await redis.Database.SortedSetRangeByRankAsync(keys.Free, 0, 0, Order.Descending).WaitAsync(ct);
+        return pods.Length > 0 && await AddressesAsync(keys, [(string)pods[0]!]).WaitAsync(ct) is [var worker, ..] ? worker : null;
+    }
+
     internal void Wake(string endpointId) => Woken?.Invoke(endpointId);
 
     /// <summary>Where these pods are; a pod that is gone is missing from the answer.</summary>

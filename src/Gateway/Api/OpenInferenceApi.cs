@@ -15,11 +15,11 @@ public static class OpenInferenceApi
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
-    /// <summary>What of Triton's extensions its workers answer. The repository is not among them: an operator's endpoints say what is served.</summary>
+    /// <summary>What of Triton's extensions is answered. The repository has an index only: an operator's endpoints say what is served.</summary>
     private static readonly string[] Extensions =
         ["classification", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "generate"];
 
-    public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, Readiness readiness, WorkerSlotStore slots)
+    public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, Readiness readiness, WorkerSlotStore slots, ModelVersions versions)
     {
         routes.On("GET", "/v2", Demand.Nothing, "Server metadata",
             () => new ServerMetadata("sluice", Version, Extensions));
@@ -33,8 +33,8 @@ public static class OpenInferenceApi
         foreach (var version in new[] { "", "/versions/{version}" })
         {
             var model = "/v2/models/{model}" + version;
-            routes.On("GET", model + "/ready", Demand.Invoke, "Whether the model can be asked; starts no worker",
-                (HttpContext context) => ReadyAsync(context, slots)).Produces<ModelReady>();
+            routes.On("GET", model + "/ready", Demand.Invoke, "Whether the model can be asked; starts no worker where it is known without one",
+                (HttpContext context) => ReadyAsync(context, relay, slots, versions)).Produces<ModelReady>();
             routes.On("GET", model, Demand.Invoke, "Model metadata, as its worker tells it", Forward).WithMetadata(new Leftovers.Relayed());
             routes.On("GET", model + "/config", Demand.Invoke, "How the model is served: batching, versions, placement", Forward).WithMetadata(new Leftovers.Relayed());
             routes.On("GET", model + "/stats", Demand.Invoke, "What one of its workers has done: requests, rows, runs, times", Forward)
@@ -55,16 +55,36 @@ public static class OpenInferenceApi
     }
 
     /// <summary>A model at zero workers is ready: its first request starts one. Only one that cannot start is not.</summary>
-    private static async Task ReadyAsync(HttpContext context, WorkerSlotStore slots)
+    private static async Task ReadyAsync(HttpContext context, EndpointRelay relay, WorkerSlotStore slots, ModelVersions versions)
     {
         var admission = context.Admission();
         var endpoint = admission.Deployment!.Endpoint;
         var model = (string)context.Request.RouteValues["model"]!;
         if (await slots.WhyBlockedAsync(endpoint.Id, context.RequestAborted) is { } why)
+        {
             await Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, why.ReasonFor(admission.Caller is null),
                 why.RetryAfter(context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow()));
-        else
-            await context.Response.WriteAsJsonAsync(new ModelReady(model, true), context.RequestAborted);
+            return;
+        }
+
+        if (context.Request.RouteValues["version"] is string version)
+        {
+            // A ready worker says it itself. At zero workers the repository does, as far as it can; else a worker starts for the answer.
+            var known = await slots.FindWorkerAsync(endpoint.Id, context.RequestAborted) is null ? versions.Serves(admission.Deployment, model, version) : null;
+            if (known is null)
+            {
+                await relay.SendAsync(context, context.Request.Path.ToUriComponent());
+                return;
+            }
+
+            if (known is false)
+            {
+                await Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"Request for unknown model: '{model}' version {version} is not found");
+                return;
+            }
+        }
+
+        await context.Response.WriteAsJsonAsync(new ModelReady(model, true), context.RequestAborted);
     }
 
     /// <summary>Answer to <c>GET /v2</c>.</summary>

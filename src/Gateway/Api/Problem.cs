@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.WebUtilities;
 using Sluice.Core.Endpoints;
@@ -9,8 +7,8 @@ using Sluice.Gateway.Forwarding;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// An error answer: <c>application/problem+json</c> (RFC 9457), with the <c>error</c> field that clients of the Open
-/// Inference Protocol read.
+/// An error answer: in RFC 9457's form <c>application/problem+json</c> with the field <c>error</c> of RunPod's API, or in another form where
+/// the path belongs to a protocol with its own (<see cref="ErrorForm"/>).
 /// </summary>
 /// <param name="Title">The status in words.</param>
 /// <param name="Status">HTTP status.</param>
@@ -23,25 +21,20 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
 {
     public const string ContentType = "application/problem+json";
 
-    private static readonly ProblemJson Json = new(new JsonSerializerOptions
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        // The answer is JSON, never HTML: quotes and apostrophes stay readable.
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
-
+    /// <summary>Writes an error in the form that the request's path demands (<see cref="ErrorForm"/>).</summary>
     public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
         IReadOnlyList<FieldError>? errors = null)
     {
         var response = context.Response;
         response.StatusCode = status;
-        response.ContentType = ContentType;
+        var form = ErrorForm.For(context.Request.Path.Value);
+        response.ContentType = form.ContentType;
         response.Headers["X-Request-Id"] = context.TraceIdentifier;
         if (retryAfter > TimeSpan.Zero)
             response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400)).ToString(CultureInfo.InvariantCulture);
         var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail, context.TraceIdentifier, errors);
         // With its length and in one piece, not in chunks: who asks in a tight loop is refused tens of thousands of times a second.
-        var body = JsonSerializer.SerializeToUtf8Bytes(problem, Json.Problem);
+        var body = form.Write(problem);
         response.ContentLength = body.Length;
         return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
@@ -64,6 +57,3 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, null),
     };
 }
-
-[JsonSerializable(typeof(Problem))]
-internal sealed partial class ProblemJson : JsonSerializerContext;

@@ -36,6 +36,7 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now: {fault.Sentence()}";
+        if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, Names(context, caller!));
         if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (route.Metadata.GetMetadata<Polled>() is not null)
@@ -70,6 +71,13 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
             : ("", null);
         deployment = found;
         return name;
+    }
+
+    /// <summary>The names of the kind that the route has, of the endpoints that the caller may use.</summary>
+    private IEnumerable<string> Names(HttpContext context, Caller caller)
+    {
+        var usable = catalog.Current.Deployments.Select(d => d.Endpoint).Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
+        return context.Request.RouteValues.ContainsKey("endpoint") ? usable.Select(e => e.Id) : usable.SelectMany(e => e.ServedModels);
     }
 
     private async Task RefuseAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)

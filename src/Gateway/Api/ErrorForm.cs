@@ -1,0 +1,97 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>
+/// The form of an error answer. Clients of a protocol read only that protocol's form, so the path decides: the Open Inference Protocol's
+/// (specification/protocol/inference_rest.md) for its paths, OpenAI's for <c>/v1</c>, and RFC 9457's for management and jobs. <c>/e/{endpoint}</c> before
+/// a path changes nothing.
+/// </summary>
+public abstract class ErrorForm
+{
+    /// <summary>Exactly this: KServe's client reads <c>error</c> from no other content type.</summary>
+    private const string Json = "application/json";
+
+    private static readonly ErrorForm Problems = new ProblemForm();
+    private static readonly ErrorForm OpenInference = new OpenInferenceForm();
+    private static readonly ErrorForm OpenAi = new OpenAiForm();
+
+    /// <summary>What follows <c>/v2/</c> where it is not an endpoint's jobs: those names are reserved, or no endpoint's.</summary>
+    private static readonly string[] Protocol = ["models", "health", "repository", "logging", "trace", "systemsharedmemory", "cudasharedmemory"];
+
+    // The answer is JSON, never HTML: quotes and apostrophes stay readable.
+    private static readonly ErrorJson Writer = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+
+    /// <summary>The content type of its bodies.</summary>
+    public virtual string ContentType => Json;
+
+    /// <summary>The form for errors under a path.</summary>
+    public static ErrorForm For(string? path)
+    {
+        path ??= "";
+        if (path.StartsWith("/e/", StringComparison.Ordinal)) path = path.IndexOf('/', 3) is var end and > 0 ? path[end..] : "/";
+        if (IsUnder(path, "/v1")) return OpenAi;
+        if (!IsUnder(path, "/v2")) return Problems;
+        var rest = path.AsSpan(3).Trim('/');
+        foreach (var name in Protocol)
+            if (rest.StartsWith(name, StringComparison.Ordinal) && (rest.Length == name.Length || rest[name.Length] == '/')) return OpenInference;
+        return rest.IsEmpty ? OpenInference : Problems;
+    }
+
+    /// <summary>The body, in UTF-8.</summary>
+    public abstract byte[] Write(Problem problem);
+
+    private static bool IsUnder(string path, string prefix) =>
+        path.StartsWith(prefix, StringComparison.Ordinal) && (path.Length == prefix.Length || path[prefix.Length] == '/');
+
+    private sealed class ProblemForm : ErrorForm
+    {
+        public override string ContentType => Problem.ContentType;
+
+        public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(problem, Writer.Problem);
+    }
+
+    private sealed class OpenInferenceForm : ErrorForm
+    {
+        public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(new OpenInferenceError(problem.Detail), Writer.OpenInferenceError);
+    }
+
+    /// <summary>platform.openai.com/docs/guides/error-codes: clients choose their exception by the status and show the message.</summary>
+    private sealed class OpenAiForm : ErrorForm
+    {
+        public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(
+            new OpenAiError(new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))), Writer.OpenAiError);
+
+        private static string TypeOf(int status) => status switch
+        {
+            StatusCodes.Status429TooManyRequests => "rate_limit_error",
+            >= 500 => "server_error",
+            _ => "invalid_request_error",
+        };
+
+        private static string? CodeOf(int status) => status switch
+        {
+            StatusCodes.Status401Unauthorized => "invalid_api_key",
+            StatusCodes.Status404NotFound => "not_found",
+            StatusCodes.Status429TooManyRequests => "rate_limit_exceeded",
+            _ => null,
+        };
+    }
+}
+
+internal sealed record OpenInferenceError(string Error);
+
+internal sealed record OpenAiError(OpenAiErrorBody Error);
+
+internal sealed record OpenAiErrorBody(string Message, string Type, string? Param, string? Code);
+
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(OpenInferenceError))]
+[JsonSerializable(typeof(OpenAiError))]
+internal sealed partial class ErrorJson : JsonSerializerContext;

@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Core.Dispatch;
+using Sluice.Core.Endpoints;
+using Sluice.Gateway.Auth;
+using Sluice.Gateway.Operations;
+
+namespace Sluice.Gateway.Api;
+
+/// <summary>
+/// Triton's extensions that are not of one model. What concerns all models is answered for those of the caller's endpoints, and starts no worker.
+/// What is a setting of one worker is refused with the path that reaches one.
+/// </summary>
+public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots, ModelVersions versions, ModelStatistics statistics)
+{
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.On("GET", "/v2/models", Demand.AnyKey, "Names of the models that the key may use",
+            (HttpContext context) => new ModelNames([.. Visible(context).SelectMany(d => d.Endpoint.ServedModels).Order(StringComparer.Ordinal)]));
+        routes.On("GET", "/v2/models/stats", Demand.AnyKey, "Statistics of the models that the key may use, of one ready worker of each endpoint",
+            StatisticsAsync);
+        routes.On("POST", "/v2/repository/index", Demand.AnyKey, "The models that the key may use, and whether they can be served", IndexAsync);
+        foreach (var verb in new[] { "load", "unload" })
+            routes.On("POST", $"/v2/repository/models/{{model}}/{verb}", Demand.Invoke, "Refused: workers load models, each for itself",
+                (HttpContext context) => RefuseAsync(context, StatusCodes.Status400BadRequest,
+                    $"each worker loads models for itself (SLUICE_MODEL_CONTROL=explicit): send this to POST /e/{context.Admission().Deployment!.Endpoint.Id}{context.Request.Path}"));
+        foreach (var path in new[] { "/v2/logging", "/v2/trace/setting" })
+            foreach (var method in new[] { "GET", "POST" })
+                routes.On(method, path, Demand.AnyKey, "Refused: a setting of each worker", (HttpContext context) =>
+                    RefuseAsync(context, StatusCodes.Status400BadRequest, $"this is a setting of one worker: send it to {method} /e/{{endpoint}}{path}"));
+        foreach (var kind in new[] { "systemsharedmemory", "cudasharedmemory" })
+            routes.Map($"/v2/{kind}/{{**rest}}", context => RefuseAsync(context, StatusCodes.Status501NotImplemented,
+                "shared memory is not supported: send tensors in the request, as JSON or as binary data")).WithMetadata(new AccessRule(Demand.AnyKey));
+    }
+
+    private static Task RefuseAsync(HttpContext context, int status, string detail) => Problem.WriteAsync(context, status, detail);
+
+    private IEnumerable<Deployment> Visible(HttpContext context)
+    {
+        var scope = context.Admission().Caller!.Scope;
+        return catalog.Current.Deployments.Where(d => d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id)).OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal);
+    }
+
+    private async Task StatisticsAsync(HttpContext context)
+    {
+        var body = await statistics.CollectAsync([.. Visible(context)], context.RequestAborted);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    private async Task IndexAsync(HttpContext context)
+    {
+        if (await ReadyOnlyAsync(context) is not { } readyOnly) return;
+        var deployments = Visible(context).ToList();
+        var blocked = await Task.WhenAll(deployments.Select(d => slots.WhyBlockedAsync(d.Endpoint.Id, context.RequestAborted)));
+        var index = deployments.Zip(blocked, (d, why) => d.Endpoint.ServedModels.Select(model => new IndexEntry(
+            model, versions.Newest(d, model)?.ToString(CultureInfo.InvariantCulture), why is null ? "READY" : "UNAVAILABLE", why?.ReasonFor(false))))
+            .SelectMany(e => e).Where(e => !readyOnly || e.State == "READY").OrderBy(e => e.Name, StringComparer.Ordinal);
+        await context.Response.WriteAsJsonAsync(index.ToList(), context.RequestAborted);
+    }
+
+    /// <summary>The body's only field; the body may be empty. Null: the client got an error.</summary>
+    private static async Task<bool?> ReadyOnlyAsync(HttpContext context)
+    {
+        if (context.Request.ContentLength == 0 || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return false;
+        if (await JsonBody.ReadAsync(context) is not { } body) return null;
+        var ready = (body.Node as JsonObject)?["ready"];
+        if (body.Node is JsonObject && ready is null) return false;
+        if (ready?.GetValueKind() is JsonValueKind.True or JsonValueKind.False) return ready.GetValue<bool>();
+        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, body.Node is JsonObject
+            ? $"ready is {ready!.ToJsonString()}, expected true or false" : "the body is no JSON object, expected {\"ready\": true} or nothing");
+        return null;
+    }
+
+    /// <summary>Answer to <c>GET /v2/models</c>.</summary>
+    public sealed record ModelNames(IReadOnlyList<string> Models);
+
+    /// <summary>One model of the index. The version is missing where only a worker knows it.</summary>
+    public sealed record IndexEntry(string Name,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Version,
+        string State,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Reason);
+}

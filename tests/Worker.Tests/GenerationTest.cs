@@ -54,7 +54,8 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         var tokens = details["logprobs"]!.AsArray().Select(t => t!).ToList();
         Assert.Equal((int)body["tokens_generated"]!, tokens.Count(t => !(bool)t["special"]!));
         Assert.Equal((string?)body["text_output"], string.Concat(tokens.Select(t => (string?)t["text"])));
-        Assert.All(tokens, t => Assert.True((float)t["logprob"]! is > -20 and <= 0 && ((bool)t["special"]! || (int)t["id"]! == ((string)t["text"]!)[0]), t.ToJsonString()));
+        Assert.All(tokens, t => Assert.True((float)t["logprob"]! is > -20 and <= 0, t.ToJsonString()));
+        Assert.All(tokens.Where(t => !(bool)t["special"]!), t => Assert.Equal(((string)t["text"]!)[0], (int)t["id"]!));
         Assert.Equal((string?)body["finish_reason"] == "length" ? "length" : "eos_token", (string?)details["finish_reason"]);
         Assert.Null((await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":3}}"""))["details"]);
     }

@@ -6,8 +6,8 @@ namespace Sluice.Gateway.Api;
 
 /// <summary>
 /// The form of an error answer. Clients of a protocol read only that protocol's form, so the path decides: the Open Inference Protocol's
-/// (specification/protocol/inference_rest.md) for its paths, OpenAI's for <c>/v1</c>, and RFC 9457's for management and jobs. <c>/e/{endpoint}</c> before
-/// a path changes nothing.
+/// (specification/protocol/inference_rest.md) for its paths, OpenAI's for <c>/v1</c>, and RFC 9457's for management and jobs. A prefix
+/// <c>/e/{endpoint}</c> is ignored.
 /// </summary>
 public abstract class ErrorForm
 {
@@ -18,7 +18,7 @@ public abstract class ErrorForm
     private static readonly ErrorForm OpenInference = new OpenInferenceForm();
     private static readonly ErrorForm OpenAi = new OpenAiForm();
 
-    /// <summary>What follows <c>/v2/</c> where it is not an endpoint's jobs: those names are reserved, or no endpoint's.</summary>
+    /// <summary>First segments after <c>/v2/</c> that belong to the protocol. Any other is the id of an endpoint, whose jobs keep their form.</summary>
     private static readonly string[] Protocol = ["models", "health", "repository", "logging", "trace", "systemsharedmemory", "cudasharedmemory"];
 
     // The answer is JSON, never HTML: quotes and apostrophes stay readable.

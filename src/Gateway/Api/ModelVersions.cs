@@ -5,8 +5,8 @@ using Sluice.Core.Workers;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// Which versions of a model a worker would serve, from the model repository: for questions that start no worker. Null is unknown: the endpoint is not the
-/// built-in worker's, its repository is elsewhere, or its settings name the versions.
+/// Which versions of a model a worker would serve, read from the model repository, so that no worker has to start. Null means unknown: the endpoint does
+/// not use the built-in worker, this gateway cannot read the repository, or settings name the versions.
 /// </summary>
 public sealed class ModelVersions(BuiltInWorker worker)
 {

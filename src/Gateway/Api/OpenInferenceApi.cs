@@ -69,11 +69,11 @@ public static class OpenInferenceApi
 
         if (context.Request.RouteValues["version"] is string version)
         {
-            // A ready worker says it itself. At zero workers the repository does, as far as it can; else a worker starts for the answer.
+            // A ready worker answers for itself. At zero workers the repository decides; where it cannot, the request starts a worker.
             var known = await slots.FindWorkerAsync(endpoint.Id, context.RequestAborted) is null ? versions.Serves(admission.Deployment, model, version) : null;
             if (known is null)
             {
-                await relay.SendAsync(context, context.Request.Path.ToUriComponent());
+                await relay.SendAsync(context, skip: 0);
                 return;
             }
 

@@ -11,8 +11,8 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// Triton's extensions that are not of one model. What concerns all models is answered for those of the caller's endpoints, and starts no worker.
-/// What is a setting of one worker is refused with the path that reaches one.
+/// Triton's extensions that do not name one model. The list, the index and the statistics cover the models of the caller's endpoints, and start no worker.
+/// Settings of one worker are refused with the path that reaches a worker.
 /// </summary>
 public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots, ModelVersions versions, ModelStatistics statistics)
 {
@@ -24,9 +24,7 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
             StatisticsAsync);
         routes.On("POST", "/v2/repository/index", Demand.AnyKey, "The models that the key may use, and whether they can be served", IndexAsync);
         foreach (var verb in new[] { "load", "unload" })
-            routes.On("POST", $"/v2/repository/models/{{model}}/{verb}", Demand.Invoke, "Refused: workers load models, each for itself",
-                (HttpContext context) => RefuseAsync(context, StatusCodes.Status400BadRequest,
-                    $"each worker loads models for itself (SLUICE_MODEL_CONTROL=explicit): send this to POST /e/{context.Admission().Deployment!.Endpoint.Id}{context.Request.Path}"));
+            routes.On("POST", $"/v2/repository/models/{{model}}/{verb}", Demand.Invoke, "Refused: each worker loads its own models", RefuseLoadAsync);
         foreach (var path in new[] { "/v2/logging", "/v2/trace/setting" })
             foreach (var method in new[] { "GET", "POST" })
                 routes.On(method, path, Demand.AnyKey, "Refused: a setting of each worker", (HttpContext context) =>
@@ -35,6 +33,10 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
             routes.Map($"/v2/{kind}/{{**rest}}", context => RefuseAsync(context, StatusCodes.Status501NotImplemented,
                 "shared memory is not supported: send tensors in the request, as JSON or as binary data")).WithMetadata(new AccessRule(Demand.AnyKey));
     }
+
+    private static Task RefuseLoadAsync(HttpContext context) => RefuseAsync(context, StatusCodes.Status400BadRequest,
+        "each worker loads its own models, with SLUICE_MODEL_CONTROL=explicit: send this to POST "
+        + $"/e/{context.Admission().Deployment!.Endpoint.Id}{context.Request.Path}");
 
     private static Task RefuseAsync(HttpContext context, int status, string detail) => Problem.WriteAsync(context, status, detail);
 

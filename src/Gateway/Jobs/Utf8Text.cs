@@ -3,10 +3,10 @@ using System.Text.Unicode;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>JSON that clients get is valid UTF-8 (RFC 8259, section 8.1), whatever a handler wrote; .NET's JSON reader does not look into strings.</summary>
+/// <summary>Makes a handler's JSON valid UTF-8, which RFC 8259 (section 8.1) requires. .NET's JSON reader does not validate the bytes of strings.</summary>
 internal static class Utf8Text
 {
-    /// <summary>The same bytes where they are UTF-8; else with U+FFFD in the place of what is not, as event streams are decoded too (WHATWG HTML, 9.2.6):
-    /// the rest of a result is kept.</summary>
+    /// <summary>Returns the same bytes if they are valid UTF-8. Otherwise each invalid sequence becomes U+FFFD, as in event streams (WHATWG HTML, 9.2.6),
+    /// so that the rest of the result is kept.</summary>
     public static byte[] Repaired(byte[] text) => Utf8.IsValid(text) ? text : Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(text));
 }

@@ -11,7 +11,7 @@ namespace Sluice.Worker.Generation;
 /// <param name="Special">It is the end of the text, and no part of it.</param>
 public sealed record GeneratedToken(int Id, string Text, float Logprob, bool Special)
 {
-    /// <summary>In place of a logarithm that is no number, which JSON cannot write. OpenAI's API has the same for very unlikely tokens.</summary>
+    /// <summary>Replaces a logarithm that is not finite, which JSON cannot represent. OpenAI's API uses the same value for very unlikely tokens.</summary>
     private const float Unknown = -9999;
 
     /// <param name="token">A byte.</param>

@@ -1,8 +1,8 @@
 namespace Sluice.Worker.Models;
 
 /// <summary>
-/// What a model's <c>config.pbtxt</c> declares (beside its versions, as in Triton): the <c>format</c> of its inputs, which an ONNX file does not say
-/// and image clients ask for. Everything else that is served comes from the model itself and from the worker's settings.
+/// The <c>config.pbtxt</c> of a model, in the model's folder as in Triton. It declares the <c>format</c> of inputs: an ONNX file does not have it, and image
+/// clients require it. Its other fields have no effect, because the model itself and the worker's settings decide them.
 /// </summary>
 /// <param name="Formats">By input, <c>FORMAT_NONE</c> where nothing is declared.</param>
 /// <param name="Ignored">Fields of the file that have no effect.</param>

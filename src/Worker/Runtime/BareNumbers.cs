@@ -4,8 +4,8 @@ namespace Sluice.Worker.Runtime;
 
 /// <summary>
 /// NaN and infinities as Triton's clients write them into JSON: <c>NaN</c>, <c>Infinity</c>, <c>Inf</c>, each with or without a minus sign, and without
-/// quotes. JSON does not allow them (RFC 8259, section 6); Triton's parser does (RapidJSON's kParseNanAndInfFlag). They are looked for only
-/// after a strict parser refused the text, so that other requests do not pay for them.
+/// quotes. JSON does not allow them (RFC 8259, section 6); Triton's parser does (RapidJSON's kParseNanAndInfFlag). The search for them
+/// runs only after a strict parser rejected the text, so it costs other requests nothing.
 /// </summary>
 public static class BareNumbers
 {

@@ -7,7 +7,8 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that does what a job's input says, and writes down every execution: "begin ID ATTEMPT", then "end" or "stopped", in
-// $STUB_LOG.PID; with "fence" in the input also "fence ID FENCE". {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
+// $STUB_LOG.PID; with "fence" in the input also "fence ID FENCE".
+// {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
 var builder = WebApplication.CreateSlimBuilder();

@@ -213,7 +213,8 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
-        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
+        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host), TimeProvider.System,
+            NullLogger<ManifestLoop>.Instance);
 
     [Fact]
     public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_a_declaration_that_is_not_the_present_one()

@@ -41,7 +41,8 @@ public static partial class RedisSetup
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
                 if (IsWrongPassword(e))
-                    throw new InvalidOperationException($"Redis {server} refuses the password in SLUICE_REDIS: expected host:port,password=... or redis://:password@host:port", e);
+                    throw new InvalidOperationException($"Redis {server} refuses the password in SLUICE_REDIS; "
+                        + "expected host:port,password=... or redis://:password@host:port", e);
                 if (time.GetElapsedTime(started) >= patience)
                     throw new InvalidOperationException($"Redis {server} gave no answer for {patience.TotalSeconds:0.#} s (SLUICE_REDIS): {e.Message}", e);
                 NoAnswer(logger, server, e.Message);

@@ -222,16 +222,17 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
             return (answer.StatusCode, answer.IsSuccessStatusCode ? (int)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["scaling"]!["max"]! : 0);
         }
 
-        using (var dry = await running.Gateway.Client.PutAsync(path + "?dryRun=true", Body(1))) Assert.Equal(HttpStatusCode.OK, dry.StatusCode);
+        var client = running.Gateway.Client;
+        using (var dry = await client.PutAsync(path + "?dryRun=true", Body(1))) Assert.Equal(HttpStatusCode.OK, dry.StatusCode);
         Assert.Equal((HttpStatusCode.NotFound, 0), await NowAsync());
-        using (var wrong = await running.Gateway.Client.PutAsync(path + "?dryRun=yes", Body(1))) await ExpectAsync(wrong, "dryRun", 400, "dryRun is 'yes'; expected true or false");
-        using (var made = await running.Gateway.Client.PutAsync(path, Body(1))) Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
-        using (var again = await running.Gateway.Client.PostAsync("/api/v1/endpoints", Body(2))) await ExpectAsync(again, "post", 409, $"endpoint 'posted' exists; change it with PUT {path}");
+        using (var wrong = await client.PutAsync(path + "?dryRun=yes", Body(1))) await ExpectAsync(wrong, "dryRun", 400, "dryRun is 'yes'; expected true or false");
+        using (var made = await client.PutAsync(path, Body(1))) Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
+        using (var again = await client.PostAsync("/api/v1/endpoints", Body(2))) await ExpectAsync(again, "post", 409, $"exists; change it with PUT {path}");
         Assert.Equal((HttpStatusCode.OK, 1), await NowAsync());
-        using (var put = await running.Gateway.Client.PutAsync(path, Body(3))) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
-        using (var dry = await running.Gateway.Client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, dry.StatusCode);
+        using (var put = await client.PutAsync(path, Body(3))) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
+        using (var dry = await client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, dry.StatusCode);
         Assert.Equal((HttpStatusCode.OK, 3), await NowAsync());
-        using (var gone = await running.Gateway.Client.DeleteAsync(new Uri(path, UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+        using (var gone = await client.DeleteAsync(new Uri(path, UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
     }
 
     [Fact]

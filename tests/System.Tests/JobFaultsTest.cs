@@ -38,12 +38,12 @@ public sealed class JobFaultsTest : IDisposable
         var ended = new ConcurrentBag<JsonObject>();
         await Parallel.ForEachAsync(ids, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (id, _) => ended.Add(await jobs.EndAsync(id)));
         Assert.All(ended, j => Assert.True((string?)j["status"] == "COMPLETED", j.ToJsonString()));
-        Assert.Contains(ended, j => (int)j["retries"]! > 0);
+        // Not 'retries': those are runs that count, and the first loss beside other jobs does not count.
         Assert.Contains(ended, j => j["attempts"] is JsonArray { Count: > 0 });
         await jobs.QuietAsync();
         // A worker may die between its last step and its answer: then the job is executed once more, and one result counts.
         var ends = Lines("end ").CountBy(l => l.Split(' ')[1]).ToDictionary();
-        foreach (var job in ended) Assert.InRange(ends.GetValueOrDefault((string)job["id"]!), 1, 1 + (int)job["retries"]!);
+        foreach (var job in ended) Assert.InRange(ends.GetValueOrDefault((string)job["id"]!), 1, 1 + (job["attempts"]?.AsArray().Count ?? 0));
         var recoveries = ended.SelectMany(j => Recoveries(j, killed)).ToList();
         FaultMatrix.Seen("W2", $"{kills} kills, {count} of {count} COMPLETED; ",
             $"{recoveries.Count} attempts lost, from the kill to the next one {FaultMatrix.Spread(recoveries)}");

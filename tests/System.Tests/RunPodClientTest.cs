@@ -12,7 +12,8 @@ public sealed class RunPodClientTest
         var folder = Path.Combine(Repository.Root, "tests", "System.Tests", "runpod");
         Assert.True(Directory.Exists(Path.Combine(folder, "node_modules", "runpod-sdk")), "npm ci has not run: make test runs it");
         var log = Path.GetTempFileName();
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log).Replace("endpoints:", "  - { name: onnx }\nendpoints:\n  - { id: story, template: onnx }", StringComparison.Ordinal));
+        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log).Replace("endpoints:",
+            "  - { name: onnx }\nendpoints:\n  - { id: story, template: onnx }", StringComparison.Ordinal));
 
         await using var client = new ChildProcess("/usr/bin/env", ["node", Path.Combine(folder, "client.mjs"), $"{gateway.Url}v2", gateway.Key],
             new Dictionary<string, string?>());

@@ -66,7 +66,8 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
             if (!contended && fresh.Count == 0 && !wish.Isolated && ledger.Take() is { } use)
                 return ValueTask.FromResult(new AcquireResult(Enter(use)));
             ticket = new Ticket($"{gatewayId}.{tickets++}", wish, time.GetTimestamp());
-            if (wish.Front || wish.Isolated) fresh.Insert(0, ticket);
+            // Before all others, and behind those of its kind that came earlier.
+            if (wish.Front || wish.Isolated) fresh.Insert(fresh.FindIndex(t => !t.Wish.Front && !t.Wish.Isolated) is var at and >= 0 ? at : fresh.Count, ticket);
             else fresh.Add(ticket);
         }
 

@@ -42,7 +42,8 @@ public enum CatalogRefusal
 
 /// <summary>Result of a change.</summary>
 /// <param name="Refusal">Why nothing was changed, if so.</param>
-/// <param name="Name">The entry that prevents the change. Where a manifest would delete a template in use: the template, ':', and the endpoints, separated by ','.</param>
+/// <param name="Name">The entry that prevents the change. Where a manifest would delete a template in use: the template, ':',
+/// and the endpoints, separated by ','.</param>
 /// <param name="Created">There was no entry of this name before.</param>
 public readonly record struct CatalogChange(CatalogRefusal Refusal, string Name = "", bool Created = false);
 

@@ -8,8 +8,9 @@ public static class JobLayout
 {
     private static readonly Script RecountLua = Script.Load("job-recount");
 
-    /// <summary>Counts the bytes of an endpoint's jobs where the build that stored them did not. Throws <see cref="InvalidOperationException"/> when an endpoint has jobs of an earlier build: the first listed them in a sorted set, the
-    /// next kept each in a hash of its own. (In this one a job that is listed was asked for.)</summary>
+    /// <summary>Counts the bytes of an endpoint's jobs where the build that stored them did not.
+    /// Throws <see cref="InvalidOperationException"/> when an endpoint has jobs of an earlier build: the first listed them in a sorted set, the next
+    /// kept each in a hash of its own. (In this one a job that is listed was asked for.)</summary>
     public static async Task CheckAsync(RedisStore redis, IEnumerable<string> endpoints)
     {
         foreach (var id in endpoints)

@@ -222,7 +222,8 @@ public sealed class JobStore
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var r = (string[])await RetryLua.RunAsync(redis.Database,
-            [k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore, k.Bytes],
+            [k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta, d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore,
+                k.Bytes],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         return (r[0], r[1]);
     }
@@ -265,7 +266,8 @@ public sealed class JobStore
         foreach (var (job, input) in wishes)
         {
             var more = More(job);
-            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, job.MaxBytes, job.FlowMaxBytes, more.Length > 0)), job.Id, Bytes(input), .. more]);
+            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, job.MaxBytes, job.FlowMaxBytes, more.Length > 0)),
+                job.Id, Bytes(input), .. more]);
         }
 
         var d = k.Dispatch;

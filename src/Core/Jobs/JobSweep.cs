@@ -4,7 +4,8 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>Ends an endpoint's jobs that waited for too long, and takes away the data of those whose retention ended. For one caller at a time for each endpoint.</summary>
+/// <summary>Ends an endpoint's jobs that waited for too long, and takes away the data of those whose retention ended. For one caller at a time for
+/// each endpoint.</summary>
 /// <param name="redis">Where they are.</param>
 /// <param name="store">Ends those that waited for too long.</param>
 /// <param name="payloads">Has the large ones' data.</param>

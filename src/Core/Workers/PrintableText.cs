@@ -8,7 +8,7 @@ internal static class PrintableText
 {
     /// <summary>
     /// Cuts a text and escapes what is not printable as <c>\u001b</c>: control characters (a terminal would obey them, a log would show forged
-    /// lines), line and paragraph separators, direction marks and unpaired surrogates.
+    /// lines), line and paragraph separators, direction marks and unpaired surrogates. A tab is kept.
     /// </summary>
     /// <param name="text">Anything.</param>
     /// <param name="length">Characters that are kept; a longer text ends with three dots.</param>
@@ -29,7 +29,8 @@ internal static class PrintableText
     private static void Append(StringBuilder shown, Rune c)
     {
         // EnumerateRunes gives this one in place of an unpaired surrogate.
-        if (Rune.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+        if (c.Value != '\t' && Rune.GetUnicodeCategory(c)
+            is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
             shown.Append(CultureInfo.InvariantCulture, $"\\u{c.Value:x4}");
         else shown.Append(c);
     }

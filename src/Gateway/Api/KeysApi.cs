@@ -18,7 +18,8 @@ public static class KeysApi
 
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, CatalogWatcher catalog, TimeProvider time)
     {
-        routes.On("GET", "/api/v1/keys", Demand.Admin, "Keys, without their text, the oldest first; ?limit= (100, at most 1000), ?cursor= (the next of an earlier response)",
+        routes.On("GET", "/api/v1/keys", Demand.Admin,
+            "Keys, without their text, the oldest first; ?limit= (100, at most 1000), ?cursor= (the next of an earlier response)",
             (HttpContext context) => ListAsync(context, ring)).Produces<KeyList>();
         routes.On("GET", "/api/v1/keys/{id}", Demand.Admin, "One key", async (HttpContext context, string id) =>
         {

@@ -5,8 +5,9 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// Paces questions about jobs (status, stream, lists, health, cancel, purge), for each key at this gateway and by the work they cause (<see cref="PollCharge"/>): whoever polls in a tight loop must
-/// not slow down those who send work. Up to the rate nothing is seen of it; above it an answer waits its turn, and when too many
+/// Paces questions about jobs (status, stream, lists, health, cancel, purge), for each key at this gateway and by the work they cause
+/// (<see cref="PollCharge"/>): a caller that polls in a tight loop must not slow down those who send work. Up to the rate nothing is seen
+/// of it; above it an answer waits its turn, and when too many
 /// wait the rest is refused with 429. A refusal comes after the second that it names: who does not heed Retry-After, and asks again
 /// as soon as it is answered, would cost as much as if it had been answered.
 /// </summary>

@@ -278,7 +278,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             }
 
             // After slots are given back no ticket waits beside a free slot, except isolated tickets.
-            if (model.Isolated == 0 && op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
+            if (model.Isolated == 0 && op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued
+                && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
                 Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
         }
 
@@ -290,7 +291,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         }
 
         /// <summary>A short, a longer and a large value.</summary>
-        private static byte[] Json(int size) => size switch { 0 => "1"u8.ToArray(), 1 => [.. Enumerable.Repeat((byte)'1', 700)], _ => [.. Enumerable.Repeat((byte)'1', 3000)] };
+        private static byte[] Json(int size) => [.. Enumerable.Repeat((byte)'1', size switch { 0 => 1, 1 => 700, _ => 3000 })];
 
         private static string Id(string entry) => entry.Split('|')[2];
     }

@@ -30,6 +30,25 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
+    public async Task Many_isolated_ones_take_one_worker_while_other_work_waits_and_all_of_them_otherwise()
+    {
+        var gateway = await GatewayAsync("a");
+        var lost = Enumerable.Range(0, 6).Select(_ => AcquireAsync(gateway, Lost)).ToList();
+        await UntilAsync(s => s.Queued == 6);
+        var plain = Enumerable.Range(0, 6).Select(_ => AcquireAsync(gateway, Plain)).ToList();
+        await UntilAsync(s => s.Queued == 12);
+        await UpAsync("p1", 2);
+        await UpAsync("p2", 2);
+        // Of the two workers one has an isolated request, the other one two plain ones.
+        await UntilAsync(s => s.Queued == 9 && (lost.Count(t => t.IsCompleted), plain.Count(t => t.IsCompleted)) == (1, 2));
+        foreach (var ticket in plain) (await ticket).Slot!.Dispose();
+        await UntilAsync(s => s.Queued == 4 && lost.Count(t => t.IsCompleted) == 2);
+        Assert.Equal(2, lost.Select(t => t.IsCompleted ? t.Result.Slot!.Worker.PodId : "").Where(p => p.Length > 0).Distinct().Count());
+        foreach (var ticket in lost) (await ticket).Slot!.Dispose();
+        await QuietAsync();
+    }
+
+    [Fact]
     public async Task Isolated_work_has_a_worker_of_its_own_and_other_work_gets_the_worker_after_it()
     {
         var gateway = await GatewayAsync("a");

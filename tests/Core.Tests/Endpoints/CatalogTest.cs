@@ -139,7 +139,8 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         var file = Path.GetTempFileName();
         using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var loop = Loop(file, watcher, "here");
-        await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]\n" + (reported.Contains("...", StringComparison.Ordinal) ? "...\n" : ""));
+        var marker = reported.Contains("...", StringComparison.Ordinal) ? "...\n" : "";
+        await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]\n" + marker);
         await loop.TickAsync(default);
         Assert.NotNull(watcher.Current.Find("a"));
 

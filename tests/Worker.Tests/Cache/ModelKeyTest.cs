@@ -79,9 +79,9 @@ public sealed class ModelKeyTest : IDisposable
 
     [Theory]
     [InlineData("SLUICE_MODEL_CACHE", "", null)]
-    [InlineData("SLUICE_MODEL_CACHE", "/c", "/c/v1-user")]
-    [InlineData("XDG_CACHE_HOME", "/x", "/x/sluice/models/v1-user")]
-    [InlineData("HOME", "/h", "/h/.cache/sluice/models/v1-user")]
+    [InlineData("SLUICE_MODEL_CACHE", "/c", "/c/v2-user")]
+    [InlineData("XDG_CACHE_HOME", "/x", "/x/sluice/models/v2-user")]
+    [InlineData("HOME", "/h", "/h/.cache/sluice/models/v2-user")]
     public void The_folder_is_the_one_that_the_environment_names(string name, string value, string? starts)
     {
         var settings = CacheSettings.Read(n => n == name ? value : null);

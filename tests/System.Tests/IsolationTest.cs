@@ -35,8 +35,8 @@ public sealed class IsolationTest : IDisposable
         // The limit is 3, and at most one loss beside other work does not count.
         Assert.InRange(dead["attempts"]!.AsArray().Count, 3, 4);
         await new Jobs(gateway).QuietAsync();
-        FaultMatrix.Seen("W12", $"{workers} worker(s): {innocent.Length} of {innocent.Length} jobs COMPLETED beside poison, "
-            + $"a dead letter after {dead["attempts"]!.AsArray().Count} kills");
+        FaultMatrix.Seen("W12", $"{workers} worker(s): {innocent.Length} of {innocent.Length} jobs COMPLETED beside poison, ",
+            $"a dead letter after {dead["attempts"]!.AsArray().Count} kills");
     }
 
     [Theory]
@@ -55,8 +55,8 @@ public sealed class IsolationTest : IDisposable
         Assert.Equal(HttpStatusCode.BadGateway, await poison);
         Assert.InRange(Begun("poison"), 3, 4);
         await FaultsTest.SlotsExactAsync(gateway, "stub");
-        FaultMatrix.Seen("W12", $"{workers} worker(s): {answers.Length} of {answers.Length} requests answered beside poison, "
-            + $"which got 502 after {Begun("poison")} kills");
+        FaultMatrix.Seen("W12", $"{workers} worker(s): {answers.Length} of {answers.Length} requests answered beside poison, ",
+            $"which got 502 after {Begun("poison")} kills");
     }
 
     [Fact]

@@ -205,6 +205,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
     private async Task<string> JudgeAsync(TimeSpan took, CancellationToken ct)
     {
         var states = new ConcurrentDictionary<string, int>();
+        var failures = new ConcurrentQueue<string>();
         var (lost, wrong, retried) = (0, 0, 0);
         var (fromWorkers, fromGateways) = (new ConcurrentBag<double>(), new ConcurrentBag<double>());
         await Parallel.ForEachAsync(ledger, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = ct }, async (entry, token) =>
@@ -219,6 +220,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             var job = JsonNode.Parse(await answer.Content.ReadAsStringAsync(token))!;
             states.AddOrUpdate((string)job["status"]!, 1, (_, n) => n + 1);
             if ((string?)job["status"] == "COMPLETED" && (int)job["output"]!["n"]! != entry.Value) Interlocked.Increment(ref wrong);
+            if ((string?)job["status"] is "FAILED" or "TIMED_OUT") failures.Enqueue($"{job["errorInfo"]?["code"]}: {job["errorInfo"]?["message"]}");
             if (job["attempts"] is not JsonArray attempts) return;
             Interlocked.Increment(ref retried);
             if (RecoveryOf(job, attempts[^1]!, out var byWorker) is { } seconds) (byWorker ? fromWorkers : fromGateways).Add(seconds);
@@ -234,6 +236,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("jobs accepted", $"{ledger.Count} of {jobs} (each submitted until accepted; {refused} tries failed meanwhile)");
         Row("**lost** (accepted, and not to be found)", $"**{lost}**");
         Row("final states", string.Join(", ", states.Select(s => $"{s.Value} {s.Key}")));
+        foreach (var failure in failures.Take(20)) Row("failed", failure);
         Row("**other than one final state**", $"**{ledger.Count - lost - states.Where(s => s.Key is not ("IN_QUEUE" or "IN_PROGRESS")).Sum(s => s.Value)}**");
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");

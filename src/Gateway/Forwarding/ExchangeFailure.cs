@@ -37,6 +37,8 @@ public static class ExchangeFailures
         {
             var error = ErrorOf(e);
             if (error is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError) return ExchangeFailure.NotConnected;
+            // A worker that dies during the HTTP/2 handshake: .NET wraps the end of its connection as an invalid response.
+            if (error is HttpRequestError.InvalidResponse && IsEndOfConnection(chain[^1])) return ExchangeFailure.Lost;
             if (error is HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded)
                 return aborted ? ExchangeFailure.ConnectionInvalid : ExchangeFailure.AnswerInvalid;
             if (error == HttpRequestError.ExtendedConnectNotSupported) return ExchangeFailure.AnswerInvalid;
@@ -60,6 +62,8 @@ public static class ExchangeFailures
         HttpIOException io => io.HttpRequestError,
         _ => null,
     };
+
+    private static bool IsEndOfConnection(Exception e) => e is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
 
     private static bool IsTransport(Exception e) =>
         e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or TimeoutException

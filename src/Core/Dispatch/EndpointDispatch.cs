@@ -185,7 +185,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Nothing waits, runs or is to be told to Redis.</summary>
+    /// <summary>Nothing waits or runs, and no write to Redis is pending.</summary>
     public bool IsIdle
     {
         get

@@ -22,7 +22,7 @@ public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimePro
 
     public CatalogState State => state;
 
-    /// <summary>How often Redis was seen to go back to a version that had been replaced: it had lost its last writes.</summary>
+    /// <summary>How often Redis returned a version that had been replaced before. Each time it had lost its last writes.</summary>
     public int Rollbacks => rollbacks;
 
     /// <summary>Ends when the catalog was read for the first time.</summary>

@@ -6,7 +6,7 @@ namespace Sluice.Core.Endpoints;
 /// </summary>
 public sealed record CorsPolicy
 {
-    /// <summary>The origin that stands for all.</summary>
+    /// <summary>The wildcard: every origin is allowed.</summary>
     public const string Any = "*";
 
     /// <summary>Origins like <c>https://app.example.com</c>, or <c>*</c>; empty: no page of another origin.</summary>

@@ -93,7 +93,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
         var at = offset;
         while (at < offset + MaxScan)
         {
-            // The first part as long as the answer can be, and one more, which tells whether there are more.
+            // The first part has one entry more than the response can have; that entry shows whether there are more.
             var count = Math.Min(at == offset ? Math.Min(ScanAtOnce, limit + 1) : ScanAtOnce, offset + MaxScan - at);
             var ids = await page(at, count);
             if (pay is not null) await pay(ids.Length);

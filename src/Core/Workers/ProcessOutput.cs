@@ -15,17 +15,17 @@ internal sealed class ProcessOutput
     private Action<string> heard;
 
     /// <param name="process">It was started with both redirected; its reading begins here.</param>
-    /// <param name="heard">Is told each line. Lines of the two may come at the same time.</param>
+    /// <param name="heard">Receives each line. It is called from two threads, one for each stream.</param>
     public ProcessOutput(Process process, Action<string> heard)
     {
         this.heard = heard;
         Ended = Task.WhenAll(Task.Run(() => ReadAsync(process.StandardOutput.BaseStream)), Task.Run(() => ReadAsync(process.StandardError.BaseStream)));
     }
 
-    /// <summary>Ends when nobody can write any more: with the process, unless a child of it lives on.</summary>
+    /// <summary>Completes when all writers have closed the streams: at the exit of the process, or later if a child of it still runs.</summary>
     public Task Ended { get; }
 
-    /// <summary>Tells another one from now on.</summary>
+    /// <summary>Replaces the receiver of the lines that follow.</summary>
     public void TellInstead(Action<string> other) => Volatile.Write(ref heard, other);
 
     private async Task ReadAsync(Stream stream)

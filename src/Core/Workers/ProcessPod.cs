@@ -17,7 +17,7 @@ internal sealed class ProcessPod : RunningPod
     /// <param name="order">What it is.</param>
     /// <param name="address">Where it will listen.</param>
     /// <param name="started">Timestamp of its order.</param>
-    /// <param name="said">Is told each line that it writes.</param>
+    /// <param name="said">Receives each line that the process writes.</param>
     /// <param name="output">What it writes, where it stood by before this and is read already.</param>
     /// <param name="time">The clock.</param>
     public ProcessPod(Process process, PodOrder order, WorkerAddress address, long started, Action<string> said, ProcessOutput? output, TimeProvider time)

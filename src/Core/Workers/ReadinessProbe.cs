@@ -22,7 +22,7 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
     /// <summary>Characters of an error that are passed on.</summary>
     private const int MaxSeen = 200;
 
-    /// <summary>How long a start takes before it is told why it is not ready: most have listened long before, and each word is a write to Redis.</summary>
+    /// <summary>A start reports why it is not ready only after this time. Most starts are faster, and each report is a write to Redis.</summary>
     private static readonly TimeSpan TellAfter = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan TellEvery = TimeSpan.FromSeconds(1);
@@ -41,7 +41,7 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
 
     /// <summary>Waits for the pod's first ready answer, asking ever more slowly, and immediately when it writes a line.</summary>
     /// <param name="pod">The pod.</param>
-    /// <param name="saw">Is told what the last question came to, when that changed and the pod has been starting for a while.</param>
+    /// <param name="saw">Receives the result of the last probe when it changes, once the start takes longer than usual.</param>
     /// <param name="ct">Ends the wait.</param>
     /// <returns>Null when it is ready; else why it will not be.</returns>
     public async Task<string?> WaitReadyAsync(RunningPod pod, Action<string>? saw, CancellationToken ct)

@@ -362,7 +362,7 @@ public sealed partial class Reconciler : BackgroundLoop
         Wake(endpointId);
     }
 
-    /// <summary>Redis may have lost its last writes: this host's pods are compared with their records at once.</summary>
+    /// <summary>Redis may have lost its last writes, so this host compares its pods with their records immediately.</summary>
     private void OnReconnected()
     {
         fleet.Relist();

@@ -58,7 +58,7 @@ public sealed class KeyStore(RedisStore redis)
     private async Task<bool> WriteAsync(string id, string record, CancellationToken ct) =>
         (int)await WriteLua.RunAsync(redis.Database, [Keys, Version, Changes], [id, record, Guid.NewGuid().ToString("N"), KeptChanges]).WaitAsync(ct) == 1;
 
-    /// <summary>Null: deleted, or not readable. A record that another program spoilt is a key that nobody has.</summary>
+    /// <summary>Null: the key was deleted, or its record cannot be read. A record that cannot be read authenticates no caller.</summary>
     private static KeyRecord? Read(string json)
     {
         try

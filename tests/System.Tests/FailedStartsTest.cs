@@ -119,7 +119,7 @@ public sealed class FailedStartsTest
     private static async Task<(HttpStatusCode Status, string Detail)> GetAsync(HttpClient client, string path)
     {
         using var answer = await client.GetAsync(new Uri(path, UriKind.Relative));
-        return (answer.StatusCode, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["detail"] ?? "");
+        return (answer.StatusCode, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"] ?? "");
     }
 
     private static async Task<(HttpStatusCode Status, string Detail, TimeSpan? RetryAfter)> AskAsync(HttpClient client)
@@ -127,7 +127,7 @@ public sealed class FailedStartsTest
         using var body = new StringContent(GatewayProcess.Example("digits"));
         using var answer = await client.PostAsync(new Uri("/v2/models/digits/infer", UriKind.Relative), body);
         var json = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
-        return (answer.StatusCode, (string?)json["detail"] ?? "", answer.Headers.RetryAfter?.Delta);
+        return (answer.StatusCode, (string?)json["error"] ?? "", answer.Headers.RetryAfter?.Delta);
     }
 
     private static void CopyFolder(string from, string to)

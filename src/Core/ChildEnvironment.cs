@@ -1,6 +1,8 @@
 namespace Sluice.Core;
 
-/// <summary>What of the gateway's own environment its children get: nothing that is secret. Pure.</summary>
+/// <summary>
+/// Defines which of the gateway's environment variables its child processes inherit: none that can hold a secret. Pure.
+/// </summary>
 public static class ChildEnvironment
 {
     private static readonly string[] Passed =
@@ -8,7 +10,7 @@ public static class ChildEnvironment
 
     private static readonly string[] PassedPrefixes = ["NVIDIA_", "CUDA_"];
 
-    /// <summary>Takes everything else out of an environment that begins as the gateway's.</summary>
+    /// <summary>Removes every other variable from an environment that starts as a copy of the gateway's.</summary>
     public static void Clean(IDictionary<string, string?> environment)
     {
         foreach (var name in environment.Keys.ToList())

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Sluice.Core;
 
-/// <summary>The one meter of this project; instruments are made where they are recorded.</summary>
+/// <summary>Holds the only meter of this project. Each instrument is created in the class that records it.</summary>
 public static class CoreMeter
 {
     public static readonly Meter Meter = new("Sluice.Core");

@@ -4,26 +4,30 @@ using Sluice.Core.Redis;
 namespace Sluice.Core;
 
 /// <summary>
-/// Logs failures of work that is repeated. The number of lines is bounded: one per activity and <see cref="RepeatAfter"/> while its cause stays the
-/// same, one per second while the cause changes.
+/// Logs failures of repeated work with a bounded number of lines: one line per activity and <see cref="RepeatAfter"/>
+/// while the cause stays the same, and one line per second while the cause changes.
 /// </summary>
-/// <param name="time">The clock of the bounds.</param>
+/// <param name="time">The clock for these limits.</param>
 /// <param name="logger">Receives the lines.</param>
 public sealed partial class FailureLog(TimeProvider time, ILogger logger)
 {
+    /// <summary>Minimum time between two lines about the same activity and cause.</summary>
     public static readonly TimeSpan RepeatAfter = TimeSpan.FromSeconds(10);
 
+    /// <summary>Minimum time between two lines about the same activity with different causes.</summary>
     private static readonly TimeSpan ChangeAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>Activities that are remembered, about one per endpoint; when there are more, some lines repeat early.</summary>
+    /// <summary>
+    /// Maximum number of remembered activities, about one per endpoint. Above it, some lines repeat early.
+    /// </summary>
     private const int MaxActivities = 2000;
 
     private readonly Lock gate = new();
     private readonly Dictionary<string, Last> known = [];
 
-    /// <summary>Logs a failure, unless the same one was logged a short time ago.</summary>
-    /// <param name="activity">What failed, with the id of its endpoint where it has one.</param>
-    /// <param name="e">Why. A fault of Redis is logged without its stack.</param>
+    /// <summary>Logs a failure, unless the same failure was logged less than <see cref="RepeatAfter"/> ago.</summary>
+    /// <param name="activity">The failed activity, with the id of its endpoint if it has one.</param>
+    /// <param name="e">The cause. A Redis fault is logged without its stack trace.</param>
     public void Report(string activity, Exception e)
     {
         var fault = RedisFaults.Of(e);
@@ -47,7 +51,7 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
         else ActivityFailed(activity, fault, hidden, e.Message.Split('\n')[0]);
     }
 
-    /// <summary>Awaits work that nothing else awaits, so that its failure is logged. Never throws.</summary>
+    /// <summary>Awaits work that no other code awaits, and logs its failure. Never throws.</summary>
     public async Task WatchAsync(string activity, Task work)
     {
         try
@@ -56,7 +60,7 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
         }
         catch (OperationCanceledException)
         {
-            // It was given up.
+            // The work was cancelled.
         }
         catch (Exception e)
         {
@@ -66,9 +70,11 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
 
     private readonly record struct Last(long At, string Cause, int Hidden);
 
-    [LoggerMessage(LogLevel.Warning, "{Activity} failed and is repeated ({Fault}; {Hidden} failures since the last line): {Error}")]
+    [LoggerMessage(LogLevel.Warning,
+        "{Activity} failed and will be retried ({Fault}; {Hidden} failures since the last line): {Error}")]
     private partial void ActivityFailed(string activity, RedisFault fault, int hidden, string error);
 
-    [LoggerMessage(LogLevel.Error, "{Activity} failed with an unexpected error and is repeated ({Hidden} failures since the last line)")]
+    [LoggerMessage(LogLevel.Error, "{Activity} failed with an unexpected error and will be retried "
+        + "({Hidden} failures since the last line)")]
     private partial void ActivityBroke(Exception e, string activity, int hidden);
 }

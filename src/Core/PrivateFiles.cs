@@ -2,13 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Sluice.Core;
 
-/// <summary>Keeps files of the gateway from other users of the machine.</summary>
+/// <summary>Restricts access to the gateway's files to the user that runs the gateway.</summary>
 public static partial class PrivateFiles
 {
-    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
+    private const UnixFileMode Others =
+        UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <summary>0700.</summary>
+    /// <summary>The mode of private folders, 0700.</summary>
     public const UnixFileMode Folder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private const uint OwnerOnly = 0x3F; // 077, octal
@@ -16,27 +17,39 @@ public static partial class PrivateFiles
     private const int StandardError = 2, SetFlags = 2, CloseOnExec = 1;
 
     /// <summary>
-    /// Files that this process and its children (Redis, workers) create from now on are for their owner alone: umask(2). Children get no file that this
-    /// process was started with, except the standard streams (fcntl(2), FD_CLOEXEC); .NET opens its own files in that way already.
+    /// Restricts the files that this process and its children (Redis, workers) create from now on to their owner:
+    /// umask(2). Children inherit no file descriptor that this process was started with, except the standard streams
+    /// (fcntl(2), FD_CLOEXEC). .NET already opens its own files in this way.
     /// </summary>
-    public static void Become()
+    public static void RestrictProcess()
     {
         if (!OperatingSystem.IsLinux()) return;
         _ = Umask(OwnerOnly);
         foreach (var path in Directory.GetFiles("/proc/self/fd"))
-            if (int.TryParse(Path.GetFileName(path), out var descriptor) && descriptor > StandardError) _ = Control(descriptor, SetFlags, CloseOnExec);
+            if (int.TryParse(Path.GetFileName(path), out var descriptor) && descriptor > StandardError)
+                _ = Control(descriptor, SetFlags, CloseOnExec);
     }
 
     /// <summary>
-    /// Takes the rights of group and others from a folder and everything below it; links are not followed. Returns the path and reason of the first
-    /// entry whose rights stay, or null: an entry of another user (a mounted volume, say) cannot be changed.
+    /// Removes the permissions of group and others from a folder and everything below it. Symbolic links are not
+    /// followed.
     /// </summary>
-    public static string? Tighten(string folder)
+    /// <returns>
+    /// The path and the error of the first entry whose permissions could not be changed, for example an entry of
+    /// another user in a mounted volume; null if there is none.
+    /// </returns>
+    public static string? RestrictToOwner(string folder)
     {
         if (OperatingSystem.IsWindows()) return null;
         string? failed = null;
-        var below = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true };
-        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos("*", below).Prepend(new DirectoryInfo(folder)))
+        var below = new EnumerationOptions
+        {
+            RecurseSubdirectories = true,
+            AttributesToSkip = FileAttributes.ReparsePoint,
+            IgnoreInaccessible = true,
+        };
+        var root = new DirectoryInfo(folder);
+        foreach (var entry in root.EnumerateFileSystemInfos("*", below).Prepend(root))
         {
             try
             {
@@ -44,8 +57,9 @@ public static partial class PrivateFiles
             }
             catch (Exception e) when (e is UnauthorizedAccessException or IOException)
             {
-                // FileNotFoundException among them: a file that has just been deleted has no rights.
-                if (e is not (FileNotFoundException or DirectoryNotFoundException)) failed ??= $"{entry.FullName}: {e.Message}";
+                // A file that was deleted after the enumeration needs no change.
+                if (e is not (FileNotFoundException or DirectoryNotFoundException))
+                    failed ??= $"{entry.FullName}: {e.Message}";
             }
         }
 
@@ -53,18 +67,18 @@ public static partial class PrivateFiles
     }
 
     /// <summary>
-    /// Gives an entry the rights that group and others have in a folder that an operator shares between users; nothing is given where the folder is its
-    /// owner's alone.
+    /// Copies the permissions of group and others from a folder that an operator shares between users to an entry in
+    /// it. Does nothing if only the owner has access to the folder.
     /// </summary>
     /// <param name="folder">The shared folder.</param>
-    /// <param name="entry">A file or folder below it that this process has just created, under its umask.</param>
-    public static void ShareLike(string folder, FileSystemInfo entry)
+    /// <param name="entry">A file or folder below it that this process has just created with its umask.</param>
+    public static void CopySharedAccess(string folder, FileSystemInfo entry)
     {
         if (OperatingSystem.IsWindows()) return;
         const UnixFileMode execute = UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
         var shared = File.GetUnixFileMode(folder) & Others;
         if (entry is FileInfo) shared &= ~execute;
-        // A folder that a gateway of another user created has the rights already.
+        // A folder that a gateway of another user created already has these permissions.
         if ((entry.UnixFileMode & shared) != shared) entry.UnixFileMode |= shared;
     }
 

@@ -3,15 +3,16 @@ using System.Runtime.InteropServices;
 namespace Sluice.Core;
 
 /// <summary>
-/// Keeps what this process knows (admin key, Redis' password) from other processes of its user, workers among them: <c>/proc/PID/environ</c> and
-/// <c>/proc/PID/mem</c> are root's then, nobody but root can attach to it, and it leaves no core dump. What anyone may read there (<c>stat</c>,
-/// <c>status</c>) stays readable, and its children begin as always (prctl(2), PR_SET_DUMPABLE).
+/// Protects the secrets of this process (admin key, Redis password) from other processes of the same user, including
+/// workers. Afterwards only root can read <c>/proc/PID/environ</c> and <c>/proc/PID/mem</c> and attach a debugger, and
+/// the process leaves no core dump. Entries that every user can read (<c>stat</c>, <c>status</c>) stay readable, and
+/// children are not affected (prctl(2), PR_SET_DUMPABLE).
 /// </summary>
 public static partial class Undumpable
 {
     private const int SetDumpable = 4;
 
-    public static void Become()
+    public static void Apply()
     {
         if (OperatingSystem.IsLinux()) _ = Control(SetDumpable, 0, 0, 0, 0);
     }

@@ -4,20 +4,23 @@ using System.Globalization;
 namespace Sluice.Core.Autoscaling;
 
 /// <summary>
-/// A cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. Each field is <c>*</c>,
-/// a number, a range <c>1-5</c>, a step <c>*/15</c> or <c>8-18/2</c>, or a list of these; months and days of the week may be
-/// named (<c>JAN</c>, <c>MON</c>), Sunday is 0 and 7. As in Vixie's cron, when both days are restricted either may match. A time that
-/// daylight saving skips begins when the clock has jumped; one that comes twice begins the first time.
+/// A cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. Each field is
+/// <c>*</c>, a number, a range <c>1-5</c>, a step <c>*/15</c> or <c>8-18/2</c>, or a list of these. Months and days of
+/// the week can be names (<c>JAN</c>, <c>MON</c>). Sunday is 0 or 7. As in Vixie cron, if both day fields are
+/// restricted, one match is sufficient. A time that daylight saving time skips starts after the skipped interval. A
+/// time that occurs twice starts at its first occurrence.
 /// </summary>
 public sealed class CronSchedule
 {
-    /// <summary>What an expression must look like, for error texts.</summary>
+    /// <summary>The expected form of an expression, for error messages.</summary>
     public const string Expected = "minute hour day-of-month month day-of-week, like \"0 8 * * MON-FRI\"";
 
-    private static readonly string[] Months = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+    private static readonly string[] Months =
+        ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+
     private static readonly string[] Weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-    // Declarations are few and are asked about each second.
+    // There are few declarations, and each is evaluated every second.
     private static readonly ConcurrentDictionary<(string Cron, string Zone), CronSchedule?> Parsed = [];
 
     private readonly ulong minutes;
@@ -30,13 +33,20 @@ public sealed class CronSchedule
 
     private CronSchedule(ulong[] fields, bool eitherDay, TimeZoneInfo zone)
     {
-        (minutes, hours, days, months, weekdays) = (fields[0], fields[1], fields[2], fields[3], fields[4]);
-        // Sunday may be written 7.
-        if ((weekdays & (1UL << 7)) != 0) weekdays |= 1;
-        (this.eitherDay, this.zone) = (eitherDay, zone);
+        minutes = fields[0];
+        hours = fields[1];
+        days = fields[2];
+        months = fields[3];
+        // 7 is another form of Sunday.
+        weekdays = (fields[4] & (1UL << 7)) != 0 ? fields[4] | 1 : fields[4];
+        this.eitherDay = eitherDay;
+        this.zone = zone;
     }
 
-    /// <summary>Reads an expression; null: it is none, or the time zone is not known here.</summary>
+    /// <summary>Parses an expression.</summary>
+    /// <param name="cron">The five fields, separated by spaces.</param>
+    /// <param name="timeZone">The IANA name of the time zone.</param>
+    /// <returns>Null if the expression is invalid or this machine does not know the time zone.</returns>
     public static CronSchedule? Parse(string cron, string timeZone)
     {
         var fields = cron.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -47,17 +57,22 @@ public sealed class CronSchedule
             Field(fields[3], 1, 12, Months), Field(fields[4], 0, 7, Weekdays),
         ];
         if (sets.Contains(null)) return null;
-        return new CronSchedule([.. sets.Select(s => s!.Value)], fields[2][0] != '*' && fields[4][0] != '*', zone);
+        var eitherDay = fields[2][0] != '*' && fields[4][0] != '*';
+        return new CronSchedule([.. sets.Select(s => s!.Value)], eitherDay, zone);
     }
 
-    /// <summary>Like <see cref="Parse"/>, remembered.</summary>
-    public static CronSchedule? Of(string cron, string timeZone) => Parsed.GetOrAdd((cron, timeZone), key => Parse(key.Cron, key.Zone));
+    /// <summary>Returns the cached result of <see cref="Parse"/>.</summary>
+    public static CronSchedule? GetOrParse(string cron, string timeZone) =>
+        Parsed.GetOrAdd((cron, timeZone), key => Parse(key.Cron, key.Zone));
 
-    /// <summary>Whether one of its times lies within <paramref name="length"/> before <paramref name="now"/>, or is now.</summary>
+    /// <summary>
+    /// Whether the latest matching time that is not after <paramref name="now"/> is less than
+    /// <paramref name="length"/> ago.
+    /// </summary>
     public bool Covers(DateTimeOffset now, TimeSpan length)
     {
         var last = TimeZoneInfo.ConvertTime(now, zone);
-        // A day more than the length: a skipped time begins later than it is written.
+        // Searches one extra day, because a skipped time starts later than the expression says.
         for (var day = last.Date; day >= (last.DateTime - length).Date.AddDays(-1); day = day.AddDays(-1))
         {
             if (!OnDay(day)) continue;
@@ -69,7 +84,7 @@ public sealed class CronSchedule
                     if ((minutes & (1UL << minute)) == 0) continue;
                     var begins = Instant(day.AddHours(hour).AddMinutes(minute));
                     if (begins > now) continue;
-                    // The latest that is not in the future decides.
+                    // Only the latest time that is not in the future is relevant.
                     return now - begins < length;
                 }
             }
@@ -93,7 +108,7 @@ public sealed class CronSchedule
         return new DateTimeOffset(local, offset);
     }
 
-    /// <summary>The set of numbers that a field names, as bits; null: it cannot be read.</summary>
+    /// <summary>Parses one field to a bit set of its numbers. Returns null if the field is invalid.</summary>
     private static ulong? Field(string text, int least, int most, string[] names)
     {
         var set = 0UL;
@@ -101,12 +116,13 @@ public sealed class CronSchedule
         {
             var halves = part.Split('/');
             var step = 1;
-            if (halves.Length > 2 || halves.Length == 2 && !(int.TryParse(halves[1], NumberStyles.None, CultureInfo.InvariantCulture, out step) && step > 0))
-                return null;
+            if (halves.Length > 2 || (halves.Length == 2 && !TryParseStep(halves[1], out step))) return null;
             var ends = halves[0].Split('-');
             if (ends.Length > 2) return null;
-            var (from, to) = halves[0] == "*" ? (least, most) : (Number(ends[0], least, names), Number(ends[^1], least, names));
-            // "5/15" means from 5 on, each fifteenth.
+            var (from, to) = halves[0] == "*"
+                ? (least, most)
+                : (Number(ends[0], least, names), Number(ends[^1], least, names));
+            // "5/15" matches every fifteenth number from 5.
             if (halves.Length == 2 && ends.Length == 1 && halves[0] != "*") to = most;
             if (from < least || to > most || from > to) return null;
             for (var n = from; n <= to; n += step) set |= 1UL << n;
@@ -114,6 +130,9 @@ public sealed class CronSchedule
 
         return set;
     }
+
+    private static bool TryParseStep(string text, out int step) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out step) && step > 0;
 
     private static int Number(string text, int least, string[] names)
     {

@@ -5,99 +5,113 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Autoscaling;
 
 /// <summary>
-/// Tells what the leader decides: to Redis, to metrics, to the log. Owns what was told last. A decision that changed something is
-/// told at once; of the others the latest, at most once a second, and none while an idle endpoint stays as it is.
+/// Publishes the scaling decisions of the leader to Redis, metrics and the log. A decision that changed something is
+/// stored immediately. Of the other decisions the latest is stored, at most once per second, and none while an idle
+/// endpoint does not change.
 /// </summary>
 public sealed partial class DecisionLog
 {
-    private static readonly TimeSpan TellEvery = TimeSpan.FromSeconds(0.9);
+    private static readonly TimeSpan StoreInterval = TimeSpan.FromSeconds(0.9);
 
-    private static readonly Counter<long> Made = CoreMeter.Meter.CreateCounter<long>("sluice.scaling.decisions", "{decision}",
-        "Scaling decisions that changed something or were decided by another step than the one before, by direction and deciding step.");
+    private static readonly Counter<long> Made = CoreMeter.Meter.CreateCounter<long>(
+        "sluice.scaling.decisions", "{decision}",
+        "Scaling decisions that changed the workers or came from another step than the previous one, "
+        + "by direction and deciding step.");
 
-    private readonly ConcurrentDictionary<string, Told> told = [];
+    private readonly ConcurrentDictionary<string, Published> published = [];
     private readonly DecisionStore store;
     private readonly Func<bool> leads;
     private readonly ILogger<DecisionLog> logger;
 
-    /// <param name="store">Where decisions are kept.</param>
-    /// <param name="leads">Whether this gateway leads now: only then does it tell of endpoints.</param>
-    /// <param name="logger">Where changes are logged.</param>
+    /// <param name="store">Stores the decisions.</param>
+    /// <param name="leads">Whether this gateway is the leader now. Only the leader publishes metrics of
+    /// endpoints.</param>
+    /// <param name="logger">Logs the changes.</param>
     public DecisionLog(DecisionStore store, Func<bool> leads, ILogger<DecisionLog> logger)
     {
-        (this.store, this.leads, this.logger) = (store, leads, logger);
+        this.store = store;
+        this.leads = leads;
+        this.logger = logger;
         CoreMeter.Meter.CreateObservableGauge("sluice.scaling.workers", Measure, "{worker}",
-            "Workers of an endpoint as the leading gateway sees them: desired, ready, starting.");
+            "Workers of an endpoint as the leader sees them: desired, ready, starting.");
         CoreMeter.Meter.CreateObservableGauge("sluice.worker_time.today", MeasureSpent, "s",
-            "Worker time that an endpoint used since 00:00 UTC, what scaling.dailyWorkerTime limits (at the gateway that leads).");
+            "Worker time of an endpoint since 00:00 UTC, limited by scaling.dailyWorkerTime. "
+            + "Only the leader exports it.");
     }
 
-    /// <summary>What a new leader goes on with.</summary>
+    /// <summary>Returns the state with which a new leader continues.</summary>
     public async Task<ScaleState> ResumeAsync(string endpointId, CancellationToken ct) =>
         (await store.StateAsync(endpointId, ct))?.Resumed() ?? ScaleState.Initial;
 
-    /// <summary>Tells a decision.</summary>
-    /// <param name="endpointId">Of which endpoint.</param>
-    /// <param name="epoch">The leader's.</param>
-    /// <param name="note">What was decided.</param>
-    /// <param name="state">What is remembered.</param>
-    /// <param name="ct">Ends the call.</param>
-    public async Task TellAsync(string endpointId, long epoch, DecisionNote note, ScaleState state, CancellationToken ct)
+    /// <summary>Publishes a decision.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="epoch">The epoch of the leader.</param>
+    /// <param name="note">The decision.</param>
+    /// <param name="state">The state after the decision.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task PublishAsync(
+        string endpointId, long epoch, DecisionNote note, ScaleState state, CancellationToken ct)
     {
-        var before = told.GetValueOrDefault(endpointId);
-        var turned = before is null || before.Note.DecidedBy != note.DecidedBy || before.Note.Desired != note.Desired;
+        var before = published.GetValueOrDefault(endpointId);
+        var turned = before is null
+            || before.Note.DecidedBy != note.DecidedBy
+            || before.Note.Desired != note.Desired;
         var failed = before?.Note.Trouble != note.Trouble;
-        if (note.Changed) Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
+        if (note.Changed)
+            Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
         {
             var direction = note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none";
             Made.Add(1, Tag("endpoint", endpointId), Tag("direction", direction), Tag("step", note.DecidedBy));
         }
 
-        var idle = note is { Current: 0, Desired: 0, Inputs.Queued: 0 } && note.Inputs.WorkerTimeToday == before?.Kept.Inputs.WorkerTimeToday;
-        if (!note.Changed && !turned && !failed && (idle || note.At - before!.Kept.At < TellEvery))
+        var idle = note is { Current: 0, Desired: 0, Inputs.Queued: 0 }
+            && note.Inputs.WorkerTimeToday == before?.Stored.Inputs.WorkerTimeToday;
+        if (!note.Changed && !turned && !failed && (idle || note.At - before!.Stored.At < StoreInterval))
         {
-            told[endpointId] = before! with { Note = note };
+            published[endpointId] = before! with { Note = note };
             return;
         }
 
-        told[endpointId] = new Told(note, note);
+        published[endpointId] = new Published(note, note);
         await store.KeepAsync(endpointId, epoch, note, state, ct);
     }
 
-    /// <summary>Keeps in memory what was decided about declared endpoints only.</summary>
+    /// <summary>Removes the decisions about undeclared endpoints from memory.</summary>
     public void Retain(Func<string, bool> isDeclared)
     {
-        foreach (var id in told.Keys)
-            if (!isDeclared(id)) told.TryRemove(id, out _);
+        foreach (var id in published.Keys)
+            if (!isDeclared(id)) published.TryRemove(id, out _);
     }
 
-    /// <summary>Forgets an endpoint that is declared no more.</summary>
+    /// <summary>Deletes the decisions about an endpoint that is no longer declared.</summary>
     public async Task ForgetAsync(string endpointId, CancellationToken ct)
     {
-        told.TryRemove(endpointId, out _);
+        published.TryRemove(endpointId, out _);
         await store.ForgetAsync(endpointId, ct);
     }
 
     private IEnumerable<Measurement<int>> Measure()
     {
         if (!leads()) yield break;
-        foreach (var (endpoint, last) in told)
+        foreach (var (endpoint, last) in published)
         {
-            yield return new Measurement<int>(last.Note.Desired, Tag("endpoint", endpoint), Tag("state", "desired"));
-            yield return new Measurement<int>(last.Note.Inputs.Ready, Tag("endpoint", endpoint), Tag("state", "ready"));
-            yield return new Measurement<int>(last.Note.Inputs.Starting, Tag("endpoint", endpoint), Tag("state", "starting"));
+            var tag = Tag("endpoint", endpoint);
+            yield return new Measurement<int>(last.Note.Desired, tag, Tag("state", "desired"));
+            yield return new Measurement<int>(last.Note.Inputs.Ready, tag, Tag("state", "ready"));
+            yield return new Measurement<int>(last.Note.Inputs.Starting, tag, Tag("state", "starting"));
         }
     }
 
     private IEnumerable<Measurement<double>> MeasureSpent() => !leads() ? []
-        : told.Select(t => new Measurement<double>(t.Value.Note.Inputs.WorkerTimeToday, Tag("endpoint", t.Key)));
+        : published.Select(p => new Measurement<double>(p.Value.Note.Inputs.WorkerTimeToday, Tag("endpoint", p.Key)));
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
-    /// <summary>The last decision, and the last one that was kept.</summary>
-    private sealed record Told(DecisionNote Note, DecisionNote Kept);
+    /// <summary>The latest decision, and the latest one that was stored.</summary>
+    private sealed record Published(DecisionNote Note, DecisionNote Stored);
 
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Desired} workers wanted; starting {Start}, taking back {Resume}, draining {Drain}: {Because}")]
+    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} scales to {Desired} workers: "
+        + "starting {Start}, resuming {Resume}, draining {Drain}: {Because}")]
     private partial void Decided(string endpoint, int desired, int start, int resume, int drain, string because);
 }

@@ -1,16 +1,16 @@
 namespace Sluice.Core.Autoscaling;
 
 /// <summary>
-/// A mean over the recent past, of which what lies <c>tau</c> back counts 1/e. Plain data of constant size, right from the
-/// first value on: what the past does not hold is not taken for zero.
+/// An exponentially weighted mean over the recent past: a value that is <c>tau</c> old has the weight 1/e. Immutable
+/// data of constant size. It is correct from the first value on, because missing history does not count as zero.
 /// </summary>
-/// <param name="Sum">Values by their weights.</param>
-/// <param name="Weight">The weights, towards 1.</param>
+/// <param name="Sum">Weighted sum of the values.</param>
+/// <param name="Weight">Sum of the weights. It approaches 1.</param>
 public readonly record struct MovingAverage(double Sum, double Weight)
 {
     public double Mean => Weight > 0 ? Sum / Weight : 0;
 
-    /// <summary>What held for <paramref name="elapsed"/>.</summary>
+    /// <summary>Adds a value that was valid for <paramref name="elapsed"/>.</summary>
     public MovingAverage Add(double value, TimeSpan elapsed, TimeSpan tau)
     {
         var kept = Math.Exp(-elapsed / tau);
@@ -18,8 +18,8 @@ public readonly record struct MovingAverage(double Sum, double Weight)
     }
 
     /// <summary>
-    /// The rate that this mean of rates proves, in events a second: the mean, less <paramref name="sigmas"/> standard
-    /// deviations of it were the events a Poisson process.
+    /// Returns a lower bound of the event rate, in events per second: the mean minus <paramref name="sigmas"/> standard
+    /// deviations of the mean, if the events are a Poisson process.
     /// </summary>
     public double AtLeast(TimeSpan tau, double sigmas)
     {
@@ -27,13 +27,19 @@ public readonly record struct MovingAverage(double Sum, double Weight)
         return Math.Max(0, rate - sigmas * Math.Sqrt(rate / Span(tau)));
     }
 
-    /// <summary>The rate that it still allows, likewise. Nothing seen allows a few events in the whole span.</summary>
+    /// <summary>
+    /// Returns an upper bound of the event rate in the same way. If no event was observed, the bound corresponds to a
+    /// few events in the whole span.
+    /// </summary>
     public double AtMost(TimeSpan tau, double sigmas)
     {
         var (rate, span) = (Math.Max(0, Mean), Span(tau));
         return rate + sigmas * Math.Sqrt(rate / span) + sigmas * sigmas / span;
     }
 
-    /// <summary>Seconds of a window that tells as much: as long as was seen at first, in the end twice tau.</summary>
+    /// <summary>
+    /// Returns the length in seconds of a uniform window with the same variance: the observed time at first, twice tau
+    /// in the long run.
+    /// </summary>
     private double Span(TimeSpan tau) => Math.Max(1e-3, tau.TotalSeconds * Weight * (1 + Weight));
 }

@@ -2,16 +2,25 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Autoscaling;
 
-/// <summary>What one look adds to what is remembered, before anything is decided. Pure.</summary>
+/// <summary>Updates the scaling state with the load of one pass, before the decision is made. Pure.</summary>
 internal static class Observation
 {
     public static ScaleState Observe(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now)
     {
-        var next = state with { At = now, Arrived = load.Arrived, Served = load.Served, Completed = load.Completed, Spending = Spent(load, state, now) };
+        var next = state with
+        {
+            At = now,
+            Arrived = load.Arrived,
+            Served = load.Served,
+            Completed = load.Completed,
+            Spending = Spent(load, state, now),
+        };
         if (load.LastStart is { } took && load.LastReadyAt > state.Learned.StartsSeenUntil)
             next = next with { Learned = next.Learned.Started(took, load.LastReadyAt) };
-        // Counters that fell were lost with Redis' last second, or belong to an endpoint of the same name.
-        if (state.At is not { } at || now <= at || load.Completed < state.Completed || load.Served < state.Served) return next;
+        // A counter that decreased means that Redis lost its last second of writes, or that the counter belongs to
+        // another endpoint with the same name.
+        if (state.At is not { } at || now <= at || load.Completed < state.Completed || load.Served < state.Served)
+            return next;
 
         var elapsed = now - at;
         var served = load.Served - state.Served;
@@ -28,7 +37,7 @@ internal static class Observation
     {
         var today = DateOnly.FromDateTime(now.UtcDateTime);
         if (state.Spending.Day == today) return state.Spending with { Used = state.Spending.Used + load.WorkerTime };
-        // Of the time since the last look, what lies before midnight belongs to yesterday.
+        // Time before midnight belongs to the previous day.
         var sinceMidnight = now.UtcDateTime.TimeOfDay;
         var elapsed = state.At is { } at ? now - at : TimeSpan.Zero;
         var share = elapsed > sinceMidnight ? sinceMidnight / elapsed : 1;

@@ -2,28 +2,32 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Autoscaling;
 
-/// <summary>QUEUE_DELAY, as RunPod describes it: one more worker when a request has waited longer than is tolerated, and none
-/// while one is on its way.</summary>
+/// <summary>
+/// The QUEUE_DELAY scaler, as RunPod describes it: adds one worker if a request has waited longer than the maximum
+/// delay and no worker is starting.
+/// </summary>
 internal static class QueueDelayDemand
 {
     public static (int Workers, string Why) Workers(ScalePolicy policy, Load load)
     {
-        if (load.Queued + load.Busy == 0) return (0, "nothing waits or runs");
+        if (load.Queued + load.Busy == 0) return (0, "no request is waiting or running");
         var busy = Math.Max(1, Autoscaler.WorkersFor(load.Busy, Math.Max(1, load.SlotsPerWorker)));
-        // Nothing waited yet; what runs, runs on workers of another declaration that are to be replaced.
-        if (load.Current == 0) return (busy, Autoscaler.Text($"{load.Queued} waiting + {load.Busy} running and no worker: {busy}"));
+        // No request has waited yet. Running requests are on workers of an earlier declaration, which will be replaced.
+        if (load.Current == 0)
+            return (busy, Autoscaler.Text($"{load.Queued} waiting + {load.Busy} running and no worker: {busy}"));
 
-        // Spare workers come on top: counted here they would be added again at each look.
+        // Excludes buffer workers, which a later step adds. Otherwise every pass would add them again.
         var current = Math.Max(0, load.Current - policy.Buffer);
         var oldest = load.OldestWait.TotalSeconds;
         if (load.OldestWait > policy.MaxDelay && load.Starting == 0)
         {
             var more = Math.Max(current + 1, busy);
-            return (more, Autoscaler.Text($"the oldest waits {oldest:0.#} s, tolerated are {policy.MaxDelay.TotalSeconds:0.#} s: {more}"));
+            return (more, Autoscaler.Text(
+                $"oldest wait {oldest:0.#} s exceeds {policy.MaxDelay.TotalSeconds:0.#} s: {more}"));
         }
 
-        // What runs is enough; how much of it is needed shows in what is busy.
+        // The running workers are sufficient. If no request waits, the busy slots show how many of them are needed.
         var needed = load.Queued > 0 ? Math.Max(current, busy) : busy;
-        return (needed, Autoscaler.Text($"the oldest waits {oldest:0.#} s, {load.Starting} starting: {needed}"));
+        return (needed, Autoscaler.Text($"oldest wait {oldest:0.#} s, {load.Starting} starting: {needed}"));
     }
 }

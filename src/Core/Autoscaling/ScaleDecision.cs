@@ -1,67 +1,73 @@
 namespace Sluice.Core.Autoscaling;
 
-/// <summary>One named step of a decision, and how many workers are wanted after it.</summary>
+/// <summary>One named step of a decision and the number of workers after it.</summary>
 /// <param name="Name">One of <see cref="ScaleSteps"/>.</param>
-/// <param name="Workers">Workers wanted after it.</param>
-/// <param name="Why">Its inputs and its rule, in words.</param>
+/// <param name="Workers">Number of workers wanted after the step.</param>
+/// <param name="Why">The inputs and the rule of the step as text.</param>
 public readonly record struct ScaleStep(string Name, int Workers, string Why);
 
-/// <summary>How many workers should run, what to remember, and why.</summary>
+/// <summary>The result of a decision: the number of workers, the next state, and the reason.</summary>
 /// <param name="Desired">Workers that should run.</param>
-/// <param name="Next">What to remember until the next look.</param>
+/// <param name="Next">The state for the next decision.</param>
 /// <param name="Steps">The demand, and each step that changed it, in order.</param>
 public sealed record ScaleDecision(int Desired, ScaleState Next, IReadOnlyList<ScaleStep> Steps)
 {
-    /// <summary>Set while the endpoint takes no requests, for a reason of the policy and not of the workers.</summary>
+    /// <summary>Set while the endpoint rejects requests because of its policy and not because of its workers.</summary>
     public Refusal? Refuses { get; init; }
 
-    /// <summary>The steps in words.</summary>
+    /// <summary>The reasons of all steps, joined with semicolons.</summary>
     public string Because => string.Join("; ", Steps.Select(s => s.Why));
 
-    /// <summary>The last step, whose result this is.</summary>
+    /// <summary>The name of the last step, which determined the result.</summary>
     public string DecidedBy => Steps[^1].Name;
 
     public bool Equals(ScaleDecision? other) =>
-        other is not null && Desired == other.Desired && Next == other.Next && Refuses == other.Refuses && Steps.SequenceEqual(other.Steps);
+        other is not null
+        && Desired == other.Desired
+        && Next == other.Next
+        && Refuses == other.Refuses
+        && Steps.SequenceEqual(other.Steps);
 
     public override int GetHashCode() => HashCode.Combine(Desired, Next, Steps.Count);
 }
 
-/// <summary>Why an endpoint takes no requests now, and until when.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="Until">When it takes requests again; <see cref="DateTimeOffset.MaxValue"/>: when an operator changes something.</param>
-/// <param name="PublicReason">The reason for clients without a key; null: the same.</param>
+/// <summary>Why an endpoint rejects requests, and until when.</summary>
+/// <param name="Reason">The reason.</param>
+/// <param name="Until">When the endpoint accepts requests again; <see cref="DateTimeOffset.MaxValue"/> if an operator
+/// must change something first.</param>
+/// <param name="PublicReason">The reason for clients without an API key; null if it is the same.</param>
 public sealed record Refusal(string Reason, DateTimeOffset Until, string? PublicReason = null);
 
-/// <summary>The names of a decision's steps, in their order.</summary>
+/// <summary>Defines the names of the steps of a decision, in order.</summary>
 public static class ScaleSteps
 {
-    /// <summary>What the scaler asks for.</summary>
+    /// <summary>The demand of the scaler.</summary>
     public const string Demand = "demand";
 
-    /// <summary>Requests came and went between two looks: they need a worker too.</summary>
+    /// <summary>One worker for requests that arrived and ended between two passes.</summary>
     public const string Recent = "recent";
 
-    /// <summary>Spare workers.</summary>
+    /// <summary>Buffer workers.</summary>
     public const string Buffer = "buffer";
 
     /// <summary>A scheduled minimum.</summary>
     public const string Schedule = "schedule";
 
-    /// <summary>Between min and max.</summary>
+    /// <summary>Limits to min and max.</summary>
     public const string Bounds = "bounds";
 
-    /// <summary>As many more as one interval allows.</summary>
+    /// <summary>Limit of added workers per interval.</summary>
     public const string Step = "step";
 
-    /// <summary>Fewer only when fewer were wanted for a while.</summary>
+    /// <summary>Delay of a scale-in.</summary>
     public const string Hold = "hold";
 
-    /// <summary>Paused by an operator.</summary>
+    /// <summary>Pause by an operator.</summary>
     public const string Pause = "pause";
 
-    /// <summary>The day's worker time is used up.</summary>
+    /// <summary>Limit of the worker time per day.</summary>
     public const string Spend = "spend";
 
-    public static IReadOnlyList<string> All { get; } = [Demand, Recent, Buffer, Schedule, Bounds, Step, Hold, Pause, Spend];
+    public static IReadOnlyList<string> All { get; } =
+        [Demand, Recent, Buffer, Schedule, Bounds, Step, Hold, Pause, Spend];
 }

@@ -3,27 +3,34 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Autoscaling;
 
 /// <summary>
-/// SLO: just enough workers that requests wait no longer than the target, by what was learned. Two parts, added in slots. The
-/// stream: as many slots as Erlang's formula needs for the rate that the recent past proves. The backlog: what will
-/// still wait when a worker that is ordered now is ready, counting what runs and starts, is to be done soon after.
+/// The SLO scaler: computes the smallest number of workers with which requests wait no longer than the target, from the
+/// learned rates and times. It adds two parts, in slots. The stream: the slots that Erlang's formula requires for the
+/// arrival rate that the recent past proves. The backlog: the requests that will still wait when a worker started now
+/// is ready, given the running and starting workers. The backlog must be processed soon after.
 /// </summary>
 internal static class SloDemand
 {
-    /// <summary>Standard deviations by which a short span must stand out before it is believed.</summary>
+    /// <summary>
+    /// Number of standard deviations by which the rate of a short span must differ before it is used.
+    /// </summary>
     private const double Sigmas = 2;
 
-    /// <summary>In what part of a start's time a backlog is to be done once there are workers. Of 0.15, 0.3, 0.5, 1 and 2, run on all traces of the
-    /// simulator, this one is beaten on none.</summary>
+    /// <summary>
+    /// Time in which a backlog is processed once the workers are ready, as a fraction of the start time. Of the values
+    /// 0.15, 0.3, 0.5, 1 and 2, on all traces of the simulator, no value is better than this one on any trace.
+    /// </summary>
     private const double DrainInStarts = 0.3;
 
     public static (int Workers, string Why) Workers(ScalePolicy policy, Load load, ScaleState before, ScaleState state)
     {
         var each = Math.Max(1, load.SlotsPerWorker);
-        if (load.Queued + load.Busy == 0 && load.Arrived == before.Arrived) return (0, "nothing waits, runs or came");
+        if (load.Queued + load.Busy == 0 && load.Arrived == before.Arrived)
+            return (0, "no request is waiting, running or new");
         if (state.Learned.ServiceSeconds is not { } service)
         {
             var first = Autoscaler.WorkersFor(load.Queued + load.Busy, each);
-            return (first, Autoscaler.Text($"nothing is known of its requests yet: {load.Queued} waiting + {load.Busy} running, {each} a worker: {first}"));
+            return (first, "no service time learned: " + Autoscaler.Text(
+                $"{load.Queued} waiting + {load.Busy} running, {each} per worker: {first}"));
         }
 
         service = Math.Max(service, 1e-4);
@@ -35,18 +42,27 @@ internal static class SloDemand
         var drain = Math.Max(Math.Max(target, service), DrainInStarts * start);
         var slots = stream + backlog * service / drain;
         var workers = Math.Max(load.Queued + load.Busy > 0 ? 1 : 0, Autoscaler.WorkersFor(slots, each));
-        var flow = Autoscaler.Text($"{rate:0.##} requests/s of {service:0.###} s, {target:0.##} s for {policy.TargetPercentile} %: {stream} slots");
-        return (workers, Autoscaler.Text($"{flow}; {load.Queued} wait, {backlog:0} still in {start:0.#} s; {each} a worker: {workers}"));
+        var flow = Autoscaler.Text($"{rate:0.##} requests/s of {service:0.###} s, ")
+            + Autoscaler.Text($"{policy.TargetPercentile} % within {target:0.##} s: {stream} slots");
+        var queue = Autoscaler.Text($"{load.Queued} waiting, {backlog:0} after a start of {start:0.#} s");
+        return (workers, Autoscaler.Text($"{flow}; {queue}; {each} per worker: {workers}"));
     }
 
-    /// <summary>The usual rate, unless the last seconds prove a higher one or allow only a lower one.</summary>
+    /// <summary>
+    /// Returns the usual arrival rate, unless the last seconds prove a higher one or allow only a lower one.
+    /// </summary>
     private static double Rate(Traffic traffic)
     {
         var usual = Math.Clamp(traffic.Usual.Mean, 0, traffic.Recent.AtMost(Traffic.RecentTau, Sigmas));
-        return Math.Max(usual, Math.Max(traffic.Now.AtLeast(Traffic.NowTau, Sigmas), traffic.Recent.AtLeast(Traffic.RecentTau, Sigmas / 2)));
+        var now = traffic.Now.AtLeast(Traffic.NowTau, Sigmas);
+        var recent = traffic.Recent.AtLeast(Traffic.RecentTau, Sigmas / 2);
+        return Math.Max(usual, Math.Max(now, recent));
     }
 
-    /// <summary>Requests that will wait when a worker ordered now is ready, if what runs and starts does what it can.</summary>
+    /// <summary>
+    /// Returns how many requests will still wait when a worker started now is ready, if all running and starting
+    /// workers are fully used.
+    /// </summary>
     private static double Backlog(Load load, ScaleState state, double rate, double service, int each)
     {
         if (load.Queued == 0) return 0;

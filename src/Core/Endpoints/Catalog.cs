@@ -3,7 +3,7 @@ using System.Collections.Frozen;
 namespace Sluice.Core.Endpoints;
 
 /// <summary>
-/// All templates and endpoints at one moment, replaced whole. Look-ups are by endpoint id and by served model name.
+/// An immutable snapshot of all templates and endpoints, with look-ups by endpoint id and by served model name.
 /// </summary>
 public sealed class Catalog
 {
@@ -25,12 +25,12 @@ public sealed class Catalog
 
     public IReadOnlyCollection<Deployment> Deployments => byId.Values;
 
-    /// <summary>The endpoint with this id, or null.</summary>
+    /// <summary>Returns the endpoint with this id, or null.</summary>
     public Deployment? Find(string endpointId) => byId.GetValueOrDefault(endpointId);
 
-    /// <summary>The endpoint that serves this model, or null.</summary>
+    /// <summary>Returns the endpoint that serves this model, or null.</summary>
     public Deployment? FindByModel(string model) => byModel.GetValueOrDefault(model);
 }
 
-/// <summary>An endpoint with the template that it stands on.</summary>
+/// <summary>An endpoint and its template.</summary>
 public sealed record Deployment(Endpoint Endpoint, Template Template);

@@ -3,11 +3,15 @@ using Sluice.Core.Redis;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>This gateway's catalog, in step with Redis.</summary>
-public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimeProvider time, ILogger<CatalogWatcher> logger)
+/// <summary>Keeps the catalog of this gateway in sync with Redis.</summary>
+public sealed class CatalogWatcher(
+    RedisStore redis, CatalogStore store, TimeProvider time, ILogger<CatalogWatcher> logger)
     : RedisWatcher(redis, CatalogStore.Channel, time, logger)
 {
-    /// <summary>Replaced versions that are remembered. A rollback loses a few seconds, in which a catalog changes a few times.</summary>
+    /// <summary>
+    /// Number of remembered replaced versions. A rollback loses a few seconds of writes, which contain few changes of
+    /// the catalog.
+    /// </summary>
     private const int PastVersions = 100;
 
     private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -22,14 +26,19 @@ public sealed class CatalogWatcher(RedisStore redis, CatalogStore store, TimePro
 
     public CatalogState State => state;
 
-    /// <summary>How often Redis returned a version that had been replaced before. Each time it had lost its last writes.</summary>
+    /// <summary>
+    /// How often Redis returned a version that was already replaced. Each time, Redis had lost its last writes.
+    /// </summary>
     public int Rollbacks => rollbacks;
 
-    /// <summary>Ends when the catalog was read for the first time.</summary>
+    /// <summary>Completes when the catalog was read for the first time.</summary>
     public Task Loaded => loaded.Task;
 
-    /// <summary>An endpoint as it is known here; one that is not, as Redis knows it: another gateway may have heard of it first, and one that starts
-    /// knows none. Null: it is not declared.</summary>
+    /// <summary>
+    /// Returns an endpoint. If this gateway does not know the endpoint, reads the catalog from Redis first: another
+    /// gateway may have received the declaration earlier, and a starting gateway knows no endpoint. Returns null if the
+    /// endpoint is not declared.
+    /// </summary>
     public async Task<Deployment?> FindAsync(string endpointId, CancellationToken ct)
     {
         if (Current.Find(endpointId) is { } known) return known;

@@ -5,60 +5,65 @@ namespace Sluice.Core.Endpoints;
 /// <summary>When an image is pulled.</summary>
 public enum PullPolicy
 {
-    /// <summary>When the daemon does not have it.</summary>
+    /// <summary>If the daemon does not have the image.</summary>
     Missing,
 
-    /// <summary>Before each start: a tag may have moved.</summary>
+    /// <summary>Before each start, because a tag may refer to another image than before.</summary>
     Always,
 
-    /// <summary>Never: it was built or loaded there.</summary>
+    /// <summary>Never: the image was built or loaded on the machine of the daemon.</summary>
     Never,
 }
 
-/// <summary>A folder or volume of the daemon's machine inside a container.</summary>
+/// <summary>A folder or volume of the daemon's machine that is mounted into a container.</summary>
 public sealed record ContainerMount
 {
-    /// <summary>Folder (an absolute path) or volume of the daemon's machine; the gateway must allow it (<c>SLUICE_DOCKER_MOUNTS</c>).</summary>
+    /// <summary>
+    /// Folder (absolute path) or volume of the daemon's machine. <c>SLUICE_DOCKER_MOUNTS</c> must allow it.
+    /// </summary>
     public required string Source { get; init; }
 
-    /// <summary>Absolute path inside the container.</summary>
-    public required string Target { get; init; }
-
-    public bool ReadOnly { get; init; } = true;
+    /// <summary>
+    /// The resources and the isolation of a pod that is a container. The defaults isolate it: no root user, no writable
+    /// folder except <c>/tmp</c>, no capabilities (a template cannot change the latter).
+    /// </summary>
 }
 
 /// <summary>
-/// What a pod may use and how it is confined where pods are containers. The defaults confine: no root, nothing to write but <c>/tmp</c>, no
-/// capabilities (that is not up to the template).
+/// What a pod may use and how it is confined where pods are containers. The defaults confine: no root, nothing to write
+/// but <c>/tmp</c>, no capabilities (that is not up to the template).
 /// </summary>
 public sealed record ContainerNeeds
 {
-    /// <summary>A user that no image has: rights that are given to everyone, and no others.</summary>
+    /// <summary>A user that no image defines. It has only the permissions of all users.</summary>
     public const string Nobody = "65532:65532";
 
     /// <summary>Port that the worker listens on inside its container (also <c>$PORT</c>).</summary>
     public int Port { get; init; } = 8000;
 
-    /// <summary>Most memory in bytes, <c>/tmp</c> included; more ends the pod. 0: no limit.</summary>
+    /// <summary>
+    /// Memory limit in bytes, including <c>/tmp</c>. A pod that exceeds it is terminated. 0: no limit.
+    /// </summary>
     public long Memory { get; init; }
 
-    /// <summary>Processor cores, fractions too; 0: no limit.</summary>
-    [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)] // A manifest's fractions are texts: 580.65 is a driver's version.
+    /// <summary>Limit of CPU cores; fractions are allowed. 0: no limit.</summary>
+    // Fractions in a manifest are strings, because 580.65 can also be a driver version.
+    [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)]
     public double Cpus { get; init; }
 
-    /// <summary>Most processes and threads.</summary>
+    /// <summary>Maximum number of processes and threads.</summary>
     public int Pids { get; init; } = 1024;
 
-    /// <summary>User and group, by number or by the image's names.</summary>
+    /// <summary>User and group, as numbers or as names defined by the image.</summary>
     public string User { get; init; } = Nobody;
 
-    /// <summary>The image's files cannot be changed.</summary>
+    /// <summary>Whether the files of the image are read-only.</summary>
     public bool ReadOnly { get; init; } = true;
 
-    /// <summary>Size of <c>/tmp</c>, which is in memory, in bytes.</summary>
+    /// <summary>Size of <c>/tmp</c> in bytes. It is stored in memory.</summary>
     public long TmpSize { get; init; } = 1L << 30;
 
-    /// <summary>Size of <c>/dev/shm</c> in bytes; Docker's own default.</summary>
+    /// <summary>Size of <c>/dev/shm</c> in bytes. The default is Docker's default.</summary>
     public long ShmSize { get; init; } = 64L << 20;
 
     public IReadOnlyList<ContainerMount> Mounts { get; init; } = [];

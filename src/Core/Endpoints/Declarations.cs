@@ -5,33 +5,38 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>A field that a declaration has wrong.</summary>
-/// <param name="Field">Its path, <c>endpoints[0].scaling.min</c>.</param>
-/// <param name="Value">What was given, as JSON; empty when it is missing.</param>
-/// <param name="Expected">What would be right.</param>
-/// <param name="Line">Line in the file it came from, 1-based; 0: not from a file.</param>
+/// <summary>An invalid field of a declaration.</summary>
+/// <param name="Field">The path of the field, for example <c>endpoints[0].scaling.min</c>.</param>
+/// <param name="Value">The given value; empty if it is missing.</param>
+/// <param name="Expected">The rule that the value violates.</param>
+/// <param name="Line">Line number in the file, from 1; 0 if the declaration is not from a file.</param>
 public sealed record FieldError(string Field, string Value, string Expected, int Line = 0)
 {
     public override string ToString() => (Line > 0 ? $"line {Line}: " : "")
-        + (Value.Length > 0 ? $"{Field} is {Value}, expected {Expected}" : $"{Field}: expected {Expected}");
+        + (Value.Length > 0 ? $"{Field} is {Value}; expected {Expected}" : $"{Field}: expected {Expected}");
 }
 
 /// <summary>
-/// Reads what operators declare, from JSON (the API, Redis) and from YAML turned into JSON (the manifest), strictly:
-/// unknown fields, missing ones and wrong types are errors with the field's path.
+/// Reads declarations from JSON (the API, Redis) and from YAML converted to JSON (the manifest). Reading is strict:
+/// unknown fields, missing fields and wrong types are errors with the path of the field.
 /// </summary>
 public static class Declarations
 {
-    /// <summary>Values of a wrong type that one reading reports.</summary>
+    /// <summary>Maximum number of reported values of a wrong type.</summary>
     private const int MaxErrors = 50;
 
+    /// <summary>Reads a declaration, or adds all its errors to <paramref name="errors"/> and returns null.</summary>
+    /// <param name="node">The JSON of the declaration.</param>
+    /// <param name="type">The type of the declaration.</param>
+    /// <param name="path">The path of the declaration in its document; empty for the document itself.</param>
+    /// <param name="errors">Receives the errors.</param>
     public static T? Read<T>(JsonNode? node, JsonTypeInfo<T> type, string path, List<FieldError> errors)
         where T : class
     {
         var before = errors.Count;
         Check(node, type, path, errors);
         if (errors.Count > before) return null;
-        // The serializer stops at the first value that it cannot convert: that value is removed, and the rest is read again.
+        // The serializer stops at the first value that it cannot convert. Removes that value and reads the rest again.
         var left = node!.DeepClone();
         while (true)
         {
@@ -43,13 +48,13 @@ public static class Declarations
             catch (JsonException e)
             {
                 var field = (path + (e.Path ?? "$")[1..]).TrimStart('.');
-                errors.Add(new FieldError(field, Shown(At(left, e.Path)), Wanted(e)));
+                errors.Add(new FieldError(field, Preview(GetValue(left, e.Path)), GetExpected(e)));
                 if (errors.Count - before >= MaxErrors || !Remove(left, type, e.Path)) return null;
             }
         }
     }
 
-    /// <summary>JSON text of a declaration.</summary>
+    /// <summary>Returns the JSON text of a declaration.</summary>
     public static string Write<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
 
     private static void Check(JsonNode? node, JsonTypeInfo type, string path, List<FieldError> errors)
@@ -65,7 +70,7 @@ public static class Declarations
         if (type.Kind != JsonTypeInfoKind.Object) return;
         if (node is not JsonObject given)
         {
-            errors.Add(new FieldError(path.Length > 0 ? path : "(all)", Shown(node), "an object with fields"));
+            errors.Add(new FieldError(path.Length > 0 ? path : "(all)", Preview(node), "an object with fields"));
             return;
         }
 
@@ -73,16 +78,20 @@ public static class Declarations
         {
             var field = path.Length > 0 ? $"{path}.{name}" : name;
             var known = Fields(type).FirstOrDefault(p => p.Name == name);
-            if (known is null) errors.Add(new FieldError(field, Shown(value), "no such field" + Nearest(name, type)));
-            else if (value is null) errors.Add(new FieldError(field, "null", "a value, or the field left out"));
+            if (known is null) errors.Add(new FieldError(field, Preview(value), "a known field" + Suggest(name, type)));
+            else if (value is null)
+                errors.Add(new FieldError(field, "null", "a value (omit the field for its default)"));
             else Check(value, type.Options.GetTypeInfo(known.PropertyType), field, errors);
         }
 
         foreach (var missing in type.Properties.Where(p => p.IsRequired && !given.ContainsKey(p.Name)))
-            errors.Add(new FieldError(path.Length > 0 ? $"{path}.{missing.Name}" : missing.Name, "", "a value: it is required"));
+        {
+            var field = path.Length > 0 ? $"{path}.{missing.Name}" : missing.Name;
+            errors.Add(new FieldError(field, "", "a value (required)"));
+        }
     }
 
-    private static string Nearest(string name, JsonTypeInfo type)
+    private static string Suggest(string name, JsonTypeInfo type)
     {
         var nearest = Fields(type).MinBy(p => EditDistance.Between(p.Name, name));
         return nearest is not null && EditDistance.Between(nearest.Name, name) <= 3
@@ -90,7 +99,7 @@ public static class Declarations
             : $" (known: {string.Join(", ", Fields(type).Select(p => p.Name))})";
     }
 
-    private static JsonNode? At(JsonNode? node, string? path)
+    private static JsonNode? GetValue(JsonNode? node, string? path)
     {
         foreach (var step in (path ?? "$")[1..].Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
             node = node switch
@@ -102,48 +111,58 @@ public static class Declarations
         return node;
     }
 
-    /// <summary>Removes the value at a path from its object; a required one becomes an empty text. False: the path does not end in a field.</summary>
+    /// <summary>
+    /// Removes the value at a path from its object. Replaces a required value with an empty string. Returns false if
+    /// the path does not end in a field.
+    /// </summary>
     private static bool Remove(JsonNode root, JsonTypeInfo type, string? path)
     {
         var end = path?.LastIndexOf('.') ?? -1;
-        if (end <= 0 || At(root, path![..end]) is not JsonObject parent) return false;
+        if (end <= 0 || GetValue(root, path![..end]) is not JsonObject parent) return false;
         var name = path[(end + 1)..].Split('[')[0];
-        if (TypeAt(type, path[..end])?.Properties.FirstOrDefault(p => p.Name == name) is not { IsRequired: true }) return parent.Remove(name);
+        var property = FindType(type, path[..end])?.Properties.FirstOrDefault(p => p.Name == name);
+        if (property is not { IsRequired: true }) return parent.Remove(name);
         if (parent[name] is JsonValue value && value.TryGetValue<string>(out _)) return false;
         parent[name] = "";
         return true;
     }
 
-    private static JsonTypeInfo? TypeAt(JsonTypeInfo type, string path)
+    private static JsonTypeInfo? FindType(JsonTypeInfo type, string path)
     {
         var at = (JsonTypeInfo?)type;
         foreach (var step in path[1..].Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
         {
-            var next = at?.Kind == JsonTypeInfoKind.Enumerable ? at.ElementType : at?.Properties.FirstOrDefault(p => p.Name == step)?.PropertyType;
+            var next = at?.Kind == JsonTypeInfoKind.Enumerable
+                ? at.ElementType
+                : at?.Properties.FirstOrDefault(p => p.Name == step)?.PropertyType;
             at = next is null ? null : type.Options.GetTypeInfo(next);
         }
 
         return at;
     }
 
-    /// <summary>The fields that a document may have.</summary>
-    private static IEnumerable<JsonPropertyInfo> Fields(JsonTypeInfo type) => type.Properties.Where(p => p.Set is not null || p.Get is not null);
+    /// <summary>Returns the fields that a document may contain.</summary>
+    private static IEnumerable<JsonPropertyInfo> Fields(JsonTypeInfo type) =>
+        type.Properties.Where(p => p.Set is not null || p.Get is not null);
 
-    private static string Shown(JsonNode? node)
+    private static string Preview(JsonNode? node)
     {
         var text = node?.ToJsonString() ?? "null";
         return text.Length <= 80 ? text : text[..77] + "...";
     }
 
-    /// <summary>Our converters say what they want; for the serializer's own types the path says what is meant.</summary>
-    private static string Wanted(JsonException e)
+    /// <summary>
+    /// Returns the rule that a value violates. The converters of Sluice state it in the exception. For other types it
+    /// follows from the type that the serializer names.
+    /// </summary>
+    private static string GetExpected(JsonException e)
     {
         var text = e.Message;
         var end = text.IndexOf(" Path:", StringComparison.Ordinal);
         if (end > 0) text = text[..end];
-        const string could = "The JSON value could not be converted to ";
-        if (!text.StartsWith(could, StringComparison.Ordinal)) return text;
-        return text[could.Length..].TrimEnd('.') switch
+        const string prefix = "The JSON value could not be converted to ";
+        if (!text.StartsWith(prefix, StringComparison.Ordinal)) return text;
+        return text[prefix.Length..].TrimEnd('.') switch
         {
             "System.Int32" or "System.Int64" => "a whole number",
             "System.Double" => "a number",
@@ -154,14 +173,16 @@ public static class Declarations
     }
 }
 
-/// <summary>What a manifest file holds.</summary>
+/// <summary>The content of a manifest file.</summary>
 public sealed record ManifestFile
 {
-    /// <summary>Which of <c>templates</c> and <c>endpoints</c> the file does not have.</summary>
+    /// <summary>Which of the sections <c>templates</c> and <c>endpoints</c> the file does not contain.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Omitted { get; init; } = [];
 
-    /// <summary>Its last line is YAML's document end marker <c>...</c>. A file that had one and has none is truncated.</summary>
+    /// <summary>
+    /// Whether the last line is YAML's document end marker <c>...</c>. A file that lost its marker is truncated.
+    /// </summary>
     [JsonIgnore]
     public bool EndsWithMarker { get; init; }
 
@@ -171,8 +192,8 @@ public sealed record ManifestFile
 }
 
 /// <summary>
-/// How declarations are written as JSON. By reflection: source-generated code sets init-only properties that a document
-/// leaves out to null instead of keeping their defaults (github.com/dotnet/runtime/issues/84484).
+/// Defines the JSON form of declarations. It uses reflection: source-generated code sets init-only properties that a
+/// document omits to null instead of keeping their defaults (github.com/dotnet/runtime/issues/84484).
 /// </summary>
 public static class DeclarationJson
 {
@@ -182,14 +203,16 @@ public static class DeclarationJson
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
         Converters =
         {
-            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(), new ProtocolConverter(), new PullPolicyConverter(),
-            new EnvConverter(),
+            new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(),
+            new ProtocolConverter(), new PullPolicyConverter(), new EnvConverter(),
         },
     };
 
-    public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = (JsonTypeInfo<ManifestFile>)Options.GetTypeInfo(typeof(ManifestFile));
+    public static JsonTypeInfo<ManifestFile> ManifestFile { get; } = GetTypeInfo<ManifestFile>();
 
-    public static JsonTypeInfo<Template> Template { get; } = (JsonTypeInfo<Template>)Options.GetTypeInfo(typeof(Template));
+    public static JsonTypeInfo<Template> Template { get; } = GetTypeInfo<Template>();
 
-    public static JsonTypeInfo<Endpoint> Endpoint { get; } = (JsonTypeInfo<Endpoint>)Options.GetTypeInfo(typeof(Endpoint));
+    public static JsonTypeInfo<Endpoint> Endpoint { get; } = GetTypeInfo<Endpoint>();
+
+    private static JsonTypeInfo<T> GetTypeInfo<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 }

@@ -5,9 +5,12 @@ using System.Text.RegularExpressions;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>Durations as people write them: <c>250ms</c>, <c>60s</c>, <c>5m</c>, <c>1h30m</c>, <c>2d</c>.</summary>
+/// <summary>
+/// Parses and formats durations such as <c>250ms</c>, <c>60s</c>, <c>5m</c>, <c>1h30m</c>, <c>2d</c>.
+/// </summary>
 public static partial class Duration
 {
+    /// <summary>The expected form of a duration, for error messages.</summary>
     public const string Expected = "a duration like 250ms, 60s, 5m or 1h30m";
 
     public static bool TryParse(string text, out TimeSpan value)
@@ -16,7 +19,8 @@ public static partial class Duration
         if (!Form().IsMatch(text)) return false;
         foreach (Match part in Part().Matches(text))
         {
-            if (!double.TryParse(part.Groups[1].ValueSpan, CultureInfo.InvariantCulture, out var n) || n > 1e9) return false;
+            if (!double.TryParse(part.Groups[1].ValueSpan, CultureInfo.InvariantCulture, out var n) || n > 1e9)
+                return false;
             value += part.Groups[2].Value switch
             {
                 "ms" => TimeSpan.FromMilliseconds(n),
@@ -49,7 +53,7 @@ public static partial class Duration
     private static partial Regex Part();
 }
 
-/// <summary>Durations in JSON and YAML.</summary>
+/// <summary>Converts durations from and to JSON and YAML.</summary>
 public sealed class DurationConverter : JsonConverter<TimeSpan>
 {
     public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
@@ -60,9 +64,12 @@ public sealed class DurationConverter : JsonConverter<TimeSpan>
         writer.WriteStringValue(Duration.Format(value));
 }
 
-/// <summary>Sizes in JSON and YAML: bytes, or <c>64MiB</c>, <c>512KiB</c>, <c>2GiB</c>.</summary>
+/// <summary>
+/// Converts sizes from and to JSON and YAML: a number of bytes, or <c>64MiB</c>, <c>512KiB</c>, <c>2GiB</c>.
+/// </summary>
 public sealed class SizeConverter : JsonConverter<long>
 {
+    /// <summary>The expected form of a size, for error messages.</summary>
     public const string Expected = "a number of bytes, or a size like 512KiB, 64MiB or 2GiB";
 
     private static readonly (string Unit, int Shift)[] Units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
@@ -86,15 +93,22 @@ public sealed class SizeConverter : JsonConverter<long>
         writer.WriteNumberValue(value);
 }
 
-/// <summary>Names of enums as operators write them: <c>REQUEST_COUNT</c>, <c>h2c</c>; case and dashes do not matter.</summary>
+/// <summary>
+/// Converts enum values from and to the names that operators use: <c>REQUEST_COUNT</c>, <c>h2c</c>. Case is ignored,
+/// and a dash equals an underscore.
+/// </summary>
 public abstract class NamedConverter<T>(params (string Name, T Value)[] names) : JsonConverter<T>
     where T : struct, Enum
 {
     public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         if (reader.TokenType == JsonTokenType.String)
+        {
+            var given = reader.GetString()!.Replace('-', '_');
             foreach (var (name, value) in names)
-                if (name.Equals(reader.GetString()!.Replace('-', '_'), StringComparison.OrdinalIgnoreCase)) return value;
+                if (name.Equals(given, StringComparison.OrdinalIgnoreCase)) return value;
+        }
+
         throw new JsonException("one of " + string.Join(", ", names.Select(n => n.Name)));
     }
 
@@ -103,7 +117,8 @@ public abstract class NamedConverter<T>(params (string Name, T Value)[] names) :
 }
 
 public sealed class ScalerConverter()
-    : NamedConverter<Scaler>(("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
+    : NamedConverter<Scaler>(
+        ("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
         ("CONCURRENCY", Scaler.Concurrency));
 
 public sealed class PauseConverter()
@@ -113,15 +128,16 @@ public sealed class ProtocolConverter()
     : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));
 
 public sealed class PullPolicyConverter()
-    : NamedConverter<PullPolicy>(("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
+    : NamedConverter<PullPolicy>(
+        ("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
 
-/// <summary>Environment variables: values may be written as numbers or booleans too.</summary>
+/// <summary>Converts environment variables from and to JSON. Values may also be numbers or booleans.</summary>
 public sealed class EnvConverter : JsonConverter<IReadOnlyDictionary<string, string>>
 {
-    public override IReadOnlyDictionary<string, string> Read(ref Utf8JsonReader reader, Type typeToConvert,
-        JsonSerializerOptions options)
+    public override IReadOnlyDictionary<string, string> Read(
+        ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("names and values");
+        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("an object of names and values");
         var env = new SortedDictionary<string, string>(StringComparer.Ordinal);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {

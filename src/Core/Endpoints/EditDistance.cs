@@ -1,16 +1,22 @@
 namespace Sluice.Core.Endpoints;
 
-/// <summary>Levenshtein's edit distance, without regard to case: for "did you mean".</summary>
+/// <summary>Computes Levenshtein's edit distance, ignoring case, for "did you mean" suggestions.</summary>
 public static class EditDistance
 {
-    /// <summary>More edits than these make another name, not a misspelt one.</summary>
+    /// <summary>Maximum distance of a suggested name.</summary>
     private const int Misspelt = 3;
 
-    /// <summary>The known name that is nearest to a misspelt one; null: none is near.</summary>
-    public static string? Nearest(string name, IEnumerable<string> known) => known.Select(k => (Name: k, Edits: Between(k, name)))
-        .Where(k => k.Edits <= Misspelt).OrderBy(k => k.Edits).Select(k => k.Name).FirstOrDefault();
+    /// <summary>Returns the known name that is nearest to a misspelt one; null if none is near enough.</summary>
+    public static string? Nearest(string name, IEnumerable<string> known) =>
+        known.Select(k => (Name: k, Edits: Between(k, name)))
+            .Where(k => k.Edits <= Misspelt)
+            .OrderBy(k => k.Edits)
+            .Select(k => k.Name)
+            .FirstOrDefault();
 
-    /// <summary>How many characters must be inserted, deleted or replaced to make one text of the other.</summary>
+    /// <summary>
+    /// Returns how many characters must be inserted, deleted or replaced to convert one text to the other.
+    /// </summary>
     public static int Between(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

@@ -2,17 +2,19 @@ using System.Text.RegularExpressions;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>An image's reference in its parts.</summary>
-/// <param name="Repository">With the registry, where one is named.</param>
-/// <param name="Tag">Or its digest, <c>sha256:...</c>; <c>latest</c> unless said: without a tag the daemon would pull all of them.</param>
+/// <summary>The parts of an image reference.</summary>
+/// <param name="Repository">The repository, including the registry if the reference contains one.</param>
+/// <param name="Tag">The tag, or the digest <c>sha256:...</c>. The default is <c>latest</c>: without a tag the daemon
+/// would pull all tags.</param>
 public readonly partial record struct ImageName(string Repository, string Tag)
 {
-    /// <summary>Docker Hub's name in Docker's own <c>config.json</c>.</summary>
+    /// <summary>The name of Docker Hub in Docker's <c>config.json</c>.</summary>
     private const string Hub = "https://index.docker.io/v1/";
 
-    /// <summary>What a reference looks like; the whole grammar is the daemon's business.</summary>
+    /// <summary>Whether a text has the form of an image reference. The daemon validates the complete grammar.</summary>
     public static bool IsImage(string text) => Form().IsMatch(text) && text.Length <= 255;
 
+    /// <summary>Splits a reference into its parts.</summary>
     public static ImageName Parse(string text)
     {
         var at = text.IndexOf('@', StringComparison.Ordinal);
@@ -20,17 +22,22 @@ public readonly partial record struct ImageName(string Repository, string Tag)
         return WithoutTag(text);
     }
 
-    /// <summary>Under which name the registry's credentials are kept.</summary>
-    public string Registry => Repository.Split('/') is [var first, _, ..] && (first.Contains('.', StringComparison.Ordinal)
-        || first.Contains(':', StringComparison.Ordinal) || first == "localhost") ? first : Hub;
+    /// <summary>The name under which the credentials of the registry are stored.</summary>
+    public string Registry => Repository.Split('/') is [var first, _, ..]
+        && (first.Contains('.', StringComparison.Ordinal)
+            || first.Contains(':', StringComparison.Ordinal)
+            || first == "localhost") ? first : Hub;
 
     private static ImageName WithoutTag(string text)
     {
-        // A colon before the last slash is a registry's port.
+        // A colon before the last slash precedes the port of a registry.
         var colon = text.LastIndexOf(':');
-        return colon > text.LastIndexOf('/') ? new ImageName(text[..colon], text[(colon + 1)..]) : new ImageName(text, "latest");
+        return colon > text.LastIndexOf('/')
+            ? new ImageName(text[..colon], text[(colon + 1)..])
+            : new ImageName(text, "latest");
     }
 
-    [GeneratedRegex(@"^[a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?\z")]
+    [GeneratedRegex(@"^[a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*"
+        + @"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?\z")]
     private static partial Regex Form();
 }

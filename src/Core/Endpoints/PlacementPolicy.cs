@@ -1,11 +1,14 @@
 namespace Sluice.Core.Endpoints;
 
-/// <summary>How an endpoint stands beside others when there are not enough GPUs for all.</summary>
+/// <summary>The priority and the weight of an endpoint when there are not enough GPUs for all endpoints.</summary>
 public sealed record PlacementPolicy
 {
-    /// <summary>Higher ones get devices first. Nothing that works is taken away for them.</summary>
+    /// <summary>Endpoints with a higher priority are placed first. Busy workers are never stopped for them.</summary>
     public int Priority { get; init; }
 
-    /// <summary>Its share of GPU memory beside other endpoints of the same priority: one with 2 gets twice as much as one with 1 while both want more.</summary>
+    /// <summary>
+    /// Its share of GPU memory relative to other endpoints of the same priority: while both request more, an endpoint
+    /// with weight 2 gets twice the memory of an endpoint with weight 1.
+    /// </summary>
     public int Weight { get; init; } = 1;
 }

@@ -2,112 +2,136 @@ using System.Text.Json.Serialization;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>What orders workers for an endpoint: the first step of <see cref="Autoscaling.Autoscaler.Decide"/>.</summary>
+/// <summary>
+/// The rule that computes the demand for workers: the first step of <see cref="Autoscaling.Autoscaler.Decide"/>.
+/// </summary>
 [JsonConverter(typeof(ScalerConverter))]
 public enum Scaler
 {
-    /// <summary>So many workers that a request that arrives waits no longer than <see cref="ScalePolicy.TargetWait"/>, by what
-    /// was learned of arrivals, service and start times.</summary>
+    /// <summary>
+    /// The number of workers with which a new request waits no longer than <see cref="ScalePolicy.TargetWait"/>, from
+    /// learned arrival rates, service times and start times.
+    /// </summary>
     Slo,
 
-    /// <summary>Workers = waiting and running requests, divided by <see cref="ScalePolicy.Target"/>.</summary>
+    /// <summary>Waiting and running requests, divided by <see cref="ScalePolicy.Target"/>.</summary>
     RequestCount,
 
-    /// <summary>One more worker whenever the oldest request has waited longer than
-    /// <see cref="ScalePolicy.MaxDelay"/>.</summary>
+    /// <summary>
+    /// One more worker whenever the oldest request has waited longer than <see cref="ScalePolicy.MaxDelay"/>.
+    /// </summary>
     QueueDelay,
 
-    /// <summary>Workers = mean concurrency over a stable window, or a short one in a panic, divided by
-    /// <see cref="ScalePolicy.Target"/> times <see cref="ScalePolicy.TargetUtilization"/>: Knative's rule, but workers that
-    /// start are counted.</summary>
+    /// <summary>
+    /// Mean concurrency over a stable window, or over a shorter window in a panic, divided by
+    /// <see cref="ScalePolicy.Target"/> times <see cref="ScalePolicy.TargetUtilization"/>: Knative's rule, except that
+    /// starting workers count.
+    /// </summary>
     Concurrency,
 }
 
-/// <summary>What a pause of an endpoint means. Its workers are drained in either case.</summary>
+/// <summary>The effect of a pause on requests. The workers are drained in both cases.</summary>
 public enum Pause
 {
     None,
 
-    /// <summary>Requests and jobs are accepted and wait, until their own time limits, for the pause to end.</summary>
+    /// <summary>
+    /// Requests and jobs are accepted and wait for the end of the pause, until their own time limits.
+    /// </summary>
     Queue,
 
-    /// <summary>Requests are refused with 503; jobs are accepted and wait.</summary>
+    /// <summary>Requests are rejected with 503. Jobs are accepted and wait.</summary>
     Refuse,
 }
 
-/// <summary>How many workers an endpoint may have, and what decides it.</summary>
+/// <summary>Defines how many workers an endpoint may have, and which rule decides the number.</summary>
 public sealed record ScalePolicy
 {
-    /// <summary>SLO by default: see loadtests/results for how it compares.</summary>
+    /// <summary>The scaler. The default is SLO; loadtests/results compares it with the others.</summary>
     public Scaler Scaler { get; init; } = Scaler.Slo;
 
-    /// <summary>Requests a worker is meant to have (REQUEST_COUNT, CONCURRENCY); 0: the template's concurrency.</summary>
+    /// <summary>
+    /// Target number of concurrent requests per worker (REQUEST_COUNT, CONCURRENCY). 0: the concurrency of the
+    /// template.
+    /// </summary>
     public int Target { get; init; }
 
-    /// <summary>The wait that QUEUE_DELAY tolerates. RunPod's default is 4 s.</summary>
+    /// <summary>Maximum wait of the oldest request (QUEUE_DELAY). RunPod's default is 4 s.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(4);
 
-    /// <summary>The wait for a slot that SLO aims at.</summary>
+    /// <summary>Target wait for a slot (SLO).</summary>
     public TimeSpan TargetWait { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How many of a hundred requests SLO wants to wait no longer than that.</summary>
+    /// <summary>Percentage of requests that should wait no longer than <see cref="TargetWait"/> (SLO).</summary>
     public int TargetPercentile { get; init; } = 95;
 
-    /// <summary>How full CONCURRENCY wants its workers, in percent. Knative's default.</summary>
+    /// <summary>Target utilization of a worker in percent (CONCURRENCY). Knative's default.</summary>
     public int TargetUtilization { get; init; } = 70;
 
-    /// <summary>Over what time CONCURRENCY takes its mean, and how long a panic lasts. Knative's default.</summary>
+    /// <summary>Window of the mean, and minimum duration of a panic (CONCURRENCY). Knative's default.</summary>
     public TimeSpan StableWindow { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>The short window that starts a panic. Knative's default.</summary>
     public TimeSpan PanicWindow { get; init; } = TimeSpan.FromSeconds(6);
 
-    /// <summary>A panic is when the short window wants this many percent of what runs and starts. Knative's default.</summary>
+    /// <summary>
+    /// A panic starts when the short window requires this percentage of the running and starting workers. Knative's
+    /// default.
+    /// </summary>
     public int PanicThreshold { get; init; } = 200;
 
     public int Min { get; init; }
 
     public int Max { get; init; } = 3;
 
-    /// <summary>Spare workers beside those that the demand needs, while there is any.</summary>
+    /// <summary>Additional workers while there is a demand.</summary>
     public int Buffer { get; init; }
 
-    /// <summary>Times at which at least so many workers run.</summary>
+    /// <summary>Scheduled minimum numbers of workers.</summary>
     public IReadOnlyList<ScheduledMinimum> Schedules { get; init; } = [];
 
-    /// <summary>How long nothing must be wanted before the last worker is stopped; also for the others, unless
-    /// <see cref="ScaleInDelay"/> says less.</summary>
+    /// <summary>
+    /// How long no worker must be wanted before the last worker stops. It also applies to the other workers, unless
+    /// <see cref="ScaleInDelay"/> is set.
+    /// </summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long fewer workers must be wanted before some are stopped while others stay. Zero: with SLO ten learned
-    /// starts, at most <see cref="IdleTimeout"/>; with the others <see cref="IdleTimeout"/>.</summary>
+    /// <summary>
+    /// How long fewer workers must be wanted before some stop while others keep running. Zero: with SLO ten learned
+    /// starts, at most <see cref="IdleTimeout"/>; with the other scalers <see cref="IdleTimeout"/>.
+    /// </summary>
     public TimeSpan ScaleInDelay { get; init; }
 
-    /// <summary>Workers added within one <see cref="StepInterval"/> at most; 0: as many as are wanted.</summary>
+    /// <summary>Maximum number of workers added within one <see cref="StepInterval"/>. 0: no limit.</summary>
     public int MaxStep { get; init; }
 
+    /// <summary>The interval of <see cref="MaxStep"/>.</summary>
     public TimeSpan StepInterval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Drains all workers until it is taken back.</summary>
+    /// <summary>Drains all workers until the pause ends.</summary>
     public Pause Pause { get; init; }
 
-    /// <summary>Worker time (workers times how long they were up, from order to exit) that may be used in a day, which begins
-    /// at 00:00 UTC; zero: no limit. When it is used up the workers are drained and requests are refused with 503.</summary>
+    /// <summary>
+    /// Maximum worker time per day from 00:00 UTC: the sum over all workers of the time from start to exit. Zero: no
+    /// limit. When the limit is reached, the workers are drained and requests are rejected with 503.
+    /// </summary>
     public TimeSpan DailyWorkerTime { get; init; }
 }
 
-/// <summary>At least so many workers from each time that a cron expression names, for a while.</summary>
+/// <summary>A minimum number of workers for a limited time, from each time that matches a cron expression.</summary>
 public sealed record ScheduledMinimum
 {
-    /// <summary>When it begins: minute, hour, day of month, month, day of week; see <see cref="Autoscaling.CronSchedule"/>.</summary>
+    /// <summary>
+    /// The start: minute, hour, day of month, month, day of week; see <see cref="Autoscaling.CronSchedule"/>.
+    /// </summary>
     public required string Cron { get; init; }
 
-    /// <summary>IANA name of the time zone in which the expression is meant.</summary>
+    /// <summary>IANA name of the time zone of the expression.</summary>
     public string TimeZone { get; init; } = "UTC";
 
-    /// <summary>How long it lasts.</summary>
+    /// <summary>The duration.</summary>
     public required TimeSpan For { get; init; }
 
-    /// <summary>Workers that run at least; never more than <see cref="ScalePolicy.Max"/>.</summary>
+    /// <summary>The minimum number of workers, at most <see cref="ScalePolicy.Max"/>.</summary>
     public required int Min { get; init; }
 }

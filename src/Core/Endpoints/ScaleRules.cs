@@ -2,7 +2,7 @@ using Sluice.Core.Autoscaling;
 
 namespace Sluice.Core.Endpoints;
 
-/// <summary>What a scaling policy must obey. Pure.</summary>
+/// <summary>Validates scaling policies. Pure.</summary>
 internal static class ScaleRules
 {
     private const int MostWorkers = 10_000;
@@ -32,20 +32,24 @@ internal static class ScaleRules
         check.Range("scaling.scaleInDelay", p.ScaleInDelay, TimeSpan.Zero, Week);
         check.Range("scaling.maxStep", p.MaxStep, 0, MostWorkers);
         check.Range("scaling.stepInterval", p.StepInterval, TimeSpan.FromMilliseconds(100), Hour);
-        check.That(p.DailyWorkerTime >= TimeSpan.Zero && p.DailyWorkerTime <= MostWorkers * Day, "scaling.dailyWorkerTime",
-            Duration.Format(p.DailyWorkerTime), $"0s (no limit) to {Duration.Format(MostWorkers * Day)}");
-        check.That(p.Schedules.Count <= MostSchedules, "scaling.schedules", $"{p.Schedules.Count} entries", $"at most {MostSchedules}");
+        check.That(p.DailyWorkerTime >= TimeSpan.Zero && p.DailyWorkerTime <= MostWorkers * Day,
+            "scaling.dailyWorkerTime", Duration.Format(p.DailyWorkerTime),
+            $"0s (no limit) to {Duration.Format(MostWorkers * Day)}");
+        check.That(p.Schedules.Count <= MostSchedules, "scaling.schedules", $"{p.Schedules.Count} entries",
+            $"at most {MostSchedules}");
         for (var i = 0; i < p.Schedules.Count; i++) Check(check, p.Schedules[i], $"scaling.schedules[{i}]", p.Max);
     }
 
-    /// <summary>Each is looked at once a second.</summary>
+    /// <summary>Maximum number of schedules; each is evaluated every second.</summary>
     private const int MostSchedules = 50;
 
     private static void Check(EndpointRules.Checker check, ScheduledMinimum s, string at, int max)
     {
         var zone = TimeZoneInfo.TryFindSystemTimeZoneById(s.TimeZone, out _);
-        check.That(zone, $"{at}.timeZone", s.TimeZone, "an IANA time zone that this machine knows, like UTC or Europe/Berlin");
-        check.That(!zone || CronSchedule.Parse(s.Cron, s.TimeZone) is not null, $"{at}.cron", s.Cron, CronSchedule.Expected);
+        check.That(zone, $"{at}.timeZone", s.TimeZone,
+            "an IANA time zone that this machine knows, like UTC or Europe/Berlin");
+        check.That(!zone || CronSchedule.Parse(s.Cron, s.TimeZone) is not null, $"{at}.cron", s.Cron,
+            CronSchedule.Expected);
         check.Range($"{at}.for", s.For, TimeSpan.FromMinutes(1), Week);
         check.Range($"{at}.min", s.Min, 1, MostWorkers);
         check.That(s.Min <= max, $"{at}.min", $"{s.Min}", $"at most scaling.max ({max})");

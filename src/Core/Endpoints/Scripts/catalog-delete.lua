@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- catalog-delete: delete one template or endpoint that the API made.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
---         deleted  hash id of an endpoint of which something may be left -> token of its deletion
--- ARGV    next  version, random · kind  'template' or 'endpoint' · name · dry  1: nothing is deleted
--- RETURN  'ok'; 'unknown'; 'manifest' when the manifest owns the name; 'used:ID' when endpoint ID stands on the template
+-- catalog-delete: deletes a template or an endpoint that was created through the API.
+-- KEYS    templates  hash name -> origin, line feed, JSON · endpoints  hash id -> the same ·
+--         version  string that changes with each change ·
+--         deleted  hash id of a deleted endpoint whose data may still exist -> token of its deletion
+-- ARGV    next  the new version, random · kind  'template' or 'endpoint' · name · dry  1: nothing is deleted
+-- RETURN  'ok'; 'unknown'; 'manifest' if the manifest declares the name; 'used:ID' if endpoint ID uses the template
 local templates, endpoints, version, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local next, kind, name, dry = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 

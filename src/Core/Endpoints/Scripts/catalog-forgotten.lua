@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- catalog-forgotten: nothing is left of a deleted endpoint: its id is free.
+-- catalog-forgotten: marks the deletion of an endpoint as complete; its id can be used again.
 -- KEYS    deleted  hash id -> token of its deletion
--- ARGV    name · deletion  the token; another one stays
--- RETURN  1, or 0 when it was another one
+-- ARGV    name · deletion  the token; the entry is kept if it has another token
+-- RETURN  1, or 0 if the entry has another token
 local deleted = KEYS[1]
 local name, deletion = ARGV[1], ARGV[2]
 

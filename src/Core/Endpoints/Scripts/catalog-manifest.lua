@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
--- catalog-manifest: make the manifest's templates and endpoints the declared ones, and leave those of the API.
--- KEYS    templates  hash name -> origin, line end, JSON · endpoints  hash id -> the same · version  string, another one after each change ·
---         deleted  hash id of an endpoint of which something may be left -> token of its deletion ·
+-- catalog-manifest: replaces the templates and endpoints of the manifest, and keeps those of the API.
+-- KEYS    templates  hash name -> origin, line feed, JSON · endpoints  hash id -> the same ·
+--         version  string that changes with each change ·
+--         deleted  hash id of a deleted endpoint whose data may still exist -> token of its deletion ·
 --         source  "digest|host|unix ms" of the manifest that was applied last
--- ARGV    next  version, random · digest  of the declarations · host  whose manifest it is ·
---         template_count  pairs that follow, the rest are endpoints · entries...  (name, JSON) each
--- RETURN  'ok'; 'same' when nothing changed; 'clash:NAME' when the API made that name; 'deleting:ID' when the jobs
---         of an earlier endpoint of that id are still there; 'used:TEMPLATE:ID,ID' when it would delete a template
+-- ARGV    next  the new version, random · digest  of the declarations · host  of the manifest file ·
+--         template_count  number of pairs for templates, the others are endpoints · entries...  (name, JSON) each
+-- RETURN  'ok'; 'same' if nothing changed; 'clash:NAME' if the name was created through the API; 'deleting:ID' if
+--         jobs of a deleted endpoint with that id still exist; 'used:TEMPLATE:ID,ID' if it would delete a template
 --         that endpoints of the API use
--- What the manifest does not declare any more is deleted.
+-- Entries that the manifest no longer declares are deleted.
 local templates, endpoints, version, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local source, next, digest, host = KEYS[5], ARGV[1], ARGV[2], ARGV[3]
 local template_count, entries = tonumber(ARGV[4]), 5

@@ -1,18 +1,23 @@
 #!lua flags=allow-oom
--- endpoint-forget: take away the jobs of an endpoint that was deleted, once for each deletion, in one step: what is stored later is another endpoint's.
--- KEYS    forgotten  string "deletion|phase", the last that was done · queue  sorted set ticket entry -> start tag ·
---         meta  hash queued and a counter for each status
--- ARGV    deletion  its token · phase  'first', 'late' (what others stored meanwhile; only after 'first') or 'declare' (the id is to be declared
---         again: also what others stored meanwhile) · rename_count  keys that get the suffix ':deletion|phase', so that what they name can be deleted
---         after them · all  1: no worker is left, tickets of requests go too · forgotten_ms  how long this is remembered
--- RETURN  1, or 0 when it was done before, or the id was declared again
--- After these KEYS follow those that are renamed, then those that are deleted.
+-- endpoint-forget: deletes the jobs of a deleted endpoint in one step, once per deletion and phase. Data that is
+-- stored later belongs to another endpoint.
+-- KEYS    forgotten  string "deletion|phase", the last completed phase ·
+--         queue  sorted set ticket entry -> start tag · meta  hash queued and a counter for each status
+-- ARGV    deletion  its token · phase  'first', 'late' (data that other gateways stored after 'first') or 'declare'
+--         (the id is declared again; includes the data of 'late') · rename_count  number of keys that get the suffix
+--         ':deletion|phase', so that the data that they refer to can be deleted later · all  1: no worker is left, so
+--         tickets of requests are deleted too · forgotten_ms  how long the completed phase is stored
+-- RETURN  1, or 0 if the phase was already completed or the id was declared again
+-- The KEYS after these are the keys to rename, then the keys to delete.
 local forgotten, queue, meta, kept = KEYS[1], KEYS[2], KEYS[3], 4
 local deletion, phase, rename_count, all, forgotten_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 local mark, last = deletion .. '|' .. phase, redis.call('GET', forgotten) or ''
-local done = string.sub(last, 1, #deletion + 1) == deletion .. '|' and string.sub(last, #deletion + 2) or nil
-if done == phase or done == 'declare' or (phase == 'first' and done) or (phase == 'late' and done ~= 'first') then return 0 end
+local is_same = string.sub(last, 1, #deletion + 1) == deletion .. '|'
+local done = is_same and string.sub(last, #deletion + 2) or nil
+if done == phase or done == 'declare' or (phase == 'first' and done) or (phase == 'late' and done ~= 'first') then
+  return 0
+end
 for i = kept, #KEYS do
   if i >= kept + rename_count then redis.call('UNLINK', KEYS[i])
   elseif redis.call('EXISTS', KEYS[i]) == 1 then redis.call('RENAME', KEYS[i], KEYS[i] .. ':' .. mark) end

@@ -5,13 +5,16 @@ using System.Text.RegularExpressions;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>What instructions a GPU has: <c>9.0</c> is a Hopper (developer.nvidia.com/cuda-gpus).</summary>
+/// <summary>
+/// The compute capability of a GPU, for example <c>9.0</c> for Hopper (developer.nvidia.com/cuda-gpus).
+/// </summary>
 [JsonConverter(typeof(ComputeCapabilityConverter))]
 public readonly partial record struct ComputeCapability(int Major, int Minor) : IComparable<ComputeCapability>
 {
-    /// <summary>Reads <c>8.9</c>, <c>10.0</c>, or <c>8</c> for 8.0; null: it is none.</summary>
+    /// <summary>Parses <c>8.9</c>, <c>10.0</c>, or <c>8</c> for 8.0. Returns null if the text is invalid.</summary>
     public static ComputeCapability? Parse(string text) => Form().Match(text) is { Success: true } match
-        ? new(Int(match.Groups[1].Value), match.Groups[2].Success ? Int(match.Groups[2].Value) : 0) : null;
+        ? new(Int(match.Groups[1].Value), match.Groups[2].Success ? Int(match.Groups[2].Value) : 0)
+        : null;
 
     public int CompareTo(ComputeCapability other) => (Major, Minor).CompareTo((other.Major, other.Minor));
 
@@ -31,14 +34,15 @@ public readonly partial record struct ComputeCapability(int Major, int Minor) : 
     private static partial Regex Form();
 }
 
-/// <summary>Compute capabilities in JSON and YAML: <c>8.9</c>, as a number or a string.</summary>
+/// <summary>Converts compute capabilities from and to JSON and YAML: <c>8.9</c>, as a number or a string.</summary>
 public sealed class ComputeCapabilityConverter : JsonConverter<ComputeCapability>
 {
-    public override ComputeCapability Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+    public override ComputeCapability Read(
+        ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         (reader.TokenType switch
         {
             JsonTokenType.String => ComputeCapability.Parse(reader.GetString()!),
-            // As it was written: 8.10 and 8.1 are the same number, and not the same GPU.
+            // Parses the original text: 8.10 and 8.1 are the same number, but different compute capabilities.
             JsonTokenType.Number => ComputeCapability.Parse(System.Text.Encoding.UTF8.GetString(reader.ValueSpan)),
             _ => null,
         }) ?? throw new JsonException("a compute capability like 7.0, 8.9 or 10.0");

@@ -1,12 +1,17 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>How GPUs reach each other, as numbers that compare: any number of NVLinks before any way over PCIe.</summary>
+/// <summary>
+/// The connections between GPUs as comparable ranks. Any number of NVLinks ranks higher than any PCIe connection.
+/// </summary>
 internal sealed class Connections
 {
-    /// <summary>The rank from which on a connection is made of NVLinks; above it, their number counts.</summary>
+    /// <summary>Minimum rank of an NVLink connection. The number of links is added to it.</summary>
     public const int NvLink = 1000;
 
-    /// <summary>Choices that are all looked at; of more (over 16 GPUs) each GPU's best neighbours are. 12,870 are 8 of 16.</summary>
+    /// <summary>
+    /// Maximum number of combinations that are all evaluated, for example 12,870 for 8 of 16 GPUs. Above it (more than
+    /// 16 GPUs), only the best neighbours of each GPU are evaluated.
+    /// </summary>
     private const int MaxChoices = 13_000;
 
     private readonly Dictionary<(int, int), int> ranks = [];
@@ -24,10 +29,13 @@ internal sealed class Connections
             Neighbours(b).Add(a);
         }
 
-        List<Device> Neighbours(Device device) => linked.TryGetValue(device.Order, out var list) ? list : linked[device.Order] = [];
+        List<Device> Neighbours(Device device) =>
+            linked.TryGetValue(device.Order, out var list) ? list : linked[device.Order] = [];
     }
 
-    /// <summary>These devices in groups that NVLinks connect, directly or over others of them.</summary>
+    /// <summary>
+    /// Returns the devices in groups that are connected by NVLinks, directly or through other devices.
+    /// </summary>
     public List<List<Device>> Linked(IReadOnlyList<Device> devices)
     {
         var left = devices.ToHashSet();
@@ -46,6 +54,7 @@ internal sealed class Connections
         return groups;
     }
 
+    /// <summary>Returns the highest rank of a connection between two of the devices.</summary>
     public int BestPair(IReadOnlyList<Device> devices)
     {
         var best = 0;
@@ -55,13 +64,14 @@ internal sealed class Connections
     }
 
     /// <summary>
-    /// The <paramref name="count"/> devices whose weakest connection is the best, then those with the best sum, then those that leave the fewest
-    /// of their NVLink groups behind, then the first.
+    /// Chooses <paramref name="count"/> devices. Criteria in this order: the highest rank of the weakest connection,
+    /// the highest sum of ranks, the fewest free devices left in their NVLink groups, the first devices.
     /// </summary>
     /// <param name="free">Devices to choose from, at least <paramref name="count"/>.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="freeIn">Devices of a group that are free.</param>
-    public (IReadOnlyList<Device> Devices, int Rank, int Sum) Best(IReadOnlyList<Device> free, int count, Func<DeviceGroup, int> freeIn)
+    /// <param name="count">Number of devices.</param>
+    /// <param name="freeIn">Returns the number of free devices in a group.</param>
+    public (IReadOnlyList<Device> Devices, int Rank, int Sum) Best(
+        IReadOnlyList<Device> free, int count, Func<DeviceGroup, int> freeIn)
     {
         var rank = new int[free.Count, free.Count];
         var (least, most) = (int.MaxValue, 0);
@@ -72,7 +82,9 @@ internal sealed class Connections
                 (least, most) = (Math.Min(least, rank[a, b]), Math.Max(most, rank[a, b]));
             }
 
-        var choices = least == most ? [[.. Enumerable.Range(0, count)]] : Choices(free.Count, count) <= MaxChoices ? Every(free.Count, count) : Nearest(rank, count);
+        var choices = least == most ? [[.. Enumerable.Range(0, count)]]
+            : Choices(free.Count, count) <= MaxChoices ? Every(free.Count, count)
+            : Nearest(rank, count);
         (int[] Members, (int Least, int Sum, int Left) Score)? best = null;
         foreach (var members in choices)
         {
@@ -98,7 +110,7 @@ internal sealed class Connections
 
     private int Rank(Device a, Device b) => ranks.GetValueOrDefault((a.Order, b.Order));
 
-    /// <summary>n over k, or any number above <see cref="MaxChoices"/>.</summary>
+    /// <summary>Returns the binomial coefficient, or any number above <see cref="MaxChoices"/>.</summary>
     private static long Choices(int n, int k)
     {
         var choices = 1L;
@@ -106,6 +118,7 @@ internal sealed class Connections
         return choices;
     }
 
+    /// <summary>Returns every combination of k of n indexes.</summary>
     private static IEnumerable<int[]> Every(int n, int k)
     {
         var chosen = Enumerable.Range(0, k).ToArray();
@@ -120,7 +133,10 @@ internal sealed class Connections
         }
     }
 
-    /// <summary>From each GPU on, one after the other the one whose weakest connection to those chosen is the best.</summary>
+    /// <summary>
+    /// Returns one combination per GPU. It starts with the GPU and repeatedly adds the GPU whose weakest connection to
+    /// the chosen ones is the best.
+    /// </summary>
     private static IEnumerable<int[]> Nearest(int[,] rank, int count)
     {
         var n = rank.GetLength(0);
@@ -128,7 +144,10 @@ internal sealed class Connections
         {
             var chosen = new List<int> { first };
             while (chosen.Count < count)
-                chosen.Add(Enumerable.Range(0, n).Except(chosen).MaxBy(x => (chosen.Min(c => rank[c, x]), chosen.Sum(c => rank[c, x]), -x)));
+                {
+                    var rest = Enumerable.Range(0, n).Except(chosen);
+                    chosen.Add(rest.MaxBy(x => (chosen.Min(c => rank[c, x]), chosen.Sum(c => rank[c, x]), -x)));
+                }
             yield return [.. chosen.Order()];
         }
     }

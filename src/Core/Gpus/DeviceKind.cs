@@ -1,6 +1,8 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>Devices that no wish tells apart, with where they are: what a wish asks is checked once for all of them.</summary>
+/// <summary>
+/// Devices with equal properties, and their location. Requirements are checked once for all devices of a kind.
+/// </summary>
 internal sealed class DeviceKind(int id, Gpu sample, MigSlice? slice)
 {
     public int Id { get; } = id;
@@ -9,7 +11,7 @@ internal sealed class DeviceKind(int id, Gpu sample, MigSlice? slice)
 
     public GpuModel? Model { get; } = Catalogue.Find(sample.Name);
 
-    /// <summary>Null: whole GPUs.</summary>
+    /// <summary>The MIG profile; null for whole GPUs.</summary>
     public MigProfile? Profile { get; } = slice?.Profile;
 
     public long MemoryMiB { get; } = slice?.Profile.MemoryMiB ?? sample.MemoryMiB;
@@ -22,28 +24,30 @@ internal sealed class DeviceKind(int id, Gpu sample, MigSlice? slice)
 
     public ConfidentialState Confidential { get; } = sample.Confidential;
 
-    /// <summary>A GPU in MIG mode is a device only to say that it is none: its slices are.</summary>
+    /// <summary>Whether this is a GPU in MIG mode. It cannot be allocated itself, only its slices.</summary>
     public bool Cut { get; } = slice is null && sample.MigEnabled;
 
-    /// <summary>Every device of this kind, in the inventory's order.</summary>
+    /// <summary>All devices of this kind, in the order of the inventory.</summary>
     public List<Device> Devices { get; } = [];
 
-    /// <summary>They as NVLink groups, or slices of one GPU.</summary>
+    /// <summary>The devices by NVLink group, or slices by GPU.</summary>
     public List<DeviceGroup> Groups { get; } = [];
 
-    /// <summary>They by machine.</summary>
+    /// <summary>The devices by machine.</summary>
     public List<DeviceGroup> Nodes { get; } = [];
 
-    /// <summary>The best connection that any two of one machine have.</summary>
+    /// <summary>The highest rank of a connection between two devices of one machine.</summary>
     public int BestRank { get; set; }
 
-    /// <summary>For people: <c>NVIDIA A100-SXM4-80GB</c>, <c>MIG 1g.10gb of NVIDIA ...</c>.</summary>
+    /// <summary>The display name: <c>NVIDIA A100-SXM4-80GB</c>, <c>MIG 1g.10gb of NVIDIA ...</c>.</summary>
     public override string ToString() => Profile is null ? Name : $"MIG {Profile} of {Name}";
 }
 
-/// <summary>Devices among which it does not matter which: GPUs that NVLinks connect, slices of one GPU, or all of a kind on one machine.</summary>
-/// <param name="id">Its number among all groups of the layout.</param>
-/// <param name="devices">In the inventory's order.</param>
+/// <summary>
+/// Interchangeable devices: GPUs connected by NVLinks, slices of one GPU, or all devices of a kind on one machine.
+/// </summary>
+/// <param name="id">The index among all groups of the layout.</param>
+/// <param name="devices">The devices in the order of the inventory.</param>
 internal sealed class DeviceGroup(int id, IReadOnlyList<Device> devices)
 {
     public int Id { get; } = id;
@@ -51,11 +55,11 @@ internal sealed class DeviceGroup(int id, IReadOnlyList<Device> devices)
     public IReadOnlyList<Device> Devices { get; } = devices;
 }
 
-/// <summary>A GPU or a slice.</summary>
-/// <param name="kind">Its kind.</param>
-/// <param name="gpu">The GPU that it is, or is cut from.</param>
-/// <param name="uuid">Its own UUID.</param>
-/// <param name="order">Its number among all devices of the layout.</param>
+/// <summary>A GPU or a MIG slice.</summary>
+/// <param name="kind">The kind of the device.</param>
+/// <param name="gpu">The GPU, or the GPU that contains the slice.</param>
+/// <param name="uuid">The UUID of the device.</param>
+/// <param name="order">The index among all devices of the layout.</param>
 internal sealed class Device(DeviceKind kind, Gpu gpu, string uuid, int order)
 {
     public DeviceKind Kind { get; } = kind;

@@ -2,21 +2,30 @@ using System.Globalization;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>Versions of NVIDIA's driver, and what CUDA asks of it.</summary>
+/// <summary>Compares versions of NVIDIA's driver, and defines which version each CUDA version requires.</summary>
 public static class DriverVersion
 {
-    /// <summary>The CUDA versions that a worker's libraries may be of, with the least driver (CUDA release notes, minor version
-    /// compatibility) and compute capability (CUDA 13 dropped what is older than Turing).</summary>
-    public static IReadOnlyDictionary<int, (string Driver, ComputeCapability Compute)> OfCuda { get; } =
-        new Dictionary<int, (string, ComputeCapability)> { [12] = ("525", new(5, 0)), [13] = ("580", Catalogue.Cuda13Least) };
+    /// <summary>
+    /// The supported major CUDA versions of a worker's libraries, with the minimum driver (CUDA release notes, minor
+    /// version compatibility) and the minimum compute capability (CUDA 13 does not support GPUs older than Turing).
+    /// </summary>
+    public static IReadOnlyDictionary<int, (string Driver, ComputeCapability Compute)> CudaRequirements { get; } =
+        new Dictionary<int, (string, ComputeCapability)>
+        {
+            [12] = ("525", new(5, 0)),
+            [13] = ("580", Catalogue.Cuda13Least),
+        };
 
-    /// <summary>Numbers with points between them: <c>580</c>, <c>580.95.05</c>.</summary>
-    public static bool IsOne(string text) => text.Split('.').All(p => p.Length is > 0 and < 6 && p.All(char.IsAsciiDigit));
+    /// <summary>Whether a text is a version: numbers separated by dots, <c>580</c>, <c>580.95.05</c>.</summary>
+    public static bool IsVersion(string text) =>
+        text.Split('.').All(p => p.Length is > 0 and < 6 && p.All(char.IsAsciiDigit));
 
-    /// <summary>Whether a driver is this version or a newer one. A driver that does not tell its version is not.</summary>
+    /// <summary>
+    /// Whether a driver has at least the given version. False if the version of the driver is unknown.
+    /// </summary>
     public static bool AtLeast(string? driver, string least)
     {
-        if (driver is null || !IsOne(driver)) return false;
+        if (driver is null || !IsVersion(driver)) return false;
         int[] have = Parts(driver), want = Parts(least);
         for (var i = 0; i < want.Length; i++)
         {
@@ -27,5 +36,6 @@ public static class DriverVersion
         return true;
     }
 
-    private static int[] Parts(string version) => [.. version.Split('.').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
+    private static int[] Parts(string version) =>
+        [.. version.Split('.').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
 }

@@ -1,37 +1,39 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>What is known of a kind of GPU, beside what one of them tells of itself.</summary>
+/// <summary>The properties of a GPU model that do not depend on a single GPU.</summary>
 public sealed record GpuModel
 {
-    /// <summary>Short name, by which templates ask for it: <c>H100</c>, <c>A100-80</c>.</summary>
+    /// <summary>Short name, used in templates: <c>H100</c>, <c>A100-80</c>.</summary>
     public required string Id { get; init; }
 
-    /// <summary>The name that several of them share: <c>A100</c> is <c>A100-40</c> and <c>A100-80</c>.</summary>
+    /// <summary>Name of the family: <c>A100</c> includes <c>A100-40</c> and <c>A100-80</c>.</summary>
     public required string Family { get; init; }
 
     public required string Architecture { get; init; }
 
     public required ComputeCapability ComputeCapability { get; init; }
 
-    /// <summary>GB, as it is sold.</summary>
+    /// <summary>Nominal memory in GB.</summary>
     public required int MemoryGb { get; init; }
 
-    /// <summary>All its NVLinks together, both directions, GB/s; 0: it has none. Some cards of a kind have them and others not
-    /// (SXM and PCIe): what a machine really has is in its inventory.</summary>
+    /// <summary>
+    /// Total bandwidth of all NVLinks in both directions, GB/s; 0 if the model has none. Only some variants of a model
+    /// have NVLinks (SXM, but not PCIe). The inventory contains the actual connections of a machine.
+    /// </summary>
     public double NvLinkGBps { get; init; }
 
-    /// <summary>MIG instances that it can be cut into at most; 0: it cannot.</summary>
+    /// <summary>Maximum number of MIG instances; 0 if the model does not support MIG.</summary>
     public int MigInstances { get; init; }
 
-    /// <summary>RunPod's name of the pool that it is in; null: in none.</summary>
+    /// <summary>Name of the RunPod pool that contains the model; null if there is none.</summary>
     public string? Pool { get; init; }
 
-    /// <summary>Words of its name in nvidia-smi, all of which must be there.</summary>
+    /// <summary>Words that the name in nvidia-smi must contain.</summary>
     internal IReadOnlyList<string> Words { get; init; } = [];
 
-    /// <summary>What it can compute with.</summary>
-    public IReadOnlyList<string> Precisions => Gpus.Precisions.Of(ComputeCapability);
+    /// <summary>The precisions that the model supports.</summary>
+    public IReadOnlyList<string> Precisions => Gpus.Precisions.GetSupported(ComputeCapability);
 
-    /// <summary>Whether CUDA 13 (and TensorRT 10 and later) still support it: Volta is dropped.</summary>
+    /// <summary>Whether CUDA 13 (and TensorRT 10 and later) supports the model. Volta is not supported.</summary>
     public bool Cuda13 => ComputeCapability >= Catalogue.Cuda13Least;
 }

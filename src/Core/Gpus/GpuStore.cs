@@ -5,78 +5,101 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>Workers of an endpoint that wait for devices.</summary>
+/// <summary>Workers of an endpoint that wait for GPUs.</summary>
 /// <param name="EndpointId">The endpoint.</param>
-/// <param name="Workers">How many.</param>
-/// <param name="Since">Since when at least one waits.</param>
-/// <param name="Never">Whether they wait in vain: these machines have nothing that fits.</param>
-/// <param name="Part">The field of <c>gpu</c> that cannot be met.</param>
-/// <param name="Reason">In words.</param>
-/// <param name="WouldFit">What could be had instead; empty: nothing.</param>
-public sealed record GpuWait(string EndpointId, int Workers, DateTimeOffset Since, bool Never, string Part, string Reason, string WouldFit)
+/// <param name="Workers">Number of waiting workers.</param>
+/// <param name="Since">Since when at least one worker waits.</param>
+/// <param name="Never">Whether no GPU of these machines can ever match.</param>
+/// <param name="Part">The field of <c>gpu</c> that cannot be satisfied.</param>
+/// <param name="Reason">The reason as text.</param>
+/// <param name="WouldFit">Alternatives as text; empty if there is none.</param>
+public sealed record GpuWait(
+    string EndpointId, int Workers, DateTimeOffset Since, bool Never, string Part, string Reason, string WouldFit)
 {
-    /// <summary>For clients without a key: without the names of devices and of other endpoints.</summary>
+    /// <summary>The text for clients without an API key, without names of devices and other endpoints.</summary>
     [JsonIgnore]
     public string PublicText => Never ? "no GPU fits its workers" : "no GPU is free for its workers";
 
-    /// <summary>For a client.</summary>
+    /// <summary>Returns the text for a client.</summary>
     public string TextFor(bool anonymous) => anonymous ? PublicText : Text;
 
-    /// <summary>For a client with a key.</summary>
+    /// <summary>The text for clients with an API key.</summary>
     public string Text => WouldFit.Length > 0 ? $"{Reason}; {WouldFit}" : Reason;
 }
 
 /// <summary>
-/// Which pod has which devices, of all endpoints and hosts, and which endpoints wait for some. A claim comes before its pod, in one step with the look
-/// whether it is free: so two leaders that do not know of each other cannot give one device away twice.
+/// Stores which pod has which devices, over all endpoints and hosts, and which endpoints wait for devices. A device is
+/// claimed before its pod is started. The check and the claim are one atomic step, so that two leaders that do not know
+/// of each other cannot allocate one device twice.
 /// </summary>
 public sealed class GpuStore(RedisStore redis)
 {
     private static readonly Script Claim = Script.Load("gpu-claim");
 
-    // Claims of all endpoints are compared with each other: one hash.
+    // One hash for all endpoints, because the script compares all claims.
     private static readonly RedisKey Claims = "sluice:{gpus}:claims";
     private static readonly RedisKey Waits = "sluice:{gpus}:waiting";
 
-    /// <summary>Gives a pod its devices; the UUID of the first that another pod has, or null when all are its own now.</summary>
+    /// <summary>Claims devices for a pod.</summary>
     /// <param name="holding">The pod and its devices.</param>
-    /// <param name="memoryMiB">Memory of each device, MiB.</param>
-    /// <param name="ct">Gives up; the claim may stand then.</param>
+    /// <param name="memoryMiB">Returns the memory of a device in MiB.</param>
+    /// <param name="ct">Cancels the call. The claim may be stored nevertheless.</param>
+    /// <returns>Null if the pod has all devices; otherwise the UUID of the first device that another pod has.</returns>
     public async Task<string?> ClaimAsync(GpuHolding holding, Func<string, long> memoryMiB, CancellationToken ct)
     {
-        RedisValue[] devices = [.. holding.Devices.SelectMany(d => new RedisValue[] { d.Uuid, d.ShareMiB ?? 0, memoryMiB(d.Uuid) })];
-        var taken = (string)(await Claim.RunAsync(redis.Database, [Claims], [holding.PodId, Write(holding), .. devices]).WaitAsync(ct))!;
+        RedisValue[] devices =
+        [
+            .. holding.Devices.SelectMany(d => new RedisValue[] { d.Uuid, d.ShareMiB ?? 0, memoryMiB(d.Uuid) }),
+        ];
+        RedisValue[] arguments = [holding.PodId, Write(holding), .. devices];
+        var taken = (string)(await Claim.RunAsync(redis.Database, [Claims], arguments).WaitAsync(ct))!;
         return taken.Length > 0 ? taken : null;
     }
 
-    /// <summary>Ends the claims of pods that are gone.</summary>
+    /// <summary>Deletes the claims of ended pods.</summary>
     public Task ReleaseAsync(IEnumerable<string> podIds, CancellationToken ct) =>
         redis.Database.HashDeleteAsync(Claims, [.. podIds.Select(p => (RedisValue)p)]).WaitAsync(ct);
 
-    /// <summary>All claims.</summary>
-    public async Task<IReadOnlyList<GpuHolding>> ListAsync(CancellationToken ct) =>
-        [.. (await redis.Database.HashGetAllAsync(Claims).WaitAsync(ct)).Select(c => JsonSerializer.Deserialize((string)c.Value!, ClaimJson.Default.GpuHolding)!)
-            .OrderBy(c => c.PodId, StringComparer.Ordinal)];
+    /// <summary>Returns all claims.</summary>
+    public async Task<IReadOnlyList<GpuHolding>> ListAsync(CancellationToken ct)
+    {
+        var claims = await redis.Database.HashGetAllAsync(Claims).WaitAsync(ct);
+        return
+        [
+            .. claims.Select(c => JsonSerializer.Deserialize((string)c.Value!, ClaimJson.Default.GpuHolding)!)
+                .OrderBy(c => c.PodId, StringComparer.Ordinal),
+        ];
+    }
 
-    /// <summary>Says (or, with null, takes back) that workers of an endpoint wait.</summary>
-    public Task TellAsync(string endpointId, GpuWait? wait, CancellationToken ct) => wait is null
-        ? redis.Database.HashDeleteAsync(Waits, endpointId).WaitAsync(ct)
-        : ControlWrite.RunAsync(redis.Database, Waits, "HSET", endpointId, JsonSerializer.Serialize(wait, ClaimJson.Default.GpuWait)).WaitAsync(ct);
+    /// <summary>Stores, or with null deletes, the information that workers of an endpoint wait.</summary>
+    public Task SetWaitAsync(string endpointId, GpuWait? wait, CancellationToken ct)
+    {
+        if (wait is null) return redis.Database.HashDeleteAsync(Waits, endpointId).WaitAsync(ct);
+        var json = JsonSerializer.Serialize(wait, ClaimJson.Default.GpuWait);
+        return ControlWrite.RunAsync(redis.Database, Waits, "HSET", endpointId, json).WaitAsync(ct);
+    }
 
-    /// <summary>Why an endpoint's workers wait for devices; null: none waits.</summary>
+    /// <summary>Returns why workers of an endpoint wait for devices; null if none waits.</summary>
     public async Task<GpuWait?> WaitOfAsync(string endpointId, CancellationToken ct) =>
         Read(await redis.Database.HashGetAsync(Waits, endpointId).WaitAsync(ct));
 
-    /// <summary>All endpoints whose workers wait, those that wait longest first.</summary>
-    public async Task<IReadOnlyList<GpuWait>> WaitsAsync(CancellationToken ct) =>
-        [.. (await redis.Database.HashGetAllAsync(Waits).WaitAsync(ct)).Select(w => Read(w.Value)!).OrderBy(w => w.Since)];
+    /// <summary>Returns all endpoints whose workers wait, the longest wait first.</summary>
+    public async Task<IReadOnlyList<GpuWait>> WaitsAsync(CancellationToken ct)
+    {
+        var waits = await redis.Database.HashGetAllAsync(Waits).WaitAsync(ct);
+        return [.. waits.Select(w => Read(w.Value)!).OrderBy(w => w.Since)];
+    }
 
-    private static GpuWait? Read(RedisValue json) => json.HasValue ? JsonSerializer.Deserialize((string)json!, ClaimJson.Default.GpuWait) : null;
+    private static GpuWait? Read(RedisValue json) =>
+        json.HasValue ? JsonSerializer.Deserialize((string)json!, ClaimJson.Default.GpuWait) : null;
 
-    private static string Write(GpuHolding holding) => JsonSerializer.Serialize(holding, ClaimJson.Default.GpuHolding);
+    private static string Write(GpuHolding holding) =>
+        JsonSerializer.Serialize(holding, ClaimJson.Default.GpuHolding);
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(GpuHolding))]
 [JsonSerializable(typeof(GpuWait))]
 internal sealed partial class ClaimJson : JsonSerializerContext;

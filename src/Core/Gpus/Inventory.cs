@@ -2,106 +2,119 @@ using System.Text.Json.Serialization;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>The GPUs of a machine at one moment, how they are connected, and how that is known. Replaced whole.</summary>
+/// <summary>
+/// An immutable snapshot of the GPUs of a machine, their connections, and the source of this information.
+/// </summary>
 public sealed record Inventory
 {
-    /// <summary>By index.</summary>
+    /// <summary>The GPUs by index.</summary>
     public IReadOnlyList<Gpu> Gpus { get; init; } = [];
 
-    /// <summary>How pairs of GPUs are connected; a pair that is missing: nothing is known.</summary>
+    /// <summary>Connections of pairs of GPUs. The connection of a missing pair is unknown.</summary>
     public IReadOnlyList<GpuLink> Links { get; init; } = [];
 
-    /// <summary>Where this was read: <c>nvidia-smi</c>, or the path of a file.</summary>
+    /// <summary>The source: <c>nvidia-smi</c>, or the path of a file.</summary>
     public string Source { get; init; } = "nvidia-smi";
 
-    /// <summary>Why the last reading failed, or why there is none; null: it went well.</summary>
+    /// <summary>Why the last read failed, or why there are no GPUs; null if it succeeded.</summary>
     public string? Error { get; init; }
 
-    /// <summary>A machine without GPUs, and why.</summary>
+    /// <summary>Returns the inventory of a machine without GPUs, and the reason.</summary>
     public static Inventory None(string why) => new() { Error = why };
 }
 
-/// <summary>Whether a GPU's memory and work are kept from the machine that it is in (NVIDIA confidential computing).</summary>
+/// <summary>
+/// The state of NVIDIA confidential computing, which protects memory and computation of a GPU from its host.
+/// </summary>
 [JsonConverter(typeof(JsonStringEnumConverter<ConfidentialState>))]
 public enum ConfidentialState
 {
-    /// <summary>Switched off, or the GPU cannot.</summary>
+    /// <summary>Disabled or not supported.</summary>
     Off,
 
-    /// <summary>Switched on, and not declared ready: CUDA cannot run on it.</summary>
+    /// <summary>Enabled but not set to ready: CUDA cannot run on the GPU.</summary>
     NotReady,
 
+    /// <summary>Enabled and set to ready.</summary>
     Ready,
 }
 
-/// <summary>Who may use a GPU, as its driver enforces it.</summary>
+/// <summary>Which processes may use a GPU, as enforced by its driver.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<ComputeMode>))]
 public enum ComputeMode
 {
     /// <summary>Any number of processes.</summary>
     Default,
 
-    /// <summary>One process at a time: it cannot be shared.</summary>
+    /// <summary>One process at a time: the GPU cannot be shared.</summary>
     ExclusiveProcess,
 
     /// <summary>No process.</summary>
     Prohibited,
 }
 
-/// <summary>One GPU. What its driver does not tell (in a container, or when it is broken) is null or has its default.</summary>
+/// <summary>
+/// A GPU. A property that its driver does not report (in a container, or after a fault) is null or has its default.
+/// </summary>
 public sealed record Gpu
 {
-    /// <summary>Its number in nvidia-smi, which goes by the PCI bus.</summary>
+    /// <summary>The index in nvidia-smi, in the order of the PCI bus.</summary>
     public required int Index { get; init; }
 
-    /// <summary><c>GPU-...</c>: what a pod is given. Indexes change with <c>CUDA_VISIBLE_DEVICES</c> and over restarts.</summary>
+    /// <summary>
+    /// The UUID, <c>GPU-...</c>, by which a pod gets the GPU. An index is not stable: it depends on
+    /// <c>CUDA_VISIBLE_DEVICES</c> and changes over restarts.
+    /// </summary>
     public required string Uuid { get; init; }
 
-    /// <summary>As nvidia-smi says it: <c>NVIDIA H100 80GB HBM3</c>.</summary>
+    /// <summary>The name as reported by nvidia-smi: <c>NVIDIA H100 80GB HBM3</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The machine, where an inventory holds several; GPUs of one pod come from one machine.</summary>
+    /// <summary>The machine, if an inventory contains several. All GPUs of a pod are on one machine.</summary>
     public string Node { get; init; } = "";
 
-    /// <summary>All of its memory, MiB.</summary>
+    /// <summary>Total memory in MiB.</summary>
     public long MemoryMiB { get; init; }
 
-    /// <summary>Memory in use, by anyone, MiB.</summary>
+    /// <summary>Memory in use by any process, in MiB.</summary>
     public long? UsedMiB { get; init; }
 
     public ComputeCapability ComputeCapability { get; init; }
 
-    /// <summary>Such as <c>580.95.05</c>.</summary>
+    /// <summary>The driver version, for example <c>580.95.05</c>.</summary>
     public string? Driver { get; init; }
 
     public ComputeMode ComputeMode { get; init; }
 
     public ConfidentialState Confidential { get; init; }
 
-    /// <summary>Whether it is in MIG mode. Then only its slices can be given away.</summary>
+    /// <summary>Whether the GPU is in MIG mode. In this mode only its slices can be allocated.</summary>
     public bool MigEnabled { get; init; }
 
     public IReadOnlyList<MigSlice> Slices { get; init; } = [];
 
-    /// <summary>NVLinks that are up, and GB/s of one of them in one direction; zero: none, or not told.</summary>
+    /// <summary>Active NVLinks; zero if there are none or the number is unknown.</summary>
     public NvLinks NvLinks { get; init; }
 
-    /// <summary>Why it must not be used, in words; null: it is well.</summary>
+    /// <summary>Why the GPU must not be used; null if it has no fault.</summary>
     public string? Fault { get; init; }
 }
 
-/// <summary>A GPU's NVLinks.</summary>
-/// <param name="Active">Links that are up.</param>
-/// <param name="GBps">GB/s of one link in one direction: 25 of an A100, 26.562 of an H100.</param>
+/// <summary>The active NVLinks of a GPU.</summary>
+/// <param name="Active">Number of active links.</param>
+/// <param name="GBps">Bandwidth of one link in one direction in GB/s: 25 for an A100, 26.562 for an H100.</param>
 public readonly record struct NvLinks(int Active, double GBps);
 
-/// <summary>A part that a GPU was cut into.</summary>
-/// <param name="Uuid"><c>MIG-...</c>: what a pod is given. A process can use one slice only.</param>
-/// <param name="Profile">Its shape.</param>
-/// <param name="Device">Its number on its GPU.</param>
+/// <summary>A MIG slice of a GPU.</summary>
+/// <param name="Uuid">The UUID, <c>MIG-...</c>, by which a pod gets the slice. A process can use only one
+/// slice.</param>
+/// <param name="Profile">The profile.</param>
+/// <param name="Device">The index on its GPU.</param>
 public sealed record MigSlice(string Uuid, MigProfile Profile, int Device);
 
-/// <summary>How two GPUs of a machine reach each other, from worst to best (nvidia-smi topo -m).</summary>
+/// <summary>
+/// The type of a connection between two GPUs of a machine, from slowest to fastest (nvidia-smi topo -m).
+/// </summary>
 [JsonConverter(typeof(JsonStringEnumConverter<LinkKind>))]
 public enum LinkKind
 {
@@ -126,9 +139,9 @@ public enum LinkKind
     NV,
 }
 
-/// <summary>A connection of two GPUs.</summary>
-/// <param name="A">UUID of one.</param>
-/// <param name="B">UUID of the other.</param>
-/// <param name="Kind">The way.</param>
-/// <param name="NvLinks">NVLinks that are bonded for it; 0 for other ways.</param>
+/// <summary>A connection between two GPUs.</summary>
+/// <param name="A">UUID of the first GPU.</param>
+/// <param name="B">UUID of the second GPU.</param>
+/// <param name="Kind">The type of the connection.</param>
+/// <param name="NvLinks">Number of bonded NVLinks; 0 for other types.</param>
 public sealed record GpuLink(string A, string B, LinkKind Kind, int NvLinks);

@@ -7,12 +7,12 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Gpus;
 
 /// <summary>
-/// An inventory that was written by hand (<c>SLUICE_GPU_INVENTORY</c>): for tests, and for trying out what would be placed where before the
-/// machine is there. What a kind of the catalogue says need not be said again.
+/// An inventory file (<c>SLUICE_GPU_INVENTORY</c>), for tests and for checking the placement on a machine before it is
+/// available. Properties that the catalog defines for a GPU model can be omitted.
 /// </summary>
 public sealed record InventoryFile
 {
-    /// <summary>More are refused: a mistyped count must not fill the memory.</summary>
+    /// <summary>Maximum number of GPUs, so that a mistyped count cannot exhaust the memory.</summary>
     private const int MaxGpus = 100_000;
 
     private static readonly JsonTypeInfo<InventoryFile> Type = (JsonTypeInfo<InventoryFile>)new JsonSerializerOptions
@@ -21,22 +21,29 @@ public sealed record InventoryFile
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     }.GetTypeInfo(typeof(InventoryFile));
 
+    /// <summary>The GPUs.</summary>
     public required IReadOnlyList<Entry> Gpus { get; init; }
 
-    /// <summary>Connections beside those that entries declare of their own GPUs.</summary>
+    /// <summary>Connections in addition to the NVLinks that entries declare between their own GPUs.</summary>
     public IReadOnlyList<Connection> Links { get; init; } = [];
 
-    /// <summary>Reads a file's text, or says every error of it.</summary>
+    /// <summary>Parses the text of a file. Returns the inventory, or null and all errors.</summary>
     public static (Inventory? Inventory, IReadOnlyList<FieldError> Errors) Parse(string json, string source)
     {
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(json, null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            var options = new JsonDocumentOptions
+            {
+                CommentHandling = JsonCommentHandling.Skip,
+                AllowTrailingCommas = true,
+            };
+            node = JsonNode.Parse(json, null, options);
         }
         catch (JsonException e)
         {
-            return (null, [new FieldError("(file)", "", $"JSON: {e.Message}", (int)(e.LineNumber ?? 0) + 1)]);
+            var line = (int)(e.LineNumber ?? 0) + 1;
+            return (null, [new FieldError("(file)", $"invalid JSON ({e.Message})", "a JSON document", line)]);
         }
 
         var errors = new List<FieldError>();
@@ -51,14 +58,18 @@ public sealed record InventoryFile
         {
             var (entry, path) = (Gpus[i], $"gpus[{i}]");
             var known = Catalogue.Find(entry.Name) is not null;
-            Must(entry.Name.Length > 0, "name", "", "a GPU's name as nvidia-smi says it");
+            Must(entry.Name.Length > 0, "name", "", "the name of a GPU as reported by nvidia-smi");
             Must(entry.Count is >= 1 and <= MaxGpus, "count", $"{entry.Count}", $"1 to {MaxGpus}");
-            Must(entry.Uuid is null || entry.Count == 1, "uuid", entry.Uuid ?? "", "none, because count is not 1: each gets one of its own");
-            Must(entry.Mig.Count == 0 || entry.Count == 1 || entry.Mig.All(m => m.Uuid is null), "mig", "with uuids", "none, because count is not 1");
-            Must(known || entry.MemoryMiB > 0, "memoryMiB", $"{entry.MemoryMiB}", "its memory in MiB: the catalogue does not know this name");
-            Must(known || entry.ComputeCapability is not null, "computeCapability", "", "one like 9.0: the catalogue does not know this name");
-
-            Must(entry.Mig.All(m => m.Count is >= 1 and <= 7), "mig", "a count out of range", "a count of 1 to 7 in each");
+            Must(entry.Uuid is null || entry.Count == 1, "uuid", entry.Uuid ?? "",
+                "no value, because count is not 1 and each GPU gets its own");
+            Must(entry.Mig.Count == 0 || entry.Count == 1 || entry.Mig.All(m => m.Uuid is null), "mig", "with uuids",
+                "no uuids, because count is not 1");
+            Must(known || entry.MemoryMiB > 0, "memoryMiB", $"{entry.MemoryMiB}",
+                "the memory in MiB, because the catalog does not contain this name");
+            Must(known || entry.ComputeCapability is not null, "computeCapability", "",
+                "a value like 9.0, because the catalog does not contain this name");
+            Must(entry.Mig.All(m => m.Count is >= 1 and <= 7), "mig", "a list with an invalid count",
+                "a count of 1 to 7 in each entry");
 
             void Must(bool holds, string field, string value, string expected)
             {
@@ -66,16 +77,18 @@ public sealed record InventoryFile
             }
         }
 
-        foreach (var twice in Gpus.SelectMany(g => g.Mig.Select(m => m.Uuid).Append(g.Uuid)).OfType<string>().GroupBy(u => u).Where(g => g.Count() > 1))
-            errors.Add(new FieldError("gpus", twice.Key, "each uuid only once"));
+        var uuids = Gpus.SelectMany(g => g.Mig.Select(m => m.Uuid).Append(g.Uuid)).OfType<string>();
+        foreach (var duplicate in uuids.GroupBy(u => u).Where(g => g.Count() > 1))
+            errors.Add(new FieldError("gpus", duplicate.Key, "unique uuids"));
         var count = Gpus.Sum(g => (long)g.Count);
         if (count > MaxGpus) errors.Add(new FieldError("gpus", $"{count} GPUs", $"at most {MaxGpus}"));
         for (var i = 0; i < Links.Count; i++)
         {
             if (Links[i].Gpus.FirstOrDefault(g => g < 0 || g >= count, -1) is var odd && odd != -1)
-                errors.Add(new FieldError($"links[{i}].gpus", $"{odd}", $"indexes from 0 to {count - 1}"));
+                errors.Add(new FieldError($"links[{i}].gpus", $"{odd}", $"indexes of 0 to {count - 1}"));
             if (Links[i].NvLinks > 0 == Links[i].Way is not null)
-                errors.Add(new FieldError($"links[{i}]", "", "either nvLinks (how many) or way (PIX, PXB, PHB, NODE or SYS)"));
+                errors.Add(new FieldError($"links[{i}]", "",
+                    "either nvLinks (a number) or way (PIX, PXB, PHB, NODE or SYS)"));
         }
     }
 
@@ -85,7 +98,7 @@ public sealed record InventoryFile
         foreach (var entry in Gpus)
         {
             var first = gpus.Count;
-            for (var n = 0; n < entry.Count; n++) gpus.Add(entry.Make(gpus.Count));
+            for (var n = 0; n < entry.Count; n++) gpus.Add(entry.CreateGpu(gpus.Count));
             if (entry.NvLinks > 0) Connect([.. Enumerable.Range(first, entry.Count)], LinkKind.NV, entry.NvLinks);
         }
 
@@ -100,15 +113,15 @@ public sealed record InventoryFile
         }
     }
 
-    /// <summary>One GPU, or several equal ones.</summary>
+    /// <summary>One GPU, or several equal GPUs.</summary>
     public sealed record Entry
     {
         public required string Name { get; init; }
 
-        /// <summary>So many of them.</summary>
+        /// <summary>Number of GPUs.</summary>
         public int Count { get; init; } = 1;
 
-        /// <summary>Not said: one made of its index.</summary>
+        /// <summary>The UUID; null: a UUID is generated from the index.</summary>
         public string? Uuid { get; init; }
 
         public string Node { get; init; } = "";
@@ -123,22 +136,22 @@ public sealed record InventoryFile
 
         public ConfidentialState Confidential { get; init; }
 
-        /// <summary>NVLinks between each two of this entry's.</summary>
+        /// <summary>Number of NVLinks between each pair of GPUs of this entry.</summary>
         public int NvLinks { get; init; }
 
-        /// <summary>Its slices; with them it is in MIG mode.</summary>
+        /// <summary>The MIG slices. A GPU with slices is in MIG mode.</summary>
         public IReadOnlyList<Slice> Mig { get; init; } = [];
 
-        /// <summary>Why it must not be used.</summary>
+        /// <summary>Why the GPU must not be used; null if it has no fault.</summary>
         public string? Fault { get; init; }
 
-        internal Gpu Make(int index)
+        internal Gpu CreateGpu(int index)
         {
             var model = Catalogue.Find(Name);
             return new Gpu
             {
                 Index = index,
-                Uuid = Uuid ?? Made("GPU", index, 0),
+                Uuid = Uuid ?? CreateUuid("GPU", index, 0),
                 Name = Name,
                 Node = Node,
                 MemoryMiB = MemoryMiB > 0 ? MemoryMiB : model!.MemoryGb * 1024L,
@@ -147,15 +160,20 @@ public sealed record InventoryFile
                 ComputeMode = ComputeMode,
                 Confidential = Confidential,
                 MigEnabled = Mig.Count > 0,
-                Slices = [.. Mig.SelectMany(m => Enumerable.Repeat(m, m.Count)).Select((m, n) => new MigSlice(m.Uuid ?? Made("MIG", index, n), m.Profile, n))],
+                Slices =
+                [
+                    .. Mig.SelectMany(m => Enumerable.Repeat(m, m.Count))
+                        .Select((m, n) => new MigSlice(m.Uuid ?? CreateUuid("MIG", index, n), m.Profile, n)),
+                ],
                 Fault = Fault,
             };
         }
 
-        private static string Made(string kind, int gpu, int slice) => $"{kind}-{gpu:x8}-{slice:x4}-4000-8000-000000000000";
+        private static string CreateUuid(string kind, int gpu, int slice) =>
+            $"{kind}-{gpu:x8}-{slice:x4}-4000-8000-000000000000";
     }
 
-    /// <summary>A MIG slice, or several equal ones.</summary>
+    /// <summary>One MIG slice, or several equal slices.</summary>
     public sealed record Slice
     {
         public required MigProfile Profile { get; init; }
@@ -165,15 +183,17 @@ public sealed record InventoryFile
         public string? Uuid { get; init; }
     }
 
-    /// <summary>How each two of these GPUs are connected.</summary>
+    /// <summary>The connection between each pair of these GPUs.</summary>
     public sealed record Connection
     {
-        /// <summary>Indexes.</summary>
+        /// <summary>The indexes of the GPUs.</summary>
         public required IReadOnlyList<int> Gpus { get; init; }
 
         public int NvLinks { get; init; }
 
-        /// <summary>Not through NVLinks: <c>PIX</c>, <c>PXB</c>, <c>PHB</c>, <c>NODE</c> or <c>SYS</c>.</summary>
+        /// <summary>
+        /// The type of a connection without NVLinks: <c>PIX</c>, <c>PXB</c>, <c>PHB</c>, <c>NODE</c> or <c>SYS</c>.
+        /// </summary>
         public LinkKind? Way { get; init; }
     }
 }

@@ -2,10 +2,13 @@ using System.Runtime.CompilerServices;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>An inventory sorted for placing: devices by kind, machine and NVLink group. Made once for each inventory; nothing of it changes.</summary>
+/// <summary>
+/// Indexes an inventory for placement: devices by kind, machine and NVLink group. Created once per inventory, and
+/// immutable.
+/// </summary>
 internal sealed class InventoryLayout
 {
-    private static readonly ConditionalWeakTable<Inventory, InventoryLayout> Made = [];
+    private static readonly ConditionalWeakTable<Inventory, InventoryLayout> Cache = [];
 
     private readonly List<DeviceKind> kinds = [];
     private readonly Dictionary<string, Device> byUuid = [];
@@ -13,7 +16,7 @@ internal sealed class InventoryLayout
 
     private InventoryLayout(Inventory inventory)
     {
-        var byKey = new Dictionary<(string, long, ComputeCapability, string?, ComputeMode, ConfidentialState, bool, MigProfile?), DeviceKind>();
+        var byKey = new Dictionary<Key, DeviceKind>();
         foreach (var gpu in inventory.Gpus)
         {
             Add(gpu, null);
@@ -25,8 +28,10 @@ internal sealed class InventoryLayout
 
         void Add(Gpu gpu, MigSlice? slice)
         {
-            var key = (gpu.Name, gpu.MemoryMiB, gpu.ComputeCapability, gpu.Driver, gpu.ComputeMode, gpu.Confidential, gpu.MigEnabled, slice?.Profile);
-            if (!byKey.TryGetValue(key, out var kind)) kinds.Add(byKey[key] = kind = new DeviceKind(kinds.Count, gpu, slice));
+            var key = new Key(gpu.Name, gpu.MemoryMiB, gpu.ComputeCapability, gpu.Driver, gpu.ComputeMode,
+                gpu.Confidential, gpu.MigEnabled, slice?.Profile);
+            if (!byKey.TryGetValue(key, out var kind))
+                kinds.Add(byKey[key] = kind = new DeviceKind(kinds.Count, gpu, slice));
             var device = new Device(kind, gpu, slice?.Uuid ?? gpu.Uuid, devices.Count);
             if (!byUuid.TryAdd(device.Uuid, device)) return;
             devices.Add(device);
@@ -40,27 +45,46 @@ internal sealed class InventoryLayout
 
     public Connections Connections { get; }
 
-    /// <summary>Groups and machines of all kinds.</summary>
+    /// <summary>Number of groups and machines of all kinds.</summary>
     public int GroupCount { get; private set; }
 
-    public static InventoryLayout Of(Inventory inventory) => Made.GetValue(inventory, i => new InventoryLayout(i));
+    /// <summary>Returns the layout of an inventory.</summary>
+    public static InventoryLayout GetOrCreate(Inventory inventory) =>
+        Cache.GetValue(inventory, i => new InventoryLayout(i));
 
-    /// <summary>The device with this UUID; null: it is not here (any more).</summary>
+    /// <summary>Returns the device with this UUID; null if the inventory does not contain it.</summary>
     public Device? Find(string uuid) => byUuid.GetValueOrDefault(uuid);
 
-    /// <summary>Sorts a kind's devices into machines, and those into NVLink groups or cut GPUs.</summary>
+    /// <summary>The properties that distinguish kinds of devices.</summary>
+    private readonly record struct Key(
+        string Name,
+        long MemoryMiB,
+        ComputeCapability ComputeCapability,
+        string? Driver,
+        ComputeMode ComputeMode,
+        ConfidentialState Confidential,
+        bool MigEnabled,
+        MigProfile? Profile);
+
+    /// <summary>Groups the devices of a kind by machine, and then by NVLink group or by GPU.</summary>
     private void Sort(DeviceKind kind)
     {
         foreach (var all in kind.Devices.GroupBy(d => d.Gpu.Node))
         {
             var node = new DeviceGroup(GroupCount++, [.. all]);
             kind.Nodes.Add(node);
-            IEnumerable<IReadOnlyList<Device>> parts = kind.Profile is null ? Connections.Linked(node.Devices) : all.GroupBy(d => d.Gpu.Uuid).Select(g => g.ToList());
+            IEnumerable<IReadOnlyList<Device>> parts = kind.Profile is null
+                ? Connections.Linked(node.Devices)
+                : all.GroupBy(d => d.Gpu.Uuid).Select(g => g.ToList());
             foreach (var part in parts)
             {
                 var group = new DeviceGroup(GroupCount++, part);
                 kind.Groups.Add(group);
-                foreach (var device in part) (device.Group, device.Node) = (group, node);
+                foreach (var device in part)
+                {
+                    device.Group = group;
+                    device.Node = node;
+                }
             }
 
             kind.BestRank = Math.Max(kind.BestRank, Connections.BestPair(node.Devices));

@@ -3,34 +3,49 @@ using System.Diagnostics;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>Asks nvidia-smi for this machine's inventory.</summary>
+/// <summary>Reads the inventory of this machine from nvidia-smi.</summary>
 public sealed class NvidiaSmi(string program, TimeProvider time)
 {
-    /// <summary>nvidia-smi hangs when a GPU has fallen off its bus; on a machine with eight GPUs and without the persistence daemon it
-    /// takes some seconds.</summary>
+    /// <summary>
+    /// Time limit of one call. nvidia-smi does not return if a GPU fell off its bus. On a machine with eight GPUs and
+    /// without the persistence daemon it takes several seconds.
+    /// </summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
-    /// <summary>Never throws but for <paramref name="ct"/>: what went wrong is told in <see cref="Inventory.Error"/>.</summary>
+    /// <summary>
+    /// Reads the inventory. A failure is returned in <see cref="Inventory.Error"/>. Throws only if
+    /// <paramref name="ct"/> is cancelled.
+    /// </summary>
     public async Task<Inventory> ReadAsync(CancellationToken ct)
     {
         var (csv, error) = await QueryAsync(SmiText.Query, ct);
-        if (error is not null && csv.Contains("not a valid field", StringComparison.OrdinalIgnoreCase)) (csv, error) = await QueryAsync(SmiText.OldQuery, ct);
+        if (error is not null && csv.Contains("not a valid field", StringComparison.OrdinalIgnoreCase))
+            (csv, error) = await QueryAsync(SmiText.OldQuery, ct);
         if (error is not null) return Inventory.None(error);
         var gpus = SmiText.Gpus(csv);
         if (gpus.Count == 0) return Inventory.None($"{program}: {Line(csv)}");
 
         var list = gpus.Any(g => g.MigEnabled) ? (await RunAsync(["-L"], ct)).Output : "";
         var topology = gpus.Count > 1 ? (await RunAsync(["topo", "-m"], ct)).Output : "";
-        var links = topology.Contains("NV", StringComparison.Ordinal) ? (await RunAsync(["nvlink", "--status"], ct)).Output : "";
-        // Older drivers and GPUs know nothing of it, and say so with an error.
+        var links = topology.Contains("NV", StringComparison.Ordinal)
+            ? (await RunAsync(["nvlink", "--status"], ct)).Output
+            : "";
+        // Older drivers and GPUs do not support this command and return an error.
         var feature = (await RunAsync(["conf-compute", "-f"], ct)).Output;
-        var ready = SmiText.Confidential(feature, "") == ConfidentialState.Off ? "" : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
-        return Combine(gpus, SmiText.Slices(list), SmiText.Topology(topology), SmiText.NvLinks(links), SmiText.Confidential(feature, ready));
+        var ready = SmiText.Confidential(feature, "") == ConfidentialState.Off
+            ? ""
+            : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
+        return Combine(gpus, SmiText.Slices(list), SmiText.Topology(topology), SmiText.NvLinks(links),
+            SmiText.Confidential(feature, ready));
     }
 
-    /// <summary>One inventory of all that was said. Pure.</summary>
-    public static Inventory Combine(IReadOnlyList<Gpu> gpus, ILookup<string, MigSlice> slices,
-        IReadOnlyList<(int A, int B, LinkKind Kind, int NvLinks)> topology, IReadOnlyDictionary<string, NvLinks> links, ConfidentialState confidential)
+    /// <summary>Combines the output of all commands into one inventory. Pure.</summary>
+    public static Inventory Combine(
+        IReadOnlyList<Gpu> gpus,
+        ILookup<string, MigSlice> slices,
+        IReadOnlyList<(int A, int B, LinkKind Kind, int NvLinks)> topology,
+        IReadOnlyDictionary<string, NvLinks> links,
+        ConfidentialState confidential)
     {
         var byIndex = gpus.DistinctBy(g => g.Index).ToDictionary(g => g.Index, g => g.Uuid);
         return new Inventory
@@ -41,7 +56,8 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
                 NvLinks = links.GetValueOrDefault(g.Uuid),
                 Confidential = confidential,
                 Fault = g.Fault ?? (confidential == ConfidentialState.NotReady
-                    ? "confidential computing is on, and its GPUs are not declared ready (nvidia-smi conf-compute -srs 1)" : null),
+                    ? "confidential computing is on, but the GPUs are not set to ready (nvidia-smi conf-compute -srs 1)"
+                    : null),
             })],
             Links = [.. topology.Where(p => byIndex.ContainsKey(p.A) && byIndex.ContainsKey(p.B))
                 .Select(p => new GpuLink(byIndex[p.A], byIndex[p.B], p.Kind, p.NvLinks))],
@@ -58,13 +74,19 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
         Process? process = null;
         try
         {
-            var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             ChildEnvironment.Clean(start.Environment);
             process = Process.Start(start)!;
-            var (output, error) = (process.StandardOutput.ReadToEndAsync(either.Token), process.StandardError.ReadToEndAsync(either.Token));
+            var output = process.StandardOutput.ReadToEndAsync(either.Token);
+            var error = process.StandardError.ReadToEndAsync(either.Token);
             await process.WaitForExitAsync(either.Token);
-            var (said, complained) = (await output, await error);
-            return (said, process.ExitCode == 0 ? null : $"{program}: {Line(said + complained)} (exit code {process.ExitCode})");
+            var (text, errorText) = (await output, await error);
+            if (process.ExitCode == 0) return (text, null);
+            return (text, $"{program}: {Line(text + errorText)} (exit code {process.ExitCode})");
         }
         catch (Win32Exception)
         {
@@ -73,7 +95,7 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
             process?.Kill();
-            return ("", $"{program} said nothing within {Limit.TotalSeconds:0} s");
+            return ("", $"{program} did not return within {Limit.TotalSeconds:0} s");
         }
         finally
         {

@@ -1,105 +1,127 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>A device that a pod has.</summary>
-/// <param name="Uuid">Of a GPU or a MIG slice.</param>
-/// <param name="ShareMiB">Its part of the GPU's memory, MiB; null: all of it, alone.</param>
+/// <summary>A device of a pod.</summary>
+/// <param name="Uuid">UUID of a GPU or a MIG slice.</param>
+/// <param name="ShareMiB">Part of the GPU's memory in MiB; null: the whole device, exclusively.</param>
 public readonly record struct HeldDevice(string Uuid, long? ShareMiB = null);
 
-/// <summary>A pod that has devices now.</summary>
+/// <summary>The devices of a pod.</summary>
 public sealed record GpuHolding(string PodId, string EndpointId, IReadOnlyList<HeldDevice> Devices);
 
-/// <summary>A pod that is to have devices.</summary>
+/// <summary>A request of a pod for devices.</summary>
 public sealed record GpuWish
 {
-    /// <summary>Whatever tells wishes apart; the answer carries it.</summary>
+    /// <summary>Identifies the request in the result.</summary>
     public required string Id { get; init; }
 
     public required string EndpointId { get; init; }
 
     public required GpuNeeds Needs { get; init; }
 
-    /// <summary>The endpoint's: higher ones are served first.</summary>
+    /// <summary>Priority of the endpoint. Higher priorities are placed first.</summary>
     public int Priority { get; init; }
 
-    /// <summary>The endpoint's share beside others of its priority, 1 or more.</summary>
+    /// <summary>Weight of the endpoint relative to others of its priority, 1 or more.</summary>
     public int Weight { get; init; } = 1;
 }
 
-/// <summary>What one wish got: devices, or the reason why not.</summary>
-/// <param name="Wish">The wish.</param>
-/// <param name="Devices">Its devices; empty when it was refused.</param>
-/// <param name="Refusal">Why it was refused; null: it was not.</param>
-public sealed record Placed(GpuWish Wish, IReadOnlyList<HeldDevice> Devices, PlacementRefusal? Refusal)
+/// <summary>The result of one request: devices, or the reason of the refusal.</summary>
+/// <param name="Request">The request.</param>
+/// <param name="Devices">The allocated devices; empty if the request was refused.</param>
+/// <param name="Refusal">Why the request was refused; null if it was not.</param>
+public sealed record Placed(GpuWish Request, IReadOnlyList<HeldDevice> Devices, PlacementRefusal? Refusal)
 {
-    /// <summary>The devices' UUIDs, as <c>CUDA_VISIBLE_DEVICES</c> takes them.</summary>
+    /// <summary>The UUIDs of the devices, in the form of <c>CUDA_VISIBLE_DEVICES</c>.</summary>
     public IReadOnlyList<string> Uuids => [.. Devices.Select(d => d.Uuid)];
 }
 
-/// <summary>Why a wish got no device.</summary>
-/// <param name="Never">Whether it cannot be met on these machines, whatever is free; else devices are missing now.</param>
-/// <param name="Part">The field of the needs that cannot be met: <c>types</c>, <c>mig</c>, <c>share</c>, <c>precision</c>, <c>count</c>, ...;
-/// <c>gpu</c>: none of them alone.</param>
-/// <param name="Reason">In words.</param>
-/// <param name="WouldFit">What could be had instead, in words; empty: nothing.</param>
+/// <summary>Why a request was refused.</summary>
+/// <param name="Never">Whether these machines can never satisfy the request; otherwise devices are missing only
+/// now.</param>
+/// <param name="Part">The field of the requirements that cannot be satisfied: <c>types</c>, <c>mig</c>, <c>share</c>,
+/// <c>precision</c>, <c>count</c>, ...; <c>gpu</c> if it is not a single field.</param>
+/// <param name="Reason">The reason as text.</param>
+/// <param name="WouldFit">Alternatives as text; empty if there is none.</param>
 public sealed record PlacementRefusal(bool Never, string Part, string Reason, string WouldFit)
 {
     public override string ToString() => WouldFit.Length > 0 ? $"{Reason}; {WouldFit}" : Reason;
 }
 
 /// <summary>
-/// Which pod gets which GPUs. Pure, and the same for the same input: a leader decides by it, and the simulator too.
+/// Decides which pod gets which GPUs. Pure and deterministic. The leader and the simulator use it.
 /// <list type="number">
-/// <item>Order: by priority; within one, the endpoint that holds the least GPU memory for its weight is next (weighted max-min). Nothing that runs is
-/// taken away. An endpoint may have more than its share while nobody else waits.</item>
-/// <item>Devices: the first kind of <see cref="GpuNeeds.Types"/> that has one. Of equals the best fit, so that large things stay whole: an opened GPU before a fresh
-/// one (shares), no confidential one unless asked, the least memory, the machine, NVLink group or cut GPU of which the least is left.</item>
-/// <item>Several GPUs: of one kind on one machine; those whose weakest connection is the best.</item>
-/// <item>A wish for several that waits keeps what is free of them from wishes of lower priority: else one-GPU pods would starve it.</item>
+/// <item>Order: by priority; within a priority, the endpoint with the least GPU memory per weight is next (weighted
+/// max-min). Devices of running pods are not reallocated. An endpoint may have more than its share while no other
+/// endpoint waits.</item>
+/// <item>Devices: from the first kind of <see cref="GpuNeeds.Types"/> with a free device. Among equals the best fit, so
+/// that large resources stay whole: a GPU that is already shared before an unused one (shares), no confidential GPU
+/// unless requested, the least memory, then the machine, NVLink group or GPU in MIG mode with the fewest free
+/// devices.</item>
+/// <item>Several GPUs: of one kind on one machine, with the best weakest connection.</item>
+/// <item>A waiting request for several GPUs reserves the free ones of them against requests of lower priority.
+/// Otherwise pods with one GPU would starve it.</item>
 /// </list>
 /// </summary>
 public static class Placement
 {
-    /// <summary>Answers each wish, in the order of <paramref name="wishes"/>.</summary>
-    public static IReadOnlyList<Placed> Place(Inventory inventory, IReadOnlyList<GpuHolding> running, IReadOnlyList<GpuWish> wishes)
+    /// <summary>Places the requests.</summary>
+    /// <param name="inventory">The GPUs.</param>
+    /// <param name="running">The devices of existing pods.</param>
+    /// <param name="requests">The requests.</param>
+    /// <returns>One result per request, in the order of <paramref name="requests"/>.</returns>
+    public static IReadOnlyList<Placed> Place(
+        Inventory inventory, IReadOnlyList<GpuHolding> running, IReadOnlyList<GpuWish> requests)
     {
-        if (wishes.Count == 0) return [];
+        if (requests.Count == 0) return [];
         var board = new PlacementBoard(inventory, running);
-        var answers = new Placed[wishes.Count];
-        foreach (var priority in wishes.Select((w, i) => (Wish: w, Index: i)).GroupBy(w => w.Wish.Priority).OrderByDescending(g => g.Key))
+        var results = new Placed[requests.Count];
+        var priorities = requests.Select((r, i) => (Request: r, Index: i)).GroupBy(r => r.Request.Priority);
+        foreach (var priority in priorities.OrderByDescending(g => g.Key))
         {
-            Serve(board, [.. priority.GroupBy(w => w.Wish.EndpointId).Select(g => new Flow(g.Key, [.. g]))], answers);
-            board.Keep();
+            var flows = priority.GroupBy(r => r.Request.EndpointId).Select(g => new Flow(g.Key, [.. g]));
+            Serve(board, [.. flows], results);
+            board.Reserve();
         }
 
-        return answers;
+        return results;
     }
 
-    /// <summary>Why a wish with these needs could not be met even on idle machines; null: it could.</summary>
-    public static PlacementRefusal? WhyNever(Inventory inventory, GpuNeeds needs) =>
-        Place(inventory, [], [new GpuWish { Id = "", EndpointId = "", Needs = needs }])[0].Refusal is { Never: true } never ? never : null;
-
-    /// <summary>One priority: progressive filling, the poorest endpoint first.</summary>
-    private static void Serve(PlacementBoard board, IReadOnlyList<Flow> flows, Placed[] answers)
+    /// <summary>
+    /// Returns why a request with these requirements cannot be satisfied even on idle machines; null if it can.
+    /// </summary>
+    public static PlacementRefusal? WhyNever(Inventory inventory, GpuNeeds needs)
     {
-        var order = new PriorityQueue<Flow, (double Held, string Endpoint)>(Comparer<(double Held, string Endpoint)>.Create((a, b) =>
-            a.Held.CompareTo(b.Held) is not 0 and var held ? held : string.CompareOrdinal(a.Endpoint, b.Endpoint)));
+        var request = new GpuWish { Id = "", EndpointId = "", Needs = needs };
+        return Place(inventory, [], [request])[0].Refusal is { Never: true } refusal ? refusal : null;
+    }
+
+    /// <summary>
+    /// Places the requests of one priority by progressive filling: the endpoint with the least memory per weight is
+    /// next.
+    /// </summary>
+    private static void Serve(PlacementBoard board, IReadOnlyList<Flow> flows, Placed[] results)
+    {
+        var lowestShare = Comparer<(double Held, string Endpoint)>.Create((a, b) =>
+            a.Held.CompareTo(b.Held) is not 0 and var held ? held : string.CompareOrdinal(a.Endpoint, b.Endpoint));
+        var order = new PriorityQueue<Flow, (double Held, string Endpoint)>(lowestShare);
         foreach (var flow in flows) order.Enqueue(flow, (Share(flow), flow.EndpointId));
         while (order.TryDequeue(out var flow, out _))
         {
-            var (wish, index) = flow.Wishes[flow.Next++];
-            answers[index] = board.Answer(wish);
-            if (flow.Next < flow.Wishes.Count) order.Enqueue(flow, (Share(flow), flow.EndpointId));
+            var (request, index) = flow.Requests[flow.Next++];
+            results[index] = board.Place(request);
+            if (flow.Next < flow.Requests.Count) order.Enqueue(flow, (Share(flow), flow.EndpointId));
         }
 
-        double Share(Flow flow) => board.HeldMiB(flow.EndpointId) / Math.Max(1, flow.Wishes[flow.Next].Wish.Weight);
+        double Share(Flow flow) =>
+            board.HeldMiB(flow.EndpointId) / Math.Max(1, flow.Requests[flow.Next].Request.Weight);
     }
 
-    /// <summary>An endpoint's wishes of one priority.</summary>
-    private sealed class Flow(string endpointId, IReadOnlyList<(GpuWish Wish, int Index)> wishes)
+    /// <summary>The requests of one endpoint and one priority.</summary>
+    private sealed class Flow(string endpointId, IReadOnlyList<(GpuWish Request, int Index)> requests)
     {
         public string EndpointId { get; } = endpointId;
 
-        public IReadOnlyList<(GpuWish Wish, int Index)> Wishes { get; } = wishes;
+        public IReadOnlyList<(GpuWish Request, int Index)> Requests { get; } = requests;
 
         public int Next { get; set; }
     }

@@ -1,20 +1,22 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>Who has which device while one call of <see cref="Placement.Place"/> runs.</summary>
+/// <summary>Holds the allocation state of all devices during one call of <see cref="Placement.Place"/>.</summary>
 internal sealed class PlacementBoard
 {
     private readonly InventoryLayout layout;
     private readonly State[] states;
     private readonly int[] freeIn;
     private readonly Dictionary<string, double> held = [];
-    private readonly Dictionary<GpuNeeds, IReadOnlyList<IReadOnlyList<DeviceKind>>> tiers = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<GpuNeeds, IReadOnlyList<IReadOnlyList<DeviceKind>>> tiers =
+        new(ReferenceEqualityComparer.Instance);
+
     private readonly Dictionary<GpuNeeds, PlacementRefusal> refused = new(ReferenceEqualityComparer.Instance);
     private readonly List<GpuWish> waiting = [];
 
     public PlacementBoard(Inventory inventory, IReadOnlyList<GpuHolding> running)
     {
         Inventory = inventory;
-        layout = InventoryLayout.Of(inventory);
+        layout = InventoryLayout.GetOrCreate(inventory);
         states = new State[layout.Devices.Count];
         freeIn = new int[layout.GroupCount];
         foreach (var device in layout.Devices)
@@ -25,57 +27,68 @@ internal sealed class PlacementBoard
 
         foreach (var pod in running)
             foreach (var device in pod.Devices)
-                if (layout.Find(device.Uuid) is { } known) Take(known, pod.EndpointId, pod.PodId, device.ShareMiB);
+                if (layout.Find(device.Uuid) is { } known)
+                    Allocate(known, pod.EndpointId, pod.PodId, device.ShareMiB);
     }
 
     public Inventory Inventory { get; }
 
     public IReadOnlyList<DeviceKind> Kinds => layout.Kinds;
 
-    /// <summary>GPU memory that an endpoint's pods have, MiB.</summary>
+    /// <summary>Returns the GPU memory of an endpoint's pods in MiB.</summary>
     public double HeldMiB(string endpointId) => held.GetValueOrDefault(endpointId);
 
-    /// <summary>Devices of a kind that a pod may have now.</summary>
+    /// <summary>Returns the number of devices of a kind that can be allocated now.</summary>
     public int FreeOf(DeviceKind kind) => kind.Nodes.Sum(n => freeIn[n.Id]);
 
-    /// <summary>Who has a device, how much of it is left, and for whom it is kept.</summary>
-    public State Of(Device device) => states[device.Order];
+    /// <summary>Returns the allocation state of a device.</summary>
+    public State GetState(Device device) => states[device.Order];
 
-    /// <summary>Whether a pod may have all of it now.</summary>
-    public bool IsFree(Device device) => states[device.Order] is { Users: null, KeptFor: null } && device.Gpu.Fault is null;
+    /// <summary>Whether the whole device can be allocated now.</summary>
+    public bool IsFree(Device device) =>
+        states[device.Order] is { Users: null, KeptFor: null } && device.Gpu.Fault is null;
 
-    /// <summary>Whether NVLinks connect each two of so many devices of a kind, whoever has them.</summary>
-    public bool AreLinked(DeviceKind kind, int count) =>
-        kind.Nodes.Any(n => n.Devices.Count >= count && layout.Connections.Best(n.Devices, count, LeftBehind).Rank >= Connections.NvLink);
+    /// <summary>
+    /// Whether a machine has this many devices of a kind that are all connected by NVLinks, allocated or not.
+    /// </summary>
+    public bool AreLinked(DeviceKind kind, int count) => kind.Nodes.Any(n => n.Devices.Count >= count
+        && layout.Connections.Best(n.Devices, count, LeftBehind).Rank >= Connections.NvLink);
 
-    /// <summary>Grants a wish, or says why not.</summary>
-    public Placed Answer(GpuWish wish)
+    /// <summary>Allocates devices for a request, or returns why it is refused.</summary>
+    public Placed Place(GpuWish request)
     {
-        // Until devices are kept for others, what was refused stays refused: nothing is given back meanwhile.
-        if (!refused.TryGetValue(wish.Needs, out var why))
+        // A refusal is valid until devices are reserved for others, because no device is released during a placement.
+        if (!refused.TryGetValue(request.Needs, out var why))
         {
-            if (Find(wish.Needs) is { } found)
+            if (Find(request.Needs) is { } found)
             {
-                foreach (var device in found) Take(device, wish.EndpointId, wish.Id, ShareOf(wish.Needs, device.Kind));
-                return new Placed(wish, [.. found.Select(d => new HeldDevice(d.Uuid, ShareOf(wish.Needs, d.Kind)))], null);
+                foreach (var device in found)
+                    Allocate(device, request.EndpointId, request.Id, ShareOf(request.Needs, device.Kind));
+                var devices = found.Select(d => new HeldDevice(d.Uuid, ShareOf(request.Needs, d.Kind)));
+                return new Placed(request, [.. devices], null);
             }
 
-            refused[wish.Needs] = why = RefusalText.Of(this, wish.Needs, TiersOf(wish.Needs));
+            refused[request.Needs] = why = RefusalText.Create(this, request.Needs, TiersOf(request.Needs));
         }
 
-        if (wish.Needs.Count > 1 && !why.Never) waiting.Add(wish);
-        return new Placed(wish, [], why);
+        if (request.Needs.Count > 1 && !why.Never) waiting.Add(request);
+        return new Placed(request, [], why);
     }
 
-    /// <summary>Ends a priority: what is free of the devices that its refused wishes for several wait for is kept from lower ones.</summary>
-    public void Keep()
+    /// <summary>
+    /// Ends a priority: reserves the free devices of machines for which refused requests for several devices wait,
+    /// against requests of lower priorities.
+    /// </summary>
+    public void Reserve()
     {
-        foreach (var wish in waiting)
+        foreach (var request in waiting)
         {
-            var most = TiersOf(wish.Needs).SelectMany(t => t).SelectMany(k => k.Nodes).Where(n => n.Devices.Count >= wish.Needs.Count).MaxBy(n => freeIn[n.Id]);
-            foreach (var device in most?.Devices.Where(IsFree).Take(wish.Needs.Count).ToList() ?? [])
+            var node = TiersOf(request.Needs).SelectMany(t => t).SelectMany(k => k.Nodes)
+                .Where(n => n.Devices.Count >= request.Needs.Count)
+                .MaxBy(n => freeIn[n.Id]);
+            foreach (var device in node?.Devices.Where(IsFree).Take(request.Needs.Count).ToList() ?? [])
             {
-                states[device.Order].KeptFor = wish.EndpointId;
+                states[device.Order].KeptFor = request.EndpointId;
                 Count(device, -1);
             }
         }
@@ -84,25 +97,42 @@ internal sealed class PlacementBoard
         refused.Clear();
     }
 
-    /// <summary>Kinds that meet the needs: by preference of type, then the best fit first.</summary>
+    /// <summary>
+    /// Returns the kinds that satisfy the requirements: by preference of type, then the best fit first.
+    /// </summary>
     private IReadOnlyList<IReadOnlyList<DeviceKind>> TiersOf(GpuNeeds needs)
     {
-        if (!tiers.TryGetValue(needs, out var found))
-            tiers[needs] = found = [.. Kinds.Where(k => NeedsCheck.Meets(needs, k)).GroupBy(k => NeedsCheck.Preference(needs, k)).OrderBy(g => g.Key)
-                .Select(g => g.OrderBy(k => k.Confidential != ConfidentialState.Off && !needs.Confidential).ThenBy(k => k.MemoryMiB)
-                    .ThenBy(k => k.Profile?.Compute).ThenBy(k => k.ComputeCapability).ThenBy(k => k.Name, StringComparer.Ordinal).ToList())];
-        return found;
+        if (tiers.TryGetValue(needs, out var found)) return found;
+        return tiers[needs] =
+        [
+            .. Kinds.Where(k => NeedsCheck.Meets(needs, k))
+                .GroupBy(k => NeedsCheck.Preference(needs, k))
+                .OrderBy(g => g.Key)
+                .Select(g => g.OrderBy(k => k.Confidential != ConfidentialState.Off && !needs.Confidential)
+                    .ThenBy(k => k.MemoryMiB)
+                    .ThenBy(k => k.Profile?.Compute)
+                    .ThenBy(k => k.ComputeCapability)
+                    .ThenBy(k => k.Name, StringComparer.Ordinal)
+                    .ToList()),
+        ];
     }
 
     private IReadOnlyList<Device>? Find(GpuNeeds needs)
     {
         foreach (var tier in TiersOf(needs))
-            if ((needs.Share is { } share ? FindShare(tier, share) : needs.Count > 1 ? FindSeveral(tier, needs) : FindOne(tier)) is { } found)
-                return found;
+        {
+            var found = needs.Share is { } share ? FindShare(tier, share)
+                : needs.Count > 1 ? FindSeveral(tier, needs)
+                : FindOne(tier);
+            if (found is not null) return found;
+        }
+
         return null;
     }
 
-    /// <summary>In the first kind that has one: of the group of which the least is left.</summary>
+    /// <summary>
+    /// Returns a device of the first kind with a free one, from the group with the fewest free devices.
+    /// </summary>
     private IReadOnlyList<Device>? FindOne(IReadOnlyList<DeviceKind> tier)
     {
         foreach (var kind in tier)
@@ -116,25 +146,30 @@ internal sealed class PlacementBoard
         return null;
     }
 
-    /// <summary>The opened GPU of which the least stays over, else a fresh one.</summary>
+    /// <summary>Returns the shared GPU on which the least memory is left afterwards, otherwise an unused GPU.</summary>
     private IReadOnlyList<Device>? FindShare(IReadOnlyList<DeviceKind> tier, MemoryShare share)
     {
         (Device Device, long Over)? best = null;
         foreach (var kind in tier)
         {
-            var wanted = share.Of(kind.MemoryMiB);
+            var wanted = share.ToMiB(kind.MemoryMiB);
             foreach (var device in kind.Devices)
             {
                 ref var state = ref states[device.Order];
-                if (state.Users is null || state.Whole || state.LeftMiB < wanted || state.KeptFor is not null || device.Gpu.Fault is not null) continue;
-                if (best is null || state.LeftMiB - wanted < best.Value.Over) best = (device, state.LeftMiB - wanted);
+                var isShared = state.Users is not null && !state.Whole && state.KeptFor is null;
+                if (!isShared || state.LeftMiB < wanted || device.Gpu.Fault is not null) continue;
+                if (best is null || state.LeftMiB - wanted < best.Value.Over)
+                    best = (device, state.LeftMiB - wanted);
             }
         }
 
         return best is { } b ? [b.Device] : FindOne(tier);
     }
 
-    /// <summary>GPUs that NVLinks connect before others, then the best fitting kind, in it those whose weakest connection is the best.</summary>
+    /// <summary>
+    /// Returns GPUs connected by NVLinks if possible. Then the best fitting kind decides, and within a kind the best
+    /// weakest connection.
+    /// </summary>
     private IReadOnlyList<Device>? FindSeveral(IReadOnlyList<DeviceKind> tier, GpuNeeds needs)
     {
         (IReadOnlyList<Device>? Devices, bool Linked) best = (null, false);
@@ -155,15 +190,18 @@ internal sealed class PlacementBoard
         {
             var found = layout.Connections.Best([.. node.Devices.Where(IsFree)], needs.Count, LeftBehind);
             if (needs.NvLink && found.Rank < Connections.NvLink) continue;
-            if (best is null || (found.Rank, found.Sum).CompareTo((best.Value.Rank, best.Value.Sum)) > 0) best = found;
-            // No other machine has a better one, and this is the fullest.
+            if (best is null || (found.Rank, found.Sum).CompareTo((best.Value.Rank, best.Value.Sum)) > 0)
+                best = found;
+            // No machine has a better connection, and this machine is the fullest one.
             if (best.Value.Rank == kind.BestRank) break;
         }
 
         return best is { } b ? (b.Devices, b.Rank) : null;
     }
 
-    /// <summary>Machines with at least so many free devices of a kind.</summary>
+    /// <summary>
+    /// Returns machines with at least this many free devices of a kind, those with the fewest free devices first.
+    /// </summary>
     private IEnumerable<DeviceGroup> FullestFirst(DeviceKind kind, int least)
     {
         var most = 0;
@@ -175,9 +213,9 @@ internal sealed class PlacementBoard
 
     private int LeftBehind(DeviceGroup group) => freeIn[group.Id];
 
-    private static long? ShareOf(GpuNeeds needs, DeviceKind kind) => needs.Share?.Of(kind.MemoryMiB);
+    private static long? ShareOf(GpuNeeds needs, DeviceKind kind) => needs.Share?.ToMiB(kind.MemoryMiB);
 
-    private void Take(Device device, string endpointId, string podId, long? shareMiB)
+    private void Allocate(Device device, string endpointId, string podId, long? shareMiB)
     {
         if (IsFree(device) && !device.Kind.Cut) Count(device, -1);
         ref var state = ref states[device.Order];
@@ -193,19 +231,19 @@ internal sealed class PlacementBoard
         freeIn[device.Node.Id] += by;
     }
 
-    /// <summary>What has become of a device.</summary>
+    /// <summary>The allocation state of a device.</summary>
     internal record struct State
     {
-        /// <summary>Pods that have it or a part of it; null: none.</summary>
+        /// <summary>Pods that use the device or a part of it; null if there is none.</summary>
         public List<string>? Users { get; set; }
 
-        /// <summary>Memory that nobody has, MiB.</summary>
+        /// <summary>Unallocated memory in MiB.</summary>
         public long LeftMiB { get; set; }
 
-        /// <summary>Whether a pod has it alone.</summary>
+        /// <summary>Whether one pod uses the device exclusively.</summary>
         public bool Whole { get; set; }
 
-        /// <summary>The endpoint of higher priority that it is kept for; null: none.</summary>
+        /// <summary>The endpoint of higher priority that the device is reserved for; null if there is none.</summary>
         public string? KeptFor { get; set; }
     }
 }

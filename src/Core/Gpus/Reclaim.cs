@@ -1,19 +1,23 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>A worker that does nothing and is above its endpoint's minimum.</summary>
+/// <summary>An idle worker above the minimum of its endpoint.</summary>
 public sealed record SparePod(string PodId, string EndpointId, int Priority);
 
-/// <summary>Which idle workers have to go so that an endpoint of higher priority gets devices. Pure.</summary>
+/// <summary>Chooses the idle workers to stop so that an endpoint of higher priority gets devices. Pure.</summary>
 public static class Reclaim
 {
-    /// <summary>The fewest that suffice, those of the lowest priority first; none when even all of them would not do, or none needs to.</summary>
+    /// <summary>
+    /// Chooses a minimal set of workers, lowest priority first. Returns none if even all of them are not enough, or if
+    /// none is needed.
+    /// </summary>
     /// <param name="inventory">The GPUs.</param>
-    /// <param name="running">Who has what; without those that are leaving already.</param>
-    /// <param name="wish">What was refused for want of capacity.</param>
-    /// <param name="spare">Workers that could go, those that should go first first.</param>
-    public static IReadOnlyList<SparePod> Choose(Inventory inventory, IReadOnlyList<GpuHolding> running, GpuWish wish, IReadOnlyList<SparePod> spare)
+    /// <param name="running">The devices of existing pods, without pods that are already stopping.</param>
+    /// <param name="request">The request that was refused because no device is free.</param>
+    /// <param name="spare">The workers that can be stopped, in order of preference.</param>
+    public static IReadOnlyList<SparePod> Choose(
+        Inventory inventory, IReadOnlyList<GpuHolding> running, GpuWish request, IReadOnlyList<SparePod> spare)
     {
-        var gone = spare.Where(p => p.Priority < wish.Priority).OrderBy(p => p.Priority).ToList();
+        var gone = spare.Where(p => p.Priority < request.Priority).OrderBy(p => p.Priority).ToList();
         if (gone.Count == 0 || !Fits(gone)) return [];
         foreach (var kept in Enumerable.Reverse(gone).ToList())
             if (Fits([.. gone.Where(p => p != kept)])) gone.Remove(kept);
@@ -22,7 +26,8 @@ public static class Reclaim
         bool Fits(List<SparePod> without)
         {
             var ids = without.Select(p => p.PodId).ToHashSet();
-            return Placement.Place(inventory, [.. running.Where(r => !ids.Contains(r.PodId))], [wish])[0].Refusal is null;
+            var left = running.Where(r => !ids.Contains(r.PodId));
+            return Placement.Place(inventory, [.. left], [request])[0].Refusal is null;
         }
     }
 }

@@ -2,22 +2,32 @@ using System.Globalization;
 
 namespace Sluice.Core.Gpus;
 
-/// <summary>Says which part of a wish cannot be met, and what would fit. Pure.</summary>
+/// <summary>Describes which requirement of a request cannot be satisfied, and what would fit. Pure.</summary>
 internal static class RefusalText
 {
-    /// <summary>Devices that are named one by one; the others are counted.</summary>
+    /// <summary>Maximum number of devices that are listed; the others are counted.</summary>
     private const int Named = 4;
 
-    public static PlacementRefusal Of(PlacementBoard board, GpuNeeds needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
+    /// <summary>Creates the refusal of a request for which no device was found.</summary>
+    /// <param name="board">The allocation state.</param>
+    /// <param name="needs">The requirements of the request.</param>
+    /// <param name="fitting">The kinds that satisfy the requirements, by preference.</param>
+    public static PlacementRefusal Create(
+        PlacementBoard board, GpuNeeds needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
     {
         if (board.Kinds.Count == 0)
-            return new PlacementRefusal(true, "gpu", $"there is no GPU here{(board.Inventory.Error is { } error ? $" ({error})" : "")}", "");
+            return new PlacementRefusal(true, "gpu",
+                $"no GPU was found{(board.Inventory.Error is { } error ? $" ({error})" : "")}", "");
         var kinds = fitting.SelectMany(t => t).ToList();
-        return kinds.Count == 0 ? Unfit(board.Kinds, needs) : TooMany(board, kinds, needs) ?? Taken(board, kinds, needs);
+        return kinds.Count == 0
+            ? DescribeMismatch(board.Kinds, needs)
+            : DescribeExcess(board, kinds, needs) ?? DescribeShortage(board, kinds, needs);
     }
 
-    /// <summary>The first part that none of those which meet everything before it meets.</summary>
-    private static PlacementRefusal Unfit(IReadOnlyList<DeviceKind> all, GpuNeeds needs)
+    /// <summary>
+    /// Describes the first requirement that is satisfied by none of the kinds that satisfy all requirements before it.
+    /// </summary>
+    private static PlacementRefusal DescribeMismatch(IReadOnlyList<DeviceKind> all, GpuNeeds needs)
     {
         var left = all;
         foreach (var part in NeedsCheck.Parts)
@@ -25,63 +35,88 @@ internal static class RefusalText
             var next = left.Where(k => part.Meets(needs, k)).ToList();
             if (next.Count == 0)
             {
-                var whose = left.Count == all.Count ? "here" : "that are left by the other parts of gpu";
+                var which = left.Count == all.Count ? "GPUs" : "GPUs that match the other fields of gpu";
                 return new PlacementRefusal(true, part.Field,
-                    $"gpu.{part.Field} asks for {part.Wanted(needs)}; of the GPUs {whose} ({Counted(left)}) none has it", part.WouldFit(left));
+                    $"gpu.{part.Field} requires {part.Wanted(needs)}; none of the {which} matches ({Counted(left)})",
+                    part.WouldFit(left));
             }
 
             left = next;
         }
 
-        throw new InvalidOperationException("a kind that meets every part is fit");
+        throw new InvalidOperationException("A kind satisfies every requirement; expected none.");
     }
 
-    /// <summary>More GPUs than any machine has of one kind, or more than NVLinks connect.</summary>
-    private static PlacementRefusal? TooMany(PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
+    /// <summary>
+    /// Describes a request for more GPUs than a machine has of one kind, or than NVLinks connect. Returns null if this
+    /// is not the reason.
+    /// </summary>
+    private static PlacementRefusal? DescribeExcess(
+        PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
     {
         var (kind, most) = kinds.Select(k => (Kind: k, Most: k.Nodes.Max(n => n.Devices.Count))).MaxBy(k => k.Most);
         if (needs.Count > most)
             return new PlacementRefusal(true, "count",
-                Text($"gpu.count asks for {needs.Count} GPUs of one kind on one machine; the most that fit are {most} ({kind})"), Text($"would fit: count {most}"));
+                Text($"gpu.count requires {needs.Count} GPUs of one kind on one machine; ")
+                + Text($"at most {most} match ({kind})"),
+                Text($"would fit: count {most}"));
         if (!needs.NvLink || kinds.Any(k => board.AreLinked(k, needs.Count))) return null;
         var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => board.AreLinked(k, n)));
-        var here = linked > 1 ? Text($"the most here are {linked}") : "none here are connected";
-        return new PlacementRefusal(true, "nvLink", Text($"gpu.nvLink asks for {needs.Count} GPUs of which NVLinks connect each two; {here}"),
+        var available = linked > 1 ? Text($"at most {linked} are connected") : "no GPUs are connected";
+        return new PlacementRefusal(true, "nvLink",
+            Text($"gpu.nvLink requires {needs.Count} GPUs that are all connected by NVLinks; {available}"),
             linked > 1 ? Text($"would fit: count {linked}, or without nvLink") : "would fit: without nvLink");
     }
 
-    /// <summary>Enough would fit, and others have them.</summary>
-    private static PlacementRefusal Taken(PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
+    /// <summary>Describes a request for which enough devices match, but are allocated to other pods.</summary>
+    private static PlacementRefusal DescribeShortage(
+        PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
     {
         var devices = kinds.SelectMany(k => k.Devices);
         var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(board.FreeOf));
-        var taken = devices.Where(d => !board.IsFree(d)).Take(Named).Select(d => Why(board, d)).ToList();
+        var taken = devices.Where(d => !board.IsFree(d)).Take(Named).Select(d => DescribeDevice(board, d)).ToList();
         var rest = all - free - taken.Count;
-        var wanted = needs.Share is { } share ? $"{share} of one" : needs.Count > 1 ? Text($"{needs.Count} together") : "one";
-        var reason = Text($"no capacity now: wanted {wanted}, {all} would fit, {free} free: {string.Join(", ", taken)}{(rest > 0 ? Text($" and {rest} more") : "")}");
-        var parts = devices.Where(d => d.Gpu.Fault is null && !board.Of(d).Whole).Select(d => board.Of(d).LeftMiB);
-        if (needs.Share is not null && parts.DefaultIfEmpty(0).Max() is > 0 and var left)
-            return new PlacementRefusal(false, "share", reason, $"free on one GPU: at most {Size.Text(left)}");
-        return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, Instead(board, kinds));
+        var required = needs.Share is { } share ? $"{share} of 1 GPU"
+            : needs.Count > 1 ? Text($"{needs.Count} GPUs on one machine")
+            : "1 GPU";
+        var list = string.Join(", ", taken) + (rest > 0 ? Text($" and {rest} more") : "");
+        var reason = Text($"no free capacity: required {required}, {all} match, {free} free: {list}");
+        var shared = devices.Where(d => d.Gpu.Fault is null && !board.GetState(d).Whole)
+            .Select(d => board.GetState(d).LeftMiB);
+        if (needs.Share is not null && shared.DefaultIfEmpty(0).Max() is > 0 and var left)
+            return new PlacementRefusal(false, "share", reason, $"free on one GPU: at most {Size.Format(left)}");
+        return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, DescribeOthers(board, kinds));
     }
 
-    private static string Why(PlacementBoard board, Device device)
+    private static string DescribeDevice(PlacementBoard board, Device device)
     {
-        var name = device.Kind.Profile is { } profile ? Text($"{profile} of GPU {device.Gpu.Index}") : Text($"GPU {device.Gpu.Index}");
-        return device.Gpu.Fault is { } fault ? $"{name} must not be used ({fault})"
-            : board.Of(device).Users is { } users ? $"{name} has {string.Join(" and ", users.Take(Named))}{(users.Count > Named ? " and others" : "")}"
-            : $"{name} is kept for {board.Of(device).KeptFor}, which waits for several";
+        var gpu = Text($"GPU {device.Gpu.Index}");
+        var name = device.Kind.Profile is { } profile ? $"{profile} of {gpu}" : gpu;
+        var state = board.GetState(device);
+        if (device.Gpu.Fault is { } fault) return $"{name} has a fault ({fault})";
+        if (state.Users is not { } users)
+            return $"{name} is reserved for {state.KeptFor}, which waits for several GPUs";
+        var pods = string.Join(" and ", users.Take(Named)) + (users.Count > Named ? " and others" : "");
+        return $"{name} is used by {pods}";
     }
 
-    /// <summary>What is free, and is not what was asked for.</summary>
-    private static string Instead(PlacementBoard board, IReadOnlyList<DeviceKind> asked)
+    /// <summary>Lists the free devices that do not match the request.</summary>
+    private static string DescribeOthers(PlacementBoard board, IReadOnlyList<DeviceKind> requested)
     {
-        var others = board.Kinds.Except(asked).Where(k => board.FreeOf(k) > 0).Take(Named).Select(k => Text($"{board.FreeOf(k)} x {k}")).ToList();
-        return others.Count > 0 ? $"free, but not asked for: {string.Join(", ", others)}" : "";
+        var others = board.Kinds.Except(requested)
+            .Where(k => board.FreeOf(k) > 0)
+            .Take(Named)
+            .Select(k => Text($"{board.FreeOf(k)} x {k}"))
+            .ToList();
+        return others.Count > 0 ? $"free, but not requested: {string.Join(", ", others)}" : "";
     }
 
-    private static string Counted(IReadOnlyList<DeviceKind> kinds) => string.Join(", ", kinds.Where(k => k.Devices.Count > 0)
-        .GroupBy(k => k.ToString()).Select(g => Text($"{g.Sum(k => k.Devices.Count)} x {g.Key}{(g.All(k => k.Cut) ? " (cut by MIG)" : "")}")));
+    private static string Counted(IReadOnlyList<DeviceKind> kinds)
+    {
+        var groups = kinds.Where(k => k.Devices.Count > 0).GroupBy(k => k.ToString());
+        return string.Join(", ", groups.Select(g =>
+            Text($"{g.Sum(k => k.Devices.Count)} x {g.Key}{(g.All(k => k.Cut) ? " (in MIG mode)" : "")}")));
+    }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -4,19 +4,25 @@ using System.Text.RegularExpressions;
 namespace Sluice.Core.Gpus;
 
 /// <summary>
-/// Reads what nvidia-smi prints. Pure. <c>[N/A]</c>, <c>[Not Supported]</c>, <c>[Insufficient Permissions]</c>, <c>[Unknown Error]</c>
-/// and <c>ERR!</c> are what they mean: not told.
+/// Parses the output of nvidia-smi. Pure. <c>[N/A]</c>, <c>[Not Supported]</c>, <c>[Insufficient Permissions]</c>,
+/// <c>[Unknown Error]</c> and <c>ERR!</c> are parsed as unknown values.
 /// </summary>
 public static partial class SmiText
 {
-    /// <summary>Fields asked for, beside those that every driver knows (<see cref="OldQuery"/>).</summary>
-    public const string Query = OldQuery + ",compute_cap,compute_mode,mig.mode.current,ecc.errors.uncorrected.volatile.total,"
+    /// <summary>The queried fields, in addition to those that every driver supports (<see cref="OldQuery"/>).</summary>
+    public const string Query = OldQuery
+        + ",compute_cap,compute_mode,mig.mode.current,ecc.errors.uncorrected.volatile.total,"
         + "retired_pages.pending,remapped_rows.pending,remapped_rows.failure";
 
-    /// <summary>For drivers that refuse the whole query because of one field that they do not know.</summary>
+    /// <summary>
+    /// The fields for drivers that reject the complete query because they do not support one of its fields.
+    /// </summary>
     public const string OldQuery = "index,uuid,name,driver_version,memory.total,memory.used";
 
-    /// <summary>GPUs of <c>--query-gpu=... --format=csv,nounits</c>: its first line names the columns. Lines that are no GPU are passed over.</summary>
+    /// <summary>
+    /// Parses the GPUs in the output of <c>--query-gpu=... --format=csv,nounits</c>. The first line contains the names
+    /// of the columns. Lines that do not describe a GPU are ignored.
+    /// </summary>
     public static IReadOnlyList<Gpu> Gpus(string csv)
     {
         var gpus = new List<Gpu>();
@@ -24,30 +30,44 @@ public static partial class SmiText
         foreach (var line in Lines(csv))
         {
             var fields = line.Split(',', StringSplitOptions.TrimEntries);
-            if (fields[0] == "index") columns = [.. fields.Select(f => f.Split(' ')[0])];
-            else if (columns.Length > 0 && fields.Length >= 3 && int.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index))
-                gpus.Add(Gpu(index, name => Array.IndexOf(columns, name) is var i and >= 0 && i < fields.Length ? fields[i] : ""));
+            if (fields[0] == "index")
+            {
+                columns = [.. fields.Select(f => f.Split(' ')[0])];
+                continue;
+            }
+
+            if (columns.Length > 0 && fields.Length >= 3 && TryParse(fields[0], out var index))
+                gpus.Add(Gpu(index, name =>
+                    Array.IndexOf(columns, name) is var i and >= 0 && i < fields.Length ? fields[i] : ""));
         }
 
         return gpus;
     }
 
-    /// <summary>MIG slices of <c>nvidia-smi -L</c>, by the GPU's UUID.</summary>
+    /// <summary>Parses the MIG slices in the output of <c>nvidia-smi -L</c>, by the UUID of the GPU.</summary>
     public static ILookup<string, MigSlice> Slices(string list)
     {
         var slices = new List<(string Gpu, MigSlice Slice)>();
         var gpu = "";
         foreach (var line in Lines(list))
         {
-            if (GpuLine().Match(line) is { Success: true } on) gpu = on.Groups[2].Value;
-            else if (gpu.Length > 0 && MigLine().Match(line) is { Success: true } mig && MigProfile.Parse(mig.Groups[1].Value) is { } profile)
+            if (GpuLine().Match(line) is { Success: true } on)
+            {
+                gpu = on.Groups[2].Value;
+                continue;
+            }
+
+            if (gpu.Length > 0 && MigLine().Match(line) is { Success: true } mig
+                && MigProfile.Parse(mig.Groups[1].Value) is { } profile)
                 slices.Add((gpu, new MigSlice(mig.Groups[3].Value, profile, Int(mig.Groups[2].Value))));
         }
 
         return slices.ToLookup(s => s.Gpu, s => s.Slice);
     }
 
-    /// <summary>Pairs of <c>nvidia-smi topo -m</c>, by index, the smaller one first.</summary>
+    /// <summary>
+    /// Parses the pairs of GPUs in the output of <c>nvidia-smi topo -m</c>, by index, the smaller index first.
+    /// </summary>
     public static IReadOnlyList<(int A, int B, LinkKind Kind, int NvLinks)> Topology(string matrix)
     {
         var pairs = new List<(int, int, LinkKind, int)>();
@@ -58,34 +78,48 @@ public static partial class SmiText
             if (words.Length < 2 || GpuName(words[0]) is not { } row) continue;
             if (GpuName(words[1]) is not null || !IsLink(words[1]))
             {
-                // The head of the table; a machine with one GPU has "GPU0 CPU Affinity ...".
+                // The header of the table. On a machine with one GPU it is "GPU0 CPU Affinity ...".
                 columns = [.. words.Select(GpuName)];
                 continue;
             }
 
             for (var i = 0; i < columns.Length && i + 1 < words.Length; i++)
-                if (columns[i] is { } column && column > row && Link(words[i + 1]) is var (kind, count)) pairs.Add((row, column, kind, count));
+            {
+                if (columns[i] is { } column && column > row && Link(words[i + 1]) is var (kind, count))
+                    pairs.Add((row, column, kind, count));
+            }
         }
 
         return pairs;
     }
 
-    /// <summary>Links of <c>nvidia-smi nvlink --status</c>, by the GPU's UUID.</summary>
+    /// <summary>
+    /// Parses the NVLinks in the output of <c>nvidia-smi nvlink --status</c>, by the UUID of the GPU.
+    /// </summary>
     public static IReadOnlyDictionary<string, NvLinks> NvLinks(string status)
     {
         var links = new Dictionary<string, NvLinks>();
         var gpu = "";
         foreach (var line in Lines(status))
         {
-            if (GpuLine().Match(line) is { Success: true } on) gpu = on.Groups[2].Value;
-            else if (gpu.Length > 0 && LinkLine().Match(line) is { Success: true } link)
-                links[gpu] = new NvLinks(links.GetValueOrDefault(gpu).Active + 1, double.Parse(link.Groups[1].Value, CultureInfo.InvariantCulture));
+            if (GpuLine().Match(line) is { Success: true } on)
+            {
+                gpu = on.Groups[2].Value;
+                continue;
+            }
+
+            if (gpu.Length == 0 || LinkLine().Match(line) is not { Success: true } link) continue;
+            var bandwidth = double.Parse(link.Groups[1].Value, CultureInfo.InvariantCulture);
+            links[gpu] = new NvLinks(links.GetValueOrDefault(gpu).Active + 1, bandwidth);
         }
 
         return links;
     }
 
-    /// <summary>Of <c>conf-compute -f</c> (<c>CC status: ON</c>) and <c>conf-compute -grs</c> (<c>... Ready state: ready</c>).</summary>
+    /// <summary>
+    /// Parses the output of <c>conf-compute -f</c> (<c>CC status: ON</c>) and <c>conf-compute -grs</c> (<c>... Ready
+    /// state: ready</c>).
+    /// </summary>
     public static ConfidentialState Confidential(string feature, string ready) =>
         !Plain(feature).Contains("CC status: ON", StringComparison.OrdinalIgnoreCase) ? ConfidentialState.Off
         : ReadyLine().IsMatch(Plain(ready)) ? ConfidentialState.Ready : ConfidentialState.NotReady;
@@ -99,8 +133,8 @@ public static partial class SmiText
             Index = index,
             Uuid = field("uuid"),
             Name = name,
-            Driver = Told(field("driver_version")),
-            // A slice's process may not be told; the kind is known all the same.
+            Driver = Known(field("driver_version")),
+            // Inside a MIG slice the memory may be unknown, but the model is known.
             MemoryMiB = Number(field("memory.total")) ?? (model?.MemoryGb ?? 0) * 1024L,
             UsedMiB = Number(field("memory.used")),
             ComputeCapability = ComputeCapability.Parse(field("compute_cap")) ?? model?.ComputeCapability ?? default,
@@ -117,40 +151,51 @@ public static partial class SmiText
 
     private static string? Fault(Func<string, string> field)
     {
-        if (!field("uuid").StartsWith("GPU-", StringComparison.Ordinal)) return $"its UUID is '{field("uuid")}': it fell off the bus, or its driver failed";
+        if (!field("uuid").StartsWith("GPU-", StringComparison.Ordinal))
+            return $"the UUID is '{field("uuid")}': the GPU fell off the bus, or its driver failed";
         if (field("memory.total") is "ERR!" or "[Unknown Error]" or "[GPU is lost]")
-            return $"its memory is '{field("memory.total")}': it fell off the bus, or its driver failed";
+            return $"the memory is '{field("memory.total")}': the GPU fell off the bus, or its driver failed";
         if (Number(field("ecc.errors.uncorrected.volatile.total")) is > 0 and var errors)
-            return string.Create(CultureInfo.InvariantCulture, $"{errors} uncorrectable ECC errors since its driver was loaded: reset it (nvidia-smi -r)");
-        if (Yes(field("remapped_rows.failure"))) return "a row of its memory could not be remapped: have it replaced";
-        if (Yes(field("retired_pages.pending"))) return "pages of its memory wait to be retired: reset it (nvidia-smi -r)";
-        return Yes(field("remapped_rows.pending")) ? "rows of its memory wait to be remapped: reset it (nvidia-smi -r)" : null;
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{errors} uncorrectable ECC errors since the driver was loaded: reset the GPU (nvidia-smi -r)");
+        if (IsYes(field("remapped_rows.failure"))) return "a memory row could not be remapped: replace the GPU";
+        if (IsYes(field("retired_pages.pending")))
+            return "memory pages are pending retirement: reset the GPU (nvidia-smi -r)";
+        return IsYes(field("remapped_rows.pending"))
+            ? "memory rows are pending remapping: reset the GPU (nvidia-smi -r)"
+            : null;
     }
 
-    private static bool Yes(string field) => field is "Yes" or "yes" or "1";
+    private static bool IsYes(string field) => field is "Yes" or "yes" or "1";
 
-    private static int? GpuName(string word) => word.StartsWith("GPU", StringComparison.Ordinal)
-        && int.TryParse(word.AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : null;
+    private static int? GpuName(string word) =>
+        word.StartsWith("GPU", StringComparison.Ordinal) && TryParse(word.AsSpan(3), out var n) ? n : null;
 
     private static bool IsLink(string word) => word == "X" || Link(word) is not null;
 
     private static (LinkKind Kind, int NvLinks)? Link(string word)
     {
-        if (word.StartsWith("NV", StringComparison.Ordinal) && int.TryParse(word.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
+        if (word.StartsWith("NV", StringComparison.Ordinal) && TryParse(word.AsSpan(2), out var n))
             return (LinkKind.NV, n);
         return word is "SYS" or "NODE" or "PHB" or "PXB" or "PIX" ? (Enum.Parse<LinkKind>(word), 0) : null;
     }
 
-    private static string? Told(string field) => field.Length == 0 || field[0] == '[' || field is "N/A" or "ERR!" ? null : field;
+    /// <summary>Returns the value of a field; null if nvidia-smi reports it as unknown.</summary>
+    private static string? Known(string field) =>
+        field.Length == 0 || field[0] == '[' || field is "N/A" or "ERR!" ? null : field;
 
     private static long? Number(string field) =>
         long.TryParse(field.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : null;
 
+    private static bool TryParse(ReadOnlySpan<char> digits, out int value) =>
+        int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
     private static int Int(string digits) => int.Parse(digits, CultureInfo.InvariantCulture);
 
-    private static IEnumerable<string> Lines(string text) => Plain(text).Split('\n').Select(l => l.TrimEnd()).Where(l => l.Length > 0);
+    private static IEnumerable<string> Lines(string text) =>
+        Plain(text).Split('\n').Select(l => l.TrimEnd()).Where(l => l.Length > 0);
 
-    /// <summary>Without the underlining of heads.</summary>
+    /// <summary>Removes terminal escape sequences, such as the underlining of headers.</summary>
     private static string Plain(string text) => Ansi().Replace(text, "");
 
     [GeneratedRegex("\x1b\\[[0-9;]*[A-Za-z]")]

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- gpu-claim: a leader gives devices to a pod that it is about to start, or that runs and whose claim was lost, unless another pod has them or too much of them.
--- KEYS    claims  hash pod -> {podId, endpointId, devices: [{uuid, shareMiB}]}; no shareMiB: the pod has the device alone
--- ARGV    pod · claim · devices...  UUID, MiB of it (0: all, alone) and its memory in MiB, of each
--- RETURN  '' when they are the pod's now, else the UUID of one that is not to be had
+-- gpu-claim: claims devices for a pod that the leader is about to start, or for a running pod whose claim was lost,
+-- unless other pods have them or too much of their memory.
+-- KEYS    claims  hash pod -> {podId, endpointId, devices: [{uuid, shareMiB}]}; without shareMiB: exclusive use
+-- ARGV    pod · claim · devices...  UUID, MiB of it (0: all, exclusively) and its memory in MiB, of each
+-- RETURN  '' if the pod has the devices now, otherwise the UUID of an unavailable device
 local claims = KEYS[1]
 local pod, claim, devices = ARGV[1], ARGV[2], 3
 

@@ -31,8 +31,8 @@ public sealed class GpuPlacer(Inventory inventory) : IPlacer
         foreach (var answer in Placement.Place(inventory, [.. running.Values], [.. wishes]))
         {
             if (answer.Refusal is not null) continue;
-            placed.Add(answer.Wish.Id);
-            running[answer.Wish.Id] = new GpuHolding(answer.Wish.Id, answer.Wish.EndpointId, answer.Devices);
+            placed.Add(answer.Request.Id);
+            running[answer.Request.Id] = new GpuHolding(answer.Request.Id, answer.Request.EndpointId, answer.Devices);
         }
 
         return placed;

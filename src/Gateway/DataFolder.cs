@@ -26,7 +26,7 @@ public sealed class DataFolder : IDisposable
 
         Host = new HostId(ReadOrMake(System.IO.Path.Combine(path, "host-id")));
         // Older versions left files that every user could read.
-        OpenToOthers = PrivateFiles.Tighten(path);
+        OpenToOthers = PrivateFiles.RestrictToOwner(path);
     }
 
     /// <summary>What in the folder other users may access although they should not, and why; null: nothing.</summary>

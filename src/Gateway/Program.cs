@@ -9,8 +9,8 @@ using StackExchange.Redis;
 // The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
 const int CannotRun = 2;
 const int ServiceFailed = 1;
-Undumpable.Become();
-PrivateFiles.Become();
+Undumpable.Apply();
+PrivateFiles.RestrictProcess();
 try
 {
     if (CommandLine.Answer(args) is { } answer) return await answer.WriteAsync();

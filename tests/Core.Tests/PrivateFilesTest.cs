@@ -18,8 +18,8 @@ public sealed class PrivateFilesTest : IDisposable
         File.WriteAllText(payload.FullName, "");
         File.SetUnixFileMode(payload.FullName, Mode("600"));
         File.SetUnixFileMode(folder, Mode(shared));
-        PrivateFiles.ShareLike(folder, entry);
-        PrivateFiles.ShareLike(folder, payload);
+        PrivateFiles.CopySharedAccess(folder, entry);
+        PrivateFiles.CopySharedAccess(folder, payload);
         Assert.Equal((Mode(below), Mode(file)), (File.GetUnixFileMode(entry.FullName), File.GetUnixFileMode(payload.FullName)));
     }
 

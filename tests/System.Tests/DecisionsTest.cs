@@ -20,7 +20,7 @@ public sealed class DecisionsTest
         Assert.Equal(("SLO", 0, 1, 1), ((string)first["scaler"]!, (int)first["current"]!, (int)first["desired"]!, (int)first["start"]!));
         Assert.Equal(["demand", "buffer", "bounds"], first["steps"]!.AsArray().Select(s => (string)s!["name"]!));
         Assert.Equal((1, 0, 8), ((int)first["inputs"]!["queued"]!, (int)first["inputs"]!["ready"]!, (int)first["inputs"]!["slotsPerWorker"]!));
-        Assert.Contains("1 spare: 2; bounds 0..1 make it 1", (string)first["because"]!, StringComparison.Ordinal);
+        Assert.Contains("buffer 1: 2; limited to 0..1: 1", (string)first["because"]!, StringComparison.Ordinal);
         // The latest goes on, though it changes nothing.
         await gateway.UntilAsync("/api/v1/endpoints/stub/decisions", d => (int)d["latest"]!["inputs"]!["ready"]! == 1
             && (int)d["latest"]!["start"]! == 0 && (double?)d["latest"]!["inputs"]!["startTime"] > 0 && (double?)d["latest"]!["inputs"]!["serviceTime"] >= 0);

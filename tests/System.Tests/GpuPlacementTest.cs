@@ -29,7 +29,7 @@ public sealed class GpuPlacementTest : IDisposable
         // The second one waits, and says so everywhere.
         var waiting = await b.RunAsync(Env("CUDA_VISIBLE_DEVICES"));
         var status = await UntilAsync(() => b.GetAsync($"status/{waiting}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
-        Assert.Contains("no capacity now: wanted one, 2 would fit, 0 free: GPU 0 has a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
+        Assert.Contains("no free capacity: required 1 GPU, 2 match, 0 free: GPU 0 is used by a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
         var health = await b.GetAsync("health");
         Assert.Equal((1, "NO_CAPACITY"), ((int)health["workers"]!["throttled"]!, (string)health["capacity"]!["reason"]!));
         Assert.False((bool)(await gateway.GetAsync("/api/v1/endpoints/b"))["status"]!["noCapacity"]!["never"]!);
@@ -39,7 +39,7 @@ public sealed class GpuPlacementTest : IDisposable
         using var refused = await c.PostAsync("runsync?wait=1000", Jobs.Body(1));
         using var direct = await gateway.Client.GetAsync(new Uri("/e/c/anything", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, direct.StatusCode);
-        Assert.Contains("endpoint c can have no worker: gpu.types asks for H100; of the GPUs here (2 x NVIDIA L4) none has it; would fit: NVIDIA L4",
+        Assert.Contains("endpoint c can have no worker: gpu.types requires H100; none of the GPUs matches (2 x NVIDIA L4); would fit: NVIDIA L4",
             (string)(await direct.Content.ReadFromJsonAsync<JsonObject>())!["detail"]!, StringComparison.Ordinal);
         var vain = await c.RunAsync(1);
         await UntilAsync(() => c.GetAsync($"status/{vain}"), j => (string?)j["queue"]!["reason"] == "NO_FITTING_GPU");

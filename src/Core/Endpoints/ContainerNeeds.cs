@@ -36,7 +36,7 @@ public sealed record ContainerMount
 public sealed record ContainerNeeds
 {
     /// <summary>A user that no image defines. It has only the permissions of all users.</summary>
-    public const string Nobody = "65532:65532";
+    public const string UnprivilegedUser = "65532:65532";
 
     /// <summary>Port that the worker listens on inside its container (also <c>$PORT</c>).</summary>
     public int Port { get; init; } = 8000;
@@ -55,7 +55,7 @@ public sealed record ContainerNeeds
     public int Pids { get; init; } = 1024;
 
     /// <summary>User and group, as numbers or as names defined by the image.</summary>
-    public string User { get; init; } = Nobody;
+    public string User { get; init; } = UnprivilegedUser;
 
     /// <summary>Whether the files of the image are read-only.</summary>
     public bool ReadOnly { get; init; } = true;

@@ -55,7 +55,7 @@ public sealed class PayloadShare(RedisStore redis, string folder, TimeProvider? 
         if (!File.Exists(file))
         {
             await File.WriteAllTextAsync(file, own + "\n");
-            PrivateFiles.ShareLike(folder, new FileInfo(file));
+            PrivateFiles.CopySharedAccess(folder, new FileInfo(file));
         }
 
         await db.StringSetAsync(OwnerId, RandomNumberGenerator.GetHexString(OwnerDigits, lowercase: true), when: When.NotExists);

@@ -93,14 +93,14 @@ public sealed partial class PayloadStore(PayloadShare share)
     private async Task WriteAsync(string path, ReadOnlyMemory<byte> payload, CancellationToken ct)
     {
         var partial = path + PartSuffix;
-        PrivateFiles.ShareLike(share.Folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
+        PrivateFiles.CopySharedAccess(share.Folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
         await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
         {
             await file.WriteAsync(payload, ct);
             file.Flush(flushToDisk: true);
         }
 
-        PrivateFiles.ShareLike(share.Folder, new FileInfo(partial));
+        PrivateFiles.CopySharedAccess(share.Folder, new FileInfo(partial));
         File.Move(partial, path);
     }
 

@@ -78,7 +78,7 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
         // Before the first reading nobody knows whether anything fits: nobody is told that it never will.
         if (orders.Count == 0 || !inventory.Loaded.IsCompleted) return [];
         var wishes = orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal).SelectMany(WishesOf).ToList();
-        return [.. Placement.Place(inventory.Current, Holdings(own), wishes).GroupBy(p => p.Wish.EndpointId)
+        return [.. Placement.Place(inventory.Current, Holdings(own), wishes).GroupBy(p => p.Request.EndpointId)
             .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g]))];
     }
 

@@ -58,8 +58,8 @@ public sealed partial class Reconciler
         await deletions.ForgetAsync(endpointId, deletion, isLate ? ForgetPhase.Late : ForgetPhase.First, ct);
         await store.ForgetEndpointAsync(endpointId, ct);
         await decisions.ForgetAsync(endpointId, ct);
-        await gpuStore.TellAsync(endpointId, null, ct);
-        if (isLate) await deletions.DoneAsync(endpointId, deletion, ct);
+        await gpuStore.SetWaitAsync(endpointId, null, ct);
+        if (isLate) await deletions.CompleteAsync(endpointId, deletion, ct);
         else forgotten[endpointId] = (deletion, time.GetUtcNow());
     }
 

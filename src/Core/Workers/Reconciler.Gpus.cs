@@ -66,7 +66,7 @@ public sealed partial class Reconciler
     {
         Placed(order.EndpointId, started, order.Because);
         if (keepers.TryGetValue(order.EndpointId, out var keeper) && keeper.Noted is { } noted)
-            await decisions.TellAsync(order.EndpointId, order.Epoch, noted with { Start = started }, keeper.Scale, ct);
+            await decisions.PublishAsync(order.EndpointId, order.Epoch, noted with { Start = started }, keeper.Scale, ct);
     }
 
     private async Task<bool> StartPlacedAsync(GpuOrder order, Placed grant, CancellationToken ct)
@@ -117,7 +117,7 @@ public sealed partial class Reconciler
         keeper.Wait = wait;
         if (keeper.ToldWait == (leads, wait)) return;
         if (wait is not null && wait.Reason != keeper.ToldWait.Wait?.Reason) Waits(endpointId, wait.Workers, wait.Text);
-        await gpuStore.TellAsync(endpointId, wait, ct);
+        await gpuStore.SetWaitAsync(endpointId, wait, ct);
         keeper.ToldWait = (leads, wait);
     }
 

@@ -290,9 +290,9 @@ public sealed partial class Reconciler : BackgroundLoop
             plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
         }
         else gpus.Withdraw(id);
-        keeper.Noted = DecisionNote.Of(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now)
+        keeper.Noted = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now)
             with { Trouble = keeper.Trouble };
-        await decisions.TellAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
+        await decisions.PublishAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
         for (var i = 0; i < plan.Start; i++)
         {
             var answer = await fleet.StartAsync(deployment, fingerprint, epoch, WithoutDevices(deployment), ct);

@@ -44,7 +44,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
             var model = Catalogue.Find(gpu.Name);
             UserView[] all = [.. users[gpu.Uuid]];
             return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null, gpu.MemoryMiB, gpu.UsedMiB,
-                FreeMiB(gpu, all), gpu.ComputeCapability.ToString(), Precisions.Of(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode,
+                FreeMiB(gpu, all), gpu.ComputeCapability.ToString(), Precisions.GetSupported(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode,
                 gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
                 gpu.MigEnabled ? [.. gpu.Slices.Select(s => new SliceView(s.Uuid, s.Profile, users[s.Uuid].FirstOrDefault()))] : null, all);
         }
@@ -74,7 +74,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 
         IReadOnlyList<GpuHolding> running = trial.Idle ? [] : await store.ListAsync(context.RequestAborted);
         var placed = Placement.Place(inventory.Current, running, [.. trial.Wishes.SelectMany(WishesOf)]);
-        var views = placed.Select(p => new TrialView(p.Wish.EndpointId, p.Uuids, p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal));
+        var views = placed.Select(p => new TrialView(p.Request.EndpointId, p.Uuids, p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal));
         await context.Response.WriteAsJsonAsync(new TrialAnswer([.. views]), context.RequestAborted);
     }
 

@@ -116,7 +116,7 @@ public sealed class AutoscalerTest
     public void The_reason_says_what_was_counted()
     {
         var load = new Load(20, TimeSpan.Zero, 0, 0, 0, 0, 8);
-        Assert.Equal("20 waiting + 0 running, 8 a worker: 3; bounds 0..2 make it 2",
+        Assert.Equal("20 waiting + 0 running, 8 per worker: 3; limited to 0..2: 2",
             Autoscaler.Decide(Count with { Max = 2 }, load, ScaleState.Initial, Now).Because);
     }
 }

@@ -35,7 +35,7 @@ public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFix
         {
             var load = new Load(queued, TimeSpan.Zero, 0, 0, current, 0, 8);
             var decision = Autoscaler.Decide(Policy, load, ScaleState.Initial, at);
-            return log.TellAsync("told", 1, DecisionNote.Of(Policy, load, decision, start, 0, 0, at), decision.Next, default);
+            return log.PublishAsync("told", 1, DecisionNote.Create(Policy, load, decision, start, 0, 0, at), decision.Next, default);
         }
 
         async Task<(DateTimeOffset, int)> KeptAsync()
@@ -54,8 +54,8 @@ public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFix
         {
             At = Now, Learned = new Learned(10, 20, 3, Now), Spending = new Spending(new DateOnly(2026, 1, 1), TimeSpan.FromSeconds(77)),
         };
-        var note = DecisionNote.Of(Policy, default, new ScaleDecision(0, state, [new ScaleStep(ScaleSteps.Demand, 0, "x")]), 1, 0, 0, Now);
-        await log.TellAsync("resumed", 4, note, state, default);
+        var note = DecisionNote.Create(Policy, default, new ScaleDecision(0, state, [new ScaleStep(ScaleSteps.Demand, 0, "x")]), 1, 0, 0, Now);
+        await log.PublishAsync("resumed", 4, note, state, default);
         Assert.Equal(state.Resumed(), await new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance).ResumeAsync("resumed", default));
     }
 }

@@ -20,7 +20,7 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
         for (var i = 0; i < 5; i++)
             state = Autoscaler.Decide(Policy, load with { Completed = 100 + 10 * i, Served = TimeSpan.FromSeconds(30 + i) }, state, Now.AddSeconds(i)).Next;
         var decision = Autoscaler.Decide(Policy, load with { Completed = 160, Served = TimeSpan.FromSeconds(36) }, state, Now.AddSeconds(5));
-        var note = DecisionNote.Of(Policy, load, decision, 2, 0, 0, Now);
+        var note = DecisionNote.Create(Policy, load, decision, 2, 0, 0, Now);
         Assert.True(await store.KeepAsync("as-made", 7, note, decision.Next, default));
 
         Assert.Equal(decision.Next, await store.StateAsync("as-made", default));
@@ -66,6 +66,6 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
 
     private Task<bool> KeepAsync(string endpoint, long epoch, DecisionNote note) => store.KeepAsync(endpoint, epoch, note, ScaleState.Initial, default);
 
-    private static DecisionNote Note(int desired, int start) => DecisionNote.Of(Policy, default,
+    private static DecisionNote Note(int desired, int start) => DecisionNote.Create(Policy, default,
         new ScaleDecision(desired, ScaleState.Initial, [new ScaleStep(ScaleSteps.Demand, desired, "because")]), start, 0, 0, Now);
 }

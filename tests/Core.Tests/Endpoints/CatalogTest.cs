@@ -126,10 +126,10 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Theory]
-    [InlineData("", "(file) is empty, expected 'templates' and 'endpoints'")]
+    [InlineData("", "(file) is empty; expected 'templates' and 'endpoints'")]
     [InlineData("# only a comment\n", "(file) is empty")]
-    [InlineData("templates: [{ name: t }]\n", "endpoints: expected a list, because the manifest declares a now; to delete them, write 'endpoints: []'")]
-    [InlineData("endpoints: []\n", "templates: expected a list, because the manifest declares t now")]
+    [InlineData("templates: [{ name: t }]\n", "endpoints: expected a list, because the manifest declares a; to delete them, write 'endpoints: []'")]
+    [InlineData("endpoints: []\n", "templates: expected a list, because the manifest declares t;")]
     [InlineData("templates: [{ name: t }]\nendpoints:\n", "endpoints is null")]
     [InlineData("templates: [{ name: t }]\nendpoints: [{ id: a, templ", "YAML")]
     [InlineData("templates: [{ name: t }]\nendpoints: []\n", "(file) is without its last line '...'")]
@@ -191,7 +191,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
         await File.WriteAllTextAsync(other, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
         foreach (var loop in new[] { there, there, here, there }) await loop.TickAsync(default);
-        Assert.Contains("the manifest of host there declares something else and was applied later", Assert.Single(here.Errors), StringComparison.Ordinal);
+        Assert.Contains("the manifest of host there has other declarations and was applied later", Assert.Single(here.Errors), StringComparison.Ordinal);
         Assert.Empty(there.Errors);
 
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");

@@ -46,8 +46,8 @@ public sealed class CatalogueTest
     [InlineData("NVIDIA GeForce GTX 1080", "NVIDIA GeForce GTX 1080")]
     public void A_type_is_a_kind_a_family_a_pool_or_a_name(string type, string name)
     {
-        Assert.True(Catalogue.Knows(type));
-        Assert.True(Catalogue.Means(type, name, Catalogue.Find(name)));
+        Assert.True(Catalogue.IsKnownType(type));
+        Assert.True(Catalogue.IsMatch(type, name, Catalogue.Find(name)));
     }
 
     [Theory]
@@ -55,7 +55,7 @@ public sealed class CatalogueTest
     [InlineData("")]
     [InlineData("AMPERE_90")]
     [InlineData("NVIDIA \n")]
-    public void A_type_that_means_nothing_is_not_known(string type) => Assert.False(Catalogue.Knows(type));
+    public void A_type_that_means_nothing_is_not_known(string type) => Assert.False(Catalogue.IsKnownType(type));
 
     [Theory]
     [InlineData("V100-16", "fp32 fp16 int8", false)]

@@ -45,7 +45,7 @@ public sealed class FairShareTest
         var big = Fleet.Wish("big", new GpuNeeds { Count = 3 }, priority: 1);
         var placed = Placement.Place(Four, running, [big, .. Many("low", 1)]);
         Assert.Equal(["now: count", "now: gpu"], placed.Select(p => Fleet.Shown(Four, p)));
-        Assert.Contains("is kept for big, which waits for several", placed[1].Refusal!.Reason, StringComparison.Ordinal);
+        Assert.Contains("is reserved for big, which waits for several GPUs", placed[1].Refusal!.Reason, StringComparison.Ordinal);
         Assert.Equal(1, Granted(Placement.Place(Four, running, [big, .. Many("equal", 1, priority: 1)]), "equal"));
         Assert.Equal(1, Granted(Placement.Place(Four, running, [big with { Needs = new GpuNeeds { Count = 9 } }, .. Many("low", 1)]), "low"));
     }
@@ -54,7 +54,8 @@ public sealed class FairShareTest
     public void Who_has_it_is_told()
     {
         var refusal = Placement.Place(Four, [Fleet.Has(Four, "a", 0, 1), Fleet.Has(Four, "b", 2, 3)], Many("c", 1))[0].Refusal!;
-        Assert.Equal("no capacity now: wanted one, 4 would fit, 0 free: GPU 0 has a-1, GPU 1 has a-1, GPU 2 has b-1, GPU 3 has b-1", refusal.Reason);
+        Assert.Equal("no free capacity: required 1 GPU, 4 match, 0 free: "
+            + "GPU 0 is used by a-1, GPU 1 is used by a-1, GPU 2 is used by b-1, GPU 3 is used by b-1", refusal.Reason);
     }
 
     private static List<GpuWish> Many(string endpoint, int count, GpuNeeds? needs = null, int priority = 0, int weight = 1)
@@ -63,7 +64,7 @@ public sealed class FairShareTest
         return [.. Enumerable.Range(0, count).Select(n => Fleet.Wish(endpoint, needs, priority, weight, $"{endpoint}{n}"))];
     }
 
-    private static int Granted(IReadOnlyList<Placed> placed, string endpoint) => placed.Count(p => p.Wish.EndpointId == endpoint && p.Refusal is null);
+    private static int Granted(IReadOnlyList<Placed> placed, string endpoint) => placed.Count(p => p.Request.EndpointId == endpoint && p.Refusal is null);
 
     private static (int, int) Both(IReadOnlyList<Placed> placed) => (Granted(placed, "a"), Granted(placed, "b"));
 }

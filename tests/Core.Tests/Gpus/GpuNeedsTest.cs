@@ -43,23 +43,23 @@ public sealed class GpuNeedsTest
     }
 
     [Theory]
-    [InlineData("types: [H10O]", "templates[0].gpu.types is H10O, expected one of V100-32")]
-    [InlineData("types: [H100, h100]", "templates[0].gpu.types is H100, h100, expected each only once")]
-    [InlineData("count: 0", "templates[0].gpu.count is 0, expected 1 to 64")]
-    [InlineData("count: 2, mig: 1g.10gb", "templates[0].gpu.count is 2, expected 1: a process can use only one MIG slice")]
-    [InlineData("count: 2, share: 50%", "templates[0].gpu.count is 2, expected 1: a share is one of one GPU")]
-    [InlineData("mig: 10gb", "templates[0].gpu.mig is \"10gb\", expected a MIG profile like 1g.10gb")]
+    [InlineData("types: [H10O]", "templates[0].gpu.types is H10O; expected one of V100-32")]
+    [InlineData("types: [H100, h100]", "templates[0].gpu.types is H100, h100; expected unique values")]
+    [InlineData("count: 0", "templates[0].gpu.count is 0; expected 1 to 64")]
+    [InlineData("count: 2, mig: 1g.10gb", "templates[0].gpu.count is 2; expected 1: a process can use only one MIG slice")]
+    [InlineData("count: 2, share: 50%", "templates[0].gpu.count is 2; expected 1: a share is a part of one GPU")]
+    [InlineData("mig: 10gb", "templates[0].gpu.mig is \"10gb\"; expected a MIG profile like 1g.10gb")]
     [InlineData("mig: 1g.10gb, minMig: 1g.10gb", "templates[0].gpu.minMig")]
-    [InlineData("share: 120%", "templates[0].gpu.share is \"120%\", expected a part of a GPU's memory: 1% to 100%")]
+    [InlineData("share: 120%", "templates[0].gpu.share is \"120%\"; expected a part of a GPU's memory: 1% to 100%")]
     [InlineData("share: 0MiB", "templates[0].gpu.share")]
-    [InlineData("share: 10%, mig: 1g.10gb", "templates[0].gpu.share is 10%, expected to be left out")]
+    [InlineData("share: 10%, mig: 1g.10gb", "templates[0].gpu.share is 10%; expected no value: a MIG slice")]
     [InlineData("nvLink: true", "templates[0].gpu.nvLink")]
-    [InlineData("precision: fp64", "templates[0].gpu.precision is \"fp64\", expected one of fp32, fp16")]
-    [InlineData("minComputeCapability: high", "templates[0].gpu.minComputeCapability is \"high\", expected a compute capability like 7.0")]
-    [InlineData("cuda: 11", "templates[0].gpu.cuda is 11, expected 12 or 13")]
-    [InlineData("minDriver: new", "templates[0].gpu.minDriver is new, expected a version like 580")]
+    [InlineData("precision: fp64", "templates[0].gpu.precision is \"fp64\"; expected one of fp32, fp16")]
+    [InlineData("minComputeCapability: high", "templates[0].gpu.minComputeCapability is \"high\"; expected a compute capability like 7.0")]
+    [InlineData("cuda: 11", "templates[0].gpu.cuda is 11; expected 12 or 13")]
+    [InlineData("minDriver: new", "templates[0].gpu.minDriver is new; expected a version like 580")]
     [InlineData("minMemory: lots", "templates[0].gpu.minMemory is \"lots\"")]
-    [InlineData("kind: H100", "templates[0].gpu.kind is \"H100\", expected no such field")]
+    [InlineData("kind: H100", "templates[0].gpu.kind is \"H100\"; expected a known field")]
     public void An_error_names_field_value_and_what_would_be_right(string gpu, string told)
     {
         var (_, errors) = Manifest.Parse($"templates: [{{ name: a, gpu: {{ {gpu} }} }}]");
@@ -67,8 +67,8 @@ public sealed class GpuNeedsTest
     }
 
     [Theory]
-    [InlineData("priority: 1001", "endpoints[0].placement.priority is 1001, expected -1000 to 1000")]
-    [InlineData("weight: 0", "endpoints[0].placement.weight is 0, expected 1 to 1000")]
+    [InlineData("priority: 1001", "endpoints[0].placement.priority is 1001; expected -1000 to 1000")]
+    [InlineData("weight: 0", "endpoints[0].placement.weight is 0; expected 1 to 1000")]
     public void Priority_and_weight_have_bounds(string placement, string told)
     {
         var (_, errors) = Manifest.Parse($"templates: [{{ name: a }}]\nendpoints: [{{ id: e, template: a, placement: {{ {placement} }} }}]");
@@ -96,13 +96,13 @@ public sealed class GpuNeedsTest
 
     [Theory]
     [InlineData("{", "line 1: (file)")]
-    [InlineData("{}", "gpus: expected a value: it is required")]
-    [InlineData("""{"gpus":[{"name":"My GPU"}]}""", "gpus[0].memoryMiB is 0, expected its memory in MiB: the catalogue does not know this name")]
+    [InlineData("{}", "gpus: expected a value (required)")]
+    [InlineData("""{"gpus":[{"name":"My GPU"}]}""", "gpus[0].memoryMiB is 0; expected the memory in MiB, because the catalog does not contain this name")]
     [InlineData("""{"gpus":[{"name":"Tesla T4","count":0}]}""", "gpus[0].count is 0")]
-    [InlineData("""{"gpus":[{"name":"Tesla T4","count":2,"uuid":"GPU-1"}]}""", "gpus[0].uuid is GPU-1, expected none")]
-    [InlineData("""{"gpus":[{"name":"Tesla T4","uuid":"GPU-1"},{"name":"Tesla T4","uuid":"GPU-1"}]}""", "gpus is GPU-1, expected each uuid only once")]
-    [InlineData("""{"gpus":[{"name":"Tesla T4"}],"links":[{"gpus":[0,1],"nvLinks":2}]}""", "links[0].gpus is 1, expected indexes from 0 to 0")]
-    [InlineData("""{"gpus":[{"name":"Tesla T4","mig":[{"profile":"7x"}]}]}""", "gpus[0].mig[0].profile is \"7x\", expected a MIG profile")]
+    [InlineData("""{"gpus":[{"name":"Tesla T4","count":2,"uuid":"GPU-1"}]}""", "gpus[0].uuid is GPU-1; expected no value, because count is not 1")]
+    [InlineData("""{"gpus":[{"name":"Tesla T4","uuid":"GPU-1"},{"name":"Tesla T4","uuid":"GPU-1"}]}""", "gpus is GPU-1; expected unique uuids")]
+    [InlineData("""{"gpus":[{"name":"Tesla T4"}],"links":[{"gpus":[0,1],"nvLinks":2}]}""", "links[0].gpus is 1; expected indexes of 0 to 0")]
+    [InlineData("""{"gpus":[{"name":"Tesla T4","mig":[{"profile":"7x"}]}]}""", "gpus[0].mig[0].profile is \"7x\"; expected a MIG profile")]
     [InlineData("""{"gpus":[{"nam":"Tesla T4"}]}""", "did you mean name?")]
     public void An_inventorys_errors_are_told(string json, string told)
     {

@@ -52,10 +52,10 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
         Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
         Assert.Equal(holding.Devices, read.Devices);
         var wait = new GpuWait("e", 2, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), false, "gpu", "all in use", "");
-        await store.TellAsync("e", wait, CancellationToken.None);
+        await store.SetWaitAsync("e", wait, CancellationToken.None);
         Assert.Equal(wait, await store.WaitOfAsync("e", CancellationToken.None));
         Assert.Equal([wait], await store.WaitsAsync(CancellationToken.None));
-        await store.TellAsync("e", null, CancellationToken.None);
+        await store.SetWaitAsync("e", null, CancellationToken.None);
         Assert.Null(await store.WaitOfAsync("e", CancellationToken.None));
     }
 

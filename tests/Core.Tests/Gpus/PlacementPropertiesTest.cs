@@ -27,7 +27,7 @@ public sealed class PlacementPropertiesTest
         from late in Wishes
         let inventory = Build(gpus)
         let first = Placement.Place(inventory, [], early)
-        select new Situation(inventory, [.. first.Where(p => p.Refusal is null).Select(p => new GpuHolding("run-" + p.Wish.Id, p.Wish.EndpointId, p.Devices))], late);
+        select new Situation(inventory, [.. first.Where(p => p.Refusal is null).Select(p => new GpuHolding("run-" + p.Request.Id, p.Request.EndpointId, p.Devices))], late);
 
     private static Gen<GpuWish[]> Wishes => Gen.ArrayOf(
         from needs in Gen.Elements(Wanted)
@@ -57,7 +57,7 @@ public sealed class PlacementPropertiesTest
         var byUuid = c.Inventory.Gpus.SelectMany(g => g.Slices.Select(s => (s.Uuid, Gpu: g, Slice: (MigSlice?)s)).Append((g.Uuid, g, null))).ToDictionary(d => d.Uuid);
         foreach (var placed in Placement.Place(c.Inventory, c.Running, c.Wishes).Where(p => p.Refusal is null))
         {
-            var needs = placed.Wish.Needs;
+            var needs = placed.Request.Needs;
             var devices = placed.Devices.Select(d => byUuid[d.Uuid]).ToList();
             Assert.Equal(needs.Count, devices.Select(d => d.Uuid).Distinct().Count());
             Assert.Single(devices.Select(d => $"{d.Gpu.Name} on {d.Gpu.Node}").Distinct());
@@ -66,7 +66,7 @@ public sealed class PlacementPropertiesTest
                 Assert.Equal(needs.Mig is not null || needs.MinMig is not null, d.Slice is not null);
                 Assert.True(needs.Mig is null || d.Slice!.Profile == needs.Mig);
                 Assert.True(needs.MinMig is null || d.Slice!.Profile.Covers(needs.MinMig));
-                Assert.True(needs.Types.Count == 0 || needs.Types.Any(t => Catalogue.Means(t, d.Gpu.Name, Catalogue.Find(d.Gpu.Name))));
+                Assert.True(needs.Types.Count == 0 || needs.Types.Any(t => Catalogue.IsMatch(t, d.Gpu.Name, Catalogue.Find(d.Gpu.Name))));
                 Assert.True(needs.Precision is not { } p || d.Gpu.ComputeCapability >= Precisions.Least(p));
                 Assert.True(d.Gpu.MemoryMiB >= needs.MinMemory >> 20);
                 Assert.Equal(needs.Share?.Of(d.Gpu.MemoryMiB), placed.Devices.First(x => x.Uuid == d.Uuid).ShareMiB);
@@ -78,14 +78,14 @@ public sealed class PlacementPropertiesTest
     public void No_wish_for_one_is_refused_while_a_free_device_would_do_that_is_not_kept_for_a_higher_priority() => ForAll(c =>
     {
         var placed = Placement.Place(c.Inventory, c.Running, c.Wishes);
-        IReadOnlyList<GpuHolding> after = [.. c.Running, .. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Wish.Id, p.Wish.EndpointId, p.Devices))];
+        IReadOnlyList<GpuHolding> after = [.. c.Running, .. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Request.Id, p.Request.EndpointId, p.Devices))];
         foreach (var refused in placed.Where(p => p.Refusal is not null))
         {
-            if (placed.Any(p => p.Refusal is { Never: false } && p.Wish.Needs.Count > 1 && p.Wish.Priority > refused.Wish.Priority)) continue;
-            var alone = Placement.Place(c.Inventory, after, [refused.Wish])[0];
-            Assert.True(alone.Refusal is not null, $"{refused.Wish.Needs} was refused: {refused.Refusal}");
+            if (placed.Any(p => p.Refusal is { Never: false } && p.Request.Needs.Count > 1 && p.Request.Priority > refused.Request.Priority)) continue;
+            var alone = Placement.Place(c.Inventory, after, [refused.Request])[0];
+            Assert.True(alone.Refusal is not null, $"{refused.Request.Needs} was refused: {refused.Refusal}");
             // By hand, not by the code under test.
-            if (refused.Wish.Needs is { Count: 1, Types: [], Share: null, Mig: null, MinMig: null, Precision: null, MinMemory: 0 })
+            if (refused.Request.Needs is { Count: 1, Types: [], Share: null, Mig: null, MinMig: null, Precision: null, MinMemory: 0 })
                 Assert.DoesNotContain(c.Inventory.Gpus, g => g is { Fault: null, MigEnabled: false } && !after.Any(h => h.Devices.Any(d => d.Uuid == g.Uuid)));
         }
     });
@@ -95,7 +95,7 @@ public sealed class PlacementPropertiesTest
     {
         foreach (var refused in Placement.Place(c.Inventory, c.Running, c.Wishes).Where(p => p.Refusal is not null))
         {
-            var idle = Placement.Place(c.Inventory with { Gpus = [.. c.Inventory.Gpus.Select(g => g with { Fault = null })] }, [], [refused.Wish])[0];
+            var idle = Placement.Place(c.Inventory with { Gpus = [.. c.Inventory.Gpus.Select(g => g with { Fault = null })] }, [], [refused.Request])[0];
             Assert.Equal(refused.Refusal!.Never, idle.Refusal is not null);
         }
     });
@@ -103,9 +103,9 @@ public sealed class PlacementPropertiesTest
     [Fact]
     public void The_same_is_answered_to_the_same() => ForAll(c =>
     {
-        static string Text(IReadOnlyList<Placed> placed) => string.Join('\n', placed.Select(p => $"{p.Wish.Id} {string.Join(',', p.Devices)} {p.Refusal}"));
+        static string Text(IReadOnlyList<Placed> placed) => string.Join('\n', placed.Select(p => $"{p.Request.Id} {string.Join(',', p.Devices)} {p.Refusal}"));
         Assert.Equal(Text(Placement.Place(c.Inventory, c.Running, c.Wishes)), Text(Placement.Place(c.Inventory, c.Running, [.. c.Wishes])));
-        Assert.Equal(c.Wishes.Select(w => w.Id), Placement.Place(c.Inventory, c.Running, c.Wishes).Select(p => p.Wish.Id));
+        Assert.Equal(c.Wishes.Select(w => w.Id), Placement.Place(c.Inventory, c.Running, c.Wishes).Select(p => p.Request.Id));
     });
 
     private static void ForAll(Action<Situation> holds) => Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(Arb.From(Situations), holds));

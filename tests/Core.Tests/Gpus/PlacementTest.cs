@@ -130,7 +130,7 @@ public sealed class PlacementTest
         // 24 GiB: 10 + 10 + 4 on the first, 6 + 1 on the second; 20 find no room.
         Assert.Equal(["0", "0", "1", "0", "now: share", "1"], placed.Select(p => Fleet.Shown(inventory, p)));
         Assert.Equal(1024, Assert.Single(placed[5].Devices).ShareMiB);
-        Assert.Equal("now: gpu", Fleet.Gets(inventory, new GpuNeeds(), [.. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Wish.Id, "e", p.Devices))]));
+        Assert.Equal("now: gpu", Fleet.Gets(inventory, new GpuNeeds(), [.. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Request.Id, "e", p.Devices))]));
     }
 
     [Fact]
@@ -157,17 +157,17 @@ public sealed class PlacementTest
         Assert.Equal("1", Fleet.Gets(inventory, new GpuNeeds()));
         var refusal = Placement.Place(inventory, [], [Fleet.Wish("e", new GpuNeeds { Types = ["T4"] })])[0].Refusal!;
         Assert.False(refusal.Never);
-        Assert.Contains("GPU 0 must not be used (2 uncorrectable ECC errors)", refusal.Reason, StringComparison.Ordinal);
-        Assert.Equal("free, but not asked for: 1 x NVIDIA L4", refusal.WouldFit);
+        Assert.Contains("GPU 0 has a fault (2 uncorrectable ECC errors)", refusal.Reason, StringComparison.Ordinal);
+        Assert.Equal("free, but not requested: 1 x NVIDIA L4", refusal.WouldFit);
     }
 
     [Theory]
-    [InlineData("types: L4", "gpu.types asks for L4; of the GPUs here (1 x Tesla V100-SXM2-16GB, 2 x Tesla T4,", "would fit: NVIDIA A100-SXM4-80GB, NVIDIA B200")]
-    [InlineData("precision", "gpu.precision asks for fp8, which needs compute capability 8.9; of the GPUs that are left by the other parts of gpu (2 x NVIDIA A100-SXM4-80GB) none has it", "would fit: fp32, fp16, bf16, int8")]
-    [InlineData("count", "gpu.count asks for 4 GPUs of one kind on one machine; the most that fit are 2 (", "would fit: count 2")]
-    [InlineData("mig", "gpu.mig asks for a MIG slice 1g.10gb", "would fit: 1g.18gb, 2g.35gb")]
-    [InlineData("whole", "gpu.mig asks for a whole GPU, and all that would do are cut into MIG slices", "would fit: 1g.18gb, 2g.35gb")]
-    [InlineData("memory", "gpu.minMemory asks for 300GiB of memory", "would fit: at most 180GiB")]
+    [InlineData("types: L4", "gpu.types requires L4; none of the GPUs matches (1 x Tesla V100-SXM2-16GB, 2 x Tesla T4,", "would fit: NVIDIA A100-SXM4-80GB, NVIDIA B200")]
+    [InlineData("precision", "gpu.precision requires fp8, which requires compute capability 8.9; none of the GPUs that match the other fields of gpu matches (2 x NVIDIA A100-SXM4-80GB)", "would fit: fp32, fp16, bf16, int8")]
+    [InlineData("count", "gpu.count requires 4 GPUs of one kind on one machine; at most 2 match (", "would fit: count 2")]
+    [InlineData("mig", "gpu.mig requires a MIG slice 1g.10gb", "would fit: 1g.18gb, 2g.35gb")]
+    [InlineData("whole", "gpu.mig requires a whole GPU, and all matching GPUs are in MIG mode", "would fit: 1g.18gb, 2g.35gb")]
+    [InlineData("memory", "gpu.minMemory requires 300GiB of memory", "would fit: at most 180GiB")]
     public void A_refusal_says_which_part_and_what_would_fit(string which, string reason, string wouldFit)
     {
         var needs = which switch
@@ -188,6 +188,6 @@ public sealed class PlacementTest
     public void No_GPU_at_all_is_told_with_the_reason()
     {
         var refusal = Placement.WhyNever(Inventory.None("nvidia-smi is not installed"), new GpuNeeds())!;
-        Assert.Equal("there is no GPU here (nvidia-smi is not installed)", refusal.ToString());
+        Assert.Equal("no GPU was found (nvidia-smi is not installed)", refusal.ToString());
     }
 }

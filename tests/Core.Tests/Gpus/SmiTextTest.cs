@@ -36,11 +36,11 @@ public sealed class SmiTextTest
 
     [Theory]
     [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 2, No, No, No", "2 uncorrectable ECC errors")]
-    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, Yes, No, No", "retired")]
-    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, Yes, No", "remapped")]
-    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, No, Yes", "have it replaced")]
-    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!", "its memory is 'ERR!'")]
-    [InlineData("0, [Unknown Error], NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, No, No", "its UUID is '[Unknown Error]'")]
+    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, Yes, No, No", "retirement")]
+    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, Yes, No", "remapping")]
+    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, No, Yes", "replace the GPU")]
+    [InlineData("0, GPU-1, NVIDIA H100 80GB HBM3, 580, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!, ERR!", "the memory is 'ERR!'")]
+    [InlineData("0, [Unknown Error], NVIDIA H100 80GB HBM3, 580, 81559, 0, 9.0, Default, Disabled, 0, No, No, No", "the UUID is '[Unknown Error]'")]
     public void A_gpu_that_is_ill_says_so(string line, string told) =>
         Assert.Contains(told, Assert.Single(SmiText.Gpus(Head + line)).Fault!, StringComparison.Ordinal);
 

@@ -68,7 +68,7 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
         await slots.BlockAsync("cold", new BlockedStart("no worker starts", Now.AddHours(1)), Now, default);
         Assert.Equal("no worker starts", (await slots.WhyBlockedAsync("cold", default))!.Reason);
         var gpus = new GpuStore(redis.Store);
-        await gpus.TellAsync("full", new GpuWait("full", 1, Now, false, "", "no GPU", ""), default);
+        await gpus.SetWaitAsync("full", new GpuWait("full", 1, Now, false, "", "no GPU", ""), default);
         Assert.Equal("no GPU", (await gpus.WaitOfAsync("full", default))!.Reason);
 
         var hooks = new WebhookStore(redis.Store);

@@ -23,15 +23,15 @@ public sealed record ContainerMount
     /// </summary>
     public required string Source { get; init; }
 
-    /// <summary>
-    /// The resources and the isolation of a pod that is a container. The defaults isolate it: no root user, no writable
-    /// folder except <c>/tmp</c>, no capabilities (a template cannot change the latter).
-    /// </summary>
+    /// <summary>Absolute path inside the container.</summary>
+    public required string Target { get; init; }
+
+    public bool ReadOnly { get; init; } = true;
 }
 
 /// <summary>
-/// What a pod may use and how it is confined where pods are containers. The defaults confine: no root, nothing to write
-/// but <c>/tmp</c>, no capabilities (that is not up to the template).
+/// The resources and the isolation of a pod that is a container. The defaults isolate it: no root user, no writable
+/// folder except <c>/tmp</c>, no capabilities (a template cannot change the latter).
 /// </summary>
 public sealed record ContainerNeeds
 {

@@ -28,7 +28,7 @@ public sealed class GpuNeedsTest
         Assert.Equal((2, true, Precision.Fp8, new ComputeCapability(8, 9)), (big.Count, big.NvLink, big.Precision, big.MinComputeCapability));
         Assert.Equal((13, "580.65", 40L << 30, true), (big.Cuda, big.MinDriver, big.MinMemory, big.Confidential));
         Assert.Equal(MigProfile.Parse("1g.10gb"), file.Templates[1].Gpu!.Mig);
-        Assert.Equal([12 * 1024, 20390], file.Templates.Skip(2).Take(2).Select(t => t.Gpu!.Share!.Value.Of(81560)));
+        Assert.Equal([12 * 1024, 20390], file.Templates.Skip(2).Take(2).Select(t => t.Gpu!.Share!.Value.ToMiB(81560)));
         Assert.Null(file.Templates[4].Gpu);
         Assert.Equal((5, 3), (file.Endpoints[0].Placement.Priority, file.Endpoints[0].Placement.Weight));
 

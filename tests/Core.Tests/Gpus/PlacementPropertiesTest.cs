@@ -69,7 +69,7 @@ public sealed class PlacementPropertiesTest
                 Assert.True(needs.Types.Count == 0 || needs.Types.Any(t => Catalogue.IsMatch(t, d.Gpu.Name, Catalogue.Find(d.Gpu.Name))));
                 Assert.True(needs.Precision is not { } p || d.Gpu.ComputeCapability >= Precisions.Least(p));
                 Assert.True(d.Gpu.MemoryMiB >= needs.MinMemory >> 20);
-                Assert.Equal(needs.Share?.Of(d.Gpu.MemoryMiB), placed.Devices.First(x => x.Uuid == d.Uuid).ShareMiB);
+                Assert.Equal(needs.Share?.ToMiB(d.Gpu.MemoryMiB), placed.Devices.First(x => x.Uuid == d.Uuid).ShareMiB);
             });
         }
     });

@@ -83,13 +83,7 @@ public sealed partial class ManifestLoop(
         // returns to it.
         await watcher.RefreshAsync(ct);
         var seenRollbacks = watcher.Rollbacks;
-        var change = await store.ReplaceManifestAsync(file, ct, host.Value);
-        for (var more = file.Endpoints.Count; change.Refusal == CatalogRefusal.Deleting && more > 0; more--)
-        {
-            await deletions.MakeFreeAsync(change.Name, ct);
-            change = await store.ReplaceManifestAsync(file, ct, host.Value);
-        }
-
+        var change = await ReplaceAsync(file, ct);
         if (change.Refusal != CatalogRefusal.None)
         {
             ReportErrors([$"{path}: {DescribeRefusal(change)}"]);
@@ -105,6 +99,21 @@ public sealed partial class ManifestLoop(
         rollbacks = seenRollbacks;
         await watcher.RefreshAsync(ct);
         Applied(path, file.Templates.Count, file.Endpoints.Count);
+    }
+
+    /// <summary>
+    /// Replaces the declarations of the manifest. First completes the deletion of endpoints that it declares again.
+    /// </summary>
+    private async Task<CatalogChange> ReplaceAsync(ManifestFile file, CancellationToken ct)
+    {
+        var change = await store.ReplaceManifestAsync(file, ct, host.Value);
+        for (var more = file.Endpoints.Count; change.Refusal == CatalogRefusal.Deleting && more > 0; more--)
+        {
+            await deletions.MakeFreeAsync(change.Name, ct);
+            change = await store.ReplaceManifestAsync(file, ct, host.Value);
+        }
+
+        return change;
     }
 
     /// <summary>

@@ -132,7 +132,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     [InlineData("endpoints: []\n", "templates: expected a list, because the manifest declares t;")]
     [InlineData("templates: [{ name: t }]\nendpoints:\n", "endpoints is null")]
     [InlineData("templates: [{ name: t }]\nendpoints: [{ id: a, templ", "YAML")]
-    [InlineData("templates: [{ name: t }]\nendpoints: []\n", "(file) is without its last line '...'")]
+    [InlineData("templates: [{ name: t }]\nendpoints: []\n", "(file) is without the last line '...'")]
     [InlineData(null, "Could not find file")]
     public async Task A_manifest_that_is_empty_missing_or_truncated_changes_nothing_and_is_reported(string? text, string reported)
     {

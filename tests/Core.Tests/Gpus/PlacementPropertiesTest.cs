@@ -27,7 +27,9 @@ public sealed class PlacementPropertiesTest
         from late in Wishes
         let inventory = Build(gpus)
         let first = Placement.Place(inventory, [], early)
-        select new Situation(inventory, [.. first.Where(p => p.Refusal is null).Select(p => new GpuHolding("run-" + p.Request.Id, p.Request.EndpointId, p.Devices))], late);
+        let placed = first.Where(p => p.Refusal is null)
+        let running = placed.Select(p => new GpuHolding("run-" + p.Request.Id, p.Request.EndpointId, p.Devices))
+        select new Situation(inventory, [.. running], late);
 
     private static Gen<GpuWish[]> Wishes => Gen.ArrayOf(
         from needs in Gen.Elements(Wanted)
@@ -78,7 +80,9 @@ public sealed class PlacementPropertiesTest
     public void No_wish_for_one_is_refused_while_a_free_device_would_do_that_is_not_kept_for_a_higher_priority() => ForAll(c =>
     {
         var placed = Placement.Place(c.Inventory, c.Running, c.Wishes);
-        IReadOnlyList<GpuHolding> after = [.. c.Running, .. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Request.Id, p.Request.EndpointId, p.Devices))];
+        var granted = placed.Where(p => p.Refusal is null)
+            .Select(p => new GpuHolding(p.Request.Id, p.Request.EndpointId, p.Devices));
+        IReadOnlyList<GpuHolding> after = [.. c.Running, .. granted];
         foreach (var refused in placed.Where(p => p.Refusal is not null))
         {
             if (placed.Any(p => p.Refusal is { Never: false } && p.Request.Needs.Count > 1 && p.Request.Priority > refused.Request.Priority)) continue;

@@ -130,7 +130,8 @@ public sealed class PlacementTest
         // 24 GiB: 10 + 10 + 4 on the first, 6 + 1 on the second; 20 find no room.
         Assert.Equal(["0", "0", "1", "0", "now: share", "1"], placed.Select(p => Fleet.Shown(inventory, p)));
         Assert.Equal(1024, Assert.Single(placed[5].Devices).ShareMiB);
-        Assert.Equal("now: gpu", Fleet.Gets(inventory, new GpuNeeds(), [.. placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Request.Id, "e", p.Devices))]));
+        var granted = placed.Where(p => p.Refusal is null).Select(p => new GpuHolding(p.Request.Id, "e", p.Devices));
+        Assert.Equal("now: gpu", Fleet.Gets(inventory, new GpuNeeds(), [.. granted]));
     }
 
     [Fact]

@@ -20,14 +20,14 @@ public sealed class JobFaultsTest : IDisposable
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 3, more: "jobs: { maxRuns: 20 }"));
         var jobs = new Jobs(gateway);
         var (count, kills) = (FaultMatrix.Count(some: 200, whole: 5000), FaultMatrix.Count(some: 3, whole: 200));
-        // Long enough for all the kills: each needs a new worker.
-        var input = $$"""{"do":"sleep","ms":{{FaultMatrix.Count(some: 60, whole: 1500)}}}""";
+        // Long enough for all the kills: each needs a new worker. Jobs that lost a worker run one at a time on a worker.
+        var input = $$"""{"do":"sleep","ms":{{FaultMatrix.Count(some: 60, whole: 600)}}}""";
         var ids = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => jobs.RunAsync(JsonNode.Parse(input)!)));
         var (killed, random) = (new Dictionary<string, DateTimeOffset>(), new Random(1));
         while (killed.Count < kills)
         {
             var begun = Lines("begin ").Count;
-            await UntilAsync(() => Lines("begin ").Count > begun + 10);
+            await UntilAsync(() => Lines("begin ").Count > begun + 5);
             var ready = await gateway.WorkersAsync("stub", "ready");
             // Any of them: those that came back first would have the jobs that lost a worker before, and lose them again.
             if (ready.Where(w => !killed.ContainsKey((string)w["id"]!)).OrderBy(_ => random.Next()).FirstOrDefault() is not { } victim) continue;

@@ -82,7 +82,10 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         {
             while (true)
             {
-                var health = (await GetAsync("health"))["jobs"]!;
+                using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative), limit.Token);
+                // After an outage of Redis, a gateway answers 503 until it is connected again.
+                if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
+                var health = (await ReadAsync(answer, HttpStatusCode.OK))["jobs"]!;
                 last = await gateway.GetAsync($"/api/v1/admin/check?endpoint={endpoint}");
                 if ((waits || (int)health["inQueue"]! + (int)health["inProgress"]! == 0) && (bool)last["ok"]!) return;
                 await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);

@@ -5,19 +5,26 @@ using Microsoft.AspNetCore.Http;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Small JSON answers.</summary>
+/// <summary>Writes small JSON responses.</summary>
 internal static class Answers
 {
-    /// <summary>The answer is JSON, never HTML: quotes and apostrophes stay readable, and texts that clients look for stand as they are.</summary>
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    /// <summary>
+    /// Leaves quotes and apostrophes unescaped, so that clients can match the texts. This is safe because the
+    /// response is JSON and never HTML.
+    /// </summary>
+    private static readonly JsonWriterOptions Readable = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
+    /// <summary>Serializes a response body with a source-generated serializer.</summary>
     public static Task JsonAsync<T>(HttpContext context, T body, JsonTypeInfo<T> type)
     {
         context.Response.ContentType = "application/json";
         return JsonSerializer.SerializeAsync(context.Response.Body, body, type, context.RequestAborted);
     }
 
-    /// <summary>JSON that is written by hand.</summary>
+    /// <summary>Sends the JSON that a callback writes.</summary>
     public static async Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> write)
     {
         context.Response.ContentType = "application/json";
@@ -26,6 +33,7 @@ internal static class Answers
         await json.FlushAsync(context.RequestAborted);
     }
 
+    /// <summary>Sends an error in Triton's form: <c>{"error": "..."}</c>.</summary>
     public static Task ErrorAsync(HttpContext context, int status, string error)
     {
         context.Response.StatusCode = status;

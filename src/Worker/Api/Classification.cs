@@ -8,26 +8,41 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// The classification extension: of an output, for each row (or of all of it, where requests are not stacked), the highest values as strings
-/// <c>value:index</c> or <c>value:index:label</c>.
+/// Implements Triton's classification extension: returns the highest values of an output as strings
+/// <c>value:index</c> or <c>value:index:label</c>. Values are ranked for each row, or over the whole output if the
+/// model's requests are not stacked.
 /// </summary>
 internal static class Classification
 {
     private static readonly DataType Bytes = DataType.Named("BYTES")!;
 
-    /// <summary>Triton writes values by <c>std::to_string</c>: floats with six decimals, integers as they are.</summary>
+    /// <summary>
+    /// Triton formats values with <c>std::to_string</c>: floats have six decimals, integers have none.
+    /// </summary>
     private const string Decimals = "F6";
 
     private const string Digits = "D";
 
-    public static OutputTensor Of(in OutputTensor output, int classes, LoadedModel model)
+    /// <summary>Replaces the values of an output with its highest classes.</summary>
+    /// <param name="output">The output of the model.</param>
+    /// <param name="classes">Maximum number of classes for each row.</param>
+    /// <param name="model">The model, for its labels.</param>
+    /// <exception cref="InvalidRequestException">The output's datatype has no order.</exception>
+    public static OutputTensor Classify(in OutputTensor output, int classes, LoadedModel model)
     {
-        if (output.Type.IsBytes)
-            throw new InvalidRequestException($"output '{output.Spec.Name}' is BYTES: it cannot be classified");
+        if (output.Type.IsBytes) throw CannotClassify(output);
         var rows = model.Batches && output.Shape.Length > 1 ? (int)output.Shape[0] : 1;
         var strings = Strings(output, rows, classes, model.Labels);
         long[] shape = model.Batches ? [rows, rows == 0 ? 0 : strings.Length / rows] : [strings.Length];
-        return output with { Type = Bytes, Shape = shape, Value = null, First = 0, Count = strings.Length, Strings = strings };
+        return output with
+        {
+            Type = Bytes,
+            Shape = shape,
+            Value = null,
+            First = 0,
+            Count = strings.Length,
+            Strings = strings,
+        };
     }
 
     private static byte[][] Strings(in OutputTensor output, int rows, int classes, IReadOnlyList<string> labels)
@@ -46,11 +61,15 @@ internal static class Classification
             "INT32" => Top(Integers<int>(raw), rows, classes, labels, Digits),
             "UINT64" => Top(Integers<ulong>(raw), rows, classes, labels, Digits),
             "INT64" => Top(Integers<long>(raw), rows, classes, labels, Digits),
-            _ => throw new InvalidRequestException($"output '{output.Spec.Name}' is {output.Type.Name}: it cannot be classified"),
+            _ => throw CannotClassify(output),
         };
     }
 
-    /// <summary>Of each row the highest values, each as the class that it is.</summary>
+    private static InvalidRequestException CannotClassify(in OutputTensor output) => new(
+        $"The datatype of output '{output.Spec.Name}' is '{output.Type.Name}'; expected BOOL or a numeric type "
+        + "for 'classification'.");
+
+    /// <summary>Returns the highest values of each row, formatted as classes.</summary>
     private static byte[][] Top<T>(T[] values, int rows, int classes, IReadOnlyList<string> labels, string format)
         where T : IFormattable
     {
@@ -63,7 +82,8 @@ internal static class Classification
             var order = Enumerable.Range(0, width).OrderByDescending(i => values[first + i]).Take(top);
             foreach (var (k, i) in order.Index())
                 strings[(row * top) + k] = Encoding.UTF8.GetBytes(
-                    $"{values[first + i].ToString(format, CultureInfo.InvariantCulture)}:{i}" + (i < labels.Count ? ":" + labels[i] : ""));
+                    $"{values[first + i].ToString(format, CultureInfo.InvariantCulture)}:{i}"
+                    + (i < labels.Count ? ":" + labels[i] : ""));
         }
 
         return strings;

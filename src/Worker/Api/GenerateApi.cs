@@ -13,15 +13,22 @@ using Sluice.Worker.Tracing;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// Triton's generate extension. Of a model that makes text: one answer, or one server-sent event a token, sent as it is made. Of another: an inference
-/// whose inputs and outputs are keys.
+/// Implements Triton's generate extension. For a text generation model, it returns one response, or one server-sent
+/// event for each token as soon as the token is generated. For any other model, it runs an inference whose inputs and
+/// outputs are keys of the JSON object.
 /// </summary>
-internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, WorkerLog log, Tracer tracer, Inferences inferences, LoadReport load)
+internal sealed class GenerateApi(
+    ModelHost host,
+    WorkerSettings settings,
+    WorkerLog log,
+    Tracer tracer,
+    Inferences inferences,
+    LoadReport load)
 {
-    /// <summary>How many tokens an answer has: a header, and a trailer where the answer streams.</summary>
+    /// <summary>Number of generated tokens: a header, or a trailer if the response is a stream.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
 
-    /// <summary>Of a trace: what is answered begins to be there.</summary>
+    /// <summary>Trace point at which the first token is available.</summary>
     private const string FirstToken = "COMPUTE_OUTPUT_START";
 
     public void Map(Router routes)
@@ -33,31 +40,36 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         }
     }
 
-    /// <summary>The whole text.</summary>
+    /// <summary>Generates the whole text and returns it in one response body.</summary>
     public async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
     {
         using var hold = model.Hold();
-        using var trace = Begin(model, request);
+        using var trace = StartTrace(model, request);
         var count = new GenerationCount(model.Statistics);
         var started = Stopwatch.GetTimestamp();
         try
         {
-            var body = await WholeAsync(context, model, request, trace, count);
+            var body = await GenerateWholeAsync(context, model, request, trace, count);
             SetTiming(context, started);
-            load.Tell(context);
+            load.SetHeader(context);
             context.Response.Headers[TokensHeader] = $"{count.Tokens}";
-            count.Sent();
-            count.Done();
+            count.RecordSent();
+            count.RecordSuccess();
             return body;
         }
         catch (Exception e)
         {
-            count.Failed(IsGone(context, e));
+            count.RecordFailure(IsGone(context, e));
             throw;
         }
     }
 
-    private static async Task<GenerateBody> WholeAsync(HttpContext context, LoadedModel model, GenerationRequest request, RequestTrace? trace, GenerationCount count)
+    private static async Task<GenerateBody> GenerateWholeAsync(
+        HttpContext context,
+        LoadedModel model,
+        GenerationRequest request,
+        RequestTrace? trace,
+        GenerationCount count)
     {
         var text = new StringBuilder();
         var tokens = new List<GeneratedToken>();
@@ -65,22 +77,22 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
             if (text.Length == 0 && count.Tokens == 0) trace?.Reached(FirstToken);
-            count.Made(piece.Tokens);
+            count.RecordTokens(piece.Tokens);
             text.Append(piece.Text);
             if (piece.Token is { } token) tokens.Add(token);
             last = piece;
         }
 
         trace?.Reached("COMPUTE_END");
-        return Whole(model, request, last, text, tokens);
+        return WholeBody(model, request, last, text, tokens);
     }
 
     private async Task GenerateAsync(HttpContext context)
     {
-        var model = Asked(context);
+        var model = FindModel(context);
         if (model.Generator is null)
         {
-            await inferences.AnswerAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.WriteAsync);
+            await inferences.RunAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.WriteAsync);
             return;
         }
 
@@ -90,10 +102,10 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
 
     private async Task StreamAsync(HttpContext context)
     {
-        var model = Asked(context);
+        var model = FindModel(context);
         if (model.Generator is null)
         {
-            await inferences.AnswerAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.StreamAsync);
+            await inferences.RunAsync(context, model, GenerateInputsReader.Read, GenerateOutputs.StreamAsync);
             return;
         }
 
@@ -101,31 +113,47 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         await StreamAsync(context, model, request, whole: false);
     }
 
-    /// <summary>An event a token; at the end, where <paramref name="whole"/> says so, an event <c>output</c> with the whole text. What goes wrong once it
-    /// has begun is an event too: then <c>error</c>, else, as Triton's clients know it, one like the others.</summary>
+    /// <summary>
+    /// Streams one event for each token. An error after the start of the stream is sent as an event: named <c>error</c>
+    /// if <paramref name="whole"/> is true, else unnamed, as Triton's clients expect.
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="model">A text generation model.</param>
+    /// <param name="request">The parsed request.</param>
+    /// <param name="whole">Whether a final event <c>output</c> with the whole text is sent.</param>
     public async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
     {
         using var hold = model.Hold();
-        using var trace = Begin(model, request);
+        using var trace = StartTrace(model, request);
         var count = new GenerationCount(model.Statistics);
         try
         {
             await SendAsync(context, model, request, trace, count, whole);
-            count.Done();
+            count.RecordSuccess();
         }
         catch (Exception e)
         {
             var gone = IsGone(context, e);
-            count.Failed(gone);
-            if (gone) log.Info(nameof(GenerateApi), $"generation by {model.Name} stopped after {count.Tokens} tokens: the client is gone");
+            count.RecordFailure(gone);
+            if (gone)
+                log.Info(
+                    nameof(GenerateApi),
+                    $"Generation by model {model.Name} stopped after {count.Tokens} tokens: the client is gone");
             if (gone || !context.Response.HasStarted) throw;
-            await EventAsync(context, whole ? "error" : null, JsonSerializer.SerializeToUtf8Bytes(new ErrorBody(e.Message), WorkerJson.Default.ErrorBody));
+            var error = JsonSerializer.SerializeToUtf8Bytes(new ErrorBody(e.Message), WorkerJson.Default.ErrorBody);
+            await SendEventAsync(context, whole ? "error" : null, error);
         }
 
         if (context.Response.SupportsTrailers()) context.Response.AppendTrailer(TokensHeader, $"{count.Tokens}");
     }
 
-    private async Task SendAsync(HttpContext context, LoadedModel model, GenerationRequest request, RequestTrace? trace, GenerationCount count, bool whole)
+    private async Task SendAsync(
+        HttpContext context,
+        LoadedModel model,
+        GenerationRequest request,
+        RequestTrace? trace,
+        GenerationCount count,
+        bool whole)
     {
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
@@ -133,37 +161,44 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         var last = default(GeneratedPiece);
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
-            // Until the first token is there, what goes wrong has a status of its own.
+            // The response starts with the first token, so that an earlier error still has its own status code.
             if (count.Responses == 0)
             {
                 trace?.Reached(FirstToken);
                 SetTiming(context, started);
-                load.Tell(context);
-                BeginEvents(context);
+                load.SetHeader(context);
+                SetEventStreamHeaders(context);
                 context.Response.DeclareTrailer(TokensHeader);
             }
 
-            count.Made(piece.Tokens);
+            count.RecordTokens(piece.Tokens);
             last = piece;
             text.Append(piece.Text);
             if (piece.Token is { } token && whole) tokens.Add(token);
-            await EventAsync(context, null, JsonSerializer.SerializeToUtf8Bytes(Body(model, request, piece), WorkerJson.Default.GenerateBody));
-            count.Sent();
+            var body = Body(model, request, piece);
+            await SendEventAsync(
+                context,
+                null,
+                JsonSerializer.SerializeToUtf8Bytes(body, WorkerJson.Default.GenerateBody));
+            count.RecordSent();
         }
 
         trace?.Reached("COMPUTE_END");
         if (whole)
-            await EventAsync(context, "output", JsonSerializer.SerializeToUtf8Bytes(
-                Whole(model, request, last, text, tokens), WorkerJson.Default.GenerateBody));
+            await SendEventAsync(context, "output", JsonSerializer.SerializeToUtf8Bytes(
+                WholeBody(model, request, last, text, tokens), WorkerJson.Default.GenerateBody));
     }
 
-    private static bool IsGone(HttpContext context, Exception e) => e is OperationCanceledException || context.RequestAborted.IsCancellationRequested;
+    private static bool IsGone(HttpContext context, Exception e) =>
+        e is OperationCanceledException || context.RequestAborted.IsCancellationRequested;
 
-    /// <summary>The model that is asked, by a request that is not compressed.</summary>
-    private LoadedModel Asked(HttpContext context)
+    /// <summary>Returns the model that the path names. Rejects a compressed request body.</summary>
+    private LoadedModel FindModel(HttpContext context)
     {
-        var model = OpenInferenceApi.Model(context, host);
-        return context.Request.Headers.ContentEncoding.Count == 0 || context.Request.Headers.ContentEncoding == "identity" ? model
+        var model = OpenInferenceApi.FindModel(context, host);
+        var encoding = context.Request.Headers.ContentEncoding;
+        return encoding.Count == 0 || encoding == "identity"
+            ? model
             : throw new InvalidRequestException("Unsupported content-encoding, only 'identity' is supported.");
     }
 
@@ -177,22 +212,25 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         return request;
     }
 
-    /// <summary>Server-sent events follow.</summary>
-    public static void BeginEvents(HttpContext context)
+    /// <summary>Sets the headers of a response that is a stream of server-sent events.</summary>
+    public static void SetEventStreamHeaders(HttpContext context)
     {
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache";
     }
 
-    private RequestTrace? Begin(LoadedModel model, GenerationRequest request)
+    private RequestTrace? StartTrace(LoadedModel model, GenerationRequest request)
     {
-        if (tracer.Begin(model.Name, model.Version) is not { } trace) return null;
+        if (tracer.StartTrace(model.Name, model.Version) is not { } trace) return null;
         trace.RequestId = request.Id;
         trace.Reached("COMPUTE_START");
         return trace;
     }
 
-    /// <summary>One event. <c>details</c> must say how the text ended: only the last event can have them, others have their token by itself.</summary>
+    /// <summary>
+    /// Creates the body of one event. <c>details</c> contains the finish reason, so only the last event has it. All
+    /// other events contain their token in <c>token</c>.
+    /// </summary>
     private static GenerateBody Body(LoadedModel model, GenerationRequest request, GeneratedPiece piece) => new(
         request.Id, model.Name, model.Version, piece.Text, piece.FinishReason,
         piece.FinishReason is null ? null : piece.Tokens,
@@ -200,7 +238,12 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         piece is { FinishReason: not null, Token: { } last } ? new GenerateDetails(piece.EndedBy, null, last) : null,
         piece.FinishReason is null ? piece.Token : null);
 
-    private static GenerateBody Whole(LoadedModel model, GenerationRequest request, GeneratedPiece last, StringBuilder text, List<GeneratedToken> tokens) =>
+    private static GenerateBody WholeBody(
+        LoadedModel model,
+        GenerationRequest request,
+        GeneratedPiece last,
+        StringBuilder text,
+        List<GeneratedToken> tokens) =>
         Body(model, request, last) with
         {
             TextOutput = text.ToString(),
@@ -211,7 +254,7 @@ internal sealed class GenerateApi(ModelHost host, WorkerSettings settings, Worke
         context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
             $"infer;dur={Stopwatch.GetElapsedTime(started).TotalMilliseconds:0.###}");
 
-    private static async Task EventAsync(HttpContext context, string? name, byte[] data)
+    private static async Task SendEventAsync(HttpContext context, string? name, byte[] data)
     {
         var head = Encoding.UTF8.GetBytes(name is null ? "data: " : $"event: {name}\ndata: ");
         var writer = context.Response.BodyWriter;

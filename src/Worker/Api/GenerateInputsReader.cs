@@ -7,9 +7,10 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// Reads a generate request (Triton's extension) for a model that makes no text: a key that is an input's name has its elements, one value or a
-/// list of them, and any other is a request parameter; so too in <c>parameters</c>. The shape is the model's, and what varies in it follows from
-/// the number of elements.
+/// Reads a generate request (Triton's extension) for a model that does not generate text. A key with the name of an
+/// input contains the input's elements: one value or a flat list. Any other key is a request parameter. The same rule
+/// applies to the keys of <c>parameters</c>. The shape is the model's; variable dimensions are computed from the
+/// number of elements.
 /// </summary>
 public ref struct GenerateInputsReader
 {
@@ -23,14 +24,18 @@ public ref struct GenerateInputsReader
 
     private GenerateInputsReader(LoadedModel model, ReadOnlyMemory<byte> json, InferRequest request, long limit)
     {
-        (this.model, this.json, this.request, this.limit) = (model, json, request, limit);
+        this.model = model;
+        this.json = json;
+        this.request = request;
+        this.limit = limit;
         reader = new Utf8JsonReader(json.Span, InferRequestReader.Options);
     }
 
-    /// <summary>Parses a request; throws <see cref="InvalidRequestException"/> saying what is wrong.</summary>
-    /// <param name="model">The model that it must fit.</param>
+    /// <summary>Parses a request.</summary>
+    /// <param name="model">The model that defines the inputs.</param>
     /// <param name="json">The JSON document.</param>
-    /// <param name="limit">Bytes of all tensors.</param>
+    /// <param name="limit">Maximum size of all tensors together, in bytes.</param>
+    /// <exception cref="InvalidRequestException">The request is invalid; the message contains the reason.</exception>
     public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, long limit)
     {
         var request = new InferRequest(model) { Json = json };
@@ -39,7 +44,8 @@ public ref struct GenerateInputsReader
             new GenerateInputsReader(model, json, request, limit).ReadDocument();
             return request;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException { InnerException: DecoderFallbackException })
+        catch (Exception e) when (
+            e is JsonException or InvalidOperationException { InnerException: DecoderFallbackException })
         {
             throw request.Explain(e);
         }
@@ -48,8 +54,11 @@ public ref struct GenerateInputsReader
     internal static InferRequest Read(HttpContext context, LoadedModel model, RequestBody body, long limit) =>
         Read(model, body.Split(context).Json, limit);
 
-    /// <summary>Triton's rule: fixed dimensions divide the elements, the innermost that varies takes what is left, and others are 1. Null: that does not
-    /// come out even.</summary>
+    /// <summary>
+    /// Computes the shape of an input by Triton's rule: the number of elements is divided by the fixed dimensions, the
+    /// innermost variable dimension gets the quotient, and all other variable dimensions are 1.
+    /// </summary>
+    /// <returns>The shape, or null if the number of elements cannot be divided without a remainder.</returns>
     public static long[]? Shape(TensorSpec spec, long elements)
     {
         var shape = spec.Shape.ToArray();
@@ -69,20 +78,25 @@ public ref struct GenerateInputsReader
     private void ReadDocument()
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            throw new InvalidRequestException("the request body must be a JSON object");
+            throw InferRequestReader.NotAnObject();
         ReadKeys(top: true);
-        if (reader.Read()) throw new InvalidRequestException("the request body goes on after its JSON object");
+        if (reader.Read()) throw InferRequestReader.TrailingData();
         if (Array.IndexOf(request.Inputs, null) is var missing and >= 0)
-            throw new InvalidRequestException($"unexpected key not found in generate request, expecting key '{model.InputNames[missing]}': model '{model.Name}' "
-                + $"takes {string.Join(", ", model.Inputs.Select(i => $"'{i.Name}' ({i.Type.Name} {i.ShapeText})"))}");
-        request.Settle();
+        {
+            var inputs = string.Join(", ", model.Inputs.Select(i => $"'{i.Name}' ({i.Type.Name} {i.ShapeText})"));
+            throw new InvalidRequestException(
+                $"unexpected key not found in generate request, expecting key '{model.InputNames[missing]}': "
+                + $"the inputs of model '{model.Name}' are {inputs}");
+        }
+
+        request.ComputeBatchShare();
     }
 
     private void ReadKeys(bool top)
     {
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (Input() is var at and >= 0) ReadInput(at);
+            if (FindInput() is var at and >= 0) ReadInput(at);
             else if (top && reader.ValueTextEquals("id"u8)) request.Id = reader.ReadString("id");
             else if (top && reader.ValueTextEquals("parameters"u8))
             {
@@ -94,15 +108,18 @@ public ref struct GenerateInputsReader
         }
     }
 
-    /// <summary>A parameter of this name means nothing; an object is a job.</summary>
+    /// <summary>
+    /// Reads the key <c>input</c>. A scalar is an unused request parameter. An object means that the body is a job.
+    /// </summary>
     private void ReadInputParameter()
     {
         if (!reader.Read()) throw new JsonException();
-        if (reader.TokenType == JsonTokenType.StartObject) throw new InvalidRequestException(InferRequestReader.JobHint);
-        if (reader.TokenType == JsonTokenType.StartArray) throw RequestParameters.Wrong("input");
+        if (reader.TokenType == JsonTokenType.StartObject)
+            throw new InvalidRequestException(InferRequestReader.JobHint);
+        if (reader.TokenType == JsonTokenType.StartArray) throw RequestParameters.WrongType("input");
     }
 
-    private int Input()
+    private int FindInput()
     {
         for (var i = 0; i < model.InputNames.Length; i++)
             if (reader.ValueTextEquals(model.InputNames[i])) return i;
@@ -112,29 +129,33 @@ public ref struct GenerateInputsReader
     private void ReadInput(int at)
     {
         var spec = model.Inputs[at];
-        if (request.Inputs[at] is not null) throw new InvalidRequestException($"input '{spec.Name}' is given twice");
+        if (request.Inputs[at] is not null) throw InferRequestReader.DuplicateInput(spec.Name);
         var data = reader.SkipValue(json, ref offset);
         var elements = 1L;
         if (data.Span[0] == '[') elements = Count(spec.Name, data.Span);
-        else if (data.Span[0] == '{') throw NoList(spec.Name);
+        else if (data.Span[0] == '{') throw NotFlat(spec.Name);
         else data = (byte[])[(byte)'[', .. data.Span, (byte)']'];
-        var shape = Shape(spec, elements) ?? throw new InvalidRequestException($"The schema can not convert input '{spec.Name}' to tensor with proper shape: "
+        var shape = Shape(spec, elements) ?? throw new InvalidRequestException(
+            $"The schema can not convert input '{spec.Name}' to tensor with proper shape: "
             + $"it has {elements} elements, and shape {spec.ShapeText} in model '{model.Name}'");
         bytes += elements * spec.Type.Size;
         if (bytes > limit)
-            throw new InvalidRequestException($"request size of {bytes} bytes with input '{spec.Name}' exceeds the maximum allowed input size of {limit} bytes. "
-                + "Use SLUICE_MAX_BODY_BYTES to increase the limit.");
+            throw new InvalidRequestException(
+                $"request size of {bytes} bytes with input '{spec.Name}' exceeds the maximum allowed input size of "
+                + $"{limit} bytes. Use SLUICE_MAX_BODY_BYTES to increase the limit.");
         request.Inputs[at] = new InputTensor(spec.Name, spec.Type, shape, elements, data, default);
     }
 
-    /// <summary>Elements of a list. One of numbers is not walked for that: it has one more than it has commas, and what is no number is found when it
-    /// is read.</summary>
+    /// <summary>
+    /// Counts the elements of a list. In a list of numbers only the commas are counted, because this is faster than
+    /// parsing. An invalid number is reported when the tensor is read.
+    /// </summary>
     private static long Count(string name, ReadOnlySpan<byte> list)
     {
         if (NumberList.FindEnd(list, 0) > 0)
         {
             var inside = list[1..^1].Trim(" \t\r\n"u8);
-            if (inside.Contains((byte)'[')) throw NoList(name);
+            if (inside.Contains((byte)'[')) throw NotFlat(name);
             return inside.IsEmpty ? 0 : inside.Count((byte)',') + 1;
         }
 
@@ -142,9 +163,10 @@ public ref struct GenerateInputsReader
         reader.Read();
         var count = 0L;
         for (; reader.Read() && reader.TokenType != JsonTokenType.EndArray; count++)
-            if (reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject) throw NoList(name);
+            if (reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject) throw NotFlat(name);
         return count;
     }
 
-    private static InvalidRequestException NoList(string name) => new($"input '{name}' must be a value or a list of values, not nested");
+    private static InvalidRequestException NotFlat(string name) =>
+        new($"Input '{name}' must be a value or a flat list of values.");
 }

@@ -7,24 +7,38 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Answers a generate request to a model that makes no text: each output by its name, flat, and by itself where it is one element.</summary>
+/// <summary>
+/// Writes the response to a generate request for a model that does not generate text: each output is a key with a flat
+/// list, or with a single value if the output has one element.
+/// </summary>
 internal static class GenerateOutputs
 {
-    /// <summary>Ours: an output of such a name is left out, as Triton does.</summary>
+    /// <summary>
+    /// Keys that the response itself uses. An output with one of these names is omitted, as in Triton.
+    /// </summary>
     private static readonly string[] Reserved = ["id", "model_name", "model_version"];
 
-    public static async Task WriteAsync(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
+    /// <summary>Writes the response as one JSON object.</summary>
+    public static async Task WriteAsync(
+        HttpContext context,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs)
     {
         context.Response.ContentType = "application/json";
         Write(context, model, request, outputs);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
-    /// <summary>A stream of one event.</summary>
-    public static async Task StreamAsync(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
+    /// <summary>Writes the response as a stream of one server-sent event.</summary>
+    public static async Task StreamAsync(
+        HttpContext context,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs)
     {
-        GenerateApi.BeginEvents(context);
-        // Over HTTP/1.1 Kestrel has no memory to write to before that.
+        GenerateApi.SetEventStreamHeaders(context);
+        // Over HTTP/1.1, Kestrel's body writer has no buffer before the response has started.
         await context.Response.StartAsync(context.RequestAborted);
         context.Response.BodyWriter.Write("data: "u8);
         Write(context, model, request, outputs);
@@ -32,7 +46,11 @@ internal static class GenerateOutputs
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
-    private static void Write(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
+    private static void Write(
+        HttpContext context,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs)
     {
         using var writer = new Utf8JsonWriter((IBufferWriter<byte>)context.Response.BodyWriter, JsonBuffer.Options);
         var bare = request.HasBareNumbers;

@@ -10,40 +10,44 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>What stands before every handler: the pod's token, and errors as answers.</summary>
+/// <summary>Middleware that checks the pod token, logs requests, and converts exceptions to error responses.</summary>
 internal sealed class Guard(WorkerSettings settings, WorkerLog log)
 {
-    /// <summary>Bytes of an Authorization header that could be a pod's token.</summary>
+    /// <summary>Maximum size in bytes of an Authorization header that can contain a pod token.</summary>
     private const int MaxHeader = 1536;
 
     private readonly byte[]? expected =
         settings.PodToken is null ? null : SHA256.HashData(Encoding.UTF8.GetBytes("Bearer " + settings.PodToken));
 
+    /// <summary>Handles a request.</summary>
     public Task InvokeAsync(HttpContext context, RequestDelegate next) =>
-        log.Logs(LogLevel.Debug) ? ToldAsync(context, next) : AnswerAsync(context, next);
+        log.IsEnabled(LogLevel.Debug) ? HandleAndLogAsync(context, next) : HandleAsync(context, next);
 
-    private async Task ToldAsync(HttpContext context, RequestDelegate next)
+    private async Task HandleAndLogAsync(HttpContext context, RequestDelegate next)
     {
         var started = Stopwatch.GetTimestamp();
         try
         {
-            await AnswerAsync(context, next);
+            await HandleAsync(context, next);
         }
         finally
         {
-            // The path as it was sent: decoded it could have a line's end.
-            var (path, took) = (context.Request.Path.ToUriComponent(), Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            // The encoded path is logged, because a decoded path can contain line breaks.
+            var path = context.Request.Path.ToUriComponent();
+            var duration = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             log.Write(LogLevel.Debug, nameof(Guard), string.Create(CultureInfo.InvariantCulture,
-                $"{context.Request.Method} {path} {context.Response.StatusCode} in {took:0.###} ms"));
+                $"{context.Request.Method} {path} {context.Response.StatusCode} in {duration:0.###} ms"));
         }
     }
 
-    private async Task AnswerAsync(HttpContext context, RequestDelegate next)
+    private async Task HandleAsync(HttpContext context, RequestDelegate next)
     {
-        if (expected is not null && !Allowed(context))
+        if (expected is not null && !IsAuthorized(context))
         {
-            await Answers.ErrorAsync(context, StatusCodes.Status401Unauthorized,
-                "this worker takes requests from its gateway only: the pod token is missing or wrong");
+            await Answers.ErrorAsync(
+                context,
+                StatusCodes.Status401Unauthorized,
+                "The pod token is missing or wrong. This worker accepts requests from its gateway only.");
             return;
         }
 
@@ -64,32 +68,45 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
         }
         catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
         {
-            log.Error(nameof(Guard), $"run failed: {e.Message}");
-            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, $"the model failed: {RunError.Clean(e.Message)}");
+            log.Error(nameof(Guard), $"Model run failed: {e.Message}");
+            await Answers.ErrorAsync(
+                context,
+                StatusCodes.Status500InternalServerError,
+                $"The model failed: {RunError.Clean(e.Message)}");
         }
-        catch (InvalidOperationException e) when (IsText(e) && !context.Response.HasStarted)
+        catch (InvalidOperationException e) when (IsInvalidText(e) && !context.Response.HasStarted)
         {
-            await Answers.ErrorAsync(context, StatusCodes.Status400BadRequest, $"the request JSON has text that is none: {e.Message}");
+            await Answers.ErrorAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                $"The request JSON contains invalid text: {e.Message}");
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client is gone: nobody to answer.
+            // The client is disconnected: a response cannot be sent.
         }
         catch (IOException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // Likewise.
+            // The client is disconnected: a response cannot be sent.
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
-            log.Error(nameof(Guard), $"request failed: {e}");
-            await Answers.ErrorAsync(context, StatusCodes.Status500InternalServerError, "an error of the worker itself; its output has it");
+            log.Error(nameof(Guard), $"Request failed: {e}");
+            await Answers.ErrorAsync(
+                context,
+                StatusCodes.Status500InternalServerError,
+                "Internal error of the worker. The worker's log contains the exception.");
         }
     }
 
-    /// <summary>System.Text.Json's word for half a surrogate pair in a string ("\ud800"), found only when it is read.</summary>
-    private static bool IsText(InvalidOperationException e) => e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true;
+    /// <summary>
+    /// Whether System.Text.Json found half a surrogate pair in a string ("\ud800"). It reports this only when the
+    /// string is read, and as an <see cref="InvalidOperationException"/>.
+    /// </summary>
+    private static bool IsInvalidText(InvalidOperationException e) =>
+        e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true;
 
-    private bool Allowed(HttpContext context)
+    private bool IsAuthorized(HttpContext context)
     {
         var text = context.Request.Headers.Authorization.ToString();
         Span<byte> bytes = stackalloc byte[MaxHeader], given = stackalloc byte[SHA256.HashSizeInBytes];

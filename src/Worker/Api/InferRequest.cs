@@ -7,34 +7,46 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>An output that a client asks for.</summary>
-/// <param name="Name">Of the model's outputs.</param>
-/// <param name="Binary">As binary data; null: as the request says for all.</param>
-/// <param name="Classes">Only the highest so many, as <c>value:index:label</c>; 0: all values.</param>
+/// <summary>An output that a client requests.</summary>
+/// <param name="Name">Name of an output of the model.</param>
+/// <param name="Binary">Whether it is sent as binary data; null: as <c>binary_data_output</c> of the request.</param>
+/// <param name="Classes">Number of highest values to return as <c>value:index:label</c>; 0: all values.</param>
 public sealed record WantedOutput(string Name, bool? Binary, int Classes = 0);
 
-/// <summary>An input as it came: where its elements stand in the body, to be read into a batch's memory when it has a place.</summary>
-/// <param name="Name">Of the model's inputs.</param>
-/// <param name="Type">Its datatype.</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="Count">Its elements.</param>
-/// <param name="Json">The JSON list; empty when it came as binary data.</param>
+/// <summary>
+/// An input of a request: a reference to its elements in the body. The elements are read into the memory of a batch
+/// after the request has a place in one.
+/// </summary>
+/// <param name="Name">Name of an input of the model.</param>
+/// <param name="Type">Datatype of the elements.</param>
+/// <param name="Shape">Shape, including the batch dimension.</param>
+/// <param name="Count">Number of elements.</param>
+/// <param name="Json">The JSON list; empty if the input is binary data.</param>
 /// <param name="Binary">The binary data.</param>
-/// <param name="RawText">BYTES of a raw request: the body is the one element, without a length before it.</param>
-public sealed record InputTensor(string Name, DataType Type, long[] Shape, long Count, ReadOnlyMemory<byte> Json, ReadOnlySequence<byte> Binary,
+/// <param name="RawText">
+/// Whether this is the BYTES input of a raw request: the body is the only element, without a length before it.
+/// </param>
+public sealed record InputTensor(
+    string Name,
+    DataType Type,
+    long[] Shape,
+    long Count,
+    ReadOnlyMemory<byte> Json,
+    ReadOnlySequence<byte> Binary,
     bool RawText = false)
 {
-    /// <summary>A NaN or an infinity in its JSON was bare; known when it was read.</summary>
+    /// <summary>Whether the JSON contains an unquoted NaN or infinity. Set when the elements are read.</summary>
     public bool HasBareNumbers { get; private set; }
 
-    /// <summary>Reads numbers into their place; throws <see cref="InvalidRequestException"/> saying which is wrong.</summary>
+    /// <summary>Reads numbers into memory.</summary>
+    /// <exception cref="InvalidRequestException">An element is invalid; the message names it.</exception>
     public void Read(Span<byte> into)
     {
         if (Json.IsEmpty) BinaryTensors.Read(Binary, into, Name, Type, Count);
         else HasBareNumbers = JsonTensors.Read(Json.Span, into, Name, Type, Shape);
     }
 
-    /// <summary>Reads elements of any type into a tensor of their own.</summary>
+    /// <summary>Reads elements of any type into a separate tensor.</summary>
     public void Read(OrtValue into)
     {
         if (!Type.IsBytes) Read(into.GetTensorMutableRawData());
@@ -44,69 +56,91 @@ public sealed record InputTensor(string Name, DataType Type, long[] Shape, long 
     }
 }
 
-/// <summary>A request of the Open Inference Protocol, its tensors still in the body.</summary>
+/// <summary>
+/// A parsed request of the Open Inference Protocol. The elements of its tensors are still in the body.
+/// </summary>
 public sealed class InferRequest(LoadedModel model)
 {
-    /// <summary>Echoed; null: it has none. An empty one is none, as in Triton.</summary>
+    private const uint DefaultPriority = 1 << 16;
+
+    /// <summary>
+    /// The request id, which the response repeats. Null if the request has none or, as in Triton, an empty one.
+    /// </summary>
     public string? Id
     {
         get;
         set => field = string.IsNullOrEmpty(value) ? null : value;
     }
 
-    /// <summary>Its client writes NaN and infinities bare, and reads them so.</summary>
+    /// <summary>
+    /// Whether the client sent unquoted NaN or infinities. The response to such a client contains them unquoted too.
+    /// </summary>
     public bool HasBareNumbers => Array.Exists(Inputs, i => i is { HasBareNumbers: true });
 
-    /// <summary>In the model's order; complete when the request was read.</summary>
+    /// <summary>Inputs in the model's order. No element is null after the request was read.</summary>
     public InputTensor?[] Inputs { get; } = new InputTensor?[model.Inputs.Count];
 
+    /// <summary>The requested outputs; empty: all outputs.</summary>
     public List<WantedOutput> Outputs { get; } = [];
 
-    /// <summary>What <c>binary_data_output</c> says for outputs that say nothing.</summary>
+    /// <summary>The parameter <c>binary_data_output</c>: the default for outputs without <c>binary_data</c>.</summary>
     public bool BinaryOutput { get; set; }
 
-    /// <summary>1 goes first, larger numbers later. 0 in a request (the default) is the middle: Triton's <c>default_priority_level</c>.</summary>
+    /// <summary>
+    /// Priority in the queue; 1 is the highest. 0 in a request (the default) is replaced by the middle of the range,
+    /// which corresponds to Triton's <c>default_priority_level</c>.
+    /// </summary>
     public uint Priority { get; set; } = DefaultPriority;
 
-    /// <summary>How long it may wait for its run, in microseconds; 0: as long as its caller.</summary>
+    /// <summary>Maximum wait for the run, in microseconds; 0: no limit except the caller's own timeout.</summary>
     public long TimeoutUs { get; set; }
 
-    /// <summary>The first dimension of its tensors, where the model's requests are stacked.</summary>
+    /// <summary>The first dimension of the tensors if the model's requests are stacked, else 1.</summary>
     public int Rows { get; private set; } = 1;
 
-    /// <summary>Rows that it takes of what a batch may have. More than that: it goes alone.</summary>
+    /// <summary>
+    /// Rows of a batch that the request uses. A value above the model's maximum: the request runs alone.
+    /// </summary>
     public int Share { get; private set; } = 1;
 
-    /// <summary>It goes alone, in tensors of its own: it is larger than a batch, or its model's requests have nothing in common.</summary>
+    /// <summary>
+    /// Whether the request runs alone, in separate tensors: it is larger than a batch, or the model's requests cannot
+    /// share tensors.
+    /// </summary>
     public bool Alone => !model.Pooled || Share > model.MaxBatch;
 
-    /// <summary>Tensors of any batch of its model are right for it.</summary>
+    /// <summary>Whether the tensors of every batch of the model fit the request.</summary>
     public bool FitsAny => model.FixedRows && !Alone;
 
-    /// <summary>The JSON that it came as; empty when it is a raw request.</summary>
+    /// <summary>The JSON document of the request; empty for a raw request.</summary>
     public ReadOnlyMemory<byte> Json { get; init; }
 
-    /// <summary>Equal for requests whose tensors can be stacked.</summary>
+    /// <summary>A key that is equal for requests whose tensors can be stacked.</summary>
     public int Shape { get; private set; }
 
-    private const uint DefaultPriority = 1 << 16;
-
-    /// <summary>Determines its share of a batch, when all inputs are known; throws when they do not agree.</summary>
-    public void Settle()
+    /// <summary>Computes the request's share of a batch from its inputs, after all inputs were read.</summary>
+    /// <exception cref="InvalidRequestException">The inputs have different batch sizes.</exception>
+    public void ComputeBatchShare()
     {
         if (!model.Batches) return;
         var rows = Inputs[0]!.Shape[0];
         foreach (var input in Inputs)
             if (input!.Shape[0] != rows)
-                throw new InvalidRequestException($"input '{input.Name}' has a batch size of {input.Shape[0]}, but input '{Inputs[0]!.Name}' of {rows}, "
-                    + $"for model '{model.Name}'");
+                throw new InvalidRequestException(
+                    $"The batch size of input '{input.Name}' is '{input.Shape[0]}'; expected {rows}, the batch size of "
+                    + $"input '{Inputs[0]!.Name}', for model '{model.Name}'.");
         Rows = (int)Math.Min(rows, int.MaxValue);
-        // Nothing, more than a batch, or rows of a size for which a batch would take too much memory: alone, in one run.
-        Share = rows == 0 || rows > model.MaxBatch || model.RowsOf(RowBytes()) < model.MaxBatch ? model.MaxBatch + 1 : Rows;
+        // A request with no rows, with more rows than a batch, or with rows so large that a batch of them would use too
+        // much memory runs alone.
+        var isAlone = rows == 0 || rows > model.MaxBatch || model.RowsOf(RowBytes()) < model.MaxBatch;
+        Share = isAlone ? model.MaxBatch + 1 : Rows;
         Shape = model.ShapeKey(this);
     }
 
-    /// <summary>What is wrong with its tensors: texts are read only when they have their place.</summary>
+    /// <summary>
+    /// Converts an exception of reading the tensors to an error for the client. Texts are validated only when they
+    /// are read into their tensor.
+    /// </summary>
     public InvalidRequestException Explain(Exception error) => error switch
     {
         InvalidRequestException known => known,

@@ -6,8 +6,9 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// Reads an inference request of the Open Inference Protocol: JSON, with the binary tensors behind it where the binary
-/// extension is used. The document is walked once; a tensor's numbers stay where they stand until they have a place to be read into.
+/// Reads an inference request of the Open Inference Protocol: a JSON document, followed by binary tensors if the
+/// client uses the binary extension. The document is parsed once. The elements of a tensor stay in the body until the
+/// request has a place in a batch.
 /// </summary>
 public ref struct InferRequestReader
 {
@@ -18,19 +19,27 @@ public ref struct InferRequestReader
     private ReadOnlySequence<byte> binary;
     private int offset;
 
-    private InferRequestReader(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary, InferRequest request)
+    private InferRequestReader(
+        LoadedModel model,
+        ReadOnlyMemory<byte> json,
+        ReadOnlySequence<byte> binary,
+        InferRequest request)
     {
-        (this.model, this.json, this.binary, this.request) = (model, json, binary, request);
+        this.model = model;
+        this.json = json;
+        this.binary = binary;
+        this.request = request;
         reader = new Utf8JsonReader(json.Span, Options);
     }
 
-    /// <summary>Of a request and of everything in it. The depth is Triton's.</summary>
+    /// <summary>Options for all readers of a request. The maximum depth is the same as Triton's.</summary>
     public static JsonReaderOptions Options => new() { MaxDepth = 100 };
 
-    /// <summary>Parses a request; throws <see cref="InvalidRequestException"/> saying what is wrong.</summary>
-    /// <param name="model">The model that it must fit.</param>
+    /// <summary>Parses a request.</summary>
+    /// <param name="model">The model that defines inputs and outputs.</param>
     /// <param name="json">The JSON document.</param>
-    /// <param name="binary">What follows it.</param>
+    /// <param name="binary">The data after the document.</param>
+    /// <exception cref="InvalidRequestException">The request is invalid; the message contains the reason.</exception>
     public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary)
     {
         var request = new InferRequest(model) { Json = json };
@@ -49,7 +58,12 @@ public ref struct InferRequestReader
         }
     }
 
-    /// <summary>What is wrong with a document, and where: read again from its beginning, since lists of numbers are skipped at first.</summary>
+    /// <summary>
+    /// Creates the error for a syntax error, with its position. The document is read again from the start, because
+    /// the first pass skips lists of numbers and positions after them are wrong.
+    /// </summary>
+    /// <param name="json">The document.</param>
+    /// <param name="found">The error of the first pass.</param>
     public static InvalidRequestException Syntax(ReadOnlySpan<byte> json, JsonException found)
     {
         try
@@ -57,7 +71,7 @@ public ref struct InferRequestReader
             var reader = new Utf8JsonReader(BareNumbers.Blank(json), Options);
             while (reader.Read())
             {
-                // To the error.
+                // Reads until the error.
             }
         }
         catch (JsonException e)
@@ -69,16 +83,27 @@ public ref struct InferRequestReader
             + $"{found.BytePositionInLine + 1}: {found.Message.Split(" LineNumber")[0]}");
     }
 
-    /// <summary>A job's body where an inference or a generation is expected: which path takes it.</summary>
-    public const string JobHint = "the body has 'input', which is a job's: send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync";
+    /// <summary>The hint to the correct paths if the body of a job is sent as an inference or a generation.</summary>
+    public const string JobHint =
+        "the body has 'input', which is a field of jobs: send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync";
 
-    /// <summary>Half a surrogate pair, or bytes that are no text.</summary>
-    public static InvalidRequestException NotUtf8() => new("the request JSON has text that is not valid UTF-8");
+    /// <summary>The error for half a surrogate pair or for bytes that are not UTF-8.</summary>
+    public static InvalidRequestException NotUtf8() => new("The request JSON contains text that is not valid UTF-8.");
+
+    /// <summary>The error for a body that is not a JSON object.</summary>
+    internal static InvalidRequestException NotAnObject() => new("The request body must be a JSON object.");
+
+    /// <summary>The error for data after the JSON object.</summary>
+    internal static InvalidRequestException TrailingData() => new("The request body has data after its JSON object.");
+
+    /// <summary>The error for an input with two values.</summary>
+    internal static InvalidRequestException DuplicateInput(string name) =>
+        new($"Input '{name}' is specified twice; expected each input once.");
 
     private void ReadDocument()
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            throw new InvalidRequestException("the request body must be a JSON object");
+            throw NotAnObject();
         var (hasInputs, isJob) = (false, false);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -100,7 +125,8 @@ public ref struct InferRequestReader
             else if (reader.ValueTextEquals("parameters"u8))
             {
                 reader.ReadObject("parameters");
-                while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName) RequestParameters.ReadOne(ref reader, request, model.Name);
+                while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+                    RequestParameters.ReadOne(ref reader, request, model.Name);
             }
             else
             {
@@ -110,13 +136,15 @@ public ref struct InferRequestReader
         }
 
         if (!hasInputs)
-            throw new InvalidRequestException("Unable to parse 'inputs': attempt to access non-existing object member 'inputs'" + (isJob ? $"; {JobHint}" : ""));
-        if (reader.Read()) throw new InvalidRequestException("the request body goes on after its JSON object");
+            throw new InvalidRequestException(
+                "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'"
+                + (isJob ? $"; {JobHint}" : ""));
+        if (reader.Read()) throw TrailingData();
         if (binary.Length > 0)
             throw new InvalidRequestException($"unexpected additional input data for model '{model.Name}': "
                 + $"{binary.Length} bytes are left after the binary inputs");
         CheckComplete();
-        request.Settle();
+        request.ComputeBatchShare();
     }
 
     private void CheckComplete()
@@ -125,14 +153,16 @@ public ref struct InferRequestReader
         if (Array.IndexOf(given, null) >= 0)
         {
             var missing = model.InputNames.Where((_, i) => given[i] is null).Select(n => $"'{n}'").ToList();
-            throw new InvalidRequestException($"expected {given.Length} inputs but got {given.Length - missing.Count} inputs for "
-                + $"model '{model.Name}'; missing: {string.Join(", ", missing)}");
+            throw new InvalidRequestException(
+                $"expected {given.Length} inputs but got {given.Length - missing.Count} inputs for model "
+                + $"'{model.Name}'; missing: {string.Join(", ", missing)}");
         }
 
         foreach (var output in request.Outputs)
             if (model.Output(output.Name) is null)
-                throw new InvalidRequestException($"unexpected inference output '{output.Name}' for model "
-                    + $"'{model.Name}', expected some of {string.Join(", ", model.Outputs.Select(o => $"'{o.Name}'"))}");
+                throw new InvalidRequestException(
+                    $"unexpected inference output '{output.Name}' for model '{model.Name}', expected some of "
+                    + string.Join(", ", model.Outputs.Select(o => $"'{o.Name}'")));
     }
 
     private void ReadInput()
@@ -150,7 +180,8 @@ public ref struct InferRequestReader
             else if (reader.ValueTextEquals("parameters"u8)) binarySize = ReadBinarySize(name);
             else if (reader.ValueTextEquals("data"u8))
             {
-                // Name, type and shape may stand behind the data, and its place in a batch is not known yet: it is read later.
+                // The data is read later: name, type and shape may follow it, and its place in a batch is not known
+                // yet.
                 data = reader.SkipValue(json, ref offset);
             }
             else reader.Skip();
@@ -166,15 +197,16 @@ public ref struct InferRequestReader
         if (shape is null) throw new InvalidRequestException($"input '{name}' has no 'shape'");
         if (DataType.Named(type) is not { } dataType)
             throw new InvalidRequestException(
-                $"input '{name}': datatype is '{type}', expected one of {string.Join(", ", DataType.Names)}");
+                $"The datatype of input '{name}' is '{type}'; expected one of {string.Join(", ", DataType.Names)}.");
         if (model.Input(name) is not { } spec)
             throw new InvalidRequestException($"unexpected inference input '{name}' for model '{model.Name}', expected "
                 + string.Join(", ", model.Inputs.Select(i => $"'{i.Name}'")));
         var index = model.InputIndex(name);
         if (request.Inputs[index] is not null)
-            throw new InvalidRequestException($"input '{name}' is given twice");
+            throw DuplicateInput(name);
         if (binarySize is not null && data is not null)
-            throw new InvalidRequestException($"input '{name}' has both 'data' and 'binary_data_size', expected one");
+            throw new InvalidRequestException(
+                $"Input '{name}' has both 'data' and 'binary_data_size'; expected one of them.");
         if (binarySize is null && data is null)
             throw new InvalidRequestException($"input '{name}' has no data: must specify 'data', or 'Inference-Header-"
                 + "Content-Length' in request header and 'binary_data_size' when passing inputs in binary data format");
@@ -182,33 +214,39 @@ public ref struct InferRequestReader
         spec.Check(model.Name, type, shape);
         if (binarySize is { } size)
         {
-            request.Inputs[index] = new InputTensor(name, dataType, shape, count, default, TakeBinary(name, dataType, count, size));
+            var elements = ReadBinary(name, dataType, count, size);
+            request.Inputs[index] = new InputTensor(name, dataType, shape, count, default, elements);
             return;
         }
 
-        // An element takes two bytes of text at least: a shape that promises more must not get the memory.
+        // Each element needs at least two bytes of text. The check prevents a large allocation for a shape without
+        // data.
         if (count > data!.Value.Length)
             throw new InvalidRequestException(
                 $"input '{name}': data has too few elements, expected {count} for shape {TensorSpec.Text(shape)}");
         request.Inputs[index] = new InputTensor(name, dataType, shape, count, data.Value, default);
     }
 
-    private ReadOnlySequence<byte> TakeBinary(string name, DataType type, long count, long size)
+    private ReadOnlySequence<byte> ReadBinary(string name, DataType type, long count, long size)
     {
         if (size < 0 || size > binary.Length)
-            throw new InvalidRequestException($"unexpected size for input '{name}', expecting {Math.Max(0, size - binary.Length)} additional bytes for model "
-                + $"'{model.Name}': binary_data_size is {size}, and {binary.Length} bytes of binary data are left");
+            throw new InvalidRequestException(
+                $"unexpected size for input '{name}', expecting {Math.Max(0, size - binary.Length)} additional bytes "
+                + $"for model '{model.Name}': binary_data_size is {size}, and {binary.Length} bytes of binary data "
+                + "are left");
         if (!type.IsBytes && size != count * type.Size) throw WrongSize(name, type, count, size);
         if (type.IsBytes && count > size)
             throw new InvalidRequestException(
-                $"input '{name}': binary_data_size is {size}, too small for {count} elements of BYTES");
-        var taken = binary.Slice(0, size);
+                $"binary_data_size of input '{name}' is '{size}'; expected at least {count} for {count} elements of "
+                + "BYTES.");
+        var elements = binary.Slice(0, size);
         binary = binary.Slice(size);
-        return taken;
+        return elements;
     }
 
     internal static InvalidRequestException WrongSize(string name, DataType type, long count, long size) => new(
-        $"input '{name}': binary_data_size is {size}, expected {count * type.Size} ({count} elements of {type.Name})");
+        $"binary_data_size of input '{name}' is '{size}'; expected {count * type.Size} "
+        + $"({count} elements of {type.Name}).");
 
     private void ReadOutput()
     {
@@ -225,7 +263,7 @@ public ref struct InferRequestReader
 
         if (name is null) throw new InvalidRequestException("Unable to parse 'outputs': an output has no 'name'");
         if (request.Outputs.Any(o => o.Name == name))
-            throw new InvalidRequestException($"output '{name}' is asked for twice");
+            throw new InvalidRequestException($"Output '{name}' is requested twice; expected each output once.");
         request.Outputs.Add(new WantedOutput(name, asBinary, classes));
     }
 
@@ -235,7 +273,7 @@ public ref struct InferRequestReader
         reader.ReadObject("inputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            RefuseSharedMemory("input", input, "send its data in the request, as JSON or as binary data");
+            RejectSharedMemory("Input", input, "Send its data in the request, as JSON or as binary data.");
             if (!reader.ValueTextEquals("binary_data_size"u8))
             {
                 reader.Skip();
@@ -243,19 +281,23 @@ public ref struct InferRequestReader
             }
 
             if (!reader.Read() || reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var value))
-                throw new InvalidRequestException("'binary_data_size' must be a whole number of bytes");
+                throw new InvalidRequestException("'binary_data_size' must be a whole number of bytes.");
             size = value;
         }
 
         return size;
     }
 
-    /// <summary>A client that asked for its output there would read what was there before.</summary>
-    private void RefuseSharedMemory(string what, string? tensor, string instead)
+    /// <summary>
+    /// Rejects the parameters of shared memory. If they were ignored, a client that requests its output in shared
+    /// memory would read the previous content of that memory.
+    /// </summary>
+    private void RejectSharedMemory(string kind, string? tensor, string action)
     {
         if (!reader.ValueTextEquals("shared_memory_region"u8) && !reader.ValueTextEquals("shared_memory_byte_size"u8)
             && !reader.ValueTextEquals("shared_memory_offset"u8)) return;
-        throw new InvalidRequestException($"{what} '{tensor}' has the parameter '{reader.GetString()}': shared memory is not supported; {instead}");
+        throw new InvalidRequestException(
+            $"{kind} '{tensor}' has the parameter '{reader.GetString()}'; shared memory is not supported. {action}");
     }
 
     private (bool? Binary, int Classes) ReadOutputParameters(string? output)
@@ -264,10 +306,16 @@ public ref struct InferRequestReader
         reader.ReadObject("outputs.parameters");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            RefuseSharedMemory("output", output, "it is sent in the answer, as JSON or as binary data");
-            if (reader.ValueTextEquals("binary_data"u8)) read.Binary = reader.ReadBool("binary_data");
-            else if (reader.ValueTextEquals("classification"u8)) read.Classes = (int)reader.ReadNumber("classification", 1, int.MaxValue);
-            else reader.Skip();
+            RejectSharedMemory(
+                "Output",
+                output,
+                "Remove the parameter: the response contains the output, as JSON or as binary data.");
+            if (reader.ValueTextEquals("binary_data"u8))
+                read.Binary = reader.ReadBool("binary_data");
+            else if (reader.ValueTextEquals("classification"u8))
+                read.Classes = (int)reader.ReadNumber("classification", 1, int.MaxValue);
+            else
+                reader.Skip();
         }
 
         return read;
@@ -281,9 +329,10 @@ public ref struct InferRequestReader
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var dimension))
-                throw new InvalidRequestException($"shape of input '{input}' must be a list of whole numbers");
+                throw new InvalidRequestException($"The shape of input '{input}' must be a list of whole numbers.");
             if (rank == MaxRank)
-                throw new InvalidRequestException($"shape of input '{input}' has more than {MaxRank} dimensions");
+                throw new InvalidRequestException(
+                    $"The shape of input '{input}' has more than {MaxRank} dimensions; expected at most {MaxRank}.");
             shape[rank++] = dimension;
         }
 
@@ -292,7 +341,9 @@ public ref struct InferRequestReader
 
     private const int MaxRank = 32;
 
-    /// <summary>The model's own text where it is one of its inputs: no new one for each request.</summary>
+    /// <summary>
+    /// Reads a name. For a known input, returns the model's own string, to avoid an allocation for each request.
+    /// </summary>
     private string ReadInputName()
     {
         reader.ReadText("inputs.name");

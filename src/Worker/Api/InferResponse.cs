@@ -9,28 +9,45 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Writes an inference's answer: tensors as JSON numbers, or as binary data behind the JSON.</summary>
+/// <summary>
+/// Writes the response to an inference: tensors as JSON numbers, or as binary data after the JSON document.
+/// </summary>
 internal static class InferResponse
 {
-    /// <summary>JSON is sent on once this much of it is written.</summary>
+    /// <summary>The JSON writer is flushed when this many bytes are pending.</summary>
     private const int FlushAfter = 64 << 10;
 
-    /// <summary>Answers with less are sent as they are: they fit a packet.</summary>
+    /// <summary>Minimum size in bytes of a compressed response. A smaller response fits one packet.</summary>
     private const int MinCompressed = 1400;
 
-    /// <summary>The outputs that were asked for, in that order; all of them when none was named.</summary>
+    /// <summary>Returns the requested outputs in the requested order, or all outputs if none was requested.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="request">What was asked for.</param>
-    /// <param name="inference">What it gave.</param>
-    /// <param name="limit">Bytes of all of them: a few bytes of input can make a model pad or repeat without end.</param>
-    public static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference, long limit)
+    /// <param name="request">The request.</param>
+    /// <param name="inference">The result of the model run.</param>
+    /// <param name="limit">
+    /// Maximum size of all outputs together, in bytes. The limit is needed because a few bytes of input can cause a
+    /// model to pad or repeat without limit.
+    /// </param>
+    /// <exception cref="InvalidRequestException">The outputs are larger than the limit.</exception>
+    public static (OutputTensor Tensor, bool Binary)[] Outputs(
+        LoadedModel model,
+        InferRequest request,
+        Inference inference,
+        long limit)
     {
-        var outputs = Outputs(model, request, inference);
-        return Bytes(outputs, onlyBinary: false) is var bytes && bytes <= limit ? outputs : throw new InvalidRequestException(
-            $"the outputs have {bytes} bytes, more than {limit} (SLUICE_MAX_OUTPUT_BYTES): ask for fewer of them, or for less in one request");
+        var outputs = SelectOutputs(model, request, inference);
+        var bytes = Bytes(outputs, onlyBinary: false);
+        return bytes <= limit
+            ? outputs
+            : throw new InvalidRequestException(
+                $"The size of the outputs is '{bytes}' bytes; expected at most {limit} (SLUICE_MAX_OUTPUT_BYTES). "
+                + "Request fewer outputs, or split the request.");
     }
 
-    private static (OutputTensor Tensor, bool Binary)[] Outputs(LoadedModel model, InferRequest request, Inference inference)
+    private static (OutputTensor Tensor, bool Binary)[] SelectOutputs(
+        LoadedModel model,
+        InferRequest request,
+        Inference inference)
     {
         if (request.Outputs.Count == 0)
         {
@@ -44,13 +61,19 @@ internal static class InferResponse
         {
             var (name, binary, classes) = request.Outputs[i];
             var tensor = inference.Output(model.Output(name)!);
-            wanted[i] = (classes > 0 ? Classification.Of(tensor, classes, model) : tensor, binary ?? request.BinaryOutput);
+            if (classes > 0) tensor = Classification.Classify(tensor, classes, model);
+            wanted[i] = (tensor, binary ?? request.BinaryOutput);
         }
 
         return wanted;
     }
 
-    public static async Task WriteAsync(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
+    /// <summary>Writes the response, compressed if the client accepts gzip or deflate.</summary>
+    public static async Task WriteAsync(
+        HttpContext context,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs)
     {
         var response = context.Response;
         var compressed = Compression(context);
@@ -70,8 +93,9 @@ internal static class InferResponse
         var json = head.Written;
         var binary = Bytes(outputs, onlyBinary: true);
         response.ContentType = binary > 0 ? "application/octet-stream" : "application/json";
-        // It counts the JSON as it is before it is compressed.
-        if (binary > 0) response.Headers["Inference-Header-Content-Length"] = json.Length.ToString(CultureInfo.InvariantCulture);
+        // The header contains the length of the JSON document before compression.
+        if (binary > 0)
+            response.Headers["Inference-Header-Content-Length"] = json.Length.ToString(CultureInfo.InvariantCulture);
         if (compressed is not null && json.Length + binary >= MinCompressed)
         {
             await WriteCompressedAsync(context, compressed, json, outputs);
@@ -79,7 +103,7 @@ internal static class InferResponse
         }
 
         response.ContentLength = json.Length + binary;
-        // Over HTTP/1.1 Kestrel has no memory to write to before that.
+        // Over HTTP/1.1, Kestrel's body writer has no buffer before the response has started.
         await response.StartAsync(context.RequestAborted);
         response.BodyWriter.Write(json.Span);
         foreach (var (tensor, asBinary) in outputs)
@@ -87,8 +111,12 @@ internal static class InferResponse
         await response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
-    /// <summary>The JSON answer; binary outputs have their size in place of their data.</summary>
-    public static void WriteJson(Utf8JsonWriter writer, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs)
+    /// <summary>Writes the JSON document. A binary output has its size instead of its data.</summary>
+    public static void WriteJson(
+        Utf8JsonWriter writer,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs)
     {
         var bare = request.HasBareNumbers;
         writer.WriteStartObject();
@@ -124,12 +152,14 @@ internal static class InferResponse
         writer.WriteEndObject();
     }
 
-    /// <summary>The first of what the client takes and we have; null: none.</summary>
+    /// <summary>
+    /// Returns the first supported encoding in the client's Accept-Encoding header; null if there is none.
+    /// </summary>
     private static string? Compression(HttpContext context)
     {
         if (context.Request.Headers.AcceptEncoding.Count == 0) return null;
-        foreach (var wish in context.Request.GetTypedHeaders().AcceptEncoding)
-            if (wish.Quality is not 0 && wish.Value.Value is "gzip" or "deflate") return wish.Value.Value;
+        foreach (var accepted in context.Request.GetTypedHeaders().AcceptEncoding)
+            if (accepted.Quality is not 0 && accepted.Value.Value is "gzip" or "deflate") return accepted.Value.Value;
         return null;
     }
 
@@ -141,14 +171,18 @@ internal static class InferResponse
         return bytes;
     }
 
-    private static async Task WriteCompressedAsync(HttpContext context, string encoding, ReadOnlyMemory<byte> json,
+    private static async Task WriteCompressedAsync(
+        HttpContext context,
+        string encoding,
+        ReadOnlyMemory<byte> json,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {
         context.Response.Headers.ContentEncoding = encoding;
         var plain = new ArrayBufferWriter<byte>();
         foreach (var (tensor, binary) in outputs)
             if (binary) BinaryTensors.Write(plain, tensor);
-        await using Stream stream = encoding == "gzip" ? new GZipStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true)
+        await using Stream stream = encoding == "gzip"
+            ? new GZipStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true)
             : new ZLibStream(context.Response.Body, CompressionLevel.Fastest, leaveOpen: true);
         await stream.WriteAsync(json, context.RequestAborted);
         await stream.WriteAsync(plain.WrittenMemory, context.RequestAborted);

@@ -7,35 +7,47 @@ using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Requests that are run in batches, from the body to the answer and whatever their form: traced, timed, counted.</summary>
+/// <summary>
+/// Runs inference requests of all forms from the body to the response, through the model's batches. Traces, times and
+/// counts each request.
+/// </summary>
 internal sealed class Inferences(WorkerSettings settings, Tracer tracer, LoadReport load)
 {
+    /// <summary>Parses the body of a request.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="model">The model that it must fit.</param>
-    /// <param name="body">Its body.</param>
-    /// <param name="limit">Bytes of a body, and of what is made of it.</param>
+    /// <param name="model">The model that defines the inputs.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="limit">Maximum size of the body and of the tensors that are created from it, in bytes.</param>
     public delegate InferRequest Reader(HttpContext context, LoadedModel model, RequestBody body, long limit);
 
-    public delegate Task Writer(HttpContext context, LoadedModel model, InferRequest request, (OutputTensor Tensor, bool Binary)[] outputs);
+    /// <summary>Writes the response.</summary>
+    public delegate Task Writer(
+        HttpContext context,
+        LoadedModel model,
+        InferRequest request,
+        (OutputTensor Tensor, bool Binary)[] outputs);
 
-    public async Task AnswerAsync(HttpContext context, LoadedModel model, Reader read, Writer write)
+    /// <summary>Runs one request and writes its response.</summary>
+    public async Task RunAsync(HttpContext context, LoadedModel model, Reader read, Writer write)
     {
         using var body = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
-        using var trace = tracer.Begin(model.Name, model.Version);
+        using var trace = tracer.StartTrace(model.Name, model.Version);
         var request = read(context, model, body, settings.MaxBodyBytes);
         if (trace is not null) trace.RequestId = request.Id;
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
-        trace?.Ran(inference);
+        trace?.AddRun(inference);
         var started = Stopwatch.GetTimestamp();
-        Tell(context, inference);
-        load.Tell(context);
+        SetTiming(context, inference);
+        load.SetHeader(context);
         await write(context, model, request, InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes));
-        model.Statistics.Answered(inference, Stopwatch.GetElapsedTime(started));
+        model.Statistics.RecordSuccess(inference, Stopwatch.GetElapsedTime(started));
         trace?.Reached("COMPUTE_END");
     }
 
-    /// <summary>Says where an answer's time went, and how many rows ran with it.</summary>
-    public static void Tell(HttpContext context, Inference inference) =>
+    /// <summary>
+    /// Sets the Server-Timing header: the durations of the stages in milliseconds, and the number of rows of the batch.
+    /// </summary>
+    public static void SetTiming(HttpContext context, Inference inference) =>
         context.Response.Headers["Server-Timing"] = string.Create(CultureInfo.InvariantCulture,
             $"wait;dur={inference.Queue.TotalMilliseconds:0.###}, input;dur={inference.Input.TotalMilliseconds:0.###}, "
             + $"infer;dur={inference.Infer.TotalMilliseconds:0.###}, rows;desc={inference.BatchRows}");

@@ -5,37 +5,54 @@ using Sluice.Worker.Models;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// How loaded this worker is, in a header of the answer where the request asks for it: ORCA's load report (xds.data.orca.v3.OrcaLoadReport), as text
-/// or as JSON. What asks for another form gets none, as with Triton.
+/// Adds the load of this worker to a response, as a header with ORCA's load report (xds.data.orca.v3.OrcaLoadReport)
+/// in text or JSON form. The request selects the form with a header. A request for any other form gets no report, as
+/// in Triton.
 /// </summary>
 internal sealed class LoadReport(ModelHost host)
 {
-    public const string Asks = "endpoint-load-metrics-format";
-    public const string Tells = "endpoint-load-metrics";
+    /// <summary>Request header: <c>text</c> or <c>json</c>.</summary>
+    public const string FormatHeader = "endpoint-load-metrics-format";
 
-    public void Tell(HttpContext context)
+    /// <summary>Response header with the report.</summary>
+    public const string ReportHeader = "endpoint-load-metrics";
+
+    /// <summary>Sets the response header if the request selects a supported form.</summary>
+    public void SetHeader(HttpContext context)
     {
-        if (!context.Request.Headers.TryGetValue(Asks, out var format)) return;
+        if (!context.Request.Headers.TryGetValue(FormatHeader, out var format)) return;
         if (string.Equals(format, "text", StringComparison.OrdinalIgnoreCase))
-            context.Response.Headers[Tells] = $"TEXT {Join(Values(), "{0}={1}")}, {Join(Named(), "named_metrics.{0}={1}")}";
+            context.Response.Headers[ReportHeader] =
+                $"TEXT {Join(StandardMetrics(), "{0}={1}")}, {Join(NamedMetrics(), "named_metrics.{0}={1}")}";
         else if (string.Equals(format, "json", StringComparison.OrdinalIgnoreCase))
-            context.Response.Headers[Tells] = $"JSON {{{Join(Values(), "\"{0}\": {1}")}, \"named_metrics\": {{{Join(Named(), "\"{0}\": {1}")}}}}}";
+            context.Response.Headers[ReportHeader] =
+                $"JSON {{{Join(StandardMetrics(), "\"{0}\": {1}")}, "
+                + $"\"named_metrics\": {{{Join(NamedMetrics(), "\"{0}\": {1}")}}}}}";
     }
 
-    /// <summary>ORCA's own: of the last ten seconds. Lanes that are waited for count too, so that the first may be more than 1.</summary>
-    private List<(string, double)> Values()
+    /// <summary>
+    /// Returns ORCA's standard metrics; rates are means of the last 10 s. Runs that wait for a lane are included, so
+    /// the utilization can be above 1.
+    /// </summary>
+    private List<(string, double)> StandardMetrics()
     {
         var rates = host.Repository.All.Select(m => m.Statistics.Rates).ToList();
         return
         [
             ("application_utilization", host.Lanes.Utilization),
-            ("mem_utilization", Math.Min(1, (double)Environment.WorkingSet / GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
+            (
+                "mem_utilization",
+                Math.Min(1, (double)Environment.WorkingSet / GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
+            ),
             ("rps_fractional", rates.Sum(r => r.Requests)), ("eps", rates.Sum(r => r.Failures)),
         ];
     }
 
-    /// <summary>Ours, and of text Triton's two. More room for tokens is made when it is needed: the capacity is what there is now.</summary>
-    private List<(string, double)> Named()
+    /// <summary>
+    /// Returns the custom metrics. For text generation, these include the two metrics of Triton. Caches are allocated
+    /// on demand, so the token capacity is the current one, not the maximum.
+    /// </summary>
+    private List<(string, double)> NamedMetrics()
     {
         List<(string, double)> named = [("requests_inside", host.Repository.All.Sum(m => m.Scheduler.Inside))];
         var generators = host.Repository.All.Select(m => m.Generator).OfType<Generation.TextGenerator>().ToList();
@@ -44,6 +61,10 @@ internal sealed class LoadReport(ModelHost host)
         return [.. named, ("kv_cache_utilization", room == 0 ? 0 : (double)held / room), ("max_token_capacity", room)];
     }
 
-    private static string Join(List<(string Name, double Value)> values, string each) => string.Join(", ", values.Select(v =>
-        string.Format(CultureInfo.InvariantCulture, each, v.Name, v.Value.ToString("0.######", CultureInfo.InvariantCulture))));
+    private static string Join(List<(string Name, double Value)> values, string format) =>
+        string.Join(", ", values.Select(v => string.Format(
+            CultureInfo.InvariantCulture,
+            format,
+            v.Name,
+            v.Value.ToString("0.######", CultureInfo.InvariantCulture))));
 }

@@ -3,7 +3,7 @@ using Sluice.Worker.Logging;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Triton's logging extension: what the worker logs, asked and changed while it runs.</summary>
+/// <summary>Implements Triton's logging extension: reads and changes the log settings of the running worker.</summary>
 internal sealed class LoggingApi(WorkerLog log)
 {
     public void Map(Router routes)

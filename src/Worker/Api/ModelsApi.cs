@@ -7,7 +7,7 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>What a model is configured as, what it did, and the repository: Triton's extensions of the protocol.</summary>
+/// <summary>Implements Triton's extensions for model configuration, statistics and the model repository.</summary>
 internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
 {
     public void Map(Router routes)
@@ -16,25 +16,30 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         foreach (var prefix in new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" })
         {
             routes.MapGet(prefix + "/config", ConfigAsync);
-            routes.MapGet(prefix + "/stats", c => StatisticsAsync(c, Chosen(c)));
+            routes.MapGet(prefix + "/stats", c => StatisticsAsync(c, SelectModels(c)));
         }
 
         routes.MapPost("/v2/repository/index", IndexAsync);
         routes.MapPost("/v2/repository/models/{model}/load", LoadAsync);
         routes.MapPost("/v2/repository/models/{model}/unload", UnloadAsync);
         foreach (var path in new[] { "index", "models/{model}/load", "models/{model}/unload" })
-            routes.MapPost("/v2/repository/{repository}/" + path, _ => throw new InvalidRequestException("'repository_name' specification is not supported", 501));
+            routes.MapPost(
+                "/v2/repository/{repository}/" + path,
+                _ => throw new InvalidRequestException("'repository_name' specification is not supported", 501));
     }
 
-    private IEnumerable<LoadedModel> Chosen(HttpContext context)
+    /// <summary>Returns the version that the path names, or all versions of the model if it names none.</summary>
+    private IEnumerable<LoadedModel> SelectModels(HttpContext context)
     {
-        var model = OpenInferenceApi.Model(context, host);
-        return context.Request.RouteValues["version"] is null ? host.Repository.All.Where(m => m.Name == model.Name) : [model];
+        var model = OpenInferenceApi.FindModel(context, host);
+        return context.Request.RouteValues["version"] is null
+            ? host.Repository.All.Where(m => m.Name == model.Name)
+            : [model];
     }
 
     private Task ConfigAsync(HttpContext context)
     {
-        var model = OpenInferenceApi.Model(context, host);
+        var model = OpenInferenceApi.FindModel(context, host);
         return Answers.WriteAsync(context, json =>
         {
             json.WriteStartObject();
@@ -43,15 +48,14 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             json.WriteString("backend", "onnxruntime");
             WriteVersions(json);
             json.WriteNumber("max_batch_size", model.Batches ? model.MaxBatch : 0);
-            WriteTensors(json, "input", model.Inputs, model.Batches, i => model.Config.Formats.GetValueOrDefault(i.Name, ModelConfigFile.NoFormat));
+            WriteTensors(
+                json,
+                "input",
+                model.Inputs,
+                model.Batches,
+                i => model.Config.Formats.GetValueOrDefault(i.Name, ModelConfigFile.NoFormat));
             WriteTensors(json, "output", model.Outputs, model.Batches);
-            json.WriteStartArray("instance_group");
-            json.WriteStartObject();
-            json.WriteString("name", model.Name);
-            json.WriteString("kind", host.Providers.First == "cpu" ? "KIND_CPU" : "KIND_GPU");
-            json.WriteNumber("count", host.Lanes.Count);
-            json.WriteEndObject();
-            json.WriteEndArray();
+            WriteInstances(json, model);
             json.WriteString("default_model_filename", "model.onnx");
             if (model.Batches)
             {
@@ -62,23 +66,51 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
                 json.WriteEndObject();
             }
 
-            json.WriteStartObject("parameters");
-            Parameter(json, "batching", model.Batching.Why);
-            if (model.Batches)
-                Parameter(json, "batch_gain", string.Create(CultureInfo.InvariantCulture, $"{model.Gain.Factor:0.0} at {model.Gain.Rows} rows: ")
-                    + (model.Scheduler.Gathers ? "a batch waits until requests that have come are read" : "a batch does not wait"));
-            Parameter(json, "placement", model.Session.Placement?.ToString());
-            Parameter(json, "bound", model.Binding.ToString());
-            Parameter(json, "pinned", model.Binding.Memory.Pinned && model.Binding.Plan.How != TensorBinding.None ? "true" : "false");
-            if (model.Config.Ignored is { Count: > 0 } ignored)
-                Parameter(json, "config_pbtxt", $"input.format has an effect; these have none: {string.Join(", ", ignored)}");
-            Parameter(json, "cuda_graph", model.Binding.Plan.Graph ? "true" : "false");
-            json.WriteEndObject();
+            WriteParameters(json, model);
             json.WriteEndObject();
         });
     }
 
-    private static void Parameter(Utf8JsonWriter json, string name, string? value)
+    private void WriteInstances(Utf8JsonWriter json, LoadedModel model)
+    {
+        json.WriteStartArray("instance_group");
+        json.WriteStartObject();
+        json.WriteString("name", model.Name);
+        json.WriteString("kind", host.Providers.First == "cpu" ? "KIND_CPU" : "KIND_GPU");
+        json.WriteNumber("count", host.Lanes.Count);
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    private static void WriteParameters(Utf8JsonWriter json, LoadedModel model)
+    {
+        json.WriteStartObject("parameters");
+        WriteParameter(json, "batching", model.Batching.Why);
+        if (model.Batches)
+        {
+            var gain = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{model.Gain.Factor:0.0} at {model.Gain.Rows} rows: ");
+            var wait = model.Scheduler.Gathers
+                ? "a batch waits until all received requests are read"
+                : "a batch does not wait";
+            WriteParameter(json, "batch_gain", gain + wait);
+        }
+
+        var isPinned = model.Binding.Memory.Pinned && model.Binding.Plan.How != TensorBinding.None;
+        WriteParameter(json, "placement", model.Session.Placement?.ToString());
+        WriteParameter(json, "bound", model.Binding.ToString());
+        WriteParameter(json, "pinned", isPinned ? "true" : "false");
+        if (model.Config.Ignored is { Count: > 0 } ignored)
+            WriteParameter(
+                json,
+                "config_pbtxt",
+                $"only input.format has an effect; ignored: {string.Join(", ", ignored)}");
+        WriteParameter(json, "cuda_graph", model.Binding.Plan.Graph ? "true" : "false");
+        json.WriteEndObject();
+    }
+
+    private static void WriteParameter(Utf8JsonWriter json, string name, string? value)
     {
         json.WriteStartObject(name);
         json.WriteString("string_value", value);
@@ -109,8 +141,15 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         json.WriteEndObject();
     }
 
-    /// <summary>A model whose requests are stacked has dims without the batch dimension.</summary>
-    private static void WriteTensors(Utf8JsonWriter json, string name, IEnumerable<TensorSpec> tensors, bool batched, Func<TensorSpec, string>? format = null)
+    /// <summary>
+    /// Writes the inputs or outputs. The dims of a model with batching do not include the batch dimension.
+    /// </summary>
+    private static void WriteTensors(
+        Utf8JsonWriter json,
+        string name,
+        IEnumerable<TensorSpec> tensors,
+        bool batched,
+        Func<TensorSpec, string>? format = null)
     {
         json.WriteStartArray(name);
         foreach (var tensor in tensors)
@@ -128,14 +167,15 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         json.WriteEndArray();
     }
 
-    private static Task StatisticsAsync(HttpContext context, IEnumerable<LoadedModel> models) => Answers.WriteAsync(context, json =>
-    {
-        json.WriteStartObject();
-        json.WriteStartArray("model_stats");
-        foreach (var model in models) WriteStatistics(json, model);
-        json.WriteEndArray();
-        json.WriteEndObject();
-    });
+    private static Task StatisticsAsync(HttpContext context, IEnumerable<LoadedModel> models) =>
+        Answers.WriteAsync(context, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("model_stats");
+            foreach (var model in models) WriteStatistics(json, model);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
 
     private static void WriteStatistics(Utf8JsonWriter json, LoadedModel model)
     {
@@ -172,8 +212,8 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
 
         json.WriteEndArray();
         json.WriteStartArray("memory_usage");
-        Memory(json, model.Session.Provider == "cpu" ? "CPU" : "GPU", model.Session.Device, model.Weights);
-        Memory(json, model.Binding.Memory.Pinned ? "CPU_PINNED" : "CPU", 0, model.BufferBytes);
+        WriteMemory(json, model.Session.Provider == "cpu" ? "CPU" : "GPU", model.Session.Device, model.Weights);
+        WriteMemory(json, model.Binding.Memory.Pinned ? "CPU_PINNED" : "CPU", 0, model.BufferBytes);
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -190,7 +230,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         json.WriteEndObject();
     }
 
-    private static void Memory(Utf8JsonWriter json, string type, int id, long bytes)
+    private static void WriteMemory(Utf8JsonWriter json, string type, int id, long bytes)
     {
         json.WriteStartObject();
         json.WriteString("type", type);
@@ -214,12 +254,13 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         if (bytes.Length > 0)
         {
             using var body = bytes.Parse();
-            if (body.RootElement.ValueKind == JsonValueKind.Object && body.RootElement.TryGetProperty("ready", out var ready))
+            if (body.RootElement.ValueKind == JsonValueKind.Object
+                && body.RootElement.TryGetProperty("ready", out var ready))
                 readyOnly = ready.ValueKind switch
                 {
                     JsonValueKind.True => true,
                     JsonValueKind.False => false,
-                    _ => throw new InvalidRequestException("'ready' must be true or false"),
+                    _ => throw new InvalidRequestException("'ready' must be true or false."),
                 };
         }
 
@@ -246,30 +287,34 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             if (bytes.Length > 0)
             {
                 using var body = bytes.Parse();
-                if (body.RootElement.TryGetProperty("parameters", out var parameters) && parameters.ValueKind == JsonValueKind.Object
+                if (body.RootElement.TryGetProperty("parameters", out var parameters)
+                    && parameters.ValueKind == JsonValueKind.Object
                     && parameters.EnumerateObject().Any())
-                    throw new InvalidRequestException("a load takes no parameters here: models and their settings come from the repository, not over HTTP");
+                    throw new InvalidRequestException(
+                        "'parameters' of a load request must be empty: models and their settings are read from the "
+                        + "repository only.");
             }
 
-        await host.Repository.LoadAsync(Controlled(context, "load"), context.RequestAborted);
+        await host.Repository.LoadAsync(CheckControl(context, "load"), context.RequestAborted);
     }
 
     private async Task UnloadAsync(HttpContext context)
     {
         using (await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
         {
-            // Its only parameter is about ensembles.
+            // The content is ignored: the only parameter concerns ensembles, which the worker does not support.
         }
 
-        await host.Repository.UnloadAsync(Controlled(context, "unload"), context.RequestAborted);
+        await host.Repository.UnloadAsync(CheckControl(context, "unload"), context.RequestAborted);
     }
 
-    private string Controlled(HttpContext context, string what)
+    /// <summary>Checks that the caller may load and unload models, and returns the name of the model.</summary>
+    private string CheckControl(HttpContext context, string action)
     {
         if (!settings.ExplicitControl)
             throw new InvalidRequestException(string.Create(CultureInfo.InvariantCulture,
-                $"explicit model load / unload is not allowed: {what} needs SLUICE_MODEL_CONTROL=explicit"));
-        Admins.Demand(context, "models are loaded and unloaded");
+                $"explicit model load / unload is not allowed: {action} needs SLUICE_MODEL_CONTROL=explicit"));
+        Admins.RequireAdmin(context, "Models can be loaded and unloaded");
         return (string)context.Request.RouteValues["model"]!;
     }
 }

@@ -3,25 +3,31 @@ using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>The Open Inference Protocol over REST, with the binary tensor data extension.</summary>
+/// <summary>Implements the Open Inference Protocol over REST, with the binary tensor data extension.</summary>
 internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, Inferences inferences)
 {
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
 
-    /// <summary>What of Triton's extensions is there; clients look here before they use one.</summary>
+    /// <summary>The supported extensions of Triton. Clients check this list before they use an extension.</summary>
     private static readonly string[] Extensions =
     [
-        "classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics", "trace",
-        "logging", "generate",
+        "classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data",
+        "parameters", "statistics", "trace", "logging", "generate",
     ];
 
     public void Map(Router routes)
     {
-        routes.MapGet("/v2", c => Answers.JsonAsync(c, new ServerMetadata("sluice-worker", Version, Extensions), WorkerJson.Default.ServerMetadata));
+        routes.MapGet("/v2", c => Answers.JsonAsync(
+            c,
+            new ServerMetadata("sluice-worker", Version, Extensions),
+            WorkerJson.Default.ServerMetadata));
         routes.MapGet("/v2/health/live", c => Answers.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
         routes.MapGet("/v2/health/ready", ReadyAsync);
-        routes.MapGet("/v2/models", c => Answers.JsonAsync(c, new ModelList(host.Repository.Names), WorkerJson.Default.ModelList));
+        routes.MapGet("/v2/models", c => Answers.JsonAsync(
+            c,
+            new ModelList(host.Repository.Names),
+            WorkerJson.Default.ModelList));
         foreach (var prefix in new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" })
         {
             routes.MapGet(prefix, MetadataAsync);
@@ -30,11 +36,14 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
         }
     }
 
-    /// <summary>The model that the path names; 503 while models are loading, 404 when there is none.</summary>
-    public static LoadedModel Model(HttpContext context, ModelHost host)
+    /// <summary>Returns the model that the path names.</summary>
+    /// <exception cref="Runtime.InvalidRequestException">
+    /// 503: models are still loading. 404: the model does not exist.
+    /// </exception>
+    public static LoadedModel FindModel(HttpContext context, ModelHost host)
     {
         if (!host.Ready && host.Repository.Names.Count == 0)
-            throw new Runtime.InvalidRequestException("models are still loading", 503);
+            throw new Runtime.InvalidRequestException("Models are still loading. Retry later.", 503);
         return host.Repository.Find((string)context.Request.RouteValues["model"]!,
             (string?)context.Request.RouteValues["version"]);
     }
@@ -45,25 +54,37 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
         if (ready) context.Response.Headers["Server-Timing"] = timeline.ServerTiming();
         else context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         var skipped = host.Providers.Skipped;
-        var body = ready ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null) : new ReadyBody(false);
+        var body = ready
+            ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null)
+            : new ReadyBody(false);
         return Answers.JsonAsync(context, body, WorkerJson.Default.ReadyBody);
     }
 
     private Task ModelReadyAsync(HttpContext context)
     {
-        var model = Model(context, host);
+        var model = FindModel(context, host);
         if (!host.Ready) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return Answers.JsonAsync(context, new ModelReadyBody(model.Name, host.Ready, model.Session.Placement?.ToString()), WorkerJson.Default.ModelReadyBody);
+        return Answers.JsonAsync(
+            context,
+            new ModelReadyBody(model.Name, host.Ready, model.Session.Placement?.ToString()),
+            WorkerJson.Default.ModelReadyBody);
     }
 
     private Task MetadataAsync(HttpContext context)
     {
-        var model = Model(context, host);
-        return Answers.JsonAsync(context, new ModelMetadata(model.Name, [.. host.Repository.Versions(model.Name)],
-            "onnxruntime_onnx", Describe(model.Inputs), Describe(model.Outputs), model.Session.Placement?.ToString()), WorkerJson.Default.ModelMetadata);
+        var model = FindModel(context, host);
+        var metadata = new ModelMetadata(
+            model.Name,
+            [.. host.Repository.Versions(model.Name)],
+            "onnxruntime_onnx",
+            Describe(model.Inputs),
+            Describe(model.Outputs),
+            model.Session.Placement?.ToString());
+        return Answers.JsonAsync(context, metadata, WorkerJson.Default.ModelMetadata);
     }
 
-    private Task InferAsync(HttpContext context) => inferences.AnswerAsync(context, Model(context, host), ReadInfer, InferResponse.WriteAsync);
+    private Task InferAsync(HttpContext context) =>
+        inferences.RunAsync(context, FindModel(context, host), ReadInfer, InferResponse.WriteAsync);
 
     private static InferRequest ReadInfer(HttpContext context, LoadedModel model, RequestBody body, long limit)
     {

@@ -4,10 +4,16 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Reads a raw binary request (Triton's extension): the header says that it has no JSON, and the body is the model's only input.</summary>
+/// <summary>
+/// Reads a raw binary request (Triton's extension): the length header is 0, so there is no JSON document, and the
+/// body is the model's only input.
+/// </summary>
 public static class RawRequestReader
 {
-    /// <summary>A raw binary request: the body is the model's only input.</summary>
+    /// <summary>Reads a request whose body is the model's only input.</summary>
+    /// <exception cref="InvalidRequestException">
+    /// The model has several inputs, or the size of the body does not fit the shape.
+    /// </exception>
     public static InferRequest Read(LoadedModel model, ReadOnlySequence<byte> body)
     {
         if (model.Inputs.Count != 1)
@@ -17,15 +23,23 @@ public static class RawRequestReader
         var request = new InferRequest(model) { BinaryOutput = true };
         var shape = Shape(spec, body.Length);
         var count = TensorValues.Count(spec.Name, shape);
-        if (!spec.Type.IsBytes && body.Length != count * spec.Type.Size) throw InferRequestReader.WrongSize(spec.Name, spec.Type, count, body.Length);
-        request.Inputs[0] = new InputTensor(spec.Name, spec.Type, shape, count, default, body, RawText: spec.Type.IsBytes);
-        request.Settle();
+        if (!spec.Type.IsBytes && body.Length != count * spec.Type.Size)
+            throw InferRequestReader.WrongSize(spec.Name, spec.Type, count, body.Length);
+        request.Inputs[0] = new InputTensor(
+            spec.Name,
+            spec.Type,
+            shape,
+            count,
+            default,
+            body,
+            RawText: spec.Type.IsBytes);
+        request.ComputeBatchShare();
         return request;
     }
 
     private static long[] Shape(TensorSpec spec, long bytes)
     {
-        // The batch dimension of a raw request is 1; one more may be deduced from the size.
+        // The batch dimension of a raw request is 1. One other variable dimension can be computed from the size.
         var shape = spec.Shape.ToArray();
         if (shape.Length > 1 && shape[0] < 0) shape[0] = 1;
         var variable = shape.Count(d => d < 0);
@@ -42,8 +56,9 @@ public static class RawRequestReader
         if (variable == 0) return shape;
         var known = shape.Where(d => d >= 0).Aggregate((long)spec.Type.Size, (a, d) => a * d);
         if (known == 0 || bytes % known != 0)
-            throw new InvalidRequestException($"input '{spec.Name}': {bytes} bytes came, expected a multiple of {known} "
-                + $"for shape {spec.ShapeText} of {spec.Type.Name}");
+            throw new InvalidRequestException(
+                $"The size of input '{spec.Name}' is '{bytes}' bytes; expected a multiple of {known} for shape "
+                + $"{spec.ShapeText} of {spec.Type.Name}.");
         shape[Array.FindIndex(shape, d => d < 0)] = bytes / known;
         return shape;
     }

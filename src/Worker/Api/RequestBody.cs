@@ -9,22 +9,33 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// A request's body, whole: in the connection's own buffers, and its JSON part in one piece, to be parsed where it stands. Given back
-/// by its disposal.
+/// Contains the complete body of a request. The body stays in the buffers of the connection, and its JSON part is
+/// contiguous, so that it can be parsed without a copy. Disposing returns the buffers.
 /// </summary>
 internal sealed class RequestBody : IDisposable
 {
+    /// <summary>Header with the length of the JSON document before the binary data, in bytes.</summary>
     public const string LengthHeader = "Inference-Header-Content-Length";
 
     private readonly PipeReader? source;
     private readonly ReadOnlySequence<byte> all;
     private byte[]? rented;
 
-    private RequestBody(PipeReader? source, ReadOnlySequence<byte> all) => (this.source, this.all) = (source, all);
+    private RequestBody(PipeReader? source, ReadOnlySequence<byte> all)
+    {
+        this.source = source;
+        this.all = all;
+    }
 
+    /// <summary>Size in bytes, after decompression.</summary>
     public long Length => all.Length;
 
-    /// <summary>Reads all of it; decompresses what is gzip or deflate.</summary>
+    /// <summary>Reads the complete body. Decompresses gzip and deflate.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="limit">Maximum size after decompression, in bytes.</param>
+    /// <exception cref="InvalidRequestException">
+    /// 413: the body is too large. 501: its encoding is not supported. 400: it cannot be decompressed.
+    /// </exception>
     public static async ValueTask<RequestBody> ReadAsync(HttpContext context, long limit)
     {
         if (context.Request.ContentLength > limit) throw TooLarge(limit);
@@ -40,13 +51,17 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
-    /// <summary>The JSON part, and what follows it: split by the binary extension's header, where there is one.</summary>
+    /// <summary>
+    /// Splits the body into the JSON document and the binary data after it, as the header of the binary extension
+    /// specifies. Without the header, the whole body is JSON.
+    /// </summary>
     public (ReadOnlyMemory<byte> Json, ReadOnlySequence<byte> Binary) Split(HttpContext context)
     {
         var length = JsonLength(context);
-        return (Whole(all.Slice(0, length)), all.Slice(length));
+        return (ToContiguous(all.Slice(0, length)), all.Slice(length));
     }
 
+    /// <summary>Parses the whole body as JSON.</summary>
     public JsonDocument Parse()
     {
         try
@@ -55,7 +70,7 @@ internal sealed class RequestBody : IDisposable
         }
         catch (JsonException e)
         {
-            throw InferRequestReader.Syntax(Whole(all).Span, e);
+            throw InferRequestReader.Syntax(ToContiguous(all).Span, e);
         }
     }
 
@@ -66,8 +81,11 @@ internal sealed class RequestBody : IDisposable
         source?.AdvanceTo(all.End);
     }
 
-    /// <summary>In one piece: as it stands, or copied into one (a memory copy is a hundredth of the parsing).</summary>
-    private ReadOnlyMemory<byte> Whole(ReadOnlySequence<byte> part)
+    /// <summary>
+    /// Returns a part of the body as contiguous memory. Copies it if it has several segments; a copy takes a
+    /// hundredth of the time of parsing.
+    /// </summary>
+    private ReadOnlyMemory<byte> ToContiguous(ReadOnlySequence<byte> part)
     {
         if (part.IsSingleSegment) return part.First;
         rented = ArrayPool<byte>.Shared.Rent((int)part.Length);
@@ -90,7 +108,7 @@ internal sealed class RequestBody : IDisposable
         await using Stream plain = encoding switch
         {
             "gzip" => new GZipStream(body, CompressionMode.Decompress),
-            // HTTP's deflate is zlib's format (RFC 9110, 8.4.1.2).
+            // The HTTP encoding "deflate" is the zlib format (RFC 9110, 8.4.1.2).
             "deflate" => new ZLibStream(body, CompressionMode.Decompress),
             _ => throw Unsupported(context),
         };
@@ -106,7 +124,7 @@ internal sealed class RequestBody : IDisposable
         }
         catch (InvalidDataException e)
         {
-            throw new InvalidRequestException($"the body is not {encoding}: {e.Message}");
+            throw new InvalidRequestException($"The request body is not valid {encoding}: {e.Message}");
         }
         finally
         {
@@ -123,5 +141,5 @@ internal sealed class RequestBody : IDisposable
     }
 
     private static InvalidRequestException TooLarge(long limit) => new(
-        $"the request body is larger than {limit} bytes (SLUICE_MAX_BODY_BYTES)", 413);
+        $"The request body is larger than {limit} bytes (SLUICE_MAX_BODY_BYTES).", 413);
 }

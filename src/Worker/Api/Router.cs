@@ -4,25 +4,34 @@ using Microsoft.AspNetCore.Http;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// The worker's few routes, matched segment by segment; what a path matched is remembered. ASP.NET's own routing would do the same and
-/// more, and costs a starting worker its dependency injection, its builders, and a state machine compiled at the first request.
+/// Routes requests by path segments and caches the result for each path. The worker does not use ASP.NET Core
+/// routing, because that increases the cold start: it needs dependency injection and builders, and compiles a state
+/// machine at the first request.
 /// </summary>
 internal sealed class Router
 {
-    /// <summary>Paths remembered: those of the models that are asked for. Names that do not exist could be without end.</summary>
+    /// <summary>
+    /// Maximum number of cached paths. Paths contain client-supplied model names, so their number is unlimited.
+    /// </summary>
     private const int MaxKnown = 1000;
 
     private readonly List<Route> routes = [];
     private readonly ConcurrentDictionary<(string Method, string Path), Match> known = [];
 
-    /// <param name="pattern">Segments; one in braces matches any text and becomes a route value.</param>
-    /// <param name="handler">What answers.</param>
-    public void MapGet(string pattern, RequestDelegate handler) => routes.Add(new Route("GET", pattern.Split('/'), handler));
+    /// <summary>Adds a route.</summary>
+    /// <param name="pattern">The path. A segment in braces matches any text, which becomes a route value.</param>
+    /// <param name="handler">Handles the matching requests.</param>
+    public void MapGet(string pattern, RequestDelegate handler) =>
+        routes.Add(new Route("GET", pattern.Split('/'), handler));
 
     /// <inheritdoc cref="MapGet"/>
-    public void MapPost(string pattern, RequestDelegate handler) => routes.Add(new Route("POST", pattern.Split('/'), handler));
+    public void MapPost(string pattern, RequestDelegate handler) =>
+        routes.Add(new Route("POST", pattern.Split('/'), handler));
 
-    /// <summary>Hands the request to its route, the first that matches; 404 where no path matches, 405 where another method does.</summary>
+    /// <summary>
+    /// Calls the handler of the first matching route. Sets status 404 if no route matches the path, and 405 if a route
+    /// matches only with another method.
+    /// </summary>
     public Task InvokeAsync(HttpContext context)
     {
         var key = (context.Request.Method, context.Request.Path.Value ?? "");
@@ -38,8 +47,9 @@ internal sealed class Router
             return Task.CompletedTask;
         }
 
-        Admins.Check(context, match.Pattern);
-        // Copied: Kestrel keeps a connection's dictionary, and clears it after each request.
+        Admins.CheckAnonymousAccess(context, match.Pattern);
+        // The values are copied, because Kestrel reuses the dictionary of a connection and clears it after each
+        // request.
         foreach (var (name, value) in match.Values) context.Request.RouteValues[name] = value;
         return match.Handler(context);
     }
@@ -50,18 +60,24 @@ internal sealed class Router
         foreach (var route in routes)
         {
             if (!route.Matches(path)) continue;
-            if (route.Method == method) return new Match(route.Handler, route.Pattern, route.Values(path), StatusCodes.Status200OK);
+            if (route.Method == method)
+                return new Match(route.Handler, route.Pattern, route.Values(path), StatusCodes.Status200OK);
             status = StatusCodes.Status405MethodNotAllowed;
         }
 
         return new Match(null, "", [], status);
     }
 
-    /// <param name="Handler">What answers; null: nothing does.</param>
-    /// <param name="Pattern">The route's, as it was mapped.</param>
-    /// <param name="Values">What the path says.</param>
-    /// <param name="Status">Where nothing answers.</param>
-    private sealed record Match(RequestDelegate? Handler, string Pattern, (string Name, string Value)[] Values, int Status);
+    /// <summary>The route of a path.</summary>
+    /// <param name="Handler">Handler of the route; null: no route matches.</param>
+    /// <param name="Pattern">Pattern of the route.</param>
+    /// <param name="Values">Route values from the path.</param>
+    /// <param name="Status">Status code of the response if no route matches.</param>
+    private sealed record Match(
+        RequestDelegate? Handler,
+        string Pattern,
+        (string Name, string Value)[] Values,
+        int Status);
 
     private sealed record Route(string Method, string[] Segments, RequestDelegate Handler)
     {

@@ -5,40 +5,51 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>A request that changes settings: who may send it, and its fields, each with errors that name it, its value and what would be right.</summary>
+/// <summary>
+/// Reads requests that change settings. Only admins may send them. An error names the field, its value and the expected
+/// values.
+/// </summary>
 internal static class SettingFields
 {
-    /// <summary>Settings are small.</summary>
+    /// <summary>Maximum size of a request that changes settings, in bytes.</summary>
     private const int MaxBytes = 64 << 10;
 
-    /// <summary>The fields of an admin's request. Whoever may ask a model may not silence its worker, nor fill its log.</summary>
+    /// <summary>
+    /// Reads the body of an admin's request. Other callers are rejected: a key that may use a model may neither turn
+    /// off nor fill the worker's log.
+    /// </summary>
     public static async Task<JsonDocument> ReadAsync(HttpContext context)
     {
-        Admins.Demand(context, "a worker's settings are changed");
+        Admins.RequireAdmin(context, "The settings of a worker can be changed");
         using var body = await RequestBody.ReadAsync(context, MaxBytes);
         return body.Parse();
     }
 
-    public static IEnumerable<SettingField> Of(JsonElement fields) => fields.ValueKind == JsonValueKind.Object
+    /// <summary>Returns the fields of a JSON object.</summary>
+    public static IEnumerable<SettingField> Enumerate(JsonElement fields) => fields.ValueKind == JsonValueKind.Object
         ? fields.EnumerateObject().Select(f => new SettingField(f.Name, f.Value))
-        : throw new InvalidRequestException($"the settings are {Short(fields)}, expected a JSON object");
+        : throw new InvalidRequestException($"The body is '{Truncate(fields)}'; expected a JSON object.");
 
-    /// <summary>A value as it came, cut where it is long.</summary>
-    internal static string Short(JsonElement value) => value.GetRawText() is { Length: > 100 } text ? text[..100] + "..." : value.GetRawText();
+    /// <summary>Returns the text of a value, at most 100 characters.</summary>
+    internal static string Truncate(JsonElement value) =>
+        value.GetRawText() is { Length: > 100 } text ? text[..100] + "..." : value.GetRawText();
 }
 
-/// <summary>One setting that shall change.</summary>
+/// <summary>One setting and its new value.</summary>
 internal readonly record struct SettingField(string Name, JsonElement Value)
 {
-    public bool Bool() => Value.ValueKind switch
+    /// <summary>Reads a boolean.</summary>
+    public bool ReadBool() => Value.ValueKind switch
     {
         JsonValueKind.True => true,
         JsonValueKind.False => false,
-        _ => throw Wrong("true or false"),
+        _ => throw InvalidValue("true or false"),
     };
 
-    /// <summary>A number, or a text that is one: Triton's clients send both.</summary>
-    public int Number(int least, int most)
+    /// <summary>
+    /// Reads a number. A string that contains a number is accepted too, because Triton's clients send both.
+    /// </summary>
+    public int ReadNumber(int least, int most)
     {
         var text = Value.ValueKind switch
         {
@@ -46,17 +57,26 @@ internal readonly record struct SettingField(string Name, JsonElement Value)
             JsonValueKind.String => Value.GetString()!,
             _ => "",
         };
-        return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most
-            ? n : throw Wrong(string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
+        return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
+            && n >= least
+            && n <= most
+                ? n
+                : throw InvalidValue(
+                    string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
     }
 
-    public string Choice(params string[] known)
+    /// <summary>Reads a string that must be one of the given values.</summary>
+    public string ReadChoice(params string[] known)
     {
         var text = Value.ValueKind == JsonValueKind.String ? Value.GetString()! : "";
-        return known.Contains(text) ? text : throw Wrong(string.Join(" or ", known));
+        return known.Contains(text) ? text : throw InvalidValue(string.Join(" or ", known));
     }
 
-    public InvalidRequestException Wrong(string expected) => new($"'{Name}' is {SettingFields.Short(Value)}, expected {expected}");
+    /// <summary>The error for a wrong value.</summary>
+    public InvalidRequestException InvalidValue(string expected) =>
+        new($"'{Name}' is '{SettingFields.Truncate(Value)}'; expected {expected}.");
 
-    public InvalidRequestException Unknown(string known) => new($"'{Name}' is no setting, expected one of {known}");
+    /// <summary>The error for a setting that does not exist.</summary>
+    public InvalidRequestException UnknownField(string known) =>
+        new($"'{Name}' is not a setting; expected one of {known}.");
 }

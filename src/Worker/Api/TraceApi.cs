@@ -4,14 +4,16 @@ using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Triton's trace extension: which requests are traced, for all models and for one.</summary>
+/// <summary>
+/// Implements Triton's trace extension: reads and changes the trace settings of all models or of one.
+/// </summary>
 internal sealed class TraceApi(ModelHost host, Tracer tracer)
 {
     public void Map(Router routes)
     {
         foreach (var path in new[] { "/v2/trace/setting", "/v2/models/{model}/trace/setting" })
         {
-            routes.MapGet(path, c => TellAsync(c, Model(c)));
+            routes.MapGet(path, c => WriteSettingsAsync(c, ModelName(c)));
             routes.MapPost(path, ChangeAsync);
         }
     }
@@ -19,12 +21,14 @@ internal sealed class TraceApi(ModelHost host, Tracer tracer)
     private async Task ChangeAsync(HttpContext context)
     {
         using var fields = await SettingFields.ReadAsync(context);
-        var model = Model(context);
+        var model = ModelName(context);
         tracer.Change(model, fields.RootElement);
-        await TellAsync(context, model);
+        await WriteSettingsAsync(context, model);
     }
 
-    private Task TellAsync(HttpContext context, string? model) => Answers.WriteAsync(context, json => tracer.Write(json, model));
+    private Task WriteSettingsAsync(HttpContext context, string? model) =>
+        Answers.WriteAsync(context, json => tracer.Write(json, model));
 
-    private string? Model(HttpContext context) => context.Request.RouteValues["model"] is null ? null : OpenInferenceApi.Model(context, host).Name;
+    private string? ModelName(HttpContext context) =>
+        context.Request.RouteValues["model"] is null ? null : OpenInferenceApi.FindModel(context, host).Name;
 }

@@ -11,8 +11,8 @@ using Microsoft.Extensions.Options;
 namespace Sluice.Worker.Api;
 
 /// <summary>
-/// Kestrel, and nothing around it: no host, no dependency injection, no configuration. What a host does for an
-/// application of one purpose costs its cold start half again.
+/// Runs Kestrel directly, without a host, dependency injection or configuration. A host would increase the cold start
+/// by half, and an application with one purpose does not need it.
 /// </summary>
 internal sealed class WorkerServer : IDisposable
 {
@@ -36,11 +36,16 @@ internal sealed class WorkerServer : IDisposable
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs), logs);
     }
 
+    /// <summary>Addresses that the server listens on.</summary>
     public IEnumerable<string> Addresses => kestrel.Features.Get<IServerAddressesFeature>()!.Addresses;
 
-    public Task StartAsync(RequestDelegate handler) => kestrel.StartAsync(new Application(handler), CancellationToken.None);
+    /// <summary>Starts to listen.</summary>
+    public Task StartAsync(RequestDelegate handler) =>
+        kestrel.StartAsync(new Application(handler), CancellationToken.None);
 
-    /// <summary>Takes no new connection, waits for requests in flight up to the drain time, then cuts them.</summary>
+    /// <summary>
+    /// Rejects new connections, waits for requests in flight for at most the drain time, then aborts the rest.
+    /// </summary>
     public async Task StopAsync()
     {
         using var limit = new CancellationTokenSource(settings.Drain, TimeProvider.System);
@@ -51,10 +56,11 @@ internal sealed class WorkerServer : IDisposable
 
     private sealed class Application(RequestDelegate handler) : IHttpApplication<HttpContext>
     {
-        /// <summary>A connection's (or an HTTP/2 stream's) context serves its next request too.</summary>
+        /// <summary>Reuses the context of a connection or HTTP/2 stream for its next request.</summary>
         public HttpContext CreateContext(IFeatureCollection contextFeatures)
         {
-            if (contextFeatures is not IHostContextContainer<HttpContext> container) return new DefaultHttpContext(contextFeatures);
+            if (contextFeatures is not IHostContextContainer<HttpContext> container)
+                return new DefaultHttpContext(contextFeatures);
             if (container.HostContext is DefaultHttpContext known)
             {
                 known.Initialize(contextFeatures);
@@ -70,7 +76,7 @@ internal sealed class WorkerServer : IDisposable
 
         public void DisposeContext(HttpContext context, Exception? exception)
         {
-            // It holds nothing of the request any more; the connection may be kept for long.
+            // Releases the references to the request, because the connection can stay open for a long time.
             ((DefaultHttpContext)context).Uninitialize();
         }
     }

@@ -3,12 +3,15 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker;
 
-/// <summary>The last line of a worker that cannot serve: one line, never empty. Pure.</summary>
+/// <summary>Formats the last line of output of a worker that cannot start. Pure.</summary>
 internal static class FinalLine
 {
-    public static string Of(Exception error)
+    /// <summary>Returns the reason of an error as one line, which is never empty.</summary>
+    public static string Format(Exception error)
     {
-        var text = LogLine.Of(RunError.Clean(error.Message));
-        return error is InvalidOperationException or IOException && text.Length > 0 ? text : $"{error.GetType().Name}: {text}";
+        var text = LogLine.Escape(RunError.Clean(error.Message));
+        return error is InvalidOperationException or IOException && text.Length > 0
+            ? text
+            : $"{error.GetType().Name}: {text}";
     }
 }

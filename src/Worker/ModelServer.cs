@@ -6,43 +6,50 @@ using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker;
 
-/// <summary>A model server from its start to its end: it listens while its models load, and is ready when they are warm.</summary>
+/// <summary>
+/// Runs the model server. The server listens while its models are loaded, and is ready when all models are warm.
+/// </summary>
 internal sealed class ModelServer : IDisposable
 {
     private readonly WorkerSettings settings;
     private readonly StartTimeline timeline;
     private readonly ModelHost host;
     private readonly WorkerServer server;
-    private readonly WorkerLog log = WorkerLog.OfProcess();
+    private readonly WorkerLog log = WorkerLog.ForProcess();
     private readonly Tracer tracer;
 
     public ModelServer(WorkerSettings settings, StartTimeline timeline)
     {
-        (this.settings, this.timeline) = (settings, timeline);
+        this.settings = settings;
+        this.timeline = timeline;
         host = new ModelHost(settings, timeline, log);
         server = new WorkerServer(settings, log);
         tracer = new Tracer(log);
     }
 
+    /// <summary>Addresses that the server listens on.</summary>
     public IEnumerable<string> Addresses => server.Addresses;
 
-    /// <summary>Ends when every model is ready; throws when one cannot be served.</summary>
-    public async Task StartAsync(TextWriter said)
+    /// <summary>Starts the server and waits until all models are ready. Throws if a model cannot be loaded.</summary>
+    /// <param name="output">
+    /// The output for the lines <c>listening on ADDRESS</c> and <c>ready: MODELS (TIMES)</c>.
+    /// </param>
+    public async Task StartAsync(TextWriter output)
     {
         var loading = Task.Run(host.Load);
         var guard = new Guard(settings, log);
-        var routes = Routes();
+        var routes = CreateRoutes();
         await server.StartAsync(context => guard.InvokeAsync(context, routes.InvokeAsync));
         timeline.MarkSinceStart("host");
-        foreach (var address in server.Addresses) await said.WriteLineAsync($"listening on {address}");
+        foreach (var address in server.Addresses) await output.WriteLineAsync($"listening on {address}");
         await loading;
-        await said.WriteLineAsync($"ready: {string.Join(", ", host.Repository.Names)} ({timeline.ServerTiming()})");
+        await output.WriteLineAsync($"ready: {string.Join(", ", host.Repository.Names)} ({timeline.ServerTiming()})");
     }
 
-    /// <summary>Not ready any more, so that nothing new comes.</summary>
+    /// <summary>Reports the server as not ready, so that it receives no new requests.</summary>
     public void Drain() => host.Drain();
 
-    /// <summary>Finishes what runs, for as long as the settings allow.</summary>
+    /// <summary>Waits for running requests for at most the drain time, and stops the server.</summary>
     public Task StopAsync() => server.StopAsync();
 
     public void Dispose()
@@ -53,17 +60,19 @@ internal sealed class ModelServer : IDisposable
         log.Dispose();
     }
 
-    private Router Routes()
+    private Router CreateRoutes()
     {
         var routes = new Router();
-        // The first that matches answers: /v2/models/stats is no model's name.
+        // The first matching route handles a request. ModelsApi is first, so that /v2/models/stats is not a model name.
         new ModelsApi(host, settings).Map(routes);
         var load = new LoadReport(host);
         var inferences = new Inferences(settings, tracer, load);
         new OpenInferenceApi(host, timeline, inferences).Map(routes);
         var generate = new GenerateApi(host, settings, log, tracer, inferences, load);
         generate.Map(routes);
-        new MetricsApi(host, new GpuMonitor(NvidiaSmi.Ask, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), TimeProvider.System)).Map(routes);
+        var visibleDevices = Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES");
+        var gpus = new GpuMonitor(NvidiaSmi.Ask, visibleDevices, TimeProvider.System);
+        new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
         new LoggingApi(log).Map(routes);
         new TraceApi(host, tracer).Map(routes);

@@ -5,15 +5,17 @@ using Sluice.Worker.Doctor;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Standby;
 
-// The model server process: models load while Kestrel starts; ready when both are there and the models are warm.
+// The process of the model server. Models are loaded while Kestrel starts.
 const int CannotServe = 3;
 if (args is [MakerProcess.Verb]) return MakerProcess.Run();
 if (args is [TrialProcess.Verb]) return TrialProcess.Run();
 try
 {
-    if (args is ["doctor", .. var rest]) return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
+    if (args is ["doctor", .. var rest])
+        return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
     var standby = args is [StandbyCommand.Verb, ..];
-    if (standby && !await StandbyCommand.WaitAsync(args.Contains(StandbyCommand.DevicesLater), Console.In, Console.Out)) return 0;
+    var devicesLater = args.Contains(StandbyCommand.DevicesLater);
+    if (standby && !await StandbyCommand.WaitAsync(devicesLater, Console.In, Console.Out)) return 0;
     var timeline = standby ? StartTimeline.FromNow() : new StartTimeline();
     using var server = new ModelServer(WorkerSettings.Read(Environment.GetEnvironmentVariable), timeline);
     var stopping = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,9 +36,12 @@ try
 }
 catch (Exception e)
 {
-    // IOException: Kestrel's for a port that is taken. Of anything else the place in the code is needed too.
-    if (e is not (InvalidOperationException or IOException or UnauthorizedAccessException or OnnxRuntimeException)) await Console.Error.WriteLineAsync($"{e}");
-    // The gateway shows the last line as the reason: messages of ONNX Runtime end with an empty one.
-    await Console.Error.WriteLineAsync(FinalLine.Of(e));
+    // These exceptions have a clear message (Kestrel throws IOException for a port in use). All others need a stack
+    // trace.
+    if (e is not (InvalidOperationException or IOException or UnauthorizedAccessException or OnnxRuntimeException))
+        await Console.Error.WriteLineAsync($"{e}");
+    // The gateway shows the last line as the reason. It is written separately, because messages of ONNX Runtime end
+    // with an empty line.
+    await Console.Error.WriteLineAsync(FinalLine.Format(e));
     return CannotServe;
 }

@@ -4,7 +4,10 @@ using System.Globalization;
 
 namespace Sluice.Worker;
 
-/// <summary>Where the time from the process' start to its readiness went, in ms; told with the ready answer.</summary>
+/// <summary>
+/// Measures the stages from the start of the process to readiness, in milliseconds. The readiness response contains
+/// them.
+/// </summary>
 public sealed class StartTimeline
 {
     private readonly ConcurrentQueue<(string Stage, double Ms)> stages = [];
@@ -12,9 +15,10 @@ public sealed class StartTimeline
     private double last;
     private double sinceStart;
 
+    /// <summary>Creates a timeline that starts at the start of the process.</summary>
     public StartTimeline()
     {
-        // The kernel counts the start in ticks of 10 ms, so the first stage is exact to that.
+        // The kernel reports the start time in ticks of 10 ms, so the first stage has this accuracy.
         using var self = Process.GetCurrentProcess();
         var age = TimeProvider.System.GetUtcNow() - self.StartTime.ToUniversalTime();
         processStart = Stopwatch.GetTimestamp() - (long)(age.TotalSeconds * Stopwatch.Frequency);
@@ -23,10 +27,13 @@ public sealed class StartTimeline
 
     private StartTimeline(long start) => processStart = start;
 
-    /// <summary>Of a process that was there already: its time begins when it is told what to serve.</summary>
+    /// <summary>
+    /// Creates a timeline that starts now. For a standby worker, whose start is the time when it receives its
+    /// variables.
+    /// </summary>
     public static StartTimeline FromNow() => new(Stopwatch.GetTimestamp());
 
-    /// <summary>Ends a stage of the loading thread; it began where the last one ended.</summary>
+    /// <summary>Ends a stage of the loading thread. The stage started at the end of the previous one.</summary>
     public void Mark(string stage)
     {
         var now = Elapsed();
@@ -34,14 +41,14 @@ public sealed class StartTimeline
         last = now;
     }
 
-    /// <summary>Notes a moment of another thread, counted from the process' start.</summary>
+    /// <summary>Ends a stage of another thread. The stage started at the start of the timeline.</summary>
     public void MarkSinceStart(string stage)
     {
         sinceStart = Elapsed();
         stages.Enqueue((stage, sinceStart));
     }
 
-    /// <summary>As a <c>Server-Timing</c> header's value.</summary>
+    /// <summary>Returns the stages as the value of a <c>Server-Timing</c> header.</summary>
     public string ServerTiming() => string.Join(", ", stages.Append(("total", Math.Max(last, sinceStart)))
         .Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Item1};dur={s.Item2:0.#}")));
 

@@ -104,7 +104,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         using var answer = await Client.PostAsync("/v2/models/add/infer", new StringContent(
             """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[2,2],"data":[1,2,3,4]}]}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Contains("a batch size of 2, but input 'a' of 1", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("is '2'; expected 1, the batch size of input 'a'", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -113,8 +113,8 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     [InlineData("""{"priority":1,"timeout":60000000,"mine":"x","flag":true}""", 200, "")]
     [InlineData("""{"priority":"high"}""", 400, "'priority' must be a whole number")]
     [InlineData("""{"triton_final_response":true}""", 400, "reserved for Triton usage")]
-    [InlineData("""{"sequence_id":7}""", 400, "no sequences")]
-    [InlineData("""{"mine":[1]}""", 400, "parameter 'mine' must be a string, a number or a boolean")]
+    [InlineData("""{"sequence_id":7}""", 400, "does not support sequences")]
+    [InlineData("""{"mine":[1]}""", 400, "Parameter 'mine' must be a string, a number or a boolean")]
     public async Task Parameters_are_honoured_or_refused(string parameters, int status, string says)
     {
         using var answer = await Client.PostAsync("/v2/models/wide/infer",

@@ -50,14 +50,14 @@ public sealed class BindingTest : IDisposable
         copy.Forgets = true;
         BindingPlan[] plans = [new(TensorBinding.Staged), new(TensorBinding.EachRun), new(TensorBinding.None)];
         // The CPU gives no memory of a device.
-        using var none = BindingChoice.Take(model, plans, memory, () => copy);
+        using var none = BindingChoice.SelectFirstWorking(model, plans, memory, () => copy);
         Assert.Equal(TensorBinding.EachRun, none.Plan.How);
         Assert.StartsWith("for each run (staging on the device failed: ", none.ToString(), StringComparison.Ordinal);
         using var device = new DeviceTensors(model, OrtAllocator.DefaultInstance, copy, graph: false);
         using var forgetful = new ModelBinding(plans[0], memory, device);
-        Assert.Equal("gave another 'sum' than a run without it", BindingChoice.Wrong(model, forgetful));
+        Assert.Equal("returned another 'sum' than an unbound run", BindingChoice.FindMismatch(model, forgetful));
         copy.Forgets = false;
-        Assert.Null(BindingChoice.Wrong(model, forgetful));
+        Assert.Null(BindingChoice.FindMismatch(model, forgetful));
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class BindingTest : IDisposable
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cpu", 0);
         var error = Assert.Throws<NotSupportedException>(() =>
-            BindingChoice.Take(model, [new(TensorBinding.Staged, Graph: true)], memory, () => throw new NotSupportedException("no libcudart")));
+            BindingChoice.SelectFirstWorking(model, [new(TensorBinding.Staged, Graph: true)], memory, () => throw new NotSupportedException("no libcudart")));
         Assert.StartsWith("a CUDA graph failed: ", error.Message, StringComparison.Ordinal);
     }
 

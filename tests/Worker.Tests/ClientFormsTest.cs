@@ -112,7 +112,7 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
     {
         var config = JsonNode.Parse(await models.Worker.Client.GetStringAsync(new Uri("/v2/models/image/config", UriKind.Relative)))!;
         Assert.Equal("FORMAT_NCHW", (string?)config["input"]![0]!["format"]);
-        Assert.Equal("input.format has an effect; these have none: input.data_type, input.dims, max_batch_size, name",
+        Assert.Equal("only input.format has an effect; ignored: input.data_type, input.dims, max_batch_size, name",
             (string?)config["parameters"]!["config_pbtxt"]!["string_value"]);
         var other = JsonNode.Parse(await models.Worker.Client.GetStringAsync(new Uri("/v2/models/fp32/config", UriKind.Relative)))!;
         Assert.Equal("FORMAT_NONE", (string?)other["input"]![0]!["format"]);
@@ -146,7 +146,7 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
     }
 
     [Theory]
-    [InlineData("fp32/infer", "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'; the body has 'input', which is a job's")]
+    [InlineData("fp32/infer", "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'; the body has 'input', which is a field of jobs")]
     [InlineData("one/generate", "send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync")]
     [InlineData("fp3/infer", "Request for unknown model: 'fp3' is not found (served: bf16, bool, ")]
     public async Task A_jobs_body_and_an_unknown_model_get_told_what_would_be_right(string path, string says)

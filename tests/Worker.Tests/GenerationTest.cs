@@ -110,22 +110,22 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"max_tokens":0}}""", "parameters.max_tokens is 0")]
     [InlineData("""{"text_input":"a","parameters":{"temperature":-1}}""", "parameters.temperature is -1")]
     [InlineData("""{"text_input":"a","parameters":{"top_q":1}}""", "parameters.top_q")]
-    [InlineData("""{"text_input":"a","parameters":{"top_k":-2}}""", "parameters.top_k is -2, expected a whole number from 1")]
-    [InlineData("""{"text_input":"a","top_p":1.5}""", "top_p is 1.5, expected a number from 0 to 1")]
+    [InlineData("""{"text_input":"a","parameters":{"top_k":-2}}""", "'parameters.top_k' is '-2'; expected a whole number from 1")]
+    [InlineData("""{"text_input":"a","top_p":1.5}""", "'top_p' is '1.5'; expected a number from 0 to 1")]
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "parameters.seed is -3")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "parameters.ignore_eos is 1")]
-    [InlineData("""{"text_input":"a","details":"yes"}""", "details is \"yes\", expected true or false")]
-    [InlineData("""{"input":{"text_input":"a"}}""", "expecting key 'text_input'; the body has 'input', which is a job's: send it to POST /v2/{endpoint}/run")]
-    [InlineData("""{"text_input":"a","parameters":null}""", "parameters is null, expected an object")]
-    [InlineData("""{"text_input":"a","max_tokens":0}""", "max_tokens is 0, expected a whole number from 1")]
-    [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "max_tokens is 2.5, expected a whole number from 1")]
-    [InlineData("""{"text_input":"a","temperature":"hot"}""", "temperature is \"hot\", expected a number from 0 to 10")]
-    [InlineData("""{"text_input":"a","stop":[""]}""", "stop is [\"\"], expected at most 16 strings")]
-    [InlineData("""{"text_input":"a","top_q":1}""", "top_q is not known, expected some of max_tokens, temperature")]
-    [InlineData("""{"text_input":"a","stop_words":["b"]}""", "stop_words is not known")]
-    [InlineData("""{"text_input":"a","seed":1,"parameters":{"seed":1}}""", "seed is given twice, in parameters and beside it")]
-    [InlineData("""{"text_input":"a","parameters":{"stop":"b"},"stop":null}""", "stop is given twice, in parameters and beside it")]
+    [InlineData("""{"text_input":"a","details":"yes"}""", "'details' is '\"yes\"'; expected true or false")]
+    [InlineData("""{"input":{"text_input":"a"}}""", "expecting key 'text_input'; the body has 'input', which is a field of jobs: send it to POST /v2/{endpoint}/run")]
+    [InlineData("""{"text_input":"a","parameters":null}""", "'parameters' is 'null'; expected an object")]
+    [InlineData("""{"text_input":"a","max_tokens":0}""", "'max_tokens' is '0'; expected a whole number from 1")]
+    [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "'max_tokens' is '2.5'; expected a whole number from 1")]
+    [InlineData("""{"text_input":"a","temperature":"hot"}""", "'temperature' is '\"hot\"'; expected a number from 0 to 10")]
+    [InlineData("""{"text_input":"a","stop":[""]}""", "'stop' is '[\"\"]'; expected at most 16 strings")]
+    [InlineData("""{"text_input":"a","top_q":1}""", "'top_q' is not a known parameter; expected some of max_tokens, temperature")]
+    [InlineData("""{"text_input":"a","stop_words":["b"]}""", "'stop_words' is not a known parameter")]
+    [InlineData("""{"text_input":"a","seed":1,"parameters":{"seed":1}}""", "'seed' is specified twice: in 'parameters' and as a field of the request")]
+    [InlineData("""{"text_input":"a","parameters":{"stop":"b"},"stop":null}""", "'stop' is specified twice: in 'parameters' and as a field of the request")]
     public async Task A_wrong_request_names_its_field(string body, string says)
     {
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
@@ -270,7 +270,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes(keepsItsCache: false));
         await using var refused = WorkerProcess.Launch(folder);
         Assert.Equal(3, await refused.ExitAsync());
-        await refused.LineAsync("its key/value cache does not hold what was written");
+        await refused.LineAsync("its key/value cache does not return the values that were written");
         Directory.Delete(folder, recursive: true);
     }
 

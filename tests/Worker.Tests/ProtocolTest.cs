@@ -54,14 +54,14 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [InlineData("add", "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'add' model")]
     [InlineData("wide", "The shape of the raw input 'in' can not be deduced because there are more than one variable-sized dimension")]
     [InlineData("texts", "For BYTE datatype raw input 'in', the model must have input shape [1]")]
-    [InlineData("row", "input 'in': binary_data_size is 4, expected 16")]
+    [InlineData("row", "binary_data_size of input 'in' is '4'; expected 16")]
     public async Task A_raw_request_that_cannot_be_understood_says_why(string model, string says) =>
         await RefusedAsync(400, says, $"/v2/models/{model}/infer", [1, 2, 3, 4], (Length, "0"));
 
     [Theory]
     [InlineData("40", "unexpected size for input 'in', expecting 24 additional bytes for model 'row'")]
-    [InlineData("12", "input 'in': binary_data_size is 12, expected 16 (4 elements of FP32)")]
-    [InlineData("8", "input 'in': binary_data_size is 8, expected 16")]
+    [InlineData("12", "binary_data_size of input 'in' is '12'; expected 16 (4 elements of FP32)")]
+    [InlineData("8", "binary_data_size of input 'in' is '8'; expected 16")]
     [InlineData("-1", "unexpected size for input 'in'")]
     public async Task Binary_data_of_another_size_is_refused(string size, string says)
     {
@@ -105,7 +105,7 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     }
 
     [Theory]
-    [InlineData(97, "parameter 'deep' must be")]
+    [InlineData(97, "Parameter 'deep' must be")]
     [InlineData(101, "maximum configured depth of 100")]
     public async Task A_document_may_be_nested_a_hundred_deep(int lists, string says)
     {

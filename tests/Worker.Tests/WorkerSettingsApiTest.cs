@@ -53,8 +53,8 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("/v2/logging", """{"log_info":1}""", "'log_info' is 1, expected true or false")]
-    [InlineData("/v2/trace/setting", """{"trace_rate":"0"}""", "'trace_rate' is \"0\", expected a whole number from 1 to")]
+    [InlineData("/v2/logging", """{"log_info":1}""", "'log_info' is '1'; expected true or false")]
+    [InlineData("/v2/trace/setting", """{"trace_rate":"0"}""", "'trace_rate' is '\"0\"'; expected a whole number from 1 to")]
     [InlineData("/v2/models/tiny/trace/setting", "{", "failed to parse the request JSON")]
     public async Task What_is_no_setting_is_a_400(string path, string body, string says)
     {

@@ -60,9 +60,9 @@ internal readonly record struct SettingField(string Name, JsonElement Value)
         return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
             && n >= least
             && n <= most
-                ? n
-                : throw InvalidValue(
-                    string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
+            ? n
+            : throw InvalidValue(
+                string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
     }
 
     /// <summary>Reads a string that must be one of the given values.</summary>

@@ -5,34 +5,37 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Requests that run together, with the memory of their tensors. Who is placed reads his tensors straight into his rows, all of them at
-/// the same time; when the last has done so it is run. Its memory is given back when the last of its answers is written.
+/// Runs several requests together, in the shared memory of their tensors. Each request reads its tensors directly
+/// into its rows, concurrently with the others. The batch runs after all requests have read their tensors. The memory
+/// is returned after the last response is written.
 /// </summary>
 internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, ModelStatistics statistics)
 {
     private readonly List<InferTicket> tickets = [];
     private int readers;
 
-    /// <summary>Who is in it.</summary>
+    /// <summary>The requests of the batch.</summary>
     public IReadOnlyList<InferTicket> Tickets => tickets;
 
-    /// <summary>What its requests' tensors have in common; see <c>InferRequest.Shape</c>.</summary>
+    /// <summary>The shape key of all requests of the batch; see <c>InferRequest.Shape</c>.</summary>
     public int Shape => shape;
 
+    /// <summary>Number of rows of all requests.</summary>
     public int Rows { get; private set; }
 
-    /// <summary>Rows that are taken of what a batch may have; a request that goes alone takes all of them.</summary>
+    /// <summary>Rows of the maximum batch size that are in use. A request that runs alone uses all of them.</summary>
     public int Share { get; private set; }
 
-    /// <summary>Requests whose tensors are not in their place yet.</summary>
+    /// <summary>Number of requests that have not read their tensors yet.</summary>
     public int Unfilled { get; set; }
 
-    /// <summary>Why it took no more.</summary>
+    /// <summary>Why no more requests were added.</summary>
     public BatchCut Cut { get; set; }
 
+    /// <summary>Memory of the tensors.</summary>
     public TensorSet Tensors => tensors;
 
-    /// <summary>Gives a request the next rows.</summary>
+    /// <summary>Adds a request and assigns the next rows to it.</summary>
     public void Add(InferTicket ticket)
     {
         var first = Rows;
@@ -43,33 +46,39 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         ticket.Place(this, first);
     }
 
-    /// <summary>Runs it; every ticket is told its end, when the batch itself needs nothing of the model any more: the last to be told may
-    /// free the session.</summary>
+    /// <summary>
+    /// Runs the batch and completes all tickets. The tickets are completed after the batch's last use of the model,
+    /// because the last completed ticket can free the session.
+    /// </summary>
     public void Execute()
     {
-        var left = Compact();
+        var removed = Compact();
         if (tickets.Count == 0) memory.Return(tensors);
-        left?.ForEach(t => t.Fail(new OperationCanceledException(t.Late)));
+        removed?.ForEach(t => t.Fail(new OperationCanceledException(t.Late)));
         if (tickets.Count > 0) Run();
     }
 
-    /// <summary>One of its answers is written.</summary>
+    /// <summary>Releases the memory of one response after it was written.</summary>
     public void Leave()
     {
         if (Interlocked.Decrement(ref readers) == 0) memory.Return(tensors);
     }
 
-    /// <summary>Before the run: those who left, or whose tensors were wrong, are taken out and returned (null: nobody), and the others move up.</summary>
+    /// <summary>
+    /// Removes the requests that were cancelled, are overdue or have invalid tensors, and moves the rows of the
+    /// others up.
+    /// </summary>
+    /// <returns>The removed requests; null if there are none.</returns>
     private List<InferTicket>? Compact()
     {
-        List<InferTicket>? left = null;
+        List<InferTicket>? removed = null;
         var rows = 0;
         for (var i = 0; i < tickets.Count; i++)
         {
             var ticket = tickets[i];
             if (!ticket.Filled || ticket.Late.IsCancellationRequested || ticket.Overdue)
             {
-                (left ??= []).Add(ticket);
+                (removed ??= []).Add(ticket);
                 tickets.RemoveAt(i--);
                 continue;
             }
@@ -81,10 +90,12 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
 
         Rows = rows;
         readers = tickets.Count;
-        return left;
+        return removed;
     }
 
-    /// <summary>Stopped when all of its callers have gone.</summary>
+    /// <summary>
+    /// Runs the model and completes the tickets. The run is terminated if all callers are disconnected.
+    /// </summary>
     private void Run()
     {
         var started = Stopwatch.GetTimestamp();
@@ -97,29 +108,31 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         }
         catch (Exception e)
         {
-            // Whatever it is: those who wait are told.
+            // Every exception must complete the tickets, so that no caller waits forever.
             failure = e;
         }
 
-        if (failure is OnnxRuntimeException && tickets.Count > 1 && tickets.Exists(t => !t.Gone.IsCancellationRequested))
+        if (failure is OnnxRuntimeException
+            && tickets.Count > 1
+            && tickets.Exists(t => !t.Gone.IsCancellationRequested))
         {
-            RunApart();
+            RunSeparately();
             return;
         }
 
-        var took = Stopwatch.GetElapsedTime(started);
-        statistics.Executed(Rows, Cut, took, failure is null);
+        var duration = Stopwatch.GetElapsedTime(started);
+        statistics.RecordRun(Rows, Cut, duration, failure is null);
         if (failure is not null) memory.Discard(tensors);
         foreach (var ticket in tickets)
         {
-            ticket.Infer = took;
+            ticket.Infer = duration;
             if (failure is OnnxRuntimeException own) ticket.Fail(own);
             else if (failure is not null) ticket.Fail(failure);
             else ticket.Succeed();
         }
     }
 
-    /// <summary>Runs until the end, or until nobody waits for it any more.</summary>
+    /// <summary>Runs the model for several requests. Terminates the run if all callers are disconnected.</summary>
     private void RunForAll()
     {
         using var options = new RunOptions();
@@ -134,20 +147,22 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         }
         finally
         {
-            // Each waits for a callback that is on its way: the options are still there for it.
+            // Dispose waits for a running callback, so no callback uses the options after they are disposed of.
             foreach (var watch in watches) watch.Dispose();
         }
     }
 
-    /// <summary>What one request holds made the model fail: each runs alone, and the others do not suffer for it. All are taken out before
-    /// the first is run and told.</summary>
-    private void RunApart()
+    /// <summary>
+    /// Runs each request alone after a failure, so that the data of one request does not fail the others. All
+    /// requests are extracted before the first run, because completing a ticket can free the session.
+    /// </summary>
+    private void RunSeparately()
     {
-        var apart = new List<Batch>(tickets.Count);
+        var separate = new List<Batch>(tickets.Count);
         Exception? noMemory = null;
         try
         {
-            foreach (var ticket in tickets) apart.Add(Alone(ticket));
+            foreach (var ticket in tickets) separate.Add(Extract(ticket));
         }
         catch (Exception e)
         {
@@ -155,18 +170,19 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         }
 
         memory.Discard(tensors);
-        foreach (var batch in apart) batch.Run();
-        foreach (var ticket in tickets.Skip(apart.Count))
-            ticket.Fail(new InvalidRequestException($"no memory for the tensors of this request: {noMemory!.Message}", 503));
+        foreach (var batch in separate) batch.Run();
+        foreach (var ticket in tickets.Skip(separate.Count))
+            ticket.Fail(BatchMemory.Insufficient(noMemory!));
     }
 
-    private Batch Alone(InferTicket ticket)
+    private Batch Extract(InferTicket ticket)
     {
-        var alone = new Batch(memory, memory.Extract(tensors, ticket.FirstRow, ticket.Request.Rows), shape, statistics) { Cut = Cut, Rows = ticket.Request.Rows };
-        alone.tickets.Add(ticket);
-        alone.readers = 1;
-        (ticket.Batch, ticket.FirstRow) = (alone, 0);
-        return alone;
+        var own = memory.Extract(tensors, ticket.FirstRow, ticket.Request.Rows);
+        var single = new Batch(memory, own, shape, statistics) { Cut = Cut, Rows = ticket.Request.Rows };
+        single.tickets.Add(ticket);
+        single.readers = 1;
+        (ticket.Batch, ticket.FirstRow) = (single, 0);
+        return single;
     }
 
     private int Run(RunOptions options)

@@ -1,49 +1,63 @@
 using System.Collections.Concurrent;
 using Sluice.Worker.Api;
+using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>The tensors of a model's batches: those in use keep the model from being freed, and some that fit any batch are kept for the next one.</summary>
-/// <param name="users">Of the model.</param>
-/// <param name="make">Allocates tensors for a batch by its first request.</param>
-internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet> make) : IDisposable
+/// <summary>
+/// Allocates and pools the tensors of a model's batches. A set of tensors in use holds a reference to the model. Some
+/// sets that fit every batch are kept for later batches.
+/// </summary>
+/// <param name="users">Reference count of the model.</param>
+/// <param name="allocate">Allocates the tensors of a batch for its first request.</param>
+internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet> allocate) : IDisposable
 {
-    /// <summary>Kept for the next batch: one runs, one is formed, one is being answered.</summary>
+    /// <summary>
+    /// Maximum number of pooled sets. At the same time, one batch runs, one is formed, and the responses of one are
+    /// written.
+    /// </summary>
     private const int Spares = 4;
 
     private readonly ConcurrentBag<TensorSet> spares = [];
     private long bytes;
 
-    /// <summary>Of all sets, those in use and those kept.</summary>
+    /// <summary>Size in bytes of all sets, in use and pooled.</summary>
     public long Bytes => Interlocked.Read(ref bytes);
 
-    /// <summary>Tensors for a batch that begins with this request; throws when there is no memory. For who is inside the model.</summary>
+    /// <summary>The error for a request whose tensors cannot be allocated.</summary>
+    public static InvalidRequestException Insufficient(Exception error) =>
+        new($"no memory for the tensors of this request: {error.Message}", 503);
+
+    /// <summary>
+    /// Returns tensors for a batch that starts with a request. Throws if there is no memory. The caller must hold a
+    /// reference to the model.
+    /// </summary>
     public TensorSet Rent(InferRequest first)
     {
-        var tensors = first.FitsAny && spares.TryTake(out var spare) ? spare : Counted(make(first));
+        var tensors = first.FitsAny && spares.TryTake(out var spare) ? spare : AddToTotal(allocate(first));
         users.Join();
         return tensors;
     }
 
-    /// <summary>Some rows of a set as a set of their own.</summary>
+    /// <summary>Copies some rows of a set to a new set.</summary>
     public TensorSet Extract(TensorSet from, int first, int rows)
     {
-        var own = Counted(from.Extract(first, rows));
+        var own = AddToTotal(from.Extract(first, rows));
         users.Join();
         return own;
     }
 
-    /// <summary>A set is not used any more.</summary>
+    /// <summary>Returns a set after use.</summary>
     public void Return(TensorSet tensors)
     {
         Keep(tensors);
         users.Leave();
     }
 
-    /// <summary>Takes a set that was made elsewhere.</summary>
-    public void Adopt(TensorSet tensors) => Keep(Counted(tensors));
+    /// <summary>Adds a set that was allocated outside to the pool.</summary>
+    public void Adopt(TensorSet tensors) => Keep(AddToTotal(tensors));
 
-    /// <summary>A set is not used any more, and what is in it is not known (a run failed).</summary>
+    /// <summary>Frees a set whose content is undefined because a run failed.</summary>
     public void Discard(TensorSet tensors)
     {
         Free(tensors);
@@ -61,7 +75,7 @@ internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet
         else Free(tensors);
     }
 
-    private TensorSet Counted(TensorSet tensors)
+    private TensorSet AddToTotal(TensorSet tensors)
     {
         Interlocked.Add(ref bytes, tensors.Bytes);
         return tensors;

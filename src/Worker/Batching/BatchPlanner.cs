@@ -1,46 +1,56 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>Why a batch took no more.</summary>
+/// <summary>Why no more requests were added to a batch.</summary>
 public enum BatchCut
 {
-    /// <summary>Nobody else waited.</summary>
+    /// <summary>No other request was waiting.</summary>
     Drained,
 
-    /// <summary>It has as many rows as the model takes at once.</summary>
+    /// <summary>The batch has the maximum number of rows.</summary>
     Full,
 
-    /// <summary>The next one has more rows than are left.</summary>
+    /// <summary>The next request has more rows than are free in the batch.</summary>
     NextTooLarge,
 
-    /// <summary>Those who wait have tensors of another shape.</summary>
+    /// <summary>All waiting requests have tensors of another shape.</summary>
     Shape,
 
-    /// <summary>The model takes one request at a time.</summary>
+    /// <summary>The model runs one request at a time.</summary>
     Unbatched,
 }
 
 /// <summary>A request that waits for a place in a batch.</summary>
-/// <param name="Rows">Its share of the batch dimension.</param>
-/// <param name="Shape">Equal for requests whose tensors can be stacked.</param>
-/// <param name="Priority">1 goes first; larger numbers later.</param>
-/// <param name="Due">When it must have begun (ms of a monotonic clock); requests without a limit have one of their own, so that
-/// none waits for ever behind those that are in a hurry.</param>
+/// <param name="Rows">Rows of the batch that the request uses.</param>
+/// <param name="Shape">A key that is equal for requests whose tensors can be stacked.</param>
+/// <param name="Priority">Priority; 1 is the highest.</param>
+/// <param name="Due">
+/// Time by which the request should start, in milliseconds of a monotonic clock. A request without a timeout has a
+/// default due time, so that requests with short timeouts cannot delay it without limit.
+/// </param>
 public readonly record struct BatchCandidate(int Rows, int Shape, uint Priority, long Due);
 
 /// <summary>
-/// Who goes together. Pure: the order is priority, then who is due first, then who came first; the first one decides the shape, and
-/// others of the same shape join as long as they fit. One that does not fit ends the batch: nobody is overtaken because he is larger.
+/// Decides which requests form a batch. Pure. Requests are ordered by priority, then by due time, then by arrival.
+/// The first request determines the shape, and requests of the same shape are added while they fit. A request that
+/// does not fit ends the batch, so that smaller requests do not overtake a larger one.
 /// </summary>
 public static class BatchPlanner
 {
-    /// <summary>Chooses who joins a batch.</summary>
-    /// <param name="waiting">In the order they came.</param>
-    /// <param name="openRows">Rows that the batch has already; 0: it is to be begun.</param>
-    /// <param name="openShape">Its shape, when it has rows.</param>
-    /// <param name="max">Rows that a batch may have. A larger request goes alone.</param>
-    /// <param name="taken">Indexes of <paramref name="waiting"/>, in their order in the batch; as long as that.</param>
-    /// <returns>How many were taken, and why no more.</returns>
-    public static (int Taken, BatchCut Why) Plan(ReadOnlySpan<BatchCandidate> waiting, int openRows, int openShape, int max, Span<int> taken)
+    /// <summary>Selects the requests to add to a batch.</summary>
+    /// <param name="waiting">The waiting requests in order of arrival.</param>
+    /// <param name="openRows">Rows of the batch that are in use; 0: the batch is new.</param>
+    /// <param name="openShape">Shape of the batch if it is not new.</param>
+    /// <param name="max">Maximum number of rows of a batch. A larger request runs alone.</param>
+    /// <param name="taken">
+    /// Receives indexes into <paramref name="waiting"/>, in the order of the batch; must be at least as long.
+    /// </param>
+    /// <returns>The number of selected requests, and why no more were selected.</returns>
+    public static (int Taken, BatchCut Why) Plan(
+        ReadOnlySpan<BatchCandidate> waiting,
+        int openRows,
+        int openShape,
+        int max,
+        Span<int> taken)
     {
         Span<int> order = waiting.Length <= 64 ? stackalloc int[waiting.Length] : new int[waiting.Length];
         Sort(waiting, order);
@@ -61,20 +71,21 @@ public static class BatchPlanner
             rows += waiting[i].Rows;
         }
 
-        return (count, rows >= max ? max == 1 ? BatchCut.Unbatched : BatchCut.Full : others ? BatchCut.Shape : BatchCut.Drained);
+        if (rows >= max) return (count, max == 1 ? BatchCut.Unbatched : BatchCut.Full);
+        return (count, others ? BatchCut.Shape : BatchCut.Drained);
     }
 
-    /// <summary>By insertion: nearly always they stand in order already.</summary>
+    /// <summary>Sorts by insertion, because the requests are nearly always in order already.</summary>
     private static void Sort(ReadOnlySpan<BatchCandidate> waiting, Span<int> order)
     {
         for (var i = 0; i < order.Length; i++)
         {
             var at = i;
-            for (; at > 0 && Before(waiting[i], waiting[order[at - 1]]); at--) order[at] = order[at - 1];
+            for (; at > 0 && IsBefore(waiting[i], waiting[order[at - 1]]); at--) order[at] = order[at - 1];
             order[at] = i;
         }
     }
 
-    private static bool Before(in BatchCandidate a, in BatchCandidate b) =>
+    private static bool IsBefore(in BatchCandidate a, in BatchCandidate b) =>
         a.Priority != b.Priority ? a.Priority < b.Priority : a.Due < b.Due;
 }

@@ -6,14 +6,17 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Batches of one model. Requests gather in the one batch that is formed ahead, for as long as the device is busy with others; no timer
-/// ever waits for more of them, so that at low load a request runs at once, on its own thread. Owns who waits and the forming batch;
-/// who goes together is <see cref="BatchPlanner"/>'s to say.
+/// Schedules the batches of one model. While the device is busy, requests are collected in the next batch. No timer
+/// delays a batch, so at low load a request runs immediately, on its own thread. Owns the waiting requests and the
+/// next batch; <see cref="BatchPlanner"/> decides which requests form a batch.
 /// </summary>
 internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposable
 {
-    /// <summary>A request without a limit is due after this: those with one do not pass it for ever.</summary>
-    private static readonly long Patience = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
+    /// <summary>
+    /// Due time of a request without a timeout, in milliseconds after its arrival. It prevents that requests with a
+    /// timeout delay the request without limit.
+    /// </summary>
+    private static readonly long DefaultDueMs = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
 
     private readonly LoadedModel model;
     private readonly RunLanes lanes;
@@ -25,83 +28,103 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     private BatchCandidate[] candidates = new BatchCandidate[16];
     private int[] taken = new int[16];
     private Batch? forming;
-    private bool inLine;
-    private bool gathering;
+    private bool isWaitingForLane;
+    private bool isGathering;
     private int inside;
 
     /// <param name="model">The model.</param>
-    /// <param name="lanes">Where it runs.</param>
-    /// <param name="maxQueue">Requests that may wait; one more gets 503.</param>
-    /// <param name="make">Allocates a batch's tensors by its first request; null: as the model wants them.</param>
-    public BatchScheduler(LoadedModel model, RunLanes lanes, int maxQueue, Func<InferRequest, TensorSet>? make = null)
+    /// <param name="lanes">Execution slots for the runs of the model.</param>
+    /// <param name="maxQueue">Maximum number of waiting requests. A further request gets status 503.</param>
+    /// <param name="allocate">
+    /// Allocates the tensors of a batch for its first request; null: <c>LoadedModel.NewTensors</c>.
+    /// </param>
+    public BatchScheduler(
+        LoadedModel model,
+        RunLanes lanes,
+        int maxQueue,
+        Func<InferRequest, TensorSet>? allocate = null)
     {
-        (this.model, this.lanes, this.maxQueue) = (model, lanes, maxQueue);
+        this.model = model;
+        this.lanes = lanes;
+        this.maxQueue = maxQueue;
         users = new ModelUsers(Free);
-        memory = new BatchMemory(users, make ?? model.NewTensors);
+        memory = new BatchMemory(users, allocate ?? model.NewTensors);
     }
 
-    /// <summary>Requests inside, answered or not.</summary>
+    /// <summary>Number of requests that are in the scheduler and whose response is not written completely.</summary>
     public int Inside => Volatile.Read(ref inside);
 
-    /// <summary>Rows cost less together: a batch waits until those who have come already are read; see <see cref="BatchGain"/>.</summary>
+    /// <summary>
+    /// Whether a batch waits until all requests that are already received are read. True if a batch is faster than
+    /// single rows; see <see cref="BatchGain"/>.
+    /// </summary>
     public bool Gathers { get; set; }
 
-    /// <summary>Bytes of the host's buffers for batches.</summary>
+    /// <summary>Size of the host buffers for batches, in bytes.</summary>
     public long BufferBytes => memory.Bytes;
 
-    /// <summary>Runs a request. The answer is to be disposed of when it is written.</summary>
+    /// <summary>Runs a request.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="gone">Cancelled when the caller is disconnected.</param>
+    /// <returns>The result. The caller disposes of it after the response is written.</returns>
+    /// <exception cref="InvalidRequestException">
+    /// 503: the queue is full, the request timed out, or there is no memory. 404: the model was unloaded.
+    /// </exception>
     public async ValueTask<Inference> RunAsync(InferRequest request, CancellationToken gone)
     {
         using var limit = request.TimeoutUs > 0 ? CancellationTokenSource.CreateLinkedTokenSource(gone) : null;
         limit?.CancelAfter(TimeSpan.FromMicroseconds(request.TimeoutUs));
         var ticket = new InferTicket(request, gone, limit?.Token ?? gone);
-        var placed = Enter(ticket);
+        var placed = Enqueue(ticket);
         try
         {
             if (!placed.IsCompletedSuccessfully) await WaitForPlaceAsync(ticket, placed);
             Fill(ticket);
-            if (TakeFilled(ticket) is { } ready) Execute(ready);
+            if (CompleteFill(ticket) is { } ready) Execute(ready);
             await ticket.Done;
             return new Inference(this, ticket);
         }
         catch (Exception e)
         {
             Exit();
-            model.Statistics.Failed(Stopwatch.GetElapsedTime(ticket.Arrived));
-            if (e is OperationCanceledException && !gone.IsCancellationRequested) throw new InvalidRequestException("Request timeout expired", 503);
+            model.Statistics.RecordFailure(Stopwatch.GetElapsedTime(ticket.Arrived));
+            if (e is OperationCanceledException && !gone.IsCancellationRequested)
+                throw new InvalidRequestException("Request timeout expired", 503);
             throw;
         }
     }
 
-    /// <summary>A lane is ours: the batch that is formed ahead has its turn.</summary>
+    /// <summary>Runs the next batch in the lane that was assigned to the scheduler.</summary>
     public void Enter()
     {
         Batch? ready;
         lock (gate)
         {
-            inLine = false;
-            ready = forming is { Unfilled: 0 } ? Close() : null;
+            isWaitingForLane = false;
+            ready = forming is { Unfilled: 0 } ? CloseBatch() : null;
         }
 
         if (ready is null) lanes.Leave();
         else Execute(ready);
     }
 
-    /// <summary>Refuses what comes from now on. The model is freed by the last who leaves: a session that ends while it runs is the end
-    /// of the process.</summary>
+    /// <summary>
+    /// Rejects all later requests. The last user of the model frees it, because freeing a session during a run
+    /// terminates the process.
+    /// </summary>
     public void Dispose() => users.Close();
 
-    /// <summary>Something else than a batch uses the model.</summary>
+    /// <summary>Acquires a reference to the model for a use other than a batch. Disposing releases it.</summary>
     public IDisposable Hold()
     {
         EnterOrThrow();
-        return new Held(this);
+        return new Reference(this);
     }
 
-    /// <summary>Gives it tensors for its first batch.</summary>
+    /// <summary>Adds tensors for the first batch to the pool.</summary>
     public void Adopt(TensorSet tensors) => memory.Adopt(tensors);
 
-    /// <summary>A request's answer is written, or it got none.</summary>
+    /// <summary>Removes a request from the scheduler after its response is written or it has failed.</summary>
     public void Exit()
     {
         Interlocked.Decrement(ref inside);
@@ -110,7 +133,10 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
 
     private void EnterOrThrow()
     {
-        if (!users.TryEnter()) throw new InvalidRequestException($"Request for unknown model: '{model.Name}' is not found (it was unloaded)", 404);
+        if (!users.TryEnter())
+            throw new InvalidRequestException(
+                $"Request for unknown model: '{model.Name}' is not found (it was unloaded)",
+                404);
         Interlocked.Increment(ref inside);
     }
 
@@ -120,14 +146,14 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         model.Free();
     }
 
-    private Task Enter(InferTicket ticket)
+    private Task Enqueue(InferTicket ticket)
     {
         lock (gate)
         {
             if (waiting.Count >= maxQueue) throw new InvalidRequestException("Exceeds maximum queue size", 503);
             EnterOrThrow();
             waiting.Add(ticket);
-            Form();
+            FillBatch();
             return ticket.Placed;
         }
     }
@@ -139,7 +165,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
             var (scheduler, ticket) = ((BatchScheduler, InferTicket))state!;
             lock (scheduler.gate)
                 if (!scheduler.waiting.Remove(ticket)) return;
-            ticket.Refuse(new OperationCanceledException(ticket.Late));
+            ticket.Reject(new OperationCanceledException(ticket.Late));
         }, (this, ticket));
         await placed;
     }
@@ -155,56 +181,64 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         catch (Exception e)
         {
             ticket.Input = Stopwatch.GetElapsedTime(started);
-            Withdraw(ticket);
+            SkipInvalid(ticket);
             throw ticket.Request.Explain(e);
         }
 
         ticket.Input = Stopwatch.GetElapsedTime(started);
     }
 
-    /// <summary>A request's tensors stand in their place, or never will: its batch, when it waited for them alone.</summary>
-    private Batch? TakeFilled(InferTicket ticket)
+    /// <summary>Records that the tensors of a request are read or invalid.</summary>
+    /// <returns>The batch to run, if this was the last of its requests and a lane is free.</returns>
+    private Batch? CompleteFill(InferTicket ticket)
     {
         lock (gate)
         {
             ticket.Batch!.Unfilled--;
-            if (!Gathers || Inside < 2 || forming is not { Unfilled: 0 } || forming.Share >= model.MaxBatch) return TakeReady();
-            // To the end of the thread pool's queue: behind the requests that have come, and before those that have not. No time passes for nothing.
-            if (!gathering) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-            gathering = true;
+            if (!Gathers || Inside < 2 || forming is not { Unfilled: 0 } || forming.Share >= model.MaxBatch)
+                return TakeReadyBatch();
+            // The work item is at the end of the thread pool's queue: it runs after all requests that are already
+            // received, and before later ones. The batch does not wait for a timer.
+            if (!isGathering) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            isGathering = true;
             return null;
         }
     }
 
-    /// <summary>Those who had come have been read.</summary>
+    /// <summary>Runs the next batch after all received requests were read.</summary>
     void IThreadPoolWorkItem.Execute()
     {
         Batch? ready;
         lock (gate)
         {
-            gathering = false;
-            ready = TakeReady();
+            isGathering = false;
+            ready = TakeReadyBatch();
         }
 
         if (ready is not null) Execute(ready);
     }
 
-    /// <summary>A request whose tensors are wrong: its batch goes on without it.</summary>
-    private void Withdraw(InferTicket ticket)
+    /// <summary>Lets a batch run without a request whose tensors are invalid.</summary>
+    private void SkipInvalid(InferTicket ticket)
     {
-        if (TakeFilled(ticket) is { } ready) ThreadPool.UnsafeQueueUserWorkItem(static r => r.Scheduler.Execute(r.Batch), (Scheduler: this, Batch: ready), false);
+        if (CompleteFill(ticket) is { } ready)
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static r => r.Scheduler.Execute(r.Batch),
+                (Scheduler: this, Batch: ready),
+                preferLocal: false);
     }
 
-    /// <summary>Moves those who wait into the forming batch. Under the lock.</summary>
-    private void Form()
+    /// <summary>Moves waiting requests into the next batch. The caller holds the lock.</summary>
+    private void FillBatch()
     {
-        // Planned anew when there was no memory for the first of them: those behind him have nobody else to wait for.
+        // If there is no memory for the first request, the plan is repeated without it: the requests behind it must
+        // not wait for another event.
         while (waiting.Count > 0 && (forming is null || forming.Share < model.MaxBatch))
         {
             var (count, why) = Plan();
             if (forming is not null) forming.Cut = why;
             if (count == 0) return;
-            if (forming is null && !Begin(waiting[taken[0]], why)) continue;
+            if (forming is null && !TryStartBatch(waiting[taken[0]], why)) continue;
             for (var i = 0; i < count; i++) forming!.Add(waiting[taken[i]]);
             Array.Sort(taken, 0, count);
             for (var i = count - 1; i >= 0; i--) waiting.RemoveAt(taken[i]);
@@ -214,53 +248,75 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
 
     private (int Count, BatchCut Why) Plan()
     {
-        if (candidates.Length < waiting.Count) (candidates, taken) = (new BatchCandidate[waiting.Count * 2], new int[waiting.Count * 2]);
+        if (candidates.Length < waiting.Count)
+        {
+            candidates = new BatchCandidate[waiting.Count * 2];
+            taken = new int[waiting.Count * 2];
+        }
+
         for (var i = 0; i < waiting.Count; i++)
         {
             var request = waiting[i].Request;
             var arrived = waiting[i].Arrived / (Stopwatch.Frequency / 1000);
-            candidates[i] = new BatchCandidate(request.Share, request.Shape, request.Priority,
-                request.TimeoutUs > 0 ? Math.Min(arrived + (request.TimeoutUs / 1000), arrived + Patience) : arrived + Patience);
+            var due = request.TimeoutUs > 0
+                ? Math.Min(arrived + (request.TimeoutUs / 1000), arrived + DefaultDueMs)
+                : arrived + DefaultDueMs;
+            candidates[i] = new BatchCandidate(request.Share, request.Shape, request.Priority, due);
         }
 
-        return BatchPlanner.Plan(candidates.AsSpan(0, waiting.Count), forming?.Share ?? 0, forming?.Shape ?? 0, model.MaxBatch, taken);
+        return BatchPlanner.Plan(
+            candidates.AsSpan(0, waiting.Count),
+            forming?.Share ?? 0,
+            forming?.Shape ?? 0,
+            model.MaxBatch,
+            taken);
     }
 
-    /// <summary>Begins a batch; false: there is no memory for its first request, which is told so. Under the lock.</summary>
-    private bool Begin(InferTicket first, BatchCut why)
+    /// <summary>
+    /// Starts a batch with its first request. Rejects the request and returns false if there is no memory. The caller
+    /// holds the lock.
+    /// </summary>
+    private bool TryStartBatch(InferTicket first, BatchCut why)
     {
         try
         {
-            forming = new Batch(memory, memory.Rent(first.Request), first.Request.Shape, model.Statistics) { Cut = why };
+            forming = new Batch(memory, memory.Rent(first.Request), first.Request.Shape, model.Statistics)
+            {
+                Cut = why,
+            };
             return true;
         }
         catch (Exception e)
         {
             waiting.Remove(first);
-            first.Refuse(new InvalidRequestException($"no memory for the tensors of this request: {e.Message}", 503));
+            first.Reject(BatchMemory.Insufficient(e));
             return false;
         }
     }
 
-    /// <summary>The forming batch, when it is whole and a lane is free; else it has a place in the line. Under the lock.</summary>
-    private Batch? TakeReady()
+    /// <summary>
+    /// Returns the next batch if it is complete and a lane is free. If no lane is free, the scheduler waits for one.
+    /// The caller holds the lock.
+    /// </summary>
+    private Batch? TakeReadyBatch()
     {
-        if (forming is not { Unfilled: 0 } || inLine) return null;
-        if (lanes.EnterOrWait(this)) return Close();
-        inLine = true;
+        if (forming is not { Unfilled: 0 } || isWaitingForLane) return null;
+        if (lanes.EnterOrWait(this)) return CloseBatch();
+        isWaitingForLane = true;
         return null;
     }
 
-    /// <summary>Closes the forming batch, and forms the next one. Under the lock.</summary>
-    private Batch Close()
+    /// <summary>Closes the current batch and fills the next one. The caller holds the lock.</summary>
+    private Batch CloseBatch()
     {
         var batch = forming!;
         forming = null;
-        Form();
+        FillBatch();
         return batch;
     }
 
-    private sealed class Held(BatchScheduler scheduler) : IDisposable
+    /// <summary>A reference to the model that is released once.</summary>
+    private sealed class Reference(BatchScheduler scheduler) : IDisposable
     {
         private BatchScheduler? holder = scheduler;
 

@@ -1,16 +1,21 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>Runs of one number of rows: how long they took, and how long it took to read and to write the tensors of all requests in them.</summary>
+/// <summary>Statistics of all runs with the same number of rows.</summary>
+/// <param name="Infer">Durations of the runs.</param>
+/// <param name="Reading">Total time to read the tensors of all requests in these runs.</param>
+/// <param name="Writing">Total time to write the responses of all requests in these runs.</param>
 public readonly record struct BatchTimes(Times Infer, TimeSpan Reading, TimeSpan Writing)
 {
-    /// <summary>Of a run, whatever the number of its requests.</summary>
+    /// <summary>Times for each run, independent of its number of requests.</summary>
     public Times Input => new(Infer.Count, Reading.Ticks * TimeSpan.NanosecondsPerTick);
 
     /// <inheritdoc cref="Input"/>
     public Times Output => new(Infer.Count, Writing.Ticks * TimeSpan.NanosecondsPerTick);
 
-    public BatchTimes Ran(TimeSpan took) => this with { Infer = Infer.Plus(took) };
+    /// <summary>Adds a run.</summary>
+    public BatchTimes AddRun(TimeSpan duration) => this with { Infer = Infer.Plus(duration) };
 
-    /// <summary>One of its requests was answered.</summary>
-    public BatchTimes Answered(TimeSpan reading, TimeSpan writing) => this with { Reading = Reading + reading, Writing = Writing + writing };
+    /// <summary>Adds the reading and writing times of one successful request.</summary>
+    public BatchTimes AddRequest(TimeSpan reading, TimeSpan writing) =>
+        this with { Reading = Reading + reading, Writing = Writing + writing };
 }

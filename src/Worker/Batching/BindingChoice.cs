@@ -5,17 +5,25 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Takes the first way to bind a model that works: one through a device must give on made-up rows what an unbound run gives, for different rows one after
-/// the other in the same buffers. A binding that reads stale memory makes no error, only wrong answers.
+/// Selects the first binding of a model that works. A binding through a device must return the same outputs as an
+/// unbound run on synthetic rows, for several different sets of rows in the same buffers. The test is needed because
+/// a binding that reads stale memory causes no error, only wrong outputs.
 /// </summary>
 internal static class BindingChoice
 {
-    /// <summary>Throws <see cref="NotSupportedException"/> when none works, which is so only where CUDA graphs are demanded.</summary>
-    /// <param name="model">The model; it has run.</param>
-    /// <param name="candidates">Ways to try.</param>
-    /// <param name="memory">The session's.</param>
-    /// <param name="copy">How to reach the device's memory; throws when it cannot be.</param>
-    public static ModelBinding Take(LoadedModel model, IReadOnlyList<BindingPlan> candidates, SessionMemory memory, Func<DeviceCopy> copy)
+    /// <summary>Selects the first candidate that works.</summary>
+    /// <param name="model">The model. It must have run at least once.</param>
+    /// <param name="candidates">Bindings to try, in order of preference.</param>
+    /// <param name="memory">Memory of the session.</param>
+    /// <param name="copy">Creates the copy functions for the device's memory; throws if they are not available.</param>
+    /// <exception cref="NotSupportedException">
+    /// No candidate works. This happens only if CUDA graphs are required.
+    /// </exception>
+    public static ModelBinding SelectFirstWorking(
+        LoadedModel model,
+        IReadOnlyList<BindingPlan> candidates,
+        SessionMemory memory,
+        Func<DeviceCopy> copy)
     {
         var why = new List<string>();
         foreach (var plan in candidates)
@@ -23,10 +31,14 @@ internal static class BindingChoice
             ModelBinding? binding = null;
             try
             {
-                var device = plan.How == TensorBinding.Staged ? new DeviceTensors(model, Device(memory), copy(), plan.Graph) : null;
-                binding = new ModelBinding(plan with { Why = string.Join("; ", why.Append(plan.Why).Where(w => w.Length > 0)) }, memory, device);
-                if (plan.How is TensorBinding.InPlace or TensorBinding.None || Wrong(model, binding) is not { } wrong) return binding;
-                why.Add($"{Name(plan)} {wrong}");
+                var device = plan.How == TensorBinding.Staged
+                    ? new DeviceTensors(model, Device(memory), copy(), plan.Graph)
+                    : null;
+                var reasons = string.Join("; ", why.Append(plan.Why).Where(w => w.Length > 0));
+                binding = new ModelBinding(plan with { Why = reasons }, memory, device);
+                if (plan.How is TensorBinding.InPlace or TensorBinding.None) return binding;
+                if (FindMismatch(model, binding) is not { } mismatch) return binding;
+                why.Add($"{Name(plan)} {mismatch}");
             }
             catch (Exception e) when (e is OnnxRuntimeException or NotSupportedException or InvalidOperationException)
             {
@@ -39,32 +51,43 @@ internal static class BindingChoice
         throw new NotSupportedException(string.Join("; ", why));
     }
 
-    private static string Name(BindingPlan plan) => plan.Graph ? "a CUDA graph" : plan.How == TensorBinding.Staged ? "staging on the device" : "binding";
+    private static string Name(BindingPlan plan) => plan.How switch
+    {
+        _ when plan.Graph => "a CUDA graph",
+        TensorBinding.Staged => "staging on the device",
+        _ => "binding",
+    };
 
-    private static OrtAllocator Device(SessionMemory memory) => memory.Device ?? throw new NotSupportedException(memory.Lacks);
+    private static OrtAllocator Device(SessionMemory memory) =>
+        memory.Device ?? throw new NotSupportedException(memory.Lacks);
 
-    /// <summary>Null: it gives what is right.</summary>
-    internal static string? Wrong(LoadedModel model, ModelBinding binding)
+    /// <summary>Compares bound runs with unbound runs.</summary>
+    /// <returns>Null if all outputs are equal, else a description of the first difference.</returns>
+    internal static string? FindMismatch(LoadedModel model, ModelBinding binding)
     {
         using var bound = new StackedTensors(model, binding, model.Inputs.Select(model.RowShape), model.MaxBatch);
         foreach (var rows in new[] { 1, Math.Min(2, model.MaxBatch) })
-            // Three times: a graph is captured by the second run, and the third one is the first that is replayed.
+            // Three runs are needed: the second run captures a graph, and the third run is the first one that replays
+            // it.
             for (var first = 0; first < 3; first++)
             {
                 using var options = new RunOptions();
-                var made = model.Inputs.Select(i => MadeUpRows.Of(i, first, rows, model.Batches)).ToList();
+                var inputs = model.Inputs.Select(i => MadeUpRows.Of(i, first, rows, model.Batches)).ToList();
                 try
                 {
-                    using var expected = model.RunOnce(made);
-                    bound.Fill(made, rows);
+                    using var expected = model.RunOnce(inputs);
+                    bound.Fill(inputs, rows);
                     bound.Run(options, rows);
                     for (var o = 0; o < expected.Count; o++)
-                        if (!MadeUpRows.Alike(expected[o].GetTensorMutableRawData(), bound.Output(model.Outputs[o], 0, rows).Raw, model.Outputs[o].Type))
-                            return $"gave another '{model.OutputNames[o]}' than a run without it";
+                    {
+                        var actual = bound.Output(model.Outputs[o], 0, rows).Raw;
+                        if (!MadeUpRows.Alike(expected[o].GetTensorMutableRawData(), actual, model.Outputs[o].Type))
+                            return $"returned another '{model.OutputNames[o]}' than an unbound run";
+                    }
                 }
                 finally
                 {
-                    foreach (var value in made) value.Dispose();
+                    foreach (var value in inputs) value.Dispose();
                 }
             }
 

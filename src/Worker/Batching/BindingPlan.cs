@@ -1,77 +1,96 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>How a model's runs reach their tensors.</summary>
+/// <summary>Specifies how the runs of a model access their tensors.</summary>
 public enum TensorBinding
 {
-    /// <summary>ONNX Runtime is given them with each run, and allocates the outputs.</summary>
+    /// <summary>The inputs are passed to ONNX Runtime for each run, and ONNX Runtime allocates the outputs.</summary>
     None,
 
-    /// <summary>Bound once for each number of rows: the CPU reads and writes the buffers themselves.</summary>
+    /// <summary>Bound once for each number of rows: the CPU reads and writes the buffers directly.</summary>
     InPlace,
 
-    /// <summary>Bound for each run: ONNX Runtime copies an input to the device at the moment when it is bound.</summary>
+    /// <summary>Bound for each run: ONNX Runtime copies an input to the device when it is bound.</summary>
     EachRun,
 
-    /// <summary>Buffers on the device, bound once for each number of rows; a run's rows are copied into them and out of them.</summary>
+    /// <summary>
+    /// Buffers on the device, bound once for each number of rows. The rows of a run are copied to them and from them.
+    /// </summary>
     Staged,
 }
 
-/// <summary>What decides how a model is bound.</summary>
+/// <summary>Properties of a model that determine its binding.</summary>
 public sealed record BindingFacts
 {
-    /// <summary>What runs the model: the first provider that could be had.</summary>
+    /// <summary>The execution provider of the model: the first available one.</summary>
     public required string Provider { get; init; }
 
-    /// <summary>Nodes on the CPU.</summary>
+    /// <summary>Number of nodes on the CPU.</summary>
     public int CpuNodes { get; init; }
 
-    /// <summary>Why the inputs' shapes are not known before a request comes; null: they are, but for the rows of a batch.</summary>
+    /// <summary>
+    /// Why the shapes of the inputs are unknown before a request; null: they are known, except for the rows of a batch.
+    /// </summary>
     public string? InputsVary { get; init; }
 
-    /// <summary>Likewise of the outputs.</summary>
+    /// <summary>Why the shapes of the outputs are unknown before a request; null: they are known.</summary>
     public string? OutputsVary { get; init; }
 
-    /// <summary>The option that wishes CUDA graphs, where it is on.</summary>
+    /// <summary>The enabled option that requires CUDA graphs; null: none.</summary>
     public string? GraphOption { get; init; }
 }
 
-/// <summary>One way to bind a model.</summary>
-/// <param name="How">Which.</param>
-/// <param name="Graph">Runs are captured as CUDA graphs and replayed.</param>
-/// <param name="Why">Why no better one, for operators; empty: there is none.</param>
+/// <summary>A candidate for the binding of a model.</summary>
+/// <param name="How">How runs access the tensors.</param>
+/// <param name="Graph">Whether runs are captured as CUDA graphs and replayed.</param>
+/// <param name="Why">Why no better binding is used, for operators; empty: this is the best one.</param>
 public sealed record BindingPlan(TensorBinding How, bool Graph = false, string Why = "")
 {
     /// <summary>
-    /// Ways to try, the best first; each is proven at load before it serves (<c>BindingChoice</c>). Empty: a CUDA graph is wished and cannot be had, as
-    /// <see cref="NoGraph"/> says.
+    /// Returns the bindings to try, the best one first. Each is verified when the model is loaded
+    /// (<c>BindingChoice</c>). The list is empty if a CUDA graph is required and not possible; <see cref="NoGraph"/>
+    /// returns the reason.
     /// </summary>
     public static IReadOnlyList<BindingPlan> Candidates(BindingFacts facts)
     {
-        if (facts.GraphOption is not null) return NoGraph(facts) is null ? [new BindingPlan(TensorBinding.Staged, Graph: true)] : [];
+        if (facts.GraphOption is not null)
+            return NoGraph(facts) is null ? [new BindingPlan(TensorBinding.Staged, Graph: true)] : [];
         if (facts.OutputsVary is { } outputs) return [new BindingPlan(TensorBinding.None, Why: outputs)];
-        // The inputs' buffers are made for each batch's shape, and bound there.
+        // Variable inputs are possible here: their buffers are allocated and bound for the shape of each batch.
         if (facts.Provider == "cpu") return [new BindingPlan(TensorBinding.InPlace)];
         if (facts.InputsVary is { } inputs) return [new BindingPlan(TensorBinding.None, Why: inputs)];
         BindingPlan each = new(TensorBinding.EachRun), none = new(TensorBinding.None);
-        return facts.Provider is "cuda" or "tensorrt" && Copies(facts) is null ? [new BindingPlan(TensorBinding.Staged), each, none]
-            : [each with { Why = Copies(facts) ?? "" }, none];
+        return facts.Provider is "cuda" or "tensorrt" && CpuNodesReason(facts) is null
+            ? [new BindingPlan(TensorBinding.Staged), each, none]
+            : [each with { Why = CpuNodesReason(facts) ?? "" }, none];
     }
 
-    /// <summary>Why CUDA graphs cannot be had, or null: a graph replays fixed shapes at fixed addresses, all of it on the GPU.</summary>
-    public static string? NoGraph(BindingFacts facts) =>
-        facts.Provider is not ("cuda" or "tensorrt") ? $"{facts.Provider} runs it" : facts.InputsVary ?? facts.OutputsVary ?? Copies(facts);
+    /// <summary>
+    /// Returns why CUDA graphs are not possible; null if they are. A graph replays fixed shapes at fixed addresses,
+    /// and all nodes must be on the GPU.
+    /// </summary>
+    public static string? NoGraph(BindingFacts facts) => facts.Provider is "cuda" or "tensorrt"
+        ? facts.InputsVary ?? facts.OutputsVary ?? CpuNodesReason(facts)
+        : $"{facts.Provider} runs it";
 
-    /// <summary>Rows that a graph is captured for: the power of two that holds a batch, or the largest batch. The rows beyond the batch's own are those of
-    /// earlier ones: no row depends on another.</summary>
-    public static int Bucket(int rows, int max) => Math.Min(max, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
+    /// <summary>
+    /// Returns the number of rows of the graph that runs a batch: the next power of two, at most the largest batch.
+    /// The rows after the batch contain data of earlier batches, which is correct because rows are independent of
+    /// each other.
+    /// </summary>
+    public static int Bucket(int rows, int max) =>
+        Math.Min(max, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
 
-    /// <summary>Every bucket, the smallest first.</summary>
+    /// <summary>Returns all buckets in ascending order.</summary>
     public static IEnumerable<int> Buckets(int max)
     {
         for (var rows = 1; rows < max; rows *= 2) yield return rows;
         yield return max;
     }
 
-    /// <summary>ONNX Runtime copies an input that a node on the CPU reads when it is bound, not when it runs.</summary>
-    private static string? Copies(BindingFacts facts) => facts.CpuNodes > 0 ? $"{facts.CpuNodes} nodes run on the CPU" : null;
+    /// <summary>
+    /// Returns why device buffers are not possible if nodes run on the CPU: ONNX Runtime copies an input that a CPU
+    /// node reads when the input is bound, not when the model runs.
+    /// </summary>
+    private static string? CpuNodesReason(BindingFacts facts) =>
+        facts.CpuNodes > 0 ? $"{facts.CpuNodes} nodes run on the CPU" : null;
 }

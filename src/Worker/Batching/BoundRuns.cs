@@ -3,7 +3,7 @@ using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>Runs of a model on one set of host buffers; see <see cref="TensorBinding"/>.</summary>
+/// <summary>Runs a model on one set of host buffers; see <see cref="TensorBinding"/>.</summary>
 internal abstract class BoundRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs) : IDisposable
 {
     protected LoadedModel Model => model;
@@ -12,7 +12,7 @@ internal abstract class BoundRuns(LoadedModel model, TensorBuffer[] inputs, Tens
 
     protected TensorBuffer[] Outputs => outputs;
 
-    /// <summary>Runs the first rows; their outputs then stand in the host's buffers.</summary>
+    /// <summary>Runs the model on the first rows, and writes their outputs to the host buffers.</summary>
     public abstract void Run(RunOptions options, int rows);
 
     public abstract void Dispose();
@@ -26,9 +26,10 @@ internal abstract class BoundRuns(LoadedModel model, TensorBuffer[] inputs, Tens
 }
 
 /// <inheritdoc cref="TensorBinding.InPlace"/>
-internal sealed class InPlaceRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int most) : BoundRuns(model, inputs, outputs)
+internal sealed class InPlaceRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int maxRows)
+    : BoundRuns(model, inputs, outputs)
 {
-    private readonly OrtIoBinding?[] bindings = new OrtIoBinding?[most + 1];
+    private readonly OrtIoBinding?[] bindings = new OrtIoBinding?[maxRows + 1];
 
     public override void Run(RunOptions options, int rows)
     {
@@ -43,7 +44,8 @@ internal sealed class InPlaceRuns(LoadedModel model, TensorBuffer[] inputs, Tens
 }
 
 /// <inheritdoc cref="TensorBinding.EachRun"/>
-internal sealed class EachRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs) : BoundRuns(model, inputs, outputs)
+internal sealed class EachRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs)
+    : BoundRuns(model, inputs, outputs)
 {
     private readonly OrtIoBinding binding = model.Session.NewBinding();
 
@@ -57,12 +59,17 @@ internal sealed class EachRuns(LoadedModel model, TensorBuffer[] inputs, TensorB
 }
 
 /// <inheritdoc cref="TensorBinding.Staged"/>
-internal sealed class StagedRuns(LoadedModel model, DeviceTensors device, TensorBuffer[] inputs, TensorBuffer[] outputs) : BoundRuns(model, inputs, outputs)
+internal sealed class StagedRuns(
+    LoadedModel model,
+    DeviceTensors device,
+    TensorBuffer[] inputs,
+    TensorBuffer[] outputs)
+    : BoundRuns(model, inputs, outputs)
 {
     public override void Run(RunOptions options, int rows) => device.Run(options, Inputs, Outputs, rows);
 
     public override void Dispose()
     {
-        // What is bound is the model's.
+        // The bindings belong to the model.
     }
 }

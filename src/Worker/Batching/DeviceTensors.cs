@@ -6,8 +6,8 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// A model's tensors on its device, at addresses that stay: what CUDA graphs need, and what spares a run the allocation of its inputs. One set serves all
-/// batches, since a device has one lane.
+/// Contains the tensors of a model on its device, at fixed addresses. CUDA graphs need fixed addresses, and runs need
+/// no allocation of inputs. All batches use the same set, because a device has one lane.
 /// </summary>
 internal sealed unsafe class DeviceTensors : IDisposable
 {
@@ -18,28 +18,42 @@ internal sealed unsafe class DeviceTensors : IDisposable
     private readonly TensorBuffer[] outputs;
     private readonly OrtIoBinding?[] bindings;
 
-    /// <summary>Nearly always free: the lanes see to that, but for the moment when they are widened because another model has lost its GPU.</summary>
+    /// <summary>
+    /// Serializes runs. The lock is nearly always free, because the lanes serialize the runs of a device. The
+    /// exception is the moment when lanes are added because another model has lost its GPU.
+    /// </summary>
     private readonly Lock gate = new();
 
+    /// <param name="model">The model.</param>
+    /// <param name="memory">Allocator of the device.</param>
+    /// <param name="copy">Copies between host and device.</param>
+    /// <param name="graph">Whether runs are captured as CUDA graphs.</param>
     public DeviceTensors(LoadedModel model, OrtAllocator memory, DeviceCopy copy, bool graph)
     {
-        (this.model, this.copy, this.graph) = (model, copy, graph);
-        inputs = [.. model.Inputs.Select(i => TensorBuffer.Of(memory, i, model))];
-        outputs = [.. model.Outputs.Select(o => TensorBuffer.Of(memory, o, model))];
+        this.model = model;
+        this.copy = copy;
+        this.graph = graph;
+        inputs = [.. model.Inputs.Select(i => TensorBuffer.ForLargestBatch(memory, i, model))];
+        outputs = [.. model.Outputs.Select(o => TensorBuffer.ForLargestBatch(memory, o, model))];
         bindings = new OrtIoBinding?[model.MaxBatch + 1];
-        // A graph's bucket may hold rows that nobody has sent yet; indexes, of all things, must be in range then.
+        // The bucket of a graph can include rows without data. They are set to zero, so that index inputs are in range.
         if (graph) foreach (var input in inputs) Clear(input);
     }
 
+    /// <summary>
+    /// Copies the first rows of the inputs to the device, runs the model, and copies the outputs back.
+    /// </summary>
     public void Run(RunOptions options, TensorBuffer[] from, TensorBuffer[] into, int rows)
     {
         lock (gate)
         {
-            for (var i = 0; i < inputs.Length; i++) copy.ToDevice(inputs[i].Address, from[i].Address, rows * inputs[i].RowBytes);
+            for (var i = 0; i < inputs.Length; i++)
+                copy.ToDevice(inputs[i].Address, from[i].Address, rows * inputs[i].RowBytes);
             var run = graph ? BindingPlan.Bucket(rows, model.MaxBatch) : rows;
-            // A graph for each number of rows, named by it.
+            // Each number of rows has its own graph; the number is the id of the graph.
             model.Session.Run(options, bindings[run] ??= Bind(run), graph ? run : ModelSession.NoGraph);
-            for (var i = 0; i < outputs.Length; i++) copy.ToHost(into[i].Address, outputs[i].Address, rows * outputs[i].RowBytes);
+            for (var i = 0; i < outputs.Length; i++)
+                copy.ToHost(into[i].Address, outputs[i].Address, rows * outputs[i].RowBytes);
         }
     }
 

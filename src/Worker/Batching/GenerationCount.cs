@@ -2,38 +2,54 @@ using System.Diagnostics;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>Counts one generation into its model's statistics: each response as it is made and sent, and what became of all.</summary>
+/// <summary>Records one generation in the statistics of its model: tokens, responses, and the result.</summary>
 internal sealed class GenerationCount(ModelStatistics statistics)
 {
-    private readonly long begun = Stopwatch.GetTimestamp();
+    private readonly long started = Stopwatch.GetTimestamp();
     private long sent = Stopwatch.GetTimestamp();
-    private long made;
+    private long generated;
 
-    /// <summary>How many were sent.</summary>
+    /// <summary>Number of sent responses.</summary>
     public int Responses { get; private set; }
 
-    /// <summary>How many tokens were made.</summary>
+    /// <summary>Number of generated tokens.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>There is text to send, and this is the last of so many tokens; the end of a text need be none.</summary>
-    public void Made(int tokens)
+    /// <summary>
+    /// Records that a response is ready to be sent. The number of tokens can be unchanged, because the end of a text
+    /// can have no token.
+    /// </summary>
+    /// <param name="tokens">Number of tokens generated so far.</param>
+    public void RecordTokens(int tokens)
     {
-        made = Stopwatch.GetTimestamp();
-        for (; Tokens < tokens; Tokens++) statistics.Token();
+        generated = Stopwatch.GetTimestamp();
+        for (; Tokens < tokens; Tokens++) statistics.RecordToken();
     }
 
-    public void Sent()
+    /// <summary>Records that a response was sent.</summary>
+    public void RecordSent()
     {
         var now = Stopwatch.GetTimestamp();
-        statistics.Responded(Responses++, ResponseEnd.Success, Stopwatch.GetElapsedTime(sent, made), Stopwatch.GetElapsedTime(made, now));
+        statistics.RecordResponse(
+            Responses++,
+            ResponseEnd.Success,
+            Stopwatch.GetElapsedTime(sent, generated),
+            Stopwatch.GetElapsedTime(generated, now));
         sent = now;
     }
 
-    public void Done() => statistics.Generated(Stopwatch.GetElapsedTime(begun));
+    /// <summary>Records the successful end.</summary>
+    public void RecordSuccess() => statistics.RecordGeneration(Stopwatch.GetElapsedTime(started));
 
-    public void Failed(bool gone)
+    /// <summary>Records a failure.</summary>
+    /// <param name="gone">Whether the client is disconnected.</param>
+    public void RecordFailure(bool gone)
     {
-        statistics.Responded(Responses, gone ? ResponseEnd.Cancel : ResponseEnd.Fail, Stopwatch.GetElapsedTime(sent), default);
-        statistics.Failed(Stopwatch.GetElapsedTime(begun));
+        statistics.RecordResponse(
+            Responses,
+            gone ? ResponseEnd.Cancel : ResponseEnd.Fail,
+            Stopwatch.GetElapsedTime(sent),
+            default);
+        statistics.RecordFailure(Stopwatch.GetElapsedTime(started));
     }
 }

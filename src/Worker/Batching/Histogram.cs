@@ -1,11 +1,12 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>Counts by upper bound, with their sum; not for several threads at once.</summary>
+/// <summary>Counts values by upper bound, and adds them up. Not thread-safe.</summary>
 internal sealed class Histogram(double[] bounds)
 {
     private readonly long[] counts = new long[bounds.Length + 1];
     private double sum;
 
+    /// <summary>Adds a value.</summary>
     public void Add(double value)
     {
         var at = Array.BinarySearch(bounds, value);
@@ -13,7 +14,7 @@ internal sealed class Histogram(double[] bounds)
         sum += value;
     }
 
-    /// <summary>Counts at or below each bound, the last one without bound, and the sum.</summary>
+    /// <summary>Returns the cumulative counts, including the one without a bound, and the sum.</summary>
     public HistogramView View()
     {
         var below = new long[counts.Length];
@@ -23,8 +24,8 @@ internal sealed class Histogram(double[] bounds)
     }
 }
 
-/// <summary>A histogram at one moment, as Prometheus wants it: cumulative.</summary>
-/// <param name="Bounds">Upper bounds, but for the last one, which is infinite.</param>
-/// <param name="Below">Counts at or below each bound.</param>
-/// <param name="Sum">Of all values.</param>
+/// <summary>A snapshot of a histogram with cumulative counts, as in the Prometheus format.</summary>
+/// <param name="Bounds">Upper bounds, without the last one, which is infinite.</param>
+/// <param name="Below">Number of values at or below each bound.</param>
+/// <param name="Sum">Sum of all values.</param>
 public sealed record HistogramView(IReadOnlyList<double> Bounds, IReadOnlyList<long> Below, double Sum);

@@ -4,64 +4,87 @@ using Sluice.Worker.Api;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>A request on its way through a model: waiting, placed in a batch, filled, run. Owned by the model's <see cref="BatchScheduler"/>.</summary>
+/// <summary>
+/// Tracks a request through its states: waiting, placed in a batch, filled, run. Owned by the model's
+/// <see cref="BatchScheduler"/>.
+/// </summary>
 internal sealed class InferTicket(InferRequest request, CancellationToken gone, CancellationToken late)
 {
     private TaskCompletionSource? placed;
     private readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The request.</summary>
     public InferRequest Request => request;
 
-    /// <summary>Nobody waits for the answer any more.</summary>
+    /// <summary>Cancelled when the caller is disconnected.</summary>
     public CancellationToken Gone => gone;
 
-    /// <summary>The same, or it has waited for as long as it may. It counts until the run begins.</summary>
+    /// <summary>
+    /// Cancelled when the caller is disconnected or the request's timeout has expired. Applies only until the run
+    /// starts.
+    /// </summary>
     public CancellationToken Late => late;
 
-    /// <summary>Its own limit is over; a timer may be late to say so.</summary>
-    public bool Overdue => request.TimeoutUs > 0 && Stopwatch.GetElapsedTime(Arrived).TotalMicroseconds > request.TimeoutUs;
+    /// <summary>
+    /// Whether the request's timeout has expired. Checked in addition to <see cref="Late"/>, because its timer can
+    /// fire late.
+    /// </summary>
+    public bool Overdue =>
+        request.TimeoutUs > 0 && Stopwatch.GetElapsedTime(Arrived).TotalMicroseconds > request.TimeoutUs;
 
+    /// <summary>Timestamp of the arrival.</summary>
     public long Arrived { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>When its batch was closed to be run.</summary>
+    /// <summary>Timestamp of the start of the batch's run.</summary>
     public long Begun { get; set; }
 
-    /// <summary>How long its tensors took to be read into their place.</summary>
+    /// <summary>Time to read the tensors into the memory of the batch.</summary>
     public TimeSpan Input { get; set; }
 
-    /// <summary>How long the model ran.</summary>
+    /// <summary>Duration of the batch's run.</summary>
     public TimeSpan Infer { get; set; }
 
-    /// <summary>Its batch, once it is placed.</summary>
+    /// <summary>The batch of the request; null: the request is waiting.</summary>
     public Batch? Batch { get; set; }
 
-    /// <summary>Its first row there.</summary>
+    /// <summary>First row of the request in its batch.</summary>
     public int FirstRow { get; set; }
 
-    /// <summary>Its tensors stand in their place.</summary>
+    /// <summary>Whether the tensors are in the memory of the batch.</summary>
     public bool Filled { get; set; }
 
-    /// <summary>Ends when it has a place, or throws; made only for who has to wait. Under the scheduler's lock.</summary>
-    public Task Placed => Batch is not null ? Task.CompletedTask : Waits.Task;
+    /// <summary>
+    /// Completes when the request has a place in a batch, and fails if it is rejected. The task is allocated only if
+    /// the request must wait. The caller holds the scheduler's lock.
+    /// </summary>
+    public Task Placed => Batch is not null ? Task.CompletedTask : PlacedSource.Task;
 
+    /// <summary>Completes when the batch has run.</summary>
     public Task Done => done.Task;
 
+    private TaskCompletionSource PlacedSource =>
+        placed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Assigns a place in a batch.</summary>
     public void Place(Batch batch, int firstRow)
     {
         (Batch, FirstRow) = (batch, firstRow);
         placed?.TrySetResult();
     }
 
-    /// <summary>It gets no place.</summary>
-    public void Refuse(Exception why) => Waits.TrySetException(why);
+    /// <summary>Completes <see cref="Placed"/> with an error.</summary>
+    public void Reject(Exception error) => PlacedSource.TrySetException(error);
 
-    private TaskCompletionSource Waits => placed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-
+    /// <summary>Completes <see cref="Done"/>.</summary>
     public void Succeed() => done.TrySetResult();
 
-    public void Fail(Exception why) => done.TrySetException(why);
+    /// <summary>Completes <see cref="Done"/> with an error.</summary>
+    public void Fail(Exception error) => done.TrySetException(error);
 
-    /// <summary>A failure of the model is the server's unless the inputs are its cause.</summary>
-    public void Fail(OnnxRuntimeException why) =>
-        Fail(Runtime.RunLanes.IsClients(why) ? new Runtime.InvalidRequestException(Runtime.RunError.Clean(why.Message)) : (Exception)why);
+    /// <summary>
+    /// Completes <see cref="Done"/> with an error of the model: status 400 if the inputs caused it, else status 500.
+    /// </summary>
+    public void Fail(OnnxRuntimeException error) => Fail(Runtime.RunLanes.IsClients(error)
+        ? new Runtime.InvalidRequestException(Runtime.RunError.Clean(error.Message))
+        : (Exception)error);
 }

@@ -3,38 +3,51 @@ using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>A request's answer, in its batch's memory until it is disposed of.</summary>
+/// <summary>The result of a request. It is stored in the memory of its batch until it is disposed of.</summary>
 public sealed class Inference : IDisposable
 {
     private readonly BatchScheduler scheduler;
     private readonly InferTicket ticket;
 
-    internal Inference(BatchScheduler scheduler, InferTicket ticket) => (this.scheduler, this.ticket) = (scheduler, ticket);
+    internal Inference(BatchScheduler scheduler, InferTicket ticket)
+    {
+        this.scheduler = scheduler;
+        this.ticket = ticket;
+    }
 
-    /// <summary>Timestamp of its arrival.</summary>
+    /// <summary>Timestamp of the request's arrival.</summary>
     public long Arrived => ticket.Arrived;
 
-    /// <summary>Timestamp at which the run of its batch began.</summary>
+    /// <summary>Timestamp of the start of the batch's run.</summary>
     public long Begun => ticket.Begun;
 
-    /// <summary>From its arrival to the run of its batch, less the reading of its tensors.</summary>
-    public TimeSpan Queue => Stopwatch.GetElapsedTime(ticket.Arrived, ticket.Begun) - Input is var t && t > TimeSpan.Zero ? t : TimeSpan.Zero;
+    /// <summary>Time from the arrival to the start of the batch's run, without the time to read the tensors.</summary>
+    public TimeSpan Queue
+    {
+        get
+        {
+            var wait = Stopwatch.GetElapsedTime(ticket.Arrived, ticket.Begun) - Input;
+            return wait > TimeSpan.Zero ? wait : TimeSpan.Zero;
+        }
+    }
 
-    /// <summary>Reading its tensors.</summary>
+    /// <summary>Time to read the tensors.</summary>
     public TimeSpan Input => ticket.Input;
 
-    /// <summary>The run of its batch.</summary>
+    /// <summary>Duration of the batch's run.</summary>
     public TimeSpan Infer => ticket.Infer;
 
-    /// <summary>From its arrival until now.</summary>
+    /// <summary>Time from the arrival until now.</summary>
     public TimeSpan Total => Stopwatch.GetElapsedTime(ticket.Arrived);
 
-    /// <summary>Rows of its batch.</summary>
+    /// <summary>Number of rows of the batch.</summary>
     public int BatchRows => ticket.Batch!.Rows;
 
-    /// <summary>Its part of an output.</summary>
-    public OutputTensor Output(TensorSpec spec) => ticket.Batch!.Tensors.Output(spec, ticket.FirstRow, ticket.Request.Rows);
+    /// <summary>Returns the request's part of an output.</summary>
+    public OutputTensor Output(TensorSpec spec) =>
+        ticket.Batch!.Tensors.Output(spec, ticket.FirstRow, ticket.Request.Rows);
 
+    /// <summary>Releases the memory of the batch and the reference to the model.</summary>
     public void Dispose()
     {
         ticket.Batch!.Leave();

@@ -1,69 +1,75 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>A number of times and their sum.</summary>
+/// <summary>A number of durations and their sum in nanoseconds.</summary>
 public readonly record struct Times(long Count, long Ns)
 {
-    public Times Plus(TimeSpan took) => new(Count + 1, Ns + (took.Ticks * TimeSpan.NanosecondsPerTick));
+    /// <summary>Adds a duration.</summary>
+    public Times Plus(TimeSpan duration) => new(Count + 1, Ns + (duration.Ticks * TimeSpan.NanosecondsPerTick));
 }
 
-/// <summary>Where a request's time goes, in the order of its way.</summary>
+/// <summary>Stages of a request, in their order.</summary>
 public enum InferStage
 {
     /// <summary>Waiting for a run.</summary>
     Queue,
 
-    /// <summary>Reading tensors into their place.</summary>
+    /// <summary>Reading the tensors into the memory of the batch.</summary>
     Input,
 
-    /// <summary>The run of its batch.</summary>
+    /// <summary>The run of the batch.</summary>
     Infer,
 
-    /// <summary>Writing the answer.</summary>
+    /// <summary>Writing the response.</summary>
     Output,
 }
 
-/// <summary>What a model has done since it was loaded, with Triton's meaning: requests, rows, runs, and where the time went.</summary>
+/// <summary>
+/// A snapshot of the statistics of a model since it was loaded: requests, rows, runs and durations, with the same
+/// meaning as in Triton.
+/// </summary>
 public sealed record StatisticsView
 {
-    /// <summary>Rows that were inferred (<c>inference_count</c>).</summary>
+    /// <summary>Inferred rows (<c>inference_count</c>).</summary>
     public long Rows { get; init; }
 
-    /// <summary>Runs of the model (<c>execution_count</c>); rows / runs is the mean batch.</summary>
+    /// <summary>Runs of the model (<c>execution_count</c>); rows / runs is the mean batch size.</summary>
     public long Runs { get; init; }
 
-    /// <summary>Tokens that it generated.</summary>
+    /// <summary>Generated tokens.</summary>
     public long Tokens { get; init; }
 
-    /// <summary>When the last request ended, unix ms; 0: none did.</summary>
+    /// <summary>Time when the last request ended, in Unix milliseconds; 0: no request has ended.</summary>
     public long LastMs { get; init; }
 
-    /// <summary>Requests answered, from arrival to answer.</summary>
+    /// <summary>Successful requests, from arrival to response.</summary>
     public Times Success { get; init; }
 
+    /// <summary>Failed requests, from arrival to failure.</summary>
     public Times Fail { get; init; }
 
-    /// <summary>By <see cref="InferStage"/>.</summary>
+    /// <summary>Durations by <see cref="InferStage"/>.</summary>
     public required IReadOnlyList<Times> Stages { get; init; }
 
-    /// <summary>Seconds, by <see cref="InferStage"/>.</summary>
+    /// <summary>Durations in seconds by <see cref="InferStage"/>.</summary>
     public required IReadOnlyList<HistogramView> StageSeconds { get; init; }
 
-    /// <summary>Runs by their rows.</summary>
+    /// <summary>Runs by their number of rows.</summary>
     public required IReadOnlyDictionary<int, BatchTimes> Batches { get; init; }
 
+    /// <summary>Distribution of the number of rows of a run.</summary>
     public required HistogramView BatchRows { get; init; }
 
-    /// <summary>Where requests have many responses: by their place in the stream.</summary>
+    /// <summary>Responses of streams, by their index in the stream.</summary>
     public required IReadOnlyDictionary<int, ResponseTimes> Responses { get; init; }
 
-    /// <summary>Runs by why their batch took no more.</summary>
+    /// <summary>Runs by the reason why no more requests were added to the batch.</summary>
     public required IReadOnlyDictionary<BatchCut, long> Cuts { get; init; }
 }
 
-/// <summary>Counts of one model; the owner of its numbers.</summary>
+/// <summary>Counts the requests, rows and runs of one model. Thread-safe.</summary>
 public sealed class ModelStatistics(TimeProvider time)
 {
-    /// <summary>Of stages, in seconds: from a small model's run to a long wait.</summary>
+    /// <summary>Bounds of the stage durations in seconds, from the run of a small model to a long wait.</summary>
     private static readonly double[] Seconds =
         [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -87,7 +93,7 @@ public sealed class ModelStatistics(TimeProvider time)
     private readonly MovingMean requests = new(RateWindow, time.GetElapsedTime(0));
     private readonly MovingMean failures = new(RateWindow, time.GetElapsedTime(0));
 
-    /// <summary>Requests that ended, and those of them that failed, a second.</summary>
+    /// <summary>Completed requests and failed requests per second, as means over about 10 s.</summary>
     public (double Requests, double Failures) Rates
     {
         get
@@ -96,6 +102,7 @@ public sealed class ModelStatistics(TimeProvider time)
         }
     }
 
+    /// <summary>A snapshot of all statistics.</summary>
     public StatisticsView View
     {
         get
@@ -103,42 +110,59 @@ public sealed class ModelStatistics(TimeProvider time)
             lock (gate)
                 return new StatisticsView
                 {
-                    Rows = rows, Runs = runs, Tokens = tokens, LastMs = lastMs, Success = success, Fail = fail, Stages = [.. stages],
-                    StageSeconds = [.. stageSeconds.Select(h => h.View())], Batches = new Dictionary<int, BatchTimes>(batches), BatchRows = batchRows.View(),
-                    Responses = new Dictionary<int, ResponseTimes>(responses), Cuts = new Dictionary<BatchCut, long>(cuts),
+                    Rows = rows,
+                    Runs = runs,
+                    Tokens = tokens,
+                    LastMs = lastMs,
+                    Success = success,
+                    Fail = fail,
+                    Stages = [.. stages],
+                    StageSeconds = [.. stageSeconds.Select(h => h.View())],
+                    Batches = new Dictionary<int, BatchTimes>(batches),
+                    BatchRows = batchRows.View(),
+                    Responses = new Dictionary<int, ResponseTimes>(responses),
+                    Cuts = new Dictionary<BatchCut, long>(cuts),
                 };
         }
     }
 
-    /// <summary>A run ended.</summary>
-    public void Executed(int rowsRun, BatchCut cut, TimeSpan took, bool ok)
+    /// <summary>Records a run.</summary>
+    /// <param name="rowsRun">Rows of the run.</param>
+    /// <param name="cut">Why no more requests were added to the batch.</param>
+    /// <param name="duration">Duration of the run.</param>
+    /// <param name="ok">Whether the run was successful.</param>
+    public void RecordRun(int rowsRun, BatchCut cut, TimeSpan duration, bool ok)
     {
         lock (gate)
         {
             runs++;
             if (ok) rows += rowsRun;
-            batches[rowsRun] = batches.GetValueOrDefault(rowsRun).Ran(took);
+            batches[rowsRun] = batches.GetValueOrDefault(rowsRun).AddRun(duration);
             cuts[cut] = cuts.GetValueOrDefault(cut) + 1;
             batchRows.Add(rowsRun);
         }
     }
 
-    /// <summary>A request was answered.</summary>
-    public void Answered(Inference inference, TimeSpan writing)
+    /// <summary>Records a successful request.</summary>
+    /// <param name="inference">The result.</param>
+    /// <param name="writing">Time to write the response.</param>
+    public void RecordSuccess(Inference inference, TimeSpan writing)
     {
         lock (gate)
         {
-            Succeeded(inference.Total);
-            Stage(InferStage.Queue, inference.Queue);
-            Stage(InferStage.Input, inference.Input);
-            Stage(InferStage.Infer, inference.Infer);
-            Stage(InferStage.Output, writing);
-            batches[inference.BatchRows] = batches.GetValueOrDefault(inference.BatchRows).Answered(inference.Input, writing);
+            AddSuccess(inference.Total);
+            AddStage(InferStage.Queue, inference.Queue);
+            AddStage(InferStage.Input, inference.Input);
+            AddStage(InferStage.Infer, inference.Infer);
+            AddStage(InferStage.Output, writing);
+            var times = batches.GetValueOrDefault(inference.BatchRows);
+            batches[inference.BatchRows] = times.AddRequest(inference.Input, writing);
         }
     }
 
-    /// <summary>A request got no answer.</summary>
-    public void Failed(TimeSpan after)
+    /// <summary>Records a failed request.</summary>
+    /// <param name="after">Time from the arrival to the failure.</param>
+    public void RecordFailure(TimeSpan after)
     {
         lock (gate)
         {
@@ -149,39 +173,43 @@ public sealed class ModelStatistics(TimeProvider time)
         }
     }
 
-    /// <summary>A text was generated, to its end: one row, and for the count one run.</summary>
-    public void Generated(TimeSpan took)
+    /// <summary>Records a successful generation. It counts as one row and one run.</summary>
+    public void RecordGeneration(TimeSpan duration)
     {
         lock (gate)
         {
             rows++;
             runs++;
-            Succeeded(took);
+            AddSuccess(duration);
         }
     }
 
-    /// <summary>A response was sent, or was to be: of those of its request the one with this index.</summary>
-    public void Responded(int index, ResponseEnd end, TimeSpan infer, TimeSpan output)
+    /// <summary>Records the result of one response of a stream.</summary>
+    /// <param name="index">Index of the response in its stream.</param>
+    /// <param name="end">The result.</param>
+    /// <param name="infer">Time to generate the response.</param>
+    /// <param name="output">Time to send the response.</param>
+    public void RecordResponse(int index, ResponseEnd end, TimeSpan infer, TimeSpan output)
     {
         lock (gate) responses[index] = responses.GetValueOrDefault(index).Plus(end, infer, output);
     }
 
-    /// <summary>A token was generated.</summary>
-    public void Token()
+    /// <summary>Records a generated token.</summary>
+    public void RecordToken()
     {
         lock (gate) tokens++;
     }
 
-    private void Succeeded(TimeSpan took)
+    private void AddSuccess(TimeSpan duration)
     {
         lastMs = time.GetUtcNow().ToUnixTimeMilliseconds();
-        success = success.Plus(took);
+        success = success.Plus(duration);
         requests.Count(time.GetElapsedTime(0));
     }
 
-    private void Stage(InferStage stage, TimeSpan took)
+    private void AddStage(InferStage stage, TimeSpan duration)
     {
-        stages[(int)stage] = stages[(int)stage].Plus(took);
-        stageSeconds[(int)stage].Add(took.TotalSeconds);
+        stages[(int)stage] = stages[(int)stage].Plus(duration);
+        stageSeconds[(int)stage].Add(duration.TotalSeconds);
     }
 }

@@ -1,16 +1,18 @@
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Who uses a model: requests, the memory of batches, whatever else holds it. The last one to leave after it was closed frees it: a session that
-/// ends while something of it is in use is the end of the process, not an exception.
+/// Counts the references to a model: requests, memory of batches, and other users. The model is freed when it is
+/// closed and the last reference is released. The count is needed because freeing a session that is in use terminates
+/// the process instead of throwing an exception.
 /// </summary>
+/// <param name="free">Frees the model. Called once.</param>
 internal sealed class ModelUsers(Action free)
 {
     private readonly Lock gate = new();
     private int users;
     private bool closed;
 
-    /// <summary>One more; false: it is closed, and nobody comes in any more.</summary>
+    /// <summary>Adds a reference. Returns false if the model is closed.</summary>
     public bool TryEnter()
     {
         lock (gate)
@@ -21,12 +23,15 @@ internal sealed class ModelUsers(Action free)
         }
     }
 
-    /// <summary>One more on behalf of somebody who is inside, closed or not.</summary>
+    /// <summary>
+    /// Adds a reference for a caller that already holds one. This is possible even if the model is closed.
+    /// </summary>
     public void Join()
     {
         lock (gate) users++;
     }
 
+    /// <summary>Releases a reference.</summary>
     public void Leave()
     {
         lock (gate)
@@ -34,7 +39,7 @@ internal sealed class ModelUsers(Action free)
         free();
     }
 
-    /// <summary>Nobody comes in from now on.</summary>
+    /// <summary>Rejects all later references.</summary>
     public void Close()
     {
         lock (gate)

@@ -1,29 +1,33 @@
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// What a level was in the mean of about the last <paramref name="window"/>, or how often a second something came: what is older by a window counts e times
-/// less. Nothing has to be kept, and nothing has to tick. Guarded by its owner's lock; times are since any one moment.
+/// Computes an exponential moving average of a level, or of the number of events per second. A value that is older by
+/// one window has 1/e of the weight. It needs neither stored samples nor a timer. Not thread-safe: the owner's lock
+/// guards it.
 /// </summary>
+/// <param name="window">The window.</param>
+/// <param name="now">The current time, relative to any fixed time that all calls use.</param>
 internal sealed class MovingMean(TimeSpan window, TimeSpan now)
 {
     private double mean;
     private double level;
     private TimeSpan last = now;
 
-    /// <summary>The level is this from now on.</summary>
+    /// <summary>Sets the level.</summary>
     public void Set(double next, TimeSpan now)
     {
         Move(now);
         level = next;
     }
 
-    /// <summary>It came once more.</summary>
+    /// <summary>Counts one event.</summary>
     public void Count(TimeSpan now)
     {
         Move(now);
         mean += 1 / window.TotalSeconds;
     }
 
+    /// <summary>Returns the average.</summary>
     public double At(TimeSpan now)
     {
         Move(now);

@@ -1,18 +1,27 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>What became of a response.</summary>
+/// <summary>Result of a response.</summary>
 public enum ResponseEnd
 {
+    /// <summary>The response was sent.</summary>
     Success,
+
+    /// <summary>The generation failed.</summary>
     Fail,
 
-    /// <summary>Its client was gone.</summary>
+    /// <summary>The client was disconnected.</summary>
     Cancel,
 }
 
-/// <summary>Responses with the same place in their streams: how long they took to be made and to be sent, and what became of them.</summary>
+/// <summary>Statistics of all responses with the same index in their streams.</summary>
+/// <param name="Infer">Times to generate successful responses.</param>
+/// <param name="Output">Times to send successful responses.</param>
+/// <param name="Success">Total times of successful responses.</param>
+/// <param name="Fail">Total times of failed responses.</param>
+/// <param name="Cancel">Total times of responses whose client was disconnected.</param>
 public readonly record struct ResponseTimes(Times Infer, Times Output, Times Success, Times Fail, Times Cancel)
 {
+    /// <summary>Adds a response.</summary>
     public ResponseTimes Plus(ResponseEnd end, TimeSpan infer, TimeSpan output) => new(
         end == ResponseEnd.Success ? Infer.Plus(infer) : Infer,
         end == ResponseEnd.Success ? Output.Plus(output) : Output,

@@ -5,7 +5,10 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>Of a request that goes alone: tensors of its own shapes, outputs as ONNX Runtime allocates them.</summary>
+/// <summary>
+/// Contains the tensors of a request that runs alone: inputs with the shapes of the request, and outputs that ONNX
+/// Runtime allocates.
+/// </summary>
 internal sealed class SingleTensors(LoadedModel model, InferRequest request) : TensorSet(model)
 {
     private readonly OrtValue[] inputs = Array.ConvertAll(request.Inputs, i => TensorValues.Allocate(i!.Type, i.Shape));
@@ -20,18 +23,20 @@ internal sealed class SingleTensors(LoadedModel model, InferRequest request) : T
 
     public override void Move(int from, int to, int rows)
     {
-        // There is nobody else.
+        // The set contains only one request, so its rows never move.
     }
 
-    public override TensorSet Extract(int first, int rows) => throw new InvalidOperationException("a request that goes alone is no part of a batch");
+    public override TensorSet Extract(int first, int rows) =>
+        throw new InvalidOperationException("A request that runs alone has no rows to extract.");
 
-    public override void Run(RunOptions options, int rows) => results = Model.Session.Run(options, Model.InputNames, inputs, wanted);
+    public override void Run(RunOptions options, int rows) =>
+        results = Model.Session.Run(options, Model.InputNames, inputs, wanted);
 
     public override OutputTensor Output(TensorSpec spec, int firstRow, int rows)
     {
         var value = results![Array.IndexOf(wanted, spec.Name)];
-        var of = value.GetTensorTypeAndShape();
-        return new OutputTensor(spec, spec.Type, of.Shape, value, 0, of.ElementCount);
+        var info = value.GetTensorTypeAndShape();
+        return new OutputTensor(spec, spec.Type, info.Shape, value, 0, info.ElementCount);
     }
 
     public override void Dispose()

@@ -5,8 +5,9 @@ using Sluice.Worker.Models;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// Tensors in buffers of the model's largest batch, the outputs too where only their rows vary: of a model whose requests are stacked, or whose shapes are
-/// all fixed, which is a batch of one row. How a run reaches them is the model's binding's to say.
+/// Contains the tensors of a batch in buffers with the size of the model's largest batch. Outputs have buffers too if
+/// only their number of rows varies. Used for models whose requests are stacked, and for models with fixed shapes,
+/// which have batches of one row. The model's binding determines how a run accesses the buffers.
 /// </summary>
 internal sealed class StackedTensors : TensorSet
 {
@@ -14,27 +15,35 @@ internal sealed class StackedTensors : TensorSet
     private readonly TensorBuffer[] inputs;
     private readonly TensorBuffer[]? outputs;
     private readonly BoundRuns? runs;
-    private readonly int most;
+    private readonly int maxRows;
     private IDisposableReadOnlyCollection<OrtValue>? results;
-    private int ran;
+    private int lastRows;
 
     /// <param name="model">The model.</param>
-    /// <param name="binding">How it is bound.</param>
-    /// <param name="rowShapes">Of each input, without the dimension of rows; in the model's order.</param>
-    /// <param name="rows">Most rows.</param>
-    public StackedTensors(LoadedModel model, ModelBinding binding, IEnumerable<long[]> rowShapes, int rows)
+    /// <param name="binding">The model's binding.</param>
+    /// <param name="rowShapes">Shape of each input without the batch dimension, in the model's order.</param>
+    /// <param name="maxRows">Maximum number of rows.</param>
+    public StackedTensors(LoadedModel model, ModelBinding binding, IEnumerable<long[]> rowShapes, int maxRows)
         : base(model)
     {
-        (this.binding, most) = (binding, rows);
-        inputs = [.. model.Inputs.Zip(rowShapes, (i, shape) => new TensorBuffer(binding.Memory.Host, i, shape, rows, model.Batches))];
+        this.binding = binding;
+        this.maxRows = maxRows;
+        var host = binding.Memory.Host;
+        inputs =
+        [
+            .. model.Inputs.Zip(rowShapes, (i, shape) => new TensorBuffer(host, i, shape, maxRows, model.Batches)),
+        ];
         if (binding.Plan.How == TensorBinding.None) return;
-        outputs = [.. model.Outputs.Select(o => new TensorBuffer(binding.Memory.Host, o, model.RowShape(o), rows, model.Batches))];
-        runs = binding.Attach(model, inputs, outputs, rows);
+        outputs =
+        [
+            .. model.Outputs.Select(o => new TensorBuffer(host, o, model.RowShape(o), maxRows, model.Batches)),
+        ];
+        runs = binding.Attach(model, inputs, outputs, maxRows);
     }
 
-    public override bool FitsAny => Model.FixedRows && most == Model.MaxBatch;
+    public override bool FitsAny => Model.FixedRows && maxRows == Model.MaxBatch;
 
-    public override long Bytes => most * (inputs.Sum(i => i.RowBytes) + (outputs?.Sum(o => o.RowBytes) ?? 0));
+    public override long Bytes => maxRows * (inputs.Sum(i => i.RowBytes) + (outputs?.Sum(o => o.RowBytes) ?? 0));
 
     public override TensorSet Extract(int first, int rows)
     {
@@ -48,7 +57,7 @@ internal sealed class StackedTensors : TensorSet
         for (var i = 0; i < inputs.Length; i++) request.Inputs[i]!.Read(inputs[i].Rows(firstRow, request.Rows));
     }
 
-    /// <summary>Fills its first rows with those of tensors.</summary>
+    /// <summary>Copies the rows of tensors to the first rows.</summary>
     public void Fill(IReadOnlyList<OrtValue> values, int rows)
     {
         for (var i = 0; i < inputs.Length; i++) values[i].GetTensorMutableRawData().CopyTo(inputs[i].Rows(0, rows));
@@ -61,7 +70,7 @@ internal sealed class StackedTensors : TensorSet
 
     public override void Run(RunOptions options, int rows)
     {
-        ran = rows;
+        lastRows = rows;
         if (runs is not null)
         {
             runs.Run(options, rows);
@@ -69,11 +78,17 @@ internal sealed class StackedTensors : TensorSet
         }
 
         results?.Dispose();
-        results = Model.Session.Run(options, Model.InputNames, Array.ConvertAll(inputs, i => i.View(rows)), Model.OutputNames);
+        var views = Array.ConvertAll(inputs, i => i.View(rows));
+        results = Model.Session.Run(options, Model.InputNames, views, Model.OutputNames);
         for (var i = 0; i < results.Count; i++)
-            if (results[i].GetTensorTypeAndShape().Shape is not [var first, ..] || first != rows)
-                throw new InvalidOperationException($"model '{Model.Name}' gave its output '{Model.OutputNames[i]}' another number of rows than {rows}: "
-                    + "it cannot be batched (serve it with max_batch_size 0)");
+        {
+            var shape = results[i].GetTensorTypeAndShape().Shape;
+            if (shape is not [var first, ..] || first != rows)
+                throw new InvalidOperationException(
+                    $"The shape of output '{Model.OutputNames[i]}' of model '{Model.Name}' is "
+                    + $"'{TensorSpec.Text(shape)}'; expected {rows} rows: the model cannot be batched. "
+                    + "Serve it with SLUICE_MAX_BATCH=0.");
+        }
     }
 
     public override OutputTensor Output(TensorSpec spec, int firstRow, int rows)
@@ -81,8 +96,14 @@ internal sealed class StackedTensors : TensorSet
         var index = Model.OutputIndex(spec.Name);
         if (outputs is not null)
         {
-            var of = outputs[index];
-            return new OutputTensor(spec, spec.Type, of.Shape(rows), of.View(ran), firstRow * of.RowElements, rows * of.RowElements);
+            var buffer = outputs[index];
+            return new OutputTensor(
+                spec,
+                spec.Type,
+                buffer.Shape(rows),
+                buffer.View(lastRows),
+                firstRow * buffer.RowElements,
+                rows * buffer.RowElements);
         }
 
         var shape = results![index].GetTensorTypeAndShape().Shape;

@@ -5,8 +5,8 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Batching;
 
 /// <summary>
-/// A tensor of as many rows as a batch may have, and views of its first n rows, made once for each n: a run of n rows binds a view, so
-/// that nothing is copied and nothing allocated.
+/// Contains a tensor with the maximum number of rows of a batch, and views of its first n rows. A view is created
+/// once for each n, so a run of n rows needs neither a copy nor an allocation.
 /// </summary>
 internal sealed class TensorBuffer : IDisposable
 {
@@ -17,45 +17,52 @@ internal sealed class TensorBuffer : IDisposable
     private readonly long[] rowShape;
     private readonly DataType type;
 
-    /// <param name="memory">Where: the host's, or the device's.</param>
+    /// <param name="memory">Allocator of the host or the device.</param>
     /// <param name="spec">The input or output.</param>
-    /// <param name="rowShape">Its shape without the dimension of rows.</param>
-    /// <param name="rows">Most rows.</param>
-    /// <param name="stacked">The tensor has a dimension of rows; else there is one row, which is all of it.</param>
+    /// <param name="rowShape">Shape without the batch dimension.</param>
+    /// <param name="rows">Maximum number of rows.</param>
+    /// <param name="stacked">Whether the tensor has a batch dimension. If not, the whole tensor is one row.</param>
     public TensorBuffer(OrtAllocator memory, TensorSpec spec, long[] rowShape, int rows, bool stacked)
     {
-        (type, this.rowShape, views, this.stacked) = (spec.Type, rowShape, new (OrtValue, long[])[rows + 1], stacked);
+        type = spec.Type;
+        views = new (OrtValue, long[])[rows + 1];
+        this.rowShape = rowShape;
+        this.stacked = stacked;
         RowElements = rowShape.Aggregate(1L, (a, d) => a * d);
         whole = OrtValue.CreateAllocatedTensorValue(memory, type.Element, stacked ? [rows, .. rowShape] : rowShape);
         place = whole.GetTensorMemoryInfo();
         unsafe
         {
-            // An address only: a device's memory cannot be read from here.
+            // Only the address is used: the memory of a device cannot be accessed from the host.
             fixed (byte* first = whole.GetTensorMutableRawData()) Address = (nint)first;
         }
     }
 
-    /// <summary>For the largest batch of a model, whose shapes are known.</summary>
-    public static TensorBuffer Of(OrtAllocator memory, TensorSpec spec, LoadedModel model) => new(memory, spec, model.RowShape(spec), model.MaxBatch, model.Batches);
+    /// <summary>Allocates a buffer for the largest batch of a model whose shapes are known.</summary>
+    public static TensorBuffer ForLargestBatch(OrtAllocator memory, TensorSpec spec, LoadedModel model) =>
+        new(memory, spec, model.RowShape(spec), model.MaxBatch, model.Batches);
 
-    /// <summary>Its first byte.</summary>
+    /// <summary>Address of the first byte.</summary>
     public nint Address { get; }
 
+    /// <summary>Shape without the batch dimension.</summary>
     public long[] RowShape => rowShape;
 
-    /// <summary>Elements of one row.</summary>
+    /// <summary>Number of elements of one row.</summary>
     public long RowElements { get; }
 
+    /// <summary>Size of one row in bytes.</summary>
     public long RowBytes => RowElements * type.Size;
 
-    /// <summary>The memory of some rows; not of a device.</summary>
-    public unsafe Span<byte> Rows(int first, int count) => new((byte*)Address + (first * RowBytes), checked((int)(count * RowBytes)));
+    /// <summary>Returns the memory of some rows. Not possible for a buffer on a device.</summary>
+    public unsafe Span<byte> Rows(int first, int count) =>
+        new((byte*)Address + (first * RowBytes), checked((int)(count * RowBytes)));
 
-    /// <summary>The first n rows as a tensor.</summary>
-    public OrtValue View(int rows) => At(rows).View;
+    /// <summary>Returns the first rows as a tensor.</summary>
+    public OrtValue View(int rows) => GetOrCreateView(rows).View;
 
-    /// <summary>The shape of n rows.</summary>
-    public long[] Shape(int rows) => At(rows).Shape;
+    /// <summary>Returns the shape of the first rows.</summary>
+    public long[] Shape(int rows) => GetOrCreateView(rows).Shape;
 
     public void Dispose()
     {
@@ -63,10 +70,11 @@ internal sealed class TensorBuffer : IDisposable
         whole.Dispose();
     }
 
-    private (OrtValue View, long[] Shape) At(int rows)
+    private (OrtValue View, long[] Shape) GetOrCreateView(int rows)
     {
         if (views[rows].View is not null) return views[rows];
         long[] shape = stacked ? [rows, .. rowShape] : rowShape;
-        return views[rows] = (OrtValue.CreateTensorValueWithData(place, type.Element, shape, Address, rows * RowBytes), shape);
+        var view = OrtValue.CreateTensorValueWithData(place, type.Element, shape, Address, rows * RowBytes);
+        return views[rows] = (view, shape);
     }
 }

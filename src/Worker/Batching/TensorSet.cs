@@ -4,29 +4,35 @@ using Sluice.Worker.Models;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>The memory of one batch: its inputs, and its outputs where their shapes are known before the run.</summary>
+/// <summary>
+/// Contains the memory of one batch: its inputs, and its outputs if their shapes are known before the run.
+/// </summary>
 internal abstract class TensorSet(LoadedModel model) : IDisposable
 {
+    /// <summary>The model.</summary>
     protected LoadedModel Model => model;
 
-    /// <summary>It serves any batch of its model, so that it is worth keeping.</summary>
+    /// <summary>Whether the set fits every batch of its model and can therefore be pooled.</summary>
     public virtual bool FitsAny => false;
 
-    /// <summary>Of the host's memory that it keeps; 0 where that is its request's own.</summary>
+    /// <summary>
+    /// Size of the host memory that belongs to the set, in bytes; 0 if it belongs to a single request.
+    /// </summary>
     public virtual long Bytes => 0;
 
-    /// <summary>Reads a request's tensors into its rows.</summary>
+    /// <summary>Reads the tensors of a request into its rows.</summary>
     public abstract void Fill(InferRequest request, int firstRow);
 
     /// <summary>Moves rows up.</summary>
     public abstract void Move(int from, int to, int rows);
 
-    /// <summary>Some rows, inputs only, as a set of their own.</summary>
+    /// <summary>Copies the inputs of some rows to a new set.</summary>
     public abstract TensorSet Extract(int first, int rows);
 
+    /// <summary>Runs the model on the first rows.</summary>
     public abstract void Run(RunOptions options, int rows);
 
-    /// <summary>A request's part of an output.</summary>
+    /// <summary>Returns a request's part of an output.</summary>
     public abstract OutputTensor Output(TensorSpec spec, int firstRow, int rows);
 
     public abstract void Dispose();

@@ -4,47 +4,71 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Generation;
 
-/// <summary>What text to make: the generate extension's request.</summary>
-/// <param name="Id">Echoed.</param>
+/// <summary>A request of the generate extension for a text generation model.</summary>
+/// <param name="Id">Id of the request, which the response repeats.</param>
 /// <param name="Text">The prompt.</param>
-/// <param name="MaxTokens">Tokens to make at most, 1 or more.</param>
-/// <param name="Temperature">0 takes the most likely token; up to 10.</param>
-/// <param name="TopK">Only so many of the most likely tokens may be chosen; 0: all.</param>
-/// <param name="TopP">Of those, the fewest most likely that have this share of their probability, 0 to 1.</param>
-/// <param name="Seed">Of the random choice.</param>
-/// <param name="Stop">Text that ends the generation and is not sent.</param>
-/// <param name="IgnoreEos">Go on where the model would end: for benchmarks, as in vLLM.</param>
-/// <param name="Details">The answer has each token with its log probability, and why the text ended.</param>
-public sealed record GenerationRequest(string? Id, string Text, int MaxTokens, double Temperature, int TopK, double TopP, ulong Seed,
-    IReadOnlyList<string> Stop, bool IgnoreEos = false, bool Details = false)
+/// <param name="MaxTokens">Maximum number of tokens to generate, 1 or more.</param>
+/// <param name="Temperature">Sampling temperature, 0 to 10; 0 selects the most likely token.</param>
+/// <param name="TopK">Number of most likely tokens to sample from; 0: all.</param>
+/// <param name="TopP">
+/// Share of the probability of these tokens, 0 to 1: only the fewest most likely tokens with this share are sampled.
+/// </param>
+/// <param name="Seed">Seed of the sampling.</param>
+/// <param name="Stop">Strings that end the generation. They are not part of the text.</param>
+/// <param name="IgnoreEos">
+/// Whether the generation continues after the end-of-text token: for benchmarks, as in vLLM.
+/// </param>
+/// <param name="Details">
+/// Whether the response contains each token with its log probability, and the reason for the end of the text.
+/// </param>
+public sealed record GenerationRequest(
+    string? Id,
+    string Text,
+    int MaxTokens,
+    double Temperature,
+    int TopK,
+    double TopP,
+    ulong Seed,
+    IReadOnlyList<string> Stop,
+    bool IgnoreEos = false,
+    bool Details = false)
 {
     private const int DefaultMaxTokens = 64;
 
-    /// <summary>Reads <c>{id?, text_input, parameters?, parameters beside it}</c>; throws with field, value and what is expected.</summary>
+    /// <summary>Reads a request: <c>id</c> (optional), <c>text_input</c>, and the parameters.</summary>
+    /// <exception cref="InvalidRequestException">
+    /// A field is invalid; the message contains the field, its value and the expected value.
+    /// </exception>
     public static GenerationRequest Read(JsonElement body) => Read(body, [], (ulong)Random.Shared.NextInt64());
 
-    /// <summary>Reads one that is part of something else.</summary>
+    /// <summary>Reads a request that is part of another object.</summary>
     /// <param name="body">The request.</param>
-    /// <param name="others">Keys of it that are not the generation's.</param>
-    /// <param name="seed">Where none is given.</param>
+    /// <param name="others">Keys of the object that do not belong to the generation.</param>
+    /// <param name="seed">The seed if the request has none.</param>
     public static GenerationRequest Read(JsonElement body, IReadOnlyList<string> others, ulong seed)
     {
-        if (body.ValueKind != JsonValueKind.Object) throw new InvalidRequestException("the request body must be a JSON object");
+        if (body.ValueKind != JsonValueKind.Object) throw InferRequestReader.NotAnObject();
         if (!body.TryGetProperty("text_input", out var text))
-            throw new InvalidRequestException("unexpected key not found in generate request, expecting key 'text_input'"
-                + (body.TryGetProperty("input", out _) && !others.Contains("model") ? $"; {InferRequestReader.JobHint}" : ""));
-        if (text.ValueKind != JsonValueKind.String) throw GenerationParameters.Wrong("text_input", text, "a string");
+        {
+            var isJob = body.TryGetProperty("input", out _) && !others.Contains("model");
+            throw new InvalidRequestException(
+                "unexpected key not found in generate request, expecting key 'text_input'"
+                + (isJob ? $"; {InferRequestReader.JobHint}" : ""));
+        }
+
+        if (text.ValueKind != JsonValueKind.String)
+            throw GenerationParameters.InvalidValue("text_input", text, "a string");
         var parameters = new GenerationParameters(body, others);
         return new GenerationRequest(
             body.TryGetProperty("id", out var id) && id.ToString() is { Length: > 0 } name ? name : null,
             text.GetString()!,
-            (int)parameters.Whole("max_tokens", 1, int.MaxValue, DefaultMaxTokens),
-            parameters.Number("temperature", 0, 10, 1),
-            parameters.Count("top_k"),
-            parameters.Number("top_p", 0, 1, 1),
-            parameters.Whole("seed", 0, ulong.MaxValue, seed),
-            parameters.Stops("stop"),
-            parameters.Flag("ignore_eos"),
-            parameters.Flag("details"));
+            (int)parameters.ReadInteger("max_tokens", 1, int.MaxValue, DefaultMaxTokens),
+            parameters.ReadNumber("temperature", 0, 10, 1),
+            parameters.ReadLimit("top_k"),
+            parameters.ReadNumber("top_p", 0, 1, 1),
+            parameters.ReadInteger("seed", 0, ulong.MaxValue, seed),
+            parameters.ReadStrings("stop"),
+            parameters.ReadFlag("ignore_eos"),
+            parameters.ReadFlag("details"));
     }
 }

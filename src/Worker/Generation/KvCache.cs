@@ -4,19 +4,25 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace Sluice.Worker.Generation;
 
 /// <summary>
-/// One sequence's keys and values: a buffer a layer for each, as long as the context, bound as past and as present at
-/// once, so that attention extends it in place and nothing is copied from step to step.
+/// Contains the keys and values of one sequence. Each layer has one buffer for keys and one for values, with the
+/// length of the context. A buffer is bound as both past and present, so that attention extends it in place without a
+/// copy for each step.
 /// </summary>
 internal sealed class KvCache : IDisposable
 {
     private readonly OrtValue[] buffers;
 
-    /// <param name="names">Past names and present names, pairwise.</param>
-    /// <param name="heads">Heads of keys and values.</param>
-    /// <param name="context">Tokens that fit.</param>
+    /// <param name="names">Pairs of an input name (past) and an output name (present).</param>
+    /// <param name="heads">Number of heads of keys and values.</param>
+    /// <param name="context">Maximum number of tokens.</param>
     /// <param name="width">Size of a head.</param>
-    /// <param name="memory">Where the attention's provider reads and writes.</param>
-    public KvCache(IReadOnlyList<(string Past, string Present)> names, long heads, long context, long width, OrtAllocator memory)
+    /// <param name="memory">Allocator of the memory that the attention's provider uses.</param>
+    public KvCache(
+        IReadOnlyList<(string Past, string Present)> names,
+        long heads,
+        long context,
+        long width,
+        OrtAllocator memory)
     {
         PastNames = [.. names.Select(n => n.Past)];
         PresentNames = [.. names.Select(n => n.Present)];
@@ -24,10 +30,13 @@ internal sealed class KvCache : IDisposable
             memory, TensorElementType.Float, [1, heads, context, width]))];
     }
 
+    /// <summary>Names of the model's inputs.</summary>
     public string[] PastNames { get; }
 
+    /// <summary>Names of the model's outputs.</summary>
     public string[] PresentNames { get; }
 
+    /// <summary>The buffers, in the order of the names.</summary>
     public OrtValue[] Buffers => buffers;
 
     public void Dispose()

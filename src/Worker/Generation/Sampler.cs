@@ -1,21 +1,27 @@
 namespace Sluice.Worker.Generation;
 
 /// <summary>
-/// Chooses the next token from logits. Pure but for its own random state: the same seed, parameters and logits give
-/// the same tokens, on any machine.
+/// Samples the next token from logits. Pure, except for its own random state: the same seed, parameters and logits
+/// result in the same tokens on every machine.
 /// </summary>
-/// <param name="temperature">0: the most likely token; else logits are divided by it.</param>
-/// <param name="seed">Of the random choice.</param>
-/// <param name="topK">Only so many of the most likely tokens may be chosen; 0: all.</param>
-/// <param name="topP">Of those, only the fewest most likely ones that together have this share of their probability, at least one
-/// (nucleus sampling; Holtzman et al., ICLR 2020): the order in which Hugging Face, vLLM and TensorRT-LLM apply the two.</param>
+/// <param name="temperature">The divisor of the logits; 0 selects the most likely token.</param>
+/// <param name="seed">Seed of the random number generator.</param>
+/// <param name="topK">Number of most likely tokens to sample from; 0: all.</param>
+/// <param name="topP">
+/// Share of the probability of these tokens: only the fewest most likely tokens with this share, at least one, are
+/// sampled (nucleus sampling; Holtzman et al., ICLR 2020). It is applied after topK, as in Hugging Face, vLLM and
+/// TensorRT-LLM.
+/// </param>
 public sealed class Sampler(double temperature, ulong seed, int topK = 0, double topP = 1)
 {
     private readonly List<(double Weight, int Token)> likely = [];
     private readonly PriorityQueue<int, (float Logit, int Before)> most = new();
     private ulong state = seed;
 
-    /// <summary>One drawn from softmax(logits / temperature) of the tokens that may be chosen. Of equals the first is the more likely one.</summary>
+    /// <summary>
+    /// Returns a token sampled from softmax(logits / temperature) of the permitted tokens. Of several tokens with equal
+    /// logits, the first one is ranked higher.
+    /// </summary>
     public int Next(ReadOnlySpan<float> logits)
     {
         var best = 0;
@@ -25,7 +31,7 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
 
         var top = logits[best];
         var some = topK > 0 && topK < logits.Length;
-        if (some || topP < 1) return Draw(some ? Most(logits, top) : Nucleus(logits, top));
+        if (some || topP < 1) return Draw(some ? SelectTopK(logits, top) : SelectTopP(logits, top));
 
         double sum = 0;
         foreach (var logit in logits) sum += Weight(logit, top);
@@ -41,13 +47,15 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
 
     private double Weight(float logit, float top) => Math.Exp((logit - top) / temperature);
 
-    /// <summary>Gathers the most likely tokens; returns the sum of their weights.</summary>
-    private double Most(ReadOnlySpan<float> logits, float top)
+    /// <summary>Collects the topK most likely tokens, and returns the sum of their weights.</summary>
+    private double SelectTopK(ReadOnlySpan<float> logits, float top)
     {
         most.Clear();
         for (var i = 0; i < logits.Length; i++)
-            if (most.Count < topK) most.Enqueue(i, (logits[i], -i));
-            else if (most.TryPeek(out _, out var least) && logits[i] > least.Logit) most.EnqueueDequeue(i, (logits[i], -i));
+            if (most.Count < topK)
+                most.Enqueue(i, (logits[i], -i));
+            else if (most.TryPeek(out _, out var least) && logits[i] > least.Logit)
+                most.EnqueueDequeue(i, (logits[i], -i));
         likely.Clear();
         double sum = 0;
         foreach (var (token, _) in most.UnorderedItems)
@@ -59,9 +67,12 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
         return sum;
     }
 
-    /// <summary>Gathers the tokens that may be needed for the share of probability; returns the sum of all weights. Those left out, each below the rest's
-    /// share divided by their number, are together less than the rest: so few need be sorted.</summary>
-    private double Nucleus(ReadOnlySpan<float> logits, float top)
+    /// <summary>
+    /// Collects the tokens that can be part of the topP share, and returns the sum of all weights. A token is omitted
+    /// if its weight is below the remaining share divided by the number of tokens: all omitted tokens together are
+    /// then less than the remaining share. Therefore only few tokens must be sorted.
+    /// </summary>
+    private double SelectTopP(ReadOnlySpan<float> logits, float top)
     {
         double sum = 0;
         foreach (var logit in logits) sum += Weight(logit, top);
@@ -72,7 +83,7 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
         return sum;
     }
 
-    /// <summary>Draws from the fewest most likely of those gathered that have the share of the sum.</summary>
+    /// <summary>Samples from the fewest most likely collected tokens that have the topP share of the sum.</summary>
     private int Draw(double sum)
     {
         likely.Sort(static (a, b) => a.Weight != b.Weight ? b.Weight.CompareTo(a.Weight) : a.Token.CompareTo(b.Token));
@@ -89,7 +100,7 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
         return likely[0].Token;
     }
 
-    /// <summary>SplitMix64 (Steele, Lea, Flood 2014), its upper 53 bits.</summary>
+    /// <summary>Returns the upper 53 bits of SplitMix64 (Steele, Lea, Flood 2014) as a number from 0 to 1.</summary>
     private double Uniform()
     {
         state += 0x9E3779B97F4A7C15;

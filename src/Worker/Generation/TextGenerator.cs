@@ -10,25 +10,41 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Generation;
 
-/// <summary>One generated token's share of the text; the last one says why it ended.</summary>
+/// <summary>The part of the text that one generated token adds.</summary>
 /// <param name="Text">Text to append; empty while a character or a possible stop string is incomplete.</param>
-/// <param name="Tokens">Tokens made so far.</param>
-/// <param name="FinishReason">Null until the end; then <c>stop</c> (end of text, or a stop string) or <c>length</c>.
+/// <param name="Tokens">Number of tokens generated so far.</param>
+/// <param name="FinishReason">
+/// Null before the end; then <c>stop</c> (end of text, or a stop string) or <c>length</c>.
 /// </param>
-/// <param name="Token">The token, where the request asks for details; the end of the text is one too.</param>
-public readonly record struct GeneratedPiece(string Text, int Tokens, string? FinishReason, GeneratedToken? Token = null)
+/// <param name="Token">The token, if the request has <c>details</c>. The end of the text is a token too.</param>
+public readonly record struct GeneratedPiece(
+    string Text,
+    int Tokens,
+    string? FinishReason,
+    GeneratedToken? Token = null)
 {
-    /// <summary>The protocol's word for the end: <c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.</summary>
-    public string EndedBy => FinishReason == "length" ? "length" : Token is { Special: true } ? "eos_token" : "stop_sequence";
+    /// <summary>
+    /// The finish reason of the protocol's details: <c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.
+    /// </summary>
+    public string EndedBy => this switch
+    {
+        { FinishReason: "length" } => "length",
+        { Token.Special: true } => "eos_token",
+        _ => "stop_sequence",
+    };
 }
 
 /// <summary>
-/// Generates text with a decoder model whose inputs and outputs have the names of ONNX Runtime GenAI's model builder,
-/// over bytes. Prefill is one run, each token after it one more; between two runs the caller's going away is noticed.
+/// Generates text with a decoder model over bytes. The model's inputs and outputs must have the names that ONNX
+/// Runtime GenAI's model builder uses. The prompt is one run, and each token after it is one more. Cancellation is
+/// checked between two runs.
 /// </summary>
 public sealed partial class TextGenerator : IDisposable
 {
-    /// <summary>Two ways to the same logits differ by rounding: in 16 bits by up to a hundredth of their spread. A wrong cache gives other logits altogether.</summary>
+    /// <summary>
+    /// Permitted difference of logits that are computed in two ways, relative to their spread. Rounding to 16 bits
+    /// causes differences of up to 0.01. A wrong cache results in completely different logits.
+    /// </summary>
     private const float Tolerance = 0.05f;
 
     private readonly LoadedModel model;
@@ -39,53 +55,67 @@ public sealed partial class TextGenerator : IDisposable
     private readonly byte endOfText;
     private readonly OrtAllocator memory;
     private readonly ConcurrentBag<KvCache> caches = [];
-    private int made;
+    private int created;
     private long held;
 
     /// <param name="model">The decoder.</param>
-    /// <param name="lanes">Where it runs.</param>
-    /// <param name="memory">Of its session; throws <see cref="NotSupportedException"/> when the cache cannot stand where the attention wants it.</param>
+    /// <param name="lanes">Execution slots for the runs of the model.</param>
+    /// <param name="memory">Memory of the model's session.</param>
+    /// <exception cref="NotSupportedException">
+    /// The model is not a supported decoder, or the cache cannot be in the memory that the attention uses.
+    /// </exception>
     internal TextGenerator(LoadedModel model, RunLanes lanes, SessionMemory memory)
     {
-        (this.model, this.lanes) = (model, lanes);
+        this.model = model;
+        this.lanes = lanes;
         layers = [.. model.Inputs.Where(i => Past().IsMatch(i.Name))
             .Select(i => (i.Name, i.Name.Replace("past_key_values", "present", StringComparison.Ordinal)))];
         var missing = new[] { "input_ids", "attention_mask" }.Where(n => model.Input(n) is null)
             .Concat(layers.Select(l => l.Present).Append("logits").Where(n => model.Output(n) is null)).ToList();
         if (missing.Count > 0 || layers.Length == 0)
-            throw new NotSupportedException($"text generation needs {string.Join(", ", missing.DefaultIfEmpty("past_key_values.*"))}");
+            throw new NotSupportedException(
+                $"text generation needs {string.Join(", ", missing.DefaultIfEmpty("past_key_values.*"))}");
         if (model.Metadata.GetValueOrDefault("sluice.vocab") != "bytes")
-            throw new NotSupportedException("text generation: only models over bytes (sluice.vocab=bytes) are supported");
+            throw new NotSupportedException(
+                "text generation: only models over bytes (sluice.vocab=bytes) are supported");
         var shape = model.Input(layers[0].Past)!.Shape;
         head = (shape[1], shape[3]);
         vocabulary = (int)model.Output("logits")!.Shape[2];
-        endOfText = (byte)Number("sluice.eos", 0);
-        Context = Number("sluice.context", 512);
-        this.memory = !CachePlace.OnDevice(model.Session.Recorded, model.Session.Provider) ? OrtAllocator.DefaultInstance
-            : memory.Device ?? throw new NotSupportedException($"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}");
+        endOfText = (byte)ReadMetadata("sluice.eos", 0);
+        Context = ReadMetadata("sluice.context", 512);
+        this.memory = !CachePlace.OnDevice(model.Session.Recorded, model.Session.Provider)
+            ? OrtAllocator.DefaultInstance
+            : memory.Device ?? throw new NotSupportedException(
+                $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}");
     }
 
-    /// <summary>Tokens of prompt and answer together, at most.</summary>
+    /// <summary>Maximum number of tokens of prompt and generated text together.</summary>
     public int Context { get; }
 
-    /// <summary>Tokens in its key/value caches.</summary>
+    /// <summary>Number of tokens in the key/value caches.</summary>
     public long TokensHeld => Volatile.Read(ref held);
 
-    /// <summary>Tokens that these caches have room for.</summary>
-    public long TokenRoom => (long)Volatile.Read(ref made) * Context;
+    /// <summary>Capacity of the allocated key/value caches, in tokens.</summary>
+    public long TokenRoom => (long)Volatile.Read(ref created) * Context;
 
-    /// <summary>Throws 400 when the prompt leaves no room for a token.</summary>
+    /// <summary>Rejects a prompt that leaves no room for a token.</summary>
+    /// <exception cref="InvalidRequestException">400: the prompt is too long.</exception>
     public void Check(GenerationRequest request)
     {
         var prompt = Encoding.UTF8.GetByteCount(request.Text) + 1;
         if (prompt >= Context)
-            throw new InvalidRequestException($"text_input has {prompt - 1} tokens (bytes), expected at most "
-                + $"{Context - 2}: model '{model.Name}' has a context of {Context}");
+            throw new InvalidRequestException(
+                $"'text_input' has '{prompt - 1}' tokens (bytes); expected at most {Context - 2}: model '{model.Name}' "
+                + $"has a context of {Context}.");
     }
 
-    /// <summary>Makes a few tokens: what is wrong with them, or null. A prompt that is read at once must lead to the same logits as one that is read in parts,
-    /// through the cache: with a cache in the wrong memory attention makes no error, only other tokens.</summary>
-    public string? Wrong()
+    /// <summary>
+    /// Verifies the key/value cache. A prompt that is read in one run must result in the same logits as a prompt that
+    /// is read in parts, through the cache. The check is needed because attention with a cache in the wrong memory
+    /// causes no error, only wrong tokens.
+    /// </summary>
+    /// <returns>Null if the cache works, else a description of the difference.</returns>
+    public string? FindCacheError()
     {
         byte[] prompt = [endOfText, 1, 2, 3];
         var cache = Rent();
@@ -97,14 +127,18 @@ public sealed partial class TextGenerator : IDisposable
             parts.Prefill(options, prompt[..2]);
             parts.Step(options, prompt[2]);
             var last = parts.Step(options, prompt[3]);
-            var (spread, apart) = (whole.Max() - whole.Min(), 0f);
-            for (var i = 0; i < whole.Length; i++) apart = Math.Max(apart, Math.Abs(whole[i] - last[i]));
+            var (spread, difference) = (whole.Max() - whole.Min(), 0f);
+            for (var i = 0; i < whole.Length; i++)
+                difference = Math.Max(difference, Math.Abs(whole[i] - last[i]));
             caches.Add(cache);
-            return apart <= Tolerance * spread ? null : $"its key/value cache does not hold what was written: logits that should be equal are {apart} apart, of {spread}";
+            return difference <= Tolerance * spread
+                ? null
+                : "its key/value cache does not return the values that were written: "
+                    + $"logits that must be equal differ by {difference} of {spread}";
         }
     }
 
-    /// <summary>Logits after a prompt of bytes, to compare two files of one model.</summary>
+    /// <summary>Returns the logits after a prompt of bytes, to compare two files of one model.</summary>
     internal double[] LogitsAfter(byte[] prompt)
     {
         var cache = Rent();
@@ -120,7 +154,7 @@ public sealed partial class TextGenerator : IDisposable
         [EnumeratorCancellation] CancellationToken ct)
     {
         Check(request);
-        // A text begins where another ended.
+        // The model expects the end-of-text token before a text.
         byte[] prompt = [endOfText, .. Encoding.UTF8.GetBytes(request.Text)];
         var sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP);
         var text = new TextStream(request.Stop);
@@ -129,25 +163,26 @@ public sealed partial class TextGenerator : IDisposable
         try
         {
             using var state = new DecodeState(this, cache);
-            var (token, detail) = await lanes.RunAsync(o => Choose(request, sampler, state.Prefill(o, prompt)), ct);
-            for (var made = 1; ; made++)
+            var (token, detail) = await lanes.RunAsync(o => Sample(request, sampler, state.Prefill(o, prompt)), ct);
+            for (var tokens = 1; ; tokens++)
             {
                 if (token == endOfText && !request.IgnoreEos)
                 {
-                    yield return new GeneratedPiece(text.Finish(), made - 1, "stop", detail);
+                    yield return new GeneratedPiece(text.Finish(), tokens - 1, "stop", detail);
                     yield break;
                 }
 
                 var piece = text.Push((byte)token);
-                if (text.Stopped || made == most)
+                if (text.Stopped || tokens == most)
                 {
-                    yield return new GeneratedPiece(piece + text.Finish(), made, text.Stopped ? "stop" : "length", detail);
+                    var reason = text.Stopped ? "stop" : "length";
+                    yield return new GeneratedPiece(piece + text.Finish(), tokens, reason, detail);
                     yield break;
                 }
 
-                yield return new GeneratedPiece(piece, made, null, detail);
+                yield return new GeneratedPiece(piece, tokens, null, detail);
                 var last = (byte)token;
-                (token, detail) = await lanes.RunAsync(o => Choose(request, sampler, state.Step(o, last)), ct);
+                (token, detail) = await lanes.RunAsync(o => Sample(request, sampler, state.Step(o, last)), ct);
             }
         }
         finally
@@ -161,27 +196,33 @@ public sealed partial class TextGenerator : IDisposable
         while (caches.TryTake(out var cache)) cache.Dispose();
     }
 
-    private (int Token, GeneratedToken? Detail) Choose(GenerationRequest request, Sampler sampler, ReadOnlySpan<float> logits)
+    private (int Token, GeneratedToken? Detail) Sample(
+        GenerationRequest request,
+        Sampler sampler,
+        ReadOnlySpan<float> logits)
     {
         var token = sampler.Next(logits);
-        return (token, request.Details ? GeneratedToken.Of(token, logits, token == endOfText && !request.IgnoreEos) : null);
+        var isEnd = token == endOfText && !request.IgnoreEos;
+        return (token, request.Details ? GeneratedToken.Create(token, logits, isEnd) : null);
     }
 
     private KvCache Rent()
     {
         if (caches.TryTake(out var cache)) return cache;
         cache = new KvCache(layers, head.Heads, Context, head.Width, memory);
-        Interlocked.Increment(ref made);
+        Interlocked.Increment(ref created);
         return cache;
     }
 
-    private int Number(string property, int otherwise) =>
-        int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n) ? n : otherwise;
+    private int ReadMetadata(string property, int defaultValue) =>
+        int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n)
+            ? n
+            : defaultValue;
 
     [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)\z")]
     private static partial Regex Past();
 
-    /// <summary>One sequence's runs. The attention mask is as wide as what has been seen, all ones.</summary>
+    /// <summary>Runs the model for one sequence. The attention mask has a 1 for each token read so far.</summary>
     private sealed class DecodeState : IDisposable
     {
         private readonly TextGenerator owner;
@@ -195,7 +236,8 @@ public sealed partial class TextGenerator : IDisposable
 
         public DecodeState(TextGenerator owner, KvCache cache)
         {
-            (this.owner, this.cache) = (owner, cache);
+            this.owner = owner;
+            this.cache = cache;
             inputNames = ["input_ids", "attention_mask", .. cache.PastNames];
             outputNames = ["logits", .. cache.PresentNames];
             one = New(TensorElementType.Int64, [1, 1]);
@@ -204,7 +246,7 @@ public sealed partial class TextGenerator : IDisposable
             Array.Fill(ones, 1);
         }
 
-        /// <summary>Reads the whole prompt; the logits after its last token.</summary>
+        /// <summary>Reads a prompt, and returns the logits after its last token.</summary>
         public ReadOnlySpan<float> Prefill(RunOptions options, byte[] prompt)
         {
             using var ids = New(TensorElementType.Int64, [1, prompt.Length]);
@@ -215,7 +257,7 @@ public sealed partial class TextGenerator : IDisposable
             return all.GetTensorDataAsSpan<float>()[^owner.vocabulary..].ToArray();
         }
 
-        /// <summary>Reads one more token; the logits after it.</summary>
+        /// <summary>Reads one more token, and returns the logits after it.</summary>
         public ReadOnlySpan<float> Step(RunOptions options, byte token)
         {
             one.GetTensorMutableDataAsSpan<long>()[0] = token;

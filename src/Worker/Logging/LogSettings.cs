@@ -5,24 +5,28 @@ using Sluice.Worker.Api;
 
 namespace Sluice.Worker.Logging;
 
-/// <summary>What the worker logs, as Triton's logging extension names it. Pure, and replaced whole.</summary>
+/// <summary>Settings of the worker's log, with the names of Triton's logging extension. Immutable.</summary>
 internal sealed record LogSettings
 {
-    /// <summary>Lines about what the worker does.</summary>
+    /// <summary>Whether lines of level info are written.</summary>
     public bool Info { get; init; } = true;
 
+    /// <summary>Whether lines of level warning are written.</summary>
     public bool Warning { get; init; } = true;
 
+    /// <summary>Whether lines of level error are written.</summary>
     public bool Error { get; init; } = true;
 
-    /// <summary>0: nothing more; 1: a line a request; 2 and above: what Kestrel says, too.</summary>
+    /// <summary>0: no additional lines; 1: one line for each request; 2 and above: also the log of Kestrel.</summary>
     public int Verbose { get; init; }
 
-    /// <summary>Times with their date, as ISO 8601 writes them; else the time of the day.</summary>
+    /// <summary>
+    /// Whether times are written in ISO 8601 format, with the date. If not, only the time of day is written.
+    /// </summary>
     public bool Iso8601 { get; init; }
 
-    /// <summary>Whether a line of this level is written.</summary>
-    public bool Logs(LogLevel level) => level switch
+    /// <summary>Returns whether lines of a level are written.</summary>
+    public bool IsEnabled(LogLevel level) => level switch
     {
         LogLevel.Trace => Verbose >= 2,
         LogLevel.Debug => Verbose >= 1,
@@ -32,29 +36,36 @@ internal sealed record LogSettings
         _ => false,
     };
 
-    /// <summary>The time of a line.</summary>
-    public string Stamp(DateTimeOffset now) =>
+    /// <summary>Formats the time of a line.</summary>
+    public string FormatTime(DateTimeOffset now) =>
         now.UtcDateTime.ToString(Iso8601 ? "yyyy-MM-ddTHH:mm:ss.fffZ" : "HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
-    /// <summary>These settings with what the fields say; throws when one is wrong, and then nothing counts.</summary>
+    /// <summary>Returns these settings with the changes of a request.</summary>
+    /// <exception cref="Runtime.InvalidRequestException">
+    /// A field is invalid. In this case no change of the request is applied.
+    /// </exception>
     public LogSettings With(JsonElement fields)
     {
         var now = this;
-        foreach (var field in SettingFields.Of(fields))
+        foreach (var field in SettingFields.Enumerate(fields))
             now = field.Name switch
             {
-                "log_info" => now with { Info = field.Bool() },
-                "log_warning" => now with { Warning = field.Bool() },
-                "log_error" => now with { Error = field.Bool() },
-                "log_verbose_level" => now with { Verbose = field.Number(0, int.MaxValue) },
-                "log_format" => now with { Iso8601 = field.Choice("default", "ISO8601") == "ISO8601" },
-                "log_file" => field.Value is { ValueKind: JsonValueKind.String } file && file.GetString() == "" ? now
-                    : throw field.Wrong("\"\": a worker's log goes to its output, which the gateway keeps, and to no file"),
-                _ => throw field.Unknown("log_file, log_info, log_warning, log_error, log_verbose_level, log_format"),
+                "log_info" => now with { Info = field.ReadBool() },
+                "log_warning" => now with { Warning = field.ReadBool() },
+                "log_error" => now with { Error = field.ReadBool() },
+                "log_verbose_level" => now with { Verbose = field.ReadNumber(0, int.MaxValue) },
+                "log_format" => now with { Iso8601 = field.ReadChoice("default", "ISO8601") == "ISO8601" },
+                "log_file" => field.Value is { ValueKind: JsonValueKind.String } file && file.GetString() == ""
+                    ? now
+                    : throw field.InvalidValue(
+                        "\"\": a worker writes its log to its output, which the gateway stores, and not to a file"),
+                _ => throw field.UnknownField(
+                    "log_file, log_info, log_warning, log_error, log_verbose_level, log_format"),
             };
         return now;
     }
 
+    /// <summary>Writes the settings as a JSON object.</summary>
     public void Write(Utf8JsonWriter json)
     {
         json.WriteStartObject();

@@ -227,7 +227,7 @@ public sealed class LoadedModel : IDisposable
         try
         {
             return candidates.Count == 0 ? throw new NotSupportedException(BindingPlan.NoGraph(facts))
-                : BindingChoice.Take(this, candidates, memory!, () => providers.Copy(session.Provider));
+                : BindingChoice.SelectFirstWorking(this, candidates, memory!, () => providers.Copy(session.Provider));
         }
         catch (NotSupportedException e)
         {
@@ -260,7 +260,7 @@ public sealed class LoadedModel : IDisposable
             }
 
             Generator = new TextGenerator(this, lanes, memory);
-            if (Generator.Wrong() is not { } wrong) return;
+            if (Generator.FindCacheError() is not { } wrong) return;
             if (session.Provider == "cpu") throw new NotSupportedException(wrong);
             session.Abandon(new InvalidOperationException(wrong));
         }

@@ -9,20 +9,26 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Standby;
 
 /// <summary>
-/// A whole life of a worker with the smallest model there is, from its first listen to an answered request and its end: after it the
-/// runtime's code is compiled, ONNX Runtime and the provider are initialised, and Kestrel has served.
+/// Runs a complete worker with a minimal model: it listens, answers one request and stops. Afterwards the .NET code
+/// is compiled, ONNX Runtime and the execution provider are initialised, and Kestrel has served a request.
 /// </summary>
 internal static class Rehearsal
 {
     private const string Model = "rehearsal";
 
-    /// <summary>Rehearses on what was wished for. A provider that is not there is told by the worker that needs it.</summary>
-    /// <param name="wish">Providers and their options.</param>
-    /// <param name="devicesLater">Of a GPU's provider nothing but its libraries is loaded.</param>
-    public static async Task RunAsync(ProviderSettings wish, bool devicesLater)
+    /// <summary>
+    /// Runs the worker on the requested providers. A provider that is not available is skipped here; the worker that
+    /// needs it reports the error.
+    /// </summary>
+    /// <param name="requested">Providers and their options.</param>
+    /// <param name="devicesLater">
+    /// Whether only the libraries of a GPU provider are loaded, and no device is used.
+    /// </param>
+    public static async Task RunAsync(ProviderSettings requested, bool devicesLater)
     {
         if (devicesLater)
-            foreach (var provider in wish.Wished) GpuLibraries.Load(GpuLibraries.For(provider), GpuLibraries.Folders(wish.CudaLibraryPath));
+            foreach (var provider in requested.Wished)
+                GpuLibraries.Load(GpuLibraries.For(provider), GpuLibraries.Folders(requested.CudaLibraryPath));
         var repository = Directory.CreateTempSubdirectory("sluice-rehearsal-").FullName;
         try
         {
@@ -32,10 +38,9 @@ internal static class Rehearsal
             {
                 PodToken = Convert.ToHexString(RandomNumberGenerator.GetBytes(16)),
                 ModelRepository = repository,
-                Providers = wish with
+                Providers = requested with
                 {
-                    // TensorRT would build an engine; what it shares with CUDA is initialised by CUDA's own.
-                    Wished = devicesLater ? ["cpu"] : [.. wish.Wished.Where(w => w != "tensorrt"), .. wish.Wished.Contains("cpu") ? Array.Empty<string>() : ["cpu"]],
+                    Wished = devicesLater ? ["cpu"] : Providers(requested.Wished),
                     Policy = ProviderPolicy.Prefer,
                 },
                 Cache = new CacheSettings(),
@@ -48,19 +53,33 @@ internal static class Rehearsal
         }
     }
 
+    /// <summary>
+    /// Returns the requested providers without TensorRT, and with the CPU. TensorRT is omitted because it would build
+    /// an engine; the CUDA provider initialises the parts that both use.
+    /// </summary>
+    private static string[] Providers(IReadOnlyList<string> requested) =>
+    [
+        .. requested.Where(p => p != "tensorrt"),
+        .. requested.Contains("cpu") ? Array.Empty<string>() : ["cpu"],
+    ];
+
     private static async Task ServeAsync(WorkerSettings settings)
     {
         using var server = new ModelServer(settings, new StartTimeline());
         await server.StartAsync(TextWriter.Null);
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"{server.Addresses.First()}/v2/models/{Model}/infer");
+        var url = $"{server.Addresses.First()}/v2/models/{Model}/infer";
+        using var request = new HttpRequestMessage(HttpMethod.Post, url);
         request.Version = HttpVersion.Version20;
         request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", settings.PodToken);
-        request.Content = new StringContent($$"""{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{string.Join(',', TinyOnnx.Input)}}]}]}""",
-            Encoding.UTF8, "application/json");
-        using var answer = await client.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
+        var data = string.Join(',', TinyOnnx.Input);
+        request.Content = new StringContent(
+            $$"""{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{data}}]}]}""",
+            Encoding.UTF8,
+            "application/json");
+        using var response = await client.SendAsync(request);
+        response.EnsureSuccessStatusCode();
         await server.StopAsync();
     }
 }

@@ -5,31 +5,41 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Standby;
 
 /// <summary>
-/// <c>standby</c>: a worker that has everything but its models. It rehearses, says so, and waits for one line on its input, a JSON object of
-/// environment variables; then it is the worker that was started with them. What a cold start costs after that is its models' load.
-/// Whoever holds the other end of its input is its owner: nobody else can speak to it, and when that end closes it ends.
+/// Implements <c>standby</c>: starts a worker without models. The worker warms up, writes a line, and waits for one
+/// line on its standard input: a JSON object of environment variables. Then it starts as a worker with these
+/// variables, and the remaining cold start is the load of its models. Only the process that holds the other end of
+/// the input can control the worker. The worker exits when that end is closed.
 /// </summary>
 internal static partial class StandbyCommand
 {
+    /// <summary>Name of the command.</summary>
     public const string Verb = "standby";
 
-    /// <summary>The devices come with the orders: until then no driver may be asked, for CUDA counts devices once.</summary>
+    /// <summary>
+    /// Option for a worker whose devices are assigned by the variables. Before that, the worker must not call a driver,
+    /// because CUDA enumerates devices only once.
+    /// </summary>
     public const string DevicesLater = "--devices-later";
 
-    /// <summary>What it says when it is ready to be handed its models.</summary>
-    public const string Says = "standing by";
+    /// <summary>The line that the worker writes when it is ready for the variables.</summary>
+    public const string ReadyLine = "standing by";
 
-    /// <summary>True when it was given orders, which stand in its environment now; false: nobody needs it.</summary>
-    public static async Task<bool> WaitAsync(bool devicesLater, TextReader orders, TextWriter said)
+    /// <summary>Warms up and waits for the environment variables.</summary>
+    /// <param name="devicesLater">Whether the devices are assigned by the variables.</param>
+    /// <param name="orders">The input with the variables.</param>
+    /// <param name="output">The output for the line that reports readiness.</param>
+    /// <returns>True: the variables are set. False: the input was closed, and the worker is not needed.</returns>
+    public static async Task<bool> WaitAsync(bool devicesLater, TextReader orders, TextWriter output)
     {
         await Rehearsal.RunAsync(ProviderSettings.Read(Environment.GetEnvironmentVariable), devicesLater);
-        await said.WriteLineAsync(Says);
+        await output.WriteLineAsync(ReadyLine);
         if (await orders.ReadLineAsync() is not { Length: > 0 } line) return false;
         foreach (var (name, value) in Parse(line))
         {
-            // The runtime's own copy, and the one that native libraries read.
+            // .NET has its own copy of the environment. Native libraries read the copy of libc.
             Environment.SetEnvironmentVariable(name, value);
-            if (SetEnvironment(name, value, 1) != 0) throw new InvalidOperationException($"the variable '{name}' cannot be set");
+            if (SetEnvironment(name, value, 1) != 0)
+                throw new InvalidOperationException($"The environment variable '{name}' cannot be set.");
         }
 
         return true;
@@ -40,15 +50,17 @@ internal static partial class StandbyCommand
         try
         {
             using var json = JsonDocument.Parse(line);
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.EnumerateObject().All(p => p.Value.ValueKind == JsonValueKind.String))
+            if (json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.EnumerateObject().All(p => p.Value.ValueKind == JsonValueKind.String))
                 return json.RootElement.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
         }
         catch (JsonException)
         {
-            // Told below; the line itself is not, it has the pod's token.
+            // The error below does not contain the line, because it contains the pod token.
         }
 
-        throw new InvalidOperationException("the standby's orders are not one line of JSON, an object of texts");
+        throw new InvalidOperationException(
+            "The input of the standby worker is invalid; expected one line with a JSON object of strings.");
     }
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]

@@ -8,12 +8,13 @@ using Sluice.Worker.Batching;
 namespace Sluice.Worker.Tracing;
 
 /// <summary>
-/// When a request was where, in nanoseconds of the machine's steady clock, under Triton's names. It ends with its disposal, whatever
-/// became of the request; a point that it did not reach is missing.
+/// Records the times at which a request reaches trace points, in nanoseconds of the machine's monotonic clock. The
+/// points have Triton's names. Disposing ends the trace of a successful or failed request; points that were not
+/// reached are missing.
 /// </summary>
 internal sealed class RequestTrace : IDisposable
 {
-    /// <summary>Of a client's id, so that no client can fill a log.</summary>
+    /// <summary>Maximum length of a request id in characters, so that a client cannot fill the log.</summary>
     private const int MaxId = 200;
 
     private readonly TraceSampler sampler;
@@ -22,38 +23,48 @@ internal sealed class RequestTrace : IDisposable
     private readonly string version;
     private readonly List<(string Name, long At)> points = new(8);
 
+    /// <param name="sampler">Receives the trace when it ends.</param>
+    /// <param name="number">Id of the trace.</param>
+    /// <param name="model">Name of the model.</param>
+    /// <param name="version">Version of the model.</param>
     public RequestTrace(TraceSampler sampler, int number, string model, string version)
     {
-        (this.sampler, this.number, this.model, this.version) = (sampler, number, model, version);
+        this.sampler = sampler;
+        this.number = number;
+        this.model = model;
+        this.version = version;
         Reached("REQUEST_START");
     }
 
-    /// <summary>The client's name of the request.</summary>
+    /// <summary>The id of the request that the client chose.</summary>
     public string? RequestId { get; set; }
 
+    /// <summary>Records that the request has reached a point now.</summary>
     public void Reached(string point) => points.Add((point, Stopwatch.GetTimestamp()));
 
     /// <summary>
-    /// What the scheduler knows, when the answer begins to be written. A request's tensors are read while its batch forms; here, as in the
-    /// statistics, that time stands right before the run, so that both tell the same durations.
+    /// Adds the points that the scheduler has measured, before the response is written. The tensors of a request are
+    /// read while its batch is formed. The trace places that time directly before the run, as the statistics do, so
+    /// that both report the same durations.
     /// </summary>
-    public void Ran(Inference inference)
+    public void AddRun(Inference inference)
     {
         var input = (long)(inference.Input.TotalSeconds * Stopwatch.Frequency);
+        var infer = (long)(inference.Infer.TotalSeconds * Stopwatch.Frequency);
         points.Add(("QUEUE_START", inference.Arrived));
         points.Add(("COMPUTE_START", Math.Max(inference.Arrived, inference.Begun - input)));
         points.Add(("COMPUTE_INPUT_END", inference.Begun));
-        points.Add(("COMPUTE_OUTPUT_START", inference.Begun + (long)(inference.Infer.TotalSeconds * Stopwatch.Frequency)));
+        points.Add(("COMPUTE_OUTPUT_START", inference.Begun + infer));
     }
 
     public void Dispose()
     {
         Reached("REQUEST_END");
-        sampler.Ended(Text());
+        sampler.Write(Format());
     }
 
-    /// <summary>The two entries that Triton's trace files have for a request.</summary>
-    private string Text()
+    /// <summary>Returns the two entries that Triton's trace files contain for a request.</summary>
+    private string Format()
     {
         var bytes = new ArrayBufferWriter<byte>(1024);
         using var json = new Utf8JsonWriter(bytes);

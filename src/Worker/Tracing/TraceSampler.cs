@@ -2,7 +2,7 @@ using Sluice.Worker.Logging;
 
 namespace Sluice.Worker.Tracing;
 
-/// <summary>Picks the requests that are traced, by the settings that it was made with, and writes their traces. The owner of its counts.</summary>
+/// <summary>Selects the requests that are traced by fixed settings, and writes their traces. Thread-safe.</summary>
 internal sealed class TraceSampler(TraceSettings settings, WorkerLog log)
 {
     private readonly Lock gate = new();
@@ -12,15 +12,19 @@ internal sealed class TraceSampler(TraceSettings settings, WorkerLog log)
     private int written;
     private bool retired;
 
+    /// <summary>The settings.</summary>
     public TraceSettings Settings { get; } = settings;
 
-    /// <summary>Traces that will still be made; -1: without end.</summary>
+    /// <summary>Remaining number of traces; -1: unlimited.</summary>
     public int Left => Volatile.Read(ref left);
 
-    /// <summary>Whether the request that has come is traced: each <c>Rate</c>-th, as long as there are traces left.</summary>
-    public bool Takes()
+    /// <summary>
+    /// Counts a request, and returns whether it is traced: every <c>Rate</c>-th request while traces are left.
+    /// </summary>
+    public bool TrySelect()
     {
-        if (!Settings.Timestamps || Left == 0 || (uint)Interlocked.Increment(ref seen) % (uint)Settings.Rate != 0) return false;
+        if (!Settings.Timestamps || Left == 0) return false;
+        if ((uint)Interlocked.Increment(ref seen) % (uint)Settings.Rate != 0) return false;
         for (var now = Left; now >= 0;)
         {
             if (now == 0) return false;
@@ -32,8 +36,8 @@ internal sealed class TraceSampler(TraceSettings settings, WorkerLog log)
         return true;
     }
 
-    /// <summary>Writes an ended trace, or keeps it until there are enough to be written together.</summary>
-    public void Ended(string trace)
+    /// <summary>Writes a trace, or stores it until there are enough traces to write together.</summary>
+    public void Write(string trace)
     {
         lock (gate)
         {
@@ -43,7 +47,9 @@ internal sealed class TraceSampler(TraceSettings settings, WorkerLog log)
         }
     }
 
-    /// <summary>Other settings count from now on: what is kept is written, and what still ends then, at once.</summary>
+    /// <summary>
+    /// Writes the stored traces after the settings have changed. Traces that end later are written immediately.
+    /// </summary>
     public void Retire()
     {
         lock (gate)
@@ -53,10 +59,12 @@ internal sealed class TraceSampler(TraceSettings settings, WorkerLog log)
         }
     }
 
-    /// <summary>One line, one JSON array: as Triton's trace files.</summary>
+    /// <summary>
+    /// Writes all stored traces as one line with one JSON array, in the format of Triton's trace files.
+    /// </summary>
     private void Flush()
     {
-        if (kept.Count > 0) log.Always("Trace", $"[{string.Join(',', kept)}]");
+        if (kept.Count > 0) log.WriteAlways("Trace", $"[{string.Join(',', kept)}]");
         kept.Clear();
     }
 }

@@ -4,18 +4,19 @@ using Sluice.Worker.Api;
 
 namespace Sluice.Worker.Tracing;
 
-/// <summary>Which requests are traced, and how traces are written.</summary>
-/// <param name="Timestamps">Traces are made.</param>
-/// <param name="Rate">Of so many requests one is traced.</param>
-/// <param name="Count">So many traces are made; -1: without end.</param>
-/// <param name="Frequency">Traces that are written together; 0: each by itself.</param>
+/// <summary>Specifies which requests are traced and how traces are written.</summary>
+/// <param name="Timestamps">Whether requests are traced.</param>
+/// <param name="Rate">Number of requests of which one is traced.</param>
+/// <param name="Count">Maximum number of traces; -1: unlimited.</param>
+/// <param name="Frequency">Number of traces that are written together; 0: each trace is written separately.</param>
 internal readonly record struct TraceSettings(bool Timestamps, int Rate, int Count, int Frequency)
 {
     /// <summary>Triton's defaults.</summary>
     public static readonly TraceSettings Default = new(false, 1000, -1, 0);
 
-    /// <param name="json">Where to.</param>
-    /// <param name="left">Traces that will still be made.</param>
+    /// <summary>Writes the settings as a JSON object.</summary>
+    /// <param name="json">The writer.</param>
+    /// <param name="left">Remaining number of traces; -1: unlimited.</param>
     public void Write(Utf8JsonWriter json, int left)
     {
         json.WriteStartObject();
@@ -30,47 +31,64 @@ internal readonly record struct TraceSettings(bool Timestamps, int Rate, int Cou
     }
 }
 
-/// <summary>What was set of them, for all models or for one; null: what stands below counts. Pure, and replaced whole.</summary>
+/// <summary>
+/// The trace settings that were changed for all models or for one model. Null: the setting of the next lower level
+/// applies. Immutable.
+/// </summary>
 internal sealed record TraceWish(bool? Timestamps = null, int? Rate = null, int? Count = null, int? Frequency = null)
 {
-    public static readonly TraceWish Nothing = new();
+    /// <summary>No setting was changed.</summary>
+    public static readonly TraceWish None = new();
 
-    /// <summary>Most traces that wait to be written together.</summary>
+    /// <summary>Maximum number of traces that are stored to be written together.</summary>
     private const int MaxFrequency = 1000;
 
-    public TraceSettings Over(TraceSettings below) =>
+    /// <summary>Applies the changed settings to the settings of the lower level.</summary>
+    public TraceSettings ApplyTo(TraceSettings below) =>
         new(Timestamps ?? below.Timestamps, Rate ?? below.Rate, Count ?? below.Count, Frequency ?? below.Frequency);
 
-    /// <summary>This with what the fields say, null taking a setting back; throws when one is wrong, and then nothing counts.</summary>
+    /// <summary>
+    /// Returns these settings with the changes of a request. A field with the value null resets a setting.
+    /// </summary>
+    /// <exception cref="Runtime.InvalidRequestException">
+    /// A field is invalid. In this case no change of the request is applied.
+    /// </exception>
     public TraceWish With(JsonElement fields)
     {
         var now = this;
-        foreach (var field in SettingFields.Of(fields))
+        foreach (var field in SettingFields.Enumerate(fields))
             now = field.Name switch
             {
-                "trace_level" => now with { Timestamps = Null(field) ? null : Level(field) },
-                "trace_rate" => now with { Rate = Null(field) ? null : field.Number(1, int.MaxValue) },
-                "trace_count" => now with { Count = Null(field) ? null : field.Number(-1, int.MaxValue) },
-                "log_frequency" => now with { Frequency = Null(field) ? null : field.Number(0, MaxFrequency) },
-                "trace_file" => Null(field) || (field.Value.ValueKind == JsonValueKind.String && field.Value.GetString() == "") ? now
-                    : throw field.Wrong("\"\": traces go to the worker's log, a line each, and to no file"),
-                _ => throw field.Unknown("trace_level, trace_rate, trace_count, log_frequency, trace_file"),
+                "trace_level" => now with { Timestamps = IsNull(field) ? null : ReadLevel(field) },
+                "trace_rate" => now with { Rate = IsNull(field) ? null : field.ReadNumber(1, int.MaxValue) },
+                "trace_count" => now with { Count = IsNull(field) ? null : field.ReadNumber(-1, int.MaxValue) },
+                "log_frequency" => now with { Frequency = IsNull(field) ? null : field.ReadNumber(0, MaxFrequency) },
+                "trace_file" => IsNullOrEmpty(field)
+                    ? now
+                    : throw field.InvalidValue(
+                        "\"\": a worker writes traces to its log, one line for each, and not to a file"),
+                _ => throw field.UnknownField("trace_level, trace_rate, trace_count, log_frequency, trace_file"),
             };
         return now;
     }
 
-    /// <summary>A text or, as Triton has it, a list of them.</summary>
-    private static bool Level(SettingField field)
+    /// <summary>Reads the trace level: a string or, as in Triton, a list with one string.</summary>
+    private static bool ReadLevel(SettingField field)
     {
-        var one = field.Value.ValueKind == JsonValueKind.Array && field.Value.GetArrayLength() == 1 ? field.Value[0] : field.Value;
-        return (one.ValueKind == JsonValueKind.String ? one.GetString() : "") switch
+        var isList = field.Value.ValueKind == JsonValueKind.Array && field.Value.GetArrayLength() == 1;
+        var level = isList ? field.Value[0] : field.Value;
+        return (level.ValueKind == JsonValueKind.String ? level.GetString() : "") switch
         {
             "OFF" => false,
             "TIMESTAMPS" => true,
-            "TENSORS" => throw field.Wrong("OFF or TIMESTAMPS: tensors are not traced, what clients send does not go into a log"),
-            _ => throw field.Wrong("[\"OFF\"] or [\"TIMESTAMPS\"]"),
+            "TENSORS" => throw field.InvalidValue(
+                "OFF or TIMESTAMPS: tensors are not traced, because the log must not contain client data"),
+            _ => throw field.InvalidValue("[\"OFF\"] or [\"TIMESTAMPS\"]"),
         };
     }
 
-    private static bool Null(SettingField field) => field.Value.ValueKind == JsonValueKind.Null;
+    private static bool IsNull(SettingField field) => field.Value.ValueKind == JsonValueKind.Null;
+
+    private static bool IsNullOrEmpty(SettingField field) =>
+        IsNull(field) || (field.Value.ValueKind == JsonValueKind.String && field.Value.GetString() == "");
 }

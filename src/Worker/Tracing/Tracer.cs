@@ -5,15 +5,15 @@ using Sluice.Worker.Logging;
 namespace Sluice.Worker.Tracing;
 
 /// <summary>
-/// Triton's trace extension: settings for all models, and for some of them others. The owner of both. While nothing is traced a request
-/// costs one read of a field.
+/// Starts the traces of requests, as in Triton's trace extension. Owns the trace settings of all models and the
+/// different settings of single models. While tracing is off, a request costs one read of a field.
 /// </summary>
 internal sealed class Tracer : IDisposable
 {
     private readonly Lock gate = new();
     private readonly WorkerLog log;
-    private readonly Dictionary<string, TraceWish> wishes = [];
-    private TraceWish forAll = TraceWish.Nothing;
+    private readonly Dictionary<string, TraceWish> perModel = [];
+    private TraceWish forAll = TraceWish.None;
     private TraceSampler common;
     private FrozenDictionary<string, TraceSampler> own = FrozenDictionary<string, TraceSampler>.Empty;
     private volatile Plan? tracing;
@@ -25,15 +25,18 @@ internal sealed class Tracer : IDisposable
         common = new TraceSampler(TraceSettings.Default, log);
     }
 
-    /// <summary>The trace of a request that begins; null: it is not traced.</summary>
-    public RequestTrace? Begin(string model, string version)
+    /// <summary>Starts the trace of a request. Returns null if the request is not traced.</summary>
+    public RequestTrace? StartTrace(string model, string version)
     {
         if (tracing is not { } plan) return null;
         var sampler = plan.Own.GetValueOrDefault(model) ?? plan.Common;
-        return sampler.Takes() ? new RequestTrace(sampler, Interlocked.Increment(ref last), model, version) : null;
+        if (!sampler.TrySelect()) return null;
+        return new RequestTrace(sampler, Interlocked.Increment(ref last), model, version);
     }
 
-    /// <summary>The settings of a model; null: those for all that have none of their own.</summary>
+    /// <summary>
+    /// Writes the settings of a model, or (null) the settings of all models without different settings.
+    /// </summary>
     public void Write(Utf8JsonWriter json, string? model)
     {
         TraceSampler sampler;
@@ -41,33 +44,44 @@ internal sealed class Tracer : IDisposable
         sampler.Settings.Write(json, sampler.Left);
     }
 
-    /// <summary>Changes the settings of a model, or (null) those for all. Counting begins anew where they are others, and for whom they were sent.</summary>
+    /// <summary>
+    /// Changes the settings of a model, or (null) of all models. The counters restart for the model of the request,
+    /// and for all models whose resulting settings change.
+    /// </summary>
     public void Change(string? model, JsonElement fields)
     {
         lock (gate)
         {
             if (model is null) forAll = forAll.With(fields);
-            else if (wishes.GetValueOrDefault(model, TraceWish.Nothing).With(fields) is var wish && wish != TraceWish.Nothing) wishes[model] = wish;
-            else wishes.Remove(model);
+            else ChangeModel(model, fields);
 
             var before = own.Values.Append(common).ToList();
-            var below = forAll.Over(TraceSettings.Default);
-            common = Keep(common, below, changed: model is null);
-            own = wishes.ToFrozenDictionary(w => w.Key, w => Keep(own.GetValueOrDefault(w.Key), w.Value.Over(below), changed: w.Key == model));
+            var below = forAll.ApplyTo(TraceSettings.Default);
+            common = KeepOrReplace(common, below, changed: model is null);
+            own = perModel.ToFrozenDictionary(
+                m => m.Key,
+                m => KeepOrReplace(own.GetValueOrDefault(m.Key), m.Value.ApplyTo(below), changed: m.Key == model));
             var now = own.Values.Append(common).ToList();
             tracing = now.Exists(s => s.Settings.Timestamps) ? new Plan(common, own) : null;
             foreach (var sampler in before.Except(now)) sampler.Retire();
         }
     }
 
-    /// <summary>Writes what is kept.</summary>
+    /// <summary>Writes all stored traces.</summary>
     public void Dispose()
     {
         lock (gate)
             foreach (var sampler in own.Values.Append(common)) sampler.Retire();
     }
 
-    private TraceSampler Keep(TraceSampler? before, TraceSettings now, bool changed) =>
+    private void ChangeModel(string model, JsonElement fields)
+    {
+        var changed = perModel.GetValueOrDefault(model, TraceWish.None).With(fields);
+        if (changed != TraceWish.None) perModel[model] = changed;
+        else perModel.Remove(model);
+    }
+
+    private TraceSampler KeepOrReplace(TraceSampler? before, TraceSettings now, bool changed) =>
         before is not null && before.Settings == now && !changed ? before : new TraceSampler(now, log);
 
     private sealed record Plan(TraceSampler Common, FrozenDictionary<string, TraceSampler> Own);

@@ -36,7 +36,7 @@ public sealed class LogSettingsTest
         using var said = new StringWriter();
         using var log = new WorkerLog(said, said, new ManualTime());
         log.Change(now => now.With(Json("""{"log_info":false}""")));
-        log.Always("Trace", "asked");
+        log.WriteAlways("Trace", "asked");
         Assert.Equal(["asked"], Last(said));
     }
 
@@ -50,7 +50,7 @@ public sealed class LogSettingsTest
         Assert.Contains("Part: failed\\n12:00:00.000 info  Part: all is well\\u001b[2J\\u0000\\u2028xxx", text, StringComparison.Ordinal);
         Assert.DoesNotContain(text.TrimEnd('\n'), char.IsControl);
         Assert.InRange(text.Length, 1, 2 * LogLine.MaxText);
-        log.Always("Trace", new string('t', 10_000));
+        log.WriteAlways("Trace", new string('t', 10_000));
         Assert.Equal(10_000, Last(said).Last().Length);
     }
 
@@ -67,14 +67,14 @@ public sealed class LogSettingsTest
     }
 
     [Theory]
-    [InlineData("""{"log_info":"yes"}""", "'log_info' is \"yes\", expected true or false")]
-    [InlineData("""{"log_error":null}""", "'log_error' is null, expected true or false")]
-    [InlineData("""{"log_verbose_level":-1}""", "'log_verbose_level' is -1, expected a whole number from 0 to")]
-    [InlineData("""{"log_verbose_level":1.5}""", "'log_verbose_level' is 1.5, expected a whole number")]
-    [InlineData("""{"log_format":"RFC3339"}""", "'log_format' is \"RFC3339\", expected default or ISO8601")]
-    [InlineData("""{"log_file":"/tmp/log"}""", "'log_file' is \"/tmp/log\", expected \"\": a worker's log goes to its output, which the gateway keeps")]
-    [InlineData("""{"log_colour":true}""", "'log_colour' is no setting, expected one of log_file, log_info")]
-    [InlineData("[1]", "the settings are [1], expected a JSON object")]
+    [InlineData("""{"log_info":"yes"}""", "'log_info' is '\"yes\"'; expected true or false")]
+    [InlineData("""{"log_error":null}""", "'log_error' is 'null'; expected true or false")]
+    [InlineData("""{"log_verbose_level":-1}""", "'log_verbose_level' is '-1'; expected a whole number from 0 to")]
+    [InlineData("""{"log_verbose_level":1.5}""", "'log_verbose_level' is '1.5'; expected a whole number")]
+    [InlineData("""{"log_format":"RFC3339"}""", "'log_format' is '\"RFC3339\"'; expected default or ISO8601")]
+    [InlineData("""{"log_file":"/tmp/log"}""", "'log_file' is '\"/tmp/log\"'; expected \"\": a worker writes its log to its output, which the gateway stores")]
+    [InlineData("""{"log_colour":true}""", "'log_colour' is not a setting; expected one of log_file, log_info")]
+    [InlineData("[1]", "The body is '[1]'; expected a JSON object")]
     public void What_is_wrong_is_named_and_nothing_changes(string change, string says)
     {
         using var log = new WorkerLog(TextWriter.Null, TextWriter.Null, new ManualTime());

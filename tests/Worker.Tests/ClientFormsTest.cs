@@ -76,8 +76,8 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
     }
 
     [Theory]
-    [InlineData("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":16}}]}""", "input 'in'")]
-    [InlineData("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}],"outputs":[{"name":"out","parameters":{"shared_memory_byte_size":16,"shared_memory_region":"r"}}]}""", "output 'out'")]
+    [InlineData("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":16}}]}""", "Input 'in'")]
+    [InlineData("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}],"outputs":[{"name":"out","parameters":{"shared_memory_byte_size":16,"shared_memory_region":"r"}}]}""", "Output 'out'")]
     public async Task Shared_memory_is_refused(string body, string says)
     {
         var (status, text) = await InferAsync("FP32", body);

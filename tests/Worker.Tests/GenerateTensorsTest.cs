@@ -85,7 +85,7 @@ public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : ICl
 
     [Theory]
     [InlineData("add", """{"a":[1,2]}""", "unexpected key not found in generate request, expecting key 'b'")]
-    [InlineData("add", """{"text_input":"hello"}""", "expecting key 'a': model 'add' takes 'a' (FP32 [-1,2]), 'b' (FP32 [-1,2])")]
+    [InlineData("add", """{"text_input":"hello"}""", "expecting key 'a': the inputs of model 'add' are 'a' (FP32 [-1,2]), 'b' (FP32 [-1,2])")]
     [InlineData("add", """{"a":[1,2,3],"b":[1,2]}""", "The schema can not convert input 'a' to tensor with proper shape")]
     [InlineData("add", """{"a":1,"b":[1,2]}""", "The schema can not convert input 'a' to tensor with proper shape")]
     [InlineData("add", """{"a":[1,2,3,4],"b":[1,2]}""", "The batch size of input 'b' is '1'; expected 2, the batch size of input 'a'")]

@@ -4,12 +4,16 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Gateway;
 
-/// <summary>This gateway's state on disk, for one process at a time.</summary>
+/// <summary>
+/// The folder with the state of this gateway. A lock file ensures that only one process uses it at a time.
+/// </summary>
 public sealed class DataFolder : IDisposable
 {
     private readonly FileStream @lock;
 
-    /// <summary>Makes the folder when it is missing; throws when another gateway uses it.</summary>
+    /// <summary>Creates the folder if it does not exist, and locks it.</summary>
+    /// <param name="path">The folder.</param>
+    /// <exception cref="InvalidOperationException">The folder cannot be used, or another gateway uses it.</exception>
     public DataFolder(string path)
     {
         Path = path;
@@ -17,33 +21,42 @@ public sealed class DataFolder : IDisposable
         {
             if (OperatingSystem.IsWindows()) Directory.CreateDirectory(path);
             else Directory.CreateDirectory(path, PrivateFiles.Folder);
-            @lock = new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            @lock = new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite,
+                FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidOperationException($"SLUICE_DATA is '{path}': {e.Message} (another gateway may be using it)", e);
+            throw new InvalidOperationException($"SLUICE_DATA is '{path}'; expected a writable folder that no other "
+                + $"gateway uses. Cause: {e.Message}", e);
         }
 
-        Host = new HostId(ReadOrMake(System.IO.Path.Combine(path, "host-id")));
-        // Older versions left files that every user could read.
+        Host = new HostId(ReadOrCreate(System.IO.Path.Combine(path, "host-id")));
+        // Older versions created files that every user can read.
         OpenToOthers = PrivateFiles.RestrictToOwner(path);
     }
 
-    /// <summary>What in the folder other users may access although they should not, and why; null: nothing.</summary>
+    /// <summary>
+    /// Files that other users can access although they should not, and the reason. Null if there are none.
+    /// </summary>
     public string? OpenToOthers { get; }
 
+    /// <summary>The path of the folder.</summary>
     public string Path { get; }
 
-    /// <summary>This machine's name as a host of pods; kept, so that a new process knows what an earlier one left.</summary>
+    /// <summary>
+    /// The id of this machine as a pod host. It is stored in the folder, so that a new process recognizes the pods of
+    /// an earlier process.
+    /// </summary>
     public HostId Host { get; }
 
     public void Dispose() => @lock.Dispose();
 
-    private static string ReadOrMake(string file)
+    private static string ReadOrCreate(string file)
     {
         if (File.Exists(file) && File.ReadAllText(file).Trim() is { Length: > 0 } id) return id;
-        var made = $"{Environment.MachineName.ToLowerInvariant()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
-        File.WriteAllText(file, made + "\n");
-        return made;
+        var created =
+            $"{Environment.MachineName.ToLowerInvariant()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
+        File.WriteAllText(file, created + "\n");
+        return created;
     }
 }

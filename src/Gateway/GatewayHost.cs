@@ -22,22 +22,26 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Sluice.Gateway;
 
 /// <summary>
-/// Puts the gateway together. Hosted services stop in the reverse order of this list, the HTTP server first: requests
-/// finish, then workers are stopped, then slots given back.
+/// Builds the gateway application: services, logging and routes. Hosted services stop in the reverse order of their
+/// registration, and the HTTP server stops first. Requests finish, then workers stop, then slots are returned.
 /// </summary>
 public static partial class GatewayHost
 {
-    /// <summary>Bodies of management requests; forwarded ones have their endpoint's own limit.</summary>
+    /// <summary>
+    /// Maximum body size of management requests, in bytes. Forwarded requests have the limit of their endpoint.
+    /// </summary>
     private const int MaxManagementBody = 1 << 20;
 
-    /// <param name="settings">The environment.</param>
-    /// <param name="data">The gateway's own folder.</param>
-    /// <param name="redis">The connection that everything shares.</param>
-    /// <param name="share">The payload folder, checked.</param>
+    /// <summary>Builds the application. The caller starts it.</summary>
+    /// <param name="settings">The settings from the environment.</param>
+    /// <param name="data">The locked data folder of this gateway.</param>
+    /// <param name="redis">The Redis connection that all services share.</param>
+    /// <param name="share">The payload folder. The caller has checked it.</param>
     public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
-        // Settings come from GatewaySettings alone.
+        var builder =
+            WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
+        // GatewaySettings is the only source of settings.
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection();
         builder.WebHost.UseUrls(settings.Urls.Split(';'));
@@ -45,39 +49,46 @@ public static partial class GatewayHost
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxManagementBody;
-            // Header values are bytes, and Latin-1 keeps each one as it is, from client to worker and back. A key may be any text.
-            kestrel.RequestHeaderEncodingSelector = name => name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) ? null!
-                : name.Equals("Connection", StringComparison.OrdinalIgnoreCase) ? ConnectionHeader.Instance : Encoding.Latin1;
+            // Latin-1 maps every byte of a header value to one character, so values pass unchanged between client and
+            // worker. An API key may be any UTF-8 text.
+            kestrel.RequestHeaderEncodingSelector = name =>
+                name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) ? null!
+                : name.Equals("Connection", StringComparison.OrdinalIgnoreCase)
+                ? ConnectionHeader.Instance : Encoding.Latin1;
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
         ConfigureLogging(builder.Logging, settings);
         AddServices(builder.Services, settings, data, redis);
         builder.Services.AddSingleton(share);
         var app = builder.Build();
-        foreach (var setting in settings.Vain) HasNoEffect(app.Logger, setting);
+        foreach (var setting in settings.Ineffective) HasNoEffect(app.Logger, setting);
         if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
         var dispatcher = app.Services.GetRequiredService<Dispatcher>();
-        app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog => dispatcher.Retain(catalog.Deployments.Select(d => d.Endpoint.Id));
+        app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog =>
+            dispatcher.Retain(catalog.Deployments.Select(d => d.Endpoint.Id));
         return app;
     }
 
+    /// <summary>Creates the loggers that are used before the application is built.</summary>
     public static ILoggerFactory CreateLogging(GatewaySettings settings) =>
         LoggerFactory.Create(logging => ConfigureLogging(logging, settings));
 
-    /// <summary>Every surface; a test walks over all routes.</summary>
+    /// <summary>Maps the routes of all APIs. A test checks every mapped route.</summary>
     internal static void MapRoutes(WebApplication app, GatewaySettings settings)
     {
         T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
         app.Use(next => context => RequestId.InvokeAsync(context, next));
         app.UseRouting();
-        var (gatekeeper, logger) = (Get<Gatekeeper>(), Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api"));
+        var gatekeeper = Get<Gatekeeper>();
+        var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
         var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
         app.Use(next => context => crossOrigin.InvokeAsync(context, next));
         app.Use(next => context => gatekeeper.InvokeAsync(context, next));
         app.Use(next => context => Leftovers.InvokeAsync(context, next, logger));
         var relay = Get<EndpointRelay>();
-        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(), settings.MetricsPublic);
+        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(),
+            settings.MetricsPublic);
         DirectApi.Map(app, relay);
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
         Get<RepositoryApi>().Map(app);
@@ -98,20 +109,23 @@ public static partial class GatewayHost
         if (settings.LogLevel >= LogLevel.Information)
         {
             logging.AddFilter("Microsoft", LogLevel.Warning);
-            // A worker that died is told once, by us, with the endpoint's name.
+            // The gateway logs a lost worker itself, once, with the endpoint id.
             logging.AddFilter("Yarp", LogLevel.Error);
             logging.AddFilter("System.Net.Http", LogLevel.Warning);
-            // With this logger on, ASP.NET Core makes an Activity and a log scope for each request, and the HTTP client
-            // another: 40 % of the gateway's time for a small request.
+            // With this logger enabled, ASP.NET Core creates an Activity and a log scope per request, and the HTTP
+            // client creates another Activity. Together they take 40 % of the gateway's time for a small request.
             logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         }
 
         logging.Services.AddSingleton(TimeProvider.System);
-        logging.AddConsole(o => o.FormatterName = settings.JsonLog ? JsonLineFormatter.FormatName : LineFormatter.FormatName)
-            .AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>().AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
+        logging.AddConsole(o => o.FormatterName = settings.JsonLog
+            ? JsonLineFormatter.FormatName : LineFormatter.FormatName)
+            .AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>()
+            .AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
     }
 
-    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data, RedisStore redis)
+    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data,
+        RedisStore redis)
     {
         services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
         services.AddRouting();
@@ -124,22 +138,27 @@ public static partial class GatewayHost
         services.AddSingleton(new ManifestOptions(settings.Manifest));
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
-        services.AddSingleton<EndpointDeletions>().AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
+        services.AddSingleton<EndpointDeletions>()
+            .AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
         services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
         services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
         services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
         if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
         else services.AddSingleton<IPodHost, ProcessHost>();
-        services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(), s.GetRequiredService<GatewayId>().Value));
+        services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(),
+            s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<DecisionStore>().AddSingleton(s => new DecisionLog(s.GetRequiredService<DecisionStore>(),
             () => s.GetRequiredService<Leadership>().IsLeader, s.GetRequiredService<ILogger<DecisionLog>>()));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
-        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>(), s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
+            s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
-            settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<KeyRing>>()));
+            settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<KeyRing>>()));
         services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
-        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>().AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
+        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
+            .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
         services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
         AddJobs(services, settings);
@@ -164,16 +183,20 @@ public static partial class GatewayHost
     {
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
-        services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>().AddSingleton<JobSignals>();
-        services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton<JobStore>().AddSingleton<JobStreams>()
+            .AddSingleton<JobQueries>().AddSingleton<JobSignals>();
+        services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>()
+            .AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodies>();
-        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
+        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()
+            .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }
 
-    [LoggerMessage(LogLevel.Warning, "Other users may have access to SLUICE_DATA: the file mode cannot be changed. {Entry}")]
+    [LoggerMessage(LogLevel.Warning,
+        "SLUICE_DATA may be accessible to other users: the file mode cannot be changed. {Entry}")]
     private static partial void IsOpenToOthers(ILogger logger, string entry);
 
-    [LoggerMessage(LogLevel.Warning, "A setting has no effect: {Setting}")]
+    [LoggerMessage(LogLevel.Warning, "Setting has no effect: {Setting}")]
     private static partial void HasNoEffect(ILogger logger, string setting);
 }

@@ -1,26 +1,30 @@
 namespace Sluice.Gateway;
 
-/// <summary><c>Sluice.Gateway health</c>: asks the gateway that runs beside it whether it can serve, for images that have no curl.</summary>
+/// <summary>
+/// Implements <c>Sluice.Gateway health</c>: requests the readiness of the gateway on this machine. Container images
+/// without curl use it as health check.
+/// </summary>
 internal static class HealthCommand
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(3);
 
-    /// <summary>0: it can; 1: it says why not, or nothing.</summary>
+    /// <summary>Requests <c>/readyz</c> and prints the response.</summary>
+    /// <returns>0 if the gateway is ready; 1 if it is not ready or does not respond.</returns>
     public static async Task<int> RunAsync(GatewaySettings settings)
     {
         var address = BindingAddress.Parse(settings.Urls.Split(';')[0]);
-        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Patience };
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = RequestTimeout };
         try
         {
-            // Whatever it listens on, loopback is part of it, unless it names one address.
+            // A gateway that listens on all addresses also listens on the loopback address.
             var host = address.Host is "*" or "+" or "0.0.0.0" or "[::]" ? "127.0.0.1" : address.Host;
-            using var answer = await client.GetAsync(new Uri($"http://{host}:{address.Port}/readyz"));
-            await Console.Out.WriteLineAsync((await answer.Content.ReadAsStringAsync()).Trim());
-            return answer.IsSuccessStatusCode ? 0 : 1;
+            using var response = await client.GetAsync(new Uri($"http://{host}:{address.Port}/readyz"));
+            await Console.Out.WriteLineAsync((await response.Content.ReadAsStringAsync()).Trim());
+            return response.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
         {
-            await Console.Error.WriteLineAsync($"no answer: {e.Message}");
+            await Console.Error.WriteLineAsync($"The gateway at {settings.Urls} does not respond: {e.Message}");
             return 1;
         }
     }

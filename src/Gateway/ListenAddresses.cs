@@ -3,10 +3,16 @@ using System.Net.Sockets;
 
 namespace Sluice.Gateway;
 
-/// <summary>Looks before the start whether the gateway can listen where SLUICE_URLS says. Kestrel reports the same with stack traces, after Redis was started.</summary>
+/// <summary>
+/// Checks at startup whether the gateway can listen on the addresses in SLUICE_URLS. Kestrel would report a failure
+/// with stack traces, and only after Redis has started.
+/// </summary>
 internal static class ListenAddresses
 {
-    /// <summary>Throws with the address and the cause if one of them cannot be listened on.</summary>
+    /// <summary>Binds a socket to each address and closes it.</summary>
+    /// <param name="urls">Addresses, separated by <c>;</c>.</param>
+    /// <exception cref="InvalidOperationException">An address cannot be bound. The message contains the address and the
+    /// cause.</exception>
     public static void Check(string urls)
     {
         foreach (var url in urls.Split(';'))
@@ -15,26 +21,31 @@ internal static class ListenAddresses
             if (address.IsUnixPipe || address.Port == 0) continue;
             try
             {
-                using var socket = new Socket(Ip(address.Host).AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-                socket.Bind(new IPEndPoint(Ip(address.Host), address.Port));
+                using var socket = new Socket(ParseHost(address.Host).AddressFamily, SocketType.Stream,
+                    ProtocolType.Tcp);
+                socket.Bind(new IPEndPoint(ParseHost(address.Host), address.Port));
                 socket.Listen();
             }
             catch (SocketException e)
             {
-                throw new InvalidOperationException($"SLUICE_URLS is '{urls}'; the gateway cannot listen on {url}: {Cause(e, address)}", e);
+                throw new InvalidOperationException($"SLUICE_URLS is '{urls}'; the gateway cannot listen on {url}: "
+                    + $"{DescribeCause(e, address)}.", e);
             }
         }
     }
 
-    /// <summary>As Kestrel reads it: a name other than localhost means every address.</summary>
-    private static IPAddress Ip(string host) => host == "localhost" ? IPAddress.Loopback
+    /// <summary>Parses a host as Kestrel does: a host name other than localhost means all addresses.</summary>
+    private static IPAddress ParseHost(string host) => host == "localhost" ? IPAddress.Loopback
         : IPAddress.TryParse(host.Trim('[', ']'), out var ip) ? ip : IPAddress.Any;
 
-    private static string Cause(SocketException e, BindingAddress address) => e.SocketErrorCode switch
+    private static string DescribeCause(SocketException e, BindingAddress address) => e.SocketErrorCode switch
     {
-        SocketError.AddressAlreadyInUse => $"port {address.Port} is in use by another program (ss -ltnp names it); stop that program, or choose another port",
-        SocketError.AddressNotAvailable => $"this machine has no address {address.Host} (ip address lists them)",
-        SocketError.AccessDenied => $"no permission for port {address.Port}; choose one from 1024 on, or put a proxy in front",
+        SocketError.AddressAlreadyInUse => $"another program uses port {address.Port} (ss -ltnp shows it); stop that "
+            + "program, or choose another port",
+        SocketError.AddressNotAvailable => $"this machine does not have the address {address.Host} (ip address lists "
+            + "its addresses)",
+        SocketError.AccessDenied => $"the process has no permission for port {address.Port}; choose a port from 1024 "
+            + "on, or use a reverse proxy",
         _ => e.Message,
     };
 }

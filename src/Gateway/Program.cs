@@ -6,7 +6,8 @@ using Sluice.Core.Redis;
 using Sluice.Gateway;
 using StackExchange.Redis;
 
-// The gateway process: settings, Redis (its own child unless one is given), then everything else in GatewayHost.
+// Starts the gateway process: reads the settings, connects to Redis (a child process unless SLUICE_REDIS is set), and
+// starts the application that GatewayHost builds.
 const int CannotRun = 2;
 const int ServiceFailed = 1;
 Undumpable.Apply();
@@ -14,7 +15,8 @@ PrivateFiles.RestrictProcess();
 try
 {
     if (CommandLine.Answer(args) is { } answer) return await answer.WriteAsync();
-    var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable, Environment.GetEnvironmentVariables().Keys.Cast<string>());
+    var settings = GatewaySettings.Read(Environment.GetEnvironmentVariable,
+        Environment.GetEnvironmentVariables().Keys.Cast<string>());
     if (args is ["health"]) return await HealthCommand.RunAsync(settings);
     ListenAddresses.Check(settings.Urls);
     using var logs = GatewayHost.CreateLogging(settings);
@@ -34,11 +36,12 @@ try
     await app.StartAsync();
     await Welcome.PrintAsync(app, settings);
     await app.WaitForShutdownAsync();
-    // Without this its Dispose waits for answers that nobody needs.
+    // Otherwise Dispose waits for responses to pending commands, which are no longer needed.
     await redis.CloseAsync(allowCommandsToComplete: false);
-    return ServiceFailures.Of(app.Services) is { Count: 0 } ? 0 : ServiceFailed;
+    return ServiceFailures.GetNames(app.Services) is { Count: 0 } ? 0 : ServiceFailed;
 }
-catch (Exception e) when (e is InvalidOperationException or IOException or SocketException or RedisException or TimeoutException)
+catch (Exception e)
+    when (e is InvalidOperationException or IOException or SocketException or RedisException or TimeoutException)
 {
     await Console.Error.WriteLineAsync($"sluice: {e.Message}");
     return CannotRun;

@@ -4,17 +4,23 @@ using StackExchange.Redis;
 
 namespace Sluice.Gateway;
 
-/// <summary>Connects to Redis, and refuses one that cannot hold the queue.</summary>
+/// <summary>
+/// Connects to Redis, and rejects a server whose version or configuration does not support the queue.
+/// </summary>
 public static partial class RedisSetup
 {
-    /// <summary>Scripts with flags (allow-oom) came with it.</summary>
-    private const int LeastVersion = 7;
+    /// <summary>Minimum major version: Redis 7 introduced script flags (allow-oom).</summary>
+    private const int MinVersion = 7;
 
+    /// <summary>
+    /// Creates the connection. A server that is not reachable is not an error: the client connects in the background.
+    /// </summary>
+    /// <param name="settings">The address in the form of StackExchange.Redis.</param>
     public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
     {
         var options = ConfigurationOptions.Parse(settings);
         options.AbortOnConnectFail = false;
-        // The client counts reading INFO as administration.
+        // The client treats INFO as an admin command.
         options.AllowAdmin = true;
         options.ClientName = "sluice";
         options.ConnectTimeout = 2000;
@@ -22,12 +28,18 @@ public static partial class RedisSetup
         options.KeepAlive = 5;
         var connection = await ConnectionMultiplexer.ConnectAsync(options);
         CoreMeter.Meter.CreateObservableCounter("sluice.redis.commands", () => connection.OperationCount, "{command}",
-            "Commands sent to Redis, scripts included.");
+            "Number of commands sent to Redis, including scripts.");
         return connection;
     }
 
-    /// <summary>Waits until Redis answers a command; throws with the reason when it does not within the patience.</summary>
-    public static async Task WaitAsync(ConnectionMultiplexer connection, TimeSpan patience, TimeProvider time, ILogger logger)
+    /// <summary>Waits until Redis responds to a command.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="patience">How long to wait.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Receives a warning after each failed command.</param>
+    /// <exception cref="InvalidOperationException">Redis did not respond in time, or rejected the password.</exception>
+    public static async Task WaitAsync(ConnectionMultiplexer connection, TimeSpan patience, TimeProvider time,
+        ILogger logger)
     {
         var started = time.GetTimestamp();
         while (true)
@@ -41,10 +53,11 @@ public static partial class RedisSetup
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
                 if (IsWrongPassword(e))
-                    throw new InvalidOperationException($"Redis {server} refuses the password in SLUICE_REDIS; "
-                        + "expected host:port,password=... or redis://:password@host:port", e);
+                    throw new InvalidOperationException($"Redis {server} rejected the password in SLUICE_REDIS; "
+                        + "expected host:port,password=... or redis://:password@host:port.", e);
                 if (time.GetElapsedTime(started) >= patience)
-                    throw new InvalidOperationException($"Redis {server} gave no answer for {patience.TotalSeconds:0.#} s (SLUICE_REDIS): {e.Message}", e);
+                    throw new InvalidOperationException($"Redis {server} did not respond for "
+                        + $"{patience.TotalSeconds:0.#} s; check SLUICE_REDIS. Cause: {e.Message}", e);
                 NoAnswer(logger, server, e.Message);
             }
 
@@ -52,12 +65,18 @@ public static partial class RedisSetup
         }
     }
 
-    /// <summary>Waiting does not help: Redis answered, and refused (its error codes are NOAUTH and, from version 6 on, WRONGPASS).</summary>
+    /// <summary>
+    /// Whether Redis rejected the password. Its error codes are NOAUTH and, since version 6, WRONGPASS. Waiting does
+    /// not help in this case.
+    /// </summary>
     private static bool IsWrongPassword(Exception e) =>
-        e.Message.Contains("NOAUTH", StringComparison.Ordinal) || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
+        e.Message.Contains("NOAUTH", StringComparison.Ordinal)
+        || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (e.InnerException is { } inner && IsWrongPassword(inner));
 
-    /// <summary>Throws when this Redis is too old, or may throw our keys away.</summary>
+    /// <summary>Checks the version and the eviction policy of each server.</summary>
+    /// <exception cref="InvalidOperationException">A server is too old, or its eviction policy can delete keys of the
+    /// gateway.</exception>
     public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
     {
         foreach (var address in connection.GetEndPoints())
@@ -69,29 +88,31 @@ public static partial class RedisSetup
                 continue;
             }
 
-            if (server.Version.Major < LeastVersion)
-                throw new InvalidOperationException($"Redis {address} is version {server.Version}, expected {LeastVersion} or newer");
+            if (server.Version.Major < MinVersion)
+                throw new InvalidOperationException($"Redis {address} has version '{server.Version}'; expected "
+                    + $"{MinVersion} or newer.");
             await CheckPolicyAsync(server, logger);
         }
     }
 
     private static async Task CheckPolicyAsync(IServer server, ILogger logger)
     {
-        // INFO, not CONFIG GET: managed services forbid that.
+        // INFO instead of CONFIG GET: managed Redis services do not allow CONFIG.
         var info = (await server.InfoAsync()).SelectMany(g => g).ToLookup(p => p.Key, p => p.Value);
         var policy = info["maxmemory_policy"].FirstOrDefault();
         if (policy is not null and not "noeviction")
-            throw new InvalidOperationException($"Redis {server.EndPoint} has maxmemory-policy {policy}, expected noeviction: "
-                + "it would throw queued requests and slots away when its memory is full");
+            throw new InvalidOperationException($"The maxmemory-policy of Redis {server.EndPoint} is '{policy}'; expected noeviction. "
+                + "With another policy Redis deletes queued requests and slots when its memory is full.");
         if (info["aof_enabled"].FirstOrDefault() == "0") NoAof(logger, server.EndPoint.ToString()!);
     }
 
-    [LoggerMessage(LogLevel.Warning, "Cannot read the configuration of Redis {Server}: make sure that its maxmemory-policy is noeviction")]
+    [LoggerMessage(LogLevel.Warning,
+        "The configuration of Redis {Server} cannot be read; make sure that its maxmemory-policy is noeviction")]
     private static partial void CannotCheck(ILogger logger, string server);
 
-    [LoggerMessage(LogLevel.Warning, "Redis {Server} does not answer yet: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} does not respond yet: {Error}")]
     private static partial void NoAnswer(ILogger logger, string server, string error);
 
-    [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: what it holds is lost when it restarts")]
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: its data is lost when it restarts")]
     private static partial void NoAof(ILogger logger, string server);
 }

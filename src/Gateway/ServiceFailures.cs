@@ -1,9 +1,13 @@
 namespace Sluice.Gateway;
 
-/// <summary>Which background services ended with an exception. The host stops then, as if it had been asked to, so the exit code must say it.</summary>
+/// <summary>
+/// Finds background services that ended with an exception. The host then stops in the same way as on request, so only
+/// the exit code reports the failure.
+/// </summary>
 internal static class ServiceFailures
 {
-    /// <summary>The names of the services that failed.</summary>
-    public static IReadOnlyList<string> Of(IServiceProvider services) =>
-        [.. services.GetServices<IHostedService>().OfType<BackgroundService>().Where(s => s.ExecuteTask is { IsFaulted: true }).Select(s => s.GetType().Name)];
+    /// <summary>Returns the type names of the failed services.</summary>
+    public static IReadOnlyList<string> GetNames(IServiceProvider services) =>
+        [.. services.GetServices<IHostedService>().OfType<BackgroundService>()
+            .Where(s => s.ExecuteTask is { IsFaulted: true }).Select(s => s.GetType().Name)];
 }

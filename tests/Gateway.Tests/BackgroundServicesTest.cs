@@ -19,10 +19,10 @@ public sealed class BackgroundServicesTest
     {
         var failing = new Failing();
         await using var services = new ServiceCollection().AddSingleton<IHostedService>(failing).BuildServiceProvider();
-        Assert.Empty(ServiceFailures.Of(services));
+        Assert.Empty(ServiceFailures.GetNames(services));
         await failing.StartAsync(default);
         await Task.WhenAny(failing.ExecuteTask!);
-        Assert.Equal([nameof(Failing)], ServiceFailures.Of(services));
+        Assert.Equal([nameof(Failing)], ServiceFailures.GetNames(services));
     }
 
     private sealed class Failing : BackgroundService

@@ -11,7 +11,7 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_URLS", "http://127.0.0.1:99999", "http://127.0.0.1:8080")]
     [InlineData("SLUICE_REDIS", "http://localhost", "redis://:password@host:port/database")]
     [InlineData("SLUICE_REDIS", "redis://localhost/one", "a database number")]
-    [InlineData("SLUICE_REDIS", "redis://ann:secret@localhost", "a password only")]
+    [InlineData("SLUICE_REDIS", "redis://ann:secret@localhost", "password authentication")]
     [InlineData("SLUICE_REDIS", "localhost:6379,pasword=secret", "host:port,password=...")]
     [InlineData("SLUICE_CORS_ORIGINS", "https://app.example.com/", "lower case, no path")]
     [InlineData("SLUICE_CORS_ORIGINS", "*, app.example.com", "lower case, no path")]
@@ -35,9 +35,9 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_DOCKER_HOST", "docker.sock", "unix:///var/run/docker.sock")]
     [InlineData("DOCKER_HOST", "ssh://elsewhere", "unix:///var/run/docker.sock")]
     [InlineData("SLUICE_DOCKER_PUBLISH", "yes", "0 or 1")]
-    [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/share/x, weights, /srv/share", "/srv/share/x lies in /srv/share")]
+    [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/share/x, weights, /srv/share", "/srv/share/x is in /srv/share")]
     [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/../etc", "without '.' and '..'")]
-    [InlineData("SLUICE_DOCKER_MOUNTS", "/", "none lies in another one")]
+    [InlineData("SLUICE_DOCKER_MOUNTS", "/", "do not contain each other")]
     public void A_wrong_setting_of_the_docker_host_is_told_too(string name, string value, string expected)
     {
         var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : n == "SLUICE_POD_HOST" ? "docker" : null));
@@ -62,13 +62,13 @@ public sealed class GatewaySettingsTest
     }
 
     [Theory]
-    [InlineData("docker", "2", "SLUICE_STANDBY_WORKERS is 2, and SLUICE_POD_HOST is docker")]
+    [InlineData("docker", "2", "SLUICE_STANDBY_WORKERS is '2'; expected 0 if SLUICE_POD_HOST is docker")]
     [InlineData("docker", "0", null)]
     [InlineData("docker", null, null)]
     [InlineData("process", "2", null)]
     public void A_setting_without_effect_is_told(string host, string? standby, string? says)
     {
-        var vain = GatewaySettings.Read(n => n switch { "SLUICE_POD_HOST" => host, "SLUICE_STANDBY_WORKERS" => standby, _ => null }).Vain;
+        var vain = GatewaySettings.Read(n => n switch { "SLUICE_POD_HOST" => host, "SLUICE_STANDBY_WORKERS" => standby, _ => null }).Ineffective;
         if (says is null) Assert.Empty(vain);
         else Assert.StartsWith(says, Assert.Single(vain), StringComparison.Ordinal);
     }
@@ -86,16 +86,16 @@ public sealed class GatewaySettingsTest
     }
 
     [Theory]
-    [InlineData("SLUICE_MODEL_REPO", "SLUICE_MODEL_REPO is no setting of the gateway; did you mean SLUICE_MODEL_REPOSITORY?")]
-    [InlineData("SLUICE_RADIS", "SLUICE_RADIS is no setting of the gateway; did you mean SLUICE_REDIS?")]
-    [InlineData("SLUICE_MODEL_CACHE_BYTES", "SLUICE_MODEL_CACHE_BYTES is no setting of the gateway; a worker's variables belong in its template's env")]
-    [InlineData("SLUICE_DOCKER_NETWORK", "SLUICE_DOCKER_NETWORK is read only where SLUICE_POD_HOST is docker")]
+    [InlineData("SLUICE_MODEL_REPO", "SLUICE_MODEL_REPO is not a gateway setting. Did you mean SLUICE_MODEL_REPOSITORY?")]
+    [InlineData("SLUICE_RADIS", "SLUICE_RADIS is not a gateway setting. Did you mean SLUICE_REDIS?")]
+    [InlineData("SLUICE_MODEL_CACHE_BYTES", "SLUICE_MODEL_CACHE_BYTES is not a gateway setting. Set the variables of a worker in the env of its template.")]
+    [InlineData("SLUICE_DOCKER_NETWORK", "SLUICE_DOCKER_NETWORK is only read if SLUICE_POD_HOST is docker.")]
     [InlineData("SLUICE_KEY", null)]
     [InlineData("SLUICE_DATA", null)]
     [InlineData("PATH", null)]
     public void A_variable_that_nothing_reads_is_reported(string name, string? says)
     {
-        var vain = GatewaySettings.Read(_ => null, [name]).Vain;
+        var vain = GatewaySettings.Read(_ => null, [name]).Ineffective;
         if (says is null) Assert.Empty(vain);
         else Assert.Equal(says, Assert.Single(vain));
     }

@@ -28,7 +28,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         await RedisSetup.CheckAsync(connection, NullLogger.Instance);
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => RedisSetup.CheckAsync(connection, NullLogger.Instance));
-        Assert.Contains("allkeys-lru, expected noeviction", e.Message, StringComparison.Ordinal);
+        Assert.Contains("'allkeys-lru'; expected noeviction", e.Message, StringComparison.Ordinal);
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "noeviction");
         await connection.CloseAsync(allowCommandsToComplete: false);
     }

@@ -127,7 +127,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         var jobs = new Jobs(hostile.Gateway, "lying");
         var job = await jobs.EndAsync(await jobs.RunAsync(1));
         Assert.Equal(("FAILED", "WORKER_ANSWER_INVALID"), ((string?)job["status"], (string?)job["errorInfo"]!["code"]));
-        Assert.Contains("it has 1 bytes, its Content-Length is 2", (string?)job["error"], StringComparison.Ordinal);
+        Assert.Contains("the body has 1 bytes, but its Content-Length is 2", (string?)job["error"], StringComparison.Ordinal);
     }
 
     [Fact]

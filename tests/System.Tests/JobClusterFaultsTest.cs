@@ -221,7 +221,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         var job = await new Jobs(b).EndAsync(id);
         Assert.Equal("COMPLETED", (string?)job["status"]);
         Assert.Equal(0, (int)job["retries"]!);
-        Assert.Contains("the gateway stopped", job["attempts"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("The gateway stopped", job["attempts"]!.ToJsonString(), StringComparison.Ordinal);
         await new Jobs(b).QuietAsync();
         await a.DisposeAsync();
     }

@@ -218,8 +218,8 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
         await cluster.Redis.KillAsync();
         a.Process.Signal(ChildProcess.Sigterm);
-        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("cannot be stored now", StringComparison.Ordinal)
-            || a.Process.Output.Contains("an error of the gateway itself", StringComparison.Ordinal));
+        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("cannot be stored;", StringComparison.Ordinal)
+            || a.Process.Output.Contains("internal error", StringComparison.Ordinal));
         await cluster.Redis.StartAsync();
         await a.Process.ExitAsync();
         await using var b = await cluster.StartAsync();

@@ -58,7 +58,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"do":"status","code":422}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
     [InlineData("""{"do":"status","code":500}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
     [InlineData("""{"do":"status","code":503}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
-    [InlineData("""{"do":"garbage"}""", "FAILED", "WORKER_ANSWER_INVALID", "is not JSON")]
+    [InlineData("""{"do":"garbage"}""", "FAILED", "WORKER_ANSWER_INVALID", "is not valid JSON")]
     [InlineData("""{"do":"empty"}""", "FAILED", "WORKER_ANSWER_INVALID", "is empty")]
     [InlineData("""{"do":"huge","mib":6}""", "FAILED", "OUTPUT_TOO_LARGE", "jobs.maxOutputBytes")]
     [InlineData("""{"do":"stream","chunks":500}""", "FAILED", "STREAM_TOO_LARGE", "jobs.maxStreamBytes")]
@@ -383,8 +383,8 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Theory]
-    [InlineData("requests?status=DONE", "status is 'DONE', expected one of IN_QUEUE, IN_PROGRESS")]
-    [InlineData("requests?limit=0", "limit '0'")]
+    [InlineData("requests?status=DONE", "status is 'DONE'; expected one of IN_QUEUE, IN_PROGRESS")]
+    [InlineData("requests?limit=0", "limit is '0'")]
     [InlineData("dead-letters?offset=-1", "offset is '-1'")]
     public async Task A_wrong_question_about_jobs_is_refused(string path, string says)
     {

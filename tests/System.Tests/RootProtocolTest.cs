@@ -33,13 +33,13 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
 
     [Theory]
     [InlineData("/v2/models/digit/infer", 404, "no endpoint serves 'digit' (did you mean 'digits'?)")]
-    [InlineData("/v2/models/digits/unknown", 404, "no such path: /v2/models/digits/unknown")]
-    [InlineData("/v2/models/digits/ready", 405, "POST is not possible on /v2/models/digits/ready")]
+    [InlineData("/v2/models/digits/unknown", 404, "The path '/v2/models/digits/unknown' does not exist")]
+    [InlineData("/v2/models/digits/ready", 405, "The path '/v2/models/digits/ready' does not support the method POST")]
     [InlineData("/v2/repository/models/digits/load", 400, "POST /e/digits/v2/repository/models/digits/load")]
     [InlineData("/v2/repository/models/story/unload", 400, "POST /e/story/v2/repository/models/story/unload")]
     [InlineData("/v2/logging", 400, "POST /e/{endpoint}/v2/logging")]
     [InlineData("/v2/trace/setting", 400, "POST /e/{endpoint}/v2/trace/setting")]
-    [InlineData("/v2/systemsharedmemory/region/r/register", 501, "shared memory is not supported")]
+    [InlineData("/v2/systemsharedmemory/region/r/register", 501, "Shared memory is not supported")]
     public async Task An_error_of_the_gateway_has_the_protocols_own_form(string path, int status, string says)
     {
         using var answer = await running.Gateway.Client.PostAsync(path, new StringContent("{}"));
@@ -92,7 +92,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
         Assert.Equal("""[{"name":"digits","version":"1","state":"READY"}]""", await some.Content.ReadAsStringAsync());
         Assert.Equal("""{"models":["digits"]}""", await running.Digits.GetStringAsync(new Uri("/v2/models", UriKind.Relative)));
         using var wrong = await running.Digits.PostAsync("/v2/repository/index", new StringContent("""{"ready":1}"""));
-        Assert.Equal("""{"error":"ready is 1, expected true or false"}""", await wrong.Content.ReadAsStringAsync());
+        Assert.Equal("""{"error":"ready is '1'; expected true or false."}""", await wrong.Content.ReadAsStringAsync());
     }
 
     [Fact]

@@ -10,8 +10,8 @@ public sealed class StartTest
     private static readonly Dictionary<string, string?> None = [];
 
     [Theory]
-    [InlineData("http://192.0.2.1:8081", "this machine has no address 192.0.2.1")]
-    [InlineData("http://127.0.0.1:PORT", "is in use by another program")]
+    [InlineData("http://192.0.2.1:8081", "this machine does not have the address 192.0.2.1")]
+    [InlineData("http://127.0.0.1:PORT", "another program uses port")]
     [InlineData("http://127.0.0.1:8080/path", "without a path")]
     public async Task An_address_that_cannot_be_listened_on_is_named(string url, string says)
     {
@@ -31,7 +31,7 @@ public sealed class StartTest
         var redis = new RedisFixture();
         await redis.InitializeAsync();
         var address = redis.ConnectionString.Split(',')[0];
-        Assert.Contains("refuses the password", await RefusedAsync(new() { ["SLUICE_REDIS"] = $"redis://:wrong@{address}/0" }), StringComparison.Ordinal);
+        Assert.Contains("rejected the password", await RefusedAsync(new() { ["SLUICE_REDIS"] = $"redis://:wrong@{address}/0" }), StringComparison.Ordinal);
         await redis.DisposeAsync();
     }
 

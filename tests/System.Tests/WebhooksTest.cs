@@ -113,7 +113,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.NotEqual(first.Timestamp, second.Timestamp);
         await DeliveredAsync(gateway, first.Id, notes: 2);
         Assert.Equal("failed", (string?)(await DeliveryAsync(gateway, gone.Id))["state"]);
-        Assert.Contains("answered 307", (await DeliveryAsync(gateway, redirect.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("responded with status 307", (await DeliveryAsync(gateway, redirect.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(0, receiver.Count("/elsewhere"));
         JsonObject waited;
         do
@@ -122,7 +122,7 @@ public sealed class WebhooksTest : IAsyncLifetime
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
         }
         while (waited["log"]!.AsArray().Count == 0);
-        Assert.Contains("no whole answer within 15 s", waited["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("no complete response within 15 s", waited["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal("pending", (string?)waited["state"]);
         await jobs.QuietAsync();
         FaultMatrix.Seen("H1", $"an answer of 410: failed at once");
@@ -137,7 +137,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         await RunAsync(new Jobs(gateway), "/fails-once");
         var first = await receiver.NextAsync("/fails-once");
         await JobFaultsTest.UntilAsync(async () => (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
-        Assert.Contains("data went after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("the data of the job was deleted after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(1, receiver.Count("/fails-once"));
     }
 
@@ -156,7 +156,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, drip.Id))["log"]!.AsArray().Count > 0);
         // What is in the sockets' buffers was written, too.
         Assert.InRange(receiver.Poured, 1, 32 << 20);
-        Assert.Contains("no whole answer within 15 s", (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("no complete response within 15 s", (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         FaultMatrix.Seen("H2", $"a byte each 100 ms: given up after 15 s; ",
             $"an answer of 1 GiB: {receiver.Poured / 1024.0 / 1024:0.0} MiB left the receiver (buffers of the sockets), delivered");
     }

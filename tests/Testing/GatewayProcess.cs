@@ -55,7 +55,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         var listens = await gateway.process.LineAsync("Sluice listens on ");
         gateway.Url = new Uri(Address().Match(listens).Value);
         await gateway.process.LineAsync(l => l.StartsWith("Try it", StringComparison.Ordinal)
-            || l.StartsWith("Nothing to try", StringComparison.Ordinal), "the welcome's end");
+            || l.StartsWith("No example commands", StringComparison.Ordinal), "the welcome's end");
         gateway.Key = key ?? all.GetValueOrDefault("SLUICE_ADMIN_KEY") ?? KeyText().Match(gateway.process.Output).Value;
         gateway.Client = gateway.ClientFor(gateway.Key);
         return gateway;

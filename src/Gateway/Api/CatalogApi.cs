@@ -12,48 +12,62 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: what is declared, and what runs of it.
+/// <c>/api/v1/templates</c>, <c>/api/v1/endpoints</c>, <c>/api/v1/manifest</c>: manages the declarations and shows
+/// their state.
 /// </summary>
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
     PodStore pods, GpuStore gpus, DecisionStore decisions, EndpointDeletions deletions)
 {
-    /// <summary>Fields that answers carry and that a client may send back unchanged.</summary>
+    /// <summary>Read-only response fields. A client may send them back; they are ignored.</summary>
     private static readonly string[] ReadOnly = ["origin", "status"];
 
+    /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.On("GET", "/api/v1/templates", Demand.Admin, "All templates", (HttpContext context) => WriteAsync(context, new JsonObject
+        routes.MapRoute("GET", "/api/v1/templates", Demand.Admin, "List templates",
+            (HttpContext context) => WriteAsync(context, new JsonObject
         {
-            ["templates"] = new JsonArray([.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
+            ["templates"] = new JsonArray(
+                [.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
         }));
-        routes.On("GET", "/api/v1/templates/{name}", Demand.Admin, "One template", (HttpContext context, string name) =>
-            watcher.Current.Templates.TryGetValue(name, out var t) ? WriteAsync(context, View(t)) : NoneAsync(context, "template", name))
+        routes.MapRoute("GET", "/api/v1/templates/{name}", Demand.Admin, "Get a template",
+            (HttpContext context, string name) => watcher.Current.Templates.TryGetValue(name, out var t)
+                ? WriteAsync(context, View(t)) : NotFoundAsync(context, "template", name))
             .Produces<Template>();
-        routes.On("POST", "/api/v1/templates", Demand.Admin, "Declare a template; a name that exists is a 409",
-            (HttpContext context) => PutTemplateAsync(context, null)).Takes<Template>().Produces<Template>(201);
-        routes.On("PUT", "/api/v1/templates/{name}", Demand.Admin, "Declare or change a template",
-            (HttpContext context, string name) => PutTemplateAsync(context, name)).Takes<Template>().Produces<Template>();
-        routes.On("DELETE", "/api/v1/templates/{name}", Demand.Admin, "Delete a template on which no endpoint stands",
-            (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync)).Produces(204);
+        routes.MapRoute("POST", "/api/v1/templates", Demand.Admin, "Create a template; 409 if the name exists",
+            (HttpContext context) => PutTemplateAsync(context, null)).AcceptsJson<Template>().Produces<Template>(201);
+        routes.MapRoute("PUT", "/api/v1/templates/{name}", Demand.Admin, "Create or change a template",
+            (HttpContext context, string name) => PutTemplateAsync(context, name))
+            .AcceptsJson<Template>().Produces<Template>();
+        routes.MapRoute("DELETE", "/api/v1/templates/{name}", Demand.Admin,
+            "Delete a template; 409 if an endpoint uses it",
+            (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync))
+            .Produces(204);
 
-        routes.On("GET", "/api/v1/endpoints", Demand.Admin, "All endpoints, with what runs of them", ListAsync);
-        routes.On("GET", "/api/v1/endpoints/{id}", Demand.Admin, "One endpoint, with what runs of it",
+        routes.MapRoute("GET", "/api/v1/endpoints", Demand.Admin, "List endpoints with their status", ListAsync);
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}", Demand.Admin, "Get an endpoint with its status",
             async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
-                ? WriteAsync(context, await ViewAsync(d, context.RequestAborted)) : NoneAsync(context, "endpoint", id)))
+                ? WriteAsync(context, await ViewAsync(d, context.RequestAborted))
+                : NotFoundAsync(context, "endpoint", id)))
             .Produces<Endpoint>();
-        routes.On("POST", "/api/v1/endpoints", Demand.Admin, "Declare an endpoint; an id that exists is a 409",
-            (HttpContext context) => PutEndpointAsync(context, null)).Takes<Endpoint>().Produces<Endpoint>(201);
-        routes.On("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Declare or change an endpoint",
-            (HttpContext context, string id) => PutEndpointAsync(context, id)).Takes<Endpoint>().Produces<Endpoint>();
-        routes.On("DELETE", "/api/v1/endpoints/{id}", Demand.Admin,
-            "Delete an endpoint: its workers are drained and stopped. While jobs wait or run it is a 409, unless ?force=true cancels them",
+        routes.MapRoute("POST", "/api/v1/endpoints", Demand.Admin, "Create an endpoint; 409 if the id exists",
+            (HttpContext context) => PutEndpointAsync(context, null)).AcceptsJson<Endpoint>().Produces<Endpoint>(201);
+        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Create or change an endpoint",
+            (HttpContext context, string id) => PutEndpointAsync(context, id))
+            .AcceptsJson<Endpoint>().Produces<Endpoint>();
+        routes.MapRoute("DELETE", "/api/v1/endpoints/{id}", Demand.Admin,
+            "Delete an endpoint, and drain and stop its workers; "
+                + "409 if jobs are queued or running, unless ?force=true cancels them",
             DeleteEndpointAsync).Produces(204).Produces<DeletedEndpoint>();
-        routes.On("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
-            "An endpoint's workers with their states and reasons, and the last scaling decisions", WorkersAsync).Produces<WorkerList>();
-        routes.On("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
-            "Why so many workers run: the latest scaling decision and those that changed something, with inputs and steps", DecisionsAsync)
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
+            "List the workers of an endpoint with states and reasons, and the latest scaling decisions", WorkersAsync)
+            .Produces<WorkerList>();
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
+            "Explain the number of workers: the latest scaling decision and decisions with a change, with their inputs",
+            DecisionsAsync)
             .Produces<Decisions>();
-        routes.On("GET", "/api/v1/manifest", Demand.Admin, "The manifest file: where it is, when it was applied, what is wrong with it",
+        routes.MapRoute("GET", "/api/v1/manifest", Demand.Admin,
+            "Get the status of the manifest file: path, time of the last update, errors",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }
 
@@ -70,7 +84,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var id = (string)context.Request.RouteValues["id"]!;
         if (watcher.Current.Find(id) is not { } deployment)
         {
-            await NoneAsync(context, "endpoint", id);
+            await NotFoundAsync(context, "endpoint", id);
             return;
         }
 
@@ -81,13 +95,15 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var outputs = await pods.OutputsAsync(id, ct);
         var made = await decisions.ReadAsync(id, ct);
         var fingerprint = PodFingerprint.Of(deployment);
-        var workers = known.Select(p => new WorkerView(p.Id, StateOf(p), p.Reason, p.HostId,
-            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages, leased.GetValueOrDefault(p.Id),
+        var workers = known.Select(p => new WorkerView(p.Id, GetState(p), p.Reason, p.HostId,
+            p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages,
+            leased.GetValueOrDefault(p.Id),
             p.LastOutput.Count > 0 ? p.LastOutput : outputs.GetValueOrDefault(p.Id, []))
             { Outdated = p.Fingerprint != fingerprint });
-        await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued, snapshot.OldestWait.TotalMilliseconds,
+        await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued,
+            snapshot.OldestWait.TotalMilliseconds,
             await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), made.Changes)
-            { Rollout = RolloutView.Of(known, fingerprint, made.Latest?.Trouble) }, ct);
+            { Rollout = RolloutView.From(known, fingerprint, made.Latest?.Trouble) }, ct);
     }
 
     private async Task DecisionsAsync(HttpContext context)
@@ -95,11 +111,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var id = (string)context.Request.RouteValues["id"]!;
         if (watcher.Current.Find(id) is null)
         {
-            await NoneAsync(context, "endpoint", id);
+            await NotFoundAsync(context, "endpoint", id);
             return;
         }
 
-        await context.Response.WriteAsJsonAsync(await decisions.ReadAsync(id, context.RequestAborted), context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(await decisions.ReadAsync(id, context.RequestAborted),
+            context.RequestAborted);
     }
 
     private async Task PutTemplateAsync(HttpContext context, string? name)
@@ -125,7 +142,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         if (errors is null) return;
         var catalog = watcher.Current;
         if (endpoint is not null)
-            errors.AddRange(EndpointRules.Check(endpoint, "", [.. catalog.Templates.Keys], [.. catalog.Deployments.Select(d => d.Endpoint)]));
+            errors.AddRange(EndpointRules.Check(endpoint, "", [.. catalog.Templates.Keys],
+                [.. catalog.Deployments.Select(d => d.Endpoint)]));
         if (endpoint is null || errors.Count > 0)
         {
             await JsonBody.RefuseAsync(context, errors);
@@ -144,8 +162,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             : ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
     }
 
-    /// <summary>Reads a declaration; the name in the path may be left out of the body. Errors null: the client was told.</summary>
-    private static async Task<(T? Value, List<FieldError>? Errors)> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type,
+    /// <summary>
+    /// Reads a declaration from the body. The body may omit the name, because the path contains it. If the returned
+    /// errors are null, an error response was written.
+    /// </summary>
+    private static async Task<(T? Value, List<FieldError>? Errors)> ReadAsync<T>(HttpContext context,
+        JsonTypeInfo<T> type,
         string nameField, string? name)
         where T : class
     {
@@ -162,32 +184,42 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         return (Declarations.Read(body.Node, type, "", errors), errors);
     }
 
-    private async Task DeleteAsync(HttpContext context, string kind, string name, Func<string, CancellationToken, bool, Task<CatalogChange>> delete)
+    private async Task DeleteAsync(HttpContext context, string kind, string name,
+        Func<string, CancellationToken, bool, Task<CatalogChange>> delete)
     {
         if (await DryRunAsync(context) is { } dryRun)
             await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
     }
 
-    /// <summary>Jobs that were accepted are not cancelled silently: without <c>?force=true</c> an endpoint that has open jobs stays.</summary>
+    /// <summary>
+    /// Deletes an endpoint. Accepted jobs are not cancelled silently: an endpoint with queued or running jobs is only
+    /// deleted with <c>?force=true</c>.
+    /// </summary>
     private async Task DeleteEndpointAsync(HttpContext context, string id)
     {
         if (await DryRunAsync(context) is not { } dryRun || await FlagAsync(context, "force") is not { } force) return;
         var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true);
-        if (change.Refusal == CatalogRefusal.None && !force && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)
+        if (change.Refusal == CatalogRefusal.None && !force
+            && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)
         {
-            await Problem.WriteAsync(context, StatusCodes.Status409Conflict, $"endpoint '{id}' has {open.Queued} queued and {open.Running} running jobs; "
-                + $"wait until they have ended, or cancel them with DELETE /api/v1/endpoints/{id}?force=true");
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
+                $"Endpoint '{id}' has {open.Queued} queued and {open.Running} running jobs. "
+                + $"Wait until they end, or cancel them with DELETE /api/v1/endpoints/{id}?force=true.");
             return;
         }
 
-        if (change.Refusal == CatalogRefusal.None && !dryRun) change = await store.DeleteEndpointAsync(id, context.RequestAborted);
-        // A client that leaves now does not end what it asked for.
-        var cancelled = change.Refusal != CatalogRefusal.None || dryRun ? default : await deletions.CancelAsync(id, CancellationToken.None);
+        if (change.Refusal == CatalogRefusal.None && !dryRun)
+            change = await store.DeleteEndpointAsync(id, context.RequestAborted);
+        // The endpoint is deleted, so the cancellation continues even if the client disconnects.
+        var cancelled = change.Refusal != CatalogRefusal.None || dryRun ? default
+            : await deletions.CancelAsync(id, CancellationToken.None);
         await AnswerAsync(context, change, "endpoint", id, dryRun, cancelled.All == 0 ? null : () => Task.FromResult(
             JsonSerializer.SerializeToNode(new DeletedEndpoint(id, cancelled), JsonSerializerOptions.Web)!.AsObject()));
     }
 
-    /// <summary><c>?dryRun=true</c>: the change is checked and not made. Null: the value was refused.</summary>
+    /// <summary>
+    /// Reads <c>?dryRun=true</c>, which checks a change without making it. Null: an error response was written.
+    /// </summary>
     private static Task<bool?> DryRunAsync(HttpContext context) => FlagAsync(context, "dryRun");
 
     private static async Task<bool?> FlagAsync(HttpContext context, string name)
@@ -195,15 +227,17 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var given = context.Request.Query[name];
         if (given.Count == 0 || given == "false") return false;
         if (given == "true") return true;
-        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"{name} is '{given}'; expected true or false");
+        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+            $"{name} is '{given}'; expected true or false.");
         return null;
     }
 
-    private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool dryRun, Func<Task<JsonObject>>? view = null)
+    private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool dryRun,
+        Func<Task<JsonObject>>? view = null)
     {
         if (change.Refusal != CatalogRefusal.None)
         {
-            var (status, detail) = Told(change, kind, name);
+            var (status, detail) = DescribeRefusal(change, kind, name);
             await Problem.WriteAsync(context, status, detail);
             return;
         }
@@ -215,21 +249,24 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         if (view is not null) await WriteAsync(context, await view());
     }
 
-    private static (int Status, string Detail) Told(CatalogChange change, string kind, string name) => change.Refusal switch
+    private static (int Status, string Detail) DescribeRefusal(CatalogChange change, string kind, string name) =>
+        change.Refusal switch
     {
-        CatalogRefusal.OwnedByManifest => (409, $"{kind} '{name}' is declared by the manifest: change it there"),
-        CatalogRefusal.NoTemplate => (409, $"{kind} '{name}' names a template that does not exist any more"),
-        CatalogRefusal.InUse => (409, $"endpoint '{change.Name}' stands on {kind} '{name}': delete that first"),
-        CatalogRefusal.Deleting => (409, $"{kind} '{name}' was deleted again while it was declared; declare it once more"),
-        CatalogRefusal.Exists => (409, $"{kind} '{name}' exists; change it with PUT /api/v1/{kind}s/{name}"),
-        CatalogRefusal.Unknown => (404, $"no {kind} '{name}'"),
+        CatalogRefusal.OwnedByManifest => (409, $"The manifest declares {kind} '{name}'. Change it in the manifest."),
+        CatalogRefusal.NoTemplate => (409, $"The template of {kind} '{name}' does not exist any more. Create it, or "
+            + "declare another one."),
+        CatalogRefusal.InUse => (409, $"Endpoint '{change.Name}' uses {kind} '{name}'. Delete the endpoint first."),
+        CatalogRefusal.Deleting => (409, $"The {kind} '{name}' was deleted while this request declared it. Send the "
+            + "request again."),
+        CatalogRefusal.Exists => (409, $"The {kind} '{name}' exists. Change it with PUT /api/v1/{kind}s/{name}."),
+        CatalogRefusal.Unknown => (404, NotFoundText(kind, name)),
         _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
     };
 
     private JsonObject View(Template template)
     {
         var view = JsonSerializer.SerializeToNode(template, DeclarationJson.Template)!.AsObject();
-        view["origin"] = OriginOf(watcher.State.TemplateOrigins, template.Name);
+        view["origin"] = GetOrigin(watcher.State.TemplateOrigins, template.Name);
         return view;
     }
 
@@ -237,12 +274,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     {
         var id = deployment.Endpoint.Id;
         var view = JsonSerializer.SerializeToNode(deployment.Endpoint, DeclarationJson.Endpoint)!.AsObject();
-        view["origin"] = OriginOf(watcher.State.EndpointOrigins, id);
+        view["origin"] = GetOrigin(watcher.State.EndpointOrigins, id);
         var snapshot = await slots.SnapshotAsync(id, ct);
         var states = new JsonObject();
         var known = await pods.ListAsync(id, ct);
         var trouble = (await decisions.LatestAsync(id, ct))?.Trouble;
-        foreach (var group in known.GroupBy(StateOf)) states[group.Key] = group.Count();
+        foreach (var group in known.GroupBy(GetState)) states[group.Key] = group.Count();
         view["status"] = new JsonObject
         {
             ["workers"] = states,
@@ -251,42 +288,59 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             ["completed"] = snapshot.Completed,
             ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
             ["failedStarts"] = JsonSerializer.SerializeToNode(trouble, JsonSerializerOptions.Web),
-            ["rollout"] = JsonSerializer.SerializeToNode(RolloutView.Of(known, PodFingerprint.Of(deployment), trouble), JsonSerializerOptions.Web),
+            ["rollout"] = JsonSerializer.SerializeToNode(
+                RolloutView.From(known, PodFingerprint.Of(deployment), trouble), JsonSerializerOptions.Web),
         };
         if (deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait)
-            view["status"]!["noCapacity"] = new JsonObject { ["workers"] = wait.Workers, ["never"] = wait.Never, ["part"] = wait.Part, ["detail"] = wait.Text };
+            view["status"]!["noCapacity"] = new JsonObject
+            {
+                ["workers"] = wait.Workers,
+                ["never"] = wait.Never,
+                ["part"] = wait.Part,
+                ["detail"] = wait.Text,
+            };
         return view;
     }
 
-    private static string OriginOf(IReadOnlyDictionary<string, Origin> origins, string name) =>
+    private static string GetOrigin(IReadOnlyDictionary<string, Origin> origins, string name) =>
         origins.GetValueOrDefault(name) == Origin.Manifest ? "manifest" : "api";
 
-    private static string StateOf(Pod pod) => pod.State.ToString().ToLowerInvariant();
+    private static string GetState(Pod pod) => pod.State.ToString().ToLowerInvariant();
 
-    private static Task WriteAsync(HttpContext context, JsonObject value) => context.Response.WriteAsJsonAsync(value, context.RequestAborted);
+    private static Task WriteAsync(HttpContext context, JsonObject value) =>
+        context.Response.WriteAsJsonAsync(value, context.RequestAborted);
 
-    private static Task NoneAsync(HttpContext context, string kind, string name) =>
-        Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"no {kind} '{name}'");
+    private static Task NotFoundAsync(HttpContext context, string kind, string name) =>
+        Problem.WriteAsync(context, StatusCodes.Status404NotFound, NotFoundText(kind, name));
 
-    /// <summary>A worker, with its slots as dispatch has them.</summary>
-    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs, IReadOnlyList<string> Devices,
-        long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt, IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput)
+    private static string NotFoundText(string kind, string name) => $"The {kind} '{name}' does not exist.";
+
+    /// <summary>A worker and its slots.</summary>
+    public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs,
+        IReadOnlyList<string> Devices, long? ShareMiB, DateTimeOffset StartedAt, DateTimeOffset? ReadyAt,
+        IReadOnlyList<StartStage> Stages, WorkerSlots? Slots, IReadOnlyList<string> LastOutput)
     {
-        /// <summary>It was started from an earlier declaration and stays until its successor is ready.</summary>
+        /// <summary>
+        /// Whether the worker was started from an earlier declaration. It runs until its replacement is ready.
+        /// </summary>
         public bool Outdated { get; init; }
     }
 
-    /// <summary>An endpoint's workers; <paramref name="Blocked"/> says why none can start, <paramref name="NoCapacity"/> how many wait for devices.</summary>
-    public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs, BlockedStart? Blocked, GpuWait? NoCapacity,
+    /// <summary>
+    /// The workers of an endpoint. <paramref name="Blocked"/> is the reason why no worker can start.
+    /// <paramref name="NoCapacity"/> describes the workers that wait for devices.
+    /// </summary>
+    public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs,
+        BlockedStart? Blocked, GpuWait? NoCapacity,
         IReadOnlyList<DecisionNote> Decisions)
     {
-        /// <summary>A change of the declaration that is under way; null: none is.</summary>
+        /// <summary>The rollout in progress. Null if there is none.</summary>
         public RolloutView? Rollout { get; init; }
     }
 
-    /// <summary>An endpoint that was deleted, and its jobs that were cancelled.</summary>
+    /// <summary>A deleted endpoint and the number of its cancelled jobs.</summary>
     public sealed record DeletedEndpoint(string Id, CancelledJobs CancelledJobs);
 
-    /// <summary>The manifest file as it stands.</summary>
+    /// <summary>The status of the manifest file.</summary>
     public sealed record ManifestView(string? Path, DateTimeOffset? AppliedAt, IReadOnlyList<string> Errors);
 }

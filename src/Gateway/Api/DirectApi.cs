@@ -2,14 +2,17 @@ using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary><c>/e/{endpoint}/{**path}</c>: any path of a worker, any method, streams and upgrades included.</summary>
+/// <summary>
+/// <c>/e/{endpoint}/{**path}</c>: forwards any path and method to a worker, including streams and upgrades.
+/// </summary>
 public static class DirectApi
 {
+    /// <summary>Maps the route.</summary>
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay)
     {
-        // Segments of the path that are the gateway's: "e" and the endpoint's id.
+        // Two path segments belong to the gateway: "e" and the endpoint id.
         routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, skip: 2))
             .WithMetadata(new AccessRule(Demand.Invoke), new Leftovers.Relayed()).WithName("direct")
-            .WithSummary("Any path of the endpoint's worker, any method");
+            .WithSummary("Forward any method and path to a worker of the endpoint");
     }
 }

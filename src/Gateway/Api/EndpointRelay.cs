@@ -7,11 +7,16 @@ using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary>What the surfaces that pass requests to workers share: forward, and tell the client when nothing came.</summary>
-public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, PodStore pods, TimeProvider time, ILogger<EndpointRelay> logger)
+/// <summary>
+/// Forwards requests to workers, and writes an error response if a request has no response of a worker. All forwarding
+/// APIs use it.
+/// </summary>
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, PodStore pods, TimeProvider time,
+    ILogger<EndpointRelay> logger)
 {
+    /// <summary>Forwards a request.</summary>
     /// <param name="context">An admitted request whose route names an endpoint.</param>
-    /// <param name="skip">Segments of the path that are not the worker's.</param>
+    /// <param name="skip">Number of leading path segments that are not forwarded.</param>
     public async Task SendAsync(HttpContext context, int skip)
     {
         if (RequestTarget.Read(context, skip, out var target) is { } why)
@@ -26,14 +31,16 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             Auth = admission.Took,
             Weight = admission.Weight,
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
-            Anonymous = admission.Caller is not { } caller || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
+            Anonymous = admission.Caller is not { } caller
+                || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
         };
         ForwardResult result;
         try
         {
             result = await forwarder.ForwardAsync(context, state);
-            // A request that waited too long gets what it waited for.
-            if (result.Outcome == ForwardOutcome.QueueTimeout) result = await ExplainAsync(result, admission.Deployment!, state.Anonymous);
+            // The response to a request that timed out in the queue states what the request waited for.
+            if (result.Outcome == ForwardOutcome.QueueTimeout)
+                result = await ExplainAsync(result, admission.Deployment!, state.Anonymous);
         }
         catch (Exception e)
         {
@@ -41,29 +48,34 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             return;
         }
 
-        var took = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
+        var elapsedMs = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
         if (Problem.StatusOf(result.Outcome) is not { } status)
         {
-            Forwarded(context.TraceIdentifier, state.Endpoint.Id, admission.Flow, result.Outcome, context.Response.StatusCode,
-                state.Worker?.PodId ?? "", took);
+            Forwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
+                context.Response.StatusCode,
+                state.Worker?.PodId ?? "", elapsedMs);
             return;
         }
 
-        Refused(context.TraceIdentifier, state.Endpoint.Id, admission.Flow, result.Outcome, status, took, result.Detail);
+        Refused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
+            result.Detail);
         if (context.Response.HasStarted) return;
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await Problem.WriteAsync(context, result);
     }
 
-    /// <summary>Adds to a timeout what the request waited for, as far as Redis can say it.</summary>
+    /// <summary>
+    /// Adds the reason for the wait to a queue timeout. If Redis is not reachable, the result is returned unchanged.
+    /// </summary>
     private async Task<ForwardResult> ExplainAsync(ForwardResult result, Deployment deployment, bool anonymous)
     {
         try
         {
             var id = deployment.Endpoint.Id;
             var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
-            var why = WaitDetail.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait, anonymous);
+            var why = WaitDetail.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
+                anonymous);
             return why.Length == 0 ? result : result with { Detail = $"{result.Detail}; {why}" };
         }
         catch (Exception e) when (RedisDown.Is(e))
@@ -72,9 +84,14 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         }
     }
 
-    [LoggerMessage(LogLevel.Debug, "Request {Request} to {Endpoint} by {Key}: {Outcome} {Status} by {Worker} in {Ms:0.0} ms")]
-    private partial void Forwarded(string request, string endpoint, string key, ForwardOutcome outcome, int status, string worker, double ms);
+    [LoggerMessage(LogLevel.Debug,
+        "Request {Request} of key {Key} forwarded to endpoint {Endpoint}: {Outcome} {Status} from worker {Worker} in "
+        + "{Ms:0.0} ms")]
+    private partial void Forwarded(string request, string key, string endpoint, ForwardOutcome outcome, int status,
+        string worker, double ms);
 
-    [LoggerMessage(LogLevel.Information, "Request {Request} to {Endpoint} by {Key}: {Outcome} {Status} in {Ms:0.0} ms: {Detail}")]
-    private partial void Refused(string request, string endpoint, string key, ForwardOutcome outcome, int status, double ms, string detail);
+    [LoggerMessage(LogLevel.Information,
+        "Request {Request} of key {Key} to endpoint {Endpoint} failed: {Outcome} {Status} in {Ms:0.0} ms: {Detail}")]
+    private partial void Refused(string request, string key, string endpoint, ForwardOutcome outcome, int status,
+        double ms, string detail);
 }

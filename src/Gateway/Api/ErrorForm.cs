@@ -5,50 +5,57 @@ using System.Text.Json.Serialization;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// The form of an error answer. Clients of a protocol read only that protocol's form, so the path decides: the Open Inference Protocol's
-/// (specification/protocol/inference_rest.md) for its paths, OpenAI's for <c>/v1</c>, and RFC 9457's for management and jobs. A prefix
-/// <c>/e/{endpoint}</c> is ignored.
+/// The format of an error response. Clients of a protocol read only the format of that protocol, so the path selects
+/// the format: the Open Inference Protocol (specification/protocol/inference_rest.md) for its paths, OpenAI for
+/// <c>/v1</c>, and RFC 9457 for management and jobs. A prefix <c>/e/{endpoint}</c> is ignored.
 /// </summary>
 public abstract class ErrorForm
 {
-    /// <summary>Exactly this: KServe's client reads <c>error</c> from no other content type.</summary>
+    /// <summary>The exact content type: the client of KServe reads <c>error</c> from no other content type.</summary>
     private const string Json = "application/json";
 
     private static readonly ErrorForm Problems = new ProblemForm();
     private static readonly ErrorForm OpenInference = new OpenInferenceForm();
     private static readonly ErrorForm OpenAi = new OpenAiForm();
 
-    /// <summary>First segments after <c>/v2/</c> that belong to the protocol. Any other is the id of an endpoint, whose jobs keep their form.</summary>
-    private static readonly string[] Protocol = ["models", "health", "repository", "logging", "trace", "systemsharedmemory", "cudasharedmemory"];
+    /// <summary>
+    /// First path segments after <c>/v2/</c> that belong to the protocol. Any other segment is an endpoint id of the
+    /// jobs API.
+    /// </summary>
+    private static readonly string[] Protocol = ["models", "health", "repository", "logging", "trace",
+        "systemsharedmemory", "cudasharedmemory"];
 
-    // The answer is JSON, never HTML: quotes and apostrophes stay readable.
+    // The response is never interpreted as HTML, so quotes and apostrophes are not escaped.
     private static readonly ErrorJson Writer = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     });
 
-    /// <summary>The content type of its bodies.</summary>
+    /// <summary>The content type of the response.</summary>
     public virtual string ContentType => Json;
 
-    /// <summary>The form for errors under a path.</summary>
+    /// <summary>Returns the format of error responses for a request path.</summary>
     public static ErrorForm For(string? path)
     {
         path ??= "";
-        if (path.StartsWith("/e/", StringComparison.Ordinal)) path = path.IndexOf('/', 3) is var end and > 0 ? path[end..] : "/";
+        if (path.StartsWith("/e/", StringComparison.Ordinal))
+            path = path.IndexOf('/', 3) is var end and > 0 ? path[end..] : "/";
         if (IsUnder(path, "/v1")) return OpenAi;
         if (!IsUnder(path, "/v2")) return Problems;
         var rest = path.AsSpan(3).Trim('/');
         foreach (var name in Protocol)
-            if (rest.StartsWith(name, StringComparison.Ordinal) && (rest.Length == name.Length || rest[name.Length] == '/')) return OpenInference;
+            if (rest.StartsWith(name, StringComparison.Ordinal)
+                && (rest.Length == name.Length || rest[name.Length] == '/')) return OpenInference;
         return rest.IsEmpty ? OpenInference : Problems;
     }
 
-    /// <summary>The body, in UTF-8.</summary>
+    /// <summary>Returns the response body, in UTF-8.</summary>
     public abstract byte[] Write(Problem problem);
 
     private static bool IsUnder(string path, string prefix) =>
-        path.StartsWith(prefix, StringComparison.Ordinal) && (path.Length == prefix.Length || path[prefix.Length] == '/');
+        path.StartsWith(prefix, StringComparison.Ordinal)
+        && (path.Length == prefix.Length || path[prefix.Length] == '/');
 
     private sealed class ProblemForm : ErrorForm
     {
@@ -59,14 +66,19 @@ public abstract class ErrorForm
 
     private sealed class OpenInferenceForm : ErrorForm
     {
-        public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(new OpenInferenceError(problem.Detail), Writer.OpenInferenceError);
+        public override byte[] Write(Problem problem) =>
+            JsonSerializer.SerializeToUtf8Bytes(new OpenInferenceError(problem.Detail), Writer.OpenInferenceError);
     }
 
-    /// <summary>platform.openai.com/docs/guides/error-codes: clients choose their exception by the status and show the message.</summary>
+    /// <summary>
+    /// The format of platform.openai.com/docs/guides/error-codes. Clients select the exception type by the status and
+    /// show the message.
+    /// </summary>
     private sealed class OpenAiForm : ErrorForm
     {
         public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(
-            new OpenAiError(new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))), Writer.OpenAiError);
+            new OpenAiError(new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))),
+            Writer.OpenAiError);
 
         private static string TypeOf(int status) => status switch
         {

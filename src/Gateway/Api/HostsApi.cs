@@ -4,12 +4,15 @@ using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary><c>/api/v1/hosts</c>: the machines that run workers, and what stands on them.</summary>
+/// <summary><c>/api/v1/hosts</c>: lists the machines that run workers, with their diagnostics report.</summary>
 public static class HostsApi
 {
+    /// <summary>Maps the route.</summary>
     public static void Map(IEndpointRouteBuilder routes, PodStore store) =>
-        routes.On("GET", "/api/v1/hosts", Demand.Admin, "Hosts with what the doctor found on them: GPUs, driver, libraries, what will serve",
-            async (HttpContext context) => new HostList([.. (await store.ReportsAsync(context.RequestAborted)).Select(View)]));
+        routes.MapRoute("GET", "/api/v1/hosts", Demand.Admin,
+            "List hosts with their diagnostics report: GPUs, driver, libraries, execution providers",
+            async (HttpContext context) =>
+            new HostList([.. (await store.ReportsAsync(context.RequestAborted)).Select(View)]));
 
     private static HostView View(HostReport report)
     {
@@ -17,9 +20,9 @@ public static class HostsApi
         return new HostView(report.HostId, report.At, doctor.RootElement.Clone());
     }
 
-    /// <summary>Answer to the list.</summary>
+    /// <summary>The response to <c>GET /api/v1/hosts</c>.</summary>
     public sealed record HostList(IReadOnlyList<HostView> Hosts);
 
-    /// <summary>A host, when it was examined last, and the doctor's answer as it is.</summary>
+    /// <summary>A host, the time of its last diagnostics run, and the report in its original form.</summary>
     public sealed record HostView(string Id, DateTimeOffset ExaminedAt, JsonElement Doctor);
 }

@@ -12,52 +12,70 @@ using Sluice.Gateway.Streaming;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// <c>/v2/{endpoint}/...</c>: asynchronous jobs, wire-compatible with RunPod Serverless. A job is seen by the key that submitted it
-/// and by admins; for others it does not exist.
+/// <c>/v2/{endpoint}/...</c>: asynchronous jobs, wire-compatible with RunPod Serverless. Only the API key that
+/// submitted a job and admin keys can access the job. Other keys get 404.
 /// </summary>
-public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries, JobStreamApi streams,
+public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries,
+    JobStreamApi streams,
     WorkerSlotStore slots, PodStore pods, GpuStore gpus, Dispatcher dispatcher, JobSignals signals)
 {
+    /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
         const string jobs = "/v2/{endpoint}";
-        routes.On("POST", jobs + "/run", Demand.Invoke, "Submit a job; answers at once with its id", submitter.RunAsync);
-        routes.On("POST", jobs + "/runsync", Demand.Invoke, "Submit a job and wait for its end, up to ?wait=ms", submitter.RunSyncAsync);
+        routes.MapRoute("POST", jobs + "/run", Demand.Invoke, "Submit a job and return its id", submitter.RunAsync);
+        routes.MapRoute("POST", jobs + "/runsync", Demand.Invoke,
+            "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync);
         foreach (var method in new[] { "GET", "POST" })
         {
-            routes.On(method, jobs + "/status/{id}", Demand.Invoke, "A job as it is now", (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
+            routes.MapRoute(method, jobs + "/status/{id}", Demand.Invoke, "Get the current state of a job",
+                (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
                 .WithMetadata(new Polled());
-            routes.On(method, jobs + "/status-sync/{id}", Demand.Invoke, "A job as it is when it has ended, or after ?wait=ms",
-                (HttpContext c) => WaitOf(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c)).WithMetadata(new Polled());
-            routes.On(method, jobs + "/stream/{id}", Demand.Invoke,
-                "What a job streamed: the next part as JSON, or all of it as server-sent events (Accept: text/event-stream)", streams.StreamAsync)
+            routes.MapRoute(method, jobs + "/status-sync/{id}", Demand.Invoke,
+                "Wait until a job ends, at most ?wait= ms, and get its state",
+                (HttpContext c) => ReadWait(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c))
+                .WithMetadata(new Polled());
+            routes.MapRoute(method, jobs + "/stream/{id}", Demand.Invoke,
+                "Read the stream of a job: the next chunks as JSON, or all chunks as server-sent events (Accept: "
+                + "text/event-stream)", streams.StreamAsync)
                 .WithMetadata(new Polled());
         }
 
-        routes.On("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a job, whether it waits or runs", CancelAsync).WithMetadata(new Polled());
-        routes.On("POST", jobs + "/retry/{id}", Demand.Invoke, "Queue a job that failed or timed out again, under its id", RetryAsync).WithMetadata(new Polled());
-        routes.On("POST", jobs + "/purge-queue", Demand.Invoke, "Cancel what waits (of the caller's key; of all keys for an admin)",
-            (HttpContext c) => PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct, (tickets, ends) => PayAsync(c, tickets, ends))))
+        routes.MapRoute("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a queued or running job", CancelAsync)
             .WithMetadata(new Polled());
-        routes.On("GET", jobs + "/health", Demand.Invoke, "How many jobs and workers are in which state", HealthAsync).WithMetadata(new Polled());
-        routes.On("GET", jobs + "/requests", Demand.Invoke, "Jobs, the newest first; ?status=, ?offset= (go on with the answer's next), ?limit=",
+        routes.MapRoute("POST", jobs + "/retry/{id}", Demand.Invoke,
+            "Retry a failed or timed-out job under the same id", RetryAsync).WithMetadata(new Polled());
+        routes.MapRoute("POST", jobs + "/purge-queue", Demand.Invoke,
+            "Cancel the queued jobs of the caller's key, or of all keys for an admin key",
+            (HttpContext c) =>
+            PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
+            (tickets, ends) => ChargeAsync(c, tickets, ends))))
+            .WithMetadata(new Polled());
+        routes.MapRoute("GET", jobs + "/health", Demand.Invoke, "Count jobs and workers by state", HealthAsync)
+            .WithMetadata(new Polled());
+        routes.MapRoute("GET", jobs + "/requests", Demand.Invoke,
+            "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
             (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
-        routes.On("GET", jobs + "/dead-letters", Demand.Invoke, "Jobs that lost every worker they were given, the newest first",
+        routes.MapRoute("GET", jobs + "/dead-letters", Demand.Invoke,
+            "List dead letters (jobs whose attempts all lost their worker), newest first",
             (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
-        routes.On("DELETE", jobs + "/dead-letters", Demand.Invoke, "Forget the dead letters",
-            (HttpContext c) => PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => PayAsync(c, jobs)))).WithMetadata(new Polled());
+        routes.MapRoute("DELETE", jobs + "/dead-letters", Demand.Invoke, "Delete the dead letters",
+            (HttpContext c) =>
+            PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => ChargeAsync(c, jobs))))
+            .WithMetadata(new Polled());
     }
 
-    /// <summary>?wait= in ms, between RunPod's bounds; null: it is no number.</summary>
-    internal static TimeSpan? WaitOf(HttpContext context)
+    /// <summary>Reads <c>?wait=</c> in ms, clamped to the limits of RunPod. Null: the value is not a number.</summary>
+    internal static TimeSpan? ReadWait(HttpContext context)
     {
         if (context.Request.Query["wait"] is not [{ Length: > 0 } text]) return TimeSpan.FromSeconds(90);
         return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var ms) && !double.IsNaN(ms)
             ? TimeSpan.FromMilliseconds(Math.Clamp(ms, 1000, 300_000)) : null;
     }
 
-    internal static Task BadWaitAsync(HttpContext context) => Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-        $"wait is '{context.Request.Query["wait"]}', expected ms, 1000 to 300000");
+    internal static Task BadWaitAsync(HttpContext context) =>
+        Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+        $"wait is '{context.Request.Query["wait"]}'; expected a number of ms from 1000 to 300000.");
 
     private async Task StatusAsync(HttpContext context, TimeSpan wait)
     {
@@ -70,7 +88,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var end = await store.CancelAsync(job.EndpointId, job.Id, context.RequestAborted);
         dispatcher.StopJob(job.EndpointId, job.Id);
         signals.Changed(job.EndpointId, job.Id);
-        await StateAsync(context, job.Id, end.Status);
+        await WriteStateAsync(context, job.Id, end.Status);
     }
 
     private async Task RetryAsync(HttpContext context)
@@ -80,30 +98,34 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         if (did != "ok")
         {
             await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
-                $"job {job.Id} is {status}: only a job that is FAILED or TIMED_OUT can be retried");
+                $"The status of job {job.Id} is '{status}'; expected FAILED or TIMED_OUT.");
             return;
         }
 
         dispatcher.JobQueued(job.EndpointId);
-        await StateAsync(context, job.Id, status);
+        await WriteStateAsync(context, job.Id, status);
     }
 
-    private static async Task PurgeAsync(HttpContext context, Func<string, string?, CancellationToken, Task<long>> purge)
+    private static async Task PurgeAsync(HttpContext context,
+        Func<string, string?, CancellationToken, Task<long>> purge)
     {
-        if (await KnownAsync(context) is not { } caller) return;
-        var removed = await purge(Id(context), FlowOf(caller), context.RequestAborted);
-        await JsonAsync(context, json => json.WriteString("status", "completed"), removed);
+        if (await RequireCallerAsync(context) is not { } caller) return;
+        var removed = await purge(Id(context), GetFlow(caller), context.RequestAborted);
+        await WriteJsonAsync(context, json => json.WriteString("status", "completed"), removed);
     }
 
     private async Task HealthAsync(HttpContext context)
     {
-        var (id, ct) = (Id(context), context.RequestAborted);
-        var (counts, snapshot, all) = (await queries.CountAsync(id, ct), await slots.SnapshotAsync(id, ct), await pods.ListAsync(id, ct));
+        var id = Id(context);
+        var ct = context.RequestAborted;
+        var counts = await queries.CountAsync(id, ct);
+        var snapshot = await slots.SnapshotAsync(id, ct);
+        var all = await pods.ListAsync(id, ct);
         var ready = all.Count(p => p.State == PodState.Ready);
         var wait = context.Admission().Deployment!.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, ct);
         var concurrency = context.Admission().Deployment!.Template.Concurrency;
         var running = Math.Min(ready, (snapshot.Busy + concurrency - 1) / concurrency);
-        await JsonAsync(context, json =>
+        await WriteJsonAsync(context, json =>
         {
             json.WriteStartObject("jobs");
             json.WriteNumber("completed", counts.Completed);
@@ -133,19 +155,20 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
 
     private async Task ListAsync(HttpContext context, bool dead)
     {
-        if (await KnownAsync(context) is not { } caller || await Paging.ReadAsync(context) is not var (offset, limit)) return;
-        string? status = context.Request.Query["status"] is [{ Length: > 0 } wanted] ? wanted : null;
+        if (await RequireCallerAsync(context) is not { } caller
+            || await Paging.ReadAsync(context) is not var (offset, limit)) return;
+        string? status = context.Request.Query["status"] is [{ Length: > 0 } given] ? given : null;
         if (status is not null && !JobStatus.All.Contains(status))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                $"status is '{status}', expected one of {string.Join(", ", JobStatus.All)}");
+                $"status is '{status}'; expected one of {string.Join(", ", JobStatus.All)}.");
             return;
         }
 
-        var (id, flow, ct) = (Id(context), FlowOf(caller), context.RequestAborted);
-        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, PayAsync)
-            : await queries.ListAsync(id, flow, status, offset, limit, ct, PayAsync);
-        await JsonAsync(context, json =>
+        var (id, flow, ct) = (Id(context), GetFlow(caller), context.RequestAborted);
+        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, ChargeAsync)
+            : await queries.ListAsync(id, flow, status, offset, limit, ct, ChargeAsync);
+        await WriteJsonAsync(context, json =>
         {
             json.WriteStartArray("requests");
             foreach (var job in page.Jobs) JobView.Write(json, job, null);
@@ -156,44 +179,51 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             if (page.Next is { } next) json.WriteNumber("next", next);
         });
 
-        Task PayAsync(int jobs) => JobsApi.PayAsync(context, jobs);
+        Task ChargeAsync(int jobs) => JobsApi.ChargeAsync(context, jobs);
     }
 
-    /// <summary>Waits until the caller's key may have so many jobs read.</summary>
-    private static Task PayAsync(HttpContext context, int jobs) =>
+    /// <summary>Charges the caller's key for reading jobs, and waits while the key exceeds its rate.</summary>
+    private static Task ChargeAsync(HttpContext context, int jobs) =>
         PollCharge.Of(context)?.TakeAsync(jobs, PollCharge.Jobs, context.RequestAborted) ?? Task.CompletedTask;
 
-    /// <summary>Waits until the caller's key may have so many places of the queue read and so many jobs ended.</summary>
-    private static async Task PayAsync(HttpContext context, int tickets, int ends)
+    /// <summary>
+    /// Charges the caller's key for reading queue entries and ending jobs, and waits while the key exceeds its rate.
+    /// </summary>
+    private static async Task ChargeAsync(HttpContext context, int tickets, int ends)
     {
         if (PollCharge.Of(context) is not { } charge) return;
         await charge.TakeAsync(tickets, PollCharge.Tickets, context.RequestAborted);
         await charge.TakeAsync(ends, PollCharge.Ends, context.RequestAborted);
     }
 
-    /// <summary>Who asks about jobs that he does not name. On a public endpoint nobody is known: one could see, and cancel, what
-    /// others sent. Null: the client was told.</summary>
-    private static async Task<Caller?> KnownAsync(HttpContext context)
+    /// <summary>
+    /// Returns the caller of a request that does not name a job. Such a request needs an API key even on a public
+    /// endpoint: otherwise any client could see and cancel the jobs of other clients. Null: an error response was
+    /// written.
+    /// </summary>
+    private static async Task<Caller?> RequireCallerAsync(HttpContext context)
     {
         if (context.Admission().Caller is { } caller) return caller;
         context.Response.Headers.WWWAuthenticate = "Bearer";
         await Problem.WriteAsync(context, StatusCodes.Status401Unauthorized,
-            "this is about the jobs of a key: send one (Authorization: Bearer ...), although the endpoint is public");
+            "This request covers all jobs of an API key, so it needs a key even on a public endpoint. Send "
+            + "'Authorization: Bearer KEY'.");
         return null;
     }
 
-    /// <summary>Whose jobs a question without an id is about; null: everybody's.</summary>
-    private static string? FlowOf(Caller caller) => caller.Scope.Admin ? null : caller.KeyId;
+    /// <summary>Returns the flow whose jobs the caller may access. Null: all flows.</summary>
+    private static string? GetFlow(Caller caller) => caller.Scope.Admin ? null : caller.KeyId;
 
     private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;
 
-    private static Task StateAsync(HttpContext context, string id, string status) => JsonAsync(context, json =>
+    private static Task WriteStateAsync(HttpContext context, string id, string status) =>
+        WriteJsonAsync(context, json =>
     {
         json.WriteString("id", id);
         json.WriteString("status", status);
     });
 
-    private static async Task JsonAsync(HttpContext context, Action<Utf8JsonWriter> write, long? removed = null)
+    private static async Task WriteJsonAsync(HttpContext context, Action<Utf8JsonWriter> write, long? removed = null)
     {
         context.Response.ContentType = "application/json";
         await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);

@@ -4,24 +4,26 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary>A management request's JSON body, or a 400 that says what is wrong with it.</summary>
-/// <param name="Node">The document.</param>
+/// <summary>Reads the JSON body of a management request, and writes a 400 response if it is invalid.</summary>
+/// <param name="Node">The parsed body.</param>
 public sealed record JsonBody(JsonNode? Node)
 {
-    /// <summary>Declarations need four levels.</summary>
+    /// <summary>Maximum nesting depth. Declarations need four levels.</summary>
     private const int MaxDepth = 16;
 
-    /// <summary>The body; null: the client was told.</summary>
+    /// <summary>Reads the body. Null: an error response was written.</summary>
     public static async Task<JsonBody?> ReadAsync(HttpContext context)
     {
         try
         {
             return new JsonBody(await JsonNode.ParseAsync(context.Request.Body, null,
-                new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false }, context.RequestAborted));
+                new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false },
+                context.RequestAborted));
         }
         catch (JsonException e)
         {
-            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body is not JSON: {e.Message}");
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"The body is not valid JSON: {e.Message}");
         }
         catch (BadHttpRequestException e)
         {
@@ -29,13 +31,15 @@ public sealed record JsonBody(JsonNode? Node)
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
         {
-            // Kestrel throws more than its own kind at a body: a chunk size beyond 64 bits overflows its reader.
-            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"the body cannot be read: {e.Message}");
+            // Kestrel also throws other exceptions than BadHttpRequestException: a chunk size beyond 64 bits overflows
+            // its parser.
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"The body cannot be read: {e.Message}");
         }
 
         return null;
     }
 
+    /// <summary>Writes a 400 response that lists the invalid fields.</summary>
     public static Task RefuseAsync(HttpContext context, IReadOnlyList<FieldError> errors) =>
         Problem.WriteAsync(context, StatusCodes.Status400BadRequest, string.Join("; ", errors), errors: errors);
 }

@@ -3,13 +3,17 @@ using Sluice.Gateway.Operations;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary>What operators' tools ask: alive, able to serve, metrics.</summary>
+/// <summary>Liveness, readiness and metrics for the tools of operators.</summary>
 public static class OperationsApi
 {
-    public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics, FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
+    /// <summary>Maps the routes.</summary>
+    public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics,
+        FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
     {
-        routes.On("GET", "/healthz", Demand.Nothing, "The process runs", () => Results.Text("alive\n"));
-        routes.On("GET", "/readyz", Demand.Nothing, "The gateway can take requests; else the reasons, a line each",
+        routes.MapRoute("GET", "/healthz", Demand.Nothing, "Check that the process runs",
+            () => Results.Text("alive\n"));
+        routes.MapRoute("GET", "/readyz", Demand.Nothing,
+            "Check that the gateway accepts requests; otherwise list the reasons, one per line",
             async (HttpContext context) =>
             {
                 var why = await readiness.WhyNotAsync(context.RequestAborted);
@@ -17,13 +21,16 @@ public static class OperationsApi
                     : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
             });
         var scraper = metricsPublic ? Demand.Nothing : Demand.Admin;
-        routes.On("GET", "/metrics", scraper, "Prometheus metrics",
+        routes.MapRoute("GET", "/metrics", scraper, "Get Prometheus metrics of the gateway",
             async (HttpContext context) =>
             {
                 await fleet.RefreshAsync(context.RequestAborted);
-                await CompressibleText.WriteAsync(context, PrometheusText.Write(metrics.Collect()), PrometheusText.ContentType);
+                await CompressibleText.WriteAsync(context, PrometheusText.Write(metrics.Collect()),
+                    PrometheusText.ContentType);
             });
-        routes.On("GET", "/metrics/workers", scraper, "Prometheus metrics of this host's workers, each asked for its own, with the labels endpoint and pod",
-            async (HttpContext context) => await CompressibleText.WriteAsync(context, await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
+        routes.MapRoute("GET", "/metrics/workers", scraper,
+            "Get Prometheus metrics of all workers on this host, with the labels endpoint and pod",
+            async (HttpContext context) => await CompressibleText.WriteAsync(context,
+            await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
     }
 }

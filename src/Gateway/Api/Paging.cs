@@ -2,25 +2,26 @@ using System.Globalization;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary>Which part of a list is wanted: <c>?offset=</c> and <c>?limit=</c>.</summary>
+/// <summary>The requested part of a list: <c>?offset=</c> and <c>?limit=</c>.</summary>
 internal readonly record struct Paging(int Offset, int Limit)
 {
     private const int DefaultLimit = 100;
     private const int MaxLimit = 1000;
     private const int MaxOffset = 100_000_000;
 
-    /// <summary>Null: the client was told what is wrong.</summary>
+    /// <summary>Reads both values. Null: an error response was written.</summary>
     public static async Task<Paging?> ReadAsync(HttpContext context)
     {
-        if (Number(context, "offset", 0, 0, MaxOffset) is { } offset && Number(context, "limit", DefaultLimit, 1, MaxLimit) is { } limit)
+        if (Number(context, "offset", 0, 0, MaxOffset) is { } offset
+            && Number(context, "limit", DefaultLimit, 1, MaxLimit) is { } limit)
             return new Paging(offset, limit);
         await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-            $"offset is '{context.Request.Query["offset"]}' and limit '{context.Request.Query["limit"]}', expected a whole number from 0, "
-            + $"and one from 1 to {MaxLimit}");
+            $"offset is '{context.Request.Query["offset"]}' and limit is '{context.Request.Query["limit"]}'; "
+            + $"expected an offset from 0 to {MaxOffset} and a limit from 1 to {MaxLimit}.");
         return null;
     }
 
-    /// <summary><c>?limit=</c> of a list that is read with a cursor. Null: the response has been written.</summary>
+    /// <summary>Reads <c>?limit=</c> of a list with a cursor. Null: an error response was written.</summary>
     public static async Task<int?> LimitAsync(HttpContext context)
     {
         if (Number(context, "limit", DefaultLimit, 1, MaxLimit) is { } limit) return limit;
@@ -29,9 +30,10 @@ internal readonly record struct Paging(int Offset, int Limit)
         return null;
     }
 
-    private static int? Number(HttpContext context, string name, int otherwise, int least, int most)
+    private static int? Number(HttpContext context, string name, int defaultValue, int min, int max)
     {
-        if (context.Request.Query[name] is not [{ Length: > 0 } text]) return otherwise;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most ? n : null;
+        if (context.Request.Query[name] is not [{ Length: > 0 } text]) return defaultValue;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= min
+            && n <= max ? n : null;
     }
 }

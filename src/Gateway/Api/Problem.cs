@@ -7,21 +7,30 @@ using Sluice.Gateway.Forwarding;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// An error answer: in RFC 9457's form <c>application/problem+json</c> with the field <c>error</c> of RunPod's API, or in another form where
-/// the path belongs to a protocol with its own (<see cref="ErrorForm"/>).
+/// An error response. Its format is <c>application/problem+json</c> (RFC 9457) with the field <c>error</c> of RunPod's
+/// API, or the format of the protocol that the path belongs to (<see cref="ErrorForm"/>).
 /// </summary>
-/// <param name="Title">The status in words.</param>
-/// <param name="Status">HTTP status.</param>
-/// <param name="Detail">What is wrong with this request.</param>
+/// <param name="Title">The reason phrase of the status.</param>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="Detail">The error of this request.</param>
 /// <param name="Error">The same as <paramref name="Detail"/>.</param>
-/// <param name="RequestId">To be found in the gateway's log.</param>
-/// <param name="Errors">Wrong fields, where a declaration was sent.</param>
+/// <param name="RequestId">The request id in the log of the gateway.</param>
+/// <param name="Errors">The invalid fields of a declaration.</param>
 public sealed record Problem(string Title, int Status, string Detail, string Error, string RequestId,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null)
 {
+    /// <summary>The content type of RFC 9457.</summary>
     public const string ContentType = "application/problem+json";
 
-    /// <summary>Writes an error in the form that the request's path demands (<see cref="ErrorForm"/>).</summary>
+    /// <summary>
+    /// Writes an error response in the format that the request path requires (<see cref="ErrorForm"/>).
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="detail">The error text.</param>
+    /// <param name="retryAfter">The value of the header Retry-After, rounded up to 1 to 86400 s. Zero: no
+    /// header.</param>
+    /// <param name="errors">The invalid fields.</param>
     public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
         IReadOnlyList<FieldError>? errors = null)
     {
@@ -31,19 +40,24 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
         response.ContentType = form.ContentType;
         response.Headers["X-Request-Id"] = context.TraceIdentifier;
         if (retryAfter > TimeSpan.Zero)
-            response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400)).ToString(CultureInfo.InvariantCulture);
-        var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail, context.TraceIdentifier, errors);
-        // With its length and in one piece, not in chunks: who asks in a tight loop is refused tens of thousands of times a second.
+            response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400))
+                .ToString(CultureInfo.InvariantCulture);
+        var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail,
+            context.TraceIdentifier, errors);
+        // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
+        // thousands of times per second.
         var body = form.Write(problem);
         response.ContentLength = body.Length;
         return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
 
-    /// <summary>Tells the client of a forwarded request why there is no answer of a worker.</summary>
+    /// <summary>Writes the error response of a forwarded request that has no response of a worker.</summary>
     public static Task WriteAsync(HttpContext context, ForwardResult result) => StatusOf(result.Outcome) is { } status
         ? WriteAsync(context, status, result.Detail, result.RetryAfter) : Task.CompletedTask;
 
-    /// <summary>The status of an outcome; null: there is nobody to tell, or the answer has gone out.</summary>
+    /// <summary>
+    /// Returns the HTTP status of an outcome. Null: the client has disconnected, or the response has been sent.
+    /// </summary>
     public static int? StatusOf(ForwardOutcome outcome) => outcome switch
     {
         ForwardOutcome.Answered or ForwardOutcome.ClientGone or ForwardOutcome.CutShort => null,

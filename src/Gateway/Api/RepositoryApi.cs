@@ -11,39 +11,52 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Api;
 
 /// <summary>
-/// Triton's extensions that do not name one model. The list, the index and the statistics cover the models of the caller's endpoints, and start no worker.
-/// Settings of one worker are refused with the path that reaches a worker.
+/// The Triton extensions that do not name one model. The list, the index and the statistics cover the models of the
+/// caller's endpoints, and start no worker. Requests for the settings of one worker are rejected with the path that
+/// reaches a worker.
 /// </summary>
-public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots, ModelVersions versions, ModelStatistics statistics)
+public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots, ModelVersions versions,
+    ModelStatistics statistics)
 {
+    /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.On("GET", "/v2/models", Demand.AnyKey, "Names of the models that the key may use",
-            (HttpContext context) => new ModelNames([.. Visible(context).SelectMany(d => d.Endpoint.ServedModels).Order(StringComparer.Ordinal)]));
-        routes.On("GET", "/v2/models/stats", Demand.AnyKey, "Statistics of the models that the key may use, of one ready worker of each endpoint",
+        routes.MapRoute("GET", "/v2/models", Demand.AnyKey, "List the names of the models that the key may use",
+            (HttpContext context) =>
+            new ModelNames([.. Visible(context).SelectMany(d => d.Endpoint.ServedModels)
+            .Order(StringComparer.Ordinal)]));
+        routes.MapRoute("GET", "/v2/models/stats", Demand.AnyKey,
+            "Get the statistics of the models that the key may use, from one ready worker of each endpoint",
             StatisticsAsync);
-        routes.On("POST", "/v2/repository/index", Demand.AnyKey, "The models that the key may use, and whether they can be served", IndexAsync);
+        routes.MapRoute("POST", "/v2/repository/index", Demand.AnyKey,
+            "List the models that the key may use, and whether they are ready", IndexAsync);
         foreach (var verb in new[] { "load", "unload" })
-            routes.On("POST", $"/v2/repository/models/{{model}}/{verb}", Demand.Invoke, "Refused: each worker loads its own models", RefuseLoadAsync);
+            routes.MapRoute("POST", $"/v2/repository/models/{{model}}/{verb}", Demand.Invoke,
+                "Rejected: each worker loads its own models", RefuseLoadAsync);
         foreach (var path in new[] { "/v2/logging", "/v2/trace/setting" })
             foreach (var method in new[] { "GET", "POST" })
-                routes.On(method, path, Demand.AnyKey, "Refused: a setting of each worker", (HttpContext context) =>
-                    RefuseAsync(context, StatusCodes.Status400BadRequest, $"this is a setting of one worker: send it to {method} /e/{{endpoint}}{path}"));
+                routes.MapRoute(method, path, Demand.AnyKey, "Rejected: each worker has its own setting",
+                    (HttpContext context) =>
+                    RefuseAsync(context, StatusCodes.Status400BadRequest,
+                    $"Each worker has its own setting. Send this request to {method} /e/{{endpoint}}{path}."));
         foreach (var kind in new[] { "systemsharedmemory", "cudasharedmemory" })
             routes.Map($"/v2/{kind}/{{**rest}}", context => RefuseAsync(context, StatusCodes.Status501NotImplemented,
-                "shared memory is not supported: send tensors in the request, as JSON or as binary data")).WithMetadata(new AccessRule(Demand.AnyKey));
+                "Shared memory is not supported. Send tensors in the request, as JSON or as binary data."))
+                .WithMetadata(new AccessRule(Demand.AnyKey));
     }
 
     private static Task RefuseLoadAsync(HttpContext context) => RefuseAsync(context, StatusCodes.Status400BadRequest,
-        "each worker loads its own models, with SLUICE_MODEL_CONTROL=explicit: send this to POST "
-        + $"/e/{context.Admission().Deployment!.Endpoint.Id}{context.Request.Path}");
+        "Each worker loads its own models. Set SLUICE_MODEL_CONTROL=explicit for the worker, and send this request to "
+        + $"POST /e/{context.Admission().Deployment!.Endpoint.Id}{context.Request.Path}.");
 
-    private static Task RefuseAsync(HttpContext context, int status, string detail) => Problem.WriteAsync(context, status, detail);
+    private static Task RefuseAsync(HttpContext context, int status, string detail) =>
+        Problem.WriteAsync(context, status, detail);
 
     private IEnumerable<Deployment> Visible(HttpContext context)
     {
         var scope = context.Admission().Caller!.Scope;
-        return catalog.Current.Deployments.Where(d => d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id)).OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal);
+        return catalog.Current.Deployments.Where(d => d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id))
+            .OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal);
     }
 
     private async Task StatisticsAsync(HttpContext context)
@@ -58,30 +71,35 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
     {
         if (await ReadyOnlyAsync(context) is not { } readyOnly) return;
         var deployments = Visible(context).ToList();
-        var blocked = await Task.WhenAll(deployments.Select(d => slots.WhyBlockedAsync(d.Endpoint.Id, context.RequestAborted)));
+        var blocked = await Task.WhenAll(deployments.Select(d =>
+            slots.WhyBlockedAsync(d.Endpoint.Id, context.RequestAborted)));
         var index = deployments.Zip(blocked, (d, why) => d.Endpoint.ServedModels.Select(model => new IndexEntry(
-            model, versions.Newest(d, model)?.ToString(CultureInfo.InvariantCulture), why is null ? "READY" : "UNAVAILABLE", why?.ReasonFor(false))))
-            .SelectMany(e => e).Where(e => !readyOnly || e.State == "READY").OrderBy(e => e.Name, StringComparer.Ordinal);
+            model, versions.Newest(d, model)?.ToString(CultureInfo.InvariantCulture),
+            why is null ? "READY" : "UNAVAILABLE", why?.ReasonFor(false))))
+            .SelectMany(e => e).Where(e => !readyOnly || e.State == "READY")
+            .OrderBy(e => e.Name, StringComparer.Ordinal);
         await context.Response.WriteAsJsonAsync(index.ToList(), context.RequestAborted);
     }
 
-    /// <summary>The body's only field; the body may be empty. Null: the client got an error.</summary>
+    /// <summary>Reads the only field of the body. The body may be empty. Null: an error response was written.</summary>
     private static async Task<bool?> ReadyOnlyAsync(HttpContext context)
     {
-        if (context.Request.ContentLength == 0 || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return false;
+        if (context.Request.ContentLength == 0
+            || context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return false;
         if (await JsonBody.ReadAsync(context) is not { } body) return null;
         var ready = (body.Node as JsonObject)?["ready"];
         if (body.Node is JsonObject && ready is null) return false;
         if (ready?.GetValueKind() is JsonValueKind.True or JsonValueKind.False) return ready.GetValue<bool>();
         await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, body.Node is JsonObject
-            ? $"ready is {ready!.ToJsonString()}, expected true or false" : "the body is no JSON object, expected {\"ready\": true} or nothing");
+            ? $"ready is '{ready!.ToJsonString()}'; expected true or false."
+            : "The body is not a JSON object; expected {\"ready\": true} or an empty body.");
         return null;
     }
 
-    /// <summary>Answer to <c>GET /v2/models</c>.</summary>
+    /// <summary>The response to <c>GET /v2/models</c>.</summary>
     public sealed record ModelNames(IReadOnlyList<string> Models);
 
-    /// <summary>One model of the index. The version is missing where only a worker knows it.</summary>
+    /// <summary>One model of the index. The version is omitted if only a worker can determine it.</summary>
     public sealed record IndexEntry(string Name,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Version,
         string State,

@@ -2,24 +2,38 @@ using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Api;
 
-/// <summary>The one way to map a route: what it demands of its caller and what it is for are no options.</summary>
+/// <summary>Maps API routes. Every route has an access rule and a summary.</summary>
 internal static class Routes
 {
-    public static RouteHandlerBuilder On(this IEndpointRouteBuilder routes, string method, string pattern, Demand demand,
+    /// <summary>Maps one route.</summary>
+    /// <param name="routes">The application.</param>
+    /// <param name="method">The HTTP method.</param>
+    /// <param name="pattern">The route pattern.</param>
+    /// <param name="demand">The required access level.</param>
+    /// <param name="summary">The OpenAPI summary.</param>
+    /// <param name="handler">The handler.</param>
+    public static RouteHandlerBuilder MapRoute(this IEndpointRouteBuilder routes, string method, string pattern,
+        Demand demand,
         string summary, Delegate handler) =>
         routes.MapMethods(pattern, Methods(method, demand), handler)
-            // The last one counts. A preflight of the method finds the route too; CrossOrigin answers it.
-            .WithMetadata(new HttpMethodMetadata(Methods(method, demand), acceptCorsPreflight: true), new AccessRule(demand)).WithSummary(summary);
+            // The last metadata wins. A preflight request for the method also matches the route; CrossOrigin handles
+            // it.
+            .WithMetadata(new HttpMethodMetadata(Methods(method, demand), acceptCorsPreflight: true),
+            new AccessRule(demand)).WithSummary(summary);
 
-    /// <summary>What is open to all is what health checks ask, and they ask with HEAD too. The server leaves the body out.</summary>
+    /// <summary>Public GET routes also accept HEAD, because health checks use it. The server omits the body.</summary>
     private static string[] Methods(string method, Demand demand) =>
         method == HttpMethods.Get && demand == Demand.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
 
-    /// <summary>Describes the body. Any content type will do: curl's default is a form, and the body must be JSON anyway.</summary>
-    public static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder route)
+    /// <summary>
+    /// Describes the JSON body in the OpenAPI document. Any content type is accepted, because the default of curl is a
+    /// form type.
+    /// </summary>
+    public static RouteHandlerBuilder AcceptsJson<T>(this RouteHandlerBuilder route)
         where T : notnull => route.Accepts<T>("application/json", "*/*");
 
-    /// <summary>The request as the gatekeeper admitted it.</summary>
+    /// <summary>Returns the result of the authentication and authorization of a request.</summary>
     public static Admission Admission(this HttpContext context) => context.Features.Get<Admission>()
-        ?? throw new InvalidOperationException("the gatekeeper does not stand before this route");
+        ?? throw new InvalidOperationException(
+        "The request was not authorized: the Gatekeeper middleware did not run.");
 }

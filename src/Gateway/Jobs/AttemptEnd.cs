@@ -2,55 +2,65 @@ using Sluice.Core.Jobs;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>What kind of end an attempt came to.</summary>
+/// <summary>The outcome of an attempt.</summary>
 public enum AttemptKind
 {
-    /// <summary>It has an output.</summary>
+    /// <summary>The attempt has an output.</summary>
     Completed,
 
-    /// <summary>It ends its job without one.</summary>
+    /// <summary>The attempt has no output, and its job fails.</summary>
     Failed,
 
-    /// <summary>It came to nothing; the job may have another one.</summary>
+    /// <summary>The attempt has no result. The job returns to the queue if it may have another attempt.</summary>
     Lost,
 
-    /// <summary>It was not wanted any more.</summary>
+    /// <summary>The attempt was stopped, because its job was cancelled or the gateway lost the job.</summary>
     Stopped,
 }
 
-/// <summary>How an attempt ended.</summary>
+/// <summary>The result of an attempt.</summary>
 public sealed record AttemptEnd(AttemptKind Kind)
 {
-    /// <summary>The job's status that a failure makes.</summary>
+    /// <summary>The status of the job after a failure.</summary>
     public string Status { get; init; } = "";
 
+    /// <summary>The error of a failed or lost attempt.</summary>
     public JobError? Error { get; init; }
 
-    /// <summary>JSON.</summary>
+    /// <summary>The output, as JSON.</summary>
     public ReadOnlyMemory<byte> Output { get; init; }
 
-    /// <summary>What the job keeps of its worker.</summary>
+    /// <summary>The data about the worker that is stored with the job.</summary>
     public RunTrace Ran { get; init; }
 
-    /// <summary>A lost attempt counts against the job's limit.</summary>
+    /// <summary>Whether a lost attempt counts toward the limit of attempts.</summary>
     public bool Counted { get; init; } = true;
 
-    /// <summary>The worker is to be looked at before it gets more.</summary>
+    /// <summary>Whether the worker must pass a readiness check before it gets more work.</summary>
     public bool WorkerBroke { get; init; }
 
-    /// <summary>The connection to the worker ended without an answer, after the worker had the job.</summary>
+    /// <summary>Whether the connection to the worker ended without a response after the job was sent.</summary>
     public bool WorkerLost { get; init; }
 
-    public static AttemptEnd Failed(string status, JobError error) => new(AttemptKind.Failed) { Status = status, Error = error };
+    /// <summary>Returns a failure with a job status.</summary>
+    public static AttemptEnd Failed(string status, JobError error) =>
+        new(AttemptKind.Failed) { Status = status, Error = error };
 
-    /// <summary>The handler, or its answer, was at fault.</summary>
+    /// <summary>Returns a failure with the status FAILED, for an error of the handler or an invalid response.</summary>
     public static AttemptEnd Failed(string code, string message, bool retryable = false) =>
         Failed(JobStatus.Failed, new JobError(code, message, retryable));
 
-    public static AttemptEnd Again(string why, bool counted, bool workerBroke = false) =>
+    /// <summary>Returns a lost attempt, so that the job returns to the queue.</summary>
+    /// <param name="why">The reason, as text.</param>
+    /// <param name="counted">Whether the attempt counts toward the limit of attempts.</param>
+    /// <param name="workerBroke">Whether the worker must pass a readiness check before it gets more work.</param>
+    public static AttemptEnd Requeue(string why, bool counted, bool workerBroke = false) =>
         new(AttemptKind.Lost) { Error = new JobError("", why, true), Counted = counted, WorkerBroke = workerBroke };
 
-    /// <param name="why">In words.</param>
-    /// <param name="seen">Whether the worker had the job; a worker that could not be connected to had not.</param>
-    public static AttemptEnd Lost(string why, bool seen) => Again(why, counted: seen, workerBroke: true) with { WorkerLost = seen };
+    /// <summary>Returns an attempt that lost its worker.</summary>
+    /// <param name="why">The reason, as text.</param>
+    /// <param name="received">Whether the worker received the job. It is false if the connection could not be
+    /// opened.</param>
+    public static AttemptEnd Lost(string why, bool received) =>
+        Requeue(why, counted: received, workerBroke: true) with { WorkerLost = received };
 }

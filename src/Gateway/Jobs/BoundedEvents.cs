@@ -1,9 +1,13 @@
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>An event stream whose single events are bounded: the parser keeps an event until it is whole, however long it is.</summary>
-/// <param name="inner">What a worker sends.</param>
-/// <param name="most">Bytes that may come before <see cref="Next"/>; beyond them reading throws <see cref="EventTooLargeException"/>.</param>
-internal sealed class BoundedEvents(Stream inner, long most) : Stream
+/// <summary>
+/// Limits the size of a single event of an event stream. The parser has no limit: it buffers an event until it is
+/// complete.
+/// </summary>
+/// <param name="inner">The response body of a worker.</param>
+/// <param name="max">Maximum bytes between two calls of <see cref="Next"/>. If there are more, a read throws
+/// <see cref="EventTooLargeException"/>.</param>
+internal sealed class BoundedEvents(Stream inner, long max) : Stream
 {
     private long read;
 
@@ -15,15 +19,19 @@ internal sealed class BoundedEvents(Stream inner, long most) : Stream
 
     public override long Length => throw new NotSupportedException();
 
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
 
-    /// <summary>An event is whole.</summary>
+    /// <summary>Starts the count for the next event. The caller calls it after each complete event.</summary>
     public void Next() => read = 0;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var n = await inner.ReadAsync(buffer, cancellationToken);
-        return (read += n) <= most ? n : throw new EventTooLargeException();
+        return (read += n) <= max ? n : throw new EventTooLargeException();
     }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -43,5 +51,5 @@ internal sealed class BoundedEvents(Stream inner, long most) : Stream
     }
 }
 
-/// <summary>One event of a worker's stream is longer than anything that the endpoint takes.</summary>
+/// <summary>An event of a worker stream exceeds the limits of the endpoint.</summary>
 internal sealed class EventTooLargeException : IOException;

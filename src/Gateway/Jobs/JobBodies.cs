@@ -8,23 +8,35 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
-/// Reads the bodies of job submissions. Bounded are the size of each, the memory of all at this gateway, and the time without progress: a public
-/// endpoint lets anyone open many connections that each send most of a body and then nothing.
+/// Reads the bodies of job submissions. It limits the size of each body, the memory of all bodies at this gateway, and
+/// the time without progress. Without the last limit, anyone could open many connections to a public endpoint that each
+/// send most of a body and then nothing.
 /// </summary>
 public sealed class JobBodies(ByteBudget budget, TimeProvider time)
 {
-    /// <summary>In each window of this length a body that is not complete must bring at least <see cref="WindowBytes"/>.</summary>
+    /// <summary>
+    /// The window of the minimum rate: at least <see cref="WindowBytes"/> of an incomplete body must arrive in each
+    /// window.
+    /// </summary>
     public static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
 
-    /// <summary>13 kbit/s. Kestrel's own minimum rate is an average since the first byte, so a fast start allows hours of silence.</summary>
+    /// <summary>
+    /// Minimum bytes per window, 13 kbit/s. The minimum rate of Kestrel is an average since the first byte, so a fast
+    /// start allows hours without data.
+    /// </summary>
     public const int WindowBytes = 16 << 10;
 
-    /// <summary>A body is in memory as it arrived, as one array, and as the input that is cut out of it; the first two not for long.</summary>
+    /// <summary>
+    /// How often a body is counted. It is in memory as received, as one array, and as the input that is copied from it;
+    /// the first two only for a short time.
+    /// </summary>
     private const int Copies = 2;
 
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    /// <summary>The whole body, in memory until it is disposed; null: the response has been written.</summary>
+    /// <summary>
+    /// Reads the complete body. It is in memory until it is disposed. Null: an error response was written.
+    /// </summary>
     public async Task<JobBody?> ReadAsync(HttpContext context, Endpoint endpoint)
     {
         var limit = endpoint.Jobs.MaxInputBytes;
@@ -35,7 +47,8 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
             return null;
         }
 
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature) feature.MaxRequestBodySize = limit;
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
+            feature.MaxRequestBodySize = limit;
         var body = new JobBody(budget);
         try
         {
@@ -64,21 +77,25 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                // Kestrel throws more than its own kind at a body: a chunk size beyond 64 bits overflows its reader.
-                if (e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }) await TooLargeAsync(context, limit + 1, limit);
+                // Kestrel also throws other exceptions than BadHttpRequestException: a chunk size beyond 64 bits
+                // overflows its parser.
+                if (e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge })
+                    await TooLargeAsync(context, limit + 1, limit);
                 else
-                    await Problem.WriteAsync(context, (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest,
-                        $"the body cannot be read: {e.Message}");
+                    await Problem.WriteAsync(context,
+                        (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest,
+                        $"The body cannot be read: {e.Message}");
                 return false;
             }
 
             var length = read.Buffer.Length;
             if (length > limit || read.IsCanceled || !body.TryGrow(Copies * length))
             {
-                // What has arrived is not needed: its memory is free before the response is sent.
+                // The received bytes are not needed. Their memory is released before the response is sent.
                 input.AdvanceTo(read.Buffer.End);
                 body.Dispose();
-                await (length > limit ? TooLargeAsync(context, length, limit) : read.IsCanceled ? TooSlowAsync(context) : NoMemoryAsync(context));
+                await (length > limit ? TooLargeAsync(context, length, limit)
+                    : read.IsCanceled ? TooSlowAsync(context) : NoMemoryAsync(context));
                 return false;
             }
 
@@ -94,37 +111,41 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
         }
     }
 
-    private static Task TooLargeAsync(HttpContext context, long bytes, long limit) => Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
-        $"the job has {bytes} bytes or more, the endpoint's limit jobs.maxInputBytes is {limit}");
+    private static Task TooLargeAsync(HttpContext context, long bytes, long limit) =>
+        Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
+        $"The job has {bytes} bytes or more; expected at most {limit} bytes (jobs.maxInputBytes of the endpoint).");
 
     private static Task TooSlowAsync(HttpContext context)
     {
         Close(context);
         return Problem.WriteAsync(context, StatusCodes.Status408RequestTimeout,
-            $"the body stopped: fewer than {WindowBytes} bytes arrived in {Window.TotalSeconds:0} s");
+            $"The body is too slow: fewer than {WindowBytes} bytes arrived in {Window.TotalSeconds:0} s.");
     }
 
     private Task NoMemoryAsync(HttpContext context)
     {
         Close(context);
         return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
-            $"the bodies of other jobs use the memory that this gateway has for them (SLUICE_BODY_MEMORY is {budget.Limit >> 20} MiB)", AskAgain);
+            "The bodies of other requests use the body memory of this gateway (SLUICE_BODY_MEMORY is "
+            + $"{budget.Limit >> 20} MiB). Send the job again later.", RetryDelay);
     }
 
-    /// <summary>The rest of the body is not wanted. HTTP/2 resets its stream by itself, and has no such header.</summary>
+    /// <summary>
+    /// Closes the connection, so that the rest of the body is not read. HTTP/2 has no such header; its stream is reset.
+    /// </summary>
     private static void Close(HttpContext context)
     {
         if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
     }
 
-    /// <summary>Reads a body, and cancels a read in a window that brought too little.</summary>
+    /// <summary>Reads a body, and cancels the read if too few bytes arrive in a window.</summary>
     private sealed class Pace(PipeReader input, TimeProvider time) : IAsyncDisposable
     {
         private ITimer? timer;
         private long arrived;
-        private long mark;
+        private long lastCount;
 
-        /// <summary>Bytes that have come.</summary>
+        /// <summary>Number of bytes that have arrived.</summary>
         public long Arrived
         {
             set => Volatile.Write(ref arrived, value);
@@ -133,7 +154,7 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
         public ValueTask<ReadResult> ReadAsync(CancellationToken ct)
         {
             var read = input.ReadAsync(ct);
-            // Most bodies are here already: they need no timer.
+            // Most bodies have already arrived and need no timer.
             if (!read.IsCompleted) timer ??= time.CreateTimer(_ => OnWindow(), null, Window, Window);
             return read;
         }
@@ -143,30 +164,33 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
         private void OnWindow()
         {
             var now = Volatile.Read(ref arrived);
-            if (now - mark < WindowBytes) input.CancelPendingRead();
-            mark = now;
+            if (now - lastCount < WindowBytes) input.CancelPendingRead();
+            lastCount = now;
         }
     }
 }
 
-/// <summary>A body in memory; the budget has its bytes back when it is disposed.</summary>
+/// <summary>A body in memory. Dispose returns its bytes to the budget.</summary>
 public sealed class JobBody(ByteBudget budget) : IDisposable
 {
-    private long taken;
+    private long reserved;
 
+    /// <summary>The complete body.</summary>
     public ReadOnlyMemory<byte> Bytes { get; internal set; }
 
     public void Dispose()
     {
-        budget.Return(taken);
-        taken = 0;
+        budget.Return(reserved);
+        reserved = 0;
     }
 
-    /// <summary>Takes as much of the budget as <paramref name="bytes"/> are more than before.</summary>
+    /// <summary>
+    /// Increases the reserved budget to <paramref name="bytes"/>. Returns false if the budget is exhausted.
+    /// </summary>
     internal bool TryGrow(long bytes)
     {
-        if (!budget.TryTake(bytes - taken)) return false;
-        taken = bytes;
+        if (!budget.TryTake(bytes - reserved)) return false;
+        reserved = bytes;
         return true;
     }
 }

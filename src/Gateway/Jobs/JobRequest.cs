@@ -7,33 +7,44 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
-/// The body of <c>/run</c> and <c>/runsync</c>: <c>{"input": any, "webhook": url, "policy": {executionTimeout, ttl, lowPriority},
-/// "s3Config": {...}}</c>. Other fields are ignored, as RunPod does; a policy with an unknown field is a mistake.
+/// The body of <c>/run</c> and <c>/runsync</c>: <c>{"input": any, "webhook": url, "policy": {executionTimeout, ttl,
+/// lowPriority}, "s3Config": {...}}</c>. Other fields are ignored, as RunPod does. An unknown field of the policy is an
+/// error.
 /// </summary>
 public sealed record JobRequest
 {
-    /// <summary>RunPod's upper bound for both times.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(7);
+    /// <summary>Maximum of executionTimeout and ttl, the same as of RunPod.</summary>
+    private static readonly TimeSpan MaxTime = TimeSpan.FromDays(7);
 
-    /// <summary>Bytes of an s3Config: it lies in Redis itself and comes with each claim.</summary>
+    /// <summary>Maximum size of s3Config, in bytes. It is stored in Redis and is read with each claim.</summary>
     private const int MaxS3 = 16 << 10;
 
-    private static readonly TimeSpan ShortestRun = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan ShortestTtl = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MinTimeout = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MinTtl = TimeSpan.FromSeconds(1);
 
+    /// <summary>The input, as JSON.</summary>
     public required byte[] Input { get; init; }
 
+    /// <summary>The s3Config, as JSON.</summary>
     public byte[]? S3 { get; init; }
 
+    /// <summary>The webhook URL.</summary>
     public string? Webhook { get; init; }
 
+    /// <summary>Maximum time of one attempt.</summary>
     public TimeSpan Timeout { get; init; }
 
+    /// <summary>How long the job may wait in the queue.</summary>
     public TimeSpan Ttl { get; init; }
 
+    /// <summary>Whether jobs of normal priority run first.</summary>
     public bool LowPriority { get; init; }
 
-    /// <summary>Reads it. Every mistake is told with field, value and what would be right; the request is null then.</summary>
+    /// <summary>Parses the body.</summary>
+    /// <param name="body">The body.</param>
+    /// <param name="endpoint">The endpoint, which has the default values.</param>
+    /// <param name="errors">Receives every invalid field with its value and the rule.</param>
+    /// <returns>Null if there are errors.</returns>
     public static JobRequest? Read(ReadOnlyMemory<byte> body, Endpoint endpoint, List<FieldError> errors)
     {
         JsonDocument document;
@@ -52,18 +63,22 @@ public sealed record JobRequest
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
             {
-                errors.Add(new FieldError("(body)", Shown(root), "an object with the field input"));
+                errors.Add(new FieldError("(body)", Shorten(root), "an object with the field input"));
                 return null;
             }
 
-            if (!root.TryGetProperty("input", out var input)) errors.Add(new FieldError("input", "", "a value: it is required" + Hint(root)));
+            if (!root.TryGetProperty("input", out var input))
+                errors.Add(new FieldError("input", "", "a value: it is required" + Hint(root)));
             if (root.TryGetProperty("webhookV2", out var other))
-                errors.Add(new FieldError("webhookV2", Shown(other), "no such field here (use webhook: signed by the Standard Webhooks convention)"));
+                errors.Add(new FieldError("webhookV2", Shorten(other),
+                    "no such field (use webhook, which is signed as in Standard Webhooks)"));
             byte[]? s3 = null;
             if (root.TryGetProperty("s3Config", out var config) && config.ValueKind != JsonValueKind.Null)
             {
-                if (config.ValueKind != JsonValueKind.Object) errors.Add(new FieldError("s3Config", Shown(config), "an object"));
-                else if (JsonMarshal.GetRawUtf8Value(config).Length > MaxS3) errors.Add(new FieldError("s3Config", Shown(config), $"at most {MaxS3} bytes"));
+                if (config.ValueKind != JsonValueKind.Object)
+                    errors.Add(new FieldError("s3Config", Shorten(config), "an object"));
+                else if (JsonMarshal.GetRawUtf8Value(config).Length > MaxS3)
+                    errors.Add(new FieldError("s3Config", Shorten(config), $"at most {MaxS3} bytes"));
                 else s3 = JsonMarshal.GetRawUtf8Value(config).ToArray();
             }
 
@@ -80,16 +95,20 @@ public sealed record JobRequest
         }
     }
 
-    /// <summary>An inference or a generation of the Open Inference Protocol, sent as a job: it goes into the input.</summary>
-    private static string Hint(JsonElement root) => root.TryGetProperty("inputs", out _) ? """ (send {"input": {"inputs": [...]}})"""
+    /// <summary>
+    /// Returns a hint for a body of the Open Inference Protocol, which must be the value of the field input.
+    /// </summary>
+    private static string Hint(JsonElement root) =>
+        root.TryGetProperty("inputs", out _) ? """ (send {"input": {"inputs": [...]}})"""
         : root.TryGetProperty("text_input", out _) ? """ (send {"input": {"text_input": ...}})""" : "";
 
     private static string? Url(JsonElement root, List<FieldError> errors)
     {
         if (!root.TryGetProperty("webhook", out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        if (value.ValueKind == JsonValueKind.String && IsText(value) && value.GetString() is { Length: > 0 and <= 2048 } url) return url;
+        if (value.ValueKind == JsonValueKind.String && IsText(value)
+            && value.GetString() is { Length: > 0 and <= 2048 } url) return url;
         if (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) return null;
-        errors.Add(new FieldError("webhook", Shown(value), "a URL of at most 2048 characters"));
+        errors.Add(new FieldError("webhook", Shorten(value), "a URL of at most 2048 characters"));
         return null;
     }
 
@@ -98,7 +117,8 @@ public sealed record JobRequest
         if (!root.TryGetProperty("policy", out var policy) || policy.ValueKind == JsonValueKind.Null) return request;
         if (policy.ValueKind != JsonValueKind.Object)
         {
-            errors.Add(new FieldError("policy", Shown(policy), "an object with executionTimeout, ttl and lowPriority"));
+            errors.Add(new FieldError("policy", Shorten(policy),
+                "an object with executionTimeout, ttl and lowPriority"));
             return request;
         }
 
@@ -106,23 +126,29 @@ public sealed record JobRequest
         {
             if (field.Value.ValueKind == JsonValueKind.Null) continue;
             var name = $"policy.{field.Name}";
-            if (field.NameEquals("executionTimeout")) request = request with { Timeout = Ms(field.Value, name, ShortestRun, request.Timeout, errors) };
-            else if (field.NameEquals("ttl")) request = request with { Ttl = Ms(field.Value, name, ShortestTtl, request.Ttl, errors) };
-            else if (!field.NameEquals("lowPriority")) errors.Add(new FieldError(name, Shown(field.Value), "no such field (known: executionTimeout, ttl, lowPriority)"));
-            else if (field.Value.ValueKind is JsonValueKind.True or JsonValueKind.False) request = request with { LowPriority = field.Value.GetBoolean() };
-            else errors.Add(new FieldError(name, Shown(field.Value), "true or false"));
+            if (field.NameEquals("executionTimeout"))
+                request = request with { Timeout = Ms(field.Value, name, MinTimeout, request.Timeout, errors) };
+            else if (field.NameEquals("ttl"))
+                request = request with { Ttl = Ms(field.Value, name, MinTtl, request.Ttl, errors) };
+            else if (!field.NameEquals("lowPriority"))
+                errors.Add(new FieldError(name, Shorten(field.Value),
+                    "no such field (known: executionTimeout, ttl, lowPriority)"));
+            else if (field.Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+                request = request with { LowPriority = field.Value.GetBoolean() };
+            else errors.Add(new FieldError(name, Shorten(field.Value), "true or false"));
         }
 
         return request;
     }
 
-    private static TimeSpan Ms(JsonElement value, string name, TimeSpan least, TimeSpan otherwise, List<FieldError> errors)
+    private static TimeSpan Ms(JsonElement value, string name, TimeSpan min, TimeSpan defaultValue,
+        List<FieldError> errors)
     {
         if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var ms)
-            && ms >= least.TotalMilliseconds && ms <= Longest.TotalMilliseconds) return TimeSpan.FromMilliseconds(ms);
-        errors.Add(new FieldError(name, Shown(value), string.Create(CultureInfo.InvariantCulture,
-            $"ms, {least.TotalMilliseconds:0} to {Longest.TotalMilliseconds:0}")));
-        return otherwise;
+            && ms >= min.TotalMilliseconds && ms <= MaxTime.TotalMilliseconds) return TimeSpan.FromMilliseconds(ms);
+        errors.Add(new FieldError(name, Shorten(value), string.Create(CultureInfo.InvariantCulture,
+            $"ms, {min.TotalMilliseconds:0} to {MaxTime.TotalMilliseconds:0}")));
+        return defaultValue;
     }
 
     private static bool IsText(JsonElement value)
@@ -133,12 +159,12 @@ public sealed record JobRequest
         }
         catch (InvalidOperationException)
         {
-            // Half a surrogate pair.
+            // The string contains half a surrogate pair.
             return false;
         }
     }
 
-    private static string Shown(JsonElement value)
+    private static string Shorten(JsonElement value)
     {
         var text = value.GetRawText();
         return text.Length <= 80 ? text : text[..77] + "...";

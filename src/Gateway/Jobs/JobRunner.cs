@@ -10,21 +10,29 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
-/// Runs the attempts that dispatch claims, and stores how they end: a result, another attempt, or a failure. What is to be
-/// stored is kept until Redis took it: results by dispatch, which gives their slots back in the same call. The fence decides whether it counts.
+/// Runs the attempts that dispatch claims, and stores their outcome: a result, a return to the queue, or a failure.
+/// Outcomes are kept until Redis has stored them. Dispatch stores results, and returns their slots in the same call.
+/// Redis accepts an outcome only if the fence of the attempt is current.
 /// </summary>
 public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
-    JobAttempt attempts, PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger) : IJobRunner, IHostedService, IDisposable
+    JobAttempt attempts, PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger)
+    : IJobRunner, IHostedService, IDisposable
 {
+    private const string GatewayStops = "The gateway stopped.";
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<Task, bool> running = [];
-    private readonly CancellationTokenSource leaving = new();
+    private readonly CancellationTokenSource stopping = new();
 
-    /// <summary>A gateway without its payload share cannot read inputs or store outputs: other gateways take the jobs.</summary>
+    /// <summary>
+    /// Whether this gateway claims jobs. A gateway without its payload share cannot read inputs or store outputs, so
+    /// other gateways run the jobs.
+    /// </summary>
     public bool TakesJobs => payloads.IsAvailable;
 
+    /// <summary>Starts an attempt in the background.</summary>
     public void Start(JobGrant grant)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -43,24 +51,29 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         });
     }
 
+    /// <summary>Starts claiming jobs.</summary>
     public Task StartAsync(CancellationToken cancellationToken)
     {
         dispatcher.Runner = this;
         return Task.CompletedTask;
     }
 
-    /// <summary>Claims no more; what runs may finish until the host's patience ends; the rest is queued again, as if it had not begun.</summary>
+    /// <summary>
+    /// Stops claiming jobs, and waits until the running attempts finish or the shutdown timeout ends. The remaining
+    /// jobs return to the queue, and their attempts do not count.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         dispatcher.Runner = null;
-        // A claim that was under way may still come.
+        // A claim that is in progress can still start an attempt.
         while (!running.IsEmpty && !cancellationToken.IsCancellationRequested)
-            await Task.WhenAny(Task.WhenAll(running.Keys), Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
-        await leaving.CancelAsync();
+            await Task.WhenAny(Task.WhenAll(running.Keys),
+                Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
+        await stopping.CancelAsync();
         await Task.WhenAll(running.Keys);
     }
 
-    public void Dispose() => leaving.Dispose();
+    public void Dispose() => stopping.Dispose();
 
     private async Task RunAsync(JobGrant grant)
     {
@@ -68,23 +81,23 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         CrashPoint.Pass("after-claim");
         try
         {
-            var end = await EndOfAsync(grant);
+            var end = await GetOutcomeAsync(grant);
             CrashPoint.Pass("after-answer");
-            // First: queued again, the job must not be given to the same worker.
+            // This must precede the store: after it, dispatch could assign the job to the same worker again.
             var alone = end.WorkerBroke && grant.Slot?.Broken() == true;
-            await StoreAsync(grant, end, LossOf(end, grant.Slot, alone));
+            await StoreAsync(grant, end, ClassifyLoss(end, grant.Slot, alone));
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
         }
-        catch (Exception e) when (leaving.IsCancellationRequested && RedisDown.Is(e))
+        catch (Exception e) when (stopping.IsCancellationRequested && RedisDown.Is(e))
         {
-            // Its end is not known to be bad: the end of this gateway's lease tells others to run it again.
+            // The outcome cannot be stored. When the lease of this gateway expires, another gateway runs the job again.
             CannotStore(e.Message);
         }
         catch (Exception e)
         {
-            Bug(e, endpoint, claim.Id);
-            await GiveUpAsync(grant);
+            Bug(e, claim.Id, endpoint);
+            await FailAsync(grant);
         }
         finally
         {
@@ -92,60 +105,68 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    /// <summary>After a bug: left as it is the job would be claimed again and again.</summary>
-    private async Task GiveUpAsync(JobGrant grant)
+    /// <summary>Fails the job after an internal error. Otherwise the job would be claimed again without end.</summary>
+    private async Task FailAsync(JobGrant grant)
     {
         try
         {
-            await StoredAsync(grant.GiveUpAsync(new JobError(JobErrors.Gateway, "an error of the gateway itself; its log has this job's id", true)));
+            await WaitUntilStoredAsync(grant.GiveUpAsync(new JobError(JobErrors.Gateway,
+                "Internal error of the gateway. Its log contains the job id.", true)));
             signals.Changed(grant.EndpointId, grant.Claim.Id);
         }
         catch (Exception e)
         {
-            Bug(e, grant.EndpointId, grant.Claim.Id);
+            Bug(e, grant.Claim.Id, grant.EndpointId);
         }
     }
 
-    private async Task<AttemptEnd> EndOfAsync(JobGrant grant)
+    private async Task<AttemptEnd> GetOutcomeAsync(JobGrant grant)
     {
         var claim = grant.Claim;
         if (claim.Why == "expired") return AttemptEnd.Failed(JobStatus.TimedOut, JobEnds.WaitedTooLong);
         if (claim.Why == "exhausted")
             return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
-                "every attempt that the job may have lost its worker; see attempts. It is a dead letter now: retry it by hand", false));
-        if (grant.Slot is null) return AttemptEnd.Again("the worker was gone before the attempt began", counted: false);
-        if (leaving.IsCancellationRequested) return AttemptEnd.Again("the gateway stops", counted: false);
+                "Every allowed attempt of the job lost its worker; see the field attempts. The job is now a dead "
+                + "letter. Retry it with POST /v2/{endpoint}/retry/{id}.", false));
+        if (grant.Slot is null)
+            return AttemptEnd.Requeue("The worker stopped before the attempt began.", counted: false);
+        if (stopping.IsCancellationRequested) return AttemptEnd.Requeue(GatewayStops, counted: false);
         Deployment? deployment;
         try
         {
-            deployment = await catalog.FindAsync(grant.EndpointId, leaving.Token);
+            deployment = await catalog.FindAsync(grant.EndpointId, stopping.Token);
         }
         catch (Exception e) when (RedisDown.Is(e))
         {
-            return AttemptEnd.Again($"Redis could not be asked: {e.Message}", counted: false);
+            return AttemptEnd.Requeue($"Redis is not reachable: {e.Message}", counted: false);
         }
-        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            return AttemptEnd.Again("the gateway stops", counted: false);
+            return AttemptEnd.Requeue(GatewayStops, counted: false);
         }
 
         return deployment is not null ? await AttemptAsync(deployment, grant)
-            : AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.EndpointGone, "the endpoint was deleted", false));
+            : AttemptEnd.Failed(JobStatus.Failed,
+                new JobError(JobErrors.EndpointGone, "The endpoint was deleted.", false));
     }
 
     private async Task<AttemptEnd> AttemptAsync(Deployment deployment, JobGrant grant)
     {
         var started = Stopwatch.GetTimestamp();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, leaving.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, stopping.Token);
         var end = await attempts.RunAsync(deployment, grant, stop.Token);
         metrics.Attempted(grant.EndpointId, end.Kind, Stopwatch.GetElapsedTime(started));
         if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)
-            return AttemptEnd.Again("the gateway stopped", counted: false);
+            return AttemptEnd.Requeue(GatewayStops, counted: false);
         return end;
     }
 
-    /// <summary>A worker that takes one job at a time runs every job alone: nothing has to be isolated.</summary>
-    private static AttemptLoss LossOf(AttemptEnd end, Slot? slot, bool alone) => (end.Counted, end.WorkerLost, alone) switch
+    /// <summary>
+    /// Classifies the loss of an attempt. A worker with concurrency 1 runs every job alone, so its jobs need no
+    /// isolation.
+    /// </summary>
+    private static AttemptLoss ClassifyLoss(AttemptEnd end, Slot? slot, bool alone) =>
+        (end.Counted, end.WorkerLost, alone) switch
     {
         (false, _, _) => AttemptLoss.Free,
         (_, false, _) => AttemptLoss.Counted,
@@ -162,14 +183,16 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Stopped:
                 break;
             case AttemptKind.Lost:
-                AttemptLost(endpoint, claim.Id, claim.Attempt, end.Error!.Message);
-                Judge(endpoint, claim, await PersistAsync(() =>
-                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, loss, end.Error.Message, CancellationToken.None)));
+                AttemptLost(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
+                ReportIfStale(endpoint, claim, await PersistAsync(() =>
+                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, loss, end.Error.Message,
+                    CancellationToken.None)));
                 dispatcher.JobQueued(endpoint);
                 break;
             case AttemptKind.Failed:
-                JobFailed(endpoint, claim.Id, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
-                Judge(endpoint, claim, (await StoredAsync(grant.FailAsync(end.Status, end.Error))).Ended);
+                JobFailed(claim.Id, endpoint, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
+                ReportIfStale(endpoint, claim,
+                    (await WaitUntilStoredAsync(grant.FailAsync(end.Status, end.Error))).Ended);
                 break;
             case AttemptKind.Completed:
                 await CompleteAsync(grant, end);
@@ -177,7 +200,10 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    /// <summary>Stores an output. A folder that is full or away has a while to come back: the job has been run, and its result is here.</summary>
+    /// <summary>
+    /// Stores an output. The job has run and its result is in memory, so writes to a full or unavailable payload folder
+    /// are retried for a while.
+    /// </summary>
     private async Task CompleteAsync(JobGrant grant, AttemptEnd end)
     {
         var since = time.GetTimestamp();
@@ -185,50 +211,60 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         {
             try
             {
-                Judge(grant.EndpointId, grant.Claim, (await StoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None, MaxBytes(grant)))).Ended);
+                ReportIfStale(grant.EndpointId, grant.Claim,
+                    (await WaitUntilStoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None,
+                    MaxBytes(grant)))).Ended);
                 return;
             }
             catch (PayloadException e)
             {
-                var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), leaving.IsCancellationRequested);
-                OutputNotStored(grant.EndpointId, grant.Claim.Id, grant.Claim.Attempt, next, e.Fault, e.InnerException?.Message ?? e.Message);
+                var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), stopping.IsCancellationRequested);
+                OutputNotStored(grant.Claim.Id, grant.EndpointId, grant.Claim.Attempt, next, e.Fault,
+                    e.InnerException?.Message ?? e.Message);
                 if (next == OutputStep.GiveBack)
-                    await StoreAsync(grant, AttemptEnd.Again($"its output could not be stored: {e.Message}", counted: false), AttemptLoss.Free);
+                    await StoreAsync(grant, AttemptEnd.Requeue($"The output could not be stored: {e.Message}",
+                        counted: false), AttemptLoss.Free);
                 else if (next == OutputStep.Fail)
-                    await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost, $"the output could not be stored: {e.Message}", true), AttemptLoss.Free);
+                    await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost,
+                        $"The output could not be stored: {e.Message}", true), AttemptLoss.Free);
                 if (next != OutputStep.Retry) return;
             }
 
-            using var wake = CancellationTokenSource.CreateLinkedTokenSource(leaving.Token, grant.Stopped);
+            using var wake = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token, grant.Stopped);
             await Task.WhenAny(Task.Delay(OutputRetry.Pause, time, wake.Token));
-            // It was cancelled, or another gateway has it.
+            // The job was cancelled, or another gateway owns it.
             if (grant.Stopped.IsCancellationRequested) return;
         }
     }
 
     private long MaxBytes(JobGrant grant) => catalog.Current.Find(grant.EndpointId)?.Endpoint.Jobs.MaxBytes ?? 0;
 
-    /// <summary>Waits for dispatch to store an end; when the gateway leaves, a moment only: then the end of its lease tells others.</summary>
-    private async Task<EndResult> StoredAsync(Task<EndResult> stored)
+    /// <summary>
+    /// Waits until dispatch has stored an outcome. When the gateway stops, the wait is 5 s. After that, other gateways
+    /// take over the job when the lease expires.
+    /// </summary>
+    private async Task<EndResult> WaitUntilStoredAsync(Task<EndResult> stored)
     {
         try
         {
-            return await stored.WaitAsync(leaving.Token);
+            return await stored.WaitAsync(stopping.Token);
         }
-        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             return await stored.WaitAsync(TimeSpan.FromSeconds(5), time);
         }
     }
 
-    private void Judge(string endpoint, JobClaim claim, bool held)
+    private void ReportIfStale(string endpoint, JobClaim claim, bool isCurrent)
     {
-        if (held) return;
+        if (isCurrent) return;
         metrics.Stale(endpoint);
-        Stale(endpoint, claim.Id, claim.Attempt);
+        Stale(claim.Id, endpoint, claim.Attempt);
     }
 
-    /// <summary>Repeats a write until Redis has answered: without that a job would wait for the end of a lease.</summary>
+    /// <summary>
+    /// Retries a write until Redis responds. Otherwise the job would wait until the lease of this gateway expires.
+    /// </summary>
     private async Task<T> PersistAsync<T>(Func<Task<T>> write)
     {
         for (var pause = FirstPause; ; pause = pause * 2 > LongestPause ? LongestPause : pause * 2)
@@ -237,7 +273,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             {
                 return await write().WaitAsync(TimeSpan.FromSeconds(5), time);
             }
-            catch (Exception e) when (RedisDown.Is(e) && !leaving.IsCancellationRequested)
+            catch (Exception e) when (RedisDown.Is(e) && !stopping.IsCancellationRequested)
             {
                 CannotStore(e.Message);
                 await Task.Delay(pause, time);
@@ -245,21 +281,27 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: attempt {Attempt} came to nothing, it is queued again: {Why}")]
-    private partial void AttemptLost(string endpoint, string job, int attempt, string why);
+    [LoggerMessage(LogLevel.Warning, "Job {Job} of endpoint {Endpoint} requeued: attempt {Attempt} was lost: {Why}")]
+    private partial void AttemptLost(string job, string endpoint, int attempt, string why);
 
-    [LoggerMessage(LogLevel.Information, "Job {Job} of {Endpoint}: attempt {Attempt} ended it {Status}: {Code} {Why}")]
-    private partial void JobFailed(string endpoint, string job, int attempt, string status, string code, string why);
+    [LoggerMessage(LogLevel.Information,
+        "Job {Job} of endpoint {Endpoint} failed in attempt {Attempt} with status {Status}: {Code}: {Why}")]
+    private partial void JobFailed(string job, string endpoint, int attempt, string status, string code, string why);
 
-    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: attempt {Attempt} is not its present one; what it came to is dropped")]
-    private partial void Stale(string endpoint, string job, int attempt);
+    [LoggerMessage(LogLevel.Warning,
+        "Job {Job} of endpoint {Endpoint}: the outcome of attempt {Attempt} was dropped, because it is not the current "
+        + "attempt")]
+    private partial void Stale(string job, string endpoint, int attempt);
 
-    [LoggerMessage(LogLevel.Warning, "What a job came to cannot be stored now; trying again: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Job outcome cannot be stored; the write is retried: {Error}")]
     private partial void CannotStore(string error);
 
-    [LoggerMessage(LogLevel.Warning, "Job {Job} of {Endpoint}: the output of attempt {Attempt} cannot be stored yet; next: {Step} ({Fault}: {Error})")]
-    private partial void OutputNotStored(string endpoint, string job, int attempt, OutputStep step, PayloadFault fault, string error);
+    [LoggerMessage(LogLevel.Warning,
+        "Job {Job} of endpoint {Endpoint}: the output of attempt {Attempt} cannot be stored; next step {Step}: "
+        + "{Fault}: {Error}")]
+    private partial void OutputNotStored(string job, string endpoint, int attempt, OutputStep step, PayloadFault fault,
+        string error);
 
-    [LoggerMessage(LogLevel.Error, "Job {Job} of {Endpoint} could not be run: an error of the gateway itself")]
-    private partial void Bug(Exception e, string endpoint, string job);
+    [LoggerMessage(LogLevel.Error, "Job {Job} of endpoint {Endpoint} failed with an internal error")]
+    private partial void Bug(Exception e, string job, string endpoint);
 }

@@ -10,105 +10,133 @@ using Sluice.Core.Redis;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>A worker said nothing for longer than the endpoint's activityTimeout.</summary>
+/// <summary>A worker sent no data for longer than the activityTimeout of the endpoint.</summary>
 public sealed class SilentWorkerException(TimeSpan limit)
-    : Exception($"the worker was silent for longer than activityTimeout {limit.TotalSeconds:0.#} s");
+    : Exception($"The worker sent no data for longer than its activityTimeout of {limit.TotalSeconds:0.#} s.");
 
-/// <summary>Copies what a handler streams into the job's log: what has come while one write is on its way goes with the next.</summary>
+/// <summary>
+/// Copies the stream of a handler into the stream of the job. Chunks that arrive during a write are combined in the
+/// next write.
+/// </summary>
 public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
 {
-    /// <summary>Events read ahead of the log; then the worker is not read from.</summary>
+    /// <summary>
+    /// Maximum number of events that are read but not yet written. At this number, reading from the worker pauses.
+    /// </summary>
     private const int MaxAhead = 256;
 
-    /// <summary>Bytes of one write, but for one chunk: Redis does nothing else meanwhile.</summary>
+    /// <summary>
+    /// Maximum bytes of one write; the last chunk may exceed it. Redis processes no other command during a write.
+    /// </summary>
     private const int MaxWrite = 1 << 20;
 
-    /// <summary>Of an event, beside its data.</summary>
-    private const int Slack = 64 << 10;
+    /// <summary>Maximum bytes of an event in addition to its data.</summary>
+    private const int EventOverhead = 64 << 10;
 
     private static readonly TimeSpan AppendPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AppendPause = TimeSpan.FromMilliseconds(200);
 
-    public async Task<AttemptEnd> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer, CancellationToken ct)
+    /// <summary>Copies the stream until it ends, and returns the outcome of the attempt.</summary>
+    /// <param name="deployment">The endpoint.</param>
+    /// <param name="grant">The claimed job.</param>
+    /// <param name="answer">The response of the worker.</param>
+    /// <param name="ct">Stops the copy.</param>
+    /// <exception cref="SilentWorkerException">The worker sent no data for too long.</exception>
+    public async Task<AttemptEnd> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
+        CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
-        var chunks = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxAhead) { SingleReader = true, SingleWriter = true });
+        var chunks = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxAhead)
+        {
+            SingleReader = true,
+            SingleWriter = true,
+        });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var writing = WriteAsync(grant, policy, chunks.Reader, stop, ct);
-        var (end, refused) = (new AttemptEnd(AttemptKind.Stopped), (AttemptEnd?)null);
+        var end = new AttemptEnd(AttemptKind.Stopped);
+        AttemptEnd? rejection;
         try
         {
-            end = await ReadAsync(answer, chunks.Writer, deployment.Endpoint.Forwarding.ActivityTimeout, policy, stop.Token);
+            end = await ReadAsync(answer, chunks.Writer, deployment.Endpoint.Forwarding.ActivityTimeout, policy,
+                stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested && !ct.IsCancellationRequested)
         {
-            // The log refused it.
+            // A write was rejected. The result of the writer contains the reason.
         }
         finally
         {
             chunks.Writer.TryComplete();
-            refused = await writing;
+            rejection = await writing;
         }
 
-        return refused ?? end;
+        return rejection ?? end;
     }
 
-    private async Task<AttemptEnd> ReadAsync(HttpResponseMessage answer, ChannelWriter<byte[]> chunks, TimeSpan silence, JobPolicy policy,
+    private async Task<AttemptEnd> ReadAsync(HttpResponseMessage answer, ChannelWriter<byte[]> chunks,
+        TimeSpan activityTimeout, JobPolicy policy,
         CancellationToken ct)
     {
-        using var quiet = new CancellationTokenSource(silence, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(quiet.Token, ct);
-        await using var body = new BoundedEvents(await answer.Content.ReadAsStreamAsync(ct), Math.Max(policy.MaxStreamBytes, policy.MaxOutputBytes) + Slack);
+        using var idle = new CancellationTokenSource(activityTimeout, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(idle.Token, ct);
+        await using var body = new BoundedEvents(await answer.Content.ReadAsStreamAsync(ct),
+            Math.Max(policy.MaxStreamBytes, policy.MaxOutputBytes) + EventOverhead);
         var all = new List<byte[]>();
         var bytes = 0L;
-        AttemptEnd? told = null;
+        AttemptEnd? explicitEnd = null;
         try
         {
-            await foreach (var item in SseParser.Create(body, (_, data) => data.ToArray()).EnumerateAsync(both.Token))
+            await foreach (var item in SseParser.Create(body, (_, data) => data.ToArray()).EnumerateAsync(linked.Token))
             {
-                quiet.CancelAfter(silence);
+                idle.CancelAfter(activityTimeout);
                 body.Next();
-                if (item.EventType == "error") told = Failure(item.Data);
-                else if (item.EventType == "output") told = new AttemptEnd(AttemptKind.Completed) { Output = AsJson(item.Data) };
+                if (item.EventType == "error") explicitEnd = Failure(item.Data);
+                else if (item.EventType == "output")
+                    explicitEnd = new AttemptEnd(AttemptKind.Completed) { Output = AsJson(item.Data) };
                 else if (!item.Data.AsSpan().SequenceEqual("[DONE]"u8))
                 {
                     var chunk = AsJson(item.Data);
-                    // The log would refuse it; whoever repeats a stream repeats its bytes.
+                    // Redis would reject the write. A repeated stream counts the same bytes.
                     if ((bytes += chunk.Length) > policy.MaxStreamBytes) return TooLong(policy);
                     if (bytes <= policy.MaxOutputBytes) all.Add(chunk);
-                    await chunks.WriteAsync(chunk, both.Token);
+                    await chunks.WriteAsync(chunk, linked.Token);
                     CrashPoint.Pass("after-chunk");
                 }
             }
         }
-        catch (OperationCanceledException) when (quiet.IsCancellationRequested && !ct.IsCancellationRequested)
+        catch (OperationCanceledException) when (idle.IsCancellationRequested && !ct.IsCancellationRequested)
         {
-            throw new SilentWorkerException(silence);
+            throw new SilentWorkerException(activityTimeout);
         }
         catch (EventTooLargeException)
         {
             return TooLong(policy);
         }
 
-        if (told is { Kind: AttemptKind.Failed }) return told;
-        var output = told?.Output ?? Join(all);
-        return bytes > policy.MaxOutputBytes && told is null || output.Length > policy.MaxOutputBytes
+        if (explicitEnd is { Kind: AttemptKind.Failed }) return explicitEnd;
+        var output = explicitEnd?.Output ?? Join(all);
+        return bytes > policy.MaxOutputBytes && explicitEnd is null || output.Length > policy.MaxOutputBytes
             ? AttemptEnd.Failed(JobErrors.OutputTooLarge,
-                $"the output has {Math.Max(bytes, output.Length)} bytes, the endpoint's limit jobs.maxOutputBytes is {policy.MaxOutputBytes}")
-            : told ?? new AttemptEnd(AttemptKind.Completed) { Output = output };
+                $"The output has {Math.Max(bytes, output.Length)} bytes; expected at most {policy.MaxOutputBytes} "
+                + "bytes (jobs.maxOutputBytes of the endpoint).")
+            : explicitEnd ?? new AttemptEnd(AttemptKind.Completed) { Output = output };
     }
 
-    /// <summary>Ends with null when all was written, else with what that means for the attempt.</summary>
-    private async Task<AttemptEnd?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks, CancellationTokenSource stop,
+    /// <summary>
+    /// Writes the chunks. Returns null if all chunks were written, otherwise the outcome of the attempt.
+    /// </summary>
+    private async Task<AttemptEnd?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks,
+        CancellationTokenSource stop,
         CancellationToken ct)
     {
         var written = 0;
         var batch = new List<byte[]>();
-        // Not with the token: what has come is written, also when the worker dies now.
+        // No cancellation: chunks that have arrived are written even if the worker is lost.
         while (await chunks.WaitToReadAsync(CancellationToken.None))
         {
             batch.Clear();
-            for (var bytes = 0; bytes < MaxWrite && chunks.TryRead(out var chunk); bytes += chunk.Length) batch.Add(chunk);
+            for (var bytes = 0; bytes < MaxWrite && chunks.TryRead(out var chunk); bytes += chunk.Length)
+                batch.Add(chunk);
             var did = await AppendAsync(grant, policy, written, batch, ct);
             written += batch.Count;
             if (did == AppendOutcome.Appended) continue;
@@ -116,11 +144,15 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             return did switch
             {
                 AppendOutcome.Full => TooLong(policy),
-                AppendOutcome.NoRoom => AttemptEnd.Failed(JobErrors.StreamTooLarge, "the stream cannot be stored: the jobs of the endpoint, or of this key, "
-                    + $"occupy twice their limit in Redis (jobs.maxBytes is {policy.MaxBytes}, jobs.maxKeyBytes is {policy.MaxKeyBytes})", true),
+                AppendOutcome.NoRoom => AttemptEnd.Failed(JobErrors.StreamTooLarge,
+                    "The stream cannot be stored: the jobs of the endpoint or of this key "
+                    + $"occupy twice their limit in Redis (jobs.maxBytes is {policy.MaxBytes}, jobs.maxKeyBytes is "
+                    + $"{policy.MaxKeyBytes}).", true),
                 AppendOutcome.Diverged => AttemptEnd.Failed(JobErrors.StreamDiverged,
-                    "this attempt streams something else than the one before it: the two cannot be joined", true),
-                AppendOutcome.Gap => AttemptEnd.Again("Redis lost a part of the job's stream; the next attempt streams it from the beginning", counted: false),
+                    "The chunks of this attempt differ from the chunks of the previous attempt, so the streams cannot "
+                    + "be joined.", true),
+                AppendOutcome.Gap => AttemptEnd.Requeue("Redis lost a part of the stream. The next attempt writes it "
+                    + "from the beginning.", counted: false),
                 _ => new AttemptEnd(AttemptKind.Stopped),
             };
         }
@@ -129,17 +161,23 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     }
 
     private static AttemptEnd TooLong(JobPolicy policy) => AttemptEnd.Failed(JobErrors.StreamTooLarge,
-        $"the stream is longer than the endpoint's limit jobs.maxStreamBytes of {policy.MaxStreamBytes}");
+        $"The stream is too long; expected at most {policy.MaxStreamBytes} bytes "
+        + "(jobs.maxStreamBytes of the endpoint).");
 
-    /// <summary>Until Redis has answered, or the attempt's time is up: the same chunks at the same place are added once.</summary>
-    private async Task<AppendOutcome> AppendAsync(JobGrant grant, JobPolicy policy, int written, List<byte[]> batch, CancellationToken ct)
+    /// <summary>
+    /// Retries the write until Redis responds or the time of the attempt ends. The write is idempotent: the same chunks
+    /// at the same index are stored once.
+    /// </summary>
+    private async Task<AppendOutcome> AppendAsync(JobGrant grant, JobPolicy policy, int written, List<byte[]> batch,
+        CancellationToken ct)
     {
         while (true)
         {
             try
             {
-                return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written, policy.MaxStreamBytes,
-                    batch, grant.Stopped, StreamRoom.Of(policy)).WaitAsync(AppendPatience, time, CancellationToken.None);
+                return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written,
+                    policy.MaxStreamBytes, batch, grant.Stopped, StreamRoom.Of(policy))
+                    .WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)
             {
@@ -157,18 +195,20 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         try
         {
             using var document = JsonDocument.Parse(data);
-            if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("error", out var error)
-                && error.ValueKind == JsonValueKind.String) return AttemptEnd.Failed(JobErrors.Handler, error.GetString()!);
+            if (document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("error", out var error)
+                && error.ValueKind == JsonValueKind.String)
+                return AttemptEnd.Failed(JobErrors.Handler, error.GetString()!);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Then it is text.
+            // The data is text.
         }
 
         return AttemptEnd.Failed(JobErrors.Handler, Encoding.UTF8.GetString(data));
     }
 
-    /// <summary>A chunk that is no JSON is text.</summary>
+    /// <summary>Returns a chunk as JSON. A chunk that is not valid JSON becomes a string.</summary>
     private static byte[] AsJson(byte[] data)
     {
         data = Utf8Text.Repaired(data);
@@ -177,14 +217,14 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             var reader = new Utf8JsonReader(data, new JsonReaderOptions { MaxDepth = 512 });
             while (reader.Read())
             {
-                // Only whether it is whole.
+                // Only validates the syntax.
             }
 
             if (data.Length > 0) return data;
         }
         catch (JsonException)
         {
-            // Then it is text.
+            // The chunk is text.
         }
 
         return JsonSerializer.SerializeToUtf8Bytes(Encoding.UTF8.GetString(data), JobJson.Default.String);

@@ -14,45 +14,59 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary><c>/run</c> and <c>/runsync</c>: reads a job, stores and queues it in one step, and says so.</summary>
-public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader reader, JobSignals signals, Dispatcher dispatcher,
+/// <summary>
+/// Handles <c>/run</c> and <c>/runsync</c>: reads a job, then stores and queues it in one Redis call.
+/// </summary>
+public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader reader, JobSignals signals,
+    Dispatcher dispatcher,
     OutboundGuard guard, RedisMemory memory, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
 
-    private const string KeyNeedsCaller = "Idempotency-Key needs an API key; without one, other callers that send the same Idempotency-Key would get this job. "
+    private const string KeyNeedsCaller = "Idempotency-Key needs an API key; without one, other callers that send the "
+        + "same Idempotency-Key would get this job. "
         + "Send 'Authorization: Bearer KEY', or leave the header out.";
 
-    /// <summary>How long a webhook's name may take to resolve before it is left to the delivery to check.</summary>
-    private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// How long to wait for the DNS resolution of a webhook host. After that, only the delivery checks its address.
+    /// </summary>
+    private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan StoreTimeout = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan StorePause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>For a minute and more: longer than Redis is away in most cases.</summary>
+    /// <summary>The attempts take at least one minute, which is longer than most outages of Redis.</summary>
     private const int CancelTries = 60;
     private static readonly TimeSpan CancelPause = TimeSpan.FromSeconds(1);
 
-    /// <summary>Such jobs at once, a few hundred bytes each; beyond them one may run for nobody.</summary>
+    /// <summary>
+    /// Maximum number of concurrent cancellations, a few hundred bytes each. Beyond it, a job with an unknown state may
+    /// run although no client has its id.
+    /// </summary>
     private const int MaxUnknown = 20_000;
 
     private int unknown;
 
-    /// <summary>Of a body of this size, or of unknown size, the limits are checked before it is read: that costs a call to Redis.</summary>
+    /// <summary>
+    /// Bodies that are larger than this, or of unknown size, are checked against the limits before they are read. The
+    /// check is an additional Redis call.
+    /// </summary>
     private const int LargeBody = 64 << 10;
 
-    /// <summary>When a full queue is worth another try.</summary>
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
+    /// <summary>The Retry-After of a full queue.</summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
 
+    /// <summary>Handles <c>/run</c>.</summary>
     public async Task RunAsync(HttpContext context)
     {
         if (await SubmitAsync(context, watch: false) is not { } submitted) return;
-        await AnswerAsync(context, submitted.Id, submitted.Queued ? JobStatus.Queued : null);
+        await WriteStatusAsync(context, submitted.Id, submitted.Queued ? JobStatus.Queued : null);
     }
 
+    /// <summary>Handles <c>/runsync</c>.</summary>
     public async Task RunSyncAsync(HttpContext context)
     {
-        if (JobsApi.WaitOf(context) is not { } wait)
+        if (JobsApi.ReadWait(context) is not { } wait)
         {
             await JobsApi.BadWaitAsync(context);
             return;
@@ -64,38 +78,40 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         {
             if (await reader.WaitAsync(endpoint, submitted.Id, wait, context.RequestAborted) is { Expired: false } job)
                 await reader.AnswerAsync(context, job);
-            else await AnswerAsync(context, submitted.Id, null);
+            else await WriteStatusAsync(context, submitted.Id, null);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client is gone, and nobody else knows of this job: it does not go on for nobody.
+            // The client has disconnected. If no other client can know the job, it is cancelled.
             if (submitted.Shared) return;
             await store.CancelAsync(endpoint, submitted.Id, CancellationToken.None);
             dispatcher.StopJob(endpoint, submitted.Id);
         }
     }
 
-    /// <summary>Null: the client was told why not.</summary>
+    /// <summary>Submits the job of a request. Null: an error response was written.</summary>
     private async Task<Submitted?> SubmitAsync(HttpContext context, bool watch)
     {
         var admission = context.Admission();
         var endpoint = admission.Deployment!.Endpoint;
-        var limits = LimitsOf(admission, endpoint);
+        var limits = GetLimits(admission, endpoint);
         var fits = ReadKey(context, out var key);
         if (!fits || (key is not null && admission.Caller is null))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, fits ? KeyNeedsCaller
-                : $"the Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} characters, expected one of 1 to {MaxIdempotencyKey}");
+                : $"The header Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} "
+                + $"characters; expected 1 to {MaxIdempotencyKey}.");
             return null;
         }
 
-        if (await RefusedEarlyAsync(context, endpoint, limits, key)) return null;
+        if (await RejectEarlyAsync(context, endpoint, limits, key)) return null;
         using var body = await bodies.ReadAsync(context, endpoint);
         if (body is null) return null;
         var errors = new List<FieldError>();
         var request = JobRequest.Read(body.Bytes, endpoint, errors);
-        if (request?.Webhook is { } url && await guard.WhyNotAsync(url, ResolvePatience, context.RequestAborted) is { } why)
-            errors.Add(new FieldError("webhook", url, $"a public https address ({why})"));
+        if (request?.Webhook is { } url && await guard.WhyNotAsync(url, ResolveTimeout,
+            context.RequestAborted) is { } why)
+            errors.Add(new FieldError("webhook", url, $"a public https URL ({why})"));
         if (request is null || errors.Count > 0)
         {
             await JsonBody.RefuseAsync(context, errors);
@@ -128,38 +144,46 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
-            return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued, Shared: key is not null || request.Webhook is not null);
-        await RefuseAsync(context, endpoint, result);
+            return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued,
+                Shared: key is not null || request.Webhook is not null);
+        await RejectAsync(context, endpoint, result);
         return null;
     }
 
-    private static JobLimits LimitsOf(Admission admission, Endpoint endpoint)
+    private static JobLimits GetLimits(Admission admission, Endpoint endpoint)
     {
         var own = admission.Caller?.Limits ?? KeyLimits.None;
-        return new JobLimits(endpoint.Jobs.MaxQueued, own.Queued, endpoint.Jobs.MaxBytes, own.JobBytes > 0 ? own.JobBytes : endpoint.Jobs.MaxKeyBytes);
+        return new JobLimits(endpoint.Jobs.MaxQueued, own.Queued, endpoint.Jobs.MaxBytes,
+            own.JobBytes > 0 ? own.JobBytes : endpoint.Jobs.MaxKeyBytes);
     }
 
-    /// <summary>Refuses what can be refused before the body is read. A repeated submission is not refused for its own sake: its job is stored already.</summary>
-    private async Task<bool> RefusedEarlyAsync(HttpContext context, Endpoint endpoint, JobLimits limits, string? key)
+    /// <summary>
+    /// Checks the limits before the body is read. A request with an Idempotency-Key is not rejected here, because its
+    /// job may already be stored.
+    /// </summary>
+    private async Task<bool> RejectEarlyAsync(HttpContext context, Endpoint endpoint, JobLimits limits, string? key)
     {
         if (memory.HasNoRoom(endpoint.Id))
         {
             EarlyRefusal.LetSend(context);
-            await OutOfMemoryAsync(context);
+            await RejectOutOfMemoryAsync(context);
             return true;
         }
 
         if (key is not null || context.Request.ContentLength <= LargeBody) return false;
-        if (await store.WhyFullAsync(endpoint.Id, context.Admission().Flow, limits, context.RequestAborted) is not { } full) return false;
+        if (await store.WhyFullAsync(endpoint.Id, context.Admission().Flow, limits,
+            context.RequestAborted) is not { } full) return false;
         EarlyRefusal.LetSend(context);
-        await RefuseAsync(context, endpoint, full);
+        await RejectAsync(context, endpoint, full);
         return true;
     }
 
-    private static Task OutOfMemoryAsync(HttpContext context) => Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
-        "Redis is out of memory: its maxmemory is nearly used. New jobs are accepted again when jobs have ended or their retention has passed.", AskAgain);
+    private static Task RejectOutOfMemoryAsync(HttpContext context) =>
+        Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
+        "Redis is out of memory: its maxmemory is nearly used. New jobs are accepted again when jobs have ended or "
+        + "their retention has passed.", RetryDelay);
 
-    /// <summary>Null: the response has been written.</summary>
+    /// <summary>Stores the job. Null: an error response was written.</summary>
     private async Task<SubmitResult?> TryStoreAsync(HttpContext context, JobSubmission job)
     {
         try
@@ -168,38 +192,40 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         }
         catch (Exception e) when (RedisMemory.IsOutOfMemory(e))
         {
-            await OutOfMemoryAsync(context);
+            await RejectOutOfMemoryAsync(context);
             return null;
         }
     }
 
-    /// <summary>An answer of Redis that was lost says nothing: the same id is asked again, until the client's patience would end
-    /// (RunPod's JavaScript client has 3 s).</summary>
+    /// <summary>
+    /// Stores the job, and retries with the same id if the response of Redis was lost. The retries end before the
+    /// client times out (RunPod's JavaScript client after 3 s).
+    /// </summary>
     private async Task<SubmitResult> StoreAsync(JobSubmission given)
     {
         var job = await store.SaveInputAsync(given, CancellationToken.None);
-        var (started, refused) = (time.GetTimestamp(), true);
-        using var patience = new CancellationTokenSource(StorePatience, time);
+        var (started, rejected) = (time.GetTimestamp(), true);
+        using var timeout = new CancellationTokenSource(StoreTimeout, time);
         while (true)
         {
             try
             {
-                return await store.SubmitAsync(job, patience.Token);
+                return await store.SubmitAsync(job, timeout.Token);
             }
             catch (Exception e) when (RedisDown.Is(e))
             {
-                // A script that Redis refuses has stored nothing.
-                refused &= e is RedisServerException or RedisDiskFullException;
-                // Memory does not become free within the patience: that takes the end of jobs.
-                if (!RedisMemory.IsOutOfMemory(e) && time.GetElapsedTime(started) + StorePause < StorePatience)
+                // A script that Redis rejects has stored nothing.
+                rejected &= e is RedisServerException or RedisDiskFullException;
+                // Retries do not help if memory is full: jobs must end before memory is free.
+                if (!RedisMemory.IsOutOfMemory(e) && time.GetElapsedTime(started) + StorePause < StoreTimeout)
                 {
                     await Task.Delay(StorePause, time);
                     continue;
                 }
 
-                if (refused) store.DeleteInput(job);
-                // Who has the key, or hears of its end, will find it; else nobody knows of it.
-                // Without its input, unless that is a file: many may be refused while Redis is away.
+                if (rejected) store.DeleteInput(job);
+                // A client with the Idempotency-Key or the webhook can find the job. Otherwise no client has its id.
+                // Only an input file is kept for the cancellation: many submissions can fail during an outage of Redis.
                 else if (job.IdempotencyKey is null && job.Webhook is null && Volatile.Read(ref unknown) < MaxUnknown)
                 {
                     Interlocked.Increment(ref unknown);
@@ -211,7 +237,10 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         }
     }
 
-    /// <summary>A job that its client was told is not taken, and that may be stored all the same, is not run for nobody.</summary>
+    /// <summary>
+    /// Cancels a job that may be stored although its client got an error response, so that it does not run without a
+    /// client.
+    /// </summary>
     private async Task CancelUnknownAsync(JobSubmission job)
     {
         try
@@ -227,7 +256,7 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
                 }
                 catch (Exception)
                 {
-                    // Of any kind: nothing awaits this task, and the next try may succeed.
+                    // All exceptions: no caller awaits this task, and the next try may succeed.
                     await Task.Delay(CancelPause, time);
                 }
             }
@@ -247,42 +276,56 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         return given.Count == 1 && key.Length is > 0 and <= MaxIdempotencyKey;
     }
 
-    private static Task RefuseAsync(HttpContext context, Endpoint endpoint, SubmitResult result) => result.Outcome switch
+    private static Task RejectAsync(HttpContext context, Endpoint endpoint, SubmitResult result) =>
+        result.Outcome switch
     {
         SubmitOutcome.Conflict => Problem.WriteAsync(context, StatusCodes.Status422UnprocessableEntity,
-            $"this Idempotency-Key stands for job {result.Id}, which has another body"),
+            $"Job {result.Id} was submitted with this Idempotency-Key and another body. Use a new Idempotency-Key for "
+            + "another body."),
         SubmitOutcome.QueueFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"{result.Held} jobs wait already, the endpoint's limit jobs.maxQueued is {endpoint.Jobs.MaxQueued}", AskAgain),
+            $"The endpoint has {result.Held} queued jobs; expected at most {endpoint.Jobs.MaxQueued} (jobs.maxQueued "
+            + "of the endpoint). Send the job again later.", RetryDelay),
         SubmitOutcome.FlowFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"{result.Held} jobs of this key wait already, which is its limit", AskAgain),
+            $"This key has {result.Held} queued jobs, which is its limit. Send the job again later.", RetryDelay),
         SubmitOutcome.BytesFull => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"the endpoint's jobs occupy {result.Held} bytes in Redis; with this job they would exceed the endpoint's limit jobs.maxBytes, "
-            + $"{endpoint.Jobs.MaxBytes}. {WhenFree}", AskAgain),
-        _ => Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"the jobs of {(context.Admission().Caller is null ? "callers without a key" : "this key")} occupy {result.Held} bytes in Redis; with this job "
-            + $"they would exceed {(context.Admission().Caller is { Limits.JobBytes: > 0 and var own } ? $"the key's limit jobBytes, {own}"
-                : $"the endpoint's limit jobs.maxKeyBytes, {endpoint.Jobs.MaxKeyBytes}")}. {WhenFree}", AskAgain),
+            $"The jobs of the endpoint occupy {result.Held} bytes in Redis; with this job they would exceed "
+            + $"{endpoint.Jobs.MaxBytes} bytes (jobs.maxBytes of the endpoint). {WhenFree}", RetryDelay),
+        _ => RejectKeyBytesAsync(context, endpoint, result),
     };
 
-    private const string WhenFree = "Large inputs are deleted when their jobs complete or are cancelled, results and streams after jobs.retention.";
-
-    /// <summary>RunPod's clients demand 200.</summary>
-    /// <param name="context">The request.</param>
-    /// <param name="id">The job.</param>
-    /// <param name="status">Null: as it is now.</param>
-    private async Task AnswerAsync(HttpContext context, string id, string? status)
+    private static Task RejectKeyBytesAsync(HttpContext context, Endpoint endpoint, SubmitResult result)
     {
-        status ??= (await reader.WaitAsync(context.Admission().Deployment!.Endpoint.Id, id, TimeSpan.Zero, context.RequestAborted))?.Status;
+        var caller = context.Admission().Caller;
+        var owner = caller is null ? "callers without a key" : "this key";
+        var limit = caller is { Limits.JobBytes: > 0 and var own } ? $"{own} bytes (jobBytes of the key)"
+            : $"{endpoint.Jobs.MaxKeyBytes} bytes (jobs.maxKeyBytes of the endpoint)";
+        return Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+            $"The jobs of {owner} occupy {result.Held} bytes in Redis; with this job they would exceed {limit}. "
+            + WhenFree, RetryDelay);
+    }
+
+    private const string WhenFree = "Large inputs are deleted when their jobs complete or are cancelled, results and "
+        + "streams after jobs.retention.";
+
+    /// <summary>Writes id and status of the job. RunPod's clients require status 200.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="id">The job id.</param>
+    /// <param name="status">The job status. Null: read the current status.</param>
+    private async Task WriteStatusAsync(HttpContext context, string id, string? status)
+    {
+        status ??= (await reader.WaitAsync(context.Admission().Deployment!.Endpoint.Id, id, TimeSpan.Zero,
+            context.RequestAborted))?.Status;
         if (status is null)
         {
-            await Problem.WriteAsync(context, StatusCodes.Status410Gone, $"job {id} was deleted together with its endpoint");
+            await Problem.WriteAsync(context, StatusCodes.Status410Gone,
+                $"Job {id} was deleted together with its endpoint.");
             return;
         }
 
         var body = Encoding.UTF8.GetBytes($$"""{"id":"{{id}}","status":"{{status}}"}""");
         context.Response.Headers["X-Sluice-Job"] = id;
         context.Response.ContentType = "application/json";
-        // Without it the answer goes out in chunks.
+        // Without a length the response would be chunked.
         context.Response.ContentLength = body.Length;
         await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }

@@ -7,22 +7,28 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>Why a job waits.</summary>
-/// <param name="Position">Its place, from 1, among all that wait.</param>
-/// <param name="Reason">One of <see cref="WaitReason"/>'s codes.</param>
-/// <param name="Detail">In words.</param>
-/// <param name="EtaMs">When it will probably begin; null: nothing is known to tell it from.</param>
+/// <summary>The position of a queued job and its wait reason.</summary>
+/// <param name="Position">The position among all queued jobs, from 1.</param>
+/// <param name="Reason">One of the codes of <see cref="WaitReason"/>.</param>
+/// <param name="Detail">The reason, as text.</param>
+/// <param name="EtaMs">Estimated time until the job starts, in ms. Null: there is no data for an estimate.</param>
 public sealed record QueueView(int Position, string Reason, string Detail, double? EtaMs);
 
 /// <summary>
-/// A job as clients see it: RunPod's fields with RunPod's meaning (<c>id, status, delayTime, executionTime, output, error, workerId,
-/// retries</c>; ms), and beside them what people need: why it waits, attempts, timings, worker, provider, a structured error.
+/// Writes the JSON of a job. It has the fields of RunPod with the same meaning (<c>id, status, delayTime,
+/// executionTime, output, error, workerId, retries</c>; times in ms), and additional fields: wait reason, attempts,
+/// timings, worker, provider, structured error.
 /// </summary>
 public static class JobView
 {
-    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    /// <summary>The options of all JSON writers of the jobs API.</summary>
+    public static readonly JsonWriterOptions Options = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        SkipValidation = true,
+    };
 
-    /// <summary>A whole answer.</summary>
+    /// <summary>Returns a complete response body.</summary>
     public static ReadOnlyMemory<byte> Write(Job job, QueueView? queue)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
@@ -30,6 +36,7 @@ public static class JobView
         return buffer.WrittenMemory;
     }
 
+    /// <summary>Writes the job as a JSON object.</summary>
     public static void Write(Utf8JsonWriter json, Job job, QueueView? queue)
     {
         json.WriteStartObject();
@@ -84,15 +91,18 @@ public static class JobView
         }
 
         json.WriteEndObject();
-        if (job is { Cold.Ticks: > 0, WorkerStart.Count: > 0, WorkerReady: { } ready, Ended: { } answered }) WriteColdStart(json, job, ready, answered);
+        if (job is { Cold.Ticks: > 0, WorkerStart.Count: > 0, WorkerReady: { } ready, Ended: { } answered })
+            WriteColdStart(json, job, ready, answered);
     }
 
-    /// <summary>The start of the worker that the job waited for, stage after stage, in ms: from when the job began to wait to its answer.</summary>
+    /// <summary>
+    /// Writes the stages of the cold start, in ms, from the time when the job was queued to its response.
+    /// </summary>
     private static void WriteColdStart(Utf8JsonWriter json, Job job, DateTimeOffset ready, DateTimeOffset answered)
     {
         var start = job.WorkerStart.FirstOrDefault(s => s.Name == StartStages.Total)?.Ms ?? 0;
         json.WriteStartObject("coldStart");
-        // The worker may have been ordered for somebody who came before.
+        // The worker may have been started for an earlier request.
         json.WriteNumber("queued", Ms(ready - job.Queued - TimeSpan.FromMilliseconds(start)));
         foreach (var stage in job.WorkerStart)
             if (stage.Name != StartStages.Total) json.WriteNumber(stage.Name, stage.Ms);

@@ -9,66 +9,76 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 
-/// <summary>Why a job waits: what an operator would look up, told to whoever asks. Pure.</summary>
+/// <summary>Determines why a job is queued. Pure function of the state of its endpoint.</summary>
 public static class WaitReason
 {
-    /// <summary>The endpoint is switched off, paused, or has used up its day's worker time.</summary>
+    /// <summary>The endpoint is disabled, paused, or has used its daily worker time.</summary>
     public const string Paused = "PAUSED";
 
     /// <summary>Workers fail to start.</summary>
     public const string CrashLoop = "WORKER_CRASH_LOOP";
 
-    /// <summary>A worker is wanted, and every GPU that fits is in use.</summary>
+    /// <summary>A worker is needed, and all matching GPUs are in use.</summary>
     public const string NoCapacity = "NO_CAPACITY";
 
-    /// <summary>A worker is wanted, and there is no GPU that fits.</summary>
+    /// <summary>A worker is needed, and no GPU matches.</summary>
     public const string NoFittingGpu = "NO_FITTING_GPU";
 
-    /// <summary>A worker is on its way.</summary>
+    /// <summary>A worker is starting.</summary>
     public const string ScalingUp = "SCALING_UP";
 
-    /// <summary>As many workers run as the endpoint may have, and all are busy.</summary>
+    /// <summary>The maximum number of workers runs, and all are busy.</summary>
     public const string AtMaxWorkers = "AT_MAX_WORKERS";
 
-    /// <summary>Others go first, and no worker is ordered for it.</summary>
+    /// <summary>Jobs of normal priority run first, and no worker is started for low priority.</summary>
     public const string LowPriority = "LOW_PRIORITY";
 
-    /// <summary>It is its turn.</summary>
+    /// <summary>A slot is free, and the job starts next.</summary>
     public const string Dispatching = "DISPATCHING";
 
-    /// <param name="job">A job that waits.</param>
-    /// <param name="endpoint">Its endpoint as it is declared.</param>
-    /// <param name="snapshot">What dispatch knows of it.</param>
-    /// <param name="blocked">Why no worker can start; null: one can.</param>
-    /// <param name="wait">Why workers wait for devices; null: none does.</param>
-    /// <param name="pods">The endpoint's workers.</param>
-    /// <param name="anonymous">Whether the client has no key: it learns nothing of workers, devices and other endpoints.</param>
-    public static QueueView Of(Job job, Endpoint endpoint, EndpointSnapshot snapshot, BlockedStart? blocked, GpuWait? wait = null,
+    /// <summary>Returns the reason, the position and the estimated start of a queued job.</summary>
+    /// <param name="job">A queued job.</param>
+    /// <param name="endpoint">The declaration of its endpoint.</param>
+    /// <param name="snapshot">The slots and the queue of the endpoint.</param>
+    /// <param name="blocked">Why no worker can start. Null: workers can start.</param>
+    /// <param name="wait">Why workers wait for devices. Null: no worker waits.</param>
+    /// <param name="pods">The workers of the endpoint.</param>
+    /// <param name="anonymous">Whether the client has no API key. The text then contains no details of workers, devices
+    /// and other endpoints.</param>
+    public static QueueView Explain(Job job, Endpoint endpoint, EndpointSnapshot snapshot, BlockedStart? blocked,
+        GpuWait? wait = null,
         IReadOnlyList<Pod>? pods = null, bool anonymous = false)
     {
         var ready = snapshot.Workers.Where(w => !w.Draining).ToList();
         var slots = ready.Sum(w => w.Capacity);
         var position = job.Place + 1;
-        double? eta = slots > 0 && job.MeanRun is { } mean ? Math.Round(mean.TotalMilliseconds * position / slots) : null;
+        double? eta = slots > 0 && job.MeanRun is { } mean
+            ? Math.Round(mean.TotalMilliseconds * position / slots) : null;
         var (reason, detail) = Why();
         return new QueueView(position, reason, detail, reason is Paused or CrashLoop or NoFittingGpu ? null : eta);
 
         (string, string) Why()
         {
-            if (endpoint.Scaling.Max == 0) return (Paused, "the endpoint is switched off: its scaling.max is 0");
-            if (endpoint.Scaling.Pause != Pause.None) return (Paused, "the endpoint is paused: its scaling.pause says so");
+            if (endpoint.Scaling.Max == 0) return (Paused, "The endpoint is disabled: its scaling.max is 0.");
+            if (endpoint.Scaling.Pause != Pause.None) return (Paused, "The endpoint is paused by its scaling.pause.");
             if (blocked is { ByPolicy: true }) return (Paused, blocked.ReasonFor(anonymous));
             if (wait is { Never: true } && ready.Count == 0) return (NoFittingGpu, wait.TextFor(anonymous));
             if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.ReasonFor(anonymous));
             if (wait is not null && ready.Count == 0) return (NoCapacity, wait.TextFor(anonymous));
             if (ready.Count == 0)
-                return (ScalingUp, WaitDetail.Starts(pods ?? [], anonymous) is { Length: > 0 } start ? $"no worker is ready yet; {start}" : "no worker is ready yet");
-            if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free)) return (Dispatching, "a slot is free");
+                return (ScalingUp, WaitDetail.Starts(pods ?? [], anonymous) is { Length: > 0 } start
+                    ? $"No worker is ready yet; {start}" : "No worker is ready yet.");
+            if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free))
+                return (Dispatching, "A slot is free.");
             if (ready.Count >= endpoint.Scaling.Max)
-                return (AtMaxWorkers, Text($"all {slots} slots of {ready.Count} workers are in use, scaling.max is {endpoint.Scaling.Max}"));
+                return (AtMaxWorkers,
+                    Text($"All {slots} slots of {ready.Count} workers are in use, and scaling.max is "
+                    + $"{endpoint.Scaling.Max}."));
             if (wait is not null) return (wait.Never ? NoFittingGpu : NoCapacity, wait.TextFor(anonymous));
-            return job.LowPriority ? (LowPriority, "everything of normal priority goes first, and no worker is ordered for it")
-                : (ScalingUp, Text($"all {slots} slots of {ready.Count} workers are in use; more workers may be ordered"));
+            return job.LowPriority ? (LowPriority,
+                "Jobs of normal priority run first, and no worker is started for low priority.")
+                : (ScalingUp,
+                Text($"All {slots} slots of {ready.Count} workers are in use. More workers may be started."));
         }
     }
 

@@ -13,25 +13,30 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
-/// Delivers webhooks: looks into every endpoint's outbox each second and takes what is due, a few at once an endpoint, so that dead
-/// receivers of one do not hold up another. Nothing else waits for it.
+/// Delivers webhooks: reads the due deliveries from the outbox of every endpoint once per second. The number of
+/// concurrent deliveries per endpoint is limited, so that unreachable receivers of one endpoint do not delay other
+/// endpoints. No other component waits for deliveries.
 /// </summary>
-public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog, OutboundGuard guard,
-    PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger) : BackgroundLoop(time, logger)
+public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog,
+    OutboundGuard guard,
+    PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger)
+    : BackgroundLoop(time, logger)
 {
-    /// <summary>Deliveries of one endpoint at once, by this gateway.</summary>
-    private const int AtOnce = 16;
+    /// <summary>Maximum number of concurrent deliveries of one endpoint by this gateway.</summary>
+    private const int MaxConcurrent = 16;
 
-    /// <summary>Bytes of an answer that are read, so that its connection can be used again.</summary>
+    /// <summary>
+    /// Maximum bytes of a response that are read. The body is read so that the connection can be reused.
+    /// </summary>
     private const int MaxAnswer = 64 << 10;
 
-    /// <summary>For the whole exchange; Standard Webhooks wants 15 to 30 s.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    /// <summary>Timeout of a delivery. Standard Webhooks recommends 15 to 30 s.</summary>
+    private static readonly TimeSpan DeliveryTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>After that a try whose gateway died is due again.</summary>
+    /// <summary>After this time, a delivery of a lost gateway is due again.</summary>
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(20);
 
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider time = time;
     private readonly ILogger<WebhookSender> logger = logger;
@@ -47,7 +52,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         MaxResponseHeadersLength = 16,
         PooledConnectionLifetime = TimeSpan.FromMinutes(1),
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
-        MaxConnectionsPerServer = AtOnce,
+        MaxConnectionsPerServer = MaxConcurrent,
         ConnectCallback = guard.ConnectAsync,
     });
 
@@ -60,20 +65,20 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     protected override async Task RunAsync(CancellationToken ct)
     {
         await catalog.Loaded.WaitAsync(ct);
-        using var timer = new PeriodicTimer(LookEvery, time);
+        using var timer = new PeriodicTimer(PollInterval, time);
         do
         {
-            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id), id => LookAsync(id, ct), ct);
+            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id), id => DeliverDueAsync(id, ct), ct);
         }
         while (await timer.WaitForNextTickAsync(ct));
     }
 
-    private async Task LookAsync(string endpoint, CancellationToken ct)
+    private async Task DeliverDueAsync(string endpoint, CancellationToken ct)
     {
         try
         {
-            var room = AtOnce - busy.GetValueOrDefault(endpoint);
-            // Without the payload share some results cannot be read: other gateways deliver.
+            var room = MaxConcurrent - busy.GetValueOrDefault(endpoint);
+            // Without the payload share some results cannot be read, so other gateways deliver.
             if (room <= 0 || !payloads.IsAvailable) return;
             foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
             {
@@ -83,8 +88,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            // Of any kind: the other endpoints have their turn.
-            Failures.Report($"Looking for webhooks of endpoint {endpoint}", e);
+            // All exceptions: an error of one endpoint must not stop the others.
+            Failures.Report($"Reading due webhooks of endpoint {endpoint}", e);
         }
     }
 
@@ -94,18 +99,21 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         try
         {
             var started = Stopwatch.GetTimestamp();
-            var (verdict, asked, note) = await TrySafelyAsync(due, ct);
+            var (verdict, retryAfter, note) = await TrySafelyAsync(due, ct);
             CrashPoint.Pass("after-delivery");
-            note = string.Create(CultureInfo.InvariantCulture, $"{note}, {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
-            var pause = verdict == WebhookVerdict.Again ? WebhookSchedule.Next(due.Try, asked, Random.Shared.NextDouble()) : null;
+            note = string.Create(CultureInfo.InvariantCulture,
+                $"{note}, {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
+            var pause = verdict == WebhookVerdict.Again
+                ? WebhookSchedule.Next(due.Try, retryAfter, Random.Shared.NextDouble()) : null;
             var state = verdict == WebhookVerdict.Delivered ? "delivered" : pause is null ? "failed" : "pending";
             metrics.Delivered(due.EndpointId, state);
-            if (state != "delivered") NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
+            if (state != "delivered")
+                NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
             await store.SettleAsync(due, pause, state, note, ct);
         }
         catch (Exception e)
         {
-            // Its lease ends, and it is tried again.
+            // The lease expires, and the delivery is repeated.
             if (!ct.IsCancellationRequested) Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
         }
         finally
@@ -114,11 +122,16 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             busy.TryRemove(KeyValuePair.Create(due.EndpointId, 0));
         }
 
-        if (!ct.IsCancellationRequested) await Failures.WatchAsync("Looking for webhooks", LookAsync(due.EndpointId, ct));
+        if (!ct.IsCancellationRequested)
+            await Failures.WatchAsync("Reading due webhooks", DeliverDueAsync(due.EndpointId, ct));
     }
 
-    /// <summary>An unexpected error is a try that failed: without an end of the try it would be repeated each <see cref="Lease"/>, without a limit.</summary>
-    private async Task<(WebhookVerdict Verdict, TimeSpan? Asked, string Note)> TrySafelyAsync(WebhookTry due, CancellationToken ct)
+    /// <summary>
+    /// Turns an unexpected exception into a failed try. Otherwise the delivery would be repeated after each
+    /// <see cref="Lease"/> without limit.
+    /// </summary>
+    private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> TrySafelyAsync(WebhookTry due,
+        CancellationToken ct)
     {
         try
         {
@@ -127,13 +140,14 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         catch (Exception e) when (!RedisDown.Is(e) && e is not PayloadException && !ct.IsCancellationRequested)
         {
             Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
-            return (WebhookVerdict.Again, null, "an error of the gateway itself; its log has the endpoint's name");
+            return (WebhookVerdict.Again, null, "internal error of the gateway; its log contains the endpoint id");
         }
     }
 
-    private async Task<(WebhookVerdict Verdict, TimeSpan? Asked, string Note)> TryAsync(WebhookTry due, CancellationToken ct)
+    private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> TryAsync(WebhookTry due,
+        CancellationToken ct)
     {
-        if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"refused: {why}");
+        if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"rejected: {why}");
         Job? job;
         try
         {
@@ -144,28 +158,34 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             return (WebhookVerdict.Again, null, e.Message);
         }
 
-        if (job is null) return (WebhookVerdict.GivenUp, null, "the job is gone");
-        // Without its output it would look like a whole one.
-        if (job.Expired) return (WebhookVerdict.GivenUp, null, "the job's data went after jobs.retention, before this could be delivered");
+        if (job is null) return (WebhookVerdict.GivenUp, null, "the job was deleted");
+        // A delivery without output would look complete.
+        if (job.Expired)
+            return (WebhookVerdict.GivenUp, null,
+                "the data of the job was deleted after jobs.retention, before the delivery");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        limit.CancelAfter(Patience);
+        limit.CancelAfter(DeliveryTimeout);
         try
         {
             using var request = await RequestAsync(due, job, ct);
-            using var answer = await client.SendAsync(request, limit.Token);
-            var asked = answer.Headers.RetryAfter is not { } after ? null : after.Delta ?? (after.Date - time.GetUtcNow());
-            await DrainAsync(answer, limit.Token);
-            return (WebhookSchedule.Judge((int)answer.StatusCode), asked, $"answered {(int)answer.StatusCode}");
+            using var response = await client.SendAsync(request, limit.Token);
+            var retryAfter = response.Headers.RetryAfter is not { } after ? null : after.Delta
+                ?? (after.Date - time.GetUtcNow());
+            await DrainAsync(response, limit.Token);
+            return (WebhookSchedule.Judge((int)response.StatusCode), retryAfter,
+                $"responded with status {(int)response.StatusCode}");
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            return (WebhookVerdict.Again, null, $"no whole answer within {Patience.TotalSeconds:0} s");
+            return (WebhookVerdict.Again, null, $"no complete response within {DeliveryTimeout.TotalSeconds:0} s");
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             for (var inner = e; inner is not null; inner = inner.InnerException)
-                if (inner is ForbiddenTargetException) return (WebhookVerdict.Again, null, $"refused: {inner.Message}");
-            return (WebhookVerdict.Again, null, e is HttpRequestException h ? $"failed: {h.HttpRequestError}" : "failed: the connection broke");
+                if (inner is ForbiddenTargetException)
+                    return (WebhookVerdict.Again, null, $"rejected: {inner.Message}");
+            return (WebhookVerdict.Again, null, e is HttpRequestException h
+                ? $"failed: {h.HttpRequestError}" : "failed: the connection was lost");
         }
     }
 
@@ -179,19 +199,22 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         var stamp = now.ToUnixTimeSeconds();
         request.Headers.TryAddWithoutValidation("webhook-id", due.Delivery);
         request.Headers.TryAddWithoutValidation("webhook-timestamp", stamp.ToString(CultureInfo.InvariantCulture));
-        request.Headers.TryAddWithoutValidation("webhook-signature", WebhookSignature.Sign(secrets, due.Delivery, stamp, body.Span));
+        request.Headers.TryAddWithoutValidation("webhook-signature",
+            WebhookSignature.Sign(secrets, due.Delivery, stamp, body.Span));
         request.Headers.TryAddWithoutValidation("User-Agent", "Sluice-Webhooks/1");
         return request;
     }
 
-    private static async Task DrainAsync(HttpResponseMessage answer, CancellationToken ct)
+    private static async Task DrainAsync(HttpResponseMessage response, CancellationToken ct)
     {
-        await using var body = await answer.Content.ReadAsStreamAsync(ct);
+        await using var body = await response.Content.ReadAsStreamAsync(ct);
         var buffer = new byte[8192];
         var read = 0;
         while (read < MaxAnswer && await body.ReadAsync(buffer, ct) is var n and > 0) read += n;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Webhook {Delivery} of {Endpoint}, try {Try}: {Note}; next try in {Seconds:0} s (0: none)")]
+    [LoggerMessage(LogLevel.Warning,
+        "Webhook {Delivery} of endpoint {Endpoint} not delivered in try {Try}: {Note}; next try in {Seconds:0} s (0: "
+        + "none)")]
     private partial void NotDelivered(string delivery, string endpoint, int @try, string note, double seconds);
 }

@@ -10,35 +10,45 @@ using Sluice.Gateway.Jobs;
 
 namespace Sluice.Gateway.Streaming;
 
-/// <summary>
-/// A job's stream in two forms. JSON, as RunPod's clients read it: each response has an array <c>stream</c> with the chunks since the last response
-/// (or since <c>?cursor=</c>), and the job's status, which is not final while chunks remain. Server-sent events: each chunk is a <c>message</c>
-/// event (the default type, which <c>EventSource.onmessage</c> receives) with its index as id, and the last event is <c>done</c>. A reader that
-/// reconnects with <c>Last-Event-ID</c>, at any gateway, continues after that event. A reader that already has <c>done</c> gets 204, which stops
-/// an <c>EventSource</c> (HTML Standard, 9.2.2).
-/// </summary>
-public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignals signals, IHostApplicationLifetime lifetime, TimeProvider time)
+/// <summary>Returns the stream of a job, as JSON or as server-sent events.</summary>
+/// <remarks>
+/// JSON is the format of RunPod's clients: each response has an array <c>stream</c> with the chunks since the last
+/// response (or since <c>?cursor=</c>), and the status of the job. The status is not final while chunks remain.
+/// <para>
+/// Server-sent events: each chunk is a <c>message</c> event (the default type, which <c>EventSource.onmessage</c>
+/// receives) with its index as id, and the last event is <c>done</c>. A client that reconnects to any gateway with
+/// <c>Last-Event-ID</c> continues after that event. A client that already has <c>done</c> gets 204, which stops an
+/// <c>EventSource</c> (HTML Standard, 9.2.2).
+/// </para>
+/// </remarks>
+public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignals signals,
+    IHostApplicationLifetime lifetime, TimeProvider time)
 {
-    /// <summary>Held when a client names no wait: JavaScript's polls without a pause, Python's gives up after 10 s.</summary>
+    /// <summary>
+    /// How long a request without <c>?wait=</c> waits for chunks. RunPod's JavaScript client polls without a pause, and
+    /// its Python client times out after 10 s.
+    /// </summary>
     private static readonly TimeSpan DefaultHold = TimeSpan.FromSeconds(5);
 
-    /// <summary>Below every proxy's idle timeout.</summary>
+    /// <summary>Interval of heartbeats. It is shorter than the idle timeout of common proxies.</summary>
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
-    /// <summary>The id of <c>done</c> is the number of chunks and this.</summary>
+    /// <summary>Suffix of the id of <c>done</c>. The id starts with the number of chunks.</summary>
     private const string DoneSuffix = "-done";
 
+    /// <summary>Handles a stream request in the format that the Accept header selects.</summary>
     public async Task StreamAsync(HttpContext context)
     {
         if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
-        if (context.Request.GetTypedHeaders().Accept.Any(a => a.MediaType == "text/event-stream")) await EventsAsync(context, job);
-        else await DrainAsync(context, job);
+        if (context.Request.GetTypedHeaders().Accept.Any(a => a.MediaType == "text/event-stream"))
+            await WriteEventsAsync(context, job);
+        else await WriteJsonAsync(context, job);
     }
 
-    private async Task DrainAsync(HttpContext context, Job job)
+    private async Task WriteJsonAsync(HttpContext context, Job job)
     {
-        var wait = context.Request.Query.ContainsKey("wait") ? JobsApi.WaitOf(context) : DefaultHold;
-        if (wait is not { } hold)
+        var wait = context.Request.Query.ContainsKey("wait") ? JobsApi.ReadWait(context) : DefaultHold;
+        if (wait is not { } timeout)
         {
             await JobsApi.BadWaitAsync(context);
             return;
@@ -47,7 +57,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         if (!TryIndex(context.Request.Query["cursor"], out var cursor))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                $"cursor is '{context.Request.Query["cursor"]}', expected the cursor of an earlier answer, or 0");
+                $"cursor is '{context.Request.Query["cursor"]}'; expected the cursor of an earlier response, or 0.");
             return;
         }
 
@@ -56,8 +66,9 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         while (true)
         {
             var part = await ReadAsync(context, job, cursor);
-            var left = hold - time.GetElapsedTime(started);
-            if (part.Chunks.Count > 0 || part.IsLast || left <= TimeSpan.Zero || lifetime.ApplicationStopping.IsCancellationRequested)
+            var left = timeout - time.GetElapsedTime(started);
+            if (part.Chunks.Count > 0 || part.IsLast || left <= TimeSpan.Zero
+                || lifetime.ApplicationStopping.IsCancellationRequested)
             {
                 await WritePartAsync(context, job, part);
                 return;
@@ -67,11 +78,14 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         }
     }
 
-    /// <summary>The next part, when the caller's key may have so many bytes.</summary>
+    /// <summary>
+    /// Reads the next part, charges its bytes to the caller's key, and waits while the key exceeds its rate.
+    /// </summary>
     private async Task<JobPart> ReadAsync(HttpContext context, Job job, int? from)
     {
         var part = await streams.ReadAsync(job.EndpointId, job.Id, from, signals.Watcher, context.RequestAborted);
-        if (PollCharge.Of(context) is { } charge) await charge.TakeAsync(part.Chunks.Sum(c => (long)c.Length), PollCharge.Bytes, context.RequestAborted);
+        if (PollCharge.Of(context) is { } charge)
+            await charge.TakeAsync(part.Chunks.Sum(c => (long)c.Length), PollCharge.Bytes, context.RequestAborted);
         return part;
     }
 
@@ -82,7 +96,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
         json.WriteStartObject();
         json.WriteString("id", job.Id);
-        // Clients stop at the first final status: it is not told while anything remains.
+        // Clients stop at the first final status, so it is only reported with the last chunk.
         json.WriteString("status", JobStatus.IsFinal(part.Status) && !part.IsLast ? JobStatus.Running : part.Status);
         json.WriteStartArray("stream");
         foreach (var chunk in part.Chunks)
@@ -96,23 +110,26 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         json.WriteEndArray();
         json.WriteNumber("cursor", part.Next);
         if (part is { IsLast: true, Status: JobStatus.Failed or JobStatus.TimedOut or JobStatus.Cancelled }
-            && await reader.WaitAsync(job.EndpointId, job.Id, TimeSpan.Zero, context.RequestAborted) is { Error: { } error })
+            && await reader.WaitAsync(job.EndpointId, job.Id, TimeSpan.Zero,
+                context.RequestAborted) is { Error: { } error })
             json.WriteString("error", error.Message);
         json.WriteEndObject();
         await json.FlushAsync(context.RequestAborted);
     }
 
-    private async Task EventsAsync(HttpContext context, Job job)
+    private async Task WriteEventsAsync(HttpContext context, Job job)
     {
         var last = context.Request.Headers["Last-Event-ID"];
         var hasDone = last.Count == 1 && last[0]!.EndsWith(DoneSuffix, StringComparison.Ordinal);
         if (!TryIndex(hasDone ? last[0]![..^DoneSuffix.Length] : last, out var after) || (hasDone && after is null))
         {
-            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, $"Last-Event-ID is '{last}', expected the id of an event of this stream");
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"Last-Event-ID is '{last}'; expected the id of an event of this stream.");
             return;
         }
 
-        // 'done' is after the last chunk. A job that was retried since may have chunks at that index.
+        // The event 'done' follows the last chunk. If the job was retried since then, there may be new chunks at that
+        // index.
         var next = after is not { } seen ? 0 : hasDone ? seen : seen + 1;
         using var watch = signals.Watch(job.EndpointId, job.Id);
         var part = await ReadAsync(context, job, next);
@@ -122,11 +139,12 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
             return;
         }
 
-        Begin(context);
-        var quiet = time.GetTimestamp();
+        StartResponse(context);
+        var lastWrite = time.GetTimestamp();
         while (true)
         {
-            for (var i = 0; i < part.Chunks.Count; i++) WriteEvent(context, (part.First + i).ToString(CultureInfo.InvariantCulture), null, part.Chunks[i]);
+            for (var i = 0; i < part.Chunks.Count; i++)
+                WriteEvent(context, (part.First + i).ToString(CultureInfo.InvariantCulture), null, part.Chunks[i]);
             next = Math.Max(next, part.Next);
             if (part.Status.Length == 0 || part.Expired)
             {
@@ -140,19 +158,20 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
                 return;
             }
 
-            if (part.Chunks.Count > 0) quiet = time.GetTimestamp();
-            else if (time.GetElapsedTime(quiet) >= Heartbeat)
+            if (part.Chunks.Count > 0) lastWrite = time.GetTimestamp();
+            else if (time.GetElapsedTime(lastWrite) >= Heartbeat)
             {
-                // Without an empty line, which some clients deliver as an empty event.
+                // The comment has no empty line, because some clients deliver an empty line as an empty event.
                 context.Response.BodyWriter.Write(": still here\n"u8);
-                quiet = time.GetTimestamp();
+                lastWrite = time.GetTimestamp();
             }
 
             await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
             if (part.Next >= part.Total) await watch.ChangedAsync(Heartbeat, context.RequestAborted);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
             {
-                // A response that ends normally looks complete to curl and fetch. An aborted one is an error, and an EventSource reconnects.
+                // For curl and fetch, a response that ends normally is complete. An aborted response is an error, and
+                // an EventSource reconnects.
                 context.Abort();
                 return;
             }
@@ -161,7 +180,9 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         }
     }
 
-    /// <summary>The last events: <c>error</c> with a structured reason where there is one, then <c>done</c> with the job's final status.</summary>
+    /// <summary>
+    /// Writes the last events: <c>error</c> if the job failed, then <c>done</c> with the final status.
+    /// </summary>
     private async Task EndAsync(HttpContext context, Job job, int chunks)
     {
         var end = await reader.WaitAsync(job.EndpointId, job.Id, TimeSpan.Zero, context.RequestAborted);
@@ -181,40 +202,46 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
-    /// <summary>The job's data was deleted before this reader had all of it. There is no <c>done</c>: the stream is not complete.</summary>
+    /// <summary>
+    /// Reports that the data of the job was deleted before the client received all chunks. The stream is incomplete, so
+    /// there is no <c>done</c>.
+    /// </summary>
     private static async Task DataDeletedAsync(HttpContext context, Job job)
     {
         WriteEvent(context, null, "error", Json(json =>
         {
             json.WriteString("status", job.Status);
             json.WriteString("code", "DATA_DELETED");
-            json.WriteString("message", $"The data of job {job.Id} was deleted before its stream was read to the end. Increase jobs.retention.");
+            json.WriteString("message", $"The data of job {job.Id} was deleted before its stream was read completely. "
+                + "Increase jobs.retention.");
             json.WriteBoolean("retryable", false);
         }));
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         context.Abort();
     }
 
-    private static void Begin(HttpContext context)
+    private static void StartResponse(HttpContext context)
     {
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache, no-transform";
         context.Response.Headers["X-Accel-Buffering"] = "no";
-        // A reader whose connection breaks reconnects after a second. It belongs to the first event: an empty line would end an event of its own.
+        // The reconnect delay of the client is one second. The line is part of the first event: a separate event would
+        // need an empty line.
         context.Response.BodyWriter.Write("retry: 1000\n"u8);
     }
 
-    /// <param name="context">The response.</param>
-    /// <param name="id">What a reader sends as Last-Event-ID.</param>
-    /// <param name="name">The event's type; null is the default type, <c>message</c>.</param>
+    /// <summary>Writes one event.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="id">The event id, which a client sends as Last-Event-ID. Null: no id.</param>
+    /// <param name="name">The event type. Null is the default type, <c>message</c>.</param>
     /// <param name="data">JSON.</param>
     private static void WriteEvent(HttpContext context, string? id, string? name, ReadOnlySpan<byte> data)
     {
         var writer = context.Response.BodyWriter;
         if (id is not null) writer.Write(Encoding.ASCII.GetBytes($"id: {id}\n"));
         if (name is not null) writer.Write(Encoding.ASCII.GetBytes($"event: {name}\n"));
-        // JSON may be written over several lines; an event's data is a line each.
+        // JSON can contain line breaks. Each line needs its own data field.
         foreach (var range in data.SplitAny((byte)'\n', (byte)'\r'))
         {
             writer.Write("data: "u8);
@@ -238,12 +265,13 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>A place in a stream, or none.</summary>
+    /// <summary>Parses an index in a stream. An empty value is valid and has no index.</summary>
     private static bool TryIndex(Microsoft.Extensions.Primitives.StringValues given, out int? index)
     {
         index = null;
         if (given.Count == 0 || (given.Count == 1 && given[0] is "")) return true;
-        if (!int.TryParse(given.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var n) || n == int.MaxValue) return false;
+        if (!int.TryParse(given.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var n)
+            || n == int.MaxValue) return false;
         index = n;
         return true;
     }

@@ -44,8 +44,8 @@ public sealed class WaitReasonTest
         Of(3, 0, 0, null, false, wait: new GpuWait("e", 1, default, false, "count", "GPU-1 is taken by secret-endpoint", ""), anonymous: anonymous).Detail);
 
     [Theory]
-    [InlineData(true, "no worker is ready yet; a worker is starting")]
-    [InlineData(false, "no worker is ready yet; worker e-1 is starting: connection refused")]
+    [InlineData(true, "No worker is ready yet; a worker is starting")]
+    [InlineData(false, "No worker is ready yet; worker e-1 is starting: connection refused")]
     public void A_worker_that_starts_is_named_with_how_far_it_is_for_clients_with_a_key(bool anonymous, string told) =>
         Assert.Equal(told, Of(3, 0, 0, null, false, anonymous: anonymous, pods: [Starting]).Detail);
 
@@ -58,7 +58,7 @@ public sealed class WaitReasonTest
     }
 
     private static QueueView Of(int max, int workers, int free, BlockedStart? blocked, bool low, TimeSpan? mean = null, int place = 0,
-        GpuWait? wait = null, bool anonymous = false, Pod[]? pods = null) => WaitReason.Of(
+        GpuWait? wait = null, bool anonymous = false, Pod[]? pods = null) => WaitReason.Explain(
         new Job { Id = "j", EndpointId = "e", Status = JobStatus.Queued, Flow = "f", LowPriority = low, MeanRun = mean, Place = place },
         new Endpoint { Id = "e", Template = "t", Scaling = new ScalePolicy { Max = max } },
         new EndpointSnapshot

@@ -101,7 +101,8 @@ public static partial class RedisSetup
         var info = (await server.InfoAsync()).SelectMany(g => g).ToLookup(p => p.Key, p => p.Value);
         var policy = info["maxmemory_policy"].FirstOrDefault();
         if (policy is not null and not "noeviction")
-            throw new InvalidOperationException($"The maxmemory-policy of Redis {server.EndPoint} is '{policy}'; expected noeviction. "
+            throw new InvalidOperationException(
+                $"The maxmemory-policy of Redis {server.EndPoint} is '{policy}'; expected noeviction. "
                 + "With another policy Redis deletes queued requests and slots when its memory is full.");
         if (info["aof_enabled"].FirstOrDefault() == "0") NoAof(logger, server.EndPoint.ToString()!);
     }

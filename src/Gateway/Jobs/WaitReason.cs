@@ -71,9 +71,12 @@ public static class WaitReason
             if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free))
                 return (Dispatching, "A slot is free.");
             if (ready.Count >= endpoint.Scaling.Max)
+            {
+                var max = endpoint.Scaling.Max;
                 return (AtMaxWorkers,
-                    Text($"All {slots} slots of {ready.Count} workers are in use, and scaling.max is "
-                    + $"{endpoint.Scaling.Max}."));
+                    Text($"All {slots} slots of {ready.Count} workers are in use, and scaling.max is {max}."));
+            }
+
             if (wait is not null) return (wait.Never ? NoFittingGpu : NoCapacity, wait.TextFor(anonymous));
             return job.LowPriority ? (LowPriority,
                 "Jobs of normal priority run first, and no worker is started for low priority.")

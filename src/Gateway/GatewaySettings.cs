@@ -123,10 +123,7 @@ public sealed record GatewaySettings
             Redis = Text("SLUICE_REDIS") is { } redis ? RedisAddress.Parse(redis) : null,
             Payloads = Path.GetFullPath(Text("SLUICE_PAYLOADS")
                 ?? Path.Combine(Text("SLUICE_DATA") ?? defaults.Data, "payloads")),
-            WebhookAllow = [.. (Text("SLUICE_WEBHOOK_ALLOW") ?? "")
-                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Select(n => IPNetwork.TryParse(n, out var network) ? network
-                    : throw Invalid("SLUICE_WEBHOOK_ALLOW", n, "networks like 10.0.0.0/8, separated by ','"))],
+            WebhookAllow = ReadNetworks(Text("SLUICE_WEBHOOK_ALLOW") ?? ""),
             GpuInventory = Text("SLUICE_GPU_INVENTORY") is { } inventory ? Path.GetFullPath(inventory) : null,
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? defaults.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository),
@@ -150,16 +147,17 @@ public sealed record GatewaySettings
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
+        return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
+    }
+
+    private static List<string> DescribeIneffective(HostSettings host, int? standby, IEnumerable<string> names,
+        HashSet<string> known)
+    {
         IEnumerable<string> ineffective = host.Docker is null || standby is null or 0 ? []
             : [$"SLUICE_STANDBY_WORKERS is '{standby}'; expected 0 if SLUICE_POD_HOST is docker, "
                 + "because standby workers are processes."];
-        return read with
-        {
-            Ineffective = [.. ineffective, .. (names ?? [])
-                .Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal) && !known.Contains(n))
-                .Order(StringComparer.Ordinal)
-                .Select(n => DescribeUnread(n, known, host))],
-        };
+        var unread = names.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal) && !known.Contains(n));
+        return [.. ineffective, .. unread.Order(StringComparer.Ordinal).Select(n => DescribeUnread(n, known, host))];
     }
 
     /// <summary>Describes a variable that the gateway does not read.</summary>
@@ -172,6 +170,11 @@ public sealed record GatewaySettings
         return $"{name} is not a gateway setting. "
             + (close ? $"Did you mean {nearest}?" : "Set the variables of a worker in the env of its template.");
     }
+
+    private static List<IPNetwork> ReadNetworks(string text) =>
+        [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(n => IPNetwork.TryParse(n, out var network) ? network
+                : throw Invalid("SLUICE_WEBHOOK_ALLOW", n, "networks like 10.0.0.0/8, separated by ','"))];
 
     private static List<string> ReadOrigins(string text) =>
         [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)

@@ -137,7 +137,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         await RunAsync(new Jobs(gateway), "/fails-once");
         var first = await receiver.NextAsync("/fails-once");
         await JobFaultsTest.UntilAsync(async () => (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
-        Assert.Contains("the data of the job was deleted after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("was deleted after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(1, receiver.Count("/fails-once"));
     }
 

@@ -64,7 +64,7 @@ public sealed class FaultsTest
 
         var mark = gateway.Process.Mark;
         ChildProcess.Signal(redis, ChildProcess.Sigkill);
-        await gateway.Process.LineAsync("redis-server ended with", mark);
+        await gateway.Process.LineAsync("redis-server exited with", mark);
         // Requests go on: at first from slots that the gateway holds, then from the restarted Redis.
         for (var i = 0; i < 20; i++) Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
 

@@ -62,7 +62,7 @@ internal static class EndCall
     {
         var kinds = new CallKinds<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
         var args = new List<RedisValue>(4 * ends.Count);
-        foreach (var e in ends) args.AddRange([kinds.Of(e.Kind), e.Id, e.Expect, e.Value]);
+        foreach (var e in ends) args.AddRange([kinds.NumberOf(e.Kind), e.Id, e.Expect, e.Value]);
         return (kinds.Count, [.. kinds.Args, .. args]);
     }
 

@@ -266,7 +266,7 @@ public sealed class JobStore
         foreach (var (job, input) in wishes)
         {
             var more = More(job);
-            args.AddRange([kinds.Of((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, job.MaxBytes, job.FlowMaxBytes, more.Length > 0)),
+            args.AddRange([kinds.NumberOf((JobFields.Spec(job), job.MaxQueued, job.FlowMaxQueued, job.MaxBytes, job.FlowMaxBytes, more.Length > 0)),
                 job.Id, Bytes(input), .. more]);
         }
 

@@ -1,26 +1,35 @@
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// Puts calls that come while one is on its way into the next one: a script that takes many costs Redis little more than one that
-/// takes one. A lone call goes at once; nothing waits for a timer. One call at a time (two gave nothing: <c>job-throughput</c>). When it fails all that were in it fail.
+/// Combines calls to Redis: items that arrive while a call is running are sent together in the next call.
 /// </summary>
-/// <param name="run">Makes one call for many items; a result each, in their order.</param>
-/// <param name="size">An item's bytes.</param>
-/// <param name="time">The clock of the limit.</param>
-internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> run, Func<TItem, int> size, TimeProvider time)
+/// <remarks>
+/// One script that processes many items costs Redis little more than a script that processes one item. A single item is
+/// sent immediately; there is no timer. At most one call runs at a time (two concurrent calls were not faster:
+/// <c>job-throughput</c>). When a call fails, all items in it fail.
+/// </remarks>
+/// <param name="run">Makes one call for many items and returns one result per item, in the same order.</param>
+/// <param name="size">Returns the size of an item in bytes.</param>
+/// <param name="time">The clock of the call timeout.</param>
+internal sealed class Batcher<TItem, TResult>(
+    Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> run,
+    Func<TItem, int> size,
+    TimeProvider time)
 {
-    /// <summary>Items and bytes in one call: Redis does nothing else meanwhile.</summary>
+    /// <summary>
+    /// The largest number of items and bytes in one call. Redis runs no other command during the call.
+    /// </summary>
     private const int MaxItems = 100;
     private const int MaxBytes = 1 << 20;
 
-    /// <summary>A call without an answer for this long has failed; its outcome is unknown.</summary>
+    /// <summary>A call without a response after this time fails. Its outcome is unknown.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly Lock gate = new();
     private readonly Queue<(TItem Item, TaskCompletionSource<TResult> Done, CancellationToken Given)> waiting = [];
     private bool calling;
 
-    /// <summary>Nothing waits and no call is on its way.</summary>
+    /// <summary>Whether no item is waiting and no call is running.</summary>
     public bool IsIdle
     {
         get
@@ -29,8 +38,9 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
         }
     }
 
-    /// <param name="item">Goes with the next call.</param>
-    /// <param name="given">Nobody waits for it any more: it does not go, unless its call is on its way.</param>
+    /// <summary>Adds an item to the next call and returns its result.</summary>
+    /// <param name="item">The item.</param>
+    /// <param name="given">Cancels the item if its call has not started yet.</param>
     public Task<TResult> AddAsync(TItem item, CancellationToken given = default)
     {
         var done = new TaskCompletionSource<TResult>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -47,7 +57,7 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
 
     private async Task LoopAsync()
     {
-        while (Take() is { Count: > 0 } batch)
+        while (TakeBatch() is { Count: > 0 } batch)
         {
             try
             {
@@ -63,7 +73,7 @@ internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IR
         }
     }
 
-    private List<(TItem Item, TaskCompletionSource<TResult> Done)> Take()
+    private List<(TItem Item, TaskCompletionSource<TResult> Done)> TakeBatch()
     {
         var batch = new List<(TItem Item, TaskCompletionSource<TResult> Done)>();
         lock (gate)

@@ -2,20 +2,27 @@ using System.Collections.Concurrent;
 
 namespace Sluice.Core.Redis;
 
-/// <summary>A <see cref="Batcher{TItem,TResult}"/> for each key. Those that do nothing are dropped when there are many: keys come and go.</summary>
-/// <param name="make">Makes the one of a key.</param>
+/// <summary>
+/// Keeps one <see cref="Batcher{TItem,TResult}"/> per key, and drops idle ones when there are many, because keys are
+/// created and deleted.
+/// </summary>
+/// <param name="make">Creates the batcher of a key.</param>
 internal sealed class BatcherSet<TItem, TResult>(Func<string, Batcher<TItem, TResult>> make)
 {
-    /// <summary>So many may be idle. One is about 200 bytes; a search through them costs 10 us.</summary>
+    /// <summary>
+    /// The number of idle batchers to keep. A batcher is about 200 bytes; a search through them takes 10 us.
+    /// </summary>
     private const int MostIdle = 256;
 
     private readonly ConcurrentDictionary<string, Batcher<TItem, TResult>> all = [];
     private int dropAt = MostIdle;
 
-    /// <summary>How many are kept.</summary>
+    /// <summary>The number of batchers.</summary>
     public int Count => all.Count;
 
-    /// <summary>The one of a key. A caller that holds one which is dropped just now may go on with it.</summary>
+    /// <summary>
+    /// Returns the batcher of a key. A caller may continue to use a batcher that is dropped in the meantime.
+    /// </summary>
     public Batcher<TItem, TResult> For(string key)
     {
         if (all.TryGetValue(key, out var known)) return known;
@@ -27,7 +34,7 @@ internal sealed class BatcherSet<TItem, TResult>(Func<string, Batcher<TItem, TRe
     {
         foreach (var entry in all)
             if (entry.Value.IsIdle) all.TryRemove(entry);
-        // Where many are busy, the next search comes after as many new ones.
+        // When many batchers are busy, search again only after the same number of new ones.
         Volatile.Write(ref dropAt, all.Count + MostIdle);
     }
 }

@@ -2,7 +2,11 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Redis;
 
-/// <summary>What items of one call have in common is sent once: most share it, and each argument costs Redis' one thread.</summary>
+/// <summary>
+/// Sends values that several items of one call share only once: most items share them, and each argument costs time on
+/// the single thread of Redis.
+/// </summary>
+/// <param name="args">Returns the arguments of a kind.</param>
 internal sealed class CallKinds<T>(Func<T, RedisValue[]> args) where T : notnull
 {
     private readonly Dictionary<T, int> numbers = [];
@@ -11,6 +15,7 @@ internal sealed class CallKinds<T>(Func<T, RedisValue[]> args) where T : notnull
 
     public IEnumerable<RedisValue> Args => numbers.Keys.SelectMany(args);
 
-    /// <summary>Its number, from 1.</summary>
-    public int Of(T kind) => numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
+    /// <summary>Returns the number of a kind in the call, from 1, and adds the kind if it is new.</summary>
+    public int NumberOf(T kind) =>
+        numbers.TryGetValue(kind, out var number) ? number : numbers[kind] = numbers.Count + 1;
 }

@@ -8,20 +8,23 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// The embedded default: a real redis-server as this process' own child, on loopback, with a random password, an AOF
-/// that is synced each second (<see cref="LogSync"/>) and no eviction. One thread starts it, waits for its end and starts it again: the thread must live
-/// as long as the child, because the kernel ties "end with the parent" to the thread that forked.
+/// Runs and supervises the embedded default Redis: a real redis-server as a child process, on loopback, with a random
+/// password, an append-only file that is synced once a second (<see cref="LogSync"/>) and no eviction.
 /// </summary>
+/// <remarks>
+/// One thread starts the process, waits until it exits and restarts it. The thread must live as long as the child
+/// process, because the kernel binds the parent-death signal to the thread that forked.
+/// </remarks>
 public sealed partial class EmbeddedRedis : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Ports that are tried after the first one.</summary>
+    /// <summary>The number of other ports to try after the first one.</summary>
     private const int OtherPorts = 3;
 
-    /// <summary>Lines of its log that are kept for the reason when it does not start.</summary>
+    /// <summary>The number of log lines to keep, for the error message when redis-server does not start.</summary>
     private const int KeptLines = 10;
 
     private readonly string folder;
@@ -36,33 +39,39 @@ public sealed partial class EmbeddedRedis : IDisposable
     private LogReserve? reserve;
     private Process? process;
 
-    /// <param name="folder">Where it keeps its data; made when missing.</param>
-    /// <param name="logger">Where its ends and restarts are told.</param>
-    /// <param name="port">Where it is to listen first; 0: on one that is free. Another one where that is taken when it starts.</param>
+    /// <param name="folder">The data directory. It is created if it does not exist.</param>
+    /// <param name="logger">Receives exits and restarts of redis-server.</param>
+    /// <param name="port">The first port to listen on; 0: any free port. If the port is in use at the start, another
+    /// one is selected.</param>
     public EmbeddedRedis(string folder, ILogger<EmbeddedRedis> logger, int port = 0)
     {
-        (this.folder, this.logger, this.port) = (Path.GetFullPath(folder), logger, port > 0 ? port : FreePort());
+        this.folder = Path.GetFullPath(folder);
+        this.logger = logger;
+        this.port = port > 0 ? port : FreePort();
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(this.folder);
         else Directory.CreateDirectory(this.folder, PrivateFiles.Folder);
         supervisor = new Thread(Supervise) { IsBackground = true, Name = "redis-server supervisor" };
     }
 
-    /// <summary>For StackExchange.Redis; final once it has started.</summary>
+    /// <summary>The connection string for StackExchange.Redis. It is final after <see cref="StartAsync"/>.</summary>
     public string ConnectionString => $"127.0.0.1:{port},password={password}";
 
-    /// <summary>Process id of the present child; 0 between two.</summary>
+    /// <summary>The process id of the current child process; 0 while none is running.</summary>
     public int ProcessId => process?.Id ?? 0;
 
-    /// <summary>Whether its disk has no space left for what it would acknowledge.</summary>
+    /// <summary>Whether the disk has no space left for writes that would be acknowledged.</summary>
     public bool DiskIsFull => reserve is { IsFull: true };
 
-    /// <summary>Whether space for its log is reserved.</summary>
+    /// <summary>Whether disk space for the log is reserved.</summary>
     internal bool HasReserve => reserve is { Made: > 0, IsFull: false };
 
-    /// <summary>Starts it; ends when it accepts connections, or throws with what it said.</summary>
+    /// <summary>
+    /// Starts redis-server and completes when it accepts connections. Throws <see cref="InvalidOperationException"/>
+    /// with its last output if it does not start.
+    /// </summary>
     public Task StartAsync()
     {
-        // Started through setpriv, a missing program would end as an exit code without a word.
+        // If the program is missing, setpriv only returns an exit code and no message.
         if (!IsInstalled(Environment.GetEnvironmentVariable("PATH"))) throw NotInstalled(null);
         supervisor.Start();
         sync = new LogSync(folder, logger);
@@ -70,7 +79,7 @@ public sealed partial class EmbeddedRedis : IDisposable
         return started.Task;
     }
 
-    /// <summary>SIGTERM: it writes what it has and exits.</summary>
+    /// <summary>Sends SIGTERM: redis-server writes its pending data and exits.</summary>
     public void Dispose()
     {
         stop.Set();
@@ -85,7 +94,9 @@ public sealed partial class EmbeddedRedis : IDisposable
         (path ?? "").Split(':').Any(folder => folder.Length > 0 && File.Exists(Path.Combine(folder, "redis-server")));
 
     private static InvalidOperationException NotInstalled(Exception? cause) => new(
-        "redis-server is not installed: install it (Debian: apt-get install redis-server), or point SLUICE_REDIS at a Redis 7 or newer", cause);
+        "redis-server is not installed. Install it (Debian: apt-get install redis-server), "
+        + "or set SLUICE_REDIS to the address of a Redis server, version 7 or newer",
+        cause);
 
     private void Supervise()
     {
@@ -102,14 +113,17 @@ public sealed partial class EmbeddedRedis : IDisposable
                 if (stop.IsSet) return;
                 var said = string.Join(" | ", lastLines);
                 Ended(child.ExitCode, said);
-                if (!started.Task.IsCompleted && said.Contains("Address already in use", StringComparison.Ordinal) && otherPorts-- > 0)
+                if (!started.Task.IsCompleted
+                    && said.Contains("Address already in use", StringComparison.Ordinal)
+                    && otherPorts-- > 0)
                 {
-                    // It was free when it was looked for.
+                    // The port was free when it was selected.
                     port = FreePort();
                     continue;
                 }
 
-                if (started.TrySetException(new InvalidOperationException($"redis-server did not start: {said}"))) return;
+                if (started.TrySetException(new InvalidOperationException($"redis-server did not start: {said}")))
+                    return;
             }
             catch (Win32Exception e)
             {
@@ -118,10 +132,13 @@ public sealed partial class EmbeddedRedis : IDisposable
             }
             catch (Exception e)
             {
-                // For example its input broke because it ended before it had read it. An exception that leaves a thread ends the process.
+                // For example: the pipe to its standard input broke because it exited early. An unhandled exception in
+                // a thread ends the process.
                 process = null;
                 SuperviseFailed(e.Message);
-                if (started.TrySetException(new InvalidOperationException($"redis-server did not start: {e.Message}", e))) return;
+                if (started.TrySetException(
+                    new InvalidOperationException($"redis-server did not start: {e.Message}", e)))
+                    return;
             }
 
             stop.Wait(pause);
@@ -131,8 +148,8 @@ public sealed partial class EmbeddedRedis : IDisposable
 
     private Process Spawn()
     {
-        // In a session of its own a terminal's Ctrl-C does not reach it before the gateway has drained; and it ends with
-        // the gateway, however that ends.
+        // setsid: a Ctrl-C in the terminal must not reach redis-server before the gateway has drained. setpriv:
+        // redis-server exits when the gateway exits, for any reason.
         string[] command = ["redis-server", "-"];
         if (File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid"))
             command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", "/usr/bin/setsid", .. command];
@@ -142,10 +159,10 @@ public sealed partial class EmbeddedRedis : IDisposable
             RedirectStandardOutput = true,
             WorkingDirectory = folder,
         };
-        // Workers of the same user can read its environment.
+        // Worker processes of the same user can read its environment.
         ChildEnvironment.Clean(start.Environment);
         var child = Process.Start(start)!;
-        // Over standard input, so that the password is in no argument list.
+        // Standard input keeps the password out of the argument list.
         child.StandardInput.Write($"""
             bind 127.0.0.1
             port {port}
@@ -163,7 +180,8 @@ public sealed partial class EmbeddedRedis : IDisposable
         return child;
     }
 
-    /// <summary>Reads what it says until its end; true when it became ready on the way.</summary>
+    /// <summary>Reads the output until the process exits.</summary>
+    /// <returns>Whether the process became ready to accept connections.</returns>
     private bool Listen(Process child)
     {
         var ready = false;
@@ -192,10 +210,11 @@ public sealed partial class EmbeddedRedis : IDisposable
     [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int pid, int signal);
 
-    [LoggerMessage(LogLevel.Error, "redis-server ended with {ExitCode}; starting it again. It said last: {Said}")]
+    [LoggerMessage(LogLevel.Error,
+        "redis-server exited with code {ExitCode}; restarting it. Its last output: {Said}")]
     private partial void Ended(int exitCode, string said);
 
-    [LoggerMessage(LogLevel.Error, "redis-server cannot be supervised; it is started again: {Error}")]
+    [LoggerMessage(LogLevel.Error, "Supervising redis-server failed; restarting it: {Error}")]
     private partial void SuperviseFailed(string error);
 
     [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]

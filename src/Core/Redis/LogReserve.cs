@@ -4,21 +4,27 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// Reserves disk space behind the end of the embedded Redis' log, so that a full disk is seen before Redis meets it. Redis answers the first command
-/// whose log entry did not fit as if it was stored, and refuses the later ones (redis/src/aof.c, flushAppendOnlyFile): killed then, it loses an
-/// acknowledged job. While the reserve cannot be filled, submissions are refused and the rest of it holds what was accepted before.
+/// Reserves disk space after the end of the embedded Redis log, so that a full disk is detected before Redis runs into
+/// it.
 /// </summary>
+/// <remarks>
+/// Redis acknowledges the first command whose log entry did not fit, and rejects only the later ones (redis/src/aof.c,
+/// flushAppendOnlyFile). If Redis is killed at that point, it loses an acknowledged job. While the reserve cannot be
+/// filled, submissions are rejected, and the remaining reserve is available for jobs that were accepted before.
+/// </remarks>
 internal sealed partial class LogReserve : IDisposable
 {
-    /// <summary>Kept free behind the log's end: more than it grows until the next look, at 150 MiB a second.</summary>
+    /// <summary>
+    /// Bytes reserved after the end of the log: more than the log grows until the next check, at 150 MiB/s.
+    /// </summary>
     private const long Bytes = 16 << 20;
 
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>fallocate(2): the size of the file stays.</summary>
+    /// <summary>FALLOC_FL_KEEP_SIZE of fallocate(2): the file size does not change.</summary>
     private const int KeepSize = 1;
 
-    /// <summary>errno(3): ENOSPC, EDQUOT.</summary>
+    /// <summary>The error numbers ENOSPC and EDQUOT; see errno(3).</summary>
     private static readonly int[] NoSpace = [28, 122];
 
     private readonly string folder;
@@ -30,8 +36,8 @@ internal sealed partial class LogReserve : IDisposable
     private long lastSize;
     private long end;
 
-    /// <param name="folder">Redis' directory; the log is in <c>appendonlydir</c> there.</param>
-    /// <param name="logger">Receives failures, a bounded number of lines.</param>
+    /// <param name="folder">The data directory of Redis; the log is in its <c>appendonlydir</c>.</param>
+    /// <param name="logger">Receives failures, at a bounded rate.</param>
     public LogReserve(string folder, ILogger logger)
     {
         this.folder = Path.Combine(folder, "appendonlydir");
@@ -40,10 +46,10 @@ internal sealed partial class LogReserve : IDisposable
         thread.Start();
     }
 
-    /// <summary>Whether the last reserve could not be made for lack of space.</summary>
+    /// <summary>Whether the last attempt to reserve failed because of missing space.</summary>
     public bool IsFull => full;
 
-    /// <summary>Looks that found or made the whole reserve.</summary>
+    /// <summary>The number of checks that found or completed the whole reserve.</summary>
     public long Made { get; private set; }
 
     public void Dispose()
@@ -63,7 +69,7 @@ internal sealed partial class LogReserve : IDisposable
             }
             catch (Exception e)
             {
-                // An exception that leaves a thread ends the process.
+                // An unhandled exception in a thread ends the process.
                 failures.Report("Reserving disk space for the log of the embedded Redis", e);
             }
         }
@@ -72,22 +78,31 @@ internal sealed partial class LogReserve : IDisposable
 
     private void Reserve()
     {
-        // The newest one is written to; a rewrite of the log begins another one.
+        // Redis writes to the newest file; a rewrite of the log starts another one.
         var log = new DirectoryInfo(folder).EnumerateFiles("*.incr.aof").MaxBy(f => f.LastWriteTimeUtc);
         if (log is null) return;
-        using var handle = File.OpenHandle(log.FullName, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        using var handle = File.OpenHandle(
+            log.FullName,
+            FileMode.Open,
+            FileAccess.ReadWrite,
+            FileShare.ReadWrite | FileShare.Delete);
         var size = RandomAccess.GetLength(handle);
-        // A log that is another one, or that Redis has cut, has nothing reserved.
+        // A new log file, or one that Redis has truncated, has no reserve.
         if (log.FullName != reserved || size < lastSize || end < size) end = size;
         (reserved, lastSize) = (log.FullName, size);
-        // Only what is missing: where it fails, tmpfs frees the whole range of the call (mm/shmem.c, shmem_fallocate).
+        // Allocate only the missing part: on failure, tmpfs frees the whole range of the call (mm/shmem.c,
+        // shmem_fallocate).
         var missing = size + Bytes - end;
         if (missing > 0 && Allocate((int)handle.DangerousGetHandle(), KeepSize, end, missing) != 0)
         {
             var error = Marshal.GetLastPInvokeError();
             full = NoSpace.Contains(error);
-            failures.Report("Reserving disk space for the log of the embedded Redis", new IOException($"{log.FullName}: {Marshal.GetPInvokeErrorMessage(error)}; "
-                + (full ? "submissions are refused until there is space again" : "the file system may not support it")));
+            var consequence = full
+                ? "submissions are rejected until there is space again"
+                : "the file system may not support it";
+            failures.Report(
+                "Reserving disk space for the log of the embedded Redis",
+                new IOException($"{log.FullName}: {Marshal.GetPInvokeErrorMessage(error)}; {consequence}"));
             return;
         }
 

@@ -3,17 +3,21 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// Brings the embedded Redis' append-only log to the disk once a second, in place of Redis' own <c>everysec</c>. That one holds
-/// writes back in Redis' memory, for up to two seconds, while a sync of before is still on its way (redis.conf: "appendfsync"): it
-/// answers a client what a killed Redis then never wrote. Seen: 1 of 15 kills on a busy disk lost answered writes, and a chaos run 6 of
-/// 50,000 jobs. With <c>appendfsync no</c> each write reaches the kernel before its answer leaves, and a killed process loses nothing;
-/// a power cut costs about the last second, as before.
+/// Syncs the append-only log of the embedded Redis to the disk once a second, in place of the <c>everysec</c> policy of
+/// Redis.
 /// </summary>
+/// <remarks>
+/// With <c>everysec</c>, Redis keeps writes in memory for up to two seconds while a previous sync is running
+/// (redis.conf: "appendfsync"). It acknowledges writes to clients that are lost when Redis is killed. Measured: 1 of 15
+/// kills on a busy disk lost acknowledged writes, and a chaos run lost 6 of 50,000 jobs. With <c>appendfsync no</c>,
+/// each write reaches the kernel before its reply is sent, so a killed process loses nothing. A power failure still
+/// loses about the last second.
+/// </remarks>
 internal sealed partial class LogSync : IDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
-    /// <summary>A disk that needs longer for a second's writes is told about.</summary>
+    /// <summary>A sync that takes longer than this is logged.</summary>
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(5);
 
     private readonly string folder;
@@ -21,19 +25,22 @@ internal sealed partial class LogSync : IDisposable
     private readonly ManualResetEventSlim stop = new();
     private readonly Thread thread;
 
-    /// <param name="folder">Redis' directory; the log is in <c>appendonlydir</c> there.</param>
-    /// <param name="logger">Where a slow or failing disk is told.</param>
+    /// <param name="folder">The data directory of Redis; the log is in its <c>appendonlydir</c>.</param>
+    /// <param name="logger">Receives slow and failed syncs.</param>
     public LogSync(string folder, ILogger logger)
     {
-        (this.folder, this.logger) = (Path.Combine(folder, "appendonlydir"), logger);
+        this.folder = Path.Combine(folder, "appendonlydir");
+        this.logger = logger;
         thread = new Thread(Run) { IsBackground = true, Name = "redis log sync" };
         thread.Start();
     }
 
-    /// <summary>Files synced so far.</summary>
+    /// <summary>The number of files synced so far.</summary>
     public long Synced { get; private set; }
 
-    /// <summary>Ends the loop, after the sync that is on its way; a disk that hangs does not keep the gateway from leaving.</summary>
+    /// <summary>
+    /// Stops the loop after the running sync. A disk that hangs does not keep the gateway from exiting.
+    /// </summary>
     public void Dispose()
     {
         stop.Set();
@@ -52,7 +59,7 @@ internal sealed partial class LogSync : IDisposable
             }
             catch (Exception e)
             {
-                // Of any kind: an exception that leaves a thread ends the process.
+                // Catch every exception: an unhandled exception in a thread ends the process.
                 Failed(folder, e.Message);
             }
 
@@ -62,28 +69,35 @@ internal sealed partial class LogSync : IDisposable
 
     private void Sync()
     {
-        // The newest parts: the others are closed. Which one is written to changes with each rewrite of the log.
-        foreach (var file in Directory.EnumerateFiles(folder, "*.aof").OrderByDescending(File.GetLastWriteTimeUtc).Take(2))
+        // The two newest files: the others are closed. Each rewrite of the log starts a new file.
+        var newest = Directory.EnumerateFiles(folder, "*.aof").OrderByDescending(File.GetLastWriteTimeUtc).Take(2);
+        foreach (var file in newest)
         {
             try
             {
-                using var handle = File.OpenHandle(file, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+                using var handle = File.OpenHandle(
+                    file,
+                    FileMode.Open,
+                    FileAccess.ReadWrite,
+                    FileShare.ReadWrite | FileShare.Delete);
                 RandomAccess.FlushToDisk(handle);
                 Synced++;
             }
             catch (FileNotFoundException)
             {
-                // A rewrite of the log has just taken it away.
+                // A rewrite of the log has just deleted the file.
             }
         }
     }
 
-    [LoggerMessage(LogLevel.Error, "The log of the embedded Redis in {Folder} cannot be brought to the disk: {Error}")]
+    [LoggerMessage(LogLevel.Error, "Syncing the log of the embedded Redis in {Folder} to the disk failed: {Error}")]
     private partial void Failed(string folder, string error);
 
-    [LoggerMessage(LogLevel.Warning, "The last sync of the embedded Redis' log has not ended after {Seconds:0} s: leaving without it")]
+    [LoggerMessage(LogLevel.Warning,
+        "The last sync of the embedded Redis log did not complete within {Seconds:0} s; exiting without it")]
     private partial void LeftBehind(double seconds);
 
-    [LoggerMessage(LogLevel.Warning, "Bringing the log of the embedded Redis to the disk took {Seconds:0.0} s: a power cut now costs as much")]
+    [LoggerMessage(LogLevel.Warning,
+        "Syncing the log of the embedded Redis took {Seconds:0.0} s; a power failure can lose as much")]
     private partial void TookLong(double seconds);
 }

@@ -1,7 +1,11 @@
 namespace Sluice.Core.Redis;
 
-/// <summary>Which exceptions of the client pass when the state of Redis, or the way to it, changes: the call can be repeated.</summary>
+/// <summary>
+/// Identifies transient errors of the Redis client: the call can be retried when the state of Redis or the network
+/// changes.
+/// </summary>
 public static class RedisDown
 {
-    public static bool Is(Exception e) => RedisFaults.Of(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);
+    public static bool Is(Exception e) =>
+        RedisFaults.Of(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);
 }

@@ -2,13 +2,13 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Redis;
 
-/// <summary>Why Redis did not do what a command asked for.</summary>
+/// <summary>Why a Redis command failed.</summary>
 public enum RedisFault
 {
-    /// <summary>The exception does not come from Redis or from the connection to it.</summary>
+    /// <summary>The error does not come from Redis or from the connection to it.</summary>
     None,
 
-    /// <summary>No answer: the outcome of a write is unknown.</summary>
+    /// <summary>There was no reply. The outcome of a write is unknown.</summary>
     Unreachable,
 
     /// <summary>Redis is at its <c>maxmemory</c>.</summary>
@@ -17,34 +17,36 @@ public enum RedisFault
     /// <summary>Redis is a replica that accepts no writes.</summary>
     ReadOnly,
 
-    /// <summary>Redis reads its data after a start, or waits for its primary.</summary>
+    /// <summary>Redis is loading its data after a start, or is waiting for its primary.</summary>
     Loading,
 
-    /// <summary>A script runs for too long.</summary>
+    /// <summary>A script exceeds the time limit of Redis.</summary>
     Busy,
 
     /// <summary>A part of the cluster, or a replica that <c>min-replicas-to-write</c> requires, is missing.</summary>
     Incomplete,
 
-    /// <summary>The user of the gateway may not run the command, or may not use the key or channel.</summary>
+    /// <summary>
+    /// The ACL does not allow the user of the gateway to run the command, or to access the key or channel.
+    /// </summary>
     NoPermission,
 
     /// <summary>Redis cannot write its log or snapshot: the disk is full or broken.</summary>
     DiskFull,
 
-    /// <summary>A key has another type than the command needs. It does not pass by itself.</summary>
+    /// <summary>A key has a different type than the command requires. Retries do not help.</summary>
     WrongData,
 
-    /// <summary>Any other error reply: a script or a command does not fit its arguments or data.</summary>
+    /// <summary>Any other error reply: a script or a command does not match its arguments or data.</summary>
     Rejected,
 }
 
-/// <summary>The one place that reads the error texts of Redis and of its client.</summary>
+/// <summary>Classifies the error texts of Redis and of its client. No other code reads these texts.</summary>
 public static class RedisFaults
 {
     /// <summary>
-    /// How the error replies of Redis 7 begin (redis/src/server.c <c>createSharedObjects</c>, redis/src/acl.c). Inside a script the errors of the ACL
-    /// have the code ERR and other words (redis/src/script.c <c>scriptVerifyACL</c>).
+    /// The beginnings of the error replies of Redis 7 (redis/src/server.c <c>createSharedObjects</c>, redis/src/acl.c).
+    /// Inside a script, ACL errors have the code ERR and a different text (redis/src/script.c <c>scriptVerifyACL</c>).
     /// </summary>
     private static readonly (string Begins, RedisFault Fault)[] Replies =
     [
@@ -64,18 +66,24 @@ public static class RedisFaults
         ("WRONGTYPE", RedisFault.WrongData),
     ];
 
-    /// <summary>The fault that an exception of the client means; an error reply that the table does not have is <see cref="RedisFault.Rejected"/>.</summary>
+    /// <summary>
+    /// Returns the fault of a client exception; an error reply that is not in the table is
+    /// <see cref="RedisFault.Rejected"/>.
+    /// </summary>
     public static RedisFault Of(Exception e) => e switch
     {
         RedisServerException s => Reply(s.Message),
         RedisDiskFullException => RedisFault.DiskFull,
-        RedisConnectionException { Message: var text } when text.Contains("not eligible for replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
-        RedisCommandException { Message: var text } when text.Contains("replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
-        RedisConnectionException or TimeoutException or ObjectDisposedException or TaskCanceledException => RedisFault.Unreachable,
+        RedisConnectionException { Message: var text }
+            when text.Contains("not eligible for replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
+        RedisCommandException { Message: var text }
+            when text.Contains("replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
+        RedisConnectionException or TimeoutException or ObjectDisposedException or TaskCanceledException =>
+            RedisFault.Unreachable,
         _ => RedisFault.None,
     };
 
-    /// <summary>One sentence that a client of any key may read: it names no key, address or user.</summary>
+    /// <summary>Returns one sentence that any client may see: it contains no key, address or user.</summary>
     public static string Sentence(this RedisFault fault) => fault switch
     {
         RedisFault.OutOfMemory => "Redis is out of memory (maxmemory) and refuses new data",

@@ -6,12 +6,14 @@ using Sluice.Core.Dispatch;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// Watches how full Redis is, once a second. New jobs are refused from <see cref="FullFrom"/> on, so that control writes, results and requests
-/// still have memory below <c>maxmemory</c>, where Redis refuses all plain writes of every client.
+/// Checks the memory use of Redis once a second. Above <see cref="FullFrom"/>, new jobs are rejected, so that control
+/// writes, results and requests still have memory below <c>maxmemory</c>, where Redis rejects the plain writes of every
+/// client.
 /// </summary>
-public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILogger<RedisMemory> logger) : BackgroundLoop(time, logger)
+public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILogger<RedisMemory> logger)
+    : BackgroundLoop(time, logger)
 {
-    /// <summary>The part of <c>maxmemory</c> that job data may fill.</summary>
+    /// <summary>The fraction of <c>maxmemory</c> above which new jobs are rejected.</summary>
     public const double FullFrom = 0.9;
 
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
@@ -20,21 +22,24 @@ public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILo
     private readonly ILogger<RedisMemory> logger = logger;
     private volatile HashSet<EndPoint> full = [];
 
-    /// <summary>Whether the server that holds an endpoint's jobs has no room for new ones.</summary>
+    /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>
     public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
-        && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server && some.Contains(server);
+        && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server
+        && some.Contains(server);
 
-    /// <summary>Whether a server with this <c>INFO memory</c> has no room for new jobs. A server without a limit always has.</summary>
+    /// <summary>
+    /// Whether a server with this <c>INFO memory</c> has no memory for new jobs. False for a server without a limit.
+    /// </summary>
     public static bool IsFull(string info)
     {
         var (used, most) = (Field(info, "used_memory:"), Field(info, "maxmemory:"));
         return most > 0 && used >= most * FullFrom;
     }
 
-    /// <summary>Whether Redis refused a write because it is at <c>maxmemory</c>.</summary>
+    /// <summary>Whether Redis rejected a write because it is at <c>maxmemory</c>.</summary>
     public static bool IsOutOfMemory(Exception e) => RedisFaults.Of(e) == RedisFault.OutOfMemory;
 
-    /// <summary>Asks all servers now.</summary>
+    /// <summary>Reads the memory use of all servers.</summary>
     public async Task RefreshAsync()
     {
         var found = new HashSet<EndPoint>();
@@ -60,7 +65,7 @@ public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILo
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
-                // Also where the ACL forbids INFO: then Redis itself refuses new jobs at maxmemory.
+                // For example, the ACL forbids INFO. Redis itself then rejects new jobs at maxmemory.
                 CannotAsk(e.Message);
             }
         }
@@ -70,13 +75,15 @@ public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILo
     private static long Field(string info, string name)
     {
         foreach (var line in info.AsSpan().EnumerateLines())
-            if (line.StartsWith(name) && long.TryParse(line[name.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var value)) return value;
+            if (line.StartsWith(name)
+                && long.TryParse(line[name.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+                return value;
         return 0;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Redis {Server} has used {Share:P0} of its maxmemory; new jobs are refused")]
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} uses {Share:P0} of its maxmemory; new jobs are rejected")]
     private partial void Full(string server, double share);
 
-    [LoggerMessage(LogLevel.Debug, "The memory of Redis cannot be read: {Error}")]
+    [LoggerMessage(LogLevel.Debug, "Reading the memory use of Redis failed: {Error}")]
     private partial void CannotAsk(string error);
 }

@@ -2,12 +2,15 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Redis;
 
-/// <summary>The one connection to Redis that everything shares.</summary>
+/// <summary>Provides the shared connection to Redis.</summary>
 /// <param name="connection">The connection.</param>
-/// <param name="diskIsFull">Whether the disk of the embedded Redis is full; null: it is not known, because Redis is not ours.</param>
+/// <param name="diskIsFull">Returns whether the disk of the embedded Redis is full; null for an external Redis.</param>
 public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? diskIsFull = null)
 {
-    /// <summary>To be called before something is stored that will be acknowledged. Throws <see cref="RedisDiskFullException"/>.</summary>
+    /// <summary>
+    /// Throws <see cref="RedisDiskFullException"/> if the disk is full. Call it before a write that will be
+    /// acknowledged.
+    /// </summary>
     public void RequireDisk()
     {
         if (diskIsFull?.Invoke() == true) throw new RedisDiskFullException();
@@ -19,10 +22,16 @@ public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? di
 
     public IConnectionMultiplexer Connection => connection;
 
-    /// <summary>Calls back after each lost connection that was made again: the server may be another one, or one that lost its last writes.</summary>
+    /// <summary>
+    /// Registers a callback for restored connections. After a reconnect, the server may be a different one, or may have
+    /// lost its last writes.
+    /// </summary>
     public void OnReconnected(Action callback) => connection.ConnectionRestored += (_, _) => callback();
 
-    /// <summary>Calls <paramref name="handle"/> with each message of a channel. Throws when Redis refuses it; nothing is called then.</summary>
+    /// <summary>
+    /// Subscribes <paramref name="handle"/> to a channel. Throws if Redis rejects the subscription; the handler is not
+    /// registered then.
+    /// </summary>
     public async Task SubscribeAsync(string channel, Action<string> handle, CancellationToken ct)
     {
         var subscriber = Subscriber;
@@ -33,7 +42,7 @@ public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? di
         }
         catch
         {
-            // The client keeps a handler that Redis refused: the next try would add a second one.
+            // The client keeps a handler that Redis rejected: without this call, a retry would register a second one.
             await subscriber.UnsubscribeAsync(channel, OnMessage, CommandFlags.FireAndForget);
             throw;
         }

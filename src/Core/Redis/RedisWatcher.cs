@@ -3,10 +3,11 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Redis;
 
 /// <summary>
-/// Keeps something that this gateway holds in memory in step with Redis: a message wakes it, and a poll each second is
-/// the net under lost messages. While Redis cannot be asked what is held stays.
+/// Keeps in-memory state of this gateway in sync with Redis. A message triggers a read, and a poll once a second covers
+/// lost messages. While Redis is unavailable, the last state stays in use.
 /// </summary>
-public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvider time, ILogger logger) : BackgroundLoop(time, logger)
+public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvider time, ILogger logger)
+    : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan PollEvery = TimeSpan.FromSeconds(1);
 
@@ -15,10 +16,10 @@ public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvide
     private readonly LoopGuard subscribing = new($"Subscribing to {channel}", time, logger);
     private volatile int fault;
 
-    /// <summary>Why the last read failed; <see cref="RedisFault.None"/> after one that did not.</summary>
+    /// <summary>Why the last read failed; <see cref="RedisFault.None"/> if it succeeded.</summary>
     public RedisFault LastFault => (RedisFault)fault;
 
-    /// <summary>Reads again what changed; one at a time.</summary>
+    /// <summary>Reads the changes from Redis. Concurrent calls run one after another.</summary>
     public async Task RefreshAsync(CancellationToken ct)
     {
         await one.WaitAsync(ct);
@@ -39,12 +40,12 @@ public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvide
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Reads from Redis and replaces what is held.</summary>
+    /// <summary>Reads from Redis and replaces the in-memory state.</summary>
     protected abstract Task ReadAsync(CancellationToken ct);
 
     protected override Task RunAsync(CancellationToken ct)
     {
-        // Messages were missed, and Redis may have lost its last writes.
+        // Messages may have been lost, and Redis may have lost its last writes.
         redis.OnReconnected(() => OnMessage(ct));
         return Task.WhenAll(subscribing.RunAsync(SubscribeAsync, ct), PollAsync(ct));
     }
@@ -61,7 +62,7 @@ public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvide
         while (await timer.WaitForNextTickAsync(ct));
     }
 
-    /// <summary>What is held stays when it cannot be read.</summary>
+    /// <summary>Reads the changes; if that fails, the last state stays in use.</summary>
     private async Task TryReadAsync(CancellationToken ct)
     {
         try

@@ -1,13 +1,17 @@
 namespace Sluice.Core.Redis;
 
-/// <summary>When a loop that gathers work for its next call goes on.</summary>
+/// <summary>Lets other ready work run before a loop collects items for its next call.</summary>
 internal static class Turn
 {
     /// <summary>
-    /// After all that is ready to run now has had its turn. An answer sets many callers going, and most of them ask for more at once: a call
-    /// that was made before they could would take few along, and a call costs Redis about as much as six jobs in it. No timer: where nothing
-    /// else is ready it ends at once. Not <see cref="Task.Yield"/>, which goes before what this thread has set going.
+    /// Completes after all work that is ready now has run. One reply resumes many callers, and most of them issue their
+    /// next request immediately. A call that starts before they run would contain few items, and a call costs Redis
+    /// about as much as six jobs in it.
     /// </summary>
+    /// <remarks>
+    /// There is no timer: if no other work is ready, the task completes immediately. <see cref="Task.Yield"/> does not
+    /// work here, because its continuation runs before the work that this thread has queued.
+    /// </remarks>
     public static Task AfterOthersAsync()
     {
         var turn = new TaskCompletionSource();

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- control-write: run one write of a control record, also when Redis is at maxmemory.
+-- control-write: run one write of a control record, even when Redis is at maxmemory.
 -- KEYS    record  the key that the command writes
 -- ARGV    command  its name · rest...  its arguments after the key
 -- RETURN  what the command returns

@@ -5,17 +5,24 @@ using Sluice.Core.Redis;
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// The loop between one <see cref="EndpointDispatch"/> and Redis: takes what has gathered, runs the scripts for it one
-/// after another, applies the answers.
+/// Runs the loop between one <see cref="EndpointDispatch"/> and Redis: takes the pending operations, runs their scripts
+/// one after another, and applies the answers.
 /// </summary>
-internal sealed partial class DispatchExchange(EndpointDispatch dispatch, DispatchScripts scripts,
-    WorkerSlotStore workers, Func<IJobRunner?> runner, TimeProvider time, ILogger logger)
+internal sealed partial class DispatchExchange(
+    EndpointDispatch dispatch,
+    DispatchScripts scripts,
+    WorkerSlotStore workers,
+    Func<IJobRunner?> runner,
+    TimeProvider time,
+    ILogger logger)
 {
-    /// <summary>A script that takes longer counts as unknown. Redis answers in well under 10 ms; R7 of the fault
-    /// matrix wants a black hole detected within 5 s.</summary>
+    /// <summary>
+    /// The outcome of a script that takes longer is unknown. Redis answers in well under 10 ms; R7 of the fault matrix
+    /// requires that an unreachable Redis is detected within 5 s.
+    /// </summary>
     private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a request that must queue waits for an unreachable Redis before it is told so.</summary>
+    /// <summary>How long a request that must queue waits for an unreachable Redis before it is rejected.</summary>
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -37,7 +44,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         }
     }
 
-    /// <summary>Tells Redis that this gateway holds nothing any more.</summary>
+    /// <summary>Returns everything that this gateway holds to Redis.</summary>
     public async Task LeaveAsync()
     {
         while (dispatch.TakeWork() is { HasReturns: true } work) await ReleaseAsync(work);
@@ -54,7 +61,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
             var freed = work.Abandoned.Count > 0
                 && (await Timely(scripts.AbandonAsync(dispatch.Keys, work.Abandoned))).Freed > 0;
             if (work.Arrived.Count > 0) await GrantAsync(work.Arrived);
-            // A lease comes first: without one nothing can be claimed.
+            // Acquire the lease first: nothing can be claimed without one.
             if (work.GrantPass && work.FirstLease && unsent.Count == 0) await AcquireAsync(work with { Spare = 0 });
             releasing = true;
             if (work.HasReturns || work.GrantPass || freed) await ReleaseAsync(work);
@@ -75,9 +82,15 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         catch (Exception e) when (!ct.IsCancellationRequested || e is not OperationCanceledException)
         {
             StepFailed(e, dispatch.EndpointId);
-            // One end may be why: those of a call that failed are sent again one by one, and one that fails by itself is told so.
+            // One end may be the cause: the ends of a failed call are sent again one by one, and an end that fails
+            // alone reports the error.
             if (releasing && work.Ends is [{ Alone: true } one]) one.Stored.TrySetException(e);
-            dispatch.Fail(work, unsent, work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }), StorePatience, Cause(e));
+            dispatch.Fail(
+                work,
+                unsent,
+                work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }),
+                StorePatience,
+                Cause(e));
             await Task.Delay(LongestPause, time, ct);
         }
 
@@ -94,7 +107,7 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
             LeaseLost(dispatch.EndpointId, report.Holder);
             dispatch.Lose(unsent);
-            // Under a new lease: jobs of the old one may wait again.
+            // Run a grant pass under the new lease: jobs of the old lease may be queued again.
             dispatch.OnFree();
             return false;
         }
@@ -102,25 +115,41 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
     private async Task AcquireAsync(DispatchWork work)
     {
-        var wishes = work.Fresh.ConvertAll(t => new TicketRequest(t.Id, t.Wish.Flow, Left(t),
-            t.Wish.Front || t.Entry is not null, t.Wish.Weight, t.Wish.Isolated));
-        var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Wish.MaxDepth);
+        var requests = work.Fresh.ConvertAll(t => new TicketRequest(
+            t.Id,
+            t.Request.Flow,
+            Left(t),
+            t.Request.Front || t.Entry is not null,
+            t.Request.Weight,
+            t.Request.Isolated));
+        var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Request.MaxDepth);
         var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.FirstLease,
-            Leases.Length, depthLimit, work.Spare, wishes));
+                Leases.Length, depthLimit, work.Spare, requests));
         if (answer.Lost) dispatch.Lose(work.Fresh);
-        else dispatch.Apply(answer, work.Fresh, await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
+        else
+            dispatch.Apply(
+                answer,
+                work.Fresh,
+                await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
     }
 
     private async Task ReleaseAsync(DispatchWork work)
     {
-        // Once: what is claimed is run, also when the gateway begins to stop meanwhile.
-        var takes = work.Ends is [{ Alone: true }] ? null : runner();
-        var answer = await Timely(scripts.ReleaseAsync(dispatch.JobKeys, dispatch.EndpointId, work.Holder, work.GiveBack,
-            work.Ends.ConvertAll(e => e.End), claims: takes is { TakesJobs: true }, takes is null ? "" : Fence.NewToken()));
+        // Read the runner once: a claimed job is started even if the gateway begins to stop during the call.
+        var jobRunner = work.Ends is [{ Alone: true }] ? null : runner();
+        var answer = await Timely(scripts.ReleaseAsync(
+            dispatch.JobKeys,
+            dispatch.EndpointId,
+            work.Holder,
+            work.GiveBack,
+            work.Ends.ConvertAll(e => e.End),
+            claims: jobRunner is { TakesJobs: true },
+            jobRunner is null ? "" : Fence.NewToken()));
         for (var i = 0; i < work.Ends.Count; i++) work.Ends[i].Stored.TrySetResult(answer.Ended[i]);
         if (answer.Lost && !work.FirstLease)
         {
-            // It ended while nothing was held: an idle holder does not renew. A new one takes its place, and what waits is looked at again.
+            // The lease expired while this gateway held nothing: an idle holder does not renew. Start a new lease and
+            // check the waiting tickets again.
             dispatch.Lose([]);
             dispatch.OnFree();
             return;
@@ -128,14 +157,14 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
 
         dispatch.Apply(answer);
         await GrantAsync(answer.Granted);
-        await ClaimAsync(answer.Claimed, takes);
+        await ClaimAsync(answer.Claimed, jobRunner);
     }
 
-    private async Task ClaimAsync(JobClaim[] claims, IJobRunner? takes)
+    private async Task ClaimAsync(JobClaim[] claims, IJobRunner? jobRunner)
     {
-        if (claims.Length == 0 || takes is null) return;
+        if (claims.Length == 0 || jobRunner is null) return;
         var known = await WorkersAsync(claims.Where(c => c.Pod.Length > 0).Select(c => c.Pod));
-        foreach (var grant in dispatch.Apply(claims, known)) takes.Start(grant);
+        foreach (var grant in dispatch.Apply(claims, known)) jobRunner.Start(grant);
     }
 
     private async Task GrantAsync(IReadOnlyCollection<SlotGrant> grants)
@@ -162,19 +191,21 @@ internal sealed partial class DispatchExchange(EndpointDispatch dispatch, Dispat
         return known;
     }
 
-    private static string Cause(Exception e) => RedisFaults.Of(e) is var fault and not RedisFault.None ? fault.Sentence()
-        : "an error of the gateway itself; its log has the endpoint's name";
+    private static string Cause(Exception e) => RedisFaults.Of(e) is var fault and not RedisFault.None
+        ? fault.Sentence()
+        : "the gateway failed to dispatch the request; its log contains the error under the name of the endpoint";
 
-    private TimeSpan Left(Ticket ticket) => ticket.Wish.Deadline - time.GetElapsedTime(ticket.Since);
+    private TimeSpan Left(Ticket ticket) => ticket.Request.Deadline - time.GetElapsedTime(ticket.Since);
 
     private Task<T> Timely<T>(Task<T> command) => command.WaitAsync(CommandTimeout, time);
 
-    [LoggerMessage(LogLevel.Warning, "Redis gave no answer for endpoint {Endpoint}; asking again: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Redis did not answer for endpoint {Endpoint}; retrying: {Error}")]
     private partial void UnknownOutcome(string endpoint, string error);
 
-    [LoggerMessage(LogLevel.Error, "Dispatch of endpoint {Endpoint} failed; going on")]
+    [LoggerMessage(LogLevel.Error, "Dispatch of endpoint {Endpoint} failed; retrying")]
     private partial void StepFailed(Exception e, string endpoint);
 
-    [LoggerMessage(LogLevel.Warning, "The slot lease {Holder} of endpoint {Endpoint} was ended by others; starting a new one")]
+    [LoggerMessage(LogLevel.Warning,
+        "Slot lease {Holder} of endpoint {Endpoint} was ended by another gateway; starting a new lease")]
     private partial void LeaseLost(string endpoint, string holder);
 }

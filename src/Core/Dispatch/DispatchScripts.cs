@@ -6,84 +6,151 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Dispatch;
 
-/// <summary>A ticket as the queue sees it. <see cref="Front"/>: it was granted once, and its worker did not see it.
-/// <see cref="Isolated"/>: its worker was lost with it; it gets all slots of a worker that has no other work.</summary>
-public readonly record struct TicketRequest(string Id, string Flow, TimeSpan Wait, bool Front, double Weight = 1, bool Isolated = false);
+/// <summary>A ticket as it is stored in the queue.</summary>
+/// <param name="Id">The id of the ticket.</param>
+/// <param name="Flow">The unit of fair sharing.</param>
+/// <param name="Wait">The longest time to wait.</param>
+/// <param name="Front">Whether it was granted a slot before, and the request did not reach the worker.</param>
+/// <param name="Weight">The share of the flow relative to other flows.</param>
+/// <param name="Isolated">
+/// Whether its worker was lost while it processed the request. It gets all slots of a worker without other work.
+/// </param>
+public readonly record struct TicketRequest(
+    string Id,
+    string Flow,
+    TimeSpan Wait,
+    bool Front,
+    double Weight = 1,
+    bool Isolated = false);
 
-/// <summary>A ticket (by entry in the queue, or by id) and a pod whose slot it got.</summary>
+/// <summary>A ticket (by queue entry or by id) and the pod whose slot it was granted.</summary>
 public readonly record struct SlotGrant(string Ticket, string Pod)
 {
-    /// <summary>The entry of an isolated ticket: its number has 9 as its first digit (<c>isolated.part.lua</c>).</summary>
+    /// <summary>
+    /// Whether the ticket is isolated: its number then has 9 as its first digit (<c>isolated.part.lua</c>).
+    /// </summary>
     public bool IsIsolated => Ticket.StartsWith('9');
 }
 
-/// <summary>Answer of <c>acquire</c>; <see cref="Lost"/>: the holder's lease was reaped, nothing was written.</summary>
-public sealed record AcquireAnswer(bool Lost, int Depth, SlotGrant[] Granted, (string Id, string Entry)[] Queued,
-    (string Id, string Why)[] Refused, string[] Spare, string BlockedReason, int Holders = 0)
+/// <summary>
+/// The result of <c>acquire</c>. <see cref="Lost"/>: the lease of the holder was ended, and nothing was written.
+/// </summary>
+public sealed record AcquireAnswer(
+    bool Lost,
+    int Depth,
+    SlotGrant[] Granted,
+    (string Id, string Entry)[] Queued,
+    (string Id, string Why)[] Refused,
+    string[] Spare,
+    string BlockedReason,
+    int Holders = 0)
 {
     internal static AcquireAnswer LostLease { get; } = new(true, 0, [], [], [], [], "");
 }
 
-/// <summary>Answer of <c>release</c>: the holder's own tickets that were granted a slot, by entry, and the jobs that it claimed. More:
-/// a limit ended the pass, another one may find more. Ended: a result for each end, in their order.</summary>
-public sealed record ReleaseAnswer(bool Lost, int Depth, SlotGrant[] Granted, JobClaim[] Claimed, bool More, EndResult[] Ended);
+/// <summary>
+/// The result of <c>release</c>: the tickets of the holder that were granted a slot, by entry, and the jobs that it
+/// claimed.
+/// </summary>
+/// <param name="Lost">Whether the holder has no lease.</param>
+/// <param name="Depth">The number of tickets in the queue.</param>
+/// <param name="Granted">The tickets of the holder that were granted a slot.</param>
+/// <param name="Claimed">The jobs that the holder claimed.</param>
+/// <param name="More">Whether a limit ended the pass, so another pass may find more.</param>
+/// <param name="Ended">One result per end, in the same order.</param>
+public sealed record ReleaseAnswer(
+    bool Lost,
+    int Depth,
+    SlotGrant[] Granted,
+    JobClaim[] Claimed,
+    bool More,
+    EndResult[] Ended);
 
-/// <summary>A job that a holder must now run on a pod, or, when <see cref="Why"/> is not empty, end without running it.</summary>
+/// <summary>
+/// A job that a holder must run on a pod or, when <see cref="Why"/> is <c>expired</c> or <c>exhausted</c>, end without
+/// running it.
+/// </summary>
 /// <param name="Id">The job.</param>
-/// <param name="Attempt">The number of its attempt.</param>
-/// <param name="Pod">Whose slot it got; empty when it is not to run.</param>
-/// <param name="Why"><c>expired</c>, <c>exhausted</c> (no attempts left): it is not to run. <see cref="IsolatedRun"/> or empty: it is.</param>
-/// <param name="Timeout">How long it may run.</param>
-/// <param name="Input">JSON, or a reference; null: it must be read.</param>
-/// <param name="S3">The client's s3Config, JSON; null: none.</param>
-/// <param name="Queued">When it last began to wait; the default: not known.</param>
-public sealed record JobClaim(string Id, int Attempt, string Pod, string Why = "", TimeSpan Timeout = default, byte[]? Input = null,
-    byte[]? S3 = null, DateTimeOffset Queued = default)
+/// <param name="Attempt">The number of the attempt.</param>
+/// <param name="Pod">The pod whose slot it got; empty when the job must not run.</param>
+/// <param name="Why">
+/// <c>expired</c> or <c>exhausted</c> (no attempts left): the job must not run. <see cref="IsolatedRun"/> or empty: it
+/// must run.
+/// </param>
+/// <param name="Timeout">The time limit of the attempt.</param>
+/// <param name="Input">JSON, or a reference; null: the input must be read separately.</param>
+/// <param name="S3">The s3Config of the client as JSON; null: none.</param>
+/// <param name="Queued">When the job was last queued; the default value: unknown.</param>
+public sealed record JobClaim(
+    string Id,
+    int Attempt,
+    string Pod,
+    string Why = "",
+    TimeSpan Timeout = default,
+    byte[]? Input = null,
+    byte[]? S3 = null,
+    DateTimeOffset Queued = default)
 {
     /// <summary>The job lost a worker before: it has all slots of its pod.</summary>
     public const string IsolatedRun = "isolated";
 
-    /// <summary>Of the call that claimed it.</summary>
+    /// <summary>The token of the call that claimed the job.</summary>
     public string Token { get; init; } = "";
 
-    /// <summary>Must match in every later write about it.</summary>
+    /// <summary>The fence that every later write about the job must match.</summary>
     public Fence Fence => new(Attempt, Token);
 
     public bool IsIsolated => Why == IsolatedRun;
 }
 
-/// <summary>What a holder tells of itself when it renews its lease.</summary>
+/// <summary>The report of a holder when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
     IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Running,
     IReadOnlyList<string> Queued)
 {
-    /// <summary>Milliseconds for which slots were in use since the last report, summed over slots.</summary>
+    /// <summary>Slot usage since the last report: milliseconds in use, summed over slots.</summary>
     public long ServedMs { get; init; }
 
-    /// <summary>Slots in use that were claimed for jobs which the holder does not run: a leak, for the checker.</summary>
+    /// <summary>
+    /// The number of slots in use that were claimed for jobs which the holder does not run. Such a slot is a leak; the
+    /// invariant check reports it.
+    /// </summary>
     public int Unowned { get; init; }
 
-    /// <summary>Of the fences of claims that the answer names; see <see cref="Fence.NewToken"/>.</summary>
+    /// <summary>The token for the fences of claims in the answer; see <see cref="Fence.NewToken"/>.</summary>
     public string Token { get; init; } = "";
 }
 
-/// <summary>Answer of <c>renew</c>; see the script.</summary>
-public sealed record RenewAnswer(bool Lost, int Depth, SlotGrant[] Unaccepted, string[] NotReady, string[] Missing, JobClaim[] Orphans,
-    string[] Ended, int Holders = 0)
+/// <summary>The result of <c>renew</c>; the header of the script documents it.</summary>
+public sealed record RenewAnswer(
+    bool Lost,
+    int Depth,
+    SlotGrant[] Unaccepted,
+    string[] NotReady,
+    string[] Missing,
+    JobClaim[] Orphans,
+    string[] Ended,
+    int Holders = 0)
 {
     internal static RenewAnswer LostLease { get; } = new(true, 0, [], [], [], [], []);
 }
 
-/// <summary>Answer of <c>reap</c>.</summary>
+/// <summary>The result of <c>reap</c>.</summary>
 public readonly record struct ReapAnswer(int LeasesEnded, int SlotsFreed, int TicketsDropped, int JobsQueuedAgain);
 
-/// <summary>Dispatch's scripts, one method each; the script's header is the contract.</summary>
+/// <summary>
+/// Runs the dispatch scripts, one method per script. The header of each script documents its arguments and result.
+/// </summary>
 public sealed class DispatchScripts(RedisStore redis)
 {
-    /// <summary>Start tags of low priority begin here: no endpoint serves so many requests of normal priority.</summary>
+    /// <summary>
+    /// Start tags of low priority begin at this value: no endpoint serves that many requests of normal priority.
+    /// </summary>
     internal const long LowPriorityFrom = 1_000_000_000_000;
 
-    /// <summary>Tickets and bytes of inputs in one grant pass: Redis does nothing else meanwhile.</summary>
+    /// <summary>
+    /// The most tickets and input bytes in one grant pass. Redis runs no other command during the pass.
+    /// </summary>
     private const int MaxPass = 256;
     private const int MaxPassBytes = 4 << 20;
 
@@ -98,7 +165,10 @@ public sealed class DispatchScripts(RedisStore redis)
     private static readonly Script SnapshotLua = Script.Load("snapshot");
     private static readonly Script BlockLua = Script.Load("block");
 
-    /// <summary>Tickets searched for the oldest one: the head is the oldest unless flows or retries overtook it.</summary>
+    /// <summary>
+    /// The number of tickets searched for the oldest one. The first ticket is the oldest, except when other flows or
+    /// retries were queued before it.
+    /// </summary>
     private const int OldestOf = 64;
 
     public async Task<AcquireAnswer> AcquireAsync(DispatchKeys k, string endpointId, string holder, bool fresh,
@@ -120,49 +190,91 @@ public sealed class DispatchScripts(RedisStore redis)
         var r = await RunAsync(AcquireLua,
             [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
         if (r.Length == 1) return AcquireAnswer.LostLease;
-        return new AcquireAnswer(false, (int)r[1], Grants(r[2]), Pairs(r[3]), Pairs(r[4]), Strings(r[5]), (string)r[6], (int)r[7]);
+        return new AcquireAnswer(
+            false,
+            (int)r[1],
+            Grants(r[2]),
+            Pairs(r[3]),
+            Pairs(r[4]),
+            Strings(r[5]),
+            (string)r[6],
+            (int)r[7]);
     }
 
-    /// <param name="keys">The endpoint's keys.</param>
+    /// <summary>Stores ends of jobs, returns slots, and grants free slots to waiting tickets.</summary>
+    /// <param name="keys">The keys of the endpoint.</param>
     /// <param name="endpointId">The endpoint.</param>
-    /// <param name="holder">Whose slots are given back; empty: none are.</param>
-    /// <param name="slots">Pods and how many of their slots are given back.</param>
-    /// <param name="ends">Attempts that ended.</param>
+    /// <param name="holder">The holder that returns slots; empty: no slots are returned.</param>
+    /// <param name="slots">The pods and the number of slots to return.</param>
+    /// <param name="ends">The attempts that ended.</param>
     /// <param name="claims">Whether the holder runs jobs.</param>
-    /// <param name="token">Of the fences of what is claimed; see <see cref="Fence.NewToken"/>.</param>
-    public async Task<ReleaseAnswer> ReleaseAsync(JobKeys keys, string endpointId, string holder,
-        IReadOnlyCollection<KeyValuePair<string, int>> slots, IReadOnlyList<JobEnd> ends, bool claims, string token = "")
+    /// <param name="token">The token for the fences of claimed jobs; see <see cref="Fence.NewToken"/>.</param>
+    public async Task<ReleaseAnswer> ReleaseAsync(
+        JobKeys keys,
+        string endpointId,
+        string holder,
+        IReadOnlyCollection<KeyValuePair<string, int>> slots,
+        IReadOnlyList<JobEnd> ends,
+        bool claims,
+        string token = "")
     {
         var k = keys.Dispatch;
         var (kinds, rest) = EndCall.Args(ends);
-        List<RedisValue> args = [holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes, EndCall.KeepDeadMs, token, slots.Count, kinds];
+        List<RedisValue> args =
+        [
+            holder, endpointId, LowPriorityFrom, claims ? 1 : 0, MaxPass, MaxPassBytes, EndCall.KeepDeadMs, token,
+            slots.Count, kinds,
+        ];
         AddSlots(args, slots);
         args.AddRange(rest);
-        var r = await RunAsync(ReleaseLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Results, k.Large,
-                keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity],
+        var r = await RunAsync(
+            ReleaseLua,
+            [
+                k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched,
+                k.Results, k.Large, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity,
+            ],
             [.. args]);
-        return new ReleaseAnswer((string)r[0] == "lost", (int)r[1], Grants(r[2]), Claims((RedisResult[])r[3], token), (int)r[4] == 1,
+        return new ReleaseAnswer(
+            (string)r[0] == "lost",
+            (int)r[1],
+            Grants(r[2]),
+            Claims((RedisResult[])r[3], token),
+            (int)r[4] == 1,
             EndCall.Results(ends, (RedisResult[])r[5]));
     }
 
+    /// <summary>Renews the lease of a holder and reconciles its slots with Redis.</summary>
     public async Task<RenewAnswer> RenewAsync(DispatchKeys k, RenewReport report)
     {
         var args = new List<RedisValue>
         {
-            report.Holder, Ms(report.Lease), report.Unowned > 0 ? $"{report.Busy}|{report.Unowned}" : report.Busy, report.Completed,
-            report.Slots.Count, report.Accepted.Count, report.Running.Count, report.ServedMs, report.Token,
+                report.Holder, Ms(report.Lease),
+                report.Unowned > 0 ? $"{report.Busy}|{report.Unowned}" : report.Busy,
+                report.Completed, report.Slots.Count, report.Accepted.Count, report.Running.Count, report.ServedMs,
+                report.Token,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);
         foreach (var job in report.Running) args.Add(job);
         foreach (var entry in report.Queued) args.Add(entry);
-        var r = await RunAsync(RenewLua, [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Again], [.. args]);
-        return r.Length == 1 ? RenewAnswer.LostLease
-            : new RenewAnswer(false, (int)r[1], Grants(r[2]), Strings(r[3]), Strings(r[4]), Orphans(Strings(r[5]), report.Token), Strings(r[6]), (int)r[7]);
+        var r = await RunAsync(
+            RenewLua,
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Again],
+            [.. args]);
+        if (r.Length == 1) return RenewAnswer.LostLease;
+        return new RenewAnswer(
+            false,
+            (int)r[1],
+            Grants(r[2]),
+            Strings(r[3]),
+            Strings(r[4]),
+            Orphans(Strings(r[5]), report.Token),
+            Strings(r[6]),
+            (int)r[7]);
     }
 
-    /// <summary>Returns how many of the entries were still queued, and how many granted slots became free.</summary>
+    /// <summary>Removes tickets whose callers are gone.</summary>
+    /// <returns>How many entries were still queued, and how many granted slots became free.</returns>
     public async Task<(int Removed, int Freed)> AbandonAsync(DispatchKeys k, IReadOnlyList<string> entries)
     {
         var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants, k.Capacity],
@@ -181,13 +293,20 @@ public sealed class DispatchScripts(RedisStore redis)
         (int)await WorkerDownLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
             [pod, endpointId]) == 1;
 
-    /// <param name="k">The endpoint's keys.</param>
-    /// <param name="acceptWithin">How long a grant may wait to be accepted.</param>
-    /// <param name="gap">Longest time between two reaps that says nothing; zero: none is too long.</param>
+    /// <summary>Ends expired leases and unaccepted grants.</summary>
+    /// <param name="k">The keys of the endpoint.</param>
+    /// <param name="acceptWithin">How long a grant may stay unaccepted.</param>
+    /// <param name="gap">
+    /// The longest normal time between two calls. After a longer gap, holders get time to renew first. Zero: no limit.
+    /// </param>
     public async Task<ReapAnswer> ReapAsync(DispatchKeys k, TimeSpan acceptWithin, TimeSpan gap)
     {
-        var r = await RunAsync(ReapLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again, k.Watched, k.Capacity],
+        var r = await RunAsync(
+            ReapLua,
+            [
+                k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again,
+                k.Watched, k.Capacity,
+            ],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
     }
@@ -219,12 +338,16 @@ public sealed class DispatchScripts(RedisStore redis)
         };
     }
 
-    /// <param name="k">The endpoint's keys.</param>
-    /// <param name="reason">Why no worker can start, JSON.</param>
-    /// <param name="expires">When it ends by itself; zero: it does not.</param>
-    /// <param name="counts">Whether the requests that wait now are demand for the next start.</param>
+    /// <summary>Stores why no worker of the endpoint can start.</summary>
+    /// <param name="k">The keys of the endpoint.</param>
+    /// <param name="reason">The reason, as JSON.</param>
+    /// <param name="expires">When the block expires; zero: it does not expire.</param>
+    /// <param name="counts">Whether the waiting requests count as demand for the next start.</param>
     public Task BlockAsync(DispatchKeys k, string reason, TimeSpan expires, bool counts) =>
-        BlockLua.RunAsync(redis.Database, [k.Blocked, k.Queue, k.Meta], [reason, (long)Math.Ceiling(expires.TotalMilliseconds), counts ? 1 : 0]);
+        BlockLua.RunAsync(
+            redis.Database,
+            [k.Blocked, k.Queue, k.Meta],
+            [reason, (long)Math.Ceiling(expires.TotalMilliseconds), counts ? 1 : 0]);
 
     private async Task<RedisResult[]> RunAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
         (RedisResult[])await script.RunAsync(redis.Database, keys, args);
@@ -259,9 +382,17 @@ public sealed class DispatchScripts(RedisStore redis)
             var at = i * width;
             // attempt|pod|why|timeout|queued|s3
             var run = ((string)flat[at + 1]).Split('|', 6);
-            var (timeout, queued) = (long.Parse(run[3], CultureInfo.InvariantCulture), long.Parse(run[4], CultureInfo.InvariantCulture));
-            claims[i] = new JobClaim((string)flat[at], Number(run[0]), run[1], run[2], TimeSpan.FromMilliseconds(timeout), (byte[])flat[at + 2],
-                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null, DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token };
+            var timeout = long.Parse(run[3], CultureInfo.InvariantCulture);
+            var queued = long.Parse(run[4], CultureInfo.InvariantCulture);
+            claims[i] = new JobClaim(
+                (string)flat[at],
+                Number(run[0]),
+                run[1],
+                run[2],
+                TimeSpan.FromMilliseconds(timeout),
+                (byte[])flat[at + 2],
+                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null,
+                DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token };
         }
 
         return claims;

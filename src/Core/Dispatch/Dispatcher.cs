@@ -6,13 +6,15 @@ using Sluice.Core.Redis;
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// Who may go, who waits: the gateway's entry to dispatch. One <see cref="EndpointDispatch"/> an endpoint; this class
-/// starts their loops, ticks them, and brings them the messages of other gateways.
+/// Assigns worker slots to the requests of this gateway. It starts and ticks one <see cref="EndpointDispatch"/> loop
+/// per endpoint, and delivers the messages of other gateways to them.
 /// </summary>
 public sealed partial class Dispatcher : BackgroundLoop
 {
-    /// <summary>Ticks for which nothing of an endpoint that is not declared must be left before its loop ends: longer than any call that was admitted
-    /// before the deletion takes to arrive here.</summary>
+    /// <summary>
+    /// The number of idle ticks after which the loop of an undeclared endpoint ends: longer than any call that was
+    /// admitted before the deletion takes to arrive here.
+    /// </summary>
     private const int RetireAfter = 60;
 
     private readonly ConcurrentDictionary<string, Lazy<Entry>> endpoints = [];
@@ -25,48 +27,56 @@ public sealed partial class Dispatcher : BackgroundLoop
     private readonly TimeProvider time;
     private readonly ILogger<Dispatcher> logger;
 
-    /// <param name="gatewayId">Unique among all gateways, also over restarts; without <c>| ~</c> and line ends.</param>
-    /// <param name="redis">The shared connection.</param>
-    /// <param name="workers">Where slots come from.</param>
+    /// <param name="gatewayId">Unique among all gateways and across restarts; must not contain <c>|</c>, <c>~</c> or
+    /// line breaks.</param>
+    /// <param name="redis">The shared connection to Redis.</param>
+    /// <param name="workers">The store of worker slots.</param>
     /// <param name="time">The clock of deadlines.</param>
-    /// <param name="logger">Where faults of Redis are told.</param>
+    /// <param name="logger">Receives Redis faults.</param>
     public Dispatcher(GatewayId gatewayId, RedisStore redis, WorkerSlotStore workers, TimeProvider time,
         ILogger<Dispatcher> logger) : base(time, logger)
     {
-        (Id, this.redis, this.workers, this.time, this.logger) = (gatewayId, redis, workers, time, logger);
+        Id = gatewayId;
+        this.redis = redis;
+        this.workers = workers;
+        this.time = time;
+        this.logger = logger;
         scripts = new DispatchScripts(redis);
         CoreMeter.Meter.CreateObservableGauge("sluice.requests.in_flight", () => Measure(d => d.Busy), "{request}",
-            "Requests that this gateway has at workers.");
+            "Requests of this gateway that workers are processing.");
     }
 
     public GatewayId Id { get; }
 
-    /// <summary>What runs jobs here; while it is null none is claimed.</summary>
+    /// <summary>Runs the jobs of this gateway. While it is null, no jobs are claimed.</summary>
     public IJobRunner? Runner { get; set; }
 
-    /// <summary>Ends once messages of other gateways arrive; before that their grants come with the next renewal.</summary>
+    /// <summary>
+    /// Completes when this gateway receives the messages of other gateways. Before that, their grants arrive with the
+    /// next renewal.
+    /// </summary>
     public Task Subscribed => subscribed.Task;
 
-    /// <summary>A slot of the endpoint, at once or after waiting in its queue; or why there is none.</summary>
-    public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish wish, CancellationToken ct) =>
-        For(endpointId).AcquireAsync(wish, ct);
+    /// <summary>Acquires a slot of the endpoint, immediately or after waiting in its queue.</summary>
+    public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish request, CancellationToken ct) =>
+            For(endpointId).AcquireAsync(request, ct);
 
-    /// <summary>A job was queued: look for a slot for it.</summary>
+    /// <summary>Looks for a free slot after a job was queued.</summary>
     public void JobQueued(string endpointId) => For(endpointId).OnFree();
 
-    /// <summary>A job that this gateway may be running is not wanted any more.</summary>
+    /// <summary>Stops a job that this gateway may be running.</summary>
     public void StopJob(string endpointId, string job)
     {
         if (endpoints.TryGetValue(endpointId, out var entry)) entry.Value.Dispatch.OnStop(job);
     }
 
-    /// <summary>Which endpoints are declared.</summary>
+    /// <summary>Sets the declared endpoints. The loops of other endpoints end when they are idle.</summary>
     public void Retain(IEnumerable<string> endpointIds) => declared = [.. endpointIds];
 
-    /// <summary>Endpoints that have a loop.</summary>
+    /// <summary>The number of endpoints with a loop.</summary>
     internal int Loops => endpoints.Count;
 
-    /// <summary>Requests of this endpoint that this gateway has at workers.</summary>
+    /// <summary>The number of requests to this endpoint that this gateway has sent to workers.</summary>
     public int Busy(string endpointId) => For(endpointId).Busy;
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -87,7 +97,7 @@ public sealed partial class Dispatcher : BackgroundLoop
         base.Dispose();
     }
 
-    /// <summary>Leases are renewed also while messages cannot be subscribed to.</summary>
+    /// <summary>Renews leases even while the message channels cannot be subscribed.</summary>
     protected override Task RunAsync(CancellationToken ct)
     {
         redis.OnReconnected(() =>
@@ -109,7 +119,7 @@ public sealed partial class Dispatcher : BackgroundLoop
         }
     }
 
-    /// <summary>Ends the loops of endpoints that were deleted, once nothing of them is left.</summary>
+    /// <summary>Ends the loops of deleted endpoints that have been idle for <see cref="RetireAfter"/> ticks.</summary>
     private void Retire()
     {
         if (declared is not { } known) return;
@@ -158,7 +168,8 @@ public sealed partial class Dispatcher : BackgroundLoop
         var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
         var exchange = new DispatchExchange(dispatch, scripts, workers, () => Runner, time, logger);
         var guard = new LoopGuard($"Dispatch of endpoint {endpointId}", time, logger);
-        return new Entry(dispatch, exchange, Task.Run(() => guard.RunAsync(exchange.RunAsync, stopping.Token), CancellationToken.None));
+        var loop = Task.Run(() => guard.RunAsync(exchange.RunAsync, stopping.Token), CancellationToken.None);
+        return new Entry(dispatch, exchange, loop);
     }
 
     private async Task LeaveAsync(Entry entry)
@@ -176,17 +187,20 @@ public sealed partial class Dispatcher : BackgroundLoop
     private IEnumerable<Entry> Entries() => endpoints.Values.Select(e => e.Value);
 
     private IEnumerable<Measurement<int>> Measure(Func<EndpointDispatch, int> read) => Entries()
-        .Select(e => new Measurement<int>(read(e.Dispatch), KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
+        .Select(e => new Measurement<int>(
+            read(e.Dispatch),
+            KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
 
     private sealed record Entry(EndpointDispatch Dispatch, DispatchExchange Exchange, Task Loop)
     {
-        /// <summary>Ticks for which it has been idle and not declared.</summary>
+        /// <summary>The number of ticks for which the endpoint has been idle and undeclared.</summary>
         public int IdleTicks { get; set; }
     }
 
-    [LoggerMessage(LogLevel.Warning, "Cannot give back the slots of endpoint {Endpoint}; their lease will end: {Error}")]
+    [LoggerMessage(LogLevel.Warning,
+        "Returning the slots of endpoint {Endpoint} failed; they become free when the lease expires: {Error}")]
     private partial void CannotLeave(string endpoint, string error);
 }
 
-/// <summary>A gateway process's name: random, new at each start.</summary>
+/// <summary>Identifies a gateway process: a random value, new at each start.</summary>
 public sealed record GatewayId(string Value);

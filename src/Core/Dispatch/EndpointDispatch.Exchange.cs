@@ -2,10 +2,12 @@ using Sluice.Core.Jobs;
 
 namespace Sluice.Core.Dispatch;
 
-/// <summary>What the exchange with Redis takes, and what it makes of the answers.</summary>
+/// <summary>Creates the pending operations for Redis and applies the answers.</summary>
 internal sealed partial class EndpointDispatch
 {
-    /// <summary>Everything that waits to be told to Redis, or null. The exchange must apply or fail it.</summary>
+    /// <summary>
+    /// Takes all pending operations, or returns null if there are none. The caller must apply or fail them.
+    /// </summary>
     public DispatchWork? TakeWork()
     {
         lock (gate)
@@ -14,7 +16,7 @@ internal sealed partial class EndpointDispatch
             var work = new DispatchWork
             {
                 Holder = Holder,
-                FirstLease = !leased,
+                FirstLease = !isLeased,
                 Unreachable = Drain(unreachable),
                 Abandoned = Drain(abandoned),
                 GiveBack = [.. giveBack],
@@ -22,7 +24,7 @@ internal sealed partial class EndpointDispatch
                 GrantPass = grantPass,
                 Arrived = Drain(arrived).FindAll(g => accepted.Add(g.Ticket)),
                 Fresh = Drain(fresh),
-                Spare = contended ? 0 : Math.Clamp(busyPeak, 1, MaxSpare),
+                Spare = isContended ? 0 : Math.Clamp(busyPeak, 1, MaxSpare),
                 CheckBlocked = checkBlocked,
                 Renew = renewDue || resync,
                 Resync = resync,
@@ -33,14 +35,14 @@ internal sealed partial class EndpointDispatch
         }
     }
 
-    /// <summary>What to tell Redis of ourselves.</summary>
+    /// <summary>Creates the report of this gateway for the next renewal.</summary>
     public RenewReport Report(bool withQueued, TimeSpan lease)
     {
         lock (gate)
         {
             slotTime.Advance(busy);
             var report = new RenewReport(Holder, lease, Math.Max(busyPeak, busy), completed, ledger.Account(),
-                accepted.Take(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : [])
+                    accepted.Unacknowledged(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : [])
             {
                 ServedMs = slotTime.TakeMs(),
                 Unowned = jobSlots - jobs.Values.Count(g => g.Slot is { IsReturned: false }),
@@ -57,27 +59,28 @@ internal sealed partial class EndpointDispatch
         lock (gate)
         {
             var byId = sent.ToDictionary(t => t.Id);
-            leased = true;
+            isLeased = true;
             isOnlyHolder = answer.Holders == 1;
             SetDepth(answer.Depth);
             foreach (var (id, pod) in answer.Granted) Grant(byId[id], pod, workers);
             foreach (var (id, entry) in answer.Queued) Enqueue(byId[id], entry);
-            // Only release grants these.
-            if (answer.Queued.Any(q => byId[q.Id].Wish.Isolated)) grantPass = true;
+            // Only the release script grants isolated tickets.
+            if (answer.Queued.Any(q => byId[q.Id].Request.Isolated)) grantPass = true;
             foreach (var (id, why) in answer.Refused)
-                byId[id].TryComplete(why == "full" ? AcquireResult.Full(byId[id].Wish, rate, answer.Depth)
+                byId[id].TryComplete(why == "full"
+                    ? AcquireResult.Full(byId[id].Request, rate, answer.Depth)
                     : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!, time.GetUtcNow()));
             foreach (var pod in answer.Spare)
             {
                 if (!workers.TryGetValue(pod, out var worker)) continue;
-                if (contended) GiveBack(pod, 1);
+                if (isContended) GiveBack(pod, 1);
                 else if (NextFresh() is { } ticket) Grant(ticket, pod, workers);
                 else ledger.Add(worker, inUse: 0, idle: 1);
             }
         }
     }
 
-    /// <summary>Slots granted to tickets that were queued.</summary>
+    /// <summary>Applies slots that were granted to queued tickets.</summary>
     public void Apply(IEnumerable<SlotGrant> grants, IReadOnlyDictionary<string, WorkerAddress> workers)
     {
         lock (gate)
@@ -90,10 +93,11 @@ internal sealed partial class EndpointDispatch
         }
     }
 
-    /// <summary>Takes a renewal's answer; grants in it are left to the next exchange.</summary>
+    /// <summary>Applies the answer to a renewal. Grants in it are left to the next exchange.</summary>
     public void Apply(RenewAnswer answer, RenewReport report)
     {
-        // A word to stop comes once, and not to somebody who has not heard yet that the job is his: here it comes in any case.
+        // A stop message is sent once, and may arrive before this gateway knows that it runs the job. The renewal
+        // covers this case.
         foreach (var key in answer.Ended) JobOf(key)?.Stop();
         lock (gate)
         {
@@ -113,7 +117,7 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>No worker can start and none is up: requests that wait are refused.</summary>
+    /// <summary>Rejects the waiting requests: no worker is running and none can start.</summary>
     public void Apply(BlockedStart blocked)
     {
         var refusal = AcquireResult.Blocked(blocked, time.GetUtcNow());
@@ -133,14 +137,17 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Our lease was reaped: what we held is not ours any more, our tickets must queue again, our jobs are others'.</summary>
+    /// <summary>
+    /// Handles a lost lease: this gateway no longer holds its slots, its tickets must be queued again, and other
+    /// gateways run its jobs.
+    /// </summary>
     public void Lose(IEnumerable<Ticket> sent)
     {
         List<JobGrant> lost;
         lock (gate)
         {
             epoch++;
-            leased = contended = resync = isOnlyHolder = false;
+            isLeased = isContended = resync = isOnlyHolder = false;
             ledger.Clear();
             giveBack.Clear();
             abandoned.Clear();
@@ -154,18 +161,25 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>The outcome of an exchange is unknown: its tickets and ends are sent again, its slots are left to the next
-    /// renewal, which makes both accounts equal.</summary>
-    /// <param name="work">The exchange.</param>
-    /// <param name="sent">Its tickets.</param>
-    /// <param name="unanswered">Its ends.</param>
-    /// <param name="patience">A ticket that is older gets the cause as its answer.</param>
-    /// <param name="cause">The sentence for clients.</param>
-    public void Fail(DispatchWork work, List<Ticket> sent, IEnumerable<PendingEnd> unanswered, TimeSpan patience, string cause)
+    /// <summary>
+    /// Handles an exchange with an unknown outcome: its tickets and ends are sent again, and the next renewal
+    /// reconciles its slots with Redis.
+    /// </summary>
+    /// <param name="work">The operations of the exchange.</param>
+    /// <param name="sent">The tickets of the exchange.</param>
+    /// <param name="unanswered">The ends of the exchange without an answer.</param>
+    /// <param name="patience">Tickets that have waited longer than this are rejected with the cause.</param>
+    /// <param name="cause">The cause, as a sentence for clients.</param>
+    public void Fail(
+        DispatchWork work,
+        List<Ticket> sent,
+        IEnumerable<PendingEnd> unanswered,
+        TimeSpan patience,
+        string cause)
     {
         lock (gate)
         {
-            resync = leased;
+            resync = isLeased;
             grantPass |= work.GrantPass;
             ends.InsertRange(0, unanswered);
             fresh.InsertRange(0, sent);
@@ -178,11 +192,15 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    private void Grant(Ticket? ticket, string pod, IReadOnlyDictionary<string, WorkerAddress> workers, bool isolated = false)
+    private void Grant(
+        Ticket? ticket,
+        string pod,
+        IReadOnlyDictionary<string, WorkerAddress> workers,
+        bool isolated = false)
     {
         if (!workers.TryGetValue(pod, out var worker))
         {
-            // The worker went down between the grant and now, and its slots with it.
+            // The worker went down after the grant, and its slots no longer exist.
             if (ticket is { Done: false }) fresh.Insert(0, ticket);
             return;
         }
@@ -202,12 +220,15 @@ internal sealed partial class EndpointDispatch
         else queued[entry] = ticket;
     }
 
-    /// <summary>While anyone waits nothing stays idle here: a job may be waiting that this gateway itself has to claim.</summary>
+    /// <summary>
+    /// Sets the queue depth. While tickets wait, this gateway keeps no idle slots: it may have to claim a waiting job
+    /// itself.
+    /// </summary>
     private void SetDepth(int now)
     {
         depth = now;
-        contended = now > 0;
-        if (!contended || ledger.Idle == 0) return;
+        isContended = now > 0;
+        if (!isContended || ledger.Idle == 0) return;
         foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
         signal.Writer.TryWrite(true);
     }

@@ -5,24 +5,28 @@ namespace Sluice.Core.Dispatch;
 /// <summary>The jobs that this gateway has claimed and not ended.</summary>
 internal sealed partial class EndpointDispatch
 {
-    /// <summary>Ends and their bytes in one call: Redis does nothing else meanwhile.</summary>
+    /// <summary>
+    /// The most ends, and the most bytes of them, in one call. Redis runs no other command during the call.
+    /// </summary>
     private const int MaxEnds = 100;
     private const int MaxEndBytes = 1 << 20;
 
     private readonly Dictionary<string, JobGrant> jobs = [];
     private readonly List<PendingEnd> ends = [];
 
-    /// <summary>Slots are free and tickets wait: those of jobs are granted to whoever asks.</summary>
+    /// <summary>
+    /// Requests a grant pass: slots are free and tickets wait. Tickets of jobs are granted to the gateway that asks.
+    /// </summary>
     public void OnFree()
     {
         lock (gate) grantPass = true;
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>A job that we run was cancelled.</summary>
+    /// <summary>Stops a cancelled job that this gateway runs.</summary>
     public void OnStop(string job)
     {
-        // More than one where Redis lost a claim and gave the job out again.
+        // There is more than one attempt if Redis lost a claim and granted the job again.
         List<JobGrant> grants;
         lock (gate) grants = [.. jobs.Values.Where(g => g.Claim.Id == job)];
         foreach (var grant in grants) grant.Stop();
@@ -33,8 +37,10 @@ internal sealed partial class EndpointDispatch
         lock (gate) return jobs.GetValueOrDefault(key);
     }
 
-    /// <summary>Stores an attempt's end and gives its slot back, in one call with what else has gathered. Ends once Redis has answered, or when the
-    /// script failed for this end alone and not because Redis is down.</summary>
+    /// <summary>
+    /// Stores the end of an attempt and returns its slot, in one call with other pending operations. Completes when
+    /// Redis has answered, or when the script failed for this end alone although Redis was available.
+    /// </summary>
     public Task<EndResult> EndAsync(JobGrant grant, JobEnd end, bool alone = false)
     {
         var stored = new TaskCompletionSource<EndResult>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -48,7 +54,7 @@ internal sealed partial class EndpointDispatch
         return stored.Task;
     }
 
-    /// <summary>An attempt's end is stored.</summary>
+    /// <summary>Forgets an attempt whose end is stored.</summary>
     public void Settle(JobGrant grant)
     {
         lock (gate) jobs.Remove(grant.Key);
@@ -66,7 +72,7 @@ internal sealed partial class EndpointDispatch
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Jobs that we claimed; returns their attempts, to be started.</summary>
+    /// <summary>Registers claimed jobs and returns their attempts, to be started.</summary>
     public List<JobGrant> Apply(IEnumerable<JobClaim> claims, IReadOnlyDictionary<string, WorkerAddress> workers)
     {
         var grants = new List<JobGrant>();
@@ -74,7 +80,7 @@ internal sealed partial class EndpointDispatch
         {
             foreach (var claim in claims)
             {
-                // Before anything is booked for it: a claim that is known has its slot.
+                // Check this before slots are booked: a known claim already has its slot.
                 if (jobs.ContainsKey(JobGrant.KeyOf(claim))) continue;
                 Slot? slot = null;
                 if (claim.Pod.Length > 0 && workers.TryGetValue(claim.Pod, out var worker))
@@ -95,7 +101,8 @@ internal sealed partial class EndpointDispatch
     private List<PendingEnd> TakeEnds()
     {
         var (count, bytes) = (0, 0);
-        while (count < Math.Min(ends.Count, MaxEnds) && (count == 0 || Fits(ends[count]))) bytes += ends[count++].End.Bytes;
+        while (count < Math.Min(ends.Count, MaxEnds) && (count == 0 || Fits(ends[count])))
+            bytes += ends[count++].End.Bytes;
         var taken = ends.GetRange(0, count);
         ends.RemoveRange(0, count);
         return taken;

@@ -4,14 +4,20 @@ using Sluice.Core.Jobs;
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// One gateway's side of one endpoint's dispatch: gives out the slots that it has leased while nobody waits, and keeps
-/// the tickets of those who do. Requests touch it under a short lock and never wait for Redis here; everything for
-/// Redis is gathered as <see cref="DispatchWork"/> and exchanged by one loop (<see cref="DispatchExchange"/>), so that
-/// never more than one script of this gateway runs for an endpoint, and a busy moment costs one call for many.
+/// Manages the slots and tickets of one gateway for one endpoint: assigns leased slots while no ticket waits, and keeps
+/// the waiting tickets.
 /// </summary>
+/// <remarks>
+/// Requests access it under a short lock and never wait for Redis here. Operations for Redis are collected as
+/// <see cref="DispatchWork"/> and exchanged by one loop (<see cref="DispatchExchange"/>). At most one script of this
+/// gateway runs for an endpoint at a time, and under load one call carries many operations.
+/// </remarks>
 internal sealed partial class EndpointDispatch(string endpointId, string gatewayId, TimeProvider time)
 {
-    /// <summary>Slots leased beside those of the tickets, at most: enough that a growing load rarely asks.</summary>
+    /// <summary>
+    /// The most slots to lease in addition to those of the tickets: enough that a growing load rarely needs another
+    /// call to Redis.
+    /// </summary>
     private const int MaxSpare = 32;
 
     private readonly Lock gate = new();
@@ -27,8 +33,8 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private readonly Channel<bool> signal = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    private bool contended;
-    private bool leased;
+    private bool isContended;
+    private bool isLeased;
     private bool renewDue;
     private bool resync;
     private bool grantPass;
@@ -52,37 +58,47 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     public ChannelReader<bool> Signal => signal.Reader;
 
-    /// <summary>Requests in flight through this gateway.</summary>
+    /// <summary>The number of requests that this gateway has sent to workers.</summary>
     public int Busy => Volatile.Read(ref busy);
 
     private string Holder => $"{gatewayId}~{epoch}";
 
-    /// <summary>A slot at once when one is idle and nobody waits; else the request queues.</summary>
-    public ValueTask<AcquireResult> AcquireAsync(SlotWish wish, CancellationToken ct)
+    /// <summary>
+    /// Acquires a slot: immediately if one is idle and no ticket waits; otherwise the request is queued.
+    /// </summary>
+    public ValueTask<AcquireResult> AcquireAsync(SlotWish request, CancellationToken ct)
     {
         Ticket ticket;
         lock (gate)
         {
-            if (!contended && fresh.Count == 0 && !wish.Isolated && ledger.Take() is { } use)
+            if (!isContended && fresh.Count == 0 && !request.Isolated && ledger.TakeIdleSlot() is { } use)
                 return ValueTask.FromResult(new AcquireResult(Enter(use)));
-            ticket = new Ticket($"{gatewayId}.{tickets++}", wish, time.GetTimestamp());
-            // Before all others, and behind those of its kind that came earlier.
-            if (wish.Front || wish.Isolated) fresh.Insert(fresh.FindIndex(t => !t.Wish.Front && !t.Wish.Isolated) is var at and >= 0 ? at : fresh.Count, ticket);
-            else fresh.Add(ticket);
+            ticket = new Ticket($"{gatewayId}.{tickets++}", request, time.GetTimestamp());
+            // Insert it before all other tickets, but after earlier front and isolated tickets.
+            if (request.Front || request.Isolated)
+            {
+                var at = fresh.FindIndex(t => !t.Request.Front && !t.Request.Isolated);
+                fresh.Insert(at >= 0 ? at : fresh.Count, ticket);
+            }
+            else
+            {
+                fresh.Add(ticket);
+            }
         }
 
         signal.Writer.TryWrite(true);
         return new ValueTask<AcquireResult>(WaitAsync(ticket, ct));
     }
 
-    /// <summary>Ends a slot's use.</summary>
-    /// <returns>Whether the worker was lost, and its work was certainly the only one there.</returns>
+    /// <summary>Ends the use of a slot.</summary>
+    /// <returns>Whether the worker was lost while this work was certainly its only work.</returns>
     public bool Return(Slot slot, bool workerReachable)
     {
         bool alone;
         lock (gate)
         {
-            alone = slot.Use.Leave(lost: !workerReachable) && (slot.IsIsolated || slot.Worker.Concurrency == 1 || isOnlyHolder);
+            alone = slot.Use.Leave(lost: !workerReachable)
+                && (slot.IsIsolated || slot.Worker.Concurrency == 1 || isOnlyHolder);
             slotTime.Advance(busy--);
             completed++;
             slot.IsReturned = true;
@@ -94,14 +110,14 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
                 unreachable.Add(pod);
                 CloseWorker(pod);
             }
-            else if (!contended && !slot.IsIsolated && ledger.IsOpen(pod) && NextFresh() is { } ticket)
+            else if (!isContended && !slot.IsIsolated && ledger.IsOpen(pod) && NextFresh() is { } ticket)
             {
                 busy++;
                 slot.Use.Enter();
                 ticket.TryComplete(new AcquireResult(new Slot(this, slot.Use, epoch, isolated: false)));
                 return alone;
             }
-            else if (!contended && !slot.IsIsolated && ledger.MakeIdle(pod))
+            else if (!isContended && !slot.IsIsolated && ledger.MakeIdle(pod))
             {
                 return alone;
             }
@@ -113,28 +129,28 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         return alone;
     }
 
-    /// <summary>Once a second: renew the lease, give back what was not needed.</summary>
+    /// <summary>Renews the lease and returns unused slots; called once a second.</summary>
     public void Tick()
     {
         lock (gate)
         {
             rate.Tick(completed);
             foreach (var (pod, n) in ledger.TakeUnused()) GiveBack(pod, n);
-            renewDue = leased && (ledger.Any || queued.Count > 0 || completed > 0 || busyReported > 0
-                || accepted.Any || busy > 0 || jobs.Count > 0);
+            renewDue = isLeased && (ledger.HasSlots || queued.Count > 0 || completed > 0 || busyReported > 0
+                || accepted.HasUnacknowledged || busy > 0 || jobs.Count > 0);
             if (!renewDue && giveBack.Count == 0 && !resync) return;
         }
 
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Another gateway's ticket waits: what is idle here goes back to Redis.</summary>
+    /// <summary>Returns idle slots to Redis: a ticket of another gateway waits.</summary>
     public void OnWaiting(string holder)
     {
         lock (gate)
         {
             if (holder == Holder) return;
-            contended = true;
+            isContended = true;
             foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
         }
 
@@ -152,53 +168,57 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         lock (gate) ledger.Forget(pod);
     }
 
-    /// <summary>Redis may have lost its last writes: the next renewal names our tickets too, and queues again those that it lost.</summary>
+    /// <summary>
+    /// Handles a reconnect: Redis may have lost its last writes, so the next renewal reports the tickets too, and
+    /// queues the lost ones again.
+    /// </summary>
     public void OnReconnected()
     {
-        lock (gate) resync |= leased;
+        lock (gate) resync |= isLeased;
         signal.Writer.TryWrite(true);
     }
 
     public void OnBlocked()
     {
-        // Also while nobody seems to wait: the answer that says so may be under way.
+        // Check even if no ticket seems to wait: the answer that reports waiting tickets may still be in transit.
         lock (gate) checkBlocked = true;
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Another gateway's release granted a slot to one of our tickets.</summary>
+    /// <summary>Handles a grant to a ticket of this gateway, made when another gateway released a slot.</summary>
     public void OnGrant(SlotGrant grant)
     {
         lock (gate) arrived.Add(grant);
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Gives back everything idle, for shutdown.</summary>
+    /// <summary>Returns all idle slots at shutdown.</summary>
     public void Close()
     {
         lock (gate)
         {
-            contended = true;
+            isContended = true;
             foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
         }
 
         signal.Writer.TryWrite(true);
     }
 
-    /// <summary>Nothing waits or runs, and no write to Redis is pending.</summary>
+    /// <summary>Whether nothing waits or runs, and no write to Redis is pending.</summary>
     public bool IsIdle
     {
         get
         {
             lock (gate)
             {
-                return fresh.Count + queued.Count + jobs.Count + ends.Count + busy + giveBack.Count + abandoned.Count + arrived.Count + unreachable.Count == 0
-                    && !ledger.Any;
+                var pending = fresh.Count + queued.Count + jobs.Count + ends.Count + busy + giveBack.Count
+                    + abandoned.Count + arrived.Count + unreachable.Count;
+                return pending == 0 && !ledger.HasSlots;
             }
         }
     }
 
-    /// <summary>Ends the loop.</summary>
+    /// <summary>Ends the exchange loop.</summary>
     public void End() => signal.Writer.TryComplete();
 
     public WorkerAddress? Address(string pod)
@@ -208,7 +228,10 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
 
     private async Task<AcquireResult> WaitAsync(Ticket ticket, CancellationToken ct)
     {
-        await using var timer = time.CreateTimer(_ => End(ticket, AcquireResult.Expired(ticket.Wish, rate, depth)), null, ticket.Wish.Deadline,
+        await using var timer = time.CreateTimer(
+            _ => End(ticket, AcquireResult.Expired(ticket.Request, rate, depth)),
+            null,
+            ticket.Request.Deadline,
             Timeout.InfiniteTimeSpan);
         await using var gone = ct.UnsafeRegister(_ => End(ticket, default), null);
         var result = await ticket.Answer;
@@ -216,7 +239,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         return result;
     }
 
-    /// <summary>The ticket's caller waits no more.</summary>
+    /// <summary>Completes a ticket whose caller has stopped waiting.</summary>
     private void End(Ticket ticket, AcquireResult result)
     {
         lock (gate)
@@ -237,10 +260,13 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
         return new Slot(this, use, epoch, isolated) { IsForJob = isForJob };
     }
 
-    /// <summary>The next ticket that one slot is enough for; an isolated one is left to Redis, and those behind it wait for the exchange.</summary>
+    /// <summary>
+    /// Takes the next ticket that needs one slot. An isolated ticket is left to Redis, and the tickets behind it wait
+    /// for the exchange.
+    /// </summary>
     private Ticket? NextFresh()
     {
-        while (fresh.Count > 0 && !fresh[0].Wish.Isolated)
+        while (fresh.Count > 0 && !fresh[0].Request.Isolated)
         {
             var ticket = fresh[0];
             fresh.RemoveAt(0);

@@ -3,8 +3,8 @@ using Sluice.Core.Jobs;
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// An attempt of a job that this gateway has claimed: to be run on its slot's worker, or, when <see cref="JobClaim.Why"/> says
-/// so, to be ended. Whoever got it must dispose it when the attempt's end is stored.
+/// An attempt of a job that this gateway has claimed: it must run on the worker of its slot, or end without running, as
+/// <see cref="JobClaim.Why"/> requires. The receiver must dispose it when the end of the attempt is stored.
 /// </summary>
 public sealed class JobGrant : IDisposable
 {
@@ -24,25 +24,34 @@ public sealed class JobGrant : IDisposable
 
     public JobClaim Claim { get; }
 
-    /// <summary>The slot to run it on; null when it is not to run, or its worker went down meanwhile.</summary>
+    /// <summary>
+    /// The slot to run the job on; null if the job must not run, or if its worker went down after the claim.
+    /// </summary>
     public Slot? Slot { get; }
 
-    /// <summary>Cancelled when the attempt is not wanted any more: the job was cancelled, or others have taken it over
-    /// because this gateway's lease ended.</summary>
+    /// <summary>
+    /// Cancelled when the attempt must stop: the job was cancelled, or another gateway has claimed it because the lease
+    /// of this gateway ended.
+    /// </summary>
     public CancellationToken Stopped { get; }
 
     internal string Key => KeyOf(Claim);
 
-    /// <summary>As <c>renew</c> names a running job.</summary>
+    /// <summary>Returns the name that <c>renew</c> uses for a running job.</summary>
     internal static string KeyOf(JobClaim claim) => $"{claim.Id}|{claim.Fence}";
 
-    /// <summary>Ends the job without output and gives the slot back. Ends once Redis has answered.</summary>
-    public Task<EndResult> FailAsync(string status, JobError error) => EndAsync(JobEnd.Failed(Claim.Id, Claim.Fence, status, error));
+    /// <summary>Ends the job without output and returns the slot. Completes when Redis has answered.</summary>
+    public Task<EndResult> FailAsync(string status, JobError error) =>
+        EndAsync(JobEnd.Failed(Claim.Id, Claim.Fence, status, error));
 
-    /// <summary>Ends the job as failed after an error of the gateway itself, which may be its data's: in a call of its own.</summary>
-    public Task<EndResult> GiveUpAsync(JobError error) => owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Fence, JobStatus.Failed, error), alone: true);
+    /// <summary>
+    /// Ends the job as failed after an error of the gateway. The end is sent in a call of its own, because the data of
+    /// the job may cause the error.
+    /// </summary>
+    public Task<EndResult> GiveUpAsync(JobError error) =>
+        owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Fence, JobStatus.Failed, error), alone: true);
 
-    /// <summary>Stores what the attempt came to and gives its slot back. Ends once Redis has answered.</summary>
+    /// <summary>Stores the result of the attempt and returns its slot. Completes when Redis has answered.</summary>
     internal Task<EndResult> EndAsync(JobEnd end) => owner.EndAsync(this, end);
 
     public void Dispose()
@@ -62,17 +71,17 @@ public sealed class JobGrant : IDisposable
         }
         catch (ObjectDisposedException)
         {
-            // It ended just now.
+            // It was disposed just now.
         }
     }
 }
 
-/// <summary>What runs the jobs that dispatch claims.</summary>
+/// <summary>Runs the jobs that dispatch claims.</summary>
 public interface IJobRunner
 {
-    /// <summary>Takes an attempt over; returns at once.</summary>
+    /// <summary>Starts an attempt and returns immediately.</summary>
     void Start(JobGrant grant);
 
-    /// <summary>False: no job is to be claimed now. What was claimed before is started all the same.</summary>
+    /// <summary>Whether jobs may be claimed now. Jobs that were claimed before are started in any case.</summary>
     bool TakesJobs => true;
 }

@@ -1,14 +1,14 @@
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// How fast this gateway's requests to an endpoint end, smoothed over about ten ticks of one second: what an honest
-/// Retry-After is made of. Plain data; its owner guards it.
+/// Measures how fast the requests of this gateway to an endpoint complete, smoothed over about ten ticks of one second.
+/// Retry-After values are based on it. Not thread-safe: the owner synchronizes access.
 /// </summary>
 internal sealed class ServiceRate
 {
     private const double Smoothing = 0.2;
 
-    /// <summary>Said while nothing was measured yet: about a cold start.</summary>
+    /// <summary>The value before the first measurement: about one cold start.</summary>
     private static readonly TimeSpan Unmeasured = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
@@ -17,7 +17,9 @@ internal sealed class ServiceRate
 
     public void Tick(long completed) => perTick += Smoothing * (completed - perTick);
 
-    /// <summary>When the last of <paramref name="waiting"/> requests will have been taken, at the present rate.</summary>
+    /// <summary>
+    /// Returns when the last of <paramref name="waiting"/> requests will get a slot at the current rate.
+    /// </summary>
     public TimeSpan TimeFor(int waiting)
     {
         if (perTick < 0.01) return Unmeasured;

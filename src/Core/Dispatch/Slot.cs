@@ -1,6 +1,6 @@
 namespace Sluice.Core.Dispatch;
 
-/// <summary>The right to send one request to one worker, until disposed.</summary>
+/// <summary>The right to send one request to one worker, until the slot is disposed.</summary>
 public sealed class Slot : IDisposable
 {
     private readonly EndpointDispatch owner;
@@ -16,32 +16,37 @@ public sealed class Slot : IDisposable
 
     public WorkerAddress Worker => Use.Worker;
 
-    /// <summary>The work that has it has all slots of the worker.</summary>
+    /// <summary>Whether its work has all slots of the worker.</summary>
     public bool IsIsolated { get; }
 
-    /// <summary>What this gateway has at the worker.</summary>
+    /// <summary>The work of this gateway on the worker.</summary>
     internal WorkerUse Use { get; }
 
-    /// <summary>Slots of the worker that are booked for it.</summary>
+    /// <summary>The number of slots of the worker that are booked for it.</summary>
     internal int Count => IsIsolated ? Worker.Concurrency : 1;
 
-    /// <summary>Which of the gateway's leases it belongs to; a slot of a lost lease is not given back.</summary>
+    /// <summary>The lease of the gateway that it belongs to; a slot of a lost lease is not returned.</summary>
     internal int Epoch { get; }
 
-    /// <summary>It was claimed for a job.</summary>
+    /// <summary>Whether it was claimed for a job.</summary>
     internal bool IsForJob { get; init; }
 
-    /// <summary>Its use has ended. Guarded by its endpoint's gate.</summary>
+    /// <summary>Whether its use has ended. The lock of its endpoint guards it.</summary>
     internal bool IsReturned { get; set; }
 
-    /// <summary>The worker answered: the slot can be used again.</summary>
+    /// <summary>Returns the slot of a worker that answered, so that it can be used again.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref ended, 1) == 0) _ = owner.Return(this, workerReachable: true);
     }
 
-    /// <summary>Returns the slot of a worker that cannot be reached. No request is sent to this worker until its host has seen it answer.</summary>
-    /// <returns>Whether this work was certainly the only one on the worker when the worker was lost. False where another gateway may have had
-    /// work there, and where the slot was returned before.</returns>
+    /// <summary>
+    /// Returns the slot of a worker that cannot be reached. No request is sent to this worker until its host has
+    /// received an answer from it.
+    /// </summary>
+    /// <returns>
+    /// Whether this work was certainly the only work on the worker when the worker was lost. False if another gateway
+    /// may have had work there, and if the slot was returned before.
+    /// </returns>
     public bool Broken() => Interlocked.Exchange(ref ended, 1) == 0 && owner.Return(this, workerReachable: false);
 }

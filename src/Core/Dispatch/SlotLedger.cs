@@ -1,42 +1,42 @@
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// The slots that this gateway holds of one endpoint under its present lease: idle ones to give out, and those in use.
-/// Plain data; its owner guards it.
+/// Tracks the slots of one endpoint that this gateway holds under its current lease: idle slots and slots in use. Not
+/// thread-safe: the owner synchronizes access.
 /// </summary>
 internal sealed class SlotLedger
 {
     private readonly Dictionary<string, Held> pods = [];
 
-    /// <summary>Slots ready to be given out.</summary>
+    /// <summary>The number of slots that can be assigned.</summary>
     public int Idle { get; private set; }
 
-    /// <summary>True when Redis counts any slot to this lease.</summary>
-    public bool Any => pods.Count > 0;
+    /// <summary>Whether Redis counts any slot for this lease.</summary>
+    public bool HasSlots => pods.Count > 0;
 
     public WorkerAddress? Address(string pod) => pods.GetValueOrDefault(pod)?.Worker;
 
-    /// <summary>Whether slots of ours at this worker may be given out.</summary>
-    public bool IsOpen(string pod) => pods.TryGetValue(pod, out var held) && !held.Closed;
+    /// <summary>Whether the slots of this gateway at the worker may be assigned.</summary>
+    public bool IsOpen(string pod) => pods.TryGetValue(pod, out var held) && !held.IsClosed;
 
-    /// <summary>Books slots that Redis granted: in use at once, or idle.</summary>
+    /// <summary>Adds slots that Redis granted, in use or idle.</summary>
     public WorkerUse Add(WorkerAddress worker, int inUse, int idle)
     {
         if (!pods.TryGetValue(worker.PodId, out var held)) pods[worker.PodId] = held = new Held(worker);
-        held.Closed = false;
+        held.IsClosed = false;
         held.InUse += inUse;
         held.Idle += idle;
         Idle += idle;
         return held.Use;
     }
 
-    /// <summary>Gives out an idle slot of the worker that has the fewest of ours in use.</summary>
-    public WorkerUse? Take()
+    /// <summary>Takes an idle slot of the worker with the fewest slots in use by this gateway.</summary>
+    public WorkerUse? TakeIdleSlot()
     {
         if (Idle == 0) return null;
         Held? best = null;
         foreach (var held in pods.Values)
-            if (held is { Idle: > 0, Closed: false } && (best is null || held.InUse < best.InUse)) best = held;
+            if (held is { Idle: > 0, IsClosed: false } && (best is null || held.InUse < best.InUse)) best = held;
         if (best is null) return null;
         best.Idle--;
         best.LowIdle = Math.Min(best.LowIdle, best.Idle);
@@ -45,17 +45,17 @@ internal sealed class SlotLedger
         return best.Use;
     }
 
-    /// <summary>Takes a slot in use back as idle; false when its worker takes no more requests.</summary>
+    /// <summary>Makes a slot in use idle. Returns false if its worker is closed.</summary>
     public bool MakeIdle(string pod)
     {
-        if (!pods.TryGetValue(pod, out var held) || held.Closed) return false;
+        if (!pods.TryGetValue(pod, out var held) || held.IsClosed) return false;
         held.InUse--;
         held.Idle++;
         Idle++;
         return true;
     }
 
-    /// <summary>Strikes slots in use off; false when they are not booked here.</summary>
+    /// <summary>Removes slots in use. Returns false if they are not tracked here.</summary>
     public bool Remove(string pod, int count)
     {
         if (!pods.TryGetValue(pod, out var held) || held.InUse < count) return false;
@@ -64,11 +64,11 @@ internal sealed class SlotLedger
         return true;
     }
 
-    /// <summary>The worker takes no more requests: its idle slots are struck off and returned as a number.</summary>
+    /// <summary>Closes a worker for new requests: removes its idle slots and returns their number.</summary>
     public int Close(string pod)
     {
         if (!pods.TryGetValue(pod, out var held)) return 0;
-        held.Closed = true;
+        held.IsClosed = true;
         var idle = held.Idle;
         Idle -= idle;
         held.Idle = 0;
@@ -76,17 +76,17 @@ internal sealed class SlotLedger
         return idle;
     }
 
-    /// <summary>The worker is gone: nothing of it is held any more.</summary>
+    /// <summary>Removes a worker that is gone, with all its slots.</summary>
     public void Forget(string pod)
     {
         if (!pods.Remove(pod, out var held)) return;
         Idle -= held.Idle;
     }
 
-    /// <summary>Strikes off all idle slots.</summary>
+    /// <summary>Removes and returns all idle slots.</summary>
     public List<KeyValuePair<string, int>> TakeAllIdle() => TakeIdle(held => held.Idle);
 
-    /// <summary>Strikes off the idle slots that were not needed since the last call.</summary>
+    /// <summary>Removes and returns the idle slots that were not needed since the last call.</summary>
     public List<KeyValuePair<string, int>> TakeUnused()
     {
         var unused = TakeIdle(held => Math.Min(held.LowIdle, held.Idle));
@@ -94,7 +94,7 @@ internal sealed class SlotLedger
         return unused;
     }
 
-    /// <summary>All slots by pod, idle and in use: the gateway's own account.</summary>
+    /// <summary>Returns the number of slots per pod, idle and in use.</summary>
     public List<KeyValuePair<string, int>> Account() =>
         [.. pods.Select(p => KeyValuePair.Create(p.Key, p.Value.Idle + p.Value.InUse))];
 
@@ -133,11 +133,11 @@ internal sealed class SlotLedger
 
         public int Idle { get; set; }
 
-        /// <summary>Fewest idle slots since the last <see cref="TakeUnused"/>.</summary>
+        /// <summary>The lowest number of idle slots since the last <see cref="TakeUnused"/>.</summary>
         public int LowIdle { get; set; }
 
         public int InUse { get; set; }
 
-        public bool Closed { get; set; }
+        public bool IsClosed { get; set; }
     }
 }

@@ -1,15 +1,15 @@
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// How long slots were in use, summed over them: what mean concurrency and mean service time are made of, exactly,
-/// however short the requests. Plain data; its owner guards it.
+/// Measures how long slots were in use, summed over slots. Mean concurrency and mean service time are derived from it,
+/// exactly, even for very short requests. Not thread-safe: the owner synchronizes access.
 /// </summary>
 internal struct SlotTime(TimeProvider time)
 {
     private long since = time.GetTimestamp();
     private TimeSpan used;
 
-    /// <summary>Counts the time since the last call, in which <paramref name="busy"/> slots were in use.</summary>
+    /// <summary>Adds the time since the last call, in which <paramref name="busy"/> slots were in use.</summary>
     public void Advance(int busy)
     {
         var now = time.GetTimestamp();
@@ -17,7 +17,7 @@ internal struct SlotTime(TimeProvider time)
         since = now;
     }
 
-    /// <summary>Whole milliseconds counted since the last call; the rest stays.</summary>
+    /// <summary>Returns the whole milliseconds since the last call; the remainder is kept.</summary>
     public long TakeMs()
     {
         var ms = (long)used.TotalMilliseconds;

@@ -1,18 +1,19 @@
 namespace Sluice.Core.Dispatch;
 
-/// <summary>A request's place in the queue, as its gateway knows it. Guarded by its endpoint's gate.</summary>
-internal sealed class Ticket(string id, SlotWish wish, long since)
+/// <summary>A waiting request of this gateway and its place in the queue. The lock of its endpoint guards it.</summary>
+internal sealed class Ticket(string id, SlotWish request, long since)
 {
-    private readonly TaskCompletionSource<AcquireResult> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<AcquireResult> answer =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public string Id => id;
 
-    public SlotWish Wish => wish;
+    public SlotWish Request => request;
 
-    /// <summary>Timestamp of its arrival.</summary>
+    /// <summary>The timestamp of its arrival.</summary>
     public long Since => since;
 
-    /// <summary>Its entry in Redis' queue; null while Redis has not answered yet.</summary>
+    /// <summary>Its entry in the Redis queue; null until Redis has answered.</summary>
     public string? Entry { get; set; }
 
     public Task<AcquireResult> Answer => answer.Task;

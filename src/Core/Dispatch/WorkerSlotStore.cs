@@ -7,17 +7,16 @@ using StackExchange.Redis;
 namespace Sluice.Core.Dispatch;
 
 /// <summary>
-/// Where slots come from: workers enter and leave dispatch here. Each method may be called again with the same pod
-/// without harm.
+/// Adds workers to dispatch and removes them. All methods are idempotent: they can be called again with the same pod.
 /// </summary>
 public sealed class WorkerSlotStore(RedisStore redis)
 {
     private readonly DispatchScripts scripts = new(redis);
 
-    /// <summary>Raised with an endpoint id when tickets queue for it: it may need workers now.</summary>
+    /// <summary>Raised with an endpoint id when tickets are queued for it: the endpoint may need workers.</summary>
     public event Action<string>? Woken;
 
-    /// <summary>Adds a ready worker's slots, and grants them to waiting tickets.</summary>
+    /// <summary>Adds the slots of a ready worker and grants them to waiting tickets.</summary>
     public async Task UpAsync(string endpointId, WorkerAddress worker, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
@@ -26,19 +25,19 @@ public sealed class WorkerSlotStore(RedisStore redis)
         await GrantAsync(endpointId, ct);
     }
 
-    /// <summary>Stops granting a worker's slots; those in use stay valid until given back.</summary>
+    /// <summary>Stops granting the slots of a worker. Slots in use stay valid until they are returned.</summary>
     public Task DrainAsync(string endpointId, string podId, CancellationToken ct) =>
         scripts.WorkerDrainAsync(new DispatchKeys(endpointId), endpointId, podId).WaitAsync(ct);
 
-    /// <summary>Forgets a worker that is gone.</summary>
+    /// <summary>Removes a worker that is gone.</summary>
     public Task DownAsync(string endpointId, string podId, CancellationToken ct) =>
         scripts.WorkerDownAsync(new DispatchKeys(endpointId), endpointId, podId).WaitAsync(ct);
 
-    /// <summary>Reads everything about one endpoint.</summary>
+    /// <summary>Reads the dispatch state of one endpoint.</summary>
     public Task<EndpointSnapshot> SnapshotAsync(string endpointId, CancellationToken ct) =>
         scripts.SnapshotAsync(new DispatchKeys(endpointId)).WaitAsync(ct);
 
-    /// <summary>Ends the leases of gateways that stopped renewing, and grants what they held.</summary>
+    /// <summary>Ends the leases of gateways that stopped renewing, and grants their slots to waiting tickets.</summary>
     public async Task<ReapAnswer> ReapAsync(string endpointId, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
@@ -48,14 +47,14 @@ public sealed class WorkerSlotStore(RedisStore redis)
     }
 
     /// <summary>
-    /// Stores (or, with null, deletes) the reason why no worker of this endpoint can start. While it is stored and no worker is up, requests are
-    /// answered 503 with it instead of waiting. It expires at its <see cref="BlockedStart.RetryAt"/>: a leader that is gone cannot block an
-    /// endpoint for ever.
+    /// Stores (or, with null, deletes) the reason why no worker of this endpoint can start. While it is stored and no
+    /// worker is running, requests are rejected with status 503 and this reason instead of waiting. It expires at its
+    /// <see cref="BlockedStart.RetryAt"/>, so a leader that is gone cannot block an endpoint permanently.
     /// </summary>
     /// <param name="endpointId">The endpoint.</param>
     /// <param name="blocked">The reason; null: workers can start.</param>
-    /// <param name="now">The time by the clock that made <see cref="BlockedStart.RetryAt"/>.</param>
-    /// <param name="ct">Ends the call.</param>
+    /// <param name="now">The current time of the clock that set <see cref="BlockedStart.RetryAt"/>.</param>
+    /// <param name="ct">Cancels the call.</param>
     public async Task BlockAsync(string endpointId, BlockedStart? blocked, DateTimeOffset now, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
@@ -66,32 +65,40 @@ public sealed class WorkerSlotStore(RedisStore redis)
         }
 
         var json = JsonSerializer.Serialize(blocked, DispatchJson.Default.BlockedStart);
-        await scripts.BlockAsync(keys, json, blocked.IsOpenEnded ? TimeSpan.Zero : blocked.RetryAt - now, counts: !blocked.ByPolicy).WaitAsync(ct);
+        var expires = blocked.IsOpenEnded ? TimeSpan.Zero : blocked.RetryAt - now;
+        await scripts.BlockAsync(keys, json, expires, counts: !blocked.ByPolicy).WaitAsync(ct);
         await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
     }
 
-    /// <summary>Deletes the count of refused requests: a start was ordered for them, or they are none of a failed start.</summary>
+    /// <summary>
+    /// Deletes the count of rejected requests: a start was ordered for them, or the rejections were not caused by a
+    /// failed start.
+    /// </summary>
     public Task ForgetRefusedAsync(string endpointId, CancellationToken ct) =>
         redis.Database.HashDeleteAsync(new DispatchKeys(endpointId).Meta, "refused").WaitAsync(ct);
 
-    /// <summary>Why requests of this endpoint would be refused now because no worker can start; null: they would not.</summary>
+    /// <summary>
+    /// Returns why requests of this endpoint are currently rejected because no worker can start; null: they are not
+    /// rejected.
+    /// </summary>
     public async Task<BlockedStart?> WhyBlockedAsync(string endpointId, CancellationToken ct)
     {
         var (blocked, up) = await BlockedAsync(new DispatchKeys(endpointId)).WaitAsync(ct);
         return up ? null : blocked;
     }
 
-    /// <summary>The worker with the most free slots, or null when none is ready. Takes no slot.</summary>
+    /// <summary>Returns the worker with the most free slots, or null if none is ready. It takes no slot.</summary>
     public async Task<WorkerAddress?> FindWorkerAsync(string endpointId, CancellationToken ct)
     {
         var keys = new DispatchKeys(endpointId);
         var pods = await redis.Database.SortedSetRangeByRankAsync(keys.Free, 0, 0, Order.Descending).WaitAsync(ct);
-        return pods.Length > 0 && await AddressesAsync(keys, [(string)pods[0]!]).WaitAsync(ct) is [var worker, ..] ? worker : null;
+        if (pods.Length == 0) return null;
+        return await AddressesAsync(keys, [(string)pods[0]!]).WaitAsync(ct) is [var worker, ..] ? worker : null;
     }
 
     internal void Wake(string endpointId) => Woken?.Invoke(endpointId);
 
-    /// <summary>Where these pods are; a pod that is gone is missing from the answer.</summary>
+    /// <summary>Returns the addresses of these pods; a pod that is gone is missing from the result.</summary>
     internal async Task<IReadOnlyList<WorkerAddress>> AddressesAsync(DispatchKeys keys, string[] pods)
     {
         var values = await redis.Database.HashGetAsync(keys.Workers, [.. pods.Select(p => (RedisValue)p)]);
@@ -99,7 +106,9 @@ public sealed class WorkerSlotStore(RedisStore redis)
             .Select(v => JsonSerializer.Deserialize((string)v!, DispatchJson.Default.WorkerAddress)!)];
     }
 
-    /// <summary>Why the endpoint's workers cannot start, or null, and whether any worker is up.</summary>
+    /// <summary>
+    /// Returns why the workers of the endpoint cannot start, or null, and whether any worker is running.
+    /// </summary>
     internal async Task<(BlockedStart? Blocked, bool Up)> BlockedAsync(DispatchKeys keys)
     {
         var blocked = redis.Database.StringGetAsync(keys.Blocked);
@@ -107,59 +116,86 @@ public sealed class WorkerSlotStore(RedisStore redis)
         return (ReadBlocked(await blocked), await up > 0);
     }
 
-    /// <summary>Why the endpoint is blocked, or null.</summary>
+    /// <summary>Parses the stored reason; null if there is none.</summary>
     internal static BlockedStart? ReadBlocked(string? json) =>
         string.IsNullOrEmpty(json) ? null : JsonSerializer.Deserialize(json, DispatchJson.Default.BlockedStart);
 
-    /// <summary>Tells every gateway that slots are free although tickets wait: jobs' tickets are granted only to the
-    /// gateway that then runs them.</summary>
+    /// <summary>
+    /// Notifies all gateways that slots are free while tickets wait. Tickets of jobs are granted only to the gateway
+    /// that runs them, so a gateway must ask.
+    /// </summary>
     public Task OfferAsync(string endpointId, CancellationToken ct) =>
         redis.Subscriber.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
 
     private async Task GrantAsync(string endpointId, CancellationToken ct)
     {
-        var answer = await scripts.ReleaseAsync(new JobKeys(endpointId), endpointId, "", [], [], claims: false).WaitAsync(ct);
+        var answer = await scripts.ReleaseAsync(new JobKeys(endpointId), endpointId, "", [], [], claims: false)
+            .WaitAsync(ct);
         if (answer.Depth > 0) await OfferAsync(endpointId, ct);
     }
 }
 
-/// <summary>Why an endpoint's workers do not start, in words for the client, and when the next try is.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="RetryAt">When requests are accepted again; <see cref="DateTimeOffset.MaxValue"/>: when an operator changes something.</param>
-/// <param name="ByPolicy">An operator's setting (a pause, a spend limit), not a fault.</param>
-/// <param name="PublicReason">What clients without a key are told, where the reason has a worker's own words; null: the reason.</param>
-public sealed record BlockedStart(string Reason, DateTimeOffset RetryAt, bool ByPolicy = false, string? PublicReason = null)
+/// <summary>
+/// The reason why the workers of an endpoint do not start, as text for the client, and the time of the next attempt.
+/// </summary>
+/// <param name="Reason">The reason.</param>
+/// <param name="RetryAt">
+/// When requests are accepted again; <see cref="DateTimeOffset.MaxValue"/>: after an operator changes something.
+/// </param>
+/// <param name="ByPolicy">Whether a setting of an operator (a pause, a spend limit) is the cause, not a fault.</param>
+/// <param name="PublicReason">
+/// The reason for clients without an API key, if the reason contains text from a worker; null: the reason.
+/// </param>
+public sealed record BlockedStart(
+    string Reason,
+    DateTimeOffset RetryAt,
+    bool ByPolicy = false,
+    string? PublicReason = null)
 {
-    /// <summary>When a client should ask again where no time is known: an operator may end the block at any moment.</summary>
+    /// <summary>
+    /// The retry delay if the end of the block is unknown: an operator may end the block at any time.
+    /// </summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
 
-    /// <summary>Whether the end of the block is not known.</summary>
+    /// <summary>Whether the end of the block is unknown.</summary>
     [JsonIgnore]
     public bool IsOpenEnded => RetryAt == DateTimeOffset.MaxValue;
 
-    /// <summary>The reason, in the words that a client may hear.</summary>
+    /// <summary>Returns the reason as the client may see it.</summary>
     public string ReasonFor(bool anonymous) => anonymous ? PublicReason ?? Reason : Reason;
 
-    /// <summary>The <c>Retry-After</c> of a refused request: until <see cref="RetryAt"/>, at least a second; 5 s where the end is not known.</summary>
-    public TimeSpan RetryAfter(DateTimeOffset now) => IsOpenEnded ? AskAgain : RetryAt - now > Soonest ? RetryAt - now : Soonest;
+    /// <summary>
+    /// Returns the <c>Retry-After</c> of a rejected request: the time until <see cref="RetryAt"/>, at least 1 s; 5 s if
+    /// the end is unknown.
+    /// </summary>
+    public TimeSpan RetryAfter(DateTimeOffset now)
+    {
+        if (IsOpenEnded) return AskAgain;
+        return RetryAt - now > Soonest ? RetryAt - now : Soonest;
+    }
 }
 
-/// <summary>How long dispatch trusts a gateway that says nothing.</summary>
+/// <summary>The durations after which dispatch no longer trusts a silent gateway.</summary>
 public static class Leases
 {
-    /// <summary>A gateway's lease on its slots; renewed every <see cref="RenewEvery"/>.</summary>
+    /// <summary>The length of a gateway's lease on its slots; it is renewed every <see cref="RenewEvery"/>.</summary>
     public static readonly TimeSpan Length = TimeSpan.FromSeconds(10);
 
-    /// <summary>At most a third of <see cref="Length"/> (client-go's rule); also the poll under lost messages.</summary>
+    /// <summary>
+    /// The renewal interval: at most a third of <see cref="Length"/> (the rule of client-go). A renewal also covers
+    /// lost messages.
+    /// </summary>
     public static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>Every gateway reaps each second. After a longer gap (Redis stood still) every lease looks old: their
-    /// holders get the time to renew first.</summary>
+    /// <summary>
+    /// Every gateway reaps once a second. After a longer gap (Redis was paused), every lease looks expired, and the
+    /// holders get time to renew first.
+    /// </summary>
     public static readonly TimeSpan ReapGap = TimeSpan.FromSeconds(4);
 
-    /// <summary>A grant to another gateway's ticket is taken back when it was not accepted for this long.</summary>
+    /// <summary>A grant to a ticket of another gateway is revoked if it is not accepted within this time.</summary>
     public static readonly TimeSpan AcceptWithin = TimeSpan.FromSeconds(3);
 }
 

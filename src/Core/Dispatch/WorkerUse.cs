@@ -1,6 +1,6 @@
 namespace Sluice.Core.Dispatch;
 
-/// <summary>The work that one gateway has at one worker. Guarded by its endpoint's gate.</summary>
+/// <summary>Counts the work of one gateway on one worker. The lock of its endpoint guards it.</summary>
 internal sealed class WorkerUse(WorkerAddress worker)
 {
     private int works;
@@ -10,9 +10,13 @@ internal sealed class WorkerUse(WorkerAddress worker)
 
     public void Enter() => works++;
 
-    /// <summary>Counts one work out. All work of a worker that dies ends with it, one after another: the first one that reports the loss fixes
-    /// how much work was there.</summary>
-    /// <returns>Whether the work was the only one of this gateway when the worker was lost; false when it was not lost.</returns>
+    /// <summary>
+    /// Removes one unit of work. When a worker dies, all its work ends, one unit after another: the first unit that
+    /// reports the loss fixes how much work there was.
+    /// </summary>
+    /// <returns>
+    /// Whether this was the only work of this gateway when the worker was lost; false if the worker was not lost.
+    /// </returns>
     public bool Leave(bool lost)
     {
         if (lost) atLoss = Math.Max(atLoss, works);

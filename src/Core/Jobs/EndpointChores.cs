@@ -1,10 +1,12 @@
 namespace Sluice.Core.Jobs;
 
 /// <summary>
-/// Repeats a chore for each of many endpoints: some at once, and never two for one endpoint. An endpoint whose chore takes long misses rounds;
-/// it delays no other.
+/// Repeats a task for each of many endpoints, several concurrently and at most one per endpoint. An endpoint whose task
+/// takes long skips rounds and does not delay other endpoints.
 /// </summary>
-/// <param name="atOnce">Endpoints at once. With 32, a round over 2,000 endpoints takes about 60 round trips to Redis.</param>
+/// <param name="atOnce">
+/// The number of concurrent tasks. With 32, a round over 2,000 endpoints takes about 60 round trips to Redis.
+/// </param>
 public sealed class EndpointChores(int atOnce = 32)
 {
     private readonly Lock gate = new();
@@ -12,10 +14,10 @@ public sealed class EndpointChores(int atOnce = 32)
     private readonly Queue<string> waiting = [];
     private int running;
 
-    /// <summary>Starts a round, and does not wait for its end.</summary>
-    /// <param name="endpoints">Ids; one whose chore waits or runs still is passed over.</param>
-    /// <param name="chore">It reports its own failures.</param>
-    /// <param name="ct">Starts no more.</param>
+    /// <summary>Starts a round and does not wait for its end.</summary>
+    /// <param name="endpoints">The endpoint ids. An endpoint whose task still waits or runs is skipped.</param>
+    /// <param name="chore">The task. It reports its own failures.</param>
+    /// <param name="ct">Prevents further tasks from starting.</param>
     public void Start(IEnumerable<string> endpoints, Func<string, Task> chore, CancellationToken ct)
     {
         lock (gate)
@@ -47,12 +49,12 @@ public sealed class EndpointChores(int atOnce = 32)
             }
             catch (Exception)
             {
-                // The next round tries again.
+                // The next round retries.
             }
         }
     }
 
-    /// <summary>The endpoint that takes the place of one whose chore has ended; null: none waits.</summary>
+    /// <summary>Marks a task as ended and returns the next endpoint; null: none waits.</summary>
     private string? Ended(string id)
     {
         lock (gate)

@@ -4,67 +4,80 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>A job as it lies in Redis; what stands where is told by <c>jobstate.part.lua</c>.</summary>
-/// <param name="run">Its run; empty: it does not run.</param>
-/// <param name="head">The first two lines of what was asked.</param>
-/// <param name="again">Its past; empty: it never began to wait again.</param>
-/// <param name="result">Empty: it has not ended.</param>
+/// <summary>
+/// Reads and writes the Redis representation of a job; <c>jobstate.part.lua</c> documents the format.
+/// </summary>
+/// <param name="run">The run of the job; empty: it is not running.</param>
+/// <param name="head">The first two lines of the submission.</param>
+/// <param name="again">The previous attempts; empty: the job was never queued again.</param>
+/// <param name="result">The result; empty: the job has not ended.</param>
 internal sealed class JobFields(string run, string head, string again, byte[] result)
 {
-    /// <summary>Where a large input or output lies, after the job's id.</summary>
+    /// <summary>The suffixes, after the job id, of the fields of large inputs and outputs.</summary>
     public const string InputField = "|in";
     public const string OutputField = "|out";
 
-    /// <summary>Characters of an error that are kept.</summary>
+    /// <summary>The maximum length of a stored error message in characters.</summary>
     private const int MaxError = 16 << 10;
 
-    /// <summary>Characters of the provider's name, which a worker tells.</summary>
+    /// <summary>The maximum length of a provider name in characters. The name comes from the worker.</summary>
     private const int MaxProvider = 100;
 
-    /// <summary>Only what is left of it.</summary>
+    /// <summary>Whether the data of the job was deleted.</summary>
     public bool Expired { get; init; }
 
-    /// <summary>As stored: itself, or where it is; null: there is none.</summary>
+    /// <summary>The stored output: the value, or a reference to it; null: there is none.</summary>
     public byte[]? Output => !Expired && End is [_, _, "output"] ? Value(result) : null;
 
-    /// <summary>The lines before the value of the result.</summary>
+    /// <summary>The lines of the result before its value.</summary>
     private string[] End => result.Length == 0 ? [] : Lines(result, 3, out _);
 
-    /// <summary>The input that stands in what was asked (itself, or where it is), its s3Config and an attempt's time limit.</summary>
+    /// <summary>
+    /// Returns the input (the value, or a reference to it), the s3Config and the attempt's time limit of a submission.
+    /// </summary>
     public static (byte[] Input, byte[]? S3, TimeSpan Timeout) Input(byte[] asked)
     {
         var lines = Lines(asked, 4, out var input);
-        return (asked[input..], lines[3].Length > 0 ? Encoding.UTF8.GetBytes(lines[3]) : null, TimeOf(lines[0].Split('|', 7)));
+        return (
+            asked[input..],
+            lines[3].Length > 0 ? Encoding.UTF8.GetBytes(lines[3]) : null,
+            TimeOf(lines[0].Split('|', 7)));
     }
 
-    /// <summary>What follows the three lines of a result.</summary>
+    /// <summary>Returns the value after the three lines of a result.</summary>
     public static byte[] Value(byte[] result)
     {
         Lines(result, 3, out var value);
         return result[value..];
     }
 
-    /// <summary>Whether this only says that the value is stored in another hash.</summary>
+    /// <summary>Whether the stored text only refers to a value in another hash.</summary>
     public static bool IsElsewhere(byte[] stored) => stored is [(byte)'@'];
 
-    /// <summary>JSON on one line: between its tokens a line's end is a space.</summary>
-    public static byte[] OneLine(byte[] json) => Array.ConvertAll(json, b => b is (byte)'\n' or (byte)'\r' ? (byte)' ' : b);
+    /// <summary>Returns JSON on one line. A line break between JSON tokens is equivalent to a space.</summary>
+    public static byte[] OneLine(byte[] json) =>
+        Array.ConvertAll(json, b => b is (byte)'\n' or (byte)'\r' ? (byte)' ' : b);
 
-    /// <summary>What a submission fixes.</summary>
-    public static string Spec(JobSubmission job) => string.Create(CultureInfo.InvariantCulture,
-        $"{job.Weight:R}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|{job.Flow}");
+    /// <summary>Returns the parameters that a submission fixes.</summary>
+    public static string Spec(JobSubmission job) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{job.Weight:R}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|"
+        + $"{job.Flow}");
 
-    /// <summary>What an end tells of the worker.</summary>
+    /// <summary>Returns the worker fields of an end.</summary>
     public static string Ran(RunTrace ran)
     {
-        var provider = (ran.Provider is { Length: > MaxProvider } name ? name[..MaxProvider] : ran.Provider)?.ReplaceLineEndings(" ");
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{(ran.WorkerStart is { Length: > 0 } start ? "," + start : "")}|{provider}");
+        var provider = ran.Provider is { Length: > MaxProvider } name ? name[..MaxProvider] : ran.Provider;
+        var start = ran.WorkerStart is { Length: > 0 } stages ? "," + stages : "";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{ran.WorkerReady.ToUnixTimeMilliseconds()}{start}|{provider?.ReplaceLineEndings(" ")}");
     }
 
-    public static byte[] Error(JobError error) => Encoding.UTF8.GetBytes($"{error.Code}|{(error.Retryable ? 1 : 0)}|{Short(error.Message)}");
+    public static byte[] Error(JobError error) =>
+        Encoding.UTF8.GetBytes($"{error.Code}|{(error.Retryable ? 1 : 0)}|{Short(error.Message)}");
 
-    /// <summary>All but the output, which may be elsewhere.</summary>
+    /// <summary>Creates the job, without its output, which may be stored elsewhere.</summary>
     public Job ToJob(string endpointId, string id)
     {
         var lines = head.Split('\n');
@@ -101,24 +114,35 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
             WorkerReady = ready[0].Length == 0 ? null : At(ready[0]),
             WorkerStart = ready.Length > 1 ? StartStages.Unpack(ready[1]) : [],
             Provider = ran is null || ran[2].Length == 0 ? null : ran[2],
-            Error = end is [_, _, "error"] && Encoding.UTF8.GetString(Value(result)).Split('|', 3) is [var code, var retryable, var message]
-                ? new JobError(code, message, retryable == "1") : null,
+            Error = end is [_, _, "error"] ? ReadError(result) : null,
             Lost = [.. back.Skip(1).Select(Lost)],
             Expired = Expired,
         };
     }
 
-    /// <summary>An attempt's time limit.</summary>
+    /// <summary>Returns the time limit of an attempt.</summary>
     public static TimeSpan TimeOf(string[] spec) => TimeSpan.FromMilliseconds(Number(spec[4]));
+
+    private static JobError? ReadError(byte[] result) =>
+        Encoding.UTF8.GetString(Value(result)).Split('|', 3) is [var code, var retryable, var message]
+            ? new JobError(code, message, retryable == "1")
+            : null;
 
     private static LostAttempt Lost(string line)
     {
         var parts = line.Split('|', 5);
-        return new LostAttempt(int.Parse(parts[0], CultureInfo.InvariantCulture), parts[1], At(parts[2]), At(parts[3]), parts[4]);
+        return new LostAttempt(
+            int.Parse(parts[0], CultureInfo.InvariantCulture),
+            parts[1],
+            At(parts[2]),
+            At(parts[3]),
+            parts[4]);
     }
 
-    /// <summary>Whether it has ended, runs or waits, and its present or last attempt.</summary>
-    private (string Status, (string Attempt, string Runs, string Started, string Pod) Last) Last(string[] end, string[] past)
+    /// <summary>Returns the status (ended, running or queued), and the current or last attempt.</summary>
+    private (string Status, (string Attempt, string Runs, string Started, string Pod) Last) Last(
+        string[] end,
+        string[] past)
     {
         // status|attempt|runs|started|pod
         if (end.Length > 0) return Parts("end", end[0], 5) is var e ? (e[0], (e[1], e[2], e[3], e[4])) : default;
@@ -127,10 +151,14 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
         return (JobStatus.Queued, (past[0], past[1], past[2], past[3]));
     }
 
-    private static string[] Parts(string name, string text, int count) => text.Split('|', count) is var parts && parts.Length == count
-        ? parts : throw new InvalidDataException($"a job's {name} is '{text}', expected {count} parts");
+    private static string[] Parts(string name, string text, int count)
+    {
+        var parts = text.Split('|', count);
+        if (parts.Length == count) return parts;
+        throw new InvalidDataException($"Field '{name}' of a job is '{text}'; expected {count} parts");
+    }
 
-    /// <summary>The first lines; rest: where the next one begins.</summary>
+    /// <summary>Returns the first lines of a text; <paramref name="rest"/> is the start of the next line.</summary>
     private static string[] Lines(byte[] text, int count, out int rest)
     {
         var lines = new string[count];
@@ -138,7 +166,8 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
         for (var i = 0; i < count; i++)
         {
             var length = text.AsSpan(rest).IndexOf((byte)'\n');
-            if (length < 0) throw new InvalidDataException($"a job's text ends after {i} lines, expected {count} and what follows them");
+            if (length < 0)
+                throw new InvalidDataException($"Text of a job has {i} lines; expected {count} lines and a value");
             lines[i] = Encoding.UTF8.GetString(text, rest, length);
             rest += length + 1;
         }
@@ -146,8 +175,11 @@ internal sealed class JobFields(string run, string head, string again, byte[] re
         return lines;
     }
 
-    /// <summary>A worker's words may be as long as an output, and are no file.</summary>
-    private static string Short(string message) => message.Length > MaxError ? message[..MaxError] + "..." : message;
+    /// <summary>
+    /// Limits an error message: a message of a worker may be as long as an output, and is not stored in a file.
+    /// </summary>
+    private static string Short(string message) =>
+        message.Length > MaxError ? message[..MaxError] + "..." : message;
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 

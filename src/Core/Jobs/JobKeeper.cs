@@ -5,14 +5,20 @@ using Sluice.Core.Workers;
 namespace Sluice.Core.Jobs;
 
 /// <summary>
-/// The leader's chores, once a second: jobs that waited too long are ended, data whose retention ended is taken away.
+/// Runs the job maintenance of the leader once a second: ends jobs that were queued too long, and deletes data whose
+/// retention has ended.
 /// </summary>
-public sealed class JobKeeper(PayloadSweep files, JobSweep sweep, CatalogWatcher catalog,
-    Leadership leadership, TimeProvider time, ILogger<JobKeeper> logger) : BackgroundLoop(time, logger)
+public sealed class JobKeeper(
+    PayloadSweep files,
+    JobSweep sweep,
+    CatalogWatcher catalog,
+    Leadership leadership,
+    TimeProvider time,
+    ILogger<JobKeeper> logger) : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
-    /// <summary>Ticks from one look at the payload files to the next; see <see cref="PayloadSweep.OrphanAge"/>.</summary>
+    /// <summary>Ticks between two sweeps of the payload files; see <see cref="PayloadSweep.OrphanAge"/>.</summary>
     private static readonly int SweepFilesEvery = (int)(PayloadSweep.OrphanAge / Every);
 
     private readonly TimeProvider time = time;
@@ -33,7 +39,7 @@ public sealed class JobKeeper(PayloadSweep files, JobSweep sweep, CatalogWatcher
         }
     }
 
-    /// <summary>A chore that fails must not keep the others from their turn.</summary>
+    /// <summary>Runs a task. Its failure must not affect the other tasks.</summary>
     private async Task TryAsync(string chore, Func<Task> run, CancellationToken ct)
     {
         try

@@ -3,14 +3,22 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>How jobs lie in Redis has changed between builds. What an earlier one left is refused by name instead of misread: nothing accepted is lost.</summary>
+/// <summary>
+/// Detects jobs in Redis that an earlier build stored in a different format. They are rejected with an error instead of
+/// misread, so no accepted job is lost.
+/// </summary>
 public static class JobLayout
 {
     private static readonly Script RecountLua = Script.Load("job-recount");
 
-    /// <summary>Counts the bytes of an endpoint's jobs where the build that stored them did not.
-    /// Throws <see cref="InvalidOperationException"/> when an endpoint has jobs of an earlier build: the first listed them in a sorted set, the next
-    /// kept each in a hash of its own. (In this one a job that is listed was asked for.)</summary>
+    /// <summary>
+    /// Checks the format of the jobs of endpoints, and counts the bytes of jobs that an earlier build stored without
+    /// counting.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// An endpoint has jobs of an earlier build: the first build listed them in a sorted set, the next one kept each in
+    /// a separate hash. (In the current format, every listed job has an entry in <c>asked</c>.)
+    /// </exception>
     public static async Task CheckAsync(RedisStore redis, IEnumerable<string> endpoints)
     {
         foreach (var id in endpoints)
@@ -21,12 +29,18 @@ public static class JobLayout
             await moment.ExecuteAsync();
             if (await listed == RedisType.None || (await listed == RedisType.List && await asked))
             {
-                if (await asked) await RecountLua.RunAsync(redis.Database, [k.Dispatch.Asked, k.Dispatch.Results, k.Streams, k.Dispatch.Large, k.Bytes], []);
+                if (await asked)
+                    await RecountLua.RunAsync(
+                        redis.Database,
+                        [k.Dispatch.Asked, k.Dispatch.Results, k.Streams, k.Dispatch.Large, k.Bytes],
+                        []);
                 continue;
             }
 
-            throw new InvalidOperationException($"Redis holds jobs of endpoint '{id}' from an earlier build of Sluice, which this one cannot read: "
-                + "let that build end them and their retention pass, or give an empty database (another SLUICE_DATA, or another Redis in SLUICE_REDIS)");
+            throw new InvalidOperationException(
+                $"Redis holds jobs of endpoint '{id}' from an earlier build of Sluice, which this build cannot read. "
+                + "Run the earlier build until the jobs have ended and their retention has passed, "
+                + "or use an empty database (another SLUICE_DATA, or another Redis in SLUICE_REDIS)");
         }
     }
 }

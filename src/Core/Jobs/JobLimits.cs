@@ -1,17 +1,20 @@
 namespace Sluice.Core.Jobs;
 
-/// <summary>What the jobs of an endpoint, and of one key (flow) at it, may occupy. Zero: no limit; only <see cref="Queued"/> is always one.</summary>
-/// <param name="Queued">Jobs that wait.</param>
-/// <param name="FlowQueued">Jobs of the flow that wait.</param>
-/// <param name="Bytes">Bytes in Redis.</param>
-/// <param name="FlowBytes">Bytes of the flow's jobs in Redis.</param>
+/// <summary>
+/// The limits for the jobs of an endpoint, and for the jobs of one key (flow) at it. Zero: no limit; only
+/// <see cref="Queued"/> always applies.
+/// </summary>
+/// <param name="Queued">The queued jobs of the endpoint.</param>
+/// <param name="FlowQueued">The queued jobs of the flow.</param>
+/// <param name="Bytes">The bytes that the jobs of the endpoint occupy in Redis.</param>
+/// <param name="FlowBytes">The bytes that the jobs of the flow occupy in Redis.</param>
 public readonly record struct JobLimits(int Queued, int FlowQueued, long Bytes, long FlowBytes)
 {
-    /// <summary>Which limit is reached already; null: none.</summary>
-    /// <param name="queued">Jobs that wait now.</param>
-    /// <param name="flowQueued">Jobs of the flow that wait now.</param>
-    /// <param name="bytes">Bytes that jobs occupy now.</param>
-    /// <param name="flowBytes">Bytes that jobs of the flow occupy now.</param>
+    /// <summary>Returns the limit that is reached already; null: none.</summary>
+    /// <param name="queued">The current number of queued jobs.</param>
+    /// <param name="flowQueued">The current number of queued jobs of the flow.</param>
+    /// <param name="bytes">The bytes that jobs currently occupy.</param>
+    /// <param name="flowBytes">The bytes that jobs of the flow currently occupy.</param>
     public SubmitResult? Reached(long queued, long flowQueued, long bytes, long flowBytes) =>
         queued >= Queued ? new SubmitResult(SubmitOutcome.QueueFull, "", queued)
         : FlowQueued > 0 && flowQueued >= FlowQueued ? new SubmitResult(SubmitOutcome.FlowFull, "", flowQueued)

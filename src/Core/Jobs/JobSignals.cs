@@ -6,26 +6,28 @@ using Sluice.Core.Redis;
 namespace Sluice.Core.Jobs;
 
 /// <summary>
-/// Tells those who wait for a job, in this gateway, that it changed. Messages are hints: whoever waits also looks by itself,
-/// after <see cref="FirstPoll"/>, and then ever more rarely, each <see cref="LastPoll"/> at last.
+/// Notifies callers in this gateway that wait for a job when the job changes. Messages are hints: each caller also
+/// polls, first after <see cref="FirstPoll"/>, then at growing intervals of up to <see cref="LastPoll"/>.
 /// </summary>
 public sealed class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisStore redis, TimeProvider time,
     ILogger<JobSignals> logger) : BackgroundLoop(time, logger)
 {
-    /// <summary>The net under lost messages: thousands who wait for long must not be a load.</summary>
+    /// <summary>
+    /// The poll intervals, which cover lost messages. They grow, because thousands of callers may wait for a long time.
+    /// </summary>
     public static readonly TimeSpan FirstPoll = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LastPoll = TimeSpan.FromSeconds(8);
 
     private readonly TimeProvider time = time;
     private readonly ConcurrentDictionary<string, Waiters> waiting = [];
 
-    /// <summary>The gateway's name for a job's list of watchers.</summary>
+    /// <summary>The name of this gateway in the watcher list of a job.</summary>
     public string Watcher => gateway.Value;
 
-    /// <summary>Registers for a job's changes; to be done before it is looked at, so that none is missed.</summary>
+    /// <summary>Registers for changes of a job. Call it before the job is read, so that no change is missed.</summary>
     public JobWatch Watch(string endpointId, string id) => new(this, endpointId + "|" + id, time);
 
-    /// <summary>A job of this gateway changed.</summary>
+    /// <summary>Notifies the waiting callers that a job changed.</summary>
     public void Changed(string endpointId, string id)
     {
         if (waiting.TryGetValue(endpointId + "|" + id, out var waiters)) waiters.Wake();
@@ -55,7 +57,7 @@ public sealed class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisSt
         else if (parts[0] == "stop") dispatcher.StopJob(parts[1], parts[2]);
     }
 
-    /// <summary>All who wait for one job: counted, so that the last one out clears away.</summary>
+    /// <summary>The callers that wait for one job. They are counted, so that the last one removes the entry.</summary>
     internal sealed class Waiters
     {
         private readonly Lock gate = new();
@@ -99,7 +101,7 @@ public sealed class JobSignals(GatewayId gateway, Dispatcher dispatcher, RedisSt
     }
 }
 
-/// <summary>One caller's wait for a job's changes.</summary>
+/// <summary>Waits for changes of a job on behalf of one caller.</summary>
 public sealed class JobWatch : IDisposable
 {
     private readonly JobSignals signals;
@@ -111,13 +113,17 @@ public sealed class JobWatch : IDisposable
 
     internal JobWatch(JobSignals signals, string key, TimeProvider time)
     {
-        (this.signals, this.key, this.time) = (signals, key, time);
+        this.signals = signals;
+        this.key = key;
+        this.time = time;
         waiters = signals.Enter(key);
         next = waiters.Next;
     }
 
-    /// <summary>Ends when the job changed since the last call (or since this watch began), after a poll's time, or at the limit;
-    /// whichever comes first.</summary>
+    /// <summary>
+    /// Completes when the job has changed since the last call (or since this watch was created), after the poll
+    /// interval, or at the limit, in whichever order these occur first.
+    /// </summary>
     public async Task ChangedAsync(TimeSpan limit, CancellationToken ct)
     {
         var wait = limit < poll ? limit : poll;
@@ -128,7 +134,8 @@ public sealed class JobWatch : IDisposable
             await timer.CancelAsync();
         }
 
-        poll = next.IsCompleted ? JobSignals.FirstPoll : poll * 2 < JobSignals.LastPoll ? poll * 2 : JobSignals.LastPoll;
+        if (next.IsCompleted) poll = JobSignals.FirstPoll;
+        else poll = poll * 2 < JobSignals.LastPoll ? poll * 2 : JobSignals.LastPoll;
         next = waiters.Next;
         ct.ThrowIfCancellationRequested();
     }

@@ -7,16 +7,16 @@ public sealed record JobSubmission
 
     public required string EndpointId { get; init; }
 
-    /// <summary>Whose share of the queue it counts against.</summary>
+    /// <summary>The flow whose share of the queue it counts against.</summary>
     public required string Flow { get; init; }
 
-    /// <summary>The flow's share beside the others'.</summary>
+    /// <summary>The share of the flow relative to other flows.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>JSON text of the input.</summary>
+    /// <summary>The input as JSON text.</summary>
     public required ReadOnlyMemory<byte> Input { get; init; }
 
-    /// <summary>JSON text of the client's s3Config, passed to the worker.</summary>
+    /// <summary>The s3Config of the client as JSON text; it is passed to the worker.</summary>
     public byte[]? S3 { get; init; }
 
     public required TimeSpan Ttl { get; init; }
@@ -29,7 +29,7 @@ public sealed record JobSubmission
 
     public required int MaxQueued { get; init; }
 
-    /// <summary>Jobs that the flow may have waiting; 0: no limit.</summary>
+    /// <summary>The queued jobs that the flow may have; 0: no limit.</summary>
     public int FlowMaxQueued { get; init; }
 
     /// <summary>Bytes that the endpoint's jobs may occupy in Redis; 0: no limit.</summary>
@@ -42,82 +42,88 @@ public sealed record JobSubmission
 
     public string? Webhook { get; init; }
 
-    /// <summary>The client's Idempotency-Key; null: none.</summary>
+    /// <summary>The Idempotency-Key of the client; null: none.</summary>
     public string? IdempotencyKey { get; init; }
 
-    /// <summary>Of the request body, where there is a key: another body under the same Idempotency-Key is a mistake.</summary>
+    /// <summary>
+    /// The digest of the request body, if there is an Idempotency-Key: a different body with the same key is an error
+    /// of the client.
+    /// </summary>
     public string Digest { get; init; } = "";
 
-    /// <summary>The gateway that is to be told when it ends; null: none.</summary>
+    /// <summary>The gateway to notify when the job ends; null: none.</summary>
     public string? Watcher { get; init; }
 }
 
-/// <summary>What became of a submission.</summary>
+/// <summary>The outcome of a submission.</summary>
 public enum SubmitOutcome
 {
-    /// <summary>It is stored and queued.</summary>
+    /// <summary>The job is stored and queued.</summary>
     Queued,
 
-    /// <summary>The Idempotency-Key stands for this job already.</summary>
+    /// <summary>The Idempotency-Key already belongs to this job.</summary>
     Same,
 
-    /// <summary>The Idempotency-Key stands for a job with another body.</summary>
+    /// <summary>The Idempotency-Key belongs to a job with a different body.</summary>
     Conflict,
 
-    /// <summary>The endpoint's queue of jobs is at its limit.</summary>
+    /// <summary>The number of queued jobs of the endpoint is at its limit.</summary>
     QueueFull,
 
-    /// <summary>The key's part of it is at its limit.</summary>
+    /// <summary>The number of queued jobs of the key is at its limit.</summary>
     FlowFull,
 
-    /// <summary>The endpoint's jobs would occupy more bytes than they may.</summary>
+    /// <summary>The jobs of the endpoint would exceed their limit of bytes.</summary>
     BytesFull,
 
-    /// <summary>The key's jobs at the endpoint would occupy more bytes than they may.</summary>
+    /// <summary>The jobs of the key at the endpoint would exceed their limit of bytes.</summary>
     FlowBytesFull,
 }
 
-/// <param name="Outcome">What became of it.</param>
+/// <summary>The result of a submission.</summary>
+/// <param name="Outcome">The outcome.</param>
 /// <param name="Id">The job.</param>
-/// <param name="Held">Jobs that wait, or bytes that jobs occupy, where a limit of these refused it.</param>
+/// <param name="Held">The queued jobs, or the bytes that jobs occupy, if their limit rejected the submission.</param>
 public readonly record struct SubmitResult(SubmitOutcome Outcome, string Id, long Held = 0);
 
-/// <summary>A part of a job's stream.</summary>
-/// <param name="Status">Of the job; empty: there is no such job.</param>
-/// <param name="Expired">Its data is gone.</param>
-/// <param name="First">Index of the first chunk.</param>
-/// <param name="Total">Chunks in the log.</param>
-/// <param name="Chunks">JSON texts.</param>
+/// <summary>A part of the stream of a job.</summary>
+/// <param name="Status">The status of the job; empty: the job does not exist.</param>
+/// <param name="Expired">Whether its data was deleted.</param>
+/// <param name="First">The index of the first chunk.</param>
+/// <param name="Total">The number of chunks in the log.</param>
+/// <param name="Chunks">The chunks as JSON texts.</param>
 public sealed record JobPart(string Status, bool Expired, int First, int Total, IReadOnlyList<byte[]> Chunks)
 {
-    /// <summary>Index of the chunk after these.</summary>
+    /// <summary>The index of the chunk after these.</summary>
     public int Next => First + Chunks.Count;
 
-    /// <summary>Nothing will follow.</summary>
+    /// <summary>Whether no more chunks follow.</summary>
     public bool IsLast => JobStatus.IsFinal(Status) && Next >= Total;
 }
 
-/// <summary>What became of appended chunks.</summary>
+/// <summary>The outcome of appending chunks.</summary>
 public enum AppendOutcome
 {
     Appended,
 
-    /// <summary>The attempt is not the job's present one any more.</summary>
+    /// <summary>The attempt is no longer the current attempt of the job.</summary>
     Stale,
 
-    /// <summary>The log would be over its limit.</summary>
+    /// <summary>The log would exceed its limit.</summary>
     Full,
 
-    /// <summary>The endpoint's jobs, or the key's, would occupy more bytes than they may.</summary>
+    /// <summary>The jobs of the endpoint, or of the key, would exceed their limit of bytes.</summary>
     NoRoom,
 
-    /// <summary>An earlier attempt streamed something else at this place.</summary>
+    /// <summary>An earlier attempt streamed different data at this index.</summary>
     Diverged,
 
-    /// <summary>The log has less than the attempt added before: Redis lost its last writes.</summary>
+    /// <summary>The log has fewer chunks than the attempt appended before: Redis lost its last writes.</summary>
     Gap,
 }
 
-/// <summary>What an end did. <see cref="Ended"/>: this call ended it, or an earlier one of the same attempt with the same status did; else
-/// <see cref="Status"/> is what it was.</summary>
+/// <summary>
+/// The result of an end. <see cref="Ended"/>: this call ended the job, or an earlier call of the same attempt with the
+/// same status did. Otherwise <see cref="Status"/> is the status that the job had.
+/// </summary>
 public readonly record struct EndResult(string Id, bool Known, bool Ended, string Status);

@@ -1,22 +1,28 @@
 namespace Sluice.Core.Jobs;
 
-/// <summary>What a payload file suffers from.</summary>
+/// <summary>The kinds of failure of the payload folder.</summary>
 public enum PayloadFault
 {
-    /// <summary>The file cannot be read or written now: an error of the disk, or a missing permission.</summary>
+    /// <summary>The file cannot be read or written: a disk error, or a missing permission.</summary>
     Broken,
 
-    /// <summary>The shared folder is not there, or another folder is in its place. It concerns this gateway only, and passes when the share returns.</summary>
+    /// <summary>
+    /// The shared folder is not mounted, or another folder is in its place. This affects only this gateway, until the
+    /// share is available again.
+    /// </summary>
     Unavailable,
 
-    /// <summary>The disk of the folder is full, or its quota is used up.</summary>
+    /// <summary>The disk of the folder is full, or its quota is exhausted.</summary>
     Full,
 
-    /// <summary>The folder is there, and the file is not in it.</summary>
+    /// <summary>The folder is available, but the file is not in it.</summary>
     Lost,
 }
 
-/// <summary>The folder of large payloads does not do what it must. The message is for clients of any key: it has no path; the inner exception has.</summary>
+/// <summary>
+/// Thrown when the folder of large payloads fails. The message may be shown to any client: it contains no path; the
+/// inner exception does.
+/// </summary>
 public sealed class PayloadException : IOException
 {
     public PayloadException()
@@ -37,9 +43,9 @@ public sealed class PayloadException : IOException
 
     private static string Sentence(PayloadFault fault) => fault switch
     {
-        PayloadFault.Unavailable => "the folder of large payloads (SLUICE_PAYLOADS) is not available at this gateway",
+        PayloadFault.Unavailable => "the folder of large payloads (SLUICE_PAYLOADS) is not available to this gateway",
         PayloadFault.Full => "the folder of large payloads (SLUICE_PAYLOADS) is full",
-        PayloadFault.Lost => "the file of a large payload is not in SLUICE_PAYLOADS any more",
-        _ => "the folder of large payloads (SLUICE_PAYLOADS) cannot be used; the gateway's log has the error",
+        PayloadFault.Lost => "the file of a large payload is missing from its folder (SLUICE_PAYLOADS)",
+        _ => "the folder of large payloads (SLUICE_PAYLOADS) cannot be used; the log of the gateway contains the error",
     };
 }

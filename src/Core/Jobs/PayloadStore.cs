@@ -6,20 +6,27 @@ using Sluice.Core.Redis;
 namespace Sluice.Core.Jobs;
 
 /// <summary>
-/// Inputs and outputs of jobs. Small ones are kept in Redis beside the job; large ones are files of a folder that all gateways
-/// on one Redis share (<see cref="PayloadShare"/>), and Redis holds a reference: no script ever carries megabytes, and Redis' memory does not hold them.
+/// Stores inputs and outputs of jobs. Small ones are stored in Redis with the job. Large ones are files in a folder
+/// that all gateways on one Redis share (<see cref="PayloadShare"/>), and Redis stores a reference: no script carries
+/// megabytes, and they do not occupy the memory of Redis.
 /// </summary>
 public sealed partial class PayloadStore(PayloadShare share)
 {
-    /// <summary>Up to here a payload is kept in Redis. A script that carries this takes well under a millisecond.</summary>
+    /// <summary>
+    /// The largest payload that is stored in Redis, in bytes. A script with such a payload takes well under a
+    /// millisecond.
+    /// </summary>
     public const int InlineBytes = 256 << 10;
 
-    /// <summary>Hexadecimal digits of a file's name. The last of them are those of <see cref="PayloadShare.OwnerAsync"/>.</summary>
+    /// <summary>
+    /// The number of hexadecimal digits of a file name. The last digits are those of
+    /// <see cref="PayloadShare.OwnerAsync"/>.
+    /// </summary>
     internal const int NameDigits = 32;
 
     internal const string PartSuffix = ".part";
 
-    /// <summary>Error numbers that mean a full disk (errno(3)): ENOSPC, EDQUOT.</summary>
+    /// <summary>The error numbers of a full disk, ENOSPC and EDQUOT; see errno(3).</summary>
     private static readonly int[] NoSpace = [28, 122];
 
     public PayloadStore(RedisStore redis, string folder) : this(new PayloadShare(redis, folder))
@@ -28,9 +35,14 @@ public sealed partial class PayloadStore(PayloadShare share)
 
     public PayloadShare Share => share;
 
-    /// <summary>What stands in Redis for this payload: itself, or a reference to the file it was written to. Throws
-    /// <see cref="PayloadException"/> when it cannot be written.</summary>
-    public async Task<ReadOnlyMemory<byte>> SaveAsync(ReadOnlyMemory<byte> payload, CancellationToken ct, int inlineBytes = InlineBytes)
+    /// <summary>
+    /// Stores a large payload in a file. Returns the value for Redis: the payload, or a reference to its file. Throws
+    /// <see cref="PayloadException"/> if the file cannot be written.
+    /// </summary>
+    public async Task<ReadOnlyMemory<byte>> SaveAsync(
+        ReadOnlyMemory<byte> payload,
+        CancellationToken ct,
+        int inlineBytes = InlineBytes)
     {
         if (payload.Length <= inlineBytes) return payload;
         await share.RequireAsync();
@@ -43,20 +55,23 @@ public sealed partial class PayloadStore(PayloadShare share)
         }
         catch (Exception e)
         {
-            // Half a file on a full disk keeps it full.
+            // A partial file would keep a full disk full.
             Remove(path + PartSuffix);
             if (!IsDisk(e)) throw;
             throw new PayloadException(await FaultAsync(e), e);
         }
 
-        // The share may have gone while the file was written: then the file is in a local folder, where no other gateway finds it.
-        if (await share.LookAsync() && File.Exists(path)) return Encoding.ASCII.GetBytes("@" + name);
+        // The share may have become unavailable during the write. The file is then in a local folder, where no other
+        // gateway finds it.
+        if (await share.CheckMarkerAsync() && File.Exists(path)) return Encoding.ASCII.GetBytes("@" + name);
         Remove(path);
         throw new PayloadException(PayloadFault.Unavailable, null);
     }
 
-    /// <summary>The payload that stands in Redis as <paramref name="stored"/>. Throws <see cref="PayloadException"/> when its file
-    /// cannot be read.</summary>
+    /// <summary>
+    /// Loads the payload that Redis stores as <paramref name="stored"/>. Throws <see cref="PayloadException"/> if its
+    /// file cannot be read.
+    /// </summary>
     public async Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct)
     {
         if (NameOf(stored) is not { } name) return stored;
@@ -69,7 +84,7 @@ public sealed partial class PayloadStore(PayloadShare share)
             if (await FaultAsync(e) is var fault and not PayloadFault.Lost) throw new PayloadException(fault, e);
         }
 
-        // The share may have returned between the read and the look.
+        // The share may have become available between the read and the check.
         try
         {
             return await File.ReadAllBytesAsync(PathOf(name), ct);
@@ -80,11 +95,14 @@ public sealed partial class PayloadStore(PayloadShare share)
         }
     }
 
-    /// <summary>The reference, or nothing where the payload itself is stored.</summary>
-    public static ReadOnlyMemory<byte> FileOf(ReadOnlyMemory<byte> stored) => NameOf(stored.Span) is null ? default : stored;
+    /// <summary>Returns the reference, or an empty value if the payload itself is stored.</summary>
+    public static ReadOnlyMemory<byte> FileOf(ReadOnlyMemory<byte> stored) =>
+        NameOf(stored.Span) is null ? default : stored;
 
-    /// <summary>Deletes what a reference refers to; anything else is left alone. Never throws: a file that cannot be deleted now is deleted by
-    /// <see cref="PayloadSweep"/>, because no job refers to it.</summary>
+    /// <summary>
+    /// Deletes the file of a reference; other values are ignored. It never throws: <see cref="PayloadSweep"/> deletes
+    /// files that cannot be deleted now, because no job refers to them.
+    /// </summary>
     public void Delete(ReadOnlyMemory<byte> stored)
     {
         if (NameOf(stored.Span) is { } name) Remove(PathOf(name));
@@ -94,7 +112,13 @@ public sealed partial class PayloadStore(PayloadShare share)
     {
         var partial = path + PartSuffix;
         PrivateFiles.CopySharedAccess(share.Folder, Directory.CreateDirectory(Path.GetDirectoryName(path)!));
-        await using (var file = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
+        await using (var file = new FileStream(
+            partial,
+            FileMode.CreateNew,
+            FileAccess.Write,
+            FileShare.None,
+            bufferSize: 0,
+            FileOptions.Asynchronous))
         {
             await file.WriteAsync(payload, ct);
             file.Flush(flushToDisk: true);
@@ -106,7 +130,7 @@ public sealed partial class PayloadStore(PayloadShare share)
 
     private async Task<PayloadFault> FaultAsync(Exception e)
     {
-        if (!await share.LookAsync()) return PayloadFault.Unavailable;
+        if (!await share.CheckMarkerAsync()) return PayloadFault.Unavailable;
         if (e is FileNotFoundException or DirectoryNotFoundException) return PayloadFault.Lost;
         return NoSpace.Contains(e.HResult) ? PayloadFault.Full : PayloadFault.Broken;
     }
@@ -119,7 +143,7 @@ public sealed partial class PayloadStore(PayloadShare share)
         }
         catch (Exception e) when (IsDisk(e))
         {
-            // The sweep finds it.
+            // The sweep deletes it.
         }
     }
 
@@ -127,7 +151,9 @@ public sealed partial class PayloadStore(PayloadShare share)
 
     private string PathOf(string name) => Path.Combine(share.Folder, name[..2], name);
 
-    /// <summary>JSON never begins with an @.</summary>
+    /// <summary>
+    /// Returns the file name of a reference; null for a payload, because JSON never begins with an @.
+    /// </summary>
     private static string? NameOf(ReadOnlySpan<byte> stored)
     {
         if (stored.Length != NameDigits + 1 || stored[0] != (byte)'@') return null;

@@ -2,8 +2,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Sluice.Core.Jobs;
 
-/// <summary>Looks each second whether the payload share is there, so that a gateway that has lost it is not ready and takes no jobs.</summary>
-public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, ILogger<PayloadWatch> logger) : BackgroundLoop(time, logger)
+/// <summary>
+/// Checks every second whether the payload share is available. A gateway without the share is not ready and takes no
+/// jobs.
+/// </summary>
+public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, ILogger<PayloadWatch> logger)
+    : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
@@ -16,7 +20,7 @@ public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, 
         using var timer = new PeriodicTimer(Every, time);
         do
         {
-            var available = await share.LookAsync();
+            var available = await share.CheckMarkerAsync();
             if (!available && !lost) PayloadShareLost(share.WhyUnavailable ?? "");
             if (available && lost) PayloadShareReturned(share.Folder);
             lost = !available;
@@ -24,9 +28,10 @@ public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, 
         while (await timer.WaitForNextTickAsync(ct));
     }
 
-    [LoggerMessage(LogLevel.Error, "The payload share is not available; this gateway is not ready and takes no jobs until it returns: {Why}")]
+    [LoggerMessage(LogLevel.Error,
+        "Payload share is not available; this gateway is not ready and takes no jobs until it is: {Why}")]
     private partial void PayloadShareLost(string why);
 
-    [LoggerMessage(LogLevel.Information, "The payload share {Folder} is available again")]
+    [LoggerMessage(LogLevel.Information, "Payload share {Folder} is available again")]
     private partial void PayloadShareReturned(string folder);
 }

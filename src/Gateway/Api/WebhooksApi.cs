@@ -31,7 +31,7 @@ public static class WebhooksApi
         routes.MapRoute("POST", hooks + "/{delivery}/redeliver", Demand.Admin, "Repeat a delivery immediately",
             async (HttpContext context, string id, string delivery) =>
         {
-            if (!await store.AgainAsync(id, delivery, context.RequestAborted))
+            if (!await store.RedeliverAsync(id, delivery, context.RequestAborted))
                 await NotFoundAsync(context, id, delivery);
             else await context.Response.WriteAsJsonAsync(await store.FindAsync(id, delivery, context.RequestAborted));
         }).Produces<WebhookDelivery>();

@@ -176,7 +176,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             try
             {
                 return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written,
-                    policy.MaxStreamBytes, batch, grant.Stopped, StreamRoom.Of(policy))
+                    policy.MaxStreamBytes, batch, grant.Stopped, StreamRoom.ForPolicy(policy))
                     .WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)

@@ -172,7 +172,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             var retryAfter = response.Headers.RetryAfter is not { } after ? null : after.Delta
                 ?? (after.Date - time.GetUtcNow());
             await DrainAsync(response, limit.Token);
-            return (WebhookSchedule.Judge((int)response.StatusCode), retryAfter,
+            return (WebhookSchedule.Classify((int)response.StatusCode), retryAfter,
                 $"responded with status {(int)response.StatusCode}");
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)

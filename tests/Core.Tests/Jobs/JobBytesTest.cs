@@ -142,7 +142,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         // The same chunk again, after a lost answer, needs no room.
         Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamRoom(held, held)));
         await CheckAsync();
-        Assert.Equal(new StreamRoom(2L << 30, 1L << 30), StreamRoom.Of(new JobPolicy()));
+        Assert.Equal(new StreamRoom(2L << 30, 1L << 30), StreamRoom.ForPolicy(new JobPolicy()));
     }
 
     [Fact]

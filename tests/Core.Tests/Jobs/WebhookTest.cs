@@ -46,7 +46,7 @@ public sealed class WebhookTest
     [InlineData(410, WebhookVerdict.GivenUp)]
     [InlineData(429, WebhookVerdict.Again)]
     [InlineData(500, WebhookVerdict.Again)]
-    public void What_an_answer_means(int status, WebhookVerdict verdict) => Assert.Equal(verdict, WebhookSchedule.Judge(status));
+    public void What_an_answer_means(int status, WebhookVerdict verdict) => Assert.Equal(verdict, WebhookSchedule.Classify(status));
 
     private static readonly string[] Private =
         """

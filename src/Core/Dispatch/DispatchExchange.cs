@@ -124,7 +124,7 @@ internal sealed partial class DispatchExchange(
             t.Request.Isolated));
         var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Request.MaxDepth);
         var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.FirstLease,
-                Leases.Length, depthLimit, work.Spare, requests));
+            Leases.Length, depthLimit, work.Spare, requests));
         if (answer.Lost) dispatch.Lose(work.Fresh);
         else
             dispatch.Apply(

@@ -248,10 +248,10 @@ public sealed class DispatchScripts(RedisStore redis)
     {
         var args = new List<RedisValue>
         {
-                report.Holder, Ms(report.Lease),
-                report.Unowned > 0 ? $"{report.Busy}|{report.Unowned}" : report.Busy,
-                report.Completed, report.Slots.Count, report.Accepted.Count, report.Running.Count, report.ServedMs,
-                report.Token,
+            report.Holder, Ms(report.Lease),
+            report.Unowned > 0 ? $"{report.Busy}|{report.Unowned}" : report.Busy,
+            report.Completed, report.Slots.Count, report.Accepted.Count, report.Running.Count, report.ServedMs,
+            report.Token,
         };
         AddSlots(args, report.Slots);
         foreach (var entry in report.Accepted) args.Add(entry);

@@ -59,7 +59,7 @@ public sealed partial class Dispatcher : BackgroundLoop
 
     /// <summary>Acquires a slot of the endpoint, immediately or after waiting in its queue.</summary>
     public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish request, CancellationToken ct) =>
-            For(endpointId).AcquireAsync(request, ct);
+        For(endpointId).AcquireAsync(request, ct);
 
     /// <summary>Looks for a free slot after a job was queued.</summary>
     public void JobQueued(string endpointId) => For(endpointId).OnFree();

@@ -42,7 +42,7 @@ internal sealed partial class EndpointDispatch
         {
             slotTime.Advance(busy);
             var report = new RenewReport(Holder, lease, Math.Max(busyPeak, busy), completed, ledger.Account(),
-                    accepted.Unacknowledged(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : [])
+                accepted.Unacknowledged(), [.. jobs.Keys], withQueued ? [.. queued.Keys] : [])
             {
                 ServedMs = slotTime.TakeMs(),
                 Unowned = jobSlots - jobs.Values.Count(g => g.Slot is { IsReturned: false }),

@@ -148,10 +148,10 @@ public sealed class JobStore
         {
             Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
             Place = (int)r[1],
-                MeanRun = mean,
-                Output = withOutput && fields.Output is { } stored
-                    ? await payloads.LoadAsync(stored, ct)
-                    : (ReadOnlyMemory<byte>?)null,
+            MeanRun = mean,
+            Output = withOutput && fields.Output is { } stored
+                ? await payloads.LoadAsync(stored, ct)
+                : (ReadOnlyMemory<byte>?)null,
         };
     }
 
@@ -342,8 +342,8 @@ public sealed class JobStore
         RedisKey Renamed(RedisKey key) => key.Append(suffix);
         RedisValue[] all =
         [
-                .. await db.ListRangeAsync(Renamed(k.Index)).WaitAsync(ct),
-                .. await db.SortedSetRangeByRankAsync(Renamed(k.Late)).WaitAsync(ct),
+            .. await db.ListRangeAsync(Renamed(k.Index)).WaitAsync(ct),
+            .. await db.SortedSetRangeByRankAsync(Renamed(k.Late)).WaitAsync(ct),
         ];
         foreach (var part in all.Chunk(EndAtOnce))
         {
@@ -372,14 +372,14 @@ public sealed class JobStore
         foreach (var (job, input) in submissions)
         {
             var more = More(job);
-                var kind = new SubmitKind(
-                    JobFields.Spec(job),
-                    job.MaxQueued,
-                    job.FlowMaxQueued,
-                    job.MaxBytes,
-                    job.FlowMaxBytes,
-                    more.Length > 0);
-                args.AddRange([kinds.NumberOf(kind), job.Id, Bytes(input), .. more]);
+            var kind = new SubmitKind(
+                JobFields.Spec(job),
+                job.MaxQueued,
+                job.FlowMaxQueued,
+                job.MaxBytes,
+                job.FlowMaxBytes,
+                more.Length > 0);
+            args.AddRange([kinds.NumberOf(kind), job.Id, Bytes(input), .. more]);
         }
 
         var d = k.Dispatch;

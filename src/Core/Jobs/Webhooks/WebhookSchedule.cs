@@ -19,9 +19,9 @@ public static class WebhookSchedule
     /// <summary>The pauses that the Standard Webhooks specification proposes, 75 hours in total.</summary>
     public static IReadOnlyList<TimeSpan> Pauses { get; } =
     [
-            TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2),
-            TimeSpan.FromHours(5), TimeSpan.FromHours(10), TimeSpan.FromHours(14), TimeSpan.FromHours(20),
-            TimeSpan.FromHours(24),
+        TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2),
+        TimeSpan.FromHours(5), TimeSpan.FromHours(10), TimeSpan.FromHours(14), TimeSpan.FromHours(20),
+        TimeSpan.FromHours(24),
     ];
 
     /// <summary>The longest Retry-After that is respected.</summary>

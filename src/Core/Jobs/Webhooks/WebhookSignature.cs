@@ -26,7 +26,9 @@ public static class WebhookSignature
             .. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id}.{unixSeconds}.")),
             .. body,
         ];
-        return string.Join(' ', secrets.Select(s => "v1," + Convert.ToBase64String(HMACSHA256.HashData(Key(s), signed))));
+        return string.Join(
+            ' ',
+            secrets.Select(s => "v1," + Convert.ToBase64String(HMACSHA256.HashData(Key(s), signed))));
     }
 
     private static byte[] Key(string secret) => Convert.FromBase64String(secret[SecretPrefix.Length..]);

@@ -63,7 +63,8 @@ public sealed class WebhookStore(RedisStore redis)
     public async Task<bool> RedeliverAsync(string endpointId, string delivery, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        return (int)await AgainLua.RunAsync(redis.Database, [k.Outbox, k.Hook(delivery)], [delivery]).WaitAsync(ct) == 1;
+        return (int)await AgainLua.RunAsync(redis.Database, [k.Outbox, k.Hook(delivery)], [delivery])
+            .WaitAsync(ct) == 1;
     }
 
     /// <summary>Lists deliveries, newest first.</summary>
@@ -109,7 +110,8 @@ public sealed class WebhookStore(RedisStore redis)
         var values = await redis.Database.HashGetAsync(key, ["secret", "old", "oldUntil"]).WaitAsync(ct);
         if (values[0].IsNull)
         {
-            await ControlWrite.RunAsync(redis.Database, key, "HSETNX", "secret", WebhookSignature.NewSecret()).WaitAsync(ct);
+            await ControlWrite.RunAsync(redis.Database, key, "HSETNX", "secret", WebhookSignature.NewSecret())
+                .WaitAsync(ct);
             return [(string)(await redis.Database.HashGetAsync(key, "secret").WaitAsync(ct))!];
         }
 
@@ -134,7 +136,13 @@ public sealed class WebhookStore(RedisStore redis)
 }
 
 /// <summary>One delivery attempt; <see cref="Try"/> counts from 1 and fences the write of its result.</summary>
-public sealed record WebhookTry(string EndpointId, string Delivery, string Job, string Url, int Try, DateTimeOffset Made);
+public sealed record WebhookTry(
+    string EndpointId,
+    string Delivery,
+    string Job,
+    string Url,
+    int Try,
+    DateTimeOffset Made);
 
 /// <summary>A webhook delivery. Its state is pending, delivered or failed.</summary>
 public sealed record WebhookDelivery(

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- abandon: take tickets whose callers have gone out of the queue, or give back the slots they were granted meanwhile.
+-- abandon: remove tickets whose callers are gone from the queue, and return the slots that they were granted.
 -- KEYS    held  hash "holder|pod" -> slots · free  sorted set ready pod -> free slots ·
---         queue  sorted set ticket entry -> start tag · grants  hash ticket entry -> "holder|pod|unix ms" ·
+--         queue  sorted set ticket entry -> start tag · grants  hash ticket entry -> "holder|pod|Unix ms" ·
 --         capacity  hash pod -> slots
--- ARGV    entries...  ticket entries of the caller's own
--- RETURN  {entries taken out of the queue, slots freed}
+-- ARGV    entries...  ticket entries of the caller
+-- RETURN  {entries removed from the queue, slots freed}
 local held, free, queue, grants, capacity = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local entries = 1
 -- include: isolated

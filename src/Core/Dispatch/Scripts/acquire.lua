@@ -1,17 +1,20 @@
 #!lua flags=allow-oom
--- acquire: lease free slots to tickets while nobody waits; otherwise queue the tickets, or refuse them.
--- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
+-- acquire: lease free slots to tickets while the queue is empty; otherwise queue the tickets, or reject them.
+-- KEYS    leases  sorted set holder -> lease expiry (Unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed, queued, refused · finish  hash flow -> finish tag · capacity  hash pod -> slots ·
---         blocked  string, why no worker can start
--- ARGV    holder · fresh  1 when the holder knows it has no lease · lease_ms · max_depth ·
---         spare  slots to lease beside those of the tickets · endpoint · requests...  (id, flow, wait_ms, front, weight) each
--- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued,
---         [ticket, 'full' or 'blocked', ..] refused, [pod, ..] spare, blocked reason or '', holders with a lease}
--- max_depth counts requests, not queued jobs. A ticket with front=1 was granted before and its worker did not see it: it goes
--- before all. One with front=2 lost its worker: it is isolated, and release grants it.
--- Others are told on 'sluice:dispatch' each time that the depth doubles. A holder that was reaped writes nothing.
--- Requests that are refused as blocked are counted: they are demand for the next start.
+--         meta  hash seq, vtime, completed, queued, refused · finish  hash flow -> finish tag ·
+--         capacity  hash pod -> slots · blocked  string, why no worker can start
+-- ARGV    holder · fresh  1 when the holder knows that it has no lease · lease_ms · max_depth ·
+--         spare  slots to lease in addition to those of the tickets · endpoint ·
+--         requests...  (id, flow, wait_ms, front, weight) each
+-- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued, [ticket, 'full' or
+--         'blocked', ..] rejected, [pod, ..] spare, blocked reason or '', holders with a lease}
+-- max_depth counts requests, not queued jobs. A ticket with front=1 was granted a slot before, and the request did not
+-- reach the worker: it is queued before all others. A ticket with front=2 lost its worker: it is isolated, and release
+-- grants it.
+-- Other gateways are notified on 'sluice:dispatch' each time the depth doubles. A holder whose lease was ended writes
+-- nothing.
+-- Requests that are rejected as blocked are counted: they are demand for the next start.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, finish, capacity, blocked = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local holder, fresh, lease_ms, max_depth = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -44,7 +47,8 @@ for i = requests, #ARGV, 5 do
   local id, pod = ARGV[i], depth == 0 and ARGV[i + 3] ~= '2' and take(free, held, holder) or nil
   if pod then granted[#granted + 1] = id; granted[#granted + 1] = pod
   elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'; turned = turned + 1
-  elseif depth - jobs >= max_depth and ARGV[i + 3] == '0' then refused[#refused + 1] = id; refused[#refused + 1] = 'full'
+  elseif depth - jobs >= max_depth and ARGV[i + 3] == '0' then
+    refused[#refused + 1] = id; refused[#refused + 1] = 'full'
   else
     queued[#queued + 1] = id
     queued[#queued + 1] = enqueue(id, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], tonumber(ARGV[i + 4]))

@@ -1,4 +1,4 @@
--- free (part): gives slots of a pod back, never more than the holder has; returns how many.
+-- free (part): returns slots of a pod, at most as many as the holder has. The result is the number of returned slots.
 local function give_back(held, free, holder, pod, wanted)
   local field = holder .. '|' .. pod
   local n = math.min(wanted, tonumber(redis.call('HGET', held, field) or 0))

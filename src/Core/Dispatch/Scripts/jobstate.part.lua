@@ -1,15 +1,21 @@
--- jobstate (part): a job as Lua reads it. It is a field in a few hashes of its endpoint, so that one command reads or writes what many jobs have:
--- asked    "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": what its submission fixed, written once (unix ms; seq: the number of its first ticket)
+-- jobstate (part): the format of a job in Redis. A job is a field in several hashes of its endpoint, so that one
+-- command reads or writes the fields of many jobs:
+-- asked    "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": the submission, written once (times in Unix ms; seq: the
+--          number of its first ticket)
 -- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms
--- again    "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that began to wait again, its last attempt
---          before that, how many count, since when it waits, and its ticket's number (first digit 9: the job is isolated, see isolated)
--- running  "holder|fence|pod|started|runs|keep|hook|watchers": its run; hook: 1 when it has a webhook, plus 2 when it has a large input; the last three are
---          there so that an end need not read the job. fence: "attempt.token", or "attempt" of an earlier build; it must match in every write about the job. The token is
---          random for each claim: a Redis that lost its last writes counts to the same attempt number again
--- watched  the gateways that are to be told of a job that waits, "g1,g2"
+-- again    "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that was queued
+--          again, its last attempt before that, how many attempts count, when it was queued, and its ticket number
+--          (first digit 9: the job is isolated, see isolated)
+-- running  "holder|fence|pod|started|runs|keep|hook|watchers": the run. hook: 1 when the job has a webhook, plus 2 when
+--          it has a large input. The last three are copies, so that an end need not read the submission. fence:
+--          "attempt.token", or "attempt" of an earlier build; it must match in every write about the job. The token is
+--          random for each claim, because a Redis that lost its last writes assigns the same attempt number again
+-- watched  the gateways to notify about a queued job, "g1,g2"
 -- results  "status|fence or attempt|runs|started|pod\nended|ready[,stage=ms..]|provider\noutput or error\nvalue"
--- large    "job|in", "job|out" -> an input or output of more than LARGE bytes, so that who looks at the job need not copy it; "@" stands in its place
--- Where a job is is told by one thing each: it has ended when it has a result, it runs while it is in running, and else it waits.
+-- large    "job|in", "job|out" -> an input or output of more than LARGE bytes, so that a read of the job need not copy
+--          it; "@" replaces it in the other hash
+-- Exactly one field determines the state of a job: it has ended when it has a result, it is running while it is in
+-- running, and otherwise it is queued.
 local SPEC = '^([^|]+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$'
 local HEAD = '^([^\n]*)\n(%d+)|(%d+)|(%d+)\n'
 local ASKED = '^([^\n]*)\n[^\n]*\n([^\n]*)\n([^\n]*)\n(.*)$'
@@ -17,7 +23,7 @@ local AGAIN = '^(%d+)|(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)\n(.*)$'
 local RUN = '^([^|]+)|([^|]+)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d)|(.*)$'
 local LARGE = 1024
 
--- Jobs of one call often share a text, and a match costs more than a look into a table: each text is taken apart once.
+-- Jobs of one call often share a text, and a pattern match costs more than a table lookup: each text is parsed once.
 local function apart(pattern)
   local known = {}
   return function(text)
@@ -30,7 +36,7 @@ local function apart(pattern)
   end
 end
 
--- The entry of a waiting job in the queue. back: its text in again, if any.
+-- Returns the queue entry of a waiting job. back: its text in again, if any.
 local function ticket(id, asked, back)
   local spec, queued, deadline, seq = string.match(asked, HEAD)
   if back then queued, deadline, seq = select(5, string.match(back, AGAIN)) end
@@ -39,11 +45,11 @@ end
 
 local function tofence(attempt, token) return token ~= '' and attempt .. '.' .. token or attempt end
 
--- The attempt's number in a fence, as text.
+-- Returns the attempt number of a fence, as text.
 local function toattempt(fence) return string.match(fence, '^%d+') end
 
--- The number of the ticket with which a job began to wait again; '' for its first one.
+-- Returns the number of the ticket with which a job was queued again; '' for its first ticket.
 local function ticket_number(back) return back and select(7, string.match(back, AGAIN)) or '' end
 
--- "attempt|runs|started|pod" of a waiting job's last attempt.
+-- Returns "attempt|runs|started|pod" of the last attempt of a waiting job.
 local function past(back) return back and string.match(back, '^%d+|%d+|%d+|[^|]*') or '0|0|0|' end

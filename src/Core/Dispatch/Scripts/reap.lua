@@ -1,15 +1,17 @@
 #!lua flags=allow-oom
--- reap: end the leases that ran out and take back grants that nobody accepted; their slots become free, their jobs queue again.
--- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
+-- reap: end expired leases and revoke grants that were not accepted. Their slots become free, and their jobs are queued
+-- again.
+-- KEYS    leases  sorted set holder -> lease expiry (Unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         grants  hash ticket entry -> "holder|pod|unix ms" · busy  hash holder -> requests ·
---         meta  hash seq, queued, retried, reaped, patient ·
---         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs · asked  hash job -> what was asked ·
---         again  hash job that waits again -> its past · watched  hash waiting job -> gateways · capacity  hash pod -> slots
--- ARGV    accept_ms  how long a grant may wait to be accepted · gap_ms  between two reaps, at most ·
---         lease_ms  patience after a longer gap
+--         grants  hash ticket entry -> "holder|pod|Unix ms" · busy  hash holder -> requests ·
+--         meta  hash seq, queued, retried, reaped, patient · running  hash running job -> its run (see jobstate) ·
+--         flows  hash flow -> queued jobs · asked  hash job -> its submission ·
+--         again  hash job that was queued again -> its previous attempts ·
+--         watched  hash queued job -> gateways to notify · capacity  hash pod -> slots
+-- ARGV    accept_ms  how long a grant may stay unaccepted · gap_ms  the longest normal time between two calls ·
+--         lease_ms  the grace period after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
--- After a gap (Redis was paused) every lease looks old: their holders get one lease's time to renew first.
+-- After a gap (Redis was paused), every lease looks expired. The holders get the length of one lease to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local running, flows, asked, again, watched, capacity = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
@@ -58,7 +60,8 @@ end
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
-    requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again, watched = watched },
+    requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again,
+      watched = watched },
       at_work[i], at_work[i + 1], now, 'gateway lost', 'gateway')
     requeued = requeued + 1
   end

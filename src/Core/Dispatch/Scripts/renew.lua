@@ -1,26 +1,29 @@
 #!lua flags=allow-oom
--- renew: keep a holder's lease, and make Redis' account of its slots equal to the holder's own.
--- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
+-- renew: renew the lease of a holder, and reconcile its slots in Redis with the holder's report.
+-- KEYS    leases  sorted set holder -> lease expiry (Unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|unix ms" ·
---         busy  hash holder -> most requests at once since its last report, "requests|leaked slots" where it knows of some ·
---         running  hash running job -> its run (see jobstate) · capacity  hash pod -> slots · again  hash job that waits again -> its past
--- ARGV    holder · lease_ms · busy_now · completed  requests ended since the last report ·
---         slot_count  pairs that follow · accept_count  accepted grants after them · job_count  running jobs after those ·
---         served_ms  slots' time in use since the last report · token  of the fences of claims that are named here, random ·
+--         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|Unix ms" ·
+--         busy  hash holder -> highest number of concurrent requests since its last report, or "requests|leaked slots"
+--         · running  hash running job -> its run (see jobstate) · capacity  hash pod -> slots ·
+--         again  hash job that was queued again -> its previous attempts
+-- ARGV    holder · lease_ms · busy_now · completed  requests that ended since the last report ·
+--         slot_count  pairs that follow · accept_count  accepted grants after them ·
+--         job_count  running jobs after those · served_ms  slot time in use since the last report ·
+--         token  for the fences of claims in the result, random ·
 --         rest...  (pod, count) each, then accepted entries, then "job|fence" that the holder runs, then entries that
---         it believes queued
--- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready,
---         [entry, ..] believed queued but neither queued nor granted, [job, attempt, pod, why, ..] claimed but not run,
---         ["job|fence", ..] run but ended or given to others: whoever was to be told to stop was not,
---         holders with a lease}
--- What Redis counts beyond the holder's own count, its unaccepted grants and its unknown claims was lost in an answer that
--- never arrived: it becomes free again. So an exchange whose outcome is unknown needs no other repair. Claims that the holder does
--- not know get a new fence: Redis may have lost their end, and then their old fence has been used.
+--         the holder believes are queued
+-- RETURN  {'lost'}, or {'ok', depth, [entry, pod, ..] grants not accepted yet, [pod, ..] held but not ready, [entry,
+--         ..] believed queued but neither queued nor granted, [job, attempt, pod, why, ..] claimed but not run,
+--         ["job|fence", ..] run but ended or claimed by another holder (a stop message was lost), holders with a lease}
+-- Slots that Redis counts in addition to the holder's report, its unaccepted grants and its unknown claims belong to an
+-- answer that was lost: they become free. So an exchange with an unknown outcome needs no other repair.
+-- Claims that the holder does not know get a new fence: Redis may have lost their end, and then their old fence has
+-- been used.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, grants, busy, running, capacity, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local slot_count, accept_count, job_count, served_ms, token, rest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], 10
+local slot_count, accept_count, job_count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local served_ms, token, rest = tonumber(ARGV[8]), ARGV[9], 10
 -- include: isolated
 -- include: jobstate
 
@@ -51,7 +54,9 @@ for i = 1, #at_work, 2 do
   if known[key] then known[key] = 'runs'
   elseif owner == holder then
     local attempt, number = toattempt(fence), ticket_number(redis.call('HGET', again, at_work[i]))
-    for _, value in ipairs({ at_work[i], attempt, pod, is_isolated(number) and 'isolated' or '' }) do orphans[#orphans + 1] = value end
+    for _, value in ipairs({ at_work[i], attempt, pod, is_isolated(number) and 'isolated' or '' }) do
+      orphans[#orphans + 1] = value
+    end
     fences[at_work[i]] = table.concat({ owner, tofence(attempt, token), pod, tail }, '|')
     if pod ~= '' then own[pod] = (own[pod] or 0) + slots_of(number, capacity, pod) end
   end

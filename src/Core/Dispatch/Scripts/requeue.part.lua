@@ -1,11 +1,15 @@
--- requeue (part, after jobstate and isolated): puts a job whose attempt ended without a result back to the head of the queue.
--- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. loss: what was lost, which says whether the attempt counts against
--- the job's limit, and whether the job is isolated from then on:
---   free     nothing of the job's: does not count · counted  counts (the handler failed, or the worker takes one job at a time)
---   alone    the worker, with no other work on it: counts, isolates · shared  the worker, with other work on it: isolates, counts if the job is isolated
---   gateway  the gateway: counts; where the job would reach its limit by it, the job is isolated instead, once
--- A job with a limit of 1 runs once: every loss of it counts. So of each job one loss at most, its first one as an isolated job, does not count.
--- Of its lost attempts the last are kept, 4 KiB of them.
+-- requeue (part, after jobstate and isolated): puts a job whose attempt ended without a result back to the head of the
+-- queue.
+-- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. loss: what was lost, which
+-- determines whether the attempt counts against the limit of the job, and whether the job is isolated from then on:
+--   free     nothing that the job affected: does not count · counted  counts (the handler failed, or the worker runs
+--            one job at a time)
+--   alone    the worker, which had no other work: counts, isolates · shared  the worker, which had other work:
+--            isolates, counts if the job is isolated
+--   gateway  the gateway: counts; if the job would reach its limit by it, the job is isolated instead, once
+-- A job with a limit of 1 runs once: every loss of it counts. For other jobs, at most one loss (except free losses) does
+-- not count: the loss that isolates the job.
+-- The last lost attempts are stored, at most 4 KiB.
 local function requeue(k, id, run, now, why, loss)
   local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
   redis.call('HDEL', k.running, id)

@@ -1,12 +1,14 @@
--- snapshot: all that dispatch knows of an endpoint, at one moment.
--- KEYS    leases  sorted set holder -> lease expiry (unix ms) · held  hash "holder|pod" -> slots ·
+-- snapshot: the dispatch state of an endpoint at one moment.
+-- KEYS    leases  sorted set holder -> lease expiry (Unix ms) · held  hash "holder|pod" -> slots ·
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
---         meta  hash seq, vtime, completed, served, queued, refused · busy  hash holder -> requests · capacity  hash pod -> slots ·
---         running  hash running job -> its run (see jobstate) · blocked  string, why no worker can start
--- ARGV    oldest_of  how many tickets from the head are searched for the oldest · low  start tags of low priority begin here
--- RETURN  {now ms, depth, oldest ticket's age ms, busy, completed, [pod, slots, ..], [pod, free, ..],
---         ["holder|pod", slots, ..], tickets of low priority, queued jobs, running jobs,
---         ms for which slots were in use, blocked reason or '', requests refused since the last start}
+--         meta  hash seq, vtime, completed, served, queued, refused · busy  hash holder -> requests ·
+--         capacity  hash pod -> slots · running  hash running job -> its run (see jobstate) ·
+--         blocked  string, why no worker can start
+-- ARGV    oldest_of  how many tickets from the head are searched for the oldest ·
+--         low  start tags of low priority begin here
+-- RETURN  {now ms, depth, age of the oldest ticket ms, busy, completed, [pod, slots, ..], [pod, free, ..],
+--         ["holder|pod", slots, ..], tickets of low priority, queued jobs, running jobs, ms for which slots were in
+--         use, blocked reason or '', requests rejected since the last start}
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, busy, capacity = KEYS[5], KEYS[6], KEYS[7]
 local running, blocked = KEYS[8], KEYS[9]
@@ -20,11 +22,14 @@ for _, entry in ipairs(redis.call('ZRANGE', queue, 0, oldest_of - 1)) do
 end
 local reports = redis.call('HGETALL', busy)
 for i = 1, #reports, 2 do
-  if redis.call('ZSCORE', leases, reports[i]) then requests = requests + tonumber(string.match(reports[i + 1], '^%d+')) end
+  if redis.call('ZSCORE', leases, reports[i]) then
+    requests = requests + tonumber(string.match(reports[i + 1], '^%d+'))
+  end
 end
 return { now, redis.call('ZCARD', queue), now - oldest, requests,
   tonumber(redis.call('HGET', meta, 'completed') or 0), redis.call('HGETALL', capacity),
   redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), redis.call('HGETALL', held),
-  redis.call('ZCOUNT', queue, low, '+inf'), tonumber(redis.call('HGET', meta, 'queued') or 0), redis.call('HLEN', running),
+  redis.call('ZCOUNT', queue, low, '+inf'), tonumber(redis.call('HGET', meta, 'queued') or 0),
+  redis.call('HLEN', running),
   tonumber(redis.call('HGET', meta, 'served') or 0), redis.call('GET', blocked) or '',
   tonumber(redis.call('HGET', meta, 'refused') or 0) }

@@ -1,7 +1,8 @@
--- take, openings (part): book one slot of the worker that has most free ones, or nil; and an account of many such bookings, read once, of which
--- keep() writes down what changed: take() books, give() gives slots of one worker back, never more than are held, open() counts the free ones.
--- For isolated tickets: whole() books all slots of a worker without other work (of kept, or of any), keepable() returns the worker to keep for them,
--- and withhold() books no slot of it from then on.
+-- take, openings (part): take() books one slot of the worker with the most free slots, or returns nil.
+-- openings() returns an account of many bookings, which is read once; its keep() writes the changes. take() books,
+-- give() returns slots of one worker, at most the held ones, open() counts the free slots. For isolated tickets:
+-- whole() books all slots of a worker without other work (of kept, or of any), keepable() returns the worker to keep
+-- for them, and withhold() prevents further bookings of its slots.
 local function take(free, held, owner)
   local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
   if not top[1] or tonumber(top[2]) < 1 then return nil end
@@ -26,13 +27,15 @@ local function openings(free, held, capacity)
   local function take(owner)
     local best
     for i = 1, #left, 2 do
-      -- Of equals the last by name, as a reversed range has them.
-      if left[i + 1] >= 1 and (not best or left[i + 1] > left[best + 1] or (left[i + 1] == left[best + 1] and left[i] > left[best])) then best = i end
+      -- Among equals, take the last by name, as a reversed range orders them.
+      if left[i + 1] >= 1 and (not best or left[i + 1] > left[best + 1]
+        or (left[i + 1] == left[best + 1] and left[i] > left[best])) then best = i end
     end
     return best and book(owner, best, 1)
   end
   local function give(owner, pod, wanted)
-    local n = math.min(wanted, tonumber(redis.call('HGET', held, owner .. '|' .. pod) or 0) + (change[owner] and change[owner][pod] or 0))
+    local n = math.min(wanted, tonumber(redis.call('HGET', held, owner .. '|' .. pod) or 0)
+      + (change[owner] and change[owner][pod] or 0))
     if n <= 0 then return end
     for i = 1, #left, 2 do
       if left[i] == pod then return book(owner, i, -n) end
@@ -43,11 +46,13 @@ local function openings(free, held, capacity)
   local function whole(owner, kept, any)
     local best
     for i = 1, #left, 2 do
-      if (any or left[i] == kept) and left[i + 1] > 0 and in_use(i) == 0 and (not best or left[i] > left[best]) then best = i end
+      if (any or left[i] == kept) and left[i + 1] > 0 and in_use(i) == 0
+        and (not best or left[i] > left[best]) then best = i end
     end
     return best and book(owner, best, left[best + 1])
   end
-  -- The one that was kept before as long as it is ready, else the one with the fewest slots in use: it is idle first.
+  -- The worker that was kept before if it is ready, otherwise the worker with the fewest slots in use, which is idle
+  -- first.
   local function keepable(before)
     local best, least
     for i = 1, #left, 2 do

@@ -1,4 +1,5 @@
--- watch (part): a gateway that wants to be told when a job that waits or runs changes is written down once, where an end looks for it.
+-- watch (part): registers a gateway to be notified when a queued or running job changes, once, in the field that an end
+-- reads.
 local function watch(watched, running, id, run, gateway)
   if gateway == '' then return end
   local known = run and string.match(run, '[^|]*$') or redis.call('HGET', watched, id) or ''

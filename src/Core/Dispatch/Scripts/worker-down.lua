@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- worker-down: forget a worker that is gone, with every slot of it that anyone holds.
+-- worker-down: remove a worker that is gone, with all its held slots.
 -- KEYS    workers  hash pod -> address (JSON) · capacity  hash pod -> slots ·
 --         free  sorted set ready pod -> free slots · held  hash "holder|pod" -> slots
 -- ARGV    pod · endpoint
--- RETURN  1 when it was known, 0 when it was not
+-- RETURN  1 when the worker was known, 0 when it was not
 local workers, capacity, free, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local pod, endpoint = ARGV[1], ARGV[2]
 

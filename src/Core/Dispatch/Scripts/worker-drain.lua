@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- worker-drain: grant no more slots of a worker; those in use stay valid until they are given back.
+-- worker-drain: stop granting slots of a worker. Slots in use stay valid until they are returned.
 -- KEYS    free  sorted set ready pod -> free slots
 -- ARGV    pod · endpoint
--- RETURN  1 when it was ready, 0 when it was not
--- Gateways are told on 'sluice:dispatch', so that they give back what they hold idle.
+-- RETURN  1 when the worker was ready, 0 when it was not
+-- Gateways are notified on 'sluice:dispatch', so that they return their idle slots.
 local free = KEYS[1]
 local pod, endpoint = ARGV[1], ARGV[2]
 

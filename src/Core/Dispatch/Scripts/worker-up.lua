@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- worker-up: a ready worker's slots enter dispatch (again, when it was draining).
+-- worker-up: add the slots of a ready worker to dispatch (again, if it was draining).
 -- KEYS    workers  hash pod -> address (JSON) · capacity  hash pod -> slots ·
 --         free  sorted set ready pod -> free slots · held  hash "holder|pod" -> slots
 -- ARGV    pod · address · slots
 -- RETURN  1 when slots were added, 0 when the worker was up already
--- Slots that gateways still hold of it (it was draining) stay counted: free + held = capacity.
+-- Slots that gateways still hold (the worker was draining) stay counted: free + held = capacity.
 local workers, capacity, free, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local pod, address, slots = ARGV[1], ARGV[2], tonumber(ARGV[3])
 

@@ -1,15 +1,19 @@
--- submit_kinds, asking (part, after jobstate and jobbytes): what was asked of jobs: size() is what a job will count, add() gathers it, keep() writes it down.
+-- submit_kinds, asking (part, after jobstate and jobbytes): the submissions of jobs. size() returns the bytes that a
+-- job will count, add() collects its submission, keep() writes the collected submissions.
 -- k: asked, large, watched. head: "spec\nsubmitted|deadline|".
--- What jobs of a call have in common, from ARGV[first] on: kinds by their numbers (text).
+-- submit_kinds() reads the values that jobs of a call share, from ARGV[first] on, and returns the kinds by their
+-- numbers (text).
 local function submit_kinds(first, count, now)
   local at, kinds = string.format('%d', now), {}
   for n = 1, count do
     local i = first + 6 * (n - 1)
     local weight, low, ttl, _, _, _, flow = string.match(ARGV[i], SPEC)
     local deadline = string.format('%d', now + ttl)
-    kinds[string.format('%d', n)] = { max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), max_bytes = tonumber(ARGV[i + 3]),
+    kinds[string.format('%d', n)] = {
+      max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), max_bytes = tonumber(ARGV[i + 3]),
       flow_bytes = tonumber(ARGV[i + 4]), more = ARGV[i + 5] == '1', weight = tonumber(weight), low = low == '1',
-      head = ARGV[i] .. '\n' .. at .. '|' .. deadline .. '|', ends = '|' .. at .. '|' .. deadline .. '|' .. flow, flow = flow }
+      head = ARGV[i] .. '\n' .. at .. '|' .. deadline .. '|', ends = '|' .. at .. '|' .. deadline .. '|' .. flow,
+      flow = flow }
   end
   return kinds
 end
@@ -17,7 +21,8 @@ end
 local function asking(k)
   local texts, inputs, gateways = {}, {}, {}
 
-  -- The ticket's number has 15 digits; three line ends separate the parts; '@' replaces a large input, which is stored beside it.
+  -- The ticket number has 15 digits; three line ends separate the parts; '@' replaces a large input, which is stored
+  -- separately.
   local function size(head, webhook, s3, input)
     return ROOM + #head + 15 + 3 + #webhook + #s3 + #input + (#input > LARGE and 1 or 0)
   end

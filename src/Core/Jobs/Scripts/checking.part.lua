@@ -1,4 +1,6 @@
--- checking, map, few_jobs, counted_bytes (part, after jobbytes): check() notes that something does not hold, in words; these (max at most) and how often that was; and a hash as a table.
+-- checking, map, few_jobs, counted_bytes (part, after jobbytes): checking(max) returns check(), which records a
+-- violation in words, the recorded violations (at most max), and a function that returns their number. map() returns a
+-- hash as a table.
 local function checking(max)
   local wrong, told = 0, {}
   local function check(holds, ...)
@@ -15,17 +17,19 @@ local function map(key)
   return all
 end
 
--- What few jobs have belongs to jobs that are there; only jobs that wait are watched.
+-- Checks that fields which few jobs have belong to existing jobs, and that only queued jobs are watched.
 local function few_jobs(check, newest, asked, queued, hashes)
   for name, few in pairs(hashes) do
     for _, field in ipairs(redis.call('HLEN', few) <= newest and redis.call('HKEYS', few) or {}) do
       local id, watched = string.match(field, '^[^|]*'), name == 'watched'
-      check(redis.call('HEXISTS', asked, id) == 1 and (not watched or queued[id]), name, 'knows a job that', watched and 'does not wait:' or 'is gone:', id)
+      check(redis.call('HEXISTS', asked, id) == 1 and (not watched or queued[id]), name, 'knows a job that',
+        watched and 'does not wait:' or 'is gone:', id)
     end
   end
 end
 
--- Whether the bytes counted are those that jobs occupy: tally() adds a job, compare() is for when all have been added.
+-- Checks that the counted bytes are the bytes that jobs occupy: tally() adds a job, compare() runs after all jobs have
+-- been added.
 local function counted_bytes(check, bytes, large, streams)
   local occupied = {}
   local function tally(id, text, result, status)
@@ -37,7 +41,9 @@ local function counted_bytes(check, bytes, large, streams)
   end
   local function compare()
     local counted = map(bytes)
-    for flow, n in pairs(counted) do check(tonumber(n) == (occupied[flow] or 0), 'flow', flow, 'counts', n, 'bytes, has', occupied[flow] or 0) end
+    for flow, n in pairs(counted) do
+      check(tonumber(n) == (occupied[flow] or 0), 'flow', flow, 'counts', n, 'bytes, has', occupied[flow] or 0)
+    end
     for flow, n in pairs(occupied) do check(counted[flow], 'flow', flow, 'counts no bytes, has', n) end
   end
   return tally, compare

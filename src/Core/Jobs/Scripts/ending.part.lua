@@ -1,23 +1,30 @@
--- ending (part, after jobstate and jobbytes): jobs' ends: stop() of one that runs, unqueue() of one that waits; keep() writes down what they gathered.
--- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks, bytes. kind: status, no_retry, dead, tail (what follows the
--- first line of the result, up to its value), is_error, dues (empty; when such jobs' data goes).
+-- ending (part, after jobstate and jobbytes): ends jobs. stop() ends a running job, unqueue() a queued job; keep()
+-- writes the collected changes.
+-- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks, bytes. kind:
+-- status, no_retry, dead, tail (the part of the result between its first line and its value), is_error, dues (empty;
+-- when the data of such jobs is deleted).
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, told = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
   local counted, unneeded = counting(k.bytes), {}
 
-  local function tell(gateway, what, id) news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id } end
+  local function tell(gateway, what, id)
+    news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id }
+  end
 
   local function deliver(id, attempt, url, status)
     local delivery = 'msg_' .. id .. '_' .. toattempt(attempt)
-    -- Retried, and ended before another attempt began: who has seen the first one would drop a second one of the same name.
+    -- A job was retried, and ended before another attempt began: a receiver of the first delivery would ignore a second
+    -- one with the same name.
     if redis.call('HEXISTS', k.hooks .. delivery, 'job') == 1 then delivery = delivery .. '_' .. at end
-    -- Not written here: when a later end of this call fails, nothing of an earlier one may be left.
-    hooks_made[#hooks_made + 1] = { k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at, 'tries', 0, 'state', 'pending' }
+    -- Write the hash later: if a later end of this call fails, no part of an earlier one may be left.
+    hooks_made[#hooks_made + 1] = { k.hooks .. delivery, 'job', id, 'url', url, 'status', status, 'made', at,
+      'tries', 0, 'state', 'pending' }
     deliveries[#deliveries + 1] = at; deliveries[#deliveries + 1] = delivery
   end
 
-  -- A large input goes with the end of a job that cannot be retried: what waited for a full Redis makes room when it is done or cancelled.
+  -- When a job that cannot be retried ends, its large input is deleted: completed and cancelled jobs free memory in a
+  -- full Redis.
   local function count(id, kind, value, asked)
     local n = beyond_room(#value)
     if kind.no_retry and has_large_input(asked) then
@@ -27,7 +34,7 @@ local function ending(k, endpoint, now, at, dead_ms)
     if n ~= 0 then counted.add(flow_of(asked), n) end
   end
 
-  -- last: "fence or attempt|runs|started|pod" of what ends.
+  -- last: "fence or attempt|runs|started|pod" of the attempt that ends.
   local function finish(id, kind, value, last, attempt, keep, url, watchers)
     local status, n = kind.status, #results
     if #value > LARGE and not kind.is_error then
@@ -52,14 +59,17 @@ local function ending(k, endpoint, now, at, dead_ms)
     if expect == 'any' then tell(string.match(holder, '^[^~]+'), 'stop', id) end
     if kind.status == 'COMPLETED' then spent = now - started end
     run.last = run.last or fence .. '|' .. ran .. '|' .. started .. '|' .. pod
-    -- Few ends need what was asked: of a job with a webhook or a large input (see jobstate), or with a longer result.
+    -- Few ends need the submission: those of a job with a webhook or a large input (see jobstate), or with a longer
+    -- result.
     local asked = (hook ~= '0' or #value > ROOM) and redis.call('HGET', k.asked, id)
     if asked then count(id, kind, value, asked) end
-    finish(id, kind, value, run.last, fence, keep, asked and hook % 2 == 1 and select(2, string.match(asked, ASKED)) or '', watchers)
+    finish(id, kind, value, run.last, fence, keep,
+      asked and hook % 2 == 1 and select(2, string.match(asked, ASKED)) or '', watchers)
   end
 
   local function unqueue(id, kind, value, asked)
-    local back, watchers, spec, url = redis.call('HGET', k.again, id), redis.call('HGET', k.watched, id), string.match(asked, ASKED)
+    local back, watchers = redis.call('HGET', k.again, id), redis.call('HGET', k.watched, id)
+    local spec, url = string.match(asked, ASKED)
     local keep, flow = select(6, string.match(spec, SPEC))
     local last = past(back)
     entries[#entries + 1] = ticket(id, asked, back)
@@ -86,10 +96,11 @@ local function ending(k, endpoint, now, at, dead_ms)
     for when, ids in pairs(due) do redis.call('ZADD', k.expiry, when, at .. '|' .. table.concat(ids, ',')) end
     if #letters > 0 then redis.call('ZADD', k.dead, unpack(letters)) end
     if spent then
-      -- These two in one write: they are those of nearly every call.
+      -- One write for both: nearly every call changes both fields.
       local was = redis.call('HMGET', k.meta, 'mean_ms', 'COMPLETED')
       local mean = tonumber(was[1] or spent)
-      redis.call('HSET', k.meta, 'mean_ms', string.format('%.3f', mean + 0.1 * (spent - mean)), 'COMPLETED', string.format('%d', (was[2] or 0) + counts.COMPLETED))
+      redis.call('HSET', k.meta, 'mean_ms', string.format('%.3f', mean + 0.1 * (spent - mean)),
+        'COMPLETED', string.format('%d', (was[2] or 0) + counts.COMPLETED))
       counts.COMPLETED = nil
     end
     for status, n in pairs(counts) do redis.call('HINCRBY', k.meta, status, n) end

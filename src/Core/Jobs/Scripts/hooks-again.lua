@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- hooks-again: deliver once more, now, with a schedule from its beginning.
--- KEYS    outbox  sorted set delivery -> next try (unix ms) · hook  hash, the delivery
+-- hooks-again: deliver a webhook again, now, with a new retry schedule.
+-- KEYS    outbox  sorted set delivery -> next attempt (Unix ms) · hook  hash, the delivery
 -- ARGV    delivery
--- RETURN  1, or 0 when it is not known (any more)
+-- RETURN  1, or 0 when the delivery is not known (any more)
 local outbox, hook = KEYS[1], KEYS[2]
 local delivery = ARGV[1]
 

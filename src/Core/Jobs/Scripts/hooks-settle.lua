@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- hooks-settle: write down how a delivery's try went, and when the next one is.
--- KEYS    outbox  sorted set delivery -> next try (unix ms) · hook  hash, the delivery
--- ARGV    delivery · try · next_ms  from now; '': there is no next one · state  pending, delivered or failed ·
+-- hooks-settle: store the result of a delivery attempt, and the time of the next attempt.
+-- KEYS    outbox  sorted set delivery -> next attempt (Unix ms) · hook  hash, the delivery
+-- ARGV    delivery · try · next_ms  from now; '': there is no next attempt · state  pending, delivered or failed ·
 --         note  line of the log
--- RETURN  1, or 0 when another try has been taken meanwhile
+-- RETURN  1, or 0 when another attempt has been leased since
 local outbox, hook = KEYS[1], KEYS[2]
 local delivery, try, next_ms, state, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 

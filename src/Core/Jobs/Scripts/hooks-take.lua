@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- hooks-take: take webhook deliveries that are due. Whoever takes one has it until its lease ends; then it is due again.
--- KEYS    outbox  sorted set delivery -> next try (unix ms) · hooks  prefix of delivery hashes
+-- hooks-take: lease webhook deliveries that are due. When the lease of a delivery expires, it is due again.
+-- KEYS    outbox  sorted set delivery -> next attempt (Unix ms) · hooks  prefix of delivery hashes
 -- ARGV    max · lease_ms
--- RETURN  [delivery, job, url, try, made (unix ms), ..]
+-- RETURN  [delivery, job, url, try, made (Unix ms), ..]
 local outbox, hooks = KEYS[1], KEYS[2]
 local max, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 

@@ -1,9 +1,11 @@
--- idempotency (part): which job an Idempotency-Key stands for. k: idem, asked, gone, gone_before. A wish is "key|digest of the body". known() gives 'same'
--- or 'conflict' (the job's body was another) and the job, or nothing; remember() is for a job that is stored now.
+-- idempotency (part): maps Idempotency-Keys to jobs. k: idem, asked, gone, gone_before. A wish is "key|digest of the
+-- body". known() returns 'same' or 'conflict' (the body of the job differs) and the job, or nothing; remember() stores
+-- the key of a new job.
 local function idempotency(k)
   local function parts(wish) return string.match(wish, '^([^|]+)|(.*)$') end
 
-  -- A key stands for a job as long as anything is known of it: who repeats a request is not told of a job that is not there.
+  -- A key is valid while any record of its job exists: a client that repeats a request must not get the id of a job
+  -- that does not exist.
   local function is_known(id)
     for _, hash in ipairs({ k.asked, k.gone, k.gone_before }) do
       if redis.call('HEXISTS', hash, id) == 1 then return true end

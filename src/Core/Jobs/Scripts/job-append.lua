@@ -1,13 +1,17 @@
 #!lua flags=allow-oom
--- job-append: add what an attempt streamed to the job's replay log.
--- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · running  hash running job -> its run ·
---         asked  hash job -> what was asked (for these see jobstate) · bytes  hash flow -> bytes (see jobbytes)
--- ARGV    id · endpoint · fence · first  index of the first chunk given, counted from 0 in this attempt ·
---         max_bytes  the log may hold · max_all · max_flow  bytes of all the endpoint's jobs, and of the flow's; 0: no limit · pieces...  JSON texts
--- RETURN  {'ok', chunks in the log}, {'stale', 0} refused by the fence, {'full', bytes}, {'bytes-full' or 'flow-bytes-full', bytes of the jobs},
---         {'diverged', index}, or {'gap', chunks in the log} when the log has fewer chunks than the attempt sent before: Redis lost some
--- A later attempt produces its stream from the beginning: what is in the log already is compared, not added, so that a
--- reader sees neither a gap nor a repeat. Where it differs the two cannot be joined. Watchers are told on 'sluice:job:GATEWAY'.
+-- job-append: append chunks that an attempt streamed to the replay log of the job.
+-- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read" of its stream ·
+--         running  hash running job -> its run · asked  hash job -> its submission (see jobstate for these) ·
+--         bytes  hash flow -> bytes (see jobbytes)
+-- ARGV    id · endpoint · fence · first  index of the first chunk, counted from 0 in this attempt ·
+--         max_bytes  of the log · max_all · max_flow  bytes of all jobs of the endpoint, and of the flow; 0: no limit ·
+--         pieces...  JSON texts
+-- RETURN  {'ok', chunks in the log}, {'stale', 0} rejected by the fence, {'full', bytes}, {'bytes-full' or
+--         'flow-bytes-full', bytes of the jobs}, {'diverged', index}, or {'gap', chunks in the log} when the log has
+--         fewer chunks than the attempt sent before: Redis lost some
+-- A later attempt produces its stream from the beginning: chunks that are in the log already are compared, not
+-- appended, so a reader sees neither a gap nor a repetition. If a chunk differs, the streams cannot be joined. Watchers
+-- are notified on 'sluice:job:GATEWAY'.
 local chunks, streams, running, asked, bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, endpoint, fence, first, max_bytes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local max_all, max_flow, pieces = tonumber(ARGV[6]), tonumber(ARGV[7]), 8

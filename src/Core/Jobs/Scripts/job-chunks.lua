@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
--- job-chunks: read the next part of a job's stream, and have this gateway told when there is more.
--- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · running  hash running job -> its run ·
---         asked  hash job -> what was asked · watched  hash waiting job -> gateways · results  hash ended job -> its result (for all these see jobstate) ·
---         gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs
--- ARGV    from  index of the first chunk wanted; '': what was not read by such a call yet · max  chunks in one answer ·
---         max_bytes  of one answer, but for a single larger chunk · gateway · id
--- RETURN  {status or '', 1 when its data went, index of the first chunk, chunks in the log, [chunk, ..]}
+-- job-chunks: read the next part of a job's stream, and register this gateway to be notified when there is more.
+-- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read" of its stream ·
+--         running  hash running job -> its run · asked  hash job -> its submission ·
+--         watched  hash queued job -> gateways to notify ·
+--         results  hash ended job -> its result (see jobstate for all these) ·
+--         gone  hash job -> its remaining record (see tombs) · gone_before  the same for older jobs
+-- ARGV    from  index of the first chunk; '': the first chunk that no such call has read yet ·
+--         max  chunks in one result · max_bytes  of one result, exceeded only by a single larger chunk · gateway · id
+-- RETURN  {status or '', 1 when its data was deleted, index of the first chunk, chunks in the log, [chunk, ..]}
 local chunks, streams, running, asked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local watched, results, gone, gone_before = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local from, max, max_bytes, gateway, id = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]

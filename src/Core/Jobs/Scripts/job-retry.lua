@@ -1,13 +1,14 @@
 #!lua
--- job-retry: queue a job that failed or timed out again, with its input and under its id; its earlier result goes.
--- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read": of its stream · asked  hash job -> what was asked ·
---         again  hash job that waits again -> its past · results  hash ended job -> its result ·
---         large  hash "job|in", "job|out" -> large ones · queue  sorted set ticket entry -> start tag ·
---         running  hash running job -> its run (see jobstate) · flows  hash flow -> queued jobs ·
---         meta  hash seq, vtime, low_vtime, queued, retried · finish  hash flow -> finish tag ·
---         dead  sorted set dead-letter job -> ended ·
---         outbox  sorted set delivery -> next try · gone  hash job -> what is left of it (see tombs) ·
---         gone_before  the same of earlier jobs · bytes  hash flow -> bytes (see jobbytes)
+-- job-retry: queue a job that failed or timed out again, with its input and under its id; its earlier result is
+-- deleted.
+-- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read" of its stream ·
+--         asked  hash job -> its submission · again  hash job that was queued again -> its previous attempts ·
+--         results  hash ended job -> its result · large  hash "job|in", "job|out" -> large values ·
+--         queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
+--         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime, queued, retried ·
+--         finish  hash flow -> finish tag · dead  sorted set dead-letter job -> ended ·
+--         outbox  sorted set delivery -> next attempt · gone  hash job -> its remaining record (see tombs) ·
+--         gone_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    id · endpoint · low_from
 -- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status} or {'gone', ''}
 local chunks, streams, asked, again, results, large = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

@@ -1,22 +1,29 @@
 #!lua
 -- job-submit: store jobs and queue their tickets, each once.
--- KEYS    queue  sorted set ticket entry -> start tag ·
---         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime, queued · finish  hash flow -> finish tag ·
---         index  list of jobs as they came · asked  hash job -> what was asked · watched  hash waiting job -> gateways ·
---         large  hash "job|in" -> a large input (see jobstate) · idem  prefix of strings "id|digest", what an Idempotency-Key stands for ·
---         gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs · bytes  hash flow -> bytes (see jobbytes)
--- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is remembered · kind_count ·
---         rest...  of each kind, what jobs of this call have in common: spec (see jobstate), max_queued, flow_max (0: no limit), max_bytes and
---         flow_bytes (of all jobs and of the flow's; 0: no limit), more (1: four values follow the input); then for each job: its kind from 1, id, input and, where more follow: idem ("key|digest of its body"), webhook, s3
---         and the gateway that is to be told, '' where it has none. No line ends in these
--- RETURN  [place in the call from 1, 'same' or 'conflict' (its body was another), job of that Idempotency-Key, 0, or place, 'full' or 'flow-full', '',
---         queued, or place, 'bytes-full' or 'flow-bytes-full', '', bytes, ..] of those that were not stored; most are, and each element costs
--- Called again with the same ids (the answer was lost) it changes nothing. A full Redis refuses the whole script (without the first
--- line it would look at the first write only).
+-- KEYS    queue  sorted set ticket entry -> start tag · flows  hash flow -> queued jobs ·
+--         meta  hash seq, vtime, low_vtime, queued · finish  hash flow -> finish tag ·
+--         index  list of jobs in the order of submission · asked  hash job -> its submission ·
+--         watched  hash queued job -> gateways to notify · large  hash "job|in" -> a large input (see jobstate) ·
+--         idem  prefix of strings "id|digest", the job of an Idempotency-Key ·
+--         gone  hash job -> its remaining record (see tombs) · gone_before  the same for older jobs ·
+--         bytes  hash flow -> bytes (see jobbytes)
+-- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is stored ·
+--         kind_count ·
+--         rest...  for each kind, the values that jobs of this call share: spec (see jobstate), max_queued, flow_max
+--         (0: no limit), max_bytes and flow_bytes (of all jobs and of the flow's; 0: no limit), more (1: four values
+--         follow the input); then for each job: its kind from 1, id, input and, if more follow: idem ("key|digest of
+--         its body"), webhook, s3 and the gateway to notify, each '' if there is none. None of these contains a line
+--         end
+-- RETURN  [place in the call from 1, 'same' or 'conflict' (its body differs), job of that Idempotency-Key, 0, or place,
+--         'full' or 'flow-full', '', queued, or place, 'bytes-full' or 'flow-bytes-full', '', bytes, ..] of the jobs
+--         that were not stored: most are stored, and each element has a cost
+-- A repeated call with the same ids (after a lost answer) changes nothing. A full Redis rejects the whole script
+-- (without the first line, Redis would check only the first write).
 local queue, flows, meta, finish = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local index, asked, watched, large, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local gone, gone_before, bytes = KEYS[10], KEYS[11], KEYS[12]
-local endpoint, low_from, idem_ms, kind_count, rest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), 5
+local endpoint, low_from, idem_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local kind_count, rest = tonumber(ARGV[4]), 5
 -- include: jobstate
 -- include: enqueue
 -- include: jobbytes
@@ -40,25 +47,28 @@ while i <= #ARGV do
 end
 local there = redis.call('HMGET', asked, unpack(wished))
 
--- Jobs that wait; the queue has at least as many tickets, so that they are counted only where it is long.
+-- Returns the number of queued jobs. The queue has at least as many tickets, so they are counted only if the queue is
+-- long.
 local function waiting(limit)
   if before + #entries / 2 < limit then return 0 end
   queued = queued or redis.call('HGET', meta, 'queued') or 0
   return queued + #entries / 2
 end
 
--- What few jobs have: idem, webhook, s3, gateway.
+-- Returns the values that few jobs have: idem, webhook, s3, gateway.
 local function others(i, kind) if kind.more then return unpack(ARGV, i + 3, i + 6) end return '', '', '', '' end
 
 local function store(i, id, kind, size)
-  local flow, seq, n, wish, webhook, s3, gateway = kind.flow, tags.seq(), #entries, others(i, kind)
+  local flow, seq, n = kind.flow, tags.seq(), #entries
+  local wish, webhook, s3, gateway = others(i, kind)
   room.take(flow, size)
   counted.add(flow, size)
   if wish ~= '' then keys.remember(wish, id, idem_ms) end
   texts.add(id, kind.head, seq, webhook, s3, gateway, ARGV[i + 2])
   stored[id] = true
   more[flow] = (more[flow] or 0) + 1
-  entries[n + 1], entries[n + 2] = tags.take(flow, kind.weight, kind.low), seq .. '|job|' .. id .. kind.ends
+  entries[n + 1], entries[n + 2] =
+    tags.take(flow, kind.weight, kind.low), seq .. '|job|' .. id .. kind.ends
   ids[#ids + 1] = id
 end
 
@@ -70,10 +80,13 @@ for n, i in ipairs(starts) do
     local did, first, size = nil, nil, texts.size(kind.head, webhook, s3, ARGV[i + 2])
     local full, has = room.over(flow, size, kind.max_bytes, kind.flow_bytes)
     if wish ~= '' then did, first = keys.known(wish) end
-    if kind.flow_max > 0 and not count[flow] then count[flow] = tonumber(redis.call('HGET', flows, flow) or 0) end
+    if kind.flow_max > 0 and not count[flow] then
+      count[flow] = tonumber(redis.call('HGET', flows, flow) or 0)
+    end
     if did then refuse(n, did, first, 0)
     elseif waiting(kind.max) >= kind.max then refuse(n, 'full', '', waiting(kind.max))
-    elseif kind.flow_max > 0 and count[flow] + (more[flow] or 0) >= kind.flow_max then refuse(n, 'flow-full', '', count[flow] + (more[flow] or 0))
+    elseif kind.flow_max > 0 and count[flow] + (more[flow] or 0) >= kind.flow_max then
+      refuse(n, 'flow-full', '', count[flow] + (more[flow] or 0))
     elseif full then refuse(n, full, '', has)
     else store(i, id, kind, size) end
   end

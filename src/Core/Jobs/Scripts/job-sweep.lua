@@ -1,19 +1,28 @@
 #!lua flags=allow-oom
--- job-sweep: take away the data of jobs whose retention ended; what is left tells that there was one. And find overdue tickets.
--- KEYS    queue  sorted set ticket entry -> start tag · expiry  sorted set "ended|job,job.." -> when their data goes (unix ms) ·
---         index  list of jobs as they came · late  sorted set job that outlived some that came after it -> submitted · dead  sorted set dead-letter job -> ended ·
---         log  sorted set delivery -> made · hooks  prefix of delivery hashes · chunks  prefix of lists, jobs' streams · asked  hash job -> what was asked ·
---         again  hash job that waits again -> its past · results  hash ended job -> its result · large  hash "job|in", "job|out" -> large ones ·
---         streams  hash job -> "bytes|read": of its stream · gone  hash job -> what is left of it (see tombs) · gone_before  the same of earlier jobs ·
---         bytes  hash flow -> bytes (see jobbytes)
--- ARGV    max  jobs, tickets and deliveries to look at in one call · tomb_ms  what is left is kept for at least half of this, unless · most_tombs  are
---         more than this (the newer half of them stays) · rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are remembered
--- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank or 0, 1 when more data may be due}
--- A job's place in index goes when it is the first one: for each job swept here one goes, and what still has its data moves to late.
+-- job-sweep: delete the data of jobs whose retention has ended, keep a record of each job, and find overdue tickets.
+-- KEYS    queue  sorted set ticket entry -> start tag ·
+--         expiry  sorted set "ended|job,job.." -> when their data is deleted (Unix ms) ·
+--         index  list of jobs in the order of submission ·
+--         late  sorted set job that outlived some that came after it -> submitted ·
+--         dead  sorted set dead-letter job -> ended · log  sorted set delivery -> created ·
+--         hooks  prefix of delivery hashes · chunks  prefix of lists, jobs' streams ·
+--         asked  hash job -> its submission · again  hash job that was queued again -> its previous attempts ·
+--         results  hash ended job -> its result · large  hash "job|in", "job|out" -> large values ·
+--         streams  hash job -> "bytes|read" of its stream · gone  hash job -> its remaining record (see tombs) ·
+--         gone_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
+-- ARGV    max  jobs, tickets and deliveries to process in one call ·
+--         tomb_ms  how long a record is kept; at least half of this, unless ·
+--         most_tombs  is exceeded (the newer half of the records is kept) ·
+--         rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are kept
+-- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank
+--         or 0, 1 when more data may be due}
+-- Jobs are removed from the head of index: one for each job swept here. A removed job whose data still exists moves to
+-- late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local dead, log, hooks, chunks, asked, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local results, large, streams, gone, gone_before, bytes = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
-local max, tomb_ms, most_tombs, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local max, tomb_ms, most_tombs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local rank, log_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 
 -- include: jobstate
 -- include: tombs
@@ -22,13 +31,15 @@ local max, tomb_ms, most_tombs, rank, log_ms = tonumber(ARGV[1]), tonumber(ARGV[
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local references, overdue, going, going_texts, going_ends, swept, tombs, kept, logs = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local references, overdue, going, going_texts, going_ends = {}, {}, {}, {}, {}
+local swept, tombs, kept, logs = {}, {}, {}, {}
 
 local AT, LF, E = string.byte('@\ne', 1, 3)
 
 local function exists(key) return redis.call('EXISTS', key) == 1 end
 
--- What stands in the place of an input or output: a reference goes to the caller, a large value goes.
+-- Deletes the value of an input or output that is stored separately: a large value is deleted here, a reference is
+-- returned to the caller.
 local function drop(stands, id, field)
   if not stands or string.byte(stands) ~= AT then return end
   if stands == '@' then kept[#kept + 1] = id .. field else references[#references + 1] = stands end
@@ -43,17 +54,22 @@ if #due > 0 then
     local first = result and string.find(result, '\n', 1, true)
     local is_due = first and string.sub(result, first + 1, first + #ended[i]) == ended[i]
     if is_due then
-      -- A job that was forgotten while it ran has nothing but its result. What cannot be read goes without a line that is left of it.
-      if text then going[#going + 1], going_texts[#going + 1], going_ends[#going + 1], swept[id] = id, text, result, true
+      -- A job that was deleted while it ran has only a result. A job that cannot be parsed is deleted without a record.
+      if text then
+        going[#going + 1], going_texts[#going + 1], going_ends[#going + 1], swept[id] = id, text, result, true
       else redis.call('HDEL', results, id) end
       local head, last, left = second_line(text or ''), second_line(result), 'output\n'
-      -- By places, not by patterns: this is what a sweep costs.
-      if head and (string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF) then drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in') end
-      if last and string.byte(result, last + 1) == E then left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
+      -- Use positions, not patterns: this loop dominates the cost of a sweep.
+      if head and (string.byte(text, head + 3) == AT or string.byte(text, head + 2) ~= LF) then
+        drop(string.match(text, '\n[^\n]*\n[^\n]*\n(@?%x*)', head), id, '|in')
+      end
+      if last and string.byte(result, last + 1) == E then
+        left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
       elseif last and string.byte(result, last + 8) == AT then drop(string.sub(result, last + 8), id, '|out') end
       if head and last then
         tombs[#tombs + 1] = id
-        tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left, back[i] and string.match(back[i], '^[^\n]*\n'))
+        tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left,
+          back[i] and string.match(back[i], '^[^\n]*\n'))
       end
     end
   end

@@ -1,15 +1,18 @@
--- jobbytes (part, after jobstate): the bytes that an endpoint's jobs occupy, counted exactly in a hash: flow -> bytes, and ALL_JOBS -> all of them.
--- A job counts the text of its submission (in asked), a large input, ROOM for a short result and for what Redis keeps beside these, a longer result,
--- and its stream. What a file holds is not counted.
+-- jobbytes (part, after jobstate): the bytes that the jobs of an endpoint occupy, counted exactly in a hash: flow ->
+-- bytes, and ALL_JOBS -> all of them.
+-- A job counts the text of its submission (in asked), a large input, ROOM for a short result and the overhead in Redis,
+-- a longer result, and its stream. Payload files are not counted.
 local ROOM = 512
 local ALL_JOBS = '|all'
 
--- Gathers changes; keep() writes them.
+-- Collects changes; keep() writes them.
 local function counting(bytes)
   local change = {}
   local function add(flow, n) change[flow] = (change[flow] or 0) + n end
   local function write(flow, n)
-    if n ~= 0 and redis.call('HINCRBY', bytes, flow, string.format('%d', n)) <= 0 then redis.call('HDEL', bytes, flow) end
+    if n ~= 0 and redis.call('HINCRBY', bytes, flow, string.format('%d', n)) <= 0 then
+      redis.call('HDEL', bytes, flow)
+    end
   end
   local function keep()
     local all = 0
@@ -22,7 +25,8 @@ local function counting(bytes)
   return { add = add, keep = keep }
 end
 
--- What jobs occupy while a call adds some: over() names the limit (0: none) that n more bytes exceed, and what is occupied already; take() adds them.
+-- The bytes that jobs occupy while a call adds some: over() returns the limit (0: none) that n more bytes exceed, and
+-- the occupied bytes; take() adds bytes.
 local function budget(bytes)
   local occupied = {}
   local function of(flow)
@@ -37,10 +41,10 @@ local function budget(bytes)
   return { over = over, take = take }
 end
 
--- The flow in a text of asked; '' in one that cannot be read.
+-- Returns the flow of a submission; '' if it cannot be parsed.
 local function flow_of(asked) return select(7, string.match(string.match(asked, '^[^\n]*'), SPEC)) or '' end
 
--- Where a text's second line ends, or nil.
+-- Returns the position where the second line of a text ends, or nil.
 local function second_line(text)
   local first = string.find(text, '\n', 1, true)
   return first and string.find(text, '\n', first + 1, true)
@@ -50,14 +54,15 @@ local function has_large_input(asked) return string.sub(asked, -2) == '\n@' end
 
 local function beyond_room(n) return n > ROOM and n or 0 end
 
--- What a result of n bytes after its second line, which ends at last, counts beyond ROOM. By places, not by patterns: a sweep does it for each job.
+-- Returns the bytes that a result counts beyond ROOM. last: the position where its second line ends. Positions are used
+-- instead of patterns, because a sweep calls this for each job.
 local function result_bytes(large, id, result, last)
   local value = last + (string.byte(result, last + 1) == string.byte('e') and 7 or 8)
   if #result == value and string.sub(result, value) == '@' then return redis.call('HSTRLEN', large, id .. '|out') end
   return beyond_room(#result - value + 1)
 end
 
--- All that a job counts. result, stream: its texts in results and streams, or nil.
+-- Returns the bytes that a job counts. result, stream: its texts in results and streams, or nil.
 local function job_bytes(large, id, asked, result, stream)
   local n, last = #asked + ROOM, result and second_line(result)
   if has_large_input(asked) then n = n + redis.call('HSTRLEN', large, id .. '|in') end

@@ -1,5 +1,7 @@
--- overdue_data, entomb (part): jobs whose data is to go, by calls that ended them: at least max of them where there are so many, when each ended (text,
--- with a bar), and the number of those calls. A job that was retried since has another end, or none. And what is left of them is put away.
+-- overdue_data, uncount, entomb (part): overdue_data() returns the jobs whose data must be deleted, grouped by the
+-- calls that ended them (at least max jobs, if there are so many), when each ended (text, with a bar), and the number
+-- of these calls. A job that was retried since then has a different end, or none. entomb() stores the records of
+-- deleted jobs.
 local function overdue_data(expiry, now, max)
   local jobs, ended, looked = {}, {}, 0
   while #jobs < max do
@@ -15,7 +17,8 @@ local function overdue_data(expiry, now, max)
   return jobs, ended, looked
 end
 
--- What jobs that go counted. With the last job the count of one whose text was spoilt goes too.
+-- Subtracts the bytes of deleted jobs. When the last job is deleted, the count of a job whose text was corrupted is
+-- deleted too.
 local function uncount(asked, bytes, large, ids, texts, results, streams)
   local counted = counting(bytes)
   for i, id in ipairs(ids) do

@@ -1,6 +1,8 @@
--- tombs (part): what is left of jobs whose data went. They lie packed in two hashes, of which the older one goes when the newer one is full or old:
--- neither their age nor their number grows without end. bury() packs the first two lines of what was asked, those of the result, what follows these
--- but for the value itself, and the first line of what is in again; buried() gives back the first, the result, and the last, or nil.
+-- tombs (part): the records of jobs whose data was deleted. They are stored, packed, in two hashes; the older hash is
+-- deleted when the newer one is full or old, so neither their age nor their number grows without bound.
+-- bury() packs the first two lines of the submission, those of the result, the part of the result after them without
+-- the value, and the first line of the text in again. buried() returns the first, the result, and the last part, or
+-- nil.
 local function bury(head, last, left, back) return head .. last .. left .. '\n' .. (back or '') end
 
 local function buried(gone, gone_before, id)

@@ -121,8 +121,8 @@ public sealed class JobWatch : IDisposable
     }
 
     /// <summary>
-    /// Completes when the job has changed since the last call (or since this watch was created), after the poll
-    /// interval, or at the limit, in whichever order these occur first.
+    /// Completes when the job has changed since the last call (or since this watch was created), when the poll interval
+    /// has passed, or at the limit: at the first of these events.
     /// </summary>
     public async Task ChangedAsync(TimeSpan limit, CancellationToken ct)
     {

@@ -7,8 +7,8 @@
 --   alone    the worker, which had no other work: counts, isolates · shared  the worker, which had other work:
 --            isolates, counts if the job is isolated
 --   gateway  the gateway: counts; if the job would reach its limit by it, the job is isolated instead, once
--- A job with a limit of 1 runs once: every loss of it counts. For other jobs, at most one loss (except free losses) does
--- not count: the loss that isolates the job.
+-- A job with a limit of 1 runs once: every loss of it counts. For other jobs, at most one loss (except free losses)
+-- does not count: the loss that isolates the job.
 -- The last lost attempts are stored, at most 4 KiB.
 local function requeue(k, id, run, now, why, loss)
   local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)

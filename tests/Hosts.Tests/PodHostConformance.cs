@@ -200,7 +200,7 @@ public abstract class PodHostConformance
     {
         while (true)
         {
-            var spoke = pod.Spoke;
+            var spoke = pod.NextLine;
             if (enough(pod.LastOutput)) return;
             await Task.WhenAny(spoke, pod.Exited);
             Assert.False(pod.Exited.IsCompleted && !enough(pod.LastOutput), "it ended before");

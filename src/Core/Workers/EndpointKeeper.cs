@@ -6,7 +6,7 @@ using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What the leader remembers of one endpoint between two looks.</summary>
+/// <summary>The leader's state of one endpoint between two rounds of the reconciler.</summary>
 internal sealed class EndpointKeeper
 {
     private readonly Lock gate = new();
@@ -16,32 +16,36 @@ internal sealed class EndpointKeeper
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
 
-    /// <summary>As which leader this gateway made <see cref="Scale"/>; 0: it has not led yet.</summary>
+    /// <summary>The leader epoch in which this gateway made <see cref="Scale"/>; 0: it has not led yet.</summary>
     public long Epoch { get; private set; }
 
     /// <summary>The last decision.</summary>
     public DecisionNote? Noted { get; set; }
 
-    /// <summary>Why the scaling policy takes no requests; null: it does.</summary>
+    /// <summary>Why the scaling policy rejects requests; null: it accepts them.</summary>
     public Refusal? Refusal { get; set; }
 
-    /// <summary>Goes on with what the leader before remembered.</summary>
+    /// <summary>Continues with the scaling state that the previous leader stored.</summary>
     public void Resume(long epoch, ScaleState state) => (Epoch, Scale) = (epoch, state);
 
-    /// <summary>Why its workers wait for devices; null: none does.</summary>
+    /// <summary>Why workers of the endpoint wait for devices; null: none waits.</summary>
     public GpuWait? Wait { get; set; }
 
-    /// <summary>Ready workers with devices that do nothing and are above its minimum, the youngest first.</summary>
+    /// <summary>
+    /// Ready workers that have devices, are idle and exceed the endpoint's minimum; the youngest first.
+    /// </summary>
     public IReadOnlyList<SparePod> Spare { get; set; } = [];
 
-    /// <summary>Workers that are on their way out.</summary>
+    /// <summary>Workers that drain or stop.</summary>
     public IReadOnlySet<string> Leaving { get; set; } = new HashSet<string>();
 
-    /// <summary>Workers that made room for an endpoint of higher priority: they are not taken back.</summary>
+    /// <summary>Workers that were drained in favor of an endpoint of higher priority. They are not resumed.</summary>
     public HashSet<string> Reclaimed { get; } = [];
 
-    /// <summary>What was told of <see cref="Wait"/>, and in which epoch: another leader may have told something else since.</summary>
-    public (long Epoch, GpuWait? Wait) ToldWait { get; set; }
+    /// <summary>
+    /// The last stored value of <see cref="Wait"/> and its epoch. Another leader may have stored another value since.
+    /// </summary>
+    public (long Epoch, GpuWait? Wait) StoredWait { get; set; }
 
     public StartBackoff Backoff
     {
@@ -51,8 +55,8 @@ internal sealed class EndpointKeeper
         }
     }
 
-    /// <summary>A changed declaration deserves a fresh try.</summary>
-    public void Follow(string declared)
+    /// <summary>Sets the fingerprint of the current declaration. A changed declaration resets the backoff.</summary>
+    public void SetFingerprint(string declared)
     {
         lock (gate)
         {
@@ -61,8 +65,11 @@ internal sealed class EndpointKeeper
         }
     }
 
-    /// <summary>A pod failed; returns how long to wait before the next start.</summary>
-    public TimeSpan Failed(PodEnd end, DateTimeOffset now)
+    /// <summary>
+    /// Records a failed pod. Returns the time until the next start is allowed; zero if the pod has another declaration
+    /// than the current one.
+    /// </summary>
+    public TimeSpan RecordFailure(PodEnd end, DateTimeOffset now)
     {
         lock (gate)
         {
@@ -74,28 +81,37 @@ internal sealed class EndpointKeeper
         }
     }
 
-    /// <summary>A pod of the present declaration has been ready for long enough. One that was ready before the last failure proves nothing about the
-    /// starts after it.</summary>
-    public void Proven(DateTimeOffset readyAt)
+    /// <summary>
+    /// Records that a pod of the current declaration has been ready for <see cref="StartBackoff.ProvenAfter"/>, which
+    /// resets the backoff. A pod that became ready before the last failure proves nothing about the starts after it.
+    /// </summary>
+    /// <param name="readyAt">When the pod became ready.</param>
+    public void RecordProven(DateTimeOffset readyAt)
     {
         lock (gate)
             if (readyAt > failedAt) backoff = StartBackoff.None;
     }
 
-    /// <summary>Starts that failed in a row; null: none.</summary>
-    public StartTrouble? Trouble => Backoff is { Failures: > 0 } b ? new StartTrouble(b.Failures, b.Reason, b.NextTry) : null;
+    /// <summary>The consecutive failed starts; null: there are none.</summary>
+    public StartTrouble? Trouble =>
+        Backoff is { Failures: > 0 } b ? new StartTrouble(b.Failures, b.Reason, b.NextTry) : null;
 
-    /// <summary>Why requests are refused instead of waiting for a worker; null: they wait.</summary>
-    /// <param name="endpoint">As it is declared.</param>
-    /// <param name="anyReady">Whether a worker is up.</param>
-    /// <param name="now">The time. From the next try on requests wait for its outcome.</param>
-    public BlockedStart? Block(Endpoint endpoint, bool anyReady, DateTimeOffset now)
+    /// <summary>Returns why requests are rejected instead of waiting for a worker; null: they wait.</summary>
+    /// <param name="endpoint">The declared endpoint.</param>
+    /// <param name="anyReady">Whether a worker is ready.</param>
+    /// <param name="now">The current time. Once the next start is due, requests wait for its outcome.</param>
+    public BlockedStart? GetBlock(Endpoint endpoint, bool anyReady, DateTimeOffset now)
     {
         if (endpoint.Scaling.Max == 0)
-            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0", DateTimeOffset.MaxValue, ByPolicy: true);
+            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0",
+                DateTimeOffset.MaxValue, ByPolicy: true);
         if (Refusal is { } refusal)
-            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until, ByPolicy: true,
-                PublicReason: refusal.PublicReason is { } told ? $"endpoint {endpoint.Id} takes no requests: {told}" : null);
+        {
+            var publicReason = refusal.PublicReason is { } reason
+                ? $"endpoint {endpoint.Id} takes no requests: {reason}" : null;
+            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until,
+                ByPolicy: true, PublicReason: publicReason);
+        }
         if (anyReady) return null;
         if (Wait is { Never: true } wait)
             return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue,
@@ -103,8 +119,9 @@ internal sealed class EndpointKeeper
         var starts = Backoff;
         if (!starts.Blocks || starts.NextTry <= now) return null;
         var fails = string.Create(CultureInfo.InvariantCulture,
-            $"the workers of {endpoint.Id} fail to start ({starts.Failures} times); the next try is at {starts.NextTry.UtcDateTime:HH:mm:ss} UTC");
-        // The reason has the last lines of a worker's output, which may contain anything.
+            $"the workers of {endpoint.Id} fail to start ({starts.Failures} times); "
+                + $"the next try is at {starts.NextTry.UtcDateTime:HH:mm:ss} UTC");
+        // The full reason contains the last lines of a worker's output, which may contain any text.
         return new BlockedStart($"{fails}; the last failure: {starts.Reason}", starts.NextTry, PublicReason: fails);
     }
 }

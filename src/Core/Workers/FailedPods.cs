@@ -1,11 +1,11 @@
 namespace Sluice.Core.Workers;
 
-/// <summary>Which failed pods are no longer listed. Pure.</summary>
+/// <summary>Selects the failed pods that are no longer listed. Pure.</summary>
 internal static class FailedPods
 {
     /// <summary>
-    /// Failed pods that say nothing about the endpoint as it is now: they were started from another declaration, or a worker of the present one that
-    /// was ordered later is ready. Whichever host they failed on.
+    /// Returns the failed pods that do not describe the current endpoint: they have another declaration, or a worker of
+    /// the current declaration that was ordered later is ready. The host that they failed on does not matter.
     /// </summary>
     public static IEnumerable<Pod> Obsolete(IReadOnlyList<Pod> pods, string fingerprint)
     {

@@ -4,18 +4,26 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What the autoscaler decides on, of an endpoint's pods and of what dispatch knows. Pure.</summary>
+/// <summary>Computes the autoscaler's input from an endpoint's pods and its dispatch state. Pure.</summary>
 internal static class FleetLoad
 {
-    /// <summary>What an endpoint asks of its present workers.</summary>
-    /// <param name="template">What its workers are made from.</param>
-    /// <param name="current">Workers of the present declaration.</param>
-    /// <param name="snapshot">What dispatch knows.</param>
-    /// <param name="retries">Whether failed starts may be tried again now: the requests that they refused are demand for one worker.</param>
-    /// <param name="now">The time.</param>
-    public static Load Of(Template template, IReadOnlyList<Pod> current, EndpointSnapshot snapshot, bool retries, DateTimeOffset now)
+    /// <summary>Returns the load that an endpoint puts on its current workers.</summary>
+    /// <param name="template">The template of the workers.</param>
+    /// <param name="current">Workers of the current declaration.</param>
+    /// <param name="snapshot">The endpoint's dispatch state.</param>
+    /// <param name="retries">
+    /// Whether the next start after failed ones is due. The requests that were rejected because of the failures then
+    /// count as demand for one worker.
+    /// </param>
+    /// <param name="now">The current time.</param>
+    public static Load Compute(
+        Template template,
+        IReadOnlyList<Pod> current,
+        EndpointSnapshot snapshot,
+        bool retries,
+        DateTimeOffset now)
     {
-        // Low priority orders no workers, but for the one without which it would wait for ever.
+        // Low-priority requests do not add workers, except for a first one, without which they would wait indefinitely.
         var waiting = snapshot.Queued - snapshot.LowPriority;
         if (waiting == 0 && snapshot.LowPriority > 0 && current.Count == 0) waiting = 1;
         if (waiting == 0 && retries && snapshot.Refused > 0 && current.Count == 0) waiting = 1;
@@ -34,7 +42,7 @@ internal static class FleetLoad
             }
 
         var starting = current.Count - ready;
-        // Gateways tell what is busy once a second; what jobs run is known at once.
+        // Gateways report busy slots once a second; the number of running jobs is always current.
         var busy = Math.Max(snapshot.Busy, snapshot.JobsRunning);
         return new Load(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
         {
@@ -45,7 +53,13 @@ internal static class FleetLoad
         };
     }
 
-    /// <summary>How long workers were up since the last look, summed; a new leader counts from the look of the one before it.</summary>
+    /// <summary>
+    /// Returns the total time that workers ran since the last round. A new leader continues from the previous leader's
+    /// last round.
+    /// </summary>
+    /// <param name="pods">The endpoint's pods.</param>
+    /// <param name="look">The time of the last round; null: there was none.</param>
+    /// <param name="now">The current time.</param>
     public static TimeSpan WorkerTime(IReadOnlyList<Pod> pods, DateTimeOffset? look, DateTimeOffset now)
     {
         var sum = TimeSpan.Zero;

@@ -5,19 +5,27 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Has this host's stack examined by the built-in worker's own <c>doctor</c> (hardware, driver, libraries, a run on each provider),
-/// at the start and each <see cref="Every"/>, and tells all gateways what it said.
+/// Runs the built-in worker's <c>doctor</c> command, which examines this host's hardware, driver, libraries and one run
+/// on each provider, at the start and each <see cref="Every"/>, and stores its report for all gateways.
 /// </summary>
-public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodStore store, TimeProvider time, ILogger<HostDoctor> logger)
+public sealed partial class HostDoctor(
+    BuiltInWorker worker,
+    HostId host,
+    PodStore store,
+    TimeProvider time,
+    ILogger<HostDoctor> logger)
     : BackgroundLoop(time, logger)
 {
-    /// <summary>Drivers are updated, and GPUs fall off their bus.</summary>
+    /// <summary>Interval between two examinations: drivers are updated, and GPUs can disappear from the bus.</summary>
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(10);
 
-    /// <summary>Not in the way of a start.</summary>
+    /// <summary>Delay of the first examination, so that it does not slow down the gateway's start.</summary>
     private static readonly TimeSpan First = TimeSpan.FromSeconds(3);
 
-    /// <summary>nvidia-smi on a broken driver can hang for longer; the doctor itself gives it 5 s.</summary>
+    /// <summary>
+    /// Time limit of the command. nvidia-smi on a broken driver can hang for longer than the 5 s that the doctor allows
+    /// it.
+    /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly TimeProvider time = time;
@@ -31,7 +39,7 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
         {
             try
             {
-                await store.PutReportAsync(new HostReport(host.Value, time.GetUtcNow(), await AskAsync(ct)), ct);
+                await store.PutReportAsync(new HostReport(host.Value, time.GetUtcNow(), await RunDoctorAsync(ct)), ct);
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
@@ -41,25 +49,28 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
         while (await timer.WaitForNextTickAsync(ct));
     }
 
-    /// <summary>The doctor's JSON.</summary>
-    private async Task<string> AskAsync(CancellationToken ct)
+    /// <summary>Runs the doctor and returns its report as JSON.</summary>
+    private async Task<string> RunDoctorAsync(CancellationToken ct)
     {
         var start = new ProcessStartInfo(worker.Command[0], [.. worker.Command.Skip(1), "doctor", "--json"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            // It reads and writes nothing by relative paths; the gateway's own directory may hold SLUICE_DATA.
+            // The command uses no relative paths; the gateway's own working directory may contain SLUICE_DATA.
             WorkingDirectory = "/",
         };
-        // It sees what workers see.
+        // The doctor gets the environment that workers get.
         ChildEnvironment.Clean(start.Environment);
         using var process = Process.Start(start)!;
         try
         {
-            var (said, complained) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));
-            var text = await said.WaitAsync(Patience, time, ct);
+            var output = process.StandardOutput.ReadToEndAsync(ct);
+            var errors = process.StandardError.ReadToEndAsync(ct);
+            var text = await output.WaitAsync(Patience, time, ct);
             await process.WaitForExitAsync(ct).WaitAsync(Patience, time, ct);
-            return IsReport(text) ? text : throw new InvalidOperationException($"it ended with {process.ExitCode}: {text}{await complained}");
+            if (IsReport(text)) return text;
+            throw new InvalidOperationException(
+                $"the doctor ended with exit code {process.ExitCode}: {text}{await errors}");
         }
         finally
         {
@@ -80,12 +91,12 @@ public sealed partial class HostDoctor(BuiltInWorker worker, HostId host, PodSto
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "This host could not be examined: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Host examination failed: {Error}")]
     private partial void CannotExamine(string error);
 }
 
-/// <summary>What the doctor said of a host.</summary>
-/// <param name="HostId">The host.</param>
-/// <param name="At">When it was examined.</param>
-/// <param name="Report">JSON: the verdict, the layers, and what was found.</param>
+/// <summary>The doctor's report of a host.</summary>
+/// <param name="HostId">The host's id.</param>
+/// <param name="At">The time of the examination.</param>
+/// <param name="Report">JSON: the verdict, the layers and the findings.</param>
 public sealed record HostReport(string HostId, DateTimeOffset At, string Report);

@@ -3,47 +3,64 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// What runs pods: processes of this machine, or containers of a Docker daemon. It starts and ends them and nothing else: what becomes of a
-/// pod, and who is told, is the <see cref="PodFleet"/>'s. Every implementation passes <c>PodHostConformance</c>.
+/// Starts and stops pods, as processes of this machine or as containers of a Docker daemon. The <see cref="PodFleet"/>
+/// manages the life cycle of the pods. Every implementation passes <c>PodHostConformance</c>.
 /// </summary>
 public interface IPodHost : IDisposable
 {
     /// <summary>Starts a pod. It is not ready yet.</summary>
-    /// <param name="order">What to start.</param>
-    /// <param name="progress">Is told in words what takes time ("pulling image ...").</param>
-    /// <param name="ct">Gives the start up; what was begun is taken back.</param>
-    /// <exception cref="InvalidOperationException">It cannot be started; the message says why and what would help.</exception>
+    /// <param name="order">The pod to start.</param>
+    /// <param name="progress">Receives a description of steps that take long ("pulling image ...").</param>
+    /// <param name="ct">Cancels the start; what was created for it is removed.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The pod cannot be started; the message contains the reason and a solution.
+    /// </exception>
     Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct);
 
-    /// <summary>SIGTERM, the template's grace, SIGKILL; ends when the pod has.</summary>
+    /// <summary>
+    /// Sends SIGTERM, and after the template's grace period SIGKILL. Completes when the pod has exited.
+    /// </summary>
     Task StopAsync(RunningPod pod);
 
-    /// <summary>SIGKILL, to it and whatever it started. Does not wait for its end.</summary>
+    /// <summary>Sends SIGKILL to a pod and to all processes that it started. Does not wait for the exit.</summary>
     Task KillAsync(RunningPod pod);
 
-    /// <summary>Takes away what an exited pod left: its port, its container. Of one whose end is <see cref="RunningPod.Unsure"/>, what runs.</summary>
+    /// <summary>
+    /// Removes the resources of an exited pod: its port, its container. If the pod's exit is <see
+    /// cref="RunningPod.Unsure"/>, the method also ends what still runs.
+    /// </summary>
     /// <param name="pod">The pod.</param>
-    /// <param name="ct">Gives up on a host that cannot be asked.</param>
+    /// <param name="ct">Cancels the attempts on a host that does not respond.</param>
     Task ForgetAsync(RunningPod pod, CancellationToken ct = default);
 
-    /// <summary>Whether a pod of another gateway runs here; throws when that cannot be told now. Processes are known by their marks, not by this.</summary>
-    Task<bool> RunsAsync(string podId, CancellationToken ct) => Task.FromResult(false);
+    /// <summary>
+    /// Whether a pod of another gateway runs here. Throws if that is not known now. Processes are identified by their
+    /// marks instead, not by this method.
+    /// </summary>
+    Task<bool> IsRunningAsync(string podId, CancellationToken ct) => Task.FromResult(false);
 
     /// <summary>
-    /// Pods of this host that run although nobody cares for them: those of an earlier gateway process, and those whose start was reported as
-    /// failed but did happen. What they left that runs no more is taken away.
+    /// Finds the running pods of this host that no gateway process manages: those of an earlier gateway process, and
+    /// those whose start succeeded although it was reported as failed. Leftovers of pods that have exited are removed.
     /// </summary>
-    /// <param name="known">Whether a pod is cared for. Asked of what was found: starts go on meanwhile, and are known before they begin.</param>
-    /// <param name="ct">Gives up.</param>
-    /// <exception cref="InvalidOperationException">The host cannot be asked now.</exception>
+    /// <param name="known">
+    /// Whether a pod is managed. It is called for each pod that was found, because starts continue at the same time and
+    /// are registered before they begin.
+    /// </param>
+    /// <param name="ct">Cancels the search.</param>
+    /// <exception cref="InvalidOperationException">The host does not respond now.</exception>
     Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct);
 
-    /// <summary>Tells what is declared, again and again, so that the host may have ready what starts of it will need.</summary>
+    /// <summary>
+    /// Passes the current declarations to the host, repeatedly, so that it can prepare starts in advance.
+    /// </summary>
     void Prepare(IReadOnlyList<Deployment> declared)
     {
-        // Nothing, unless a host knows better.
+        // By default a host prepares nothing.
     }
 
-    /// <summary>Whether pods are to go on when the gateway is told to stop, for the next one to adopt.</summary>
+    /// <summary>
+    /// Whether pods keep running when the gateway stops, so that the next gateway process adopts them.
+    /// </summary>
     bool KeepsPods { get; }
 }

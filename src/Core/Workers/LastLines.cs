@@ -2,33 +2,38 @@ using System.Text;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>The last lines that a process wrote: bounded in number, in the length of each and in bytes altogether, and printable.</summary>
+/// <summary>
+/// Stores the last lines that a process wrote, made printable. The number of lines, the length of each and the total
+/// size are limited.
+/// </summary>
 internal sealed class LastLines
 {
-    /// <summary>Lines that are kept.</summary>
+    /// <summary>Number of lines that are kept.</summary>
     public const int MaxLines = 40;
 
     /// <summary>Characters of one line that are kept.</summary>
     public const int MaxLength = 500;
 
-    /// <summary>UTF-8 bytes of all lines that are kept: what Redis stores for each worker.</summary>
+    /// <summary>UTF-8 bytes of all kept lines, which Redis stores for each worker.</summary>
     public const int MaxBytes = 16 << 10;
 
-    /// <summary>Non-empty lines that an exit is reported with. The cause is often not the last one: a traceback ends with it, a native library's
-    /// message is followed by advice.</summary>
-    private const int LinesOfAnEnd = 3;
+    /// <summary>
+    /// Number of non-empty lines in the description of an exit. The cause is often not in the last line: a traceback
+    /// ends with it, but a native library adds advice after its message.
+    /// </summary>
+    private const int LinesOfAnExit = 3;
 
     private readonly Queue<(string Text, int Bytes)> lines = [];
     private int bytes;
     private long added;
 
-    /// <summary>Lines added so far: another number than before means other lines.</summary>
+    /// <summary>Number of lines added so far. A changed number means that the kept lines have changed.</summary>
     public long Added => Volatile.Read(ref added);
 
-    /// <summary>Adds a line and returns it as it is kept.</summary>
+    /// <summary>Adds a line and returns it in its stored form.</summary>
     public string Add(string line)
     {
-        var text = PrintableText.Of(line, MaxLength);
+        var text = PrintableText.Escape(line, MaxLength);
         var size = Encoding.UTF8.GetByteCount(text);
         lock (lines)
         {
@@ -46,9 +51,13 @@ internal sealed class LastLines
         lock (lines) return [.. lines.Select(l => l.Text)];
     }
 
-    /// <summary>The last lines that are not blank, oldest first, as one; empty: there is none.</summary>
-    public string End()
+    /// <summary>Joins the last non-blank lines, the oldest first; empty if there are none.</summary>
+    public string DescribeEnd()
     {
-        lock (lines) return string.Join(" | ", lines.Select(l => l.Text.Trim()).Where(l => l.Length > 0).TakeLast(LinesOfAnEnd));
+        lock (lines)
+        {
+            var texts = lines.Select(l => l.Text.Trim()).Where(l => l.Length > 0).TakeLast(LinesOfAnExit);
+            return string.Join(" | ", texts);
+        }
     }
 }

@@ -3,10 +3,16 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>One gateway of all leads: it decides how many workers run. A lease with an epoch, by Redis' clock.</summary>
+/// <summary>
+/// Elects the one gateway that decides how many workers run. The leader holds a lease with an epoch, on the clock of
+/// Redis.
+/// </summary>
 public sealed class Leadership(RedisStore redis, string candidate)
 {
-    /// <summary>A leader that says nothing for this long is replaced; it renews once a second, whatever else it does.</summary>
+    /// <summary>
+    /// Duration of the lease. A leader that does not renew it is replaced; it renews once a second, independently of
+    /// its other work.
+    /// </summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(3);
 
     private static readonly Script Lead = Script.Load("lead");
@@ -16,13 +22,13 @@ public sealed class Leadership(RedisStore redis, string candidate)
 
     public bool IsLeader => Volatile.Read(ref epoch) > 0;
 
-    /// <summary>Grows with each new leader; 0 while this gateway does not lead.</summary>
+    /// <summary>Increases with each new leader; 0 while this gateway does not lead.</summary>
     public long Epoch => Volatile.Read(ref epoch);
 
-    /// <summary>What is left of another gateway's lease; null: none has one.</summary>
+    /// <summary>Remaining time of another gateway's lease; null: no other gateway has one.</summary>
     public TimeSpan? VacantIn { get; private set; }
 
-    /// <summary>Tries to lead, or goes on leading.</summary>
+    /// <summary>Acquires the lease, or renews it.</summary>
     public async Task RenewAsync(CancellationToken ct)
     {
         try
@@ -38,11 +44,11 @@ public sealed class Leadership(RedisStore redis, string candidate)
         }
     }
 
-    /// <summary>A later leader was seen: this gateway does not lead any more, whatever it believed.</summary>
-    /// <param name="seen">The epoch that was found to be over.</param>
-    public void Lost(long seen) => Interlocked.CompareExchange(ref epoch, 0, seen);
+    /// <summary>Records that a later leader exists: this gateway no longer leads.</summary>
+    /// <param name="seen">The epoch that has ended.</param>
+    public void RecordLost(long seen) => Interlocked.CompareExchange(ref epoch, 0, seen);
 
-    /// <summary>Leaves the lead to another at once.</summary>
+    /// <summary>Gives up the lease immediately, so that another gateway can lead.</summary>
     public async Task ResignAsync()
     {
         Volatile.Write(ref epoch, 0);

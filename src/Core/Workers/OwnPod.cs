@@ -1,17 +1,19 @@
 namespace Sluice.Core.Workers;
 
-/// <summary>A pod of this host: its record as others see it, and what runs.</summary>
+/// <summary>A pod of this host: its record, which is stored in Redis, and the running process or container.</summary>
 internal sealed class OwnPod(Pod record)
 {
     private readonly Lock gate = new();
-    private readonly TaskCompletionSource stopWanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Pod record = record;
 
     public string Id => record.Id;
 
     public string EndpointId => record.EndpointId;
 
-    /// <summary>One writer at a time brings the record to Redis, so that an old one never comes last.</summary>
+    /// <summary>
+    /// Serializes writes of the record to Redis, so that an older record never overwrites a newer one.
+    /// </summary>
     public SemaphoreSlim Writing { get; } = new(1);
 
     public Pod Record
@@ -22,35 +24,38 @@ internal sealed class OwnPod(Pod record)
         }
     }
 
-    /// <summary>Timestamp of when it was ordered; null: it was found running.</summary>
-    public long? Asked { get; init; }
+    /// <summary>Timestamp of the order; null: the pod was found running.</summary>
+    public long? OrderedAt { get; init; }
 
-    /// <summary>What runs; null until it was started.</summary>
+    /// <summary>The running process or container; null until it has started.</summary>
     public RunningPod? Running { get; set; }
 
-    /// <summary>Ends with the pod's life.</summary>
+    /// <summary>Completes when the pod's life cycle has ended.</summary>
     public Task Life { get; set; } = Task.CompletedTask;
 
     public DateTimeOffset? DrainingSince { get; set; }
 
-    /// <summary>Probes in a row that it did not answer though gateways had called it unreachable.</summary>
+    /// <summary>Consecutive failed probes after gateways reported the pod as unreachable.</summary>
     public int Unanswered { get; set; }
 
-    /// <summary>Lines that it had written when its last lines were stored, and when that was. Its owner is the look at its endpoint.</summary>
-    public long LinesTold { get; set; }
+    /// <summary>
+    /// Number of lines that the pod had written when its last lines were stored, and the timestamp of that. Only the
+    /// round of its endpoint changes them.
+    /// </summary>
+    public long StoredLines { get; set; }
 
-    public long? OutputTold { get; set; }
+    public long? OutputStoredAt { get; set; }
 
-    /// <summary>Ends with the last call to its host that was to kill it because it hangs.</summary>
+    /// <summary>Completes when the last call that kills the unresponsive pod has returned.</summary>
     public Task Killing { get; set; } = Task.CompletedTask;
 
-    /// <summary>Ends when it should stop: its exit then is no failure.</summary>
-    public Task StopWanted => stopWanted.Task;
+    /// <summary>Completes when the pod is requested to stop: an exit after that is not a failure.</summary>
+    public Task StopRequested => stopRequested.Task;
 
-    /// <summary>True for the first caller.</summary>
-    public bool WantStop() => stopWanted.TrySetResult();
+    /// <summary>Requests the pod to stop. Returns true for the first caller.</summary>
+    public bool RequestStop() => stopRequested.TrySetResult();
 
-    /// <summary>Changes the record when it is in one of these states; true when it was.</summary>
+    /// <summary>Changes the record if it is in one of the given states. Returns whether it was.</summary>
     public bool TryMove(Func<Pod, Pod> change, params ReadOnlySpan<PodState> from)
     {
         lock (gate)

@@ -4,31 +4,32 @@ using Sluice.Core.Gpus;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// A pod's life. starting → ready → draining → stopping → gone; a pod that ends by itself is failed and stays in the
-/// list, with its last words, until a later one is ready.
+/// The state of a pod: starting → ready → draining → stopping → removed. A pod that exits without a request is
+/// failed.
+/// It stays in the list, with its last output, until a later one is ready.
 /// </summary>
 public enum PodState
 {
-    /// <summary>Its process was started and does not answer ready yet.</summary>
+    /// <summary>Its process was started and is not ready yet.</summary>
     Starting,
 
-    /// <summary>It takes requests.</summary>
+    /// <summary>It receives requests.</summary>
     Ready,
 
-    /// <summary>It takes no new requests and finishes those it has.</summary>
+    /// <summary>It receives no new requests and finishes the current ones.</summary>
     Draining,
 
-    /// <summary>It was told to exit.</summary>
+    /// <summary>It was requested to exit.</summary>
     Stopping,
 
-    /// <summary>It exited by itself, or never became ready.</summary>
+    /// <summary>It exited without a request, or never became ready.</summary>
     Failed,
 }
 
-/// <summary>One stage of a cold start.</summary>
+/// <summary>One stage of a cold start, with its duration in milliseconds.</summary>
 public sealed record StartStage(string Name, double Ms);
 
-/// <summary>A running (or failed) instance of a template, as everyone may see it.</summary>
+/// <summary>A running or failed instance of a template, as stored in Redis for all gateways.</summary>
 public sealed record Pod
 {
     public required string Id { get; init; }
@@ -37,47 +38,58 @@ public sealed record Pod
 
     public required string Template { get; init; }
 
-    /// <summary>Which gateway's host runs it.</summary>
+    /// <summary>The id of the host that runs it.</summary>
     public required string HostId { get; init; }
 
     public required PodState State { get; init; }
 
-    /// <summary>What it was started from; another fingerprint than the endpoint's present one: outdated.</summary>
+    /// <summary>
+    /// The fingerprint of the declaration that it was started from. A pod whose fingerprint differs from the endpoint's
+    /// current one is outdated.
+    /// </summary>
     public required string Fingerprint { get; init; }
 
     public required DateTimeOffset StartedAt { get; init; }
 
     public DateTimeOffset? ReadyAt { get; init; }
 
-    /// <summary>Where its cold start's time went, in ms; <c>placed</c> is from the order until its host was asked, <c>pull</c>,
-    /// <c>create</c>, <c>start</c> are a container's, <c>spawn</c> is what else the host adds, the others are the worker's own.</summary>
+    /// <summary>
+    /// The stages of its cold start, in ms: <c>placed</c> is from the order until the call to its host; <c>pull</c>,
+    /// <c>create</c> and <c>start</c> are those of a container; <c>spawn</c> is the host's remaining time; the worker
+    /// reports all others.
+    /// </summary>
     public IReadOnlyList<StartStage> Stages { get; init; } = [];
 
-    /// <summary>Why it is in this state, in words.</summary>
+    /// <summary>The reason for its state, as a text for operators.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>The last lines of a failed pod; those of one that runs are stored apart (<see cref="PodStore.OutputsAsync"/>).</summary>
+    /// <summary>
+    /// The last output lines of a failed pod. Those of a running pod are stored separately (<see
+    /// cref="PodStore.OutputsAsync"/>).
+    /// </summary>
     public IReadOnlyList<string> LastOutput { get; init; } = [];
 
     public int? ProcessId { get; init; }
 
-    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    /// <summary>Its name on its host, for operators: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
     public string RunsAs { get; init; } = "";
 
-    /// <summary>UUIDs of the GPUs and MIG slices that it was given.</summary>
+    /// <summary>UUIDs of the GPUs and MIG slices that are assigned to it.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
 
-    /// <summary>Its process' <see cref="ProcessMark"/>; null when it has none that others could look for.</summary>
+    /// <summary>
+    /// The <see cref="ProcessMark"/> of its process; null if it has none that other gateways can check.
+    /// </summary>
     public string? Mark { get; init; }
 
-    /// <summary>Its part of its device's memory, MiB; null: all of it, alone.</summary>
+    /// <summary>Its share of its device's memory, MiB; null: the whole device is its own.</summary>
     public long? ShareMiB { get; init; }
 
-    /// <summary>What it has of this machine's GPUs.</summary>
+    /// <summary>The devices that it holds on this machine.</summary>
     internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
 }
 
-/// <summary>Who runs pods: this machine's own name, kept over restarts.</summary>
+/// <summary>The id of a host that runs pods: this machine's own name, which is kept over restarts.</summary>
 public sealed record HostId(string Value);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]

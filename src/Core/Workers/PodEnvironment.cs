@@ -2,21 +2,28 @@ using System.Globalization;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>The variables that a pod gets on every host. Pure; nothing of the gateway's own is among them.</summary>
+/// <summary>
+/// Builds the environment variables that a pod gets on every host. Pure; the result contains none of the gateway's own
+/// variables.
+/// </summary>
 internal static class PodEnvironment
 {
-    /// <summary>Those that are a pod's own. All others are the same for every pod of a declaration, and often for those of several.</summary>
+    /// <summary>
+    /// Variables whose values differ from pod to pod. All others are the same for every pod of a declaration, and often
+    /// for the pods of several declarations.
+    /// </summary>
     public static readonly IReadOnlySet<string> OfOnePod = new HashSet<string>
     {
-        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES", "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
+        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES",
+        "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
         "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
     };
 
-    /// <summary>The pod's variables by name.</summary>
-    /// <param name="order">What is started.</param>
-    /// <param name="modelRepository">Where the pod finds its models.</param>
-    /// <param name="port">Where it is to listen.</param>
-    /// <param name="token">What it is to demand of every request.</param>
+    /// <summary>Returns the pod's variables by name.</summary>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="modelRepository">Path of the model repository as the pod sees it.</param>
+    /// <param name="port">The port that the pod listens on.</param>
+    /// <param name="token">The token that the pod requires in every request.</param>
     public static Dictionary<string, string> Make(PodOrder order, string modelRepository, int port, string token)
     {
         var (template, endpoint) = (order.Deployment.Template, order.Deployment.Endpoint);
@@ -28,8 +35,10 @@ internal static class PodEnvironment
         };
         foreach (var (name, value) in template.Env) env[name] = value;
         foreach (var (name, value) in endpoint.Env) env[name] = value;
-        // A worker whose models are loaded by requests starts with those that are declared; its endpoint's id is no model then.
-        if (env.GetValueOrDefault("SLUICE_MODEL_CONTROL") == "explicit" && endpoint.Models.Count == 0 && env["SLUICE_MODELS"] == endpoint.Id)
+        // A worker with explicit model control starts with the declared models only. Without any, the endpoint's id is
+        // not the name of a model.
+        if (env.GetValueOrDefault("SLUICE_MODEL_CONTROL") == "explicit" && endpoint.Models.Count == 0
+            && env["SLUICE_MODELS"] == endpoint.Id)
             env.Remove("SLUICE_MODELS");
         env["SLUICE_POD_ID"] = order.PodId;
         env["SLUICE_POD_TOKEN"] = token;

@@ -5,10 +5,14 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What a worker is started from, as one short text: a worker with another fingerprint is replaced. Pure.</summary>
+/// <summary>
+/// Computes a short hash of everything that a worker is started from. A worker with another fingerprint than its
+/// endpoint is replaced. Pure.
+/// </summary>
 public static class PodFingerprint
 {
-    public static string Of(Deployment deployment)
+    /// <summary>Returns the fingerprint of a deployment: 16 hexadecimal digits.</summary>
+    public static string Compute(Deployment deployment)
     {
         var started = string.Join('\n', Declarations.Write(deployment.Template, DeclarationJson.Template),
             JsonSerializer.Serialize(deployment.Endpoint.Env.OrderBy(e => e.Key, StringComparer.Ordinal)

@@ -2,23 +2,29 @@ using Microsoft.Extensions.Logging;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What an earlier process of this host left: pods that run on are kept, everything else is forgotten.</summary>
+/// <summary>
+/// Adopts the running pods of an earlier process of this host, and removes the records of all others.
+/// </summary>
 public sealed partial class PodFleet
 {
-    /// <summary>Endpoint -> records of this host, without a pod that runs, of the last look.</summary>
+    /// <summary>Endpoint -> pods that had a record of this host in the last round but do not run.</summary>
     private readonly Dictionary<string, HashSet<string>> ghosts = [];
 
     private volatile bool tookOver;
     private volatile bool relists;
 
-    /// <summary>Redis may have lost its last writes: the next <see cref="TakeOverAsync"/> compares the records of all endpoints with what runs.</summary>
+    /// <summary>
+    /// Makes the next <see cref="TakeOverAsync"/> compare the records of all endpoints with the running pods, because
+    /// Redis may have lost its last writes.
+    /// </summary>
     public void Relist() => relists = true;
 
     /// <summary>
-    /// Looks for pods that run without anybody's care, at the start and now and then: a start that was reported as failed may have happened. Takes as
-    /// long as the host's daemon does, so nobody should wait for it who has something to do. Null: the host cannot be asked now.
+    /// Searches for running pods that this process does not manage, at the start and periodically: a start that was
+    /// reported as failed may have succeeded. The search takes as long as the host's daemon does, so it must not block
+    /// other work. Null: the host does not respond now.
     /// </summary>
-    public async Task<IReadOnlyList<RunningPod>?> FindAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<RunningPod>?> FindUnmanagedAsync(CancellationToken ct)
     {
         try
         {
@@ -26,16 +32,20 @@ public sealed partial class PodFleet
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            // What runs goes on running; the next call may find the host again.
+            // Running pods are not affected. The next call may succeed.
             CannotAdopt(e.Message);
             return null;
         }
     }
 
-    /// <summary>Whether another gateway's pod runs on this host; throws when that cannot be told now.</summary>
-    public async Task<bool> RunsAsync(string podId, CancellationToken ct) => await podHost.RunsAsync(podId, ct);
+    /// <summary>Whether another gateway's pod runs on this host. Throws if that is not known now.</summary>
+    public async Task<bool> IsRunningAsync(string podId, CancellationToken ct) =>
+        await podHost.IsRunningAsync(podId, ct);
 
-    /// <summary>Takes over what was found, and, the first time, ends what Redis says of pods that are gone. May be repeated with the same.</summary>
+    /// <summary>
+    /// Adopts the pods that were found. The first call also removes the records of pods that no longer run. The method
+    /// is idempotent.
+    /// </summary>
     public async Task TakeOverAsync(IReadOnlyList<RunningPod> found, CancellationToken ct)
     {
         var left = found.Where(p => !own.ContainsKey(p.Order.PodId)).ToDictionary(p => p.Order.PodId);
@@ -57,11 +67,19 @@ public sealed partial class PodFleet
 
     private async Task CompareAsync(Dictionary<string, RunningPod> left, bool relist, CancellationToken ct)
     {
-        foreach (var endpoint in tookOver && !relist && left.Count == 0 ? [] : await store.EndpointsAsync(ct))
-            foreach (var record in (await store.ListAsync(endpoint, ct)).Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
-                if (record.State != PodState.Failed && left.Remove(record.Id, out var running)) TakeOver(record, running);
-                // Failed ones of this process are kept for those who ask why.
-                else if (!tookOver || (relist && record.State != PodState.Failed)) await ForgetAsync(record, ct);
+        var readsRecords = !tookOver || relist || left.Count > 0;
+        foreach (var endpoint in readsRecords ? await store.EndpointsAsync(ct) : [])
+        {
+            var records = await store.ListAsync(endpoint, ct);
+            foreach (var record in records.Where(p => p.HostId == host.Value && !own.ContainsKey(p.Id)))
+            {
+                if (record.State != PodState.Failed && left.Remove(record.Id, out var running))
+                    TakeOver(record, running);
+                // Failed pods of this process stay listed, so that operators can read why they failed.
+                else if (!tookOver || (relist && record.State != PodState.Failed))
+                    await ForgetAsync(record, ct);
+            }
+        }
     }
 
     private async Task ForgetAsync(Pod record, CancellationToken ct)
@@ -72,18 +90,22 @@ public sealed partial class PodFleet
 
     private void TakeOver(Pod record, RunningPod running)
     {
-        if (record.ReadyAt is { } since) running.Address = running.Address with { ReadyAt = since, Start = StartStages.Pack(record.Stages) };
-        var pod = new OwnPod(record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name }) { Running = running };
+        if (record.ReadyAt is { } since)
+            running.Address = running.Address with { ReadyAt = since, Start = StartStages.Pack(record.Stages) };
+        var adopted = record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name };
+        var pod = new OwnPod(adopted) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
-        if (record.State == PodState.Stopping) pod.WantStop();
+        if (record.State == PodState.Stopping) pod.RequestStop();
         own[pod.Id] = pod;
-        pod.Life = Task.Run(() => LiveAsync(pod, () => RunAsync(pod, running)), CancellationToken.None);
+        pod.Life = Task.Run(() => ManageAsync(pod, () => RunAsync(pod, running)), CancellationToken.None);
         Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = PersistAsync(() => PutAsync(pod));
     }
 
-    /// <summary>The record of a pod of which Redis knows nothing (any more): it must show that it is ready. The next <see cref="KeepAsync"/> brings
-    /// it back into Redis, if there is room for it.</summary>
+    /// <summary>
+    /// Creates the record of a running pod that has none in Redis. The pod must pass the readiness probe. The next <see
+    /// cref="ReconcilePodsAsync"/> stores the record, if the endpoint has room for the pod.
+    /// </summary>
     private Pod RecordOf(RunningPod running) => new()
     {
         Id = running.Order.PodId,
@@ -100,9 +122,9 @@ public sealed partial class PodFleet
         Reason = "adopted",
     };
 
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} runs on as {What} and was taken over ({State})")]
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} adopted: it runs as {What} ({State})")]
     private partial void Adopted(string worker, string endpoint, string what, PodState state);
 
-    [LoggerMessage(LogLevel.Warning, "This host's pods cannot be listed; those that run go on: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Pods of this host could not be listed; running pods are not affected: {Error}")]
     private partial void CannotAdopt(string error);
 }

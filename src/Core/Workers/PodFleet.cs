@@ -8,37 +8,47 @@ using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>How one of this host's pods ended.</summary>
-/// <param name="Pod">Its last record.</param>
-/// <param name="Failed">It ended though nobody wanted it to.</param>
-/// <param name="Proven">It had been ready long enough to call its start good.</param>
+/// <summary>The result of a pod of this host that has exited.</summary>
+/// <param name="Pod">The last record.</param>
+/// <param name="Failed">Whether it exited without a request to stop.</param>
+/// <param name="Proven">
+/// Whether it had been ready long enough (<see cref="StartBackoff.ProvenAfter"/>) to count its start as successful.
+/// </param>
 public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
 
 /// <summary>
-/// The pods of this host, from their start to their end: the one owner of what runs, of their records, and of
-/// their entries in dispatch.
+/// Manages the pods of this host from their start to their exit. It is the only owner of the running pods, of their
+/// records, and of their entries in dispatch.
 /// </summary>
 public sealed partial class PodFleet : IDisposable
 {
-    /// <summary>Failed pods kept for an endpoint, for those who ask why.</summary>
+    /// <summary>
+    /// Number of failed pods that stay listed for an endpoint, so that operators can read why they failed.
+    /// </summary>
     private const int KeptFailures = 3;
 
-    /// <summary>Probes that a running pod may leave unanswered, one after another, before it is killed.</summary>
+    /// <summary>Consecutive failed probes after which a running pod is killed.</summary>
     private const int MaxUnanswered = 3;
 
-    /// <summary>An order that was accepted so long ago is not followed: a gateway that stood still was taken for dead meanwhile.</summary>
+    /// <summary>
+    /// Age from which an accepted order is not executed: a gateway that was suspended for so long may have been
+    /// considered lost.
+    /// </summary>
     private static readonly TimeSpan StaleOrder = Reconciler.HostLease / 2;
 
-    /// <summary>Between two writes of a pod's last lines: a worker that writes much costs one write a second.</summary>
-    private static readonly TimeSpan TellOutputEvery = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// Pause between two writes of a pod's last output lines: a worker with much output costs one write a second.
+    /// </summary>
+    private static readonly TimeSpan StoreOutputEvery = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan StoreRetry = TimeSpan.FromSeconds(0.5);
 
     private static readonly Histogram<double> ColdStart = CoreMeter.Meter.CreateHistogram<double>(
-        "sluice.cold_start.stage", "s", "Where the time from ordering a worker to its readiness went.");
+        "sluice.cold_start.stage", "s",
+        "Duration of each stage of a cold start, from a worker's order to its readiness.");
 
     private static readonly Counter<long> Exits = CoreMeter.Meter.CreateCounter<long>("sluice.worker.exits", "{worker}",
-        "Workers that ended, by how: stopped as wanted, or failed.");
+        "Workers that exited, by reason: stopped on request, or failed.");
 
     private readonly ConcurrentDictionary<string, OwnPod> own = [];
     private readonly CancellationTokenSource leaving = new();
@@ -50,43 +60,65 @@ public sealed partial class PodFleet : IDisposable
     private readonly TimeProvider time;
     private readonly ILogger<PodFleet> logger;
 
-    public PodFleet(HostId host, IPodHost podHost, PodStore store, WorkerSlotStore slots, TimeProvider time,
+    public PodFleet(
+        HostId host,
+        IPodHost podHost,
+        PodStore store,
+        WorkerSlotStore slots,
+        TimeProvider time,
         ILogger<PodFleet> logger)
     {
-        (this.host, this.podHost, this.store, this.slots, this.time, this.logger) =
-            (host, podHost, store, slots, time, logger);
+        this.host = host;
+        this.podHost = podHost;
+        this.store = store;
+        this.slots = slots;
+        this.time = time;
+        this.logger = logger;
         probe = new ReadinessProbe(time);
         CoreMeter.Meter.CreateObservableGauge("sluice.workers", Measure, "{worker}", "Workers of this host, by state.");
     }
 
-    /// <summary>Raised when a pod has ended.</summary>
+    /// <summary>Raised when a pod has exited.</summary>
     public event Action<PodEnd>? Ended;
 
-    /// <summary>Raised with an endpoint id when one of its pods became ready, or left a probe unanswered: it is to be looked at again at once.</summary>
-    public event Action<string>? LookAgain;
+    /// <summary>
+    /// Raised with an endpoint's id if the endpoint must be reconciled immediately, because one of its pods became
+    /// ready or failed a probe.
+    /// </summary>
+    public event Action<string>? ReconcileRequested;
 
-    /// <summary>Endpoints that this host has pods of.</summary>
+    /// <summary>The endpoints that this host has pods of.</summary>
     public IEnumerable<string> Endpoints => own.Values.Select(p => p.EndpointId).Distinct();
 
     /// <summary>Whether this host has pods of an endpoint.</summary>
-    public bool Has(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
+    public bool HasPodsOf(string endpointId) => own.Values.Any(p => p.EndpointId == endpointId);
 
-    /// <summary>This host's pods that take requests, or finish those they have, and where they are.</summary>
+    /// <summary>This host's pods that receive requests or finish their current ones, with their addresses.</summary>
     public IEnumerable<(Pod Pod, WorkerAddress Address)> Serving => own.Values
-        .Where(p => p is { Record.State: PodState.Ready or PodState.Draining, Running: not null }).Select(p => (p.Record, p.Running!.Address));
+        .Where(p => p is { Record.State: PodState.Ready or PodState.Draining, Running: not null })
+        .Select(p => (p.Record, p.Running!.Address));
 
-    /// <summary>Tells this host what is declared; see <see cref="IPodHost.Prepare"/>.</summary>
+    /// <summary>Passes the current declarations to the host; see <see cref="IPodHost.Prepare"/>.</summary>
     public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 
-    /// <summary>Starts a pod for a leader, if the order stands; its life goes on by itself.</summary>
-    /// <param name="deployment">What it is a pod of.</param>
-    /// <param name="fingerprint">Of its declaration.</param>
-    /// <param name="epoch">The leader's.</param>
-    /// <param name="holding">Its id and devices; null: GPUs are nobody's on this machine, and it sees what the gateway sees.</param>
-    /// <param name="ct">Gives up; the pod may be known then.</param>
-    public async Task<OrderAnswer> StartAsync(Deployment deployment, string fingerprint, long epoch, GpuHolding? holding, CancellationToken ct)
+    /// <summary>
+    /// Starts a pod for a leader, if Redis accepts the order. The method does not wait for the start.
+    /// </summary>
+    /// <param name="deployment">The pod's declaration.</param>
+    /// <param name="fingerprint">The fingerprint of the declaration.</param>
+    /// <param name="epoch">The leader's epoch.</param>
+    /// <param name="holding">
+    /// The pod's id and devices; null: this machine assigns no GPUs, and the pod sees those that the gateway sees.
+    /// </param>
+    /// <param name="ct">Cancels the call; Redis may have accepted the order by then.</param>
+    public async Task<OrderAnswer> StartAsync(
+        Deployment deployment,
+        string fingerprint,
+        long epoch,
+        GpuHolding? holding,
+        CancellationToken ct)
     {
-        var asked = time.GetTimestamp();
+        var orderedAt = time.GetTimestamp();
         var pod = new OwnPod(new Pod
         {
             Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
@@ -99,8 +131,8 @@ public sealed partial class PodFleet : IDisposable
             Fingerprint = fingerprint,
             StartedAt = time.GetUtcNow(),
             Reason = "ordered",
-        }) { Asked = asked };
-        // Known to Redis first: a start that nobody knows of would be ordered twice.
+        }) { OrderedAt = orderedAt };
+        // The record is stored before the start: a start without a record would be ordered twice.
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
         if (answer != OrderAnswer.Taken) return answer;
         own[pod.Id] = pod;
@@ -110,15 +142,19 @@ public sealed partial class PodFleet : IDisposable
             Epoch = epoch,
             ShareMiB = pod.Record.ShareMiB,
         };
-        // Not on the scheduler of the loop that orders it.
-        pod.Life = Task.Run(() => LiveAsync(pod, () => BeginAsync(pod, order, asked)), CancellationToken.None);
+        // Runs outside the exclusive scheduler of the reconciler's loop, which calls this method.
+        pod.Life = Task.Run(
+            () => ManageAsync(pod, () => StartAndRunAsync(pod, order, orderedAt)), CancellationToken.None);
         return answer;
     }
 
-    /// <summary>Whether the pods go on without this process: it then says nothing of their end.</summary>
+    /// <summary>Whether the pods keep running without this process, which then does not record their end.</summary>
     public bool KeepsPods => podHost.KeepsPods;
 
-    /// <summary>Stops every pod of this host and ends when all are gone; or leaves all of them to the next process.</summary>
+    /// <summary>
+    /// Stops every pod of this host and completes when all have exited. If the host keeps its pods, they stay for the
+    /// next process.
+    /// </summary>
     public async Task StopAllAsync()
     {
         if (KeepsPods)
@@ -127,7 +163,7 @@ public sealed partial class PodFleet : IDisposable
             return;
         }
 
-        foreach (var pod in own.Values) pod.WantStop();
+        foreach (var pod in own.Values) pod.RequestStop();
         await leaving.CancelAsync();
         await Task.WhenAll(own.Values.Select(p => p.Life));
     }
@@ -138,10 +174,13 @@ public sealed partial class PodFleet : IDisposable
         probe.Dispose();
     }
 
-    /// <summary>A pod's life, which ends here, whatever happens in it: one that nobody cares for any more would run, and count, for ever.</summary>
+    /// <summary>
+    /// Manages a pod until it has exited. An exception in any step ends the pod: an unmanaged pod would run, and count
+    /// as capacity, indefinitely.
+    /// </summary>
     /// <param name="pod">The pod.</param>
-    /// <param name="life">What becomes of it; tells how it ended.</param>
-    private async Task LiveAsync(OwnPod pod, Func<Task<string>> life)
+    /// <param name="life">The steps from the start to the exit; returns how the pod exited.</param>
+    private async Task ManageAsync(OwnPod pod, Func<Task<string>> life)
     {
         await Task.Yield();
         string why;
@@ -153,13 +192,13 @@ public sealed partial class PodFleet : IDisposable
         {
             why = e.Message;
         }
-        catch (OperationCanceledException) when (pod.Running is null && pod.StopWanted.IsCompleted)
+        catch (OperationCanceledException) when (pod.Running is null && pod.StopRequested.IsCompleted)
         {
-            why = "given up while it was started";
+            why = "cancelled while it was starting";
         }
         catch (Exception e)
         {
-            why = $"given up after an error: {e.Message}";
+            why = $"stopped after an internal error: {e.Message}";
             Broke(pod.Id, pod.EndpointId, e);
             await AbandonAsync(pod);
         }
@@ -167,28 +206,30 @@ public sealed partial class PodFleet : IDisposable
         await EndAsync(pod, why);
     }
 
-    /// <summary>Its order and its start, then what follows.</summary>
-    private async Task<string> BeginAsync(OwnPod pod, PodOrder order, long asked)
+    /// <summary>Starts the pod and then runs it.</summary>
+    private async Task<string> StartAndRunAsync(OwnPod pod, PodOrder order, long orderedAt)
     {
-        if (time.GetElapsedTime(asked) > StaleOrder)
+        if (time.GetElapsedTime(orderedAt) > StaleOrder)
         {
-            pod.WantStop();
-            throw new InvalidOperationException("this gateway stood still: the order is too old to be followed");
+            pod.RequestStop();
+            throw new InvalidOperationException("the order is too old to execute, because this gateway was suspended");
         }
 
-        using var giveUp = new CancellationTokenSource();
-        var start = podHost.StartAsync(order, words => Tell(pod, words), giveUp.Token);
-        if (await Task.WhenAny(start, pod.StopWanted) != start) await giveUp.CancelAsync();
+        using var cancel = new CancellationTokenSource();
+        var start = podHost.StartAsync(order, words => ReportProgress(pod, words), cancel.Token);
+        if (await Task.WhenAny(start, pod.StopRequested) != start) await cancel.CancelAsync();
         var running = await start;
         pod.Running = running;
-        var mark = running.ProcessId is { } process ? ProcessMark.Of(process) : null;
-        pod.TryMove(r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" }, PodState.Starting);
+        var mark = running.ProcessId is { } process ? ProcessMark.Create(process) : null;
+        pod.TryMove(
+            r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" },
+            PodState.Starting);
         Started(pod.Id, pod.EndpointId, running.Name);
         await PersistAsync(() => PutAsync(pod));
         return await RunAsync(pod, running);
     }
 
-    /// <summary>Ends what runs of a pod after an error of ours.</summary>
+    /// <summary>Kills a pod after an internal error.</summary>
     private async Task AbandonAsync(OwnPod pod)
     {
         if (pod.Running is not { } running) return;
@@ -204,30 +245,34 @@ public sealed partial class PodFleet : IDisposable
         }
     }
 
-    /// <summary>From its start to its end; returns how it ended.</summary>
+    /// <summary>Runs a pod from its start to its exit, and returns how it exited.</summary>
     private async Task<string> RunAsync(OwnPod pod, RunningPod running)
     {
-        // One that was adopted may be ready already.
+        // An adopted pod may be ready already.
         var why = pod.Record.State == PodState.Starting ? await BecomeReadyAsync(pod, running) : "";
         if (why.Length > 0) await podHost.KillAsync(running);
-        var stop = await Task.WhenAny(running.Exited, pod.StopWanted) == pod.StopWanted;
+        var stop = await Task.WhenAny(running.Exited, pod.StopRequested) == pod.StopRequested;
         if (stop) await podHost.StopAsync(running);
         var exit = await running.Exited;
-        if (running.Unsure) await HoldAsync(pod, exit);
+        if (running.Unsure) await MarkExitUnknownAsync(pod, exit);
         await podHost.ForgetAsync(running, leaving.Token);
         return why.Length > 0 ? why : exit;
     }
 
-    /// <summary>Nobody saw its end: it takes no requests, and keeps its devices until its host says that it is gone.</summary>
-    private async Task HoldAsync(OwnPod pod, string why)
+    /// <summary>
+    /// Takes a pod whose exit was not observed out of dispatch. It keeps its devices until its host confirms that it no
+    /// longer runs.
+    /// </summary>
+    private async Task MarkExitUnknownAsync(OwnPod pod, string why)
     {
         await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
-        pod.TryMove(r => r with { State = PodState.Stopping, Reason = why }, PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
+        pod.TryMove(r => r with { State = PodState.Stopping, Reason = why },
+            PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
         await PersistAsync(() => PutAsync(pod));
     }
 
-    /// <summary>Shows what a start that takes long is doing.</summary>
-    private void Tell(OwnPod pod, string words)
+    /// <summary>Stores the current step of a start that takes long as the pod's reason.</summary>
+    private void ReportProgress(OwnPod pod, string words)
     {
         if (pod.TryMove(r => r with { Reason = words }, PodState.Starting)) _ = PersistAsync(() => PutAsync(pod));
     }
@@ -235,15 +280,18 @@ public sealed partial class PodFleet : IDisposable
     private void NotReadyYet(OwnPod pod, string seen)
     {
         NotReady(pod.Id, pod.EndpointId, seen);
-        Tell(pod, seen);
+        ReportProgress(pod, seen);
     }
 
-    /// <summary>Waits for readiness and enters dispatch. Empty when it did (or was told to stop), else why not.</summary>
+    /// <summary>
+    /// Waits for readiness and adds the pod to dispatch. Returns an empty text if it is ready or was requested to stop,
+    /// and else the reason of the failure.
+    /// </summary>
     private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
     {
         using var waiting = new CancellationTokenSource();
         var ready = probe.WaitReadyAsync(running, seen => NotReadyYet(pod, seen), waiting.Token);
-        if (await Task.WhenAny(ready, pod.StopWanted) != ready)
+        if (await Task.WhenAny(ready, pod.StopRequested) != ready)
         {
             await waiting.CancelAsync();
             await Task.WhenAny(ready);
@@ -253,28 +301,36 @@ public sealed partial class PodFleet : IDisposable
         if (await ready is { } why) return why;
 
         var now = time.GetUtcNow();
-        var asked = pod.Asked ?? running.Ordered;
-        var total = time.GetElapsedTime(asked).TotalMilliseconds;
-        var stages = running.Adopted ? running.Stages : StartStages.Of(time.GetElapsedTime(asked, running.Ordered), running.HostStages, running.Stages, total);
+        var orderedAt = pod.OrderedAt ?? running.Ordered;
+        var total = time.GetElapsedTime(orderedAt).TotalMilliseconds;
+        var placed = time.GetElapsedTime(orderedAt, running.Ordered);
+        var stages = running.Adopted
+            ? running.Stages
+            : StartStages.Combine(placed, running.HostStages, running.Stages, total);
         running.Address = running.Address with { ReadyAt = now, Start = StartStages.Pack(stages) };
         await PersistAsync(() => slots.UpAsync(pod.EndpointId, running.Address, CancellationToken.None));
-        pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" }, PodState.Starting);
+        pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" },
+            PodState.Starting);
         foreach (var stage in running.Adopted ? [] : stages)
-            ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", StartStages.Label(stage.Name)));
+        {
+            var label = StartStages.Label(stage.Name);
+            ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", label));
+        }
+
         Ready(pod.Id, pod.EndpointId, total);
         await PersistAsync(() => PutAsync(pod));
         await ForgetFailuresAsync(pod.EndpointId, keep: 0);
-        LookAgain?.Invoke(pod.EndpointId);
+        ReconcileRequested?.Invoke(pod.EndpointId);
         return "";
     }
 
     private async Task EndAsync(OwnPod pod, string why)
     {
-        var wanted = pod.StopWanted.IsCompleted;
+        var requested = pod.StopRequested.IsCompleted;
         var last = pod.Record;
         try
         {
-            await TellEndAsync(pod, wanted, why);
+            await RecordEndAsync(pod, requested, why);
         }
         catch (Exception e)
         {
@@ -282,15 +338,15 @@ public sealed partial class PodFleet : IDisposable
         }
 
         own.TryRemove(pod.Id, out _);
-        Ended?.Invoke(new PodEnd(pod.Record, !wanted,
+        Ended?.Invoke(new PodEnd(pod.Record, !requested,
             last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
-    private async Task TellEndAsync(OwnPod pod, bool wanted, string why)
+    private async Task RecordEndAsync(OwnPod pod, bool requested, string why)
     {
         await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
-        Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", wanted ? "stopped" : "failed"));
-        if (wanted)
+        Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", requested ? "stopped" : "failed"));
+        if (requested)
         {
             own.TryRemove(pod.Id, out _);
             await PersistAsync(() => store.RemoveAsync(pod.EndpointId, pod.Id, CancellationToken.None));
@@ -299,7 +355,8 @@ public sealed partial class PodFleet : IDisposable
         else
         {
             Failed(pod.Id, pod.EndpointId, why);
-            pod.TryMove(r => r with { State = PodState.Failed, Reason = why, LastOutput = pod.Running?.LastOutput ?? [] },
+            var output = pod.Running?.LastOutput ?? [];
+            pod.TryMove(r => r with { State = PodState.Failed, Reason = why, LastOutput = output },
                 PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
             await PersistAsync(() => PutAsync(pod));
             own.TryRemove(pod.Id, out _);
@@ -322,12 +379,13 @@ public sealed partial class PodFleet : IDisposable
 
     private Task ForgetFailuresAsync(string endpointId, int keep) => PersistAsync(async () =>
     {
-        var failed = (await store.ListAsync(endpointId, CancellationToken.None)).Where(p => p.State == PodState.Failed && p.HostId == host.Value);
+        var pods = await store.ListAsync(endpointId, CancellationToken.None);
+        var failed = pods.Where(p => p.State == PodState.Failed && p.HostId == host.Value);
         foreach (var pod in failed.SkipLast(keep))
             await store.RemoveAsync(endpointId, pod.Id, CancellationToken.None);
     });
 
-    /// <summary>Repeats a write until Redis took it; when the gateway leaves, it is tried once.</summary>
+    /// <summary>Retries a write until Redis accepts it. While the gateway shuts down, it is tried once.</summary>
     private async Task PersistAsync(Func<Task> write)
     {
         while (true)
@@ -339,7 +397,7 @@ public sealed partial class PodFleet : IDisposable
             }
             catch (Exception e) when (RedisDown.Is(e) || RedisFaults.Of(e) == RedisFault.WrongData)
             {
-                // Also a key of another type: the worker itself is healthy, and runs on.
+                // A key of the wrong type is retried too: the worker itself is healthy and keeps running.
                 if (leaving.IsCancellationRequested) return;
                 await Task.WhenAny(Task.Delay(StoreRetry, time, leaving.Token));
             }
@@ -368,6 +426,6 @@ public sealed partial class PodFleet : IDisposable
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
     private partial void Failed(string worker, string endpoint, string why);
 
-    [LoggerMessage(LogLevel.Error, "The care of worker {Worker} of {Endpoint} broke off: an error of the gateway's own")]
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
     private partial void Broke(string worker, string endpoint, Exception e);
 }

@@ -4,28 +4,29 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What became of a leader's order.</summary>
+/// <summary>The result of a leader's order.</summary>
 public enum OrderAnswer
 {
-    /// <summary>It stands.</summary>
+    /// <summary>The order was accepted.</summary>
     Taken,
 
-    /// <summary>The endpoint has as many pods as it may.</summary>
+    /// <summary>The endpoint has its maximum number of pods.</summary>
     Full,
 
-    /// <summary>A later leader gives the orders.</summary>
+    /// <summary>A later leader exists; the order was rejected.</summary>
     Stale,
 }
 
-/// <summary>An endpoint's pods at one moment.</summary>
-/// <param name="Stale">The leader that looked is one no more: a later one has looked.</param>
-/// <param name="Pods">Oldest first.</param>
-/// <param name="Drain">Pods that their hosts should drain and stop.</param>
+/// <summary>An endpoint's pods and drain orders at one moment.</summary>
+/// <param name="Stale">Whether a later leader has read the endpoint: the caller no longer leads.</param>
+/// <param name="Pods">The pods, oldest first.</param>
+/// <param name="Drain">Pods that their hosts must drain and stop.</param>
 public sealed record FleetLook(bool Stale, IReadOnlyList<Pod> Pods, IReadOnlySet<string> Drain);
 
 /// <summary>
-/// What is known of pods, for every gateway. A pod's record is written by its own host only; what the leader wants of
-/// it is a drain order beside it. Orders carry the leader's epoch, and are refused when a later leader has looked.
+/// Stores the state of pods in Redis, for every gateway. Only a pod's own host writes its record; the leader's drain
+/// orders are stored separately. Orders carry the leader's epoch, and are rejected when a later leader has read the
+/// endpoint.
 /// </summary>
 public sealed class PodStore(RedisStore redis)
 {
@@ -37,12 +38,14 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Order = Script.Load("pod-orders");
     private static readonly Script Output = Script.Load("pod-output");
 
-    // Hosts and the endpoints that have pods are few and are read together.
+    // The hosts, and the endpoints that have pods, are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
     private static readonly RedisKey Reports = "sluice:{hosts}:reports";
     private static readonly RedisKey Endpoints = "sluice:{hosts}:endpoints";
 
-    /// <summary>A leader orders a pod: known from now on, unless a later leader gives the orders or there are <paramref name="max"/>.</summary>
+    /// <summary>
+    /// Stores a leader's order of a pod, unless a later leader exists or the endpoint has <paramref name="max"/> pods.
+    /// </summary>
     public async Task<OrderAnswer> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
     {
         await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
@@ -56,28 +59,38 @@ public sealed class PodStore(RedisStore redis)
         };
     }
 
-    /// <summary>Brings back a pod that runs and that Redis does not know any more; false: there is no room for it, it is to be
-    /// stopped.</summary>
+    /// <summary>Restores the record of a running pod that Redis has lost.</summary>
+    /// <returns>False if the endpoint has no room for the pod, which must then stop.</returns>
     public async Task<bool> AdoptAsync(Pod pod, int max, CancellationToken ct)
     {
         await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
-        return (bool)await Adopt.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
+        var added = await Adopt.RunAsync(redis.Database, [Key(pod.EndpointId)],
+            [pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
+        return (bool)added;
     }
 
-    /// <summary>What has become of a pod; false: nobody knows it any more.</summary>
+    /// <summary>Stores a pod's current record. Returns false if the pod has no record in Redis.</summary>
     public async Task<bool> PutAsync(Pod pod, CancellationToken ct) =>
         (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod)]).WaitAsync(ct);
 
-    /// <summary>Stores the last lines of a pod; of one that is not known any more nothing is stored.</summary>
+    /// <summary>Stores the last output lines of a pod. The call has no effect if the pod has no record.</summary>
     public Task PutOutputAsync(string endpointId, string podId, IReadOnlyList<string> lines, CancellationToken ct) =>
         Output.RunAsync(redis.Database, [Key(endpointId), OutputKey(endpointId)],
             [podId, JsonSerializer.Serialize([.. lines], PodJson.Default.StringArray)]).WaitAsync(ct);
 
-    /// <summary>The last lines of an endpoint's pods, by pod. A pod that has written nothing is missing.</summary>
-    public async Task<IReadOnlyDictionary<string, IReadOnlyList<string>>> OutputsAsync(string endpointId, CancellationToken ct) =>
-        (await redis.Database.HashGetAllAsync(OutputKey(endpointId)).WaitAsync(ct)).ToDictionary(o => (string)o.Name!,
+    /// <summary>
+    /// Returns the last output lines of an endpoint's pods, by pod id. A pod without output is missing.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<string, IReadOnlyList<string>>> OutputsAsync(
+        string endpointId,
+        CancellationToken ct)
+    {
+        var outputs = await redis.Database.HashGetAllAsync(OutputKey(endpointId)).WaitAsync(ct);
+        return outputs.ToDictionary(o => (string)o.Name!,
             o => (IReadOnlyList<string>)JsonSerializer.Deserialize((string)o.Value!, PodJson.Default.StringArray)!);
+    }
 
+    /// <summary>Removes a pod's record, its output and its drain order.</summary>
     public async Task RemoveAsync(string endpointId, string podId, CancellationToken ct)
     {
         await redis.Database.HashDeleteAsync(Key(endpointId), podId).WaitAsync(ct);
@@ -85,53 +98,83 @@ public sealed class PodStore(RedisStore redis)
         await redis.Database.SetRemoveAsync(Orders(endpointId), podId).WaitAsync(ct);
     }
 
-    /// <summary>The endpoint's pods, oldest first.</summary>
-    public async Task<IReadOnlyList<Pod>> ListAsync(string endpointId, CancellationToken ct) => (await LookAsync(endpointId, 0, ct)).Pods;
+    /// <summary>Returns the endpoint's pods, oldest first.</summary>
+    public async Task<IReadOnlyList<Pod>> ListAsync(string endpointId, CancellationToken ct) =>
+        (await ReadAsync(endpointId, 0, ct)).Pods;
 
-    /// <summary>The endpoint's pods and orders. With a leader's <paramref name="epoch"/> the orders of every earlier one are void from
-    /// now on; 0: whoever looks does not lead.</summary>
-    public async Task<FleetLook> LookAsync(string endpointId, long epoch, CancellationToken ct)
+    /// <summary>Returns the endpoint's pods and drain orders.</summary>
+    /// <param name="endpointId">The endpoint's id.</param>
+    /// <param name="epoch">
+    /// The leader's epoch, which invalidates the orders of every earlier leader; 0: the caller does not lead.
+    /// </param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task<FleetLook> ReadAsync(string endpointId, long epoch, CancellationToken ct)
     {
-        var answer = (RedisResult[])(await Look.RunAsync(redis.Database, [Key(endpointId), Orders(endpointId), Epoch(endpointId)], [epoch]).WaitAsync(ct))!;
-        var pods = ((string[])answer[1]!).Select(p => JsonSerializer.Deserialize(p, PodJson.Default.Pod)!).OrderBy(p => p.StartedAt);
+        RedisKey[] keys = [Key(endpointId), Orders(endpointId), Epoch(endpointId)];
+        var answer = (RedisResult[])(await Look.RunAsync(redis.Database, keys, [epoch]).WaitAsync(ct))!;
+        var pods = ((string[])answer[1]!)
+            .Select(p => JsonSerializer.Deserialize(p, PodJson.Default.Pod)!)
+            .OrderBy(p => p.StartedAt);
         return new FleetLook((bool)answer[0], [.. pods], ((string[])answer[2]!).ToHashSet());
     }
 
-    /// <summary>Tells hosts which pods to drain and stop, and which of those are wanted back; false: a later leader gives the orders.</summary>
-    public async Task<bool> OrderAsync(string endpointId, long epoch, IReadOnlyList<string> drain, IReadOnlyList<string> resume, CancellationToken ct) =>
+    /// <summary>Stores the leader's orders for the hosts.</summary>
+    /// <param name="endpointId">The endpoint's id.</param>
+    /// <param name="epoch">The leader's epoch.</param>
+    /// <param name="drain">Pods to drain and stop.</param>
+    /// <param name="resume">Pods whose drain order is removed.</param>
+    /// <param name="ct">Cancels the call.</param>
+    /// <returns>False if a later leader exists.</returns>
+    public async Task<bool> SetDrainAsync(
+        string endpointId,
+        long epoch,
+        IReadOnlyList<string> drain,
+        IReadOnlyList<string> resume,
+        CancellationToken ct) =>
         (bool)await Order.RunAsync(redis.Database, [Key(endpointId), Orders(endpointId), Epoch(endpointId)],
             [epoch, drain.Count, .. drain.Concat(resume).Select(p => (RedisValue)p)]).WaitAsync(ct);
 
-    /// <summary>Endpoints that have or had pods.</summary>
+    /// <summary>Returns the endpoints that have or had pods.</summary>
     public async Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) =>
         [.. (await redis.Database.SetMembersAsync(Endpoints).WaitAsync(ct)).Select(e => (string)e!)];
 
-    public async Task ForgetEndpointAsync(string endpointId, CancellationToken ct)
+    /// <summary>Removes everything that is stored of an endpoint's pods.</summary>
+    public async Task RemoveEndpointAsync(string endpointId, CancellationToken ct)
     {
-        await redis.Database.KeyDeleteAsync([Key(endpointId), OutputKey(endpointId), Orders(endpointId), Epoch(endpointId)]).WaitAsync(ct);
+        RedisKey[] keys = [Key(endpointId), OutputKey(endpointId), Orders(endpointId), Epoch(endpointId)];
+        await redis.Database.KeyDeleteAsync(keys).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
-    /// <summary>Says that this host lives (a lease of zero: no more); returns the hosts that live.</summary>
-    public async Task<IReadOnlySet<string>> BeatAsync(string hostId, TimeSpan lease, CancellationToken ct)
+    /// <summary>Renews this host's lease.</summary>
+    /// <param name="hostId">The host's id.</param>
+    /// <param name="lease">Duration of the lease; zero: the lease ends.</param>
+    /// <param name="ct">Cancels the call.</param>
+    /// <returns>The hosts that have a valid lease.</returns>
+    public async Task<IReadOnlySet<string>> RenewHostAsync(string hostId, TimeSpan lease, CancellationToken ct)
     {
-        var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, (long)lease.TotalMilliseconds]).WaitAsync(ct);
+        var milliseconds = (long)lease.TotalMilliseconds;
+        var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, milliseconds]).WaitAsync(ct);
         return ((string[])living).ToHashSet();
     }
 
-    /// <summary>Keeps what was found on a host.</summary>
+    /// <summary>Stores a host's examination report.</summary>
     public Task PutReportAsync(HostReport report, CancellationToken ct) =>
-        ControlWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId, JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
+        ControlWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId,
+            JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
 
-    /// <summary>What was found on the hosts that live; those of others are forgotten.</summary>
+    /// <summary>Returns the reports of the hosts with a valid lease, and deletes those of all others.</summary>
     public async Task<IReadOnlyList<HostReport>> ReportsAsync(CancellationToken ct)
     {
-        var living = (await redis.Database.SortedSetRangeByRankAsync(Hosts).WaitAsync(ct)).Select(h => (string)h!).ToHashSet();
+        var hosts = await redis.Database.SortedSetRangeByRankAsync(Hosts).WaitAsync(ct);
+        var living = hosts.Select(h => (string)h!).ToHashSet();
         var reports = new List<HostReport>();
         foreach (var entry in await redis.Database.HashGetAllAsync(Reports).WaitAsync(ct))
         {
-            if (living.Contains((string)entry.Name!)) reports.Add(JsonSerializer.Deserialize((string)entry.Value!, PodJson.Default.HostReport)!);
-            else await redis.Database.HashDeleteAsync(Reports, entry.Name).WaitAsync(ct);
+            if (living.Contains((string)entry.Name!))
+                reports.Add(JsonSerializer.Deserialize((string)entry.Value!, PodJson.Default.HostReport)!);
+            else
+                await redis.Database.HashDeleteAsync(Reports, entry.Name).WaitAsync(ct);
         }
 
         return [.. reports.OrderBy(r => r.HostId, StringComparer.Ordinal)];

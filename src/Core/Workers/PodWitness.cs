@@ -1,44 +1,54 @@
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Asks a host about pods whose own gateway is silent, beside the loop that wants to know: a daemon that hangs must not hold it. Its owner is the
-/// reconciler's loop.
+/// Asks this host, outside the reconciler's loop, whether pods of a silent gateway still run: a daemon that hangs must
+/// not block the loop. Only the reconciler's loop uses it.
 /// </summary>
-/// <param name="ask">Whether a pod runs; throws when that cannot be told.</param>
-/// <param name="tell">Is told why it cannot, once until there was an answer again.</param>
-internal sealed class PodWitness(Func<string, CancellationToken, Task<bool>> ask, Action<string> tell)
+/// <param name="isRunning">Returns whether a pod runs; throws if that is not known.</param>
+/// <param name="onFailure">Receives the reason of a failed call, once until a call succeeds again.</param>
+internal sealed class PodWitness(Func<string, CancellationToken, Task<bool>> isRunning, Action<string> onFailure)
 {
-    /// <summary>Who wants an answer looks each second. One that nobody came for is of another time: the pod may have started since.</summary>
+    /// <summary>
+    /// How long a result is kept. The loop asks each second; a result that was not fetched is outdated, because the pod
+    /// may have started since.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private readonly Dictionary<string, (Task<bool> Answer, DateTimeOffset Wanted)> asked = [];
-    private bool told;
+    private readonly Dictionary<string, (Task<bool> Answer, DateTimeOffset AskedAt)> pending = [];
+    private bool failureReported;
 
-    /// <summary>Pods that it has been asked about and not yet told of.</summary>
-    public int Count => asked.Count;
+    /// <summary>Number of pods whose result was not fetched yet.</summary>
+    public int Count => pending.Count;
 
-    /// <summary>Whether a pod runs, as it was told since the last call; null: there was no answer yet.</summary>
-    public bool? Lives(string podId, DateTimeOffset now, CancellationToken ct)
+    /// <summary>
+    /// Returns whether a pod runs, from a call to the host that was begun by an earlier call of this method; null:
+    /// there is no result yet.
+    /// </summary>
+    public bool? IsRunning(string podId, DateTimeOffset now, CancellationToken ct)
     {
-        var answer = asked.TryGetValue(podId, out var entry) ? entry.Answer : ask(podId, ct);
-        asked[podId] = (answer, now);
+        var answer = pending.TryGetValue(podId, out var entry) ? entry.Answer : isRunning(podId, ct);
+        pending[podId] = (answer, now);
         if (!answer.IsCompleted) return null;
-        asked.Remove(podId);
+        pending.Remove(podId);
         if (answer.IsCompletedSuccessfully)
         {
-            told = false;
+            failureReported = false;
             return answer.Result;
         }
 
-        if (!told && !ct.IsCancellationRequested) tell(answer.Exception?.GetBaseException().Message ?? "it was cancelled");
-        told |= !ct.IsCancellationRequested;
+        if (!failureReported && !ct.IsCancellationRequested)
+            onFailure(answer.Exception?.GetBaseException().Message ?? "the call was cancelled");
+        failureReported |= !ct.IsCancellationRequested;
         return null;
     }
 
-    /// <summary>Forgets the pods that nobody wants to know about any more. Questions on their way end by the host's own limit.</summary>
-    public void Forget(DateTimeOffset now)
+    /// <summary>
+    /// Discards the results that were not requested for <see cref="Patience"/>. The host's own time limit ends its
+    /// pending calls.
+    /// </summary>
+    public void DiscardOld(DateTimeOffset now)
     {
-        foreach (var (podId, (_, wanted)) in asked)
-            if (now - wanted > Patience) asked.Remove(podId);
+        foreach (var (podId, (_, askedAt)) in pending)
+            if (now - askedAt > Patience) pending.Remove(podId);
     }
 }

@@ -3,20 +3,21 @@ using System.Text;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>A worker's words as one line that a terminal, a log and JSON can show. Pure.</summary>
+/// <summary>Converts a worker's output to one line that a terminal, a log and JSON can show. Pure.</summary>
 internal static class PrintableText
 {
     /// <summary>
-    /// Cuts a text and escapes what is not printable as <c>\u001b</c>: control characters (a terminal would obey them, a log would show forged
-    /// lines), line and paragraph separators, direction marks and unpaired surrogates. A tab is kept.
+    /// Truncates a text and escapes non-printable characters as <c>\u001b</c>: control characters (a terminal would
+    /// execute them, and a log would show forged lines), line and paragraph separators, direction marks and unpaired
+    /// surrogates. Tabs are kept.
     /// </summary>
-    /// <param name="text">Anything.</param>
-    /// <param name="length">Characters that are kept; a longer text ends with three dots.</param>
-    public static string Of(string text, int length)
+    /// <param name="text">Any text.</param>
+    /// <param name="length">Number of characters that are kept; a longer text ends with three dots.</param>
+    public static string Escape(string text, int length)
     {
         var cut = text.Length > length;
         var kept = text.AsSpan(0, cut ? length : text.Length);
-        // Half a character at the cut is dropped.
+        // The first half of a surrogate pair at the cut is dropped.
         if (cut && char.IsHighSurrogate(kept[^1])) kept = kept[..^1];
         var first = 0;
         while (first < kept.Length && kept[first] is >= ' ' and <= '~') first++;
@@ -28,9 +29,9 @@ internal static class PrintableText
 
     private static void Append(StringBuilder shown, Rune c)
     {
-        // EnumerateRunes gives this one in place of an unpaired surrogate.
-        if (c.Value != '\t' && Rune.GetUnicodeCategory(c)
-            is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+        // EnumerateRunes returns U+FFFD in place of an unpaired surrogate.
+        if (c.Value != '\t' && Rune.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
+            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
             shown.Append(CultureInfo.InvariantCulture, $"\\u{c.Value:x4}");
         else shown.Append(c);
     }

@@ -12,9 +12,9 @@ using Sluice.Core.Workers.Standby;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>The built-in ONNX worker: what is started for a template without a command.</summary>
-/// <param name="Command">Program and arguments.</param>
-/// <param name="ModelRepository">Folder with its models.</param>
+/// <summary>The built-in ONNX worker, which is started for a template without a command.</summary>
+/// <param name="Command">The program and its arguments.</param>
+/// <param name="ModelRepository">The folder of its models.</param>
 public sealed record BuiltInWorker(IReadOnlyList<string> Command, string ModelRepository);
 
 /// <summary>Runs pods as processes of this machine.</summary>
@@ -28,16 +28,24 @@ public sealed partial class ProcessHost : IPodHost
     private readonly string[] wrapper;
     private readonly StandbyPool standbys;
     private readonly HostId id;
-    private readonly LaunchPaths paths = LaunchPaths.OfProcess();
+    private readonly LaunchPaths paths = LaunchPaths.ForProcess();
     private readonly ConcurrentDictionary<string, WorkFolder> folders = [];
 
-    public ProcessHost(BuiltInWorker builtIn, StandbySettings standby, HostId id, TimeProvider time, ILogger<ProcessHost> logger)
+    public ProcessHost(
+        BuiltInWorker builtIn,
+        StandbySettings standby,
+        HostId id,
+        TimeProvider time,
+        ILogger<ProcessHost> logger)
     {
+        this.builtIn = builtIn;
         this.id = id;
-        WorkFolder.DeleteLeft(id);
+        this.time = time;
+        this.logger = logger;
+        WorkFolder.DeleteLeftovers(id);
         standbys = new StandbyPool(standby, StandByAsync, time, logger);
-        (this.builtIn, this.time, this.logger) = (builtIn, time, logger);
-        // Ends with the gateway even on kill -9; a session of its own keeps a terminal's Ctrl-C from it.
+        // setpriv ends the process with the gateway, even after kill -9. setsid puts it into its own session, so that a
+        // terminal's Ctrl-C does not reach it.
         wrapper = File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid")
             ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/usr/bin/setsid"] : [];
         if (wrapper.Length == 0) NoWrapper();
@@ -45,30 +53,33 @@ public sealed partial class ProcessHost : IPodHost
 
     public bool KeepsPods => false;
 
-    /// <summary>Standby workers that wait for a model.</summary>
+    /// <summary>Number of standby workers that are ready to become a pod.</summary>
     public int Standbys => standbys.Ready;
 
     public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
     {
         var template = order.Deployment.Template;
         if (template.Image.Length > 0)
-            throw new InvalidOperationException($"template {template.Name} has the image {template.Image}, but this gateway's pods are processes: "
-                + "set SLUICE_POD_HOST=docker");
-        var port = TakePort();
+            throw new InvalidOperationException(
+                $"image of template {template.Name} is '{template.Image}'; expected none, because this gateway runs "
+                + "pods as processes: set SLUICE_POD_HOST=docker");
+        var port = AllocatePort();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var address = new WorkerAddress(order.PodId, new Uri($"http://127.0.0.1:{port}"), template.Protocol, token, template.Concurrency);
+        var uri = new Uri($"http://127.0.0.1:{port}");
+        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
         var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
         paths.Complete(env);
         var ordered = time.GetTimestamp();
         try
         {
-            var (process, output) = HandOver(order, env) is { } standby ? (standby.Process, standby.Output) : (null, null);
+            var (process, output) = HandOver(order, env) is { } standby
+                ? (standby.Process, standby.Output)
+                : (null, null);
             if (process is null)
             {
                 var folder = WorkFolder.Create(id);
                 folders[order.PodId] = folder;
-                process = await SpawnAsync(paths.Command([.. (template.Command.Count > 0 ? template.Command : builtIn.Command).Concat(template.Args)
-                    .Select(c => c.Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))]), env, folder);
+                process = await SpawnAsync(paths.Command(FillCommand(template, port)), env, folder);
                 process.StandardInput.Close();
             }
 
@@ -109,17 +120,17 @@ public sealed partial class ProcessHost : IPodHost
         return Task.CompletedTask;
     }
 
-    /// <summary>None: processes end with their gateway, however that ends.</summary>
+    /// <summary>Returns no pods: processes always end with their gateway.</summary>
     public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
-    /// <summary>Ends the standbys; pods are bound to this process by the kernel.</summary>
+    /// <summary>Stops the standby workers. The kernel stops the pods when this process exits.</summary>
     public void Dispose() => standbys.Dispose();
 
-    /// <summary>A standby that is the pod from now on; null: none of its kind waits.</summary>
+    /// <summary>Turns a standby worker into the pod; null: none of the required profile is ready.</summary>
     private StandbyWorker? HandOver(PodOrder order, Dictionary<string, string> env)
     {
-        while (StandbyKind.Of(order) is { } kind && standbys.Take(kind) is { } standby)
+        while (StandbyKind.ForOrder(order) is { } kind && standbys.Acquire(kind) is { } standby)
         {
             if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary()))
             {
@@ -133,6 +144,12 @@ public sealed partial class ProcessHost : IPodHost
         return null;
     }
 
+    private IEnumerable<string> FillCommand(Template template, int port)
+    {
+        var command = template.Command.Count > 0 ? template.Command : builtIn.Command;
+        var number = port.ToString(CultureInfo.InvariantCulture);
+        return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal));
+    }
     private async Task<(Process, WorkFolder)> StandByAsync(StandbyKind kind)
     {
         var env = kind.Variables.ToDictionary();
@@ -140,7 +157,8 @@ public sealed partial class ProcessHost : IPodHost
         var folder = WorkFolder.Create(id);
         try
         {
-            return (await SpawnAsync([.. builtIn.Command, "standby", .. kind.DevicesLater ? ["--devices-later"] : Array.Empty<string>()], env, folder), folder);
+            string[] flags = kind.DevicesLater ? ["--devices-later"] : [];
+            return (await SpawnAsync([.. builtIn.Command, "standby", .. flags], env, folder), folder);
         }
         catch
         {
@@ -154,7 +172,10 @@ public sealed partial class ProcessHost : IPodHost
         if (folders.TryRemove(pod, out var folder)) folder.Dispose();
     }
 
-    private async Task<Process> SpawnAsync(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> env, WorkFolder folder)
+    private async Task<Process> SpawnAsync(
+        IReadOnlyList<string> command,
+        IReadOnlyDictionary<string, string> env,
+        WorkFolder folder)
     {
         string[] all = [.. wrapper, .. command];
         var start = new ProcessStartInfo(all[0], all[1..])
@@ -176,8 +197,8 @@ public sealed partial class ProcessHost : IPodHost
         }
     }
 
-    /// <summary>A port that is free now and that no other pod of this host was given.</summary>
-    private int TakePort()
+    /// <summary>Returns a port that is free now and is not assigned to another pod of this host.</summary>
+    private int AllocatePort()
     {
         lock (ports)
         {
@@ -209,9 +230,10 @@ public sealed partial class ProcessHost : IPodHost
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int KillProcess(int pid, int signal);
 
-    [LoggerMessage(LogLevel.Debug, "pod {Pod}: {Line}")]
+    [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
     private partial void Said(string pod, string line);
 
-    [LoggerMessage(LogLevel.Warning, "setpriv or setsid is missing (Debian: util-linux): workers may outlive a gateway that is killed")]
+    [LoggerMessage(LogLevel.Warning,
+        "setpriv or setsid is missing (Debian: util-linux): workers may outlive a gateway that is killed")]
     private partial void NoWrapper();
 }

@@ -1,18 +1,20 @@
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Names one process for good: boot of the machine, namespace of its process ids, id, and the tick it began at (proc(5)). Gateways on
-/// one machine see by it whether another one's worker still runs, however long that gateway says nothing.
+/// Identifies a process uniquely: the machine's boot id, the namespace of its process ids, the process id, and the
+/// clock tick at which it started (proc(5)). Gateways on one machine use the mark to find out whether another gateway's
+/// worker still runs, even if that gateway has been silent for long.
 /// </summary>
 public static class ProcessMark
 {
     private static readonly string? Here = FindHere();
 
-    /// <summary>The mark of a process; null where the system does not tell.</summary>
-    public static string? Of(int processId) => Here is not null && BeganAt(processId) is { } began ? $"{Here}/{processId}/{began}" : null;
+    /// <summary>Returns the mark of a process; null if the system does not provide the data.</summary>
+    public static string? Create(int processId) =>
+        Here is not null && BeganAt(processId) is { } began ? $"{Here}/{processId}/{began}" : null;
 
-    /// <summary>Whether that process runs; null: it is another machine's, or nothing is known of it.</summary>
-    public static bool? Lives(string? mark)
+    /// <summary>Whether the process of a mark runs; null: it is another machine's, or there is no mark.</summary>
+    public static bool? IsRunning(string? mark)
     {
         if (mark is null || Here is null || !mark.StartsWith(Here + "/", StringComparison.Ordinal)) return null;
         return mark[(Here.Length + 1)..].Split('/') is [var id, var began] && int.TryParse(id, out var processId)
@@ -32,12 +34,15 @@ public static class ProcessMark
         }
     }
 
-    /// <summary>The 22nd field of its stat; null when there is none or only its exit code is left.</summary>
+    /// <summary>
+    /// Returns the 22nd field of the process' stat, its start time; null if the process does not exist or only its exit
+    /// code is left.
+    /// </summary>
     private static string? BeganAt(int processId)
     {
         try
         {
-            // The second field, its name in brackets, may contain anything.
+            // The second field, the name in brackets, may contain any character.
             var stat = File.ReadAllText($"/proc/{processId}/stat");
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : fields[19];

@@ -4,29 +4,35 @@ using System.Text;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Reads what a process writes to its standard output and error, line by line. A line is bounded however long it is: a process that never ends one costs
-/// <see cref="MaxLine"/> bytes.
+/// Reads the standard output and error of a process, line by line. The length of a line is limited: a process that
+/// never ends a line uses <see cref="MaxLine"/> bytes.
 /// </summary>
 internal sealed class ProcessOutput
 {
     /// <summary>Bytes of one line that are passed on; the rest of it is dropped.</summary>
     public const int MaxLine = 16 << 10;
 
-    private Action<string> heard;
+    private Action<string> onLine;
 
-    /// <param name="process">It was started with both redirected; its reading begins here.</param>
-    /// <param name="heard">Receives each line. It is called from two threads, one for each stream.</param>
-    public ProcessOutput(Process process, Action<string> heard)
+    /// <summary>Starts to read the output.</summary>
+    /// <param name="process">The process, which was started with both streams redirected.</param>
+    /// <param name="onLine">Receives each line. It is called from two threads, one for each stream.</param>
+    public ProcessOutput(Process process, Action<string> onLine)
     {
-        this.heard = heard;
-        Ended = Task.WhenAll(Task.Run(() => ReadAsync(process.StandardOutput.BaseStream)), Task.Run(() => ReadAsync(process.StandardError.BaseStream)));
+        this.onLine = onLine;
+        Ended = Task.WhenAll(
+            Task.Run(() => ReadAsync(process.StandardOutput.BaseStream)),
+            Task.Run(() => ReadAsync(process.StandardError.BaseStream)));
     }
 
-    /// <summary>Completes when all writers have closed the streams: at the exit of the process, or later if a child of it still runs.</summary>
+    /// <summary>
+    /// Completes when all writers have closed the streams: when the process exits, or later if one of its children
+    /// still runs.
+    /// </summary>
     public Task Ended { get; }
 
     /// <summary>Replaces the receiver of the lines that follow.</summary>
-    public void TellInstead(Action<string> other) => Volatile.Write(ref heard, other);
+    public void ReplaceReceiver(Action<string> other) => Volatile.Write(ref onLine, other);
 
     private async Task ReadAsync(Stream stream)
     {
@@ -38,10 +44,10 @@ internal sealed class ProcessOutput
                 for (var i = 0; i < n; i++)
                 {
                     var b = buffer[i];
-                    // A return ends a line, too: progress bars write nothing else.
+                    // A carriage return ends a line too: progress bars write no other line end.
                     if (b is (byte)'\n' or (byte)'\r')
                     {
-                        if (b == '\r' || !returned) Tell(line);
+                        if (b == '\r' || !returned) Emit(line);
                     }
                     else if (line.Length < MaxLine) line.WriteByte(b);
                     returned = b == '\r';
@@ -49,15 +55,15 @@ internal sealed class ProcessOutput
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
-            // The pipe is gone, and what was read of it counts.
+            // The pipe is closed. The bytes that were read are processed.
         }
 
-        if (line.Length > 0) Tell(line);
+        if (line.Length > 0) Emit(line);
     }
 
-    private void Tell(MemoryStream line)
+    private void Emit(MemoryStream line)
     {
-        Volatile.Read(ref heard)(Encoding.UTF8.GetString(line.GetBuffer(), 0, (int)line.Length));
+        Volatile.Read(ref onLine)(Encoding.UTF8.GetString(line.GetBuffer(), 0, (int)line.Length));
         line.SetLength(0);
     }
 }

@@ -3,33 +3,45 @@ using Sluice.Core.Dispatch;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>A pod that is a process of this machine.</summary>
+/// <summary>A pod that runs as a process of this machine.</summary>
 internal sealed class ProcessPod : RunningPod
 {
-    /// <summary>How long after the exit the end of the output may come. A child that lives on keeps it open.</summary>
+    /// <summary>
+    /// How long the end of the output may arrive after the exit. A child process that still runs keeps the output open.
+    /// </summary>
     private static readonly TimeSpan OutputWithin = TimeSpan.FromSeconds(1);
 
     private readonly Process process;
     private readonly ProcessOutput output;
     private readonly TimeProvider time;
 
-    /// <param name="process">It runs.</param>
-    /// <param name="order">What it is.</param>
-    /// <param name="address">Where it will listen.</param>
-    /// <param name="started">Timestamp of its order.</param>
-    /// <param name="said">Receives each line that the process writes.</param>
-    /// <param name="output">What it writes, where it stood by before this and is read already.</param>
+    /// <param name="process">The running process.</param>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="address">The address that the process will listen on.</param>
+    /// <param name="started">Timestamp of the order.</param>
+    /// <param name="onLine">Receives each line that the process writes.</param>
+    /// <param name="output">
+    /// The reader of its output if the process was a standby worker; null: a reader is created.
+    /// </param>
     /// <param name="time">The clock.</param>
-    public ProcessPod(Process process, PodOrder order, WorkerAddress address, long started, Action<string> said, ProcessOutput? output, TimeProvider time)
+    public ProcessPod(
+        Process process,
+        PodOrder order,
+        WorkerAddress address,
+        long started,
+        Action<string> onLine,
+        ProcessOutput? output,
+        TimeProvider time)
         : base(order, address, started, started)
     {
-        (this.process, this.time) = (process, time);
+        this.process = process;
+        this.time = time;
         ProcessId = process.Id;
-        this.output = output ?? new ProcessOutput(process, Take);
-        output?.TellInstead(Take);
+        this.output = output ?? new ProcessOutput(process, ReceiveLine);
+        output?.ReplaceReceiver(ReceiveLine);
         Exited = WaitAsync();
 
-        void Take(string line) => said(Hear(line));
+        void ReceiveLine(string line) => onLine(RecordLine(line));
     }
 
     public override int? ProcessId { get; }
@@ -44,6 +56,6 @@ internal sealed class ProcessPod : RunningPod
     {
         await process.WaitForExitAsync();
         await Task.WhenAny(output.Ended, Task.Delay(OutputWithin, time));
-        return Told(ExitCode.Describe(process.ExitCode));
+        return DescribeExit(ExitCode.Describe(process.ExitCode));
     }
 }

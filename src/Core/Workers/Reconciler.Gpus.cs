@@ -6,36 +6,61 @@ using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>The leader's part for workers that need devices: all that one round wants are placed together, so that priority and fair shares hold.</summary>
+/// <summary>
+/// The leader's work for workers that need devices: all requests of one round are placed together, so that priorities
+/// and fair shares apply.
+/// </summary>
 public sealed partial class Reconciler
 {
-    /// <summary>Takes the starts out of a plan: they are ordered when every endpoint of the round has said what it wants.</summary>
-    private FleetPlan Want(Deployment deployment, string fingerprint, long epoch, FleetPlan plan, FleetLook look, EndpointSnapshot snapshot)
+    /// <summary>
+    /// Moves the starts from a plan to a device request. They are ordered after all endpoints of the round have made
+    /// their requests.
+    /// </summary>
+    private FleetPlan RequestDevices(
+        Deployment deployment,
+        string fingerprint,
+        long epoch,
+        FleetPlan plan,
+        FleetLook look,
+        EndpointSnapshot snapshot)
     {
         if (plan.Start == 0)
         {
-            gpus.Withdraw(deployment.Endpoint.Id);
+            gpus.CancelRequest(deployment.Endpoint.Id);
             return plan;
         }
 
         var leased = snapshot.Workers.ToDictionary(w => w.PodId, w => w.Leased);
         var outdated = look.Pods.Where(p => p.Fingerprint != fingerprint && p.State != PodState.Failed).ToList();
-        var leaves = outdated.Any(p => p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id));
-        gpus.Want(new GpuOrder(deployment, fingerprint, epoch, plan.Start, plan.Scale.Because,
-            leaves ? [] : [.. outdated.Where(p => p.State == PodState.Ready).OrderBy(p => leased.GetValueOrDefault(p.Id)).Select(p => p.Id)]));
+        var drains = outdated.Any(p =>
+            p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id));
+        var replaceable = outdated.Where(p => p.State == PodState.Ready)
+            .OrderBy(p => leased.GetValueOrDefault(p.Id))
+            .Select(p => p.Id);
+        gpus.RequestDevices(new GpuOrder(deployment, fingerprint, epoch, plan.Start, plan.Scale.Because,
+            drains ? [] : [.. replaceable]));
         return plan with { Start = 0 };
     }
 
-    /// <summary>Pods whose claims were lost and whose devices others were given meanwhile go: two that each believe to have a GPU alone would both fail.</summary>
-    private FleetPlan WithoutRobbed(FleetPlan plan, IReadOnlyList<string> robbed, string endpointId, FleetLook look)
+    /// <summary>
+    /// Drains the pods whose claims were lost and whose devices are assigned to another pod: two pods that each assume
+    /// exclusive use of a GPU would both fail.
+    /// </summary>
+    private FleetPlan DrainPodsWithoutClaim(
+        FleetPlan plan,
+        IReadOnlyList<string> lost,
+        string endpointId,
+        FleetLook look)
     {
-        if (robbed.Count == 0) return plan;
-        foreach (var pod in robbed.Where(p => !look.Drain.Contains(p))) Robbed(pod, endpointId);
-        return plan with { Drain = [.. plan.Drain.Union(robbed)], Resume = [.. plan.Resume.Except(robbed)] };
+        if (lost.Count == 0) return plan;
+        foreach (var pod in lost.Where(p => !look.Drain.Contains(p))) Robbed(pod, endpointId);
+        return plan with { Drain = [.. plan.Drain.Union(lost)], Resume = [.. plan.Resume.Except(lost)] };
     }
 
-    /// <summary>Starts what can be placed, and says of the rest why it waits. Devices that fell to an endpoint that was not looked at in this round are
-    /// left for it: it is woken, and may have changed its mind.</summary>
+    /// <summary>
+    /// Starts the workers that can be placed, and stores for all others why they wait. Devices that were allocated to
+    /// an endpoint outside this round stay free: the endpoint is woken, because its requirements may have changed.
+    /// </summary>
     private async Task PlaceAsync(HashSet<string> looked, CancellationToken ct)
     {
         if (leads == 0) return;
@@ -55,14 +80,14 @@ public sealed partial class Reconciler
                 started++;
             }
 
-            gpus.Started(order, started);
-            if (started > 0) await TellPlacedAsync(order, started, ct);
-            await RefuseAsync(order, [.. placed.Where(p => p.Refusal is not null)], ct);
+            gpus.RecordStarted(order, started);
+            if (started > 0) await StoreDecisionAsync(order, started, ct);
+            await HandleRefusedAsync(order, [.. placed.Where(p => p.Refusal is not null)], ct);
         }
     }
 
-    /// <summary>The decision of this round, now that it could be carried out.</summary>
-    private async Task TellPlacedAsync(GpuOrder order, int started, CancellationToken ct)
+    /// <summary>Stores the decision of this round with the number of workers that were started.</summary>
+    private async Task StoreDecisionAsync(GpuOrder order, int started, CancellationToken ct)
     {
         Placed(order.EndpointId, started, order.Because);
         if (keepers.TryGetValue(order.EndpointId, out var keeper) && keeper.Noted is { } noted)
@@ -74,25 +99,30 @@ public sealed partial class Reconciler
         var holding = new GpuHolding(PodFleet.NewId(order.EndpointId), order.EndpointId, grant.Devices);
         if (!await gpus.ClaimAsync(holding, ct)) return false;
         var answer = await fleet.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
-        if (answer == OrderAnswer.Stale) leadership.Lost(order.Epoch);
+        if (answer == OrderAnswer.Stale) leadership.RecordLost(order.Epoch);
         if (answer != OrderAnswer.Taken) await gpus.ReleaseAsync([holding.PodId], ct);
         return answer == OrderAnswer.Taken;
     }
 
-    /// <summary>Tells why the rest waits. Where only pods of an earlier declaration are in the way of their successors, one of them makes room: a machine
-    /// that is full could never be brought to a new declaration otherwise.</summary>
-    private async Task RefuseAsync(GpuOrder order, List<Placed> refused, CancellationToken ct)
+    /// <summary>
+    /// Stores why the refused workers wait. If only pods of an earlier declaration occupy the devices of their
+    /// successors, one of them drains: otherwise a fully used machine could never change to a new declaration.
+    /// </summary>
+    private async Task HandleRefusedAsync(GpuOrder order, List<Placed> refused, CancellationToken ct)
     {
         var (id, keeper) = (order.EndpointId, keepers.GetOrAdd(order.EndpointId, _ => new EndpointKeeper()));
         var why = refused.Select(p => p.Refusal!).FirstOrDefault();
-        await TellWaitAsync(id, keeper, why is null ? null
-            : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(), why.Never, why.Part, why.Reason, why.WouldFit), ct);
+        var wait = why is null ? null : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(),
+            why.Never, why.Part, why.Reason, why.WouldFit);
+        await StoreWaitAsync(id, keeper, wait, ct);
         var snapshot = await slots.SnapshotAsync(id, ct);
         await UpdateBlockAsync(order.Deployment.Endpoint, keeper, snapshot.Workers.Count > 0, snapshot, ct);
         if (why is not { Never: false }) return;
-        if (order.Replaceable.Count > 0 && await store.OrderAsync(id, order.Epoch, [order.Replaceable[0]], [], ct)) Wake(id);
+        if (order.Replaceable.Count > 0 && await store.SetDrainAsync(id, order.Epoch, [order.Replaceable[0]], [], ct))
+            Wake(id);
         foreach (var pod in gpus.Reclaimable(order, [.. keepers.Values], fleet.Holdings))
-            if (keepers.TryGetValue(pod.EndpointId, out var other) && await store.OrderAsync(pod.EndpointId, order.Epoch, [pod.PodId], [], ct))
+            if (keepers.TryGetValue(pod.EndpointId, out var other)
+                && await store.SetDrainAsync(pod.EndpointId, order.Epoch, [pod.PodId], [], ct))
             {
                 other.Reclaimed.Add(pod.PodId);
                 MakesRoom(pod.PodId, pod.EndpointId, id);
@@ -100,7 +130,10 @@ public sealed partial class Reconciler
             }
     }
 
-    /// <summary>Notes which workers could make room for others: idle ones above the minimum, while nothing waits for them.</summary>
+    /// <summary>
+    /// Records which workers can be drained in favor of other endpoints: idle ones above the minimum, while no request
+    /// of their own endpoint waits.
+    /// </summary>
     private static void NoteSpare(Endpoint endpoint, EndpointKeeper keeper, FleetLook look, EndpointSnapshot snapshot)
     {
         bool Leaves(Pod p) => p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id);
@@ -108,35 +141,45 @@ public sealed partial class Reconciler
         var staying = look.Pods.Where(p => p.State is PodState.Starting or PodState.Ready && !Leaves(p)).ToList();
         keeper.Leaving = look.Pods.Where(p => p.State != PodState.Failed && Leaves(p)).Select(p => p.Id).ToHashSet();
         keeper.Reclaimed.IntersectWith(look.Pods.Select(p => p.Id));
-        keeper.Spare = snapshot.Queued > 0 ? [] : [.. staying.Where(p => p.State == PodState.Ready && idle.Contains(p.Id)).Reverse()
-            .Take(Math.Max(0, staying.Count - endpoint.Scaling.Min)).Select(p => new SparePod(p.Id, endpoint.Id, endpoint.Placement.Priority))];
+        var spare = staying.Where(p => p.State == PodState.Ready && idle.Contains(p.Id)).Reverse()
+            .Take(Math.Max(0, staying.Count - endpoint.Scaling.Min))
+            .Select(p => new SparePod(p.Id, endpoint.Id, endpoint.Placement.Priority));
+        keeper.Spare = snapshot.Queued > 0 ? [] : [.. spare];
     }
 
-    private async Task TellWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
+    private async Task StoreWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
     {
         keeper.Wait = wait;
-        if (keeper.ToldWait == (leads, wait)) return;
-        if (wait is not null && wait.Reason != keeper.ToldWait.Wait?.Reason) Waits(endpointId, wait.Workers, wait.Text);
+        if (keeper.StoredWait == (leads, wait)) return;
+        if (wait is not null && wait.Reason != keeper.StoredWait.Wait?.Reason)
+            Waits(endpointId, wait.Workers, wait.Text);
         await gpuStore.SetWaitAsync(endpointId, wait, ct);
-        keeper.ToldWait = (leads, wait);
+        keeper.StoredWait = (leads, wait);
     }
 
-    private IEnumerable<Measurement<int>> MeasureWaiting() => !leadership.IsLeader ? [] : keepers.Where(k => k.Value.Wait is not null)
+    private IEnumerable<Measurement<int>> MeasureWaiting() => !leadership.IsLeader ? [] : keepers
+        .Where(k => k.Value.Wait is not null)
         .Select(k => new Measurement<int>(k.Value.Wait?.Workers ?? 0, KeyValuePair.Create("endpoint", (object?)k.Key)));
 
-    /// <summary>What a pod without needs has of the GPUs; null: what the gateway has.</summary>
-    private GpuHolding? WithoutDevices(Deployment deployment) => DeviceEnvironment.Decides(deployment, catalog.Current.Deployments)
-        ? new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, []) : null;
+    /// <summary>
+    /// Returns the holding of a pod without a GPU request: no devices; null: the pod sees those that the gateway sees.
+    /// </summary>
+    private GpuHolding? WithoutDevices(Deployment deployment) =>
+        DeviceEnvironment.Decides(deployment, catalog.Current.Deployments)
+            ? new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, [])
+            : null;
 
-    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint}: {Count} workers were given devices and start: {Because}")]
+    [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} starts {Count} workers on assigned devices: {Because}")]
     private partial void Placed(string endpoint, int count, string because);
 
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is idle and makes room for {Other}, whose priority is higher")]
+    [LoggerMessage(LogLevel.Information,
+        "Worker {Worker} of {Endpoint} is idle and makes room for {Other}, which has a higher priority")]
     private partial void MakesRoom(string worker, string endpoint, string other);
 
-    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} has a GPU that another worker was given meanwhile: it goes")]
+    [LoggerMessage(LogLevel.Error,
+        "Worker {Worker} of {Endpoint} drains: its GPU claim was lost and the GPU is assigned to another worker")]
     private partial void Robbed(string worker, string endpoint);
 
-    [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint}: {Count} workers wait for devices: {Why}")]
+    [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint} has {Count} workers that wait for devices: {Why}")]
     private partial void Waits(string endpoint, int count, string why);
 }

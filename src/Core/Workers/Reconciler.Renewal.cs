@@ -2,12 +2,17 @@ using Sluice.Core.Redis;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>What other gateways must see of this one on time, however long a round takes: that its host lives, and that it leads.</summary>
+/// <summary>
+/// Renews this gateway's leases on time, however long a round takes: the lease of its host and the leadership.
+/// </summary>
 public sealed partial class Reconciler
 {
     private readonly TaskCompletionSource known = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Renews the host's lease and the leadership once a second, beside the rounds. Orders stay fenced by the epoch.</summary>
+    /// <summary>
+    /// Renews the host's lease and the leadership once a second, concurrently with the rounds. The epoch fences the
+    /// orders.
+    /// </summary>
     private async Task RenewLoopAsync(CancellationToken ct)
     {
         while (!ct.IsCancellationRequested)
@@ -15,8 +20,8 @@ public sealed partial class Reconciler
             var pause = TickEvery;
             try
             {
-                await store.BeatAsync(host.Value, HostLease, ct);
-                // What runs here already is to be known before this gateway decides for others.
+                await store.RenewHostAsync(host.Value, HostLease, ct);
+                // The pods that already run here must be known before this gateway decides for others.
                 if (known.Task.IsCompleted) pause = await LeadOrWaitAsync(ct);
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
@@ -30,13 +35,15 @@ public sealed partial class Reconciler
         }
     }
 
-    /// <summary>Tries to lead, or renews the lease. Returns the time to the next try: a leader that is gone is replaced when its lease ends, not at the
-    /// tick after.</summary>
+    /// <summary>
+    /// Acquires or renews the leadership. Returns the time to the next attempt: a lost leader is replaced when its
+    /// lease expires, not at the tick after that.
+    /// </summary>
     private async Task<TimeSpan> LeadOrWaitAsync(CancellationToken ct)
     {
         var before = leadership.Epoch;
         await leadership.RenewAsync(ct);
         if (leadership.Epoch != before) Wake("");
-        return leadership.VacantIn is { } left && left < TickEvery ? left + Breath : TickEvery;
+        return leadership.VacantIn is { } left && left < TickEvery ? left + Debounce : TickEvery;
     }
 }

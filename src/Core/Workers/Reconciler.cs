@@ -10,31 +10,42 @@ using Sluice.Core.Redis;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Brings what runs to what is declared and asked for, once a second and whenever a request queues. Every gateway keeps
-/// its own host's pods; the leader also decides how many run, and takes away what dead gateways and hosts left.
+/// Reconciles the running pods with the declarations and the demand, once a second and whenever a request is queued.
+/// Every gateway manages its own host's pods. The leader also decides how many run, and removes what lost gateways and
+/// hosts left behind.
 /// </summary>
 public sealed partial class Reconciler : BackgroundLoop
 {
-    /// <summary>A host that says nothing for this long is gone, with its pods.</summary>
+    /// <summary>Duration of a host's lease. A host that does not renew it is lost, with its pods.</summary>
     public static readonly TimeSpan HostLease = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often this host is looked over for pods that nobody knows of: half of the minute within which an orphan must be gone.</summary>
+    /// <summary>
+    /// Interval of the search for unmanaged pods on this host: half of the minute within which an orphan must be
+    /// removed.
+    /// </summary>
     private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between two looks whether the pods of a host that stops have requests of others.</summary>
-    private static readonly TimeSpan FinishLook = TimeSpan.FromMilliseconds(100);
+    /// <summary>
+    /// Pause between two checks whether the pods of a host that shuts down still have requests of other gateways.
+    /// </summary>
+    private static readonly TimeSpan FinishCheckPause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>What others have at the pods of a host that stops may take this long, also where its own requests have used up its patience.</summary>
+    /// <summary>
+    /// How long requests of other gateways may take at least at the pods of a host that shuts down, even if the host's
+    /// own requests have used up its shutdown timeout.
+    /// </summary>
     private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Endpoints that one round looks at side by side: with 5 ms to Redis and back, 500 endpoints take 8 times two of these. Redis and the
-    /// connection take 64 scripts in one go in under a millisecond.</summary>
+    /// <summary>
+    /// Number of endpoints that one round processes concurrently. At a round trip of 5 ms to Redis, 500 endpoints take
+    /// 8 times two of these. Redis and the connection process 64 scripts together in under a millisecond.
+    /// </summary>
     private const int MaxLooks = 64;
 
-    /// <summary>Between two rounds: a burst of wakes is one round.</summary>
-    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
+    /// <summary>Pause between two rounds, which combines a burst of wake-ups into one round.</summary>
+    private static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(10);
 
     private readonly TaskScheduler oneAtATime = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
     private readonly Channel<string> wakes = Channel.CreateUnbounded<string>();
@@ -59,78 +70,115 @@ public sealed partial class Reconciler : BackgroundLoop
     private volatile bool searchNow;
     private long leads;
 
-    public Reconciler(HostId host, CatalogWatcher catalog, PodStore store, PodFleet fleet, WorkerSlotStore slots,
-        Leadership leadership, DecisionLog decisions, GpuInventory inventory, GpuStore gpuStore,
-        EndpointDeletions deletions, TimeProvider time, ILogger<Reconciler> logger)
+    public Reconciler(
+        HostId host,
+        CatalogWatcher catalog,
+        PodStore store,
+        PodFleet fleet,
+        WorkerSlotStore slots,
+        Leadership leadership,
+        DecisionLog decisions,
+        GpuInventory inventory,
+        GpuStore gpuStore,
+        EndpointDeletions deletions,
+        TimeProvider time,
+        ILogger<Reconciler> logger)
         : base(time, logger)
     {
-        (gpus, this.gpuStore, this.inventory) = (new GpuDesk(inventory, gpuStore), gpuStore, inventory);
-        witness = new PodWitness(fleet.RunsAsync, CannotWitness);
+        this.host = host;
+        this.catalog = catalog;
+        this.store = store;
+        this.fleet = fleet;
+        this.slots = slots;
+        this.leadership = leadership;
+        this.decisions = decisions;
+        this.inventory = inventory;
+        this.gpuStore = gpuStore;
+        this.deletions = deletions;
+        this.time = time;
+        this.logger = logger;
+        gpus = new GpuDesk(inventory, gpuStore);
+        witness = new PodWitness(fleet.IsRunningAsync, CannotWitness);
         inventory.Changed += () => Wake("");
-        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}", "Workers that wait for a GPU (at the gateway that leads).");
-        (this.host, this.catalog, this.store, this.fleet) = (host, catalog, store, fleet);
-        (this.slots, this.leadership, this.decisions, this.time, this.logger) = (slots, leadership, decisions, time, logger);
+        CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}",
+            "Workers that wait for a GPU (reported by the leader only).");
         slots.Woken += Wake;
-        fleet.LookAgain += Wake;
+        fleet.ReconcileRequested += Wake;
         fleet.Ended += OnEnded;
         catalog.Changed += OnChanged;
-        this.deletions = deletions;
         store.OnReconnected(OnReconnected);
     }
 
-    /// <summary>Looks at an endpoint now instead of at the next tick.</summary>
+    /// <summary>Requests that an endpoint is reconciled now instead of at the next tick.</summary>
     public void Wake(string endpointId) => wakes.Writer.TryWrite(endpointId);
 
-    /// <summary>Ends this host's pods, unless they go on without it: what other gateways have at them may finish, within what is left of the host's
-    /// patience and for <see cref="LeastPatience"/> at least.</summary>
+    /// <summary>
+    /// Stops this host's pods, unless they are kept for the next process. Requests of other gateways may finish, within
+    /// the rest of the shutdown timeout and for <see cref="LeastPatience"/> at least.
+    /// </summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        // First: who leads from now on starts others in place of those that go.
-        var heard = await TellAsync(leadership.ResignAsync);
-        if (heard && !fleet.KeepsPods) heard = await TellAsync(() => LetFinishAsync(cancellationToken));
+        // The resignation comes first, so that the next leader starts replacements for this host's pods.
+        var reachable = await TryStoreAsync(leadership.ResignAsync);
+        if (reachable && !fleet.KeepsPods) reachable = await TryStoreAsync(() => LetFinishAsync(cancellationToken));
         var ended = fleet.StopAllAsync();
-        while (heard && !ended.IsCompleted && await Task.WhenAny(ended, Task.Delay(TickEvery, time, CancellationToken.None)) != ended)
-            heard = await TellAsync(() => store.BeatAsync(host.Value, HostLease, CancellationToken.None));
+        while (reachable && !ended.IsCompleted
+            && await Task.WhenAny(ended, Task.Delay(TickEvery, time, CancellationToken.None)) != ended)
+            reachable = await TryStoreAsync(() => store.RenewHostAsync(host.Value, HostLease, CancellationToken.None));
         await ended;
-        // Pods that go on are another leader's to bury only when nobody comes back for them within the lease.
-        if (heard && !fleet.KeepsPods) await TellAsync(() => store.BeatAsync(host.Value, TimeSpan.Zero, CancellationToken.None));
+        // If the pods keep running, the host's lease is left to expire: another leader removes the pods only if no
+        // process of this host adopts them within the lease.
+        if (reachable && !fleet.KeepsPods)
+            await TryStoreAsync(() => store.RenewHostAsync(host.Value, TimeSpan.Zero, CancellationToken.None));
     }
 
-    /// <summary>Others must not take this host for dead, and bury its pods, while they finish what they have.</summary>
+    /// <summary>
+    /// Waits until the requests at this host's pods have finished. The host's lease is renewed until then, so that the
+    /// leader does not remove the pods.
+    /// </summary>
     private async Task LetFinishAsync(CancellationToken patience)
     {
         var since = time.GetTimestamp();
-        while (await fleet.LeaveAsync(CancellationToken.None) && !(patience.IsCancellationRequested && time.GetElapsedTime(since) >= LeastPatience))
+        while (await fleet.DrainForShutdownAsync(CancellationToken.None)
+            && !(patience.IsCancellationRequested && time.GetElapsedTime(since) >= LeastPatience))
         {
-            await store.BeatAsync(host.Value, HostLease, CancellationToken.None);
-            foreach (var endpoint in fleet.Endpoints.ToList()) await slots.ReapAsync(endpoint, CancellationToken.None);
-            await Task.Delay(FinishLook, time, CancellationToken.None);
+            await store.RenewHostAsync(host.Value, HostLease, CancellationToken.None);
+            foreach (var endpoint in fleet.Endpoints.ToList())
+                await slots.ReapAsync(endpoint, CancellationToken.None);
+            await Task.Delay(FinishCheckPause, time, CancellationToken.None);
         }
     }
 
-    /// <summary>Whether Redis heard it; if not, leases end by themselves, and nothing more is waited for.</summary>
-    private async Task<bool> TellAsync(Func<Task> tell)
+    /// <summary>
+    /// Writes to Redis during the shutdown. Returns false if that fails: the leases then expire, and the shutdown waits
+    /// for nothing else.
+    /// </summary>
+    private async Task<bool> TryStoreAsync(Func<Task> write)
     {
         try
         {
-            await tell();
+            await write();
             return true;
         }
         catch (Exception e)
         {
-            // This host's pods have to end all the same.
+            // The shutdown continues, because this host's pods must stop in any case.
             if (!RedisDown.Is(e)) Broke("all endpoints", e);
             return false;
         }
     }
 
-    /// <summary>Runs the loop on a scheduler that runs one thing at a time: the looks of a round wait for Redis side by side, and what they change
-    /// needs no locks.</summary>
-    protected override Task RunAsync(CancellationToken ct) => Task.Factory.StartNew(() => LoopAsync(ct), CancellationToken.None,
-        TaskCreationOptions.DenyChildAttach, oneAtATime).Unwrap();
+    /// <summary>
+    /// Runs the loop on a scheduler that executes one task at a time: the endpoints of a round wait for Redis
+    /// concurrently, and their changes need no locks.
+    /// </summary>
+    protected override Task RunAsync(CancellationToken ct) => Task.Factory.StartNew(
+        () => LoopAsync(ct), CancellationToken.None, TaskCreationOptions.DenyChildAttach, oneAtATime).Unwrap();
 
-    /// <summary>Ends when all of its loops have: a renewal after the resignation would keep the others from leading.</summary>
+    /// <summary>
+    /// Completes when all loops have ended: a renewal after the resignation would prevent another gateway from leading.
+    /// </summary>
     private async Task LoopAsync(CancellationToken ct)
     {
         await catalog.Loaded.WaitAsync(ct);
@@ -145,7 +193,7 @@ public sealed partial class Reconciler : BackgroundLoop
             var wanted = new HashSet<string>();
             while (wakes.Reader.TryRead(out var endpoint)) wanted.Add(endpoint);
             await RoundAsync(wanted, ct);
-            await Task.Delay(Breath, time, ct);
+            await Task.Delay(Debounce, time, ct);
         }
     }
 
@@ -161,13 +209,13 @@ public sealed partial class Reconciler : BackgroundLoop
         try
         {
             IReadOnlySet<string>? living = null;
-            if (endpoints.Remove("")) living = await store.BeatAsync(host.Value, HostLease, ct);
+            if (endpoints.Remove("")) living = await store.RenewHostAsync(host.Value, HostLease, ct);
             await TakeOverAsync(ct);
-            // What runs here already is to be known before anything is started, or decided for others.
+            // The pods that already run here must be known before any pod is started, or decided on for other hosts.
             if (!searched) return;
             if (living is not null)
             {
-                witness.Forget(time.GetUtcNow());
+                witness.DiscardOld(time.GetUtcNow());
                 leads = leadership.Epoch;
                 endpoints.UnionWith(catalog.Current.Deployments.Select(d => d.Endpoint.Id));
                 endpoints.UnionWith(await store.EndpointsAsync(ct));
@@ -178,13 +226,13 @@ public sealed partial class Reconciler : BackgroundLoop
             }
             else if (leads != leadership.Epoch)
             {
-                // The first round of a new leader is a whole one.
+                // The first round of a new leader covers all endpoints.
                 leads = 0;
             }
 
             await SideBySide.ForEachAsync(endpoints, MaxLooks, endpoint => ReconcileSafelyAsync(endpoint, living, ct));
             await PlaceAsync(endpoints, ct);
-            // Only whoever leads starts pods.
+            // Only the leader starts pods.
             IReadOnlyList<Deployment> prepared = leads > 0 ? [.. catalog.Current.Deployments] : [];
             if (living is not null) await Task.Run(() => fleet.Prepare(prepared), ct);
         }
@@ -194,13 +242,15 @@ public sealed partial class Reconciler : BackgroundLoop
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            // The loop's end would be the gateway's.
+            // An exception that ended this loop would stop the gateway.
             Broke("all endpoints", e);
         }
     }
 
-    /// <summary>Has this host looked over beside this loop, for a daemon that hangs must not keep it from saying that its workers live; takes over
-    /// what was found.</summary>
+    /// <summary>
+    /// Searches this host for unmanaged pods, concurrently with this loop: a daemon that hangs must not delay the
+    /// renewal of the host's lease. Pods that were found are adopted.
+    /// </summary>
     private async Task TakeOverAsync(CancellationToken ct)
     {
         if (search is null && (searchNow || time.GetUtcNow() >= nextSearch))
@@ -217,12 +267,12 @@ public sealed partial class Reconciler : BackgroundLoop
 
     private async Task<IReadOnlyList<RunningPod>?> SearchAsync(CancellationToken ct)
     {
-        var found = await fleet.FindAsync(ct);
+        var found = await fleet.FindUnmanagedAsync(ct);
         Wake("");
         return found;
     }
 
-    /// <summary>One endpoint's fault is not the others'.</summary>
+    /// <summary>Reconciles one endpoint. An error does not affect the other endpoints.</summary>
     private async Task ReconcileSafelyAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
     {
         try
@@ -237,19 +287,20 @@ public sealed partial class Reconciler : BackgroundLoop
 
     private async Task ReconcileAsync(string endpointId, IReadOnlySet<string>? living, CancellationToken ct)
     {
-        // Every gateway: leaders that die one after another must not keep leases from ending.
+        // Every gateway does this: expired slot leases must be reaped even if leaders fail one after another.
         if (living is not null) await slots.ReapAsync(endpointId, ct);
         var epoch = leads;
-        if (epoch == 0 && !fleet.Has(endpointId)) return;
-        // Sent one after the other, and waited for together.
-        var (looking, reading) = (store.LookAsync(endpointId, epoch, ct), slots.SnapshotAsync(endpointId, ct));
+        if (epoch == 0 && !fleet.HasPodsOf(endpointId)) return;
+        // Both commands are sent without waiting, and their replies are awaited together.
+        var (looking, reading) = (store.ReadAsync(endpointId, epoch, ct), slots.SnapshotAsync(endpointId, ct));
         await Task.WhenAll(looking, reading);
         var (look, snapshot) = (await looking, await reading);
         var deployment = catalog.Current.Find(endpointId);
-        // Without any declaration Redis has lost its data: what runs is kept until the manifest is there again.
+        // A catalog without declarations means that Redis has lost its data: the pods are kept until the manifest is
+        // restored.
         var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.IsLost ? int.MaxValue : 0);
-        var found = await fleet.KeepAsync(endpointId, max, snapshot, look, ct);
-        if (look.Stale) leadership.Lost(epoch);
+        var found = await fleet.ReconcilePodsAsync(endpointId, max, snapshot, look, ct);
+        if (look.Stale) leadership.RecordLost(epoch);
         if (epoch == 0 || look.Stale) return;
         if (found)
         {
@@ -257,84 +308,128 @@ public sealed partial class Reconciler : BackgroundLoop
             return;
         }
 
-        if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0)) await slots.OfferAsync(endpointId, ct);
+        if (living is not null && snapshot.Queued > 0 && snapshot.Workers.Any(w => w.Free > 0))
+            await slots.OfferAsync(endpointId, ct);
 
         var startTimeout = deployment?.Template.StartTimeout ?? TimeSpan.Zero;
-        if (living is not null) look = await BuryAsync(endpointId, look, snapshot, living, epoch, startTimeout, ct);
+        if (living is not null)
+            look = await RemoveLostPodsAsync(endpointId, look, snapshot, living, epoch, startTimeout, ct);
         if (deployment is not null) await LeadAsync(deployment, snapshot, look, epoch, ct);
-        else await DissolveAsync(endpointId, look, epoch, ct);
+        else await RemoveEndpointAsync(endpointId, look, epoch, ct);
     }
 
-    /// <summary>The leader's part for a declared endpoint.</summary>
-    private async Task LeadAsync(Deployment deployment, EndpointSnapshot snapshot, FleetLook look, long epoch, CancellationToken ct)
+    /// <summary>The leader's work for a declared endpoint.</summary>
+    private async Task LeadAsync(
+        Deployment deployment,
+        EndpointSnapshot snapshot,
+        FleetLook look,
+        long epoch,
+        CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
         var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
-        var fingerprint = PodFingerprint.Of(deployment);
-        keeper.Follow(fingerprint);
+        var fingerprint = PodFingerprint.Compute(deployment);
+        keeper.SetFingerprint(fingerprint);
         if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
         var now = time.GetUtcNow();
-        // Only a worker of this declaration proves it, and only one that became ready after the last failure.
-        foreach (var pod in look.Pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint && now - p.ReadyAt >= StartBackoff.ProvenAfter))
-            keeper.Proven(pod.ReadyAt!.Value);
+        // Only a worker of this declaration that became ready after the last failure resets the backoff.
+        var proven = look.Pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint
+            && now - p.ReadyAt >= StartBackoff.ProvenAfter);
+        foreach (var pod in proven) keeper.RecordProven(pod.ReadyAt!.Value);
         foreach (var pod in FailedPods.Obsolete(look.Pods, fingerprint)) await store.RemoveAsync(id, pod.Id, ct);
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         keeper.Refusal = plan.Scale.Refuses;
-        // These requests have their start now, or belong to no failed start.
-        if (snapshot.Refused > 0 && (plan.Start > 0 || !keeper.Backoff.Blocks)) await slots.ForgetRefusedAsync(id, ct);
-        plan = WithoutRobbed(plan, await gpus.SettleAsync(id, look.Pods, ct), id, look);
+        // The rejected requests are covered by the new start, or do not result from failed starts.
+        if (snapshot.Refused > 0 && (plan.Start > 0 || !keeper.Backoff.Blocks))
+            await slots.ForgetRefusedAsync(id, ct);
+        plan = DrainPodsWithoutClaim(plan, await gpus.ReconcileClaimsAsync(id, look.Pods, ct), id, look);
         if (deployment.Template.Gpu is not null)
         {
             NoteSpare(deployment.Endpoint, keeper, look, snapshot);
-            plan = Want(deployment, fingerprint, epoch, plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] }, look, snapshot);
+            plan = plan with { Resume = [.. plan.Resume.Where(p => !keeper.Reclaimed.Contains(p))] };
+            plan = RequestDevices(deployment, fingerprint, epoch, plan, look, snapshot);
         }
-        else gpus.Withdraw(id);
-        keeper.Noted = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count, plan.Resume.Count, now)
-            with { Trouble = keeper.Trouble };
+        else
+        {
+            gpus.CancelRequest(id);
+        }
+
+        keeper.Noted = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count,
+            plan.Resume.Count, now) with { Trouble = keeper.Trouble };
         await decisions.PublishAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
+        if (!await ExecuteAsync(deployment, fingerprint, epoch, plan, ct)) return;
+        // The wait state of endpoints with a device request is stored after all endpoints of this round.
+        if (!gpus.HasRequest(id)) await StoreWaitAsync(id, keeper, null, ct);
+        var anyReady = look.Pods.Any(p => p.State == PodState.Ready);
+        await UpdateBlockAsync(deployment.Endpoint, keeper, anyReady, snapshot, ct);
+    }
+
+    /// <summary>Orders the starts and drains of a plan. Returns false if a start was rejected.</summary>
+    private async Task<bool> ExecuteAsync(
+        Deployment deployment,
+        string fingerprint,
+        long epoch,
+        FleetPlan plan,
+        CancellationToken ct)
+    {
         for (var i = 0; i < plan.Start; i++)
         {
             var answer = await fleet.StartAsync(deployment, fingerprint, epoch, WithoutDevices(deployment), ct);
-            if (answer == OrderAnswer.Stale) leadership.Lost(epoch);
-            if (answer != OrderAnswer.Taken) return;
+            if (answer == OrderAnswer.Stale) leadership.RecordLost(epoch);
+            if (answer != OrderAnswer.Taken) return false;
         }
 
+        var id = deployment.Endpoint.Id;
         if (plan.Drain.Count + plan.Resume.Count > 0)
         {
-            if (await store.OrderAsync(id, epoch, plan.Drain, plan.Resume, ct)) Wake(id);
-            else leadership.Lost(epoch);
+            if (await store.SetDrainAsync(id, epoch, plan.Drain, plan.Resume, ct)) Wake(id);
+            else leadership.RecordLost(epoch);
         }
 
-        // Those that want devices are told when all of this round have been looked at.
-        if (!gpus.Wants(id)) await TellWaitAsync(id, keeper, null, ct);
-        await UpdateBlockAsync(deployment.Endpoint, keeper, look.Pods.Any(p => p.State == PodState.Ready), snapshot, ct);
+        return true;
     }
-
-    /// <summary>Brings what Redis has to what holds now: it may have been written by another leader, or lost.</summary>
-    private async Task UpdateBlockAsync(Endpoint endpoint, EndpointKeeper keeper, bool anyReady, EndpointSnapshot snapshot, CancellationToken ct)
+    /// <summary>
+    /// Updates the stored block if it differs from the current one: another leader may have written it, or Redis may
+    /// have lost it.
+    /// </summary>
+    private async Task UpdateBlockAsync(
+        Endpoint endpoint,
+        EndpointKeeper keeper,
+        bool anyReady,
+        EndpointSnapshot snapshot,
+        CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var blocked = keeper.Block(endpoint, anyReady, now);
+        var blocked = keeper.GetBlock(endpoint, anyReady, now);
         if (blocked != snapshot.Blocked) await slots.BlockAsync(endpoint.Id, blocked, now, ct);
     }
 
-    /// <summary>Takes away the pods of hosts that are gone, and those whose process is: a machine whose gateways die one after another
-    /// need not wait for the end of each host's lease.</summary>
-    private async Task<FleetLook> BuryAsync(string endpointId, FleetLook look, EndpointSnapshot snapshot, IReadOnlySet<string> living,
-        long epoch, TimeSpan startTimeout, CancellationToken ct)
+    /// <summary>
+    /// Removes the pods of lost hosts, and those whose process has ended: if the gateways of one machine fail one after
+    /// another, the removal does not have to wait until each host's lease expires.
+    /// </summary>
+    private async Task<FleetLook> RemoveLostPodsAsync(
+        string endpointId,
+        FleetLook look,
+        EndpointSnapshot snapshot,
+        IReadOnlySet<string> living,
+        long epoch,
+        TimeSpan startTimeout,
+        CancellationToken ct)
     {
         var now = time.GetUtcNow();
         var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
-        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, p => ProcessMark.Lives(p.Mark)
-            ?? (!living.Contains(p.HostId) && p.Devices.Any(here.Contains) ? witness.Lives(p.Id, now, ct) : null));
+        var others = look.Pods.Where(p => p.HostId != host.Value).ToDictionary(p => p, IsRunning);
         var dead = others.Where(p => p.Value == false).Select(p => p.Key.Id).ToHashSet();
-        // A new leader's first look does not wait for a second: the one before had them, and is gone.
-        var before = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch ? last.Pods : epoch > 0 ? dead : [];
+        // In the first round of a new leader, one observation is enough: the previous leader observed the pods too, and
+        // is lost.
+        var isNext = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch;
+        var before = isNext ? last.Pods : epoch > 0 ? dead : [];
         deadBefore[endpointId] = (epoch, dead);
         var lost = new LostPods(living, before,
             snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
-        var gone = others.Where(p => lost.Has(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
+        var gone = others.Where(p => lost.IsLost(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in look.Pods.Where(p => gone.Contains(p.Id)))
         {
             HostGone(pod.Id, endpointId, pod.HostId);
@@ -343,13 +438,20 @@ public sealed partial class Reconciler : BackgroundLoop
         }
 
         return look with { Pods = [.. look.Pods.Where(p => !gone.Contains(p.Id))] };
+
+        bool? IsRunning(Pod pod)
+        {
+            if (ProcessMark.IsRunning(pod.Mark) is { } runs) return runs;
+            var asksHost = !living.Contains(pod.HostId) && pod.Devices.Any(here.Contains);
+            return asksHost ? witness.IsRunning(pod.Id, now, ct) : null;
+        }
     }
 
     private void OnEnded(PodEnd end)
     {
         if (end.Failed && keepers.TryGetValue(end.Pod.EndpointId, out var keeper))
         {
-            var pause = keeper.Failed(end, time.GetUtcNow());
+            var pause = keeper.RecordFailure(end, time.GetUtcNow());
             _ = WakeAfterAsync(end.Pod.EndpointId, pause);
         }
 
@@ -372,7 +474,8 @@ public sealed partial class Reconciler : BackgroundLoop
 
     private void OnChanged(Catalog changed)
     {
-        // Also those of a gateway that leads no more. Without any declaration Redis has lost its data, and they come back.
+        // This includes the state of a gateway that no longer leads. A catalog without declarations means that Redis
+        // has lost its data, and the declarations will be restored.
         if (changed.Deployments.Count > 0)
         {
             foreach (var id in keepers.Keys)
@@ -383,15 +486,18 @@ public sealed partial class Reconciler : BackgroundLoop
         foreach (var deployment in changed.Deployments) Wake(deployment.Endpoint.Id);
     }
 
-    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is gone with its host {Host}")]
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} removed: it was lost with its host {Host}")]
     private partial void HostGone(string worker, string endpoint, string host);
 
-    [LoggerMessage(LogLevel.Warning, "Whether workers of a silent gateway run here cannot be told, and their GPUs stay theirs: {Error}")]
+    [LoggerMessage(LogLevel.Warning,
+        "State of a silent gateway's workers on this host is unknown, and their GPUs stay allocated: {Error}")]
     private partial void CannotWitness(string error);
 
-    [LoggerMessage(LogLevel.Warning, "Redis cannot be asked; what runs goes on running: {Error}")]
+    [LoggerMessage(LogLevel.Warning,
+        "Reconciliation postponed, because Redis is unavailable; running workers are not affected: {Error}")]
     private partial void CannotReconcile(string error);
 
-    [LoggerMessage(LogLevel.Error, "The look at {Endpoint} broke off; the next one goes on: an error of the gateway's own")]
+    [LoggerMessage(LogLevel.Error,
+        "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
     private partial void Broke(string endpoint, Exception e);
 }

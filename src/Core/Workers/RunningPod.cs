@@ -3,15 +3,18 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers;
 
-/// <summary>A pod that was started, as its own host has it.</summary>
+/// <summary>A pod that was started, as its own host sees it.</summary>
 public abstract class RunningPod : IDisposable
 {
     private readonly LastLines output = new();
-    private TaskCompletionSource spoke = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource nextLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     protected RunningPod(PodOrder order, WorkerAddress address, long ordered, long started)
     {
-        (Order, Address, Ordered, Started) = (order, address, ordered, started);
+        Order = order;
+        Address = address;
+        Ordered = ordered;
+        Started = started;
     }
 
     public PodOrder Order { get; }
@@ -20,51 +23,54 @@ public abstract class RunningPod : IDisposable
 
     public WorkerAddress Address { get; set; }
 
-    /// <summary>Timestamp of when its host was asked for it.</summary>
+    /// <summary>Timestamp of the call that ordered it from its host.</summary>
     public long Ordered { get; }
 
-    /// <summary>Timestamp of when it began to run: the template's <c>startTimeout</c> counts from here.</summary>
+    /// <summary>Timestamp of when it began to run; the template's <c>startTimeout</c> is measured from it.</summary>
     public long Started { get; }
 
-    /// <summary>What it is for an operator of its host: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
+    /// <summary>Its name on its host, for operators: <c>process 4711</c>, <c>container 0f1e2d3c4b5a</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Its process on this machine; null where there is none of ours.</summary>
+    /// <summary>The id of its process on this machine; null if it is not a process of this gateway.</summary>
     public virtual int? ProcessId => null;
 
-    /// <summary>What its host did before it ran, in order: <c>pull</c>, <c>create</c>, <c>start</c>.</summary>
+    /// <summary>
+    /// The stages that its host measured before it ran, in order: <c>pull</c>, <c>create</c>, <c>start</c>.
+    /// </summary>
     public virtual IReadOnlyList<StartStage> HostStages => [];
 
-    /// <summary>It was found running: how long its start took is not known here.</summary>
+    /// <summary>Whether it was found running; the duration of its start is then unknown.</summary>
     public virtual bool Adopted => false;
 
-    /// <summary>What the worker told of its own start.</summary>
+    /// <summary>The stages of its start that the worker reported.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];
 
-    /// <summary>Ends with the pod; says how it ended and the last lines that it wrote.</summary>
+    /// <summary>Completes when the pod has exited, with a description of the exit and the last output lines.</summary>
     public abstract Task<string> Exited { get; }
 
-    /// <summary>Its end was given up, not seen: it may run, and has what it was given.</summary>
+    /// <summary>Whether its exit was not observed: it may still run, with its devices.</summary>
     public virtual bool Unsure => false;
 
-    /// <summary>Ends with the next line that it writes: servers tell that they listen.</summary>
-    public Task Spoke => Volatile.Read(ref spoke).Task;
+    /// <summary>Completes with the next line of its output: servers print a line when they listen.</summary>
+    public Task NextLine => Volatile.Read(ref nextLine).Task;
 
     public IReadOnlyList<string> LastOutput => output.Snapshot();
 
     public abstract void Dispose();
 
-    /// <summary>Lines that it has written so far.</summary>
+    /// <summary>Number of lines that it has written so far.</summary>
     public long LinesWritten => output.Added;
 
-    /// <summary>Keeps a line that it wrote, and returns it as it is kept: one printable line.</summary>
-    protected string Hear(string line)
+    /// <summary>Stores an output line, and returns it in its stored form: one printable line.</summary>
+    protected string RecordLine(string line)
     {
         var kept = output.Add(line);
-        Interlocked.Exchange(ref spoke, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        var next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref nextLine, next).TrySetResult();
         return kept;
     }
 
-    /// <summary>How it ended, with the last lines that it wrote and that are not blank.</summary>
-    protected string Told(string how) => output.End() is { Length: > 0 } end ? $"{how}: {end}" : how;
+    /// <summary>Describes its exit, followed by the last non-blank output lines.</summary>
+    protected string DescribeExit(string exit) => output.DescribeEnd() is { Length: > 0 } end ? $"{exit}: {end}" : exit;
 }

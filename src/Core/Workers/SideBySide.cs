@@ -3,15 +3,16 @@ using System.Collections.Concurrent;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Asynchronous work for many items, so many of them under way at a time. It runs on the caller's scheduler: on one that runs one thing at a time only the
-/// waits overlap. (<see cref="Parallel"/> would start no more at a time than the scheduler runs.)
+/// Processes many items asynchronously, up to a limit concurrently. The work runs on the caller's scheduler: on one
+/// that executes one task at a time, only the waits overlap. (<see cref="Parallel"/> would not start more tasks at a
+/// time than the scheduler executes.)
 /// </summary>
 internal static class SideBySide
 {
-    /// <param name="items">What to work on.</param>
-    /// <param name="limit">How many may be under way.</param>
-    /// <param name="work">The work. After one that failed no other is begun.</param>
-    /// <returns>Ends when all that were begun have ended; fails with the first failure.</returns>
+    /// <param name="items">The items.</param>
+    /// <param name="limit">Largest number of items that are processed concurrently.</param>
+    /// <param name="work">The work. After a failure no other item is started.</param>
+    /// <returns>Completes when all started items have completed; fails with the first failure.</returns>
     public static Task ForEachAsync<T>(IEnumerable<T> items, int limit, Func<T, Task> work)
     {
         var left = new ConcurrentQueue<T>(items);

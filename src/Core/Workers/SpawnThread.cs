@@ -4,8 +4,8 @@ using System.Diagnostics;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// The one thread that starts processes. The kernel ties "end with the parent" (PR_SET_PDEATHSIG) to the thread that
-/// forked: a child started by a pool thread would be killed when the pool retires that thread.
+/// Starts all processes on one thread. The kernel ties "end with the parent" (PR_SET_PDEATHSIG) to the thread that
+/// forked: a child that a pool thread started would be killed when the pool retires that thread.
 /// </summary>
 internal sealed class SpawnThread
 {

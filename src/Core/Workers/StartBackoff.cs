@@ -1,21 +1,23 @@
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// The brake on crash loops. A start that failed doubles the pause to the next, from half a second to five minutes, which
-/// makes at most 12 starts in 10 minutes. A worker that died after it was ready is replaced at once; if its successors die
-/// young too, the pause grows to one second and no further: their starts do work. A worker that was ready for ten
-/// seconds, or a changed declaration, ends it.
+/// Limits the rate of starts after failures. Each failed start doubles the pause before the next one, from half a
+/// second to five minutes, which allows at most 12 starts in 10 minutes. A worker that exits after it was ready is
+/// replaced immediately. If its successors exit soon too, the pause grows to one second and no further, because their
+/// starts succeed. A worker that was ready for ten seconds, or a changed declaration, resets the backoff.
 /// </summary>
-/// <param name="Failures">Starts that failed in a row.</param>
-/// <param name="Deaths">Workers in a row that were ready and died young.</param>
-/// <param name="NextTry">No start before this.</param>
-/// <param name="Reason">Why the last one failed.</param>
+/// <param name="Failures">Consecutive failed starts.</param>
+/// <param name="Deaths">Consecutive workers that were ready and exited soon.</param>
+/// <param name="NextTry">Earliest time of the next start.</param>
+/// <param name="Reason">Reason of the last failure.</param>
 public readonly record struct StartBackoff(int Failures, int Deaths, DateTimeOffset NextTry, string Reason)
 {
-    /// <summary>From this many failed starts on, with no worker up, requests are told instead of kept waiting.</summary>
+    /// <summary>
+    /// Number of failed starts from which requests are rejected instead of waiting, while no worker is ready.
+    /// </summary>
     public const int BlockAfter = 3;
 
-    /// <summary>A worker that was ready this long has proven itself.</summary>
+    /// <summary>How long a worker must be ready to reset the backoff.</summary>
     public static readonly TimeSpan ProvenAfter = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan First = TimeSpan.FromSeconds(0.5);
@@ -26,11 +28,11 @@ public readonly record struct StartBackoff(int Failures, int Deaths, DateTimeOff
 
     public bool Blocks => Failures >= BlockAfter;
 
-    /// <summary>One more start failed.</summary>
+    /// <summary>Returns the backoff after another failed start.</summary>
     public StartBackoff Failed(DateTimeOffset now, string reason) =>
         new(Failures + 1, Deaths, now + Pause(Failures, Longest), reason);
 
-    /// <summary>A worker died after it had been ready.</summary>
+    /// <summary>Returns the backoff after the exit of a worker that had been ready.</summary>
     public StartBackoff Died(DateTimeOffset now, string reason) =>
         new(0, Deaths + 1, Deaths == 0 ? now : now + Pause(Deaths - 1, LongestAfterReady), reason);
 

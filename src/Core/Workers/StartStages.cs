@@ -4,19 +4,21 @@ using System.Text.RegularExpressions;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// The stages of a worker's start, put together from what its host and the worker itself tell, and packed for those that waited for it:
-/// <c>name=ms,name=ms</c>, with the names that people are told. Pure.
+/// Combines the stages of a worker's start from the reports of its host and of the worker, and packs them for the
+/// requests that waited for it: <c>name=ms,name=ms</c>, with the public names. Pure.
 /// </summary>
 public static partial class StartStages
 {
-    /// <summary>Order to readiness: the last stage, which holds all others.</summary>
+    /// <summary>From the order to readiness: the last stage, which contains all others.</summary>
     public const string Total = "total";
 
-    /// <summary>A worker may tell stages of its own; so many are passed on.</summary>
-    private const int Most = 16;
+    /// <summary>Largest number of stages that are passed on, because a worker may report its own.</summary>
+    private const int MaxStages = 16;
 
-    /// <summary>Not passed on under these names: what runs beside the others, and what stands for something else there.</summary>
-    private static readonly HashSet<string> Kept = ["host", "queued", "firstAnswer", Total];
+    /// <summary>
+    /// Stages that are not passed on: those that overlap with others, and names that have another meaning there.
+    /// </summary>
+    private static readonly HashSet<string> Reserved = ["host", "queued", "firstAnswer", Total];
 
     private static readonly Dictionary<string, string> Names = new()
     {
@@ -25,38 +27,52 @@ public static partial class StartStages
         ["warmup"] = "warmUp",
     };
 
-    /// <summary>Those of our hosts and of the built-in worker.</summary>
-    private static readonly HashSet<string> Ours = ["placed", "pull", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", Total];
+    /// <summary>The stages of the hosts and of the built-in worker.</summary>
+    private static readonly HashSet<string> BuiltIn =
+        ["placed", "pull", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", Total];
 
-    /// <summary>A stage as metrics call it: what workers make up would be a series each, kept for ever.</summary>
-    public static string Label(string stage) => Ours.Contains(stage) ? stage : "other";
+    /// <summary>
+    /// Returns the metric label of a stage. All unknown stages share one label, because each label is a series that is
+    /// kept indefinitely.
+    /// </summary>
+    public static string Label(string stage) => BuiltIn.Contains(stage) ? stage : "other";
 
-    /// <summary>A pod's stages.</summary>
-    /// <param name="placed">From the order until its host was asked.</param>
-    /// <param name="host">What the host did before it ran.</param>
-    /// <param name="worker">What the worker told of its own start.</param>
-    /// <param name="total">Order to readiness, ms.</param>
-    public static StartStage[] Of(TimeSpan placed, IReadOnlyList<StartStage> host, IReadOnlyList<StartStage> worker, double total)
+    /// <summary>Combines a pod's stages.</summary>
+    /// <param name="placed">Time from the order until the call to its host.</param>
+    /// <param name="host">The stages that the host measured before the pod ran.</param>
+    /// <param name="worker">The stages that the worker reported.</param>
+    /// <param name="total">Time from the order to readiness, ms.</param>
+    public static StartStage[] Combine(
+        TimeSpan placed,
+        IReadOnlyList<StartStage> host,
+        IReadOnlyList<StartStage> worker,
+        double total)
     {
-        var told = worker.FirstOrDefault(s => s.Name == Total)?.Ms ?? 0;
+        var reported = worker.FirstOrDefault(s => s.Name == Total)?.Ms ?? 0;
+        var spawn = total - placed.TotalMilliseconds - host.Sum(s => s.Ms) - reported;
         return
         [
             new("placed", Math.Round(placed.TotalMilliseconds, 1)),
             .. host,
-            new("spawn", Math.Round(Math.Max(0, total - placed.TotalMilliseconds - host.Sum(s => s.Ms) - told), 1)),
+            new("spawn", Math.Round(Math.Max(0, spawn), 1)),
             .. worker.Where(s => s.Name != Total),
             new(Total, Math.Round(total, 1)),
         ];
     }
 
-    /// <summary>For requests and jobs: stages that follow one another (<c>host</c>, that the worker listens, runs beside the others), and the total.</summary>
+    /// <summary>
+    /// Packs the stages for requests and jobs: the consecutive ones, and the total. <c>host</c> (the worker listens)
+    /// overlaps with the others.
+    /// </summary>
     public static string Pack(IReadOnlyList<StartStage> stages) => string.Join(',', stages
-        .Where(s => !Kept.Contains(s.Name) && Name().IsMatch(s.Name) && s.Ms is >= 0 and < 1e9)
-        .Select(s => s with { Name = Names.GetValueOrDefault(s.Name, s.Name) }).DistinctBy(s => s.Name).Take(Most)
+        .Where(s => !Reserved.Contains(s.Name) && Name().IsMatch(s.Name) && s.Ms is >= 0 and < 1e9)
+        .Select(s => s with { Name = Names.GetValueOrDefault(s.Name, s.Name) })
+        .DistinctBy(s => s.Name)
+        .Take(MaxStages)
         .Concat(stages.Where(s => s.Name == Total).TakeLast(1))
         .Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Name}={s.Ms:0.#}")));
 
-    /// <summary>What <see cref="Pack"/> made.</summary>
+    /// <summary>Parses the result of <see cref="Pack"/>.</summary>
     public static IReadOnlyList<StartStage> Unpack(string packed) =>
     [
         .. packed.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(s => s.Split('='))

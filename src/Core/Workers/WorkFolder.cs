@@ -1,6 +1,8 @@
 namespace Sluice.Core.Workers;
 
-/// <summary>An empty working directory of one process; deleted with its content when the process has ended.</summary>
+/// <summary>
+/// An empty working directory of one process, which is deleted with its content when the process has ended.
+/// </summary>
 public sealed class WorkFolder : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -11,10 +13,10 @@ public sealed class WorkFolder : IDisposable
     public string Path { get; }
 
     /// <summary>
-    /// Creates one in the folder for temporary files, for its owner alone (0700). Not below SLUICE_DATA: a worker that serves its working directory
-    /// must not be one <c>..</c> away from the state of the gateway.
+    /// Creates one in the folder for temporary files, with access for its owner only (0700). It is not below
+    /// SLUICE_DATA: a worker that serves its working directory must not be one <c>..</c> away from the gateway's state.
     /// </summary>
-    /// <param name="host">The gateway's host: its next start deletes what this one leaves.</param>
+    /// <param name="host">The gateway's host. The next gateway process of the host deletes leftover folders.</param>
     public static WorkFolder Create(HostId host)
     {
         var path = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"{Prefix(host)}{Guid.NewGuid():N}");
@@ -23,10 +25,14 @@ public sealed class WorkFolder : IDisposable
         return new WorkFolder(path);
     }
 
-    /// <summary>Deletes what an earlier gateway of this host left. Only one gateway runs for a host at a time, and processes end with their gateway.</summary>
-    public static void DeleteLeft(HostId host)
+    /// <summary>
+    /// Deletes the folders that an earlier gateway of this host left behind. Only one gateway of a host runs at a time,
+    /// and processes end with their gateway.
+    /// </summary>
+    public static void DeleteLeftovers(HostId host)
     {
-        foreach (var left in Directory.EnumerateDirectories(System.IO.Path.GetTempPath(), Prefix(host) + "*")) Delete(left);
+        var temporary = System.IO.Path.GetTempPath();
+        foreach (var left in Directory.EnumerateDirectories(temporary, Prefix(host) + "*")) Delete(left);
     }
 
     public void Dispose() => Delete(Path);
@@ -41,7 +47,8 @@ public sealed class WorkFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Its process took its own rights away, or a child still writes: the next start of this gateway deletes it.
+            // The process removed its own access rights, or a child still writes. The next start of this gateway
+            // deletes the folder.
         }
     }
 }

@@ -94,7 +94,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var known = await pods.ListAsync(id, ct);
         var outputs = await pods.OutputsAsync(id, ct);
         var made = await decisions.ReadAsync(id, ct);
-        var fingerprint = PodFingerprint.Of(deployment);
+        var fingerprint = PodFingerprint.Compute(deployment);
         var workers = known.Select(p => new WorkerView(p.Id, GetState(p), p.Reason, p.HostId,
             p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages,
             leased.GetValueOrDefault(p.Id),
@@ -289,7 +289,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
             ["failedStarts"] = JsonSerializer.SerializeToNode(trouble, JsonSerializerOptions.Web),
             ["rollout"] = JsonSerializer.SerializeToNode(
-                RolloutView.From(known, PodFingerprint.Of(deployment), trouble), JsonSerializerOptions.Web),
+                RolloutView.From(known, PodFingerprint.Compute(deployment), trouble), JsonSerializerOptions.Web),
         };
         if (deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait)
             view["status"]!["noCapacity"] = new JsonObject

@@ -60,7 +60,7 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
         Assert.Equal(OrderAnswer.Taken, await pods.StartAsync(pod, 1, 3, default));
         Assert.True(await pods.PutAsync(pod with { State = PodState.Ready }, default));
         Assert.True(await pods.AdoptAsync(pod with { Id = "q" }, 3, default));
-        Assert.Contains("h", await pods.BeatAsync("h", TimeSpan.FromSeconds(10), default));
+        Assert.Contains("h", await pods.RenewHostAsync("h", TimeSpan.FromSeconds(10), default));
         await pods.PutReportAsync(new HostReport("h", Now, "{}"), default);
         Assert.Equal("{}", Assert.Single(await pods.ReportsAsync(default)).Report);
         Assert.Contains("full", await pods.EndpointsAsync(default));

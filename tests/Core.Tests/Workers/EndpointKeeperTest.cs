@@ -16,21 +16,21 @@ public sealed class EndpointKeeperTest
     public void Failed_starts_block_until_the_next_try_and_not_during_it()
     {
         var keeper = FailedTimes(3);
-        var blocked = keeper.Block(Declared, anyReady: false, Now)!;
+        var blocked = keeper.GetBlock(Declared, anyReady: false, Now)!;
         Assert.Equal((Now.AddSeconds(2), false), (blocked.RetryAt, blocked.ByPolicy));
         Assert.Contains("exit code 3: no such model", blocked.Reason, StringComparison.Ordinal);
         Assert.Equal("the workers of e fail to start (3 times); the next try is at 00:00:02 UTC", blocked.ReasonFor(anonymous: true));
-        Assert.Null(keeper.Block(Declared, anyReady: false, blocked.RetryAt));
-        Assert.Null(keeper.Block(Declared, anyReady: true, Now));
+        Assert.Null(keeper.GetBlock(Declared, anyReady: false, blocked.RetryAt));
+        Assert.Null(keeper.GetBlock(Declared, anyReady: true, Now));
     }
 
     [Fact]
     public void A_worker_that_was_ready_before_a_start_failed_does_not_end_the_pause_and_a_later_one_does()
     {
         var keeper = FailedTimes(3);
-        keeper.Proven(Now.AddMinutes(-1));
+        keeper.RecordProven(Now.AddMinutes(-1));
         Assert.Equal(3, keeper.Trouble!.Failures);
-        keeper.Proven(Now.AddSeconds(1));
+        keeper.RecordProven(Now.AddSeconds(1));
         Assert.Null(keeper.Trouble);
     }
 
@@ -41,11 +41,11 @@ public sealed class EndpointKeeperTest
         {
             Wait = new GpuWait("e", 1, Now, Never: true, "gpu.memory", "GPU-77 has 8 GiB", "digits has GPU-78"),
         };
-        Assert.Equal("endpoint e can have no worker: no GPU fits its workers", keeper.Block(Declared, false, Now)!.ReasonFor(anonymous: true));
-        Assert.Contains("GPU-77", keeper.Block(Declared, false, Now)!.ReasonFor(anonymous: false), StringComparison.Ordinal);
+        Assert.Equal("endpoint e can have no worker: no GPU fits its workers", keeper.GetBlock(Declared, false, Now)!.ReasonFor(anonymous: true));
+        Assert.Contains("GPU-77", keeper.GetBlock(Declared, false, Now)!.ReasonFor(anonymous: false), StringComparison.Ordinal);
 
         keeper.Refusal = new Refusal("30 worker-seconds were used", Now.AddHours(2), "its limit for today is used up");
-        var spent = keeper.Block(Declared, true, Now)!;
+        var spent = keeper.GetBlock(Declared, true, Now)!;
         Assert.Equal(TimeSpan.FromHours(2), spent.RetryAfter(Now));
         Assert.Equal("endpoint e takes no requests: its limit for today is used up", spent.ReasonFor(anonymous: true));
     }
@@ -53,8 +53,8 @@ public sealed class EndpointKeeperTest
     private static EndpointKeeper FailedTimes(int times)
     {
         var keeper = new EndpointKeeper();
-        keeper.Follow("f");
-        for (var i = 0; i < times; i++) keeper.Failed(new PodEnd(Failed(), Failed: true, Proven: false), Now);
+        keeper.SetFingerprint("f");
+        for (var i = 0; i < times; i++) keeper.RecordFailure(new PodEnd(Failed(), Failed: true, Proven: false), Now);
         return keeper;
     }
 

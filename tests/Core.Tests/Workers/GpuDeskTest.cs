@@ -16,12 +16,12 @@ public sealed class GpuDeskTest(RedisFixture redis) : IClassFixture<RedisFixture
         var desk = new GpuDesk(inventory, store);
         Assert.Null(await store.ClaimAsync(new GpuHolding("thief", "other", [new HeldDevice("GPU-1")]), _ => 0, default));
 
-        Assert.Equal(["robbed"], await desk.SettleAsync("e", [Pod("robbed", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)], default));
+        Assert.Equal(["robbed"], await desk.ReconcileClaimsAsync("e", [Pod("robbed", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)], default));
 
         Assert.Equal(["lucky", "shares", "thief"], (await store.ListAsync(default)).Select(c => c.PodId));
         // Once the other one is gone the device is its own again.
         await store.ReleaseAsync(["thief"], default);
-        Assert.Empty(await desk.SettleAsync("e", [Pod("robbed", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)], default));
+        Assert.Empty(await desk.ReconcileClaimsAsync("e", [Pod("robbed", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)], default));
     }
 
     private static Pod Pod(string id, string device, long? share = null) => new()

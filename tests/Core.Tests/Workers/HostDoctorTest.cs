@@ -33,7 +33,7 @@ public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
         {
             // Once it is asked it has real time for its answer.
             if (!File.Exists(program + ".began")) time.Advance(TimeSpan.FromSeconds(1));
-            await store.BeatAsync("examined", Reconciler.HostLease, default);
+            await store.RenewHostAsync("examined", Reconciler.HostLease, default);
             report = (await store.ReportsAsync(default)).FirstOrDefault(r => r.HostId == "examined");
             return report is not null;
         }, "the doctor's report");

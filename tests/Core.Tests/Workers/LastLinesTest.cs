@@ -38,8 +38,8 @@ public sealed class LastLinesTest
     public void An_end_has_the_last_lines_that_are_not_blank()
     {
         var lines = new LastLines();
-        Assert.Equal("", lines.End());
+        Assert.Equal("", lines.DescribeEnd());
         foreach (var line in new[] { "earlier", "Traceback:", "  File x", "ValueError: no", "", "   " }) lines.Add(line);
-        Assert.Equal("Traceback: | File x | ValueError: no", lines.End());
+        Assert.Equal("Traceback: | File x | ValueError: no", lines.DescribeEnd());
     }
 }

@@ -34,15 +34,15 @@ public sealed class LostPodsTest
     [Theory]
     [MemberData(nameof(Cases))]
     public void What_runs_is_not_gone_unless_nobody_can_use_or_end_it(string host, PodState state, bool? lives, int age, bool gpu, bool gone) =>
-        Assert.Equal(gone, Lost("a").Has(Pod(host, state, age, gpu), lives, Now));
+        Assert.Equal(gone, Lost("a").IsLost(Pod(host, state, age, gpu), lives, Now));
 
     [Fact]
     public void A_process_that_has_just_ended_is_its_hosts_to_tell_of() =>
-        Assert.False(Lost("another").Has(Pod("living", PodState.Ready, 0, false), false, Now));
+        Assert.False(Lost("another").IsLost(Pod("living", PodState.Ready, 0, false), false, Now));
 
     [Fact]
     public void One_that_nobody_reaches_and_nobody_probes_is_gone() =>
-        Assert.True((Lost("a") with { Unreachable = new HashSet<string> { "a" } }).Has(Pod("silent", PodState.Ready, 0, false), true, Now));
+        Assert.True((Lost("a") with { Unreachable = new HashSet<string> { "a" } }).IsLost(Pod("silent", PodState.Ready, 0, false), true, Now));
 
     [Theory]
     [InlineData("GPU-1", PodState.Ready, null, false)]
@@ -52,7 +52,7 @@ public sealed class LostPodsTest
     [InlineData("GPU-1", PodState.Failed, null, true)]
     [InlineData("GPU-2", PodState.Ready, null, true)]
     public void A_container_with_a_gpu_of_this_machine_is_gone_when_the_daemon_says_so_and_not_before(string here, PodState state, bool? lives, bool gone) =>
-        Assert.Equal(gone, (Lost("a") with { Here = new HashSet<string> { here } }).Has(Pod("silent", state, 0, gpu: true), lives, Now));
+        Assert.Equal(gone, (Lost("a") with { Here = new HashSet<string> { here } }).IsLost(Pod("silent", state, 0, gpu: true), lives, Now));
 
     private static LostPods Lost(string deadBefore) =>
         new(new HashSet<string> { "living" }, new HashSet<string> { deadBefore }, new HashSet<string>(), new HashSet<string>(), TimeSpan.FromSeconds(60));

@@ -35,7 +35,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         var end = await EndOfAsync("thoughtless");
         Assert.True(end.Failed);
         Assert.Contains("who would have thought", end.Pod.Reason, StringComparison.Ordinal);
-        Assert.False(fleet.Has("thoughtless"));
+        Assert.False(fleet.HasPodsOf("thoughtless"));
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("thoughtless", default)).State);
     }
 
@@ -51,7 +51,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         var end = await EndOfAsync("careless");
         Assert.True(end.Failed);
         Assert.Equal("killed", await started!.Exited);
-        Assert.False(fleet.Has("careless"));
+        Assert.False(fleet.HasPodsOf("careless"));
     }
 
     [Fact]
@@ -75,14 +75,14 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
 
         for (var look = 0; look < 5; look++)
         {
-            var fleetLook = await store.LookAsync("hanging", 0, default);
-            await fleet.KeepAsync("hanging", 1, await slots.SnapshotAsync("hanging", default), fleetLook, default)
+            var fleetLook = await store.ReadAsync("hanging", 0, default);
+            await fleet.ReconcilePodsAsync("hanging", 1, await slots.SnapshotAsync("hanging", default), fleetLook, default)
                 .WaitAsync(ChildProcess.Patience, TimeProvider.System);
         }
 
         Assert.Equal(1, kills);
         killed.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.Has("hanging")), "it is gone");
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("hanging")), "it is gone");
     }
 
     [Fact]
@@ -107,7 +107,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(PodState.Stopping, held.State);
         Assert.Equal("GPU-1", Assert.Single(Assert.Single(fleet.Holdings).Devices).Uuid);
         gone.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.Has("unseen")), "it is gone");
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("unseen")), "it is gone");
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
     }
 
@@ -122,7 +122,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
 
         // It drains, with a request of a gateway; and Redis loses that too.
         await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
-        await store.OrderAsync("forgotten", 1, [ready.Id], [], default);
+        await store.SetDrainAsync("forgotten", 1, [ready.Id], [], default);
         await KeepAsync("forgotten");
         await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
         Assert.False(Assert.Single((await slots.SnapshotAsync("forgotten", default)).Workers).Draining);
@@ -156,7 +156,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     private async Task<bool> KeepAsync(string endpoint) =>
-        await fleet.KeepAsync(endpoint, 1, await slots.SnapshotAsync(endpoint, default), await store.LookAsync(endpoint, 0, default), default);
+        await fleet.ReconcilePodsAsync(endpoint, 1, await slots.SnapshotAsync(endpoint, default), await store.ReadAsync(endpoint, 0, default), default);
 
     private async Task<Pod> ReadyAsync(string endpoint, Uri uri)
     {

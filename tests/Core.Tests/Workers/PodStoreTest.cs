@@ -37,18 +37,18 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     [Fact]
     public async Task A_leader_whose_successor_has_looked_gives_no_orders()
     {
-        Assert.False((await store.LookAsync("led", 4, default)).Stale);
+        Assert.False((await store.ReadAsync("led", 4, default)).Stale);
         Assert.Equal(OrderAnswer.Taken, await store.StartAsync(Pod("led", "a"), 4, 9, default));
-        Assert.True(await store.OrderAsync("led", 4, ["a"], [], default));
+        Assert.True(await store.SetDrainAsync("led", 4, ["a"], [], default));
 
-        var look = await store.LookAsync("led", 5, default);
+        var look = await store.ReadAsync("led", 5, default);
         Assert.Equal((false, "a", "a"), (look.Stale, Assert.Single(look.Pods).Id, Assert.Single(look.Drain)));
-        Assert.True((await store.LookAsync("led", 4, default)).Stale);
+        Assert.True((await store.ReadAsync("led", 4, default)).Stale);
         Assert.Equal(OrderAnswer.Stale, await store.StartAsync(Pod("led", "b"), 4, 9, default));
-        Assert.False(await store.OrderAsync("led", 4, [], ["a"], default));
-        Assert.True(await store.OrderAsync("led", 5, ["never heard of"], ["a"], default));
+        Assert.False(await store.SetDrainAsync("led", 4, [], ["a"], default));
+        Assert.True(await store.SetDrainAsync("led", 5, ["never heard of"], ["a"], default));
         // Others may look without leading.
-        look = await store.LookAsync("led", 0, default);
+        look = await store.ReadAsync("led", 0, default);
         Assert.Equal((false, 0), (look.Stale, look.Drain.Count));
     }
 
@@ -92,14 +92,14 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     public async Task A_process_is_known_by_more_than_its_number()
     {
         using var child = System.Diagnostics.Process.Start("sleep", "600")!;
-        var mark = ProcessMark.Of(child.Id);
-        Assert.True(ProcessMark.Lives(mark));
-        Assert.False(ProcessMark.Lives(mark + "1"));
-        Assert.Null(ProcessMark.Lives("another-boot/pid:[1]/1/1"));
-        Assert.Null(ProcessMark.Lives(null));
+        var mark = ProcessMark.Create(child.Id);
+        Assert.True(ProcessMark.IsRunning(mark));
+        Assert.False(ProcessMark.IsRunning(mark + "1"));
+        Assert.Null(ProcessMark.IsRunning("another-boot/pid:[1]/1/1"));
+        Assert.Null(ProcessMark.IsRunning(null));
         child.Kill();
         await child.WaitForExitAsync();
-        Assert.False(ProcessMark.Lives(mark));
+        Assert.False(ProcessMark.IsRunning(mark));
     }
 
     private static Pod Pod(string endpoint, string id, string fingerprint = "f") => new()

@@ -56,29 +56,29 @@ public sealed class PodWitnessTest
     public void A_gateway_that_stops_has_no_fault_to_tell()
     {
         using var stop = new CancellationTokenSource();
-        witness.Lives("p", Start, stop.Token);
+        witness.IsRunning("p", Start, stop.Token);
         stop.Cancel();
         asked[0].SetCanceled(stop.Token);
-        Assert.Null(witness.Lives("p", Start, stop.Token));
+        Assert.Null(witness.IsRunning("p", Start, stop.Token));
         Assert.Empty(told);
     }
 
     [Fact]
     public void Pods_that_nobody_wants_to_know_about_are_forgotten_and_an_answer_of_another_time_is_none()
     {
-        for (var i = 0; i < 100; i++) witness.Lives($"p{i}", Start, default);
+        for (var i = 0; i < 100; i++) witness.IsRunning($"p{i}", Start, default);
         asked[0].SetResult(false);
         var later = Start + PodWitness.Patience;
-        witness.Lives("p1", later, default);
-        witness.Forget(later);
+        witness.IsRunning("p1", later, default);
+        witness.DiscardOld(later);
         Assert.Equal(100, witness.Count);
 
-        witness.Forget(later + TimeSpan.FromTicks(1));
+        witness.DiscardOld(later + TimeSpan.FromTicks(1));
         Assert.Equal(1, witness.Count);
-        Assert.Null(witness.Lives("p0", later, default));
+        Assert.Null(witness.IsRunning("p0", later, default));
         asked[^1].SetResult(true);
-        Assert.True(witness.Lives("p0", later, default));
+        Assert.True(witness.IsRunning("p0", later, default));
     }
 
-    private bool? Lives() => witness.Lives("p", Start, default);
+    private bool? Lives() => witness.IsRunning("p", Start, default);
 }

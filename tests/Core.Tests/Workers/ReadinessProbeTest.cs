@@ -49,7 +49,7 @@ public sealed class ReadinessProbeTest : IDisposable
         using var elsewhere = new RawServer($"HTTP/1.1 200 OK\r\n{Empty}");
         using var worker = new RawServer($"HTTP/1.1 302 Found\r\nLocation: {elsewhere.Uri}\r\n{Empty}");
         var pod = PodAt(worker);
-        Assert.EndsWith("/ready over HTTP/1.1: status 302", (await probe.AskAsync(pod, default)).Seen, StringComparison.Ordinal);
+        Assert.EndsWith("/ready over HTTP/1.1: status 302", (await probe.ProbeAsync(pod, default)).Seen, StringComparison.Ordinal);
         await Eventually.HoldsAsync(() => Task.FromResult(worker.Asked > 0), "its question");
         Assert.Equal(0, elsewhere.Asked);
     }
@@ -76,11 +76,11 @@ public sealed class ReadinessProbeTest : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
 
         var nowhere = new ScriptedPod(new PodOrder(Deployed("/", WorkerProtocol.H2c), "e-2"), new Uri($"http://127.0.0.1:{FreePort.Find()}"));
-        Assert.EndsWith("over HTTP/2 (h2c): connection refused", (await probe.AskAsync(nowhere, default)).Seen, StringComparison.Ordinal);
+        Assert.EndsWith("over HTTP/2 (h2c): connection refused", (await probe.ProbeAsync(nowhere, default)).Seen, StringComparison.Ordinal);
     }
 
     /// <summary>As the product does, it asks again where an answer took longer than it waits.</summary>
-    private Task ReadyAsync(RunningPod pod) => Eventually.HoldsAsync(async () => (await probe.AskAsync(pod, default)).Ready, "a ready answer");
+    private Task ReadyAsync(RunningPod pod) => Eventually.HoldsAsync(async () => (await probe.ProbeAsync(pod, default)).Ready, "a ready answer");
 
     private static ScriptedPod PodAt(RawServer worker, string readyPath = "/ready", WorkerProtocol protocol = WorkerProtocol.Http1) =>
         new(new PodOrder(Deployed(readyPath, protocol), "e-1"), worker.Uri);

@@ -25,7 +25,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
         using var host = new ScriptedHost { Adopt = () => back.Task };
         using var gateway = await Gateway.StartAsync(redis, host, "e");
 
-        await Eventually.HoldsAsync(async () => (await store.BeatAsync("witness", Reconciler.HostLease, default)).Contains("here"), "the host's word");
+        await Eventually.HoldsAsync(async () => (await store.RenewHostAsync("witness", Reconciler.HostLease, default)).Contains("here"), "the host's word");
         // Nothing is started before it is known what runs.
         Assert.Empty(await store.ListAsync("e", default));
 

@@ -10,19 +10,19 @@ public sealed class StartStagesTest
     [Fact]
     public void What_nobody_tells_of_is_the_spawn()
     {
-        var stages = StartStages.Of(TimeSpan.FromMilliseconds(2), [new("create", 50), new("start", 100)], FromWorker, 600);
+        var stages = StartStages.Combine(TimeSpan.FromMilliseconds(2), [new("create", 50), new("start", 100)], FromWorker, 600);
         Assert.Equal(["placed", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", "total"], stages.Select(s => s.Name));
         Assert.Equal((2, 18, 600), (stages[0].Ms, stages[3].Ms, stages[^1].Ms));
     }
 
     [Fact]
     public void A_worker_that_claims_more_than_the_whole_start_makes_no_negative_stage() =>
-        Assert.Equal(0, StartStages.Of(TimeSpan.Zero, [], [new("total", 1e9)], 600).Single(s => s.Name == "spawn").Ms);
+        Assert.Equal(0, StartStages.Combine(TimeSpan.Zero, [], [new("total", 1e9)], 600).Single(s => s.Name == "spawn").Ms);
 
     [Fact]
     public void Those_who_waited_are_told_the_stages_that_follow_one_another()
     {
-        var packed = StartStages.Pack(StartStages.Of(TimeSpan.FromMilliseconds(2), [], FromWorker, 460));
+        var packed = StartStages.Pack(StartStages.Combine(TimeSpan.FromMilliseconds(2), [], FromWorker, 460));
         Assert.Equal("placed=2,process=28,runtime=60,provider=200.3,model=140,warmUp=30,total=460", packed);
         Assert.Equal(new StartStage("provider", 200.3), StartStages.Unpack(packed)[3]);
     }

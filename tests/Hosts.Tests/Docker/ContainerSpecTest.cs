@@ -112,7 +112,7 @@ public sealed class ContainerSpecTest
         var template = Order().Deployment.Template;
         var body = ContainerSpec.Make(With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] } }),
             Settings with { Mountable = ["/w"] }, "h", "t");
-        ContainerSpec.Cover(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
+        ContainerSpec.MountTmpfsAtVolumes(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
         Assert.Equal("""{"Type":"tmpfs","Target":"/var/lib/data","TmpfsOptions":{"SizeBytes":1048576,"Mode":1023}}""",
             body["HostConfig"]!["Mounts"]!.AsArray().Single(m => (string?)m!["Type"] == "tmpfs")!.ToJsonString());
     }

@@ -254,14 +254,14 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         using var other = HostOf(Settings, "another-host");
-        Assert.True(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        Assert.True(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{FreePort.Find()}") }, "another-host");
-        await Assert.ThrowsAsync<EngineException>(() => far.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        await Assert.ThrowsAsync<EngineException>(() => far.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         await host.KillAsync(pod);
         await pod.Exited;
-        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        Assert.False(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         await ForgetAsync(pod);
-        Assert.False(await other.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        Assert.False(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
     }
 
     [FactWhereItRuns]
@@ -279,7 +279,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var forgetting = far.ForgetAsync(pod);
         time.Advance(TimeSpan.FromMinutes(5));
         Assert.False(forgetting.IsCompleted);
-        Assert.True(await host.RunsAsync(pod.Order.PodId, CancellationToken.None));
+        Assert.True(await host.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         var before = link.Accepted;
         link.HealWithReset();
         // Until it tries again; from then on it has real time for its answer.

@@ -32,16 +32,16 @@ public sealed class EngineFormatsTest
     public void A_pull_tells_how_far_it_is_and_why_it_failed()
     {
         var pull = new ImagePull("vllm:1");
-        Assert.Equal("pulling image vllm:1", pull.Words);
-        pull.Take("""{"status":"Pulling from library/vllm","id":"1"}""");
-        pull.Take("""{"status":"Pulling fs layer","progressDetail":{},"id":"a"}""");
-        pull.Take("""{"status":"Pulling fs layer","progressDetail":{},"id":"b"}""");
-        pull.Take("""{"status":"Downloading","progressDetail":{"current":3145728,"total":10485760},"progress":"[=>]","id":"a"}""");
-        Assert.Equal("pulling image vllm:1: 3 of 10 MiB, 0 of 2 layers", pull.Words);
-        pull.Take("""{"status":"Pull complete","progressDetail":{},"id":"a"}""");
-        Assert.Equal("pulling image vllm:1: 10 of 10 MiB, 1 of 2 layers", pull.Words);
+        Assert.Equal("pulling image vllm:1", pull.Description);
+        pull.ReadLine("""{"status":"Pulling from library/vllm","id":"1"}""");
+        pull.ReadLine("""{"status":"Pulling fs layer","progressDetail":{},"id":"a"}""");
+        pull.ReadLine("""{"status":"Pulling fs layer","progressDetail":{},"id":"b"}""");
+        pull.ReadLine("""{"status":"Downloading","progressDetail":{"current":3145728,"total":10485760},"progress":"[=>]","id":"a"}""");
+        Assert.Equal("pulling image vllm:1: 3 of 10 MiB, 0 of 2 layers", pull.Description);
+        pull.ReadLine("""{"status":"Pull complete","progressDetail":{},"id":"a"}""");
+        Assert.Equal("pulling image vllm:1: 10 of 10 MiB, 1 of 2 layers", pull.Description);
         Assert.Null(pull.Error);
-        pull.Take("""{"errorDetail":{"message":"no space left on device"},"error":"no space left on device"}""");
+        pull.ReadLine("""{"errorDetail":{"message":"no space left on device"},"error":"no space left on device"}""");
         Assert.Equal("no space left on device", pull.Error);
     }
 

@@ -8,18 +8,20 @@ using Sluice.Core.Dispatch;
 namespace Sluice.Core.Workers.Docker;
 
 /// <summary>
-/// Runs pods as containers of a Docker daemon, through its Engine API. Containers outlive the gateway and the daemon (with its
-/// <c>live-restore</c>): they carry labels by which they are found again.
+/// Runs pods as containers of a Docker daemon, through its Engine API. Containers outlive the gateway, and the daemon
+/// too if it sets <c>live-restore</c>. Their labels identify them after a restart.
 /// </summary>
 public sealed partial class DockerHost : IPodHost
 {
-    /// <summary>A daemon that is restarted is back in seconds; a start, a stop and a kill wait so long for it.</summary>
+    /// <summary>
+    /// How long a start, a stop and a kill wait for the daemon. A restarted daemon is back within seconds.
+    /// </summary>
     private static readonly TimeSpan DaemonBackWithin = TimeSpan.FromSeconds(20);
 
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(0.2);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(0.2);
 
-    /// <summary>When nobody waits for the answer.</summary>
-    private static readonly TimeSpan AskPatiently = TimeSpan.FromSeconds(2);
+    /// <summary>Pause between two calls when no caller waits for the result.</summary>
+    private static readonly TimeSpan LongRetryPause = TimeSpan.FromSeconds(2);
 
     private readonly DockerSettings settings;
     private readonly HostId host;
@@ -30,7 +32,10 @@ public sealed partial class DockerHost : IPodHost
 
     public DockerHost(DockerSettings settings, HostId host, TimeProvider time, ILogger<DockerHost> logger)
     {
-        (this.settings, this.host, this.time, this.logger) = (settings, host, time, logger);
+        this.settings = settings;
+        this.host = host;
+        this.time = time;
+        this.logger = logger;
         engine = new EngineClient(settings.Daemon, time);
         images = new ImageStore(engine, settings.RegistryConfig, time);
     }
@@ -47,26 +52,31 @@ public sealed partial class DockerHost : IPodHost
         var begun = false;
         try
         {
-            var pulled = await PatientlyAsync(() => images.EnsureAsync(image, order.Deployment.Template.Container.Pull, progress, ct), ct);
+            var needs = order.Deployment.Template.Container;
+            var pulled = await RetryWhileDownAsync(() => images.EnsureAsync(image, needs.Pull, progress, ct), ct);
             if (pulled) Mark("pull");
-            if (order.Deployment.Template.Container.ReadOnly)
-                ContainerSpec.Cover(body, await PatientlyAsync(() => engine.ImageVolumesAsync(image, ct), ct), order.Deployment.Template.Container.TmpSize);
+            if (needs.ReadOnly)
+            {
+                var volumes = await RetryWhileDownAsync(() => engine.ImageVolumesAsync(image, ct), ct);
+                ContainerSpec.MountTmpfsAtVolumes(body, volumes, needs.TmpSize);
+            }
             begun = true;
-            var container = await PatientlyAsync(() => CreateAsync(order.PodId, body, ct), ct);
+            var container = await RetryWhileDownAsync(() => CreateAsync(order.PodId, body, ct), ct);
             Mark("create");
-            await PatientlyAsync(async () =>
+            await RetryWhileDownAsync(async () =>
             {
                 await engine.StartAsync(container, ct);
                 return container;
             }, ct);
             Mark("start");
-            var info = await PatientlyAsync(() => engine.InspectAsync(container, ct), ct)
-                ?? throw new InvalidOperationException("its container was removed while it was started");
-            return PodOf(order, info, ordered, stages, adopted: false);
+            var info = await RetryWhileDownAsync(() => engine.InspectAsync(container, ct), ct)
+                ?? throw new InvalidOperationException("the container was removed while the pod was starting");
+            return CreatePod(order, info, ordered, stages, adopted: false);
         }
         catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
         {
-            // What the daemon did although it did not say so is found by the next adoption.
+            // The daemon may have created the container without confirming it; the next adoption finds such a
+            // container.
             if (begun) await TryRemoveAsync(ContainerSpec.Name(order.PodId));
             if (e is OperationCanceledException) throw;
             throw new InvalidOperationException(StartFailure.Explain(e.Message, image, settings), e);
@@ -79,7 +89,7 @@ public sealed partial class DockerHost : IPodHost
     public async Task StopAsync(RunningPod pod)
     {
         var container = (ContainerPod)pod;
-        // Its own grace, not the daemon's: that one's call would end with the daemon.
+        // The grace period is measured here, because the daemon's own stop call ends when the daemon does.
         var grace = Task.Delay(pod.Deployment.Template.StopGrace, time);
         await SignalAsync(container, "SIGTERM", grace);
         if (await Task.WhenAny(pod.Exited, grace) == grace) await KillAsync(pod);
@@ -91,7 +101,8 @@ public sealed partial class DockerHost : IPodHost
         var container = (ContainerPod)pod;
         var patience = Task.Delay(DaemonBackWithin, time);
         if (!await SignalAsync(container, "SIGKILL", patience))
-            container.GiveUp($"unknown: the Docker daemon could not be asked for {DaemonBackWithin.TotalSeconds:0} s");
+            container.StopWatching(
+                $"unknown: the Docker daemon did not respond for {DaemonBackWithin.TotalSeconds:0} s");
     }
 
     public async Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
@@ -100,14 +111,14 @@ public sealed partial class DockerHost : IPodHost
         var removed = await TryRemoveAsync(container);
         while (!removed && pod.Unsure && !ct.IsCancellationRequested)
         {
-            await Task.WhenAny(Task.Delay(AskPatiently, time, ct));
-            removed = await TryRemoveAsync(container, tell: false);
+            await Task.WhenAny(Task.Delay(LongRetryPause, time, ct));
+            removed = await TryRemoveAsync(container, log: false);
         }
 
         pod.Dispose();
     }
 
-    public async Task<bool> RunsAsync(string podId, CancellationToken ct) =>
+    public async Task<bool> IsRunningAsync(string podId, CancellationToken ct) =>
         await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
 
     public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
@@ -126,16 +137,18 @@ public sealed partial class DockerHost : IPodHost
 
     public void Dispose() => engine.Dispose();
 
-    /// <summary>Null: it does not run, or its labels cannot be read.</summary>
+    /// <summary>Returns null if the container does not run or its labels cannot be read.</summary>
     private async Task<ContainerPod?> AdoptAsync(ContainerSummary found, CancellationToken ct)
     {
-        if (found.State is not ("running" or "paused") || PodLabels.Read(found.Labels) is not { } order) return null;
-        // Not one that ended, and was forgotten, since it was listed.
+        if (found.State is not ("running" or "paused")) return null;
+        if (PodLabels.Read(found.Labels) is not { } order) return null;
+        // The container may have exited and been removed since it was listed.
         if (await engine.InspectAsync(found.Id, ct) is not { State.Running: true } info) return null;
-        // Another image under the name, after an upgrade: the pod serves on, and is replaced like one of an older declaration.
+        // The image name refers to another image after an upgrade. The pod keeps serving, and is replaced like a pod of
+        // an older declaration.
         var image = await engine.ImageIdAsync(ContainerSpec.Image(order, settings), ct);
         if (image is not null && image != info.Image) order = order with { Fingerprint = "another image" };
-        return PodOf(order, info, time.GetTimestamp(), [], adopted: true);
+        return CreatePod(order, info, time.GetTimestamp(), [], adopted: true);
     }
 
     private async Task ReapAsync(string container, string podId, string state, CancellationToken ct)
@@ -144,31 +157,45 @@ public sealed partial class DockerHost : IPodHost
         Reaped(podId, container[..12], state);
     }
 
-    private ContainerPod PodOf(PodOrder order, ContainerInfo info, long ordered, IReadOnlyList<StartStage> stages, bool adopted)
+    private ContainerPod CreatePod(
+        PodOrder order,
+        ContainerInfo info,
+        long ordered,
+        IReadOnlyList<StartStage> stages,
+        bool adopted)
     {
-        // What it was made with, by whichever call: a token that is not its own is refused, which is for the probe to tell.
+        // The token that the container was created with, by whichever call. If it is wrong, the worker rejects it, and
+        // the readiness probe reports that.
         const string variable = "SLUICE_POD_TOKEN=";
-        var token = info.Config.Env?.FirstOrDefault(e => e.StartsWith(variable, StringComparison.Ordinal))?[variable.Length..] ?? "";
+        var entry = info.Config.Env?.FirstOrDefault(e => e.StartsWith(variable, StringComparison.Ordinal));
+        var token = entry?[variable.Length..] ?? "";
         var template = order.Deployment.Template;
-        var address = new WorkerAddress(order.PodId, Address(info, template.Container.Port), template.Protocol, token, template.Concurrency);
-        return new ContainerPod(engine, new ContainerStart(order, info.Id, address, ordered, time.GetTimestamp(), stages, adopted), time,
-            line => Said(order.PodId, line));
+        var uri = Address(info, template.Container.Port);
+        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
+        var start = new ContainerStart(order, info.Id, address, ordered, time.GetTimestamp(), stages, adopted);
+        return new ContainerPod(engine, start, time, line => Said(order.PodId, line));
     }
 
     private Uri Address(ContainerInfo info, int port)
     {
         if (settings.Publish)
         {
-            var published = info.NetworkSettings.Ports?.GetValueOrDefault($"{port}/tcp") is [var first, ..] ? first.HostPort : null;
+            var ports = info.NetworkSettings.Ports?.GetValueOrDefault($"{port}/tcp");
+            var published = ports is [var first, ..] ? first.HostPort : null;
             return new Uri($"http://127.0.0.1:{published ?? "9"}");
         }
 
         var ip = info.NetworkSettings.Networks?.GetValueOrDefault(settings.Network)?.IpAddress;
-        // One that has exited already has no address; nothing listens on "discard" either, and its exit is told in a moment.
-        return ip is { Length: > 0 } ? new Uri($"http://{ip}:{port.ToString(CultureInfo.InvariantCulture)}") : new Uri("http://127.0.0.1:9");
+        // A container that has exited has no address. Nothing listens on port 9 ("discard"), and its exit is reported
+        // shortly after.
+        return ip is { Length: > 0 }
+            ? new Uri($"http://{ip}:{port.ToString(CultureInfo.InvariantCulture)}")
+            : new Uri("http://127.0.0.1:9");
     }
 
-    /// <summary>Makes the container; one of this order that is there already, because an answer was lost, is taken.</summary>
+    /// <summary>
+    /// Creates the container. If one of this order exists already, because a response was lost, it is used.
+    /// </summary>
     private async Task<string> CreateAsync(string podId, JsonObject body, CancellationToken ct)
     {
         var name = ContainerSpec.Name(podId);
@@ -178,14 +205,16 @@ public sealed partial class DockerHost : IPodHost
         }
         catch (EngineException e) when (e.Status == HttpStatusCode.Conflict)
         {
-            var there = await engine.InspectAsync(name, ct);
-            if (there?.Config.Labels?.GetValueOrDefault(PodLabels.Pod) == podId) return there.Id;
+            var existing = await engine.InspectAsync(name, ct);
+            if (existing?.Config.Labels?.GetValueOrDefault(PodLabels.Pod) == podId) return existing.Id;
             throw;
         }
     }
 
-    /// <summary>Repeats a call while the daemon is away. Every call here may be repeated.</summary>
-    private async Task<T> PatientlyAsync<T>(Func<Task<T>> call, CancellationToken ct)
+    /// <summary>
+    /// Retries a call while the daemon is unavailable. Every call that is made through it is idempotent.
+    /// </summary>
+    private async Task<T> RetryWhileDownAsync<T>(Func<Task<T>> call, CancellationToken ct)
     {
         var patience = Task.Delay(DaemonBackWithin, time, ct);
         while (true)
@@ -196,12 +225,15 @@ public sealed partial class DockerHost : IPodHost
             }
             catch (EngineException e) when (e.IsDown && !patience.IsCompleted)
             {
-                await Task.Delay(AskAgain, time, ct);
+                await Task.Delay(RetryPause, time, ct);
             }
         }
     }
 
-    /// <summary>Sends a signal; while the daemon is away, again and again until <paramref name="enough"/>. False: it never took it.</summary>
+    /// <summary>
+    /// Sends a signal, and retries while the daemon is unavailable, until <paramref name="enough"/> completes.
+    /// </summary>
+    /// <returns>False if the daemon did not accept the signal.</returns>
     private async Task<bool> SignalAsync(ContainerPod pod, string signal, Task enough)
     {
         while (!pod.Exited.IsCompleted)
@@ -215,14 +247,14 @@ public sealed partial class DockerHost : IPodHost
             {
                 if (!e.IsDown) CannotSignal(pod.Container[..12], signal, e.Message);
                 if (enough.IsCompleted) return false;
-                await Task.WhenAny(pod.Exited, Task.Delay(AskAgain, time));
+                await Task.WhenAny(pod.Exited, Task.Delay(RetryPause, time));
             }
         }
 
         return true;
     }
 
-    private async Task<bool> TryRemoveAsync(string container, bool tell = true)
+    private async Task<bool> TryRemoveAsync(string container, bool log = true)
     {
         try
         {
@@ -231,20 +263,21 @@ public sealed partial class DockerHost : IPodHost
         }
         catch (EngineException e)
         {
-            if (tell) CannotRemove(container, e.Message);
+            if (log) CannotRemove(container, e.Message);
             return false;
         }
     }
 
-    [LoggerMessage(LogLevel.Debug, "pod {Pod}: {Line}")]
+    [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
     private partial void Said(string pod, string line);
 
-    [LoggerMessage(LogLevel.Information, "Container {Container} of worker {Worker} was left behind ({State}) and is removed")]
+    [LoggerMessage(LogLevel.Information, "Leftover container {Container} of worker {Worker} removed ({State})")]
     private partial void Reaped(string worker, string container, string state);
 
-    [LoggerMessage(LogLevel.Warning, "Container {Container} could not be removed; it will be when this host is looked over: {Error}")]
+    [LoggerMessage(LogLevel.Warning,
+        "Container {Container} could not be removed; the next search of this host retries it: {Error}")]
     private partial void CannotRemove(string container, string error);
 
-    [LoggerMessage(LogLevel.Warning, "Container {Container} could not be sent {Signal}: {Error}")]
+    [LoggerMessage(LogLevel.Warning, "Signal {Signal} could not be sent to container {Container}: {Error}")]
     private partial void CannotSignal(string container, string signal, string error);
 }

@@ -2,14 +2,15 @@ using System.Net;
 
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>The Docker daemon said no, or nothing.</summary>
-/// <param name="message">In words for operators.</param>
-/// <param name="status">What it answered; null: it did not.</param>
-/// <param name="cause">What happened underneath.</param>
-public sealed class EngineException(string message, HttpStatusCode? status, Exception? cause = null) : InvalidOperationException(message, cause)
+/// <summary>The Docker daemon rejected a call, or did not respond.</summary>
+/// <param name="message">The problem, for operators.</param>
+/// <param name="status">The status of the response; null if there was none.</param>
+/// <param name="cause">The underlying failure.</param>
+public sealed class EngineException(string message, HttpStatusCode? status, Exception? cause = null)
+    : InvalidOperationException(message, cause)
 {
     public HttpStatusCode? Status { get; } = status;
 
-    /// <summary>Nothing answered: whether it acted is not known.</summary>
+    /// <summary>Whether the daemon did not respond; it may have executed the call nevertheless.</summary>
     public bool IsDown => Status is null;
 }

@@ -4,42 +4,43 @@ using System.Text.Json.Nodes;
 
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>How far a pull is, from the lines that the daemon tells.</summary>
+/// <summary>Tracks the progress of an image pull from the JSON lines that the daemon sends.</summary>
 internal sealed class ImagePull(string image)
 {
     private readonly Dictionary<string, (long Bytes, long Total, bool Done)> layers = [];
 
-    /// <summary>Why it failed; null so far.</summary>
+    /// <summary>Why the pull failed; null if it has not.</summary>
     public string? Error { get; private set; }
 
-    /// <summary>In words, for who waits.</summary>
-    public string Words
+    /// <summary>Describes the progress, for operators.</summary>
+    public string Description
     {
         get
         {
             if (layers.Count == 0) return $"pulling image {image}";
             var (bytes, total) = (layers.Values.Sum(l => l.Bytes), layers.Values.Sum(l => l.Total));
+            var done = layers.Values.Count(l => l.Done);
             return string.Create(CultureInfo.InvariantCulture,
-                $"pulling image {image}: {bytes >> 20} of {total >> 20} MiB, {layers.Values.Count(l => l.Done)} of {layers.Count} layers");
+                $"pulling image {image}: {bytes >> 20} of {total >> 20} MiB, {done} of {layers.Count} layers");
         }
     }
 
-    /// <summary>Takes one line.</summary>
-    public void Take(string line)
+    /// <summary>Processes one line of the daemon's response; a line that is not JSON is ignored.</summary>
+    public void ReadLine(string line)
     {
-        JsonNode? told;
+        JsonNode? entry;
         try
         {
-            told = JsonNode.Parse(line);
+            entry = JsonNode.Parse(line);
         }
         catch (JsonException)
         {
             return;
         }
 
-        Error = (string?)told?["errorDetail"]?["message"] ?? (string?)told?["error"] ?? Error;
-        if ((string?)told?["id"] is not { } id || (string?)told["status"] is not { } status) return;
-        var (bytes, total) = ((long?)told["progressDetail"]?["current"], (long?)told["progressDetail"]?["total"]);
+        Error = (string?)entry?["errorDetail"]?["message"] ?? (string?)entry?["error"] ?? Error;
+        if ((string?)entry?["id"] is not { } id || (string?)entry["status"] is not { } status) return;
+        var (bytes, total) = ((long?)entry["progressDetail"]?["current"], (long?)entry["progressDetail"]?["total"]);
         layers.TryGetValue(id, out var known);
         switch (status)
         {

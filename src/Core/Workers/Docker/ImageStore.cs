@@ -2,36 +2,47 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>Sees to it that the daemon has an image; pods that want the same one at the same time share its pull.</summary>
+/// <summary>
+/// Ensures that the daemon has an image. Pods that need the same image at the same time share one pull.
+/// </summary>
 internal sealed class ImageStore(EngineClient engine, string registryConfig, TimeProvider time)
 {
-    /// <summary>A registry that says nothing for this long says nothing any more.</summary>
+    /// <summary>A pull fails if the registry sends nothing for this long.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(2);
 
-    /// <summary>A pull that takes longer (of 100 GiB at 30 MiB a second) is one that trickles.</summary>
+    /// <summary>Longest duration of a pull: 100 GiB at 30 MiB per second.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
 
-    /// <summary>How often those who wait are told.</summary>
-    private static readonly TimeSpan TellEvery = TimeSpan.FromSeconds(1);
+    /// <summary>Pause between two progress reports to the waiting starts.</summary>
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
 
     private readonly Lock gate = new();
     private readonly Dictionary<string, SharedPull> pulls = [];
 
-    /// <summary>Ends when the image is there; true when it was pulled for that.</summary>
-    /// <exception cref="InvalidOperationException">It cannot be had; the message says why.</exception>
+    /// <summary>Completes when the daemon has the image.</summary>
+    /// <param name="image">The image's name.</param>
+    /// <param name="policy">When the image is pulled.</param>
+    /// <param name="progress">Receives a description of the progress.</param>
+    /// <param name="ct">Cancels the wait; the pull continues while other starts wait for it.</param>
+    /// <returns>True if the image was pulled.</returns>
+    /// <exception cref="InvalidOperationException">
+    /// The image is not available; the message contains the reason.
+    /// </exception>
     public async Task<bool> EnsureAsync(string image, PullPolicy policy, Action<string> progress, CancellationToken ct)
     {
         if (policy != PullPolicy.Always && await engine.ImageIdAsync(image, ct) is not null) return false;
         if (policy == PullPolicy.Never)
-            throw new InvalidOperationException($"the Docker daemon has no image {image}, and container.pull is never: build or load it there");
+            throw new InvalidOperationException(
+                $"the Docker daemon has no image {image}, and container.pull is 'never': "
+                + "build or load the image there");
         var pull = Join(image);
         try
         {
-            progress(pull.Progress.Words);
-            while (await Task.WhenAny(pull.Done, Task.Delay(TellEvery, time, ct)) != pull.Done)
+            progress(pull.Progress.Description);
+            while (await Task.WhenAny(pull.Done, Task.Delay(ReportEvery, time, ct)) != pull.Done)
             {
                 ct.ThrowIfCancellationRequested();
-                progress(pull.Progress.Words);
+                progress(pull.Progress.Description);
             }
 
             await pull.Done;
@@ -58,7 +69,7 @@ internal sealed class ImageStore(EngineClient engine, string registryConfig, Tim
         }
     }
 
-    /// <summary>One that gives up does not end it for the others; the last one does.</summary>
+    /// <summary>Removes one waiting start. The pull is cancelled when the last one leaves.</summary>
     private void Leave(SharedPull pull)
     {
         lock (gate)
@@ -75,24 +86,28 @@ internal sealed class ImageStore(EngineClient engine, string registryConfig, Tim
         var image = pull.Image;
         using var longest = new CancellationTokenSource(Longest, time);
         using var silence = new CancellationTokenSource(Silence, time);
-        using var any = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, longest.Token, pull.Unwanted.Token);
+        using var any =
+            CancellationTokenSource.CreateLinkedTokenSource(silence.Token, longest.Token, pull.Unwanted.Token);
         try
         {
             var name = ImageName.Parse(image);
-            await using var stream = await engine.PullAsync(name, RegistryCredentials.Find(registryConfig, name), any.Token);
+            var credentials = RegistryCredentials.Find(registryConfig, name);
+            await using var stream = await engine.PullAsync(name, credentials, any.Token);
             using var reader = new StreamReader(stream);
             while (await reader.ReadLineAsync(any.Token) is { } line)
             {
                 silence.CancelAfter(Silence);
-                pull.Progress.Take(line);
+                pull.Progress.ReadLine(line);
             }
 
             if (pull.Progress.Error is { } error) throw new InvalidOperationException(error);
         }
         catch (OperationCanceledException)
         {
-            throw new InvalidOperationException($"image {image} could not be pulled: " + (longest.IsCancellationRequested
-                ? $"it took longer than {Duration.Format(Longest)}" : $"its registry said nothing for {Duration.Format(Silence)}"));
+            var limit = longest.IsCancellationRequested
+                ? $"it took longer than {Duration.Format(Longest)}"
+                : $"the registry sent nothing for {Duration.Format(Silence)}";
+            throw new InvalidOperationException($"image {image} could not be pulled: {limit}");
         }
         catch (EngineException e) when (e.IsDown)
         {
@@ -100,17 +115,20 @@ internal sealed class ImageStore(EngineClient engine, string registryConfig, Tim
         }
         catch (Exception e) when (e is InvalidOperationException or IOException or HttpRequestException)
         {
-            throw new InvalidOperationException($"the Docker daemon has no image {image} and could not pull it: {e.Message}", e);
+            throw new InvalidOperationException(
+                $"the Docker daemon has no image {image} and could not pull it: {e.Message}", e);
         }
         finally
         {
-            // Who comes now wants another one.
+            // A start that asks for the image after this needs a pull of its own.
             lock (gate)
                 if (pulls.GetValueOrDefault(image) == pull) pulls.Remove(image);
         }
     }
 
-    /// <summary>A pull that goes on for as long as somebody waits for it; <see cref="Waiting"/> is under the store's lock.</summary>
+    /// <summary>
+    /// A pull that runs as long as at least one start waits for it. The store's lock guards <see cref="Waiting"/>.
+    /// </summary>
     private sealed class SharedPull(string image)
     {
         public string Image { get; } = image;

@@ -6,12 +6,14 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Workers.Docker;
 
 /// <summary>
-/// What a container tells of its pod, so that a gateway that remembers nothing can take it over. No values of its environment: these may be
-/// secret, and labels are shown by every tool. (The environment itself, the pod's token included, is seen by whoever may use the daemon, who is root.)
+/// Reads and writes the labels that describe a container's pod, so that a gateway without any stored state can adopt
+/// it. The labels contain no values of the environment, because these may be secret and every tool shows labels. (Users
+/// with access to the daemon, who effectively are root, can read the environment itself, which includes the pod's
+/// token.)
 /// </summary>
 public static class PodLabels
 {
-    /// <summary>The host that ordered it; each gateway has one.</summary>
+    /// <summary>The host that ordered the container; each gateway has its own.</summary>
     public const string Host = "sluice.host";
 
     public const string Pod = "sluice.pod";
@@ -25,9 +27,12 @@ public static class PodLabels
 
     private static readonly Dictionary<string, string> Nothing = [];
 
+    /// <summary>Returns the labels of an order's container.</summary>
     public static JsonObject Write(PodOrder order, string hostId)
     {
-        var (template, endpoint) = (order.Deployment.Template with { Env = Nothing }, order.Deployment.Endpoint with { Env = Nothing });
+        var template = order.Deployment.Template with { Env = Nothing };
+        var endpoint = order.Deployment.Endpoint with { Env = Nothing };
+        var declared = new ManifestFile { Templates = [template], Endpoints = [endpoint] };
         var labels = new JsonObject
         {
             [Host] = hostId,
@@ -35,26 +40,34 @@ public static class PodLabels
             [EndpointId] = endpoint.Id,
             [Fingerprint] = order.Fingerprint,
             [Epoch] = order.Epoch.ToString(CultureInfo.InvariantCulture),
-            [Declared] = Declarations.Write(new ManifestFile { Templates = [template], Endpoints = [endpoint] }, DeclarationJson.ManifestFile),
+            [Declared] = Declarations.Write(declared, DeclarationJson.ManifestFile),
         };
         if (order.Devices is not null) labels[Devices] = string.Join(',', order.Devices);
         if (order.ShareMiB is { } share) labels[ShareMiB] = share.ToString(CultureInfo.InvariantCulture);
         return labels;
     }
 
-    /// <summary>The order that a container was made from, without its environment; null when the labels are not ours, or of another version.</summary>
+    /// <summary>
+    /// Returns the order that a container was created for, without its environment. Null if the labels are not
+    /// Sluice's, or are of another version.
+    /// </summary>
     public static PodOrder? Read(IReadOnlyDictionary<string, string>? labels)
     {
         try
         {
-            if (labels is null || !labels.TryGetValue(Pod, out var pod) || !labels.TryGetValue(Declared, out var declared)) return null;
-            if (JsonSerializer.Deserialize(declared, DeclarationJson.ManifestFile) is not { Templates: [var template], Endpoints: [var endpoint] }) return null;
-            var devices = labels.TryGetValue(Devices, out var placed) ? placed.Split(',', StringSplitOptions.RemoveEmptyEntries) : null;
+            if (labels is null) return null;
+            if (!labels.TryGetValue(Pod, out var pod) || !labels.TryGetValue(Declared, out var declared)) return null;
+            var manifest = JsonSerializer.Deserialize(declared, DeclarationJson.ManifestFile);
+            if (manifest is not { Templates: [var template], Endpoints: [var endpoint] }) return null;
+            var devices = labels.TryGetValue(Devices, out var placed)
+                ? placed.Split(',', StringSplitOptions.RemoveEmptyEntries) : null;
             return new PodOrder(new Deployment(endpoint, template), pod, devices)
             {
                 Fingerprint = labels.GetValueOrDefault(Fingerprint, ""),
-                Epoch = long.TryParse(labels.GetValueOrDefault(Epoch), CultureInfo.InvariantCulture, out var epoch) ? epoch : 0,
-                ShareMiB = long.TryParse(labels.GetValueOrDefault(ShareMiB), CultureInfo.InvariantCulture, out var share) ? share : null,
+                Epoch = long.TryParse(labels.GetValueOrDefault(Epoch), CultureInfo.InvariantCulture, out var epoch)
+                    ? epoch : 0,
+                ShareMiB = long.TryParse(
+                    labels.GetValueOrDefault(ShareMiB), CultureInfo.InvariantCulture, out var share) ? share : null,
             };
         }
         catch (JsonException)

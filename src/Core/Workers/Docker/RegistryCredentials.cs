@@ -5,10 +5,17 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>Credentials of registries, from the file that <c>docker login</c> writes. Credential helpers, which are programs, are not run.</summary>
+/// <summary>
+/// Reads registry credentials from the file that <c>docker login</c> writes. Credential helpers, which are programs,
+/// are not run.
+/// </summary>
 internal static class RegistryCredentials
 {
-    /// <summary>The value of <c>X-Registry-Auth</c>; null: none are kept for this registry.</summary>
+    /// <summary>
+    /// Returns the value of the header <c>X-Registry-Auth</c>, or null if the file has no credentials for the registry.
+    /// </summary>
+    /// <param name="file">Path of the file; empty: there are no credentials.</param>
+    /// <param name="image">The image whose registry is looked up.</param>
     /// <exception cref="InvalidOperationException">The file cannot be read.</exception>
     public static string? Find(string file, ImageName image)
     {
@@ -25,11 +32,14 @@ internal static class RegistryCredentials
                 (auth["username"], auth["password"]) = colon < 0 ? (text, "") : (text[..colon], text[(colon + 1)..]);
             }
 
-            return Convert.ToBase64String(Encoding.UTF8.GetBytes(auth.ToJsonString())).Replace('+', '-').Replace('/', '_');
+            var encoded = Convert.ToBase64String(Encoding.UTF8.GetBytes(auth.ToJsonString()));
+            return encoded.Replace('+', '-').Replace('/', '_');
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException or InvalidOperationException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException
+            or InvalidOperationException)
         {
-            throw new InvalidOperationException($"SLUICE_DOCKER_CONFIG is '{file}', expected a file as docker login writes it: {e.Message}", e);
+            throw new InvalidOperationException(
+                $"SLUICE_DOCKER_CONFIG is '{file}'; expected a file that docker login writes: {e.Message}", e);
         }
     }
 }

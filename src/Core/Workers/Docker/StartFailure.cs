@@ -1,31 +1,44 @@
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>What a daemon says when it cannot start a container, and what helps. Pure; the daemon's own words are kept.</summary>
+/// <summary>
+/// Explains why a daemon could not start a container, and how to solve it. Pure; the explanation ends with the daemon's
+/// own message.
+/// </summary>
 internal static class StartFailure
 {
-    /// <summary>Pieces of the daemon's texts, and what they mean to whoever runs Sluice.</summary>
+    /// <summary>Parts of the daemon's messages, and their explanation for operators.</summary>
     private static readonly (string Piece, string Means)[] Known =
     [
         ("could not select device driver",
-            "Docker cannot give out GPUs here: install the NVIDIA container toolkit and run nvidia-ctk runtime configure --runtime=docker"),
+            "Docker cannot give out GPUs here: install the NVIDIA container toolkit, "
+                + "and run nvidia-ctk runtime configure --runtime=docker"),
         ("nvidia-container-cli", "NVIDIA's container runtime refused the pod's GPUs"),
         ("unresolvable CDI devices", "Docker does not know the pod's GPUs: run nvidia-ctk cdi generate"),
         ("docker-init", "Docker's init program is missing (Debian: tini; other packages: docker-init)"),
-        ("network .. not found", "the network of SLUICE_DOCKER_NETWORK is not there: docker network create NAME"),
+        ("network .. not found",
+            "the network of SLUICE_DOCKER_NETWORK does not exist: create it with docker network create NAME"),
         ("bind source path does not exist",
-            "a folder to mount is not on the Docker daemon's machine; SLUICE_DOCKER_MODELS is the model repository as the daemon sees it"),
-        ("unable to find user", "container.user names a user that the image does not have"),
-        ("no such file or directory", "the image has no such program, or container.user may not run it"),
-        ("executable file not found", "the image has no such program"),
-        ("permission denied", "the pod's user may not run this program (container.user)"),
+            "a mounted folder does not exist on the Docker daemon's machine; "
+                + "SLUICE_DOCKER_MODELS is the path of the model repository on that machine"),
+        ("unable to find user", "container.user names a user that does not exist in the image"),
+        ("no such file or directory",
+            "the image does not contain the program, or container.user has no permission to run it"),
+        ("executable file not found", "the image does not contain the program"),
+        ("permission denied", "the pod's user has no permission to run the program (container.user)"),
     ];
 
-    public static string Explain(string said, string image, DockerSettings settings)
+    /// <summary>
+    /// Returns an explanation of the daemon's message, or the message alone if it is not a known one.
+    /// </summary>
+    public static string Explain(string message, string image, DockerSettings settings)
     {
-        if (said.Contains("no image", StringComparison.Ordinal) && (image == settings.WorkerImage || image == settings.WorkerGpuImage))
-            return $"{said} (the built-in worker's image is built with make images, and named by SLUICE_DOCKER_IMAGE and SLUICE_DOCKER_GPU_IMAGE)";
+        if (message.Contains("no image", StringComparison.Ordinal)
+            && (image == settings.WorkerImage || image == settings.WorkerGpuImage))
+            return $"{message} (make images builds the built-in worker's images; "
+                + "SLUICE_DOCKER_IMAGE and SLUICE_DOCKER_GPU_IMAGE name them)";
         foreach (var (piece, means) in Known)
-            if (piece.Split(" .. ").All(p => said.Contains(p, StringComparison.OrdinalIgnoreCase))) return $"{means}; the daemon said: {said}";
-        return said;
+            if (piece.Split(" .. ").All(p => message.Contains(p, StringComparison.OrdinalIgnoreCase)))
+                return $"{means}; the daemon's message is: {message}";
+        return message;
     }
 }

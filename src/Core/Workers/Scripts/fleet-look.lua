@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- fleet-look: an endpoint's pods and which of them are to drain; a leader that looks makes every earlier one's orders void.
--- KEYS    pods  hash pod -> record · drain  set of pods to drain · epoch  string, of the last leader that looked
--- ARGV    mine  the leader's epoch; 0: whoever looks does not lead
--- RETURN  1 when a later leader has looked, else 0 · [record, ..] · [pod, ..] to drain
+-- fleet-look: reads an endpoint's pods and drain orders; a leader's call voids the orders of all earlier leaders.
+-- KEYS    pods  hash pod -> record · drain  set of pods to drain · epoch  string, of the last leader that called this
+-- ARGV    mine  the leader's epoch; 0: the caller does not lead
+-- RETURN  1 when a later leader has called this, else 0 · [record, ..] · [pod, ..] to drain
 local pods, drain, epoch = KEYS[1], KEYS[2], KEYS[3]
 local mine = tonumber(ARGV[1])
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- host-beat: a host lives on, or (lease 0) ends.
+-- host-beat: renews the lease of a host, or (lease 0) ends it.
 -- KEYS    hosts  sorted set host -> expiry (unix ms)
 -- ARGV    host · lease_ms
--- RETURN  the hosts that live
+-- RETURN  the hosts with a valid lease
 local hosts = KEYS[1]
 local host, lease_ms = ARGV[1], tonumber(ARGV[2])
 

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- lead: become, stay, or (lease 0) cease to be the one gateway that scales.
--- KEYS    leader  string, who leads · epoch  string, of the last leader: unix ms of when it began, or more
+-- lead: acquires, renews, or (lease 0) gives up the leadership of the gateways.
+-- KEYS    leader  string, the leader · epoch  string, of the last leader: unix ms of its election, or more
 -- ARGV    candidate · lease_ms
--- RETURN  the leader's epoch when the candidate leads; 0 when it ceased to; else, negative, the ms that are left of another's lease
--- Not counted: a Redis that lost its last writes would count to the same epoch again.
+-- RETURN  the epoch when the candidate leads; 0 after it gave up; else, negative, the remaining ms of another's lease
+-- The epoch is a time and not a counter: a Redis that lost its last writes would assign the same number twice.
 local leader, epoch = KEYS[1], KEYS[2]
 local candidate, lease_ms = ARGV[1], tonumber(ARGV[2])
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- pod-adopt: a host brings back a pod that runs and that Redis does not know (any more).
+-- pod-adopt: restores the record of a running pod that Redis has lost.
 -- KEYS    pods  hash pod -> record
 -- ARGV    pod · record · fingerprint  of its declaration · max
--- RETURN  1 when it is known now, 0 when there is no room for it: it is to be stopped
+-- RETURN  1 when the record exists now, 0 when the endpoint has no room for the pod, which must stop
 local pods = KEYS[1]
 local pod, record, fingerprint, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 -- include: pod-room

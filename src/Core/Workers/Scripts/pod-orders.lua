@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- pod-orders: a leader says which pods are to drain and stop, and which of those it wants back after all.
--- KEYS    pods  hash pod -> record · drain  set of pods to drain · epoch  string, of the last leader that looked
--- ARGV    mine  the leader's epoch · count  of pods to drain · names...  those to drain, then those wanted back
--- RETURN  1, or 0 when a later leader has looked
+-- pod-orders: stores which pods a leader drains and stops, and removes such orders for pods that resume.
+-- KEYS    pods  hash pod -> record · drain  set of pods to drain · epoch  string, of the last leader that read them
+-- ARGV    mine  the leader's epoch · count  of pods to drain · names...  those to drain, then those to resume
+-- RETURN  1, or 0 when a later leader has read the pods
 local pods, drain, epoch = KEYS[1], KEYS[2], KEYS[3]
 local mine, count, names = tonumber(ARGV[1]), tonumber(ARGV[2]), 3
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- pod-output: a pod's host stores the last lines that the pod wrote.
+-- pod-output: stores the last lines that a pod wrote.
 -- KEYS    pods  hash pod -> record · output  hash pod -> lines (JSON)
 -- ARGV    pod · lines
--- RETURN  1, or 0 when the pod is not known any more
+-- RETURN  1, or 0 when the pod has no record
 local pods, output = KEYS[1], KEYS[2]
 local pod, lines = ARGV[1], ARGV[2]
 

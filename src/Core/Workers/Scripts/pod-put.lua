@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- pod-put: a pod's host writes what has become of it.
+-- pod-put: stores the current record of a pod, written by its host.
 -- KEYS    pods  hash pod -> record
 -- ARGV    pod · record
--- RETURN  1, or 0 when nobody knows the pod any more: it was buried, and stays so
+-- RETURN  1, or 0 when the pod has no record: it was removed, and is not created again
 local pods = KEYS[1]
 local pod, record = ARGV[1], ARGV[2]
 

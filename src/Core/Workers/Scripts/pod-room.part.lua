@@ -1,5 +1,6 @@
--- pod-room (part): whether one more pod of a declaration may live. Every pod counts until it is gone, also one that drains or
--- stops: it still has its memory and its GPU. Pods of other declarations are being replaced; all together are at most twice max.
+-- pod-room (part): whether an endpoint may have one more pod of a declaration. Every pod counts until it has exited,
+-- including those that drain or stop, because they still use memory and GPUs. Pods of other declarations are being
+-- replaced; all pods together may be at most twice max.
 local function hasroom(pods, fingerprint, max)
   local same, all = 0, 0
   for _, record in ipairs(redis.call('HVALS', pods)) do

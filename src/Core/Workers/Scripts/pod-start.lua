@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- pod-start: a leader orders a pod. This, not what the leader believes, keeps an endpoint within its max.
--- KEYS    pods  hash pod -> record · epoch  string, of the last leader that looked
+-- pod-start: stores a leader's order of a pod. This check, not the leader's knowledge, enforces an endpoint's max.
+-- KEYS    pods  hash pod -> record · epoch  string, of the last leader that read the pods
 -- ARGV    mine  the leader's epoch · pod · record · fingerprint  of the declaration · max
--- RETURN  'ok', 'stale' when a later leader has looked, or 'full'
+-- RETURN  'ok', 'stale' when a later leader has read the pods, or 'full'
 local pods, epoch = KEYS[1], KEYS[2]
 local mine, pod, record, fingerprint, max = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 -- include: pod-room

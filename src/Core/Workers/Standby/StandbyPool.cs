@@ -6,26 +6,36 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Workers.Standby;
 
-/// <summary>How many standby workers this host keeps; each one has the memory of a worker without a model (about 100 MiB).</summary>
+/// <summary>
+/// Number of standby workers that this host keeps. Each one uses the memory of a worker without a model (about 100
+/// MiB).
+/// </summary>
 public sealed record StandbySettings(int Count);
 
 /// <summary>
-/// Keeps standby workers, so that a cold start costs a model's load and no process' start. The one owner of their processes until one
-/// becomes a pod.
+/// Keeps standby workers, so that a cold start loads a model but does not start a process. It is the only owner of
+/// their processes until one becomes a pod.
 /// </summary>
 internal sealed partial class StandbyPool : IDisposable
 {
-    /// <summary>After one was taken, the next start waits: the pod that it became needs the processor more.</summary>
-    private static readonly TimeSpan Respite = TimeSpan.FromSeconds(2);
+    /// <summary>
+    /// Pause before the next start after a worker became a pod, because the pod needs the processor more.
+    /// </summary>
+    private static readonly TimeSpan PauseAfterUse = TimeSpan.FromSeconds(2);
 
-    /// <summary>After one failed: it will fail again, and the pods tell why.</summary>
-    private static readonly TimeSpan AfterFailure = TimeSpan.FromMinutes(1);
+    /// <summary>Pause after a failure: the next start is likely to fail too, and the pods report the cause.</summary>
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMinutes(1);
 
-    /// <summary>A rehearsal takes a second; a GPU's libraries from a slow disk take longer. One that is not through by then hangs.</summary>
+    /// <summary>
+    /// Longest duration of a start. A warm-up run takes a second; loading a GPU's libraries from a slow disk takes
+    /// longer. A worker that is not ready by then hangs.
+    /// </summary>
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
 
-    /// <summary>With less memory available than this, models go first and no standby is started.</summary>
-    private const long LeastFree = 1L << 30;
+    /// <summary>
+    /// Bytes of available memory below which no standby worker is started, because models need the memory first.
+    /// </summary>
+    private const long MinAvailable = 1L << 30;
 
     private readonly Lock gate = new();
     private readonly List<StandbyWorker> workers = [];
@@ -37,17 +47,25 @@ internal sealed partial class StandbyPool : IDisposable
     private bool starting;
     private bool disposed;
 
-    /// <param name="settings">How many.</param>
-    /// <param name="start">Starts a process of a kind, in a working directory that is deleted after it.</param>
+    /// <param name="settings">How many workers to keep.</param>
+    /// <param name="start">Starts a process of a kind, in a working directory that is deleted after its exit.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="logger">Where failures are told.</param>
-    public StandbyPool(StandbySettings settings, Func<StandbyKind, Task<(Process, WorkFolder)>> start, TimeProvider time, ILogger logger)
+    /// <param name="logger">Receives failures.</param>
+    public StandbyPool(
+        StandbySettings settings,
+        Func<StandbyKind, Task<(Process, WorkFolder)>> start,
+        TimeProvider time,
+        ILogger logger)
     {
-        (this.settings, this.start, this.time, this.logger) = (settings, start, time, logger);
-        CoreMeter.Meter.CreateObservableGauge("sluice.standby.workers", () => Ready, "{worker}", "Standby workers of this host that wait for a model.");
+        this.settings = settings;
+        this.start = start;
+        this.time = time;
+        this.logger = logger;
+        CoreMeter.Meter.CreateObservableGauge("sluice.standby.workers", () => Ready, "{worker}",
+            "Standby workers of this host that are ready to load a model.");
     }
 
-    /// <summary>Those that wait now.</summary>
+    /// <summary>Number of workers that are ready now.</summary>
     public int Ready
     {
         get
@@ -56,7 +74,9 @@ internal sealed partial class StandbyPool : IDisposable
         }
     }
 
-    /// <summary>Brings what stands by one step nearer to what is declared; to be called again and again.</summary>
+    /// <summary>Makes one change towards the required set of standby workers: called repeatedly.</summary>
+    /// <param name="declared">All declarations.</param>
+    /// <param name="placed">Whether the host assigns devices to every pod.</param>
     public void Prepare(IReadOnlyList<Deployment> declared, bool placed)
     {
         if (settings.Count == 0) return;
@@ -65,10 +85,13 @@ internal sealed partial class StandbyPool : IDisposable
         lock (gate)
         {
             var now = time.GetUtcNow();
-            foreach (var dead in workers.Where(w => w.Process.HasExited || (!w.Ready && now - w.StartedAt > Longest)).ToList())
+            var ended = workers.Where(w => w.Process.HasExited || (!w.Ready && now - w.StartedAt > Longest));
+            foreach (var dead in ended.ToList())
             {
-                Ended(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : $"not ready within {Longest.TotalSeconds:0} s");
-                (next, _) = (now + AfterFailure, workers.Remove(dead));
+                var timedOut = $"not ready within {Longest.TotalSeconds:0} s";
+                Ended(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : timedOut);
+                next = now + PauseAfterFailure;
+                workers.Remove(dead);
                 dead.Dispose();
             }
 
@@ -79,20 +102,21 @@ internal sealed partial class StandbyPool : IDisposable
                     surplus.Dispose();
                 }
 
-            missing = wanted.Where(w => workers.Count(o => o.Kind == w.Key) < w.Value).Select(w => w.Key).FirstOrDefault();
-            if (missing is null || starting || disposed || now < next || Available() < LeastFree) return;
+            missing = wanted.Where(w => workers.Count(o => o.Kind == w.Key) < w.Value)
+                .Select(w => w.Key).FirstOrDefault();
+            if (missing is null || starting || disposed || now < next || Available() < MinAvailable) return;
             starting = true;
         }
 
         _ = StartAsync(missing);
     }
 
-    /// <summary>One that waits, if there is; it is the caller's then.</summary>
-    public StandbyWorker? Take(StandbyKind kind)
+    /// <summary>Removes a ready worker from the pool and returns it; the caller owns it. Null: none is ready.</summary>
+    public StandbyWorker? Acquire(StandbyKind kind)
     {
         lock (gate)
         {
-            next = time.GetUtcNow() + Respite;
+            next = time.GetUtcNow() + PauseAfterUse;
             if (workers.FirstOrDefault(w => w.Kind == kind && w.Ready) is not { } found) return null;
             workers.Remove(found);
             return found;
@@ -124,7 +148,7 @@ internal sealed partial class StandbyPool : IDisposable
         catch (Exception e)
         {
             Ended(e.Message);
-            lock (gate) next = time.GetUtcNow() + AfterFailure;
+            lock (gate) next = time.GetUtcNow() + PauseAfterFailure;
         }
         finally
         {
@@ -132,16 +156,20 @@ internal sealed partial class StandbyPool : IDisposable
         }
     }
 
-    /// <summary>Bytes of memory that may be had without swapping (proc(5), MemAvailable); where nothing is told, enough.</summary>
+    /// <summary>
+    /// Returns the bytes of memory that are available without swapping (proc(5), MemAvailable); without that file the
+    /// limit does not apply.
+    /// </summary>
     private static long Available()
     {
         const string name = "MemAvailable:";
         if (!File.Exists("/proc/meminfo")) return long.MaxValue;
         var line = File.ReadLines("/proc/meminfo").FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal));
         // "MemAvailable:   12345 kB"
-        return line is null ? long.MaxValue : long.Parse(line[name.Length..^2].Trim(), NumberStyles.None, CultureInfo.InvariantCulture) << 10;
+        if (line is null) return long.MaxValue;
+        return long.Parse(line[name.Length..^2].Trim(), NumberStyles.None, CultureInfo.InvariantCulture) << 10;
     }
 
-    [LoggerMessage(LogLevel.Warning, "A standby worker ended; cold starts are slower without it: {Why}")]
+    [LoggerMessage(LogLevel.Warning, "Standby worker ended; cold starts are slower without it: {Why}")]
     private partial void Ended(string why);
 }

@@ -3,11 +3,11 @@ using System.Text.Json;
 
 namespace Sluice.Core.Workers.Standby;
 
-/// <summary>One process of the built-in worker that stands by.</summary>
+/// <summary>One standby process of the built-in worker.</summary>
 internal sealed class StandbyWorker : IDisposable
 {
-    /// <summary>What the worker says when it is ready to be handed its models.</summary>
-    private const string Says = "standing by";
+    /// <summary>The line that the worker prints when it is ready to receive its pod's variables.</summary>
+    private const string ReadyLine = "standing by";
 
     private readonly LastLines output = new();
     private volatile bool ready;
@@ -18,32 +18,36 @@ internal sealed class StandbyWorker : IDisposable
         Folder = folder;
         Kind = kind;
         StartedAt = started;
-        Output = new ProcessOutput(process, Hear);
+        Output = new ProcessOutput(process, OnLine);
     }
 
     public Process Process { get; }
 
-    /// <summary>Its working directory; the pod's after <see cref="TryHandOver"/>.</summary>
+    /// <summary>Its working directory, which becomes the pod's after <see cref="TryHandOver"/>.</summary>
     public WorkFolder Folder { get; }
 
-    /// <summary>What it writes.</summary>
+    /// <summary>The reader of its output.</summary>
     public ProcessOutput Output { get; }
 
     public StandbyKind Kind { get; }
 
     public DateTimeOffset StartedAt { get; }
 
-    /// <summary>It has rehearsed and waits.</summary>
+    /// <summary>Whether it has completed its warm-up run and still runs.</summary>
     public bool Ready => ready && !Process.HasExited;
 
     public IReadOnlyList<string> LastOutput => output.Snapshot();
 
-    /// <summary>Makes it a pod: hands it the pod's own variables. Its process is the caller's then. False: it was dead.</summary>
+    /// <summary>
+    /// Turns it into a pod: sends it the pod's own variables. The caller then owns the process. Returns false if the
+    /// process has exited.
+    /// </summary>
     public bool TryHandOver(IReadOnlyDictionary<string, string> pod)
     {
         try
         {
-            Process.StandardInput.WriteLine(JsonSerializer.Serialize(pod.ToDictionary(), PodJson.Default.DictionaryStringString));
+            var variables = JsonSerializer.Serialize(pod.ToDictionary(), PodJson.Default.DictionaryStringString);
+            Process.StandardInput.WriteLine(variables);
             Process.StandardInput.Close();
             return true;
         }
@@ -53,7 +57,7 @@ internal sealed class StandbyWorker : IDisposable
         }
     }
 
-    /// <summary>Ends it: without its input it has nothing to wait for.</summary>
+    /// <summary>Kills the process and deletes its working directory.</summary>
     public void Dispose()
     {
         if (!Process.HasExited) Process.Kill();
@@ -61,9 +65,9 @@ internal sealed class StandbyWorker : IDisposable
         Folder.Dispose();
     }
 
-    private void Hear(string line)
+    private void OnLine(string line)
     {
         output.Add(line);
-        if (line == Says) ready = true;
+        if (line == ReadyLine) ready = true;
     }
 }

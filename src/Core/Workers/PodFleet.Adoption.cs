@@ -122,7 +122,7 @@ public sealed partial class PodFleet
         Reason = "adopted",
     };
 
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} adopted: it runs as {What} ({State})")]
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} was adopted ({State}): it runs as {What}")]
     private partial void Adopted(string worker, string endpoint, string what, PodState state);
 
     [LoggerMessage(LogLevel.Warning, "Pods of this host could not be listed; running pods are not affected: {Error}")]

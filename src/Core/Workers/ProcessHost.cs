@@ -79,7 +79,7 @@ public sealed partial class ProcessHost : IPodHost
             {
                 var folder = WorkFolder.Create(id);
                 folders[order.PodId] = folder;
-                process = await SpawnAsync(paths.Command(FillCommand(template, port)), env, folder);
+                process = await SpawnAsync(paths.Command([.. FillCommand(template, port)]), env, folder);
                 process.StandardInput.Close();
             }
 

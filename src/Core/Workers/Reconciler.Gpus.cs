@@ -91,7 +91,10 @@ public sealed partial class Reconciler
     {
         Placed(order.EndpointId, started, order.Because);
         if (keepers.TryGetValue(order.EndpointId, out var keeper) && keeper.Noted is { } noted)
-            await decisions.PublishAsync(order.EndpointId, order.Epoch, noted with { Start = started }, keeper.Scale, ct);
+        {
+            var record = noted with { Start = started };
+            await decisions.PublishAsync(order.EndpointId, order.Epoch, record, keeper.Scale, ct);
+        }
     }
 
     private async Task<bool> StartPlacedAsync(GpuOrder order, Placed grant, CancellationToken ct)

@@ -355,8 +355,9 @@ public sealed partial class Reconciler : BackgroundLoop
             gpus.CancelRequest(id);
         }
 
-        keeper.Noted = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start, plan.Drain.Count,
-            plan.Resume.Count, now) with { Trouble = keeper.Trouble };
+        var note = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start,
+            plan.Drain.Count, plan.Resume.Count, now);
+        keeper.Noted = note with { Trouble = keeper.Trouble };
         await decisions.PublishAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
         if (!await ExecuteAsync(deployment, fingerprint, epoch, plan, ct)) return;
         // The wait state of endpoints with a device request is stored after all endpoints of this round.
@@ -464,7 +465,9 @@ public sealed partial class Reconciler : BackgroundLoop
         Wake(endpointId);
     }
 
-    /// <summary>Redis may have lost its last writes, so this host compares its pods with their records immediately.</summary>
+    /// <summary>
+    /// Redis may have lost its last writes, so this host compares its pods with their records immediately.
+    /// </summary>
     private void OnReconnected()
     {
         fleet.Relist();

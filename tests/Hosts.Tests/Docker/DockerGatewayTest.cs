@@ -56,7 +56,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         var container = await ContainersAsync();
         await using (var second = await StartAsync(null))
         {
-            await second.Process.LineAsync("was taken over (Ready)");
+            await second.Process.LineAsync("was adopted (Ready)");
             Assert.Equal(HttpStatusCode.OK, await AskAsync(second));
             Assert.Equal(worker, (string?)(await second.WorkersAsync("digits", "ready"))[0]["id"]);
             second.Process.Signal(ChildProcess.Sigkill);
@@ -66,7 +66,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Directory.Delete(Path.Combine(folder, "data", "redis"), recursive: true);
         await using (var third = await StartAsync(null))
         {
-            await third.Process.LineAsync("was taken over (Starting)");
+            await third.Process.LineAsync("was adopted (Starting)");
             Assert.Equal(HttpStatusCode.OK, await AskAsync(third));
             Assert.Equal(worker, (string?)Assert.Single(await third.WorkersAsync("digits"))["id"]);
             Assert.Equal(container, await ContainersAsync());
@@ -122,7 +122,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.NotEqual("", await ContainersAsync());
         await using (var second = await StartAsync(null))
         {
-            await second.Process.LineAsync("was taken over (");
+            await second.Process.LineAsync("was adopted (");
             second.Process.Signal(ChildProcess.Sigterm);
             Assert.Equal(0, await second.Process.ExitAsync());
         }

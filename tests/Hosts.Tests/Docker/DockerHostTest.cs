@@ -112,7 +112,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         using var unbuilt = HostOf(Settings with { WorkerImage = "sluice-worker:unbuilt" });
         Assert.Contains("make images", await WhyNotAsync(unbuilt, BuiltIn()), StringComparison.Ordinal);
         using var lost = HostOf(Settings with { Network = "no-such-network" });
-        Assert.Contains("SLUICE_DOCKER_NETWORK is not there", await WhyNotAsync(lost, BuiltIn()), StringComparison.Ordinal);
+        Assert.Contains("SLUICE_DOCKER_NETWORK does not exist", await WhyNotAsync(lost, BuiltIn()), StringComparison.Ordinal);
         using var far = HostOf(Settings with { Models = "/no/such/folder" });
         Assert.Contains("SLUICE_DOCKER_MODELS", await WhyNotAsync(far, BuiltIn()), StringComparison.Ordinal);
 

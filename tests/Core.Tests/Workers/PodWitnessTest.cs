@@ -42,7 +42,7 @@ public sealed class PodWitnessTest
         Lives();
         asked[^1].SetCanceled();
         Assert.Null(Lives());
-        Assert.Equal(["hung up", "it was cancelled"], told);
+        Assert.Equal(["hung up", "the call was cancelled"], told);
 
         void Faults(string why)
         {

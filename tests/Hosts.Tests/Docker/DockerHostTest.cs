@@ -107,7 +107,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         {
             Deployment = missing.Deployment with { Template = missing.Deployment.Template with { Container = new ContainerNeeds { Pull = PullPolicy.Never } } },
         };
-        Assert.Contains("container.pull is never", await WhyNotAsync(never), StringComparison.Ordinal);
+        Assert.Contains("container.pull is 'never'", await WhyNotAsync(never), StringComparison.Ordinal);
 
         using var unbuilt = HostOf(Settings with { WorkerImage = "sluice-worker:unbuilt" });
         Assert.Contains("make images", await WhyNotAsync(unbuilt, BuiltIn()), StringComparison.Ordinal);
@@ -139,7 +139,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
                 },
             },
         };
-        Assert.Contains("SLUICE_DOCKER_MOUNTS allows none", await WhyNotAsync(order), StringComparison.Ordinal);
+        Assert.Contains("SLUICE_DOCKER_MOUNTS is empty", await WhyNotAsync(order), StringComparison.Ordinal);
 
         using var generous = HostOf(Settings with { Mountable = [folder.FullName] });
         var pod = await generous.StartAsync(order, _ => { }, CancellationToken.None);

@@ -150,6 +150,7 @@ public sealed partial class ProcessHost : IPodHost
         var number = port.ToString(CultureInfo.InvariantCulture);
         return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal));
     }
+
     private async Task<(Process, WorkFolder)> StandByAsync(StandbyKind kind)
     {
         var env = kind.Variables.ToDictionary();

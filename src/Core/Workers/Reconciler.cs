@@ -390,6 +390,7 @@ public sealed partial class Reconciler : BackgroundLoop
 
         return true;
     }
+
     /// <summary>
     /// Updates the stored block if it differs from the current one: another leader may have written it, or Redis may
     /// have lost it.

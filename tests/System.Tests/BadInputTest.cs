@@ -8,7 +8,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>Every wrong request gets a 4xx that says what is wrong with it.</summary>
+/// <summary>Tests that every invalid request gets a 4xx response that describes the error.</summary>
 public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<BadInputTest.Running>
 {
     private const string Infer = "/v2/models/digits/infer";
@@ -38,7 +38,8 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
         private async Task<string> KeyAsync(string endpoint)
         {
-            using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "test", invoke = new[] { endpoint } });
+            using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys",
+                new { name = "test", invoke = new[] { endpoint } });
             Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
             return (string)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["key"]!;
         }
@@ -56,7 +57,10 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         { "unknown type", Input("image", "FP128", "[1,1,28,28]", 784), 400, "FP128" },
         { "too few values", Input("image", "FP32", "[1,1,28,28]", 783), 400, "784" },
         { "too many values", Input("image", "FP32", "[1,1,28,28]", 785), 400, "784" },
-        { "text for a number", """{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1,28,28],"data":["a"]}]}""", 400, "image" },
+        {
+            "text for a number",
+            """{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1,28,28],"data":["a"]}]}""", 400, "image"
+        },
         { "oversize body", Input("image", "FP32", "[64,1,28,28]", 64 * 784), 413, "100000" },
         { "negative dimension", Input("image", "FP32", "[-1,1,28,28]", 784), 400, "shape" },
         { "huge shape", Input("image", "FP32", "[4000000000,1000000000,28,28]", 1), 400, "shape" },
@@ -64,9 +68,11 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
     [Theory]
     [MemberData(nameof(Bodies))]
-    public async Task A_body_that_the_model_cannot_take_is_refused_by_name(string what, string body, int status, string says)
+    public async Task The_error_of_a_body_that_does_not_fit_the_model_contains_the_name(string what, string body,
+        int status, string says)
     {
-        using var answer = await running.Gateway.Client.PostAsync(Infer, new StringContent(body, Encoding.UTF8, "application/json"));
+        using var answer = await running.Gateway.Client.PostAsync(Infer,
+            new StringContent(body, Encoding.UTF8, "application/json"));
         await ExpectAsync(answer, what, status, says);
     }
 
@@ -75,9 +81,11 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("short binary", 1, 3000, 400, "3136")]
     [InlineData("missing binary", 1, 0, 400, "3136")]
     [InlineData("long binary", 1, 4000, 400, "additional input data")]
-    public async Task Binary_that_does_not_fit_is_refused_with_sizes(string what, int? withHeader, int bytes, int status, string says)
+    public async Task The_error_of_binary_data_that_does_not_fit_contains_the_sizes(string what, int? withHeader,
+        int bytes, int status, string says)
     {
-        var head = """{"inputs":[{"name":"image","shape":[1,1,28,28],"datatype":"FP32","parameters":{"binary_data_size":3136}}]}"""u8.ToArray();
+        var head =
+            """{"inputs":[{"name":"image","shape":[1,1,28,28],"datatype":"FP32","parameters":{"binary_data_size":3136}}]}"""u8.ToArray();
         using var content = new ByteArrayContent([.. head, .. new byte[bytes]]);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
         if (withHeader is not null) content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
@@ -87,7 +95,8 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
     [Theory]
     [InlineData("no key", null, "/v2/models/digits/infer", 401, "Authorization")]
-    [InlineData("a wrong key", "slk_aaaaaaaaaa_0000000000000000000000000000000000000000000000000", "/v2/models/digits/infer", 401, "mistyped")]
+    [InlineData("a wrong key", "slk_aaaaaaaaaa_0000000000000000000000000000000000000000000000000",
+        "/v2/models/digits/infer", 401, "mistyped")]
     [InlineData("no key of ours", "hello", "/v2/models/digits/infer", 401, "mistyped")]
     [InlineData("a revoked key", "REVOKED", "/v2/models/digits/infer", 401, "revoked")]
     [InlineData("a key of another endpoint", "SCOPED", "/v2/models/digits/infer", 403, "digits")]
@@ -99,9 +108,11 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("no admin", "SCOPED", "/api/v1/keys", 403, "admin")]
     [InlineData("no such path", "ADMIN", "/api/v1/nothing", 404, "/api/v1/nothing")]
     [InlineData("wrong method", "ADMIN", "/v2/models/digits/ready", 405, "POST")]
-    public async Task A_request_without_the_right_is_refused_and_learns_nothing_else(string what, string? key, string path, int status, string says)
+    public async Task A_request_without_permission_is_rejected_without_further_information(string what, string? key,
+        string path, int status, string says)
     {
-        var text = key switch { "REVOKED" => running.Revoked, "SCOPED" => running.Scoped, "ADMIN" => running.Gateway.Key, _ => key };
+        var text = key switch { "REVOKED" => running.Revoked, "SCOPED" => running.Scoped,
+            "ADMIN" => running.Gateway.Key, _ => key };
         using var client = running.Gateway.ClientFor(text);
         using var answer = await client.PostAsync(path, new StringContent(GatewayProcess.Example("digits")));
         await ExpectAsync(answer, what, status, says);
@@ -109,7 +120,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     }
 
     [Fact]
-    public async Task An_answer_that_comes_before_the_body_was_read_reaches_the_client_whole()
+    public async Task A_response_that_is_sent_before_the_body_was_read_arrives_completely()
     {
         var body = new string('x', 90_000);
         var statuses = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(async () =>
@@ -117,7 +128,8 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
             var seen = new List<int>();
             for (var i = 0; i < 20; i++)
             {
-                using var answer = await running.Gateway.Client.PostAsync("/v2/models/digits/versions/7/infer", new StringContent(body));
+                using var answer = await running.Gateway.Client.PostAsync("/v2/models/digits/versions/7/infer",
+                    new StringContent(body));
                 seen.Add((int)answer.StatusCode);
                 Assert.Contains("version 7", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
             }
@@ -141,24 +153,27 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"admin":true,"name":"\ud800"}""", "surrogate")]
     [InlineData("""{"admin":true,"scope":1}""", "scope")]
     [InlineData("{", "JSON")]
-    public async Task A_key_wish_that_is_wrong_names_its_field(string body, string says)
+    public async Task The_error_of_an_invalid_key_request_contains_the_field(string body, string says)
     {
         using var answer = await running.Gateway.Client.PostAsync("/api/v1/keys", new StringContent(body));
         await ExpectAsync(answer, body, 400, says);
     }
 
     [Fact]
-    public async Task A_key_for_an_endpoint_that_is_declared_later_is_made_when_it_says_so()
+    public async Task A_key_for_an_endpoint_that_is_declared_later_needs_allowUnknown()
     {
-        using var answer = await running.Gateway.Client.PostAsync("/api/v1/keys", new StringContent("""{"invoke":["later"],"allowUnknown":true}"""));
+        using var answer = await running.Gateway.Client.PostAsync("/api/v1/keys",
+            new StringContent("""{"invoke":["later"],"allowUnknown":true}"""));
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
     }
 
     [Theory]
     [InlineData("""{"id":"Bad Id","template":"onnx-cpu"}""", "id")]
     [InlineData("""{"id":"newline\n","template":"onnx-cpu"}""", "id")]
-    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["https://a.example.com/x"]}}""", "cors.origins[0]")]
-    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["*"],"headers":["X: y"]}}""", "cors.headers[0]")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["https://a.example.com/x"]}}""",
+        "cors.origins[0]")]
+    [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["*"],"headers":["X: y"]}}""",
+        "cors.headers[0]")]
     [InlineData("""{"id":"new","template":"onnx-cpu","cors":{"origins":["*"],"maxAge":"2d"}}""", "cors.maxAge")]
     [InlineData("""{"id":"new","template":"onnx-cpu","models":["a\n"]}""", "models")]
     [InlineData("""{"id":"new","template":"onnx-cpu","env":{"A\n":"1"}}""", "env")]
@@ -180,7 +195,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("""{"id":"new","template":"onnx-cpu","env":{"A":null}}""", "env")]
     [InlineData("""[]""", "object")]
     [InlineData("", "JSON")]
-    public async Task An_endpoint_that_is_wrong_names_its_field(string body, string says)
+    public async Task The_error_of_an_invalid_endpoint_contains_the_field(string body, string says)
     {
         using var answer = await running.Gateway.Client.PostAsync("/api/v1/endpoints", new StringContent(body));
         await ExpectAsync(answer, body, 400, says);
@@ -191,66 +206,80 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     [InlineData("/v2/models/digits/infer", "FFFFFFFFFFFFFFFF1\r\nx")]
     [InlineData("/api/v1/keys", "zz\r\n")]
     [InlineData("/v2/models/digits/infer", "zz\r\n")]
-    public async Task Chunks_that_are_none_are_the_clients_fault(string path, string chunk)
+    public async Task Invalid_chunks_are_a_client_error(string path, string chunk)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, running.Gateway.Url.Port);
         var stream = client.GetStream();
         await stream.WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {running.Gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"));
+            $"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {running.Gateway.Key}\r\nTransfer-Encoding: "
+            + $"chunked\r\n\r\n{chunk}"));
         using var reader = new StreamReader(stream, Encoding.ASCII);
         Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync());
     }
 
     [Fact]
-    public async Task What_the_manifest_declares_only_the_manifest_changes()
+    public async Task Declarations_of_the_manifest_cannot_be_changed_with_the_API()
     {
-        using var put = await running.Gateway.Client.PutAsync("/api/v1/endpoints/story", new StringContent("""{"template":"onnx-cpu"}"""));
+        using var put = await running.Gateway.Client.PutAsync("/api/v1/endpoints/story",
+            new StringContent("""{"template":"onnx-cpu"}"""));
         await ExpectAsync(put, "put", 409, "manifest");
-        using var gone = await running.Gateway.Client.DeleteAsync(new Uri("/api/v1/templates/onnx-cpu", UriKind.Relative));
+        using var gone = await running.Gateway.Client.DeleteAsync(new Uri("/api/v1/templates/onnx-cpu",
+            UriKind.Relative));
         await ExpectAsync(gone, "delete", 409, "manifest");
     }
 
     [Fact]
-    public async Task A_post_never_replaces_a_put_says_what_it_did_and_a_dry_run_changes_nothing()
+    public async Task A_POST_never_replaces_a_PUT_reports_the_change_and_a_dry_run_changes_nothing()
     {
         const string path = "/api/v1/endpoints/posted";
-        static StringContent Body(int max) => new($$"""{"id":"posted","template":"onnx-cpu","scaling":{"max":{{max}} } }""");
+        static StringContent Body(int max) =>
+            new($$"""{"id":"posted","template":"onnx-cpu","scaling":{"max":{{max}} } }""");
         async Task<(HttpStatusCode, int)> NowAsync()
         {
             using var answer = await running.Gateway.Client.GetAsync(new Uri(path, UriKind.Relative));
-            return (answer.StatusCode, answer.IsSuccessStatusCode ? (int)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["scaling"]!["max"]! : 0);
+            return (answer.StatusCode, answer.IsSuccessStatusCode
+                ? (int)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["scaling"]!["max"]! : 0);
         }
 
         var client = running.Gateway.Client;
-        using (var dry = await client.PutAsync(path + "?dryRun=true", Body(1))) Assert.Equal(HttpStatusCode.OK, dry.StatusCode);
+        using (var dry = await client.PutAsync(path + "?dryRun=true", Body(1)))
+            Assert.Equal(HttpStatusCode.OK, dry.StatusCode);
         Assert.Equal((HttpStatusCode.NotFound, 0), await NowAsync());
-        using (var wrong = await client.PutAsync(path + "?dryRun=yes", Body(1))) await ExpectAsync(wrong, "dryRun", 400, "dryRun is 'yes'; expected true or false");
-        using (var made = await client.PutAsync(path, Body(1))) Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
-        using (var again = await client.PostAsync("/api/v1/endpoints", Body(2))) await ExpectAsync(again, "post", 409, $"exists. Change it with PUT {path}");
+        using (var wrong = await client.PutAsync(path + "?dryRun=yes", Body(1)))
+            await ExpectAsync(wrong, "dryRun", 400, "dryRun is 'yes'; expected true or false");
+        using (var made = await client.PutAsync(path, Body(1)))
+            Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
+        using (var again = await client.PostAsync("/api/v1/endpoints", Body(2)))
+            await ExpectAsync(again, "post", 409, $"exists. Change it with PUT {path}");
         Assert.Equal((HttpStatusCode.OK, 1), await NowAsync());
         using (var put = await client.PutAsync(path, Body(3))) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
-        using (var dry = await client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, dry.StatusCode);
+        using (var dry = await client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative)))
+            Assert.Equal(HttpStatusCode.NoContent, dry.StatusCode);
         Assert.Equal((HttpStatusCode.OK, 3), await NowAsync());
-        using (var gone = await client.DeleteAsync(new Uri(path, UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+        using (var gone = await client.DeleteAsync(new Uri(path, UriKind.Relative)))
+            Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
     }
 
     [Fact]
-    public async Task A_public_endpoint_answers_without_a_key()
+    public async Task A_public_endpoint_accepts_requests_without_a_key()
     {
         using var client = running.Gateway.ClientFor(null);
-        using var answer = await client.PostAsync("/v2/models/embed/infer", new StringContent(GatewayProcess.Example("embed")));
+        using var answer = await client.PostAsync("/v2/models/embed/infer",
+            new StringContent(GatewayProcess.Example("embed")));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]
-    public async Task A_key_is_never_taken_from_the_query_and_never_told()
+    public async Task A_key_is_never_read_from_the_query_and_never_returned()
     {
         using var client = running.Gateway.ClientFor(null);
-        using var answer = await client.GetAsync(new Uri($"/api/v1/keys?api_key={running.Gateway.Key}", UriKind.Relative));
+        using var answer = await client.GetAsync(new Uri($"/api/v1/keys?api_key={running.Gateway.Key}",
+            UriKind.Relative));
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         var secret = running.Gateway.Key.Split('_')[2];
-        Assert.DoesNotContain(secret, await running.Gateway.Client.GetStringAsync(new Uri("/api/v1/keys", UriKind.Relative)), StringComparison.Ordinal);
+        Assert.DoesNotContain(secret, await running.Gateway.Client.GetStringAsync(new Uri("/api/v1/keys",
+            UriKind.Relative)), StringComparison.Ordinal);
         Assert.DoesNotContain(running.Scoped.Split('_')[2], running.Gateway.Process.Output, StringComparison.Ordinal);
     }
 

@@ -5,11 +5,11 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>Deleting an endpoint that has jobs, and declaring its id again.</summary>
+/// <summary>Tests the deletion of an endpoint with jobs, and a new declaration with the same id.</summary>
 public sealed class DeletionTest
 {
     [Fact]
-    public async Task Jobs_of_a_deleted_endpoint_are_cancelled_only_on_request_and_never_run_in_the_next_one_of_its_id()
+    public async Task Jobs_of_a_deleted_endpoint_are_cancelled_only_with_force_and_never_run_at_its_successor()
     {
         var log = Path.GetTempFileName();
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
@@ -47,14 +47,16 @@ public sealed class DeletionTest
 
         async Task DeclareAsync()
         {
-            using var body = new StringContent("""{"id":"temp","template":"stub","scaling":{"max":1}}""", Encoding.UTF8, "application/json");
+            using var body = new StringContent("""{"id":"temp","template":"stub","scaling":{"max":1}}""", Encoding.UTF8,
+                "application/json");
             using var answer = await gateway.Client.PostAsync(new Uri("/api/v1/endpoints", UriKind.Relative), body);
             Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         }
 
         async Task<(HttpStatusCode Status, JsonNode? Body)> DeleteAsync(string query)
         {
-            using var answer = await gateway.Client.DeleteAsync(new Uri("/api/v1/endpoints/temp" + query, UriKind.Relative));
+            using var answer = await gateway.Client.DeleteAsync(new Uri("/api/v1/endpoints/temp" + query,
+                UriKind.Relative));
             var text = await answer.Content.ReadAsStringAsync();
             return (answer.StatusCode, text.Length > 0 ? JsonNode.Parse(text) : null);
         }

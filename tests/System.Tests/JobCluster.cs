@@ -2,7 +2,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>A Redis, a folder of payloads and a log of executions, and gateways that share them.</summary>
+/// <summary>A Redis server, a payload folder, a log of executions, and the gateways that share them.</summary>
 internal sealed class JobCluster : IAsyncDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-payloads-").FullName;
@@ -13,11 +13,12 @@ internal sealed class JobCluster : IAsyncDisposable
 
     public string Payloads => folder;
 
-    /// <summary>Starts one of its gateways.</summary>
-    /// <param name="port">Where it finds Redis; null: Redis' own.</param>
-    /// <param name="more">Environment beside the cluster's.</param>
-    /// <param name="manifest">What it declares; null: one worker that may lose jobs often.</param>
-    public Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null, string? manifest = null)
+    /// <summary>Starts a gateway of the cluster.</summary>
+    /// <param name="port">The port at which the gateway connects to Redis. Null: the port of Redis itself.</param>
+    /// <param name="more">Additional environment variables.</param>
+    /// <param name="manifest">The manifest. Null: one worker whose jobs may lose many attempts.</param>
+    public Task<GatewayProcess> StartAsync(int? port = null, Dictionary<string, string?>? more = null,
+        string? manifest = null)
     {
         var environment = new Dictionary<string, string?>
         {
@@ -27,7 +28,8 @@ internal sealed class JobCluster : IAsyncDisposable
             ["SLUICE_WEBHOOK_ALLOW"] = "127.0.0.0/8",
         };
         foreach (var (name, value) in more ?? []) environment[name] = value;
-        return GatewayProcess.StartAsync(manifest ?? Jobs.Manifest(Log, max: 1, concurrency: 8, more: "jobs: { maxRuns: 20 }"), environment: environment);
+        return GatewayProcess.StartAsync(manifest ?? Jobs.Manifest(Log, max: 1, concurrency: 8,
+            more: "jobs: { maxRuns: 20 }"), environment: environment);
     }
 
     public async ValueTask DisposeAsync()

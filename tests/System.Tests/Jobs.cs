@@ -5,14 +5,17 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>A gateway's job API, as a test's client sees it, with the ledger of what was accepted.</summary>
+/// <summary>A client of the jobs API of a gateway, with a list of the accepted jobs.</summary>
 internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", HttpClient? client = null)
 {
     private readonly HttpClient client = client ?? gateway.Client;
 
     public static readonly string[] Final = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"];
 
-    /// <summary>An endpoint "stub" whose worker does what a job's input says; its executions stand in <paramref name="log"/>.</summary>
+    /// <summary>
+    /// A manifest with the endpoint "stub". Its worker executes the instructions in the input of a job, and writes its
+    /// executions to <paramref name="log"/>.
+    /// </summary>
     public static string Manifest(string log, int max = 1, int concurrency = 8, string more = "", string scaling = "") => $$"""
         templates:
           - name: stub
@@ -37,7 +40,8 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         return await ReadAsync(answer, HttpStatusCode.OK);
     }
 
-    public static string Body(JsonNode input, string more = "") => $$"""{"input":{{input.ToJsonString()}}{{(more.Length > 0 ? "," + more : "")}}}""";
+    public static string Body(JsonNode input, string more = "") =>
+        $$"""{"input":{{input.ToJsonString()}}{{(more.Length > 0 ? "," + more : "")}}}""";
 
     public Task<HttpResponseMessage> PostAsync(string path, string body = "") =>
         client.PostAsync(new Uri($"/v2/{endpoint}/{path}", UriKind.Relative), new StringContent(body));
@@ -48,19 +52,20 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         return await ReadAsync(answer, HttpStatusCode.OK);
     }
 
-    /// <summary>The job when it has ended; long polls, so the end itself is the signal.</summary>
+    /// <summary>Waits until a job has ended, with long polls, and returns it.</summary>
     public async Task<JsonObject> EndAsync(string id)
     {
         while (true)
         {
-            using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/status-sync/{id}?wait=5000", UriKind.Relative));
+            using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/status-sync/{id}?wait=5000",
+                UriKind.Relative));
             if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
             var job = await ReadAsync(answer, HttpStatusCode.OK);
             if (Final.Contains((string)job["status"]!)) return job;
         }
     }
 
-    /// <summary>Waits until the job is in this status.</summary>
+    /// <summary>Waits until a job has the status.</summary>
     public async Task<JsonObject> StatusAsync(string id, string status)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
@@ -68,12 +73,16 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         {
             var job = await GetAsync($"status/{id}");
             if ((string?)job["status"] == status) return job;
-            Assert.False(Final.Contains((string)job["status"]!) && !Final.Contains(status), $"waiting for {status}, but it is {job}");
+            Assert.False(Final.Contains((string)job["status"]!) && !Final.Contains(status),
+                $"waiting for {status}, but it is {job}");
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
         }
     }
 
-    /// <summary>Waits until the invariant checker finds nothing and nothing waits or runs; or, with <paramref name="waits"/>, only for the checker.</summary>
+    /// <summary>
+    /// Waits until the invariant check succeeds and no job is queued or running. With <paramref name="waits"/>, it
+    /// waits only for the check.
+    /// </summary>
     public async Task QuietAsync(bool waits = false)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
@@ -82,8 +91,9 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
         {
             while (true)
             {
-                using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative), limit.Token);
-                // After an outage of Redis, a gateway answers 503 until it is connected again.
+                using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative),
+                    limit.Token);
+                // After an outage of Redis, a gateway responds with 503 until it has reconnected.
                 if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
                 var health = (await ReadAsync(answer, HttpStatusCode.OK))["jobs"]!;
                 last = await gateway.GetAsync($"/api/v1/admin/check?endpoint={endpoint}");

@@ -5,7 +5,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>One gateway for all tests of a class, with an endpoint whose worker does what a job says.</summary>
+/// <summary>One gateway for all tests of a class, with an endpoint whose worker executes the instructions of a job.</summary>
 public sealed class JobsGateway : IAsyncLifetime
 {
     public string Log { get; } = Path.GetTempFileName();
@@ -25,7 +25,7 @@ public sealed class JobsGateway : IAsyncLifetime
     }
 }
 
-/// <summary>The job API by itself.</summary>
+/// <summary>Tests the jobs API with one gateway and without faults.</summary>
 public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, IAsyncLifetime
 {
     private readonly string log = shared.Log;
@@ -37,7 +37,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     public Task DisposeAsync() => jobs.QuietAsync();
 
     [Fact]
-    public async Task A_job_tells_all_there_is_to_know()
+    public async Task The_status_of_a_job_has_all_fields()
     {
         var job = await jobs.EndAsync(await jobs.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = "ä\u0000\"" }));
 
@@ -46,7 +46,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.StartsWith("stub-", (string?)job["workerId"], StringComparison.Ordinal);
         Assert.Equal(0, (int)job["retries"]!);
         Assert.True((double)job["timings"]!["totalMs"]! >= (double)job["timings"]!["executionMs"]!);
-        // Go's client asks by POST.
+        // RunPod's Go client reads the status with POST.
         using var posted = await jobs.PostAsync($"status/{(string?)job["id"]}");
         Assert.Equal(HttpStatusCode.OK, posted.StatusCode);
         var listed = (await jobs.GetAsync("requests?status=COMPLETED&limit=1000"))["requests"]!.AsArray();
@@ -64,7 +64,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"do":"stream","chunks":500}""", "FAILED", "STREAM_TOO_LARGE", "jobs.maxStreamBytes")]
     [InlineData("""{"do":"stall","chunks":5}""", "TIMED_OUT", "EXECUTION_TIMEOUT", "activityTimeout")]
     [Trait("Matrix", "fault")]
-    public async Task What_a_handler_does_wrong_is_told_with_a_code(string input, string status, string code, string says)
+    public async Task An_error_of_a_handler_has_an_error_code(string input, string status, string code, string says)
     {
         var job = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse(input)!));
 
@@ -81,7 +81,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("null", 0)]
     [InlineData("\"text\"", 1)]
     [InlineData("[1,[2,{}]]", 1)]
-    public async Task Any_JSON_is_an_input(string input, int has)
+    public async Task Any_JSON_value_is_a_valid_input(string input, int has)
     {
         using var answer = await jobs.PostAsync("runsync", $$"""{"input":{{input}}}""");
         var job = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
@@ -104,7 +104,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"input":1,"webhook":"ftp://example.org/"}""", 400, "absolute https URL")]
     [InlineData("""{"input":1,"webhookV2":"https://example.org/"}""", 400, "webhookV2 is")]
     [InlineData("""{"input":1,"s3Config":1}""", 400, "s3Config is 1; expected an object")]
-    public async Task A_wrong_job_is_refused_with_field_and_value(string body, int status, string says)
+    public async Task The_error_of_an_invalid_job_contains_field_and_value(string body, int status, string says)
     {
         using var answer = await jobs.PostAsync("run", body);
         Assert.Equal(status, (int)answer.StatusCode);
@@ -112,7 +112,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_large_s3Config_is_refused()
+    public async Task An_s3Config_that_is_too_large_is_rejected()
     {
         using var answer = await jobs.PostAsync("run", $$$"""{"input":1,"s3Config":{"bucketName":"{{{new string('x', 20_000)}}}"}}""");
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
@@ -120,7 +120,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_large_job_is_refused_early_and_a_large_payload_goes_through_the_folder()
+    public async Task A_job_that_is_too_large_is_rejected_early_and_a_large_payload_is_stored_in_the_payload_folder()
     {
         using var refused = await jobs.PostAsync("run", Jobs.Body(new string('x', 3 << 20)));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.StatusCode);
@@ -140,7 +140,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
 
     [Fact]
     [Trait("Matrix", "fault")]
-    public async Task The_same_Idempotency_Key_is_one_job_and_another_body_a_mistake()
+    public async Task Requests_with_the_same_Idempotency_Key_create_one_job_and_another_body_is_rejected()
     {
         var ids = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => KeyedAsync("""{"input":{"do":"echo","n":1}}""")));
         Assert.All(ids, i => Assert.Equal(HttpStatusCode.OK, i.Status));
@@ -148,7 +148,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         await jobs.EndAsync(id!);
         Assert.Equal(1, Executions(id!));
         Assert.Equal(HttpStatusCode.UnprocessableEntity, (await KeyedAsync("""{"input":{"do":"echo","n":2}}""")).Status);
-        FaultMatrix.Seen("C10", $"{ids.Length} at once: one job, {Executions(id!)} execution; another body: 422");
+        FaultMatrix.Seen("C10", $"{ids.Length} concurrent requests: one job, {Executions(id!)} execution; another body: 422");
 
         async Task<(HttpStatusCode Status, string? Id)> KeyedAsync(string body)
         {
@@ -160,7 +160,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_running_job_that_is_cancelled_stops_in_its_worker_and_its_slot_is_free()
+    public async Task Cancelling_a_running_job_stops_its_worker_request_and_frees_its_slot()
     {
         var id = await jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 });
         await LogAsync($"begin {id} 1");
@@ -174,7 +174,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_runsync_client_that_goes_away_ends_its_job()
+    public async Task A_runsync_job_is_cancelled_when_its_client_disconnects()
     {
         var (begun, stopped) = (Executions(), StubLog.Lines(log).Count(l => l.StartsWith("stopped ", StringComparison.Ordinal)));
         using (var gone = new CancellationTokenSource())
@@ -219,7 +219,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_stream_can_be_read_from_any_place_and_ends_with_done()
+    public async Task A_stream_can_be_read_from_any_index_and_ends_with_done()
     {
         var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":20,"ms":5}""")!);
         var events = await EventsAsync(id, null);
@@ -235,14 +235,15 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal(2, (await jobs.GetAsync($"stream/{id}?cursor=18"))["stream"]!.AsArray().Count);
         var failed = await jobs.RunAsync(JsonNode.Parse("""{"do":"error"}""")!);
         await jobs.EndAsync(failed);
-        var told = await EventsAsync(failed, null);
-        Assert.StartsWith("|error|{\"status\":\"FAILED\",\"code\":\"HANDLER_ERROR\"", told[0], StringComparison.Ordinal);
+        var failedEvents = await EventsAsync(failed, null);
+        Assert.StartsWith("|error|{\"status\":\"FAILED\",\"code\":\"HANDLER_ERROR\"",
+            failedEvents[0], StringComparison.Ordinal);
         using var bad = await gateway.Client.GetAsync(new Uri($"/v2/stub/stream/{id}?cursor=x", UriKind.Relative));
         Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
     }
 
     [Fact]
-    public async Task A_reader_that_already_has_the_done_event_gets_204_and_one_that_has_not_gets_it_again()
+    public async Task A_client_that_has_the_done_event_gets_204_and_a_client_without_it_gets_it_again()
     {
         var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"stream","chunks":3,"ms":1}""")!);
         await jobs.EndAsync(id);
@@ -254,7 +255,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
             if (status == 200) Assert.Equal(["3-done"], (await EventsAsync(id, last)).Select(e => e.Split('|')[0]));
         }
 
-        // The id of a 'done' that a retry has made void.
+        // The id of a 'done' event that a retry has invalidated.
         Assert.Equal(["1", "2", "3-done"], (await EventsAsync(id, "1-done")).Select(e => e.Split('|')[0]));
     }
 
@@ -282,14 +283,14 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("stream/%2e%2e%2fhealth")]
     [InlineData("status/a%0ab")]
     [InlineData("status-sync/%F0%9F%92%A9")]
-    public async Task An_id_that_is_none_is_not_found(string path)
+    public async Task An_invalid_job_id_is_not_found(string path)
     {
         using var answer = await gateway.Client.GetAsync(new Uri($"/v2/stub/{path}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
     }
 
     [Fact]
-    public async Task A_keys_limits_hold_and_are_told()
+    public async Task The_limits_of_a_key_are_enforced_and_reported()
     {
         using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative),
             new StringContent("""{"name":"small","invoke":["stub"],"requestsPerMinute":60,"burst":10,"queued":2}"""));
@@ -305,7 +306,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task Who_polls_in_a_tight_loop_waits_and_then_is_refused_and_others_are_not()
+    public async Task Only_a_key_that_polls_in_a_tight_loop_is_delayed_and_then_rejected()
     {
         using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative), new StringContent("""{"name":"busy","invoke":["stub"]}"""));
         using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
@@ -321,7 +322,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_host_tells_what_the_doctor_found_on_it()
+    public async Task The_report_of_a_host_contains_its_diagnostics()
     {
         JsonNode? host = null;
         await JobFaultsTest.UntilAsync(async () => (host = (await gateway.GetAsync("/api/v1/hosts"))["hosts"]!.AsArray().SingleOrDefault()) is not null);
@@ -331,12 +332,12 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task Nobody_without_a_key_sees_or_ends_what_others_sent_to_a_public_endpoint()
+    public async Task Callers_without_a_key_cannot_see_or_end_jobs_of_others_at_a_public_endpoint()
     {
         using var client = new HttpClient { BaseAddress = gateway.Url };
         var anyone = new Jobs(gateway, "open", client);
         Assert.Equal("COMPLETED", (string?)(await anyone.EndAsync(await anyone.RunAsync(1)))["status"]);
-        // Two callers may choose the same Idempotency-Key: one would get the other's job.
+        // Two callers can choose the same Idempotency-Key. One would then get the job of the other.
         for (var input = 1; input <= 2; input++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/open/run") { Content = new StringContent(Jobs.Body(input)) };
@@ -357,7 +358,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task A_key_without_dead_letters_purges_none()
+    public async Task Purging_dead_letters_deletes_none_of_other_keys()
     {
         using var made = await gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "test", invoke = new[] { "stub" } });
         using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
@@ -366,7 +367,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     }
 
     [Fact]
-    public async Task An_event_stream_in_which_nothing_happens_says_that_it_is_still_there_and_the_largest_id_is_none()
+    public async Task An_idle_event_stream_sends_heartbeats_and_the_largest_index_is_rejected()
     {
         var id = await jobs.RunAsync(new JsonObject { ["do"] = "sleep", ["ms"] = 60000 });
         using var request = EventsRequest(id, null);
@@ -375,7 +376,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
         while (await lines.ReadLineAsync(limit.Token) is var line && line != ": still here") Assert.Equal("retry: 1000", line);
         using var cancel = await jobs.PostAsync($"cancel/{id}");
-        // Without an empty line before the first event: fetch-event-source would deliver an empty message.
+        // There is no empty line before the first event: fetch-event-source would deliver an empty message.
         Assert.Matches("^(: still here\n)*(event: error|id: 0-done)\n", await lines.ReadToEndAsync(limit.Token));
         using var again = EventsRequest(id, "2147483647");
         using var refused = await gateway.Client.SendAsync(again);
@@ -386,7 +387,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("requests?status=DONE", "status is 'DONE'; expected one of IN_QUEUE, IN_PROGRESS")]
     [InlineData("requests?limit=0", "limit is '0'")]
     [InlineData("dead-letters?offset=-1", "offset is '-1'")]
-    public async Task A_wrong_question_about_jobs_is_refused(string path, string says)
+    public async Task An_invalid_query_about_jobs_is_rejected(string path, string says)
     {
         using var answer = await gateway.Client.GetAsync(new Uri($"/v2/stub/{path}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);

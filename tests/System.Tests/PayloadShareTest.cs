@@ -4,7 +4,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>One of two gateways loses the payload share, or its disk is full.</summary>
+/// <summary>Tests a gateway that loses its payload share or whose disk is full, while another gateway runs.</summary>
 [Trait("Matrix", "fault")]
 public sealed class PayloadShareTest : IAsyncLifetime
 {
@@ -31,9 +31,11 @@ public sealed class PayloadShareTest : IAsyncLifetime
         await using var broken = await cluster.StartAsync(more: new() { ["SLUICE_PAYLOADS"] = Mount });
         var (jobs, others) = (new Jobs(healthy), new Jobs(broken));
         await jobs.RunSyncAsync(1);
-        // Their inputs are read before the share goes, their outputs come after.
-        var running = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => (i % 2 == 0 ? jobs : others).RunAsync(Job(1500))));
-        await JobFaultsTest.UntilAsync(() => running.All(id => StubLog.Lines(cluster.Log).Any(l => l.StartsWith($"begin {id} ", StringComparison.Ordinal))));
+        // Their inputs are read before the share is removed; their outputs are written after that.
+        var running = await Task.WhenAll(Enumerable.Range(0, 8)
+            .Select(i => (i % 2 == 0 ? jobs : others).RunAsync(Job(1500))));
+        await JobFaultsTest.UntilAsync(() => running.All(id => StubLog.Lines(cluster.Log)
+            .Any(l => l.StartsWith($"begin {id} ", StringComparison.Ordinal))));
 
         File.Delete(Mount);
         Directory.CreateDirectory(Mount);
@@ -62,7 +64,7 @@ public sealed class PayloadShareTest : IAsyncLifetime
     }
 
     [FactOnSmallDisk]
-    public async Task A_finished_job_is_stored_when_the_disk_that_was_full_has_space_again()
+    public async Task A_finished_job_is_stored_when_a_full_disk_has_space_again()
     {
         using var disk = new SmallDisk("4m");
         await using var gateway = await cluster.StartAsync(more: new() { ["SLUICE_PAYLOADS"] = disk.Folder });
@@ -87,7 +89,8 @@ public sealed class PayloadShareTest : IAsyncLifetime
 
     private static JsonObject Job(int ms) => new() { ["do"] = "sleep", ["ms"] = ms, ["pad"] = Pad };
 
-    private static Task<HttpResponseMessage> ReadyAsync(GatewayProcess gateway) => gateway.Client.GetAsync(new Uri("/readyz", UriKind.Relative));
+    private static Task<HttpResponseMessage> ReadyAsync(GatewayProcess gateway) =>
+        gateway.Client.GetAsync(new Uri("/readyz", UriKind.Relative));
 
     private static async Task<string> NotReadyAsync(GatewayProcess gateway)
     {

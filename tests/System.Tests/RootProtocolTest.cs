@@ -7,20 +7,22 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>The Open Inference Protocol and Triton's extensions at the gateway's root, as their clients use them.</summary>
+/// <summary>Tests the Open Inference Protocol and Triton's extensions at the root paths of the gateway.</summary>
 public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassFixture<RootProtocolTest.Running>
 {
     public sealed class Running : IAsyncLifetime
     {
         public GatewayProcess Gateway { get; private set; } = null!;
 
-        /// <summary>Of a key that may use digits alone.</summary>
+        /// <summary>A client whose key may only use the endpoint digits.</summary>
         public HttpClient Digits { get; private set; } = null!;
 
         public async Task InitializeAsync()
         {
-            Gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"), Manifests.Endpoint("story"), Manifests.Endpoint("embed")));
-            using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "test", invoke = new[] { "digits" } });
+            Gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"),
+                Manifests.Endpoint("story"), Manifests.Endpoint("embed")));
+            using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys",
+                new { name = "test", invoke = new[] { "digits" } });
             Digits = Gateway.ClientFor((string)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["key"]!);
         }
 
@@ -40,7 +42,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     [InlineData("/v2/logging", 400, "POST /e/{endpoint}/v2/logging")]
     [InlineData("/v2/trace/setting", 400, "POST /e/{endpoint}/v2/trace/setting")]
     [InlineData("/v2/systemsharedmemory/region/r/register", 501, "Shared memory is not supported")]
-    public async Task An_error_of_the_gateway_has_the_protocols_own_form(string path, int status, string says)
+    public async Task An_error_of_the_gateway_has_the_format_of_the_protocol(string path, int status, string says)
     {
         using var answer = await running.Gateway.Client.PostAsync(path, new StringContent("{}"));
         var body = await answer.Content.ReadAsStringAsync();
@@ -54,7 +56,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     [Theory]
     [InlineData("/v1/chat/completions")]
     [InlineData("/e/story/v1/chat/completions")]
-    public async Task Under_v1_an_error_has_OpenAIs_form(string path)
+    public async Task An_error_under_v1_has_the_format_of_OpenAI(string path)
     {
         using var client = running.Gateway.ClientFor("hello");
         using var answer = await client.PostAsync(path, new StringContent("{}"));
@@ -64,20 +66,24 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     }
 
     [Fact]
-    public async Task Jobs_keep_their_form_and_a_body_of_the_protocol_is_told_where_it_goes()
+    public async Task Errors_of_jobs_are_problem_details_and_have_a_hint_for_a_body_of_the_protocol()
     {
-        using var answer = await running.Gateway.Client.PostAsync("/v2/digits/run", new StringContent(GatewayProcess.Example("digits")));
+        using var answer = await running.Gateway.Client.PostAsync("/v2/digits/run",
+            new StringContent(GatewayProcess.Example("digits")));
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
-        Assert.Contains("""{"input": {"inputs": [...]}}""", (string?)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["error"], StringComparison.Ordinal);
+        Assert.Contains("""{"input": {"inputs": [...]}}""",
+            (string?)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["error"], StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_version_that_is_not_served_is_not_ready_with_and_without_a_worker()
+    public async Task A_version_that_is_not_served_is_not_ready_with_or_without_a_worker()
     {
-        // Of its own: another test's request must not start this endpoint's worker.
-        Assert.Equal((200, 404, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9"), await ReadyAsync("embed", "x")));
+        // A dedicated endpoint: the request of another test must not start its worker.
+        Assert.Equal((200, 404, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9"),
+            await ReadyAsync("embed", "x")));
         Assert.Empty(await running.Gateway.WorkersAsync("embed"));
-        using (var answer = await running.Gateway.Client.PostAsync("/v2/models/embed/infer", new StringContent(GatewayProcess.Example("embed"))))
+        using (var answer = await running.Gateway.Client.PostAsync("/v2/models/embed/infer",
+            new StringContent(GatewayProcess.Example("embed"))))
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal((200, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9")));
     }
@@ -86,34 +92,42 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     public async Task The_index_has_the_models_of_the_callers_endpoints()
     {
         using var all = await running.Gateway.Client.PostAsync("/v2/repository/index", null);
-        Assert.Equal("""[{"name":"digits","version":"1","state":"READY"},{"name":"embed","version":"1","state":"READY"},{"name":"story","version":"1","state":"READY"}]""",
+        Assert.Equal(
+            """[{"name":"digits","version":"1","state":"READY"},{"name":"embed","version":"1","state":"READY"},{"name":"story","version":"1","state":"READY"}]""",
             await all.Content.ReadAsStringAsync());
-        using var some = await running.Digits.PostAsync("/v2/repository/index", new StringContent("""{"ready":true}"""));
+        using var some = await running.Digits.PostAsync("/v2/repository/index",
+            new StringContent("""{"ready":true}"""));
         Assert.Equal("""[{"name":"digits","version":"1","state":"READY"}]""", await some.Content.ReadAsStringAsync());
-        Assert.Equal("""{"models":["digits"]}""", await running.Digits.GetStringAsync(new Uri("/v2/models", UriKind.Relative)));
+        Assert.Equal("""{"models":["digits"]}""",
+            await running.Digits.GetStringAsync(new Uri("/v2/models", UriKind.Relative)));
         using var wrong = await running.Digits.PostAsync("/v2/repository/index", new StringContent("""{"ready":1}"""));
         Assert.Equal("""{"error":"ready is '1'; expected true or false."}""", await wrong.Content.ReadAsStringAsync());
     }
 
     [Fact]
-    public async Task Statistics_of_all_models_are_those_of_the_callers_ready_workers()
+    public async Task The_statistics_cover_the_ready_workers_of_the_callers_endpoints()
     {
-        using (await running.Gateway.Client.PostAsync("/v2/models/digits/infer", new StringContent(GatewayProcess.Example("digits"))))
-        using (await running.Gateway.Client.PostAsync("/v2/models/story/generate", new StringContent("""{"text_input":"Once","max_tokens":2}""")))
+        using (await running.Gateway.Client.PostAsync("/v2/models/digits/infer",
+            new StringContent(GatewayProcess.Example("digits"))))
+        using (await running.Gateway.Client.PostAsync("/v2/models/story/generate",
+        new StringContent("""{"text_input":"Once","max_tokens":2}""")))
         {
             var all = (await running.Gateway.GetAsync("/v2/models/stats"))["model_stats"]!.AsArray();
-            Assert.Superset(new HashSet<string> { "digits", "story" }, all.Select(m => (string)m!["name"]!).ToHashSet());
-            Assert.All(all.Where(m => (string?)m!["name"] != "embed"), m => Assert.True((int)m!["inference_stats"]!["success"]!["count"]! > 0, m.ToJsonString()));
+            Assert.Superset(new HashSet<string> { "digits", "story" },
+                all.Select(m => (string)m!["name"]!).ToHashSet());
+            Assert.All(all.Where(m => (string?)m!["name"] != "embed"),
+                m => Assert.True((int)m!["inference_stats"]!["success"]!["count"]! > 0, m.ToJsonString()));
         }
 
-        var own = JsonNode.Parse(await running.Digits.GetStringAsync(new Uri("/v2/models/stats", UriKind.Relative)))!["model_stats"]!.AsArray();
+        var own = JsonNode.Parse(await running.Digits.GetStringAsync(new Uri("/v2/models/stats",
+            UriKind.Relative)))!["model_stats"]!.AsArray();
         Assert.Equal("digits", (string?)Assert.Single(own)!["name"]);
     }
 
     [Theory]
     [InlineData("/metrics")]
     [InlineData("/metrics/workers")]
-    public async Task Metrics_are_compressed_where_the_scraper_asks(string path)
+    public async Task Metrics_are_compressed_if_the_client_accepts_gzip(string path)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("gzip"));
@@ -129,7 +143,8 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
 
     private async Task<int> ReadyAsync(string model, string version)
     {
-        using var answer = await running.Gateway.Client.GetAsync(new Uri($"/v2/models/{model}/versions/{version}/ready", UriKind.Relative));
+        using var answer = await running.Gateway.Client.GetAsync(new Uri($"/v2/models/{model}/versions/{version}/ready",
+            UriKind.Relative));
         return (int)answer.StatusCode;
     }
 }

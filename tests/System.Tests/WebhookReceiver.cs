@@ -4,17 +4,20 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>A delivery as it came.</summary>
+/// <summary>A received delivery.</summary>
 internal sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body);
 
-/// <summary>Answers by path, and keeps what came.</summary>
+/// <summary>
+/// A webhook receiver. The path of a request selects the response, and received deliveries are recorded.
+/// </summary>
 internal sealed class WebhookReceiver : IDisposable
 {
     private readonly HttpListener listener = new();
     private readonly ConcurrentDictionary<string, System.Threading.Channels.Channel<Received>> got = [];
     private readonly ConcurrentDictionary<string, int> counts = [];
 
-    /// <param name="listens">Or only when <see cref="Listen"/> is called: until then nobody is there.</param>
+    /// <param name="listens">Whether the receiver listens immediately. Otherwise it listens after <see cref="Listen"/>
+    /// is called.</param>
     public WebhookReceiver(bool listens = true)
     {
         using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
@@ -29,10 +32,10 @@ internal sealed class WebhookReceiver : IDisposable
 
     public string Url { get; }
 
-    /// <summary>What "/as-told" answers; with 429, to come again in ten hours.</summary>
+    /// <summary>The status of the responses to "/configured". With 429, Retry-After is ten hours.</summary>
     public int Status { get; set; } = 200;
 
-    /// <summary>Bytes that endless answers got rid of.</summary>
+    /// <summary>Number of bytes written by endless responses.</summary>
     public long Poured { get; private set; }
 
     public void Listen()
@@ -62,7 +65,7 @@ internal sealed class WebhookReceiver : IDisposable
         }
         catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
         {
-            // Disposed.
+            // The receiver was disposed.
         }
     }
 
@@ -73,7 +76,8 @@ internal sealed class WebhookReceiver : IDisposable
         var body = await reader.ReadToEndAsync();
         var count = counts.AddOrUpdate(path, 1, (_, n) => n + 1);
         string Header(string name) => context.Request.Headers[name] ?? "";
-        Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"), Header("webhook-signature"), body));
+        Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"),
+            Header("webhook-signature"), body));
         if (path == "/silent") return;
         if (path is "/drip" or "/flood")
         {
@@ -81,13 +85,16 @@ internal sealed class WebhookReceiver : IDisposable
             return;
         }
 
-        context.Response.StatusCode = path switch { "/fails-once" when count == 1 => 500, "/redirect" => 307, "/gone" => 410, "/as-told" => Status, _ => 200 };
+        context.Response.StatusCode = path switch { "/fails-once" when count == 1 => 500, "/redirect" => 307,
+            "/gone" => 410, "/configured" => Status, _ => 200 };
         if (context.Response.StatusCode == 429) context.Response.Headers["Retry-After"] = "36000";
         if (path == "/redirect") context.Response.Headers["Location"] = "/elsewhere";
         context.Response.Close();
     }
 
-    /// <summary>A byte each 100 ms for ever, or a GiB at once; ends when the other side has had enough.</summary>
+    /// <summary>
+    /// Writes one byte per 100 ms without end, or 1 GiB without a pause, until the client disconnects.
+    /// </summary>
     private async Task PourAsync(HttpListenerResponse response, bool drip)
     {
         var bytes = new byte[drip ? 1 : 1 << 20];
@@ -103,7 +110,7 @@ internal sealed class WebhookReceiver : IDisposable
         }
         catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException)
         {
-            // It had.
+            // The client disconnected.
         }
     }
 }

@@ -8,7 +8,9 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>Webhooks of jobs, to a receiver that answers as a test wants: rows H of the fault matrix.</summary>
+/// <summary>
+/// Tests webhooks of jobs with a receiver whose responses a test selects: rows H of the fault matrix.
+/// </summary>
 [Trait("Matrix", "fault")]
 public sealed class WebhooksTest : IAsyncLifetime
 {
@@ -35,14 +37,16 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Equal(id, (string?)JsonNode.Parse(got.Body)!["id"]);
         Assert.Equal($"v1,{Hmac(old, got)}", got.Signature);
 
-        using var rotated = await gateway.Client.PostAsync(new Uri("/api/v1/endpoints/stub/webhook-secret/rotate", UriKind.Relative), null);
+        using var rotated = await gateway.Client.PostAsync(new Uri("/api/v1/endpoints/stub/webhook-secret/rotate",
+            UriKind.Relative), null);
         var fresh = (string)(await rotated.Content.ReadFromJsonAsync<JsonObject>())!["values"]![0]!;
         await RunAsync(jobs, "/ok");
         var second = await receiver.NextAsync("/ok");
         Assert.Equal($"v1,{Hmac(fresh, second)} v1,{Hmac(old, second)}", second.Signature);
 
         await DeliveredAsync(gateway, got.Id);
-        using var again = await gateway.Client.PostAsync(new Uri($"/api/v1/endpoints/stub/webhooks/{got.Id}/redeliver", UriKind.Relative), null);
+        using var again = await gateway.Client.PostAsync(new Uri($"/api/v1/endpoints/stub/webhooks/{got.Id}/redeliver",
+            UriKind.Relative), null);
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
         Assert.Equal(got.Id, (await receiver.NextAsync("/ok")).Id);
         Assert.Equal(2, (await DeliveredAsync(gateway, got.Id, notes: 2))["log"]!.AsArray().Count);
@@ -50,16 +54,16 @@ public sealed class WebhooksTest : IAsyncLifetime
     }
 
     [Fact]
-    public async Task H1_a_receiver_that_was_down_gets_every_delivery_when_it_is_back()
+    public async Task H1_a_receiver_that_was_down_gets_every_delivery_when_it_is_up_again()
     {
         using var late = new WebhookReceiver(listens: false);
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
         var (db, outbox) = (cluster.Redis.Store.Database, new JobKeys("stub").Outbox);
         var ids = await Task.WhenAll(Enumerable.Range(0, FaultMatrix.Count(some: 5, whole: 100))
-            .Select(_ => jobs.RunAsync(1, $"\"webhook\":\"{late.Url}/as-told\"")));
+            .Select(_ => jobs.RunAsync(1, $"\"webhook\":\"{late.Url}/configured\"")));
         foreach (var id in ids) await jobs.EndAsync(id);
-        // Nobody is there. The next try but one is minutes away, and from then on the test says when it is time.
+        // The receiver does not listen yet. Later tries are minutes away, so the test makes them due itself.
         await TriedAsync(2);
         late.Listen();
         late.Status = 500;
@@ -69,11 +73,12 @@ public sealed class WebhooksTest : IAsyncLifetime
         await NowAsync();
         await TriedAsync(4);
         foreach (var due in await db.SortedSetRangeByRankWithScoresAsync(outbox))
-            Assert.True(due.Score > TimeProvider.System.GetUtcNow().AddHours(9).ToUnixTimeMilliseconds(), $"{due.Element} is tried again before Retry-After");
+            Assert.True(due.Score > TimeProvider.System.GetUtcNow().AddHours(9).ToUnixTimeMilliseconds(),
+                $"{due.Element} is tried again before Retry-After");
         late.Status = 200;
         await NowAsync();
         var got = new List<Received>();
-        while (got.Count < 3 * ids.Length) got.Add(await late.NextAsync("/as-told"));
+        while (got.Count < 3 * ids.Length) got.Add(await late.NextAsync("/configured"));
         foreach (var id in ids) await DeliveredAsync(gateway, $"msg_{id}_1");
         Assert.All(got.GroupBy(g => (string)JsonNode.Parse(g.Body)!["id"]!), tries =>
         {
@@ -82,17 +87,21 @@ public sealed class WebhooksTest : IAsyncLifetime
         });
         Assert.Equal(0, await db.SortedSetLengthAsync(outbox));
         await jobs.QuietAsync();
-        FaultMatrix.Seen("H1", $"down, 500, 429, then {ids.Length} of {ids.Length} delivered at the fifth try: one webhook-id each, three timestamps");
+        FaultMatrix.Seen("H1",
+            $"down, 500, 429, then {ids.Length} of {ids.Length} delivered at the fifth try: one webhook-id each, ",
+            $"three timestamps");
 
         async Task TriedAsync(int times)
         {
             foreach (var id in ids)
-                await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, $"msg_{id}_1"))["log"]!.AsArray().Count >= times);
+                await JobFaultsTest.UntilAsync(async () =>
+                    (await DeliveryAsync(gateway, $"msg_{id}_1"))["log"]!.AsArray().Count >= times);
         }
 
         async Task NowAsync()
         {
-            foreach (var delivery in await db.SortedSetRangeByRankAsync(outbox)) await db.SortedSetAddAsync(outbox, delivery, 1);
+            foreach (var delivery in await db.SortedSetRangeByRankAsync(outbox))
+                await db.SortedSetAddAsync(outbox, delivery, 1);
         }
     }
 
@@ -106,14 +115,16 @@ public sealed class WebhooksTest : IAsyncLifetime
         await RunAsync(jobs, "/gone");
         await RunAsync(jobs, "/silent");
         var first = await receiver.NextAsync("/fails-once");
-        var (redirect, gone, silent) = (await receiver.NextAsync("/redirect"), await receiver.NextAsync("/gone"), await receiver.NextAsync("/silent"));
+        var (redirect, gone, silent) = (await receiver.NextAsync("/redirect"), await receiver.NextAsync("/gone"),
+            await receiver.NextAsync("/silent"));
         await jobs.RunSyncAsync(1);
         var second = await receiver.NextAsync("/fails-once");
         Assert.Equal(first.Id, second.Id);
         Assert.NotEqual(first.Timestamp, second.Timestamp);
         await DeliveredAsync(gateway, first.Id, notes: 2);
         Assert.Equal("failed", (string?)(await DeliveryAsync(gateway, gone.Id))["state"]);
-        Assert.Contains("responded with status 307", (await DeliveryAsync(gateway, redirect.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("responded with status 307", (await DeliveryAsync(gateway, redirect.Id))["log"]!.ToJsonString(),
+            StringComparison.Ordinal);
         Assert.Equal(0, receiver.Count("/elsewhere"));
         JsonObject waited;
         do
@@ -125,24 +136,27 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Contains("no complete response within 15 s", waited["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal("pending", (string?)waited["state"]);
         await jobs.QuietAsync();
-        FaultMatrix.Seen("H1", $"an answer of 410: failed at once");
+        FaultMatrix.Seen("H1", $"a response of 410: failed immediately");
         FaultMatrix.Seen("H2", $"silence: given up after 15 s, tried again later");
         FaultMatrix.Seen("H3", $"307: tried again later, {receiver.Count("/elsewhere")} requests where it points to");
     }
 
     [Fact]
-    public async Task A_delivery_whose_data_went_is_given_up_and_not_sent_without_it()
+    public async Task A_delivery_whose_job_data_was_deleted_fails_and_is_not_sent_incomplete()
     {
-        await using var gateway = await cluster.StartAsync(manifest: Jobs.Manifest(cluster.Log, more: "jobs: { retention: 1s }"));
+        await using var gateway = await cluster.StartAsync(
+            manifest: Jobs.Manifest(cluster.Log, more: "jobs: { retention: 1s }"));
         await RunAsync(new Jobs(gateway), "/fails-once");
         var first = await receiver.NextAsync("/fails-once");
-        await JobFaultsTest.UntilAsync(async () => (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
-        Assert.Contains("was deleted after jobs.retention", (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        await JobFaultsTest.UntilAsync(async () =>
+            (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
+        Assert.Contains("was deleted after jobs.retention",
+            (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(1, receiver.Count("/fails-once"));
     }
 
     [Fact]
-    public async Task H2_an_answer_that_drips_or_floods_costs_one_delivery_a_bounded_time_and_nothing_else()
+    public async Task H2_a_slow_or_endless_response_delays_only_its_delivery_for_a_bounded_time()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -154,27 +168,32 @@ public sealed class WebhooksTest : IAsyncLifetime
         await RunAsync(jobs, "/ok");
         await receiver.NextAsync("/ok");
         await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, drip.Id))["log"]!.AsArray().Count > 0);
-        // What is in the sockets' buffers was written, too.
+        // The number includes bytes in the socket buffers.
         Assert.InRange(receiver.Poured, 1, 32 << 20);
-        Assert.Contains("no complete response within 15 s", (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("no complete response within 15 s",
+            (await DeliveryAsync(gateway, drip.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
         FaultMatrix.Seen("H2", $"a byte each 100 ms: given up after 15 s; ",
-            $"an answer of 1 GiB: {receiver.Poured / 1024.0 / 1024:0.0} MiB left the receiver (buffers of the sockets), delivered");
+            $"an answer of 1 GiB: {receiver.Poured / 1024.0 / 1024:0.0} MiB left the receiver ",
+            $"(buffers of the sockets), delivered");
     }
 
     [Fact]
-    public async Task A_result_whose_file_is_gone_is_told_and_does_not_keep_the_delivery_from_its_schedule()
+    public async Task A_missing_result_file_is_logged_and_the_delivery_keeps_its_schedule()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
-        var id = await jobs.RunAsync(new JsonObject { ["do"] = "huge", ["mib"] = 1 }, $"\"webhook\":\"{receiver.Url}/fails-once\"");
+        var id = await jobs.RunAsync(new JsonObject { ["do"] = "huge", ["mib"] = 1 },
+            $"\"webhook\":\"{receiver.Url}/fails-once\"");
         var first = await receiver.NextAsync("/fails-once");
         foreach (var file in Directory.EnumerateFiles(cluster.Payloads, "*", SearchOption.AllDirectories))
             if (new FileInfo(file).Length > 1 << 20) File.Delete(file);
         using var status = await gateway.Client.GetAsync(new Uri($"/v2/stub/status/{id}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status.StatusCode);
         Assert.Contains("SLUICE_PAYLOADS", await status.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, first.Id))["log"]!.AsArray().Count > 1);
-        Assert.Contains("SLUICE_PAYLOADS", (await DeliveryAsync(gateway, first.Id))["log"]![1]!.ToJsonString(), StringComparison.Ordinal);
+        await JobFaultsTest.UntilAsync(async () =>
+            (await DeliveryAsync(gateway, first.Id))["log"]!.AsArray().Count > 1);
+        Assert.Contains("SLUICE_PAYLOADS", (await DeliveryAsync(gateway, first.Id))["log"]![1]!.ToJsonString(),
+            StringComparison.Ordinal);
         Assert.Equal("pending", (string?)(await DeliveryAsync(gateway, first.Id))["state"]);
     }
 
@@ -182,7 +201,7 @@ public sealed class WebhooksTest : IAsyncLifetime
     [InlineData("after-end")]
     [InlineData("after-take")]
     [InlineData("after-delivery")]
-    public async Task H7_a_gateway_that_dies_between_result_and_delivery_does_not_keep_it_from_being_sent(string point)
+    public async Task H7_a_delivery_is_sent_although_its_gateway_dies_between_result_and_delivery(string point)
     {
         var a = await cluster.StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
         await RunAsync(new Jobs(a), "/ok");
@@ -199,7 +218,8 @@ public sealed class WebhooksTest : IAsyncLifetime
 
     private Task<string> RunAsync(Jobs jobs, string path) => jobs.RunAsync(1, $"\"webhook\":\"{receiver.Url}{path}\"");
 
-    private static Task<JsonObject> DeliveryAsync(GatewayProcess gateway, string id) => gateway.GetAsync($"/api/v1/endpoints/stub/webhooks/{id}");
+    private static Task<JsonObject> DeliveryAsync(GatewayProcess gateway, string id) =>
+        gateway.GetAsync($"/api/v1/endpoints/stub/webhooks/{id}");
 
     private static async Task<JsonObject> DeliveredAsync(GatewayProcess gateway, string id, int notes = 1)
     {
@@ -213,5 +233,6 @@ public sealed class WebhooksTest : IAsyncLifetime
     }
 
     private static string Hmac(string secret, Received got) => Convert.ToBase64String(HMACSHA256.HashData(
-        Convert.FromBase64String(secret["whsec_".Length..]), Encoding.UTF8.GetBytes($"{got.Id}.{got.Timestamp}.{got.Body}")));
+        Convert.FromBase64String(secret["whsec_".Length..]),
+        Encoding.UTF8.GetBytes($"{got.Id}.{got.Timestamp}.{got.Body}")));
 }

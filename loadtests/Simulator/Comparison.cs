@@ -6,17 +6,17 @@ using Trace = Sluice.Simulator.Traces.Trace;
 
 namespace Sluice.Simulator;
 
-/// <summary>One trace, run against every scaler on the same machine.</summary>
-/// <param name="Title">What it shows.</param>
+/// <summary>Runs one trace against every scaler on the same machine.</summary>
+/// <param name="Title">The title in the report.</param>
 /// <param name="Trace">The requests.</param>
-/// <param name="Options">The machine.</param>
-/// <param name="Max">Workers that any scaler may have.</param>
+/// <param name="Options">The simulated machine.</param>
+/// <param name="Max">Maximum number of workers of every scaler.</param>
 public sealed record Comparison(string Title, Trace Trace, SimOptions Options, int Max)
 {
-    /// <summary>For all: how long what is idle stays. Knative's stable window has the same length.</summary>
+    /// <summary>Idle timeout of all scalers. It equals Knative's stable window.</summary>
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(60);
 
-    /// <summary>RunPod's own default.</summary>
+    /// <summary>RunPod's default idle timeout.</summary>
     private static readonly TimeSpan RunPodIdle = TimeSpan.FromSeconds(5);
 
     public IReadOnlyList<Row> Run() => [.. Scalers().Select(Run)];
@@ -29,7 +29,10 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
         return new Row(scaler, endpoint.Outcome, Stopwatch.GetElapsedTime(began));
     }
 
-    /// <summary>Ours first, then those that it is compared with, all with the same bounds and idle time; then RunPod's with its own.</summary>
+    /// <summary>
+    /// Returns Sluice's scalers, then the others with the same limits and idle timeout, then RunPod's with its own
+    /// timeout.
+    /// </summary>
     public IEnumerable<IScaler> Scalers()
     {
         foreach (var scaler in (Scaler[])[Scaler.Slo, Scaler.Concurrency, Scaler.RequestCount, Scaler.QueueDelay])
@@ -44,7 +47,8 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
         if (Math.Min(Max, 3 * mean) > mean) yield return new FixedFleet(Math.Min(Max, 3 * mean));
     }
 
-    public ScalePolicy Policy(Scaler scaler) => new() { Scaler = scaler, Max = Max, IdleTimeout = Idle, TargetWait = Options.Target };
+    public ScalePolicy Policy(Scaler scaler) =>
+        new() { Scaler = scaler, Max = Max, IdleTimeout = Idle, TargetWait = Options.Target };
 
     private static string NameOf(Scaler scaler) => scaler switch
     {
@@ -54,15 +58,15 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
         _ => "QUEUE_DELAY",
     };
 
-    /// <summary>A scaler's outcome.</summary>
+    /// <summary>The outcome of one scaler.</summary>
     public sealed record Row(IScaler Scaler, Outcome Outcome, TimeSpan Took)
     {
-        /// <summary>Whether another one has both fewer requests over the target and fewer worker-seconds.</summary>
+        /// <summary>Whether another scaler has both fewer requests over the target and fewer worker-seconds.</summary>
         public bool DominatedBy(Row other) =>
             other.Outcome.OverTarget < Outcome.OverTarget && other.Outcome.WorkerSeconds < Outcome.WorkerSeconds;
     }
 
-    /// <summary>The traces that are compared.</summary>
+    /// <summary>Returns all compared traces.</summary>
     public static IReadOnlyList<Comparison> All(Trace azure)
     {
         var machine = new SimOptions();
@@ -70,17 +74,23 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
         return
         [
             new("Azure, code: an hour of production (bursts of minutes)", azure, machine, 20),
-            new("Azure, code; one start in ten fails, workers die after ten minutes on average", azure with { Name = "azure-code, failures" },
+            new("Azure, code; one start in ten fails, workers die after ten minutes on average",
+                azure with { Name = "azure-code, failures" },
                 machine with { FailingStarts = 0.1, MeanLife = TimeSpan.FromMinutes(10) }, 20),
             new("Poisson, 3 a second", Synthetic.Poisson(3, hour, 0.8, 11), machine, 20),
-            new("Square wave, 10 s on and 10 s off", Synthetic.SquareWave("square-20s", 8, TimeSpan.FromSeconds(20), hour, 0.5, 12), machine, 20),
-            new("Square wave, 5 min on and 5 min off", Synthetic.SquareWave("square-10min", 8, TimeSpan.FromMinutes(10), hour, 0.5, 13), machine, 20),
+            new("Square wave, 10 s on and 10 s off",
+                Synthetic.SquareWave("square-20s", 8, TimeSpan.FromSeconds(20), hour, 0.5, 12), machine, 20),
+            new("Square wave, 5 min on and 5 min off",
+                Synthetic.SquareWave("square-10min", 8, TimeSpan.FromMinutes(10), hour, 0.5, 13), machine, 20),
             new("Diurnal: a day", Synthetic.Diurnal(6, 0.8, 14), machine, 20),
-            new("Flash crowd: from 0.5 to 30 a second at once", Synthetic.FlashCrowd("flash-crowd", 0.5, 30, hour, 0.5, 15), machine, 40),
+            new("Flash crowd: from 0.5 to 30 a second in one step",
+                Synthetic.FlashCrowd("flash-crowd", 0.5, 30, hour, 0.5, 15), machine, 40),
             new("One in an hour, two days", Synthetic.OneInAnHour(0.8, 16), machine, 20),
-            new("Slow starters: a minute to start, a flash crowd", Synthetic.FlashCrowd("slow-starters", 1, 15, hour, 0.8, 17),
+            new("Slow starters: a minute to start, a flash crowd",
+                Synthetic.FlashCrowd("slow-starters", 1, 15, hour, 0.8, 17),
                 machine with { Start = new LogNormal(60, 0.15) }, 40),
-            new("Quick starters: 0.3 s to start (standby workers), short requests", Synthetic.SquareWave("quick-starters", 40, TimeSpan.FromMinutes(4), hour, 0.1, 18),
+            new("Quick starters: 0.3 s to start (standby workers), short requests",
+                Synthetic.SquareWave("quick-starters", 40, TimeSpan.FromMinutes(4), hour, 0.1, 18),
                 machine with { Start = new LogNormal(0.3, 0.2) }, 20),
         ];
     }

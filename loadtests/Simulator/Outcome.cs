@@ -1,6 +1,6 @@
 namespace Sluice.Simulator;
 
-/// <summary>What one run came to.</summary>
+/// <summary>The result of one run.</summary>
 public sealed class Outcome
 {
     private readonly List<double> waits = [];
@@ -13,22 +13,22 @@ public sealed class Outcome
 
     public double WorkerSeconds { get; set; }
 
-    /// <summary>Workers that were ordered.</summary>
+    /// <summary>Number of started workers.</summary>
     public int Starts { get; set; }
 
     public int FailedStarts { get; set; }
 
     public int Deaths { get; set; }
 
-    /// <summary>When it was decided, in seconds, that fewer workers run.</summary>
+    /// <summary>Times of the scale-ins, in seconds.</summary>
     public List<double> ScaleInsAt { get; } = [];
 
     public int ScaleIns => ScaleInsAt.Count;
 
-    /// <summary>Workers ordered within a minute of a scale-in: bought back.</summary>
+    /// <summary>Number of workers started within a minute after a scale-in.</summary>
     public int Flaps { get; set; }
 
-    /// <summary>Workers that were wanted and found no device.</summary>
+    /// <summary>Number of requested workers without a free device.</summary>
     public int NoCapacity { get; set; }
 
     public int MostWorkers { get; set; }
@@ -43,7 +43,7 @@ public sealed class Outcome
 
     public double MeanWait => waits.Count > 0 ? waits.Average() : 0;
 
-    /// <summary>Wait in seconds that this share of the requests did not exceed.</summary>
+    /// <summary>Returns the quantile of the waiting time in seconds.</summary>
     public double Wait(double quantile)
     {
         if (waits.Count == 0) return 0;

@@ -5,12 +5,14 @@ using Sluice.Simulator.Traces;
 
 namespace Sluice.Simulator;
 
-/// <summary>One endpoint of the simulation: its queue, its workers, and what a scaler may see of them.</summary>
+/// <summary>One simulated endpoint: its queue, its workers, and the state that a scaler can observe.</summary>
 public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOptions options)
 {
     private static readonly DateTimeOffset Epoch = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>One-second buckets of concurrency, waiting and running, in request-seconds: what Knative's scalers see.</summary>
+    /// <summary>
+    /// One-second buckets of concurrency, waiting and running, in request-seconds, for Knative's scaler.
+    /// </summary>
     private readonly double[] buckets = new double[64];
 
     private readonly LinkedList<int> queue = [];
@@ -54,12 +56,15 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
 
     public DateTimeOffset Arrives(int request) => Epoch + trace.Requests[request].At;
 
-    public TimeSpan OldestWait(DateTimeOffset now) => queue.First is { } first ? now - Arrives(first.Value) : TimeSpan.Zero;
+    public TimeSpan OldestWait(DateTimeOffset now) =>
+        queue.First is { } first ? now - Arrives(first.Value) : TimeSpan.Zero;
 
-    /// <summary>All pods that exist.</summary>
+    /// <summary>All existing pods.</summary>
     public List<Pod> Pods() => Workers.ConvertAll(w => w.Pod);
 
-    /// <summary>What dispatch would tell: the queue as it is, the running and ended requests as the gateway reported them last.</summary>
+    /// <summary>
+    /// The snapshot of dispatch: the current queue, and the running and ended requests of the gateway's last report.
+    /// </summary>
     public EndpointSnapshot Snapshot(DateTimeOffset now) => new()
     {
         Now = now,
@@ -69,11 +74,13 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
         Completed = reported.Completed,
         Served = reported.Served,
         Workers = Workers.FindAll(w => w.Pod.ReadyAt is not null)
-            .ConvertAll(w => new WorkerSlots(w.Pod.Id, options.SlotsPerWorker, options.SlotsPerWorker - w.Requests.Count, w.Requests.Count, w.Drained)),
+            .ConvertAll(w =>
+                new WorkerSlots(w.Pod.Id, options.SlotsPerWorker, options.SlotsPerWorker - w.Requests.Count,
+                w.Requests.Count, w.Drained)),
         Leases = [],
     };
 
-    /// <summary>A gateway's report, once a second.</summary>
+    /// <summary>Reports running and ended requests, as a gateway does once per second.</summary>
     public void Report(DateTimeOffset now)
     {
         Advance(now);
@@ -81,7 +88,7 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
         busyPeak = Running;
     }
 
-    /// <summary>Mean concurrency of the last whole seconds.</summary>
+    /// <summary>Returns the mean concurrency of the last whole seconds.</summary>
     public double MeanConcurrency(DateTimeOffset now, TimeSpan window)
     {
         Advance(now);
@@ -109,7 +116,9 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
         return first;
     }
 
-    /// <summary>Whether this is the first time that a request gets a slot: one whose worker died has waited already.</summary>
+    /// <summary>
+    /// Whether a request gets a slot for the first time. A request whose worker failed has already waited.
+    /// </summary>
     public bool FirstGrant(int request) => !granted[request] && (granted[request] = true);
 
     public void Ended(DateTimeOffset now, bool completes)
@@ -119,7 +128,7 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
         if (completes) completed++;
     }
 
-    /// <summary>Counts what was so since the last change.</summary>
+    /// <summary>Accounts for the time since the last change.</summary>
     public void Advance(DateTimeOffset now)
     {
         if (now <= touched) return;

@@ -2,25 +2,25 @@ using Sluice.Simulator.Traces;
 
 namespace Sluice.Simulator;
 
-/// <summary>What the simulated machine does.</summary>
+/// <summary>The properties of the simulated machine.</summary>
 public sealed record SimOptions
 {
-    /// <summary>Requests that one worker takes at once.</summary>
+    /// <summary>Concurrent requests per worker.</summary>
     public int SlotsPerWorker { get; init; } = 2;
 
-    /// <summary>From ordering a worker to its readiness.</summary>
+    /// <summary>Time from the start of a worker to its readiness.</summary>
     public LogNormal Start { get; init; } = new(6, 0.25);
 
-    /// <summary>From telling a worker without requests to end to its end.</summary>
+    /// <summary>Time from the stop of an idle worker to its exit.</summary>
     public TimeSpan Stop { get; init; } = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Share of starts that fail, after the time that a start takes.</summary>
+    /// <summary>Fraction of starts that fail, after the duration of a start.</summary>
     public double FailingStarts { get; init; }
 
-    /// <summary>Mean time after which a ready worker dies; zero: never.</summary>
+    /// <summary>Mean time until a ready worker fails; zero: never.</summary>
     public TimeSpan MeanLife { get; init; }
 
-    /// <summary>A request that waited longer than this is over the target.</summary>
+    /// <summary>Target wait. A request that waited longer is over the target.</summary>
     public TimeSpan Target { get; init; } = TimeSpan.FromSeconds(1);
 
     public int Seed { get; init; } = 1;

@@ -2,14 +2,14 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Simulator;
 
-/// <summary>A worker of the simulation: a real pod's record, and the requests it has.</summary>
+/// <summary>A simulated worker: the record of its pod, and its requests.</summary>
 public sealed class SimWorker(Pod pod)
 {
     public Pod Pod { get; private set; } = pod;
 
     public HashSet<int> Requests { get; } = [];
 
-    /// <summary>When it last had nothing to do.</summary>
+    /// <summary>When it last became idle.</summary>
     public DateTimeOffset IdleSince { get; set; } = pod.StartedAt;
 
     public bool Gone { get; set; }

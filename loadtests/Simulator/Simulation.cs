@@ -3,14 +3,16 @@ using Sluice.Core.Workers;
 namespace Sluice.Simulator;
 
 /// <summary>
-/// A machine of discrete events in virtual time: arrivals, ends of requests, starts, deaths, reports of the gateway, looks of
-/// the scalers. Requests wait in one queue an endpoint, first come first served, and go to the ready worker with the fewest. Deterministic:
-/// the same endpoints give the same outcome.
+/// A discrete-event simulation in virtual time. Events are arrivals, ends of requests, starts and failures of workers,
+/// reports of the gateway, and passes of the scalers. Requests wait in one queue per endpoint, first come first served,
+/// and are sent to the ready worker with the fewest requests. Deterministic: equal endpoints give equal outcomes.
 /// </summary>
 public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? placer = null)
 {
-    /// <summary>From a request that has to wait to the look that it causes (measured on the real product: about a millisecond), and the least
-    /// time between two looks.</summary>
+    /// <summary>
+    /// Time from a request that must wait to the pass that it triggers (about 1 ms, measured on the product), and the
+    /// minimum time between two passes.
+    /// </summary>
     private static readonly TimeSpan Nudge = TimeSpan.FromMilliseconds(2);
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(10);
@@ -19,14 +21,14 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
     private static readonly TimeSpan FlapWithin = TimeSpan.FromMinutes(1);
 
     private readonly PriorityQueue<Event, long> events = new();
-    private readonly Dictionary<SimEndpoint, int> wishes = [];
+    private readonly Dictionary<SimEndpoint, int> requested = [];
     private bool placing;
     private long pods;
 
-    /// <summary>Events that have been handled.</summary>
+    /// <summary>Number of handled events.</summary>
     public long Events { get; private set; }
 
-    /// <summary>Most workers alive at once, over all endpoints.</summary>
+    /// <summary>Maximum number of concurrent workers over all endpoints.</summary>
     public int MostWorkers { get; private set; }
 
     private int alive;
@@ -44,14 +46,14 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         Place,
     }
 
-    /// <summary>Runs until <paramref name="length"/> has passed, and further until no request waits or runs.</summary>
+    /// <summary>Runs until <paramref name="length"/> has passed and no request waits or runs.</summary>
     public void Run(TimeSpan length)
     {
         var until = SimEndpoint.Start + length;
         for (var i = 0; i < endpoints.Count; i++)
         {
             var endpoint = endpoints[i];
-            // Spread, as the gateways' own ticks are.
+            // The passes are spread over time, like the timers of the gateways.
             var offset = TimeSpan.FromMilliseconds(37 * i % 1000);
             if (endpoint.Trace.Requests.Count > 0) At(endpoint.Arrives(0), new Event(Kind.Arrive, endpoint));
             At(SimEndpoint.Start + offset, new Event(Kind.Tick, endpoint));
@@ -66,7 +68,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             Handle(next, now);
         }
 
-        // Whoever is alive is counted to the same moment, however long it took to finish.
+        // All remaining workers are counted up to the same time, however long the requests took to finish.
         foreach (var endpoint in endpoints) endpoint.Advance(until);
     }
 
@@ -80,7 +82,8 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         {
             case Kind.Arrive:
                 var request = endpoint.Next++;
-                if (endpoint.Next < endpoint.Trace.Requests.Count) At(endpoint.Arrives(endpoint.Next), new Event(Kind.Arrive, endpoint));
+                if (endpoint.Next < endpoint.Trace.Requests.Count)
+                    At(endpoint.Arrives(endpoint.Next), new Event(Kind.Arrive, endpoint));
                 endpoint.Enqueue(request, now);
                 Grant(endpoint, now);
                 if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
@@ -88,7 +91,8 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             case Kind.End when next.Worker!.Requests.Remove(next.Request):
                 endpoint.Ended(now, completes: true);
                 if (next.Worker.Requests.Count == 0) next.Worker.IdleSince = now;
-                if (next.Worker is { Drained: true, Requests.Count: 0 }) At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, next.Worker));
+                if (next.Worker is { Drained: true, Requests.Count: 0 })
+                    At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, next.Worker));
                 Grant(endpoint, now);
                 break;
             case Kind.Started when !next.Worker!.Gone:
@@ -131,12 +135,15 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         worker.Move(PodState.Ready, now);
         worker.IdleSince = now;
         if (endpoint.Options.MeanLife > TimeSpan.Zero)
-            At(now - endpoint.Options.MeanLife * Math.Log(1 - endpoint.Random.NextDouble()), new Event(Kind.Die, endpoint, worker));
+            At(now - endpoint.Options.MeanLife * Math.Log(1 - endpoint.Random.NextDouble()),
+                new Event(Kind.Die, endpoint, worker));
         Grant(endpoint, now);
         if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
     }
 
-    /// <summary>A worker ended by itself: its requests go first, the scaler looks again.</summary>
+    /// <summary>
+    /// Handles a worker that failed: its requests return to the front of the queue, and the scaler runs again.
+    /// </summary>
     private void Fail(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
     {
         foreach (var request in worker.Requests.OrderDescending())
@@ -169,12 +176,14 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         {
             SimWorker? best = null;
             foreach (var worker in endpoint.Workers)
-                if (worker is { State: PodState.Ready, Drained: false } && worker.Requests.Count < endpoint.Options.SlotsPerWorker
+                if (worker is { State: PodState.Ready, Drained: false }
+                    && worker.Requests.Count < endpoint.Options.SlotsPerWorker
                     && (best is null || worker.Requests.Count < best.Requests.Count)) best = worker;
             if (best is null) return;
             var request = endpoint.Dequeue(now);
             best.Requests.Add(request);
-            if (endpoint.FirstGrant(request)) endpoint.Outcome.Waited(now - endpoint.Arrives(request), endpoint.Options.Target);
+            if (endpoint.FirstGrant(request))
+                endpoint.Outcome.Waited(now - endpoint.Arrives(request), endpoint.Options.Target);
             At(now + endpoint.Trace.Requests[request].Service, new Event(Kind.End, endpoint, best, request));
         }
     }
@@ -210,21 +219,22 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             return;
         }
 
-        // A wish that was not met is made anew at each look, or not.
-        wishes.Remove(endpoint);
+        // Every pass replaces the unsatisfied request of the previous pass.
+        requested.Remove(endpoint);
         if (workers == 0) return;
-        wishes[endpoint] = workers;
+        requested[endpoint] = workers;
         if (placing) return;
         placing = true;
         At(now + PlaceEvery, new Event(Kind.Place, endpoint));
     }
 
-    /// <summary>The wishes of all endpoints, as one round of a leader places them.</summary>
+    /// <summary>Places the requested workers of all endpoints, as one pass of a leader does.</summary>
     private void PlaceAll(DateTimeOffset now)
     {
         placing = false;
-        var wanted = wishes.SelectMany(w => Enumerable.Range(0, w.Value).Select(_ => (Endpoint: w.Key, Pod: NewPod(w.Key, now)))).ToList();
-        wishes.Clear();
+        var wanted = requested.SelectMany(
+            r => Enumerable.Range(0, r.Value).Select(_ => (Endpoint: r.Key, Pod: NewPod(r.Key, now)))).ToList();
+        requested.Clear();
         var placed = placer!.Place([.. wanted.Select(w => w.Pod)]);
         foreach (var (endpoint, pod) in wanted)
             if (placed.Contains(pod.Id)) Start(endpoint, pod, now);
@@ -263,10 +273,10 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         if (worker.Requests.Count == 0) At(now + endpoint.Options.Stop, new Event(Kind.Stopped, endpoint, worker));
     }
 
-    /// <summary>A worker that was to drain goes on.</summary>
+    /// <summary>Returns a draining worker to service.</summary>
     private void Resume(SimEndpoint endpoint, SimWorker worker, DateTimeOffset now)
     {
-        // Told to stop already: it has nothing to do and is on its way out.
+        // An idle worker is already stopping.
         if (worker.Requests.Count == 0) return;
         worker.Drained = false;
         endpoint.DrainOrders.Remove(worker.Pod.Id);

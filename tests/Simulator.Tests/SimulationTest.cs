@@ -5,7 +5,7 @@ using Sluice.Simulator.Traces;
 
 namespace Sluice.Simulator.Tests;
 
-/// <summary>That the simulator tells the truth where the truth is known, and what it says of the product's rule.</summary>
+/// <summary>The simulator matches known results, and the SLO scaler has the documented properties.</summary>
 public sealed class SimulationTest
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
@@ -14,27 +14,31 @@ public sealed class SimulationTest
     [InlineData(0.5, 1)]
     [InlineData(1.6, 2)]
     [InlineData(7, 9)]
-    public void A_fixed_fleet_waits_as_long_as_erlang_says(double offered, int slots)
+    public void The_waits_of_a_fixed_fleet_match_Erlang_C(double offered, int slots)
     {
-        // Exponential service: the queue that the formula is about. Half a million requests tell the chance to one in a hundred.
+        // Exponential service times, as the formula assumes. Half a million requests give the probability with an error
+        // of about 1 %.
         var random = new Random(4);
         var requests = new List<Request>();
         var at = TimeSpan.Zero;
         for (var i = 0; i < 500_000; i++) requests.Add(new Request(at += Exponential(1 / offered), Exponential(1)));
-        var machine = new SimOptions { SlotsPerWorker = 1, Start = new LogNormal(0.001, 0), Target = TimeSpan.FromSeconds(1) };
+        var machine =
+            new SimOptions { SlotsPerWorker = 1, Start = new LogNormal(0.001, 0), Target = TimeSpan.FromSeconds(1) };
         var endpoint = Run(new Trace("m/m/m", at, requests), new FixedFleet(slots), machine);
-        Assert.Equal(ErlangC.WaitsLonger(offered, slots, 1, 1), (double)endpoint.Outcome.OverTarget / requests.Count, 0.012);
+        Assert.Equal(ErlangC.WaitsLonger(offered, slots, 1, 1), (double)endpoint.Outcome.OverTarget / requests.Count,
+            0.012);
 
         TimeSpan Exponential(double mean) => TimeSpan.FromSeconds(-mean * Math.Log(1 - random.NextDouble()));
     }
 
     [Fact]
-    public void The_same_seed_makes_the_same_run()
+    public void Equal_seeds_give_equal_runs()
     {
         var trace = Synthetic.Poisson(3, TimeSpan.FromMinutes(20), 0.8, 5);
         var options = new SimOptions { FailingStarts = 0.2, MeanLife = TimeSpan.FromMinutes(2) };
         var (one, other) = (Run(trace, Slo(10), options).Outcome, Run(trace, Slo(10), options).Outcome);
-        Assert.Equal((one.WorkerSeconds, one.OverTarget, one.Starts), (other.WorkerSeconds, other.OverTarget, other.Starts));
+        Assert.Equal((one.WorkerSeconds, one.OverTarget, one.Starts),
+            (other.WorkerSeconds, other.OverTarget, other.Starts));
         Assert.True(one.Deaths > 0 && one.FailedStarts > 0);
     }
 
@@ -43,11 +47,12 @@ public sealed class SimulationTest
     [InlineData(Scaler.RequestCount)]
     [InlineData(Scaler.QueueDelay)]
     [InlineData(Scaler.Concurrency)]
-    public void Every_request_is_answered_whatever_dies(Scaler scaler)
+    public void Every_request_completes_despite_worker_failures(Scaler scaler)
     {
         var trace = Synthetic.Poisson(3, TimeSpan.FromMinutes(20), 0.8, 5);
         var policy = new ScalePolicy { Scaler = scaler, Max = 10 };
-        var outcome = Run(trace, new SluiceScaler(policy, "x"), new SimOptions { FailingStarts = 0.2, MeanLife = TimeSpan.FromMinutes(2) }).Outcome;
+        var machine = new SimOptions { FailingStarts = 0.2, MeanLife = TimeSpan.FromMinutes(2) };
+        var outcome = Run(trace, new SluiceScaler(policy, "x"), machine).Outcome;
         Assert.Equal(trace.Requests.Count, outcome.Requests);
         Assert.InRange(outcome.MostWorkers, 1, 10);
     }
@@ -57,14 +62,17 @@ public sealed class SimulationTest
     [InlineData(Scaler.RequestCount)]
     [InlineData(Scaler.QueueDelay)]
     [InlineData(Scaler.Concurrency)]
-    public void A_square_wave_of_20_seconds_makes_no_more_than_one_scale_in_in_a_stable_window(Scaler scaler)
+    public void A_square_wave_of_20_seconds_causes_at_most_one_scale_in_per_stable_window(Scaler scaler)
     {
         var trace = Synthetic.SquareWave("square", 8, TimeSpan.FromSeconds(20), Hour, 0.5, 12);
         foreach (var start in (double[])[0.3, 2, 6])
         {
-            var outcome = Run(trace, new SluiceScaler(new ScalePolicy { Scaler = scaler, Max = 20 }, "x"), new SimOptions { Start = new LogNormal(start, 0.25) }).Outcome;
+            var policy = new ScalePolicy { Scaler = scaler, Max = 20 };
+            var machine = new SimOptions { Start = new LogNormal(start, 0.25) };
+            var outcome = Run(trace, new SluiceScaler(policy, "x"), machine).Outcome;
             var during = outcome.ScaleInsAt.Where(at => at < Hour.TotalSeconds).ToList();
-            Assert.All(during.Zip(during.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 60, Hour.TotalSeconds));
+            Assert.All(during.Zip(during.Skip(1)),
+                pair => Assert.InRange(pair.Second - pair.First, 60, Hour.TotalSeconds));
         }
     }
 
@@ -75,20 +83,27 @@ public sealed class SimulationTest
     [InlineData(Scaler.Concurrency)]
     public void Five_hundred_requests_at_zero_start_no_more_workers_than_they_need(Scaler scaler)
     {
-        var requests = Enumerable.Range(0, 500).Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.2)));
+        var requests = Enumerable.Range(0, 500)
+            .Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.2)));
         var trace = new Trace("500", TimeSpan.FromMinutes(5), [.. requests]);
         var policy = new ScalePolicy { Scaler = scaler, Max = 1000, TargetUtilization = 100 };
-        var outcome = Run(trace, new SluiceScaler(policy, "x"), new SimOptions { SlotsPerWorker = 8, Start = new LogNormal(5, 0.3) }).Outcome;
+        var outcome =
+            Run(trace, new SluiceScaler(policy, "x"),
+            new SimOptions { SlotsPerWorker = 8, Start = new LogNormal(5, 0.3) }).Outcome;
         Assert.Equal(500, outcome.Requests);
         Assert.InRange(outcome.Starts, 1, 63); // 500 / 8: a slot for each of them
     }
 
     [Fact]
-    public void What_is_known_of_requests_makes_the_same_burst_cheaper_the_next_time()
+    public void Learned_service_times_make_a_repeated_burst_cheaper()
     {
-        var burst = Enumerable.Range(0, 500).Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.02))).ToList();
-        var trace = new Trace("twice", TimeSpan.FromMinutes(10), [.. burst, .. burst.Select(r => r with { At = r.At + TimeSpan.FromMinutes(5) })]);
-        var outcome = Run(trace, Slo(1000), new SimOptions { SlotsPerWorker = 8, Start = new LogNormal(5, 0.3) }).Outcome;
+        var burst = Enumerable.Range(0, 500)
+            .Select(i => new Request(TimeSpan.FromMilliseconds(i / 5.0), TimeSpan.FromSeconds(0.02))).ToList();
+        var trace = new Trace(
+            "twice", TimeSpan.FromMinutes(10),
+            [.. burst, .. burst.Select(r => r with { At = r.At + TimeSpan.FromMinutes(5) })]);
+        var outcome =
+            Run(trace, Slo(1000), new SimOptions { SlotsPerWorker = 8, Start = new LogNormal(5, 0.3) }).Outcome;
         Assert.InRange(outcome.Starts, 64, 64 + 10); // 63 the first time; 10 s of work within a start the second time
     }
 

@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Sluice.Simulator.Report;
 
 /// <summary>
-/// A comparison as one SVG: on the left what each scaler cost (to the right) against how many requests it let wait too long
-/// (upwards; lower left is better, ours are red), on the right the arrivals and the workers of some over time.
+/// Draws a comparison as one SVG. On the left: the cost of each scaler (x axis) and its share of late requests (y
+/// axis); lower left is better, and Sluice's scalers are red. On the right: the arrivals and the workers of some
+/// scalers over time.
 /// </summary>
 public static class Plots
 {
@@ -16,13 +17,14 @@ public static class Plots
     private const int Middle = 560;
     private const int Right = 1140;
 
-    /// <summary>Points of a curve: more cannot be seen.</summary>
+    /// <summary>Maximum number of points of a curve; more are not visible.</summary>
     private const int Columns = 500;
 
     private static readonly string[] Colours = ["#c00", "#06c", "#080"];
 
-    /// <summary>The name of a comparison's plot.</summary>
-    public static string FileName(Comparison comparison) => $"autoscaling-{comparison.Trace.Name.Replace(", ", "-", StringComparison.Ordinal)}.svg";
+    /// <summary>Returns the file name of a comparison's plot.</summary>
+    public static string FileName(Comparison comparison) =>
+        $"autoscaling-{comparison.Trace.Name.Replace(", ", "-", StringComparison.Ordinal)}.svg";
 
     public static void Write(string folder, Comparison comparison, IReadOnlyList<Comparison.Row> rows)
     {
@@ -41,12 +43,14 @@ public static class Plots
         Axes(svg, Left, Middle - 60, $"over {target.TotalSeconds:0.#} s", late, "P0", "worker-seconds", cost);
         foreach (var row in rows)
         {
-            var (x, y) = (Left + row.Outcome.WorkerSeconds / cost * (Middle - 60 - Left), Bottom - Share(row) / late * (Bottom - Top));
+            var (x, y) = (Left + row.Outcome.WorkerSeconds / cost * (Middle - 60 - Left),
+                Bottom - Share(row) / late * (Bottom - Top));
             var ours = row.Scaler.Name.StartsWith("Sluice", StringComparison.Ordinal);
             svg.Dot(x, y, ours ? 5 : 4, ours ? "#c00" : "#555");
-            // Names stay on their side of the page.
+            // Keeps the names inside the page.
             var leftwards = x > (Left + Middle) / 2.0;
-            svg.Text(leftwards ? x - 7 : x + 7, y - 4, row.Scaler.Name, leftwards ? "end" : "start", 9, ours ? "#c00" : "#555");
+            svg.Text(leftwards ? x - 7 : x + 7, y - 4, row.Scaler.Name, leftwards ? "end" : "start", 9,
+                ours ? "#c00" : "#555");
         }
     }
 
@@ -59,8 +63,11 @@ public static class Plots
             arrivals[Math.Min(Columns - 1, (int)(request.At.TotalSeconds / length * Columns))] += Columns / length;
         var rate = Math.Max(1e-9, arrivals.Max() * 1.1);
         Axes(svg, Middle, Right, "workers", most, "0", "seconds", length);
-        svg.Text(Right, Top - 6, string.Create(CultureInfo.InvariantCulture, $"grey: arrivals, up to {arrivals.Max():0.##} a second"), "end", 10, "#888");
-        svg.Path([(Middle, Bottom), .. arrivals.Select((a, i) => (At(i), Bottom - a / rate * (Bottom - Top))), (Right, Bottom)], "#ddd", filled: true);
+        svg.Text(Right, Top - 6,
+            string.Create(CultureInfo.InvariantCulture, $"grey: arrivals, up to {arrivals.Max():0.##} a second"), "end",
+            10, "#888");
+        svg.Path([(Middle, Bottom), .. arrivals.Select((a, i) => (At(i), Bottom - a / rate * (Bottom - Top))),
+            (Right, Bottom)], "#ddd", filled: true);
         for (var i = 0; i < rows.Count; i++)
         {
             var fleet = rows[i].Outcome.Fleet;
@@ -69,7 +76,8 @@ public static class Plots
             var points = new List<(double, double)>();
             for (var column = 0; column < Columns; column++)
             {
-                while (next < fleet.Count && fleet[next].At <= column * length / Columns) workers = fleet[next++].Workers;
+                while (next < fleet.Count && fleet[next].At <= column * length / Columns)
+                    workers = fleet[next++].Workers;
                 points.Add((At(column), Bottom - workers / most * (Bottom - Top)));
             }
 
@@ -80,7 +88,8 @@ public static class Plots
         static double At(int column) => Middle + (Right - Middle) * (double)column / Columns;
     }
 
-    private static void Axes(Svg svg, double left, double right, string up, double most, string format, string across, double end)
+    private static void Axes(
+        Svg svg, double left, double right, string up, double most, string format, string across, double end)
     {
         svg.Line(left, Bottom, right, Bottom, "#222");
         svg.Line(left, Bottom, left, Top, "#222");
@@ -88,13 +97,16 @@ public static class Plots
         svg.Text(right, Bottom + 34, across, "end", 10);
         for (var i = 0; i <= 4; i++)
         {
-            svg.Text(left - 4, Bottom - i / 4.0 * (Bottom - Top) + 4, (most * i / 4).ToString(format, CultureInfo.InvariantCulture), "end", 9);
-            svg.Text(left + i / 4.0 * (right - left), Bottom + 16, (end * i / 4).ToString("n0", CultureInfo.InvariantCulture), "middle", 9);
+            svg.Text(left - 4, Bottom - i / 4.0 * (Bottom - Top) + 4,
+                (most * i / 4).ToString(format, CultureInfo.InvariantCulture), "end", 9);
+            svg.Text(left + i / 4.0 * (right - left), Bottom + 16,
+                (end * i / 4).ToString("n0", CultureInfo.InvariantCulture), "middle", 9);
         }
     }
 
     private static bool IsDrawn(Comparison.Row row) => row.Scaler.Name is "Sluice SLO" or "Knative KPA"
         || row.Scaler.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal);
 
-    private static double Share(Comparison.Row row) => (double)row.Outcome.OverTarget / Math.Max(1, row.Outcome.Requests);
+    private static double Share(Comparison.Row row) =>
+        (double)row.Outcome.OverTarget / Math.Max(1, row.Outcome.Requests);
 }

@@ -2,30 +2,32 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Simulator.Scalers;
 
-/// <summary>Who decides how many workers run: Sluice, or one that it is compared with.</summary>
+/// <summary>Decides how many workers run: Sluice's scaler, or one that it is compared with.</summary>
 public interface IScaler
 {
     string Name { get; }
 
-    /// <summary>How often it looks by itself.</summary>
+    /// <summary>Interval of its passes.</summary>
     TimeSpan Every { get; }
 
-    /// <summary>Whether it looks at once when this request has to wait.</summary>
+    /// <summary>Whether this waiting request triggers a pass immediately.</summary>
     bool Nudged(SimEndpoint endpoint);
 
-    /// <summary>What should be done now.</summary>
+    /// <summary>Decides which workers to start, drain or resume.</summary>
     Orders Look(SimEndpoint endpoint, DateTimeOffset now);
 
-    /// <summary>A worker ended by itself, or failed to start.</summary>
+    /// <summary>Handles a worker that failed or failed to start.</summary>
     void Ended(SimWorker worker, DateTimeOffset now);
 }
 
-/// <summary>Workers to start, workers to drain, and workers that drain and are wanted back.</summary>
+/// <summary>Workers to start, workers to drain, and draining workers to return to service.</summary>
 public readonly record struct Orders(int Start, IReadOnlyList<string> Drain, IReadOnlyList<string>? Resume = null)
 {
     public static Orders None { get; } = new(0, []);
 
-    /// <summary>From what there is to so many: those with the fewest requests go, of equals the youngest.</summary>
+    /// <summary>
+    /// Returns the actions to reach a number of workers. Workers with the fewest requests stop first, then the newest.
+    /// </summary>
     public static Orders To(SimEndpoint endpoint, int desired)
     {
         var current = endpoint.Workers.Where(w => w is { Gone: false, Drained: false }).ToList();
@@ -35,7 +37,7 @@ public readonly record struct Orders(int Start, IReadOnlyList<string> Drain, IRe
     }
 }
 
-/// <summary>Always as many.</summary>
+/// <summary>A constant number of workers.</summary>
 public sealed class FixedFleet(int workers) : IScaler
 {
     public string Name => $"fixed, {workers}";

@@ -3,11 +3,12 @@ using Sluice.Core.Workers;
 namespace Sluice.Simulator.Scalers;
 
 /// <summary>
-/// Knative's pod autoscaler (KPA), class kpa, metric concurrency, line by line after pkg/autoscaler/scaling/autoscaler.go with the defaults
-/// of config-autoscaler: looks every 2 s, one-second buckets, stable window 60 s, panic window 6 s, panic at 200 %, target 70 % of
-/// the container's concurrency, max-scale-up-rate 1000, max-scale-down-rate 2. The activator pokes it when a request comes and no pod is
-/// there. In favour of it: requests wait in one queue for any pod, and the last pod goes at the next look after an empty stable
-/// window (its grace period is only an upper bound).
+/// Knative's pod autoscaler (KPA), class kpa, metric concurrency, implemented from pkg/autoscaler/scaling/autoscaler.go
+/// with the defaults of config-autoscaler: a pass every 2 s, one-second buckets, stable window 60 s, panic window 6 s,
+/// panic at 200 %, target 70 % of the container's concurrency, max-scale-up-rate 1000, max-scale-down-rate 2. The
+/// activator triggers a pass when a request arrives and there is no pod. Two simplifications favour Knative: requests
+/// wait in one queue for any pod, and the last pod stops at the first pass after an empty stable window (its grace
+/// period is only an upper bound).
 /// </summary>
 public sealed class KnativeScaler(int min, int max) : IScaler
 {
@@ -26,7 +27,7 @@ public sealed class KnativeScaler(int min, int max) : IScaler
 
     public TimeSpan Every => TimeSpan.FromSeconds(2);
 
-    /// <summary>The activator's poke.</summary>
+    /// <summary>The trigger of the activator.</summary>
     public bool Nudged(SimEndpoint endpoint) => endpoint.Workers.TrueForAll(w => w.Gone || w.Drained);
 
     public Orders Look(SimEndpoint endpoint, DateTimeOffset now)
@@ -39,7 +40,7 @@ public sealed class KnativeScaler(int min, int max) : IScaler
     {
     }
 
-    /// <summary>The same names as there.</summary>
+    /// <summary>Uses the names of the original source.</summary>
     private int Scale(SimEndpoint endpoint, int readyPods, DateTimeOffset now)
     {
         var targetValue = Math.Max(0.01, endpoint.Options.SlotsPerWorker * TargetUtilization);
@@ -48,7 +49,7 @@ public sealed class KnativeScaler(int min, int max) : IScaler
         var maxScaleDown = readyPods > 0 ? Math.Floor(readyPodsCount / MaxScaleDownRate) : 0;
         var dspc = Math.Ceiling(endpoint.MeanConcurrency(now, StableWindow) / targetValue);
         var dppc = Math.Ceiling(endpoint.MeanConcurrency(now, PanicWindow) / targetValue);
-        // The poke carries the request that no bucket holds yet.
+        // The trigger contains the request that is not in a bucket yet.
         if (endpoint.Queued > 0) (dspc, dppc) = (Math.Max(1, dspc), Math.Max(1, dppc));
         var desiredStable = Math.Min(Math.Max(dspc, maxScaleDown), maxScaleUp);
         var desiredPanic = Math.Min(Math.Max(dppc, maxScaleDown), maxScaleUp);

@@ -3,10 +3,11 @@ using Sluice.Core.Workers;
 namespace Sluice.Simulator.Scalers;
 
 /// <summary>
-/// RunPod's two scalers, from what it documents. REQUEST_COUNT wants ceil((inQueue + inProgress) / scalerValue) workers.
-/// QUEUE_DELAY adds a worker when a request has waited longer than scalerValue seconds; how many at a time is not documented: here
-/// one, and the next one when as much time has passed again; the first one at once. A worker is stopped when it has been idle
-/// for the idle timeout, each by itself; idle ones that are starting never are.
+/// RunPod's two scalers, implemented from its documentation. REQUEST_COUNT requires ceil((inQueue + inProgress) /
+/// scalerValue) workers. QUEUE_DELAY adds a worker when a request has waited longer than scalerValue seconds. The
+/// documentation does not say how many; here it adds the first worker immediately, and then one more each time the same
+/// duration has passed again. Each worker stops separately after it was idle for the idle timeout. Starting workers are
+/// never stopped.
 /// </summary>
 public sealed class RunPodScaler(bool queueDelay, double scalerValue, TimeSpan idleTimeout, int max) : IScaler
 {
@@ -31,7 +32,9 @@ public sealed class RunPodScaler(bool queueDelay, double scalerValue, TimeSpan i
         }
 
         if (endpoint.Queued > 0) return Orders.None;
-        return new Orders(0, [.. current.Where(w => w.State == PodState.Ready && w.Requests.Count == 0 && now - w.IdleSince >= idleTimeout)
+        return new Orders(0,
+            [.. current.Where(w => w.State == PodState.Ready && w.Requests.Count == 0
+                && now - w.IdleSince >= idleTimeout)
             .Select(w => w.Pod.Id)]);
     }
 

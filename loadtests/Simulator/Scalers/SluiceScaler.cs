@@ -5,7 +5,7 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Simulator.Scalers;
 
-/// <summary>The product itself: its plan, its decision, its brake on crash loops, fed as the reconciler feeds them.</summary>
+/// <summary>Uses Sluice's own plan, decision and start backoff, with the same inputs as the reconciler.</summary>
 public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
 {
     private static readonly FrozenSet<string> NoOrders = FrozenSet<string>.Empty;
@@ -18,7 +18,7 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
 
     public TimeSpan Every => TimeSpan.FromSeconds(1);
 
-    /// <summary>The last decision.</summary>
+    /// <summary>The latest decision.</summary>
     public ScaleDecision? Last { get; private set; }
 
     public bool Nudged(SimEndpoint endpoint) => true;
@@ -27,9 +27,12 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
     {
         deployment ??= new Deployment(new Endpoint { Id = endpoint.Name, Template = "t", Scaling = policy },
             new Template { Name = "t", Concurrency = endpoint.Options.SlotsPerWorker });
-        if (backoff != StartBackoff.None && endpoint.Workers.Exists(w => w.State == PodState.Ready && now - w.Pod.ReadyAt >= StartBackoff.ProvenAfter))
+        if (backoff != StartBackoff.None && endpoint.Workers.Exists(w => w.State == PodState.Ready
+            && now - w.Pod.ReadyAt >= StartBackoff.ProvenAfter))
             backoff = StartBackoff.None;
-        var plan = FleetPlan.Make(deployment, "", new FleetLook(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
+        var plan = FleetPlan.Make(
+            deployment, "",
+            new FleetLook(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
             endpoint.Snapshot(now), state, backoff, now);
         state = plan.Scale.Next;
         Last = plan.Scale;

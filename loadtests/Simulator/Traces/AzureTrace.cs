@@ -3,19 +3,22 @@ using System.Globalization;
 namespace Sluice.Simulator.Traces;
 
 /// <summary>
-/// The Azure LLM inference trace of 2023, service "code" (Patel et al., "Splitwise: Efficient generative LLM inference using phase
-/// splitting", ISCA 2024; Azure/AzurePublicDataset, CC-BY 4.0), as arrival offsets in ms and token counts. Times to serve are
-/// not part of it: tokens are replayed as work.
+/// The Azure LLM inference trace of 2023, service "code" (Patel et al., "Splitwise: Efficient generative LLM inference
+/// using phase splitting", ISCA 2024; Azure/AzurePublicDataset, CC-BY 4.0), as arrival offsets in ms and token counts.
+/// It contains no service times: they are computed from the tokens.
 /// </summary>
 public static class AzureTrace
 {
-    /// <summary>Prompt tokens read and tokens written a second: what a 7B model does on one data-centre GPU, about.</summary>
+    /// <summary>
+    /// Prompt tokens and generated tokens per second, approximately those of a 7B model on one data-centre GPU.
+    /// </summary>
     private const double Prefill = 20_000;
 
     private const double Decode = 33;
     private const double Overhead = 0.05;
 
-    /// <param name="path">Lines <c>ms,context tokens,generated tokens</c>; those that begin with # are comments.</param>
+    /// <param name="path">Path of a file with lines <c>ms,context tokens,generated tokens</c>; lines that start with #
+    /// are comments.</param>
     public static Trace Read(string path)
     {
         var requests = new List<Request>();
@@ -32,7 +35,10 @@ public static class AzureTrace
         return new Trace("azure-code", requests[^1].At + TimeSpan.FromSeconds(1), requests);
     }
 
-    /// <summary>The same in a fraction of the time: arrivals come closer and service is shorter, so that as many slots are asked for.</summary>
+    /// <summary>
+    /// Returns the trace compressed to a fraction of its time: arrivals are closer and service times shorter, so that
+    /// the load in slots stays the same.
+    /// </summary>
     public static Trace Compress(Trace trace, double factor) => new($"{trace.Name}/{factor:0}", trace.Length / factor,
         [.. trace.Requests.Select(r => new Request(r.At / factor, r.Service / factor))]);
 }

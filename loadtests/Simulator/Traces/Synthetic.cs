@@ -1,32 +1,41 @@
 namespace Sluice.Simulator.Traces;
 
-/// <summary>Made-up traffic: Poisson arrivals at a rate that changes with time, log-normal service times. The same seed makes the same trace.</summary>
+/// <summary>
+/// Creates synthetic traffic: Poisson arrivals with a variable rate, log-normal service times. Equal seeds give equal
+/// traces.
+/// </summary>
 public static class Synthetic
 {
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
-    public static Trace Poisson(double rate, TimeSpan length, double service, int seed) => Make("poisson", length, rate, _ => rate, service, seed);
+    public static Trace Poisson(double rate, TimeSpan length, double service, int seed) =>
+        Make("poisson", length, rate, _ => rate, service, seed);
 
-    /// <summary>Half of each period nothing, half of it the rate.</summary>
-    public static Trace SquareWave(string name, double rate, TimeSpan period, TimeSpan length, double service, int seed) =>
+    /// <summary>No requests in one half of each period, the given rate in the other half.</summary>
+    public static Trace SquareWave(
+        string name, double rate, TimeSpan period, TimeSpan length, double service, int seed) =>
         Make(name, length, rate, t => t.Ticks % period.Ticks < period.Ticks / 2 ? rate : 0, service, seed);
 
-    /// <summary>A day: quiet at night, the rate at noon.</summary>
+    /// <summary>One day: no load at night, the given rate at noon.</summary>
     public static Trace Diurnal(double rate, double service, int seed) =>
         Make("diurnal", Day, rate, t => rate * (0.52 - 0.48 * Math.Cos(2 * Math.PI * (t / Day))), service, seed);
 
-    /// <summary>A trickle, then all at once a crowd that leaves slowly.</summary>
+    /// <summary>A low rate, then a sudden high rate that decreases slowly.</summary>
     public static Trace FlashCrowd(string name, double trickle, double crowd, TimeSpan length, double service, int seed)
     {
         var comes = length / 3;
-        return Make(name, length, crowd, t => t < comes ? trickle : trickle + (crowd - trickle) * Math.Exp(-(t - comes) / TimeSpan.FromMinutes(4)), service, seed);
+        return Make(name, length, crowd,
+            t => t < comes ? trickle : trickle + (crowd - trickle) * Math.Exp(-(t - comes) / TimeSpan.FromMinutes(4)),
+            service, seed);
     }
 
-    /// <summary>One request an hour on average, for two days.</summary>
-    public static Trace OneInAnHour(double service, int seed) => Make("one-in-an-hour", 2 * Day, 1 / 3600.0, _ => 1 / 3600.0, service, seed);
+    /// <summary>One request per hour on average, for two days.</summary>
+    public static Trace OneInAnHour(double service, int seed) =>
+        Make("one-in-an-hour", 2 * Day, 1 / 3600.0, _ => 1 / 3600.0, service, seed);
 
     /// <summary>Thins a Poisson process of the highest rate (Lewis and Shedler, 1979).</summary>
-    public static Trace Make(string name, TimeSpan length, double most, Func<TimeSpan, double> rate, double service, int seed)
+    public static Trace Make(
+        string name, TimeSpan length, double most, Func<TimeSpan, double> rate, double service, int seed)
     {
         var random = new Random(seed);
         var requests = new List<Request>();
@@ -38,14 +47,14 @@ public static class Synthetic
     }
 }
 
-/// <summary>Durations with a given mean whose logarithm is normal.</summary>
-/// <param name="Mean">Their mean, in seconds.</param>
-/// <param name="Sigma">The logarithm's standard deviation; 0: all equal.</param>
+/// <summary>Log-normal durations with a given mean.</summary>
+/// <param name="Mean">The mean in seconds.</param>
+/// <param name="Sigma">Standard deviation of the logarithm; 0: all durations are equal.</param>
 public readonly record struct LogNormal(double Mean, double Sigma)
 {
     public TimeSpan Next(Random random)
     {
-        // Box and Muller, 1958.
+        // Box-Muller transform (1958).
         var normal = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
         return TimeSpan.FromSeconds(Mean * Math.Exp(Sigma * normal - Sigma * Sigma / 2));
     }

@@ -1,16 +1,16 @@
 namespace Sluice.Simulator.Traces;
 
 /// <summary>One request of a trace.</summary>
-/// <param name="At">When it arrives, from the trace's beginning.</param>
+/// <param name="At">Arrival time, from the start of the trace.</param>
 /// <param name="Service">How long it holds a slot.</param>
 public readonly record struct Request(TimeSpan At, TimeSpan Service);
 
 /// <summary>Requests in the order of their arrival.</summary>
-/// <param name="Name">What it is called in results.</param>
-/// <param name="Length">When it ends; no request comes later.</param>
-/// <param name="Requests">Its requests.</param>
+/// <param name="Name">The name in reports.</param>
+/// <param name="Length">The end of the trace; no request arrives later.</param>
+/// <param name="Requests">The requests.</param>
 public sealed record Trace(string Name, TimeSpan Length, IReadOnlyList<Request> Requests)
 {
-    /// <summary>Slots that are in use on average if nobody waits.</summary>
+    /// <summary>Mean number of slots in use if no request waits.</summary>
     public double Offered => Requests.Sum(r => r.Service.TotalSeconds) / Length.TotalSeconds;
 }

@@ -5,7 +5,7 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Tests.Autoscaling;
 
-/// <summary>What holds for every policy, whatever comes.</summary>
+/// <summary>Properties of decisions for every policy and every load.</summary>
 public sealed class AutoscalerPropertiesTest
 {
     private const int Runs = 2000;
@@ -37,45 +37,52 @@ public sealed class AutoscalerPropertiesTest
             DailyWorkerTime = limited ? TimeSpan.FromSeconds(500) : TimeSpan.Zero,
         };
 
-    /// <summary>A policy and some seconds of load; after each second what was ordered starts, and some of it becomes ready.</summary>
+    /// <summary>
+    /// A policy and a load per second. After each second the requested workers start, and some become ready.
+    /// </summary>
     public sealed record Run(ScalePolicy Policy, List<Load> Loads);
 
     [Fact]
-    public void Never_more_than_max_nor_less_than_min_unless_the_day_is_spent() => For((policy, _, decision) =>
-        decision.Desired <= policy.Max && (decision.Desired >= policy.Min || decision.Refuses is not null || policy.MaxStep > 0));
+    public void The_result_is_between_min_and_max_unless_the_daily_limit_is_reached() => For((policy, _, decision) =>
+        decision.Desired <= policy.Max
+            && (decision.Desired >= policy.Min || decision.Refuses is not null || policy.MaxStep > 0));
 
     [Fact]
-    public void The_last_step_is_the_result_and_each_is_one_of_the_named() => For((_, _, decision) =>
+    public void The_last_step_is_the_result_and_every_step_has_a_known_name() => For((_, _, decision) =>
         decision.Steps[^1].Workers == decision.Desired && decision.Steps.All(s => ScaleSteps.All.Contains(s.Name))
-        && decision.Steps.Select(s => ScaleSteps.All.ToList().IndexOf(s.Name)).Zip(decision.Steps.Skip(1).Select(s => ScaleSteps.All.ToList().IndexOf(s.Name)))
-            .All(pair => pair.First <= pair.Second || pair.Second == ScaleSteps.All.ToList().IndexOf(ScaleSteps.Bounds)));
+        && decision.Steps.Select(s => ScaleSteps.All.ToList().IndexOf(s.Name))
+            .Zip(decision.Steps.Skip(1).Select(s => ScaleSteps.All.ToList().IndexOf(s.Name)))
+            .All(pair => pair.First <= pair.Second
+                || pair.Second == ScaleSteps.All.ToList().IndexOf(ScaleSteps.Bounds)));
 
     [Fact]
-    public void No_more_is_added_at_once_than_the_step_limit_allows() => For((policy, load, decision) =>
+    public void The_step_limit_bounds_the_added_workers() => For((policy, load, decision) =>
         policy.MaxStep == 0 || decision.Desired <= load.Current + policy.MaxStep);
 
     [Fact]
-    public void What_was_ordered_is_not_ordered_again_at_the_next_look() => For((policy, load, decision) =>
+    public void Started_workers_are_not_started_again_at_the_next_pass() => For((policy, load, decision) =>
     {
         if (decision.Desired <= load.Current) return true;
         var ordered = load with { Starting = decision.Desired - load.Ready };
-        return Autoscaler.Decide(policy, ordered, decision.Next, decision.Next.At!.Value).Desired <= Math.Max(decision.Desired, ordered.Current);
+        var again = Autoscaler.Decide(policy, ordered, decision.Next, decision.Next.At!.Value);
+        return again.Desired <= Math.Max(decision.Desired, ordered.Current);
     });
 
     [Theory]
     [InlineData(Scaler.Slo)]
     [InlineData(Scaler.RequestCount)]
     [InlineData(Scaler.QueueDelay)]
-    public void More_waiting_requests_never_want_fewer_workers(Scaler scaler) => For((policy, load, decision) =>
+    public void More_waiting_requests_never_reduce_the_workers(Scaler scaler) => For((policy, load, decision) =>
     {
         var of = policy with { Scaler = scaler, MaxStep = 0 };
         var less = Autoscaler.Decide(of, load, decision.Next, decision.Next.At!.Value);
-        var more = Autoscaler.Decide(of, load with { Queued = load.Queued + 7 }, decision.Next, decision.Next.At!.Value);
+        var more = Autoscaler.Decide(
+            of, load with { Queued = load.Queued + 7 }, decision.Next, decision.Next.At!.Value);
         return more.Desired >= less.Desired;
     });
 
     [Fact]
-    public void No_number_remembered_is_anything_but_a_number() => For((_, _, decision) =>
+    public void Every_number_in_the_state_is_finite() => For((_, _, decision) =>
         double.IsFinite(decision.Next.Traffic.Now.Mean) && double.IsFinite(decision.Next.Learned.ServedSeconds)
         && double.IsFinite(decision.Next.Panic.Stable.Mean) && decision.Next.Spending.Used >= TimeSpan.Zero);
 
@@ -87,7 +94,8 @@ public sealed class AutoscalerPropertiesTest
 
     private static void For(Func<ScalePolicy, Load, ScaleDecision, bool> holds)
     {
-        var runs = from policy in AnyPolicy from loads in Gen.ListOf(AnyLoad).Resize(25) select new Run(policy, [.. loads]);
+        var runs = from policy in AnyPolicy from loads in Gen.ListOf(AnyLoad).Resize(25)
+            select new Run(policy, [.. loads]);
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(Arb.From(runs), run => Play(run, holds)));
     }
 
@@ -102,7 +110,8 @@ public sealed class AutoscalerPropertiesTest
             served += random.Served;
             var load = random with
             {
-                Busy = Math.Min(random.Busy, 4 * ready), Ready = ready, Starting = starting, Completed = completed, Served = served,
+                Busy = Math.Min(random.Busy, 4 * ready), Ready = ready, Starting = starting, Completed = completed,
+                Served = served,
                 WorkerTime = 7 * TimeSpan.FromSeconds(ready + starting),
             };
             var decision = Autoscaler.Decide(run.Policy, load, state, now);

@@ -3,15 +3,17 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Tests.Autoscaling;
 
-/// <summary>The scaling rule as a table.</summary>
+/// <summary>The scaling rules as tables.</summary>
 public sealed class AutoscalerTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly ScalePolicy Count = new() { Scaler = Scaler.RequestCount, Max = 10, IdleTimeout = TimeSpan.FromSeconds(60) };
-    private static readonly ScalePolicy Delay = Count with { Scaler = Scaler.QueueDelay, MaxDelay = TimeSpan.FromSeconds(4) };
+    private static readonly ScalePolicy Count =
+        new() { Scaler = Scaler.RequestCount, Max = 10, IdleTimeout = TimeSpan.FromSeconds(60) };
+    private static readonly ScalePolicy Delay =
+        Count with { Scaler = Scaler.QueueDelay, MaxDelay = TimeSpan.FromSeconds(4) };
 
     [Theory]
-    // queued, busy, ready, starting, wanted: 8 slots a worker
+    // queued, busy, ready, starting, wanted; 8 slots per worker
     [InlineData(0, 0, 0, 0, 0)]
     [InlineData(1, 0, 0, 0, 1)]
     [InlineData(8, 0, 0, 0, 1)]
@@ -20,14 +22,15 @@ public sealed class AutoscalerTest
     [InlineData(9, 0, 0, 2, 2)] // those that start are counted: ordered once
     [InlineData(1, 8, 1, 0, 2)]
     [InlineData(0, 8, 1, 0, 1)]
-    public void Request_count_wants_requests_divided_by_what_a_worker_takes(int queued, int busy, int ready, int starting, int wanted)
+    public void Request_count_divides_the_requests_by_the_slots_of_a_worker(
+        int queued, int busy, int ready, int starting, int wanted)
     {
         var load = new Load(queued, TimeSpan.Zero, busy, 0, ready, starting, 8);
         Assert.Equal(wanted, Autoscaler.Decide(Count, load, ScaleState.Initial, Now).Desired);
     }
 
     [Fact]
-    public void A_target_of_the_policy_replaces_the_workers_slots()
+    public void The_target_of_the_policy_replaces_the_slots_of_the_worker()
     {
         var load = new Load(9, TimeSpan.Zero, 0, 0, 0, 0, 8);
         Assert.Equal(3, Autoscaler.Decide(Count with { Target = 3 }, load, ScaleState.Initial, Now).Desired);
@@ -41,7 +44,8 @@ public sealed class AutoscalerTest
     [InlineData(5, 4.1, 8, 1, 0, 2)]
     [InlineData(5, 9, 8, 1, 1, 2)] // one is coming: wait for it
     [InlineData(0, 0, 1, 1, 0, 1)]
-    public void Queue_delay_adds_one_worker_when_the_oldest_waits_too_long(int queued, double oldest, int busy, int ready, int starting, int wanted)
+    public void Queue_delay_adds_one_worker_if_the_oldest_request_waits_too_long(
+        int queued, double oldest, int busy, int ready, int starting, int wanted)
     {
         var load = new Load(queued, TimeSpan.FromSeconds(oldest), busy, 0, ready, starting, 8);
         Assert.Equal(wanted, Autoscaler.Decide(Delay, load, ScaleState.Initial, Now).Desired);
@@ -50,7 +54,7 @@ public sealed class AutoscalerTest
     [Theory]
     [InlineData(Scaler.RequestCount)]
     [InlineData(Scaler.QueueDelay)]
-    public void Min_and_max_bound_every_rule(Scaler scaler)
+    public void Min_and_max_limit_every_scaler(Scaler scaler)
     {
         var policy = Count with { Scaler = scaler, Min = 2, Max = 3 };
         Assert.Equal(2, Autoscaler.Decide(policy, default, ScaleState.Initial, Now).Desired);
@@ -59,14 +63,14 @@ public sealed class AutoscalerTest
     }
 
     [Fact]
-    public void A_lowered_max_is_followed_at_once_however_busy_it_is()
+    public void A_lowered_max_applies_immediately_even_under_load()
     {
         var busy = new Load(10, TimeSpan.Zero, 40, 0, 5, 0, 8);
         Assert.Equal(2, Autoscaler.Decide(Count with { Max = 2 }, busy, ScaleState.Initial, Now).Desired);
     }
 
     [Fact]
-    public void Workers_are_held_until_less_was_wanted_for_the_whole_idle_timeout()
+    public void Workers_stop_only_after_fewer_were_wanted_for_the_whole_idle_timeout()
     {
         var idle = new Load(0, TimeSpan.Zero, 0, 7, 3, 0, 8);
         var state = new ScaleState(null, 0, 7);
@@ -78,7 +82,7 @@ public sealed class AutoscalerTest
     }
 
     [Fact]
-    public void The_most_that_was_wanted_in_that_time_stays()
+    public void The_highest_number_wanted_during_the_delay_remains()
     {
         var idle = new Load(0, TimeSpan.Zero, 0, 7, 5, 0, 8);
         var state = Autoscaler.Decide(Count, idle, new ScaleState(null, 0, 7), Now).Next;
@@ -87,7 +91,7 @@ public sealed class AutoscalerTest
     }
 
     [Fact]
-    public void A_burst_within_the_idle_time_begins_it_anew()
+    public void A_burst_restarts_the_idle_timeout()
     {
         var idle = new Load(0, TimeSpan.Zero, 0, 7, 1, 0, 8);
         var state = Autoscaler.Decide(Count, idle, new ScaleState(null, 0, 7), Now).Next;
@@ -97,7 +101,7 @@ public sealed class AutoscalerTest
     }
 
     [Fact]
-    public void Requests_shorter_than_a_look_are_seen_by_the_counter()
+    public void The_counter_detects_requests_shorter_than_a_pass()
     {
         var quiet = new Load(0, TimeSpan.Zero, 0, 8, 1, 0, 8);
         var decision = Autoscaler.Decide(Count, quiet, new ScaleState(Now.AddSeconds(-100), 0, 7), Now);
@@ -106,14 +110,14 @@ public sealed class AutoscalerTest
     }
 
     [Fact]
-    public void A_new_leader_stops_nothing_on_what_it_has_not_seen()
+    public void A_new_leader_stops_no_worker_before_it_observed_the_whole_delay()
     {
         var idle = new Load(0, TimeSpan.Zero, 0, 7, 3, 0, 8);
         Assert.Equal(3, Autoscaler.Decide(Count, idle, ScaleState.Initial, Now).Desired);
     }
 
     [Fact]
-    public void The_reason_says_what_was_counted()
+    public void The_reason_contains_the_inputs()
     {
         var load = new Load(20, TimeSpan.Zero, 0, 0, 0, 0, 8);
         Assert.Equal("20 waiting + 0 running, 8 per worker: 3; limited to 0..2: 2",

@@ -2,7 +2,7 @@ using Sluice.Core.Autoscaling;
 
 namespace Sluice.Core.Tests.Autoscaling;
 
-/// <summary>When a cron expression's times are.</summary>
+/// <summary>The times that match a cron expression.</summary>
 public sealed class CronScheduleTest
 {
     [Theory]
@@ -24,21 +24,24 @@ public sealed class CronScheduleTest
     [InlineData("0 8 13 * FRI", "2026-03-06T08:00:00Z", true)] // either day, as in Vixie's cron
     [InlineData("0 8 13 * FRI", "2026-04-13T08:00:00Z", true)]
     [InlineData("0 8 13 * FRI", "2026-03-02T08:00:00Z", false)]
-    public void A_minute_is_named_or_not(string cron, string at, bool named) =>
-        Assert.Equal(named, CronSchedule.Parse(cron, "UTC")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
+    public void An_expression_matches_the_right_minutes(string cron, string at, bool named) =>
+        Assert.Equal(named,
+            CronSchedule.Parse(cron, "UTC")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
 
     [Theory]
-    // Berlin: at 2026-03-29 01:00 UTC the clock jumps from 02:00 to 03:00; at 2026-10-25 01:00 UTC from 03:00 back to 02:00.
+    // Berlin: the clock changes at 2026-03-29 01:00 UTC from 02:00 to 03:00 and at 2026-10-25 01:00 UTC from 03:00 to
+    // 02:00.
     [InlineData("30 2 * * *", "2026-03-28T01:30:00Z", true)]
     [InlineData("30 2 * * *", "2026-03-29T01:00:00Z", true)] // skipped: when the clock has jumped
     [InlineData("30 2 * * *", "2026-03-30T00:30:00Z", true)]
     [InlineData("30 2 * * *", "2026-10-25T00:30:00Z", true)] // the first of the two
     [InlineData("30 2 * * *", "2026-10-25T01:30:00Z", false)]
-    public void Times_are_those_of_the_zone_whatever_its_clock_does(string cron, string at, bool named) =>
-        Assert.Equal(named, CronSchedule.Parse(cron, "Europe/Berlin")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
+    public void Times_follow_the_zone_across_clock_changes(string cron, string at, bool named) =>
+        Assert.Equal(named,
+            CronSchedule.Parse(cron, "Europe/Berlin")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
 
     [Fact]
-    public void A_long_time_from_a_rare_moment_on_is_covered_to_its_end()
+    public void A_long_duration_after_a_rare_time_is_covered_to_its_end()
     {
         var monday = CronSchedule.Parse("0 0 * * MON", "UTC")!;
         Assert.True(monday.Covers(new DateTimeOffset(2026, 3, 8, 23, 59, 0, TimeSpan.Zero), TimeSpan.FromDays(7)));
@@ -60,8 +63,8 @@ public sealed class CronScheduleTest
     [InlineData("a * * * *")]
     [InlineData("-1 * * * *")]
     [InlineData("1, * * * *")]
-    public void What_is_no_expression_is_not_taken_for_one(string cron) => Assert.Null(CronSchedule.Parse(cron, "UTC"));
+    public void An_invalid_expression_is_rejected(string cron) => Assert.Null(CronSchedule.Parse(cron, "UTC"));
 
     [Fact]
-    public void A_zone_that_is_not_known_is_none() => Assert.Null(CronSchedule.Parse("* * * * *", "Atlantis/Capital"));
+    public void An_unknown_time_zone_is_rejected() => Assert.Null(CronSchedule.Parse("* * * * *", "Atlantis/Capital"));
 }

@@ -3,19 +3,19 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Tests.Autoscaling;
 
-/// <summary>Each step of a decision, by itself.</summary>
+/// <summary>Each step of a decision, in isolation.</summary>
 public sealed class ScaleStepsTest
 {
     private static readonly DateTimeOffset Now = new(2026, 3, 2, 9, 30, 0, TimeSpan.Zero); // a Monday
     private static readonly ScalePolicy Count = new() { Scaler = Scaler.RequestCount, Max = 10 };
 
     [Theory]
-    // buffer, queued, wanted: 8 slots a worker
+    // buffer, queued, wanted; 8 slots per worker
     [InlineData(0, 16, 2)]
     [InlineData(2, 16, 4)]
     [InlineData(2, 0, 0)] // nothing is wanted: nothing is spared
     [InlineData(5, 64, 10)] // bounded by max
-    public void Spare_workers_are_added_while_there_is_demand(int buffer, int queued, int wanted) =>
+    public void Buffer_workers_are_added_while_there_is_demand(int buffer, int queued, int wanted) =>
         Assert.Equal(wanted, Decide(Count with { Buffer = buffer }, Load(queued)).Desired);
 
     [Theory]
@@ -23,16 +23,24 @@ public sealed class ScaleStepsTest
     [InlineData("0 9 * * MON-FRI", "UTC", 30, 0)] // and ended at 9:30
     [InlineData("0 10 * * *", "Europe/Berlin", 60, 4)] // 9:00 UTC
     [InlineData("0 9 * * SAT", "UTC", 600, 0)]
-    public void A_scheduled_minimum_holds_from_its_time_on_for_as_long_as_it_says(string cron, string zone, int minutes, int wanted)
+    public void A_scheduled_minimum_applies_for_its_duration(
+        string cron, string zone, int minutes, int wanted)
     {
-        var policy = Count with { Schedules = [new ScheduledMinimum { Cron = cron, TimeZone = zone, For = TimeSpan.FromMinutes(minutes), Min = 4 }] };
+        var schedule = new ScheduledMinimum
+        {
+            Cron = cron,
+            TimeZone = zone,
+            For = TimeSpan.FromMinutes(minutes),
+            Min = 4,
+        };
+        var policy = Count with { Schedules = [schedule] };
         var decision = Decide(policy, Load(0));
         Assert.Equal(wanted, decision.Desired);
         Assert.Equal(wanted > 0 ? ScaleSteps.Schedule : ScaleSteps.Demand, decision.DecidedBy);
     }
 
     [Fact]
-    public void A_scheduled_minimum_is_a_least_and_never_more_than_max()
+    public void A_scheduled_minimum_is_limited_by_max()
     {
         var schedule = new ScheduledMinimum { Cron = "* * * * *", For = TimeSpan.FromMinutes(5), Min = 4 };
         var policy = Count with { Schedules = [schedule] };
@@ -41,7 +49,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void No_more_workers_are_added_within_an_interval_than_the_step_limit_says()
+    public void The_step_limit_bounds_the_workers_added_per_interval()
     {
         var policy = Count with { MaxStep = 2, StepInterval = TimeSpan.FromSeconds(10) };
         var first = Decide(policy, Load(80));
@@ -53,7 +61,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void The_step_limit_never_takes_workers_away()
+    public void The_step_limit_never_removes_workers()
     {
         var policy = Count with { MaxStep = 1, StepInterval = TimeSpan.FromSeconds(10) };
         var state = ScaleState.Initial with { Step = new StepWindow(Now.AddSeconds(-1), 1) };
@@ -61,7 +69,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void Fewer_while_some_stay_after_the_scale_in_delay_and_none_after_the_idle_timeout()
+    public void Some_workers_stop_after_the_scale_in_delay_and_all_after_the_idle_timeout()
     {
         var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
         var some = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
@@ -76,7 +84,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void The_idle_timeout_of_the_last_worker_counts_from_the_moment_that_nothing_was_wanted()
+    public void The_idle_timeout_of_the_last_worker_starts_when_no_worker_is_wanted()
     {
         var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
         var load = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
@@ -84,11 +92,12 @@ public sealed class ScaleStepsTest
         state = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(5)).Next;
         var fewer = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(20));
         Assert.Equal(1, fewer.Desired);
-        Assert.Equal(0, Autoscaler.Decide(policy, load with { Busy = 0, Ready = 1 }, fewer.Next, Now.AddSeconds(65)).Desired);
+        Assert.Equal(0,
+            Autoscaler.Decide(policy, load with { Busy = 0, Ready = 1 }, fewer.Next, Now.AddSeconds(65)).Desired);
     }
 
     [Fact]
-    public void The_policy_s_own_delay_for_slo_is_ten_starts_and_at_most_the_idle_timeout()
+    public void The_default_delay_of_slo_is_ten_starts_and_at_most_the_idle_timeout()
     {
         var policy = Count with { Scaler = Scaler.Slo, IdleTimeout = TimeSpan.FromSeconds(60) };
         Assert.Equal(30, HeldFor(3));
@@ -110,22 +119,30 @@ public sealed class ScaleStepsTest
     }
 
     [Theory]
-    // idle timeout, stable window: what traffic that ends leaves is taken away once in a window, though the means fall through every number
+    // idle timeout, stable window; the workers left after traffic ends are removed once per window, although the means
+    // fall through every number
     [InlineData(Scaler.Slo, 10, 20)]
     [InlineData(Scaler.Slo, 60, 60)]
     [InlineData(Scaler.Concurrency, 2, 20)]
     [InlineData(Scaler.Concurrency, 10, 20)]
     [InlineData(Scaler.Concurrency, 60, 60)]
-    public void Slo_and_concurrency_scale_in_once_in_a_stable_window_while_some_stay(Scaler scaler, int idle, int window)
+    public void Slo_and_concurrency_scale_in_once_per_stable_window_while_workers_remain(
+        Scaler scaler, int idle, int window)
     {
-        var policy = Count with { Scaler = scaler, IdleTimeout = TimeSpan.FromSeconds(idle), StableWindow = TimeSpan.FromSeconds(window) };
+        var policy = Count with
+        {
+            Scaler = scaler,
+            IdleTimeout = TimeSpan.FromSeconds(idle),
+            StableWindow = TimeSpan.FromSeconds(window),
+        };
         var (state, workers, done, times) = (ScaleState.Initial, 1, 0L, new List<int>());
         for (var second = 0; second < 6 * window; second++)
         {
-            // Forty at once, ten a second; then two at once, and one in two seconds.
+            // 40 concurrent requests, 10 per second; then 2 concurrent requests, 1 per 2 seconds.
             var (busy, ended) = second < 2 * window ? (40, 10) : (2, second % 2);
             done += ended;
-            var load = new Load(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = TimeSpan.FromSeconds(4 * done) };
+            var served = TimeSpan.FromSeconds(4 * done);
+            var load = new Load(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = served };
             var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
             if (decision.Desired < workers) times.Add(second);
             (state, workers) = (decision.Next, decision.Desired);
@@ -139,16 +156,28 @@ public sealed class ScaleStepsTest
     // idle timeout, stable window, second in which the last requests end, second of the last scale-in
     [InlineData(10, 20, 3, 14)] // all go soon: not some of them before
     [InlineData(10, 20, 0, 10)]
-    [InlineData(60, 60, 3, 65)] // some go after ten starts of half a second, and the others a window later instead of a second sooner
+    // Some workers stop after ten starts of 0.5 s. The others stop one window later instead of one second earlier.
+    [InlineData(60, 60, 3, 65)]
     [InlineData(300, 60, 3, 304)] // a long idle timeout is kept as it is
-    public void Slo_scales_in_once_in_a_stable_window_when_traffic_stops(int idle, int window, int lag, int last)
+    public void Slo_scales_in_once_per_stable_window_after_traffic_stops(int idle, int window, int lag, int last)
     {
-        var policy = Count with { Scaler = Scaler.Slo, IdleTimeout = TimeSpan.FromSeconds(idle), StableWindow = TimeSpan.FromSeconds(window) };
-        var state = new ScaleState(null, 0, 5) { Learned = new Learned(10, 100, 0.5, Now), At = Now.AddSeconds(-1), Arrived = 5 };
+        var policy = Count with
+        {
+            Scaler = Scaler.Slo,
+            IdleTimeout = TimeSpan.FromSeconds(idle),
+            StableWindow = TimeSpan.FromSeconds(window),
+        };
+        var state = new ScaleState(null, 0, 5)
+        {
+            Learned = new Learned(10, 100, 0.5, Now),
+            At = Now.AddSeconds(-1),
+            Arrived = 5,
+        };
         var (workers, times) = (4, new List<int>());
         for (var second = 0; second < 400; second++)
         {
-            var load = new Load(0, TimeSpan.Zero, second < lag ? 8 : 0, lag > 0 && second >= lag ? 13 : 5, workers, 0, 8);
+            var completed = lag > 0 && second >= lag ? 13 : 5;
+            var load = new Load(0, TimeSpan.Zero, second < lag ? 8 : 0, completed, workers, 0, 8);
             var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
             if (decision.Desired < workers) times.Add(second);
             (state, workers) = (decision.Next, decision.Desired);
@@ -159,7 +188,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void A_pause_drains_all_whatever_is_asked_for_and_says_whether_requests_wait_or_are_refused()
+    public void A_pause_drains_all_workers_and_queues_or_rejects_requests()
     {
         var policy = Count with { Min = 2, Pause = Pause.Queue };
         var queued = Decide(policy, Load(80, ready: 3));
@@ -170,13 +199,16 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void When_the_day_s_worker_time_is_used_up_all_is_drained_until_midnight_utc()
+    public void At_the_daily_limit_all_workers_are_drained_until_midnight_utc()
     {
         var policy = Count with { Min = 1, DailyWorkerTime = TimeSpan.FromSeconds(100) };
-        var state = ScaleState.Initial with { At = Now.AddSeconds(-1), Spending = new Spending(DateOnly.FromDateTime(Now.UtcDateTime), TimeSpan.FromSeconds(98)) };
-        var under = Autoscaler.Decide(policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, state, Now);
+        var spending = new Spending(DateOnly.FromDateTime(Now.UtcDateTime), TimeSpan.FromSeconds(98));
+        var state = ScaleState.Initial with { At = Now.AddSeconds(-1), Spending = spending };
+        var under = Autoscaler.Decide(
+            policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, state, Now);
         Assert.Equal((1, null), (under.Desired, under.Refuses));
-        var over = Autoscaler.Decide(policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, under.Next, Now.AddSeconds(1));
+        var over = Autoscaler.Decide(
+            policy, Load(8, ready: 1) with { WorkerTime = TimeSpan.FromSeconds(1) }, under.Next, Now.AddSeconds(1));
         Assert.Equal((0, ScaleSteps.Spend), (over.Desired, over.DecidedBy));
         Assert.Equal(new DateTimeOffset(2026, 3, 3, 0, 0, 0, TimeSpan.Zero), over.Refuses!.Until);
         var tomorrow = Autoscaler.Decide(policy, Load(8), over.Next, over.Refuses.Until.AddSeconds(1));
@@ -184,20 +216,23 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void Worker_time_over_midnight_belongs_to_both_days()
+    public void Worker_time_across_midnight_is_divided_between_both_days()
     {
         var midnight = new DateTimeOffset(2026, 3, 3, 0, 0, 0, TimeSpan.Zero);
-        var state = ScaleState.Initial with { At = midnight.AddSeconds(-3), Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromHours(5)) };
-        var next = Autoscaler.Decide(Count, Load(0, ready: 2) with { WorkerTime = TimeSpan.FromSeconds(8) }, state, midnight.AddSeconds(1)).Next;
+        var spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromHours(5));
+        var state = ScaleState.Initial with { At = midnight.AddSeconds(-3), Spending = spending };
+        var next = Autoscaler.Decide(
+            Count, Load(0, ready: 2) with { WorkerTime = TimeSpan.FromSeconds(8) }, state, midnight.AddSeconds(1)).Next;
         Assert.Equal(new Spending(new DateOnly(2026, 3, 3), TimeSpan.FromSeconds(2)), next.Spending);
     }
 
     [Fact]
-    public void A_new_leader_goes_on_with_what_was_learned_and_spent_but_waits_anew()
+    public void A_new_leader_keeps_learned_and_used_time_but_restarts_the_delays()
     {
         var state = new ScaleState(Now, 3, 7)
         {
-            IdleSince = Now, Learned = new Learned(10, 100, 3, Now), Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromSeconds(9)),
+            IdleSince = Now, Learned = new Learned(10, 100, 3, Now),
+            Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromSeconds(9)),
         };
         var resumed = state.Resumed();
         Assert.Equal((null, null), (resumed.LowSince, resumed.IdleSince));
@@ -205,7 +240,7 @@ public sealed class ScaleStepsTest
     }
 
     [Fact]
-    public void Every_step_that_changed_the_number_is_told_in_order()
+    public void Every_step_that_changed_the_number_is_listed_in_order()
     {
         var policy = Count with { Buffer = 1, Max = 5, MaxStep = 2 };
         var decision = Decide(policy, Load(80));
@@ -213,7 +248,9 @@ public sealed class ScaleStepsTest
             decision.Steps.Select(s => (s.Name, s.Workers)));
     }
 
-    private static ScaleDecision Decide(ScalePolicy policy, Load load) => Autoscaler.Decide(policy, load, ScaleState.Initial, Now);
+    private static ScaleDecision Decide(ScalePolicy policy, Load load) =>
+        Autoscaler.Decide(policy, load, ScaleState.Initial, Now);
 
-    private static Load Load(int queued, int ready = 0, int starting = 0) => new(queued, TimeSpan.Zero, 0, 0, ready, starting, 8);
+    private static Load Load(int queued, int ready = 0, int starting = 0) =>
+        new(queued, TimeSpan.Zero, 0, 0, ready, starting, 8);
 }

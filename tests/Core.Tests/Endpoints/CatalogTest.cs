@@ -6,7 +6,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Endpoints;
 
-/// <summary>Declarations in Redis, from the API and from the manifest.</summary>
+/// <summary>Declarations of the API and of the manifest in Redis.</summary>
 public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private readonly CatalogStore store = new(redis.Store);
@@ -16,7 +16,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     public Task DisposeAsync() => Task.CompletedTask;
 
     [Fact]
-    public async Task What_is_put_is_read_back_equal()
+    public async Task Stored_declarations_are_read_back_equal()
     {
         var template = new Template
         {
@@ -25,18 +25,25 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
             Env = new Dictionary<string, string> { ["A"] = "1" },
             StartTimeout = TimeSpan.FromSeconds(7),
         };
-        var endpoint = new Endpoint { Id = "e", Template = "t", Public = true, Scaling = new ScalePolicy { Scaler = Scaler.QueueDelay, Max = 9 } };
+        var endpoint = new Endpoint
+        {
+            Id = "e",
+            Template = "t",
+            Public = true,
+            Scaling = new ScalePolicy { Scaler = Scaler.QueueDelay, Max = 9 },
+        };
         Assert.Equal(CatalogRefusal.None, (await store.PutAsync(template, default)).Refusal);
         Assert.Equal(CatalogRefusal.None, (await store.PutAsync(endpoint, default)).Refusal);
 
         var read = (await store.ReadAsync(default)).Catalog.Find("e")!;
 
         Assert.Equal(DeclarationText(template), DeclarationText(read.Template));
-        Assert.Equal(Declarations.Write(endpoint, DeclarationJson.Endpoint), Declarations.Write(read.Endpoint, DeclarationJson.Endpoint));
+        Assert.Equal(Declarations.Write(endpoint, DeclarationJson.Endpoint),
+            Declarations.Write(read.Endpoint, DeclarationJson.Endpoint));
     }
 
     [Fact]
-    public async Task An_endpoint_needs_its_template_and_holds_it()
+    public async Task An_endpoint_requires_its_template_and_prevents_its_deletion()
     {
         Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default)).Refusal);
         await store.PutAsync(new Template { Name = "t" }, default);
@@ -48,14 +55,17 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task The_manifest_owns_what_it_declares_and_takes_back_what_it_declares_no_more()
+    public async Task The_manifest_owns_its_declarations_and_deletes_removed_ones()
     {
         await store.PutAsync(new Template { Name = "mine" }, default);
-        await store.ReplaceManifestAsync(new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("a"), Endpoint("b")] }, default);
+        await store.ReplaceManifestAsync(
+            new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("a"), Endpoint("b")] },
+            default);
         Assert.Equal(CatalogRefusal.OwnedByManifest, (await store.PutAsync(Endpoint("a"), default)).Refusal);
         Assert.Equal(CatalogRefusal.OwnedByManifest, (await store.DeleteEndpointAsync("a", default)).Refusal);
 
-        await store.ReplaceManifestAsync(new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("b")] }, default);
+        await store.ReplaceManifestAsync(
+            new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("b")] }, default);
 
         var state = await store.ReadAsync(default);
         Assert.Null(state.Catalog.Find("a"));
@@ -64,7 +74,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_manifest_that_clashes_with_the_api_changes_nothing()
+    public async Task A_manifest_that_conflicts_with_the_api_changes_nothing()
     {
         await store.PutAsync(new Template { Name = "t" }, default);
         var before = await store.VersionAsync(default);
@@ -74,7 +84,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task The_same_manifest_again_is_no_change()
+    public async Task An_unchanged_manifest_is_no_change()
     {
         var file = new ManifestFile { Templates = [new Template { Name = "t" }] };
         await store.ReplaceManifestAsync(file, default);
@@ -84,12 +94,17 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task What_another_gateway_declared_is_found_before_it_was_told_here()
+    public async Task A_declaration_of_another_gateway_is_found_before_its_notification_arrives()
     {
-        var file = new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [new Endpoint { Id = "a", Template = "t" }] };
+        var file = new ManifestFile
+        {
+            Templates = [new Template { Name = "t" }],
+            Endpoints = [new Endpoint { Id = "a", Template = "t" }],
+        };
         await store.ReplaceManifestAsync(file, default);
-        // It hears of nothing: as one that starts, or whose messages are late.
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        // The watcher receives no message, like a starting gateway or one with delayed messages.
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         Assert.Null(watcher.Current.Find("a"));
         Assert.Equal("t", (await watcher.FindAsync("a", default))!.Template.Name);
         Assert.True(watcher.Loaded.IsCompleted);
@@ -97,10 +112,11 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_bad_file_leaves_the_old_declarations_and_is_told()
+    public async Task An_invalid_file_keeps_the_old_declarations_and_is_reported()
     {
         var file = Path.GetTempFileName();
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var loop = Loop(file, watcher, "here");
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]");
         await loop.TickAsync(default);
@@ -112,7 +128,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.Equal("t", watcher.Current.Find("a")!.Template.Name);
         Assert.Contains("endpoints[0].template is gone", Assert.Single(loop.Errors), StringComparison.Ordinal);
 
-        // Half saved: seen once, and never applied.
+        // A partially saved file is read once and never applied.
         await File.WriteAllTextAsync(file, "");
         await loop.TickAsync(default);
         Assert.NotNull(watcher.Current.Find("a"));
@@ -128,16 +144,19 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     [Theory]
     [InlineData("", "(file) is empty; expected 'templates' and 'endpoints'")]
     [InlineData("# only a comment\n", "(file) is empty")]
-    [InlineData("templates: [{ name: t }]\n", "endpoints: expected a list, because the manifest declares a; to delete them, write 'endpoints: []'")]
+    [InlineData("templates: [{ name: t }]\n",
+        "endpoints: expected a list, because the manifest declares a; to delete them, write 'endpoints: []'")]
     [InlineData("endpoints: []\n", "templates: expected a list, because the manifest declares t;")]
     [InlineData("templates: [{ name: t }]\nendpoints:\n", "endpoints is null")]
     [InlineData("templates: [{ name: t }]\nendpoints: [{ id: a, templ", "YAML")]
     [InlineData("templates: [{ name: t }]\nendpoints: []\n", "(file) is without the last line '...'")]
     [InlineData(null, "Could not find file")]
-    public async Task A_manifest_that_is_empty_missing_or_truncated_changes_nothing_and_is_reported(string? text, string reported)
+    public async Task A_manifest_that_is_empty_missing_or_truncated_changes_nothing_and_is_reported(
+        string? text, string reported)
     {
         var file = Path.GetTempFileName();
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var loop = Loop(file, watcher, "here");
         var marker = reported.Contains("...", StringComparison.Ordinal) ? "...\n" : "";
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]\n" + marker);
@@ -156,10 +175,11 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_manifest_that_would_delete_a_template_of_api_endpoints_names_them_and_changes_nothing()
+    public async Task A_manifest_that_would_delete_a_template_of_api_endpoints_changes_nothing()
     {
         var file = Path.GetTempFileName();
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var loop = Loop(file, watcher, "here");
         await File.WriteAllTextAsync(file, "templates: [{ name: t }, { name: u }]\nendpoints: []");
         await loop.TickAsync(default);
@@ -172,15 +192,17 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
         await watcher.RefreshAsync(default);
         Assert.NotNull(watcher.Current.Find("mine"));
-        Assert.Contains("template 't' is missing, and these endpoints of the API use it: also, mine;", Assert.Single(loop.Errors), StringComparison.Ordinal);
+        Assert.Contains("template 't' is missing, and these endpoints of the API use it: also, mine;",
+            Assert.Single(loop.Errors), StringComparison.Ordinal);
         File.Delete(file);
     }
 
     [Fact]
-    public async Task A_gateway_whose_manifest_was_replaced_by_that_of_another_one_reports_it()
+    public async Task A_gateway_reports_that_another_manifest_replaced_its_own()
     {
         var (file, other) = (Path.GetTempFileName(), Path.GetTempFileName());
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var here = Loop(file, watcher, "here");
         using var there = Loop(other, watcher, "there");
         const string text = "templates: [{ name: t }]\nendpoints: [{ id: a, template: t }]";
@@ -191,7 +213,8 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
         await File.WriteAllTextAsync(other, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
         foreach (var loop in new[] { there, there, here, there }) await loop.TickAsync(default);
-        Assert.Contains("the manifest of host there has other declarations and was applied later", Assert.Single(here.Errors), StringComparison.Ordinal);
+        Assert.Contains("the manifest of host there has other declarations and was applied later",
+            Assert.Single(here.Errors), StringComparison.Ordinal);
         Assert.Empty(there.Errors);
 
         await File.WriteAllTextAsync(file, "templates: [{ name: t }]\nendpoints: [{ id: b, template: t }]");
@@ -207,20 +230,26 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true, dryRun: true)).Created);
         Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default, create: true)).Refusal);
         Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true)).Created);
-        Assert.Equal(CatalogRefusal.Exists, (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, create: true)).Refusal);
-        Assert.Equal(new CatalogChange(CatalogRefusal.None), await store.PutAsync(new Template { Name = "t", Concurrency = 4 }, default, dryRun: true));
-        Assert.Equal(new CatalogChange(CatalogRefusal.None), await store.DeleteTemplateAsync("t", default, dryRun: true));
-        Assert.Equal(new Template { Name = "t" }.Concurrency, (await store.ReadAsync(default)).Catalog.Templates["t"].Concurrency);
+        Assert.Equal(CatalogRefusal.Exists,
+            (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, create: true)).Refusal);
+        Assert.Equal(new CatalogChange(CatalogRefusal.None),
+            await store.PutAsync(new Template { Name = "t", Concurrency = 4 }, default, dryRun: true));
+        Assert.Equal(new CatalogChange(CatalogRefusal.None),
+            await store.DeleteTemplateAsync("t", default, dryRun: true));
+        Assert.Equal(new Template { Name = "t" }.Concurrency,
+            (await store.ReadAsync(default)).Catalog.Templates["t"].Concurrency);
     }
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
-        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host), TimeProvider.System,
+        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host),
+            TimeProvider.System,
             NullLogger<ManifestLoop>.Instance);
 
     [Fact]
-    public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_a_declaration_that_is_not_the_present_one()
+    public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_an_outdated_declaration()
     {
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         await store.PutAsync(new Template { Name = "t" }, default);
         await store.PutAsync(Endpoint("e") with { Public = true }, default);
         await watcher.RefreshAsync(default);
@@ -229,7 +258,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         await watcher.RefreshAsync(default);
         await redis.RollBackAsync(copy);
 
-        // As many changes as were lost.
+        // Makes as many changes as were lost.
         await AfterRollbackAsync(() => store.PutAsync(Endpoint("e") with { Public = false }, default));
         await watcher.RefreshAsync(default);
         Assert.False(watcher.Current.Find("e")!.Endpoint.Public);
@@ -237,10 +266,11 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_manifest_that_Redis_lost_is_applied_again_and_one_that_others_replaced_is_not()
+    public async Task A_manifest_lost_by_Redis_is_applied_again_but_a_replaced_one_is_not()
     {
         var file = Path.GetTempFileName();
-        using var watcher = new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
+        using var watcher =
+            new CatalogWatcher(redis.Store, store, TimeProvider.System, NullLogger<CatalogWatcher>.Instance);
         using var loop = Loop(file, watcher, "here");
         await WriteAsync("public: true");
         var copy = redis.CopyLog();
@@ -253,7 +283,8 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         await loop.TickAsync(default);
         Assert.False(watcher.Current.Find("a")!.Endpoint.Public);
         // Another gateway has a newer file.
-        await store.ReplaceManifestAsync(new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("b")] }, default);
+        await store.ReplaceManifestAsync(
+            new ManifestFile { Templates = [new Template { Name = "t" }], Endpoints = [Endpoint("b")] }, default);
         await watcher.RefreshAsync(default);
         await loop.TickAsync(default);
         Assert.NotNull(watcher.Current.Find("b"));
@@ -261,13 +292,14 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
         async Task WriteAsync(string access)
         {
-            await File.WriteAllTextAsync(file, $"templates: [{{ name: t }}]\nendpoints: [{{ id: a, template: t, {access} }}]");
+            await File.WriteAllTextAsync(
+                file, $"templates: [{{ name: t }}]\nendpoints: [{{ id: a, template: t, {access} }}]");
             await loop.TickAsync(default);
             await loop.TickAsync(default);
         }
     }
 
-    /// <summary>The client notices only now that its connection is gone.</summary>
+    /// <summary>Retries because the client detects only now that its connection is closed.</summary>
     private static async Task AfterRollbackAsync(Func<Task> call) => await Eventually.HoldsAsync(async () =>
     {
         try

@@ -6,7 +6,9 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Endpoints;
 
-/// <summary>What is removed of a deleted endpoint, and that the next one of its id keeps its own.</summary>
+/// <summary>
+/// Which data of a deleted endpoint is deleted, and that the next endpoint with its id keeps its own data.
+/// </summary>
 public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
 {
     private readonly RedisFixture redis;
@@ -23,12 +25,12 @@ public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
     }
 
     [Fact]
-    public async Task Each_phase_of_a_deletion_is_done_once_and_never_to_the_next_endpoint_of_the_id()
+    public async Task Each_phase_of_a_deletion_runs_once_and_never_affects_the_next_endpoint()
     {
         await SubmitAsync("e", "old");
         await deletions.ForgetAsync("e", "d1", ForgetPhase.First, default);
         await SubmitAsync("e", "late");
-        // Another leader, that had begun it before.
+        // Another leader started this phase before.
         await deletions.ForgetAsync("e", "d1", ForgetPhase.First, default);
         Assert.Equal(["late"], await KnownAsync("e", "old", "late"));
         await deletions.ForgetAsync("e", "d1", ForgetPhase.Late, default);
@@ -36,7 +38,7 @@ public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
         await deletions.ForgetAsync("e", "d1", ForgetPhase.Late, default);
         Assert.Equal(["later"], await KnownAsync("e", "old", "late", "later"));
 
-        // Deleted once more, and declared again before any leader has seen that.
+        // Deleted again, and declared again before a leader noticed the deletion.
         await deletions.ForgetAsync("e", "d2", ForgetPhase.Declare, default);
         await SubmitAsync("e", "new");
         foreach (var phase in Enum.GetValues<ForgetPhase>()) await deletions.ForgetAsync("e", "d2", phase, default);
@@ -45,7 +47,7 @@ public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
     }
 
     [Fact]
-    public async Task An_id_is_declared_again_only_after_its_old_jobs_are_gone()
+    public async Task An_id_can_be_declared_again_only_after_its_old_jobs_are_deleted()
     {
         await catalog.PutAsync(new Template { Name = "t" }, default);
         var endpoint = new Endpoint { Id = "again", Template = "t" };
@@ -53,21 +55,26 @@ public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
         await SubmitAsync("again", "old");
         Assert.Equal(CatalogRefusal.None, (await catalog.DeleteEndpointAsync("again", default)).Refusal);
         Assert.Equal(new CatalogChange(CatalogRefusal.Deleting, "again"), await catalog.PutAsync(endpoint, default));
-        var manifest = new ManifestFile { Templates = [new Template { Name = "m" }], Endpoints = [endpoint with { Template = "m" }] };
-        Assert.Equal(new CatalogChange(CatalogRefusal.Deleting, "again"), await catalog.ReplaceManifestAsync(manifest, default));
+        var manifest = new ManifestFile
+        {
+            Templates = [new Template { Name = "m" }],
+            Endpoints = [endpoint with { Template = "m" }],
+        };
+        Assert.Equal(new CatalogChange(CatalogRefusal.Deleting, "again"),
+            await catalog.ReplaceManifestAsync(manifest, default));
 
         await deletions.MakeFreeAsync("again", default);
         Assert.Equal(CatalogRefusal.None, (await catalog.PutAsync(endpoint, default)).Refusal);
         Assert.Empty(await KnownAsync("again", "old"));
         Assert.Equal(0, (await new JobQueries(redis.Store, jobs).CountAsync("again", default)).Queued);
-        // A leader that had seen the deletion does nothing to the new one.
+        // A leader that noticed the deletion does not change the new endpoint.
         await SubmitAsync("again", "new");
         await deletions.MakeFreeAsync("again", default);
         Assert.Equal(["new"], await KnownAsync("again", "new"));
     }
 
     [Fact]
-    public async Task What_waits_and_what_runs_is_cancelled_and_counted()
+    public async Task Waiting_and_running_jobs_are_cancelled_and_counted()
     {
         foreach (var id in new[] { "a", "b", "c" }) await SubmitAsync("open", id);
         Assert.Equal(new CancelledJobs(3, 0), await deletions.OpenAsync("open", default));
@@ -76,7 +83,10 @@ public sealed class EndpointDeletionsTest : IClassFixture<RedisFixture>
     }
 
     internal static EndpointDeletions Deletions(RedisStore redis, TimeSpan? lateAfter = null) =>
-        new(redis, new CatalogStore(redis), Jobs(redis), new JobQueries(redis, Jobs(redis))) { LateAfter = lateAfter ?? TimeSpan.FromSeconds(10) };
+        new(redis, new CatalogStore(redis), Jobs(redis), new JobQueries(redis, Jobs(redis)))
+        {
+            LateAfter = lateAfter ?? TimeSpan.FromSeconds(10),
+        };
 
     private static JobStore Jobs(RedisStore redis) => new(redis, new PayloadStore(redis, "/nowhere"));
 

@@ -2,11 +2,14 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Core.Tests.Endpoints;
 
-/// <summary>A manifest is read whole, or every error of it is told with field, value, expectation and line.</summary>
+/// <summary>A manifest is read completely, or every error is reported with field, value, rule and line.</summary>
 public sealed class ManifestTest
 {
+    private const string Scaling =
+        "templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: ";
+
     [Fact]
-    public void What_is_left_out_has_its_default()
+    public void Omitted_fields_have_their_defaults()
     {
         var (file, errors) = Manifest.Parse("""
             templates:
@@ -27,12 +30,13 @@ public sealed class ManifestTest
         Assert.False(endpoint.Public);
         Assert.Equal(["digits"], endpoint.ServedModels);
         var template = Assert.Single(file.Templates);
-        Assert.Equal((8, WorkerProtocol.H2c, "/v2/health/ready"), (template.Concurrency, template.Protocol, template.ReadyPath));
+        Assert.Equal((8, WorkerProtocol.H2c, "/v2/health/ready"),
+            (template.Concurrency, template.Protocol, template.ReadyPath));
         Assert.Empty(template.Command);
     }
 
     [Fact]
-    public void All_values_of_a_wrong_type_are_reported_at_once()
+    public void All_values_of_a_wrong_type_are_reported_together()
     {
         var (file, errors) = Manifest.Parse("""
             templates:
@@ -45,7 +49,8 @@ public sealed class ManifestTest
               - { id: e, template: a, scaling: { max: lots, idleTimeout: 5 parsecs } }
             """);
         Assert.Null(file);
-        Assert.Equal(["templates[0].concurrency", "templates[0].protocol", "templates[1].name", "templates[1].stopGrace",
+        Assert.Equal(["templates[0].concurrency", "templates[0].protocol", "templates[1].name",
+            "templates[1].stopGrace",
             "endpoints[0].scaling.max", "endpoints[0].scaling.idleTimeout"], errors.Select(e => e.Field));
         Assert.Equal([3, 4, 5, 6, 8, 8], errors.Select(e => e.Line));
     }
@@ -54,7 +59,7 @@ public sealed class ManifestTest
     [InlineData("templates: []\nendpoints: []\n...\n", true)]
     [InlineData("templates: []\nendpoints: []\n... # the end\n\n", true)]
     [InlineData("templates: []\nendpoints: []\n", false)]
-    public void An_end_marker_is_seen(string yaml, bool ends)
+    public void An_end_marker_is_detected(string yaml, bool ends)
     {
         var (file, errors) = Manifest.Parse(yaml);
         Assert.Empty(errors);
@@ -65,40 +70,68 @@ public sealed class ManifestTest
     [Theory]
     [InlineData("endpoints:\n  - id: x", "line 2: endpoints[0].template: expected a value (required)")]
     [InlineData("templates:\n  - name: Big", "line 2: templates[0].name is Big; expected 1 to 63 of a-z, 0-9 and '-'")]
-    [InlineData("templates:\n  - name: a\n    concurrency: many", "line 3: templates[0].concurrency is \"many\"; expected a whole number")]
-    [InlineData("templates:\n  - name: a\n    concurrency: 0", "line 3: templates[0].concurrency is 0; expected 1 to 10000")]
+    [InlineData("templates:\n  - name: a\n    concurrency: many",
+        "line 3: templates[0].concurrency is \"many\"; expected a whole number")]
+    [InlineData("templates:\n  - name: a\n    concurrency: 0",
+        "line 3: templates[0].concurrency is 0; expected 1 to 10000")]
     [InlineData("templates:\n  - name: a\n    protocol: h3", "line 3: templates[0].protocol is \"h3\"")]
     [InlineData("templates:\n  - name: a\n  - name: a", "templates[1].name is a; expected a unique name")]
     [InlineData("templates:\n  - name: a\n    env: { SLUICE_PORT: 1 }", "templates[0].env.SLUICE_PORT")]
-    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimout: 5s } }", "did you mean idleTimeout?")]
-    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimeout: 5 parsecs } }", "endpoints[0].scaling.idleTimeout is \"5 parsecs\"")]
-    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: b }", "endpoints[0].template is b; expected the name of a template: a")]
-    [InlineData("templates:\nendpoints: []", "line 1: templates is null; expected a value (omit the field for its default)")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimout: 5s } }",
+        "did you mean idleTimeout?")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: a, scaling: { idleTimeout: 5 parsecs } }",
+        "endpoints[0].scaling.idleTimeout is \"5 parsecs\"")]
+    [InlineData("templates:\n  - name: a\nendpoints:\n  - { id: e, template: b }",
+        "endpoints[0].template is b; expected the name of a template: a")]
+    [InlineData("templates:\nendpoints: []",
+        "line 1: templates is null; expected a value (omit the field for its default)")]
     [InlineData("templates:\n  - name:", "templates[0].name is null")]
-    [InlineData("templates: [{ name: a, readyPath: // }]", "templates[0].readyPath is //; expected a path that starts with one /")]
-    [InlineData("templates: [{ name: a, readyPath: //elsewhere/ready }]", "templates[0].readyPath is //elsewhere/ready")]
+    [InlineData("templates: [{ name: a, readyPath: // }]",
+        "templates[0].readyPath is //; expected a path that starts with one /")]
+    [InlineData("templates: [{ name: a, readyPath: //elsewhere/ready }]",
+        "templates[0].readyPath is //elsewhere/ready")]
     [InlineData("templates: [{ name: a, command: [~] }]", "templates[0].command[0] is null; expected a value")]
     [InlineData("templates: [{ name: a, env: }]", "templates[0].env is null")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: }]", "endpoints[0].scaling is null")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { scaler: MAGIC } }]", "endpoints[0].scaling.scaler is \"MAGIC\"; expected one of SLO, REQUEST_COUNT, QUEUE_DELAY, CONCURRENCY")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { pause: maybe } }]", "endpoints[0].scaling.pause is \"maybe\"; expected one of NONE, QUEUE, REFUSE")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetPercentile: 100 } }]", "endpoints[0].scaling.targetPercentile is 100; expected 50 to 99")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { targetWait: 1ms } }]", "endpoints[0].scaling.targetWait is 1ms; expected 10ms to 1h")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { panicWindow: 2m } }]", "scaling.panicWindow is 2m; expected at most scaling.stableWindow (1m)")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { buffer: 9 } }]", "scaling.buffer is 9; expected at most scaling.max (3)")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 25 * * MON, for: 1h, min: 1 }] } }]", "scaling.schedules[0].cron is 0 25 * * MON; expected minute hour")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, timeZone: Mars/Base, for: 1h, min: 1 }] } }]", "scaling.schedules[0].timeZone is Mars/Base; expected an IANA time zone")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, for: 1h, min: 7 }] } }]", "scaling.schedules[0].min is 7; expected at most scaling.max (3)")]
-    [InlineData("templates: [{ name: a }]\nendpoints: [{ id: e, template: a, scaling: { schedules: [{ cron: 0 5 * * MON, min: 1 }] } }]", "scaling.schedules[0].for: expected a value (required)")]
-    [InlineData("templates: [{ name: a, image: two words }]", "templates[0].image is two words; expected an image like repository:tag")]
-    [InlineData("templates: [{ name: a, container: { memory: 1MiB } }]", "templates[0].container.memory is 1048576; expected 0 (no limit) or at least 6MiB")]
-    [InlineData("templates: [{ name: a, container: { cpus: many } }]", "templates[0].container.cpus is \"many\"; expected a number")]
-    [InlineData("templates: [{ name: a, container: { cpus: -1 } }]", "templates[0].container.cpus is -1; expected 0 (no limit) or 0.01 to 1024")]
-    [InlineData("templates: [{ name: a, container: { user: 'a b' } }]", "templates[0].container.user is a b; expected user or user:group")]
-    [InlineData("templates: [{ name: a, container: { port: 0 } }]", "templates[0].container.port is 0; expected 1 to 65535")]
-    [InlineData("templates: [{ name: a, container: { pull: often } }]", "templates[0].container.pull is \"often\"; expected one of missing, always, never")]
-    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a/../b, target: /c }] } }]", "templates[0].container.mounts[0].source is /a/../b")]
-    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a }] } }]", "templates[0].container.mounts[0].target: expected a value")]
+    [InlineData(Scaling + "}]",
+        "endpoints[0].scaling is null")]
+    [InlineData(Scaling + "{ scaler: MAGIC } }]",
+        "endpoints[0].scaling.scaler is \"MAGIC\"; expected one of SLO, REQUEST_COUNT, QUEUE_DELAY, CONCURRENCY")]
+    [InlineData(Scaling + "{ pause: maybe } }]",
+        "endpoints[0].scaling.pause is \"maybe\"; expected one of NONE, QUEUE, REFUSE")]
+    [InlineData(Scaling + "{ targetPercentile: 100 } }]",
+        "endpoints[0].scaling.targetPercentile is 100; expected 50 to 99")]
+    [InlineData(Scaling + "{ targetWait: 1ms } }]",
+        "endpoints[0].scaling.targetWait is 1ms; expected 10ms to 1h")]
+    [InlineData(Scaling + "{ panicWindow: 2m } }]",
+        "scaling.panicWindow is 2m; expected at most scaling.stableWindow (1m)")]
+    [InlineData(Scaling + "{ buffer: 9 } }]",
+        "scaling.buffer is 9; expected at most scaling.max (3)")]
+    [InlineData(Scaling + "{ schedules: [{ cron: 0 25 * * MON, for: 1h, min: 1 }] } }]",
+        "scaling.schedules[0].cron is 0 25 * * MON; expected minute hour")]
+    [InlineData(Scaling + "{ schedules: [{ cron: 0 5 * * MON, timeZone: Mars/Base, for: 1h, min: 1 }] } }]",
+        "scaling.schedules[0].timeZone is Mars/Base; expected an IANA time zone")]
+    [InlineData(Scaling + "{ schedules: [{ cron: 0 5 * * MON, for: 1h, min: 7 }] } }]",
+        "scaling.schedules[0].min is 7; expected at most scaling.max (3)")]
+    [InlineData(Scaling + "{ schedules: [{ cron: 0 5 * * MON, min: 1 }] } }]",
+        "scaling.schedules[0].for: expected a value (required)")]
+    [InlineData("templates: [{ name: a, image: two words }]",
+        "templates[0].image is two words; expected an image like repository:tag")]
+    [InlineData("templates: [{ name: a, container: { memory: 1MiB } }]",
+        "templates[0].container.memory is 1048576; expected 0 (no limit) or at least 6MiB")]
+    [InlineData("templates: [{ name: a, container: { cpus: many } }]",
+        "templates[0].container.cpus is \"many\"; expected a number")]
+    [InlineData("templates: [{ name: a, container: { cpus: -1 } }]",
+        "templates[0].container.cpus is -1; expected 0 (no limit) or 0.01 to 1024")]
+    [InlineData("templates: [{ name: a, container: { user: 'a b' } }]",
+        "templates[0].container.user is a b; expected user or user:group")]
+    [InlineData("templates: [{ name: a, container: { port: 0 } }]",
+        "templates[0].container.port is 0; expected 1 to 65535")]
+    [InlineData("templates: [{ name: a, container: { pull: often } }]",
+        "templates[0].container.pull is \"often\"; expected one of missing, always, never")]
+    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a/../b, target: /c }] } }]",
+        "templates[0].container.mounts[0].source is /a/../b")]
+    [InlineData("templates: [{ name: a, container: { mounts: [{ source: /a }] } }]",
+        "templates[0].container.mounts[0].target: expected a value")]
     [InlineData("templates: [{ name: a, container: { privileged: true } }]", "templates[0].container.privileged")]
     [InlineData("endpoints: [~]", "endpoints[0] is null")]
     [InlineData("endpoints: 5", "endpoints is 5")]
@@ -107,11 +140,11 @@ public sealed class ManifestTest
     [InlineData("templates: []\n---\nendpoints: []", "(file) is 2 YAML documents; expected one")]
     [InlineData("omitted: []", "omitted is []; expected a known field")]
     [InlineData("- a\n- b", "an object with fields")]
-    public void An_error_names_field_value_and_what_would_be_right(string yaml, string told)
+    public void An_error_contains_field_value_and_rule(string yaml, string expected)
     {
         var (file, errors) = Manifest.Parse(yaml);
         Assert.Null(file);
-        Assert.Contains(errors, e => e.ToString().Contains(told, StringComparison.Ordinal));
+        Assert.Contains(errors, e => e.ToString().Contains(expected, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -123,16 +156,19 @@ public sealed class ManifestTest
                 image: org/vllm:1
                 args: [--port, "{port}"]
                 container:
-                  { memory: 4GiB, cpus: 1.5, shmSize: 1GiB, user: root, readOnly: false, pull: always, mounts: [{ source: weights, target: /weights }] }
+                  { memory: 4GiB, cpus: 1.5, shmSize: 1GiB, user: root, readOnly: false, pull: always,
+                    mounts: [{ source: weights, target: /weights }] }
             """);
         Assert.Empty(errors);
         var needs = Assert.Single(file!.Templates).Container;
-        Assert.Equal((4L << 30, 1.5, 1L << 30, "root", false, PullPolicy.Always), (needs.Memory, needs.Cpus, needs.ShmSize, needs.User, needs.ReadOnly, needs.Pull));
-        Assert.Equal(new ContainerMount { Source = "weights", Target = "/weights", ReadOnly = true }, Assert.Single(needs.Mounts));
+        Assert.Equal((4L << 30, 1.5, 1L << 30, "root", false, PullPolicy.Always),
+            (needs.Memory, needs.Cpus, needs.ShmSize, needs.User, needs.ReadOnly, needs.Pull));
+        Assert.Equal(new ContainerMount { Source = "weights", Target = "/weights", ReadOnly = true },
+            Assert.Single(needs.Mounts));
     }
 
     [Fact]
-    public void All_errors_are_told_not_only_the_first()
+    public void All_errors_are_reported_not_only_the_first()
     {
         var (_, errors) = Manifest.Parse("""
             templates:
@@ -141,7 +177,8 @@ public sealed class ManifestTest
               - { id: models, template: a }
               - { id: b, template: a, scaling: { min: 4, max: 3 } }
             """);
-        Assert.Equal(["templates[0].concurrency", "templates[0].readyPath", "endpoints[0].id", "endpoints[1].scaling.min"],
+        Assert.Equal(["templates[0].concurrency", "templates[0].readyPath", "endpoints[0].id",
+            "endpoints[1].scaling.min"],
             errors.Select(e => e.Field));
     }
 
@@ -150,7 +187,8 @@ public sealed class ManifestTest
     {
         var deep = string.Concat(Enumerable.Repeat("{a: ", 1000)) + "1" + new string('}', 1000);
         Assert.Null(Manifest.Parse(deep).File);
-        var laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\ntemplates: [*c]";
+        var laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+            + "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\ntemplates: [*c]";
         Assert.Null(Manifest.Parse(laughs).File);
     }
 }

@@ -2,7 +2,7 @@ using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 
-/// <summary>Names that nvidia-smi says, and names that operators write.</summary>
+/// <summary>Names reported by nvidia-smi and types declared by operators.</summary>
 public sealed class CatalogueTest
 {
     [Theory]
@@ -33,7 +33,8 @@ public sealed class CatalogueTest
     [InlineData("NVIDIA RTX 6000 Ada Generation", "RTX-6000-ADA")]
     [InlineData("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX-PRO-6000")]
     [InlineData("NVIDIA GeForce GTX 1080", null)]
-    public void Nvidia_smis_names_are_known(string name, string? model) => Assert.Equal(model, Catalogue.Find(name)?.Id);
+    public void Names_of_nvidia_smi_are_known(string name, string? model) =>
+        Assert.Equal(model, Catalogue.Find(name)?.Id);
 
     [Theory]
     [InlineData("H100", "NVIDIA H100 NVL")]
@@ -44,7 +45,7 @@ public sealed class CatalogueTest
     [InlineData("AMPERE_16", "NVIDIA RTX A4000")]
     [InlineData("HOPPER_141", "NVIDIA H200")]
     [InlineData("NVIDIA GeForce GTX 1080", "NVIDIA GeForce GTX 1080")]
-    public void A_type_is_a_kind_a_family_a_pool_or_a_name(string type, string name)
+    public void A_type_is_a_model_a_family_a_pool_or_a_name(string type, string name)
     {
         Assert.True(Catalogue.IsKnownType(type));
         Assert.True(Catalogue.IsMatch(type, name, Catalogue.Find(name)));
@@ -55,7 +56,7 @@ public sealed class CatalogueTest
     [InlineData("")]
     [InlineData("AMPERE_90")]
     [InlineData("NVIDIA \n")]
-    public void A_type_that_means_nothing_is_not_known(string type) => Assert.False(Catalogue.IsKnownType(type));
+    public void A_type_that_matches_nothing_is_unknown(string type) => Assert.False(Catalogue.IsKnownType(type));
 
     [Theory]
     [InlineData("V100-16", "fp32 fp16 int8", false)]
@@ -64,7 +65,7 @@ public sealed class CatalogueTest
     [InlineData("L40S", "fp32 fp16 bf16 int8 fp8", true)]
     [InlineData("H200", "fp32 fp16 bf16 int8 fp8", true)]
     [InlineData("B200", "fp32 fp16 bf16 int8 fp8 fp4", true)]
-    public void What_a_kind_computes_with_follows_from_its_capability(string id, string precisions, bool cuda13)
+    public void The_precisions_of_a_model_follow_from_its_compute_capability(string id, string precisions, bool cuda13)
     {
         var model = Catalogue.Models.Single(m => m.Id == id);
         Assert.Equal((precisions, cuda13), (string.Join(' ', model.Precisions), model.Cuda13));
@@ -76,5 +77,6 @@ public sealed class CatalogueTest
     [InlineData("580.159", "580.95", true)]
     [InlineData("550.54", "580", false)]
     [InlineData(null, "450", false)]
-    public void Drivers_are_compared_number_by_number(string? driver, string least, bool enough) => Assert.Equal(enough, DriverVersion.AtLeast(driver, least));
+    public void Drivers_are_compared_number_by_number(string? driver, string least, bool enough) =>
+        Assert.Equal(enough, DriverVersion.AtLeast(driver, least));
 }

@@ -2,15 +2,17 @@ using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 
-/// <summary>Inventories and wishes, short to write.</summary>
+/// <summary>Helpers for inventories and requests.</summary>
 internal static class Fleet
 {
-    /// <summary>One of everything that the catalogue has been made for: V100, T4, A100, L40S, H100, H200 (cut), B200.</summary>
+    /// <summary>One GPU of every tested model: V100, T4, A100, L40S, H100, H200 (in MIG mode), B200.</summary>
     public const string Mixed = """
         { "gpus": [
             { "name": "Tesla V100-SXM2-16GB" }, { "name": "Tesla T4", "count": 2 },
-            { "name": "NVIDIA A100-SXM4-80GB", "count": 2, "nvLinks": 12 }, { "name": "NVIDIA L40S" }, { "name": "NVIDIA H100 80GB HBM3" },
-            { "name": "NVIDIA H200", "mig": [{ "profile": "1g.18gb", "count": 2 }, { "profile": "2g.35gb" }] }, { "name": "NVIDIA B200" } ] }
+            { "name": "NVIDIA A100-SXM4-80GB", "count": 2, "nvLinks": 12 }, { "name": "NVIDIA L40S" },
+            { "name": "NVIDIA H100 80GB HBM3" },
+            { "name": "NVIDIA H200", "mig": [{ "profile": "1g.18gb", "count": 2 }, { "profile": "2g.35gb" }] },
+            { "name": "NVIDIA B200" } ] }
         """;
 
     public static Inventory Of(string json)
@@ -20,25 +22,29 @@ internal static class Fleet
         return inventory!;
     }
 
-    /// <summary>A real machine's topology with so many GPUs of one name.</summary>
+    /// <summary>The topology of a real machine with the given number of GPUs of one model.</summary>
     public static Inventory Of(string name, int count, string topology)
     {
         var gpus = Of($$"""{ "gpus": [{ "name": "{{name}}", "count": {{count}} }] }""").Gpus;
-        return NvidiaSmi.Combine(gpus, SmiText.Slices(""), SmiText.Topology(topology), SmiText.NvLinks(""), ConfidentialState.Off);
+        return NvidiaSmi.Combine(
+            gpus, SmiText.Slices(""), SmiText.Topology(topology), SmiText.NvLinks(""), ConfidentialState.Off);
     }
 
-    public static GpuWish Wish(string endpoint, GpuNeeds needs, int priority = 0, int weight = 1, string? id = null) =>
+    public static GpuWish Request(
+        string endpoint, GpuNeeds needs, int priority = 0, int weight = 1, string? id = null) =>
         new() { Id = id ?? endpoint, EndpointId = endpoint, Needs = needs, Priority = priority, Weight = weight };
 
-    /// <summary>What one wish gets on idle machines, as indexes of GPUs; a slice as <c>index:profile</c>.</summary>
+    /// <summary>Returns the devices of one request as indexes of GPUs; a slice as <c>index:profile</c>.</summary>
     public static string Gets(Inventory inventory, GpuNeeds needs, params GpuHolding[] running) =>
-        Shown(inventory, Placement.Place(inventory, running, [Wish("e", needs)])[0]);
+        Shown(inventory, Placement.Place(inventory, running, [Request("e", needs)])[0]);
 
-    public static string Shown(Inventory inventory, Placed placed) => placed.Refusal is { } refusal ? (refusal.Never ? "never: " : "now: ") + refusal.Part
+    public static string Shown(Inventory inventory, Placed placed) =>
+        placed.Refusal is { } refusal ? (refusal.Never ? "never: " : "now: ") + refusal.Part
         : string.Join(' ', placed.Uuids.Select(u => inventory.Gpus.Select(g => g.Uuid == u ? $"{g.Index}"
-            : g.Slices.FirstOrDefault(s => s.Uuid == u) is { } slice ? $"{g.Index}:{slice.Profile}" : null).First(t => t is not null)));
+            : g.Slices.FirstOrDefault(s => s.Uuid == u) is { } slice ? $"{g.Index}:{slice.Profile}" : null)
+                .First(t => t is not null)));
 
-    /// <summary>A pod that has these GPUs.</summary>
+    /// <summary>Returns a pod that uses these GPUs.</summary>
     public static GpuHolding Has(Inventory inventory, string endpoint, params int[] gpus) =>
         new($"{endpoint}-1", endpoint, [.. gpus.Select(g => new HeldDevice(inventory.Gpus[g].Uuid))]);
 }

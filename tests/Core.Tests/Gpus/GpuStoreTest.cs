@@ -3,7 +3,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Gpus;
 
-/// <summary>Claims in a real Redis: whoever asks, no device is given away twice.</summary>
+/// <summary>Claims in a real Redis: no device is allocated twice.</summary>
 public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private const long Memory = 24 * 1024;
@@ -11,12 +11,14 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     private readonly GpuStore store = new(redis.Store);
 
     public async Task InitializeAsync() =>
-        await store.ReleaseAsync((await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"), CancellationToken.None);
+        await store.ReleaseAsync(
+            (await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"),
+            CancellationToken.None);
 
     public Task DisposeAsync() => Task.CompletedTask;
 
     [Fact]
-    public async Task A_whole_device_is_one_pods_until_it_is_released()
+    public async Task A_whole_device_belongs_to_one_pod_until_it_is_released()
     {
         Assert.Null(await ClaimAsync("a", new HeldDevice("GPU-1"), new HeldDevice("GPU-2")));
         Assert.Equal("GPU-2", await ClaimAsync("b", new HeldDevice("GPU-3"), new HeldDevice("GPU-2")));
@@ -28,7 +30,7 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
-    public async Task Shares_fill_a_device_and_not_more()
+    public async Task Shares_never_exceed_a_device()
     {
         Assert.Null(await ClaimAsync("a", new HeldDevice("GPU-1", 10 * 1024)));
         Assert.Null(await ClaimAsync("b", new HeldDevice("GPU-1", 14 * 1024)));
@@ -37,21 +39,23 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
-    public async Task Of_many_that_claim_at_once_one_gets_it()
+    public async Task Of_many_concurrent_claims_one_succeeds()
     {
-        var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(n => ClaimAsync($"p{n}", new HeldDevice("GPU-9"))));
+        var answers =
+            await Task.WhenAll(Enumerable.Range(0, 50).Select(n => ClaimAsync($"p{n}", new HeldDevice("GPU-9"))));
         Assert.Single(answers, a => a is null);
     }
 
     [Fact]
-    public async Task What_is_claimed_and_who_waits_is_read_back_as_it_was()
+    public async Task Claims_and_waits_are_read_back_unchanged()
     {
         var holding = new GpuHolding("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
         Assert.Null(await store.ClaimAsync(holding, _ => Memory, CancellationToken.None));
         var read = Assert.Single(await store.ListAsync(CancellationToken.None));
         Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
         Assert.Equal(holding.Devices, read.Devices);
-        var wait = new GpuWait("e", 2, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), false, "gpu", "all in use", "");
+        var wait = new GpuWait(
+            "e", 2, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), false, "gpu", "all in use", "");
         await store.SetWaitAsync("e", wait, CancellationToken.None);
         Assert.Equal(wait, await store.WaitOfAsync("e", CancellationToken.None));
         Assert.Equal([wait], await store.WaitsAsync(CancellationToken.None));

@@ -2,7 +2,7 @@ using Sluice.Core.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 
-/// <summary>Idle workers make room for endpoints of higher priority, and for no others.</summary>
+/// <summary>Idle workers are stopped only for endpoints of higher priority.</summary>
 public sealed class ReclaimTest
 {
     private static readonly Inventory Four = Fleet.Of("""{ "gpus": [{ "name": "NVIDIA L4", "count": 4 }] }""");
@@ -15,14 +15,17 @@ public sealed class ReclaimTest
     [InlineData(3, 5, "p1:2 p2:1", "")] // All of them would not do: none goes.
     [InlineData(1, 2, "p1:2 p3:3", "")] // Equal and higher ones stay.
     [InlineData(1, 5, "", "")]
-    public void The_fewest_idle_workers_of_the_lowest_priority_go(int count, int priority, string spare, string gone)
+    public void The_fewest_idle_workers_of_the_lowest_priority_are_chosen(
+        int count, int priority, string spare, string gone)
     {
-        var pods = spare.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(p => new SparePod(p[..2], "e", p[3] - '0')).ToList();
-        var chosen = Reclaim.Choose(Four, Full, Fleet.Wish("high", new GpuNeeds { Count = count }, priority), pods);
+        var pods = spare.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(p => new SparePod(p[..2], "e", p[3] - '0')).ToList();
+        var chosen = Reclaim.Choose(Four, Full, Fleet.Request("high", new GpuNeeds { Count = count }, priority), pods);
         Assert.Equal(gone, string.Join(' ', chosen.Select(p => p.PodId).Order(StringComparer.Ordinal)));
     }
 
     [Fact]
-    public void Nobody_goes_where_what_leaves_already_is_enough() =>
-        Assert.Empty(Reclaim.Choose(Four, [.. Full.Skip(1)], Fleet.Wish("high", new GpuNeeds(), 5), [new SparePod("p1", "e", 0)]));
+    public void No_worker_is_chosen_if_stopping_workers_are_sufficient() =>
+        Assert.Empty(Reclaim.Choose(Four, [.. Full.Skip(1)], Fleet.Request("high", new GpuNeeds(), 5),
+            [new SparePod("p1", "e", 0)]));
 }

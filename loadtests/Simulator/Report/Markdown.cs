@@ -8,10 +8,11 @@ public static class Markdown
 {
     /// <summary>The introduction to all tables.</summary>
     public const string Introduction = """
-        Discrete events in virtual time. The rows of Sluice use the product's own decision and plan. The other scalers
-        are implemented from their source (Knative's pod autoscaler, pkg/autoscaler/scaling/autoscaler.go) or
-        documentation (RunPod; `RunPodScaler` states the assumptions). All scalers have the same limits and keep idle workers for
-        60 s, which is also Knative's stable window. RunPod's scalers are listed again with their default of 5 s.
+        Discrete events in virtual time. The rows of Sluice use the product's own decision and plan. The other
+        scalers are implemented from their source (Knative's pod autoscaler,
+        pkg/autoscaler/scaling/autoscaler.go) or documentation (RunPod; `RunPodScaler` states the assumptions).
+        All scalers have the same limits and keep idle workers for 60 s, which is also Knative's stable window.
+        RunPod's scalers are listed again with their default of 5 s.
         A *flap* is a worker started within a minute after a scale-in. *Beaten by* lists the scalers with both fewer
         requests over the target and fewer worker-seconds. Service times are log-normal (sigma 0.5); those of the Azure
         trace are derived from its token counts. The left plots show the cost on the x axis and late requests on the

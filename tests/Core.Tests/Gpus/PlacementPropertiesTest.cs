@@ -14,7 +14,8 @@ public sealed class PlacementPropertiesTest
     private static readonly GpuNeeds[] Wanted =
     [
         new(), new() { Types = ["A100", "L4"] }, new() { Precision = Precision.Fp8 },
-        new() { Count = 2 }, new() { Count = 3 }, new() { Count = 2, NvLink = true }, new() { Count = 3, NvLink = true },
+        new() { Count = 2 }, new() { Count = 3 },
+        new() { Count = 2, NvLink = true }, new() { Count = 3, NvLink = true },
         new() { Share = new MemoryShare(0, 6 * 1024) }, new() { Share = new MemoryShare(30, 0) },
         new() { Share = new MemoryShare(100, 0) },
         new() { Mig = MigProfile.Parse("1g.10gb") }, new() { MinMig = MigProfile.Parse("2g.10gb") },

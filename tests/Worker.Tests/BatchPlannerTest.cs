@@ -2,7 +2,7 @@ using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Who goes together, as a table. A candidate is "rows/shape/priority/due".</summary>
+/// <summary>Tests the selection of requests for a batch. A candidate is "rows/shape/priority/due".</summary>
 public sealed class BatchPlannerTest
 {
     [Theory]
@@ -17,7 +17,13 @@ public sealed class BatchPlannerTest
     [InlineData("40/0/1/1 1/0/1/2", 0, 0, 8, "0", BatchCut.Full)]
     [InlineData("40/0/1/2 1/0/1/1", 0, 0, 8, "1", BatchCut.NextTooLarge)]
     [InlineData("1/0/1/1 1/0/1/2", 0, 0, 1, "0", BatchCut.Unbatched)]
-    public void The_first_in_order_decides_and_others_join_while_they_fit(string waiting, int openRows, int openShape, int max, string taken, BatchCut why)
+    public void The_first_request_sets_the_shape_and_others_join_while_they_fit(
+        string waiting,
+        int openRows,
+        int openShape,
+        int max,
+        string taken,
+        BatchCut why)
     {
         var candidates = waiting.Split(' ').Select(c => c.Split('/').Select(int.Parse).ToArray())
             .Select(c => new BatchCandidate(c[0], c[1], (uint)c[2], c[3])).ToArray();
@@ -31,7 +37,12 @@ public sealed class BatchPlannerTest
     [InlineData(100, 762, 8, 1.0, false)]
     [InlineData(100, 727, 8, 1.1, false)]
     [InlineData(100, 0, 8, 1.0, false)]
-    public void A_batch_waits_for_those_who_have_come_only_where_rows_cost_less_together(int one, int many, int rows, double factor, bool pays)
+    public void A_batch_waits_only_if_batching_speeds_up_rows(
+        int one,
+        int many,
+        int rows,
+        double factor,
+        bool pays)
     {
         var gain = new BatchGain(TimeSpan.FromMicroseconds(one), TimeSpan.FromMicroseconds(many), rows);
         Assert.Equal((factor, pays), (Math.Round(gain.Factor, 1), gain.Pays));

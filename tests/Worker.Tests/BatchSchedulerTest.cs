@@ -10,7 +10,10 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Batches of a real model in this process, where a test holds the only lane: who is there when it is given back is its choice.</summary>
+/// <summary>
+/// Tests the batches of a real model in this process. A test occupies the only lane, and so controls which requests
+/// are waiting when the lane becomes free.
+/// </summary>
 public sealed class BatchSchedulerTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-scheduler-").FullName;
@@ -19,13 +22,14 @@ public sealed class BatchSchedulerTest : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public async Task Those_who_came_while_others_ran_go_together_and_each_gets_its_own_rows()
+    public async Task Requests_that_wait_for_a_run_are_batched_and_get_their_own_rows()
     {
         using var model = Load("pairs", TinyModel.Identity("FP32", -1, 2));
-        Assert.True(lanes.EnterOrWait(new Nobody()));
-        var coming = Enumerable.Range(0, 9).Select(i => model.Scheduler.RunAsync(Floats(model, 1 + (i % 3), 2, 100 * i), default).AsTask()).ToList();
+        Assert.True(lanes.EnterOrWait(new UnusedLaneUser()));
+        var coming = Enumerable.Range(0, 9).Select(
+            i => model.Scheduler.RunAsync(Floats(model, 1 + (i % 3), 2, 100 * i), default).AsTask()).ToList();
         lanes.Leave();
-        // Eight rows at most: 1 + 2 + 3 + 1, 2 + 3 + 1 + 2, 3.
+        // The batches have at most 8 rows: 1 + 2 + 3 + 1, 2 + 3 + 1 + 2, 3.
         int[] together = [7, 7, 7, 7, 8, 8, 8, 8, 3];
         for (var i = 0; i < coming.Count; i++)
         {
@@ -39,11 +43,15 @@ public sealed class BatchSchedulerTest : IDisposable
     }
 
     [Fact]
-    public async Task Those_behind_a_request_without_memory_have_their_turn()
+    public async Task A_request_without_memory_does_not_block_later_requests()
     {
         using var model = Load("wide", TinyModel.Identity("FP32", -1, -1));
-        var scheduler = new BatchScheduler(model, lanes, 100, r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r));
-        Assert.True(lanes.EnterOrWait(new Nobody()));
+        var scheduler = new BatchScheduler(
+            model,
+            lanes,
+            100,
+            r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r));
+        Assert.True(lanes.EnterOrWait(new UnusedLaneUser()));
         var first = scheduler.RunAsync(Floats(model, 1, 2), default);
         var without = scheduler.RunAsync(Floats(model, 1, 3), default).AsTask();
         var behind = scheduler.RunAsync(Floats(model, 1, 4), default).AsTask();
@@ -56,57 +64,75 @@ public sealed class BatchSchedulerTest : IDisposable
     }
 
     [Fact]
-    public void All_requests_of_a_batch_that_fails_are_taken_out_of_it_before_the_first_is_run_alone()
+    public void A_failed_batch_extracts_all_requests_before_it_runs_them_separately()
     {
         using var model = Load("lookup", TinyModel.Lookup());
         var events = new List<string>();
         var (batch, tickets) = BatchOf(model, events, Index(model, 1), Index(model, 99), Index(model, 2));
         batch.Execute();
-        Assert.Equal(["run 3", "extract", "extract", "extract", "dispose 3", "run 1", "run 1", "dispose 1", "run 1"], events);
-        Assert.Equal([TaskStatus.RanToCompletion, TaskStatus.Faulted, TaskStatus.RanToCompletion], tickets.Select(t => t.Done.Status));
+        Assert.Equal(
+            ["run 3", "extract", "extract", "extract", "dispose 3", "run 1", "run 1", "dispose 1", "run 1"],
+            events);
+        Assert.Equal(
+            [TaskStatus.RanToCompletion, TaskStatus.Faulted, TaskStatus.RanToCompletion],
+            tickets.Select(t => t.Done.Status));
     }
 
     [Fact]
-    public void A_request_learns_of_a_failed_run_when_the_batchs_memory_is_free()
+    public void A_failed_request_completes_after_the_memory_is_freed()
     {
         using var model = Load("lookup", TinyModel.Lookup());
         var events = new List<string>();
         InferTicket[] tickets = [];
-        (var batch, tickets) = BatchOf(model, events, onDispose: () => events.Add($"told {tickets[0].Done.IsCompleted}"), Index(model, 99));
+        (var batch, tickets) = BatchOf(
+            model,
+            events,
+            onDispose: () => events.Add($"completed {tickets[0].Done.IsCompleted}"),
+            Index(model, 99));
         batch.Execute();
-        Assert.Equal(["run 1", "dispose 1", "told False"], events);
+        Assert.Equal(["run 1", "dispose 1", "completed False"], events);
         Assert.True(tickets[0].Done.IsFaulted);
     }
 
     [Fact]
-    public void Requests_that_have_all_left_learn_it_when_the_batchs_memory_is_free()
+    public void Cancelled_requests_complete_after_the_memory_is_freed()
     {
         using var model = Load("lookup", TinyModel.Lookup());
         var events = new List<string>();
         InferTicket[] tickets = [];
-        (var batch, tickets) = BatchOf(model, events, onDispose: () => events.Add($"told {tickets[0].Done.IsCompleted}"), Index(model, 1));
+        (var batch, tickets) = BatchOf(
+            model,
+            events,
+            onDispose: () => events.Add($"completed {tickets[0].Done.IsCompleted}"),
+            Index(model, 1));
         tickets[0].Filled = false;
         batch.Execute();
-        Assert.Equal(["dispose 1", "told False"], events);
+        Assert.Equal(["dispose 1", "completed False"], events);
         Assert.True(tickets[0].Done.IsFaulted);
     }
 
     [Fact]
-    public async Task A_model_is_freed_by_the_last_who_leaves_it()
+    public async Task The_last_user_frees_the_model()
     {
         var model = Load("add", TinyModel.Identity("FP32", -1, 2));
         var answer = await model.Scheduler.RunAsync(Floats(model, 1, 2), default);
         model.Dispose();
-        Assert.Equal(404, (await Assert.ThrowsAsync<InvalidRequestException>(async () => await model.Scheduler.RunAsync(Floats(model, 1, 2), default))).Status);
+        Assert.Equal(
+            404,
+            (await Assert.ThrowsAsync<InvalidRequestException>(
+                async () => await model.Scheduler.RunAsync(Floats(model, 1, 2), default))).Status);
         Assert.Equal(2, answer.Output(model.Outputs[0]).Count);
         answer.Dispose();
         Assert.Throws<ObjectDisposedException>(() => model.Session.NewBinding());
     }
 
     [Fact]
-    public void Rows_that_would_make_a_batch_too_large_go_alone_where_shapes_vary()
+    public void A_request_with_large_rows_runs_alone_if_shapes_vary()
     {
-        using var model = Load("wide", TinyModel.Identity("FP32", -1, -1), new BatchLimits(MaxRows: 8, MaxBytes: 8 * 1024));
+        using var model = Load(
+            "wide",
+            TinyModel.Identity("FP32", -1, -1),
+            new BatchLimits(MaxRows: 8, MaxBytes: 8 * 1024));
         Assert.False(Floats(model, 1, 256).Alone);
         var large = Floats(model, 1, 257);
         Assert.True(large.Alone);
@@ -118,21 +144,27 @@ public sealed class BatchSchedulerTest : IDisposable
     [InlineData(256, 8, "rows do not depend on each other")]
     [InlineData(512, 4, "4 rows of 4096 bytes, so that a batch has 16384 at most")]
     [InlineData(4096, 0, "a row has 32768 bytes, and a batch 16384 at most")]
-    public void Fixed_rows_bound_the_batch_of_their_model(int width, int max, string why)
+    public void The_size_of_fixed_rows_limits_the_batch(int width, int max, string why)
     {
-        using var model = Load("fixed", TinyModel.Identity("FP32", -1, width), new BatchLimits(MaxRows: 8, MaxBytes: 16 * 1024));
+        using var model = Load(
+            "fixed",
+            TinyModel.Identity("FP32", -1, width),
+            new BatchLimits(MaxRows: 8, MaxBytes: 16 * 1024));
         Assert.Equal(max, model.Batching.Max);
         Assert.Contains(why, model.Batching.Why, StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,2],"data":[1,x]}]}""", "at line 1, byte 67")]
-    [InlineData("{\"inputs\":[{\"name\":\"in\",\"datatype\":\"FP32\",\"shape\":[1,2],\n\"data\":[1.5,01]}]}", "at line 2, byte 14")]
-    public async Task What_is_wrong_inside_a_list_of_numbers_is_told_by_its_place_in_the_request(string json, string says)
+    [InlineData(
+        "{\"inputs\":[{\"name\":\"in\",\"datatype\":\"FP32\",\"shape\":[1,2],\n\"data\":[1.5,01]}]}",
+        "at line 2, byte 14")]
+    public async Task An_error_in_a_list_of_numbers_has_its_position_in_the_request(string json, string says)
     {
         using var model = Load("wide", TinyModel.Identity("FP32", -1, -1));
         var request = InferRequestReader.Read(model, Encoding.UTF8.GetBytes(json), default);
-        var refused = await Assert.ThrowsAsync<InvalidRequestException>(async () => await model.Scheduler.RunAsync(request, default));
+        var refused = await Assert.ThrowsAsync<InvalidRequestException>(
+            async () => await model.Scheduler.RunAsync(request, default));
         Assert.Contains($"failed to parse the request JSON {says}: ", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("LineNumber", refused.Message, StringComparison.Ordinal);
     }
@@ -141,17 +173,30 @@ public sealed class BatchSchedulerTest : IDisposable
     {
         TinyModel.Put(folder, name, bytes);
         var path = Path.Combine(folder, name, "1", "model.onnx");
-        return new LoadedModel(name, "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]), lanes, limits ?? new BatchLimits(8));
+        return new LoadedModel(
+            name,
+            "1",
+            new ModelFile(path, path, false),
+            new ExecutionProviders(["cpu"]),
+            lanes,
+            limits ?? new BatchLimits(8));
     }
 
-    private static (Batch Batch, InferTicket[] Tickets) BatchOf(LoadedModel model, List<string> events, params InferRequest[] requests) =>
+    private static (Batch Batch, InferTicket[] Tickets) BatchOf(
+        LoadedModel model,
+        List<string> events,
+        params InferRequest[] requests) =>
         BatchOf(model, events, () => { }, requests);
 
-    /// <summary>A batch of these, filled, ready to be run.</summary>
-    private static (Batch Batch, InferTicket[] Tickets) BatchOf(LoadedModel model, List<string> events, Action onDispose, params InferRequest[] requests)
+    /// <summary>Creates a batch whose requests are filled.</summary>
+    private static (Batch Batch, InferTicket[] Tickets) BatchOf(
+        LoadedModel model,
+        List<string> events,
+        Action onDispose,
+        params InferRequest[] requests)
     {
         var users = new ModelUsers(() => { });
-        var memory = new BatchMemory(users, r => new Told(model, model.NewTensors(r), events, onDispose));
+        var memory = new BatchMemory(users, r => new RecordingTensors(model, model.NewTensors(r), events, onDispose));
         var batch = new Batch(memory, memory.Rent(requests[0]), 0, model.Statistics);
         var tickets = Array.ConvertAll(requests, r => new InferTicket(r, default, default));
         foreach (var ticket in tickets)
@@ -164,19 +209,27 @@ public sealed class BatchSchedulerTest : IDisposable
         return (batch, tickets);
     }
 
-    private static InferRequest Floats(LoadedModel model, int rows, int width, int first = 1) => InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
-        $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[{{rows}},{{width}}],"data":[{{string.Join(',', Enumerable.Range(first, rows * width))}}]}]}"""), default);
+    private static InferRequest Floats(LoadedModel model, int rows, int width, int first = 1) =>
+        InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
+        $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[{{rows}},{{width}}],"data":"""
+        + $$"""[{{string.Join(',', Enumerable.Range(first, rows * width))}}]}]}"""), default);
 
-    private static InferRequest Index(LoadedModel model, int index) => InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
-        $$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":[{{index}}]}]}"""), ReadOnlySequence<byte>.Empty);
+    private static InferRequest Index(LoadedModel model, int index) =>
+        InferRequestReader.Read(model, Encoding.UTF8.GetBytes(
+        $$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":"""
+        + $$"""[{{index}}]}]}"""), ReadOnlySequence<byte>.Empty);
 
-    private sealed class Nobody : ILaneUser
+    private sealed class UnusedLaneUser : ILaneUser
     {
-        public void Enter() => throw new InvalidOperationException("it did not wait");
+        public void Enter() => throw new InvalidOperationException("The lane user did not wait for a lane.");
     }
 
-    /// <summary>The real tensors, which tell what is done with them.</summary>
-    private sealed class Told(LoadedModel model, TensorSet real, List<string> events, Action onDispose) : TensorSet(model)
+    /// <summary>Real tensors that record the calls.</summary>
+    private sealed class RecordingTensors(
+        LoadedModel model,
+        TensorSet real,
+        List<string> events,
+        Action onDispose) : TensorSet(model)
     {
         private int rows = 1;
 
@@ -191,7 +244,7 @@ public sealed class BatchSchedulerTest : IDisposable
         public override TensorSet Extract(int first, int count)
         {
             events.Add("extract");
-            return new Told(Model, real.Extract(first, count), events, () => { });
+            return new RecordingTensors(Model, real.Extract(first, count), events, () => { });
         }
 
         public override void Run(RunOptions options, int count)
@@ -200,7 +253,8 @@ public sealed class BatchSchedulerTest : IDisposable
             real.Run(options, count);
         }
 
-        public override OutputTensor Output(TensorSpec spec, int firstRow, int count) => real.Output(spec, firstRow, count);
+        public override OutputTensor Output(TensorSpec spec, int firstRow, int count) =>
+            real.Output(spec, firstRow, count);
 
         public override void Dispose()
         {

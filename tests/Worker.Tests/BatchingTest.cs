@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -6,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Batches, and what surrounds them, in the real worker.</summary>
+/// <summary>Tests batching, repository, compression and metrics in a real worker process.</summary>
 public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<BatchingTest.Models>
 {
     public sealed class Models : IAsyncLifetime
@@ -27,7 +28,9 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             TinyModel.Put(Folder, "comes", TinyModel.Add("FP32", -1), 2);
             Worker = await WorkerProcess.StartAsync(Folder, new Dictionary<string, string?>
             {
-                ["SLUICE_MODEL_CONTROL"] = "explicit", ["SLUICE_MODELS"] = "add,lookup,softmax,fixed,wide,comes", ["SLUICE_MAX_BATCH"] = "8",
+                ["SLUICE_MODEL_CONTROL"] = "explicit",
+                ["SLUICE_MODELS"] = "add,lookup,softmax,fixed,wide,comes",
+                ["SLUICE_MAX_BATCH"] = "8",
             });
         }
 
@@ -41,36 +44,44 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     private HttpClient Client => models.Worker.Client;
 
     [Fact]
-    public async Task Many_at_once_get_each_its_own_rows_and_are_counted()
+    public async Task Concurrent_requests_get_their_own_rows_and_are_counted()
     {
         var before = await StatisticsAsync("add");
         var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(async i =>
         {
             var rows = 1 + (i % 3);
             var numbers = string.Join(',', Enumerable.Range(0, rows * 2).Select(k => i + k));
-            string Input(string name) => $$"""{"name":"{{name}}","datatype":"FP32","shape":[{{rows}},2],"data":[{{numbers}}]}""";
+            string Input(string name) => $$"""{"name":"{{name}}","datatype":"FP32","shape":[{{rows}},2],"data":"""
+                + $$"""[{{numbers}}]}""";
             var answer = await InferAsync("add", $$"""{"inputs":[{{Input("a")}},{{Input("b")}}]}""");
-            Assert.Equal(Enumerable.Range(0, rows * 2).Select(k => 2f * (i + k)), answer["outputs"]![0]!["data"]!.AsArray().Select(n => (float)n!));
+            Assert.Equal(
+                Enumerable.Range(0, rows * 2).Select(k => 2f * (i + k)),
+                answer["outputs"]![0]!["data"]!.AsArray().Select(n => (float)n!));
             return rows;
         }));
         var after = await StatisticsAsync("add");
         Assert.Equal(answers.Sum(), (int)after["inference_count"]! - (int)before["inference_count"]!);
-        // How many ran together is a matter of how fast they came (see BatchSchedulerTest).
+        // The batch sizes depend on timing; BatchSchedulerTest checks them.
         Assert.InRange((int)after["execution_count"]! - (int)before["execution_count"]!, answers.Sum() / 8, 400);
-        Assert.Equal(400, (int)after["inference_stats"]!["success"]!["count"]! - (int)before["inference_stats"]!["success"]!["count"]!);
+        var successes = (int)after["inference_stats"]!["success"]!["count"]!
+            - (int)before["inference_stats"]!["success"]!["count"]!;
+        Assert.Equal(400, successes);
         Assert.All(after["batch_stats"]!.AsArray(), b => Assert.InRange((int)b!["batch_size"]!, 1, 8));
     }
 
     [Fact]
-    public async Task One_whose_values_the_model_refuses_does_not_spoil_those_beside_it()
+    public async Task A_request_with_invalid_values_does_not_fail_others_in_its_batch()
     {
-        var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Client.PostAsync("/v2/models/lookup/infer",
-            new StringContent($$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":[{{(i % 10 == 0 ? 99 : i % 3)}}]}]}"""))));
+        var answers =
+            await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Client.PostAsync("/v2/models/lookup/infer",
+            new StringContent($$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":"""
+                + $$"""[{{(i % 10 == 0 ? 99 : i % 3)}}]}]}"""))));
         for (var i = 0; i < answers.Length; i++)
         {
             Assert.Equal(i % 10 == 0 ? HttpStatusCode.BadRequest : HttpStatusCode.OK, answers[i].StatusCode);
             if (i % 10 == 0) continue;
-            var data = JsonNode.Parse(await answers[i].Content.ReadAsStringAsync())!["outputs"]![0]!["data"]!.ToJsonString();
+            var data =
+                JsonNode.Parse(await answers[i].Content.ReadAsStringAsync())!["outputs"]![0]!["data"]!.ToJsonString();
             Assert.Equal($"[{2 * (i % 3)},{(2 * (i % 3)) + 1}]", data);
         }
 
@@ -81,7 +92,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     [InlineData("add", 8, "rows do not depend on each other")]
     [InlineData("softmax", 0, "depends on the rows beside it")]
     [InlineData("fixed", 0, "the first dimension of 'in' is fixed at 1")]
-    public async Task Whether_a_models_requests_are_stacked_is_found_out_and_told(string model, int max, string why)
+    public async Task The_configuration_reports_whether_requests_are_batched(string model, int max, string why)
     {
         var config = await GetAsync($"/v2/models/{model}/config");
         Assert.Equal(max, (int)config["max_batch_size"]!);
@@ -90,21 +101,27 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     }
 
     [Fact]
-    public async Task A_request_larger_than_a_batch_goes_alone_in_one_run()
+    public async Task A_request_larger_than_a_batch_runs_alone()
     {
         var numbers = string.Join(',', Enumerable.Range(0, 200));
-        var answer = await InferAsync("wide", $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[100,2],"data":[{{numbers}}]}]}""");
+        var answer = await InferAsync(
+            "wide",
+            $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[100,2],"data":[{{numbers}}]}]}""");
         Assert.Equal("[100,2]", answer["outputs"]![0]!["shape"]!.ToJsonString());
         Assert.Equal($"[{numbers}]", answer["outputs"]![0]!["data"]!.ToJsonString());
     }
 
     [Fact]
-    public async Task Inputs_that_disagree_about_their_rows_are_refused()
+    public async Task Inputs_with_different_batch_sizes_are_rejected()
     {
         using var answer = await Client.PostAsync("/v2/models/add/infer", new StringContent(
-            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[2,2],"data":[1,2,3,4]}]}"""));
+            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},"""
+            + """{"name":"b","datatype":"FP32","shape":[2,2],"data":[1,2,3,4]}]}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Contains("is '2'; expected 1, the batch size of input 'a'", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains(
+            "is '2'; expected 1, the batch size of input 'a'",
+            await answer.Content.ReadAsStringAsync(),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -115,26 +132,28 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     [InlineData("""{"triton_final_response":true}""", 400, "reserved for Triton usage")]
     [InlineData("""{"sequence_id":7}""", 400, "does not support sequences")]
     [InlineData("""{"mine":[1]}""", 400, "Parameter 'mine' must be a string, a number or a boolean")]
-    public async Task Parameters_are_honoured_or_refused(string parameters, int status, string says)
+    public async Task Parameters_are_applied_or_rejected(string parameters, int status, string says)
     {
         using var answer = await Client.PostAsync("/v2/models/wide/infer",
-            new StringContent($$"""{"parameters":{{parameters}},"inputs":[{"name":"in","datatype":"FP32","shape":[1,2],"data":[1,2]}]}"""));
+            new StringContent($$"""{"parameters":{{parameters}},"inputs":[{"name":"in","datatype":"FP32","shape":"""
+                + $$"""[1,2],"data":[1,2]}]}"""));
         Assert.Equal(status, (int)answer.StatusCode);
         Assert.Contains(says, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_job_with_half_a_surrogate_pair_is_refused()
+    public async Task A_job_with_half_a_surrogate_pair_is_rejected()
     {
         using var answer = await Client.PostAsync("/run", new StringContent(
-            """{"input":{"model":"wide","inputs":[{"n\ud800ame":"in","datatype":"FP32","shape":[1,2],"data":[1,2]}]}}"""));
+            """{"input":{"model":"wide","inputs":[{"n\ud800ame":"in","datatype":"FP32","shape":[1,2],"data":"""
+            + """[1,2]}]}}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
     }
 
     [Fact]
-    public async Task Outputs_without_end_are_refused()
+    public async Task Too_large_outputs_are_rejected()
     {
-        // 12 MiB of BYTES as a classification of 700,000 classes, from a body of 3 MiB.
+        // A body of 3 MiB results in a classification with 700,000 classes, which are 12 MiB of BYTES.
         var zeros = new byte[2_800_000];
         const string head = """
             {"inputs":[{"name":"in","datatype":"FP32","shape":[1,700000],"parameters":{"binary_data_size":2800000}}],
@@ -152,29 +171,37 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
     }
 
     [Fact]
-    public async Task A_classification_names_the_highest_with_their_labels()
+    public async Task A_classification_returns_the_highest_values_with_their_labels()
     {
         var answer = await InferAsync("wide",
-            """{"inputs":[{"name":"in","datatype":"FP32","shape":[2,3],"data":[0.5,2,1,9,8,7]}],"outputs":[{"name":"out","parameters":{"classification":2}}]}""");
+            """{"inputs":[{"name":"in","datatype":"FP32","shape":[2,3],"data":[0.5,2,1,9,8,7]}],"outputs":"""
+            + """[{"name":"out","parameters":{"classification":2}}]}""");
         var output = answer["outputs"]![0]!;
         Assert.Equal("BYTES", (string?)output["datatype"]);
         Assert.Equal("[2,2]", output["shape"]!.ToJsonString());
-        Assert.Equal("""["2.000000:1:dog","1.000000:2","9.000000:0:cat","8.000000:1:dog"]""", output["data"]!.ToJsonString());
+        Assert.Equal(
+            """["2.000000:1:dog","1.000000:2","9.000000:0:cat","8.000000:1:dog"]""",
+            output["data"]!.ToJsonString());
     }
 
     [Theory]
     [InlineData("gzip")]
     [InlineData("deflate")]
-    public async Task Bodies_are_compressed_both_ways(string encoding)
+    public async Task Requests_and_responses_can_be_compressed(string encoding)
     {
         var numbers = string.Join(',', Enumerable.Range(0, 2000));
         var plain = new MemoryStream();
-        await using (Stream packed = encoding == "gzip" ? new System.IO.Compression.GZipStream(plain, System.IO.Compression.CompressionMode.Compress, true)
-            : new System.IO.Compression.ZLibStream(plain, System.IO.Compression.CompressionMode.Compress, true))
-            await packed.WriteAsync(Encoding.UTF8.GetBytes($$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,2000],"data":[{{numbers}}]}]}"""));
+        await using (Stream packed = encoding == "gzip"
+            ? new GZipStream(plain, CompressionMode.Compress, true)
+            : new ZLibStream(plain, CompressionMode.Compress, true))
+            await packed.WriteAsync(
+                Encoding.UTF8.GetBytes(
+                    $$"""{"inputs":[{"name":"in","datatype":"FP32","shape":[1,2000],"data":[{{numbers}}]}]}"""));
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/wide/infer")
         {
-            Content = new ByteArrayContent(plain.ToArray()), Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent(plain.ToArray()),
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         request.Content.Headers.ContentEncoding.Add(encoding);
         request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue(encoding));
@@ -182,13 +209,14 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal([encoding], answer.Content.Headers.ContentEncoding);
         var body = await answer.Content.ReadAsStreamAsync();
-        await using Stream open = encoding == "gzip" ? new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionMode.Decompress)
-            : new System.IO.Compression.ZLibStream(body, System.IO.Compression.CompressionMode.Decompress);
+        await using Stream open = encoding == "gzip"
+            ? new GZipStream(body, CompressionMode.Decompress)
+            : new ZLibStream(body, CompressionMode.Decompress);
         Assert.Equal($"[{numbers}]", (await JsonNode.ParseAsync(open))!["outputs"]![0]!["data"]!.ToJsonString());
     }
 
     [Fact]
-    public async Task Models_come_and_go_under_fire_and_nothing_breaks()
+    public async Task Models_load_and_unload_under_load_without_errors()
     {
         using var stop = new CancellationTokenSource();
         var served = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -198,7 +226,8 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             while (!stop.IsCancellationRequested)
             {
                 using var answer = await Client.PostAsync("/v2/models/comes/infer", new StringContent(
-                    """{"inputs":[{"name":"a","datatype":"FP32","shape":[1],"data":[1]},{"name":"b","datatype":"FP32","shape":[1],"data":[2]}]}"""));
+                    """{"inputs":[{"name":"a","datatype":"FP32","shape":[1],"data":[1]},"""
+                    + """{"name":"b","datatype":"FP32","shape":[1],"data":[2]}]}"""));
                 seen.Add(answer.StatusCode);
                 if (answer.StatusCode == HttpStatusCode.OK) served.TrySetResult();
             }
@@ -214,7 +243,9 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
                 if (what == "load") await served.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
             }
 
-            Assert.Contains((await IndexAsync()).AsArray(), m => (string?)m!["name"] == "comes" && (string?)m["reason"] == "unloaded");
+            Assert.Contains(
+                (await IndexAsync()).AsArray(),
+                m => (string?)m!["name"] == "comes" && (string?)m["reason"] == "unloaded");
         }
 
         await stop.CancelAsync();
@@ -223,41 +254,55 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         Assert.Contains(HttpStatusCode.OK, statuses);
         using var back = await Client.PostAsync("/v2/repository/models/comes/load", null);
         Assert.Equal("2", (string?)(await InferAsync("comes",
-            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1],"data":[1]},{"name":"b","datatype":"FP32","shape":[1],"data":[2]}]}"""))["model_version"]);
+            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1],"data":[1]},"""
+            + """{"name":"b","datatype":"FP32","shape":[1],"data":[2]}]}"""))["model_version"]);
     }
 
     [Fact]
-    public async Task What_cannot_be_loaded_says_why_and_the_rest_goes_on()
+    public async Task A_model_that_cannot_be_loaded_has_a_reason_and_others_are_served()
     {
         Directory.CreateDirectory(Path.Combine(models.Folder, "broken", "1"));
         await File.WriteAllTextAsync(Path.Combine(models.Folder, "broken", "1", "model.onnx"), "no model");
         using var refused = await Client.PostAsync("/v2/repository/models/broken/load", null);
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
         Assert.Contains("failed to load 'broken'", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Contains((await IndexAsync()).AsArray(), m => (string?)m!["name"] == "broken" && (string?)m["state"] == "UNAVAILABLE");
+        Assert.Contains(
+            (await IndexAsync()).AsArray(),
+            m => (string?)m!["name"] == "broken" && (string?)m["state"] == "UNAVAILABLE");
         using var anybody = WorkerProcess.ClientFor(Client.BaseAddress!, WorkerProcess.Token);
         using var denied = await anybody.PostAsync("/v2/repository/models/add/unload", null);
         Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
         using var none = await Client.PostAsync("/v2/repository/models/none/unload", null);
         Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
-        using var upload = await Client.PostAsync("/v2/repository/models/add/load", new StringContent("""{"parameters":{"file:1/model.onnx":"AAAA"}}"""));
+        using var upload = await Client.PostAsync(
+            "/v2/repository/models/add/load",
+            new StringContent("""{"parameters":{"file:1/model.onnx":"AAAA"}}"""));
         Assert.Equal(HttpStatusCode.BadRequest, upload.StatusCode);
     }
 
     [Fact]
-    public async Task Metrics_add_up()
+    public async Task Metrics_match_the_requests()
     {
         await InferAsync("wide", """{"inputs":[{"name":"in","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""");
         var text = await Client.GetStringAsync("/metrics");
-        foreach (var family in new[] { "requests_total", "inferences_total", "executions_total", "batch_rows_bucket", "stage_seconds_bucket", "batch_cuts_total" })
+        string[] families =
+        [
+            "requests_total", "inferences_total", "executions_total", "batch_rows_bucket", "stage_seconds_bucket",
+            "batch_cuts_total",
+        ];
+        foreach (var family in families)
             Assert.Contains($"sluice_model_{family}{{model=\"wide\",version=\"1\"", text, StringComparison.Ordinal);
         const string start = "sluice_model_stage_seconds_bucket{model=\"wide\",version=\"1\",stage=\"infer\"";
         var buckets = text.Split('\n').Where(l => l.StartsWith(start, StringComparison.Ordinal))
             .Select(l => long.Parse(l.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)).ToList();
         Assert.Equal(buckets.Order(), buckets);
-        // Lookup's table has 24 bytes; a batch of 8 rows takes 8 * (8 + 8). What a failed batch was in is not kept: one that did not fail comes last.
+        // The table of the model lookup has 24 bytes; a batch of 8 rows uses 8 * (8 + 8) bytes. The memory of a
+        // failed batch is not pooled, so a successful request is sent first.
         await InferAsync("lookup", """{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":[1]}]}""");
-        Assert.Contains("sluice_model_memory_bytes{model=\"lookup\",version=\"1\",kind=\"weights\",provider=\"cpu\"} 24\n", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "sluice_model_memory_bytes{model=\"lookup\",version=\"1\",kind=\"weights\",provider=\"cpu\"} 24\n",
+            text,
+            StringComparison.Ordinal);
         Assert.Equal("CPU", (string?)(await StatisticsAsync("lookup"))["memory_usage"]![0]!["type"]);
         Assert.True((int)(await StatisticsAsync("lookup"))["memory_usage"]![1]!["byte_size"]! >= 128);
         Assert.True(buckets[^1] > 0);
@@ -273,7 +318,8 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
 
     private async Task<JsonNode> GetAsync(string path) => JsonNode.Parse(await Client.GetStringAsync(path))!;
 
-    private async Task<JsonNode> StatisticsAsync(string model) => (await GetAsync($"/v2/models/{model}/stats"))["model_stats"]![0]!;
+    private async Task<JsonNode> StatisticsAsync(string model) =>
+        (await GetAsync($"/v2/models/{model}/stats"))["model_stats"]![0]!;
 
     private async Task<JsonNode> IndexAsync()
     {

@@ -4,7 +4,9 @@ using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>How a model is bound, and where a decoder's cache stands: tables, without any device.</summary>
+/// <summary>
+/// Tests the selection of a model's binding and of the memory of a decoder's cache, without a device.
+/// </summary>
 public sealed class BindingPlanTest
 {
     public static TheoryData<string, BindingFacts, string> Facts => new()
@@ -26,12 +28,15 @@ public sealed class BindingPlanTest
 
     [Theory]
     [MemberData(nameof(Facts))]
-    public void Candidates_follow_from_the_provider_the_shapes_and_the_placement(string what, BindingFacts facts, string candidates) =>
+    public void Candidates_depend_on_provider_shapes_and_placement(
+        string what,
+        BindingFacts facts,
+        string candidates) =>
         Assert.True(candidates == string.Join(", ", BindingPlan.Candidates(facts).Select(p =>
             p.How + (p.Graph ? " as graph" : "") + (p.Why.Length > 0 ? $" ({p.Why})" : ""))), what);
 
     [Fact]
-    public void Why_there_is_no_graph_is_told()
+    public void NoGraph_returns_the_reason()
     {
         Assert.Null(BindingPlan.NoGraph(On("cuda")));
         Assert.Equal("webgpu runs it", BindingPlan.NoGraph(On("webgpu")));
@@ -43,7 +48,7 @@ public sealed class BindingPlanTest
     [InlineData(32, "1,2,4,8,16,32")]
     [InlineData(20, "1,2,4,8,16,20")]
     [InlineData(1, "1")]
-    public void Buckets_are_powers_of_two_up_to_the_largest_batch_and_hold_every_batch(int max, string buckets)
+    public void Buckets_are_powers_of_two_and_cover_every_batch(int max, string buckets)
     {
         Assert.Equal(buckets, string.Join(',', BindingPlan.Buckets(max)));
         for (var rows = 1; rows <= max; rows++)
@@ -58,12 +63,14 @@ public sealed class BindingPlanTest
     [InlineData("tensorrt", "TRTKernel@tensorrt", true)]
     [InlineData("tensorrt", "Attention@cuda Attention@tensorrt", true)]
     [InlineData("webgpu", "Attention@webgpu Attention@cpu", null)]
-    public void A_decoders_cache_stands_where_its_attention_runs(string provider, string nodes, bool? onDevice)
+    public void The_cache_of_a_decoder_is_in_the_memory_of_its_attention(string provider, string nodes, bool? onDevice)
     {
-        var placement = new ModelPlacement([.. nodes.Split(' ').Select(n => n.Split('@')).Select((n, i) => new PlacedNode(n[1], $"{i}", n[0]))]);
+        var placement = new ModelPlacement(
+            [.. nodes.Split(' ').Select(n => n.Split('@')).Select((n, i) => new PlacedNode(n[1], $"{i}", n[0]))]);
         if (onDevice is { } expected) Assert.Equal(expected, CachePlace.OnDevice(placement, provider));
         else Assert.Contains("spread over several devices",
-            Assert.Throws<NotSupportedException>(() => CachePlace.OnDevice(placement, provider)).Message, StringComparison.Ordinal);
+            Assert.Throws<NotSupportedException>(() => CachePlace.OnDevice(placement, provider)).Message,
+            StringComparison.Ordinal);
     }
 
     private static BindingFacts On(string provider) => new() { Provider = provider };

@@ -10,8 +10,8 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Tests;
 
 /// <summary>
-/// Bound runs in this process: the path of a GPU with the CPU's allocator as its memory, a copy that is counted in place of CUDA's, and CUDA's own calls
-/// against a stub library.
+/// Tests bound runs in this process. The GPU path uses the CPU's allocator as device memory and a copy that counts its
+/// calls; the calls of CUDA are tested against a stub library.
 /// </summary>
 public sealed class BindingTest : IDisposable
 {
@@ -23,7 +23,7 @@ public sealed class BindingTest : IDisposable
     [Theory]
     [InlineData(false, "1 2 3 5")]
     [InlineData(true, "1 2 4 8")]
-    public void Staged_runs_give_what_unbound_ones_give_and_copy_only_their_rows(bool graph, string sizes)
+    public void Staged_runs_return_the_same_outputs_and_copy_only_their_rows(bool graph, string sizes)
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cpu", 0);
@@ -43,13 +43,13 @@ public sealed class BindingTest : IDisposable
     }
 
     [Fact]
-    public void A_way_that_gives_wrong_answers_is_not_taken_and_why_is_told()
+    public void A_binding_with_wrong_outputs_is_rejected_with_a_reason()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cpu", 0);
         copy.Forgets = true;
         BindingPlan[] plans = [new(TensorBinding.Staged), new(TensorBinding.EachRun), new(TensorBinding.None)];
-        // The CPU gives no memory of a device.
+        // The CPU has no device memory.
         using var none = BindingChoice.SelectFirstWorking(model, plans, memory, () => copy);
         Assert.Equal(TensorBinding.EachRun, none.Plan.How);
         Assert.StartsWith("for each run (staging on the device failed: ", none.ToString(), StringComparison.Ordinal);
@@ -61,17 +61,21 @@ public sealed class BindingTest : IDisposable
     }
 
     [Fact]
-    public void A_graph_that_cannot_be_had_is_refused_and_not_left_out()
+    public void A_required_graph_that_is_not_possible_is_an_error()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cpu", 0);
         var error = Assert.Throws<NotSupportedException>(() =>
-            BindingChoice.SelectFirstWorking(model, [new(TensorBinding.Staged, Graph: true)], memory, () => throw new NotSupportedException("no libcudart")));
+            BindingChoice.SelectFirstWorking(
+                model,
+                [new(TensorBinding.Staged, Graph: true)],
+                memory,
+                () => throw new NotSupportedException("no libcudart")));
         Assert.StartsWith("a CUDA graph failed: ", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Requests_of_a_model_whose_shapes_are_all_fixed_share_buffers_too()
+    public async Task Requests_of_a_model_with_fixed_shapes_share_buffers()
     {
         using var model = Load(TinyModel.Add("FP32", 1, 4));
         model.WarmUp();
@@ -83,24 +87,31 @@ public sealed class BindingTest : IDisposable
             using var answer = await model.Scheduler.RunAsync(request, default);
             var output = answer.Output(model.Outputs[0]);
             Assert.Equal([1, 4], output.Shape);
-            Assert.Equal([2f * number, 2f * number, 2f * number, 2f * number], MemoryMarshal.Cast<byte, float>(output.Raw).ToArray());
+            Assert.Equal(
+                [2f * number, 2f * number, 2f * number, 2f * number],
+                MemoryMarshal.Cast<byte, float>(output.Raw).ToArray());
         }
 
-        static string Input(string name, int number) => $$"""{"name":"{{name}}","datatype":"FP32","shape":[1,4],"data":[{{number}},{{number}},{{number}},{{number}}]}""";
+        static string Input(string name, int number) =>
+            $$"""{"name":"{{name}}","datatype":"FP32","shape":[1,4],"data":"""
+            + $$"""[{{number}},{{number}},{{number}},{{number}}]}""";
     }
 
     [Theory]
     [InlineData("BYTES", "'in' is BYTES")]
     [InlineData("FP32", "the shape of 'in' is [-1]")]
-    public void A_model_whose_shapes_vary_is_not_bound_and_says_so(string type, string why)
+    public void A_model_with_variable_shapes_is_not_bound_and_reports_the_reason(string type, string why)
     {
         using var model = Load(type == "BYTES" ? TinyModel.Identity(type, 1) : TinyModel.Softmax());
         Assert.False(model.Pooled);
-        Assert.StartsWith($"no ({why.Replace("'in'", "'out'", StringComparison.Ordinal)}", model.Binding.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"no ({why.Replace("'in'", "'out'", StringComparison.Ordinal)}",
+            model.Binding.ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Memory_of_a_device_that_is_not_there_is_named()
+    public void An_unavailable_device_memory_is_named()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
         using var memory = SessionMemory.Of(model.Session, "cuda", 0);
@@ -111,13 +122,18 @@ public sealed class BindingTest : IDisposable
     }
 
     [Fact]
-    public async Task Cudas_copies_go_the_right_way_on_the_right_device_and_their_failures_are_told()
+    public async Task Cuda_copies_use_the_right_direction_and_device_and_report_failures()
     {
         var library = await StubAsync("""
             #include <string.h>
             int device = -1, direction = 0;
             int cudaSetDevice(int n) { if (n > 3) return 101; device = n; return 0; }
-            int cudaMemcpy(void* to, const void* from, size_t bytes, int kind) { direction = kind; if (bytes == 13) return 700; memcpy(to, from, bytes); return 0; }
+            int cudaMemcpy(void* to, const void* from, size_t bytes, int kind) {
+                direction = kind;
+                if (bytes == 13) return 700;
+                memcpy(to, from, bytes);
+                return 0;
+            }
             """);
         nint from = Marshal.StringToHGlobalAnsi("0123456789012345"), to = Marshal.AllocHGlobal(16);
         var cuda = new CudaCopy(library, [folder], device: 2);
@@ -126,28 +142,40 @@ public sealed class BindingTest : IDisposable
         Assert.Equal((2, 1), (Value("device"), Value("direction")));
         cuda.ToHost(from, to, 4);
         Assert.Equal(2, Value("direction"));
-        Assert.Contains("CUDA failure 700 of cudaMemcpy", Assert.Throws<InvalidOperationException>(() => cuda.ToHost(from, to, 13)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "CUDA failure 700 of cudaMemcpy",
+            Assert.Throws<InvalidOperationException>(() => cuda.ToHost(from, to, 13)).Message,
+            StringComparison.Ordinal);
         Assert.Contains("CUDA failure 101 of cudaSetDevice",
-            Assert.Throws<InvalidOperationException>(() => new CudaCopy(library, [folder], device: 9).ToHost(from, to, 4)).Message, StringComparison.Ordinal);
+            Assert.Throws<InvalidOperationException>(
+                () => new CudaCopy(library, [folder], device: 9).ToHost(from, to, 4)).Message,
+            StringComparison.Ordinal);
         var missing = new GpuLibrary("libnone-cudart.so.13", "");
         Assert.Contains("cannot open shared object file",
-            Assert.Throws<NotSupportedException>(() => new CudaCopy(missing, [folder], 0)).Message, StringComparison.Ordinal);
+            Assert.Throws<NotSupportedException>(() => new CudaCopy(missing, [folder], 0)).Message,
+            StringComparison.Ordinal);
         Marshal.FreeHGlobal(from);
         Marshal.FreeHGlobal(to);
 
-        int Value(string name) => Marshal.ReadInt32(NativeLibrary.GetExport(NativeLibrary.Load(Path.Combine(folder, library.File)), name));
+        int Value(string name) => Marshal.ReadInt32(
+            NativeLibrary.GetExport(NativeLibrary.Load(Path.Combine(folder, library.File)), name));
     }
 
     [Fact]
-    public async Task Runs_of_a_session_with_graphs_are_all_on_one_thread_and_their_callers_learn_what_goes_wrong()
+    public async Task Runs_with_graphs_use_one_thread_and_report_errors_to_callers()
     {
         using var thread = new RunThread();
         var seen = new System.Collections.Concurrent.ConcurrentBag<int>();
-        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Task.Run(() => thread.Run(() => seen.Add(Environment.CurrentManagedThreadId)))));
+        await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(
+                _ => Task.Run(() => thread.Run(() => seen.Add(Environment.CurrentManagedThreadId)))));
         Assert.Equal(20, seen.Count);
         Assert.Single(seen.Distinct());
         Assert.DoesNotContain(Environment.CurrentManagedThreadId, seen);
-        Assert.Equal("mine", Assert.Throws<InvalidDataException>(() => thread.Run(() => throw new InvalidDataException("mine"))).Message);
+        Assert.Equal(
+            "mine",
+            Assert.Throws<InvalidDataException>(
+                () => thread.Run(() => throw new InvalidDataException("mine"))).Message);
         thread.Run(() => seen.Add(0));
         Assert.Equal(21, seen.Count);
     }
@@ -160,7 +188,9 @@ public sealed class BindingTest : IDisposable
         tensors.Fill(made, rows);
         tensors.Run(options, rows);
         var output = tensors.Output(model.Outputs[0], 0, rows);
-        Assert.Equal(expected[0].GetTensorDataAsSpan<float>().ToArray(), MemoryMarshal.Cast<byte, float>(output.Raw).ToArray());
+        Assert.Equal(
+            expected[0].GetTensorDataAsSpan<float>().ToArray(),
+            MemoryMarshal.Cast<byte, float>(output.Raw).ToArray());
         foreach (var value in made) value.Dispose();
     }
 
@@ -168,15 +198,22 @@ public sealed class BindingTest : IDisposable
     {
         TinyModel.Put(folder, "m", bytes);
         var path = Path.Combine(folder, "m", "1", "model.onnx");
-        return new LoadedModel("m", "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]), new RunLanes(1), new BatchLimits(8));
+        return new LoadedModel(
+            "m",
+            "1",
+            new ModelFile(path, path, false),
+            new ExecutionProviders(["cpu"]),
+            new RunLanes(1),
+            new BatchLimits(8));
     }
 
     private async Task<GpuLibrary> StubAsync(string source)
     {
         var library = new GpuLibrary($"libcudart-stub-{Guid.NewGuid():N}.so.13", "stub");
         await File.WriteAllTextAsync(Path.Combine(folder, "stub.c"), source);
-        using var gcc = Process.Start(new ProcessStartInfo("gcc", ["-shared", "-fPIC", Path.Combine(folder, "stub.c"), "-o", Path.Combine(folder, library.File)])
-        { RedirectStandardError = true })!;
+        string[] arguments =
+            ["-shared", "-fPIC", Path.Combine(folder, "stub.c"), "-o", Path.Combine(folder, library.File)];
+        using var gcc = Process.Start(new ProcessStartInfo("gcc", arguments) { RedirectStandardError = true })!;
         var said = await gcc.StandardError.ReadToEndAsync();
         await gcc.WaitForExitAsync();
         Assert.True(gcc.ExitCode == 0, said);
@@ -187,7 +224,7 @@ public sealed class BindingTest : IDisposable
     {
         public long Bytes { get; set; }
 
-        /// <summary>It copies only the first time: what a binding does that reads stale memory.</summary>
+        /// <summary>Copies only the first time, like a binding that reads stale memory.</summary>
         public bool Forgets { get; set; }
 
         private readonly HashSet<nint> seen = [];

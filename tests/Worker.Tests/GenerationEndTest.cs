@@ -4,7 +4,7 @@ using Sluice.Testing;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>How generations end, as clients and the statistics are told.</summary>
+/// <summary>Tests how generations end, for clients and in the statistics.</summary>
 public sealed class GenerationEndTest : IAsyncLifetime
 {
     private const string Parameters = """{"max_tokens":50,"seed":3,"ignore_eos":true}""";
@@ -14,9 +14,9 @@ public sealed class GenerationEndTest : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        // It fails when a token of its own beyond 127 is read.
+        // The model fails when it reads a generated token above 127.
         TinyModel.Put(folder, "fails", Providers.TinyDecoder.Bytes(reads: 128));
-        TinyModel.Put(folder, "tells", Providers.TinyDecoder.Bytes());
+        TinyModel.Put(folder, "tiny-text", Providers.TinyDecoder.Bytes());
         TinyModel.Put(folder, "plain", TinyModel.Identity("FP32", -1));
         worker = await WorkerProcess.StartAsync(folder);
     }
@@ -28,14 +28,21 @@ public sealed class GenerationEndTest : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_goes_wrong_within_a_stream_is_its_last_event()
+    public async Task An_error_in_a_stream_is_its_last_event()
     {
-        var events = await EventsAsync("/v2/models/fails/generate_stream", $$"""{"text_input":"a","parameters":{{Parameters}}}""");
+        var events = await EventsAsync(
+            "/v2/models/fails/generate_stream",
+            $$"""{"text_input":"a","parameters":{{Parameters}}}""");
         Assert.All(events, e => Assert.StartsWith("data: ", e, StringComparison.Ordinal));
-        Assert.Contains("out of data bounds", (string?)JsonNode.Parse(events[^1][6..])!["error"], StringComparison.Ordinal);
+        Assert.Contains(
+            "out of data bounds",
+            (string?)JsonNode.Parse(events[^1][6..])!["error"],
+            StringComparison.Ordinal);
         Assert.All(events.SkipLast(1), e => Assert.NotNull(JsonNode.Parse(e[6..])!["text_output"]));
 
-        var job = await EventsAsync("/run", $$"""{"input":{"model":"fails","stream":true,"text_input":"a","parameters":{{Parameters}} } }""");
+        var job = await EventsAsync(
+            "/run",
+            $$"""{"input":{"model":"fails","stream":true,"text_input":"a","parameters":{{Parameters}} } }""");
         Assert.StartsWith("event: error\ndata: {\"error\":", job[^1], StringComparison.Ordinal);
         Assert.Equal(events.SkipLast(1), job.SkipLast(1));
 
@@ -46,40 +53,63 @@ public sealed class GenerationEndTest : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_goes_wrong_before_it_has_a_status()
+    public async Task An_error_before_the_stream_has_a_status_code()
     {
-        using var answer = await worker.Client.PostAsync("/v2/models/fails/generate_stream", new StringContent("""{"text_input":"ü"}"""));
-        Assert.Equal((HttpStatusCode.BadRequest, "application/json"), (answer.StatusCode, answer.Content.Headers.ContentType!.MediaType));
+        using var answer = await worker.Client.PostAsync(
+            "/v2/models/fails/generate_stream",
+            new StringContent("""{"text_input":"ü"}"""));
+        Assert.Equal(
+            (HttpStatusCode.BadRequest, "application/json"),
+            (answer.StatusCode, answer.Content.Headers.ContentType!.MediaType));
         Assert.Equal(1, Count((await StatisticsAsync("fails"))["response_stats"]!["0"]!["fail"]));
     }
 
     [Fact]
-    public async Task Responses_are_counted_by_their_place_and_a_text_as_one_request()
+    public async Task Responses_are_counted_by_their_index_and_a_generation_as_one_request()
     {
-        await EventsAsync("/v2/models/tells/generate_stream", $$"""{"text_input":"a","parameters":{{Parameters}}}""");
-        using (var whole = await worker.Client.PostAsync("/v2/models/tells/generate", new StringContent($$"""{"text_input":"a","parameters":{{Parameters}}}""")))
+        await EventsAsync(
+            "/v2/models/tiny-text/generate_stream",
+            $$"""{"text_input":"a","parameters":{{Parameters}}}""");
+        using (
+            var whole = await worker.Client.PostAsync(
+                "/v2/models/tiny-text/generate",
+                new StringContent($$"""{"text_input":"a","parameters":{{Parameters}}}""")))
             Assert.Equal("50", whole.Headers.GetValues("X-Sluice-Tokens").Single());
-        var stats = await StatisticsAsync("tells");
-        Assert.Equal((2, 2, 2), ((int)stats["inference_count"]!, (int)stats["execution_count"]!, Count(stats["inference_stats"]!["success"])));
+        var stats = await StatisticsAsync("tiny-text");
+        Assert.Equal(
+            (2, 2, 2),
+            (
+                (int)stats["inference_count"]!,
+                (int)stats["execution_count"]!,
+                Count(stats["inference_stats"]!["success"])));
         var responses = stats["response_stats"]!.AsObject();
         Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}"), responses.Select(r => r.Key));
-        Assert.Equal(["compute_infer", "compute_output", "success", "fail", "empty_response", "cancel"], responses["0"]!.AsObject().Select(f => f.Key));
+        Assert.Equal(
+            ["compute_infer", "compute_output", "success", "fail", "empty_response", "cancel"],
+            responses["0"]!.AsObject().Select(f => f.Key));
         Assert.Equal((2, 1), (Count(responses["0"]!["compute_infer"]), Count(responses["49"]!["success"])));
         Assert.Equal(responses.Sum(r => (long)r.Value!["success"]!["ns"]!),
             responses.Sum(r => (long)r.Value!["compute_infer"]!["ns"]! + (long)r.Value!["compute_output"]!["ns"]!));
-        Assert.Contains("sluice_model_tokens_total{model=\"tells\",version=\"1\"} 100\n", await worker.Client.GetStringAsync("/metrics"), StringComparison.Ordinal);
+        Assert.Contains(
+            "sluice_model_tokens_total{model=\"tiny-text\",version=\"1\"} 100\n",
+            await worker.Client.GetStringAsync("/metrics"),
+            StringComparison.Ordinal);
         Assert.Equal("{}", (await StatisticsAsync("plain"))["response_stats"]!.ToJsonString());
     }
 
     [Fact]
-    public async Task A_client_that_goes_away_cancels_the_response_that_it_did_not_wait_for()
+    public async Task A_disconnected_client_cancels_the_pending_response()
     {
-        await using var slow = await WorkerProcess.StartAsync(Repository.Models, new Dictionary<string, string?> { ["SLUICE_MODELS"] = "story" });
+        await using var slow = await WorkerProcess.StartAsync(
+            Repository.Models,
+            new Dictionary<string, string?> { ["SLUICE_MODELS"] = "story" });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
         {
             Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            // Each event has the id: more of them than a connection takes that nobody reads, so that the text cannot be made to its end before the client goes.
-            Content = new StringContent($$$"""{"id":"{{{new string('x', 4000)}}}","text_input":"a","parameters":{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
+            // Each event contains the id. The events are larger than the buffers of a connection that is not read, so
+            // the generation cannot end before the client disconnects.
+            Content = new StringContent($$$"""{"id":"{{{new string('x', 4000)}}}","text_input":"a","parameters":"""
+                + $$$"""{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
         };
         using (var answer = await slow.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
         using (var reader = new StreamReader(await answer.Content.ReadAsStreamAsync())) await reader.ReadLineAsync();

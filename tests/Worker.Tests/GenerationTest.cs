@@ -8,7 +8,7 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Text from the sample language model, over the generate extension and as a job.</summary>
+/// <summary>Tests text generation with the sample language model, over the generate extension and as a job.</summary>
 public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<GenerationTest.Story>
 {
     public sealed class Story : IAsyncLifetime
@@ -21,7 +21,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public async Task The_stream_and_the_whole_answer_say_the_same()
+    public async Task The_stream_and_the_whole_response_contain_the_same_text()
     {
         const string body = """{"text_input":"Once upon","parameters":{"max_tokens":60,"temperature":0.7,"seed":9}}""";
         var whole = (string?)(await PostAsync("generate", body))["text_output"];
@@ -32,73 +32,94 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
             Content = new StringContent(body),
         };
         using var answer = await story.Worker.Client.SendAsync(request);
-        var pieces = (await answer.Content.ReadAsStringAsync()).Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
+        var pieces = (await answer.Content.ReadAsStringAsync())
+            .Split('\n')
+            .Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
             .Select(l => (string?)JsonNode.Parse(l[6..])!["text_output"]);
         Assert.Equal(whole, string.Concat(pieces));
         Assert.Equal("60", answer.TrailingHeaders.GetValues("X-Sluice-Tokens").Single());
     }
 
     [Fact]
-    public async Task A_seed_repeats_and_another_differs_and_zero_temperature_needs_none()
+    public async Task The_same_seed_repeats_the_text_and_temperature_zero_needs_no_seed()
     {
         Assert.Equal(await TextAsync("""{"seed":1}"""), await TextAsync("""{"seed":1}"""));
         Assert.NotEqual(await TextAsync("""{"seed":1}"""), await TextAsync("""{"seed":2}"""));
-        Assert.Equal(await TextAsync("""{"temperature":0,"seed":1}"""), await TextAsync("""{"temperature":0,"seed":2}"""));
+        Assert.Equal(
+            await TextAsync("""{"temperature":0,"seed":1}"""),
+            await TextAsync("""{"temperature":0,"seed":2}"""));
     }
 
     [Fact]
-    public async Task Details_have_each_token_with_its_log_probability_and_why_the_text_ended()
+    public async Task Details_contain_each_token_its_log_probability_and_the_finish_reason()
     {
-        var body = await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":30,"temperature":0,"details":true}}""");
+        var body = await PostAsync(
+            "generate",
+            """{"text_input":"Once upon","parameters":{"max_tokens":30,"temperature":0,"details":true}}""");
         var details = body["details"]!;
         var tokens = details["logprobs"]!.AsArray().Select(t => t!).ToList();
         Assert.Equal((int)body["tokens_generated"]!, tokens.Count(t => !(bool)t["special"]!));
         Assert.Equal((string?)body["text_output"], string.Concat(tokens.Select(t => (string?)t["text"])));
         Assert.All(tokens, t => Assert.True((float)t["logprob"]! is > -20 and <= 0, t.ToJsonString()));
         Assert.All(tokens.Where(t => !(bool)t["special"]!), t => Assert.Equal(((string)t["text"]!)[0], (int)t["id"]!));
-        Assert.Equal((string?)body["finish_reason"] == "length" ? "length" : "eos_token", (string?)details["finish_reason"]);
-        Assert.Null((await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":3}}"""))["details"]);
+        Assert.Equal(
+            (string?)body["finish_reason"] == "length" ? "length" : "eos_token",
+            (string?)details["finish_reason"]);
+        Assert.Null(
+            (await PostAsync("generate", """{"text_input":"Once upon","parameters":{"max_tokens":3}}"""))["details"]);
     }
 
     [Fact]
-    public async Task The_likeliest_of_all_tokens_has_a_log_probability_above_that_of_an_even_choice()
+    public async Task The_most_likely_token_has_a_log_probability_above_the_uniform_one()
     {
-        var body = await PostAsync("generate", """{"text_input":"Once upon a tim","parameters":{"max_tokens":1,"temperature":0,"details":true}}""");
+        var body = await PostAsync(
+            "generate",
+            """{"text_input":"Once upon a tim","parameters":{"max_tokens":1,"temperature":0,"details":true}}""");
         var token = body["details"]!["logprobs"]![0]!;
         Assert.Equal("e", (string?)token["text"]);
         Assert.InRange((float)token["logprob"]!, Math.Log(0.5), 0);
     }
 
     [Fact]
-    public async Task Details_of_a_stream_are_a_token_an_event_and_the_end_in_the_last()
+    public async Task Details_of_a_stream_have_one_token_for_each_event_and_the_end_in_the_last()
     {
         var free = await TextAsync("""{"temperature":0,"max_tokens":40}""");
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate_stream", new StringContent(
-            $$"""{"text_input":"The","temperature":0,"max_tokens":40,"details":true,"stop":[{{JsonSerializer.Serialize(free.Substring(20, 5))}}]}"""));
-        var events = (await answer.Content.ReadAsStringAsync()).Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
+            $$"""{"text_input":"The","temperature":0,"max_tokens":40,"details":true,"stop":"""
+            + $$"""[{{JsonSerializer.Serialize(free.Substring(20, 5))}}]}"""));
+        var events = (await answer.Content.ReadAsStringAsync())
+            .Split('\n')
+            .Where(l => l.StartsWith("data: ", StringComparison.Ordinal))
             .Select(l => JsonNode.Parse(l[6..])!).ToList();
-        Assert.All(events.SkipLast(1), e => Assert.True(e["details"] is null && e["token"]!["logprob"] is not null, e.ToJsonString()));
+        Assert.All(
+            events.SkipLast(1),
+            e => Assert.True(e["details"] is null && e["token"]!["logprob"] is not null, e.ToJsonString()));
         var last = events[^1]["details"]!;
         Assert.Equal(["finish_reason", "token"], last.AsObject().Select(f => f.Key));
         Assert.Equal("stop_sequence", (string?)last["finish_reason"]);
-        Assert.StartsWith(free[..20], string.Concat(events.SkipLast(1).Select(e => (string?)e["token"]!["text"])), StringComparison.Ordinal);
+        Assert.StartsWith(
+            free[..20],
+            string.Concat(events.SkipLast(1).Select(e => (string?)e["token"]!["text"])),
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_streamed_jobs_output_has_all_its_tokens()
+    public async Task The_output_of_a_streamed_job_has_all_tokens()
     {
         using var answer = await story.Worker.Client.PostAsync("/run", new StringContent(
-            """{"id":"a","input":{"model":"story","text_input":"The","stream":true,"max_tokens":6,"ignore_eos":true,"details":true}}"""));
+            """{"id":"a","input":{"model":"story","text_input":"The","stream":true,"max_tokens":6,"""
+            + """ "ignore_eos":true,"details":true}}"""));
         var output = (await answer.Content.ReadAsStringAsync()).Split("event: output\ndata: ")[1];
         Assert.Equal(6, JsonNode.Parse(output)!["details"]!["logprobs"]!.AsArray().Count);
     }
 
     [Fact]
-    public async Task A_stop_text_ends_the_generation_and_is_not_sent()
+    public async Task A_stop_string_ends_the_generation_and_is_not_sent()
     {
         var free = await TextAsync("""{"temperature":0,"max_tokens":80}""");
         var stop = free.Substring(20, 5);
-        var stopped = await TextAsync($$"""{"temperature":0,"max_tokens":80,"stop":[{{JsonSerializer.Serialize(stop)}}]}""");
+        var stopped = await TextAsync(
+            $$"""{"temperature":0,"max_tokens":80,"stop":[{{JsonSerializer.Serialize(stop)}}]}""");
         Assert.Equal(free[..free.IndexOf(stop, StringComparison.Ordinal)], stopped);
     }
 
@@ -110,31 +131,47 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"max_tokens":0}}""", "'parameters.max_tokens' is '0'")]
     [InlineData("""{"text_input":"a","parameters":{"temperature":-1}}""", "'parameters.temperature' is '-1'")]
     [InlineData("""{"text_input":"a","parameters":{"top_q":1}}""", "parameters.top_q")]
-    [InlineData("""{"text_input":"a","parameters":{"top_k":-2}}""", "'parameters.top_k' is '-2'; expected a whole number from 1")]
+    [InlineData(
+        """{"text_input":"a","parameters":{"top_k":-2}}""",
+        "'parameters.top_k' is '-2'; expected a whole number from 1")]
     [InlineData("""{"text_input":"a","top_p":1.5}""", "'top_p' is '1.5'; expected a number from 0 to 1")]
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "'parameters.seed' is '-3'")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "'parameters.ignore_eos' is '1'")]
     [InlineData("""{"text_input":"a","details":"yes"}""", "'details' is '\"yes\"'; expected true or false")]
-    [InlineData("""{"input":{"text_input":"a"}}""", "expecting key 'text_input'; the body has 'input', which is a field of jobs: send it to POST /v2/{endpoint}/run")]
+    [InlineData(
+        """{"input":{"text_input":"a"}}""",
+        "expecting key 'text_input'; the body has 'input', which is a field of jobs: "
+        + "send it to POST /v2/{endpoint}/run")]
     [InlineData("""{"text_input":"a","parameters":null}""", "'parameters' is 'null'; expected an object")]
     [InlineData("""{"text_input":"a","max_tokens":0}""", "'max_tokens' is '0'; expected a whole number from 1")]
     [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "'max_tokens' is '2.5'; expected a whole number from 1")]
-    [InlineData("""{"text_input":"a","temperature":"hot"}""", "'temperature' is '\"hot\"'; expected a number from 0 to 10")]
+    [InlineData(
+        """{"text_input":"a","temperature":"hot"}""",
+        "'temperature' is '\"hot\"'; expected a number from 0 to 10")]
     [InlineData("""{"text_input":"a","stop":[""]}""", "'stop' is '[\"\"]'; expected at most 16 strings")]
-    [InlineData("""{"text_input":"a","top_q":1}""", "'top_q' is not a known parameter; expected some of max_tokens, temperature")]
+    [InlineData(
+        """{"text_input":"a","top_q":1}""",
+        "'top_q' is not a known parameter; expected some of max_tokens, temperature")]
     [InlineData("""{"text_input":"a","stop_words":["b"]}""", "'stop_words' is not a known parameter")]
-    [InlineData("""{"text_input":"a","seed":1,"parameters":{"seed":1}}""", "'seed' is specified twice: in 'parameters' and as a field of the request")]
-    [InlineData("""{"text_input":"a","parameters":{"stop":"b"},"stop":null}""", "'stop' is specified twice: in 'parameters' and as a field of the request")]
-    public async Task A_wrong_request_names_its_field(string body, string says)
+    [InlineData(
+        """{"text_input":"a","seed":1,"parameters":{"seed":1}}""",
+        "'seed' is specified twice: in 'parameters' and as a field of the request")]
+    [InlineData(
+        """{"text_input":"a","parameters":{"stop":"b"},"stop":null}""",
+        "'stop' is specified twice: in 'parameters' and as a field of the request")]
+    public async Task The_error_of_an_invalid_request_names_the_field(string body, string says)
     {
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+        Assert.Contains(
+            says,
+            (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"],
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_name_as_long_as_a_body_does_not_come_back_whole()
+    public async Task A_very_long_name_is_truncated_in_the_error()
     {
         var body = $"{{\"text_input\":\"a\",\"{new string('x', 1_000_000)}\":1}}";
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate", new StringContent(body));
@@ -145,26 +182,39 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [Theory]
     [InlineData("generate")]
     [InlineData("generate_stream")]
-    public async Task Parameters_may_stand_beside_the_prompt(string verb)
+    public async Task Parameters_can_be_fields_of_the_request(string verb)
     {
-        var within = await TokensAsync(verb, """{"id":"7","text_input":"The","parameters":{"max_tokens":40,"temperature":2,"seed":4,"ignore_eos":true}}""");
-        var beside = await TokensAsync(verb, """{"max_tokens":40,"id":"7","text_input":"The","temperature":2,"parameters":{"seed":4},"ignore_eos":true}""");
+        var within = await TokensAsync(
+            verb,
+            """{"id":"7","text_input":"The","parameters":"""
+            + """{"max_tokens":40,"temperature":2,"seed":4,"ignore_eos":true}}""");
+        var beside = await TokensAsync(
+            verb,
+            """{"max_tokens":40,"id":"7","text_input":"The","temperature":2,"parameters":"""
+            + """{"seed":4},"ignore_eos":true}""");
         Assert.Equal("40", within.Tokens);
         Assert.Equal(within, beside);
-        Assert.NotEqual(within, await TokensAsync(verb, """{"id":"7","text_input":"The","max_tokens":40,"temperature":2,"seed":5,"ignore_eos":true}"""));
+        Assert.NotEqual(
+            within,
+            await TokensAsync(
+                verb,
+                """{"id":"7","text_input":"The","max_tokens":40,"temperature":2,"seed":5,"ignore_eos":true}"""));
     }
 
     [Fact]
-    public async Task What_is_not_known_and_asks_for_nothing_is_passed_over() =>
+    public async Task Unknown_parameters_without_a_value_are_ignored() =>
         Assert.Equal(await TextAsync("""{"max_tokens":8,"temperature":0}"""), (string?)(await PostAsync("generate", """
-            {"text_input":"The","max_tokens":8,"temperature":0,"bad_words":"","stop_words":[],"top_p":null,"parameters":{"bad_words":""}}
+            {"text_input":"The","max_tokens":8,"temperature":0,"bad_words":"","stop_words":[],"top_p":null,
+             "parameters":{"bad_words":""}}
             """))["text_output"]);
 
     [Fact]
-    public async Task A_jobs_parameters_may_stand_beside_its_prompt_too()
+    public async Task Parameters_of_a_job_can_be_fields_of_its_input()
     {
         const string within = """{"model":"story","text_input":"The","parameters":{"max_tokens":60,"seed":4}}""";
-        const string beside = """{"model":"story","text_input":"The","max_tokens":60,"seed":4,"stream":false,"parameters":{"stream":true}}""";
+        const string beside =
+            """{"model":"story","text_input":"The","max_tokens":60,"seed":4,"stream":false,"parameters":"""
+            + """{"stream":true}}""";
         var texts = new List<string?>();
         foreach (var job in new[] { $$"""{"id":"one","input":{{within}}}""", $$"""{"id":"two","input":{{beside}}}""" })
         {
@@ -177,7 +227,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public async Task A_prompt_longer_than_the_context_is_refused_with_both_lengths()
+    public async Task A_prompt_longer_than_the_context_is_rejected_with_both_lengths()
     {
         using var answer = await story.Worker.Client.PostAsync("/v2/models/story/generate",
             new StringContent("{\"text_input\":\"" + new string('a', 600) + "\"}"));
@@ -186,17 +236,22 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public async Task A_model_that_makes_no_text_says_what_it_takes()
+    public async Task The_error_of_a_model_without_text_generation_lists_its_inputs()
     {
-        using var answer = await story.Worker.Client.PostAsync("/v2/models/digits/generate", new StringContent("""{"text_input":"a"}"""));
+        using var answer = await story.Worker.Client.PostAsync(
+            "/v2/models/digits/generate",
+            new StringContent("""{"text_input":"a"}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains("digits", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("""{"input":{"text_input":"Once","model":"story","parameters":{"max_tokens":5,"seed":1}}}""", "text_output")]
-    [InlineData("""{"input":{"model":"embed","inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":[97,98,99]}]}}""", "outputs")]
-    public async Task A_jobs_input_is_a_generation_or_an_inference(string job, string answers)
+    [InlineData(
+        """{"input":{"text_input":"Once","model":"story","parameters":{"max_tokens":5,"seed":1}}}""",
+        "text_output")]
+    [InlineData("""{"input":{"model":"embed","inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":"""
+        + """[97,98,99]}]}}""", "outputs")]
+    public async Task The_input_of_a_job_is_a_generation_or_an_inference(string job, string answers)
     {
         using var answer = await story.Worker.Client.PostAsync("/run", new StringContent(job));
         var body = await answer.Content.ReadAsStringAsync();
@@ -205,9 +260,11 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public async Task A_job_with_neither_is_refused()
+    public async Task A_job_without_inputs_and_prompt_is_rejected()
     {
-        using var answer = await story.Worker.Client.PostAsync("/run", new StringContent("""{"input":{"model":"story"}}"""));
+        using var answer = await story.Worker.Client.PostAsync(
+            "/run",
+            new StringContent("""{"input":{"model":"story"}}"""));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains("text_input", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
@@ -218,7 +275,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("aab", "ab", "a")]
     [InlineData("abab", "abc", "abab")]
     [InlineData("x\n\ny", "\n\n", "x")]
-    public void Bytes_become_whole_characters_up_to_a_stop(string bytes, string stop, string text)
+    public void Bytes_are_decoded_to_whole_characters_up_to_a_stop_string(string bytes, string stop, string text)
     {
         var stream = new TextStream(stop.Length > 0 ? [stop] : []);
         var said = new StringBuilder();
@@ -234,7 +291,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     }
 
     [Fact]
-    public void An_unfinished_character_at_the_end_is_shown_as_one()
+    public void An_incomplete_character_at_the_end_is_replaced()
     {
         var stream = new TextStream([]);
         Assert.Equal("", stream.Push(0xF0));
@@ -246,8 +303,10 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("\"top_p\":0")]
     [InlineData("\"top_k\":1,\"top_p\":0.5,\"temperature\":3")]
     [InlineData("\"top_k\":-1,\"temperature\":0")]
-    public async Task The_most_likely_token_alone_is_what_temperature_zero_takes(string parameters) =>
-        Assert.Equal(await TextAsync("""{"max_tokens":40,"temperature":0}"""), await TextAsync($$"""{"max_tokens":40,{{parameters}}}"""));
+    public async Task Temperature_zero_selects_the_most_likely_token(string parameters) =>
+        Assert.Equal(
+            await TextAsync("""{"max_tokens":40,"temperature":0}"""),
+            await TextAsync($$"""{"max_tokens":40,{{parameters}}}"""));
 
     [Fact]
     public void The_sampler_follows_the_distribution()
@@ -255,14 +314,14 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         var sampler = new Sampler(1, 42);
         float[] logits = [0, MathF.Log(3)];
         var ones = Enumerable.Range(0, 10_000).Count(_ => sampler.Next(logits) == 1);
-        // 3 of 4; four standard deviations are 173.
+        // Expected are 3 of 4; four standard deviations are 173.
         Assert.InRange(ones, 7_327, 7_673);
     }
 
     [Fact]
-    public async Task A_decoder_that_loses_what_it_has_read_is_refused_at_load()
+    public async Task A_decoder_with_a_defective_cache_is_rejected_at_load()
     {
-        // What a key/value cache in the wrong memory does: no error, only other tokens.
+        // The model behaves like one with a cache in the wrong memory: it causes no error, only wrong tokens.
         var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
         TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes());
         await using (var worker = await WorkerProcess.StartAsync(folder))
@@ -277,7 +336,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     private async Task<string> TextAsync(string parameters) =>
         (string)(await PostAsync("generate", $$"""{"text_input":"The","parameters":{{parameters}}}"""))["text_output"]!;
 
-    /// <summary>The answer, and how many tokens it has.</summary>
+    /// <summary>Returns the response and its number of tokens.</summary>
     private async Task<(string Body, string Tokens)> TokensAsync(string verb, string body)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/v2/models/story/{verb}")
@@ -289,7 +348,9 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         using var answer = await story.Worker.Client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.StatusCode == HttpStatusCode.OK, text);
-        return (text, (verb == "generate" ? answer.Headers : answer.TrailingHeaders).GetValues("X-Sluice-Tokens").Single());
+        return (
+            text,
+            (verb == "generate" ? answer.Headers : answer.TrailingHeaders).GetValues("X-Sluice-Tokens").Single());
     }
 
     private async Task<JsonNode> PostAsync(string verb, string body)

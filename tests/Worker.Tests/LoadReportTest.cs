@@ -6,10 +6,11 @@ using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>ORCA's load report, in a header of the answers to who asks for it.</summary>
+/// <summary>Tests ORCA's load report in a response header.</summary>
 public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixture<LoadReportTest.Samples>
 {
-    private const string Embed = """{"inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":[97,98,99]}]}""";
+    private const string Embed =
+        """{"inputs":[{"name":"input_ids","datatype":"INT64","shape":[1,3],"data":[97,98,99]}]}""";
     private const string Keys = """{"input_ids":[97,98,99]}""";
     private const string Story = """{"text_input":"Once","parameters":{"max_tokens":5,"seed":1}}""";
 
@@ -21,7 +22,9 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
         public WorkerProcess Worker { get; private set; } = null!;
 
         public async Task InitializeAsync() =>
-            Worker = await WorkerProcess.StartAsync(Repository.Models, new Dictionary<string, string?> { ["SLUICE_MODELS"] = "embed,story" });
+            Worker = await WorkerProcess.StartAsync(
+                Repository.Models,
+                new Dictionary<string, string?> { ["SLUICE_MODELS"] = "embed,story" });
 
         public async Task DisposeAsync() => await Worker.DisposeAsync();
     }
@@ -32,27 +35,37 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     [InlineData("embed/generate_stream", Keys)]
     [InlineData("story/generate", Story)]
     [InlineData("story/generate_stream", Story)]
-    public async Task The_report_is_text_or_json_as_was_asked_for(string path, string body)
+    public async Task The_report_has_the_requested_form(string path, string body)
     {
         var text = (await AskAsync(path, body, "text"))!;
         Assert.StartsWith("TEXT ", text, StringComparison.Ordinal);
-        var told = text[5..].Split(", ").ToDictionary(m => m.Split('=')[0], m => double.Parse(m.Split('=')[1], CultureInfo.InvariantCulture));
-        Assert.Equal(Orca.Concat(Ours.Select(o => "named_metrics." + o)), told.Keys);
-        Check(told["application_utilization"], told["mem_utilization"], told["rps_fractional"], told["named_metrics.requests_inside"]);
+        var metrics = text[5..].Split(", ").ToDictionary(
+            m => m.Split('=')[0],
+            m => double.Parse(m.Split('=')[1], CultureInfo.InvariantCulture));
+        Assert.Equal(Orca.Concat(Ours.Select(o => "named_metrics." + o)), metrics.Keys);
+        Check(
+            metrics["application_utilization"],
+            metrics["mem_utilization"],
+            metrics["rps_fractional"],
+            metrics["named_metrics.requests_inside"]);
 
         var json = (await AskAsync(path, body, "json"))!;
         Assert.StartsWith("JSON {", json, StringComparison.Ordinal);
         var report = JsonNode.Parse(json[5..])!.AsObject();
         Assert.Equal(Orca.Append("named_metrics"), report.Select(f => f.Key));
         Assert.Equal(Ours, report["named_metrics"]!.AsObject().Select(f => f.Key));
-        Check((double)report["application_utilization"]!, (double)report["mem_utilization"]!, (double)report["rps_fractional"]!,
+        Check(
+            (double)report["application_utilization"]!,
+            (double)report["mem_utilization"]!,
+            (double)report["rps_fractional"]!,
             (double)report["named_metrics"]!["requests_inside"]!);
     }
 
     [Fact]
-    public async Task A_text_that_is_being_made_fills_its_cache()
+    public async Task A_running_generation_uses_its_cache()
     {
-        // The prompt's 5 tokens, the end of the text before it among them, of 512; and after others there may be more caches than one.
+        // The cache contains the 5 tokens of the prompt, including the end-of-text token before it, of 512. Earlier
+        // tests can have allocated more than one cache.
         var report = JsonNode.Parse((await AskAsync("story/generate_stream", Story, "json"))![5..])!["named_metrics"]!;
         var room = (double)report["max_token_capacity"]!;
         Assert.True(room >= 512 && room % 512 == 0, $"{room}");
@@ -63,10 +76,11 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     [InlineData(null)]
     [InlineData("xml")]
     [InlineData("")]
-    public async Task Who_asks_for_nothing_or_for_another_form_gets_none(string? format) => Assert.Null(await AskAsync("embed/infer", Embed, format));
+    public async Task A_request_without_a_supported_form_gets_no_report(string? format) =>
+        Assert.Null(await AskAsync("embed/infer", Embed, format));
 
     [Fact]
-    public void A_level_becomes_its_own_mean_and_what_comes_regularly_its_rate()
+    public void The_average_approaches_a_constant_level_and_a_constant_rate()
     {
         var (window, at) = (TimeSpan.FromSeconds(10), TimeSpan.FromHours(1));
         var mean = new MovingMean(window, at);
@@ -76,7 +90,7 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
         Assert.Equal(2, mean.At(at + (30 * window)), 1e-9);
         mean.Set(0, at + (30 * window));
         Assert.Equal(2 * Math.Exp(-1), mean.At(at + (31 * window)), 1e-9);
-        // A clock that two threads read may seem to go back.
+        // The time can appear to go backwards if two threads read the clock.
         Assert.Equal(2 * Math.Exp(-1), mean.At(at), 1e-9);
 
         var rate = new MovingMean(window, at);
@@ -97,11 +111,13 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/" + path)
         {
-            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new StringContent(body),
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent(body),
         };
         if (format is not null) request.Headers.Add("endpoint-load-metrics-format", format);
         using var answer = await samples.Worker.Client.SendAsync(request);
         Assert.True(answer.StatusCode == HttpStatusCode.OK, await answer.Content.ReadAsStringAsync());
-        return answer.Headers.TryGetValues("endpoint-load-metrics", out var told) ? told.Single() : null;
+        return answer.Headers.TryGetValues("endpoint-load-metrics", out var report) ? report.Single() : null;
     }
 }

@@ -5,7 +5,9 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>The fast reader of lists of numbers: the same bits as the framework's own, and nothing that is not JSON.</summary>
+/// <summary>
+/// Tests the fast reader of lists of numbers: it returns the same bits as .NET's reader, and accepts only JSON.
+/// </summary>
 public sealed class NumberListTest
 {
     [Fact]
@@ -15,9 +17,12 @@ public sealed class NumberListTest
         string[] formats = ["R", "E16", "E8", "F6", "G17", "0.00000000000000000000", "E3"];
         for (var n = 0; n < 300_000; n++)
         {
-            var value = n % 3 == 0 ? BitConverter.Int32BitsToSingle(random.Next()) : (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-8, 8)));
+            var value = n % 3 == 0 ? BitConverter.Int32BitsToSingle(random.Next()) : (float)(
+                (random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-8, 8)));
             if (!float.IsFinite(value)) continue;
-            Check((n % 5 == 0 ? random.NextDouble() : value).ToString(formats[n % formats.Length], CultureInfo.InvariantCulture));
+            Check(
+                (n % 5 == 0 ? random.NextDouble() : value)
+                    .ToString(formats[n % formats.Length], CultureInfo.InvariantCulture));
         }
     }
 
@@ -37,7 +42,7 @@ public sealed class NumberListTest
     [InlineData("-0.0e-9999")]
     [InlineData("1e-46")]
     [InlineData("0e99")]
-    public void Numbers_between_two_floats_round_as_the_framework_rounds(string text) => Check(text);
+    public void Numbers_between_two_floats_are_rounded_as_in_NET(string text) => Check(text);
 
     [Theory]
     [InlineData("01")]
@@ -65,8 +70,11 @@ public sealed class NumberListTest
     [InlineData("-.5,0.12345678901234567890")]
     [InlineData("0.1a,0.12345678901234567890")]
     [InlineData("0.1-0.2,0.12345678901234567890")]
-    public void What_is_no_list_of_numbers_is_left_to_the_general_reader(string elements) =>
-        Assert.False(NumberList.TryRead(Encoding.UTF8.GetBytes($"[{elements}]"), new float[elements.Contains(',', StringComparison.Ordinal) ? 2 : 1]));
+    public void The_general_reader_handles_all_other_lists(string elements) =>
+        Assert.False(
+            NumberList.TryRead(
+                Encoding.UTF8.GetBytes($"[{elements}]"),
+                new float[elements.Contains(',', StringComparison.Ordinal) ? 2 : 1]));
 
     [Theory]
     [InlineData("[1,2,3,4]", true)]
@@ -95,10 +103,16 @@ public sealed class NumberListTest
     }
 
     [Fact]
-    public void Lists_are_nested_a_hundred_deep_at_most()
+    public void Lists_are_nested_at_most_100_levels_deep()
     {
-        Assert.True(NumberList.TryRead(Encoding.UTF8.GetBytes(new string('[', 100) + "1" + new string(']', 100)), new float[1]));
-        Assert.False(NumberList.TryRead(Encoding.UTF8.GetBytes(new string('[', 101) + "1" + new string(']', 101)), new float[1]));
+        Assert.True(
+            NumberList.TryRead(
+                Encoding.UTF8.GetBytes(new string('[', 100) + "1" + new string(']', 100)),
+                new float[1]));
+        Assert.False(
+            NumberList.TryRead(
+                Encoding.UTF8.GetBytes(new string('[', 101) + "1" + new string(']', 101)),
+                new float[1]));
     }
 
     [Fact]
@@ -108,7 +122,9 @@ public sealed class NumberListTest
         for (var n = 1; n <= 20; n++)
         {
             var format = "0." + new string('0', n);
-            for (var i = 0; i < 40_000; i++) Check(((decimal)random.NextDouble() * (i % 3 == 0 ? 0.001m : 10)).ToString(format, CultureInfo.InvariantCulture));
+            for (var i = 0; i < 40_000; i++) Check(
+                ((decimal)random.NextDouble() * (i % 3 == 0 ? 0.001m : 10))
+                    .ToString(format, CultureInfo.InvariantCulture));
         }
     }
 
@@ -132,15 +148,21 @@ public sealed class NumberListTest
     [InlineData("12.5")]
     public void Short_numbers_end_where_they_end(string text) => Check(text);
 
-    /// <summary>Alone, and where others follow: there the shorter way may be taken.</summary>
+    /// <summary>
+    /// Reads a number alone and with others after it, because the reader has a shorter path for the second case.
+    /// </summary>
     private static void Check(string text)
     {
         CheckAlone(text);
         if (!float.IsFinite(Single(text))) return;
         var into = new float[4];
         var other = text[0] == '-' ? text[1..] : "-" + text;
-        Assert.True(NumberList.TryRead(Encoding.UTF8.GetBytes($"[{text},{other}, 7,0.123456789012345678901]"), into), text);
-        Assert.True(Bits(into[0]) == Bits(Single(text)) && Bits(into[1]) == Bits(Single(other)) && into[2] == 7, $"{text}: {into[0]:R}, {into[1]:R}");
+        Assert.True(
+            NumberList.TryRead(Encoding.UTF8.GetBytes($"[{text},{other}, 7,0.123456789012345678901]"), into),
+            text);
+        Assert.True(
+            Bits(into[0]) == Bits(Single(text)) && Bits(into[1]) == Bits(Single(other)) && into[2] == 7,
+            $"{text}: {into[0]:R}, {into[1]:R}");
     }
 
     private static int Bits(float value) => BitConverter.SingleToInt32Bits(value);
@@ -162,6 +184,8 @@ public sealed class NumberListTest
         var into = new float[1];
         var read = NumberList.TryRead(json, into);
         Assert.True(read || !float.IsFinite(wanted), text);
-        if (read) Assert.True(BitConverter.SingleToInt32Bits(wanted) == BitConverter.SingleToInt32Bits(into[0]), $"{text}: {wanted:R}, but {into[0]:R}");
+        if (read) Assert.True(
+            BitConverter.SingleToInt32Bits(wanted) == BitConverter.SingleToInt32Bits(into[0]),
+            $"{text}: {wanted:R}, but {into[0]:R}");
     }
 }

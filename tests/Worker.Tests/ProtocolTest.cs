@@ -5,11 +5,14 @@ using Sluice.Testing;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Corners of the Open Inference Protocol and Triton's extensions, in the words that clients look for.</summary>
+/// <summary>
+/// Tests corner cases of the Open Inference Protocol and of Triton's extensions, and the texts that clients match.
+/// </summary>
 public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<ProtocolTest.Models>
 {
     private const string Length = "Inference-Header-Content-Length";
-    private const string Four = """{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"parameters":{"binary_data_size":SIZE}}]}""";
+    private const string Four =
+        """{"inputs":[{"name":"in","datatype":"FP32","shape":[1,4],"parameters":{"binary_data_size":SIZE}}]}""";
 
     public sealed class Models : IAsyncLifetime
     {
@@ -40,22 +43,30 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [InlineData("any", "0000803f00000040", "[2]", "0000803f00000040")]
     [InlineData("any", "", "[0]", "")]
     [InlineData("text", "616200", "[1]", "03000000616200")]
-    public async Task A_raw_request_is_the_one_input_and_its_answer_is_binary(string model, string hex, string shape, string told)
+    public async Task A_raw_request_is_the_only_input_and_its_response_is_binary(
+        string model,
+        string hex,
+        string shape,
+        string expected)
     {
         using var answer = await SendAsync($"/v2/models/{model}/infer", Convert.FromHexString(hex), (Length, "0"));
         var bytes = await answer.Content.ReadAsByteArrayAsync();
         Assert.True(answer.StatusCode == HttpStatusCode.OK, Encoding.UTF8.GetString(bytes));
-        var json = answer.Headers.TryGetValues(Length, out var length) ? int.Parse(length.Single(), System.Globalization.CultureInfo.InvariantCulture) : bytes.Length;
+        var json = answer.Headers.TryGetValues(Length, out var length) ? int.Parse(
+            length.Single(),
+            System.Globalization.CultureInfo.InvariantCulture) : bytes.Length;
         Assert.Equal(shape, JsonNode.Parse(bytes.AsSpan(0, json))!["outputs"]![0]!["shape"]!.ToJsonString());
-        Assert.Equal(told, Convert.ToHexStringLower(bytes.AsSpan(json)));
+        Assert.Equal(expected, Convert.ToHexStringLower(bytes.AsSpan(json)));
     }
 
     [Theory]
     [InlineData("add", "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'add' model")]
-    [InlineData("wide", "The shape of the raw input 'in' can not be deduced because there are more than one variable-sized dimension")]
+    [InlineData(
+        "wide",
+        "The shape of the raw input 'in' can not be deduced because there are more than one variable-sized dimension")]
     [InlineData("texts", "For BYTE datatype raw input 'in', the model must have input shape [1]")]
     [InlineData("row", "binary_data_size of input 'in' is '4'; expected 16")]
-    public async Task A_raw_request_that_cannot_be_understood_says_why(string model, string says) =>
+    public async Task The_error_of_an_invalid_raw_request_contains_the_reason(string model, string says) =>
         await RefusedAsync(400, says, $"/v2/models/{model}/infer", [1, 2, 3, 4], (Length, "0"));
 
     [Theory]
@@ -63,24 +74,39 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [InlineData("12", "binary_data_size of input 'in' is '12'; expected 16 (4 elements of FP32)")]
     [InlineData("8", "binary_data_size of input 'in' is '8'; expected 16")]
     [InlineData("-1", "unexpected size for input 'in'")]
-    public async Task Binary_data_of_another_size_is_refused(string size, string says)
+    public async Task Binary_data_of_another_size_is_rejected(string size, string says)
     {
         var head = Encoding.UTF8.GetBytes(Four.Replace("SIZE", size, StringComparison.Ordinal));
         await RefusedAsync(400, says, "/v2/models/row/infer", [.. head, .. new byte[16]], (Length, $"{head.Length}"));
     }
 
     [Fact]
-    public async Task Bytes_that_no_input_takes_and_a_head_longer_than_the_body_are_refused()
+    public async Task Extra_binary_data_and_a_JSON_length_above_the_body_size_are_rejected()
     {
         var head = Encoding.UTF8.GetBytes(Four.Replace("SIZE", "16", StringComparison.Ordinal));
-        await RefusedAsync(400, "unexpected additional input data for model 'row'", "/v2/models/row/infer", [.. head, .. new byte[17]], (Length, $"{head.Length}"));
-        await RefusedAsync(400, "inference header size should be in range (0, 2), got: 3", "/v2/models/row/infer", "{}"u8.ToArray(), (Length, "3"));
+        await RefusedAsync(
+            400,
+            "unexpected additional input data for model 'row'",
+            "/v2/models/row/infer",
+            [.. head, .. new byte[17]],
+            (Length, $"{head.Length}"));
+        await RefusedAsync(
+            400,
+            "inference header size should be in range (0, 2), got: 3",
+            "/v2/models/row/infer",
+            "{}"u8.ToArray(),
+            (Length, "3"));
     }
 
     [Fact]
-    public async Task An_encoding_that_is_not_known_is_refused_with_those_that_are()
+    public async Task An_unknown_encoding_is_rejected_with_the_supported_ones()
     {
-        using var answer = await RefusedAsync(501, "Unsupported compression type", "/v2/models/row/infer", "{}"u8.ToArray(), ("Content-Encoding", "br"));
+        using var answer = await RefusedAsync(
+            501,
+            "Unsupported compression type",
+            "/v2/models/row/infer",
+            "{}"u8.ToArray(),
+            ("Content-Encoding", "br"));
         Assert.Equal("gzip, deflate", string.Join(", ", answer.Headers.GetValues("Accept-Encoding")));
     }
 
@@ -92,12 +118,13 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [InlineData("/v2/repository/mine/index", 501, "'repository_name' specification is not supported")]
     [InlineData("/v2/repository/mine/models/row/load", 501, "'repository_name' specification is not supported")]
     [InlineData("/v2/repository/models/row/load", 400, "explicit model load / unload is not allowed")]
-    public async Task What_is_not_there_says_so(string path, int status, string says) => await RefusedAsync(status, says, path, []);
+    public async Task An_unknown_path_or_model_is_reported(string path, int status, string says) =>
+        await RefusedAsync(status, says, path, []);
 
     [Theory]
     [InlineData("")]
     [InlineData("x")]
-    public async Task A_name_as_long_as_a_body_is_told_in_part_even_where_that_cuts_a_character(string before)
+    public async Task A_very_long_name_is_truncated_even_inside_a_surrogate_pair(string before)
     {
         var name = before + string.Concat(Enumerable.Repeat("\U0001F600", 3000));
         var request = $$"""{"inputs":[{"name":"{{name}}","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}]}""";
@@ -107,32 +134,43 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [Theory]
     [InlineData(97, "Parameter 'deep' must be")]
     [InlineData(101, "maximum configured depth of 100")]
-    public async Task A_document_may_be_nested_a_hundred_deep(int lists, string says)
+    public async Task A_document_can_be_nested_100_levels_deep(int lists, string says)
     {
         var deep = $$"""{"parameters":{"deep":{{new string('[', lists)}}{{new string(']', lists)}} } }""";
         await RefusedAsync(400, lists > 100 ? "" : says, "/v2/models/row/generate", Encoding.UTF8.GetBytes(deep));
         var ignored = $$"""{"ignored":{{new string('[', lists)}}{{new string(']', lists)}} }""";
-        await RefusedAsync(400, lists > 100 ? says : "Unable to parse 'inputs'", "/v2/models/row/infer", Encoding.UTF8.GetBytes(ignored));
+        await RefusedAsync(
+            400,
+            lists > 100 ? says : "Unable to parse 'inputs'",
+            "/v2/models/row/infer",
+            Encoding.UTF8.GetBytes(ignored));
     }
 
     [Fact]
-    public async Task Runs_of_a_size_tell_what_reading_and_writing_their_requests_took()
+    public async Task Batch_statistics_contain_the_reading_and_writing_times()
     {
-        const string body = """{"inputs":[{"name":"in","datatype":"FP32","shape":[3,4],"data":[1,2,3,4,5,6,7,8,9,10,11,12]}]}""";
+        const string body =
+            """{"inputs":[{"name":"in","datatype":"FP32","shape":[3,4],"data":[1,2,3,4,5,6,7,8,9,10,11,12]}]}""";
         for (var i = 0; i < 2; i++)
             using (await SendAsync("/v2/models/row/infer", Encoding.UTF8.GetBytes(body)))
             {
-                // Counted.
+                // The requests are counted.
             }
 
-        var batches = JsonNode.Parse(await models.Worker.Client.GetStringAsync("/v2/models/row/stats"))!["model_stats"]![0]!["batch_stats"]!.AsArray();
+        var stats = JsonNode.Parse(await models.Worker.Client.GetStringAsync("/v2/models/row/stats"))!;
+        var batches = stats["model_stats"]![0]!["batch_stats"]!.AsArray();
         var three = batches.Single(b => (int)b!["batch_size"]! == 3)!.AsObject();
         Assert.Equal(["batch_size", "compute_input", "compute_infer", "compute_output"], three.Select(f => f.Key));
         foreach (var stage in new[] { "compute_input", "compute_infer", "compute_output" })
             Assert.True((int)three[stage]!["count"]! == 2 && (long)three[stage]!["ns"]! > 0, three.ToJsonString());
     }
 
-    private async Task<HttpResponseMessage> RefusedAsync(int status, string says, string path, byte[] body, params (string Name, string Value)[] headers)
+    private async Task<HttpResponseMessage> RefusedAsync(
+        int status,
+        string says,
+        string path,
+        byte[] body,
+        params (string Name, string Value)[] headers)
     {
         var answer = await SendAsync(path, body, headers);
         var text = await answer.Content.ReadAsStringAsync();
@@ -141,7 +179,10 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
         return answer;
     }
 
-    private async Task<HttpResponseMessage> SendAsync(string path, byte[] body, params (string Name, string Value)[] headers)
+    private async Task<HttpResponseMessage> SendAsync(
+        string path,
+        byte[] body,
+        params (string Name, string Value)[] headers)
     {
         using var content = new ByteArrayContent(body);
         foreach (var (name, value) in headers) content.Headers.TryAddWithoutValidation(name, value);

@@ -6,7 +6,9 @@ public sealed class SamplerTest
 {
     private const int Draws = 5_000;
 
-    /// <summary>Tokens 0 to 3 of probability 0.1, 0.2, 0.3, 0.4: which may be chosen.</summary>
+    /// <summary>
+    /// Tests which tokens are sampled. The tokens 0 to 3 have the probabilities 0.1, 0.2, 0.3 and 0.4.
+    /// </summary>
     [Theory]
     [InlineData(0, 1.0, new[] { 0, 1, 2, 3 })]
     [InlineData(4, 1.0, new[] { 0, 1, 2, 3 })]
@@ -18,12 +20,12 @@ public sealed class SamplerTest
     [InlineData(0, 0.41, new[] { 2, 3 })]
     [InlineData(0, 0.39, new[] { 3 })]
     [InlineData(0, 0.0, new[] { 3 })]
-    // Of the two most likely: 3/7 and 4/7.
+    // The two most likely tokens have the probabilities 3/7 and 4/7.
     [InlineData(2, 0.56, new[] { 3 })]
     [InlineData(2, 0.58, new[] { 2, 3 })]
     [InlineData(3, 0.79, new[] { 1, 2, 3 })]
     [InlineData(3, 0.77, new[] { 2, 3 })]
-    public void Only_likely_tokens_are_chosen_and_as_often_as_they_are_likely(int topK, double topP, int[] expected)
+    public void Permitted_tokens_are_sampled_by_their_probability(int topK, double topP, int[] expected)
     {
         float[] logits = [0, MathF.Log(2), MathF.Log(3), MathF.Log(4)];
         var sampler = new Sampler(1, 7, topK, topP);
@@ -33,8 +35,11 @@ public sealed class SamplerTest
         for (var token = 0; token < 4; token++)
         {
             var p = expected.Contains(token) ? (token + 1) / total : 0;
-            // Five standard deviations.
-            Assert.InRange(counts[token], Draws * p - 5 * Math.Sqrt(Draws * p * (1 - p)), Draws * p + 5 * Math.Sqrt(Draws * p * (1 - p)));
+            // The tolerance is five standard deviations.
+            Assert.InRange(
+                counts[token],
+                Draws * p - 5 * Math.Sqrt(Draws * p * (1 - p)),
+                Draws * p + 5 * Math.Sqrt(Draws * p * (1 - p)));
         }
     }
 
@@ -45,11 +50,11 @@ public sealed class SamplerTest
     [InlineData(0, 0.05)]
     [InlineData(0, 0.9999)]
     [InlineData(999, 0.999)]
-    public void Of_a_large_vocabulary_those_are_chosen_that_sorting_all_of_it_gives(int topK, double topP)
+    public void Sampling_a_large_vocabulary_equals_sorting_all_of_it(int topK, double topP)
     {
         const double temperature = 0.8;
         var random = new Random(3);
-        // Rounded, so that some are equal.
+        // The logits are rounded, so that some are equal.
         var logits = Enumerable.Range(0, 1000).Select(_ => MathF.Round((float)(random.NextDouble() * 12), 1)).ToArray();
         var sorted = Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).ToList();
         if (topK > 0) sorted = sorted[..topK];
@@ -61,11 +66,13 @@ public sealed class SamplerTest
         var sampler = new Sampler(temperature, 11, topK, topP);
         var chosen = Enumerable.Range(0, Draws).Select(_ => sampler.Next(logits)).ToList();
         Assert.All(chosen, token => Assert.Contains(token, allowed));
-        // Of those that are expected 20 times and more each was chosen.
-        Assert.Superset(sorted.Take(count).Where((_, n) => Draws * weights[n] / share > 20).ToHashSet(), chosen.ToHashSet());
+        // Every token with an expected count above 20 was sampled.
+        Assert.Superset(
+            sorted.Take(count).Where((_, n) => Draws * weights[n] / share > 20).ToHashSet(),
+            chosen.ToHashSet());
     }
 
     [Fact]
-    public void Temperature_zero_takes_the_first_of_the_most_likely_whatever_else_is_set() =>
+    public void Temperature_zero_selects_the_first_of_the_most_likely_tokens() =>
         Assert.Equal(1, new Sampler(0, 1, 3, 0.5).Next([1, 5, 5, 2]));
 }

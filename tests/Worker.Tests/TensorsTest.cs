@@ -8,7 +8,7 @@ using Sluice.Testing;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>Every datatype, as JSON and as bytes, in and out, through models that answer what they are given.</summary>
+/// <summary>Tests every datatype as JSON and as bytes, in and out, with models that return their inputs.</summary>
 public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixture<TensorsTest.Identities>
 {
     public sealed class Identities : IAsyncLifetime
@@ -38,7 +38,9 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
         public static string Name(string type) => "id-" + type.ToLowerInvariant();
     }
 
-    /// <summary>Datatype, JSON elements, and the same elements' bytes in hex, little-endian.</summary>
+    /// <summary>
+    /// Each case is a datatype, JSON elements, and the bytes of these elements in hex, little-endian.
+    /// </summary>
     public static TheoryData<string, string, string> Values => new()
     {
         { "BOOL", "true,false,true", "010001" },
@@ -70,7 +72,10 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     [MemberData(nameof(Values))]
     public async Task Json_in_binary_out(string type, string elements, string hex)
     {
-        var (answer, binary) = await InferAsync(type, Json(type, elements, ""","parameters":{"binary_data_output":true}"""), 0);
+        var (answer, binary) = await InferAsync(
+            type,
+            Json(type, elements, ""","parameters":{"binary_data_output":true}"""),
+            0);
         Assert.Equal(hex, Convert.ToHexStringLower(binary));
         Assert.Equal(binary.Length, (int)answer["outputs"]![0]!["parameters"]!["binary_data_size"]!);
     }
@@ -80,7 +85,8 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     public async Task Binary_in_json_out(string type, string elements, string hex)
     {
         var bytes = Convert.FromHexString(hex);
-        var head = Encoding.UTF8.GetBytes($$"""{"inputs":[{"name":"in","datatype":"{{type}}","shape":[{{Parse(elements).Length}}],"parameters":{"binary_data_size":{{bytes.Length}} } }]}""");
+        var head = Encoding.UTF8.GetBytes($$"""{"inputs":[{"name":"in","datatype":"{{type}}","shape":"""
+            + $$"""[{{Parse(elements).Length}}],"parameters":{"binary_data_size":{{bytes.Length}} } }]}""");
         var (answer, _) = await InferAsync(type, [.. head, .. bytes], head.Length);
         Assert.Equal(Parse(elements), answer["outputs"]![0]!["data"]!.AsArray().Select(e => e!.ToJsonString()));
     }
@@ -121,7 +127,7 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     [InlineData("FP32", "null")]
     [InlineData("FP16", "70000")]
     [InlineData("BYTES", "5")]
-    public async Task What_does_not_fit_is_refused_not_wrapped(string type, string element)
+    public async Task An_out_of_range_value_is_rejected(string type, string element)
     {
         var body = $$"""{"inputs":[{"name":"in","datatype":"{{type}}","shape":[1],"data":[{{element}}]}]}""";
         using var answer = await PostAsync(Identities.Name(type), Encoding.UTF8.GetBytes(body), 0);
@@ -135,7 +141,9 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     [Fact]
     public async Task Two_inputs_one_as_json_and_one_as_bytes()
     {
-        var head = Encoding.UTF8.GetBytes("""{"id":"42","inputs":[{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"a","datatype":"FP32","shape":[1,2],"parameters":{"binary_data_size":8}}],"outputs":[{"name":"sum"}]}""");
+        var head = Encoding.UTF8.GetBytes("""{"id":"42","inputs":[{"name":"b","datatype":"FP32","shape":[1,2],"data":"""
+            + """[1,2]},{"name":"a","datatype":"FP32","shape":[1,2],"parameters":{"binary_data_size":8}}],"outputs":"""
+            + """[{"name":"sum"}]}""");
         var bytes = new byte[8];
         BinaryPrimitives.WriteSingleLittleEndian(bytes, 10);
         BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(4), 20);
@@ -147,46 +155,64 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
 
     [Theory]
     [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'b'")]
-    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'a'")]
-    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"product"}]}""", "product")]
-    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[[[[1,2],3]]]}]}""", "'b'")]
-    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2]},{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'a'")]
+    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},"""
+        + """{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""", "'a'")]
+    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},"""
+        + """{"name":"b","datatype":"FP32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"product"}]}""", "product")]
+    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},"""
+        + """{"name":"b","datatype":"FP32","shape":[1,2],"data":[[[[1,2],3]]]}]}""", "'b'")]
+    [InlineData("""{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2]},{"name":"b","datatype":"FP32","shape":"""
+        + """[1,2],"data":[1,2]}]}""", "'a'")]
     [InlineData("""{"inputs":"a"}""", "inputs")]
-    public async Task A_request_that_lacks_or_repeats_something_names_it(string body, string says)
+    public async Task The_error_names_what_a_request_lacks_or_repeats(string body, string says)
     {
         using var answer = await PostAsync("add", Encoding.UTF8.GetBytes(body), 0);
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Contains(says, (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"], StringComparison.Ordinal);
+        Assert.Contains(
+            says,
+            (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"],
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Metadata_tells_what_the_model_itself_says()
+    public async Task Metadata_contains_the_properties_of_the_model()
     {
-        var body = JsonNode.Parse(await identities.Worker.Client.GetStringAsync(new Uri("/v2/models/add", UriKind.Relative)))!;
+        var body = JsonNode.Parse(
+            await identities.Worker.Client.GetStringAsync(new Uri("/v2/models/add", UriKind.Relative)))!;
         Assert.Equal("add", (string?)body["name"]);
         Assert.Equal("onnxruntime_onnx", (string?)body["platform"]);
-        Assert.Equal("""[{"name":"a","datatype":"FP32","shape":[-1,2]},{"name":"b","datatype":"FP32","shape":[-1,2]}]""", body["inputs"]!.ToJsonString());
+        Assert.Equal(
+            """[{"name":"a","datatype":"FP32","shape":[-1,2]},{"name":"b","datatype":"FP32","shape":[-1,2]}]""",
+            body["inputs"]!.ToJsonString());
     }
 
     [Fact]
-    public async Task A_deeply_nested_body_is_refused_and_the_worker_lives()
+    public async Task A_deeply_nested_body_is_rejected_and_the_worker_continues()
     {
         using var answer = await PostAsync("add", Encoding.UTF8.GetBytes("{\"inputs\":" + new string('[', 100_000)), 0);
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Equal(HttpStatusCode.OK, (await identities.Worker.Client.GetAsync(new Uri("/v2/health/live", UriKind.Relative))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.OK,
+            (await identities.Worker.Client.GetAsync(new Uri("/v2/health/live", UriKind.Relative))).StatusCode);
     }
 
     private static byte[] Json(string type, string elements, string more = "") => Encoding.UTF8.GetBytes(
-        $$"""{"inputs":[{"name":"in","datatype":"{{type}}","shape":[{{Parse(elements).Length}}],"data":[{{elements}}]}]{{more}}}""");
+        $$"""{"inputs":[{"name":"in","datatype":"{{type}}","shape":[{{Parse(elements).Length}}],"data":"""
+        + $$"""[{{elements}}]}]{{more}}}""");
 
-    /// <summary>The elements as JSON writes them again.</summary>
+    /// <summary>Returns the elements as the JSON writer formats them.</summary>
     private static string[] Parse(string elements) =>
         [.. JsonNode.Parse($"[{elements}]")!.AsArray().Select(e => Again(e!))];
 
-    private static string Again(JsonNode element) => element.GetValueKind() != JsonValueKind.Number ? element.ToJsonString()
+    private static string Again(JsonNode element) =>
+        element.GetValueKind() != JsonValueKind.Number ? element.ToJsonString()
         : element.ToJsonString() == "-0.0" ? "-0" : element.ToJsonString();
 
-    private async Task<(JsonNode Answer, byte[] Binary)> InferAsync(string type, byte[] body, int head, string suffix = "")
+    private async Task<(JsonNode Answer, byte[] Binary)> InferAsync(
+        string type,
+        byte[] body,
+        int head,
+        string suffix = "")
     {
         using var answer = await PostAsync(Identities.Name(type) + suffix, body, head);
         var bytes = await answer.Content.ReadAsByteArrayAsync();
@@ -199,7 +225,8 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
     private async Task<HttpResponseMessage> PostAsync(string model, byte[] body, int head)
     {
         using var content = new ByteArrayContent(body);
-        content.Headers.ContentType = new MediaTypeHeaderValue(head > 0 ? "application/octet-stream" : "application/json");
+        content.Headers.ContentType =
+            new MediaTypeHeaderValue(head > 0 ? "application/octet-stream" : "application/json");
         if (head > 0) content.Headers.Add("Inference-Header-Content-Length", $"{head}");
         return await identities.Worker.Client.PostAsync($"/v2/models/{model}/infer", content);
     }

@@ -6,7 +6,9 @@ using Sluice.Worker.Tests.Inspection;
 
 namespace Sluice.Worker.Tests;
 
-/// <summary>The worker as a process: what it needs, whom it lets in, how it ends, what it leaves on the machine.</summary>
+/// <summary>
+/// Tests the worker as a process: its settings, its token check, its exit, and the files that it creates.
+/// </summary>
 public sealed class WorkerProcessTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-worker-").FullName;
@@ -30,11 +32,12 @@ public sealed class WorkerProcessTest : IDisposable
         }
 
         Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(home, "*", SearchOption.AllDirectories),
-            f => f.Contains("onnxruntime", StringComparison.OrdinalIgnoreCase) || f.Contains("DeveloperTools", StringComparison.Ordinal));
+            f => f.Contains("onnxruntime", StringComparison.OrdinalIgnoreCase)
+                || f.Contains("DeveloperTools", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Only_the_holder_of_the_pods_token_is_answered()
+    public async Task Only_requests_with_the_pod_token_are_accepted()
     {
         await using var worker = await WorkerProcess.StartAsync(folder);
         foreach (var token in new[] { null, "", "wrong", WorkerProcess.Token + "x" })
@@ -52,7 +55,7 @@ public sealed class WorkerProcessTest : IDisposable
     [InlineData("SLUICE_MODELS", "../etc", "not a valid name")]
     [InlineData("SLUICE_MODEL_REPOSITORY", "/no/such/folder", "/no/such/folder")]
     [InlineData("SLUICE_EXECUTION_PROVIDERS", "quantum", "quantum")]
-    public async Task A_setting_that_cannot_be_served_ends_it_with_the_reason(string name, string? value, string says)
+    public async Task An_invalid_setting_ends_the_worker_with_the_reason(string name, string? value, string says)
     {
         await using var process = WorkerProcess.Launch(folder, new Dictionary<string, string?> { [name] = value });
         Assert.Equal(3, await process.ExitAsync());
@@ -60,7 +63,7 @@ public sealed class WorkerProcessTest : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_is_no_model_ends_it_with_the_models_name()
+    public async Task A_file_that_is_not_a_model_ends_the_worker_with_the_name_of_the_model()
     {
         TinyModel.Put(folder, "broken", Encoding.UTF8.GetBytes("this is no model"));
         await using var process = WorkerProcess.Launch(folder);
@@ -69,15 +72,22 @@ public sealed class WorkerProcessTest : IDisposable
     }
 
     [Theory]
-    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "it is not an ONNX model: it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'")]
-    [InlineData("PK\u0003\u0004weights", "it is not an ONNX model: it is a ZIP archive, as torch.save and Keras write it")]
-    [InlineData("<!DOCTYPE html><title>Sign in</title>", "it is not an ONNX model: it is an HTML or XML page; allowed: an ONNX model; download the file itself")]
+    [InlineData(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "it is not an ONNX model: it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'")]
+    [InlineData(
+        "PK\u0003\u0004weights",
+        "it is not an ONNX model: it is a ZIP archive, as torch.save and Keras write it")]
+    [InlineData(
+        "<!DOCTYPE html><title>Sign in</title>",
+        "it is not an ONNX model: it is an HTML or XML page; allowed: an ONNX model; download the file itself")]
     [InlineData("an unknown operator", "NoSuchOperator")]
-    public async Task The_last_line_of_a_worker_that_cannot_load_says_why(string content, string says)
+    public async Task The_last_line_of_a_worker_that_cannot_load_is_the_reason(string content, string says)
     {
         var model = content != "an unknown operator" ? Encoding.UTF8.GetBytes(content)
             : OnnxWriter.Model(OnnxWriter.Graph(OnnxWriter.Field(1, OnnxWriter.Node("NoSuchOperator", "in", "out")),
-                OnnxWriter.Field(11, OnnxWriter.Value("in", OnnxWriter.FP32, -1)), OnnxWriter.Field(12, OnnxWriter.Value("out", OnnxWriter.FP32, -1))));
+                OnnxWriter.Field(11, OnnxWriter.Value("in", OnnxWriter.FP32, -1)),
+                OnnxWriter.Field(12, OnnxWriter.Value("out", OnnxWriter.FP32, -1))));
         TinyModel.Put(folder, "broken", model);
         await using var process = WorkerProcess.Launch(folder);
         Assert.Equal(3, await process.ExitAsync());
@@ -87,11 +97,15 @@ public sealed class WorkerProcessTest : IDisposable
     }
 
     [Fact]
-    public async Task With_explicit_control_and_no_names_it_starts_empty_and_loads_on_request()
+    public async Task With_explicit_control_and_no_models_the_worker_starts_empty_and_loads_on_request()
     {
-        await using var worker = await WorkerProcess.StartAsync(folder, new Dictionary<string, string?> { ["SLUICE_MODEL_CONTROL"] = "explicit" });
-        using (var before = await worker.Client.GetAsync(new Uri("/v2/models/tiny", UriKind.Relative))) Assert.Equal(HttpStatusCode.NotFound, before.StatusCode);
-        using (var load = await worker.Client.PostAsync("/v2/repository/models/tiny/load", null)) Assert.Equal(HttpStatusCode.OK, load.StatusCode);
+        await using var worker = await WorkerProcess.StartAsync(
+            folder,
+            new Dictionary<string, string?> { ["SLUICE_MODEL_CONTROL"] = "explicit" });
+        using (var before = await worker.Client.GetAsync(new Uri("/v2/models/tiny", UriKind.Relative)))
+            Assert.Equal(HttpStatusCode.NotFound, before.StatusCode);
+        using (var load = await worker.Client.PostAsync("/v2/repository/models/tiny/load", null))
+            Assert.Equal(HttpStatusCode.OK, load.StatusCode);
         using var answer = await worker.Client.PostAsync("/v2/models/tiny/infer",
             new StringContent("""{"inputs":[{"name":"in","datatype":"FP32","shape":[1],"data":[1]}]}"""));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
@@ -103,7 +117,8 @@ public sealed class WorkerProcessTest : IDisposable
         TinyModel.Put(folder, "add", TinyModel.Add("FP32", -1, -1));
         await using var worker = await WorkerProcess.StartAsync(folder);
         using var answer = await worker.Client.PostAsync("/v2/models/add/infer", new StringContent(
-            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"FP32","shape":[1,3],"data":[1,2,3]}]}"""));
+            """{"inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]},"""
+            + """{"name":"b","datatype":"FP32","shape":[1,3],"data":[1,2,3]}]}"""));
         var error = (string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!;
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains("2 by 3", error, StringComparison.Ordinal);
@@ -111,14 +126,17 @@ public sealed class WorkerProcessTest : IDisposable
     }
 
     [Fact]
-    public async Task Sigterm_lets_a_request_in_flight_finish_and_then_ends_it()
+    public async Task Sigterm_completes_requests_in_flight_and_then_ends_the_worker()
     {
-        await using var worker = await WorkerProcess.StartAsync(Repository.Models, new Dictionary<string, string?> { ["SLUICE_MODELS"] = "story" });
+        await using var worker = await WorkerProcess.StartAsync(
+            Repository.Models,
+            new Dictionary<string, string?> { ["SLUICE_MODELS"] = "story" });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/models/story/generate_stream")
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            Content = new StringContent("""{"text_input":"a","parameters":{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
+            Content = new StringContent(
+                """{"text_input":"a","parameters":{"max_tokens":500,"seed":1,"ignore_eos":true}}"""),
         };
         using var answer = await worker.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
@@ -133,7 +151,7 @@ public sealed class WorkerProcessTest : IDisposable
     }
 
     [Fact]
-    public async Task The_ready_answer_tells_where_the_start_went()
+    public async Task The_readiness_response_contains_the_stages_of_the_start()
     {
         await using var worker = await WorkerProcess.StartAsync(folder);
         using var answer = await worker.Client.GetAsync(new Uri("/v2/health/ready", UriKind.Relative));

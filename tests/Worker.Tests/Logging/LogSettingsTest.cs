@@ -6,7 +6,7 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Tests.Logging;
 
-/// <summary>What a change of the log's settings means, and what is no setting.</summary>
+/// <summary>Tests changes of the log settings, and the errors of invalid settings.</summary>
 public sealed class LogSettingsTest
 {
     [Theory]
@@ -17,12 +17,17 @@ public sealed class LogSettingsTest
     [InlineData("""{"log_verbose_level":"2"}""", "kestrel debug info warn error")]
     [InlineData("""{"log_info":false,"log_warning":false,"log_error":false}""", "")]
     [InlineData("{}", "info warn error")]
-    public void A_change_counts_from_the_next_line_on(string change, string lines)
+    public void A_change_applies_to_the_next_line(string change, string lines)
     {
         using var said = new StringWriter();
         using var log = new WorkerLog(said, said, new ManualTime());
         log.Change(now => now.With(Json(change)));
-        log.CreateLogger("Microsoft.AspNetCore.Server.Kestrel").Log(LogLevel.Information, default, "kestrel", null, (text, _) => text);
+        log.CreateLogger("Microsoft.AspNetCore.Server.Kestrel").Log(
+            LogLevel.Information,
+            default,
+            "kestrel",
+            null,
+            (text, _) => text);
         log.Write(LogLevel.Debug, "Part", "debug");
         log.Info("Part", "info");
         log.Write(LogLevel.Warning, "Part", "warn");
@@ -31,7 +36,7 @@ public sealed class LogSettingsTest
     }
 
     [Fact]
-    public void What_was_asked_for_by_itself_is_written_whatever_the_settings_are()
+    public void Explicitly_requested_output_is_written_independent_of_the_settings()
     {
         using var said = new StringWriter();
         using var log = new WorkerLog(said, said, new ManualTime());
@@ -41,13 +46,18 @@ public sealed class LogSettingsTest
     }
 
     [Fact]
-    public void An_entry_is_one_line_of_bounded_length_whatever_its_text_is()
+    public void An_entry_is_one_line_of_limited_length()
     {
         using var said = new StringWriter();
         using var log = new WorkerLog(said, said, new ManualTime());
-        log.Error("Part", "failed\n12:00:00.000 info  Part: all is well\u001b[2J\0\u2028" + new string('x', 15_000_000));
+        log.Error(
+            "Part",
+            "failed\n12:00:00.000 info  Part: all is well\u001b[2J\0\u2028" + new string('x', 15_000_000));
         var text = said.ToString();
-        Assert.Contains("Part: failed\\n12:00:00.000 info  Part: all is well\\u001b[2J\\u0000\\u2028xxx", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "Part: failed\\n12:00:00.000 info  Part: all is well\\u001b[2J\\u0000\\u2028xxx",
+            text,
+            StringComparison.Ordinal);
         Assert.DoesNotContain(text.TrimEnd('\n'), char.IsControl);
         Assert.InRange(text.Length, 1, 2 * LogLine.MaxText);
         log.WriteAlways("Trace", new string('t', 10_000));
@@ -57,7 +67,7 @@ public sealed class LogSettingsTest
     [Theory]
     [InlineData("default", @"^\d\d:\d\d:\d\d\.\d{3} info  Part: text\n$")]
     [InlineData("ISO8601", @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info  Part: text\n$")]
-    public void The_format_is_that_of_the_time(string format, string line)
+    public void The_format_setting_changes_the_time_format(string format, string line)
     {
         using var said = new StringWriter();
         using var log = new WorkerLog(said, said, new ManualTime());
@@ -72,10 +82,12 @@ public sealed class LogSettingsTest
     [InlineData("""{"log_verbose_level":-1}""", "'log_verbose_level' is '-1'; expected a whole number from 0 to")]
     [InlineData("""{"log_verbose_level":1.5}""", "'log_verbose_level' is '1.5'; expected a whole number")]
     [InlineData("""{"log_format":"RFC3339"}""", "'log_format' is '\"RFC3339\"'; expected default or ISO8601")]
-    [InlineData("""{"log_file":"/tmp/log"}""", "'log_file' is '\"/tmp/log\"'; expected \"\": a worker writes its log to its output, which the gateway stores")]
+    [InlineData(
+        """{"log_file":"/tmp/log"}""",
+        "'log_file' is '\"/tmp/log\"'; expected \"\": a worker writes its log to its output, which the gateway stores")]
     [InlineData("""{"log_colour":true}""", "'log_colour' is not a setting; expected one of log_file, log_info")]
     [InlineData("[1]", "The body is '[1]'; expected a JSON object")]
-    public void What_is_wrong_is_named_and_nothing_changes(string change, string says)
+    public void An_error_names_the_field_and_nothing_changes(string change, string says)
     {
         using var log = new WorkerLog(TextWriter.Null, TextWriter.Null, new ManualTime());
         var before = log.Settings;

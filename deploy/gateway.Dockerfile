@@ -1,6 +1,8 @@
-# The gateway, and beside it the built-in worker for pods that are processes. From the checkout's root (BuildKit):
+# The image of the gateway, with the built-in worker for pods that are processes. Build it in the root of the checkout
+# (BuildKit):
 #   docker build -f deploy/gateway.Dockerfile -t sluice-gateway .
-# APP=prebuilt takes what `make publish` made instead of compiling here; BASE may be any image with ASP.NET Core 10, libstdc++ and OpenSSL 3.
+# APP=prebuilt copies the output of `make publish` instead of compiling here. BASE may be any image with ASP.NET Core
+# 10, libstdc++ and OpenSSL 3.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
 ARG NODE=node:22.12.0-bookworm-slim
 ARG BASE=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
@@ -30,11 +32,12 @@ COPY --from=app /gateway /gateway
 COPY --from=app /worker /worker
 COPY deploy/endpoints.yaml /etc/sluice/endpoints.yaml
 COPY models /models
-# A volume that is mounted here gets this folder's owner.
+# A volume that is mounted here takes the owner of this folder.
 COPY --chown=65532:65532 deploy/README.md /var/lib/sluice/README.md
 USER 65532:65532
-# HOME: the user has none, and what workers keep for themselves is theirs alone.
-ENV SLUICE_URLS=http://0.0.0.0:8080 SLUICE_DATA=/var/lib/sluice SLUICE_MANIFEST=/etc/sluice/endpoints.yaml SLUICE_MODEL_REPOSITORY=/models \
+# HOME is set because the user has no home folder. Each worker has a private folder for its own files.
+ENV SLUICE_URLS=http://0.0.0.0:8080 SLUICE_DATA=/var/lib/sluice \
+    SLUICE_MANIFEST=/etc/sluice/endpoints.yaml SLUICE_MODEL_REPOSITORY=/models \
     SLUICE_WORKER=/worker/Sluice.Worker HOME=/tmp DOTNET_EnableDiagnostics=0
 VOLUME /var/lib/sluice
 EXPOSE 8080

@@ -1,10 +1,12 @@
-# The built-in worker with CUDA and TensorRT. From the checkout's root (BuildKit, which is Docker's default since 23):
+# The image of the built-in worker with CUDA and TensorRT. Build it in the root of the checkout (BuildKit,
+# which is Docker's default since version 23):
 #   docker build -f deploy/worker-gpu.Dockerfile -t sluice-worker-gpu .
-# APP=prebuilt takes what was published to PUBLISHED instead of compiling here; BASE may be any image with CUDA 13's libraries.
-# TENSORRT=10.x.y.z-1+cuda13.0 adds TensorRT from NVIDIA's own packages, which the default base knows; 11 is another library to ONNX Runtime.
+# APP=prebuilt copies the files in PUBLISHED instead of compiling here. BASE may be any image with CUDA 13's libraries.
+# TENSORRT=10.x.y.z-1+cuda13.0 adds TensorRT from NVIDIA's package repository, which the default base image contains.
+# ONNX Runtime cannot load TensorRT 11, which has another library name.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
 ARG NODE=node:22.12.0-bookworm-slim
-# CUDA 13 (driver 580 or newer) and cuDNN 9, as ONNX Runtime 1.29 wants them.
+# ONNX Runtime 1.29 requires CUDA 13 (driver 580 or later) and cuDNN 9.
 ARG BASE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 ARG DOTNET=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble
 ARG APP=compiled
@@ -20,7 +22,8 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 WORKDIR /source
 COPY . .
 ENV CI=true
-RUN dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -p:OrtGpuProviders=true -o /worker
+RUN dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained \
+    -p:OrtGpuProviders=true -o /worker
 
 FROM scratch AS prebuilt
 ARG PUBLISHED=.build/run/worker-gpu
@@ -33,11 +36,13 @@ FROM ${DOTNET} AS dotnet
 FROM ${BASE}
 ARG TENSORRT
 RUN if [ -n "$TENSORRT" ]; then apt-get update && apt-get install -y --no-install-recommends \
-    libnvinfer10="$TENSORRT" libnvinfer-plugin10="$TENSORRT" libnvonnxparsers10="$TENSORRT" && rm -rf /var/lib/apt/lists/*; fi
+    libnvinfer10="$TENSORRT" libnvinfer-plugin10="$TENSORRT" libnvonnxparsers10="$TENSORRT" \
+    && rm -rf /var/lib/apt/lists/*; fi
 COPY --from=dotnet /usr/share/dotnet /usr/share/dotnet
 COPY --from=app /worker /worker
-# No user of any image, so no file but those for everyone.
+# No image defines this user, so it can access only world-readable files.
 USER 65532:65532
-ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models SLUICE_EXECUTION_PROVIDERS=cuda,cpu DOTNET_EnableDiagnostics=0
+ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models \
+    SLUICE_EXECUTION_PROVIDERS=cuda,cpu DOTNET_EnableDiagnostics=0
 EXPOSE 8000
 ENTRYPOINT ["/worker/Sluice.Worker"]

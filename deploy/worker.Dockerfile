@@ -1,6 +1,8 @@
-# The built-in worker on the CPU. From the checkout's root (BuildKit, which is Docker's default since 23):
+# The image of the built-in worker for the CPU. Build it in the root of the checkout (BuildKit,
+# which is Docker's default since version 23):
 #   docker build -f deploy/worker.Dockerfile -t sluice-worker .
-# APP=prebuilt takes what `make publish` made instead of compiling here; BASE may be any image with ASP.NET Core 10 and libstdc++.
+# APP=prebuilt copies the output of `make publish` instead of compiling here. BASE may be any image with ASP.NET Core 10
+# and libstdc++.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
 ARG NODE=node:22.12.0-bookworm-slim
 ARG BASE=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
@@ -25,7 +27,7 @@ FROM ${APP} AS app
 
 FROM ${BASE}
 COPY --from=app /worker /worker
-# No user of any image, so no file but those for everyone.
+# No image defines this user, so it can access only world-readable files.
 USER 65532:65532
 ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models DOTNET_EnableDiagnostics=0
 EXPOSE 8000

@@ -1,7 +1,7 @@
-"""Little stories out of a grammar of our own: the text that `story` and `embed` learn from.
+"""Generates short stories from a grammar: the training text of `story` and `embed`.
 
-The text is made here and belongs to the project. A story is drawn from a random generator, so seeds that the training
-never used give held-out stories; how many there can be is about 10^15.
+The text is generated here and belongs to the project. A random generator selects a story, so seeds that the training
+did not use produce held-out stories. There are about 10^15 different stories.
 """
 import random
 
@@ -27,7 +27,7 @@ LESSONS = ["It is good to share.", "A friend is the best gift.", "Small things c
 
 
 def story(seed):
-    """One story of four to eight sentences."""
+    """Returns one story of four to eight sentences."""
     pick = random.Random(seed)
     name, kind, he, his = pick.choice(PEOPLE)
     friend = pick.choice([p[0] for p in PEOPLE if p[0] != name])

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Makes digits/1/model.onnx: a CNN that reads one printed digit, trained on digits rendered in many fonts.
+"""Creates digits/1/model.onnx: a CNN that recognizes one printed digit, trained on digits rendered in many fonts.
 
-Needs Debian's python3-torch, python3-onnx, python3-pil, fontconfig and fonts: every font package that is installed
-takes part (models/README.md lists those used). Whole font families are held out for the quality figure, and the
-samples beside the model come from them. Run: /usr/bin/python3 models/digits/make.py   (about 5 minutes on one core)
+Requires Debian's python3-torch, python3-onnx, python3-pil, fontconfig and fonts. All installed font packages are used
+(models/README.md lists them). Whole font families are held out for the quality figure, and the samples next to the
+model use these families. Run: /usr/bin/python3 models/digits/make.py   (about 5 minutes on one core)
 """
 import hashlib
 import json
@@ -20,7 +20,8 @@ HERE = pathlib.Path(__file__).parent
 SIZE, GLYPH, STEPS, BATCH, SEED = 28, 40, 3000, 192, 7
 # Fonts whose digits are pictures, outlines of other scripts, or dots.
 UNUSABLE = ("emoji", "symbol", "glyphicons", "barcode", "braille", "awesome", "icons", "dingbats", "math", "music")
-# Held-out families whose glyphs may be shipped as pictures (Bitstream Vera, OFL, LPPL, Apache, GPL with font exception).
+# Held-out families whose glyphs may be distributed as pictures (Bitstream Vera, OFL, LPPL, Apache, GPL with font
+# exception).
 SAMPLE_FAMILIES = ("Lato", "Vollkorn", "Comic Neue", "Courier Prime", "Hack", "Karla", "Oxygen", "Jura")
 
 
@@ -34,7 +35,7 @@ def font_files():
 
 
 def glyph(font, digit):
-    """One digit, white on black, its box scaled to fit 28 of 40 pixels."""
+    """Returns one digit, white on black, with its box scaled to fit 28 of 40 pixels."""
     left, top, right, bottom = font.getbbox(digit)
     if right - left < 4 or bottom - top < 8:
         return None
@@ -48,7 +49,7 @@ def glyph(font, digit):
 
 
 def load_fonts():
-    """[fonts, 10, 40, 40] and the family of each; fonts without ten distinct digits are left out."""
+    """Returns [fonts, 10, 40, 40] and the family of each font, without fonts that lack ten distinct digits."""
     glyphs, families = [], []
     for path, family in font_files():
         try:
@@ -71,7 +72,7 @@ def held_out(family):
 
 
 def augment(glyphs, random):
-    """Shift, rotation, scale, shear, blur, contrast and noise; [n, 40, 40] to [n, 1, 28, 28]."""
+    """Applies shift, rotation, scale, shear, blur, contrast and noise; [n, 40, 40] to [n, 1, 28, 28]."""
     n = len(glyphs)
 
     def uniform(low, high):
@@ -117,7 +118,7 @@ def export(model):
 
 
 def write_samples(glyphs, families):
-    """Two digits a family, as pictures and as numbers; and one "7" as a request body."""
+    """Writes two digits per family, as pictures and as numbers, and one "7" as a request body."""
     folder = HERE / "samples"
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.png"):

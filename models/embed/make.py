@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Makes embed/1/model.onnx: sentences to vectors, with a dynamic second dimension (the sentence's length in bytes).
+"""Creates embed/1/model.onnx: sentences to vectors, with a dynamic second dimension (the length in bytes).
 
-A sentence and a copy of it with typing errors and lost words get near vectors; other sentences far ones (contrastive
-training, InfoNCE). Needs Debian's python3-torch, python3-onnx and libopenblas0-pthread.
+A sentence and its copy with typing errors and lost words get similar vectors; other sentences get distant vectors
+(contrastive training, InfoNCE). Requires Debian's python3-torch, python3-onnx and libopenblas0-pthread.
 Run: /usr/bin/python3 models/embed/make.py
 """
 import pathlib
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
 
 
 def sentences(first_seed, count):
-    """One sentence from each story, of at least five words."""
+    """Returns one sentence of at least five words from each story."""
     chosen = []
     seed = first_seed
     while len(chosen) < count:
@@ -56,7 +56,7 @@ def sentences(first_seed, count):
 
 
 def corrupt(text, chance):
-    """Loses about one word in six; swaps, drops or doubles a letter in half of the others."""
+    """Removes about one word in six; swaps, drops or doubles a letter in half of the other words."""
     words = [w for w in text.split() if chance.random() > 0.17] or text.split()
     for i, word in enumerate(words):
         if len(word) > 2 and chance.random() < 0.5:
@@ -73,7 +73,7 @@ def ids(texts):
 
 
 def recall(model, texts):
-    """Share of corrupted sentences whose nearest of all candidates is their original."""
+    """Returns the share of corrupted sentences whose nearest candidate is their original."""
     chance = random.Random(SEED)
     with torch.no_grad():
         original = model(ids(texts))

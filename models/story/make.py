@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Makes story/1/model.onnx: a small byte-level decoder language model with a key/value cache.
+"""Creates story/1/model.onnx: a small byte-level decoder language model with a key/value cache.
 
-Its inputs and outputs have the names of ONNX Runtime GenAI's model builder, its attention is GroupQueryAttention with
-rotary embedding inside, so that it is served exactly as a large model is. Bytes are tokens; byte 0 ends a story.
-Needs Debian's python3-torch, python3-onnx and libopenblas0-pthread (20 times as fast as the default BLAS). Run: /usr/bin/python3 models/story/make.py [steps]
+Its inputs and outputs have the names of ONNX Runtime GenAI's model builder, and its attention is GroupQueryAttention
+with rotary embedding inside, so that it is served in the same way as a large model. Bytes are tokens; byte 0 ends a
+story. Requires Debian's python3-torch, python3-onnx and libopenblas0-pthread (20 times as fast as the default BLAS).
+Run: /usr/bin/python3 models/story/make.py [steps]
 """
 import collections
 import math
@@ -35,7 +36,7 @@ def rope_tables(length):
 
 
 def rotate(x, cos, sin):
-    """Half rotation (not interleaved), as GroupQueryAttention does it; x is [batch, heads, length, head]."""
+    """Applies half rotation (not interleaved), as GroupQueryAttention does; x is [batch, heads, length, head]."""
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
@@ -110,7 +111,7 @@ def train(model, data, steps):
 
 
 def bits_per_byte(model, texts):
-    """Mean over whole held-out stories, each predicted from its first byte on after the end of another."""
+    """Returns the mean over held-out stories. Each is predicted from its first byte, after the end of another story."""
     bits = count = 0
     with torch.no_grad():
         for text in texts:
@@ -121,7 +122,7 @@ def bits_per_byte(model, texts):
 
 
 def ngram_bits(train_bytes, texts, order):
-    """The baseline: counts of the last order-1 bytes, add-0.01."""
+    """Returns the baseline: counts of the last order-1 bytes, with add-0.01 smoothing."""
     counts, totals = collections.Counter(), collections.Counter()
     for i in range(len(train_bytes) - order):
         counts[train_bytes[i:i + order]] += 1
@@ -137,7 +138,7 @@ def ngram_bits(train_bytes, texts, order):
 
 
 class Graph:
-    """Gathers nodes and weights of the ONNX graph."""
+    """Collects the nodes and weights of the ONNX graph."""
 
     def __init__(self):
         self.nodes, self.weights = [], []
@@ -187,7 +188,7 @@ def export(model):
     cos, sin = rope_tables(2 * CONTEXT)
     g.weight("cos_cache", cos.numpy())
     g.weight("sin_cache", sin.numpy())
-    # As the model builder does: how many tokens each row has, less one, and how wide the mask is.
+    # As in the model builder: the number of tokens of each row minus one, and the width of the mask.
     lengths = g.node("ReduceSum", ["attention_mask", "one"], "lengths", keepdims=0)
     less = g.node("Sub", [lengths, "one"], "lengths_less_one")
     g.node("Cast", [less], "seqlens_k", to=TensorProto.INT32)

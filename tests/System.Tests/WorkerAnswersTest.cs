@@ -13,14 +13,14 @@ public sealed class WorkerAnswersTest(HostileWorkerTest.Hostile hostile) : IClas
     [InlineData("hostile", "/control-character", "Invalid non-ASCII or control character in header")]
     [InlineData("hostile", "/many-headers", "headers")]
     [InlineData("hostile", "/two-lengths", "2 Content-Length headers")]
-    [InlineData("hostile", "/stray-101", "status 101, and the request asked for no upgrade")]
+    [InlineData("hostile", "/stray-101", "status 101, but the request asked for no upgrade")]
     [InlineData("hostile", "/status-99", "status 99; expected 200 to 599")]
     [InlineData("hostile", "/status-2", "Received an invalid status code")]
     [InlineData("hostile", "/bad-name", "Received an invalid header name")]
     [InlineData("hostile", "/bad-chunk", "chunk")]
-    [InlineData("hostile", "/headers-only", "broke off after its headers")]
-    [InlineData("lying", "/many-headers", "headers of the worker's answer have 70")]
-    [InlineData("lying", "/no-status", "cannot be passed on")]
+    [InlineData("hostile", "/headers-only", "ended after its headers")]
+    [InlineData("lying", "/many-headers", "headers of the worker's response have 70")]
+    [InlineData("lying", "/no-status", "cannot be forwarded")]
     public async Task A_post_whose_answer_cannot_be_passed_on_is_executed_once_and_answered_502_with_the_reason(string endpoint, string path, string says)
     {
         await ReadyAsync(endpoint);

@@ -2,10 +2,10 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Gateway.Auth;
 
-/// <summary>What a route demands of its caller. A route without one is refused to all.</summary>
+/// <summary>The access level that a route requires. A route without one requires <see cref="Admin"/>.</summary>
 public enum Demand
 {
-    /// <summary>Nothing: health and description.</summary>
+    /// <summary>No key is required: health and description.</summary>
     Nothing,
 
     /// <summary>Any valid key.</summary>
@@ -14,54 +14,57 @@ public enum Demand
     /// <summary>A key with the scope <c>admin</c>.</summary>
     Admin,
 
-    /// <summary>A key that may invoke the route's endpoint; none when that is public.</summary>
+    /// <summary>A key that may invoke the route's endpoint. A public endpoint requires no key.</summary>
     Invoke,
 }
 
-/// <summary>Route metadata.</summary>
+/// <summary>Route metadata: the access level that the route requires.</summary>
 public sealed record AccessRule(Demand Demand);
 
-/// <summary>Why a request was refused, or not.</summary>
+/// <summary>The result of an access check.</summary>
 public enum AccessVerdict
 {
     Granted,
 
-    /// <summary>401: who is it?</summary>
+    /// <summary>401: the caller is not authenticated.</summary>
     NotAuthenticated,
 
-    /// <summary>403: known, and may not.</summary>
+    /// <summary>403: the caller is authenticated, but not authorized.</summary>
     Forbidden,
 
-    /// <summary>404: no such endpoint, told only to those who may know.</summary>
+    /// <summary>404: the endpoint does not exist. Returned only to callers that may see all endpoints.</summary>
     NoEndpoint,
 
-    /// <summary>503: keys cannot be checked now.</summary>
+    /// <summary>503: keys cannot currently be checked.</summary>
     CannotCheck,
 }
 
-/// <summary>Who may do what. Pure.</summary>
+/// <summary>Decides whether a caller may use a route. Pure.</summary>
 public static class Access
 {
-    /// <param name="demand">The route's demand.</param>
-    /// <param name="key">What became of the key that was sent.</param>
-    /// <param name="caller">Whose key it is, when it is valid.</param>
-    /// <param name="target">The endpoint id, or model name, that the route names; empty when it names none.</param>
-    /// <param name="deployment">What is declared under that name, or null.</param>
-    /// <returns>The verdict, and for a refusal what the client is told.</returns>
+    /// <summary>Checks one request.</summary>
+    /// <param name="demand">The access level that the route requires.</param>
+    /// <param name="key">The result of the key lookup.</param>
+    /// <param name="caller">The owner of the key; null if the key is not valid.</param>
+    /// <param name="target">The endpoint ID or model name in the route; empty if the route has none.</param>
+    /// <param name="deployment">The deployment that is declared under that name, or null.</param>
+    /// <returns>The verdict, and the error text for the client if the request is rejected.</returns>
     public static (AccessVerdict Verdict, string Detail) Decide(Demand demand, KeyVerdict key, Caller? caller,
         string target, Deployment? deployment)
     {
         if (demand == Demand.Nothing) return (AccessVerdict.Granted, "");
         if (key == KeyVerdict.CannotCheck)
-            return (AccessVerdict.CannotCheck, "API keys cannot be checked now: Redis is unreachable");
+            return (AccessVerdict.CannotCheck,
+                "API keys cannot be checked now: Redis is unreachable. Retry the request.");
         if (key == KeyVerdict.Missing && demand == Demand.Invoke && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
-        if (caller is null) return (AccessVerdict.NotAuthenticated, WhyNot(key));
+        if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
         return demand switch
         {
             Demand.AnyKey => (AccessVerdict.Granted, ""),
             Demand.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
-                : (AccessVerdict.Forbidden, $"key {caller.KeyId} has no scope admin, which this needs"),
+                : (AccessVerdict.Forbidden,
+                    $"key {caller.KeyId} does not have the scope 'admin', which this route requires"),
             Demand.Invoke => Invoke(caller, target, deployment),
             _ => throw new ArgumentOutOfRangeException(nameof(demand), demand, "unknown demand"),
         };
@@ -72,14 +75,17 @@ public static class Access
         var mayInvoke = deployment is null ? caller.Scope.SeesAll || caller.Scope.MayInvoke(target)
             : caller.Scope.MayInvoke(deployment.Endpoint.Id) || deployment.Endpoint.Public;
         if (!mayInvoke)
-            return (AccessVerdict.Forbidden, $"key {caller.KeyId} may not invoke '{target}': its scope names other endpoints");
-        return deployment is null ? (AccessVerdict.NoEndpoint, $"no endpoint serves '{target}'") : (AccessVerdict.Granted, "");
+            return (AccessVerdict.Forbidden,
+                $"key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint");
+        return deployment is null
+            ? (AccessVerdict.NoEndpoint, $"no endpoint serves '{target}'")
+            : (AccessVerdict.Granted, "");
     }
 
-    private static string WhyNot(KeyVerdict key) => key switch
+    private static string RejectionReason(KeyVerdict key) => key switch
     {
-        KeyVerdict.Missing => "no API key: send 'Authorization: Bearer KEY'",
-        KeyVerdict.Malformed => "the API key is not one of this gateway's: it is mistyped or cut",
+        KeyVerdict.Missing => "the request has no API key: send 'Authorization: Bearer KEY'",
+        KeyVerdict.Malformed => "the API key is malformed: it is mistyped or truncated",
         KeyVerdict.Unknown => "the API key is unknown or was revoked",
         KeyVerdict.Expired => "the API key has expired",
         _ => throw new ArgumentOutOfRangeException(nameof(key), key, "no reason"),

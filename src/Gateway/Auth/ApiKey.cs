@@ -6,9 +6,10 @@ using System.Text;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// The text of an API key: <c>slk_KEYID_SECRETCHECK</c>. The prefix is for secret scanners, the 256-bit secret is base62,
-/// and its last six characters are a CRC-32 of all that stands before them, so that a mistyped key is told from an
-/// unknown one without a look-up. GitHub's design: github.blog/2021-04-05-behind-githubs-new-authentication-token-formats.
+/// Generates, parses and hashes API keys: <c>slk_KEYID_SECRETCHECK</c>. The prefix helps secret scanners to find keys.
+/// The 256-bit secret is base62. The last six characters are a CRC-32 of all characters before them, so a mistyped key
+/// is distinguished from an unknown key without a lookup.
+/// GitHub's design: github.blog/2021-04-05-behind-githubs-new-authentication-token-formats.
 /// </summary>
 public static class ApiKey
 {
@@ -20,7 +21,7 @@ public static class ApiKey
     private const int Length = 4 + IdLength + 1 + SecretLength + CheckLength;
     private const string Base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-    /// <summary>A new key: its id, and the text that is shown once.</summary>
+    /// <summary>Generates a key. Returns its ID and its text, which is shown only once.</summary>
     public static (string Id, string Text) New()
     {
         var id = RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz0123456789", IdLength);
@@ -29,7 +30,7 @@ public static class ApiKey
         return (id, head + Check(head));
     }
 
-    /// <summary>The id within a key's text; false when the text cannot be a key of ours.</summary>
+    /// <summary>Reads the ID from a key's text. Returns false if the text is not a well-formed key.</summary>
     public static bool TryReadId(ReadOnlySpan<char> text, out ReadOnlySpan<char> id)
     {
         id = default;
@@ -38,8 +39,10 @@ public static class ApiKey
         return text[^CheckLength..].SequenceEqual(Check(text[..^CheckLength]));
     }
 
-    /// <summary>What is stored instead of the key. The secret has 256 random bits: a slow hash would add nothing but
-    /// a way to keep the gateway busy.</summary>
+    /// <summary>
+    /// Returns the SHA-256 hash that is stored instead of the key. The secret has 256 random bits, so a slow hash would
+    /// not add security; it would only let clients consume the gateway's CPU time.
+    /// </summary>
     public static byte[] Hash(ReadOnlySpan<char> text)
     {
         var bytes = new byte[Encoding.UTF8.GetByteCount(text)];

@@ -4,22 +4,28 @@ using StackExchange.Redis;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// Takes requests out of the count of those that a key has at once, until Redis has answered: one that stays counted takes a place of the key until its
-/// <see cref="RateLimits.Flight"/> ends.
+/// Removes finished requests from a key's count of concurrent requests, and retries until Redis confirms the removal.
+/// A request that is not removed occupies one of the key's concurrent requests until its
+/// <see cref="RateLimits.Flight"/> expires.
 /// </summary>
 public sealed class FlightReleases(RedisStore redis, TimeProvider time)
 {
-    /// <summary>Releases that wait for Redis at once, about 300 bytes each; of those beyond them the count ends by itself.</summary>
+    /// <summary>
+    /// The maximum number of releases that wait for Redis concurrently, about 300 bytes each. A release beyond this
+    /// limit is not sent; the count expires after <see cref="RateLimits.Flight"/>.
+    /// </summary>
     private const int MaxPending = 20_000;
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private int pending;
 
-    /// <summary>Releases one request, in the background.</summary>
-    /// <param name="flight">The key's count.</param>
-    /// <param name="request">Its id.</param>
-    /// <param name="counted">The call that counts it. Its outcome may be unknown: it may reach Redis later than this call is made.</param>
+    /// <summary>Releases one request in the background.</summary>
+    /// <param name="flight">The Redis key that holds the concurrent requests.</param>
+    /// <param name="request">The ID of the request.</param>
+    /// <param name="counted">
+    /// The call that counts the request. Its outcome may be unknown: it may reach Redis after this call.
+    /// </param>
     public void Release(RedisKey flight, string request, Task counted)
     {
         if (Interlocked.Increment(ref pending) > MaxPending) Interlocked.Decrement(ref pending);
@@ -31,9 +37,11 @@ public sealed class FlightReleases(RedisStore redis, TimeProvider time)
         try
         {
             var since = time.GetTimestamp();
-            // Commands of one connection keep their order. After a broken one, the call may still be in a buffer of Redis.
-            if (!await DidAsync(counted)) await Task.Delay(Pause, time);
-            while (!await DidAsync(redis.Database.SortedSetRemoveAsync(flight, request)) && time.GetElapsedTime(since) < RateLimits.Flight)
+            // Redis executes the commands of one connection in order. After a connection failure, the counting call may
+            // still be in a buffer of Redis.
+            if (!await SucceedsAsync(counted)) await Task.Delay(Pause, time);
+            while (!await SucceedsAsync(redis.Database.SortedSetRemoveAsync(flight, request))
+                && time.GetElapsedTime(since) < RateLimits.Flight)
                 await Task.Delay(Pause, time);
         }
         finally
@@ -42,7 +50,7 @@ public sealed class FlightReleases(RedisStore redis, TimeProvider time)
         }
     }
 
-    private static async Task<bool> DidAsync(Task call)
+    private static async Task<bool> SucceedsAsync(Task call)
     {
         try
         {
@@ -51,7 +59,7 @@ public sealed class FlightReleases(RedisStore redis, TimeProvider time)
         }
         catch (Exception)
         {
-            // Of any kind: it is repeated until the count ends by itself.
+            // Exceptions of every type are retried until the count expires.
             return false;
         }
     }

@@ -8,12 +8,19 @@ using Sluice.Gateway.Api;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// Stands before every route: reads the key, asks <see cref="Access"/>, and refuses early. A route without an
-/// <see cref="AccessRule"/> is refused to all.
+/// Middleware that authenticates and authorizes every request before its route runs: it reads the key and applies
+/// <see cref="Access"/>. A route without an <see cref="AccessRule"/> requires the scope <c>admin</c>.
 /// </summary>
-public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits limits, PollLimits polls, TimeProvider time) : IDisposable
+public sealed class Gatekeeper(
+    KeyRing keys,
+    CatalogWatcher catalog,
+    RateLimits limits,
+    PollLimits polls,
+    TimeProvider time) : IDisposable
 {
-    /// <summary>Failed attempts that an address has at once, and gets back a second.</summary>
+    /// <summary>
+    /// The burst of failed authentication attempts that an IP address may make. One attempt is refilled per second.
+    /// </summary>
     private const int Burst = 20;
 
     private readonly PartitionedRateLimiter<IPAddress> failures = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
@@ -31,13 +38,13 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
 
         var started = Stopwatch.GetTimestamp();
         var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? Demand.Admin;
-        var key = Read(context, out var caller);
-        var target = Target(context, out var deployment);
+        var key = ReadKey(context, out var caller);
+        var target = ReadTarget(context, out var deployment);
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now: {fault.Sentence()}";
-        if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, Names(context, caller!));
-        if (verdict != AccessVerdict.Granted) return RefuseAsync(context, verdict, detail, key);
+        if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, VisibleNames(context, caller!));
+        if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
         context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (route.Metadata.GetMetadata<Polled>() is not null)
         {
@@ -45,50 +52,61 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
             next = c => polls.InvokeAsync(c, caller, rest);
         }
 
-        return demand == Demand.Invoke && caller is { Limits.Any: true } ? limits.InvokeAsync(context, caller, next) : next(context);
+        return demand == Demand.Invoke && caller is { Limits.Any: true }
+            ? limits.InvokeAsync(context, caller, next)
+            : next(context);
     }
 
     public void Dispose() => failures.Dispose();
 
-    /// <summary>Only a header carries a key: what stands in a URL ends in logs.</summary>
-    private KeyVerdict Read(HttpContext context, out Caller? caller)
+    /// <summary>Reads the key from a header. Keys in URLs are not accepted, because URLs are written to logs.</summary>
+    private KeyVerdict ReadKey(HttpContext context, out Caller? caller)
     {
         caller = null;
         var values = context.Request.Headers.Authorization;
         if (values.Count == 0)
-            return SocketKey.Find(context.Request.Headers) is { } offered ? keys.Find(offered, time.GetUtcNow(), out caller) : KeyVerdict.Missing;
+            return SocketKey.Find(context.Request.Headers) is { } offered
+                ? keys.Find(offered, time.GetUtcNow(), out caller)
+                : KeyVerdict.Missing;
         var text = values.ToString().AsSpan().Trim();
         const string bearer = "Bearer ";
         if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();
         return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
     }
 
-    private string Target(HttpContext context, out Deployment? deployment)
+    private string ReadTarget(HttpContext context, out Deployment? deployment)
     {
         var values = context.Request.RouteValues;
-        var (name, found) = values.TryGetValue("endpoint", out var id) ? ((string)id!, catalog.Current.Find((string)id!))
-            : values.TryGetValue("model", out var model) ? ((string)model!, catalog.Current.FindByModel((string)model!))
-            : ("", null);
+        var (name, found) = values.TryGetValue("endpoint", out var id)
+            ? ((string)id!, catalog.Current.Find((string)id!))
+            : values.TryGetValue("model", out var model)
+                ? ((string)model!, catalog.Current.FindByModel((string)model!))
+                : ("", null);
         deployment = found;
         return name;
     }
 
-    /// <summary>The names of the kind that the route has, of the endpoints that the caller may use.</summary>
-    private IEnumerable<string> Names(HttpContext context, Caller caller)
+    /// <summary>
+    /// Returns the endpoint IDs or the model names (depending on the route) of the endpoints that the caller may use.
+    /// </summary>
+    private IEnumerable<string> VisibleNames(HttpContext context, Caller caller)
     {
-        var usable = catalog.Current.Deployments.Select(d => d.Endpoint).Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
-        return context.Request.RouteValues.ContainsKey("endpoint") ? usable.Select(e => e.Id) : usable.SelectMany(e => e.ServedModels);
+        var usable = catalog.Current.Deployments.Select(d => d.Endpoint)
+            .Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
+        return context.Request.RouteValues.ContainsKey("endpoint")
+            ? usable.Select(e => e.Id)
+            : usable.SelectMany(e => e.ServedModels);
     }
 
-    private async Task RefuseAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)
+    private async Task RejectAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)
     {
         if (verdict == AccessVerdict.NotAuthenticated)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer realm=\"sluice\"";
-            if (key != KeyVerdict.Missing && !TakeFailure(context))
+            if (key != KeyVerdict.Missing && !TryCountFailure(context))
             {
                 await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-                    "too many wrong API keys from this address", TimeSpan.FromSeconds(1));
+                    "this IP address sent too many invalid API keys. Retry after 1 s.", TimeSpan.FromSeconds(1));
                 return;
             }
         }
@@ -103,23 +121,25 @@ public sealed class Gatekeeper(KeyRing keys, CatalogWatcher catalog, RateLimits 
         }, detail, verdict == AccessVerdict.CannotCheck ? TimeSpan.FromSeconds(1) : default);
     }
 
-    private bool TakeFailure(HttpContext context)
+    private bool TryCountFailure(HttpContext context)
     {
         using var lease = failures.AttemptAcquire(context.Connection.RemoteIpAddress ?? IPAddress.None);
         return lease.IsAcquired;
     }
 }
 
-/// <summary>What the gatekeeper found out of an admitted request.</summary>
-/// <param name="Caller">Whose key it carries; null: none, on a public endpoint or an open route.</param>
-/// <param name="Deployment">The endpoint that its route names, if any.</param>
-/// <param name="Took">How long the check took.</param>
-/// <param name="Arrived">Timestamp of its arrival.</param>
+/// <summary>The result of the access check of an admitted request.</summary>
+/// <param name="Caller">
+/// The owner of the key; null if the request has no key and the endpoint is public or the route requires none.
+/// </param>
+/// <param name="Deployment">The deployment of the endpoint that the route names, if any.</param>
+/// <param name="Took">The duration of the check.</param>
+/// <param name="Arrived">The arrival time, as a <see cref="Stopwatch"/> timestamp.</param>
 public sealed record Admission(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
 {
-    /// <summary>Whose share of the queue it counts against.</summary>
+    /// <summary>The flow whose share of the queue the request uses: the key ID, or <c>public</c>.</summary>
     public string Flow => Caller?.KeyId ?? "public";
 
-    /// <summary>Its share of an endpoint.</summary>
+    /// <summary>The weight of the flow in the endpoint's queue.</summary>
     public double Weight => Caller?.Limits.Weight ?? 1;
 }

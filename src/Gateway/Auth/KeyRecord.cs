@@ -2,69 +2,71 @@ using System.Text.Json.Serialization;
 
 namespace Sluice.Gateway.Auth;
 
-/// <summary>What is kept of an API key: never its text.</summary>
+/// <summary>The stored data of an API key. The text of the key is never stored.</summary>
 public sealed record KeyRecord
 {
     public required string Id { get; init; }
 
-    /// <summary>For people.</summary>
+    /// <summary>The display name.</summary>
     public string Name { get; init; } = "";
 
     /// <summary>SHA-256 of the key's text.</summary>
     public required byte[] Hash { get; init; }
 
-    /// <summary>The key's last four characters, to recognise it by.</summary>
+    /// <summary>The last four characters of the key, which help users to recognize it.</summary>
     public required string Last4 { get; init; }
 
     public required KeyScope Scope { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>From then on it is refused; null: never.</summary>
+    /// <summary>The time at which the key expires; null if it does not expire.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
     public KeyLimits Limits { get; init; } = new();
 }
 
-/// <summary>How much of the gateway a key may have. Zero: no limit.</summary>
+/// <summary>The usage limits of a key. Zero means no limit.</summary>
 public sealed record KeyLimits
 {
     public static KeyLimits None { get; } = new();
 
-    /// <summary>Requests a minute, over all endpoints and gateways.</summary>
+    /// <summary>Requests per minute, over all endpoints and gateways.</summary>
     public int RequestsPerMinute { get; init; }
 
-    /// <summary>Requests of that rate that may come at once; 0: a tenth of a minute's.</summary>
+    /// <summary>The burst size in requests; 0 means one tenth of <see cref="RequestsPerMinute"/>.</summary>
     public int Burst { get; init; }
 
-    /// <summary>Requests at once, over all gateways.</summary>
+    /// <summary>Concurrent requests, over all gateways.</summary>
     public int Concurrent { get; init; }
 
-    /// <summary>Jobs that may wait, at each endpoint.</summary>
+    /// <summary>Queued jobs per endpoint.</summary>
     public int Queued { get; init; }
 
-    /// <summary>Bytes that its jobs may occupy in Redis, at each endpoint; 0: the endpoint's <c>jobs.maxKeyBytes</c>.</summary>
+    /// <summary>
+    /// Bytes that the key's jobs may use in Redis, per endpoint; 0 means the endpoint's <c>jobs.maxKeyBytes</c>.
+    /// </summary>
     public long JobBytes { get; init; }
 
-    /// <summary>Share of an endpoint beside other keys.</summary>
+    /// <summary>The weight of the key relative to other keys of the endpoint.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Whether a request costs a look at Redis.</summary>
+    /// <summary>Whether a request must be counted in Redis.</summary>
     public bool Any => RequestsPerMinute > 0 || Concurrent > 0;
 }
 
-/// <summary>What a key may do.</summary>
+/// <summary>The permissions of a key.</summary>
 public sealed record KeyScope
 {
-    /// <summary>Everything: management, metrics, and every endpoint.</summary>
+    /// <summary>Whether the key may use everything: management, metrics and every endpoint.</summary>
     public bool Admin { get; init; }
 
-    /// <summary>Endpoints that it may call; <c>*</c>: all.</summary>
+    /// <summary>The IDs of the endpoints that the key may invoke; <c>*</c> means all.</summary>
     public IReadOnlyList<string> Invoke { get; init; } = [];
 
     public bool MayInvoke(string endpointId) => Admin || Invoke.Contains("*") || Invoke.Contains(endpointId);
 
-    /// <summary>It may know which endpoints exist.</summary>
+    /// <summary>Whether the key may see which endpoints exist.</summary>
     public bool SeesAll => Admin || Invoke.Contains("*");
 }
 

@@ -5,28 +5,41 @@ using Sluice.Core.Redis;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// All valid keys in memory. A message about a change, and a poll every second in case a message was lost, read the keys that changed since the
-/// last read, so a revoked key is refused everywhere within 2 s. While Redis cannot be asked the last state is
-/// used for <see cref="StaleAfter"/>; after that no key can be trusted.
+/// Caches all keys in memory and finds the caller of a key. A change message, and a poll every second in case a message
+/// was lost, cause a read of the keys that changed since the last read, so every gateway rejects a revoked key within
+/// 2 s. While Redis is unavailable, the last state is used for <see cref="StaleAfter"/>; after that, no key is
+/// accepted.
 /// </summary>
-public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash, TimeProvider time, ILogger<KeyRing> logger)
+public sealed class KeyRing(
+    RedisStore redis,
+    KeyStore store,
+    byte[]? adminHash,
+    TimeProvider time,
+    ILogger<KeyRing> logger)
     : RedisWatcher(redis, KeyStore.Channel, time, logger)
 {
-    /// <summary>As long as a gateway's lease on slots: without Redis nothing goes on for longer.</summary>
+    /// <summary>Equal to a gateway's lease on slots: without Redis, no work continues for longer.</summary>
     public static readonly TimeSpan StaleAfter = TimeSpan.FromSeconds(10);
 
-    /// <summary>The key given in the environment; in no list, and not to be revoked but by a new start.</summary>
-    private static readonly Caller EnvironmentAdmin = new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
+    /// <summary>
+    /// The caller of the key in the environment. The key is not listed; only a restart can revoke it.
+    /// </summary>
+    private static readonly Caller EnvironmentAdmin =
+        new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
 
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
     private readonly TimeProvider time = time;
     private readonly ConcurrentDictionary<string, KeyRecord> keys = new(StringComparer.Ordinal);
-    private volatile Held? held;
+    private volatile Snapshot? snapshot;
 
-    public bool Loaded => held is not null;
+    /// <summary>Whether the keys were read at least once.</summary>
+    public bool Loaded => snapshot is not null;
 
-    /// <summary>Whose key this is.</summary>
+    /// <summary>Finds the caller of a key.</summary>
+    /// <param name="text">The text of the key.</param>
+    /// <param name="now">The current time, for expiry.</param>
+    /// <param name="caller">The caller if the key is valid; otherwise null.</param>
     public KeyVerdict Find(ReadOnlySpan<char> text, DateTimeOffset now, out Caller? caller)
     {
         caller = null;
@@ -38,22 +51,27 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
         }
 
         if (!ApiKey.TryReadId(text, out var id)) return KeyVerdict.Malformed;
-        if (held is not { } ring || time.GetElapsedTime(ring.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
+        if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
         var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
-        // The same work for an unknown id.
+        // An unknown ID costs the same work, so that the response time does not reveal whether the ID exists.
         if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
         if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
         caller = new Caller(record.Id, record.Name, record.Scope, record.Limits ?? KeyLimits.None);
         return KeyVerdict.Valid;
     }
 
-    /// <summary>A part of all keys as of the last read, the oldest first.</summary>
-    /// <param name="after">The last key of the part before; null: from the first one.</param>
-    /// <param name="limit">Keys in this part.</param>
+    /// <summary>Returns one page of the keys as of the last read, oldest first.</summary>
+    /// <param name="after">The last key of the previous page; null for the first page.</param>
+    /// <param name="limit">The maximum number of keys in the page.</param>
     public IReadOnlyList<KeyRecord> List(KeyCursor? after, int limit) =>
-        [.. keys.Values.Where(k => after is not { } last || last.IsBefore(k)).OrderBy(k => k.CreatedAt).ThenBy(k => k.Id, StringComparer.Ordinal).Take(limit)];
+        [
+            .. keys.Values.Where(k => after is not { } last || last.IsBefore(k))
+                .OrderBy(k => k.CreatedAt)
+                .ThenBy(k => k.Id, StringComparer.Ordinal)
+                .Take(limit),
+        ];
 
-    /// <summary>How many keys are valid, by scope: <c>admin</c> or <c>invoke</c>.</summary>
+    /// <summary>Counts the valid keys by scope: <c>admin</c> or <c>invoke</c>.</summary>
     public IReadOnlyList<(string Scope, long Count)> CountByScope(DateTimeOffset now)
     {
         var valid = keys.Values.Where(k => !(k.ExpiresAt <= now)).ToList();
@@ -63,8 +81,8 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
 
     protected override async Task ReadAsync(CancellationToken ct)
     {
-        var asked = time.GetTimestamp();
-        var changes = await store.ReadAsync(held?.Version, ct);
+        var startedAt = time.GetTimestamp();
+        var changes = await store.ReadAsync(snapshot?.Version, ct);
         if (changes.All)
         {
             var ids = changes.Keys.Select(k => k.Id).ToHashSet();
@@ -77,13 +95,13 @@ public sealed class KeyRing(RedisStore redis, KeyStore store, byte[]? adminHash,
             else keys[id] = record;
         }
 
-        held = new Held(changes.Version, asked);
+        snapshot = new Snapshot(changes.Version, startedAt);
     }
 
-    private sealed record Held(string Version, long ReadAt);
+    private sealed record Snapshot(string Version, long ReadAt);
 }
 
-/// <summary>What a key turned out to be.</summary>
+/// <summary>The result of a key lookup.</summary>
 public enum KeyVerdict
 {
     Valid,
@@ -91,17 +109,17 @@ public enum KeyVerdict
     /// <summary>No key was sent.</summary>
     Missing,
 
-    /// <summary>It cannot be a key of ours: mistyped, cut, or of something else.</summary>
+    /// <summary>The text is not a well-formed key: it is mistyped, truncated or not a Sluice key.</summary>
     Malformed,
 
-    /// <summary>Never made, or revoked.</summary>
+    /// <summary>The key does not exist, or was revoked.</summary>
     Unknown,
 
     Expired,
 
-    /// <summary>Redis could not be asked for too long.</summary>
+    /// <summary>The keys were not read from Redis for longer than <see cref="KeyRing.StaleAfter"/>.</summary>
     CannotCheck,
 }
 
-/// <summary>Who sent a request.</summary>
+/// <summary>The authenticated sender of a request.</summary>
 public sealed record Caller(string KeyId, string Name, KeyScope Scope, KeyLimits Limits);

@@ -4,62 +4,80 @@ using StackExchange.Redis;
 
 namespace Sluice.Gateway.Auth;
 
-/// <summary>API keys in Redis, for every gateway.</summary>
+/// <summary>Stores API keys in Redis, shared by all gateways.</summary>
 public sealed class KeyStore(RedisStore redis)
 {
-    /// <summary>Pub/sub channel: the keys changed.</summary>
+    /// <summary>The pub/sub channel for key changes.</summary>
     public const string Channel = "sluice:keys";
 
-    /// <summary>Changes that Redis lists, 43 bytes each. A gateway that missed more reads all keys.</summary>
+    /// <summary>
+    /// The length of the change list in Redis, 43 bytes per change. A gateway that missed more reads all keys.
+    /// </summary>
     private const int KeptChanges = 1000;
 
-    /// <summary>Changes that one read of the list returns: a gateway usually missed one.</summary>
+    /// <summary>The changes that one read returns. A gateway usually missed only one.</summary>
     private const int ChangesPage = 32;
 
-    /// <summary>No version is this.</summary>
+    /// <summary>A value that no version has.</summary>
     private const string NoVersion = "-";
 
     private static readonly Script WriteLua = Script.Load("key-write");
     private static readonly Script ReadLua = Script.Load("key-read");
 
-    // One hash tag: the keys, their version and the list of changes are written together.
+    // All keys have one hash tag, because the API keys, their version and the change list are written together.
     private static readonly RedisKey Keys = "sluice:{keys}:all";
     private static readonly RedisKey Version = "sluice:{keys}:version";
     private static readonly RedisKey Changes = "sluice:{keys}:changes";
     private static readonly RedisKey FirstAdmin = "sluice:{keys}:first";
 
-    /// <summary>Reads the keys that changed since a version, in one step.</summary>
-    /// <param name="since">The version of an earlier read; null: reads all keys.</param>
-    /// <param name="ct">Stops waiting.</param>
+    /// <summary>Reads the keys that changed since a version, atomically.</summary>
+    /// <param name="since">The version of an earlier read; null reads all keys.</param>
+    /// <param name="ct">Cancels the wait.</param>
     public async Task<KeyChanges> ReadAsync(string? since, CancellationToken ct)
     {
-        var answer = (RedisResult[])(await ReadLua.RunAsync(redis.Database, [Keys, Version, Changes], [since ?? NoVersion, ChangesPage]).WaitAsync(ct))!;
-        var (version, what) = ((string)answer[0]!, (string)answer[1]!);
-        if (what == "same") return new KeyChanges(version, false, []);
-        var changed = ((string[])answer[2]!).Chunk(2).Select(pair => (pair[0], Read(pair[1]))).ToList();
-        return new KeyChanges(version, what == "all", changed);
+        var reply = await ReadLua
+            .RunAsync(redis.Database, [Keys, Version, Changes], [since ?? NoVersion, ChangesPage])
+            .WaitAsync(ct);
+        var answer = (RedisResult[])reply!;
+        var (version, kind) = ((string)answer[0]!, (string)answer[1]!);
+        if (kind == "same") return new KeyChanges(version, false, []);
+        var changed = ((string[])answer[2]!).Chunk(2).Select(pair => (pair[0], Deserialize(pair[1]))).ToList();
+        return new KeyChanges(version, kind == "all", changed);
     }
 
-    /// <summary>One key; null: there is none of this id.</summary>
+    /// <summary>Returns one key, or null if it does not exist.</summary>
     public async Task<KeyRecord?> FindAsync(string id, CancellationToken ct) =>
-        Read((string?)await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct) ?? "");
+        Deserialize((string?)await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct) ?? "");
 
+    /// <summary>Stores a new key.</summary>
     public Task AddAsync(KeyRecord key, CancellationToken ct) =>
         WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.KeyRecord), ct);
 
-    /// <summary>False when there was no such key.</summary>
+    /// <summary>Deletes a key. Returns false if it does not exist.</summary>
     public Task<bool> RevokeAsync(string id, CancellationToken ct) => WriteAsync(id, "", ct);
 
-    /// <summary>True for the one caller, over all gateways and starts, that may make the first admin key.</summary>
+    /// <summary>
+    /// Returns true exactly once, over all gateways and restarts: the caller then creates the first admin key.
+    /// </summary>
     public async Task<bool> ClaimFirstAdminAsync(CancellationToken ct) =>
         !(await ControlWrite.RunAsync(redis.Database, FirstAdmin, "SET", "made", "NX").WaitAsync(ct)).IsNull;
 
-    /// <summary>The version is random, not counted: a Redis that lost its last second would count twice to the same number.</summary>
+    /// <summary>
+    /// Writes or deletes a record. The version is random, not a counter: a Redis that lost its last second of writes
+    /// would assign the same number twice.
+    /// </summary>
     private async Task<bool> WriteAsync(string id, string record, CancellationToken ct) =>
-        (int)await WriteLua.RunAsync(redis.Database, [Keys, Version, Changes], [id, record, Guid.NewGuid().ToString("N"), KeptChanges]).WaitAsync(ct) == 1;
+        (int)await WriteLua
+            .RunAsync(
+                redis.Database,
+                [Keys, Version, Changes],
+                [id, record, Guid.NewGuid().ToString("N"), KeptChanges])
+            .WaitAsync(ct) == 1;
 
-    /// <summary>Null: the key was deleted, or its record cannot be read. A record that cannot be read authenticates no caller.</summary>
-    private static KeyRecord? Read(string json)
+    /// <summary>
+    /// Returns null if the key was deleted or its record cannot be read. An unreadable record authenticates no caller.
+    /// </summary>
+    private static KeyRecord? Deserialize(string json)
     {
         try
         {
@@ -72,8 +90,8 @@ public sealed class KeyStore(RedisStore redis)
     }
 }
 
-/// <summary>What <see cref="KeyStore.ReadAsync"/> found.</summary>
-/// <param name="Version">Of the keys, with these changes.</param>
-/// <param name="All">Whether these are all keys; otherwise only those that changed.</param>
-/// <param name="Keys">Ids and their records; null: the key was deleted.</param>
+/// <summary>The result of <see cref="KeyStore.ReadAsync"/>.</summary>
+/// <param name="Version">The version that includes these changes.</param>
+/// <param name="All">Whether the list contains all keys, not only the changed ones.</param>
+/// <param name="Keys">IDs with their records; a null record means that the key was deleted.</param>
 public sealed record KeyChanges(string Version, bool All, IReadOnlyList<(string Id, KeyRecord? Record)> Keys);

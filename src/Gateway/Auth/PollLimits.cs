@@ -5,79 +5,91 @@ using Sluice.Gateway.Operations;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// Paces questions about jobs (status, stream, lists, health, cancel, purge), for each key at this gateway and by the work they cause
-/// (<see cref="PollCharge"/>): a caller that polls in a tight loop must not slow down those who send work. Up to the rate nothing is seen
-/// of it; above it an answer waits its turn, and when too many
-/// wait the rest is refused with 429. A refusal comes after the second that it names: who does not heed Retry-After, and asks again
-/// as soon as it is answered, would cost as much as if it had been answered.
+/// Rate-limits job queries (status, stream, lists, health, cancel, purge) per key at this gateway, by the work that
+/// they cause (<see cref="PollCharge"/>), so that a caller that polls in a tight loop cannot slow down job submission.
+/// Queries up to the rate are not delayed. Queries above the rate wait in a queue, and when the queue is full they are
+/// rejected with 429. A rejection is sent after the second that its Retry-After names: a client that ignores
+/// Retry-After and retries immediately would otherwise cost as much as an accepted query.
 /// </summary>
 public sealed class PollLimits : IDisposable
 {
-    /// <summary>Refusals that wait at this gateway at once, a few KB each; beyond them a refusal comes at once.</summary>
-    internal const int MostHeld = 4096;
+    /// <summary>
+    /// Rejections that this gateway delays concurrently, a few KB each. Rejections beyond it are not delayed.
+    /// </summary>
+    internal const int MaxDelayed = 4096;
 
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     private readonly int rate;
     private readonly PartitionedRateLimiter<string> limiter;
     private readonly GatewayMetrics metrics;
     private readonly TimeProvider time;
-    private int held;
+    private int delayed;
 
-    /// <param name="rate">Questions a second that a key may ask; 0: no limit.</param>
-    /// <param name="metrics">Where refusals are counted.</param>
-    /// <param name="time">For the second that a refusal waits.</param>
-    public PollLimits(int rate, GatewayMetrics metrics, TimeProvider time) : this(rate, Limiter(rate), metrics, time)
+    /// <summary>Creates the middleware.</summary>
+    /// <param name="rate">Queries per second and key; 0 means no limit.</param>
+    /// <param name="metrics">Counts the rejections.</param>
+    /// <param name="time">The clock for the delay of a rejection.</param>
+    public PollLimits(int rate, GatewayMetrics metrics, TimeProvider time)
+        : this(rate, CreateLimiter(rate), metrics, time)
     {
     }
 
-    internal PollLimits(int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time) =>
-        (this.rate, this.limiter, this.metrics, this.time) = (rate, limiter, metrics, time);
+    internal PollLimits(int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time)
+    {
+        this.rate = rate;
+        this.limiter = limiter;
+        this.metrics = metrics;
+        this.time = time;
+    }
 
     public async Task InvokeAsync(HttpContext context, Caller? caller, RequestDelegate next)
     {
-        // On a public endpoint an address stands for a key.
-        var who = caller?.KeyId ?? context.Connection.RemoteIpAddress?.ToString() ?? "";
-        using var turn = await limiter.AcquireAsync(who, 1, context.RequestAborted);
-        if (turn.IsAcquired)
+        // Requests without a key to a public endpoint are limited per IP address.
+        var partition = caller?.KeyId ?? context.Connection.RemoteIpAddress?.ToString() ?? "";
+        using var lease = await limiter.AcquireAsync(partition, 1, context.RequestAborted);
+        if (lease.IsAcquired)
         {
-            context.Features.Set(new PollCharge(limiter, who, rate, time));
+            context.Features.Set(new PollCharge(limiter, partition, rate, time));
             await next(context);
             return;
         }
 
         metrics.Limited("polls");
-        await HoldAsync(context.RequestAborted);
+        await DelayRejectionAsync(context.RequestAborted);
         await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"more than {rate} questions a second about jobs (SLUICE_POLL_RATE); /status-sync waits for a job's end, and a webhook tells it",
-            AskAgain);
+            $"the rate of job queries is more than {rate} per second (SLUICE_POLL_RATE). "
+            + "Use /status-sync, which waits until the job ends, or a webhook.",
+            RetryDelay);
     }
 
-    private async Task HoldAsync(CancellationToken gone)
+    private async Task DelayRejectionAsync(CancellationToken aborted)
     {
         try
         {
-            if (Interlocked.Increment(ref held) <= MostHeld) await Task.Delay(AskAgain, time, gone);
+            if (Interlocked.Increment(ref delayed) <= MaxDelayed) await Task.Delay(RetryDelay, time, aborted);
         }
         finally
         {
-            Interlocked.Decrement(ref held);
+            Interlocked.Decrement(ref delayed);
         }
     }
 
     public void Dispose() => limiter.Dispose();
 
-    private static PartitionedRateLimiter<string> Limiter(int rate) => PartitionedRateLimiter.Create<string, string>(who =>
-        rate == 0 ? RateLimitPartition.GetNoLimiter(who) : RateLimitPartition.GetTokenBucketLimiter(who, _ => new TokenBucketRateLimiterOptions
-        {
-            TokenLimit = rate,
-            TokensPerPeriod = rate,
-            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-            // Nobody waits for longer than about a second.
-            QueueLimit = rate,
-            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
-        }));
+    private static PartitionedRateLimiter<string> CreateLimiter(int rate) =>
+        PartitionedRateLimiter.Create<string, string>(partition => rate == 0
+            ? RateLimitPartition.GetNoLimiter(partition)
+            : RateLimitPartition.GetTokenBucketLimiter(partition, _ => new TokenBucketRateLimiterOptions
+            {
+                TokenLimit = rate,
+                TokensPerPeriod = rate,
+                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                // With this limit, a query waits for at most about one second.
+                QueueLimit = rate,
+                QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+            }));
 }
 
-/// <summary>Route metadata: it asks, again and again.</summary>
+/// <summary>Route metadata: clients poll the route, so that <see cref="PollLimits"/> applies.</summary>
 public sealed record Polled;

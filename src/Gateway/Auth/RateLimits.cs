@@ -8,17 +8,21 @@ using StackExchange.Redis;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>
-/// The limits of keys that have some: requests a minute and requests at once, counted in Redis over all gateways. Answers carry
-/// <c>RateLimit</c> and <c>RateLimit-Policy</c> (draft-ietf-httpapi-ratelimit-headers-10). While Redis cannot count requests
-/// pass: who may do what is decided before, and an outage must not be made longer by its limits.
+/// Enforces the limits of keys that have limits: requests per minute and concurrent requests, counted in Redis over all
+/// gateways. Responses have the headers <c>RateLimit</c> and <c>RateLimit-Policy</c>
+/// (draft-ietf-httpapi-ratelimit-headers-10). While Redis is unavailable, requests are not limited: authorization is
+/// already decided, and limits must not prolong an outage.
 /// </summary>
 public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimeProvider time, ILogger<RateLimits> logger)
 {
-    /// <summary>How long a request counts whose gateway does not say that it still runs: a killed one says nothing.</summary>
+    /// <summary>
+    /// How long a request counts as running after its gateway last renewed it. A killed gateway does not renew its
+    /// requests.
+    /// </summary>
     internal static readonly TimeSpan Flight = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan TellEvery = Flight / 3;
+    private static readonly TimeSpan RenewInterval = Flight / 3;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CountTimeout = TimeSpan.FromSeconds(1);
 
     private static readonly Script LimitLua = Script.Load("limit");
     private static readonly Script KeepLua = Script.Load("limit-keep");
@@ -32,17 +36,18 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
         var request = limits.Concurrent > 0 ? Guid.NewGuid().ToString("N") : "";
         RedisKey rate = $"sluice:{{key:{caller.KeyId}}}:rate", flight = $"sluice:{{key:{caller.KeyId}}}:flight";
         var counting = CountAsync(rate, flight, limits, request);
-        // The count is released on each way out: also when its outcome is not known yet, because it may still be made.
+        // The count is released on every exit path, even if its outcome is not known yet, because the call may still
+        // reach Redis.
         var counted = request.Length > 0;
         try
         {
-            if (await AnswerOfAsync(counting, caller.KeyId, context.RequestAborted) is { } r)
+            if (await WaitForCountAsync(counting, caller.KeyId, context.RequestAborted) is { } r)
             {
-                Tell(context, limits, (int)r[2], (long)r[3]);
+                WriteHeaders(context, limits, (int)r[2], (long)r[3]);
                 if ((int)r[0] == 0)
                 {
                     counted = false;
-                    await RefuseAsync(context, caller, (string)r[1], TimeSpan.FromMilliseconds((long)r[4]));
+                    await RejectAsync(context, caller, (string)r[1], TimeSpan.FromMilliseconds((long)r[4]));
                     return;
                 }
             }
@@ -53,7 +58,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
                 return;
             }
 
-            await using var timer = time.CreateTimer(_ => Keep(flight, request), null, TellEvery, TellEvery);
+            await using var timer = time.CreateTimer(_ => Renew(flight, request), null, RenewInterval, RenewInterval);
             await next(context);
         }
         finally
@@ -65,16 +70,22 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     private async Task<RedisResult[]> CountAsync(RedisKey rate, RedisKey flight, KeyLimits limits, string request) =>
         (RedisResult[])await LimitLua.RunAsync(redis.Database, [rate, flight],
         [
-            limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0, BurstOf(limits), limits.Concurrent, request,
+            limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0,
+            BurstOf(limits),
+            limits.Concurrent,
+            request,
             (long)Flight.TotalMilliseconds,
         ]);
 
-    /// <summary>Null: Redis did not count it.</summary>
-    private async Task<RedisResult[]?> AnswerOfAsync(Task<RedisResult[]> counting, string keyId, CancellationToken aborted)
+    /// <summary>Returns the script's reply, or null if Redis did not count the request.</summary>
+    private async Task<RedisResult[]?> WaitForCountAsync(
+        Task<RedisResult[]> counting,
+        string keyId,
+        CancellationToken aborted)
     {
         try
         {
-            return await counting.WaitAsync(Patience, time, aborted);
+            return await counting.WaitAsync(CountTimeout, time, aborted);
         }
         catch (Exception e) when (!aborted.IsCancellationRequested && RedisFaults.Of(e) != RedisFault.None)
         {
@@ -83,26 +94,32 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
         }
     }
 
-    private Task RefuseAsync(HttpContext context, Caller caller, string why, TimeSpan retryAfter)
+    private Task RejectAsync(HttpContext context, Caller caller, string limit, TimeSpan retryAfter)
     {
-        metrics.Limited(why);
-        return Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests, why == "rate"
-            ? $"key {caller.KeyId} may send {caller.Limits.RequestsPerMinute} requests a minute, {BurstOf(caller.Limits)} at once"
-            : $"key {caller.KeyId} has {caller.Limits.Concurrent} requests at once already, which is its limit", retryAfter);
+        metrics.Limited(limit);
+        return Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests, limit == "rate"
+            ? $"key {caller.KeyId} exceeded its rate of {caller.Limits.RequestsPerMinute} requests per minute "
+                + $"with bursts of {BurstOf(caller.Limits)}"
+            : $"key {caller.KeyId} has {caller.Limits.Concurrent} concurrent requests, which is its limit", retryAfter);
     }
 
-    /// <summary>A lost call is no matter: two more come before the lease ends.</summary>
-    private void Keep(RedisKey flight, string request) =>
+    /// <summary>
+    /// Renews the count of a running request. One lost call is harmless: two more follow before it expires.
+    /// </summary>
+    private void Renew(RedisKey flight, string request) =>
         _ = KeepLua.RunAsync(redis.Database, [flight], [request, (long)Flight.TotalMilliseconds])
             .ContinueWith(t => _ = t.Exception, TaskScheduler.Default);
 
-    private static int BurstOf(KeyLimits limits) => limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);
+    private static int BurstOf(KeyLimits limits) =>
+        limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);
 
-    private static void Tell(HttpContext context, KeyLimits limits, int left, long wholeMs)
+    private static void WriteHeaders(HttpContext context, KeyLimits limits, int remaining, long resetMs)
     {
         if (limits.RequestsPerMinute == 0) return;
         var headers = context.Response.Headers;
-        headers["RateLimit-Policy"] = string.Create(CultureInfo.InvariantCulture, $"\"minute\";q={limits.RequestsPerMinute};w=60");
-        headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"minute\";r={left};t={(wholeMs + 999) / 1000}");
+        headers["RateLimit-Policy"] =
+            string.Create(CultureInfo.InvariantCulture, $"\"minute\";q={limits.RequestsPerMinute};w=60");
+        headers["RateLimit"] =
+            string.Create(CultureInfo.InvariantCulture, $"\"minute\";r={remaining};t={(resetMs + 999) / 1000}");
     }
 }

@@ -1,18 +1,22 @@
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>Memory of this gateway that the bodies of requests may use together.</summary>
-/// <param name="limit">Bytes; 0: no limit.</param>
+/// <summary>Limits the memory of this gateway that all request bodies use together.</summary>
+/// <param name="limit">The limit in bytes; 0 means no limit.</param>
 public sealed class ByteBudget(long limit)
 {
     private long used;
 
-    /// <summary>Bytes; 0: no limit.</summary>
+    /// <summary>The limit in bytes; 0 means no limit.</summary>
     public long Limit => limit;
 
-    /// <summary>Bytes in use now.</summary>
+    /// <summary>The bytes that are currently in use.</summary>
     public long Used => Volatile.Read(ref used);
 
-    /// <summary>Takes <paramref name="bytes"/>; false when the sum would exceed the given share of the limit: then nothing is taken.</summary>
+    /// <summary>
+    /// Reserves bytes. Returns false, and reserves nothing, if the sum would exceed the share of the limit.
+    /// </summary>
+    /// <param name="bytes">The number of bytes.</param>
+    /// <param name="share">The share of the limit that this caller may use, 0 to 1.</param>
     public bool TryTake(long bytes, double share = 1)
     {
         if (Interlocked.Add(ref used, bytes) <= limit * share || limit == 0) return true;
@@ -20,6 +24,6 @@ public sealed class ByteBudget(long limit)
         return false;
     }
 
-    /// <summary>Returns bytes that were taken.</summary>
+    /// <summary>Releases reserved bytes.</summary>
     public void Return(long bytes) => Interlocked.Add(ref used, -bytes);
 }

@@ -3,10 +3,12 @@ using System.Text;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// Keeps the names in a <c>Connection</c> header. Kestrel 10 replaces all lines of the header, where it knows exactly one option in them
-/// (<c>close</c>, <c>keep-alive</c>, <c>upgrade</c>), by that option, and the names beside it are lost; their headers must not pass (RFC 9110,
-/// section 7.6.1). It leaves a header with two options as it is. So this encoding, which Kestrel decodes each line with, adds a second option that
-/// changes nothing. One form remains that Kestrel shortens: a line with <c>keep-alive</c> alone, and the names in another line.
+/// Preserves the header names in a <c>Connection</c> header. If Kestrel 10 finds exactly one known option
+/// (<c>close</c>, <c>keep-alive</c>, <c>upgrade</c>) in the header, it replaces all lines of the header by that option,
+/// and the other names are lost. The headers that these names list must not be forwarded (RFC 9110, section 7.6.1).
+/// Kestrel does not change a header with two options. This encoding, with which Kestrel decodes each line, therefore
+/// adds a second option that has no effect. Kestrel still shortens one form: a line with only <c>keep-alive</c>, with
+/// the names in another line.
 /// </summary>
 public sealed class ConnectionHeader : Encoding
 {
@@ -14,22 +16,29 @@ public sealed class ConnectionHeader : Encoding
 
     private static readonly string[] Options = ["close", KeepAlive, "upgrade"];
 
-    /// <summary>The encoding for Kestrel's header named <c>Connection</c>.</summary>
+    /// <summary>The encoding that Kestrel uses for the <c>Connection</c> header.</summary>
     public static Encoding Instance { get; } = new ConnectionHeader();
 
-    /// <summary>A line with two options, or without one where it names other headers. <c>keep-alive</c> alone stays: HTTP/1.0 needs it.</summary>
+    /// <summary>
+    /// Returns a line with two options, or without options if it names other headers. A line with only
+    /// <c>keep-alive</c> does not change, because HTTP/1.0 requires it.
+    /// </summary>
     public static string Rewrite(string value)
     {
         var items = value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        var options = items.Where(i => Options.Contains(i, StringComparer.OrdinalIgnoreCase)).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
+        var options = items.Where(i => Options.Contains(i, StringComparer.OrdinalIgnoreCase))
+            .Distinct(StringComparer.OrdinalIgnoreCase)
+            .ToList();
         if (options.Count != 1) return value;
-        // close wins over keep-alive, and an upgrade does not depend on it. In HTTP/1.1 keep-alive is the default.
+        // close overrides keep-alive, and an upgrade does not depend on keep-alive. In HTTP/1.1 keep-alive is the
+        // default.
         if (!options[0].Equals(KeepAlive, StringComparison.OrdinalIgnoreCase)) return $"{value}, {KeepAlive}";
         var names = items.Where(i => !i.Equals(KeepAlive, StringComparison.OrdinalIgnoreCase)).ToList();
         return names.Count == 0 ? value : string.Join(", ", names);
     }
 
-    public override int GetCharCount(byte[] bytes, int index, int count) => Rewrite(Latin1.GetString(bytes, index, count)).Length;
+    public override int GetCharCount(byte[] bytes, int index, int count) =>
+        Rewrite(Latin1.GetString(bytes, index, count)).Length;
 
     public override int GetChars(byte[] bytes, int byteIndex, int byteCount, char[] chars, int charIndex)
     {

@@ -3,13 +3,16 @@ using System.Net;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// Lets a worker answer before it has read the whole request, as one does that refuses it. HTTP/2 then resets the rest
-/// of the request, which the forwarder takes for a broken exchange: it cuts the client's connection although the whole
-/// answer is there (github.com/dotnet/yarp/issues/1501). Here the rest of a request that was answered goes nowhere.
+/// Supports workers that respond before they read the whole request, for example to reject it. HTTP/2 then resets the
+/// rest of the request stream. YARP treats this as a failed exchange and aborts the client's connection, although the
+/// response is complete (github.com/dotnet/yarp/issues/1501). This handler discards the rest of a request after its
+/// response arrived.
 /// </summary>
 internal sealed class EarlyAnswers(HttpMessageHandler inner) : DelegatingHandler(inner)
 {
-    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    protected override Task<HttpResponseMessage> SendAsync(
+        HttpRequestMessage request,
+        CancellationToken cancellationToken)
     {
         if (request.Content is not { } content) return base.SendAsync(request, cancellationToken);
         var rest = new Rest(content);
@@ -35,7 +38,10 @@ internal sealed class EarlyAnswers(HttpMessageHandler inner) : DelegatingHandler
             set => answer = value;
         }
 
-        /// <summary>Whether the answer came. The request's end was seen already: this waits for no one.</summary>
+        /// <summary>
+        /// Returns whether the response arrived. The request stream has already ended, so this does not wait for the
+        /// network.
+        /// </summary>
         public async Task<bool> AnsweredAsync()
         {
             while (answer is null) await Task.Yield();
@@ -45,9 +51,12 @@ internal sealed class EarlyAnswers(HttpMessageHandler inner) : DelegatingHandler
         protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
             SerializeToStreamAsync(stream, context, CancellationToken.None);
 
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
-            // Not with this token: it is how the client of HTTP/2 says that the rest is not wanted, and would break off the
-            // reading of the body in its middle. Real cancellation reaches the forwarder's content by its own token.
+        protected override Task SerializeToStreamAsync(
+            Stream stream,
+            TransportContext? context,
+            CancellationToken cancellationToken) =>
+            // The token is not passed on: the HTTP/2 client cancels it when the rest of the request is not needed,
+            // which would abort the read of the body. The forwarder's content has its own token for real cancellation.
             content.CopyToAsync(new RestStream(stream, this), context, CancellationToken.None);
 
         protected override bool TryComputeLength(out long length)

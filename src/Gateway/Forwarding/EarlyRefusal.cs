@@ -2,15 +2,17 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>Answers to requests whose body is not wanted.</summary>
+/// <summary>Prepares responses to requests whose body the gateway does not read.</summary>
 public static class EarlyRefusal
 {
     /// <summary>
-    /// Lets the server read on for a while (Kestrel: 5 s) and throw away what comes: a client that sends its whole body before it looks
-    /// for an answer would else find a broken connection instead of it. Without this Kestrel closes at once, as the body is over its limit.
+    /// Lets the server read and discard the rest of the body for a limited time (Kestrel: 5 s). Otherwise, Kestrel
+    /// closes the connection immediately, because the body is larger than its limit, and a client that sends its whole
+    /// body before it reads the response sees a connection failure instead of the response.
     /// </summary>
     public static void LetSend(HttpContext context)
     {
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature) feature.MaxRequestBodySize = null;
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
+            feature.MaxRequestBodySize = null;
     }
 }

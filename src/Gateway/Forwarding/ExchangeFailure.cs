@@ -2,42 +2,48 @@ using System.Net.Sockets;
 
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>How far an exchange with a worker came before it failed.</summary>
+/// <summary>The stage at which an exchange with a worker failed.</summary>
 public enum ExchangeFailure
 {
-    /// <summary>No connection: the worker has not seen the request.</summary>
+    /// <summary>The connection failed: the worker did not receive the request.</summary>
     NotConnected,
 
-    /// <summary>The HTTP client refused the request before it sent a byte.</summary>
+    /// <summary>The HTTP client rejected the request before it sent a byte.</summary>
     NotSent,
 
-    /// <summary>The connection ended, or the stream was reset, before an answer was complete.</summary>
+    /// <summary>The connection closed, or the stream was reset, before the response was complete.</summary>
     Lost,
 
-    /// <summary>The worker answered, and the answer cannot be read: the request was executed.</summary>
+    /// <summary>The worker sent a response that cannot be parsed: the request was executed.</summary>
     AnswerInvalid,
 
     /// <summary>
-    /// An answer broke the framing of the HTTP/2 connection. The client ends all streams of the connection with the same exception,
-    /// so the answer may be that of another request.
+    /// A response violated the framing of the HTTP/2 connection. The client ends all streams of the connection with the
+    /// same exception, so the invalid response may belong to another request.
     /// </summary>
     ConnectionInvalid,
 }
 
-/// <summary>Reads the exceptions of <see cref="SocketsHttpHandler"/>. Pure. The shapes were observed with .NET 10 and raw servers.</summary>
+/// <summary>
+/// Classifies the exceptions of <see cref="SocketsHttpHandler"/>. Pure. The exception chains were observed with .NET 10
+/// and raw socket servers.
+/// </summary>
 public static class ExchangeFailures
 {
-    /// <summary>Classifies what <c>SendAsync</c>, or a read of the answer's body, threw.</summary>
+    /// <summary>Classifies an exception of <c>SendAsync</c>, or of a read of the response body.</summary>
     public static ExchangeFailure Of(Exception? cause)
     {
         var chain = Chain(cause).ToList();
-        // HTTP/1.1: the exception itself, or an HttpIOException in it. HTTP/2: below an IOException without an error code.
+        // HTTP/1.1: the exception itself or an inner HttpIOException. HTTP/2: inside an IOException without an error
+        // code.
         var aborted = false;
         foreach (var e in chain)
         {
             var error = ErrorOf(e);
-            if (error is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError) return ExchangeFailure.NotConnected;
-            // A worker that dies during the HTTP/2 handshake: .NET wraps the end of its connection as an invalid response.
+            if (error is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
+                return ExchangeFailure.NotConnected;
+            // A worker exited during the HTTP/2 handshake: .NET reports the end of its connection as an invalid
+            // response.
             if (error is HttpRequestError.InvalidResponse && IsEndOfConnection(chain[^1])) return ExchangeFailure.Lost;
             if (error is HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded)
                 return aborted ? ExchangeFailure.ConnectionInvalid : ExchangeFailure.AnswerInvalid;
@@ -45,15 +51,19 @@ public static class ExchangeFailures
             if (e is IOException and not HttpIOException) aborted = true;
         }
 
-        if (chain.Count == 0 || chain.Any(IsTransport)) return aborted && !IsTransport(chain[^1]) ? ExchangeFailure.ConnectionInvalid : ExchangeFailure.Lost;
+        if (chain.Count == 0 || chain.Any(IsTransport))
+            return aborted && !IsTransport(chain[^1]) ? ExchangeFailure.ConnectionInvalid : ExchangeFailure.Lost;
         return ExchangeFailure.NotSent;
     }
 
-    /// <summary>Whether the exchange was cancelled on this side. A read of an HTTP/1.1 body shows that as an error of the socket.</summary>
+    /// <summary>
+    /// Returns whether the gateway cancelled the exchange. A cancelled read of an HTTP/1.1 body throws a socket error.
+    /// </summary>
     public static bool IsCancellation(Exception? cause) =>
-        Chain(cause).Any(e => e is OperationCanceledException or SocketException { SocketErrorCode: SocketError.OperationAborted });
+        Chain(cause).Any(e => e is OperationCanceledException
+            or SocketException { SocketErrorCode: SocketError.OperationAborted });
 
-    /// <summary>The message of the exception that caused the others.</summary>
+    /// <summary>Returns the message of the innermost exception.</summary>
     public static string Reason(Exception? cause) => Chain(cause).LastOrDefault()?.Message ?? "";
 
     private static HttpRequestError? ErrorOf(Exception e) => e switch
@@ -63,7 +73,8 @@ public static class ExchangeFailures
         _ => null,
     };
 
-    private static bool IsEndOfConnection(Exception e) => e is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
+    private static bool IsEndOfConnection(Exception e) =>
+        e is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
 
     private static bool IsTransport(Exception e) =>
         e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or TimeoutException

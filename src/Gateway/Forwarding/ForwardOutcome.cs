@@ -1,58 +1,69 @@
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>How a forwarded request ended.</summary>
+/// <summary>The outcome of a forwarded request.</summary>
 public enum ForwardOutcome
 {
-    /// <summary>The worker's answer went to the client, whole.</summary>
+    /// <summary>The complete response of the worker was sent to the client.</summary>
     Answered,
 
-    /// <summary>The client went away.</summary>
+    /// <summary>The client closed the connection.</summary>
     ClientGone,
 
     /// <summary>The endpoint's queue is full.</summary>
     QueueFull,
 
-    /// <summary>No slot within the queue's timeout.</summary>
+    /// <summary>No slot became available within the queue's timeout.</summary>
     QueueTimeout,
 
-    /// <summary>No worker is up and none can start.</summary>
+    /// <summary>No worker is running and none can start.</summary>
     CannotStart,
 
-    /// <summary>Redis could not be asked.</summary>
+    /// <summary>Redis is unavailable.</summary>
     StoreUnreachable,
 
-    /// <summary>The request's body is over the endpoint's limit.</summary>
+    /// <summary>The request body is larger than the endpoint's limit.</summary>
     BodyTooLarge,
 
-    /// <summary>The request's body broke off or is malformed.</summary>
+    /// <summary>The request body is incomplete or malformed.</summary>
     BodyBroken,
 
-    /// <summary>The request cannot be put into the worker's protocol: a header that HTTP does not allow.</summary>
+    /// <summary>
+    /// The request cannot be sent in the worker's protocol: it has a header that HTTP does not allow.
+    /// </summary>
     NotForwardable,
 
-    /// <summary>Every worker that was tried died before it answered, or the body cannot be sent again.</summary>
+    /// <summary>Every tried worker exited before it responded, or the body cannot be sent again.</summary>
     WorkerLost,
 
-    /// <summary>A worker answered, and the answer cannot be passed on; the request is not sent again.</summary>
+    /// <summary>A worker sent a response that cannot be forwarded. The request is not retried.</summary>
     WorkerAnswerInvalid,
 
-    /// <summary>A worker was silent, or ran, for longer than the endpoint allows.</summary>
+    /// <summary>A worker was silent, or executed the request, for longer than the endpoint allows.</summary>
     WorkerTimeout,
 
-    /// <summary>The answer had begun and broke off: the client's connection was cut, so that it cannot look whole.</summary>
+    /// <summary>
+    /// The response ended early after it began. The client's connection was aborted, so that the response does not look
+    /// complete.
+    /// </summary>
     CutShort,
 }
 
-/// <summary>An outcome with what a client should know of it.</summary>
-/// <param name="Outcome">What happened.</param>
-/// <param name="Detail">In words.</param>
-/// <param name="RetryAfter">When trying again makes sense; zero: no statement.</param>
-/// <param name="Unseen">The worker could not be connected to: it has not seen the request.</param>
-public readonly record struct ForwardResult(ForwardOutcome Outcome, string Detail = "", TimeSpan RetryAfter = default, bool Unseen = false)
+/// <summary>An outcome with the details for the client.</summary>
+/// <param name="Outcome">The outcome.</param>
+/// <param name="Detail">The error text.</param>
+/// <param name="RetryAfter">The time after which a retry can succeed; zero if unknown.</param>
+/// <param name="Unseen">Whether the connection to the worker failed, so that it did not receive the request.</param>
+public readonly record struct ForwardResult(
+    ForwardOutcome Outcome,
+    string Detail = "",
+    TimeSpan RetryAfter = default,
+    bool Unseen = false)
 {
-    /// <summary>The worker did not end the exchange as it should: it is probed before it gets another request.</summary>
+    /// <summary>
+    /// Whether the worker ended the exchange abnormally. The worker is then probed before its next request.
+    /// </summary>
     public bool WorkerBroke { get; init; }
 
-    /// <summary>The worker was lost, and this request was certainly the only work on it.</summary>
+    /// <summary>Whether the worker was lost while this request was certainly its only work.</summary>
     public bool WasAlone { get; init; }
 }

@@ -7,56 +7,67 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>One request on its way through the gateway: what was asked of whom, and where its time went.</summary>
-public sealed class ForwardState(Deployment deployment, string target, string flow, long arrived, DateTimeOffset arrivedAt)
+/// <summary>Holds the state of one forwarded request: its target, its worker and its timings.</summary>
+public sealed class ForwardState(
+    Deployment deployment,
+    string target,
+    string flow,
+    long arrived,
+    DateTimeOffset arrivedAt)
 {
     public Endpoint Endpoint => deployment.Endpoint;
 
     public Template Template => deployment.Template;
 
-    /// <summary>Path and query at the worker, with a leading slash, encoded as the client wrote them.</summary>
+    /// <summary>The path and query for the worker, with a leading slash, encoded as the client sent them.</summary>
     public string Target => target;
 
-    /// <summary>Whose share of the queue the request counts against.</summary>
+    /// <summary>The flow whose share of the queue the request uses.</summary>
     public string Flow => flow;
 
-    /// <summary>It carries no key: what is not for everyone is not told.</summary>
+    /// <summary>Whether the request has no key. Its error texts then contain only public details.</summary>
     public bool Anonymous { get; init; }
 
-    /// <summary>That one's share beside others.</summary>
+    /// <summary>The weight of the flow relative to other flows.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>The built-in worker is asked by a key of the scope admin: it lets nobody else change its settings.</summary>
+    /// <summary>
+    /// Whether a key with the scope <c>admin</c> sent the request. The built-in worker accepts changes of its settings
+    /// only from such requests.
+    /// </summary>
     public bool Admin { get; init; }
 
-    /// <summary>Timestamp of arrival.</summary>
+    /// <summary>The arrival time, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long Arrived => arrived;
 
-    /// <summary>How long authentication took.</summary>
+    /// <summary>The duration of authentication.</summary>
     public TimeSpan Auth { get; set; }
 
-    /// <summary>Time spent without a slot, over all attempts; the cold start included.</summary>
+    /// <summary>The time without a slot, over all attempts, including the cold start.</summary>
     public TimeSpan Waited { get; private set; }
 
-    /// <summary>The part of <see cref="Waited"/> in which the worker that took it was not ready yet.</summary>
+    /// <summary>The part of <see cref="Waited"/> in which the assigned worker was not ready yet.</summary>
     public TimeSpan Cold { get; private set; }
 
-    /// <summary>Timestamp at which the present worker was given the request.</summary>
+    /// <summary>The time at which the request was assigned to the current worker, as a timestamp.</summary>
     public long Sent { get; private set; }
 
-    /// <summary>The worker that has it.</summary>
+    /// <summary>The worker to which the request is currently assigned.</summary>
     public WorkerAddress? Worker { get; private set; }
 
-    /// <summary>Workers that it was given to.</summary>
+    /// <summary>The number of workers to which the request was assigned.</summary>
     public int Attempts { get; private set; }
 
-    /// <summary>Why the answer cannot be passed on, when the transformer found one.</summary>
+    /// <summary>Why the response cannot be forwarded, if the transformer rejected it.</summary>
     public string? Fault { get; set; }
 
-    /// <summary>Tokens that the worker says it made.</summary>
+    /// <summary>The number of generated tokens that the worker reported.</summary>
     public long Tokens { get; set; }
 
-    public void Give(WorkerAddress worker, TimeSpan waited)
+    /// <summary>Assigns the request to a worker.</summary>
+    /// <param name="worker">The worker.</param>
+    /// <param name="waited">The wait for its slot.</param>
+    public void Assign(WorkerAddress worker, TimeSpan waited)
     {
         Worker = worker;
         Attempts++;
@@ -66,8 +77,11 @@ public sealed class ForwardState(Deployment deployment, string target, string fl
         if (untilReady > TimeSpan.Zero) Cold = untilReady < Waited ? untilReady : Waited;
     }
 
-    /// <summary>The <c>Server-Timing</c> of the answer, in ms: auth, queue, cold (and the stages of the start that was waited for), worker (to
-    /// its first byte), and what the worker said itself.</summary>
+    /// <summary>
+    /// Returns the <c>Server-Timing</c> header of the response, in ms: auth, queue, cold (with the stages of the cold
+    /// start), worker (until its first byte), and the worker's own entries.
+    /// </summary>
+    /// <param name="fromWorker">The worker's own <c>Server-Timing</c> header, or null.</param>
     public string ServerTiming(string? fromWorker)
     {
         var text = string.Create(CultureInfo.InvariantCulture,
@@ -77,10 +91,11 @@ public sealed class ForwardState(Deployment deployment, string target, string fl
             text += string.Concat(StartStages.Unpack(Worker.Start).Where(s => s.Name != StartStages.Total)
                 .Select(s => string.Create(CultureInfo.InvariantCulture, $", cold-{s.Name};dur={s.Ms}")));
         var worker = Ms(Stopwatch.GetElapsedTime(Sent));
-        return string.IsNullOrEmpty(fromWorker) ? string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}")
+        return string.IsNullOrEmpty(fromWorker)
+            ? string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}")
             : string.Create(CultureInfo.InvariantCulture, $"{text}, worker;dur={worker}, {fromWorker}");
     }
 
-    /// <summary>To the microsecond.</summary>
+    /// <summary>Returns milliseconds, rounded to one microsecond.</summary>
     private static double Ms(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);
 }

@@ -4,14 +4,18 @@ using System.IO.Pipelines;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// A request body that can be sent again: it streams through, and keeps what went by up to a limit. Past the limit, or when the
-/// gateway's memory for bodies is used, it goes on streaming, and cannot be sent again. A read is never cancelled: Kestrel's reader is of no use after that.
+/// Streams a request body and buffers the bytes that were read, up to a limit, so that the body can be sent again.
+/// Above the limit, or when the gateway's memory budget for bodies is used up, the body still streams but cannot be
+/// sent again. Reads are never cancelled, because Kestrel's reader is unusable after a cancelled read.
 /// </summary>
 public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = null) : Stream
 {
     private const int FirstRent = 4096;
 
-    /// <summary>The rest of the budget is for job submissions, which fail without it; a body that is not kept only cannot be sent again.</summary>
+    /// <summary>
+    /// The share of the budget for request bodies. The rest is reserved for job submissions, which fail without it; a
+    /// request body without budget is still forwarded, but cannot be sent again.
+    /// </summary>
     private const double Share = 0.5;
 
     private byte[] kept = [];
@@ -20,7 +24,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     private bool ended;
     private Task<ReadResult>? pending;
 
-    /// <summary>False once more than the limit went by.</summary>
+    /// <summary>Whether the body can be sent again: all bytes that were read are buffered.</summary>
     public bool CanReplay { get; private set; } = true;
 
     public override bool CanRead => true;
@@ -37,7 +41,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Starts again from the first byte. Only while <see cref="CanReplay"/>.</summary>
+    /// <summary>Restarts at the first byte. Valid only while <see cref="CanReplay"/> is true.</summary>
     public void Rewind() => position = 0;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -51,7 +55,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         }
 
         if (ended) return new ValueTask<int>(0);
-        if (pending is null && body.TryRead(out var now)) return new ValueTask<int>(Take(now, buffer));
+        if (pending is null && body.TryRead(out var now)) return new ValueTask<int>(Consume(now, buffer));
         pending ??= body.ReadAsync(CancellationToken.None).AsTask();
         return WaitAsync(buffer, cancellationToken);
     }
@@ -71,7 +75,9 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     {
     }
 
-    /// <summary>Returns the kept bytes to the pool, and leaves the body to the server as it found it: not being read.</summary>
+    /// <summary>
+    /// Returns the buffer to the pool and ends a pending read, so that the server can use the body again.
+    /// </summary>
     public async ValueTask FinishAsync()
     {
         Free();
@@ -83,7 +89,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or BadHttpRequestException)
         {
-            // The client is gone.
+            // The client closed the connection.
         }
     }
 
@@ -96,16 +102,21 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         kept = [];
     }
 
-    /// <summary>An attempt that is given up stops waiting; its read goes on, for the next attempt.</summary>
+    /// <summary>
+    /// Waits for the pending read. If an attempt is cancelled, the read continues for the next attempt.
+    /// </summary>
     private async ValueTask<int> WaitAsync(Memory<byte> buffer, CancellationToken ct)
     {
         var result = await pending!.WaitAsync(ct);
         pending = null;
-        return Take(result, buffer);
+        return Consume(result, buffer);
     }
 
-    /// <summary>Into an empty buffer goes nothing, and that is no end: YARP waits so for data without holding a buffer.</summary>
-    private int Take(ReadResult result, Memory<byte> buffer)
+    /// <summary>
+    /// Copies and buffers the bytes of a read. A zero-byte read does not mean end of stream: YARP uses zero-byte reads
+    /// to wait for data without holding a buffer.
+    /// </summary>
+    private int Consume(ReadResult result, Memory<byte> buffer)
     {
         var n = (int)Math.Min(buffer.Length, result.Buffer.Length);
         result.Buffer.Slice(0, n).CopyTo(buffer.Span);

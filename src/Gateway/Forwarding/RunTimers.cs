@@ -2,17 +2,18 @@ using System.Collections.Concurrent;
 
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>Timers of running requests, used again: a timer a request would be made and dropped for nothing.</summary>
+/// <summary>Pools the timers of running requests, so that a request does not allocate a timer.</summary>
 public sealed class RunTimers
 {
-    /// <summary>More than this many at once are not kept.</summary>
+    /// <summary>The maximum number of pooled timers.</summary>
     private const int MaxKept = 1024;
 
     private readonly ConcurrentQueue<CancellationTokenSource> kept = [];
 
+    /// <summary>Rents a timer.</summary>
     public CancellationTokenSource Rent() => kept.TryDequeue(out var timer) ? timer : new CancellationTokenSource();
 
-    /// <summary>Takes it back; nobody may use its token any more.</summary>
+    /// <summary>Returns a timer to the pool. Callers must not use its token after that.</summary>
     public void Return(CancellationTokenSource timer)
     {
         if (timer.TryReset() && kept.Count < MaxKept) kept.Enqueue(timer);

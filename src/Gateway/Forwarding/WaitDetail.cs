@@ -5,21 +5,33 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
 
-/// <summary>What a request without a worker waits for, for its client. Clients without a key learn nothing of workers, devices and other endpoints. Pure.</summary>
+/// <summary>
+/// Describes why a request waits for a worker, for the client. Clients without a key receive no details of workers,
+/// devices and other endpoints. Pure.
+/// </summary>
 public static class WaitDetail
 {
-    /// <param name="endpoint">As it is declared.</param>
-    /// <param name="pods">Its workers.</param>
-    /// <param name="wait">Why workers wait for devices; null: none does.</param>
+    /// <summary>Describes why requests of an endpoint wait.</summary>
+    /// <param name="endpoint">The declared endpoint.</param>
+    /// <param name="pods">The workers of the endpoint.</param>
+    /// <param name="wait">Why workers wait for devices; null if no worker waits.</param>
     /// <param name="anonymous">Whether the client has no key.</param>
-    /// <returns>Empty: nothing is known beyond that it waited.</returns>
+    /// <returns>The reason, or an empty text if it is unknown.</returns>
     public static string Of(Endpoint endpoint, IReadOnlyList<Pod> pods, GpuWait? wait, bool anonymous)
     {
-        if (endpoint.Scaling.Pause != Pause.None) return $"the endpoint is paused: its scaling.pause is {endpoint.Scaling.Pause.ToString().ToUpperInvariant()}";
+        if (endpoint.Scaling.Pause != Pause.None)
+        {
+            var pause = endpoint.Scaling.Pause.ToString().ToUpperInvariant();
+            return $"the endpoint is paused: its scaling.pause is {pause}";
+        }
+
         return wait is not null ? wait.TextFor(anonymous) : Starts(pods, anonymous);
     }
 
-    /// <summary>How far the start of a worker is, where none is ready; empty: one is, or none was ordered.</summary>
+    /// <summary>
+    /// Describes the progress of the latest worker start. The text is empty if a worker is ready or no start was
+    /// requested.
+    /// </summary>
     public static string Starts(IReadOnlyList<Pod> pods, bool anonymous)
     {
         if (pods.Any(p => p.State == PodState.Ready)) return "";

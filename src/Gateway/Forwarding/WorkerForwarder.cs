@@ -8,19 +8,26 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// Lease, forward, release. Until the first byte of an answer a worker that dies costs the client nothing: the request
-/// goes to another one. Nothing is written to the response for any outcome but an answer; the caller tells the client.
+/// Leases a slot, forwards a request to its worker and releases the slot. If a worker is lost before the first byte of
+/// its response, the request is sent to another worker. The forwarder writes to the response only if a worker
+/// responded; for all other outcomes the caller writes the error.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
     RunTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
 {
-    /// <summary>Workers that could not be connected to: a gateway that died leaves all of its own. Each is granted to nobody after that.</summary>
+    /// <summary>
+    /// The maximum number of failed connections per request that do not count as attempts. A gateway that exits leaves
+    /// all of its workers; after a failed connection, the slots of the worker are not granted again.
+    /// </summary>
     private const int MaxUnseen = 50;
 
-    /// <summary>Before what was lost twice is sent a third time; doubled each time after. The workers of a gateway that dies do not all die in the same
-    /// millisecond, and three attempts are soon made.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+    /// <summary>
+    /// The delay before the third attempt; it doubles for each later attempt. The workers of a gateway that exits do
+    /// not all exit in the same millisecond, and three attempts without a delay would take only a few milliseconds.
+    /// </summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Forwards a request, with retries as the endpoint's policy allows.</summary>
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
         var policy = state.Endpoint.Forwarding;
@@ -33,12 +40,13 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             var (unseen, uncounted, isolated) = (0, 0, false);
             for (var attempt = 1; ; attempt++)
             {
-                var refused = await TrySendAsync(context, state, attempt > 1, isolated, run);
-                if (refused is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(context, state, refused);
+                var result = await TrySendAsync(context, state, attempt > 1, isolated, run);
+                if (result is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(context, state, result);
                 if (lost.Unseen && unseen < MaxUnseen) unseen++;
                 else if (lost.WorkerBroke && !isolated && policy.MaxAttempts > 1 && state.Worker!.Concurrency > 1)
                 {
-                    // Other work may have killed the worker. From now on the request runs alone, and every loss counts: one at most does not.
+                    // Other work may have killed the worker. From now on, the request runs alone and every loss counts.
+                    // At most one loss is not counted.
                     if (!lost.WasAlone) uncounted++;
                     isolated = true;
                 }
@@ -47,7 +55,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(context, state, lost);
                 SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
-                if (seen > 1 && !lost.Unseen) await Task.Delay(Pause * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
+                if (seen > 1 && !lost.Unseen)
+                    await Task.Delay(RetryDelay * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
                 context.Response.Clear();
                 body?.Rewind();
             }
@@ -63,17 +72,29 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         }
     }
 
-    private async Task<ForwardResult> TrySendAsync(HttpContext context, ForwardState state, bool again, bool isolated,
+    private async Task<ForwardResult> TrySendAsync(
+        HttpContext context,
+        ForwardState state,
+        bool isRetry,
+        bool isolated,
         CancellationTokenSource run)
     {
-        var asked = Stopwatch.GetTimestamp();
+        var requestedAt = Stopwatch.GetTimestamp();
         var queue = state.Endpoint.Queue;
-        var got = await dispatcher.AcquireAsync(state.Endpoint.Id,
-            new SlotWish(state.Flow, queue.Timeout, queue.MaxDepth, Front: again, Weight: state.Weight, Isolated: isolated), context.RequestAborted);
-        if (got.Slot is not { } slot) return Refused(got, state.Anonymous);
+        var acquired = await dispatcher.AcquireAsync(
+            state.Endpoint.Id,
+            new SlotWish(
+                state.Flow,
+                queue.Timeout,
+                queue.MaxDepth,
+                Front: isRetry,
+                Weight: state.Weight,
+                Isolated: isolated),
+            context.RequestAborted);
+        if (acquired.Slot is not { } slot) return RefusalResult(acquired, state.Anonymous);
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
-        state.Give(slot.Worker, got.Waited ? Stopwatch.GetElapsedTime(asked) : TimeSpan.Zero);
+        state.Assign(slot.Worker, acquired.Waited ? Stopwatch.GetElapsedTime(requestedAt) : TimeSpan.Zero);
         var config = new ForwarderRequestConfig
         {
             ActivityTimeout = state.Endpoint.Forwarding.ActivityTimeout,
@@ -82,7 +103,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         };
         var error = await forwarder.SendAsync(context, slot.Worker.Prefix,
             clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
-        var result = Judge(context, state, error, run);
+        var result = ClassifyResult(context, state, error, run);
         if (result.WorkerBroke)
             result = result with { WasAlone = slot.Broken() };
         else
@@ -90,71 +111,106 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return result;
     }
 
-    /// <summary>Reads from YARP's error what the client gets, and whether the worker must be probed before its next request.</summary>
-    private ForwardResult Judge(HttpContext context, ForwardState state, ForwarderError error, CancellationTokenSource run)
+    /// <summary>
+    /// Classifies YARP's error: the result for the client, and whether the worker must be probed before its next
+    /// request.
+    /// </summary>
+    private ForwardResult ClassifyResult(
+        HttpContext context,
+        ForwardState state,
+        ForwarderError error,
+        CancellationTokenSource run)
     {
         if (state.Fault is { } fault) return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
         if (error == ForwarderError.None) return new ForwardResult(ForwardOutcome.Answered);
 
         var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
         var pod = state.Worker!.PodId;
-        if (context.RequestAborted.IsCancellationRequested) return new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = BrokeOff(error, cause) };
+        if (context.RequestAborted.IsCancellationRequested)
+            return new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = IsWorkerAbort(error, cause) };
         if (context.Response.HasStarted)
         {
             AnswerCut(context.TraceIdentifier, state.Endpoint.Id, pod, error);
             context.Abort();
-            return new ForwardResult(ForwardOutcome.CutShort) { WorkerBroke = BrokeOff(error, cause) };
+            return new ForwardResult(ForwardOutcome.CutShort) { WorkerBroke = IsWorkerAbort(error, cause) };
         }
 
-        if (run.IsCancellationRequested || IsTimeout(error) || ExchangeFailures.IsCancellation(cause)) return TimedOut(state, run) with { WorkerBroke = true };
-        if (BadRequest(cause) is { } bad) return bad;
+        if (run.IsCancellationRequested || IsTimeout(error) || ExchangeFailures.IsCancellation(cause))
+            return TimeoutResult(state, run) with { WorkerBroke = true };
+        if (BadRequestResult(cause) is { } bad) return bad;
         if (error == ForwarderError.RequestBodyClient)
-            return new ForwardResult(ForwardOutcome.BodyBroken, $"the request body broke off: {ExchangeFailures.Reason(cause)}");
+            return new ForwardResult(
+                ForwardOutcome.BodyBroken,
+                $"the request body is incomplete: {ExchangeFailures.Reason(cause)}");
         if (error == ForwarderError.RequestCreation) return NotForwardable(cause);
-        return AnswerBegan(error) ? Unusable(context, state, error, cause) : Failed(context, state, error, cause);
+        return HasResponseStarted(error)
+            ? InvalidAnswerResult(context, state, error, cause)
+            : FailureResult(context, state, error, cause);
     }
 
-    /// <summary>The exchange failed before the answer's headers were read.</summary>
-    private ForwardResult Failed(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
+    /// <summary>Returns the result of an exchange that failed before the response headers were read.</summary>
+    private ForwardResult FailureResult(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
     {
         var failure = ExchangeFailures.Of(cause);
         if (failure == ExchangeFailure.NotSent) return NotForwardable(cause);
-        if (failure is ExchangeFailure.AnswerInvalid or ExchangeFailure.ConnectionInvalid) return Unusable(context, state, error, cause);
-        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, error, ExchangeFailures.Reason(cause));
-        return new ForwardResult(ForwardOutcome.WorkerLost,
-            $"worker {state.Worker.PodId} was lost before it answered ({error}), after {state.Attempts} attempt(s)", Unseen: failure == ExchangeFailure.NotConnected)
-        { WorkerBroke = true };
+        if (failure is ExchangeFailure.AnswerInvalid or ExchangeFailure.ConnectionInvalid)
+            return InvalidAnswerResult(context, state, error, cause);
+        var pod = state.Worker!.PodId;
+        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, ExchangeFailures.Reason(cause));
+        return new ForwardResult(
+            ForwardOutcome.WorkerLost,
+            $"worker {pod} was lost before it responded ({error}), after {state.Attempts} attempt(s)",
+            Unseen: failure == ExchangeFailure.NotConnected)
+        {
+            WorkerBroke = true,
+        };
     }
 
-    /// <summary>The worker answered, so that the request is not sent again: it was executed.</summary>
-    private ForwardResult Unusable(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
+    /// <summary>
+    /// Returns the result for an invalid response. The request is not retried, because it was executed.
+    /// </summary>
+    private ForwardResult InvalidAnswerResult(
+        HttpContext context,
+        ForwardState state,
+        ForwarderError error,
+        Exception? cause)
     {
         var (pod, reason) = (state.Worker!.PodId, ExchangeFailures.Reason(cause));
         AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
-        return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, BrokeOff(error, cause)
-            ? $"the answer of worker {pod} broke off after its headers, before its body: {reason}"
-            : $"the answer of worker {pod} cannot be passed on: {reason}") { WorkerBroke = BrokeOff(error, cause) };
+        var isAborted = IsWorkerAbort(error, cause);
+        var detail = isAborted
+            ? $"the response of worker {pod} ended after its headers, before its body: {reason}"
+            : $"the response of worker {pod} cannot be forwarded: {reason}";
+        return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, detail) { WorkerBroke = isAborted };
     }
 
     private static ForwardResult NotForwardable(Exception? cause) =>
         new(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {ExchangeFailures.Reason(cause)}");
 
-    /// <summary>A silence that was too long ends SendAsync, or the copy of the answer.</summary>
+    /// <summary>
+    /// Returns whether the worker was silent for too long, which ends <c>SendAsync</c> or the copy of the response.
+    /// </summary>
     private static bool IsTimeout(ForwarderError error) =>
-        error is ForwarderError.RequestTimedOut or ForwarderError.ResponseBodyCanceled or ForwarderError.UpgradeActivityTimeout;
+        error is ForwarderError.RequestTimedOut
+            or ForwarderError.ResponseBodyCanceled
+            or ForwarderError.UpgradeActivityTimeout;
 
-    /// <summary>Errors that come after the answer's headers were read. ResponseHeaders: the server refused one of them.</summary>
-    private static bool AnswerBegan(ForwarderError error) => error is ForwarderError.ResponseHeaders
+    /// <summary>
+    /// Returns whether the error occurred after the response headers were read. <c>ResponseHeaders</c> means that the
+    /// server rejected one of them.
+    /// </summary>
+    private static bool HasResponseStarted(ForwarderError error) => error is ForwarderError.ResponseHeaders
         or ForwarderError.ResponseBodyClient or ForwarderError.ResponseBodyDestination
         or ForwarderError.UpgradeRequestClient or ForwarderError.UpgradeRequestDestination
         or ForwarderError.UpgradeResponseClient or ForwarderError.UpgradeResponseDestination;
 
-    /// <summary>The worker, not the client, ended the exchange after its answer had begun.</summary>
-    private static bool BrokeOff(ForwarderError error, Exception? cause) => error is ForwarderError.ResponseBodyDestination
+    /// <summary>Returns whether the worker, not the client, aborted the exchange after its response began.</summary>
+    private static bool IsWorkerAbort(ForwarderError error, Exception? cause) =>
+        error is ForwarderError.ResponseBodyDestination
         or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination
         && ExchangeFailures.Of(cause) == ExchangeFailure.Lost;
 
-    private static ForwardResult TimedOut(ForwardState state, CancellationTokenSource run)
+    private static ForwardResult TimeoutResult(ForwardState state, CancellationTokenSource run)
     {
         var policy = state.Endpoint.Forwarding;
         return new ForwardResult(ForwardOutcome.WorkerTimeout, run.IsCancellationRequested
@@ -162,7 +218,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             : $"the worker was silent for longer than activityTimeout {policy.ActivityTimeout.TotalSeconds:0.#} s");
     }
 
-    private static ForwardResult? BadRequest(Exception? cause)
+    private static ForwardResult? BadRequestResult(Exception? cause)
     {
         for (var e = cause; e is not null; e = e.InnerException)
             if (e is BadHttpRequestException bad)
@@ -172,14 +228,15 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return null;
     }
 
-    private static ForwardResult Refused(AcquireResult got, bool anonymous) => new(got.Refusal switch
+    private static ForwardResult RefusalResult(AcquireResult acquired, bool anonymous) => new(acquired.Refusal switch
     {
         AcquireRefusal.QueueFull => ForwardOutcome.QueueFull,
         AcquireRefusal.QueueTimeout => ForwardOutcome.QueueTimeout,
         AcquireRefusal.CannotStart => ForwardOutcome.CannotStart,
         AcquireRefusal.StoreUnreachable => ForwardOutcome.StoreUnreachable,
-        _ => throw new InvalidOperationException($"no slot and no refusal ({got.Refusal})"),
-    }, anonymous ? got.PublicDetail ?? got.Detail : got.Detail, got.RetryAfter);
+        _ => throw new InvalidOperationException(
+            $"the refusal is '{acquired.Refusal}'; expected a reason, because no slot was acquired"),
+    }, anonymous ? acquired.PublicDetail ?? acquired.Detail : acquired.Detail, acquired.RetryAfter);
 
     private static ForwardResult? LimitBody(HttpContext context, long limit)
     {
@@ -187,7 +244,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         {
             EarlyRefusal.LetSend(context);
             return new ForwardResult(ForwardOutcome.BodyTooLarge,
-                $"the request body has {context.Request.ContentLength} bytes, the endpoint's limit maxBodyBytes is {limit}");
+                $"the request body has {context.Request.ContentLength} bytes; "
+                + $"expected at most {limit} (the endpoint's maxBodyBytes)");
         }
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
@@ -215,15 +273,29 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return result;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: worker {Worker} lost on attempt {Attempt}, sending it again")]
+    [LoggerMessage(LogLevel.Warning,
+        "Request {Request} to {Endpoint} is retried: attempt {Attempt} lost worker {Worker}")]
     private partial void SendingAgain(string request, string endpoint, string worker, int attempt);
 
-    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: worker {Worker} did not answer: {Error} {Reason}")]
-    private partial void AttemptLost(string request, string endpoint, string worker, ForwarderError error, string reason);
+    [LoggerMessage(LogLevel.Warning,
+        "Request {Request} to {Endpoint} lost worker {Worker} before its response: {Error} {Reason}")]
+    private partial void AttemptLost(
+        string request,
+        string endpoint,
+        string worker,
+        ForwarderError error,
+        string reason);
 
-    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: the answer of worker {Worker} cannot be passed on: {Error} {Reason}")]
-    private partial void AnswerInvalid(string request, string endpoint, string worker, ForwarderError error, string reason);
+    [LoggerMessage(LogLevel.Warning,
+        "Request {Request} to {Endpoint} got an invalid response from worker {Worker}: {Error} {Reason}")]
+    private partial void AnswerInvalid(
+        string request,
+        string endpoint,
+        string worker,
+        ForwarderError error,
+        string reason);
 
-    [LoggerMessage(LogLevel.Warning, "Request {Request} to {Endpoint}: the answer of worker {Worker} broke off ({Error})")]
+    [LoggerMessage(LogLevel.Warning,
+        "Request {Request} to {Endpoint} got an incomplete response from worker {Worker} ({Error})")]
     private partial void AnswerCut(string request, string endpoint, string worker, ForwarderError error);
 }

@@ -9,18 +9,26 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
-/// What changes between client and worker: the path, the credentials, the headers of <see cref="HeaderRules"/>, and
-/// answers that cannot be told from cut ones.
+/// Transforms requests to a worker and its responses: it sets the path and the credentials, applies
+/// <see cref="HeaderRules"/> to the headers and rejects responses by <see cref="AnswerRules"/>.
 /// </summary>
 public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 {
-    /// <summary>Set by the built-in worker on generated text: tokens made. A trailer where the answer streams.</summary>
+    /// <summary>
+    /// The number of generated tokens, which the built-in worker sets on generated text. It is a trailer if the
+    /// response streams.
+    /// </summary>
     public const string TokensHeader = "X-Sluice-Tokens";
 
-    /// <summary>Told of an admin's request; from a client it does not pass, as everything that begins with X-Sluice.</summary>
+    /// <summary>
+    /// Marks a request of an admin key. It is removed from client requests, as all headers that begin with X-Sluice
+    /// are.
+    /// </summary>
     public const string AdminHeader = "X-Sluice-Admin";
 
-    /// <summary>Sent to the built-in worker with a request without a key: the worker decides by its own paths what such a caller may use.</summary>
+    /// <summary>
+    /// Marks a request without a key, for the built-in worker, which decides per path what such a caller may use.
+    /// </summary>
     public const string AnonymousHeader = "X-Sluice-Anonymous";
 
     private static readonly UriCreationOptions Exact = new() { DangerousDisablePathAndQueryCanonicalization = true };
@@ -31,10 +39,12 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
         foreach (var (name, _) in httpContext.Request.Headers)
             if (HeaderRules.StripFromRequest(name)) Remove(proxyRequest, name);
+        const StringSplitOptions split = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
         foreach (var named in httpContext.Request.Headers.Connection)
-            foreach (var name in (named ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            foreach (var name in (named ?? "").Split(',', split))
                 if (!IsUpgrade(name)) Remove(proxyRequest, name);
-        if (httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered) && SocketKey.WithoutKey(offered) is { } rest)
+        if (httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered)
+            && SocketKey.WithoutKey(offered) is { } rest)
         {
             Remove(proxyRequest, SocketKey.Header);
             if (rest.Length > 0) proxyRequest.Headers.TryAddWithoutValidation(SocketKey.Header, rest);
@@ -43,18 +53,21 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
         if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
-        if (state.Anonymous && state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
+        if (state.Anonymous && state.Template.IsBuiltIn)
+            proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
-        // As the client wrote it: Uri would decode and normalize the path a second time.
+        // The path is sent as the client wrote it: Uri would otherwise decode and normalize it a second time.
         proxyRequest.RequestUri = new Uri(destinationPrefix + state.Target, Exact);
     }
 
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext,
         HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
-        if (proxyResponse is null) return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
-        if (AnswerRules.Fault(proxyResponse, HttpMethods.IsHead(httpContext.Request.Method), IsUpgrade(httpContext)) is { } fault)
+        if (proxyResponse is null)
+            return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        var isHead = HttpMethods.IsHead(httpContext.Request.Method);
+        if (AnswerRules.Fault(proxyResponse, isHead, IsUpgrade(httpContext)) is { } fault)
         {
             state.Fault = fault;
             httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
@@ -63,8 +76,8 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 
         if (state.Template.IsBuiltIn && proxyResponse.StatusCode == HttpStatusCode.Unauthorized)
         {
-            // Ours, not the client's: the client's key was good, the pod's token was not.
-            state.Fault = "the worker refused the gateway's token";
+            // The client's key is valid. The worker rejected the pod's token, which the gateway sent.
+            state.Fault = "the worker rejected the gateway's token";
             httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
             return false;
         }
@@ -75,19 +88,22 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         foreach (var (name, _) in proxyResponse.Headers.NonValidated)
             if (HeaderRules.StripFromResponse(name) || (ownsCors && HeaderRules.IsCors(name))) headers.Remove(name);
         if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols && !headers.ContainsKey(SocketKey.Header)
-            && httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered) && SocketKey.OffersOwn(offered))
+            && httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered)
+            && SocketKey.OffersOwn(offered))
             headers[SocketKey.Header] = SocketKey.Own;
         var empty = AnswerRules.HasNoContent(proxyResponse.StatusCode);
         if (empty)
         {
-            // The server refuses to send them with this status.
+            // The server does not allow these headers with this status.
             headers.ContentLength = null;
             headers.Remove("Transfer-Encoding");
         }
 
         CountTokens(proxyResponse.Headers);
         headers["Server-Timing"] = state.ServerTiming(
-            proxyResponse.Headers.NonValidated.TryGetValues("Server-Timing", out var timing) ? timing.ToString() : null);
+            proxyResponse.Headers.NonValidated.TryGetValues("Server-Timing", out var timing)
+                ? timing.ToString()
+                : null);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
         return !empty;
@@ -108,13 +124,14 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             state.Tokens = tokens;
     }
 
-    private static bool IsUpgrade(HttpContext context) => context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true };
+    private static bool IsUpgrade(HttpContext context) =>
+        context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true };
 
     private static bool IsUpgrade(string name) => name.Equals("Upgrade", StringComparison.OrdinalIgnoreCase);
 
     private static void Remove(HttpRequestMessage request, string name)
     {
-        // Asked first: a header of the one collection makes the other's Remove throw.
+        // Contains is called first, because Remove throws for a header that belongs to the other collection.
         if (request.Headers.NonValidated.Contains(name)) request.Headers.Remove(name);
         else if (request.Content?.Headers.NonValidated.Contains(name) == true) request.Content.Headers.Remove(name);
     }

@@ -8,17 +8,24 @@ using Microsoft.Extensions.Logging.Console;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// The log for machines: a JSON object a line, with the fields of .NET's own JSON console and the name of the event. Texts are escaped and bounded by
-/// <see cref="LogText"/>: .NET's formatter writes a field of any length.
+/// Formats log entries for machines: one JSON object per line, with the fields of .NET's JSON console formatter and the
+/// event name. <see cref="LogText"/> escapes and truncates texts, because .NET's formatter does not limit the length of
+/// a field.
 /// </summary>
 public sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(FormatName)
 {
     public const string FormatName = "json-line";
 
-    /// <summary>JSON escapes what it must; other letters stay readable.</summary>
-    private static readonly JsonWriterOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    /// <summary>Escapes only the characters that JSON requires, so that other letters remain readable.</summary>
+    private static readonly JsonWriterOptions Readable = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
-    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    public override void Write<TState>(
+        in LogEntry<TState> logEntry,
+        IExternalScopeProvider? scopeProvider,
+        TextWriter textWriter)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer, Readable))
@@ -30,7 +37,8 @@ public sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(Form
             json.WriteString("LogLevel", logEntry.LogLevel.ToString());
             json.WriteString("Category", logEntry.Category);
             json.WriteString("Message", LogText.Line(logEntry.Formatter(logEntry.State, logEntry.Exception)));
-            if (logEntry.Exception is { } e) json.WriteString("Exception", LogText.Line(e.ToString(), LogText.MaxException));
+            if (logEntry.Exception is { } e)
+                json.WriteString("Exception", LogText.Line(e.ToString(), LogText.MaxException));
             if (logEntry.State is IReadOnlyList<KeyValuePair<string, object?>> fields) WriteFields(json, fields);
             json.WriteEndObject();
         }

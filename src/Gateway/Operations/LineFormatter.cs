@@ -5,14 +5,18 @@ using Microsoft.Extensions.Logging.Console;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// The log for people: a line an entry, <c>time level Class: message</c>, in UTC. For machines there is <see cref="JsonLineFormatter"/>. Texts are
-/// escaped and bounded by <see cref="LogText"/>; the lines of an exception are indented.
+/// Formats log entries for people: one line per entry, <c>time level Class: message</c>, in UTC. For machines, use
+/// <see cref="JsonLineFormatter"/>. <see cref="LogText"/> escapes and truncates texts. The lines of an exception are
+/// indented.
 /// </summary>
 public sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(FormatName)
 {
     public const string FormatName = "line";
 
-    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    public override void Write<TState>(
+        in LogEntry<TState> logEntry,
+        IExternalScopeProvider? scopeProvider,
+        TextWriter textWriter)
     {
         var category = logEntry.Category;
         textWriter.Write(time.GetUtcNow().ToString("HH:mm:ss.fff ", CultureInfo.InvariantCulture));

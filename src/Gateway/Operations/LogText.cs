@@ -4,25 +4,29 @@ using System.Text;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// Text for one line of the log. Workers, handlers and clients write parts of it, so control characters are escaped (a line cannot be forged, a
-/// terminal is not controlled) and its length is bounded. Pure.
+/// Escapes and truncates texts for one line of the log. Workers, handlers and clients provide parts of these texts.
+/// Control characters are therefore escaped, so that a text cannot forge a log line or control a terminal, and the
+/// length is limited. Pure.
 /// </summary>
 public static class LogText
 {
-    /// <summary>Characters of a message, and of each of its fields.</summary>
+    /// <summary>The maximum length of a message, and of each of its fields, in characters.</summary>
     public const int MaxText = 4096;
 
-    /// <summary>Characters of an exception with its stack trace.</summary>
+    /// <summary>The maximum length of an exception with its stack trace, in characters.</summary>
     public const int MaxException = 16 << 10;
 
-    /// <summary>Escapes control characters, line separators, direction marks and unpaired surrogates, and cuts what is longer.</summary>
+    /// <summary>
+    /// Escapes control characters, line separators, direction marks and unpaired surrogates, and truncates a longer
+    /// text.
+    /// </summary>
     /// <param name="text">Any text.</param>
-    /// <param name="most">Characters that are read of it.</param>
-    public static string Line(string text, int most = MaxText)
+    /// <param name="maxLength">The number of characters to keep.</param>
+    public static string Line(string text, int maxLength = MaxText)
     {
-        var read = text.AsSpan(0, Math.Min(text.Length, most));
+        var read = text.AsSpan(0, Math.Min(text.Length, maxLength));
         if (read.Length == text.Length && read.IndexOfAnyExceptInRange(' ', '~') < 0) return text;
-        // A surrogate pair is not cut in the middle.
+        // A surrogate pair is not split.
         if (read.Length < text.Length && char.IsHighSurrogate(read[^1])) read = read[..^1];
         var line = new StringBuilder(read.Length + 16);
         while (!read.IsEmpty)
@@ -33,20 +37,30 @@ public static class LogText
             read = read[used..];
         }
 
-        if (text.Length > most) line.Append(CultureInfo.InvariantCulture, $"... ({text.Length} characters)");
+        if (text.Length > maxLength) line.Append(CultureInfo.InvariantCulture, $"... ({text.Length} characters)");
         return line.ToString();
     }
 
-    /// <summary>The same for a text of several lines, each indented so that it is no entry of the log.</summary>
-    public static string Lines(string text, int most = MaxException)
+    /// <summary>
+    /// Escapes and truncates a text of several lines. Each line is indented, so that it does not look like a log entry.
+    /// </summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="maxLength">The number of characters to keep.</param>
+    public static string Lines(string text, int maxLength = MaxException)
     {
-        var cut = text.Length > most ? text[..most] : text;
-        var lines = string.Join(Environment.NewLine, cut.ReplaceLineEndings("\n").Split('\n').Select(l => "    " + Line(l, most)));
-        return text.Length > most ? string.Create(CultureInfo.InvariantCulture, $"{lines}... ({text.Length} characters)") : lines;
+        var kept = text.Length > maxLength ? text[..maxLength] : text;
+        var indented = kept.ReplaceLineEndings("\n").Split('\n').Select(l => "    " + Line(l, maxLength));
+        var lines = string.Join(Environment.NewLine, indented);
+        return text.Length > maxLength
+            ? string.Create(CultureInfo.InvariantCulture, $"{lines}... ({text.Length} characters)")
+            : lines;
     }
 
     private static bool IsHidden(Rune rune) => Rune.GetUnicodeCategory(rune)
-        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+        is UnicodeCategory.Control
+        or UnicodeCategory.Format
+        or UnicodeCategory.LineSeparator
+        or UnicodeCategory.ParagraphSeparator;
 
     private static void Escape(StringBuilder line, ReadOnlySpan<char> characters)
     {

@@ -3,13 +3,16 @@ using System.Diagnostics.Metrics;
 
 namespace Sluice.Gateway.Operations;
 
-/// <summary>One instrument's series, under its Prometheus name.</summary>
+/// <summary>Holds the series of one instrument, under its Prometheus name.</summary>
 public sealed class MetricFamily
 {
-    /// <summary>Label sets that one instrument may have; more are not kept, so that no client can fill the memory.</summary>
+    /// <summary>
+    /// The maximum number of label sets of an instrument. Further label sets are dropped, so that clients cannot
+    /// exhaust the memory.
+    /// </summary>
     private const int MaxSeries = 5000;
 
-    /// <summary>Seconds: from a local answer to a long generation.</summary>
+    /// <summary>Bucket bounds in seconds, from a local response to a long generation.</summary>
     private static readonly double[] DefaultBounds =
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
@@ -42,9 +45,10 @@ public sealed class MetricFamily
 
     public IEnumerable<KeyValuePair<Labels, MetricSeries>> Series => series;
 
-    /// <summary>A measurement is the value itself, not something to add.</summary>
+    /// <summary>Whether a measurement replaces the value; otherwise it is added to the value.</summary>
     private bool Absolute { get; }
 
+    /// <summary>Records a measurement.</summary>
     public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         var labels = new Labels(tags);
@@ -59,14 +63,17 @@ public sealed class MetricFamily
         else one.Add(value);
     }
 
-    /// <summary>What is observed is told anew each time: a label set that is gone must not stay.</summary>
+    /// <summary>
+    /// Clears an observable instrument before it is observed. Each observation reports all label sets, and a label set
+    /// that no longer exists must not remain.
+    /// </summary>
     public void BeforeObserving()
     {
         if (observable) series.Clear();
     }
 }
 
-/// <summary>A series' labels, comparable; up to four without an allocation of their own.</summary>
+/// <summary>The labels of a series, comparable, with up to four labels and without a separate allocation.</summary>
 public readonly record struct Labels
 {
     private readonly KeyValuePair<string, object?> a, b, c, d;
@@ -82,8 +89,12 @@ public readonly record struct Labels
 
     public int Count { get; }
 
-    /// <summary>By hand: a key-value pair compares itself by reflection.</summary>
-    public bool Equals(Labels other) => Count == other.Count && Same(a, other.a) && Same(b, other.b) && Same(c, other.c) && Same(d, other.d);
+    /// <summary>Compares the labels field by field, because a key-value pair compares itself by reflection.</summary>
+    public bool Equals(Labels other) => Count == other.Count
+        && Same(a, other.a)
+        && Same(b, other.b)
+        && Same(c, other.c)
+        && Same(d, other.d);
 
     public override int GetHashCode() => HashCode.Combine(a.Value, b.Value, c.Value, d.Value);
 
@@ -93,13 +104,13 @@ public readonly record struct Labels
         Equals(one.Value, other.Value) && one.Key == other.Key;
 }
 
-/// <summary>The numbers of one label set; written by many threads, read by a scrape.</summary>
+/// <summary>Holds the values of one label set. Many threads write it; a scrape reads it.</summary>
 public sealed class MetricSeries(double[]? bounds)
 {
     private readonly long[] buckets = bounds is null ? [] : new long[bounds.Length + 1];
     private double sum;
 
-    /// <summary>A counter's or gauge's value; a histogram's sum.</summary>
+    /// <summary>The value of a counter or gauge, or the sum of a histogram.</summary>
     public double Value => Volatile.Read(ref sum);
 
     public void Set(double value) => Volatile.Write(ref sum, value);
@@ -123,7 +134,7 @@ public sealed class MetricSeries(double[]? bounds)
         Add(value);
     }
 
-    /// <summary>Counts by bucket, not cumulated; the last one is beyond all bounds.</summary>
+    /// <summary>Returns the counts per bucket, not cumulative. The last bucket is above all bounds.</summary>
     public long[] Buckets()
     {
         var copy = new long[buckets.Length];

@@ -3,10 +3,10 @@ using System.Diagnostics.Metrics;
 
 namespace Sluice.Gateway.Operations;
 
-/// <summary>Listens to this process' meters and keeps what a scrape of <c>/metrics</c> tells.</summary>
+/// <summary>Collects the measurements of this process' meters for <c>/metrics</c>.</summary>
 public sealed class MetricsCollector : IHostedService, IDisposable
 {
-    /// <summary>Meters by the beginning of their name.</summary>
+    /// <summary>The name prefixes of the collected meters.</summary>
     private static readonly string[] Listened = ["Sluice.", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
 
     private readonly ConcurrentDictionary<Instrument, MetricFamily> families = [];
@@ -28,7 +28,7 @@ public sealed class MetricsCollector : IHostedService, IDisposable
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>All families by name, the observable ones read now.</summary>
+    /// <summary>Observes the observable instruments and returns all families, ordered by name.</summary>
     public IReadOnlyList<MetricFamily> Collect()
     {
         foreach (var family in families.Values) family.BeforeObserving();

@@ -10,37 +10,41 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// Triton's statistics of several endpoints' models: of each endpoint one ready built-in worker is asked, beside its slots. An endpoint without a ready
-/// worker, or whose worker does not answer in time, has no entries. No worker is started.
+/// Collects the statistics of the models of several endpoints in Triton's format. It queries one ready built-in worker
+/// per endpoint, without using a slot. An endpoint has no entries if it has no ready worker or its worker does not
+/// respond in time. No worker is started.
 /// </summary>
 public sealed class ModelStatistics(WorkerSlotStore slots, WorkerClients clients, TimeProvider time)
 {
-    /// <summary>Workers asked at the same time.</summary>
+    /// <summary>The number of workers that are queried concurrently.</summary>
     private const int MaxConcurrent = 16;
 
-    /// <summary>Bytes of one worker's answer.</summary>
+    /// <summary>The maximum size of a worker's response in bytes.</summary>
     private const int MaxBytes = 4 << 20;
 
-    /// <summary>For one worker's answer.</summary>
+    /// <summary>The timeout for the response of one worker.</summary>
     private static readonly TimeSpan WorkerTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>For all of them.</summary>
+    /// <summary>The timeout for the responses of all workers.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>The answer to <c>/v2/models/stats</c>, in UTF-8.</summary>
+    /// <summary>Returns the response body for <c>/v2/models/stats</c>, in UTF-8.</summary>
     public async Task<ReadOnlyMemory<byte>> CollectAsync(IReadOnlyList<Deployment> deployments, CancellationToken ct)
     {
-        var asked = deployments.Where(d => d.Template.IsBuiltIn).OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal).ToList();
-        var answers = new byte[]?[asked.Count];
+        var queried = deployments.Where(d => d.Template.IsBuiltIn)
+            .OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal)
+            .ToList();
+        var answers = new byte[]?[queried.Count];
         using var late = new CancellationTokenSource(Timeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
-        await Parallel.ForAsync(0, asked.Count, new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = ct },
-            async (i, _) => answers[i] = await AskAsync(asked[i].Endpoint, limit.Token));
+        var options = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent, CancellationToken = ct };
+        await Parallel.ForAsync(0, queried.Count, options,
+            async (i, _) => answers[i] = await QueryAsync(queried[i].Endpoint, limit.Token));
         ct.ThrowIfCancellationRequested();
-        return Merge(asked.Select((d, i) => (d.Endpoint, answers[i])));
+        return Merge(queried.Select((d, i) => (d.Endpoint, answers[i])));
     }
 
-    /// <summary>All entries of the models that the endpoints serve, in one list.</summary>
+    /// <summary>Merges the entries of the models that the endpoints serve into one list.</summary>
     private static ReadOnlyMemory<byte> Merge(IEnumerable<(Endpoint Endpoint, byte[]? Answer)> answers)
     {
         var merged = new ArrayBufferWriter<byte>();
@@ -52,7 +56,8 @@ public sealed class ModelStatistics(WorkerSlotStore slots, WorkerClients clients
             if (answer is null) continue;
             using var document = JsonDocument.Parse(answer);
             foreach (var entry in document.RootElement.GetProperty("model_stats").EnumerateArray())
-                if (endpoint.ServedModels.Contains(entry.GetProperty("name").GetString())) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry));
+                if (endpoint.ServedModels.Contains(entry.GetProperty("name").GetString()))
+                    json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry));
         }
 
         json.WriteEndArray();
@@ -61,8 +66,8 @@ public sealed class ModelStatistics(WorkerSlotStore slots, WorkerClients clients
         return merged.WrittenMemory;
     }
 
-    /// <summary>Null: no worker is ready, or it did not answer.</summary>
-    private async Task<byte[]?> AskAsync(Endpoint endpoint, CancellationToken ct)
+    /// <summary>Returns the response of a worker, or null if no worker is ready or it did not respond.</summary>
+    private async Task<byte[]?> QueryAsync(Endpoint endpoint, CancellationToken ct)
     {
         using var late = new CancellationTokenSource(WorkerTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);

@@ -4,23 +4,25 @@ using System.Text;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// The Prometheus text format 0.0.4, with names and units by Prometheus' conventions: base units, unit last, counters
-/// end with <c>_total</c>. Source: prometheus.io/docs/practices/naming.
+/// Writes metrics in the Prometheus text format 0.0.4, with names and units that follow Prometheus' conventions: base
+/// units, the unit last, counters end with <c>_total</c>. Source: prometheus.io/docs/practices/naming.
 /// </summary>
 public static class PrometheusText
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
+    /// <summary>Returns the Prometheus name of an instrument.</summary>
     public static string Name(string instrument, string? unit, string type)
     {
         var name = instrument.Replace('.', '_').Replace('-', '_');
         var suffix = unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
-        // A suffix that Prometheus keeps for histograms; .NET's own instruments have it ("dotnet.timer.count").
+        // Prometheus reserves this suffix for histograms; .NET's own instruments have it ("dotnet.timer.count").
         if (type != "histogram" && name.EndsWith("_count", StringComparison.Ordinal)) name = name[..^"_count".Length];
         if (!name.EndsWith(suffix, StringComparison.Ordinal)) name += suffix;
         return type == "counter" && !name.EndsWith("_total", StringComparison.Ordinal) ? name + "_total" : name;
     }
 
+    /// <summary>Writes all families.</summary>
     public static string Write(IEnumerable<MetricFamily> families)
     {
         var text = new StringBuilder();
@@ -77,7 +79,7 @@ public static class PrometheusText
     private static string Number(double value) => double.IsPositiveInfinity(value) ? "+Inf"
         : double.IsNegativeInfinity(value) ? "-Inf" : value.ToString("R", CultureInfo.InvariantCulture);
 
-    /// <summary>A text as it stands between a label's quotes.</summary>
+    /// <summary>Escapes a text for use between the quotes of a label.</summary>
     public static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal)
         .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

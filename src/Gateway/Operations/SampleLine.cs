@@ -4,16 +4,19 @@ using System.Text;
 
 namespace Sluice.Gateway.Operations;
 
-/// <summary>One sample of Prometheus' text format 0.0.4: <c>name{label="text",...} value [time]</c>. Pure.</summary>
-/// <param name="Name">Of the metric.</param>
-/// <param name="Labels">As they are written, without braces; those that would stand beside ours of the same name begin with
-/// <c>exported_</c>, as Prometheus itself calls them.</param>
-/// <param name="Rest">Value and, where there is one, time.</param>
+/// <summary>A sample in Prometheus' text format 0.0.4: <c>name{label="text",...} value [time]</c>. Pure.</summary>
+/// <param name="Name">The name of the metric.</param>
+/// <param name="Labels">
+/// The labels as written, without braces. Labels with the same name as a label of the gateway get the prefix
+/// <c>exported_</c>, as in Prometheus.
+/// </param>
+/// <param name="Rest">The value and the optional time.</param>
 internal readonly record struct SampleLine(string Name, string Labels, string Rest)
 {
-    private static readonly SearchValues<char> OfNames = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
+    private static readonly SearchValues<char> NameCharacters =
+        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
 
-    /// <summary>Null: the line is not of this form.</summary>
+    /// <summary>Parses a line. Returns null if the line does not have this form.</summary>
     public static SampleLine? Read(ReadOnlySpan<char> line)
     {
         var end = line.IndexOfAny('{', ' ', '\t');
@@ -30,14 +33,21 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
         var space = rest.IndexOfAny(' ', '\t');
         var value = space < 0 ? rest : rest[..space];
         var time = space < 0 ? default : rest[space..].Trim();
-        if (!IsNumber(value) || (!time.IsEmpty && !long.TryParse(time, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))) return null;
+        if (!IsNumber(value)) return null;
+        if (!time.IsEmpty && !long.TryParse(time, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
+            return null;
         return new SampleLine(name, labels, time.IsEmpty ? value.ToString() : $"{value} {time}");
     }
 
-    /// <summary>Letters, digits, <c>_</c> and, in a metric's name, <c>:</c>.</summary>
+    /// <summary>
+    /// Returns whether a text consists of letters, digits, <c>_</c> and <c>:</c> (metric names only).
+    /// </summary>
     public static bool IsName(ReadOnlySpan<char> text) => !text.IsEmpty && !char.IsAsciiDigit(text[0])
-        && text.IndexOfAnyExcept(OfNames) < 0;
+        && text.IndexOfAnyExcept(NameCharacters) < 0;
 
+    /// <summary>Writes the sample.</summary>
+    /// <param name="text">The output.</param>
+    /// <param name="more">Labels of the gateway, which are written first.</param>
     public void Write(StringBuilder text, string more)
     {
         text.Append(Name).Append('{').Append(more);
@@ -45,7 +55,9 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
         text.Append("} ").Append(Rest).Append('\n');
     }
 
-    /// <summary>Reads up to the closing brace; how many characters that were, or null.</summary>
+    /// <summary>
+    /// Reads up to the closing brace. Returns the number of characters, or null if the labels are invalid.
+    /// </summary>
     private static int? ReadLabels(ReadOnlySpan<char> text, out string labels)
     {
         var (read, names, at) = (new StringBuilder(), new HashSet<string>(), 0);
@@ -66,7 +78,7 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
             if (name is "endpoint" or "pod") name = "exported_" + name;
             var start = at + equals + 2;
             var end = EndOfText(text, start);
-            // One label of the wrong kind, or twice, and Prometheus refuses all samples of all workers.
+            // One invalid or duplicate label would cause Prometheus to reject all samples of all workers.
             if (end < 0 || !IsLabel(name) || !names.Add(name)) return null;
             read.Append(read.Length > 0 ? "," : "").Append(name).Append("=\"").Append(text[start..end]).Append('"');
             at = end + 1;
@@ -75,11 +87,17 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
         }
     }
 
-    /// <summary>What begins with two underscores is Prometheus' own.</summary>
+    /// <summary>
+    /// Returns whether a label name is valid. Prometheus reserves names that begin with two underscores.
+    /// </summary>
     private static bool IsLabel(string name) =>
-        IsName(name) && !name.Contains(':', StringComparison.Ordinal) && !name.StartsWith("__", StringComparison.Ordinal);
+        IsName(name)
+        && !name.Contains(':', StringComparison.Ordinal)
+        && !name.StartsWith("__", StringComparison.Ordinal);
 
-    /// <summary>Where a label's text ends; a backslash takes the next character with it.</summary>
+    /// <summary>
+    /// Returns the index of the closing quote of a label's text. A backslash escapes the next character.
+    /// </summary>
     private static int EndOfText(ReadOnlySpan<char> text, int from)
     {
         for (var i = from; i < text.Length; i++)
@@ -92,5 +110,9 @@ internal readonly record struct SampleLine(string Name, string Labels, string Re
     }
 
     private static bool IsNumber(ReadOnlySpan<char> text) => text is "NaN" or "+Inf" or "-Inf" or "Inf"
-        || double.TryParse(text, NumberStyles.Float & ~NumberStyles.AllowLeadingWhite & ~NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out _);
+        || double.TryParse(
+            text,
+            NumberStyles.Float & ~NumberStyles.AllowLeadingWhite & ~NumberStyles.AllowTrailingWhite,
+            CultureInfo.InvariantCulture,
+            out _);
 }

@@ -2,37 +2,44 @@ using System.Text;
 
 namespace Sluice.Gateway.Operations;
 
-/// <summary>What one worker answered to a scrape; <paramref name="Text"/> is null when it did not.</summary>
+/// <summary>The response of one worker to a scrape; <paramref name="Text"/> is null if it did not respond.</summary>
 public sealed record Scrape(string Endpoint, string Pod, string? Text);
 
 /// <summary>
-/// Puts the scrapes of several workers into one: each family once, each sample with the labels <c>endpoint</c> and <c>pod</c>. Pure.
-/// A worker may be any program, so what cannot be read, or has another type than the family that is there, is left out and counted.
+/// Merges the scrapes of several workers into one: each family appears once, and each sample has the labels
+/// <c>endpoint</c> and <c>pod</c>. A worker may be any program, so lines that cannot be parsed, or whose family has
+/// another type, are omitted and counted. Pure.
 /// </summary>
 public static class ScrapeMerge
 {
-    /// <summary>Families of this begin are ours to tell.</summary>
+    /// <summary>The prefix of the families that only the gateway writes.</summary>
     private const string Own = "sluice_worker_scrape_";
 
     private const string Up = Own + "up";
     private const string LeftOut = Own + "left_out_lines";
 
+    /// <summary>Merges the scrapes.</summary>
     public static string Write(IReadOnlyList<Scrape> scrapes)
     {
         var families = new SortedDictionary<string, Family>(StringComparer.Ordinal);
         var (up, leftOut) = (new StringBuilder(), new StringBuilder());
-        foreach (var scrape in scrapes.OrderBy(s => s.Endpoint, StringComparer.Ordinal).ThenBy(s => s.Pod, StringComparer.Ordinal))
+        var ordered = scrapes.OrderBy(s => s.Endpoint, StringComparer.Ordinal)
+            .ThenBy(s => s.Pod, StringComparer.Ordinal);
+        foreach (var scrape in ordered)
         {
-            var labels = $"endpoint=\"{PrometheusText.Escape(scrape.Endpoint)}\",pod=\"{PrometheusText.Escape(scrape.Pod)}\"";
+            var labels = $"endpoint=\"{PrometheusText.Escape(scrape.Endpoint)}\","
+                + $"pod=\"{PrometheusText.Escape(scrape.Pod)}\"";
             up.Append(Up).Append('{').Append(labels).Append("} ").Append(scrape.Text is null ? '0' : '1').Append('\n');
-            var missed = scrape.Text is null ? 0 : Take(scrape.Text, labels, families);
+            var missed = scrape.Text is null ? 0 : AddSamples(scrape.Text, labels, families);
             if (missed > 0) leftOut.Append(LeftOut).Append('{').Append(labels).Append("} ").Append(missed).Append('\n');
         }
 
         var text = new StringBuilder();
-        Head(text, Up, "gauge", "1: the worker answered with its metrics, 0: it did not within the time.").Append(up);
+        Head(text, Up, "gauge", "1 if the worker returned its metrics, 0 if it did not within the timeout.").Append(up);
         if (leftOut.Length > 0)
-            Head(text, LeftOut, "gauge", "Lines of the worker's metrics that are not here: unreadable, or of a family that has another type.").Append(leftOut);
+            Head(text, LeftOut, "gauge",
+                "Omitted lines of the worker's metrics: not parseable, or of a family that has another type.")
+                .Append(leftOut);
         foreach (var (name, family) in families)
         {
             if (family.Samples.Length == 0) continue;
@@ -42,8 +49,8 @@ public static class ScrapeMerge
         return text.ToString();
     }
 
-    /// <summary>Takes a worker's lines; how many could not be taken.</summary>
-    private static int Take(string text, string labels, SortedDictionary<string, Family> families)
+    /// <summary>Adds the samples of a worker to the families. Returns the number of omitted lines.</summary>
+    private static int AddSamples(string text, string labels, SortedDictionary<string, Family> families)
     {
         var (types, helps, leftOut) = (new Dictionary<string, string>(), new Dictionary<string, string>(), 0);
         foreach (var raw in text.AsSpan().EnumerateLines())
@@ -52,8 +59,8 @@ public static class ScrapeMerge
             if (line.IsEmpty) continue;
             if (line[0] == '#')
             {
-                Comment(line, "# TYPE ", types);
-                Comment(line, "# HELP ", helps);
+                ReadComment(line, "# TYPE ", types);
+                ReadComment(line, "# HELP ", helps);
                 continue;
             }
 
@@ -65,7 +72,8 @@ public static class ScrapeMerge
 
             var name = FamilyOf(sample.Name, types);
             var type = types.GetValueOrDefault(name, "untyped");
-            if (!families.TryGetValue(name, out var family)) families[name] = family = new Family(type, helps.GetValueOrDefault(name, ""));
+            if (!families.TryGetValue(name, out var family))
+                families[name] = family = new Family(type, helps.GetValueOrDefault(name, ""));
             if (family.Type != type || name.StartsWith(Own, StringComparison.Ordinal)) leftOut++;
             else sample.Write(family.Samples, labels);
         }
@@ -73,22 +81,27 @@ public static class ScrapeMerge
         return leftOut;
     }
 
-    private static void Comment(ReadOnlySpan<char> line, string mark, Dictionary<string, string> found)
+    private static void ReadComment(ReadOnlySpan<char> line, string mark, Dictionary<string, string> found)
     {
         if (!line.StartsWith(mark, StringComparison.Ordinal)) return;
         var rest = line[mark.Length..].Trim();
         var end = rest.IndexOf(' ');
-        var (name, what) = end < 0 ? (rest.ToString(), "") : (rest[..end].ToString(), rest[(end + 1)..].Trim().ToString());
+        var (name, value) = end < 0
+            ? (rest.ToString(), "")
+            : (rest[..end].ToString(), rest[(end + 1)..].Trim().ToString());
         if (!SampleLine.IsName(name)) return;
-        if (mark != "# TYPE " || what is "counter" or "gauge" or "histogram" or "summary") found.TryAdd(name, what);
+        if (mark != "# TYPE " || value is "counter" or "gauge" or "histogram" or "summary") found.TryAdd(name, value);
     }
 
-    /// <summary>A histogram's and a summary's samples have names of their own.</summary>
+    /// <summary>
+    /// Returns the family of a sample. The samples of a histogram or summary have the family's name with a suffix.
+    /// </summary>
     private static string FamilyOf(string name, Dictionary<string, string> types)
     {
         if (types.ContainsKey(name)) return name;
         foreach (var suffix in new[] { "_bucket", "_sum", "_count" })
-            if (name.EndsWith(suffix, StringComparison.Ordinal) && types.GetValueOrDefault(name[..^suffix.Length]) is "histogram" or "summary")
+            if (name.EndsWith(suffix, StringComparison.Ordinal)
+                && types.GetValueOrDefault(name[..^suffix.Length]) is "histogram" or "summary")
                 return name[..^suffix.Length];
         return name;
     }

@@ -7,52 +7,58 @@ using Sluice.Gateway.Forwarding;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>
-/// The metrics of this host's workers, for a Prometheus that cannot reach them itself: each one is asked for its own. However many ask,
-/// the workers are asked once at a time.
+/// Collects the metrics of this host's workers, for a Prometheus that cannot connect to them. Concurrent scrapes share
+/// one collection.
 /// </summary>
 public sealed class WorkerMetrics(PodFleet fleet, WorkerClients clients, TimeProvider time)
 {
-    /// <summary>Workers asked at the same time.</summary>
-    private const int AtOnce = 16;
+    /// <summary>The number of workers that are queried concurrently.</summary>
+    private const int MaxConcurrent = 16;
 
-    /// <summary>Of one worker's answer.</summary>
+    /// <summary>The maximum size of a worker's response in bytes.</summary>
     private const int MaxBytes = 4 << 20;
 
-    /// <summary>For one worker's answer.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    /// <summary>The timeout for the response of one worker.</summary>
+    private static readonly TimeSpan WorkerTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>For all of them: less than the five seconds after which the Prometheus of docker-compose.yml gives up.</summary>
-    private static readonly TimeSpan WholePatience = TimeSpan.FromSeconds(4);
+    /// <summary>
+    /// The timeout for the responses of all workers. It is less than the scrape timeout of the Prometheus in
+    /// docker-compose.yml, 5 s.
+    /// </summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(4);
 
     private readonly Lock gate = new();
-    private Task<string>? asking;
+    private Task<string>? collection;
 
-    /// <summary>All of them, in Prometheus' text format. A worker that has no metrics (404) is not told.</summary>
+    /// <summary>
+    /// Returns the metrics of all workers in Prometheus' text format. A worker without metrics (404) is omitted.
+    /// </summary>
     public Task<string> CollectAsync(CancellationToken ct)
     {
         lock (gate)
         {
-            if (asking is not { IsCompleted: false }) asking = AskAllAsync();
-            return asking.WaitAsync(ct);
+            if (collection is not { IsCompleted: false }) collection = QueryAllAsync();
+            return collection.WaitAsync(ct);
         }
     }
 
-    private async Task<string> AskAllAsync()
+    private async Task<string> QueryAllAsync()
     {
-        using var whole = new CancellationTokenSource(WholePatience, time);
+        using var whole = new CancellationTokenSource(Timeout, time);
         var workers = fleet.Serving.ToList();
         var scrapes = new Scrape?[workers.Count];
-        await Parallel.ForAsync(0, workers.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (i, _) =>
+        var options = new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrent };
+        await Parallel.ForAsync(0, workers.Count, options, async (i, _) =>
         {
             var (pod, address) = workers[i];
-            scrapes[i] = await AskAsync(pod.EndpointId, address, whole.Token);
+            scrapes[i] = await QueryAsync(pod.EndpointId, address, whole.Token);
         });
         return ScrapeMerge.Write([.. scrapes.OfType<Scrape>()]);
     }
 
-    private async Task<Scrape?> AskAsync(string endpoint, WorkerAddress worker, CancellationToken whole)
+    private async Task<Scrape?> QueryAsync(string endpoint, WorkerAddress worker, CancellationToken whole)
     {
-        using var late = new CancellationTokenSource(Patience, time);
+        using var late = new CancellationTokenSource(WorkerTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(whole, late.Token);
         try
         {
@@ -65,7 +71,8 @@ public sealed class WorkerMetrics(PodFleet fleet, WorkerClients clients, TimePro
             request.Headers.TryAddWithoutValidation("Accept", "text/plain;version=0.0.4");
             using var answer = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
             if (answer.StatusCode == HttpStatusCode.NotFound) return null;
-            return new Scrape(endpoint, worker.PodId, answer.StatusCode == HttpStatusCode.OK ? await ReadAsync(answer.Content, limit.Token) : null);
+            var text = answer.StatusCode == HttpStatusCode.OK ? await ReadAsync(answer.Content, limit.Token) : null;
+            return new Scrape(endpoint, worker.PodId, text);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
         {
@@ -73,7 +80,7 @@ public sealed class WorkerMetrics(PodFleet fleet, WorkerClients clients, TimePro
         }
     }
 
-    /// <summary>Null: it is too long.</summary>
+    /// <summary>Reads the response body. Returns null if it is larger than <see cref="MaxBytes"/>.</summary>
     private static async Task<string?> ReadAsync(HttpContent content, CancellationToken ct)
     {
         await using var stream = await content.ReadAsStreamAsync(ct);

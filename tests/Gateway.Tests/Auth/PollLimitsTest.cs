@@ -44,7 +44,7 @@ public sealed class PollLimitsTest : IDisposable
     public async Task Who_leaves_is_not_waited_for_and_beyond_the_bound_a_refusal_comes_at_once()
     {
         using var leave = new CancellationTokenSource();
-        var held = Enumerable.Range(0, PollLimits.MostHeld).Select(_ => Ask(leave.Token).Asked).ToList();
+        var held = Enumerable.Range(0, PollLimits.MaxDelayed).Select(_ => Ask(leave.Token).Asked).ToList();
         Assert.DoesNotContain(held, h => h.IsCompleted);
         var (one, more) = Ask();
         await one;

@@ -21,7 +21,7 @@ public sealed class ScrapeMergeTest
             """;
         const string two = "# HELP runs_total Said otherwise.\n# TYPE runs_total counter\nruns_total{model=\"m\",version=\"1\"} 4 1700000000000\n";
         Assert.Equal("""
-            # HELP sluice_worker_scrape_up 1: the worker answered with its metrics, 0: it did not within the time.
+            # HELP sluice_worker_scrape_up 1 if the worker returned its metrics, 0 if it did not within the timeout.
             # TYPE sluice_worker_scrape_up gauge
             sluice_worker_scrape_up{endpoint="a",pod="a-1"} 1
             sluice_worker_scrape_up{endpoint="a",pod="a-2"} 0

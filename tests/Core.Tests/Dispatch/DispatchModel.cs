@@ -4,8 +4,8 @@ using Sluice.Core.Jobs;
 namespace Sluice.Core.Tests.Dispatch;
 
 /// <summary>
-/// Dispatch as it should be, in plain memory: what the scripts are compared with. Lease expiry and deadlines are flags
-/// here; the test gives the scripts lengths of zero or an hour.
+/// The expected behavior of dispatch, in memory: the scripts are compared with it. Lease expiry and deadlines are flags
+/// here; the test gives the scripts lengths of zero or one hour.
 /// </summary>
 internal sealed class DispatchModel
 {
@@ -24,16 +24,16 @@ internal sealed class DispatchModel
 
     public List<(Waiting Ticket, string Pod)> Grants { get; } = [];
 
-    /// <summary>Jobs, in the order in which they were submitted.</summary>
+    /// <summary>Jobs, in the order of their submission.</summary>
     public Dictionary<string, ModelJob> Jobs { get; } = [];
 
-    /// <summary>Running jobs in the order in which Redis' hash has them: the order of their claims.</summary>
+    /// <summary>Running jobs in the order of the Redis hash: the order of their claims.</summary>
     public List<string> Running { get; } = [];
 
-    /// <summary>Whether it is stored that no worker can start.</summary>
+    /// <summary>Whether a block is stored: no worker can start.</summary>
     public bool Blocked { get; private set; }
 
-    /// <summary>Requests that were refused for it.</summary>
+    /// <summary>The number of requests that were rejected because of the block.</summary>
     public int Refused { get; private set; }
 
     public void Block()
@@ -44,12 +44,14 @@ internal sealed class DispatchModel
 
     public void Unblock() => Blocked = false;
 
-    /// <summary>Isolated tickets, which are the first of the queue.</summary>
+    /// <summary>The number of isolated tickets, which are the first of the queue.</summary>
     public int Isolated => Queue.Count(w => w.Isolated);
 
     public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
 
-    /// <summary>Returns null for a lost lease, else what each ticket got: a pod, "queued", "full", "blocked".</summary>
+    /// <summary>
+    /// Returns null for a lost lease; otherwise the result of each ticket: a pod, "queued", "full", "blocked".
+    /// </summary>
     public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
         IReadOnlyList<(string Id, string Flow, bool Late, int Front)> tickets)
     {
@@ -77,7 +79,10 @@ internal sealed class DispatchModel
         return got;
     }
 
-    /// <summary>Returns the holder's own tickets that were granted, with their pods; jobs that it claimed go to <paramref name="claimed"/>.</summary>
+    /// <summary>
+    /// Returns the granted tickets of the holder, with their pods. Jobs that it claimed are added to
+    /// <paramref name="claimed"/>.
+    /// </summary>
     public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots,
         List<(string Id, Fence Fence, string Pod, string Why)>? claimed = null, string token = "")
     {
@@ -86,16 +91,21 @@ internal sealed class DispatchModel
                 SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) - count);
         var mine = new List<(string, string)>();
         var withheld = GrantIsolated(holder, claimed, token, mine);
-        while (Queue.Count > Isolated && Grant(holder, Queue[Isolated], claimed, token, mine, owner => Take(owner, withheld)))
+        while (Queue.Count > Isolated
+            && Grant(holder, Queue[Isolated], claimed, token, mine, owner => Take(owner, withheld)))
         {
-            // The next one.
+            // Continue with the next ticket.
         }
 
         return mine;
     }
 
     /// <summary>Returns the worker that isolated tickets wait for.</summary>
-    private string? GrantIsolated(string holder, List<(string, Fence, string, string)>? claimed, string token, List<(string, string)> mine)
+    private string? GrantIsolated(
+        string holder,
+        List<(string, Fence, string, string)>? claimed,
+        string token,
+        List<(string, string)> mine)
     {
         var (waiting, others) = (Queue.Where(w => w.Isolated).ToList(), Queue.Count > Isolated);
         if (waiting.Count == 0) return null;
@@ -113,10 +123,17 @@ internal sealed class DispatchModel
         }
     }
 
-    /// <summary>False when it has to wait, and those behind it.</summary>
-    private bool Grant(string holder, Waiting head, List<(string, Fence, string, string)>? claimed, string token, List<(string, string)> mine, Func<string, string?> take)
+    /// <summary>Returns false if the ticket has to wait, together with the tickets behind it.</summary>
+    private bool Grant(
+        string holder,
+        Waiting head,
+        List<(string, Fence, string, string)>? claimed,
+        string token,
+        List<(string, string)> mine,
+        Func<string, string?> take)
     {
-        if (head.Holder == Job) return claimed is not null && LeaseExpired.ContainsKey(holder) && Claim(holder, head, claimed, token, take);
+        if (head.Holder == Job)
+            return claimed is not null && LeaseExpired.ContainsKey(holder) && Claim(holder, head, claimed, token, take);
         if (!head.Late && LeaseExpired.ContainsKey(head.Holder))
         {
             if (take(head.Holder) is not { } pod) return false;
@@ -129,8 +146,14 @@ internal sealed class DispatchModel
         return true;
     }
 
-    /// <summary>The holder says what it has; what Redis counts beyond that and unaccepted grants is freed.</summary>
-    public bool Renew(string holder, IReadOnlyDictionary<string, int> own, IReadOnlyCollection<string> accepted, IReadOnlyCollection<string> named,
+    /// <summary>
+    /// Applies a holder's report. Slots that Redis counts in addition to it and to unaccepted grants are freed.
+    /// </summary>
+    public bool Renew(
+        string holder,
+        IReadOnlyDictionary<string, int> own,
+        IReadOnlyCollection<string> accepted,
+        IReadOnlyCollection<string> named,
         string token)
     {
         if (!LeaseExpired.ContainsKey(holder)) return false;
@@ -139,9 +162,11 @@ internal sealed class DispatchModel
         Grants.RemoveAll(g => accepted.Contains(g.Ticket.Id));
         var granted = Grants.Where(g => g.Ticket.Holder == holder).Select(g => g.Pod);
         var held = Held.Keys.Where(k => k.Holder == holder).Select(k => k.Pod);
-        foreach (var pod in held.Concat(own.Keys).Concat(granted).Concat(orphans.Select(o => o.Pod).Where(p => p.Length > 0)).Distinct().ToList())
+        var claimed = orphans.Select(o => o.Pod).Where(p => p.Length > 0);
+        foreach (var pod in held.Concat(own.Keys).Concat(granted).Concat(claimed).Distinct().ToList())
         {
-            var open = Grants.Where(g => g.Ticket.Holder == holder && g.Pod == pod).Sum(g => SlotsOf(g.Ticket.Isolated, pod))
+            var open = Grants.Where(g => g.Ticket.Holder == holder && g.Pod == pod)
+                .Sum(g => SlotsOf(g.Ticket.Isolated, pod))
                 + orphans.Where(o => o.Pod == pod).Sum(o => SlotsOf(o.Isolated, pod));
             var known = Held.ContainsKey((holder, pod));
             if (known || IsReady(pod)) SetHeld(holder, pod, own.GetValueOrDefault(pod) + open);
@@ -153,7 +178,7 @@ internal sealed class DispatchModel
 
     public const string Job = "job";
 
-    /// <summary>Jobs that a holder has claimed and does not name.</summary>
+    /// <summary>Returns jobs that a holder has claimed and does not report.</summary>
     public List<ModelJob> Orphans(string holder, IReadOnlyCollection<string> known) =>
         [.. Running.Select(id => Jobs[id]).Where(j => j.Holder == holder && !known.Contains($"{j.Id}|{j.Fence}"))];
 
@@ -163,11 +188,12 @@ internal sealed class DispatchModel
         Enqueue(Job, id, flow, late, front: 0);
     }
 
-    /// <summary>True when the fence let it pass.</summary>
+    /// <summary>Returns whether the fence accepted the end.</summary>
     public bool End(string id, Fence fence, string status)
     {
-        // Told again, an attempt's end is the same end.
-        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence) return Jobs[id].Status == status && Jobs[id].EndedBy == fence;
+        // A repeated end of an attempt is the same end.
+        if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence)
+            return Jobs[id].Status == status && Jobs[id].EndedBy == fence;
         job.Status = status;
         job.EndedBy = fence;
         Running.Remove(id);
@@ -185,8 +211,8 @@ internal sealed class DispatchModel
     }
 
     /// <param name="id">The job.</param>
-    /// <param name="fence">Of the attempt that ended.</param>
-    /// <param name="loss">What it lost; null: its gateway.</param>
+    /// <param name="fence">The fence of the attempt that ended.</param>
+    /// <param name="loss">What the attempt lost; null: its gateway.</param>
     public bool Requeue(string id, Fence fence, AttemptLoss? loss)
     {
         if (Jobs[id] is not { Status: "IN_PROGRESS" } job || job.Fence != fence) return false;
@@ -241,12 +267,18 @@ internal sealed class DispatchModel
             Queue.RemoveAll(w => w.Holder == holder);
         }
 
-        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList()) Requeue(id, Jobs[id].Fence, null);
+        foreach (var id in Running.Where(id => !LeaseExpired.ContainsKey(Jobs[id].Holder)).ToList())
+            Requeue(id, Jobs[id].Fence, null);
     }
 
     private bool IsReady(string pod) => Pods.TryGetValue(pod, out var p) && p.Ready;
 
-    private bool Claim(string holder, Waiting head, List<(string, Fence, string, string)> claimed, string token, Func<string, string?> take)
+    private bool Claim(
+        string holder,
+        Waiting head,
+        List<(string, Fence, string, string)> claimed,
+        string token,
+        Func<string, string?> take)
     {
         var job = Jobs[head.Id];
         var why = head.Late ? "expired" : job.Runs >= job.Max ? "exhausted" : "";
@@ -263,7 +295,8 @@ internal sealed class DispatchModel
         return true;
     }
 
-    private int SlotsOf(bool isolated, string pod) => isolated && Pods.TryGetValue(pod, out var known) ? known.Capacity : 1;
+    private int SlotsOf(bool isolated, string pod) =>
+        isolated && Pods.TryGetValue(pod, out var known) ? known.Capacity : 1;
 
     private string? Take(string holder, string? withheld = null)
     {

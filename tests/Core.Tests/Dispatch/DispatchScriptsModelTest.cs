@@ -7,8 +7,8 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Dispatch;
 
 /// <summary>
-/// Random operations on the real scripts in a real Redis, and on <see cref="DispatchModel"/>; after every one both must
-/// tell the same, and slots must add up.
+/// Runs random operations on the real scripts in a real Redis, and on <see cref="DispatchModel"/>. After each
+/// operation, both must return the same results, and the slots must add up.
 /// </summary>
 public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
@@ -18,15 +18,25 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     private static readonly string[] Pods = ["p1", "p2", "p3"];
     private static int endpoints;
 
-    /// <summary>One step; the numbers choose among what exists when it runs.</summary>
+    /// <summary>One operation; the numbers select among the objects that exist when it runs.</summary>
     public sealed record Op(string Kind, int Who, int What, int N, bool Flag, bool Flag2);
 
     [Fact]
-    public async Task Scripts_do_what_the_model_does()
+    public async Task Scripts_behave_as_the_model()
     {
         var op = from kind in Gen.Elements("acquire", "acquire", "acquire", "release", "release", "grant", "renew",
                      "abandon", "up", "up", "drain", "down", "block", "unblock",
-                     "expire", "reap", "submit", "submit", "submit", "claim", "claim", "claim", "end", "requeue", "cancel")
+                     "expire",
+                     "reap",
+                     "submit",
+                     "submit",
+                     "submit",
+                     "claim",
+                     "claim",
+                     "claim",
+                     "end",
+                     "requeue",
+                     "cancel")
                  from who in Gen.Choose(0, Holders.Length - 1)
                  from what in Gen.Choose(0, 20)
                  from n in Gen.Choose(0, 3)
@@ -34,14 +44,16 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                  from flag2 in Gen.Frequency((5, Gen.Constant(false)), (1, Gen.Constant(true)))
                  select new Op(kind, who, what, n, flag, flag2);
         var ops = Arb.From(Gen.ListOf(op).Resize(60), Shrink);
-        // FsCheck blocks while it runs: not on the test runner's own context.
+        // FsCheck blocks while it runs, so do not use the context of the test runner.
         await Task.Run(() => Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(ops, RunAsync)));
     }
 
     [Fact]
-    public Task Virtual_time_is_that_of_the_last_one_granted_or_dropped() => RunAsync(
+    public Task Virtual_time_is_the_tag_of_the_last_ticket_granted_or_dropped() => RunAsync(
     [
-        new("acquire", 0, 1, 1, Flag: true, Flag2: false), new("acquire", 0, 1, 1, Flag: true, Flag2: false), new("acquire", 0, 1, 1, Flag: false, Flag2: false),
+        new("acquire", 0, 1, 1, Flag: true, Flag2: false),
+        new("acquire", 0, 1, 1, Flag: true, Flag2: false),
+        new("acquire", 0, 1, 1, Flag: false, Flag2: false),
         new("grant", 0, 0, 0, Flag: false, Flag2: false),
         new("acquire", 0, 2, 1, Flag: false, Flag2: false), new("acquire", 0, 2, 1, Flag: false, Flag2: false),
     ]);
@@ -59,7 +71,11 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
     private async Task RunAsync(List<Op> ops)
     {
         var store = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
-        var run = new ModelRun(new DispatchScripts(redis.Store), store, $"model-{Interlocked.Increment(ref endpoints)}", redis);
+        var run = new ModelRun(
+            new DispatchScripts(redis.Store),
+            store,
+            $"model-{Interlocked.Increment(ref endpoints)}",
+            redis);
         try
         {
             foreach (var op in ops) await run.StepAsync(op);
@@ -132,11 +148,20 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task AcquireAsync(Op op, string holder)
         {
             var wanted = Enumerable.Range(0, op.N).Select(i =>
-                (Id: $"t{tickets++}", Flow: $"f{(op.What + i) % 2}", Late: op.Flag, Front: op.Flag2 ? 1 + (op.What % 2) : 0)).ToList();
+                (
+                    Id: $"t{tickets++}",
+                    Flow: $"f{(op.What + i) % 2}",
+                    Late: op.Flag,
+                    Front: op.Flag2 ? 1 + (op.What % 2) : 0)).ToList();
             var (fresh, depth, spare) = (op.What % 4 != 0, 2 + op.What % 4, op.What % 3);
             var expected = model.Acquire(holder, fresh, expired: false, depth, spare, wanted);
             var answer = await scripts.AcquireAsync(keys, endpoint, holder, fresh, Long, depth, spare,
-                wanted.ConvertAll(t => new TicketRequest(t.Id, t.Flow, t.Late ? TimeSpan.Zero : Long, t.Front == 1, Isolated: t.Front == 2)));
+                wanted.ConvertAll(t => new TicketRequest(
+                    t.Id,
+                    t.Flow,
+                    t.Late ? TimeSpan.Zero : Long,
+                    t.Front == 1,
+                    Isolated: t.Front == 2)));
             Assert.Equal(expected is null, answer.Lost);
             if (expected is null) return;
             foreach (var (id, entry) in answer.Queued) entries[id] = entry;
@@ -169,20 +194,26 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 .Select(g => g.Ticket.Id).ToList() : [];
             var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Fence}");
             var token = $"r{tickets++}";
-            var orphans = model.Orphans(holder, known).ConvertAll(o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod, o.Isolated));
+            var orphans = model.Orphans(holder, known).ConvertAll(
+                o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod, o.Isolated));
             var alive = model.Renew(holder, own, accepted, known, token);
             var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
                 accepted.ConvertAll(id => entries[id]), known, []) { Token = token });
             Assert.Equal(!alive, answer.Lost);
-            if (alive) Assert.Equal(orphans.Order(), answer.Orphans.Select(o => (o.Id, $"{o.Fence}", o.Pod, o.IsIsolated)).Order());
             if (alive)
-                Assert.Equal(model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
+                Assert.Equal(
+                    orphans.Order(),
+                    answer.Orphans.Select(o => (o.Id, $"{o.Fence}", o.Pod, o.IsIsolated)).Order());
+            if (alive)
+                Assert.Equal(
+                    model.Grants.Where(g => g.Ticket.Holder == holder).Select(g => (g.Ticket.Id, g.Pod)).Order(),
                     answer.Unaccepted.Select(g => (Id(g.Ticket), g.Pod)).Order());
         }
 
         private async Task AbandonAsync(Op op)
         {
-            var all = model.Queue.Where(w => w.Holder != DispatchModel.Job).Select(w => w.Id).Concat(model.Grants.Select(g => g.Ticket.Id)).ToList();
+            var all = model.Queue.Where(w => w.Holder != DispatchModel.Job).Select(w => w.Id).Concat(
+                model.Grants.Select(g => g.Ticket.Id)).ToList();
             if (all.Count == 0) return;
             var id = all[op.What % all.Count];
             model.Abandon(id);
@@ -195,7 +226,12 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             model.Submit(id, flow, op.Flag2, 1 + op.N);
             var result = await store.SubmitAsync(new JobSubmission
             {
-                Id = id, EndpointId = endpoint, Flow = flow, Input = Json(op.What % 3), Ttl = op.Flag2 ? TimeSpan.Zero : Long, Timeout = Long,
+                Id = id,
+                EndpointId = endpoint,
+                Flow = flow,
+                Input = Json(op.What % 3),
+                Ttl = op.Flag2 ? TimeSpan.Zero : Long,
+                Timeout = Long,
                 Retention = Long, MaxRuns = 1 + op.N, MaxQueued = 1000,
             }, default);
             Assert.Equal(SubmitOutcome.Queued, result.Outcome);
@@ -203,15 +239,19 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
         private Task ClaimAsync(Op op, string holder) => TurnAsync(op, holder, []);
 
-        /// <summary>Ends jobs and claims the next ones at once; now and then by an attempt or a claim that is not the present one.</summary>
+        /// <summary>
+        /// Ends jobs and claims the next ones in the same call; sometimes with the fence of an earlier attempt or
+        /// claim.
+        /// </summary>
         private async Task EndAsync(Op op, string holder)
         {
             var ends = new List<(string Id, Fence Fence)>();
-            for (var i = 0; i <= op.N && Pick(op with { What = op.What + i }) is { } job; i++) ends.Add((job.Id, Told(op, job)));
+            for (var i = 0; i <= op.N && Pick(op with { What = op.What + i }) is { } job; i++)
+                ends.Add((job.Id, EndFence(op, job)));
             await TurnAsync(op, holder, ends);
         }
 
-        private static Fence Told(Op op, DispatchModel.ModelJob job) =>
+        private static Fence EndFence(Op op, DispatchModel.ModelJob job) =>
             new(op.Flag ? job.Attempt - 1 : job.Attempt, op.Flag2 && job.Token.Length > 0 ? "another" : job.Token);
 
         private async Task TurnAsync(Op op, string holder, List<(string Id, Fence Fence)> ends)
@@ -221,8 +261,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             var ended = ends.ConvertAll(e => model.End(e.Id, e.Fence, "COMPLETED"));
             var token = $"c{tickets++}";
             var expected = model.Release(holder, slots, claimed, token);
-            var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder, [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
-                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, Json((op.What + op.N) % 3), default)), claims: true, token);
+            var answer = await scripts.ReleaseAsync(
+                jobKeys,
+                endpoint,
+                holder,
+                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
+                ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, Json((op.What + op.N) % 3), default)),
+                claims: true,
+                token);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
             Assert.Equal(claimed, answer.Claimed.Select(c => (c.Id, c.Fence, c.Pod, c.Why)));
             Assert.Equal(ends.Zip(ended, (e, did) => (e.Id, did)), answer.Ended.Select(e => (e.Id, e.Ended)));
@@ -231,7 +277,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task RequeueAsync(Op op)
         {
             if (Pick(op) is not { } job) return;
-            var (fence, loss) = (Told(op, job), (AttemptLoss)op.N);
+            var (fence, loss) = (EndFence(op, job), (AttemptLoss)op.N);
             var requeued = model.Requeue(job.Id, fence, loss);
             Assert.Equal(requeued, await store.RequeueAsync(endpoint, job.Id, fence, loss, "lost", default));
         }
@@ -243,7 +289,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             Assert.Equal(cancelled, (await store.CancelAsync(endpoint, job.Id, default)).Ended);
         }
 
-        private DispatchModel.ModelJob? Pick(Op op) => model.Jobs.Count == 0 ? null : model.Jobs.Values.ElementAt(op.What % model.Jobs.Count);
+        private DispatchModel.ModelJob? Pick(Op op) =>
+            model.Jobs.Count == 0 ? null : model.Jobs.Values.ElementAt(op.What % model.Jobs.Count);
 
         private async Task ExpireAsync(string holder)
         {
@@ -277,21 +324,25 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 Assert.Equal((job.Status, job.Attempt, job.Runs), (stored.Status, stored.Attempt, stored.Runs));
             }
 
-            // After slots are given back no ticket waits beside a free slot, except isolated tickets.
+            // After slots are returned, no ticket waits while a slot is free, except isolated tickets.
             if (model.Isolated == 0 && op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued
                 && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
                 Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
         }
 
-        /// <summary>The bytes that the scripts counted are those that the jobs occupy.</summary>
+        /// <summary>Checks that the counted bytes are the bytes that the jobs occupy.</summary>
         public async Task CheckBytesAsync()
         {
             var report = await new JobQueries(redis.Store, store).CheckAsync(endpoint, default);
-            Assert.DoesNotContain(report.Violations, v => v.Contains(" bytes", StringComparison.Ordinal) || v.Contains("without its input", StringComparison.Ordinal));
+            Assert.DoesNotContain(
+                report.Violations,
+                v => v.Contains(" bytes", StringComparison.Ordinal)
+                    || v.Contains("without its input", StringComparison.Ordinal));
         }
 
-        /// <summary>A short, a longer and a large value.</summary>
-        private static byte[] Json(int size) => [.. Enumerable.Repeat((byte)'1', size switch { 0 => 1, 1 => 700, _ => 3000 })];
+        /// <summary>Returns a short, a longer or a large value.</summary>
+        private static byte[] Json(int size) =>
+            [.. Enumerable.Repeat((byte)'1', size switch { 0 => 1, 1 => 700, _ => 3000 })];
 
         private static string Id(string entry) => entry.Split('|')[2];
     }

@@ -6,18 +6,19 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;
 
-/// <summary>What Redis lost, and endpoints that were deleted.</summary>
+/// <summary>Data that Redis lost, and deleted endpoints.</summary>
 public sealed partial class DispatcherTest
 {
     [Fact]
-    public Task After_Redis_lost_its_last_writes_no_slot_is_gone_and_no_fence_is_used_twice() => WithOwnRedisAsync(async own =>
+    public Task After_Redis_loses_its_last_writes_no_slot_is_lost_and_no_fence_is_used_twice() =>
+        WithOwnRedisAsync(async own =>
     {
         var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
         var (gateway, runner, fences) = (await GatewayAsync("a", own.Store), new Runner(), new HashSet<string>());
         gateway.Runner = runner;
         await store.UpAsync(endpoint, Worker("p1", 2), Soon);
         foreach (var id in new[] { "ends", "runs" }) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id), Soon);
-        // Both claims are lost, and the end of one of them; then only that end.
+        // First, both claims and the end of one of them are lost; then only that end.
         var claimed = await RollBackAsync(own.CopyLog());
         claimed = await RollBackAsync(null, claimed);
         foreach (var grant in claimed)
@@ -66,17 +67,22 @@ public sealed partial class DispatcherTest
     });
 
     [Fact]
-    public async Task The_loop_of_an_endpoint_that_was_deleted_ends_and_those_of_others_go_on()
+    public async Task The_loop_of_a_deleted_endpoint_ends_and_other_loops_continue()
     {
         var time = new ManualTime();
-        var gateway = new Dispatcher(new GatewayId($"a-{Guid.NewGuid():N}"), redis.Store, store, time, NullLogger<Dispatcher>.Instance);
+        var gateway = new Dispatcher(
+            new GatewayId($"a-{Guid.NewGuid():N}"),
+            redis.Store,
+            store,
+            time,
+            NullLogger<Dispatcher>.Instance);
         started.Add(gateway);
         await gateway.StartAsync(default);
         await gateway.Subscribed;
         var declared = endpoint + "-declared";
         foreach (var id in new[] { endpoint, declared }) await store.UpAsync(id, Worker("p1", 1), Soon);
         var inUse = await AcquireAsync(gateway);
-        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
+        (await gateway.AcquireAsync(declared, Request(), Soon)).Slot!.Dispose();
         gateway.Retain([declared]);
         for (var tick = 0; tick < 200; tick++) await TickAsync();
         Assert.Equal(2, gateway.Loops);
@@ -85,7 +91,7 @@ public sealed partial class DispatcherTest
         while (gateway.Loops == 2) await TickAsync();
         for (var tick = 0; tick < 200; tick++) await TickAsync();
         Assert.Equal(1, gateway.Loops);
-        (await gateway.AcquireAsync(declared, Wish(), Soon)).Slot!.Dispose();
+        (await gateway.AcquireAsync(declared, Request(), Soon)).Slot!.Dispose();
 
         async Task TickAsync()
         {

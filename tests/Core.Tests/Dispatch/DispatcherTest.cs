@@ -10,7 +10,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Dispatch;
 
-/// <summary>Whole dispatchers, as gateways have them, two on one real Redis.</summary>
+/// <summary>Complete dispatchers, as gateways have them, two on one real Redis.</summary>
 public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static int endpoints;
@@ -35,7 +35,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task A_request_gets_a_slot_and_the_slot_is_used_again_without_asking_Redis()
+    public async Task A_released_slot_is_reused_without_a_call_to_Redis()
     {
         var gateway = await GatewayAsync("a");
         await store.UpAsync(endpoint, Worker("p1", 2), Soon);
@@ -49,7 +49,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task Requests_wait_for_a_worker_and_go_in_their_order()
+    public async Task Requests_wait_for_a_worker_and_get_slots_in_order()
     {
         var gateway = await GatewayAsync("a");
         var waiting = Enumerable.Range(0, 5).Select(_ => AcquireAsync(gateway)).ToList();
@@ -66,7 +66,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task Flows_take_turns_however_many_requests_one_of_them_has()
+    public async Task Flows_take_turns_regardless_of_their_number_of_requests()
     {
         var gateway = await GatewayAsync("a");
         var order = new List<string>();
@@ -85,7 +85,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
 
         async Task RunAsync(string flow)
         {
-            var got = await gateway.AcquireAsync(endpoint, Wish() with { Flow = flow }, Soon);
+            var got = await gateway.AcquireAsync(endpoint, Request() with { Flow = flow }, Soon);
             order.Add(flow);
             got.Slot!.Dispose();
         }
@@ -113,7 +113,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task What_one_gateway_holds_idle_goes_to_the_ticket_of_another_at_once()
+    public async Task An_idle_slot_of_one_gateway_is_granted_to_a_ticket_of_another_immediately()
     {
         var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
         await store.UpAsync(endpoint, Worker("p1", 1), Soon);
@@ -124,14 +124,14 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task A_full_queue_refuses_and_says_when_to_come_again()
+    public async Task A_full_queue_rejects_requests_with_a_retry_delay()
     {
         var gateway = await GatewayAsync("a");
-        var wish = Wish() with { MaxDepth = 2 };
-        _ = gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
-        _ = gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
+        var request = Request() with { MaxDepth = 2 };
+        _ = gateway.AcquireAsync(endpoint, request, Soon).AsTask();
+        _ = gateway.AcquireAsync(endpoint, request, Soon).AsTask();
         await QueuedAsync(2);
-        var third = await gateway.AcquireAsync(endpoint, wish, Soon);
+        var third = await gateway.AcquireAsync(endpoint, request, Soon);
         Assert.Equal(AcquireRefusal.QueueFull, third.Refusal);
         Assert.Contains("2 requests are waiting; the limit is 2", third.Detail, StringComparison.Ordinal);
         Assert.True(third.RetryAfter >= TimeSpan.FromSeconds(1));
@@ -141,17 +141,18 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     public async Task A_request_past_its_deadline_leaves_the_queue()
     {
         var gateway = await GatewayAsync("a");
-        var got = await gateway.AcquireAsync(endpoint, Wish() with { Deadline = TimeSpan.FromMilliseconds(50) }, Soon);
+        var request = Request() with { Deadline = TimeSpan.FromMilliseconds(50) };
+        var got = await gateway.AcquireAsync(endpoint, request, Soon);
         Assert.Equal(AcquireRefusal.QueueTimeout, got.Refusal);
         await QueuedAsync(0);
     }
 
     [Fact]
-    public async Task A_client_that_goes_leaves_the_queue_and_its_slot_goes_to_the_next()
+    public async Task A_client_that_disconnects_leaves_the_queue_and_the_next_one_gets_its_slot()
     {
         var gateway = await GatewayAsync("a");
         using var gone = new CancellationTokenSource();
-        var first = gateway.AcquireAsync(endpoint, Wish(), gone.Token).AsTask();
+        var first = gateway.AcquireAsync(endpoint, Request(), gone.Token).AsTask();
         await QueuedAsync(1);
         var second = AcquireAsync(gateway);
         await gone.CancelAsync();
@@ -162,13 +163,13 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task A_draining_worker_gets_no_more_requests_and_ends_without_slots_in_use()
+    public async Task A_draining_worker_gets_no_more_requests_and_ends_with_no_slot_in_use()
     {
         var gateway = await GatewayAsync("a");
         await store.UpAsync(endpoint, Worker("p1", 4), Soon);
         var running = await AcquireAsync(gateway);
         await store.DrainAsync(endpoint, "p1", Soon);
-        // The gateway may have a spare slot of it in its pool until the drain's message arrives.
+        // The gateway may keep a spare slot of the worker in its pool until the drain message arrives.
         await UntilAsync(s => s.Workers.Single(w => w.PodId == "p1").Leased == 1);
         var next = AcquireAsync(gateway);
         await QueuedAsync(1);
@@ -180,7 +181,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task A_worker_that_cannot_be_reached_is_given_to_nobody()
+    public async Task An_unreachable_worker_gets_no_requests()
     {
         var gateway = await GatewayAsync("a");
         await store.UpAsync(endpoint, Worker("p1", 4), Soon);
@@ -194,7 +195,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task Nobody_waits_for_workers_that_cannot_start()
+    public async Task Requests_are_rejected_when_workers_cannot_start()
     {
         var gateway = await GatewayAsync("a");
         var waiting = AcquireAsync(gateway);
@@ -206,13 +207,13 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         Assert.Equal(AcquireRefusal.CannotStart, next.Refusal);
         Assert.Equal("exit code 3: no model", next.Detail);
         Assert.InRange(next.RetryAfter, TimeSpan.FromMinutes(59), TimeSpan.FromMinutes(60));
-        // The one that waited and the one that came later: demand for the next start.
+        // Both the waiting and the later request are demand for the next start.
         Assert.Equal(2, (await SnapshotAsync()).Refused);
         await store.BlockAsync(endpoint, null, now, Soon);
     }
 
     [Fact]
-    public async Task A_block_ends_at_its_time_though_no_leader_deletes_it()
+    public async Task A_block_expires_without_a_leader()
     {
         var gateway = await GatewayAsync("a");
         var now = TimeProvider.System.GetUtcNow();
@@ -226,7 +227,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public async Task A_gateway_whose_lease_was_ended_starts_anew_and_slots_stay_exact()
+    public async Task A_gateway_whose_lease_was_ended_starts_a_new_one_and_slots_stay_exact()
     {
         var gateway = await GatewayAsync("a");
         await store.UpAsync(endpoint, Worker("p1", 3), Soon);
@@ -234,7 +235,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         var keys = new DispatchKeys(endpoint);
         do
         {
-            // Again where the gateway renewed it meanwhile.
+            // Repeat it, because the gateway may have renewed the lease in between.
             foreach (var holder in await redis.Store.Database.SortedSetRangeByRankAsync(keys.Leases))
                 await redis.Store.Database.SortedSetAddAsync(keys.Leases, holder, 0);
         }
@@ -247,7 +248,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     [Fact]
-    public Task After_Redis_was_killed_and_started_again_requests_and_slots_are_as_before() => WithOwnRedisAsync(async own =>
+    public Task Requests_and_slots_survive_a_kill_and_restart_of_Redis() => WithOwnRedisAsync(async own =>
     {
         var gateway = await GatewayAsync("a", own.Store);
         await store.UpAsync(endpoint, Worker("p1", 2), Soon);
@@ -264,7 +265,8 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     });
 
     [Fact]
-    public Task What_attempts_came_to_while_Redis_was_away_is_stored_when_it_is_back_and_their_slots_are_free() => WithOwnRedisAsync(async own =>
+    public Task Ends_of_attempts_during_a_Redis_outage_are_stored_after_it_and_free_their_slots() =>
+        WithOwnRedisAsync(async own =>
     {
         var jobs = new JobStore(own.Store, new PayloadStore(own.Store, "/nowhere"));
         var grants = await RunningAsync(await GatewayAsync("a", own.Store), jobs, "a", "b", "c");
@@ -278,7 +280,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     });
 
     [Fact]
-    public async Task An_end_that_Redis_refuses_does_not_keep_the_others_from_being_stored()
+    public async Task An_end_that_Redis_rejects_does_not_prevent_other_ends_from_being_stored()
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
         var grants = await RunningAsync(await GatewayAsync("a"), jobs, "a", "b", "c");
@@ -288,24 +290,29 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         var ends = Array.ConvertAll(grants, g => jobs.CompleteAsync(g, "1"u8.ToArray(), default, Soon));
         Assert.True((await ends[0]).Ended);
         Assert.True((await ends[2]).Ended);
-        Assert.Contains("WRONGTYPE", (await Assert.ThrowsAsync<RedisServerException>(() => ends[1])).Message, StringComparison.Ordinal);
-        // Nothing of a call that failed is left, and what was sent again was stored once.
-        Assert.Equal(["msg_a_1", "msg_c_1"], (await redis.Store.Database.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!).Order());
+        Assert.Contains(
+            "WRONGTYPE",
+            (await Assert.ThrowsAsync<RedisServerException>(() => ends[1])).Message,
+            StringComparison.Ordinal);
+        // The failed call left no data, and the ends that were sent again were stored once.
+        Assert.Equal(
+            ["msg_a_1", "msg_c_1"],
+            (await redis.Store.Database.SortedSetRangeByRankAsync(k.Outbox)).Select(d => (string)d!).Order());
         Assert.Equal(2, (await new JobQueries(redis.Store, jobs).CountAsync(endpoint, Soon)).Completed);
-        // It still runs, as far as Redis knows: it would come back as one that its holder has forgotten.
+        // Redis still has it as running: it would return as a job that its holder has forgotten.
         await redis.Store.Database.HashDeleteAsync(new DispatchKeys(endpoint).Running, "b");
         foreach (var grant in grants) grant.Dispose();
         await QuietAsync();
     }
 
     [Fact]
-    public async Task A_job_that_was_cancelled_is_stopped_also_where_the_word_to_stop_was_lost()
+    public async Task A_cancelled_job_is_stopped_even_if_the_stop_message_is_lost()
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
         var grants = await RunningAsync(await GatewayAsync("a"), jobs, "a", "b");
         var stopped = new TaskCompletionSource();
         grants[0].Stopped.Register(() => stopped.SetResult());
-        // Nobody here listens to such words.
+        // No gateway receives these messages in this test.
         Assert.True((await jobs.CancelAsync(endpoint, "a", Soon)).Ended);
         await stopped.Task.WaitAsync(Soon);
         Assert.False(grants[1].Stopped.IsCancellationRequested);
@@ -316,7 +323,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
 
     private HashSet<Slot> Ended { get; } = [];
 
-    /// <summary>Runs a test on a Redis that it may kill.</summary>
+    /// <summary>Runs a test on a dedicated Redis that it may kill.</summary>
     private async Task WithOwnRedisAsync(Func<RedisFixture, Task> test)
     {
         var own = new RedisFixture();
@@ -334,13 +341,14 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         }
     }
 
-    /// <summary>Jobs that a gateway has claimed, each on a slot of its own.</summary>
+    /// <summary>Submits jobs and claims them, each on a separate slot.</summary>
     private async Task<JobGrant[]> RunningAsync(Dispatcher gateway, JobStore jobs, params string[] ids)
     {
         var runner = new Runner();
         gateway.Runner = runner;
         await store.UpAsync(endpoint, Worker("p1", ids.Length), Soon);
-        foreach (var id in ids) await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id) with { Webhook = "https://example.org/" }, Soon);
+        foreach (var id in ids)
+            await jobs.SubmitAsync(JobStoreTest.Job(endpoint, id) with { Webhook = "https://example.org/" }, Soon);
         gateway.JobQueued(endpoint);
         var grants = new List<JobGrant>();
         while (grants.Count < ids.Length) grants.Add(await runner.NextAsync(Soon));
@@ -367,9 +375,9 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     }
 
     private Task<AcquireResult> AcquireAsync(Dispatcher gateway) =>
-        gateway.AcquireAsync(endpoint, Wish(), Soon).AsTask();
+        gateway.AcquireAsync(endpoint, Request(), Soon).AsTask();
 
-    private static SlotWish Wish() => new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
+    private static SlotWish Request() => new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
 
     private static WorkerAddress Worker(string pod, int slots) =>
         new(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots);
@@ -378,10 +386,10 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
 
     private Task QueuedAsync(int count) => UntilAsync(s => s.Queued == count);
 
-    /// <summary>Every slot is free again and nobody waits.</summary>
+    /// <summary>Waits until every slot is free and no request waits.</summary>
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    /// <summary>Redis cannot signal a state: it is read until it holds, each reading a round trip.</summary>
+    /// <summary>Polls a state until it holds: Redis cannot signal it. Each poll is a round trip.</summary>
     private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
     {
         while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();

@@ -7,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;
 
-/// <summary>Work that lost its worker gets a worker of its own. Whole dispatchers on a real Redis.</summary>
+/// <summary>Work that lost its worker gets a worker without other work. Complete dispatchers on a real Redis.</summary>
 public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static readonly SlotWish Plain = new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
@@ -30,7 +30,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task Many_isolated_ones_take_one_worker_while_other_work_waits_and_all_of_them_otherwise()
+    public async Task Isolated_work_uses_one_worker_while_other_work_waits_and_all_workers_otherwise()
     {
         var gateway = await GatewayAsync("a");
         var lost = Enumerable.Range(0, 6).Select(_ => AcquireAsync(gateway, Lost)).ToList();
@@ -39,17 +39,21 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         await UntilAsync(s => s.Queued == 12);
         await UpAsync("p1", 2);
         await UpAsync("p2", 2);
-        // Of the two workers one has an isolated request, the other one two plain ones.
-        await UntilAsync(s => s.Queued == 9 && (lost.Count(t => t.IsCompleted), plain.Count(t => t.IsCompleted)) == (1, 2));
+        // One of the two workers has an isolated request, the other one has two plain requests.
+        await UntilAsync(
+            s => s.Queued == 9 && (lost.Count(t => t.IsCompleted), plain.Count(t => t.IsCompleted)) == (1, 2));
         foreach (var ticket in plain) (await ticket).Slot!.Dispose();
         await UntilAsync(s => s.Queued == 4 && lost.Count(t => t.IsCompleted) == 2);
-        Assert.Equal(2, lost.Select(t => t.IsCompleted ? t.Result.Slot!.Worker.PodId : "").Where(p => p.Length > 0).Distinct().Count());
+        Assert.Equal(
+            2,
+            lost.Select(t => t.IsCompleted ? t.Result.Slot!.Worker.PodId : "")
+                .Where(p => p.Length > 0).Distinct().Count());
         foreach (var ticket in lost) (await ticket).Slot!.Dispose();
         await QuietAsync();
     }
 
     [Fact]
-    public async Task Isolated_work_has_a_worker_of_its_own_and_other_work_gets_the_worker_after_it()
+    public async Task Isolated_work_has_a_worker_alone_and_other_work_gets_the_worker_after_it()
     {
         var gateway = await GatewayAsync("a");
         await UpAsync("p1", 4);
@@ -85,7 +89,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task Slots_that_another_gateway_has_idle_are_given_back_for_isolated_work()
+    public async Task Idle_slots_of_another_gateway_are_returned_for_isolated_work()
     {
         var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
         await UpAsync("p1", 4);
@@ -98,7 +102,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task A_worker_that_drains_is_not_waited_for_by_isolated_work()
+    public async Task Isolated_work_does_not_wait_for_a_draining_worker()
     {
         var gateway = await GatewayAsync("a");
         await UpAsync("p1", 2);
@@ -114,7 +118,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task A_caller_that_leaves_gives_the_whole_worker_back()
+    public async Task A_caller_that_disconnects_returns_the_whole_worker()
     {
         var gateway = await GatewayAsync("a");
         using var gone = new CancellationTokenSource();
@@ -133,18 +137,18 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     [InlineData(1, 4, true)]
     [InlineData(2, 4, false)]
     [InlineData(1, 1, true)]
-    public async Task A_lost_worker_is_blamed_on_work_that_was_there_alone(int works, int concurrency, bool alone)
+    public async Task A_lost_worker_is_attributed_to_work_that_was_alone_on_it(int works, int concurrency, bool alone)
     {
         var gateway = await GatewayAsync("a");
         await UpAsync("p1", concurrency);
         var slots = new List<Slot>();
         for (var i = 0; i < works; i++) slots.Add((await AcquireAsync(gateway, Plain)).Slot!);
-        // All of them lose it, one after another.
+        // All work on the worker reports the loss, one after another.
         Assert.All(slots, slot => Assert.Equal(alone, slot.Broken()));
     }
 
     [Fact]
-    public async Task A_worker_where_another_gateway_may_have_work_is_not_known_to_have_had_one_work_alone_unless_that_was_isolated()
+    public async Task Work_counts_as_alone_only_if_no_other_gateway_may_use_the_worker_or_it_is_isolated()
     {
         var (a, b) = (await GatewayAsync("a"), await GatewayAsync("b"));
         await UpAsync("p1", 4);
@@ -158,7 +162,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task Of_a_jobs_losses_one_beside_other_work_does_not_count_and_all_others_do()
+    public async Task One_loss_of_a_job_beside_other_work_does_not_count_and_all_others_do()
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
         var scripts = new DispatchScripts(redis.Store);
@@ -169,19 +173,25 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         var runs = new List<(bool Isolated, int Runs)>();
         for (var attempt = 1; ; attempt++)
         {
-            var claim = Assert.Single((await scripts.ReleaseAsync(keys, endpoint, "g~0", attempt == 1 ? [] : [KeyValuePair.Create("p1", 4)], [], claims: true)).Claimed);
+            var claim = Assert.Single((await scripts.ReleaseAsync(
+                keys,
+                endpoint,
+                "g~0",
+                attempt == 1 ? [] : [KeyValuePair.Create("p1", 4)],
+                [],
+                claims: true)).Claimed);
             if (claim.Why == "exhausted") break;
             runs.Add((claim.IsIsolated, (await jobs.LookAsync(endpoint, "a", null, Soon))!.Runs));
             Assert.True(await jobs.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Shared, "lost", Soon));
         }
 
-        // The first one did not count.
+        // The first loss did not count.
         Assert.Equal([(false, 1), (true, 1), (true, 2), (true, 3)], runs);
         Assert.Empty((await new JobQueries(redis.Store, jobs).CheckAsync(endpoint, Soon)).Violations);
     }
 
     [Fact]
-    public async Task A_job_that_would_reach_its_limit_by_the_loss_of_its_gateway_is_run_alone_once_more()
+    public async Task A_job_that_would_reach_its_limit_by_a_gateway_loss_runs_once_more_alone()
     {
         var jobs = new JobStore(redis.Store, new PayloadStore(redis.Store, "/nowhere"));
         var scripts = new DispatchScripts(redis.Store);
@@ -192,7 +202,9 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         for (var holder = 0; seen.LastOrDefault() != "exhausted"; holder++)
         {
             await scripts.AcquireAsync(keys.Dispatch, endpoint, $"g~{holder}", fresh: true, TimeSpan.Zero, 0, 0, []);
-            seen.Add(Assert.Single((await scripts.ReleaseAsync(keys, endpoint, $"g~{holder}", [], [], claims: true)).Claimed).Why);
+            seen.Add(
+                Assert.Single((await scripts.ReleaseAsync(keys, endpoint, $"g~{holder}", [], [], claims: true)).Claimed)
+                    .Why);
             await scripts.ReapAsync(keys.Dispatch, TimeSpan.FromHours(1), TimeSpan.Zero);
         }
 
@@ -201,23 +213,32 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
 
     private async Task<Dispatcher> GatewayAsync(string name)
     {
-        var dispatcher = new Dispatcher(new GatewayId($"{name}-{Guid.NewGuid():N}"), redis.Store, store, TimeProvider.System, NullLogger<Dispatcher>.Instance);
+        var dispatcher = new Dispatcher(
+            new GatewayId($"{name}-{Guid.NewGuid():N}"),
+            redis.Store,
+            store,
+            TimeProvider.System,
+            NullLogger<Dispatcher>.Instance);
         await dispatcher.StartAsync(default);
         await dispatcher.Subscribed;
         started.Add(dispatcher);
         return dispatcher;
     }
 
-    private Task<AcquireResult> AcquireAsync(Dispatcher gateway, SlotWish wish) => gateway.AcquireAsync(endpoint, wish, Soon).AsTask();
+    private Task<AcquireResult> AcquireAsync(Dispatcher gateway, SlotWish request) =>
+        gateway.AcquireAsync(endpoint, request, Soon).AsTask();
 
     private Task UpAsync(string pod, int slots) =>
-        store.UpAsync(endpoint, new WorkerAddress(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots), Soon);
+        store.UpAsync(
+            endpoint,
+            new WorkerAddress(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots),
+            Soon);
 
     private Task<EndpointSnapshot> SnapshotAsync() => store.SnapshotAsync(endpoint, Soon);
 
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    /// <summary>Redis cannot signal a state: it is read until it holds, each reading a round trip.</summary>
+    /// <summary>Polls a state until it holds: Redis cannot signal it. Each poll is a round trip.</summary>
     private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
     {
         while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();

@@ -7,7 +7,7 @@ namespace Sluice.Core.Tests.Jobs;
 public sealed class EndpointChoresTest
 {
     [Fact]
-    public async Task An_endpoint_whose_chore_does_not_end_delays_no_other_and_is_not_started_twice()
+    public async Task A_task_that_does_not_end_delays_no_other_endpoint_and_is_not_started_twice()
     {
         var chores = new EndpointChores(2);
         var (stuck, starts) = (new TaskCompletionSource(), new ConcurrentDictionary<string, int>());
@@ -33,7 +33,7 @@ public sealed class EndpointChoresTest
     }
 
     [Fact]
-    public async Task No_more_endpoints_at_once_than_allowed()
+    public async Task The_number_of_concurrent_endpoints_is_bounded()
     {
         var chores = new EndpointChores(3);
         var (open, now) = (new TaskCompletionSource(), 0);
@@ -50,7 +50,7 @@ public sealed class EndpointChoresTest
     }
 
     [Fact]
-    public async Task A_round_that_is_cancelled_starts_no_more()
+    public async Task A_cancelled_round_starts_no_more_tasks()
     {
         var chores = new EndpointChores(1);
         using var stop = new CancellationTokenSource();
@@ -62,7 +62,7 @@ public sealed class EndpointChoresTest
         }, stop.Token);
         await stop.CancelAsync();
         open.SetResult();
-        // b has left: a later round starts it.
+        // The task of b has ended: a later round starts it.
         await UntilAsync(() =>
         {
             chores.Start(["b"], _ => Task.FromResult(starts = 100), default);

@@ -7,7 +7,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Jobs;
 
-/// <summary>The bytes that an endpoint's jobs occupy in Redis: counted exactly, and bounded.</summary>
+/// <summary>The bytes that the jobs of an endpoint occupy in Redis are counted exactly, and bounded.</summary>
 public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
 {
     private static int endpoints;
@@ -28,7 +28,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     {
         this.redis = redis;
         db = redis.Store.Database;
-        // Each test has its own folder.
+        // Each test has a separate folder.
         db.KeyDelete("sluice:payloads");
         dispatch = new DispatchScripts(redis.Store);
         payloads = new PayloadStore(redis.Store, folder);
@@ -47,29 +47,54 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     [InlineData(2000, 10)]
     [InlineData(200_000, 200_000)]
     [InlineData(300_000, 300_000)]
-    public async Task Every_step_of_a_job_counts_what_the_checker_finds_and_nothing_stays(int inputBytes, int outputBytes)
+    public async Task Every_step_of_a_job_counts_the_bytes_that_the_checker_finds_and_leaves_none(
+        int inputBytes,
+        int outputBytes)
     {
-        JobSubmission Change(JobSubmission j) => j with { Input = Json(inputBytes), S3 = "{}"u8.ToArray(), Webhook = "https://example.org/", Retention = TimeSpan.Zero };
+        JobSubmission Change(JobSubmission j) =>
+            j with
+            {
+                Input = Json(inputBytes), S3 = "{}"u8.ToArray(), Webhook = "https://example.org/",
+                Retention = TimeSpan.Zero
+            };
         foreach (var id in new[] { "done", "failed" }) await SubmitAsync(id, Change);
         await SubmitAsync("other", j => Change(j) with { Flow = "g" });
         await CheckAsync();
         var claims = await ClaimAsync(3);
         await SubmitAsync("waits", Change);
-        Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync(endpoint, "done", claims["done"].Fence, 0, 1000, [Json(100), Json(700)], default));
+        Assert.Equal(
+            AppendOutcome.Appended,
+            await streams.AppendAsync(
+                endpoint,
+                "done",
+                claims["done"].Fence,
+                0,
+                1000,
+                [Json(100), Json(700)],
+                default));
         await CheckAsync();
-        await EndAsync(JobEnd.Completed("done", claims["done"].Fence, (await payloads.SaveAsync(Json(outputBytes), default)).ToArray(), default));
-        await EndAsync(JobEnd.Failed("failed", claims["failed"].Fence, JobStatus.Failed, new JobError("WRONG", new string('x', outputBytes), true)));
+        await EndAsync(JobEnd.Completed(
+            "done",
+            claims["done"].Fence,
+            (await payloads.SaveAsync(Json(outputBytes), default)).ToArray(),
+            default));
+        await EndAsync(JobEnd.Failed(
+            "failed",
+            claims["failed"].Fence,
+            JobStatus.Failed,
+            new JobError("WRONG", new string('x', outputBytes), true)));
         await CheckAsync();
         Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "failed", default));
         await CheckAsync();
         Assert.Equal(inputBytes, (await store.InputAsync(endpoint, "failed", default))!.Value.Input.Length);
-        foreach (var id in new[] { "waits", "other", "failed" }) Assert.True((await store.CancelAsync(endpoint, id, default)).Ended);
+        foreach (var id in new[] { "waits", "other", "failed" })
+            Assert.True((await store.CancelAsync(endpoint, id, default)).Ended);
         await CheckAsync();
         Assert.Equal(outputBytes, (await store.LookAsync(endpoint, "done", null, default))!.Output!.Value.Length);
 
         while (await sweep.RunAsync(endpoint, default) > 0)
         {
-            // Until all data is deleted.
+            // Repeat until all data is deleted.
         }
 
         await CheckAsync();
@@ -78,23 +103,29 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task A_deleted_endpoint_keeps_no_count()
+    public async Task A_deleted_endpoint_has_no_byte_count()
     {
         await SubmitAsync("a", j => j with { Input = Json(5000) });
         await SubmitAsync("b", j => j with { Flow = "g" });
         await ClaimAsync(1);
-        await new EndpointDeletions(redis.Store, new CatalogStore(redis.Store), store, queries) .ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, default);
+        await new EndpointDeletions(
+            redis.Store,
+            new CatalogStore(redis.Store),
+            store,
+            queries).ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, default);
         Assert.False(await db.KeyExistsAsync(keys.Bytes));
         Assert.False(await db.KeyExistsAsync(keys.Dispatch.Large));
     }
 
     [Fact]
-    public async Task The_end_of_a_job_makes_room_for_its_large_input_only_where_it_cannot_be_retried()
+    public async Task The_end_of_a_job_deletes_its_large_input_only_if_it_cannot_be_retried()
     {
-        foreach (var id in new[] { "done", "failed", "cancelled" }) await SubmitAsync(id, j => j with { Input = Json(100_000), Webhook = "https://example.org/" });
+        foreach (var id in new[] { "done", "failed", "cancelled" })
+            await SubmitAsync(id, j => j with { Input = Json(100_000), Webhook = "https://example.org/" });
         var all = await HeldAsync();
         var claims = await ClaimAsync(3);
-        await EndAsync(JobEnd.Failed("failed", claims["failed"].Fence, JobStatus.Failed, new JobError("WRONG", "", true)));
+        await EndAsync(
+            JobEnd.Failed("failed", claims["failed"].Fence, JobStatus.Failed, new JobError("WRONG", "", true)));
         Assert.Equal(all, await HeldAsync());
         await EndAsync(JobEnd.Completed("done", claims["done"].Fence, "1"u8.ToArray(), default));
         Assert.True((await store.CancelAsync(endpoint, "cancelled", default)).Ended);
@@ -104,32 +135,44 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task A_job_beyond_the_bytes_of_the_endpoint_or_the_key_is_refused_until_another_ends()
+    public async Task A_job_beyond_the_byte_limit_of_the_endpoint_or_key_is_rejected_until_another_ends()
     {
-        JobSubmission Limited(JobSubmission j) => j with { Input = Json(100_000), MaxBytes = 350_000, FlowMaxBytes = 250_000 };
+        JobSubmission Limited(JobSubmission j) =>
+            j with { Input = Json(100_000), MaxBytes = 350_000, FlowMaxBytes = 250_000 };
         await SubmitAsync("a", Limited);
         await SubmitAsync("b", Limited);
         var own = await HeldAsync();
         Assert.Equal((SubmitOutcome.FlowBytesFull, own), await TryAsync("c", Limited));
         await SubmitAsync("d", j => Limited(j) with { Flow = "g" });
-        Assert.Equal((SubmitOutcome.BytesFull, await HeldAsync()), await TryAsync("e", j => Limited(j) with { Flow = "h" }));
+        Assert.Equal(
+            (SubmitOutcome.BytesFull, await HeldAsync()),
+            await TryAsync("e", j => Limited(j) with { Flow = "h" }));
         var limits = new JobLimits(1000, 0, await HeldAsync(), 250_000);
-        Assert.Equal(SubmitOutcome.BytesFull, (await store.WhyFullAsync(endpoint, "h", limits, default))!.Value.Outcome);
+        Assert.Equal(
+            SubmitOutcome.BytesFull,
+            (await store.WhyFullAsync(endpoint, "h", limits, default))!.Value.Outcome);
         Assert.Null(await store.WhyFullAsync(endpoint, "h", limits with { Bytes = limits.Bytes + 1 }, default));
-        Assert.Equal(SubmitOutcome.FlowBytesFull, (await store.WhyFullAsync(endpoint, "f", limits with { Bytes = 0, FlowBytes = own }, default))!.Value.Outcome);
+        Assert.Equal(
+            SubmitOutcome.FlowBytesFull,
+            (await store.WhyFullAsync(
+                endpoint,
+                "f",
+                limits with { Bytes = 0, FlowBytes = own },
+                default))!.Value.Outcome);
         await CheckAsync();
 
         Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
         await SubmitAsync("c", Limited);
-        // One call with many jobs: the later ones see the earlier ones.
+        // One call with many jobs: later jobs in the call see the bytes of earlier ones.
         Assert.True((await store.CancelAsync(endpoint, "d", default)).Ended);
-        var together = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => TryAsync($"m{i}", j => Limited(j) with { Flow = $"m{i}" })));
+        var together = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(i => TryAsync($"m{i}", j => Limited(j) with { Flow = $"m{i}" })));
         Assert.Single(together, r => r.Outcome == SubmitOutcome.Queued);
         await CheckAsync();
     }
 
     [Fact]
-    public async Task A_stream_beyond_the_room_of_its_endpoint_or_key_is_not_stored()
+    public async Task A_stream_beyond_the_byte_limit_of_its_endpoint_or_key_is_not_stored()
     {
         await SubmitAsync("a");
         var claim = (await ClaimAsync(1))["a"];
@@ -139,26 +182,26 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamRoom(held + 999, 0)));
         Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamRoom(0, held + 999)));
         Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamRoom(held + 1000, held + 1000)));
-        // The same chunk again, after a lost answer, needs no room.
+        // Repeating the same chunk, as after a lost answer, needs no more bytes.
         Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamRoom(held, held)));
         await CheckAsync();
         Assert.Equal(new StreamRoom(2L << 30, 1L << 30), StreamRoom.ForPolicy(new JobPolicy()));
     }
 
     [Fact]
-    public async Task From_half_of_its_bytes_on_an_endpoint_stores_outputs_in_files()
+    public async Task Above_half_of_its_byte_limit_an_endpoint_stores_outputs_in_files()
     {
         await SubmitAsync("a");
         var held = await HeldAsync();
         Assert.Equal(1000, (await store.SaveOutputAsync(endpoint, Json(1000), 2 * (held + 1000), default)).Length);
         var reference = await store.SaveOutputAsync(endpoint, Json(1000), 2 * (held + 999), default);
         Assert.Equal((33, 1000), (reference.Length, (await payloads.LoadAsync(reference.ToArray(), default)).Length));
-        // A short one is counted with its job.
+        // The byte count of the job includes a short output.
         Assert.Equal(512, (await store.SaveOutputAsync(endpoint, Json(512), 1, default)).Length);
     }
 
     [Fact]
-    public async Task The_bytes_of_jobs_of_an_earlier_build_are_counted_at_the_start()
+    public async Task Bytes_of_jobs_of_an_earlier_build_are_counted_at_the_start()
     {
         await SubmitAsync("a", j => j with { Input = Json(5000) });
         await SubmitAsync("b", j => j with { Flow = "g" });
@@ -172,13 +215,16 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     [Theory]
     [InlineData("f", 1)]
     [InlineData("|all", -1)]
-    [InlineData("nobody", 5)]
-    public async Task The_checker_finds_a_count_that_is_wrong(string field, int by)
+    [InlineData("unknown", 5)]
+    public async Task The_checker_finds_a_wrong_byte_count(string field, int by)
     {
         await SubmitAsync("a");
         await CheckAsync();
         await db.HashIncrementAsync(keys.Bytes, field, by);
-        Assert.Contains($"flow {field} counts", Assert.Single((await queries.CheckAsync(endpoint, default)).Violations), StringComparison.Ordinal);
+        Assert.Contains(
+            $"flow {field} counts",
+            Assert.Single((await queries.CheckAsync(endpoint, default)).Violations),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -186,7 +232,9 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     {
         await SubmitAsync("a", j => j with { Input = Json(5000) });
         await db.HashDeleteAsync(keys.Dispatch.Large, "a|in");
-        Assert.Contains((await queries.CheckAsync(endpoint, default)).Violations, v => v == "open without its input: a");
+        Assert.Contains(
+            (await queries.CheckAsync(endpoint, default)).Violations,
+            v => v == "open without its input: a");
     }
 
     private static byte[] Json(int bytes) => Encoding.UTF8.GetBytes($"\"{new string('x', bytes - 2)}\"");
@@ -194,7 +242,9 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     private async Task SubmitAsync(string id, Func<JobSubmission, JobSubmission>? change = null) =>
         Assert.Equal(SubmitOutcome.Queued, (await TryAsync(id, change ?? (j => j))).Outcome);
 
-    private async Task<(SubmitOutcome Outcome, long Held)> TryAsync(string id, Func<JobSubmission, JobSubmission> change)
+    private async Task<(SubmitOutcome Outcome, long Held)> TryAsync(
+        string id,
+        Func<JobSubmission, JobSubmission> change)
     {
         var result = await store.SubmitAsync(change(JobStoreTest.Job(endpoint, id)), default);
         return (result.Outcome, result.Held);
@@ -206,11 +256,13 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     {
         await dispatch.WorkerUpAsync(keys.Dispatch, "p", "{}", slots);
         await dispatch.AcquireAsync(keys.Dispatch, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
-        return (await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], [], claims: true)).Claimed.ToDictionary(c => c.Id);
+        return (await dispatch.ReleaseAsync(keys, endpoint, "g~0", [], [], claims: true))
+            .Claimed.ToDictionary(c => c.Id);
     }
 
     private async Task EndAsync(JobEnd end) =>
-        Assert.True(Assert.Single((await dispatch.ReleaseAsync(keys, endpoint, "", [], [end], claims: false)).Ended).Ended);
+        Assert.True(
+            Assert.Single((await dispatch.ReleaseAsync(keys, endpoint, "", [], [end], claims: false)).Ended).Ended);
 
     private async Task CheckAsync()
     {

@@ -7,7 +7,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Jobs;
 
-/// <summary>The job scripts on a real Redis, without a gateway: claims are made by hand.</summary>
+/// <summary>The job scripts on a real Redis, without a gateway: the tests claim jobs directly.</summary>
 public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposable
 {
     private static int endpoints;
@@ -34,7 +34,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public async Task Only_the_present_attempt_may_write()
+    public async Task Only_the_current_attempt_may_write()
     {
         await SubmitAsync("a");
         await UpAsync(1);
@@ -47,9 +47,12 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
 
         Assert.False(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
         Assert.False(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "again", default));
-        Assert.Equal(AppendOutcome.Stale, await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
+        Assert.Equal(
+            AppendOutcome.Stale,
+            await streams.AppendAsync(endpoint, "a", 1, 0, 100, ["1"u8.ToArray()], default));
         Assert.True(await EndAsync(JobEnd.Completed("a", 2, "2"u8.ToArray(), new RunTrace(default, null, "cpu"))));
-        // Told again by the same attempt it is the same end, and what stands, stands; another attempt, or another end, is refused.
+        // A repeated end of the same attempt is the same end and changes nothing. Another attempt, or another end, is
+        // rejected.
         Assert.True(await EndAsync(JobEnd.Completed("a", 2, "3"u8.ToArray(), default)));
         Assert.False(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
         Assert.False(await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError("X", "x", false))));
@@ -73,7 +76,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task A_job_without_attempts_left_or_past_its_deadline_is_claimed_to_be_ended()
+    public async Task A_job_without_attempts_left_or_past_its_deadline_is_claimed_only_to_end_it()
     {
         await SubmitAsync("a", j => j with { MaxRuns = 1 });
         await UpAsync(1);
@@ -90,20 +93,24 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task A_claim_whose_answer_was_lost_comes_back_with_the_next_renewal_and_its_slot_stays_booked()
+    public async Task A_claim_with_a_lost_answer_is_part_of_the_next_renewal_and_its_slot_stays_booked()
     {
         await SubmitAsync("a");
         await UpAsync(1);
         await ClaimAsync();
-        var answer = await dispatch.RenewAsync(keys, new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [], [], [], []));
+        var answer = await dispatch.RenewAsync(
+            keys,
+            new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [], [], [], []));
         var orphan = Assert.Single(answer.Orphans);
         Assert.Equal(("a", 1, "p"), (orphan.Id, orphan.Attempt, orphan.Pod));
         await CheckAsync();
-        Assert.Empty((await dispatch.RenewAsync(keys, new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [new("p", 1)], [], ["a|1"], []))).Orphans);
+        Assert.Empty((await dispatch.RenewAsync(
+            keys,
+            new RenewReport("g~0", TimeSpan.FromMinutes(1), 0, 0, [new("p", 1)], [], ["a|1"], []))).Orphans);
     }
 
     [Fact]
-    public async Task A_job_of_a_gateway_without_lease_is_queued_again_at_the_head()
+    public async Task A_job_of_a_gateway_without_a_lease_is_queued_again_at_the_head()
     {
         await SubmitAsync("a");
         await UpAsync(1);
@@ -128,14 +135,17 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         Assert.Equal(1, (await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4))).LeasesEnded);
     }
 
-    /// <summary>Start-time fair queueing: in any interval in which flows f and g both wait, their shares of what was granted, each
-    /// divided by its weight, differ by at most 1/w(f) + 1/w(g) (Goyal et al. 1996, theorem 1, with tickets of size one).</summary>
+    /// <summary>
+    /// Start-time fair queueing: in any interval in which flows f and g both wait, their shares of the grants, each
+    /// divided by its weight, differ by at most 1/w(f) + 1/w(g) (Goyal et al. 1996, theorem 1, with tickets of size
+    /// one).
+    /// </summary>
     [Theory]
     [InlineData(1, 1)]
     [InlineData(1, 3)]
     [InlineData(0.5, 2)]
     [InlineData(10, 1)]
-    public async Task Keys_share_by_weight_within_the_bound_of_fair_queueing(double f, double g)
+    public async Task Flows_share_by_weight_within_the_bound_of_fair_queueing(double f, double g)
     {
         for (var i = 0; i < 60; i++) await SubmitAsync($"f{i}", j => j with { Flow = "f", Weight = f });
         for (var i = 0; i < 60; i++) await SubmitAsync($"g{i}", j => j with { Flow = "g", Weight = g });
@@ -151,7 +161,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task Low_priority_goes_after_everything_else_and_is_fair_in_itself()
+    public async Task Low_priority_is_granted_after_everything_else_and_is_fair_among_its_flows()
     {
         await SubmitAsync("low1", j => j with { LowPriority = true });
         await SubmitAsync("low2", j => j with { LowPriority = true });
@@ -175,20 +185,21 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task The_checker_finds_what_is_wrong()
+    public async Task The_checker_finds_violations()
     {
         await SubmitAsync("a");
         await UpAsync(1);
         await ClaimAsync();
         var db = redis.Store.Database;
-        await db.HashSetAsync(keys.Held, "nobody|p", 1);
+        await db.HashSetAsync(keys.Held, "unknown|p", 1);
         await db.HashSetAsync(keys.Results, "a", "COMPLETED|1|1|1|p\n1||\noutput\n1");
         await db.SortedSetAddAsync(keys.Queue, "1|job|ghost|1|1|f", 1);
         await db.HashSetAsync(keys.Flows, "f", 7);
         var report = await queries.CheckAsync(endpoint, default);
         string[] wrong =
         [
-            "slots held without a lease: nobody|p", "slots of p", "tickets:", "that its job does not know: 1|job|ghost", "queued, but gone : ghost", "flow f",
+            "slots held without a lease: unknown|p", "slots of p", "tickets:",
+            "that its job does not know: 1|job|ghost", "queued, but gone : ghost", "flow f",
             "running as g~0|1|p|",
         ];
         foreach (var part in wrong)
@@ -198,14 +209,15 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Jobs_of_an_earlier_build_are_refused_by_name(bool first)
+    public async Task Jobs_of_an_earlier_build_are_rejected_by_name(bool first)
     {
         await SubmitAsync("a");
         await JobLayout.CheckAsync(redis.Store, [endpoint, "another"]);
         var index = new JobKeys("earlier-" + endpoint).Index;
         if (first) await redis.Store.Database.SortedSetAddAsync(index, "a", 1);
         else await redis.Store.Database.ListRightPushAsync(index, "a");
-        var e = await Assert.ThrowsAsync<InvalidOperationException>(() => JobLayout.CheckAsync(redis.Store, [endpoint, "earlier-" + endpoint]));
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => JobLayout.CheckAsync(redis.Store, [endpoint, "earlier-" + endpoint]));
         Assert.Contains($"'earlier-{endpoint}' from an earlier build", e.Message, StringComparison.Ordinal);
         Assert.Contains("SLUICE_DATA", e.Message, StringComparison.Ordinal);
     }
@@ -230,10 +242,11 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task A_pass_over_many_tickets_is_cut_into_parts()
+    public async Task A_pass_over_many_tickets_is_split_into_parts()
     {
         for (var i = 0; i < 10_000; i += 1000)
-            await Task.WhenAll(Enumerable.Range(i, 1000).Select(n => SubmitAsync($"late{n}", j => j with { Ttl = TimeSpan.Zero, MaxQueued = 100_000 })));
+            await Task.WhenAll(Enumerable.Range(i, 1000).Select(
+                n => SubmitAsync($"late{n}", j => j with { Ttl = TimeSpan.Zero, MaxQueued = 100_000 })));
         await SubmitAsync("big1", j => j with { Input = new byte[200_000], MaxQueued = 100_000 });
         await UpAsync(1000);
         await dispatch.AcquireAsync(keys, endpoint, "g~0", true, TimeSpan.FromMinutes(1), 0, 0, []);
@@ -250,7 +263,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task A_pass_carries_a_few_megabytes_of_inputs_at_most()
+    public async Task A_pass_carries_at_most_a_few_megabytes_of_inputs()
     {
         for (var i = 0; i < 50; i++) await SubmitAsync($"big{i}", j => j with { Input = new byte[200_000] });
         await UpAsync(50);
@@ -265,14 +278,15 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task Of_lost_attempts_the_last_are_kept()
+    public async Task The_last_lost_attempts_are_kept()
     {
         await SubmitAsync("a", j => j with { MaxRuns = 1000 });
         await UpAsync(1);
         await ClaimAsync();
         for (var attempt = 1; attempt <= 30; attempt++)
         {
-            Assert.True(await store.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Free, new string('x', 2000), default));
+            Assert.True(
+                await store.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Free, new string('x', 2000), default));
             await ClaimAsync(back: 1);
         }
 
@@ -284,20 +298,22 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task Of_a_long_error_the_beginning_is_kept()
+    public async Task The_beginning_of_a_long_error_is_kept()
     {
         await SubmitAsync("a");
         await UpAsync(1);
         await ClaimAsync();
-        await EndAsync(JobEnd.Failed("a", 1, JobStatus.Failed, new JobError("handler", new string('x', 1 << 20), false)));
+        await EndAsync(
+            JobEnd.Failed("a", 1, JobStatus.Failed, new JobError("handler", new string('x', 1 << 20), false)));
         Assert.Equal((16 << 10) + 3, (await store.LookAsync(endpoint, "a", null, default))!.Error!.Message.Length);
     }
 
     [Fact]
-    public async Task A_list_looks_at_so_many_jobs_at_once_and_says_where_to_go_on()
+    public async Task A_list_reads_a_bounded_number_of_jobs_and_returns_the_next_offset()
     {
         for (var i = 0; i < 3000; i += 1000)
-            await Task.WhenAll(Enumerable.Range(i, 1000).Select(n => SubmitAsync($"a{n}", j => j with { MaxQueued = 100_000 })));
+            await Task.WhenAll(
+                Enumerable.Range(i, 1000).Select(n => SubmitAsync($"a{n}", j => j with { MaxQueued = 100_000 })));
         var all = await queries.ListAsync(endpoint, null, null, 0, 5, default);
         Assert.Equal((5, 5), (all.Jobs.Count, all.Next));
         var none = await queries.ListAsync(endpoint, "other", null, 0, 5, default);
@@ -306,16 +322,18 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     [Fact]
-    public async Task A_job_that_outlives_others_stays_in_the_list_and_nothing_stays_of_the_others()
+    public async Task A_job_that_outlives_others_stays_in_the_list_and_the_others_are_removed()
     {
         var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
-        foreach (var id in new[] { "stays", "b", "c" }) await SubmitAsync(id, j => j with { Retention = TimeSpan.Zero });
+        foreach (var id in new[] { "stays", "b", "c" })
+            await SubmitAsync(id, j => j with { Retention = TimeSpan.Zero });
         await UpAsync(3);
         await ClaimAsync();
         await EndAndSweepAsync("b", "c");
         Assert.Equal(["stays"], (await queries.ListAsync(endpoint, null, null, 0, 5, default)).Jobs.Select(j => j.Id));
         await SubmitAsync("new");
-        Assert.Equal(["new", "stays"], (await queries.ListAsync(endpoint, null, null, 0, 5, default)).Jobs.Select(j => j.Id));
+        Assert.Equal(["new", "stays"],
+            (await queries.ListAsync(endpoint, null, null, 0, 5, default)).Jobs.Select(j => j.Id));
         Assert.Equal(2, (await queries.CheckAsync(endpoint, default)).Known);
         await CheckAsync();
 
@@ -328,12 +346,15 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         async Task EndAndSweepAsync(params string[] ids)
         {
             foreach (var id in ids) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
-            Assert.Equal(ids.Length, await new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere")).RunAsync(endpoint, default));
+            Assert.Equal(
+                ids.Length,
+                await new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"))
+                    .RunAsync(endpoint, default));
         }
     }
 
     [Fact]
-    public async Task Of_jobs_whose_data_went_the_latest_are_known_and_their_number_does_not_grow()
+    public async Task Records_of_deleted_jobs_are_kept_for_the_latest_jobs_and_bounded()
     {
         var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
         var sweep = new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"), mostTombs: 4);
@@ -342,7 +363,8 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         {
             await SubmitAsync($"j{i}", j => j with { Retention = TimeSpan.Zero });
             await ClaimAsync();
-            Assert.True(await EndAsync(i == 11 ? JobEnd.Failed("j11", 1, JobStatus.Failed, new JobError("WRONG", "long words", true))
+            Assert.True(await EndAsync(
+                i == 11 ? JobEnd.Failed("j11", 1, JobStatus.Failed, new JobError("WRONG", "long words", true))
                 : JobEnd.Completed($"j{i}", 1, "1"u8.ToArray(), default)));
             Assert.Equal(1, await sweep.RunAsync(endpoint, default));
             Assert.False(await db.KeyExistsAsync(k.Dispatch.Asked) || await db.KeyExistsAsync(k.Dispatch.Results));
@@ -351,7 +373,9 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
 
         Assert.Null(await store.LookAsync(endpoint, "j0", null, default));
         var last = (await store.LookAsync(endpoint, "j11", null, default))!;
-        Assert.Equal((true, JobStatus.Failed, 1, "WRONG", ""), (last.Expired, last.Status, last.Attempt, last.Error!.Code, last.Error.Message));
+        Assert.Equal(
+            (true, JobStatus.Failed, 1, "WRONG", ""),
+            (last.Expired, last.Status, last.Attempt, last.Error!.Code, last.Error.Message));
         Assert.True((await store.LookAsync(endpoint, "j10", null, default))!.Ended >= last.Submitted.AddMinutes(-1));
         Assert.Equal(("expired", JobStatus.Failed), await store.RetryAsync(endpoint, "j11", default));
         Assert.Equal(("gone", ""), await store.RetryAsync(endpoint, "j0", default));
@@ -372,7 +396,8 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
 
     internal static JobSubmission Job(string endpoint, string id) => new()
     {
-        Id = id, EndpointId = endpoint, Flow = "f", Input = "1"u8.ToArray(), Ttl = TimeSpan.FromHours(1), Timeout = TimeSpan.FromMinutes(1),
+        Id = id, EndpointId = endpoint, Flow = "f", Input = "1"u8.ToArray(), Ttl = TimeSpan.FromHours(1),
+        Timeout = TimeSpan.FromMinutes(1),
         Retention = TimeSpan.FromHours(1), MaxRuns = 3, MaxQueued = 1000,
     };
 
@@ -385,10 +410,12 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     }
 
     private Task<ReleaseAnswer> ReleaseAsync(string holder, int back = 0) =>
-        dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, holder, back > 0 ? [new("p", back)] : [], [], claims: true);
+        dispatch.ReleaseAsync(
+            new JobKeys(endpoint), endpoint, holder, back > 0 ? [new("p", back)] : [], [], claims: true);
 
     private async Task<bool> EndAsync(JobEnd end) =>
-        Assert.Single((await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "", [], [end], claims: false)).Ended).Ended;
+        Assert.Single(
+            (await dispatch.ReleaseAsync(new JobKeys(endpoint), endpoint, "", [], [end], claims: false)).Ended).Ended;
 
     private Task ForgetAsync() => new EndpointDeletions(redis.Store, new CatalogStore(redis.Store), store, queries)
         .ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, default);

@@ -4,7 +4,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;
 
-/// <summary>What questions about many jobs read, in parts that can be paced.</summary>
+/// <summary>Queries and operations on many jobs read them in parts that can be paced.</summary>
 public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
 {
     private static int endpoints;
@@ -25,7 +25,7 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public async Task A_purge_reads_the_queue_in_parts_and_cancels_all_jobs_of_its_key_and_no_others()
+    public async Task A_purge_reads_the_queue_in_parts_and_cancels_exactly_the_jobs_of_its_key()
     {
         const int each = 1200;
         await SubmitAsync(2 * each, i => i % 2 == 0 ? "f" : "g");
@@ -39,14 +39,20 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal((each, 3), (ends, tickets.Count));
         Assert.All(tickets, t => Assert.Equal(1000, t));
         Assert.Equal(each, (await queries.CountAsync(endpoint, default)).Queued);
-        // A second one finds by the key's count that there is nothing to read.
-        Assert.Equal(0, await store.PurgeAsync(endpoint, "f", default, (_, _) => throw new InvalidOperationException("it read the queue")));
+        // A second purge sees from the job count of the key that there is nothing to read.
+        Assert.Equal(
+            0,
+            await store.PurgeAsync(
+                endpoint,
+                "f",
+                default,
+                (_, _) => throw new InvalidOperationException("it read the queue")));
         Assert.Equal(each, await store.PurgeAsync(endpoint, null, default));
         Assert.Equal(0, (await queries.CheckAsync(endpoint, default)).Count);
     }
 
     [Fact]
-    public async Task A_purge_cancels_what_waits_though_the_queue_changes_between_its_parts()
+    public async Task A_purge_cancels_all_queued_jobs_although_the_queue_changes_between_its_parts()
     {
         await SubmitAsync(2500, i => i < 1300 ? "f" : "g");
         var k = new DispatchKeys(endpoint);
@@ -55,7 +61,7 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
         {
             if (moved) return;
             moved = true;
-            // Jobs of the other key end, at places that were read.
+            // Jobs of the other key end, at positions that were already read.
             await store.PurgeAsync(endpoint, "g", default);
         }));
         Assert.Equal(0, (await queries.CountAsync(endpoint, default)).Queued);
@@ -63,7 +69,7 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task A_list_reads_about_as_many_jobs_as_it_has_and_stops_after_two_thousand()
+    public async Task A_list_reads_about_as_many_jobs_as_it_returns_and_stops_after_two_thousand()
     {
         await SubmitAsync(2300, _ => "f");
         var read = 0;
@@ -82,7 +88,7 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task Dead_letters_are_forgotten_in_parts_those_of_one_key_or_all()
+    public async Task Dead_letters_of_one_key_or_of_all_keys_are_removed_in_parts()
     {
         await SubmitAsync(450, i => i % 3 == 0 ? "g" : "f");
         var db = redis.Store.Database;
@@ -102,7 +108,9 @@ public sealed class JobWorkTest : IClassFixture<RedisFixture>, IDisposable
     private async Task SubmitAsync(int count, Func<int, string> flow)
     {
         var all = await Task.WhenAll(Enumerable.Range(0, count).Select(i =>
-            store.SubmitAsync(JobStoreTest.Job(endpoint, $"j{i}") with { Flow = flow(i), MaxQueued = 10_000 }, default)));
+            store.SubmitAsync(
+                JobStoreTest.Job(endpoint, $"j{i}") with { Flow = flow(i), MaxQueued = 10_000 },
+                default)));
         Assert.All(all, r => Assert.Equal(SubmitOutcome.Queued, r.Outcome));
     }
 }

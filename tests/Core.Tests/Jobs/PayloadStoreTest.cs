@@ -5,7 +5,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;
 
-/// <summary>Large payloads in a shared folder that may go and come back at any time.</summary>
+/// <summary>Large payloads in a shared folder that can become unavailable and available at any time.</summary>
 public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static readonly byte[] Large = Encoding.UTF8.GetBytes(new string('x', PayloadStore.InlineBytes + 1));
@@ -42,13 +42,15 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_share_that_is_gone_gets_no_file_and_loses_none(bool emptyFolderInPlace)
+    public async Task An_unavailable_share_gets_no_file_and_loses_none(bool emptyFolderInPlace)
     {
         var stored = (await payloads.SaveAsync(Large, default)).ToArray();
         Directory.Move(Folder, Away);
         if (emptyFolderInPlace) Directory.CreateDirectory(Folder);
 
-        Assert.Equal(PayloadFault.Unavailable, (await Assert.ThrowsAsync<PayloadException>(() => payloads.LoadAsync(stored, default))).Fault);
+        Assert.Equal(
+            PayloadFault.Unavailable,
+            (await Assert.ThrowsAsync<PayloadException>(() => payloads.LoadAsync(stored, default))).Fault);
         var refused = await Assert.ThrowsAsync<PayloadException>(() => payloads.SaveAsync(Large, default));
         Assert.Equal(PayloadFault.Unavailable, refused.Fault);
         Assert.DoesNotContain(root, refused.Message, StringComparison.Ordinal);
@@ -67,37 +69,40 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
     }
 
     [Fact]
-    public async Task A_file_that_is_gone_from_a_healthy_share_is_lost()
+    public async Task A_file_that_is_missing_from_an_available_share_is_lost()
     {
         var stored = (await payloads.SaveAsync(Large, default)).ToArray();
         payloads.Delete(stored);
         var lost = await Assert.ThrowsAsync<PayloadException>(() => payloads.LoadAsync(stored, default));
         Assert.Equal(PayloadFault.Lost, lost.Fault);
         Assert.DoesNotContain(root, lost.Message, StringComparison.Ordinal);
-        // Again, and where the share is gone: a file that cannot be deleted is no error.
+        // Delete it again, and without the share: a file that cannot be deleted is not an error.
         payloads.Delete(stored);
         Directory.Move(Folder, Away);
         payloads.Delete(stored);
     }
 
     [Fact]
-    public async Task A_folder_of_others_is_refused_at_the_start_and_nothing_is_written_into_it()
+    public async Task A_folder_of_other_gateways_is_rejected_at_the_start_and_not_written_to()
     {
         var other = Path.Combine(root, "other");
-        var e = await Assert.ThrowsAsync<InvalidOperationException>(() => new PayloadShare(redis.Store, other).CheckAsync());
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => new PayloadShare(redis.Store, other).CheckAsync());
         Assert.Contains(other, e.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(other));
     }
 
     [FactOnSmallDisk]
-    public async Task A_full_disk_is_named_and_leaves_no_part_of_a_file()
+    public async Task A_full_disk_is_reported_and_leaves_no_partial_file()
     {
         using var disk = new SmallDisk("1m");
         await redis.Store.Database.ExecuteAsync("FLUSHALL");
         var small = new PayloadStore(redis.Store, disk.Folder);
         await small.Share.CheckAsync();
         disk.Fill();
-        Assert.Equal(PayloadFault.Full, (await Assert.ThrowsAsync<PayloadException>(() => small.SaveAsync(Large, default))).Fault);
+        Assert.Equal(
+            PayloadFault.Full,
+            (await Assert.ThrowsAsync<PayloadException>(() => small.SaveAsync(Large, default))).Fault);
         disk.Free();
         await small.SaveAsync(Large, default);
         Assert.Equal(2, Directory.EnumerateFiles(disk.Folder, "*", SearchOption.AllDirectories).Count());
@@ -107,7 +112,9 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
     public async Task A_file_without_a_job_is_deleted_by_the_second_sweep_an_hour_later_and_no_other_file()
     {
         var input = (await payloads.SaveAsync(Large, default)).ToArray();
-        await new JobStore(redis.Store, payloads).SubmitAsync(JobStoreTest.Job("declared-no-more", "a") with { Input = input }, default);
+        await new JobStore(redis.Store, payloads).SubmitAsync(
+            JobStoreTest.Job("declared-no-more", "a") with { Input = input },
+            default);
         var output = (await payloads.SaveAsync(Large, default)).ToArray();
         byte[] result = [.. "COMPLETED|1|1|0|pod\n1||\noutput\n"u8, .. output];
         await redis.Store.Database.HashSetAsync(new DispatchKeys("other").Results, "b", result);
@@ -128,7 +135,8 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
         Assert.False(File.Exists(part));
         Assert.True(File.Exists(others));
         await Assert.ThrowsAsync<PayloadException>(() => payloads.LoadAsync(orphan, default));
-        foreach (var kept in new[] { input, output, late }) Assert.Equal(Large, (await payloads.LoadAsync(kept, default)).ToArray());
+        foreach (var kept in new[] { input, output, late })
+            Assert.Equal(Large, (await payloads.LoadAsync(kept, default)).ToArray());
     }
 
     [Fact]
@@ -136,7 +144,9 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
     {
         var input = (await payloads.SaveAsync(Large, default)).ToArray();
         Assert.Equal(0, await sweep.RunAsync(default));
-        await new JobStore(redis.Store, payloads).SubmitAsync(JobStoreTest.Job("e", "a") with { Input = input }, default);
+        await new JobStore(redis.Store, payloads).SubmitAsync(
+            JobStoreTest.Job("e", "a") with { Input = input },
+            default);
         time.Advance(PayloadSweep.OrphanAge);
         Assert.Equal(0, await sweep.RunAsync(default));
         Assert.Equal(Large, (await payloads.LoadAsync(input, default)).ToArray());

@@ -11,7 +11,7 @@ public sealed class BatcherTest
     private TaskCompletionSource gate = new();
 
     [Fact]
-    public async Task What_comes_while_a_call_is_on_its_way_goes_with_the_next()
+    public async Task Items_that_arrive_during_a_call_are_sent_in_the_next_call()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
         var all = Enumerable.Range(0, 20).Select(n => batcher.AddAsync(n)).ToList();
@@ -21,7 +21,7 @@ public sealed class BatcherTest
     }
 
     [Fact]
-    public async Task A_call_is_bounded_in_items_and_after_all_of_them_a_lone_one_goes_at_once()
+    public async Task A_call_is_bounded_in_items_and_a_single_later_item_is_sent_immediately()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
         var all = Enumerable.Range(0, 250).Select(n => batcher.AddAsync(n)).ToList();
@@ -37,7 +37,7 @@ public sealed class BatcherTest
     }
 
     [Fact]
-    public async Task Of_many_batchers_only_so_many_are_kept_idle_and_none_is_dropped_that_has_something_to_do()
+    public async Task The_number_of_idle_batchers_is_bounded_and_no_busy_one_is_dropped()
     {
         var set = new BatcherSet<int, int>(_ => new Batcher<int, int>(RunAsync, _ => 1, time));
         var busy = set.For("busy");
@@ -50,7 +50,7 @@ public sealed class BatcherTest
     }
 
     [Fact]
-    public async Task A_call_is_bounded_in_bytes_but_for_a_single_item()
+    public async Task A_call_is_bounded_in_bytes_except_for_a_single_item()
     {
         var batcher = new Batcher<int, int>(RunAsync, n => n, time);
         var all = new[] { 1, 600_000, 600_000, 5_000_000, 1 }.Select(n => batcher.AddAsync(n)).ToList();
@@ -60,7 +60,7 @@ public sealed class BatcherTest
     }
 
     [Fact]
-    public async Task What_was_given_up_before_it_was_sent_is_not_sent()
+    public async Task An_item_that_is_cancelled_before_its_call_is_not_sent()
     {
         using var given = new CancellationTokenSource();
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
@@ -74,7 +74,7 @@ public sealed class BatcherTest
     }
 
     [Fact]
-    public async Task A_call_without_an_answer_fails_for_those_in_it_and_the_next_goes_on()
+    public async Task A_call_without_an_answer_fails_its_items_and_the_next_call_is_made()
     {
         var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
         var first = batcher.AddAsync(1);

@@ -7,7 +7,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Redis;
 
-/// <summary>The Redis that the gateway starts as its own child.</summary>
+/// <summary>The Redis that the gateway starts as a child process.</summary>
 public sealed class EmbeddedRedisTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-embedded-").FullName;
@@ -15,7 +15,7 @@ public sealed class EmbeddedRedisTest : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public async Task What_it_was_told_survives_its_kill_and_a_restart_of_its_parent()
+    public async Task Acknowledged_writes_survive_a_kill_of_Redis_and_a_restart_of_its_parent()
     {
         using (var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance))
         {
@@ -38,11 +38,14 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     [Fact]
-    public async Task A_port_that_somebody_took_meanwhile_is_not_its_end()
+    public async Task A_port_that_is_in_use_at_the_start_is_replaced_by_another_one()
     {
         using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
         taken.Start();
-        using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance, ((System.Net.IPEndPoint)taken.LocalEndpoint).Port);
+        using var redis = new EmbeddedRedis(
+            folder,
+            NullLogger<EmbeddedRedis>.Instance,
+            ((System.Net.IPEndPoint)taken.LocalEndpoint).Port);
         await redis.StartAsync();
         using var connection = await ConnectAsync(redis);
         Assert.True(await connection.GetDatabase().StringSetAsync("key", "value"));
@@ -50,7 +53,7 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     [Fact]
-    public async Task Its_log_is_written_before_an_answer_and_synced_by_the_parent()
+    public async Task The_log_is_written_before_a_reply_and_synced_by_the_parent()
     {
         using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
         await redis.StartAsync();
@@ -64,13 +67,15 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     [FactOnSmallDisk]
-    public async Task Each_job_that_is_acknowledged_while_its_disk_fills_survives_its_kill()
+    public async Task Each_job_that_is_acknowledged_while_the_disk_fills_survives_a_kill()
     {
         using var disk = new SmallDisk("48m");
         using var redis = new EmbeddedRedis(disk.Folder, NullLogger<EmbeddedRedis>.Instance);
         await redis.StartAsync();
         using var connection = await ConnectAsync(redis);
-        var store = new JobStore(new RedisStore(connection, () => redis.DiskIsFull), new PayloadStore(new RedisStore(connection), folder));
+        var store = new JobStore(
+            new RedisStore(connection, () => redis.DiskIsFull),
+            new PayloadStore(new RedisStore(connection), folder));
         await Eventually.HoldsAsync(() => Task.FromResult(redis.HasReserve), "space for the log is reserved");
         disk.Fill();
         var (acknowledged, input) = (new List<string>(), new byte[200_000]);
@@ -94,26 +99,32 @@ public sealed class EmbeddedRedisTest : IDisposable
         await ChildProcess.GoneAsync(first);
         disk.Free();
         foreach (var id in acknowledged)
-            await Eventually.HoldsAsync(async () => await HasAsync(store, id), $"{id} of {acknowledged.Count} acknowledged jobs");
+            await Eventually.HoldsAsync(
+                async () => await HasAsync(store, id),
+                $"{id} of {acknowledged.Count} acknowledged jobs");
         await Eventually.HoldsAsync(() => Task.FromResult(!redis.DiskIsFull), "the disk has space again");
         await store.SubmitAsync(JobStoreTest.Job("e", "after") with { Input = input }, default);
         await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
     [Fact]
-    public async Task It_asks_for_its_password_which_stands_in_no_argument_list()
+    public async Task A_password_is_required_and_is_in_no_argument_list()
     {
         using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
         await redis.StartAsync();
         var password = redis.ConnectionString.Split("password=")[1];
-        Assert.DoesNotContain(password, await File.ReadAllTextAsync($"/proc/{redis.ProcessId}/cmdline"), StringComparison.Ordinal);
-        using var stranger = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString.Split(',')[0] + ",abortConnect=false,connectTimeout=2000");
+        Assert.DoesNotContain(
+            password,
+            await File.ReadAllTextAsync($"/proc/{redis.ProcessId}/cmdline"),
+            StringComparison.Ordinal);
+        using var stranger = await ConnectionMultiplexer.ConnectAsync(
+            redis.ConnectionString.Split(',')[0] + ",abortConnect=false,connectTimeout=2000");
         await Assert.ThrowsAnyAsync<Exception>(() => stranger.GetDatabase().PingAsync());
         await stranger.CloseAsync(allowCommandsToComplete: false);
     }
 
     [Fact]
-    public async Task A_folder_that_it_cannot_use_is_told_with_its_own_words()
+    public async Task An_unusable_folder_is_reported_with_the_output_of_Redis()
     {
         await File.WriteAllTextAsync(Path.Combine(folder, "appendonlydir"), "in the way");
         using var redis = new EmbeddedRedis(folder, NullLogger<EmbeddedRedis>.Instance);
@@ -138,7 +149,7 @@ public sealed class EmbeddedRedisTest : IDisposable
         }
     }
 
-    /// <summary>Asks until the server is there again.</summary>
+    /// <summary>Polls until the server is available again.</summary>
     private static async Task<string?> ReadAsync(ConnectionMultiplexer connection)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);

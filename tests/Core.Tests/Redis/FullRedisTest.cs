@@ -12,13 +12,13 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Core.Tests.Redis;
 
-/// <summary>A Redis at its maxmemory: traffic and control writes continue, new jobs are refused.</summary>
+/// <summary>A Redis at its maxmemory: traffic and control writes continue, new jobs are rejected.</summary>
 public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public async Task A_full_redis_refuses_new_jobs_and_serves_requests_and_control_writes()
+    public async Task A_full_Redis_rejects_new_jobs_and_serves_requests_and_control_writes()
     {
         var (db, folder) = (redis.Store.Database, Directory.CreateTempSubdirectory("sluice-full-"));
         var payloads = new PayloadStore(redis.Store, folder.FullName);
@@ -29,20 +29,31 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
         try
         {
             await Assert.ThrowsAsync<RedisServerException>(() => db.StringSetAsync("plain", "1"));
-            var refused = await Assert.ThrowsAsync<RedisServerException>(() => store.SubmitAsync(JobStoreTest.Job("full", "new"), default));
+            var refused = await Assert.ThrowsAsync<RedisServerException>(
+                () => store.SubmitAsync(JobStoreTest.Job("full", "new"), default));
             Assert.StartsWith("OOM", refused.Message, StringComparison.Ordinal);
 
             Assert.True(await scripts.WorkerUpAsync(keys, "p", "{}", 2));
             await scripts.AcquireAsync(keys, "full", "g~0", true, TimeSpan.FromMinutes(1), 10, 0, []);
-            var claim = Assert.Single((await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [], [], claims: true)).Claimed);
-            Assert.Equal(AppendOutcome.Appended, await streams.AppendAsync("full", "before", claim.Fence, 0, 100, ["1"u8.ToArray()], default));
+            var claim = Assert.Single(
+                (await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [], [], claims: true)).Claimed);
+            Assert.Equal(
+                AppendOutcome.Appended,
+                await streams.AppendAsync("full", "before", claim.Fence, 0, 100, ["1"u8.ToArray()], default));
             var end = JobEnd.Completed("before", claim.Fence, "1"u8.ToArray(), default);
-            Assert.True(Assert.Single((await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [new("p", 1)], [end], claims: true)).Ended).Ended);
+            Assert.True(Assert.Single(
+                (await scripts.ReleaseAsync(new JobKeys("full"), "full", "g~0", [new("p", 1)], [end], claims: true))
+                    .Ended).Ended);
             var ticket = new TicketRequest("1", "f", TimeSpan.FromMinutes(1), false, 1);
-            Assert.Single((await scripts.AcquireAsync(keys, "full", "g~0", false, TimeSpan.FromMinutes(1), 10, 0, [ticket])).Granted);
+            Assert.Single(
+                (await scripts.AcquireAsync(keys, "full", "g~0", false, TimeSpan.FromMinutes(1), 10, 0, [ticket]))
+                    .Granted);
 
             await ControlWritesAsync(new WorkerSlotStore(redis.Store), new PodStore(redis.Store));
-            Assert.Equal(1, (int)((RedisResult[])(await Script.Load("limit").RunAsync(db, ["{k}:rate", "{k}:flight"], [1000, 1, 1, "a", 1000]))!)[0]);
+            Assert.Equal(
+                1,
+                (int)((RedisResult[])(
+                    await Script.Load("limit").RunAsync(db, ["{k}:rate", "{k}:flight"], [1000, 1, 1, "a", 1000]))!)[0]);
             Assert.Equal(1, (int)await Script.Load("limit-keep").RunAsync(db, ["{k}:flight"], ["a", 1000]));
         }
         finally
@@ -56,7 +67,11 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
 
     private async Task ControlWritesAsync(WorkerSlotStore slots, PodStore pods)
     {
-        var pod = new Pod { Id = "p", EndpointId = "full", Template = "t", HostId = "h", State = PodState.Starting, StartedAt = Now, Fingerprint = "f" };
+        var pod = new Pod
+        {
+            Id = "p", EndpointId = "full", Template = "t", HostId = "h", State = PodState.Starting, StartedAt = Now,
+            Fingerprint = "f"
+        };
         Assert.Equal(OrderAnswer.Taken, await pods.StartAsync(pod, 1, 3, default));
         Assert.True(await pods.PutAsync(pod with { State = PodState.Ready }, default));
         Assert.True(await pods.AdoptAsync(pod with { Id = "q" }, 3, default));
@@ -78,7 +93,9 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
 
         var catalog = new CatalogStore(redis.Store);
         Assert.Equal(CatalogRefusal.None, (await catalog.PutAsync(new Template { Name = "t" }, default)).Refusal);
-        Assert.Equal(CatalogRefusal.None, (await catalog.PutAsync(new Endpoint { Id = "full", Template = "t" }, default)).Refusal);
+        Assert.Equal(
+            CatalogRefusal.None,
+            (await catalog.PutAsync(new Endpoint { Id = "full", Template = "t" }, default)).Refusal);
         var manifest = new ManifestFile { Templates = [new Template { Name = "m" }] };
         Assert.Equal(CatalogRefusal.None, (await catalog.ReplaceManifestAsync(manifest, default)).Refusal);
     }

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Redis;
 
-/// <summary>What a real Redis answers in each of its states, and what it is classified as.</summary>
+/// <summary>The replies of a real Redis in each of its states, and their classification.</summary>
 public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private const string Write = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 'value')";
@@ -12,21 +12,33 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     private IDatabase Db => redis.Store.Database;
 
     [Fact]
-    public async Task A_command_that_the_user_may_not_run_is_no_permission_inside_a_script_too()
+    public async Task A_command_without_permission_is_classified_so_inside_a_script_too()
     {
         using var limited = await UserAsync("-set");
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => limited.GetDatabase().StringSetAsync("key", "value")));
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => limited.GetDatabase().ScriptEvaluateAsync(Write, ["key"])));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => limited.GetDatabase().StringSetAsync("key", "value")));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => limited.GetDatabase().ScriptEvaluateAsync(Write, ["key"])));
         using var keyless = await UserAsync("resetkeys", "~other");
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => keyless.GetDatabase().StringSetAsync("key", "value")));
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => keyless.GetDatabase().ScriptEvaluateAsync("return redis.call('GET', 'key')")));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => keyless.GetDatabase().StringSetAsync("key", "value")));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => keyless.GetDatabase().ScriptEvaluateAsync("return redis.call('GET', 'key')")));
         using var silent = await UserAsync("resetchannels");
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => silent.GetSubscriber().PublishAsync("channel", "message")));
-        Assert.Equal(RedisFault.NoPermission, await FaultAsync(() => silent.GetDatabase().ScriptEvaluateAsync("return redis.call('PUBLISH', 'c', 'm')")));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => silent.GetSubscriber().PublishAsync("channel", "message")));
+        Assert.Equal(
+            RedisFault.NoPermission,
+            await FaultAsync(() => silent.GetDatabase().ScriptEvaluateAsync("return redis.call('PUBLISH', 'c', 'm')")));
     }
 
     [Fact]
-    public async Task A_replica_is_read_only_also_for_a_script_that_may_write_and_writes_nothing()
+    public async Task A_replica_is_read_only_even_for_a_script_that_may_write_but_does_not()
     {
         var script = Script.Load("writable");
         Assert.Equal(1, (int)await script.RunAsync(Db, [], []));
@@ -41,11 +53,13 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
             await Db.ExecuteAsync("REPLICAOF", "NO", "ONE");
         }
 
-        await Eventually.HoldsAsync(async () => await FaultAsync(() => script.RunAsync(Db, [], [])) == RedisFault.None, "the former replica accepts writes");
+        await Eventually.HoldsAsync(
+            async () => await FaultAsync(() => script.RunAsync(Db, [], [])) == RedisFault.None,
+            "the former replica accepts writes");
     }
 
     [Fact]
-    public async Task Full_memory_refuses_writes_but_not_the_scripts_that_free_or_probe()
+    public async Task Full_memory_rejects_writes_but_not_scripts_that_free_memory_or_probe()
     {
         await Db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1");
         Assert.Equal(RedisFault.OutOfMemory, await FaultAsync(() => Db.StringSetAsync("key", "value")));
@@ -58,7 +72,9 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         await Db.StringSetAsync("string", "value");
         Assert.Equal(RedisFault.WrongData, await FaultAsync(() => Db.HashGetAllAsync("string")));
-        Assert.Equal(RedisFault.WrongData, await FaultAsync(() => Db.ScriptEvaluateAsync("return redis.call('HGETALL', KEYS[1])", ["string"])));
+        Assert.Equal(
+            RedisFault.WrongData,
+            await FaultAsync(() => Db.ScriptEvaluateAsync("return redis.call('HGETALL', KEYS[1])", ["string"])));
         Assert.Equal(RedisFault.Rejected, await FaultAsync(() => Db.ScriptEvaluateAsync("return 1 + {}")));
     }
 
@@ -73,13 +89,14 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     [InlineData("MISCONF Errors writing to the AOF file: No space left on device", RedisFault.DiskFull)]
     public async Task The_other_replies_are_classified_by_their_code(string reply, RedisFault expected)
     {
-        var e = await Assert.ThrowsAsync<RedisServerException>(() => Db.ScriptEvaluateAsync("return redis.error_reply(ARGV[1])", values: [reply]));
+        var e = await Assert.ThrowsAsync<RedisServerException>(
+            () => Db.ScriptEvaluateAsync("return redis.error_reply(ARGV[1])", values: [reply]));
         Assert.Equal(expected, RedisFaults.Of(e));
         Assert.True(RedisDown.Is(e));
     }
 
     [Fact]
-    public void Each_fault_has_a_sentence_of_its_own()
+    public void Each_fault_has_a_different_sentence()
     {
         var all = Enum.GetValues<RedisFault>().Where(f => f != RedisFault.None).Select(f => f.Sentence()).ToList();
         Assert.Equal(all.Count, all.Distinct().Count());

@@ -12,11 +12,15 @@ public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFix
     [InlineData(90, 100, true)]
     [InlineData(200, 100, true)]
     [InlineData(200, 0, false)]
-    public void A_server_is_full_from_nine_tenths_of_its_maxmemory_on(long used, long most, bool full) =>
-        Assert.Equal(full, RedisMemory.IsFull($"# Memory\r\nused_memory:{used}\r\nused_memory_peak:1000\r\nmaxmemory_human:1\r\nmaxmemory:{most}\r\n"));
+    public void A_server_is_full_at_nine_tenths_of_its_maxmemory(long used, long most, bool full) =>
+        Assert.Equal(
+            full,
+            RedisMemory.IsFull(
+                $"# Memory\r\nused_memory:{used}\r\nused_memory_peak:1000\r\n"
+                + $"maxmemory_human:1\r\nmaxmemory:{most}\r\n"));
 
     [Fact]
-    public async Task It_sees_a_full_redis_and_one_that_has_room_again()
+    public async Task It_detects_a_full_Redis_and_one_with_free_memory_again()
     {
         using var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",allowAdmin=true");
         using var memory = new RedisMemory(new RedisStore(admin), new ManualTime(), NullLogger<RedisMemory>.Instance);
@@ -34,10 +38,12 @@ public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFix
     public async Task Only_the_error_of_a_full_redis_counts_as_out_of_memory()
     {
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
-        var refused = await Assert.ThrowsAsync<RedisServerException>(() => redis.Store.Database.StringSetAsync("a", "1"));
+        var refused = await Assert.ThrowsAsync<RedisServerException>(
+            () => redis.Store.Database.StringSetAsync("a", "1"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
         Assert.True(RedisMemory.IsOutOfMemory(refused));
-        var wrong = await Assert.ThrowsAsync<RedisServerException>(() => redis.Store.Database.ExecuteAsync("NO-SUCH-COMMAND"));
+        var wrong = await Assert.ThrowsAsync<RedisServerException>(
+            () => redis.Store.Database.ExecuteAsync("NO-SUCH-COMMAND"));
         Assert.False(RedisMemory.IsOutOfMemory(wrong));
         Assert.False(RedisMemory.IsOutOfMemory(new TimeoutException("OOM")));
     }

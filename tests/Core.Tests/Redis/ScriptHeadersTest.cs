@@ -5,25 +5,31 @@ using Sluice.Core.Redis;
 
 namespace Sluice.Core.Tests.Redis;
 
-/// <summary>A script's header is its contract: what it names, the body reads, and nothing else.</summary>
+/// <summary>
+/// The header of a script is its contract: the body reads exactly the keys and arguments that it names.
+/// </summary>
 public sealed partial class ScriptHeadersTest
 {
-    /// <summary>Lines of code, without the header.</summary>
+    /// <summary>The most lines of code, without the header.</summary>
     private const int MaxLines = 100;
 
     private static readonly Assembly Core = typeof(Script).Assembly;
 
     public static TheoryData<string> Scripts =>
         [.. Core.GetManifestResourceNames()
-            .Where(n => n.EndsWith(".lua", StringComparison.Ordinal) && !n.EndsWith(".part.lua", StringComparison.Ordinal))
+            .Where(
+                n => n.EndsWith(".lua", StringComparison.Ordinal) && !n.EndsWith(".part.lua", StringComparison.Ordinal))
             .Select(n => n[..^4]).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Scripts))]
-    public void Keys_and_arguments_are_those_of_the_header_in_that_order(string name)
+    public void Keys_and_arguments_match_the_header_in_order(string name)
     {
         var (header, body) = Split(Script.Load(name).Source);
-        Assert.StartsWith($"-- {name}: ", header.Split('\n').First(l => l.StartsWith("-- ", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"-- {name}: ",
+            header.Split('\n').First(l => l.StartsWith("-- ", StringComparison.Ordinal)),
+            StringComparison.Ordinal);
         Assert.Equal(Declared(header, "KEYS"), Read(body, "KEYS"));
         Assert.Equal(Declared(header, "ARGV"), Read(body, "ARGV"));
         Assert.Contains("-- RETURN", header, StringComparison.Ordinal);
@@ -31,7 +37,7 @@ public sealed partial class ScriptHeadersTest
 
     [Theory]
     [MemberData(nameof(Scripts))]
-    public void A_script_is_one_screen(string name) =>
+    public void A_script_body_is_short(string name) =>
         Assert.InRange(Split(Script.Load(name).Source).Body.Trim().Split('\n').Length, 1, MaxLines);
 
     [Fact]
@@ -40,11 +46,13 @@ public sealed partial class ScriptHeadersTest
     private static (string Header, string Body) Split(string text)
     {
         var lines = text.Split('\n');
-        var end = Array.FindIndex(lines, l => !l.StartsWith("--", StringComparison.Ordinal) && !l.StartsWith("#!", StringComparison.Ordinal));
+        var end = Array.FindIndex(
+            lines,
+            l => !l.StartsWith("--", StringComparison.Ordinal) && !l.StartsWith("#!", StringComparison.Ordinal));
         return (string.Join('\n', lines[..end]), string.Join('\n', lines[end..]));
     }
 
-    /// <summary>The names of a section: the first word after the label and after each middle dot.</summary>
+    /// <summary>Returns the names of a section: the first word after the label and after each middle dot.</summary>
     private static string[] Declared(string header, string section)
     {
         var text = Regex.Match(header, $@"^-- {section}\s+(.*(?:\n--  .*)*)", RegexOptions.Multiline).Groups[1].Value;
@@ -52,7 +60,9 @@ public sealed partial class ScriptHeadersTest
         return [.. Parts().Replace(text, " ").Split(" · ").Select(p => p.Trim().Split(' ')[0].TrimEnd('.', ','))];
     }
 
-    /// <summary>The local names that take KEYS[n] or ARGV[n], by n; a list at the end is a local with its first n.</summary>
+    /// <summary>
+    /// Returns the local names that read KEYS[n] or ARGV[n], by n. A list at the end is a local with its first n.
+    /// </summary>
     private static string[] Read(string body, string section)
     {
         var names = new SortedDictionary<int, string>();

@@ -137,10 +137,8 @@ public sealed class JobStore
             [d.Queue, d.Running, d.Meta, d.Asked, d.Again, d.Watched, d.Results, d.Large, k.Gone, k.GoneBefore],
             [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
         if (r.Length == 0) return null;
-        var fields = new JobFields((string)r[3], (string)r[4], (string)r[5], (byte[])r[6])
-        {
-            Expired = (int)r[7] == 1,
-        };
+        var isExpired = (int)r[7] == 1;
+        var fields = new JobFields((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = isExpired };
         var mean = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var ms)
             ? TimeSpan.FromMilliseconds(ms)
             : (TimeSpan?)null;

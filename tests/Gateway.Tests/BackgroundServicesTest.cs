@@ -4,18 +4,21 @@ using Sluice.Core;
 
 namespace Sluice.Gateway.Tests;
 
-/// <summary>No background service of the gateway can end it unseen.</summary>
+/// <summary>Tests that a failed background service cannot stop the gateway unnoticed.</summary>
 public sealed class BackgroundServicesTest
 {
     [Fact]
     public void Every_background_service_is_a_guarded_loop()
     {
-        foreach (var type in typeof(GatewayHost).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(BackgroundService))))
-            Assert.True(type.IsSubclassOf(typeof(BackgroundLoop)), $"{type} is a BackgroundService; expected a BackgroundLoop, which no exception ends");
+        var services = typeof(GatewayHost).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(BackgroundService)));
+        foreach (var type in services)
+            Assert.True(
+                type.IsSubclassOf(typeof(BackgroundLoop)),
+                $"{type} is a BackgroundService; expected a BackgroundLoop, which continues after exceptions");
     }
 
     [Fact]
-    public async Task A_service_that_failed_is_named_so_that_the_exit_code_is_not_zero()
+    public async Task A_failed_service_is_reported_so_that_the_exit_code_is_not_zero()
     {
         var failing = new Failing();
         await using var services = new ServiceCollection().AddSingleton<IHostedService>(failing).BuildServiceProvider();
@@ -27,6 +30,7 @@ public sealed class BackgroundServicesTest
 
     private sealed class Failing : BackgroundService
     {
-        protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.FromException(new InvalidOperationException("it fails"));
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+            Task.FromException(new InvalidOperationException("it fails"));
     }
 }

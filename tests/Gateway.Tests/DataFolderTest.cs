@@ -1,6 +1,6 @@
 namespace Sluice.Gateway.Tests;
 
-/// <summary>Who may read the gateway's state.</summary>
+/// <summary>Tests the file permissions of the gateway's data folder.</summary>
 public sealed class DataFolderTest : IDisposable
 {
     private const UnixFileMode All = (UnixFileMode)0b111_111_111, Read = (UnixFileMode)0b110_100_100;
@@ -15,7 +15,7 @@ public sealed class DataFolderTest : IDisposable
     }
 
     [Fact]
-    public void Everything_in_an_existing_folder_becomes_its_owners_alone_and_nothing_outside_changes()
+    public void Files_in_an_existing_folder_become_private_and_files_outside_do_not_change()
     {
         if (OperatingSystem.IsWindows()) return;
         var log = Directory.CreateDirectory(Path.Combine(folder, "redis", "appendonlydir")).FullName;
@@ -26,17 +26,21 @@ public sealed class DataFolderTest : IDisposable
             File.SetUnixFileMode(file, Read);
         }
 
-        foreach (var path in new[] { folder, Path.Combine(folder, "redis"), log, outside }) File.SetUnixFileMode(path, All);
+        foreach (var path in new[] { folder, Path.Combine(folder, "redis"), log, outside })
+            File.SetUnixFileMode(path, All);
         File.CreateSymbolicLink(Path.Combine(folder, "link"), other);
         Directory.CreateSymbolicLink(Path.Combine(folder, "way"), outside);
 
         using (var data = new DataFolder(folder)) Assert.Null(data.OpenToOthers);
 
-        Assert.Equal("700 700 700", string.Join(' ', new[] { folder, Path.Combine(folder, "redis"), log }.Select(Mode)));
-        string[] files = [Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), Path.Combine(folder, "lock")];
+        string[] folders = [folder, Path.Combine(folder, "redis"), log];
+        Assert.Equal("700 700 700", string.Join(' ', folders.Select(Mode)));
+        string[] files =
+            [Path.Combine(log, "appendonly.aof"), Path.Combine(folder, "host-id"), Path.Combine(folder, "lock")];
         Assert.Equal("600 600 600", string.Join(' ', files.Select(Mode)));
         Assert.Equal(("777", "644"), (Mode(outside), Mode(other)));
     }
 
-    private static string Mode(string path) => OperatingSystem.IsWindows() ? "" : Convert.ToString((int)File.GetUnixFileMode(path), 8);
+    private static string Mode(string path) =>
+        OperatingSystem.IsWindows() ? "" : Convert.ToString((int)File.GetUnixFileMode(path), 8);
 }

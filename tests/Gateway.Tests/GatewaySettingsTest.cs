@@ -21,7 +21,7 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_LOG_LEVEL", "3", "Trace, Debug")]
     [InlineData("SLUICE_LOG_LEVEL", "loud", "Trace, Debug")]
     [InlineData("SLUICE_DRAIN_SECONDS", "-1", "0 to 604800")]
-    public void A_wrong_setting_is_told_with_what_would_be_right(string name, string value, string expected)
+    public void An_invalid_setting_is_reported_with_the_expected_value(string name, string value, string expected)
     {
         var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : null));
         Assert.StartsWith(name, e.Message, StringComparison.Ordinal);
@@ -38,15 +38,16 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/share/x, weights, /srv/share", "/srv/share/x is in /srv/share")]
     [InlineData("SLUICE_DOCKER_MOUNTS", "/srv/../etc", "without '.' and '..'")]
     [InlineData("SLUICE_DOCKER_MOUNTS", "/", "do not contain each other")]
-    public void A_wrong_setting_of_the_docker_host_is_told_too(string name, string value, string expected)
+    public void An_invalid_setting_of_the_Docker_host_is_reported(string name, string value, string expected)
     {
-        var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(n => n == name ? value : n == "SLUICE_POD_HOST" ? "docker" : null));
+        var e = Assert.Throws<InvalidOperationException>(() =>
+            GatewaySettings.Read(n => n == name ? value : n == "SLUICE_POD_HOST" ? "docker" : null));
         Assert.StartsWith(name, e.Message, StringComparison.Ordinal);
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Pods_are_processes_unless_docker_is_asked_for()
+    public void Pods_are_processes_by_default_and_containers_if_configured()
     {
         Assert.Null(GatewaySettings.Read(_ => null).Host.Docker);
         var docker = GatewaySettings.Read(n => n switch
@@ -66,9 +67,14 @@ public sealed class GatewaySettingsTest
     [InlineData("docker", "0", null)]
     [InlineData("docker", null, null)]
     [InlineData("process", "2", null)]
-    public void A_setting_without_effect_is_told(string host, string? standby, string? says)
+    public void A_setting_without_effect_is_reported(string host, string? standby, string? says)
     {
-        var vain = GatewaySettings.Read(n => n switch { "SLUICE_POD_HOST" => host, "SLUICE_STANDBY_WORKERS" => standby, _ => null }).Ineffective;
+        var vain = GatewaySettings.Read(n => n switch
+        {
+            "SLUICE_POD_HOST" => host,
+            "SLUICE_STANDBY_WORKERS" => standby,
+            _ => null,
+        }).Ineffective;
         if (says is null) Assert.Empty(vain);
         else Assert.StartsWith(says, Assert.Single(vain), StringComparison.Ordinal);
     }
@@ -80,20 +86,27 @@ public sealed class GatewaySettingsTest
     [InlineData("host:6379,password=pw", "host:6379", "pw", null, false)]
     public void A_redis_address_may_be_a_url(string given, string server, string? password, int? database, bool ssl)
     {
-        var options = StackExchange.Redis.ConfigurationOptions.Parse(GatewaySettings.Read(n => n == "SLUICE_REDIS" ? given : null).Redis!);
-        Assert.Equal(server, string.Join(',', options.EndPoints.Select(e => e.ToString()!.Replace("Unspecified/", "", StringComparison.Ordinal))));
+        var settings = GatewaySettings.Read(n => n == "SLUICE_REDIS" ? given : null);
+        var options = StackExchange.Redis.ConfigurationOptions.Parse(settings.Redis!);
+        var servers = options.EndPoints
+            .Select(e => e.ToString()!.Replace("Unspecified/", "", StringComparison.Ordinal));
+        Assert.Equal(server, string.Join(',', servers));
         Assert.Equal((password, database, ssl), (options.Password, options.DefaultDatabase, options.Ssl));
     }
 
     [Theory]
-    [InlineData("SLUICE_MODEL_REPO", "SLUICE_MODEL_REPO is not a gateway setting. Did you mean SLUICE_MODEL_REPOSITORY?")]
+    [InlineData(
+        "SLUICE_MODEL_REPO",
+        "SLUICE_MODEL_REPO is not a gateway setting. Did you mean SLUICE_MODEL_REPOSITORY?")]
     [InlineData("SLUICE_RADIS", "SLUICE_RADIS is not a gateway setting. Did you mean SLUICE_REDIS?")]
-    [InlineData("SLUICE_MODEL_CACHE_BYTES", "SLUICE_MODEL_CACHE_BYTES is not a gateway setting. Set the variables of a worker in the env of its template.")]
+    [InlineData(
+        "SLUICE_MODEL_CACHE_BYTES",
+        "SLUICE_MODEL_CACHE_BYTES is not a gateway setting. Set the variables of a worker in the env of its template.")]
     [InlineData("SLUICE_DOCKER_NETWORK", "SLUICE_DOCKER_NETWORK is only read if SLUICE_POD_HOST is docker.")]
     [InlineData("SLUICE_KEY", null)]
     [InlineData("SLUICE_DATA", null)]
     [InlineData("PATH", null)]
-    public void A_variable_that_nothing_reads_is_reported(string name, string? says)
+    public void An_unused_variable_is_reported(string name, string? says)
     {
         var vain = GatewaySettings.Read(_ => null, [name]).Ineffective;
         if (says is null) Assert.Empty(vain);
@@ -101,7 +114,7 @@ public sealed class GatewaySettingsTest
     }
 
     [Fact]
-    public void Nothing_set_is_the_contract()
+    public void The_defaults_are_as_documented()
     {
         var settings = GatewaySettings.Read(_ => null);
         Assert.Equal("http://127.0.0.1:8080", settings.Urls);

@@ -3,7 +3,7 @@ using Sluice.Testing;
 
 namespace Sluice.Tidy.Tests;
 
-/// <summary>The code base as it should stay.</summary>
+/// <summary>Tests rules for the code base.</summary>
 public sealed partial class TidyTest
 {
     private const int MaxFile = 430;
@@ -15,36 +15,45 @@ public sealed partial class TidyTest
     [Fact]
     public void Files_and_methods_are_short()
     {
-        var long_ = new List<string>();
+        var violations = new List<string>();
         foreach (var file in Files("*.cs"))
         {
             var lines = File.ReadAllLines(file);
-            if (lines.Length > MaxFile) long_.Add($"{file}: {lines.Length} lines, at most {MaxFile}");
+            if (lines.Length > MaxFile) violations.Add($"{file}: {lines.Length} lines, at most {MaxFile}");
             foreach (var (name, length) in Methods(lines))
-                if (length > MaxMethod) long_.Add($"{file}: {name}: {length} lines, at most {MaxMethod}");
-            long_.AddRange(lines.Select((l, i) => (l, i)).Where(x => x.l.Length > MaxColumns && !x.l.Contains("\"\"\"", StringComparison.Ordinal)
-                && !x.l.Contains("InlineData", StringComparison.Ordinal)).Select(x => $"{file}:{x.i + 1}: {x.l.Length} columns, at most {MaxColumns}"));
+                if (length > MaxMethod)
+                    violations.Add($"{file}: {name}: {length} lines, at most {MaxMethod}");
+            violations.AddRange(lines.Select((l, i) => (l, i))
+                .Where(x => x.l.Length > MaxColumns
+                    && !x.l.Contains("\"\"\"", StringComparison.Ordinal)
+                    && !x.l.Contains("InlineData", StringComparison.Ordinal))
+                .Select(x => $"{file}:{x.i + 1}: {x.l.Length} columns, at most {MaxColumns}"));
         }
 
-        Assert.True(long_.Count == 0, string.Join('\n', long_));
+        Assert.True(violations.Count == 0, string.Join('\n', violations));
     }
 
     [Fact]
     public void Folders_are_nouns_of_the_domain()
     {
-        string[] vague = ["Utils", "Utilities", "Common", "Helpers", "Misc", "Services", "Interfaces", "Managers"];
-        Assert.DoesNotContain(Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src"), "*", SearchOption.AllDirectories),
-            d => vague.Contains(Path.GetFileName(d)));
+        string[] vague =
+            ["Utils", "Utilities", "Common", "Helpers", "Misc", "Services", "Interfaces", "Managers"];
+        var folders = Directory.EnumerateDirectories(
+            Path.Combine(Repository.Root, "src"),
+            "*",
+            SearchOption.AllDirectories);
+        Assert.DoesNotContain(folders, d => vague.Contains(Path.GetFileName(d)));
     }
 
     [Fact]
-    public void Nothing_names_a_machine_a_registry_or_a_secret()
+    public void No_file_names_a_machine_a_registry_or_a_secret()
     {
-        var told = Files("*.*").Where(f => Path.GetExtension(f) is ".cs" or ".json" or ".yaml" or ".md" or ".props" or ".targets" or ".csproj" or ".lua" or ".py" or "")
+        string[] extensions = [".cs", ".json", ".yaml", ".md", ".props", ".targets", ".csproj", ".lua", ".py", ""];
+        var found = Files("*.*").Where(f => extensions.Contains(Path.GetExtension(f)))
             .Where(f => Path.GetFileName(f) != "TidyTest.cs")
             .SelectMany(f => File.ReadLines(f).Select((l, i) => (Line: l, At: $"{f}:{i + 1}")))
             .Where(x => Forbidden().IsMatch(x.Line)).Select(x => x.At);
-        Assert.Empty(told);
+        Assert.Empty(found);
     }
 
     [Fact]
@@ -53,68 +62,92 @@ public sealed partial class TidyTest
         var solution = File.ReadAllText(Path.Combine(Repository.Root, "Gateway.sln")).Replace('\\', '/');
         foreach (var project in Files("*.csproj"))
         {
-            Assert.Contains(Path.GetRelativePath(Repository.Root, project).Replace('\\', '/'), solution, StringComparison.Ordinal);
-            Assert.True(File.Exists(Path.Combine(Path.GetDirectoryName(project)!, "packages.lock.json")), $"{project} has no packages.lock.json");
+            var path = Path.GetRelativePath(Repository.Root, project).Replace('\\', '/');
+            Assert.Contains(path, solution, StringComparison.Ordinal);
+            var lockFile = Path.Combine(Path.GetDirectoryName(project)!, "packages.lock.json");
+            Assert.True(File.Exists(lockFile), $"{project} has no packages.lock.json");
         }
     }
 
     [Fact]
-    public void The_readmes_tables_name_every_setting_that_the_code_reads_and_no_other()
+    public void The_README_documents_exactly_the_settings_that_the_code_reads()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        var code = string.Concat(Files("*.cs").Where(f => f.Contains("/src/", StringComparison.Ordinal)).Select(File.ReadAllText));
+        var sources = Files("*.cs").Where(f => f.Contains("/src/", StringComparison.Ordinal));
+        var code = string.Concat(sources.Select(File.ReadAllText));
         var read = Setting().Matches(code).Select(m => m.Value).ToHashSet();
-        var told = Setting().Matches(readme).Select(m => m.Value).Where(n => n is not ("SLUICE_KEY")).ToHashSet();
+        var documented = Setting().Matches(readme)
+            .Select(m => m.Value)
+            .Where(n => n is not ("SLUICE_KEY"))
+            .ToHashSet();
         read.Remove("SLUICE_KEY");
-        Assert.Equal(read.Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
+        Assert.Equal(read.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void The_readmes_tables_name_every_field_of_a_declaration()
+    public void The_README_documents_every_field_of_a_declaration()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        string[] types = ["Endpoints/Template", "Endpoints/Endpoint", "Endpoints/ScalePolicy", "Endpoints/PlacementPolicy", "Endpoints/CorsPolicy", "Gpus/GpuNeeds"];
+        string[] types =
+        [
+            "Endpoints/Template",
+            "Endpoints/Endpoint",
+            "Endpoints/ScalePolicy",
+            "Endpoints/PlacementPolicy",
+            "Endpoints/CorsPolicy",
+            "Gpus/GpuNeeds",
+        ];
+        string[] groups = ["scaling", "queue", "forwarding", "jobs", "placement", "cors", "allowsAny"];
         foreach (var type in types)
         {
             var source = File.ReadAllText(Path.Combine(Repository.Root, "src/Core", type + ".cs"));
             foreach (Match property in Property().Matches(source))
             {
                 var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
-                Assert.True(Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || name is "scaling" or "queue" or "forwarding" or "jobs" or "placement" or "cors" or "allowsAny",
-                    $"README.md does not tell of {type}.{name}");
+                Assert.True(
+                    Regex.IsMatch(readme, $@"`(\w+\.)?{name}`") || groups.Contains(name),
+                    $"README.md does not document {type}.{name}");
             }
         }
     }
 
     [Fact]
-    public void Links_between_documents_lead_somewhere()
+    public void Links_between_documents_have_a_target()
     {
         foreach (var document in Directory.EnumerateFiles(Repository.Root, "*.md").Concat(Files("*.md")))
             foreach (Match link in Link().Matches(File.ReadAllText(document)))
             {
                 var target = link.Groups[1].Value;
                 if (target.Contains("://", StringComparison.Ordinal)) continue;
-                Assert.True(Path.Exists(Path.Combine(Path.GetDirectoryName(document)!, target)), $"{document} links to {target}");
+                var path = Path.Combine(Path.GetDirectoryName(document)!, target);
+                Assert.True(Path.Exists(path), $"{document} links to {target}, which does not exist");
             }
     }
 
-    /// <summary>Methods by indentation, which the analyzers enforce: a body at four or eight columns, named by the line above.</summary>
+    /// <summary>
+    /// Finds methods by indentation, which the analyzers enforce: the body starts at column 4 or 8, and the line above
+    /// names the method.
+    /// </summary>
     private static IEnumerable<(string Name, int Length)> Methods(string[] lines)
     {
         for (var i = 1; i < lines.Length; i++)
         {
             var indent = lines[i] switch { "    {" => "    ", "        {" => "        ", _ => null };
             var before = lines[i - 1].TrimEnd();
-            if (indent is null || !before.EndsWith(')') || before.EndsWith("new()", StringComparison.Ordinal) || Block().IsMatch(before)) continue;
+            if (indent is null || !before.EndsWith(')')) continue;
+            if (before.EndsWith("new()", StringComparison.Ordinal) || Block().IsMatch(before)) continue;
             var end = Array.IndexOf(lines, indent + "}", i);
             if (end > 0) yield return (lines[i - 1].Trim(), end - i);
         }
     }
 
-    private static IEnumerable<string> Files(string pattern) => Ours.Select(o => Path.Combine(Repository.Root, o)).Where(Directory.Exists)
+    private static IEnumerable<string> Files(string pattern) => Ours.Select(o => Path.Combine(Repository.Root, o))
+        .Where(Directory.Exists)
         .SelectMany(o => Directory.EnumerateFiles(o, pattern, SearchOption.AllDirectories))
-        .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal)
-            && !f.Contains("/node_modules/", StringComparison.Ordinal) && !f.EndsWith(".onnx", StringComparison.Ordinal)
+        .Where(f => !f.Contains("/obj/", StringComparison.Ordinal)
+            && !f.Contains("/bin/", StringComparison.Ordinal)
+            && !f.Contains("/node_modules/", StringComparison.Ordinal)
+            && !f.EndsWith(".onnx", StringComparison.Ordinal)
             && !f.EndsWith(".png", StringComparison.Ordinal));
 
     [GeneratedRegex(@"registry\.npmjs|api\.nuget\.org|/home/[a-z]+/|/work/|/root/|BEGIN (RSA |EC )?PRIVATE KEY")]

@@ -64,7 +64,7 @@ public static class Access
             Demand.AnyKey => (AccessVerdict.Granted, ""),
             Demand.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
                 : (AccessVerdict.Forbidden,
-                    $"key {caller.KeyId} does not have the scope 'admin', which this route requires"),
+                    $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),
             Demand.Invoke => Invoke(caller, target, deployment),
             _ => throw new ArgumentOutOfRangeException(nameof(demand), demand, "unknown demand"),
         };
@@ -76,18 +76,18 @@ public static class Access
             : caller.Scope.MayInvoke(deployment.Endpoint.Id) || deployment.Endpoint.Public;
         if (!mayInvoke)
             return (AccessVerdict.Forbidden,
-                $"key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint");
+                $"Key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint.");
         return deployment is null
-            ? (AccessVerdict.NoEndpoint, $"no endpoint serves '{target}'")
+            ? (AccessVerdict.NoEndpoint, $"No endpoint serves '{target}'")
             : (AccessVerdict.Granted, "");
     }
 
     private static string RejectionReason(KeyVerdict key) => key switch
     {
-        KeyVerdict.Missing => "the request has no API key: send 'Authorization: Bearer KEY'",
-        KeyVerdict.Malformed => "the API key is malformed: it is mistyped or truncated",
-        KeyVerdict.Unknown => "the API key is unknown or was revoked",
-        KeyVerdict.Expired => "the API key has expired",
+        KeyVerdict.Missing => "The request has no API key. Send 'Authorization: Bearer KEY'.",
+        KeyVerdict.Malformed => "The API key is malformed: it is mistyped or truncated.",
+        KeyVerdict.Unknown => "The API key is unknown or was revoked.",
+        KeyVerdict.Expired => "The API key has expired.",
         _ => throw new ArgumentOutOfRangeException(nameof(key), key, "no reason"),
     };
 }

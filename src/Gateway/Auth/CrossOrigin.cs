@@ -80,8 +80,8 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
         response.Headers.Vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
         if (policy?.Allows(origin) != true)
             return Problem.WriteAsync(context, StatusCodes.Status403Forbidden,
-                $"the origin is '{Shorten(origin)}'; expected an origin that SLUICE_CORS_ORIGINS, "
-                + "or cors.origins of the endpoint, allows");
+                $"The origin is '{Shorten(origin)}'; expected an origin that SLUICE_CORS_ORIGINS, "
+                + "or cors.origins of the endpoint, allows.");
         var requestedHeaders = request.Headers.AccessControlRequestHeaders.ToString();
         response.Headers.AccessControlAllowOrigin = policy.AllowsAny ? CorsPolicy.Any : origin;
         response.Headers.AccessControlAllowMethods = request.Headers.AccessControlRequestMethod;

@@ -106,7 +106,7 @@ public sealed class Gatekeeper(
             if (key != KeyVerdict.Missing && !TryCountFailure(context))
             {
                 await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-                    "this IP address sent too many invalid API keys. Retry after 1 s.", TimeSpan.FromSeconds(1));
+                    "This IP address sent too many invalid API keys. Retry after 1 s.", TimeSpan.FromSeconds(1));
                 return;
             }
         }

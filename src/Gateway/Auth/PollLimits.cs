@@ -58,7 +58,7 @@ public sealed class PollLimits : IDisposable
         metrics.Limited("polls");
         await DelayRejectionAsync(context.RequestAborted);
         await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-            $"the rate of job queries is more than {rate} per second (SLUICE_POLL_RATE). "
+            $"The rate of job queries is more than {rate} per second (SLUICE_POLL_RATE). "
             + "Use /status-sync, which waits until the job ends, or a webhook.",
             RetryDelay);
     }

@@ -98,9 +98,10 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     {
         metrics.Limited(limit);
         return Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests, limit == "rate"
-            ? $"key {caller.KeyId} exceeded its rate of {caller.Limits.RequestsPerMinute} requests per minute "
-                + $"with bursts of {BurstOf(caller.Limits)}"
-            : $"key {caller.KeyId} has {caller.Limits.Concurrent} concurrent requests, which is its limit", retryAfter);
+            ? $"Key {caller.KeyId} exceeded its rate of {caller.Limits.RequestsPerMinute} requests per minute "
+                + $"with bursts of {BurstOf(caller.Limits)}."
+            : $"Key {caller.KeyId} has {caller.Limits.Concurrent} concurrent requests, which is its limit.",
+            retryAfter);
     }
 
     /// <summary>

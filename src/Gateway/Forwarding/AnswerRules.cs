@@ -22,17 +22,17 @@ public static class AnswerRules
         if (status == (int)HttpStatusCode.SwitchingProtocols)
             return isUpgrade
                 ? null
-                : "the worker's response has status 101, but the request asked for no upgrade; expected 200 to 599";
+                : "The worker's response has status 101, but the request asked for no upgrade; expected 200 to 599.";
         if (status is < 200 or > 599)
-            return $"the worker's response has status {status}; expected 200 to 599 (RFC 9110, section 15)";
+            return $"The worker's response has status {status}; expected 200 to 599 (RFC 9110, section 15).";
         var bytes = HeaderBytes(answer);
         if (bytes > MaxHeaderBytes)
-            return $"the headers of the worker's response have {bytes} bytes; expected at most {MaxHeaderBytes}";
+            return $"The headers of the worker's response have {bytes} bytes; expected at most {MaxHeaderBytes}.";
         if (answer.Content.Headers.NonValidated.TryGetValues("Content-Length", out var lengths) && lengths.Count > 1)
-            return $"the worker's response has {lengths.Count} Content-Length headers ({lengths}); expected one";
+            return $"The worker's response has {lengths.Count} Content-Length headers ({lengths}); expected one.";
         return IsUnframed(answer, isHead)
-            ? "the worker's response has neither a length nor chunks; expected one of them, "
-                + "because a truncated response would look complete"
+            ? "The worker's response has neither a length nor chunks; expected one of them, "
+                + "because a truncated response would look complete."
             : null;
     }
 

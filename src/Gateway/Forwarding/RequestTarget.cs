@@ -41,20 +41,20 @@ public static class RequestTarget
             // The absolute form (RFC 9112, section 3.2.2).
             var authority = raw.IndexOf("://", StringComparison.Ordinal);
             var start = authority < 0 ? -1 : raw.AsSpan(authority + 3).IndexOfAny('/', '?');
-            if (start < 0) return $"the request target is '{Shorten(raw)}'; expected a path";
+            if (start < 0) return $"The request target is '{Shorten(raw)}'; expected a path.";
             rest = rest[(authority + 3 + start)..];
         }
 
         if (rest.IndexOfAnyExcept(Allowed) is >= 0 and var at)
-            return $"the request target contains '{rest[at]}'; expected visible ASCII without '#'. "
+            return $"The request target contains '{rest[at]}'; expected visible ASCII without '#'. "
                 + "Percent-encode other characters.";
         var query = rest.IndexOf('?');
         var path = query < 0 ? rest : rest[..query];
         if (HasDotSegment(path))
-            return $"the path is '{Shorten(raw)}'; expected a path without the segments '.' and '..', encoded or not. "
+            return $"The path is '{Shorten(raw)}'; expected a path without the segments '.' and '..', encoded or not. "
                 + "Send the resolved path.";
         if (path.Count('/') != decoded.AsSpan().Count('/'))
-            return $"the path is '{Shorten(raw)}', which is ambiguous; expected a path without a host, as /path";
+            return $"The path is '{Shorten(raw)}', which is ambiguous; expected a path without a host, as /path.";
         for (; skip > 0; skip--)
         {
             var next = path[1..].IndexOf('/');

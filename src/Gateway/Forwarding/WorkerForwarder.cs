@@ -141,7 +141,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (error == ForwarderError.RequestBodyClient)
             return new ForwardResult(
                 ForwardOutcome.BodyBroken,
-                $"the request body is incomplete: {ExchangeFailures.Reason(cause)}");
+                $"The request body is incomplete: {ExchangeFailures.Reason(cause)}");
         if (error == ForwarderError.RequestCreation) return NotForwardable(cause);
         return HasResponseStarted(error)
             ? InvalidAnswerResult(context, state, error, cause)
@@ -159,11 +159,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, ExchangeFailures.Reason(cause));
         return new ForwardResult(
             ForwardOutcome.WorkerLost,
-            $"worker {pod} was lost before it responded ({error}), after {state.Attempts} attempt(s)",
-            Unseen: failure == ExchangeFailure.NotConnected)
-        {
-            WorkerBroke = true,
-        };
+            $"Worker {pod} was lost before it responded ({error}), after {state.Attempts} attempt(s).",
+            Unseen: failure == ExchangeFailure.NotConnected) { WorkerBroke = true };
     }
 
     /// <summary>
@@ -179,13 +176,13 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
         var isAborted = IsWorkerAbort(error, cause);
         var detail = isAborted
-            ? $"the response of worker {pod} ended after its headers, before its body: {reason}"
-            : $"the response of worker {pod} cannot be forwarded: {reason}";
+            ? $"The response of worker {pod} ended after its headers, before its body: {reason}"
+            : $"The response of worker {pod} cannot be forwarded: {reason}";
         return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, detail) { WorkerBroke = isAborted };
     }
 
     private static ForwardResult NotForwardable(Exception? cause) =>
-        new(ForwardOutcome.NotForwardable, $"the request cannot be forwarded: {ExchangeFailures.Reason(cause)}");
+        new(ForwardOutcome.NotForwardable, $"The request cannot be forwarded: {ExchangeFailures.Reason(cause)}");
 
     /// <summary>
     /// Returns whether the worker was silent for too long, which ends <c>SendAsync</c> or the copy of the response.
@@ -214,8 +211,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         var policy = state.Endpoint.Forwarding;
         return new ForwardResult(ForwardOutcome.WorkerTimeout, run.IsCancellationRequested
-            ? $"the request ran longer than executionTimeout {policy.ExecutionTimeout.TotalSeconds:0.#} s"
-            : $"the worker was silent for longer than activityTimeout {policy.ActivityTimeout.TotalSeconds:0.#} s");
+            ? $"The request ran longer than executionTimeout {policy.ExecutionTimeout.TotalSeconds:0.#} s."
+            : $"The worker was silent for longer than activityTimeout {policy.ActivityTimeout.TotalSeconds:0.#} s.");
     }
 
     private static ForwardResult? BadRequestResult(Exception? cause)
@@ -244,8 +241,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         {
             EarlyRefusal.LetSend(context);
             return new ForwardResult(ForwardOutcome.BodyTooLarge,
-                $"the request body has {context.Request.ContentLength} bytes; "
-                + $"expected at most {limit} (the endpoint's maxBodyBytes)");
+                $"The request body has {context.Request.ContentLength} bytes; "
+                + $"expected at most {limit} (the endpoint's maxBodyBytes).");
         }
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)

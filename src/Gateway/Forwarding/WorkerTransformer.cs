@@ -77,7 +77,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         if (state.Template.IsBuiltIn && proxyResponse.StatusCode == HttpStatusCode.Unauthorized)
         {
             // The client's key is valid. The worker rejected the pod's token, which the gateway sent.
-            state.Fault = "the worker rejected the gateway's token";
+            state.Fault = "The worker rejected the gateway's token.";
             httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
             return false;
         }

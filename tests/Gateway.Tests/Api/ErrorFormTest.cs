@@ -5,10 +5,11 @@ using Sluice.Gateway.Api;
 
 namespace Sluice.Gateway.Tests.Api;
 
-/// <summary>Each protocol's clients get errors in the form that they read.</summary>
+/// <summary>Tests that each protocol's clients get errors in the form of the protocol.</summary>
 public sealed class ErrorFormTest
 {
-    private const string OpenAi = """{"error":{"message":"no endpoint serves 'x'","type":"invalid_request_error","param":null,"code":"not_found"}}""";
+    private const string OpenAi = """{"error":{"message":"no endpoint serves 'x'","type":"invalid_"""
+        + """request_error","param":null,"code":"not_found"}}""";
     private const string OpenInference = """{"error":"no endpoint serves 'x'"}""";
 
     [Theory]
@@ -29,15 +30,21 @@ public sealed class ErrorFormTest
     [InlineData("/v1x", null)]
     [InlineData("/api/v1/keys", null)]
     [InlineData("/", null)]
-    public async Task The_path_decides(string path, string? body)
+    public async Task The_path_determines_the_error_form(string path, string? body)
     {
         var context = new DefaultHttpContext { Request = { Path = path }, Response = { Body = new MemoryStream() } };
         await Problem.WriteAsync(context, 404, "no endpoint serves 'x'");
         var text = Encoding.UTF8.GetString(((MemoryStream)context.Response.Body).ToArray());
         Assert.Equal(body is null ? "application/problem+json" : "application/json", context.Response.ContentType);
         Assert.Equal(text.Length, context.Response.ContentLength);
-        if (body is not null) Assert.Equal(body, text);
-        else Assert.Equal(("no endpoint serves 'x'", 404), ((string?)JsonNode.Parse(text)!["error"], (int)JsonNode.Parse(text)!["status"]!));
+        if (body is not null)
+        {
+            Assert.Equal(body, text);
+            return;
+        }
+
+        var problem = JsonNode.Parse(text)!;
+        Assert.Equal(("no endpoint serves 'x'", 404), ((string?)problem["error"], (int)problem["status"]!));
     }
 
     [Theory]
@@ -45,9 +52,13 @@ public sealed class ErrorFormTest
     [InlineData(401, "invalid_request_error", "invalid_api_key")]
     [InlineData(429, "rate_limit_error", "rate_limit_exceeded")]
     [InlineData(503, "server_error", null)]
-    public async Task OpenAIs_form_has_a_type_and_a_code(int status, string type, string? code)
+    public async Task An_OpenAI_error_has_a_type_and_a_code(int status, string type, string? code)
     {
-        var context = new DefaultHttpContext { Request = { Path = "/v1/models" }, Response = { Body = new MemoryStream() } };
+        var context = new DefaultHttpContext
+        {
+            Request = { Path = "/v1/models" },
+            Response = { Body = new MemoryStream() },
+        };
         await Problem.WriteAsync(context, status, "text");
         var error = JsonNode.Parse(((MemoryStream)context.Response.Body).ToArray())!["error"]!;
         Assert.Equal((type, code), ((string?)error["type"], (string?)error["code"]));

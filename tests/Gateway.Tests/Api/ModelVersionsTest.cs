@@ -5,7 +5,9 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Tests.Api;
 
-/// <summary>What the model repository says of versions, and where only a worker knows.</summary>
+/// <summary>
+/// Tests which model versions the gateway derives from the model repository, and which only a worker can determine.
+/// </summary>
 public sealed class ModelVersionsTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-versions-").FullName;
@@ -13,7 +15,8 @@ public sealed class ModelVersionsTest : IDisposable
 
     public ModelVersionsTest()
     {
-        foreach (var version in new[] { "2", "10", "notes", "0" }) Directory.CreateDirectory(Path.Combine(folder, "m", version));
+        foreach (var version in new[] { "2", "10", "notes", "0" })
+            Directory.CreateDirectory(Path.Combine(folder, "m", version));
         Directory.CreateDirectory(Path.Combine(folder, "other", "1"));
         versions = new ModelVersions(new BuiltInWorker([], folder));
     }
@@ -28,7 +31,7 @@ public sealed class ModelVersionsTest : IDisposable
     [InlineData("notes", false)]
     [InlineData("-1", false)]
     [InlineData("99999999999", false)]
-    public void The_newest_version_is_served_unless_settings_say_otherwise(string version, bool served)
+    public void The_newest_version_is_served_by_default(string version, bool served)
     {
         Assert.Equal(served, versions.Serves(Deployment(), "m", version));
         Assert.Equal(10, versions.Newest(Deployment(), "m"));
@@ -38,7 +41,7 @@ public sealed class ModelVersionsTest : IDisposable
     [InlineData("2", null)]
     [InlineData("10", null)]
     [InlineData("9", false)]
-    public void Where_settings_name_the_versions_only_a_missing_one_is_known(string version, bool? served)
+    public void With_configured_versions_only_a_missing_version_is_known(string version, bool? served)
     {
         var deployment = Deployment(env: "all");
         Assert.Equal(served, versions.Serves(deployment, "m", version));
@@ -46,17 +49,19 @@ public sealed class ModelVersionsTest : IDisposable
     }
 
     [Fact]
-    public void Of_other_workers_and_models_elsewhere_nothing_is_known()
+    public void Versions_of_other_workers_and_of_models_outside_the_repository_are_unknown()
     {
         Assert.Null(versions.Serves(Deployment(command: "vllm"), "m", "9"));
         Assert.Null(versions.Serves(Deployment("elsewhere"), "elsewhere", "9"));
         Assert.Null(versions.Serves(Deployment("m"), "other", "1"));
     }
 
-    private static Deployment Deployment(string model = "m", string? env = null, string? command = null) => new(
-        new Endpoint
-        {
-            Id = model, Template = "t", Env = env is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["SLUICE_MODEL_VERSIONS"] = env },
-        },
-        new Template { Name = "t", Command = command is null ? [] : [command] });
+    private static Deployment Deployment(string model = "m", string? env = null, string? command = null)
+    {
+        var variables = new Dictionary<string, string>();
+        if (env is not null) variables["SLUICE_MODEL_VERSIONS"] = env;
+        return new Deployment(
+            new Endpoint { Id = model, Template = "t", Env = variables },
+            new Template { Name = "t", Command = command is null ? [] : [command] });
+    }
 }

@@ -20,10 +20,11 @@ public sealed class ProblemTest
     [InlineData(ForwardOutcome.WorkerLost, 502)]
     [InlineData(ForwardOutcome.WorkerAnswerInvalid, 502)]
     [InlineData(ForwardOutcome.WorkerTimeout, 504)]
-    public void An_outcome_has_its_status(ForwardOutcome outcome, int? status) => Assert.Equal(status, Problem.StatusOf(outcome));
+    public void An_outcome_maps_to_its_status(ForwardOutcome outcome, int? status) =>
+        Assert.Equal(status, Problem.StatusOf(outcome));
 
     [Fact]
-    public void Every_outcome_has_one() => Assert.All(Enum.GetValues<ForwardOutcome>(), o => Problem.StatusOf(o));
+    public void Every_outcome_has_a_status() => Assert.All(Enum.GetValues<ForwardOutcome>(), o => Problem.StatusOf(o));
 
     [Theory]
     [InlineData(0.2, "1")]

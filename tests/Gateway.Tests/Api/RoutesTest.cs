@@ -8,10 +8,11 @@ using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Api;
 
-/// <summary>Every route says what it demands; those that demand nothing are named here.</summary>
+/// <summary>Tests that every route declares its access level, and lists the routes that require no key.</summary>
 public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
-    private static readonly string[] Open = ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
+    private static readonly string[] Open =
+        ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-routes-").FullName;
     private DataFolder data = null!;
@@ -20,7 +21,10 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
     public async Task InitializeAsync()
     {
         data = new DataFolder(folder);
-        app = GatewayHost.Build(new GatewaySettings { Urls = "http://127.0.0.1:0" }, data, new RedisStore(await redis.ConnectAsync()),
+        app = GatewayHost.Build(
+            new GatewaySettings { Urls = "http://127.0.0.1:0" },
+            data,
+            new RedisStore(await redis.ConnectAsync()),
             new PayloadShare(redis.Store, Path.Combine(folder, "payloads")));
     }
 
@@ -32,7 +36,7 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
     }
 
     [Fact]
-    public void Every_route_has_a_rule_and_only_the_named_ones_are_open()
+    public void Every_route_has_an_access_rule_and_only_the_listed_routes_require_no_key()
     {
         var routes = Routes();
         Assert.True(routes.Count > 20);
@@ -43,25 +47,32 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
     }
 
     [Fact]
-    public void Management_is_for_admins_and_what_names_a_model_or_an_endpoint_for_its_callers()
+    public void Management_routes_require_admin_and_routes_with_a_model_or_endpoint_require_invoke()
     {
         foreach (var route in Routes())
         {
             var (pattern, demand) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Demand);
-            if (pattern.StartsWith("/api/", StringComparison.Ordinal) || pattern.StartsWith("/metrics", StringComparison.Ordinal)) Assert.Equal(Demand.Admin, demand);
-            if (pattern.Contains("{model}", StringComparison.Ordinal) || pattern.Contains("{endpoint}", StringComparison.Ordinal))
+            if (pattern.StartsWith("/api/", StringComparison.Ordinal)
+                || pattern.StartsWith("/metrics", StringComparison.Ordinal))
+                Assert.Equal(Demand.Admin, demand);
+            if (pattern.Contains("{model}", StringComparison.Ordinal)
+                || pattern.Contains("{endpoint}", StringComparison.Ordinal))
                 Assert.Equal(Demand.Invoke, demand);
         }
     }
 
     [Fact]
-    public async Task The_description_lists_every_route_with_a_method()
+    public async Task The_OpenAPI_document_lists_every_route_with_a_method()
     {
         await app.StartAsync();
         using var client = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
-        var document = System.Text.Json.Nodes.JsonNode.Parse(await client.GetStringAsync(new Uri("/openapi.json", UriKind.Relative)))!;
-        var described = document["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject().Select(m => $"{m.Key.ToUpperInvariant()} {p.Key}"));
-        var mapped = Routes().SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []).Select(m => $"{m} {r.RoutePattern.RawText}"))
+        var text = await client.GetStringAsync(new Uri("/openapi.json", UriKind.Relative));
+        var document = System.Text.Json.Nodes.JsonNode.Parse(text)!;
+        var described = document["paths"]!.AsObject()
+            .SelectMany(p => p.Value!.AsObject().Select(m => $"{m.Key.ToUpperInvariant()} {p.Key}"));
+        var mapped = Routes()
+            .SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [])
+                .Select(m => $"{m} {r.RoutePattern.RawText}"))
             .Where(r => !r.EndsWith("/openapi.json", StringComparison.Ordinal));
         Assert.Equal(mapped.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
         await app.StopAsync();

@@ -4,11 +4,13 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-/// <summary>Who may do what, as a table.</summary>
+/// <summary>Tests the access decisions as a table.</summary>
 public sealed class AccessTest
 {
-    private static readonly Deployment Private = new(new Endpoint { Id = "digits", Template = "t" }, new Template { Name = "t" });
-    private static readonly Deployment Public = new(new Endpoint { Id = "open", Template = "t", Public = true }, new Template { Name = "t" });
+    private static readonly Deployment Private =
+        new(new Endpoint { Id = "digits", Template = "t" }, new Template { Name = "t" });
+    private static readonly Deployment Public =
+        new(new Endpoint { Id = "open", Template = "t", Public = true }, new Template { Name = "t" });
     private static readonly Caller Admin = new("a", "", new KeyScope { Admin = true }, KeyLimits.None);
     private static readonly Caller Everything = new("b", "", new KeyScope { Invoke = ["*"] }, KeyLimits.None);
     private static readonly Caller Digits = new("c", "", new KeyScope { Invoke = ["digits"] }, KeyLimits.None);
@@ -43,7 +45,7 @@ public sealed class AccessTest
 
     [Theory]
     [MemberData(nameof(Table))]
-    public void Decides(Demand demand, string who, string target, AccessVerdict expected)
+    public void The_decision_follows_the_table(Demand demand, string who, string target, AccessVerdict expected)
     {
         var (key, caller) = who switch
         {

@@ -5,7 +5,7 @@ namespace Sluice.Gateway.Tests.Auth;
 public sealed class ApiKeyTest
 {
     [Fact]
-    public void A_new_key_reads_as_its_id_and_is_never_made_twice()
+    public void A_new_key_contains_its_id_and_is_unique()
     {
         var keys = Enumerable.Range(0, 100).Select(_ => ApiKey.New()).ToList();
         Assert.All(keys, k =>
@@ -22,7 +22,7 @@ public sealed class ApiKeyTest
     [InlineData(5)]
     [InlineData(20)]
     [InlineData(63)]
-    public void A_mistyped_key_is_told_from_an_unknown_one(int at)
+    public void A_mistyped_key_is_detected_without_a_lookup(int at)
     {
         var text = ApiKey.New().Text.ToCharArray();
         text[at] = text[at] == 'a' ? 'b' : 'a';
@@ -33,5 +33,5 @@ public sealed class ApiKeyTest
     [InlineData("")]
     [InlineData("slk_")]
     [InlineData("slk_éééééééééé_0000000000000000000000000000000000000000000000000")]
-    public void What_is_no_key_is_none(string text) => Assert.False(ApiKey.TryReadId(text, out _));
+    public void A_malformed_key_has_no_id(string text) => Assert.False(ApiKey.TryReadId(text, out _));
 }

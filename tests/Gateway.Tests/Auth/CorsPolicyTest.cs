@@ -11,7 +11,7 @@ public sealed class CorsPolicyTest
     [InlineData("https://127.0.0.1:8443")]
     [InlineData("chrome-extension://abcdefghijklmnop")]
     [InlineData("capacitor://localhost")]
-    public void An_origin_is_what_a_browser_sends(string text) => Assert.True(CorsPolicy.IsOrigin(text));
+    public void An_origin_that_a_browser_sends_is_valid(string text) => Assert.True(CorsPolicy.IsOrigin(text));
 
     [Theory]
     [InlineData("")]
@@ -24,5 +24,5 @@ public sealed class CorsPolicyTest
     [InlineData("https://*.example.com")]
     [InlineData("https://app.example.com\n")]
     [InlineData("null")]
-    public void What_a_browser_never_sends_is_no_origin(string text) => Assert.False(CorsPolicy.IsOrigin(text));
+    public void An_origin_that_a_browser_never_sends_is_invalid(string text) => Assert.False(CorsPolicy.IsOrigin(text));
 }

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-/// <summary>Keys in memory, in step with Redis.</summary>
+/// <summary>Tests that the keys in memory follow the keys in Redis.</summary>
 public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -13,7 +13,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     private readonly KeyStore store = new(redis.Store);
 
     [Fact]
-    public async Task A_revoked_key_is_refused_by_another_gateway_at_its_message()
+    public async Task Another_gateway_rejects_a_revoked_key_when_it_receives_the_message()
     {
         var (id, text) = await AddAsync();
         using var ring = Ring(TimeProvider.System);
@@ -27,14 +27,14 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_revoked_key_is_refused_within_two_seconds_though_its_message_was_lost()
+    public async Task A_revoked_key_is_rejected_within_two_seconds_if_its_message_is_lost()
     {
         var (id, text) = await AddAsync();
         var time = new ManualTime(Now);
         using var ring = Ring(time);
         await ring.StartAsync(default);
         await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
-        // Around the store, so that no message is sent.
+        // Written without the store, so that no message is sent.
         await redis.Store.Database.HashDeleteAsync("sluice:{keys}:all", id);
         await redis.Store.Database.StringSetAsync("sluice:{keys}:version", "another");
 
@@ -45,7 +45,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task An_expired_key_is_refused_to_the_moment()
+    public async Task A_key_is_rejected_from_its_expiry_time()
     {
         var (_, text) = await AddAsync(expires: Now.AddSeconds(10));
         using var ring = Ring(TimeProvider.System);
@@ -55,7 +55,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task Keys_that_were_not_read_for_ten_seconds_are_trusted_no_more()
+    public async Task Keys_that_were_not_read_for_ten_seconds_are_not_accepted()
     {
         var (_, text) = await AddAsync();
         var time = new ManualTime(Now);
@@ -69,9 +69,14 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task The_admin_key_of_the_environment_needs_no_redis_and_is_compared_whole()
+    public async Task The_admin_key_of_the_environment_works_without_Redis_and_must_match_exactly()
     {
-        using var ring = new KeyRing(redis.Store, store, ApiKey.Hash("an-admin-key-of-mine"), TimeProvider.System, NullLogger<KeyRing>.Instance);
+        using var ring = new KeyRing(
+            redis.Store,
+            store,
+            ApiKey.Hash("an-admin-key-of-mine"),
+            TimeProvider.System,
+            NullLogger<KeyRing>.Instance);
         Assert.Equal(KeyVerdict.Valid, ring.Find("an-admin-key-of-mine", Now, out var caller));
         Assert.True(caller!.Scope.Admin);
         Assert.Equal(KeyVerdict.Malformed, ring.Find("an-admin-key-of-min", Now, out _));
@@ -79,7 +84,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_new_or_revoked_key_is_read_without_the_others()
+    public async Task A_new_or_revoked_key_is_read_without_the_other_keys()
     {
         var before = await AddAsync();
         for (var i = 0; i < 100; i++) await AddAsync();
@@ -95,9 +100,11 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         await store.RevokeAsync(before.Id, default);
         await ring.RefreshAsync(default);
 
-        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Unknown), (ring.Find(text, Now, out _), ring.Find(before.Text, Now, out _)));
+        Assert.Equal(
+            (KeyVerdict.Unknown, KeyVerdict.Unknown),
+            (ring.Find(text, Now, out _), ring.Find(before.Text, Now, out _)));
         Assert.Equal(whole, await CallsAsync("hgetall"));
-        // A record has 250 bytes: the 100 others would be 25 KB.
+        // A record has 250 bytes: the 100 other records would be 25 KB.
         Assert.InRange(await SentAsync() - bytes, 0, 10_000);
     }
 
@@ -108,17 +115,19 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         using var ring = Ring(TimeProvider.System);
         await ring.RefreshAsync(default);
         await store.RevokeAsync(first.Id, default);
-        // More changes than Redis lists.
+        // More changes than Redis keeps.
         var (id, text) = ApiKey.New();
         for (var i = 0; i < 1001; i++) await store.AddAsync(Record(id, text, null), default);
 
         await ring.RefreshAsync(default);
 
-        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Valid), (ring.Find(first.Text, Now, out _), ring.Find(text, Now, out _)));
+        Assert.Equal(
+            (KeyVerdict.Unknown, KeyVerdict.Valid),
+            (ring.Find(first.Text, Now, out _), ring.Find(text, Now, out _)));
     }
 
     [Fact]
-    public async Task After_a_redis_lost_its_last_writes_the_ring_has_what_redis_has()
+    public async Task After_Redis_loses_its_last_writes_the_ring_has_the_same_keys_as_Redis()
     {
         var db = redis.Store.Database;
         var revoked = await AddAsync();
@@ -128,7 +137,9 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         var lost = await AddAsync();
         using var ring = Ring(TimeProvider.System);
         await ring.RefreshAsync(default);
-        Assert.Equal((KeyVerdict.Unknown, KeyVerdict.Valid), (ring.Find(revoked.Text, Now, out _), ring.Find(lost.Text, Now, out _)));
+        Assert.Equal(
+            (KeyVerdict.Unknown, KeyVerdict.Valid),
+            (ring.Find(revoked.Text, Now, out _), ring.Find(lost.Text, Now, out _)));
 
         foreach (var (key, dump) in saved)
         {
@@ -144,7 +155,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task The_pages_of_the_list_have_each_key_once_though_the_last_of_a_page_is_revoked()
+    public async Task The_pages_contain_each_key_once_even_if_the_last_key_of_a_page_is_revoked()
     {
         var made = new HashSet<string>();
         for (var i = 0; i < 5; i++) made.Add((await AddAsync()).Id);
@@ -166,7 +177,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task A_record_that_cannot_be_read_is_no_key_and_hides_no_other()
+    public async Task An_unreadable_record_is_not_a_key_and_does_not_affect_other_keys()
     {
         var (_, text) = await AddAsync();
         await redis.Store.Database.HashSetAsync("sluice:{keys}:all", "spoilt", "{");
@@ -178,10 +189,11 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task Only_a_hash_is_stored()
+    public async Task Only_the_hash_of_a_key_is_stored()
     {
         var (_, text) = await AddAsync();
-        var all = string.Concat((await redis.Store.Database.HashGetAllAsync("sluice:{keys}:all")).Select(e => e.ToString()));
+        var records = await redis.Store.Database.HashGetAllAsync("sluice:{keys}:all");
+        var all = string.Concat(records.Select(e => e.ToString()));
         Assert.DoesNotContain(text, all, StringComparison.Ordinal);
         Assert.DoesNotContain(text.Split('_')[2], all, StringComparison.Ordinal);
     }
@@ -203,12 +215,18 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         ExpiresAt = expires,
     };
 
-    /// <summary>How often Redis ran a command: "calls=N", empty for never.</summary>
-    private async Task<string> CallsAsync(string command) => await InfoAsync("commandstats", "cmdstat_" + command) is { Length: > 0 } all ? all.Split(',')[0] : "";
+    /// <summary>Returns the number of calls of a command in Redis as "calls=N", or an empty text for none.</summary>
+    private async Task<string> CallsAsync(string command)
+    {
+        var stats = await InfoAsync("commandstats", "cmdstat_" + command);
+        return stats.Length > 0 ? stats.Split(',')[0] : "";
+    }
 
-    /// <summary>Bytes that Redis has sent.</summary>
+    /// <summary>Returns the number of bytes that Redis sent.</summary>
     private async Task<long> SentAsync() =>
-        long.Parse(await InfoAsync("stats", "total_net_output_bytes"), System.Globalization.CultureInfo.InvariantCulture);
+        long.Parse(
+            await InfoAsync("stats", "total_net_output_bytes"),
+            System.Globalization.CultureInfo.InvariantCulture);
 
     private async Task<string> InfoAsync(string section, string field) =>
         ((string)(await redis.Store.Database.ExecuteAsync("INFO", section))!).Split("\r\n")

@@ -11,9 +11,10 @@ public sealed class NameSuggestionTest
     [InlineData("nothing", "")]
     [InlineData("x", "")]
     [InlineData("", "")]
-    public void A_near_name_is_suggested(string name, string suggestion) => Assert.Equal(suggestion, NameSuggestion.For(name, ["digits", "story"]));
+    public void A_similar_name_is_suggested(string name, string suggestion) =>
+        Assert.Equal(suggestion, NameSuggestion.For(name, ["digits", "story"]));
 
     [Fact]
-    public void A_text_that_is_no_name_is_compared_with_none() =>
+    public void A_text_that_is_too_long_for_a_name_gets_no_suggestion() =>
         Assert.Equal("", NameSuggestion.For(new string('a', 129), [new string('a', 128)]));
 }

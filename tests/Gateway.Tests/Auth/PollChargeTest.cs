@@ -4,19 +4,25 @@ using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-/// <summary>Work is charged in units, by what it costs.</summary>
+/// <summary>Tests that work is charged in units by its cost.</summary>
 public sealed class PollChargeTest : IDisposable
 {
     private const int Rate = 10;
 
     private readonly ManualTime time = new();
-    private readonly PartitionedRateLimiter<string> limiter = PartitionedRateLimiter.Create<string, string>(who => RateLimitPartition.GetTokenBucketLimiter(who,
-        _ => new TokenBucketRateLimiterOptions { TokenLimit = Rate, TokensPerPeriod = 1, ReplenishmentPeriod = TimeSpan.FromDays(1), QueueLimit = 0 }));
+    private readonly PartitionedRateLimiter<string> limiter = PartitionedRateLimiter.Create<string, string>(key =>
+        RateLimitPartition.GetTokenBucketLimiter(key, _ => new TokenBucketRateLimiterOptions
+        {
+            TokenLimit = Rate,
+            TokensPerPeriod = 1,
+            ReplenishmentPeriod = TimeSpan.FromDays(1),
+            QueueLimit = 0,
+        }));
 
     public void Dispose() => limiter.Dispose();
 
     [Fact]
-    public async Task A_list_costs_a_unit_for_each_four_jobs_and_waits_when_the_units_are_used()
+    public async Task A_list_costs_one_unit_per_four_jobs_and_waits_when_the_budget_is_used()
     {
         var charge = new PollCharge(limiter, "k", Rate, time);
         await charge.TakeAsync(3, PollCharge.Jobs, default);
@@ -35,10 +41,11 @@ public sealed class PollChargeTest : IDisposable
     }
 
     [Fact]
-    public async Task Work_of_more_units_than_a_second_has_takes_them_in_parts()
+    public async Task Work_that_costs_more_than_one_second_of_budget_is_charged_in_parts()
     {
         using var gone = new CancellationTokenSource();
-        var waits = new PollCharge(limiter, "k", Rate, time).TakeAsync(25 * PollCharge.Bytes, PollCharge.Bytes, gone.Token);
+        var charge = new PollCharge(limiter, "k", Rate, time);
+        var waits = charge.TakeAsync(25 * PollCharge.Bytes, PollCharge.Bytes, gone.Token);
         Assert.Equal(0, limiter.GetStatistics("k")!.CurrentAvailablePermits);
         Assert.False(waits.IsCompleted);
         await gone.CancelAsync();
@@ -46,6 +53,6 @@ public sealed class PollChargeTest : IDisposable
     }
 
     [Fact]
-    public async Task Without_a_rate_nothing_is_charged() =>
+    public async Task Without_a_rate_limit_work_is_free() =>
         await new PollCharge(limiter, "k", 0, time).TakeAsync(long.MaxValue, 1, default);
 }

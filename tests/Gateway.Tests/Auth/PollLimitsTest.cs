@@ -9,15 +9,19 @@ namespace Sluice.Gateway.Tests.Auth;
 public sealed class PollLimitsTest : IDisposable
 {
     private readonly ManualTime time = new();
-    private readonly PartitionedRateLimiter<string> none = PartitionedRateLimiter.Create<string, string>(who =>
-        RateLimitPartition.GetConcurrencyLimiter(who, _ => new ConcurrencyLimiterOptions { PermitLimit = 1, QueueLimit = 0 }));
+    private readonly PartitionedRateLimiter<string> none = PartitionedRateLimiter.Create<string, string>(key =>
+        RateLimitPartition.GetConcurrencyLimiter(key, _ => new ConcurrencyLimiterOptions
+        {
+            PermitLimit = 1,
+            QueueLimit = 0,
+        }));
 
     private readonly RateLimitLease taken;
     private readonly PollLimits limits;
 
     public PollLimitsTest()
     {
-        // Whoever asks now is refused.
+        // The only permit is in use, so every request is rejected.
         taken = none.AttemptAcquire("");
         limits = new PollLimits(1, none, new GatewayMetrics(), time);
     }
@@ -30,7 +34,7 @@ public sealed class PollLimitsTest : IDisposable
     }
 
     [Fact]
-    public async Task A_refusal_comes_after_the_second_that_it_names()
+    public async Task A_rejection_is_sent_after_the_second_that_it_names()
     {
         var (refused, context) = Ask();
         time.Advance(TimeSpan.FromSeconds(0.99));
@@ -41,7 +45,7 @@ public sealed class PollLimitsTest : IDisposable
     }
 
     [Fact]
-    public async Task Who_leaves_is_not_waited_for_and_beyond_the_bound_a_refusal_comes_at_once()
+    public async Task A_disconnected_client_is_not_delayed_and_rejections_beyond_the_limit_are_immediate()
     {
         using var leave = new CancellationTokenSource();
         var held = Enumerable.Range(0, PollLimits.MaxDelayed).Select(_ => Ask(leave.Token).Asked).ToList();

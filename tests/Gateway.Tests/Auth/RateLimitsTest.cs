@@ -7,17 +7,21 @@ using StackExchange.Redis;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-/// <summary>The count of a key's requests at once, where the answer of Redis is late or never comes.</summary>
+/// <summary>Tests the count of a key's concurrent requests if the reply of Redis is late or lost.</summary>
 public sealed class RateLimitsTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private const int Sigstop = 19;
     private const int Sigcont = 18;
 
     private readonly ManualTime time = new();
-    private readonly Caller caller = new(Guid.NewGuid().ToString("N"), "ann", new KeyScope { Invoke = ["*"] }, new KeyLimits { Concurrent = 2 });
+    private readonly Caller caller = new(
+        Guid.NewGuid().ToString("N"),
+        "ann",
+        new KeyScope { Invoke = ["*"] },
+        new KeyLimits { Concurrent = 2 });
 
     [Fact]
-    public async Task A_request_that_is_aborted_while_it_is_counted_takes_no_place()
+    public async Task A_request_that_is_aborted_while_it_is_counted_is_not_counted()
     {
         var limits = Limits();
         Assert.True(await PassesAsync(limits));
@@ -36,7 +40,7 @@ public sealed class RateLimitsTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     [Fact]
-    public async Task A_request_that_passes_while_Redis_stands_still_is_counted_no_longer_than_it_runs()
+    public async Task A_request_that_is_admitted_while_Redis_is_suspended_is_counted_only_while_it_runs()
     {
         var limits = Limits();
         Assert.True(await PassesAsync(limits));
@@ -54,7 +58,7 @@ public sealed class RateLimitsTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     [Fact]
-    public async Task A_key_whose_count_has_another_type_is_not_limited_and_its_requests_are_answered()
+    public async Task A_key_whose_count_has_another_type_is_not_limited()
     {
         await redis.Store.Database.StringSetAsync(Flight, "not a sorted set");
         Assert.True(await PassesAsync(Limits()));
@@ -62,12 +66,14 @@ public sealed class RateLimitsTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     [Fact]
-    public async Task A_request_that_runs_is_counted_and_the_next_one_beyond_the_limit_is_refused()
+    public async Task A_running_request_is_counted_and_a_request_above_the_limit_is_rejected()
     {
         var limits = Limits();
         var end = new TaskCompletionSource();
         var (first, second) = (PassesAsync(limits, until: end.Task), PassesAsync(limits, until: end.Task));
-        await Eventually.HoldsAsync(async () => await redis.Store.Database.SortedSetLengthAsync(Flight) == 2, "two requests are counted");
+        await Eventually.HoldsAsync(
+            async () => await redis.Store.Database.SortedSetLengthAsync(Flight) == 2,
+            "two requests are counted");
         Assert.False(await PassesAsync(limits));
         end.SetResult();
         Assert.True(await first && await second);
@@ -78,7 +84,10 @@ public sealed class RateLimitsTest(RedisFixture redis) : IClassFixture<RedisFixt
 
     private RateLimits Limits() => new(redis.Store, new GatewayMetrics(), time, NullLogger<RateLimits>.Instance);
 
-    /// <summary>The commands of one connection keep their order: what is counted late is counted before this reads it. The count does not expire here.</summary>
+    /// <summary>
+    /// Waits until no request is counted. Redis executes the commands of one connection in order, so a late count
+    /// command runs before this read. The count does not expire here.
+    /// </summary>
     private Task NoneIsCountedAsync() => Eventually.HoldsAsync(async () =>
     {
         await redis.Store.Database.KeyPersistAsync(Flight);

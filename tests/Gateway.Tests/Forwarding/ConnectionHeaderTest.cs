@@ -16,6 +16,6 @@ public sealed class ConnectionHeaderTest
     [InlineData("Keep-Alive, X-Secret", "X-Secret")]
     [InlineData("close, close", "close, close, keep-alive")]
     [InlineData("", "")]
-    public void Names_stay_beside_an_option(string sent, string seen) =>
+    public void Header_names_are_preserved_next_to_an_option(string sent, string seen) =>
         Assert.Equal(seen, ConnectionHeader.Instance.GetString((ReadOnlySpan<byte>)Encoding.Latin1.GetBytes(sent)));
 }

@@ -27,7 +27,8 @@ public sealed class HeaderRulesTest
     [InlineData("Inference-Header-Content-Length", false)]
     [InlineData("endpoint-load-metrics-format", false)]
     [InlineData("traceparent", false)]
-    public void From_clients(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromRequest(name));
+    public void Request_headers_are_removed_by_the_rules(string name, bool stripped) =>
+        Assert.Equal(stripped, HeaderRules.StripFromRequest(name));
 
     [Theory]
     [InlineData("Server", true)]
@@ -49,5 +50,6 @@ public sealed class HeaderRulesTest
     [InlineData("Inference-Header-Content-Length", false)]
     [InlineData("endpoint-load-metrics", false)]
     [InlineData("Retry-After", false)]
-    public void From_workers(string name, bool stripped) => Assert.Equal(stripped, HeaderRules.StripFromResponse(name));
+    public void Response_headers_are_removed_by_the_rules(string name, bool stripped) =>
+        Assert.Equal(stripped, HeaderRules.StripFromResponse(name));
 }

@@ -3,7 +3,7 @@ using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Tests.Forwarding;
 
-/// <summary>A body that can be sent again.</summary>
+/// <summary>Tests a request body that can be sent again.</summary>
 public sealed class ReplayBodyTest
 {
     private static readonly byte[] Bytes = [.. Enumerable.Range(0, 10_000).Select(i => (byte)i)];
@@ -14,7 +14,7 @@ public sealed class ReplayBodyTest
     [InlineData(4096)]
     [InlineData(9_999)]
     [InlineData(10_000)]
-    public async Task It_reads_the_same_again_from_wherever_the_first_try_stopped(int readBefore)
+    public async Task A_rewound_body_returns_the_same_bytes_after_a_partial_read(int readBefore)
     {
         await using var body = new ReplayBody(PipeReader.Create(new MemoryStream(Bytes)), Bytes.Length);
         await body.ReadExactlyAsync(new byte[readBefore]);
@@ -27,7 +27,7 @@ public sealed class ReplayBodyTest
     }
 
     [Fact]
-    public async Task Past_its_limit_it_streams_on_and_cannot_be_sent_again()
+    public async Task Above_its_limit_the_body_streams_and_cannot_be_sent_again()
     {
         await using var body = new ReplayBody(PipeReader.Create(new MemoryStream(Bytes)), Bytes.Length - 1);
         Assert.Equal(Bytes, await ReadAsync(body));
@@ -35,7 +35,7 @@ public sealed class ReplayBodyTest
     }
 
     [Fact]
-    public async Task A_read_into_nothing_is_no_end()
+    public async Task A_zero_byte_read_does_not_mean_end_of_stream()
     {
         await using var body = new ReplayBody(PipeReader.Create(new MemoryStream(Bytes)), Bytes.Length);
         Assert.Equal(0, await body.ReadAsync(Memory<byte>.Empty));
@@ -43,7 +43,7 @@ public sealed class ReplayBodyTest
     }
 
     [Fact]
-    public async Task An_attempt_that_is_given_up_while_it_waits_leaves_its_read_to_the_next()
+    public async Task The_pending_read_of_a_cancelled_attempt_continues_for_the_next_attempt()
     {
         var pipe = new Pipe();
         await using var body = new ReplayBody(pipe.Reader, 100);
@@ -61,7 +61,7 @@ public sealed class ReplayBodyTest
         await again.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await third);
         await body.FinishAsync();
-        // The server finds its reader free.
+        // The server can use its reader again.
         await pipe.Writer.WriteAsync(new byte[] { 4 });
         Assert.Equal(1, (await pipe.Reader.ReadAsync()).Buffer.Length);
     }

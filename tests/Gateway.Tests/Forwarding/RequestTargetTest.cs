@@ -13,7 +13,7 @@ public sealed class RequestTargetTest
     [InlineData("http://host:8080/e/files/a?x", "/e/files/a", 2, "/a?x")]
     [InlineData("/v2/models/m/infer", "/v2/models/m/infer", 0, "/v2/models/m/infer")]
     [InlineData("/e/files/..a/.b/...", "/e/files/..a/.b/...", 2, "/..a/.b/...")]
-    public void The_path_is_passed_as_it_was_sent(string raw, string decoded, int skip, string expected)
+    public void The_path_is_forwarded_as_it_was_sent(string raw, string decoded, int skip, string expected)
     {
         Assert.Null(RequestTarget.Read(raw, decoded, skip, out var target));
         Assert.Equal(expected, target);
@@ -28,6 +28,6 @@ public sealed class RequestTargetTest
     [InlineData("http://host", "/")]
     [InlineData("*", "")]
     [InlineData("/e/a#b", "/e/a#b")]
-    public void What_can_be_read_in_two_ways_is_refused(string raw, string decoded) =>
+    public void An_ambiguous_path_is_rejected(string raw, string decoded) =>
         Assert.NotNull(RequestTarget.Read(raw, decoded, 2, out _));
 }

@@ -5,33 +5,51 @@ using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Tests.Forwarding;
 
-/// <summary>What the 504 of a request that found no worker says beyond its wait.</summary>
+/// <summary>Tests the reason that a 504 response contains if no worker became available.</summary>
 public sealed class WaitDetailTest
 {
     private static readonly Endpoint Declared = new() { Id = "e", Template = "t" };
-    private static readonly GpuWait Wait = new("e", 1, default, Never: false, "count", "GPU-1 is taken by secret-endpoint", "");
+    private static readonly GpuWait Wait =
+        new("e", 1, default, Never: false, "count", "GPU-1 is taken by secret-endpoint", "");
 
     [Fact]
-    public void A_paused_endpoint_says_so()
+    public void A_paused_endpoint_is_reported()
     {
         var paused = Declared with { Scaling = new ScalePolicy { Pause = Pause.Queue } };
-        Assert.Equal("the endpoint is paused: its scaling.pause is QUEUE", WaitDetail.Of(paused, [], Wait, anonymous: true));
+        Assert.Equal(
+            "the endpoint is paused: its scaling.pause is QUEUE",
+            WaitDetail.Of(paused, [], Wait, anonymous: true));
     }
 
     [Fact]
-    public void What_the_last_probe_saw_and_who_has_a_device_is_for_clients_with_a_key()
+    public void Probe_results_and_device_owners_are_reported_only_to_clients_with_a_key()
     {
-        Pod[] starting = [Pod(PodState.Failed, "exit code 3"), Pod(PodState.Starting, "not ready: GET /ready: status 404")];
-        Assert.Equal("worker e-Starting is starting: not ready: GET /ready: status 404", WaitDetail.Of(Declared, starting, null, anonymous: false));
+        Pod[] starting =
+        [
+            Pod(PodState.Failed, "exit code 3"),
+            Pod(PodState.Starting, "not ready: GET /ready: status 404"),
+        ];
+        Assert.Equal(
+            "worker e-Starting is starting: not ready: GET /ready: status 404",
+            WaitDetail.Of(Declared, starting, null, anonymous: false));
         Assert.Equal("a worker is starting", WaitDetail.Of(Declared, starting, null, anonymous: true));
         Assert.Equal("GPU-1 is taken by secret-endpoint", WaitDetail.Of(Declared, [], Wait, anonymous: false));
         Assert.Equal("no GPU is free for its workers", WaitDetail.Of(Declared, [], Wait, anonymous: true));
-        Assert.Equal("worker e-Failed failed: exit code 3", WaitDetail.Of(Declared, starting[..1], null, anonymous: false));
+        Assert.Equal(
+            "worker e-Failed failed: exit code 3",
+            WaitDetail.Of(Declared, starting[..1], null, anonymous: false));
         Assert.Equal("", WaitDetail.Of(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
     }
 
     private static Pod Pod(PodState state, string reason) => new()
     {
-        Id = $"e-{state}", EndpointId = "e", Template = "t", HostId = "h", State = state, Fingerprint = "f", StartedAt = default, Reason = reason,
+        Id = $"e-{state}",
+        EndpointId = "e",
+        Template = "t",
+        HostId = "h",
+        State = state,
+        Fingerprint = "f",
+        StartedAt = default,
+        Reason = reason,
     };
 }

@@ -9,11 +9,12 @@ public sealed class BoundedEventsTest
     [Theory]
     [InlineData(90, 1000, true)]
     [InlineData(9000, 1, false)]
-    public async Task Single_events_are_bounded_and_their_number_is_not(int length, int count, bool passes)
+    public async Task The_size_of_an_event_is_limited_but_not_the_number_of_events(int length, int count, bool passes)
     {
-        // Read in small pieces, as a slow worker's are: what comes with the end of an event counts for the next one.
-        await using var events = new BoundedEvents(new Pieces(new MemoryStream(
-            Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat($"data: {new string('a', length)}\n\n", count))))), 200);
+        // The stream is read in small pieces, as from a slow worker: bytes after the end of an event count for the next
+        // event.
+        var text = string.Concat(Enumerable.Repeat($"data: {new string('a', length)}\n\n", count));
+        await using var events = new BoundedEvents(new Pieces(new MemoryStream(Encoding.UTF8.GetBytes(text))), 200);
         var seen = 0;
         async Task ReadAsync()
         {

@@ -9,20 +9,23 @@ using Endpoint = Sluice.Core.Endpoints.Endpoint;
 
 namespace Sluice.Gateway.Tests.Jobs;
 
-/// <summary>Bodies of submissions: bounded in size, in the memory of all, and in the time without progress.</summary>
+/// <summary>
+/// Tests the limits of submission bodies: their size, their total memory and the time without progress.
+/// </summary>
 public sealed class JobBodiesTest
 {
     private const int Mb = 1 << 20;
 
     private readonly ManualTime time = new();
     private readonly ByteBudget budget = new(50 * Mb);
-    private readonly Endpoint endpoint = new() { Id = "e", Template = "t", Jobs = new JobPolicy { MaxInputBytes = 20 * Mb } };
+    private readonly Endpoint endpoint =
+        new() { Id = "e", Template = "t", Jobs = new JobPolicy { MaxInputBytes = 20 * Mb } };
     private readonly JobBodies bodies;
 
     public JobBodiesTest() => bodies = new JobBodies(budget, time);
 
     [Fact]
-    public async Task A_body_that_stops_after_most_of_it_came_is_dropped_after_a_window_without_progress()
+    public async Task A_body_that_stalls_is_rejected_after_a_window_without_progress()
     {
         var client = new Client(this);
         await client.SendAsync(19 * Mb);
@@ -53,7 +56,7 @@ public sealed class JobBodiesTest
     }
 
     [Fact]
-    public async Task A_body_that_brings_too_little_in_a_window_is_dropped()
+    public async Task A_body_with_too_little_progress_in_a_window_is_rejected()
     {
         var client = new Client(this);
         await client.SendAsync(JobBodies.WindowBytes - 1);
@@ -64,17 +67,18 @@ public sealed class JobBodiesTest
     }
 
     [Fact]
-    public async Task Bodies_together_use_no_more_than_the_budget_and_the_next_one_is_refused()
+    public async Task Bodies_use_no_more_memory_than_the_budget_and_further_bodies_are_rejected()
     {
-        // 20 MiB each, twice in memory.
+        // Each body has up to 20 MiB and is buffered twice.
         var first = new Client(this);
         await first.SendAsync(20 * Mb);
         await first.BufferedAsync(40L * Mb);
         var second = new Client(this);
         await second.SendAsync(6 * Mb);
         Assert.Null(await second.Read);
-        Assert.Equal((503, "1"), (second.Context.Response.StatusCode, second.Context.Response.Headers.RetryAfter.ToString()));
-        Assert.Equal("close", second.Context.Response.Headers.Connection.ToString());
+        var response = second.Context.Response;
+        Assert.Equal((503, "1"), (response.StatusCode, response.Headers.RetryAfter.ToString()));
+        Assert.Equal("close", response.Headers.Connection.ToString());
         Assert.Equal(40L * Mb, budget.Used);
 
         await first.EndAsync();
@@ -88,7 +92,7 @@ public sealed class JobBodiesTest
     }
 
     [Fact]
-    public async Task A_body_over_the_limit_is_refused_and_gives_its_memory_back()
+    public async Task A_body_above_the_limit_is_rejected_and_its_memory_is_released()
     {
         var client = new Client(this);
         await client.SendAsync((20 * Mb) + 1);
@@ -96,7 +100,7 @@ public sealed class JobBodiesTest
         Assert.Equal((413, 0L), (client.Context.Response.StatusCode, budget.Used));
     }
 
-    /// <summary>A request whose body comes piece by piece.</summary>
+    /// <summary>A request whose body arrives in pieces.</summary>
     private sealed class Client
     {
         private readonly Pipe pipe = new(new PipeOptions(pauseWriterThreshold: 0));
@@ -119,11 +123,12 @@ public sealed class JobBodiesTest
 
         public Task EndAsync() => pipe.Writer.CompleteAsync().AsTask();
 
-        /// <summary>Waits until the gateway holds what was sent.</summary>
+        /// <summary>Waits until the gateway uses the given number of bytes.</summary>
         public async Task BufferedAsync(long used)
         {
             using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-            while (test.budget.Used < used) await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, limit.Token);
+            while (test.budget.Used < used)
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, limit.Token);
         }
 
         private sealed record Body(PipeReader Reader) : IRequestBodyPipeFeature;

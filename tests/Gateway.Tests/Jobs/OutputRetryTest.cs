@@ -13,6 +13,10 @@ public sealed class OutputRetryTest
     [InlineData(PayloadFault.Unavailable, 4.9, false, OutputStep.Retry)]
     [InlineData(PayloadFault.Unavailable, 5, false, OutputStep.GiveBack)]
     [InlineData(PayloadFault.Full, 0, true, OutputStep.GiveBack)]
-    public void An_output_is_kept_for_a_full_disk_and_given_back_where_the_share_is_away(PayloadFault fault, double seconds, bool leaving, OutputStep expected) =>
+    public void A_full_disk_is_retried_and_without_a_share_the_job_is_returned(
+        PayloadFault fault,
+        double seconds,
+        bool leaving,
+        OutputStep expected) =>
         Assert.Equal(expected, OutputRetry.Next(fault, TimeSpan.FromSeconds(seconds), leaving));
 }

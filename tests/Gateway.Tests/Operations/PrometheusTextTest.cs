@@ -15,7 +15,7 @@ public sealed class PrometheusTextTest
         Assert.Equal(name, PrometheusText.Name(instrument, unit, type));
 
     [Fact]
-    public void A_histogram_counts_up_and_labels_are_escaped()
+    public void Histogram_buckets_are_cumulative_and_labels_are_escaped()
     {
         using var meter = new Meter("test");
         var family = new MetricFamily(meter.CreateHistogram("lag", "s", "How late \"it\" is.", null,

@@ -10,7 +10,7 @@ internal static class CommandLine
     private const int WrongUsage = 2;
 
     private const string Usage = """
-        Usage: Sluice.Gateway             Start the gateway. Settings are environment variables; README.md lists them.
+        Usage: Sluice.Gateway             Start the gateway. Settings: docs/reference/gateway-environment.md.
                Sluice.Gateway health      Check whether the gateway with these settings is ready. Exit code 0 or 1.
                Sluice.Gateway --help      Print this text.
                Sluice.Gateway --version   Print the version.

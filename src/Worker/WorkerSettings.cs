@@ -7,7 +7,7 @@ using Sluice.Worker.Providers;
 
 namespace Sluice.Worker;
 
-/// <summary>Settings of the worker, which it reads from environment variables; see the table in the README.</summary>
+/// <summary>Settings of the worker, from environment variables; see docs/reference/worker-environment.md.</summary>
 public sealed record WorkerSettings
 {
     /// <summary>Address to listen on.</summary>

@@ -12,7 +12,7 @@ public enum ProviderPolicy
     Prefer,
 }
 
-/// <summary>What the environment wishes of execution providers; see the README's table.</summary>
+/// <summary>What the environment wishes of execution providers; see docs/reference/worker-environment.md.</summary>
 public sealed record ProviderSettings
 {
     /// <summary>Every provider this worker knows, the fastest first.</summary>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -9,7 +10,7 @@ using Sluice.Testing;
 namespace Sluice.Gateway.Tests.Api;
 
 /// <summary>Tests that every route declares its access level, and lists the routes that require no key.</summary>
-public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static readonly string[] Open =
         ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
@@ -77,6 +78,31 @@ public sealed class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>
         Assert.Equal(mapped.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
         await app.StopAsync();
     }
+
+    [Fact]
+    public void The_page_of_the_API_names_every_route_with_its_methods_and_no_other()
+    {
+        var page = File.ReadLines(Path.Combine(Repository.Root, "docs", "reference", "http-api.md"))
+            .Where(l => l.StartsWith("| ", StringComparison.Ordinal) && l.Contains('`', StringComparison.Ordinal)).Select(l => l.Split(" | ")[0]);
+        var documented = page.SelectMany(cell => Path_().Matches(cell).SelectMany(path => Methods(cell).Select(m => $"{m} {path.Value}"))).ToHashSet();
+        var mapped = Routes().SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["any"]).Where(m => m != "HEAD")
+            .Select(m => $"{m} {r.RoutePattern.RawText!.Replace("/versions/{version}", "", StringComparison.Ordinal)
+                .Replace("{**rest}", "...", StringComparison.Ordinal).Replace("{**path}", "{path}", StringComparison.Ordinal)}")).ToHashSet();
+        Assert.Equal(mapped.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>The methods that a cell of the page names; one without any is for all methods.</summary>
+    private static IEnumerable<string> Methods(string cell)
+    {
+        var named = Method().Matches(cell).Select(m => m.Value).Distinct().ToList();
+        return named.Count > 0 ? named : ["any"];
+    }
+
+    [GeneratedRegex(@"(?<=[ `])/[^`\s]*")]
+    private static partial Regex Path_();
+
+    [GeneratedRegex(@"\b(GET|POST|PUT|DELETE)\b")]
+    private static partial Regex Method();
 
     private List<RouteEndpoint> Routes() =>
         [.. ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()];

@@ -1,6 +1,6 @@
 namespace Sluice.Core.Workers.Docker;
 
-/// <summary>Settings of the Docker host, for all templates; the README lists them.</summary>
+/// <summary>Settings of the Docker host, for all templates; see docs/reference/gateway-environment.md.</summary>
 public sealed record DockerSettings
 {
     /// <summary>Address of the daemon's Engine API: <c>unix:///path</c> or <c>http://host:port</c>.</summary>

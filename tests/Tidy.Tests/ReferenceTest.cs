@@ -1,0 +1,147 @@
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using Sluice.Testing;
+
+namespace Sluice.Tidy.Tests;
+
+/// <summary>The reference pages agree with the code.</summary>
+public sealed partial class ReferenceTest
+{
+    /// <summary>Read by clients, by convention of the documents.</summary>
+    private const string ClientsKey = "SLUICE_KEY";
+
+    private static readonly string[] Nested = ["scaling", "queue", "forwarding", "jobs", "placement", "cors"];
+
+    private static readonly Lazy<IReadOnlyList<string>> Sources = new(() =>
+        [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal)).Select(File.ReadAllText)]);
+
+    [Fact]
+    public void The_environment_pages_name_every_setting_that_the_code_reads_and_no_other()
+    {
+        var read = Sources.Value.SelectMany(s => Setting().Matches(s)).Select(m => m.Value).ToHashSet();
+        var documented = new[] { "gateway-environment", "worker-environment" }
+            .SelectMany(p => Setting().Matches(Documents.Of($"docs/reference/{p}.md").Text)).Select(m => m.Value).ToHashSet();
+        read.Remove(ClientsKey);
+        documented.Remove(ClientsKey);
+        Assert.Equal(read.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("template", "Template", "ContainerNeeds", "GpuNeeds")]
+    [InlineData("endpoint", "Endpoint", "ScalePolicy", "QueuePolicy", "ForwardPolicy", "JobPolicy", "PlacementPolicy", "CorsPolicy")]
+    public void The_pages_of_declarations_name_every_field(string page, params string[] types)
+    {
+        var text = Documents.Of($"docs/reference/{page}.md").Text;
+        foreach (var type in types)
+            foreach (Match property in Property().Matches(Body(type)))
+            {
+                var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
+                Assert.True(Nested.Contains(name) || Regex.IsMatch(text, $@"^\| `(\w+\.)?{name}`", RegexOptions.Multiline)
+                    || Regex.IsMatch(text, $@"^\| `[^|]*`(\w+\.)?{name}`[^|]*\|", RegexOptions.Multiline), $"{page}.md has no row for {type}.{name}");
+            }
+    }
+
+    [Fact]
+    public void The_page_of_metrics_names_every_metric_and_no_other()
+    {
+        var made = Sources.Value.SelectMany(s => Instrument().Matches(s).Select(PrometheusName)
+            .Concat(Family().Matches(s).Select(m => m.Groups[1].Value))
+            .Concat(Composed().Matches(s).Select(m => "sluice_worker_scrape_" + m.Groups[1].Value))).ToHashSet();
+        var documented = Documents.Of("docs/reference/metrics.md").FirstCells().Select(c => MetricName().Match(c))
+            .Where(m => m.Success).Select(m => m.Groups[1].Value).ToHashSet();
+        Assert.Equal(made.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_troubleshooting_page_names_only_events_that_exist_and_all_warnings_and_errors()
+    {
+        var events = Sources.Value.SelectMany(s => LogEvent().Matches(s)).Select(m => (Level: m.Groups[1].Value, Name: m.Groups[2].Value)).ToList();
+        var documented = Documents.Of("docs/operations/troubleshooting.md").FirstCells("By log event")
+            .SelectMany(c => Code().Matches(c)).Select(m => m.Groups[1].Value).ToHashSet();
+        Assert.Empty(documented.Except(events.Select(e => e.Name)));
+        Assert.Empty(events.Where(e => e.Level is "Warning" or "Error" or "Critical").Select(e => e.Name).Except(documented));
+    }
+
+    [Theory]
+    [InlineData("docs/reference/job-states.md", "States", "JobStatus")]
+    [InlineData("docs/reference/job-states.md", "Reasons for waiting", "WaitReason")]
+    [InlineData("docs/reference/errors.md", "Errors of jobs", "JobErrors")]
+    public void The_codes_of_a_page_are_those_of_the_code(string page, string heading, string type)
+    {
+        var codes = Constant().Matches(Body(type)).Select(m => m.Groups[1].Value);
+        var documented = Documents.Of(page).FirstCells(heading).SelectMany(c => Code().Matches(c)).Select(m => m.Groups[1].Value)
+            .Where(c => c != "status" && c != "queue.reason");
+        Assert.Equal(codes.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Each_row_of_the_fault_matrix_is_a_failure_mode_and_the_reverse()
+    {
+        var rows = File.ReadLines(Path.Combine(Repository.Root, "eng", "fault-matrix.tsv")).Select(l => l.Split('\t')[0]).Where(r => r.Length > 0);
+        var documented = Documents.Of("docs/operations/failure-modes.md").FirstCells()
+            .SelectMany(c => c.Split(", ")).Where(c => Row().IsMatch(c));
+        Assert.Equal(rows.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_diagram_of_the_projects_shows_the_references_of_the_project_files()
+    {
+        var references = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories)
+            .SelectMany(p => XDocument.Load(p).Descendants("ProjectReference")
+                .Select(r => $"{Path.GetFileNameWithoutExtension(p)} --> {Path.GetFileNameWithoutExtension(r.Attribute("Include")!.Value)}"));
+        var text = Documents.Of("docs/architecture/overview.md").Text;
+        var diagram = text[text.IndexOf("## Projects", StringComparison.Ordinal)..];
+        diagram = diagram[..diagram.IndexOf("\n## ", 3, StringComparison.Ordinal)];
+        Assert.Equal(references.Order(StringComparer.Ordinal), Arrow().Matches(diagram).Select(m => m.Value).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>The source of a type, from its name to the line that closes it.</summary>
+    private static string Body(string type)
+    {
+        var source = Sources.Value.Single(s => Regex.IsMatch(s, $@"^public (static |sealed )*(partial )?(class|record|enum) {type}\b", RegexOptions.Multiline));
+        var start = Regex.Match(source, $@"^public (static |sealed )*(partial )?(class|record|enum) {type}\b", RegexOptions.Multiline).Index;
+        return source[start..source.IndexOf("\n}", start, StringComparison.Ordinal)];
+    }
+
+    /// <summary>The name that the text format gives to an instrument of .NET.</summary>
+    private static string PrometheusName(Match instrument)
+    {
+        var (kind, unit) = (instrument.Groups[1].Value, instrument.Groups[3].Value);
+        var name = instrument.Groups[2].Value.Replace('.', '_') + unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
+        return kind is "Counter" or "ObservableCounter" ? name + "_total" : name;
+    }
+
+    [GeneratedRegex("SLUICE_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_])")]
+    private static partial Regex Setting();
+
+    [GeneratedRegex(@"public (?:required )?[\w<>\[\], ?]+ (\w+) \{ get; init; \}")]
+    private static partial Regex Property();
+
+    [GeneratedRegex("""Create(\w+?)(?:<\w+>)?\(\s*"(sluice\.[a-z._]+)"[^;]*?"(\{\w+\}|s|By|1)"\s*,""")]
+    private static partial Regex Instrument();
+
+    [GeneratedRegex("""(?:Family|Tell)\("(sluice_[a-z_]+)",""")]
+    private static partial Regex Family();
+
+    [GeneratedRegex("""= Own \+ "([a-z_]+)";""")]
+    private static partial Regex Composed();
+
+    [GeneratedRegex("`(sluice_[a-z_]+)`")]
+    private static partial Regex MetricName();
+
+    [GeneratedRegex(@"\[LoggerMessage\((?:Level = )?LogLevel\.(\w+)[\s\S]*?partial void (\w+)\(")]
+    private static partial Regex LogEvent();
+
+    [GeneratedRegex("`([^`]+)`")]
+    private static partial Regex Code();
+
+    [GeneratedRegex("""public const string \w+ = "([A-Z_]+)";""")]
+    private static partial Regex Constant();
+
+    [GeneratedRegex(@"^[A-Z]\d+\z")]
+    private static partial Regex Row();
+
+    [GeneratedRegex(@"\w+ --> \w+")]
+    private static partial Regex Arrow();
+}

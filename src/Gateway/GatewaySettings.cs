@@ -4,7 +4,7 @@ using Sluice.Core.Endpoints;
 
 namespace Sluice.Gateway;
 
-/// <summary>The settings of the gateway, read from environment variables. docs/reference/gateway-environment.md lists them.</summary>
+/// <summary>The settings of the gateway, from environment variables; see docs/reference/gateway-environment.md.</summary>
 public sealed record GatewaySettings
 {
     /// <summary>Minimum length of SLUICE_ADMIN_KEY, in characters. Shorter keys can be guessed.</summary>

@@ -121,7 +121,7 @@ public sealed partial class ReferenceTest
     [GeneratedRegex("""Create(\w+?)(?:<\w+>)?\(\s*"(sluice\.[a-z._]+)"[^;]*?"(\{\w+\}|s|By|1)"\s*,""")]
     private static partial Regex Instrument();
 
-    [GeneratedRegex("""(?:Family|Tell)\("(sluice_[a-z_]+)",""")]
+    [GeneratedRegex("\"(sluice_[a-z_]*[a-z])\"")]
     private static partial Regex Family();
 
     [GeneratedRegex("""= Own \+ "([a-z_]+)";""")]

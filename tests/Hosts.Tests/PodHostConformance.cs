@@ -5,7 +5,7 @@ using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests;
 
-/// <summary>What every host must do, on real processes and real containers.</summary>
+/// <summary>The requirements of every host, tested on real processes and real containers.</summary>
 public abstract class PodHostConformance
 {
     private readonly ReadinessProbe probe = new(TimeProvider.System);
@@ -13,17 +13,19 @@ public abstract class PodHostConformance
     /// <summary>The host, with the built-in worker and the sample models.</summary>
     protected abstract IPodHost Host { get; }
 
-    /// <summary>Shell command of the smallest HTTP server that the host's pods have, on <c>$PORT</c>.</summary>
+    /// <summary>
+    /// Shell command of the smallest HTTP server that is available in the host's pods, on <c>$PORT</c>.
+    /// </summary>
     protected abstract string Server { get; }
 
-    /// <summary>Variables that a pod may have beside its own.</summary>
+    /// <summary>Variables that a pod may have in addition to its own.</summary>
     protected abstract IReadOnlySet<string> OtherVariables { get; }
 
     /// <summary>Waits until nothing of a forgotten pod is left on the host.</summary>
     protected abstract Task GoneAsync(RunningPod pod);
 
     [FactWhereItRuns]
-    public async Task A_pod_that_listens_becomes_ready_serves_and_ends_by_sigterm()
+    public async Task A_pod_that_listens_becomes_ready_serves_and_exits_on_sigterm()
     {
         var pod = await StartAsync(Running(Server));
         Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
@@ -35,7 +37,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task The_built_in_worker_answers_whoever_has_its_token_and_nobody_else()
+    public async Task The_built_in_worker_answers_only_requests_with_its_token()
     {
         var pod = await StartAsync(BuiltIn());
         Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
@@ -50,13 +52,11 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_that_ignores_sigterm_is_killed_after_its_grace()
+    public async Task A_pod_that_ignores_sigterm_is_killed_after_its_grace_period()
     {
         var order = Running("trap '' TERM; echo up; while :; do read -r line < /dev/zero; done");
-        var pod = await StartAsync(order with
-        {
-            Deployment = order.Deployment with { Template = order.Deployment.Template with { StopGrace = TimeSpan.FromSeconds(0.5) } },
-        });
+        var template = order.Deployment.Template with { StopGrace = TimeSpan.FromSeconds(0.5) };
+        var pod = await StartAsync(order with { Deployment = order.Deployment with { Template = template } });
         await SaidAsync(pod, 1);
         await Host.StopAsync(pod);
         Assert.StartsWith("ended by SIGKILL", await pod.Exited, StringComparison.Ordinal);
@@ -64,7 +64,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_is_killed_at_once_when_that_is_wanted()
+    public async Task A_kill_ends_a_pod_immediately()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         await SaidAsync(pod, 1);
@@ -74,7 +74,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task An_exit_before_readiness_is_told_with_its_last_words()
+    public async Task An_exit_before_readiness_is_reported_with_the_last_output()
     {
         (string Command, string Why)[] exits =
         [
@@ -93,22 +93,21 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_program_that_does_not_exist_is_named()
+    public async Task A_program_that_does_not_exist_is_named_in_the_reason()
     {
         var order = Running("") with { Deployment = Deployed(["/no/such/program"]) };
         Assert.Contains("/no/such/program", await WhyNotAsync(order), StringComparison.Ordinal);
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_that_is_not_ready_in_time_is_told_so()
+    public async Task A_pod_that_is_not_ready_in_time_is_reported()
     {
         var deployed = Deployed(["/bin/sh", "-c", "echo up; exec sleep 1000"]);
-        var order = Running("") with
-        {
-            Deployment = deployed with { Template = deployed.Template with { StartTimeout = TimeSpan.FromMilliseconds(200) } },
-        };
+        var template = deployed.Template with { StartTimeout = TimeSpan.FromMilliseconds(200) };
+        var order = Running("") with { Deployment = deployed with { Template = template } };
         var pod = await StartAsync(order);
-        Assert.StartsWith("not ready at / within 200ms: GET http://", await probe.WaitReadyAsync(pod, null, CancellationToken.None), StringComparison.Ordinal);
+        var why = await probe.WaitReadyAsync(pod, null, CancellationToken.None);
+        Assert.StartsWith("not ready at / within 200ms: GET http://", why, StringComparison.Ordinal);
         await Host.KillAsync(pod);
         await pod.Exited;
         await ForgetAsync(pod);
@@ -126,7 +125,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_gets_its_settings_and_nothing_of_the_gateways_environment()
+    public async Task A_pod_gets_its_settings_and_none_of_the_gateways_variables()
     {
         Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
         Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", "also-secret");
@@ -140,7 +139,11 @@ public abstract class PodHostConformance
         Assert.Contains("SLUICE_MODELS=digits", lines);
         Assert.Contains("MODE=fast", lines);
         Assert.Matches("^[0-9a-f]{64}$", pod.Address.Token);
-        string[] own = ["SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES", "MODE", "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT"];
+        string[] own =
+        [
+            "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES", "MODE",
+            "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
+        ];
         var names = lines.Select(l => l.Split('=')[0]).ToHashSet();
         Assert.Empty(own.Except(names));
         Assert.Empty(names.Except(own).Except(OtherVariables));
@@ -148,7 +151,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_for_which_no_devices_were_placed_sees_none()
+    public async Task A_pod_without_assigned_devices_sees_none()
     {
         var pod = await StartAsync(Running("env") with { Devices = [] });
         await pod.Exited;
@@ -158,9 +161,11 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task The_last_lines_are_kept_whole_and_bounded()
+    public async Task The_last_lines_are_kept_complete_and_limited()
     {
-        var pod = await StartAsync(Running("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; printf '%01000d\\n' 7; printf 'no newline'"));
+        const string script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; "
+            + "printf '%01000d\\n' 7; printf 'no newline'";
+        var pod = await StartAsync(Running(script));
         await pod.Exited;
         var lines = pod.LastOutput;
         Assert.Equal(40, lines.Count);
@@ -171,7 +176,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task What_a_pod_started_does_not_outlive_it()
+    public async Task Child_processes_of_a_pod_do_not_outlive_it()
     {
         var pod = await StartAsync(Running("sleep 1000 & echo $!; wait"));
         await SaidAsync(pod, 1);
@@ -181,7 +186,7 @@ public abstract class PodHostConformance
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_that_is_cared_for_is_not_handed_out_for_adoption()
+    public async Task A_managed_pod_is_not_returned_for_adoption()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         Assert.Empty(await Host.AdoptAsync(id => id == pod.Order.PodId, CancellationToken.None));
@@ -193,21 +198,21 @@ public abstract class PodHostConformance
 
     protected Task<RunningPod> StartAsync(PodOrder order) => Host.StartAsync(order, _ => { }, CancellationToken.None);
 
-    /// <summary>Waits until the pod has written so many lines.</summary>
+    /// <summary>Waits until the pod has written this number of lines.</summary>
     protected static Task SaidAsync(RunningPod pod, int lines) => SaidAsync(pod, said => said.Count >= lines);
 
     protected static async Task SaidAsync(RunningPod pod, Func<IReadOnlyList<string>, bool> enough)
     {
         while (true)
         {
-            var spoke = pod.NextLine;
+            var next = pod.NextLine;
             if (enough(pod.LastOutput)) return;
-            await Task.WhenAny(spoke, pod.Exited);
-            Assert.False(pod.Exited.IsCompleted && !enough(pod.LastOutput), "it ended before");
+            await Task.WhenAny(next, pod.Exited);
+            Assert.False(pod.Exited.IsCompleted && !enough(pod.LastOutput), "the pod exited before");
         }
     }
 
-    /// <summary>Why the order comes to nothing, at whichever step.</summary>
+    /// <summary>Returns why an order fails, at any step.</summary>
     protected async Task<string> WhyNotAsync(PodOrder order)
     {
         try
@@ -239,12 +244,19 @@ public abstract class PodHostConformance
     }
 
     /// <summary>An order for the sample model <c>digits</c> on the built-in worker.</summary>
-    protected static PodOrder BuiltIn() => new(new Deployment(new Endpoint { Id = "digits", Template = "onnx" }, new Template { Name = "onnx" }), NewId());
+    protected static PodOrder BuiltIn() =>
+        new(new Deployment(new Endpoint { Id = "digits", Template = "onnx" }, new Template { Name = "onnx" }), NewId());
 
     protected static PodOrder Running(string command) => new(Deployed(["/bin/sh", "-c", command]), NewId());
 
     protected static Deployment Deployed(IReadOnlyList<string> command) => new(
-        new Endpoint { Id = "e", Template = "t", Models = ["digits"], Env = new Dictionary<string, string> { ["MODE"] = "fast" } },
+        new Endpoint
+        {
+            Id = "e",
+            Template = "t",
+            Models = ["digits"],
+            Env = new Dictionary<string, string> { ["MODE"] = "fast" },
+        },
         new Template
         {
             Name = "t",

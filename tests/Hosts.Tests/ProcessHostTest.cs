@@ -7,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests;
 
-/// <summary>Pods as processes of this machine.</summary>
+/// <summary>Pods that run as processes of this machine.</summary>
 public sealed class ProcessHostTest : PodHostConformance, IDisposable
 {
     private readonly ProcessHost host = NewHost(standbys: 0);
@@ -19,14 +19,14 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     protected override IReadOnlySet<string> OtherVariables { get; } = new HashSet<string>
     {
         "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOTNET_ROOT", "LD_LIBRARY_PATH",
-        // The shell's own.
+        // Variables of the shell.
         "PWD", "SHLVL", "_", "OLDPWD",
     };
 
     public void Dispose() => host.Dispose();
 
     [Fact]
-    public async Task A_pod_sees_exactly_the_devices_that_were_placed_for_it_and_all_where_nobody_places_any()
+    public async Task A_pod_sees_exactly_its_assigned_devices_and_all_if_none_are_assigned()
     {
         Environment.SetEnvironmentVariable("CUDA_VISIBLE_DEVICES", "0,1");
         try
@@ -46,7 +46,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public async Task A_standby_becomes_the_pod_that_is_ordered_and_another_one_takes_its_place()
+    public async Task A_standby_worker_becomes_the_ordered_pod_and_is_replaced()
     {
         using var standing = NewHost(standbys: 1);
         Deployment[] declared = [BuiltIn().Deployment];
@@ -55,7 +55,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         var pod = await standing.StartAsync(BuiltIn(), _ => { }, CancellationToken.None);
         Assert.Equal(0, standing.Standbys);
         Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
-        // A process that was there already has no start of its runtime to tell of.
+        // A standby process has no start of its runtime to report.
         Assert.Contains(pod.Stages, s => s.Name == "model");
         Assert.DoesNotContain(pod.Stages, s => s.Name == "runtime");
         await StandingAsync();
@@ -63,7 +63,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         await standing.StopAsync(pod);
         Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
         await standing.ForgetAsync(pod);
-        // Whoever declares nothing needs none.
+        // Without declarations no standby worker is needed.
         standing.Prepare([]);
         Assert.Equal(0, standing.Standbys);
 
@@ -78,7 +78,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public async Task A_pod_of_another_environment_is_started_of_its_own()
+    public async Task A_pod_with_another_environment_starts_as_a_new_process()
     {
         using var standing = NewHost(standbys: 1);
         while (standing.Standbys == 0)
@@ -88,10 +88,9 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         }
 
         var order = BuiltIn();
-        var other = order with
-        {
-            Deployment = order.Deployment with { Endpoint = order.Deployment.Endpoint with { Env = new Dictionary<string, string> { ["DOTNET_gcServer"] = "0" } } },
-        };
+        var env = new Dictionary<string, string> { ["DOTNET_gcServer"] = "0" };
+        var endpoint = order.Deployment.Endpoint with { Env = env };
+        var other = order with { Deployment = order.Deployment with { Endpoint = endpoint } };
         using var probe = new ReadinessProbe(TimeProvider.System);
         var pod = await standing.StartAsync(other, _ => { }, CancellationToken.None);
         Assert.Equal(1, standing.Standbys);
@@ -102,15 +101,16 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public async Task The_exit_of_a_process_is_seen_though_a_child_keeps_its_output_open()
+    public async Task The_exit_of_a_process_is_reported_although_a_child_keeps_its_output_open()
     {
         var pod = await StartAsync(Running("sleep 1000 & echo $!; exit 3"));
-        Assert.StartsWith("exit code 3: ", await pod.Exited.WaitAsync(ChildProcess.Patience, TimeProvider.System), StringComparison.Ordinal);
+        var exit = await pod.Exited.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+        Assert.StartsWith("exit code 3: ", exit, StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
     [Fact]
-    public async Task A_pod_starts_in_an_empty_folder_of_its_own_that_is_deleted_after_it()
+    public async Task A_pod_starts_in_its_own_empty_folder_which_is_deleted_after_its_exit()
     {
         var pod = await StartAsync(Running("pwd; stat -c %a .; ls -A | wc -l; touch left; ls -A"));
         await pod.Exited;
@@ -121,13 +121,14 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public async Task A_program_written_as_a_relative_path_is_found_from_the_gateways_folder()
+    public async Task A_relative_program_path_is_resolved_from_the_gateways_folder()
     {
         var script = $"{Id.Value}.sh";
         await File.WriteAllTextAsync(script, "#!/bin/sh\necho \"$1\"; pwd\n");
         try
         {
-            var pod = await StartAsync(Running("") with { Deployment = Deployed(["/bin/sh", "./" + script, "./no-such-file"]) });
+            var deployment = Deployed(["/bin/sh", "./" + script, "./no-such-file"]);
+            var pod = await StartAsync(Running("") with { Deployment = deployment });
             await pod.Exited;
             Assert.Equal("./no-such-file", pod.LastOutput[0]);
             Assert.NotEqual(Environment.CurrentDirectory, pod.LastOutput[1]);
@@ -140,7 +141,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public async Task The_folder_of_a_standby_becomes_the_pods_and_is_deleted_with_it()
+    public async Task The_folder_of_a_standby_worker_becomes_the_pods_and_is_deleted_with_it()
     {
         using var standing = NewHost(standbys: 1);
         while (standing.Standbys == 0)
@@ -160,7 +161,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     }
 
     [Fact]
-    public void What_a_killed_gateway_left_is_deleted_at_the_start_of_the_next()
+    public void Folders_that_a_killed_gateway_left_are_deleted_at_the_next_start()
     {
         var left = WorkFolder.Create(Id);
         File.WriteAllText(Path.Combine(left.Path, "file"), "");
@@ -175,7 +176,8 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     protected override async Task GoneAsync(RunningPod pod)
     {
         await ChildProcess.GoneAsync(pod.ProcessId!.Value);
-        // The test that lets a child behind writes its number.
-        if (pod.LastOutput is [var line] && int.TryParse(line, CultureInfo.InvariantCulture, out var child)) await ChildProcess.GoneAsync(child);
+        // The test that leaves a child process behind prints its id.
+        if (pod.LastOutput is [var line] && int.TryParse(line, CultureInfo.InvariantCulture, out var child))
+            await ChildProcess.GoneAsync(child);
     }
 }

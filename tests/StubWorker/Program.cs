@@ -6,8 +6,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
-// A worker that does what a job's input says, and writes down every execution: "begin ID ATTEMPT", then "end" or "stopped", in
-// $STUB_LOG.PID; with "fence" in the input also "fence ID FENCE".
+// A worker that executes the action in a job's input, and logs every execution to $STUB_LOG.PID: "begin ID ATTEMPT",
+// then "end" or "stopped"; with "fence" in the input also "fence ID FENCE".
 // {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
@@ -16,8 +16,8 @@ builder.Logging.ClearProviders();
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
-    kestrel.Listen(IPAddress.Loopback, int.Parse(Environment.GetEnvironmentVariable("PORT")!, CultureInfo.InvariantCulture),
-        l => l.Protocols = HttpProtocols.Http2);
+    var port = int.Parse(Environment.GetEnvironmentVariable("PORT")!, CultureInfo.InvariantCulture);
+    kestrel.Listen(IPAddress.Loopback, port, l => l.Protocols = HttpProtocols.Http2);
 });
 var app = builder.Build();
 app.MapGet("/ready", () => "ready");
@@ -26,7 +26,8 @@ app.MapPost("/run", async context =>
     var job = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
     var (id, attempt) = ((string)job["id"]!, (int)job["attempt"]!);
     Note($"begin {id} {attempt}");
-    if (job["input"] is JsonObject asked && asked.ContainsKey("fence")) Note($"fence {id} {context.Request.Headers["X-Sluice-Fence"]}");
+    if (job["input"] is JsonObject input && input.ContainsKey("fence"))
+        Note($"fence {id} {context.Request.Headers["X-Sluice-Fence"]}");
     try
     {
         await RunAsync(context, job["input"], attempt);
@@ -46,7 +47,7 @@ void Note(string line)
     if (log is null) return;
     lock (gate)
     {
-        // Written through: what a worker did before it was killed counts.
+        // Written without a buffer, so that the log is complete if the worker is killed.
         using var file = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
         file.Write(Encoding.UTF8.GetBytes(line + "\n"));
     }

@@ -3,17 +3,22 @@ using System.Runtime.InteropServices;
 
 namespace Sluice.Testing;
 
-/// <summary>A process that a test started, with the lines it says: tests wait for lines, not for time.</summary>
+/// <summary>A process that a test started, with its output lines: tests wait for lines, not for time.</summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
-    /// <summary>A signal that has not come by then will not come. Generous: the machine is shared.</summary>
+    /// <summary>
+    /// Time after which an expected event is considered missing. It is long, because the machine is shared.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Process process;
     private readonly List<string> lines = [];
     private TaskCompletionSource more = New();
 
-    public ChildProcess(string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string?> environment)
+    public ChildProcess(
+        string program,
+        IReadOnlyList<string> arguments,
+        IReadOnlyDictionary<string, string?> environment)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -21,7 +26,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = Repository.Root,
         };
-        foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal)).ToList())
+        var inherited = start.Environment.Keys.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal)).ToList();
+        foreach (var name in inherited)
             start.Environment.Remove(name);
         foreach (var (name, value) in environment) start.Environment[name] = value;
         process = Process.Start(start)!;
@@ -37,7 +43,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public int ExitCode => process.ExitCode;
 
-    /// <summary>All it said so far.</summary>
+    /// <summary>All output so far.</summary>
     public string Output
     {
         get
@@ -46,7 +52,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>How many lines it said so far: a mark to wait from.</summary>
+    /// <summary>Number of lines so far: a mark to wait from.</summary>
     public int Mark
     {
         get
@@ -55,7 +61,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The first line after the mark that holds the text; waits for it.</summary>
+    /// <summary>Waits for the first line after the mark that contains the text, and returns it.</summary>
     public Task<string> LineAsync(string text, int after = 0) =>
         LineAsync(l => l.Contains(text, StringComparison.Ordinal), $"a line with '{text}'", after);
 
@@ -72,18 +78,19 @@ public sealed partial class ChildProcess : IAsyncDisposable
             }
 
             if (await Task.WhenAny(next, process.WaitForExitAsync(), deadline) == deadline)
-                throw new TimeoutException($"{what} did not come; it said:\n{Output}");
+                throw new TimeoutException($"{what} did not come; the output so far:\n{Output}");
             if (!process.HasExited) continue;
             process.WaitForExit();
             lock (lines)
                 if (lines.Skip(after).FirstOrDefault(fits) is { } line) return line;
-            throw new InvalidOperationException($"{what} did not come, it exited with {process.ExitCode}; it said:\n{Output}");
+            throw new InvalidOperationException(
+                $"{what} did not come: the process exited with {process.ExitCode}; its output:\n{Output}");
         }
     }
 
     public void Signal(int signal) => Signal(process.Id, signal);
 
-    /// <summary>Waits for its end; its exit code.</summary>
+    /// <summary>Waits for the exit, and returns the exit code.</summary>
     public async Task<int> ExitAsync(TimeSpan? patience = null)
     {
         using var limit = new CancellationTokenSource(patience ?? Patience, TimeProvider.System);
@@ -108,10 +115,10 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public const int Sigkill = 9;
     public const int Sigterm = 15;
 
-    /// <summary>Signals any process by its id.</summary>
+    /// <summary>Sends a signal to any process by its id.</summary>
     public static void Signal(int pid, int signal) => _ = Kill(pid, signal);
 
-    /// <summary>Waits until no process has this id; the kernel's own answer, asked each few milliseconds.</summary>
+    /// <summary>Waits until no process has this id. The kernel is asked every few milliseconds.</summary>
     public static async Task GoneAsync(int pid)
     {
         using var limit = new CancellationTokenSource(Patience, TimeProvider.System);

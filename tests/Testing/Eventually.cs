@@ -2,18 +2,18 @@ using Xunit;
 
 namespace Sluice.Testing;
 
-/// <summary>Waits for what tells nobody that it came: asks, and asks again.</summary>
+/// <summary>Waits for a condition that has no notification, by polling.</summary>
 public static class Eventually
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Ends when it holds; fails when it never did.</summary>
+    /// <summary>Completes when the condition holds; fails the test if it never does.</summary>
     public static async Task HoldsAsync(Func<Task<bool>> holds, string what)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
         while (!await holds())
         {
-            if (limit.IsCancellationRequested) Assert.Fail($"it never came: {what}");
+            if (limit.IsCancellationRequested) Assert.Fail($"the condition never held: {what}");
             await Task.WhenAny(Task.Delay(AskAgain, TimeProvider.System, limit.Token));
         }
     }

@@ -2,7 +2,7 @@ using Xunit;
 
 namespace Sluice.Testing;
 
-/// <summary>A test that is skipped, and says so, where a program of others is missing.</summary>
+/// <summary>A test that is skipped, with the reason, if a required program is not installed.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class FactNeedingAttribute : FactAttribute
 {

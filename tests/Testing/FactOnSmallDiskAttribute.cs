@@ -2,7 +2,9 @@ using Xunit;
 
 namespace Sluice.Testing;
 
-/// <summary>A test that needs a <see cref="SmallDisk"/>; it is skipped, with the reason, where none can be mounted.</summary>
+/// <summary>
+/// A test that requires a <see cref="SmallDisk"/>. It is skipped, with the reason, if none can be mounted.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class FactOnSmallDiskAttribute : FactAttribute
 {

@@ -6,7 +6,7 @@ using System.Threading.Channels;
 
 namespace Sluice.Testing;
 
-/// <summary>A TCP proxy on loopback whose link can be broken in ways that a network breaks.</summary>
+/// <summary>A TCP proxy on loopback that injects network faults into its link.</summary>
 public sealed class FaultProxy : IDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
@@ -17,9 +17,11 @@ public sealed class FaultProxy : IDisposable
     private volatile TaskCompletionSource downstream = Done();
     private volatile int accepted;
 
-    /// <param name="target">Port on loopback.</param>
-    /// <param name="delay">What passes takes so much longer in each direction; a timer's millisecond more. Nothing overtakes, and nothing waits for what
-    /// is before it: a longer way, not a narrower one.</param>
+    /// <param name="target">The target port on loopback.</param>
+    /// <param name="delay">
+    /// Additional latency in each direction, plus a timer's millisecond. The order is kept, and bandwidth is not
+    /// limited: a longer path, not a narrower one.
+    /// </param>
     public FaultProxy(int target, TimeSpan delay = default)
     {
         (this.target, this.delay) = (target, delay);
@@ -29,23 +31,23 @@ public sealed class FaultProxy : IDisposable
 
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
 
-    /// <summary>Connections that clients have made so far.</summary>
+    /// <summary>Number of connections that clients have opened so far.</summary>
     public int Accepted => accepted;
 
-    /// <summary>From now on nothing passes in either direction, and nobody is told.</summary>
+    /// <summary>Drops everything in both directions, without a notification to either side.</summary>
     public void BlackHole() => (upstream, downstream) = (New(), New());
 
-    /// <summary>What clients send arrives; what is answered does not.</summary>
+    /// <summary>Forwards the clients' data, and drops the responses.</summary>
     public void LoseAnswers() => downstream = New();
 
-    /// <summary>Lets everything pass again, what was held back included.</summary>
+    /// <summary>Forwards everything again, including data that was held back.</summary>
     public void Heal()
     {
         upstream.TrySetResult();
         downstream.TrySetResult();
     }
 
-    /// <summary>Heals, but for the connections that were cut off: they are reset.</summary>
+    /// <summary>Heals the link, except for the interrupted connections, which are reset.</summary>
     public void HealWithReset()
     {
         foreach (var socket in open.Keys)
@@ -56,7 +58,7 @@ public sealed class FaultProxy : IDisposable
             }
             catch (ObjectDisposedException)
             {
-                // Its other end went meanwhile.
+                // The other side closed the connection.
             }
 
             socket.Dispose();
@@ -87,7 +89,7 @@ public sealed class FaultProxy : IDisposable
         }
         catch (Exception e) when (e is ObjectDisposedException or SocketException)
         {
-            // Disposed.
+            // The proxy was disposed.
         }
     }
 
@@ -100,7 +102,7 @@ public sealed class FaultProxy : IDisposable
         }
         catch (Exception e) when (e is ObjectDisposedException or SocketException)
         {
-            // Either end went.
+            // Either side closed the connection.
         }
 
         foreach (var socket in new[] { client, server })
@@ -118,7 +120,8 @@ public sealed class FaultProxy : IDisposable
         var passing = Channel.CreateUnbounded<(byte[] Bytes, long At)>();
         var sending = SendAsync();
         var buffer = new byte[64 << 10];
-        while (await from.ReceiveAsync(buffer, SocketFlags.None) is var n and > 0) passing.Writer.TryWrite((buffer[..n], Stopwatch.GetTimestamp()));
+        while (await from.ReceiveAsync(buffer, SocketFlags.None) is var n and > 0)
+            passing.Writer.TryWrite((buffer[..n], Stopwatch.GetTimestamp()));
         passing.Writer.Complete();
         await sending;
 
@@ -129,7 +132,8 @@ public sealed class FaultProxy : IDisposable
                 var left = delay - Stopwatch.GetElapsedTime(at);
                 if (left > TimeSpan.Zero) await Task.Delay(left, TimeProvider.System, CancellationToken.None);
                 await gate().Task;
-                for (var sent = 0; sent < bytes.Length;) sent += await to.SendAsync(bytes.AsMemory(sent), SocketFlags.None);
+                for (var sent = 0; sent < bytes.Length;)
+                    sent += await to.SendAsync(bytes.AsMemory(sent), SocketFlags.None);
             }
         }
     }

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Sluice.Testing;
 
-/// <summary>A port of loopback that nobody listens on now.</summary>
+/// <summary>Finds a loopback port that is free now.</summary>
 public static class FreePort
 {
     public static int Find()

@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 
 namespace Sluice.Testing;
 
-/// <summary>The real gateway as `make run` starts it, with its own Redis child, its own folder and port.</summary>
+/// <summary>The real gateway as `make run` starts it, with its own Redis process, folder and port.</summary>
 public sealed partial class GatewayProcess : IAsyncDisposable
 {
     private readonly string folder;
@@ -18,7 +18,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         (this.process, this.folder, this.ownsFolder) = (process, folder, ownsFolder);
     }
 
-    /// <summary>The admin key, when this start showed one (or was given one).</summary>
+    /// <summary>The admin key that this start printed or was given; empty if neither.</summary>
     public string Key { get; private set; } = "";
 
     public Uri Url { get; private set; } = null!;
@@ -29,13 +29,19 @@ public sealed partial class GatewayProcess : IAsyncDisposable
 
     public string ManifestPath => Path.Combine(folder, "endpoints.yaml");
 
-    /// <summary>With the admin key on every request.</summary>
+    /// <summary>Sends the admin key with every request.</summary>
     public HttpClient Client { get; private set; } = null!;
 
-    /// <summary>Starts it (by a command that starts others, if there is one) and waits until it listens. A folder makes it a second start on what the
-    /// first one left.</summary>
-    public static async Task<GatewayProcess> StartAsync(string? manifest = null, string? folder = null,
-        IReadOnlyDictionary<string, string?>? environment = null, string? key = null, IReadOnlyList<string>? wrapper = null)
+    /// <summary>
+    /// Starts the gateway (with a wrapper command, if one is given) and waits until it listens. With a folder, it is
+    /// another start on the data of an earlier one.
+    /// </summary>
+    public static async Task<GatewayProcess> StartAsync(
+        string? manifest = null,
+        string? folder = null,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? key = null,
+        IReadOnlyList<string>? wrapper = null)
     {
         var own = folder is null;
         folder ??= Directory.CreateTempSubdirectory("sluice-gateway-").FullName;
@@ -46,7 +52,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             ["SLUICE_MANIFEST"] = Path.Combine(folder, "endpoints.yaml"),
             ["SLUICE_MODEL_REPOSITORY"] = Repository.Models,
             ["SLUICE_URLS"] = "http://127.0.0.1:0",
-            // Tests count processes, and have two cores.
+            // Tests count processes, and the machine has two cores.
             ["SLUICE_STANDBY_WORKERS"] = "0",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
@@ -61,7 +67,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         return gateway;
     }
 
-    /// <summary>A client with another key, or with none.</summary>
+    /// <summary>Returns a client with another key, or without one.</summary>
     public HttpClient ClientFor(string? key)
     {
         var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, MaxResponseDrainSize = 0 })
@@ -69,43 +75,48 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             BaseAddress = Url,
             Timeout = ChildProcess.Patience,
         };
-        if (key is { Length: > 0 }) client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        if (key is { Length: > 0 })
+            client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return client;
     }
 
     public async Task<JsonObject> GetAsync(string path) =>
         (await Client.GetFromJsonAsync<JsonObject>(new Uri(path, UriKind.Relative)))!;
 
-    /// <summary>The endpoint's workers in a state, as the API tells them.</summary>
+    /// <summary>Returns the endpoint's workers in a state, from the API.</summary>
     public async Task<IReadOnlyList<JsonObject>> WorkersAsync(string endpoint, string? state = null)
     {
         var answer = await GetAsync($"/api/v1/endpoints/{endpoint}/workers");
-        return [.. answer["workers"]!.AsArray().Select(w => w!.AsObject()).Where(w => state is null || (string)w["state"]! == state)];
+        var workers = answer["workers"]!.AsArray().Select(w => w!.AsObject());
+        return [.. workers.Where(w => state is null || (string)w["state"]! == state)];
     }
 
-    /// <summary>Waits until what the API tells at a path is so.</summary>
+    /// <summary>Waits until the API's answer at a path meets a condition.</summary>
     public async Task<JsonObject> UntilAsync(string path, Func<JsonObject, bool> holds)
     {
         using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
         while (true)
         {
-            var told = await GetAsync(path);
-            if (holds(told)) return told;
+            var answer = await GetAsync(path);
+            if (holds(answer)) return answer;
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
         }
     }
 
-    /// <summary>A metric's value summed over its label sets; zero when it is not there.</summary>
+    /// <summary>Returns a metric's value, summed over its label sets; zero if the metric does not exist.</summary>
     public async Task<double> MetricAsync(string name, string labels = "")
     {
         var text = await Client.GetStringAsync(new Uri("/metrics", UriKind.Relative));
-        return text.Split('\n').Where(l => l.StartsWith(name + "{", StringComparison.Ordinal) || l.StartsWith(name + " ", StringComparison.Ordinal))
+        return text.Split('\n')
+            .Where(l => l.StartsWith(name + "{", StringComparison.Ordinal)
+                || l.StartsWith(name + " ", StringComparison.Ordinal))
             .Where(l => labels.Split(',').All(part => l.Contains(part, StringComparison.Ordinal)))
             .Sum(l => double.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
     }
 
-    /// <summary>A file among the models.</summary>
-    public static string Example(string model) => File.ReadAllText(Path.Combine(Repository.Models, model, "example.json"));
+    /// <summary>Returns the example request of a sample model.</summary>
+    public static string Example(string model) =>
+        File.ReadAllText(Path.Combine(Repository.Models, model, "example.json"));
 
     public async ValueTask DisposeAsync()
     {

@@ -1,8 +1,9 @@
 namespace Sluice.Testing;
 
 /// <summary>
-/// A clock that only a test moves. Its timestamp frequency is odd on purpose, so that code which takes timestamps for
-/// ticks or milliseconds fails. Timers fire inside <see cref="Advance"/>, in the order of their due times.
+/// A clock that only a test advances. Its timestamp frequency is unusual on purpose, so that code which treats
+/// timestamps as ticks or milliseconds fails. Timers fire inside <see cref="Advance"/>, in the order of their due
+/// times.
 /// </summary>
 public sealed class ManualTime(DateTimeOffset? start = null) : TimeProvider
 {
@@ -30,7 +31,7 @@ public sealed class ManualTime(DateTimeOffset? start = null) : TimeProvider
         return timer;
     }
 
-    /// <summary>Moves the clock on and runs every timer that falls due on the way.</summary>
+    /// <summary>Advances the clock and runs every timer that becomes due.</summary>
     public void Advance(TimeSpan by)
     {
         var target = GetUtcNow() + by;

@@ -5,12 +5,14 @@ using Xunit;
 
 namespace Sluice.Testing;
 
-/// <summary>A real redis-server of one test class: loopback, a free port, a folder of its own, AOF.</summary>
+/// <summary>
+/// A real redis-server of one test class: on loopback, with a free port, its own folder, and an append-only log.
+/// </summary>
 public sealed class RedisFixture : IAsyncLifetime
 {
     public const string Password = "test-password";
 
-    /// <summary>Redis' own name for it, in its folder.</summary>
+    /// <summary>Redis' name of the log's folder.</summary>
     private const string LogFolder = "appendonlydir";
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-redis-").FullName;
@@ -19,14 +21,14 @@ public sealed class RedisFixture : IAsyncLifetime
 
     public int Port { get; private set; } = FreePort.Find();
 
-    /// <summary>What the product's SLUICE_REDIS would be.</summary>
+    /// <summary>The connection in the format of SLUICE_REDIS.</summary>
     public string ConnectionString => $"127.0.0.1:{Port},password={Password}";
 
     public RedisStore Store => new(connection!);
 
     public async Task InitializeAsync()
     {
-        // Between being found free and being listened on a port may be taken by somebody else.
+        // Another process may take a port between its selection and the listen call.
         for (var more = 5; !await StartsAsync(); more--, Port = FreePort.Find())
             if (more == 0) throw new InvalidOperationException("redis-server did not start");
         connection = await ConnectAsync();
@@ -39,11 +41,11 @@ public sealed class RedisFixture : IAsyncLifetime
         Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>A second connection, as another gateway has one.</summary>
+    /// <summary>Opens a second connection, like another gateway.</summary>
     public async Task<ConnectionMultiplexer> ConnectAsync() =>
         await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},abortConnect=false,connectTimeout=5000");
 
-    /// <summary>kill -9.</summary>
+    /// <summary>Kills the server with SIGKILL.</summary>
     public async Task KillAsync()
     {
         if (process is null) return;
@@ -53,15 +55,21 @@ public sealed class RedisFixture : IAsyncLifetime
         process = null;
     }
 
-    /// <summary>What the server has written to its log so far, in a folder of its own: what is left after it loses all that it writes from now on.</summary>
+    /// <summary>
+    /// Copies what the server has written to its log so far into a separate folder: the data that remains if it loses
+    /// all later writes.
+    /// </summary>
     public string CopyLog()
     {
         var copy = Directory.CreateTempSubdirectory("sluice-redis-copy-").FullName;
-        foreach (var file in Directory.GetFiles(Path.Combine(folder, LogFolder))) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Path.Combine(folder, LogFolder)))
+            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
         return copy;
     }
 
-    /// <summary>kill -9, and a start on a copy of <see cref="CopyLog"/>, which goes.</summary>
+    /// <summary>
+    /// Kills the server with SIGKILL, and restarts it on a copy from <see cref="CopyLog"/>, which is deleted.
+    /// </summary>
     public async Task RollBackAsync(string copy)
     {
         await KillAsync();
@@ -73,10 +81,13 @@ public sealed class RedisFixture : IAsyncLifetime
         await StartAsync();
     }
 
-    /// <summary>SIGSTOP, SIGCONT.</summary>
+    /// <summary>Suspends and resumes the server (SIGSTOP, SIGCONT).</summary>
     public void Signal(int signal) => ChildProcess.Signal(process!.Id, signal);
 
-    /// <summary>Starts the server on what the last one left, and waits until it answers. Not <c>everysec</c>: see <c>LogSync</c>.</summary>
+    /// <summary>
+    /// Starts the server on the data of the last one, and waits until it answers. It does not use <c>everysec</c>: see
+    /// <c>LogSync</c>.
+    /// </summary>
     public async Task StartAsync()
     {
         if (!await StartsAsync()) throw new InvalidOperationException("redis-server did not start");

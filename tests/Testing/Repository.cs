@@ -1,6 +1,6 @@
 namespace Sluice.Testing;
 
-/// <summary>Where the checkout is, and what `make publish` put into it.</summary>
+/// <summary>The paths of the checkout, and of the output of `make publish`.</summary>
 public static class Repository
 {
     public static string Root { get; } = Find();
@@ -9,7 +9,7 @@ public static class Repository
 
     public static string Worker => Published("worker", "Sluice.Worker");
 
-    /// <summary>The worker that does what a job's input says, as the solution's build leaves it.</summary>
+    /// <summary>The worker that executes the action in a job's input, from the solution's build output.</summary>
     public static string StubWorker => new[] { "Release", "Debug" }
         .Select(c => Path.Combine(Root, "tests", "StubWorker", "bin", c, "net10.0", "Sluice.StubWorker"))
         .FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("tests/StubWorker is not built");
@@ -26,6 +26,6 @@ public static class Repository
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
             if (File.Exists(Path.Combine(folder.FullName, "Gateway.sln"))) return folder.FullName;
-        throw new InvalidOperationException("the tests run outside of the checkout");
+        throw new InvalidOperationException("the tests do not run inside the checkout");
     }
 }

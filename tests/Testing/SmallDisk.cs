@@ -2,23 +2,26 @@ using System.Diagnostics;
 
 namespace Sluice.Testing;
 
-/// <summary>A file system of a few MiB in memory, which a test can fill. Only root may mount one; see <see cref="WhyNot"/>.</summary>
+/// <summary>
+/// A file system of a few MiB in memory, which a test can fill. Only root can mount one; see <see cref="WhyNot"/>.
+/// </summary>
 public sealed class SmallDisk : IDisposable
 {
     private const string Ballast = "ballast";
 
-    /// <param name="size">As mount(8) takes it: <c>2m</c>.</param>
+    /// <param name="size">The size in the format of mount(8): <c>2m</c>.</param>
     public SmallDisk(string size) => Run("mount", "-t", "tmpfs", "-o", $"size={size},mode=0777", "none", Folder);
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("sluice-disk-").FullName;
 
-    /// <summary>Why none can be mounted here; null: it can.</summary>
+    /// <summary>Why none can be mounted here; null if one can.</summary>
     public static string? WhyNot { get; } = Find();
 
-    /// <summary>Writes a file until nothing more fits.</summary>
+    /// <summary>Writes a file until the disk is full.</summary>
     public void Fill()
     {
-        using var file = new FileStream(Path.Combine(Folder, Ballast), FileMode.Create, FileAccess.Write, FileShare.None, 0);
+        var path = Path.Combine(Folder, Ballast);
+        using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 0);
         var block = new byte[4096];
         try
         {
@@ -26,11 +29,11 @@ public sealed class SmallDisk : IDisposable
         }
         catch (IOException)
         {
-            // Full.
+            // The disk is full.
         }
     }
 
-    /// <summary>Deletes what <see cref="Fill"/> wrote.</summary>
+    /// <summary>Deletes the file that <see cref="Fill"/> wrote.</summary>
     public void Free() => File.Delete(Path.Combine(Folder, Ballast));
 
     public void Dispose()
@@ -57,6 +60,7 @@ public sealed class SmallDisk : IDisposable
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
         var said = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} exited with {process.ExitCode}: {said.Trim()}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{program} exited with {process.ExitCode}: {said.Trim()}");
     }
 }

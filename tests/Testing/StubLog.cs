@@ -1,9 +1,9 @@
 namespace Sluice.Testing;
 
-/// <summary>What the stub workers wrote down: each process into a file of its own, <c>PATH.PID</c>.</summary>
+/// <summary>Reads the logs of the stub workers: each process writes its own file, <c>PATH.PID</c>.</summary>
 public static class StubLog
 {
-    /// <summary>All lines of all workers; in order within one worker only.</summary>
+    /// <summary>Returns all lines of all workers. Only the lines of one worker are in order.</summary>
     public static IEnumerable<string> Lines(string path) => Files(path).SelectMany(File.ReadLines);
 
     public static void Delete(string path)
@@ -12,5 +12,6 @@ public static class StubLog
         File.Delete(path);
     }
 
-    private static IEnumerable<string> Files(string path) => Directory.EnumerateFiles(Path.GetDirectoryName(path)!, Path.GetFileName(path) + ".*");
+    private static IEnumerable<string> Files(string path) =>
+        Directory.EnumerateFiles(Path.GetDirectoryName(path)!, Path.GetFileName(path) + ".*");
 }

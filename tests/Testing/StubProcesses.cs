@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Sluice.Testing;
 
-/// <summary>The stub workers that the machine runs, whatever anybody says of them.</summary>
+/// <summary>Finds the stub workers that run on the machine, independently of any record.</summary>
 public static class StubProcesses
 {
-    /// <summary>Ids of the processes that have this log in their environment, in order.</summary>
+    /// <summary>Returns the ids of the processes that have this log in their environment, in order.</summary>
     public static List<int> Of(string log)
     {
         var found = new List<int>();
@@ -14,11 +14,12 @@ public static class StubProcesses
             if (!int.TryParse(Path.GetFileName(folder.AsSpan()), CultureInfo.InvariantCulture, out var id)) continue;
             try
             {
-                if (File.ReadAllText(folder + "/environ").Contains($"STUB_LOG={log}\0", StringComparison.Ordinal)) found.Add(id);
+                var environment = File.ReadAllText(folder + "/environ");
+                if (environment.Contains($"STUB_LOG={log}\0", StringComparison.Ordinal)) found.Add(id);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // It has just ended.
+                // The process has just exited.
             }
         }
 

@@ -6,26 +6,27 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>What the leader remembers of failed starts, and what requests are told of it.</summary>
+/// <summary>The leader's record of failed starts, and the reasons that requests receive.</summary>
 public sealed class EndpointKeeperTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Endpoint Declared = new() { Id = "e", Template = "t" };
 
     [Fact]
-    public void Failed_starts_block_until_the_next_try_and_not_during_it()
+    public void Failed_starts_block_requests_until_the_next_try()
     {
         var keeper = FailedTimes(3);
         var blocked = keeper.GetBlock(Declared, anyReady: false, Now)!;
         Assert.Equal((Now.AddSeconds(2), false), (blocked.RetryAt, blocked.ByPolicy));
         Assert.Contains("exit code 3: no such model", blocked.Reason, StringComparison.Ordinal);
-        Assert.Equal("the workers of e fail to start (3 times); the next try is at 00:00:02 UTC", blocked.ReasonFor(anonymous: true));
+        Assert.Equal("the workers of e fail to start (3 times); the next try is at 00:00:02 UTC",
+            blocked.ReasonFor(anonymous: true));
         Assert.Null(keeper.GetBlock(Declared, anyReady: false, blocked.RetryAt));
         Assert.Null(keeper.GetBlock(Declared, anyReady: true, Now));
     }
 
     [Fact]
-    public void A_worker_that_was_ready_before_a_start_failed_does_not_end_the_pause_and_a_later_one_does()
+    public void Only_a_worker_that_became_ready_after_the_last_failure_resets_the_backoff()
     {
         var keeper = FailedTimes(3);
         keeper.RecordProven(Now.AddMinutes(-1));
@@ -35,14 +36,15 @@ public sealed class EndpointKeeperTest
     }
 
     [Fact]
-    public void Clients_without_a_key_learn_neither_devices_nor_what_was_spent()
+    public void Clients_without_a_key_see_neither_devices_nor_the_spent_worker_time()
     {
         var keeper = new EndpointKeeper
         {
             Wait = new GpuWait("e", 1, Now, Never: true, "gpu.memory", "GPU-77 has 8 GiB", "digits has GPU-78"),
         };
-        Assert.Equal("endpoint e can have no worker: no GPU fits its workers", keeper.GetBlock(Declared, false, Now)!.ReasonFor(anonymous: true));
-        Assert.Contains("GPU-77", keeper.GetBlock(Declared, false, Now)!.ReasonFor(anonymous: false), StringComparison.Ordinal);
+        var waits = keeper.GetBlock(Declared, false, Now)!;
+        Assert.Equal("endpoint e can have no worker: no GPU fits its workers", waits.ReasonFor(anonymous: true));
+        Assert.Contains("GPU-77", waits.ReasonFor(anonymous: false), StringComparison.Ordinal);
 
         keeper.Refusal = new Refusal("30 worker-seconds were used", Now.AddHours(2), "its limit for today is used up");
         var spent = keeper.GetBlock(Declared, true, Now)!;
@@ -54,13 +56,20 @@ public sealed class EndpointKeeperTest
     {
         var keeper = new EndpointKeeper();
         keeper.SetFingerprint("f");
-        for (var i = 0; i < times; i++) keeper.RecordFailure(new PodEnd(Failed(), Failed: true, Proven: false), Now);
+        for (var i = 0; i < times; i++)
+            keeper.RecordFailure(new PodEnd(Failed(), Failed: true, Proven: false), Now);
         return keeper;
     }
 
     private static Pod Failed() => new()
     {
-        Id = "e-1", EndpointId = "e", Template = "t", HostId = "h", State = PodState.Failed, Fingerprint = "f", StartedAt = Now,
+        Id = "e-1",
+        EndpointId = "e",
+        Template = "t",
+        HostId = "h",
+        State = PodState.Failed,
+        Fingerprint = "f",
+        StartedAt = Now,
         Reason = "exit code 3: no such model",
     };
 }

@@ -7,9 +7,15 @@ public sealed class FailedPodsTest
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Failures_of_an_earlier_declaration_and_those_before_a_worker_that_is_ready_are_no_longer_listed()
+    public void Failures_of_an_earlier_declaration_or_before_a_ready_worker_are_no_longer_listed()
     {
-        Pod[] failing = [Pod("a", PodState.Failed, 1, "old"), Pod("b", PodState.Failed, 2), Pod("c", PodState.Ready, 0, "old"), Pod("d", PodState.Starting, 3)];
+        Pod[] failing =
+        [
+            Pod("a", PodState.Failed, 1, "old"),
+            Pod("b", PodState.Failed, 2),
+            Pod("c", PodState.Ready, 0, "old"),
+            Pod("d", PodState.Starting, 3),
+        ];
         Assert.Equal(["a"], FailedPods.Obsolete(failing, "new").Select(p => p.Id));
         Pod[] repaired = [.. failing, Pod("e", PodState.Ready, 4), Pod("f", PodState.Failed, 5)];
         Assert.Equal(["a", "b"], FailedPods.Obsolete(repaired, "new").Select(p => p.Id));
@@ -17,6 +23,12 @@ public sealed class FailedPodsTest
 
     private static Pod Pod(string id, PodState state, int second, string fingerprint = "new") => new()
     {
-        Id = id, EndpointId = "e", Template = "t", HostId = "another", State = state, Fingerprint = fingerprint, StartedAt = Now.AddSeconds(second),
+        Id = id,
+        EndpointId = "e",
+        Template = "t",
+        HostId = "another",
+        State = state,
+        Fingerprint = fingerprint,
+        StartedAt = Now.AddSeconds(second),
     };
 }

@@ -5,23 +5,28 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>What should happen to an endpoint's pods, as a table.</summary>
+/// <summary>The planned changes to an endpoint's pods.</summary>
 public sealed class FleetPlanTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Deployment Digits = new(
-        new Endpoint { Id = "digits", Template = "t", Scaling = new ScalePolicy { Scaler = Scaler.RequestCount, Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) } },
+        new Endpoint
+        {
+            Id = "digits",
+            Template = "t",
+            Scaling = new ScalePolicy { Scaler = Scaler.RequestCount, Max = 5, IdleTimeout = TimeSpan.FromSeconds(10) },
+        },
         new Template { Name = "t" });
 
     [Fact]
-    public void What_is_asked_for_is_started_once()
+    public void Required_workers_are_started_only_once()
     {
         Assert.Equal(2, Plan([], queued: 16).Start);
         Assert.Equal(0, Plan([Pod("a", PodState.Starting), Pod("b", PodState.Starting)], queued: 16).Start);
     }
 
     [Fact]
-    public void Idle_workers_go_first_and_of_equals_the_youngest()
+    public void Idle_workers_drain_first_and_the_youngest_of_equals()
     {
         Pod[] pods = [Pod("busy", PodState.Ready, 1), Pod("old", PodState.Ready, 2), Pod("young", PodState.Ready, 3)];
         var plan = Plan(pods, busy: 8, leased: new() { ["busy"] = 8 }, state: new ScaleState(Now.AddMinutes(-1), 1, 0));
@@ -29,7 +34,7 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void Another_declaration_replaces_first_and_drains_after()
+    public void New_pods_of_a_changed_declaration_start_before_the_old_ones_drain()
     {
         Pod[] before = [Pod("a", PodState.Ready, fingerprint: "old")];
         var first = Plan(before, busy: 4);
@@ -48,26 +53,29 @@ public sealed class FleetPlanTest
         Assert.Equal((1, 0), (first.Start, first.Drain.Count));
         Assert.Empty(Plan([.. idle, Pod("new", PodState.Starting)]).Drain);
         Assert.Equal(["old"], Plan([.. idle, Pod("new", PodState.Ready)]).Drain);
-        // Between two tries, and when its idle timeout is over.
+        // Between two tries, and after the idle timeout.
         var backoff = StartBackoff.None.Failed(Now, "x");
         Assert.Empty(Plan(idle, backoff: backoff).Drain);
         var unwanted = new ScaleState(Now.AddMinutes(-1), 0, 0) { IdleSince = Now.AddMinutes(-1) };
         Assert.Equal(["old"], Plan(idle, state: unwanted).Drain);
         Assert.Empty(Plan(idle, state: unwanted, backoff: backoff).Drain);
-        // One is enough.
-        Assert.Equal(["young"], Plan([Pod("old", PodState.Ready, fingerprint: "old"), Pod("young", PodState.Ready, 5, "old")],
-            state: unwanted, backoff: backoff).Drain);
+        // Only one outdated pod is kept.
+        Pod[] two = [Pod("old", PodState.Ready, fingerprint: "old"), Pod("young", PodState.Ready, 5, "old")];
+        Assert.Equal(["young"], Plan(two, state: unwanted, backoff: backoff).Drain);
     }
 
     [Fact]
-    public void A_pause_ends_also_a_worker_whose_successors_fail()
+    public void A_pause_drains_also_a_worker_whose_successors_fail()
     {
-        var paused = Digits with { Endpoint = Digits.Endpoint with { Scaling = Digits.Endpoint.Scaling with { Pause = Pause.Queue } } };
-        Assert.Equal(["old"], Plan([Pod("old", PodState.Ready, fingerprint: "old")], backoff: StartBackoff.None.Failed(Now, "x"), declared: paused).Drain);
+        var policy = Digits.Endpoint.Scaling with { Pause = Pause.Queue };
+        var paused = Digits with { Endpoint = Digits.Endpoint with { Scaling = policy } };
+        Pod[] old = [Pod("old", PodState.Ready, fingerprint: "old")];
+        var backoff = StartBackoff.None.Failed(Now, "x");
+        Assert.Equal(["old"], Plan(old, backoff: backoff, declared: paused).Drain);
     }
 
     [Fact]
-    public void Requests_that_failed_starts_refused_are_demand_for_the_next_try_and_for_one_worker()
+    public void Requests_that_failed_starts_rejected_count_as_demand_for_one_worker_at_the_next_try()
     {
         var backoff = StartBackoff.None.Failed(Now, "x").Failed(Now, "x").Failed(Now, "x");
         Assert.Equal(0, Plan([], backoff: backoff, refused: 40).Start);
@@ -77,20 +85,26 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void What_still_drains_is_taken_back_before_anything_is_started()
+    public void Draining_pods_resume_before_any_pod_is_started()
     {
-        Pod[] pods = [Pod("idle", PodState.Draining, 1), Pod("busy", PodState.Ready, 2), Pod("gone", PodState.Stopping, 3)];
+        Pod[] pods =
+        [
+            Pod("idle", PodState.Draining, 1),
+            Pod("busy", PodState.Ready, 2),
+            Pod("gone", PodState.Stopping, 3),
+        ];
         var plan = Plan(pods, queued: 8, leased: new() { ["busy"] = 1 }, ordered: ["idle", "busy", "gone"]);
         Assert.Equal((0, 0), (plan.Start, plan.Drain.Count));
         Assert.Equal(["busy"], plan.Resume);
-        // What is too late to be taken back is replaced, and more than that only as far as there is room beside what leaves.
+        // A stopping pod cannot resume and is replaced. More pods are started only within max, which includes stopping
+        // pods.
         var more = Plan(pods, queued: 80, ordered: ["idle", "busy", "gone"]);
         Assert.Equal(2, more.Resume.Count);
         Assert.Equal(2, more.Start);
     }
 
     [Fact]
-    public void A_declaration_that_comes_back_finds_its_workers_again()
+    public void A_restored_declaration_resumes_its_draining_workers()
     {
         Pod[] pods = [Pod("first", PodState.Draining), Pod("second", PodState.Ready, 1, fingerprint: "other")];
         var plan = Plan(pods, busy: 4, ordered: ["first"]);
@@ -100,7 +114,7 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void A_failed_start_is_waited_for_and_tried_with_one()
+    public void After_a_failed_start_one_worker_is_tried_when_the_pause_is_over()
     {
         var backoff = StartBackoff.None.Failed(Now, "x");
         Assert.Equal(0, Plan([], queued: 40, backoff: backoff).Start);
@@ -108,7 +122,7 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void Starts_that_fail_are_at_most_twelve_in_ten_minutes_and_then_one_in_five()
+    public void Failing_starts_are_limited_to_twelve_in_ten_minutes_and_then_one_in_five()
     {
         var backoff = StartBackoff.None;
         var (tries, now) = (0, Now);
@@ -125,7 +139,7 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void A_worker_that_was_ready_is_replaced_at_once_and_its_deaths_never_block()
+    public void A_worker_that_was_ready_is_replaced_immediately_and_its_exits_never_block_requests()
     {
         var backoff = StartBackoff.None;
         var pauses = new List<double>();
@@ -141,13 +155,14 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void The_load_tells_how_long_starts_took_and_how_long_those_that_start_have()
+    public void The_load_contains_the_duration_of_past_and_present_starts()
     {
         Pod[] pods =
         [
             Pod("first", PodState.Ready, -100) with { ReadyAt = Now.AddSeconds(-90) },
             Pod("last", PodState.Ready, -20) with { ReadyAt = Now.AddSeconds(-16) },
-            Pod("a", PodState.Starting, -3), Pod("b", PodState.Starting, -1),
+            Pod("a", PodState.Starting, -3),
+            Pod("b", PodState.Starting, -1),
         ];
         var load = Plan(pods, busy: 32).Load;
         Assert.Equal((2, 2, TimeSpan.FromSeconds(2)), (load.Ready, load.Starting, load.StartingFor));
@@ -155,21 +170,34 @@ public sealed class FleetPlanTest
     }
 
     [Fact]
-    public void Worker_time_is_that_of_all_that_are_alive_since_the_last_look()
+    public void Worker_time_is_the_time_of_all_live_pods_since_the_last_round()
     {
         Pod[] pods =
         [
-            Pod("long", PodState.Ready, -100), Pod("drains", PodState.Draining, -100), Pod("old", PodState.Ready, -100, "old"),
-            Pod("new", PodState.Starting, -2), Pod("dead", PodState.Failed, -100),
+            Pod("long", PodState.Ready, -100),
+            Pod("drains", PodState.Draining, -100),
+            Pod("old", PodState.Ready, -100, "old"),
+            Pod("new", PodState.Starting, -2),
+            Pod("dead", PodState.Failed, -100),
         ];
         var seen = ScaleState.Initial with { At = Now.AddSeconds(-5) };
         Assert.Equal(TimeSpan.FromSeconds(5 + 5 + 5 + 2), Plan(pods, state: seen).Load.WorkerTime);
     }
 
-    private static FleetPlan Plan(Pod[] pods, int queued = 0, int busy = 0, Dictionary<string, int>? leased = null,
-        ScaleState? state = null, StartBackoff? backoff = null, DateTimeOffset? now = null,
-        string[]? ordered = null, int refused = 0, Deployment? declared = null) =>
-        FleetPlan.Make(declared ?? Digits, "new", new FleetLook(false, pods, (ordered ?? []).ToHashSet()), new EndpointSnapshot
+    private static FleetPlan Plan(
+        Pod[] pods,
+        int queued = 0,
+        int busy = 0,
+        Dictionary<string, int>? leased = null,
+        ScaleState? state = null,
+        StartBackoff? backoff = null,
+        DateTimeOffset? now = null,
+        string[]? ordered = null,
+        int refused = 0,
+        Deployment? declared = null)
+    {
+        var fleet = new FleetLook(false, pods, (ordered ?? []).ToHashSet());
+        var snapshot = new EndpointSnapshot
         {
             Now = Now,
             Queued = queued,
@@ -177,10 +205,18 @@ public sealed class FleetPlanTest
             Busy = busy,
             Completed = 0,
             Refused = refused,
-            Workers = [.. pods.Where(p => p.State == PodState.Ready).Select(p =>
-                new WorkerSlots(p.Id, 8, 8 - (leased?.GetValueOrDefault(p.Id) ?? 0), leased?.GetValueOrDefault(p.Id) ?? 0, false))],
+            Workers = [.. pods.Where(p => p.State == PodState.Ready).Select(Slots)],
             Leases = [],
-        }, state ?? new ScaleState(null, 0, 0), backoff ?? StartBackoff.None, now ?? Now);
+        };
+        return FleetPlan.Make(declared ?? Digits, "new", fleet, snapshot,
+            state ?? new ScaleState(null, 0, 0), backoff ?? StartBackoff.None, now ?? Now);
+
+        WorkerSlots Slots(Pod pod)
+        {
+            var used = leased?.GetValueOrDefault(pod.Id) ?? 0;
+            return new WorkerSlots(pod.Id, 8, 8 - used, used, false);
+        }
+    }
 
     private static Pod Pod(string id, PodState state, int age = 0, string fingerprint = "new") => new()
     {

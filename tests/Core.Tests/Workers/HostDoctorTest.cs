@@ -7,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>Programs that are asked about the machine see of the gateway's environment what workers see.</summary>
+/// <summary>Programs that examine the machine get the same part of the gateway's environment as workers.</summary>
 public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
 {
     private readonly RedisFixture redis;
@@ -22,16 +22,17 @@ public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public async Task The_doctor_is_told_no_secret()
+    public async Task The_doctor_gets_no_secret()
     {
         var program = await ProgramAsync(""": > "$0.began"; printf '{"env":"%s"}' "$(env | base64 | tr -d '\n')" """);
         var (store, time) = (new PodStore(redis.Store), new ManualTime());
-        using var doctor = new HostDoctor(new BuiltInWorker([program], ""), new HostId("examined"), store, time, NullLogger<HostDoctor>.Instance);
+        using var doctor = new HostDoctor(new BuiltInWorker([program], ""), new HostId("examined"), store, time,
+            NullLogger<HostDoctor>.Instance);
         await doctor.StartAsync(default);
         HostReport? report = null;
         await Eventually.HoldsAsync(async () =>
         {
-            // Once it is asked it has real time for its answer.
+            // After its start the program has real time to answer.
             if (!File.Exists(program + ".began")) time.Advance(TimeSpan.FromSeconds(1));
             await store.RenewHostAsync("examined", Reconciler.HostLease, default);
             report = (await store.ReportsAsync(default)).FirstOrDefault(r => r.HostId == "examined");
@@ -43,7 +44,7 @@ public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task Nvidia_smi_is_told_no_secret()
+    public async Task Nvidia_smi_gets_no_secret()
     {
         var program = await ProgramAsync("env; exit 1");
         Harmless((await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default)).Error!);
@@ -59,7 +60,8 @@ public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
     {
         var path = Path.Combine(folder, "program");
         await File.WriteAllTextAsync(path, "#!/bin/sh\n" + script + "\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         return path;
     }
 }

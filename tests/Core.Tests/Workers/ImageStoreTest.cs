@@ -4,7 +4,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>A pull ends with the last who waits for it, and after its time.</summary>
+/// <summary>A pull ends when no start waits for it any more, or after its time limit.</summary>
 public sealed class ImageStoreTest : IDisposable
 {
     private const string Ping = "HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Length: 2\r\n\r\nOK";
@@ -14,7 +14,7 @@ public sealed class ImageStoreTest : IDisposable
     private readonly RawServer daemon = new(Ping, Pulling);
     private readonly EngineClient engine;
     private readonly ImageStore images;
-    private volatile string told = "";
+    private volatile string progress = "";
 
     public ImageStoreTest()
     {
@@ -29,7 +29,7 @@ public sealed class ImageStoreTest : IDisposable
     }
 
     [Fact]
-    public async Task The_last_one_who_gives_up_ends_it_and_nobody_else_does()
+    public async Task A_pull_is_cancelled_only_when_the_last_waiting_start_leaves()
     {
         using var first = new CancellationTokenSource();
         using var second = new CancellationTokenSource();
@@ -45,7 +45,7 @@ public sealed class ImageStoreTest : IDisposable
     }
 
     [Fact]
-    public async Task One_that_trickles_for_longer_than_its_time_is_given_up()
+    public async Task A_pull_that_exceeds_its_time_limit_fails()
     {
         var pull = EnsureAsync(CancellationToken.None);
         await Eventually.HoldsAsync(() => Task.FromResult(daemon.Asked == 2), "the pull");
@@ -53,19 +53,24 @@ public sealed class ImageStoreTest : IDisposable
         while (!pull.IsCompleted && minute < 100)
         {
             minute++;
-            await daemon.SayAsync($$$"""{"status":"Downloading","id":"layer","progressDetail":{"current":{{{minute << 20}}},"total":{{{1L << 30}}}}}""" + "\n");
+            var line = $$$"""{"status":"Downloading","id":"layer","progressDetail":"""
+                + $$$"""{"current":{{{minute << 20}}},"total":{{{1L << 30}}}}}""" + "\n";
+            await daemon.SayAsync(line);
             await Eventually.HoldsAsync(() =>
             {
                 time.Advance(TimeSpan.FromSeconds(1));
-                return Task.FromResult(pull.IsCompleted || told.Contains($": {minute} of 1024 MiB", StringComparison.Ordinal));
-            }, "the word was heard");
+                var seen = progress.Contains($": {minute} of 1024 MiB", StringComparison.Ordinal);
+                return Task.FromResult(pull.IsCompleted || seen);
+            }, "the progress report");
             time.Advance(TimeSpan.FromMinutes(1));
         }
 
         Assert.InRange(minute, 30, 60);
-        var e = await Assert.ThrowsAnyAsync<InvalidOperationException>(() => pull.WaitAsync(ChildProcess.Patience, TimeProvider.System));
+        var e = await Assert.ThrowsAnyAsync<InvalidOperationException>(
+            () => pull.WaitAsync(ChildProcess.Patience, TimeProvider.System));
         Assert.Contains("it took longer than 1h", e.Message, StringComparison.Ordinal);
     }
 
-    private Task<bool> EnsureAsync(CancellationToken ct) => images.EnsureAsync("worker:1", PullPolicy.Always, words => told = words, ct);
+    private Task<bool> EnsureAsync(CancellationToken ct) =>
+        images.EnsureAsync("worker:1", PullPolicy.Always, words => progress = words, ct);
 }

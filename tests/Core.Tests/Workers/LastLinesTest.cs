@@ -3,11 +3,11 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>What is kept of a worker's output.</summary>
+/// <summary>The stored part of a worker's output.</summary>
 public sealed class LastLinesTest
 {
     [Fact]
-    public void Lines_are_bounded_in_number_in_length_and_in_bytes()
+    public void The_number_the_length_and_the_size_of_lines_are_limited()
     {
         var lines = new LastLines();
         for (var i = 0; i < 100; i++) lines.Add($"line {i}");
@@ -25,21 +25,23 @@ public sealed class LastLinesTest
     [InlineData("a\0b\rc\td\u007f\u0085", "a\\u0000b\\u000dc\td\\u007f\\u0085")]
     [InlineData("end\u2028of line \u202e", "end\\u2028of line \\u202e")]
     [InlineData("\u00e9\u4e16\ud83d\ude00", "\u00e9\u4e16\ud83d\ude00")]
-    public void What_a_terminal_or_a_log_would_obey_is_escaped(string written, string kept) => Assert.Equal(kept, new LastLines().Add(written));
+    public void Characters_that_a_terminal_or_a_log_would_interpret_are_escaped(string written, string kept) =>
+        Assert.Equal(kept, new LastLines().Add(written));
 
     [Fact]
-    public void Half_a_character_is_not_kept()
+    public void Unpaired_surrogates_are_not_kept()
     {
         Assert.Equal("a\ufffd", new LastLines().Add("a\ud83d"));
         Assert.Equal(new string('x', 499) + "...", new LastLines().Add(new string('x', 499) + "\ud83d\ude00"));
     }
 
     [Fact]
-    public void An_end_has_the_last_lines_that_are_not_blank()
+    public void The_description_of_an_exit_contains_the_last_non_blank_lines()
     {
         var lines = new LastLines();
         Assert.Equal("", lines.DescribeEnd());
-        foreach (var line in new[] { "earlier", "Traceback:", "  File x", "ValueError: no", "", "   " }) lines.Add(line);
+        string[] written = ["earlier", "Traceback:", "  File x", "ValueError: no", "", "   "];
+        foreach (var line in written) lines.Add(line);
         Assert.Equal("Traceback: | File x | ValueError: no", lines.DescribeEnd());
     }
 }

@@ -2,10 +2,11 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>Which texts of a declaration are paths.</summary>
+/// <summary>Which parts of a declaration are treated as paths.</summary>
 public sealed class LaunchPathsTest
 {
-    private static readonly LaunchPaths Paths = new("/srv/app", path => path is "/srv/app/server.py" or "/srv/app/models" or "/srv/shared/x.json");
+    private static readonly LaunchPaths Paths = new("/srv/app",
+        path => path is "/srv/app/server.py" or "/srv/app/models" or "/srv/shared/x.json");
 
     [Theory]
     [InlineData("python3 server.py", "python3 /srv/app/server.py")]
@@ -13,7 +14,8 @@ public sealed class LaunchPathsTest
     [InlineData("./server ../shared/x.json", "/srv/app/server /srv/shared/x.json")]
     [InlineData("/usr/bin/env models", "/usr/bin/env models")]
     [InlineData("serve ./models", "serve /srv/app/models")]
-    [InlineData("serve --bind 127.0.0.1 missing.py http://server.py --model=./models", "serve --bind 127.0.0.1 missing.py http://server.py --model=./models")]
+    [InlineData("serve --bind 127.0.0.1 missing.py http://server.py --model=./models",
+        "serve --bind 127.0.0.1 missing.py http://server.py --model=./models")]
     public void A_program_with_a_slash_and_arguments_that_exist_become_absolute(string command, string expected) =>
         Assert.Equal(expected.Split(' '), Paths.Command(command.Split(' ')));
 
@@ -22,8 +24,11 @@ public sealed class LaunchPathsTest
     {
         var env = new Dictionary<string, string>
         {
-            ["SLUICE_MODEL_REPOSITORY"] = "./models", ["SLUICE_MODEL_CACHE"] = "", ["SLUICE_TENSORRT_CACHE"] = "/var/trt",
-            ["SLUICE_CUDA_LIBRARY_PATH"] = "cuda/lib:/opt/cuda", ["OTHER"] = "./models",
+            ["SLUICE_MODEL_REPOSITORY"] = "./models",
+            ["SLUICE_MODEL_CACHE"] = "",
+            ["SLUICE_TENSORRT_CACHE"] = "/var/trt",
+            ["SLUICE_CUDA_LIBRARY_PATH"] = "cuda/lib:/opt/cuda",
+            ["OTHER"] = "./models",
         };
         Paths.Complete(env);
         Assert.Equal(["/srv/app/models", "", "/var/trt", "/srv/app/cuda/lib:/opt/cuda", "./models"], env.Values);

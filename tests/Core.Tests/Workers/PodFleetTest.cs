@@ -7,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>A pod's life ends whatever happens in it; on a real Redis.</summary>
+/// <summary>A pod is managed until it has exited, whatever error occurs; on a real Redis.</summary>
 public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
 {
     private readonly ScriptedHost host = new();
@@ -19,7 +19,8 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
     {
         store = new PodStore(redis.Store);
         slots = new WorkerSlotStore(redis.Store);
-        fleet = new PodFleet(new HostId("here"), host, store, slots, TimeProvider.System, NullLogger<PodFleet>.Instance);
+        var id = new HostId("here");
+        fleet = new PodFleet(id, host, store, slots, TimeProvider.System, NullLogger<PodFleet>.Instance);
     }
 
     public void Dispose()
@@ -29,23 +30,23 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task A_start_that_fails_in_a_way_that_nobody_thought_of_is_a_failed_pod()
+    public async Task A_start_that_fails_with_an_unexpected_exception_is_a_failed_pod()
     {
-        host.Start = _ => throw new FormatException("who would have thought");
+        host.Start = _ => throw new FormatException("unexpected");
         var end = await EndOfAsync("thoughtless");
         Assert.True(end.Failed);
-        Assert.Contains("who would have thought", end.Pod.Reason, StringComparison.Ordinal);
+        Assert.Contains("unexpected", end.Pod.Reason, StringComparison.Ordinal);
         Assert.False(fleet.HasPodsOf("thoughtless"));
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("thoughtless", default)).State);
     }
 
     [Fact]
-    public async Task An_error_while_it_is_cared_for_ends_the_pod_and_what_runs_of_it()
+    public async Task An_internal_error_after_the_start_kills_the_pod()
     {
         ScriptedPod? started = null;
         host.Start = order =>
         {
-            started = new ScriptedPod(order) { Named = () => throw new FormatException("who would have thought") };
+            started = new ScriptedPod(order) { Named = () => throw new FormatException("unexpected") };
             return Task.FromResult<RunningPod>(started);
         };
         var end = await EndOfAsync("careless");
@@ -55,7 +56,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
-    public async Task A_kill_that_hangs_does_not_hold_the_look_at_the_others()
+    public async Task A_kill_that_hangs_does_not_block_the_rounds()
     {
         var (kills, killed) = (0, new TaskCompletionSource());
         using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
@@ -68,7 +69,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         };
         await OrderAsync("hanging");
         await Eventually.HoldsAsync(async () => (await slots.SnapshotAsync("hanging", default)).Workers.Count == 1
-            && (await store.ListAsync("hanging", default)) is [{ State: PodState.Ready }], "it is ready");
+            && (await store.ListAsync("hanging", default)) is [{ State: PodState.Ready }], "the pod is ready");
         var pod = Assert.Single(await store.ListAsync("hanging", default));
         worker.Dispose();
         await slots.DrainAsync("hanging", pod.Id, default);
@@ -76,17 +77,18 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         for (var look = 0; look < 5; look++)
         {
             var fleetLook = await store.ReadAsync("hanging", 0, default);
-            await fleet.ReconcilePodsAsync("hanging", 1, await slots.SnapshotAsync("hanging", default), fleetLook, default)
+            var snapshot = await slots.SnapshotAsync("hanging", default);
+            await fleet.ReconcilePodsAsync("hanging", 1, snapshot, fleetLook, default)
                 .WaitAsync(ChildProcess.Patience, TimeProvider.System);
         }
 
         Assert.Equal(1, kills);
         killed.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("hanging")), "it is gone");
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("hanging")), "the pod has exited");
     }
 
     [Fact]
-    public async Task A_pod_whose_end_nobody_saw_keeps_its_devices_until_its_host_says_that_it_is_gone()
+    public async Task A_pod_whose_exit_was_not_observed_keeps_its_devices_until_its_host_confirms_the_exit()
     {
         var (forgetting, gone) = (new TaskCompletionSource(), new TaskCompletionSource());
         host.Start = order =>
@@ -107,62 +109,76 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(PodState.Stopping, held.State);
         Assert.Equal("GPU-1", Assert.Single(Assert.Single(fleet.Holdings).Devices).Uuid);
         gone.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("unseen")), "it is gone");
+        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("unseen")), "the pod has exited");
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
     }
 
     [Fact]
-    public async Task What_Redis_lost_of_a_pod_is_written_again()
+    public async Task State_that_Redis_lost_of_a_pod_is_written_again()
     {
         using var worker = new RawServer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         var ready = await ReadyAsync("forgotten", worker.Uri);
         await store.PutAsync(ready with { State = PodState.Starting, ReadyAt = null, Reason = "ordered" }, default);
-        await KeepAsync("forgotten");
-        Assert.Equal((PodState.Ready, ready.ReadyAt), Assert.Single(await store.ListAsync("forgotten", default)) is var p ? (p.State, p.ReadyAt) : default);
+        await ReconcileAsync("forgotten");
+        var restored = Assert.Single(await store.ListAsync("forgotten", default));
+        Assert.Equal((PodState.Ready, ready.ReadyAt), (restored.State, restored.ReadyAt));
 
-        // It drains, with a request of a gateway; and Redis loses that too.
-        await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
+        // The pod drains while it has a request of a gateway. Redis then loses the drain state too.
+        var address = new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1);
+        await slots.UpAsync("forgotten", address, default);
         await store.SetDrainAsync("forgotten", 1, [ready.Id], [], default);
-        await KeepAsync("forgotten");
-        await slots.UpAsync("forgotten", new WorkerAddress(ready.Id, worker.Uri, WorkerProtocol.Http1, "token", 1), default);
+        await ReconcileAsync("forgotten");
+        await slots.UpAsync("forgotten", address, default);
         Assert.False(Assert.Single((await slots.SnapshotAsync("forgotten", default)).Workers).Draining);
-        await KeepAsync("forgotten");
+        await ReconcileAsync("forgotten");
         Assert.True(Assert.Single((await slots.SnapshotAsync("forgotten", default)).Workers).Draining);
     }
 
     [Fact]
-    public async Task A_pod_of_this_host_whose_end_Redis_lost_takes_no_requests_and_counts_for_nothing()
+    public async Task The_record_of_a_pod_whose_exit_Redis_lost_is_removed()
     {
         await fleet.TakeOverAsync([], default);
         var ghost = new Pod
         {
-            Id = "ghosts-1", EndpointId = "ghosts", Template = "t", HostId = "here", State = PodState.Ready, Fingerprint = "f", StartedAt = DateTimeOffset.UnixEpoch,
+            Id = "ghosts-1",
+            EndpointId = "ghosts",
+            Template = "t",
+            HostId = "here",
+            State = PodState.Ready,
+            Fingerprint = "f",
+            StartedAt = DateTimeOffset.UnixEpoch,
         };
         Assert.True(await store.AdoptAsync(ghost, 5, default));
         Assert.True(await store.AdoptAsync(ghost with { Id = "ghosts-2", HostId = "elsewhere" }, 5, default));
-        await slots.UpAsync("ghosts", new WorkerAddress(ghost.Id, new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1), default);
-        // In the first look it may be one that is just being started or ended.
-        Assert.False(await KeepAsync("ghosts"));
+        var address = new WorkerAddress(ghost.Id, new Uri("http://127.0.0.1:9"), WorkerProtocol.Http1, "token", 1);
+        await slots.UpAsync("ghosts", address, default);
+        // In the first round the pod may be one that is just being started or stopped.
+        Assert.False(await ReconcileAsync("ghosts"));
         Assert.Equal(2, (await store.ListAsync("ghosts", default)).Count);
-        Assert.True(await KeepAsync("ghosts"));
+        Assert.True(await ReconcileAsync("ghosts"));
         Assert.Equal("ghosts-2", Assert.Single(await store.ListAsync("ghosts", default)).Id);
         Assert.Empty((await slots.SnapshotAsync("ghosts", default)).Workers);
 
-        // A gateway that does not lead looks at all of them when Redis is back.
+        // A gateway that does not lead compares all records after Redis is available again.
         Assert.True(await store.AdoptAsync(ghost, 5, default));
         fleet.Relist();
         await fleet.TakeOverAsync([], default);
         Assert.Equal("ghosts-2", Assert.Single(await store.ListAsync("ghosts", default)).Id);
     }
 
-    private async Task<bool> KeepAsync(string endpoint) =>
-        await fleet.ReconcilePodsAsync(endpoint, 1, await slots.SnapshotAsync(endpoint, default), await store.ReadAsync(endpoint, 0, default), default);
+    private async Task<bool> ReconcileAsync(string endpoint)
+    {
+        var snapshot = await slots.SnapshotAsync(endpoint, default);
+        var look = await store.ReadAsync(endpoint, 0, default);
+        return await fleet.ReconcilePodsAsync(endpoint, 1, snapshot, look, default);
+    }
 
     private async Task<Pod> ReadyAsync(string endpoint, Uri uri)
     {
         host.Start = order => Task.FromResult<RunningPod>(new ScriptedPod(order, uri));
         await OrderAsync(endpoint);
-        await Eventually.HoldsAsync(async () => (await store.ListAsync(endpoint, default)) is [{ State: PodState.Ready }], "it is ready");
+        await Eventually.HoldsAsync(
+            async () => (await store.ListAsync(endpoint, default)) is [{ State: PodState.Ready }], "the pod is ready");
         return Assert.Single(await store.ListAsync(endpoint, default));
     }
 
@@ -176,8 +192,10 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
 
     private async Task OrderAsync(string endpoint, params string[] devices)
     {
-        var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, new Template { Name = "t", Protocol = WorkerProtocol.Http1 });
-        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1,
-            new GpuHolding(PodFleet.NewId(endpoint), endpoint, [.. devices.Select(d => new HeldDevice(d))]), default));
+        var template = new Template { Name = "t", Protocol = WorkerProtocol.Http1 };
+        var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, template);
+        var held = devices.Select(d => new HeldDevice(d));
+        var holding = new GpuHolding(PodFleet.NewId(endpoint), endpoint, [.. held]);
+        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, holding, default));
     }
 }

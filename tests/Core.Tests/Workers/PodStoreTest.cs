@@ -3,18 +3,19 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>Orders on a real Redis: whose they are, and how many pods they may make.</summary>
+/// <summary>Orders on a real Redis: which leader may issue them, and how many pods they may create.</summary>
 public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private readonly PodStore store = new(redis.Store);
 
     [Fact]
-    public async Task No_order_makes_more_pods_than_the_maximum_whoever_gives_it()
+    public async Task Orders_never_create_more_pods_than_the_maximum()
     {
-        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(n => store.StartAsync(Pod("many", $"p{n}"), 1, 3, default)));
+        var starts = Enumerable.Range(0, 20).Select(n => store.StartAsync(Pod("many", $"p{n}"), 1, 3, default));
+        var answers = await Task.WhenAll(starts);
         Assert.Equal(3, answers.Count(a => a == OrderAnswer.Taken));
         Assert.Equal(17, answers.Count(a => a == OrderAnswer.Full));
-        // One that stops is there until it is gone; one that failed is not.
+        // A stopping pod counts until it has exited; a failed one does not count.
         var pods = await store.ListAsync("many", default);
         Assert.True(await store.PutAsync(pods[0] with { State = PodState.Stopping }, default));
         Assert.Equal(OrderAnswer.Full, await store.StartAsync(Pod("many", "next"), 1, 3, default));
@@ -23,19 +24,20 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
-    public async Task Another_declaration_may_have_as_many_while_it_replaces_the_first_and_a_third_one_waits()
+    public async Task A_changed_declaration_may_have_max_pods_beside_the_old_ones_and_a_third_one_waits()
     {
         for (var i = 0; i < 4; i++)
         {
-            Assert.Equal(i < 2 ? OrderAnswer.Taken : OrderAnswer.Full, await store.StartAsync(Pod("rolling", $"a{i}", "first"), 1, 2, default));
-            Assert.Equal(i < 2 ? OrderAnswer.Taken : OrderAnswer.Full, await store.StartAsync(Pod("rolling", $"b{i}", "second"), 1, 2, default));
+            var expected = i < 2 ? OrderAnswer.Taken : OrderAnswer.Full;
+            Assert.Equal(expected, await store.StartAsync(Pod("rolling", $"a{i}", "first"), 1, 2, default));
+            Assert.Equal(expected, await store.StartAsync(Pod("rolling", $"b{i}", "second"), 1, 2, default));
         }
 
         Assert.Equal(OrderAnswer.Full, await store.StartAsync(Pod("rolling", "c", "third"), 1, 2, default));
     }
 
     [Fact]
-    public async Task A_leader_whose_successor_has_looked_gives_no_orders()
+    public async Task Orders_of_a_leader_are_rejected_after_its_successor_has_read_the_pods()
     {
         Assert.False((await store.ReadAsync("led", 4, default)).Stale);
         Assert.Equal(OrderAnswer.Taken, await store.StartAsync(Pod("led", "a"), 4, 9, default));
@@ -47,13 +49,13 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
         Assert.Equal(OrderAnswer.Stale, await store.StartAsync(Pod("led", "b"), 4, 9, default));
         Assert.False(await store.SetDrainAsync("led", 4, [], ["a"], default));
         Assert.True(await store.SetDrainAsync("led", 5, ["never heard of"], ["a"], default));
-        // Others may look without leading.
+        // Gateways that do not lead may read too.
         look = await store.ReadAsync("led", 0, default);
         Assert.Equal((false, 0), (look.Stale, look.Drain.Count));
     }
 
     [Fact]
-    public async Task A_pod_that_was_buried_stays_so_unless_its_host_finds_room_for_it()
+    public async Task A_removed_pod_is_restored_only_if_the_endpoint_has_room_for_it()
     {
         var pod = Pod("buried", "a");
         await store.StartAsync(pod, 1, 1, default);
@@ -69,7 +71,7 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
-    public async Task A_leader_after_one_that_Redis_lost_has_another_epoch()
+    public async Task A_leader_has_a_new_epoch_after_Redis_lost_the_last_one()
     {
         var db = redis.Store.Database;
         var (a, b) = (new Leadership(redis.Store, "a"), new Leadership(redis.Store, "b"));
@@ -78,8 +80,8 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
         await a.RenewAsync(default);
         Assert.Equal(lost, a.Epoch);
         foreach (var key in new[] { "sluice:{leader}:holder", "sluice:{leader}:epoch" }) await db.KeyDeleteAsync(key);
-        // A rollback takes longer than the millisecond in which all this may happen.
-        while (long.Parse(((string[])(await db.ExecuteAsync("TIME"))!)[1], System.Globalization.CultureInfo.InvariantCulture) / 1000 == lost % 1000) await Task.Yield();
+        // A real rollback takes longer than one millisecond; this test may not.
+        while (await MicrosecondAsync(db) / 1000 == lost % 1000) await Task.Yield();
         await b.RenewAsync(default);
         Assert.True(b.Epoch > lost);
         await b.ResignAsync();
@@ -89,7 +91,7 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     [Fact]
-    public async Task A_process_is_known_by_more_than_its_number()
+    public async Task A_process_is_identified_by_more_than_its_id()
     {
         using var child = System.Diagnostics.Process.Start("sleep", "600")!;
         var mark = ProcessMark.Create(child.Id);
@@ -100,6 +102,12 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
         child.Kill();
         await child.WaitForExitAsync();
         Assert.False(ProcessMark.IsRunning(mark));
+    }
+
+    private static async Task<long> MicrosecondAsync(StackExchange.Redis.IDatabase db)
+    {
+        var time = (string[])(await db.ExecuteAsync("TIME"))!;
+        return long.Parse(time[1], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     private static Pod Pod(string endpoint, string id, string fingerprint = "f") => new()

@@ -7,17 +7,17 @@ public sealed class PodWitnessTest
     private static readonly DateTimeOffset Start = DateTimeOffset.UnixEpoch;
 
     private readonly List<TaskCompletionSource<bool>> asked = [];
-    private readonly List<string> told = [];
+    private readonly List<string> failures = [];
     private readonly PodWitness witness;
 
     public PodWitnessTest() => witness = new PodWitness((_, _) =>
     {
         asked.Add(new());
         return asked[^1].Task;
-    }, told.Add);
+    }, failures.Add);
 
     [Fact]
-    public void An_answer_is_taken_when_it_is_there_and_asked_for_anew_after_that()
+    public void A_result_is_returned_when_it_is_available_and_requested_again_after_that()
     {
         Assert.Null(Lives());
         Assert.Null(Lives());
@@ -31,18 +31,18 @@ public sealed class PodWitnessTest
     }
 
     [Fact]
-    public void A_host_that_cannot_tell_is_told_of_once_until_it_answers_again()
+    public void A_failing_host_is_reported_once_until_it_answers_again()
     {
         Faults("hung up");
         Faults("still");
-        Assert.Equal(["hung up"], told);
+        Assert.Equal(["hung up"], failures);
         Lives();
         asked[^1].SetResult(true);
         Assert.True(Lives());
         Lives();
         asked[^1].SetCanceled();
         Assert.Null(Lives());
-        Assert.Equal(["hung up", "the call was cancelled"], told);
+        Assert.Equal(["hung up", "the call was cancelled"], failures);
 
         void Faults(string why)
         {
@@ -53,18 +53,18 @@ public sealed class PodWitnessTest
     }
 
     [Fact]
-    public void A_gateway_that_stops_has_no_fault_to_tell()
+    public void A_gateway_that_stops_reports_no_failure()
     {
         using var stop = new CancellationTokenSource();
         witness.IsRunning("p", Start, stop.Token);
         stop.Cancel();
         asked[0].SetCanceled(stop.Token);
         Assert.Null(witness.IsRunning("p", Start, stop.Token));
-        Assert.Empty(told);
+        Assert.Empty(failures);
     }
 
     [Fact]
-    public void Pods_that_nobody_wants_to_know_about_are_forgotten_and_an_answer_of_another_time_is_none()
+    public void Results_that_are_not_requested_are_discarded_after_a_while()
     {
         for (var i = 0; i < 100; i++) witness.IsRunning($"p{i}", Start, default);
         asked[0].SetResult(false);

@@ -4,7 +4,10 @@ using System.Text;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>A server that answers one request after another with just these texts (the last one again and again) and says nothing more.</summary>
+/// <summary>
+/// A server that answers each request with the next of the given texts (and repeats the last one), and sends nothing
+/// else.
+/// </summary>
 internal sealed class RawServer : IDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
@@ -22,13 +25,13 @@ internal sealed class RawServer : IDisposable
 
     public Uri Uri => new($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
 
-    /// <summary>Ends when a client has closed its connection.</summary>
+    /// <summary>Completes when a client has closed its connection.</summary>
     public Task Left => left.Task;
 
-    /// <summary>Requests that came.</summary>
+    /// <summary>Number of requests received.</summary>
     public int Asked => Volatile.Read(ref asked);
 
-    /// <summary>Says more to the client that came last, as a chunk.</summary>
+    /// <summary>Sends another chunk to the client that connected last.</summary>
     public async Task SayAsync(string text)
     {
         Socket last;
@@ -69,12 +72,13 @@ internal sealed class RawServer : IDisposable
                 seen += Encoding.ASCII.GetString(buffer, 0, read);
                 if (!seen.EndsWith("\r\n\r\n", StringComparison.Ordinal)) continue;
                 seen = "";
-                await socket.SendAsync(Encoding.ASCII.GetBytes(answers[Math.Min(Interlocked.Increment(ref asked), answers.Length) - 1]));
+                var next = Math.Min(Interlocked.Increment(ref asked), answers.Length) - 1;
+                await socket.SendAsync(Encoding.ASCII.GetBytes(answers[next]));
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // The client went, or the test is over.
+            // The client closed the connection, or the test is over.
         }
 
         left.TrySetResult();

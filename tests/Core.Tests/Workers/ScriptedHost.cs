@@ -4,12 +4,16 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-/// <summary>A host that does what a test says, for what real ones do only when their daemon hangs or errs.</summary>
+/// <summary>
+/// A host whose actions a test defines, for states that real hosts reach only when their daemon hangs or fails.
+/// </summary>
 internal sealed class ScriptedHost : IPodHost
 {
-    public Func<PodOrder, Task<RunningPod>> Start { get; set; } = order => Task.FromResult<RunningPod>(new ScriptedPod(order));
+    public Func<PodOrder, Task<RunningPod>> Start { get; set; } =
+        order => Task.FromResult<RunningPod>(new ScriptedPod(order));
 
-    public Func<Task<IReadOnlyList<RunningPod>>> Adopt { get; set; } = () => Task.FromResult<IReadOnlyList<RunningPod>>([]);
+    public Func<Task<IReadOnlyList<RunningPod>>> Adopt { get; set; } =
+        () => Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
     public Func<ScriptedPod, Task> Kill { get; set; } = pod =>
     {
@@ -37,9 +41,11 @@ internal sealed class ScriptedHost : IPodHost
     }
 }
 
-/// <summary>A pod that ends when a test says so.</summary>
-internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(order,
-    new WorkerAddress(order.PodId, address ?? new Uri("http://127.0.0.1:9"), order.Deployment.Template.Protocol, "token", 1),
+/// <summary>A pod whose exit a test triggers.</summary>
+internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(
+    order,
+    new WorkerAddress(
+        order.PodId, address ?? new Uri("http://127.0.0.1:9"), order.Deployment.Template.Protocol, "token", 1),
     TimeProvider.System.GetTimestamp(), TimeProvider.System.GetTimestamp())
 {
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);

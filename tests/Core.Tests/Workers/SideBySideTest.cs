@@ -5,18 +5,19 @@ namespace Sluice.Core.Tests.Workers;
 public sealed class SideBySideTest
 {
     [Fact]
-    public async Task As_many_as_the_limit_wait_together_and_one_runs_at_a_time()
+    public async Task Work_up_to_the_limit_waits_concurrently_and_one_item_runs_at_a_time()
     {
         var (begun, running, most) = (0, 0, 0);
         var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var scheduler = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var all = Task.Factory.StartNew(() => SideBySide.ForEachAsync(Enumerable.Range(0, 20), 8, async _ =>
         {
             Run();
             if (begun == 8) full.TrySetResult();
             await open.Task;
             Run();
-        }), CancellationToken.None, TaskCreationOptions.DenyChildAttach, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler).Unwrap();
+        }), CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
         await full.Task;
         Assert.Equal(8, begun);
         open.SetResult();
@@ -33,10 +34,11 @@ public sealed class SideBySideTest
     }
 
     [Fact]
-    public async Task After_a_failure_nothing_more_is_begun()
+    public async Task After_a_failure_no_more_items_are_started()
     {
         var begun = 0;
-        var failed = await Assert.ThrowsAsync<FormatException>(() => SideBySide.ForEachAsync(Enumerable.Range(0, 20), 2, async n =>
+        var items = Enumerable.Range(0, 20);
+        var failed = await Assert.ThrowsAsync<FormatException>(() => SideBySide.ForEachAsync(items, 2, async n =>
         {
             begun++;
             await Task.Yield();

@@ -5,25 +5,27 @@ using Sluice.Core.Workers.Docker;
 
 namespace Sluice.Hosts.Tests.Docker;
 
-/// <summary>What the daemon is asked for.</summary>
+/// <summary>The create call that the daemon receives.</summary>
 public sealed class ContainerSpecTest
 {
     private static readonly DockerSettings Settings = new() { Models = "/srv/models" };
 
     [Fact]
-    public void A_pod_asks_for_exactly_its_gpus_by_uuid()
+    public void A_pod_requests_exactly_its_gpus_by_uuid()
     {
-        var host = Make(Order() with { Devices = ["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f", "GPU-0a1b2c3d-0000-0000-0000-000000000001"] })["HostConfig"]!;
-        Assert.Equal("""
-            [{"Driver":"nvidia","DeviceIDs":["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f","GPU-0a1b2c3d-0000-0000-0000-000000000001"],"Capabilities":[["gpu"]]}]
-            """.Trim(), host["DeviceRequests"]!.ToJsonString());
+        const string first = "GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f";
+        const string second = "GPU-0a1b2c3d-0000-0000-0000-000000000001";
+        var host = Make(Order() with { Devices = [first, second] })["HostConfig"]!;
+        var expected = $$"""[{"Driver":"nvidia","DeviceIDs":["{{first}}","{{second}}"],"Capabilities":[["gpu"]]}]""";
+        Assert.Equal(expected, host["DeviceRequests"]!.ToJsonString());
     }
 
     [Fact]
-    public void A_mig_slice_is_asked_for_like_a_gpu_and_seen_alone()
+    public void A_mig_slice_is_requested_like_a_gpu_and_is_the_only_visible_device()
     {
         var body = Make(Order() with { Devices = ["MIG-b9a7c5d2-0000-0000-0000-000000000002"] });
-        Assert.Equal("""["MIG-b9a7c5d2-0000-0000-0000-000000000002"]""", body["HostConfig"]!["DeviceRequests"]![0]!["DeviceIDs"]!.ToJsonString());
+        var request = body["HostConfig"]!["DeviceRequests"]![0]!;
+        Assert.Equal("""["MIG-b9a7c5d2-0000-0000-0000-000000000002"]""", request["DeviceIDs"]!.ToJsonString());
         Assert.Contains("CUDA_VISIBLE_DEVICES=MIG-b9a7c5d2-0000-0000-0000-000000000002", Environment(body));
         Assert.Equal("sluice-worker-gpu:latest", (string?)body["Image"]);
     }
@@ -31,7 +33,7 @@ public sealed class ContainerSpecTest
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void A_pod_without_devices_asks_for_none_and_overrules_images_that_would_take_all(bool placed)
+    public void A_pod_without_devices_requests_none_and_overrides_images_that_use_all(bool placed)
     {
         var body = Make(Order() with { Devices = placed ? [] : null });
         Assert.Null(body["HostConfig"]!["DeviceRequests"]);
@@ -40,7 +42,7 @@ public sealed class ContainerSpecTest
     }
 
     [Fact]
-    public void By_default_a_pod_is_nobody_and_can_write_to_tmp_alone()
+    public void By_default_a_pod_runs_as_an_unprivileged_user_and_can_write_to_tmp_only()
     {
         var body = Make(Order());
         var host = body["HostConfig"]!;
@@ -50,17 +52,19 @@ public sealed class ContainerSpecTest
         Assert.Equal("""["no-new-privileges"]""", host["SecurityOpt"]!.ToJsonString());
         Assert.Equal(1024, (int)host["PidsLimit"]!);
         Assert.Null(host["Memory"]);
-        Assert.Equal("""[{"Type":"bind","Source":"/srv/models","Target":"/models","ReadOnly":true}]""", host["Mounts"]!.ToJsonString());
+        var mounts = host["Mounts"]!.ToJsonString();
+        Assert.Equal("""[{"Type":"bind","Source":"/srv/models","Target":"/models","ReadOnly":true}]""", mounts);
         Assert.Null(host["PortBindings"]);
     }
 
     [Fact]
-    public void Labels_bring_back_the_order_but_no_value_of_its_environment()
+    public void Labels_restore_the_order_without_the_values_of_its_environment()
     {
         var deployment = Order().Deployment;
+        var env = new Dictionary<string, string> { ["API_TOKEN"] = "hidden" };
         var order = Order() with
         {
-            Deployment = deployment with { Template = deployment.Template with { Env = new Dictionary<string, string> { ["API_TOKEN"] = "hidden" } } },
+            Deployment = deployment with { Template = deployment.Template with { Env = env } },
             Devices = ["GPU-1"],
             Fingerprint = "f",
             Epoch = 3,
@@ -70,14 +74,15 @@ public sealed class ContainerSpecTest
 
         var back = PodLabels.Read(labels)!;
 
-        Assert.Equal((order.PodId, "f", 3L, "GPU-1"), (back.PodId, back.Fingerprint, back.Epoch, Assert.Single(back.Devices!)));
+        Assert.Equal((order.PodId, "f", 3L), (back.PodId, back.Fingerprint, back.Epoch));
+        Assert.Equal("GPU-1", Assert.Single(back.Devices!));
         Assert.Equal(order.Deployment.Template.StopGrace, back.Deployment.Template.StopGrace);
         Assert.Equal("e", back.Deployment.Endpoint.Id);
         Assert.Null(PodLabels.Read(new Dictionary<string, string> { ["sluice.pod"] = "p", ["sluice.declared"] = "{" }));
     }
 
     [Fact]
-    public void A_command_replaces_the_images_entrypoint_and_args_its_arguments()
+    public void A_command_replaces_the_entrypoint_and_args_replace_the_arguments_of_the_image()
     {
         var template = Order().Deployment.Template;
         var both = Make(With(template with { Command = ["serve", "--port={port}"], Args = ["-v"] }));
@@ -96,25 +101,32 @@ public sealed class ContainerSpecTest
     [InlineData("/data", "/data/../etc", false)]
     [InlineData("weights", "weights", true)]
     [InlineData("weights", "weights2", false)]
-    public void Mounts_are_what_is_allowed_and_nothing_in_it(string allowed, string source, bool holds)
+    public void Only_allowed_sources_are_mounted_and_no_subfolders(string allowed, string source, bool holds)
     {
         var template = Order().Deployment.Template;
-        var order = With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] } });
+        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] };
+        var order = With(template with { Container = needs });
         var settings = Settings with { Mountable = [allowed] };
         JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
         if (holds) Assert.Equal(2, Made()["HostConfig"]!["Mounts"]!.AsArray().Count);
-        else Assert.Contains("SLUICE_DOCKER_MOUNTS", Assert.Throws<InvalidOperationException>(Made).Message, StringComparison.Ordinal);
+        else
+        {
+            var e = Assert.Throws<InvalidOperationException>(Made);
+            Assert.Contains("SLUICE_DOCKER_MOUNTS", e.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
-    public void Volumes_of_an_image_are_memory_of_a_size_where_nothing_else_is_mounted()
+    public void Volumes_of_an_image_are_a_tmpfs_of_limited_size_unless_something_else_is_mounted()
     {
         var template = Order().Deployment.Template;
-        var body = ContainerSpec.Make(With(template with { Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] } }),
-            Settings with { Mountable = ["/w"] }, "h", "t");
+        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] };
+        var order = With(template with { Container = needs });
+        var body = ContainerSpec.Make(order, Settings with { Mountable = ["/w"] }, "h", "t");
         ContainerSpec.MountTmpfsAtVolumes(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
+        var mounts = body["HostConfig"]!["Mounts"]!.AsArray();
         Assert.Equal("""{"Type":"tmpfs","Target":"/var/lib/data","TmpfsOptions":{"SizeBytes":1048576,"Mode":1023}}""",
-            body["HostConfig"]!["Mounts"]!.AsArray().Single(m => (string?)m!["Type"] == "tmpfs")!.ToJsonString());
+            mounts.Single(m => (string?)m!["Type"] == "tmpfs")!.ToJsonString());
     }
 
     [Fact]
@@ -129,9 +141,11 @@ public sealed class ContainerSpecTest
         Assert.False(Writes(template with { Image = "vllm:1" }));
     }
 
-    private static PodOrder Order() => new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
+    private static PodOrder Order() =>
+        new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
 
-    private static PodOrder With(Template template) => Order() with { Deployment = Order().Deployment with { Template = template } };
+    private static PodOrder With(Template template) =>
+        Order() with { Deployment = Order().Deployment with { Template = template } };
 
     private static JsonObject Make(PodOrder order) => ContainerSpec.Make(order, Settings, "host-1", "token-1");
 

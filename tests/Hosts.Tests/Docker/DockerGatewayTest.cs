@@ -6,7 +6,7 @@ using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests.Docker;
 
-/// <summary>The whole gateway with its workers in containers.</summary>
+/// <summary>The complete gateway with its workers in containers.</summary>
 [Collection("docker")]
 [RunsWhere(typeof(DockerDaemon))]
 public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
@@ -21,12 +21,13 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        foreach (var left in (await ContainersAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+        var containers = (await ContainersAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        foreach (var left in containers) await daemon.DockerAsync("rm", "-f", left);
         Directory.Delete(folder, recursive: true);
     }
 
     [FactWhereItRuns]
-    public async Task A_request_to_zero_starts_a_container_that_goes_when_it_is_idle()
+    public async Task A_request_starts_a_container_from_zero_and_the_container_is_removed_when_it_is_idle()
     {
         await using var gateway = await StartAsync(Manifest("10m"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
@@ -42,7 +43,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_killed_gateways_workers_are_taken_over_by_the_next_one_even_when_redis_lost_everything()
+    public async Task The_next_gateway_adopts_the_workers_of_a_killed_one_even_after_redis_lost_all_data()
     {
         string worker;
         await using (var first = await StartAsync(Manifest("60s")))
@@ -74,13 +75,13 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
             await third.Process.ExitAsync();
         }
 
-        // Nobody declares it any more: it is an orphan, and goes.
+        // No declaration contains the endpoint any more, so its orphaned container is removed.
         await using var last = await StartAsync("templates: []\nendpoints: []\n");
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
     [FactWhereItRuns]
-    public async Task A_daemon_that_is_killed_and_started_again_under_load_costs_no_request_and_no_worker()
+    public async Task A_daemon_that_is_killed_and_restarted_under_load_costs_no_request_and_no_worker()
     {
         await using var gateway = await StartAsync(Manifest("60s", max: 1));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
@@ -102,7 +103,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a));
         Assert.Equal((string?)before[0]["id"], (string?)Assert.Single(await gateway.WorkersAsync("digits"))["id"]);
-        // Its end is seen by the daemon's successor.
+        // The restarted daemon reports the exit.
         var mark = gateway.Process.Mark;
         await daemon.DockerAsync("kill", ((string)before[0]["runsAs"]!).Split(' ')[1]);
         await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
@@ -110,7 +111,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_gateway_that_is_told_to_leave_its_containers_does_and_one_that_is_not_takes_them_along()
+    public async Task A_gateway_keeps_its_containers_at_a_stop_only_if_it_is_configured_to()
     {
         await using (var first = await StartAsync(Manifest("60s"), keep: "1"))
         {
@@ -131,7 +132,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task Five_hundred_requests_at_once_to_zero_are_all_answered()
+    public async Task Five_hundred_concurrent_requests_to_zero_workers_are_all_answered()
     {
         await using var gateway = await StartAsync(Manifest("60s", max: 2));
         var answers = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => AskAsync(gateway)));
@@ -139,14 +140,15 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.InRange((await ContainersAsync()).Split('\n').Length, 1, 2);
     }
 
-    private Task<GatewayProcess> StartAsync(string? manifest, string keep = "0") => GatewayProcess.StartAsync(manifest, folder, new Dictionary<string, string?>
-    {
-        ["SLUICE_ADMIN_KEY"] = Key,
-        ["SLUICE_POD_HOST"] = "docker",
-        ["SLUICE_DOCKER_HOST"] = daemon.Address.OriginalString,
-        ["SLUICE_DOCKER_IMAGE"] = LocalImages.Worker,
-        ["SLUICE_DOCKER_KEEP"] = keep,
-    });
+    private Task<GatewayProcess> StartAsync(string? manifest, string keep = "0") =>
+        GatewayProcess.StartAsync(manifest, folder, new Dictionary<string, string?>
+        {
+            ["SLUICE_ADMIN_KEY"] = Key,
+            ["SLUICE_POD_HOST"] = "docker",
+            ["SLUICE_DOCKER_HOST"] = daemon.Address.OriginalString,
+            ["SLUICE_DOCKER_IMAGE"] = LocalImages.Worker,
+            ["SLUICE_DOCKER_KEEP"] = keep,
+        });
 
     private static string Manifest(string idle, int max = 3) => $$"""
         templates:
@@ -169,7 +171,8 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         using var body = new StringContent(Digit, Encoding.UTF8, "application/json");
         using var answer = await gateway.Client.PostAsync(new Uri("/v2/models/digits/infer", UriKind.Relative), body);
         var text = await answer.Content.ReadAsStringAsync();
-        if (answer.StatusCode == HttpStatusCode.OK) Assert.Equal(10, JsonNode.Parse(text)!["outputs"]![0]!["data"]!.AsArray().Count);
+        if (answer.StatusCode == HttpStatusCode.OK)
+            Assert.Equal(10, JsonNode.Parse(text)!["outputs"]![0]!["data"]!.AsArray().Count);
         return answer.StatusCode;
     }
 }

@@ -7,7 +7,7 @@ using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests.Docker;
 
-/// <summary>Pods as containers of a real daemon.</summary>
+/// <summary>Pods that run as containers of a real daemon.</summary>
 [Collection("docker")]
 [RunsWhere(typeof(DockerDaemon))]
 public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
@@ -28,10 +28,11 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
 
     protected override IReadOnlySet<string> OtherVariables { get; } = new HashSet<string>
     {
-        "PATH", "HOSTNAME", "HOME", "SLUICE_BIND", "SLUICE_MODEL_CACHE", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
-        // Of deploy/worker.Dockerfile.
+        "PATH", "HOSTNAME", "HOME", "SLUICE_BIND", "SLUICE_MODEL_CACHE",
+        "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+        // Set by deploy/worker.Dockerfile.
         "DOTNET_EnableDiagnostics",
-        // The shell's own.
+        // Variables of the shell.
         "PWD", "SHLVL", "_", "OLDPWD",
     };
 
@@ -48,8 +49,9 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     public async Task DisposeAsync()
     {
         host.Dispose();
-        // Of a test that failed half-way.
-        foreach (var left in (await OwnAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await daemon.DockerAsync("rm", "-f", left);
+        // A test that failed may leave containers behind.
+        var containers = (await OwnAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        foreach (var left in containers) await daemon.DockerAsync("rm", "-f", left);
     }
 
     [FactWhereItRuns]
@@ -58,15 +60,11 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         const string look = "exec 2>&1; id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; "
             + "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000";
         var deployed = Deployed(["/bin/sh", "-c", look]);
-        var order = Running("") with
-        {
-            Deployment = deployed with
-            {
-                Template = deployed.Template with { Container = new ContainerNeeds { Memory = 64 << 20, Cpus = 0.5, Pids = 20 } },
-            },
-        };
+        var needs = new ContainerNeeds { Memory = 64 << 20, Cpus = 0.5, Pids = 20 };
+        var template = deployed.Template with { Container = needs };
+        var order = Running("") with { Deployment = deployed with { Template = template } };
         var pod = await StartAsync(order);
-        await SaidAsync(pod, said => said.Any(l => l.StartsWith("NoNewPrivs", StringComparison.Ordinal)));
+        await SaidAsync(pod, lines => lines.Any(l => l.StartsWith("NoNewPrivs", StringComparison.Ordinal)));
 
         var lines = pod.LastOutput;
         Assert.Contains("65532", lines);
@@ -83,41 +81,39 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_that_is_out_of_memory_is_told_so_with_its_limit()
+    public async Task A_pod_that_exceeds_its_memory_limit_is_reported_with_the_limit()
     {
         var deployed = Deployed(["/bin/sh", "-c", "tail /dev/zero"]);
-        var pod = await StartAsync(Running("") with
-        {
-            Deployment = deployed with { Template = deployed.Template with { Container = new ContainerNeeds { Memory = 32 << 20 } } },
-        });
+        var template = deployed.Template with { Container = new ContainerNeeds { Memory = 32 << 20 } };
+        var pod = await StartAsync(Running("") with { Deployment = deployed with { Template = template } });
         Assert.StartsWith("killed: out of memory (limit 32 MiB)", await pod.Exited, StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
     [FactWhereItRuns]
-    public async Task A_missing_image_a_missing_daemon_a_missing_network_and_missing_gpus_are_named()
+    public async Task A_missing_image_daemon_network_or_gpu_support_is_named_in_the_reason()
     {
         var missing = Running(Server);
-        missing = missing with
-        {
-            Deployment = missing.Deployment with { Template = missing.Deployment.Template with { Image = "localhost:1/no/such:1.0" } },
-        };
-        Assert.StartsWith("the Docker daemon has no image localhost:1/no/such:1.0 and could not pull it: ", await WhyNotAsync(missing), StringComparison.Ordinal);
-        var never = missing with
-        {
-            Deployment = missing.Deployment with { Template = missing.Deployment.Template with { Container = new ContainerNeeds { Pull = PullPolicy.Never } } },
-        };
+        var template = missing.Deployment.Template;
+        var image = template with { Image = "localhost:1/no/such:1.0" };
+        missing = missing with { Deployment = missing.Deployment with { Template = image } };
+        Assert.StartsWith("the Docker daemon has no image localhost:1/no/such:1.0 and could not pull it: ",
+            await WhyNotAsync(missing), StringComparison.Ordinal);
+        var neverPulled = image with { Container = new ContainerNeeds { Pull = PullPolicy.Never } };
+        var never = missing with { Deployment = missing.Deployment with { Template = neverPulled } };
         Assert.Contains("container.pull is 'never'", await WhyNotAsync(never), StringComparison.Ordinal);
 
         using var unbuilt = HostOf(Settings with { WorkerImage = "sluice-worker:unbuilt" });
         Assert.Contains("make images", await WhyNotAsync(unbuilt, BuiltIn()), StringComparison.Ordinal);
         using var lost = HostOf(Settings with { Network = "no-such-network" });
-        Assert.Contains("SLUICE_DOCKER_NETWORK does not exist", await WhyNotAsync(lost, BuiltIn()), StringComparison.Ordinal);
+        var network = await WhyNotAsync(lost, BuiltIn());
+        Assert.Contains("SLUICE_DOCKER_NETWORK does not exist", network, StringComparison.Ordinal);
         using var far = HostOf(Settings with { Models = "/no/such/folder" });
         Assert.Contains("SLUICE_DOCKER_MODELS", await WhyNotAsync(far, BuiltIn()), StringComparison.Ordinal);
 
         var why = await WhyNotAsync(host, BuiltIn() with { Devices = ["GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"] });
-        Assert.StartsWith("Docker cannot give out GPUs here: install the NVIDIA container toolkit", why, StringComparison.Ordinal);
+        Assert.StartsWith("Docker cannot give out GPUs here: install the NVIDIA container toolkit", why,
+            StringComparison.Ordinal);
         Assert.Contains("could not select device driver", why, StringComparison.Ordinal);
         Assert.Equal("", await OwnAsync());
     }
@@ -125,20 +121,13 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     [FactWhereItRuns]
     public async Task Mounts_are_only_those_that_the_operator_allows()
     {
-        // Not CreateTempSubdirectory, whose folders nobody else may read.
+        // CreateTempSubdirectory is not used, because other users cannot read its folders.
         var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"sluice-mounted-{Guid.NewGuid():N}"));
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "word"), "mounted\n");
         var order = Running("exec 2>&1; cat /mnt/word; touch /mnt/other");
-        order = order with
-        {
-            Deployment = order.Deployment with
-            {
-                Template = order.Deployment.Template with
-                {
-                    Container = new ContainerNeeds { Mounts = [new ContainerMount { Source = folder.FullName, Target = "/mnt" }] },
-                },
-            },
-        };
+        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = folder.FullName, Target = "/mnt" }] };
+        var template = order.Deployment.Template with { Container = needs };
+        order = order with { Deployment = order.Deployment with { Template = template } };
         Assert.Contains("SLUICE_DOCKER_MOUNTS is empty", await WhyNotAsync(order), StringComparison.Ordinal);
 
         using var generous = HostOf(Settings with { Mountable = [folder.FullName] });
@@ -151,20 +140,19 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_volume_that_an_image_declares_is_no_way_to_the_daemons_disk()
+    public async Task A_volume_that_an_image_declares_gives_no_access_to_the_daemons_disk()
     {
         var folder = Directory.CreateTempSubdirectory("sluice-volume-").FullName;
         await File.WriteAllTextAsync(Path.Combine(folder, "Dockerfile"), $"FROM {LocalImages.Base}\nVOLUME /kept\n");
         await daemon.DockerAsync("build", "-q", "-t", "with-volume:local", folder);
         Directory.Delete(folder, recursive: true);
-        // One MiB more than it may have.
-        var order = Running("exec 2>&1; touch /kept/file && echo written; dd if=/dev/zero of=/kept/file bs=1048576 count=3; exec sleep 1000");
-        var template = order.Deployment.Template;
-        var pod = await StartAsync(order with
-        {
-            Deployment = order.Deployment with { Template = template with { Image = "with-volume:local", Container = new ContainerNeeds { TmpSize = 2 << 20 } } },
-        });
-        await SaidAsync(pod, said => said.Any(l => l.Contains("No space left", StringComparison.Ordinal)));
+        // dd writes one MiB more than the limit.
+        var order = Running("exec 2>&1; touch /kept/file && echo written; "
+            + "dd if=/dev/zero of=/kept/file bs=1048576 count=3; exec sleep 1000");
+        var needs = new ContainerNeeds { TmpSize = 2 << 20 };
+        var template = order.Deployment.Template with { Image = "with-volume:local", Container = needs };
+        var pod = await StartAsync(order with { Deployment = order.Deployment with { Template = template } });
+        await SaidAsync(pod, lines => lines.Any(l => l.Contains("No space left", StringComparison.Ordinal)));
         Assert.Contains("written", pod.LastOutput);
         Assert.DoesNotContain((await InspectAsync(pod))["Mounts"]!.AsArray(), m => (string?)m!["Type"] == "volume");
         await EndAsync(pod);
@@ -172,7 +160,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_published_port_leads_to_the_pod_too()
+    public async Task A_published_port_forwards_to_the_pod()
     {
         using var published = HostOf(Settings with { Publish = true });
         var pod = await published.StartAsync(Running(Server), _ => { }, CancellationToken.None);
@@ -182,16 +170,17 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_start_that_is_given_up_leaves_nothing()
+    public async Task A_cancelled_start_leaves_no_container()
     {
-        using var giveUp = new CancellationTokenSource();
-        await giveUp.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => host.StartAsync(Running(Server), _ => { }, giveUp.Token));
+        using var cancelled = new CancellationTokenSource();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => host.StartAsync(Running(Server), _ => { }, cancelled.Token));
         Assert.Equal("", await OwnAsync());
     }
 
     [FactWhereItRuns]
-    public async Task Another_process_of_this_host_adopts_what_runs_and_removes_what_does_not()
+    public async Task Another_process_of_this_host_adopts_running_pods_and_removes_the_others()
     {
         var order = BuiltIn() with { Fingerprint = "f-1", Epoch = 7, Devices = [] };
         var (running, ended) = (await StartAsync(order), await StartAsync(Running("echo bye")));
@@ -217,7 +206,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_of_an_image_that_was_replaced_is_adopted_as_outdated()
+    public async Task A_pod_whose_image_was_replaced_is_adopted_as_outdated()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
         using var upgraded = HostOf(Settings with { WorkerImage = LocalImages.Base });
@@ -228,7 +217,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_daemon_that_is_killed_takes_no_pod_along_and_its_successor_is_found()
+    public async Task A_killed_daemon_stops_no_pod_and_its_successor_is_used()
     {
         var pod = await StartAsync(BuiltIn());
         Assert.Null(await ReadyAsync(pod));
@@ -239,7 +228,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.False(pod.Exited.IsCompleted);
         await daemon.StartAsync();
 
-        // A start that met no daemon waited for it; what ran is still watched.
+        // A start without a daemon waited for it. The earlier pod is still watched.
         var late = await starting;
         Assert.Null(await ReadyAsync(late));
         await EndAsync(late);
@@ -250,12 +239,13 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task Another_gateway_is_told_whether_a_pod_runs_or_that_nobody_knows()
+    public async Task Another_gateway_can_check_whether_a_pod_runs_and_gets_an_error_if_that_is_unknown()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         using var other = HostOf(Settings, "another-host");
         Assert.True(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
-        using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{FreePort.Find()}") }, "another-host");
+        var address = new Uri($"tcp://127.0.0.1:{FreePort.Find()}");
+        using var far = HostOf(Settings with { Daemon = address }, "another-host");
         await Assert.ThrowsAsync<EngineException>(() => far.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         await host.KillAsync(pod);
         await pod.Exited;
@@ -265,11 +255,12 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_pod_that_cannot_be_killed_is_not_forgotten_before_the_daemon_has_removed_it()
+    public async Task A_pod_that_cannot_be_killed_is_kept_until_the_daemon_has_removed_it()
     {
         var time = new ManualTime();
         using var link = new FaultProxy(daemon.Port);
-        using var far = new DockerHost(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") }, new HostId(hostId), time, NullLogger<DockerHost>.Instance);
+        var settings = Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") };
+        using var far = new DockerHost(settings, new HostId(hostId), time, NullLogger<DockerHost>.Instance);
         var pod = await far.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
         link.BlackHole();
         await PassAsync(far.KillAsync(pod));
@@ -282,7 +273,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.True(await host.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         var before = link.Accepted;
         link.HealWithReset();
-        // Until it tries again; from then on it has real time for its answer.
+        // The clock advances in large steps until the host retries. From then on the call has real time to complete.
         await PassAsync(forgetting, () => link.Accepted == before ? 10 : 1);
         await GoneAsync(pod);
 
@@ -292,13 +283,13 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
             {
                 time.Advance(TimeSpan.FromSeconds(seconds?.Invoke() ?? 10));
                 return Task.FromResult(task.IsCompleted);
-            }, "its end");
+            }, "the end of the call");
             await task;
         }
     }
 
     [FactWhereItRuns]
-    public async Task A_start_over_a_link_that_loses_answers_again_and_again_makes_one_container()
+    public async Task A_start_over_a_link_that_loses_responses_creates_one_container()
     {
         using var link = new FaultProxy(daemon.Port);
         using var far = HostOf(Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") });
@@ -308,7 +299,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var starting = far.StartAsync(order, _ => { }, CancellationToken.None);
         for (var round = 1; round <= 8; round++)
         {
-            // Each call gets a little further than the last one.
+            // Each call progresses a little further than the last one.
             link.LoseAnswers();
             await Task.WhenAny(starting, Task.Delay(TimeSpan.FromMilliseconds(15 * round), TimeProvider.System));
             link.HealWithReset();
@@ -318,7 +309,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var pod = await starting;
 
         Assert.Null(await ReadyAsync(pod));
-        Assert.Single((await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={order.PodId}")).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        var made = await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={order.PodId}");
+        Assert.Single(made.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         await far.KillAsync(pod);
         await pod.Exited;
         await far.ForgetAsync(pod);
@@ -326,9 +318,9 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_container_that_was_made_for_an_order_before_is_the_orders_container()
+    public async Task A_container_that_exists_already_for_an_order_is_used()
     {
-        // What a create whose answer was lost leaves: the order's name, and nobody who knows of it.
+        // A create call whose response was lost leaves a container with the order's name that no pod uses.
         var order = Running(Server);
         var body = ContainerSpec.Make(order, Settings, hostId, "a-token");
         using var engine = new EngineClient(daemon.Address, TimeProvider.System);
@@ -341,7 +333,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [FactWhereItRuns]
-    public async Task A_container_that_somebody_removes_is_told_as_such()
+    public async Task The_removal_of_a_container_by_an_operator_is_reported()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         await SaidAsync(pod, 1);
@@ -350,17 +342,24 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await ForgetAsync(pod);
     }
 
-    protected override Task GoneAsync(RunningPod pod) => Eventually.HoldsAsync(
-        async () => await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={pod.Order.PodId}") == "", "its container is gone");
+    protected override Task GoneAsync(RunningPod pod) => Eventually.HoldsAsync(async () =>
+    {
+        var left = await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={pod.Order.PodId}");
+        return left == "";
+    }, "the removal of the container");
 
-    /// <summary>Ids of this test's containers.</summary>
+    /// <summary>Returns the ids of this test's containers.</summary>
     private Task<string> OwnAsync() => daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.host={hostId}");
 
     private DockerHost HostOf(DockerSettings settings, string? id = null) => new(settings, new HostId(id ?? hostId),
         TimeProvider.System, NullLogger<DockerHost>.Instance);
 
-    private static async Task<string> WhyNotAsync(DockerHost other, PodOrder order) =>
-        (await Assert.ThrowsAnyAsync<InvalidOperationException>(() => other.StartAsync(order, _ => { }, CancellationToken.None))).Message;
+    private static async Task<string> WhyNotAsync(DockerHost other, PodOrder order)
+    {
+        var e = await Assert.ThrowsAnyAsync<InvalidOperationException>(
+            () => other.StartAsync(order, _ => { }, CancellationToken.None));
+        return e.Message;
+    }
 
     private async Task EndAsync(RunningPod pod)
     {
@@ -369,8 +368,9 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await ForgetAsync(pod);
     }
 
-    private async Task<JsonNode> InspectAsync(RunningPod pod) => JsonNode.Parse(await daemon.DockerAsync("inspect", ContainerOf(pod)))![0]!;
+    private async Task<JsonNode> InspectAsync(RunningPod pod) =>
+        JsonNode.Parse(await daemon.DockerAsync("inspect", ContainerOf(pod)))![0]!;
 
-    /// <summary>Of "container 0f1e2d3c4b5a".</summary>
+    /// <summary>Returns the container's id from a name such as "container 0f1e2d3c4b5a".</summary>
     private static string ContainerOf(RunningPod pod) => pod.Name.Split(' ')[1];
 }

@@ -3,12 +3,12 @@ using Sluice.Testing;
 namespace Sluice.Hosts.Tests.Docker;
 
 /// <summary>
-/// Images without a registry: a base from this machine's own programs, libraries and .NET, and on it what deploy/*.Dockerfile makes of the files
-/// that <c>make publish</c> made.
+/// Builds images without a registry: a base image from this machine's own programs, libraries and .NET, and on it the
+/// images of deploy/*.Dockerfile with the output of <c>make publish</c>.
 /// </summary>
 internal static class LocalImages
 {
-    /// <summary>busybox, and the libraries that .NET needs.</summary>
+    /// <summary>busybox and the libraries that .NET requires.</summary>
     public const string Base = "sluice-base:local";
 
     public const string Worker = "sluice-worker:local";
@@ -25,11 +25,17 @@ internal static class LocalImages
     }
 
     /// <summary>Builds from deploy/NAME.Dockerfile.</summary>
-    public static Task BuildAsync(DockerDaemon daemon, string name, string image) => daemon.DockerAsync("build", "-q", "-f", $"deploy/{name}.Dockerfile",
+    public static Task BuildAsync(DockerDaemon daemon, string name, string image) => daemon.DockerAsync(
+        "build", "-q", "-f", $"deploy/{name}.Dockerfile",
         "--build-arg", $"BASE={Base}", "--build-arg", "APP=prebuilt", "-t", image, ".");
 
-    /// <summary>Imports a root of these programs and all that they need.</summary>
-    public static async Task ImportAsync(DockerDaemon daemon, string folder, string image, IReadOnlyList<string> changes, IReadOnlyList<string> files)
+    /// <summary>Imports a root file system with these programs and all files that they require.</summary>
+    public static async Task ImportAsync(
+        DockerDaemon daemon,
+        string folder,
+        string image,
+        IReadOnlyList<string> changes,
+        IReadOnlyList<string> files)
     {
         var root = Path.Combine(folder, "root-" + image.Split(':')[0]);
         var tar = root + ".tar";
@@ -40,6 +46,7 @@ internal static class LocalImages
         File.Delete(tar);
     }
 
-    /// <summary>The folder of the runtime that these tests run on.</summary>
-    private static string DotNet => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "..", "..", ".."));
+    /// <summary>The folder of the .NET runtime that runs these tests.</summary>
+    private static string DotNet => Path.GetFullPath(
+        Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "..", "..", ".."));
 }

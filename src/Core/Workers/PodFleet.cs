@@ -22,9 +22,7 @@ public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
 /// </summary>
 public sealed partial class PodFleet : IDisposable
 {
-    /// <summary>
-    /// Number of failed pods that stay listed for an endpoint, so that operators can read why they failed.
-    /// </summary>
+    /// <summary>Failed pods that stay listed for an endpoint, so that operators can read why they failed.</summary>
     private const int KeptFailures = 3;
 
     /// <summary>Consecutive failed probes after which a running pod is killed.</summary>
@@ -101,9 +99,7 @@ public sealed partial class PodFleet : IDisposable
     /// <summary>Passes the current declarations to the host; see <see cref="IPodHost.Prepare"/>.</summary>
     public void Prepare(IReadOnlyList<Deployment> declared) => podHost.Prepare(declared);
 
-    /// <summary>
-    /// Starts a pod for a leader, if Redis accepts the order. The method does not wait for the start.
-    /// </summary>
+    /// <summary>Starts a pod for a leader, if Redis accepts the order. Does not wait for the start.</summary>
     /// <param name="deployment">The pod's declaration.</param>
     /// <param name="fingerprint">The fingerprint of the declaration.</param>
     /// <param name="epoch">The leader's epoch.</param>

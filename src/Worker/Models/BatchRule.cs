@@ -2,22 +2,30 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>Whether a model's requests may be stacked, and why not.</summary>
-/// <param name="Max">Rows of one run; 0: it takes one request at a time.</param>
-/// <param name="Why">In words, for operators.</param>
+/// <summary>States whether the requests of a model can be stacked into one batch, and the reason.</summary>
+/// <param name="Max">Largest number of rows in one run. 0 if the model runs one request at a time.</param>
+/// <param name="Why">The reason as text, for operators.</param>
 public sealed record BatchRule(int Max, string Why)
 {
-    /// <summary>Finds out, by the model's declared shapes and then by running it: what a row gives must not depend on the rows beside it.</summary>
+    /// <summary>
+    /// Checks the model's declared shapes, and then runs the model. Requests can be stacked only if the output of a row
+    /// does not depend on the other rows.
+    /// </summary>
     /// <param name="inputs">The model's inputs.</param>
     /// <param name="outputs">The model's outputs.</param>
-    /// <param name="symbols">Names of the inputs' first dimensions; empty for one that has none.</param>
-    /// <param name="wished">Rows that a run may have at most; 0 or 1: do not stack.</param>
+    /// <param name="symbols">Symbolic names of the inputs' first dimensions. An empty name means that there is
+    /// none.</param>
+    /// <param name="maxRows">Largest number of rows in one run. 0 or 1 switches batching off.</param>
     /// <param name="run">Runs the model.</param>
-    public static BatchRule Find(IReadOnlyList<TensorSpec> inputs, IReadOnlyList<TensorSpec> outputs, IReadOnlyList<string> symbols, int wished,
+    public static BatchRule Find(
+        IReadOnlyList<TensorSpec> inputs,
+        IReadOnlyList<TensorSpec> outputs,
+        IReadOnlyList<string> symbols,
+        int maxRows,
         Func<IReadOnlyList<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> run)
     {
-        if (wished < 2) return new BatchRule(0, "batching is switched off");
-        if (inputs.Count == 0) return new BatchRule(0, "it has no input");
+        if (maxRows < 2) return new BatchRule(0, "batching is switched off");
+        if (inputs.Count == 0) return new BatchRule(0, "the model has no input");
         foreach (var spec in inputs.Concat(outputs))
         {
             if (spec.Type.IsBytes) return new BatchRule(0, $"'{spec.Name}' is BYTES");
@@ -25,12 +33,16 @@ public sealed record BatchRule(int Max, string Why)
             if (spec.Shape[0] >= 0) return new BatchRule(0, $"the first dimension of '{spec.Name}' is fixed at {spec.Shape[0]}");
         }
 
-        if (symbols.Where(s => s.Length > 0).Distinct().Skip(1).Any())
-            return new BatchRule(0, $"the first dimensions have different names: {string.Join(", ", symbols.Where(s => s.Length > 0).Distinct())}");
-        return Prove(inputs, outputs, wished, run);
+        string[] names = [.. symbols.Where(s => s.Length > 0).Distinct()];
+        if (names.Length > 1)
+            return new BatchRule(0, $"the first dimensions have different names: {string.Join(", ", names)}");
+        return Prove(inputs, outputs, maxRows, run);
     }
 
-    private static BatchRule Prove(IReadOnlyList<TensorSpec> inputs, IReadOnlyList<TensorSpec> outputs, int wished,
+    private static BatchRule Prove(
+        IReadOnlyList<TensorSpec> inputs,
+        IReadOnlyList<TensorSpec> outputs,
+        int maxRows,
         Func<IReadOnlyList<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> run)
     {
         try
@@ -39,15 +51,18 @@ public sealed record BatchRule(int Max, string Why)
             for (var o = 0; o < outputs.Count; o++)
             {
                 double[] apart = [.. first[o], .. second[o]];
-                if (apart.Length != both[o].Length) return new BatchRule(0, $"'{outputs[o].Name}' has not one row for each row of input");
-                if (!MadeUpRows.Alike(apart, both[o])) return new BatchRule(0, $"'{outputs[o].Name}' of a row depends on the rows beside it (seen at load)");
+                if (apart.Length != both[o].Length)
+                    return new BatchRule(0, $"'{outputs[o].Name}' does not have one row for each input row");
+                if (!MadeUpRows.Alike(apart, both[o]))
+                    return new BatchRule(0, $"'{outputs[o].Name}' of a row depends on the rows beside it (checked at load)");
             }
 
-            return new BatchRule(wished, "rows do not depend on each other (seen at load)");
+            return new BatchRule(maxRows, "rows do not depend on each other (checked at load)");
         }
         catch (OnnxRuntimeException e)
         {
-            return new BatchRule(0, $"it could not be run on made-up rows at load, so that they can be stacked is not proven: {e.Message}");
+            return new BatchRule(0, "the model failed on generated rows at load, so it is not proven that its requests can "
+                + $"be stacked: {e.Message}");
         }
 
         double[][] Rows(int row, int count)

@@ -6,13 +6,17 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>One version of a model with its session. What it takes and gives is read from the model itself.</summary>
+/// <summary>
+/// One loaded version of a model with its ONNX Runtime session. The model file defines the inputs and outputs.
+/// </summary>
 public sealed class LoadedModel : IDisposable
 {
-    /// <summary>The batch whose run is compared with that of one row.</summary>
+    /// <summary>Rows of the batch whose run time is compared with that of one row.</summary>
     private const int GainRows = 8;
 
-    /// <summary>Runs of which the shortest counts: one that is interrupted must not decide.</summary>
+    /// <summary>
+    /// Number of runs in a measurement. The shortest counts, so that an interrupted run does not decide.
+    /// </summary>
     private const int GainRuns = 3;
 
     private readonly ModelSession session;
@@ -20,15 +24,26 @@ public sealed class LoadedModel : IDisposable
     private readonly BatchLimits limits;
     private SessionMemory? memory;
 
-    /// <param name="name">Its name.</param>
-    /// <param name="version">Its version.</param>
-    /// <param name="file">Where it stands.</param>
-    /// <param name="providers">What is to run it.</param>
-    /// <param name="lanes">Where it runs.</param>
-    /// <param name="limits">Rows of a batch and requests that may wait.</param>
-    public LoadedModel(string name, string version, ModelFile file, ExecutionProviders providers, RunLanes lanes, BatchLimits limits)
+    /// <summary>Loads the model, runs it once, and decides about batching and bindings.</summary>
+    /// <param name="name">Name of the model.</param>
+    /// <param name="version">Version of the model.</param>
+    /// <param name="file">Location of the model.</param>
+    /// <param name="providers">Execution providers that run the model.</param>
+    /// <param name="lanes">Lanes that limit concurrent runs.</param>
+    /// <param name="limits">Limits of batches and of the request queue.</param>
+    public LoadedModel(
+        string name,
+        string version,
+        ModelFile file,
+        ExecutionProviders providers,
+        RunLanes lanes,
+        BatchLimits limits)
     {
-        (Name, Version, Path, Weights, this.limits) = (name, version, file.Path, file.Weights, limits);
+        Name = name;
+        Version = version;
+        Path = file.Path;
+        Weights = file.Weights;
+        this.limits = limits;
         session = new ModelSession(file.Load, providers, file.Optimised);
         try
         {
@@ -61,10 +76,10 @@ public sealed class LoadedModel : IDisposable
 
     public string Path { get; }
 
-    /// <summary>Bytes of the tensors stored in it; they are in the memory of what runs it.</summary>
+    /// <summary>Bytes of the tensors stored in the model. They are in the memory of the device that runs it.</summary>
     public long Weights { get; }
 
-    /// <summary>Bytes of the host's buffers for its batches, those in use and those kept.</summary>
+    /// <summary>Bytes of host buffers for batches: buffers in use and buffers kept for reuse.</summary>
     public long BufferBytes => Scheduler.BufferBytes;
 
     public IReadOnlyList<TensorSpec> Inputs { get; }
@@ -75,45 +90,54 @@ public sealed class LoadedModel : IDisposable
 
     public string[] OutputNames { get; }
 
-    /// <summary>The model's own properties, <c>sluice.task</c> among them.</summary>
+    /// <summary>Custom metadata of the model file, for example <c>sluice.task</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Names of classes, by index; empty: it has none.</summary>
+    /// <summary>Class names by index. Empty if the model has no labels file.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>What is declared beside it.</summary>
+    /// <summary>Declarations from the <c>config.pbtxt</c> file of the model.</summary>
     public ModelConfigFile Config { get; }
 
-    /// <summary>Whether requests are stacked, and why not.</summary>
+    /// <summary>States whether requests are stacked into batches, and the reason.</summary>
     public BatchRule Batching { get; }
 
     public bool Batches => Batching.Max > 1;
 
-    /// <summary>Rows of one run; 1 where requests are not stacked.</summary>
+    /// <summary>Largest number of rows in one run. 1 if requests are not stacked.</summary>
     public int MaxBatch => Math.Max(1, Batching.Max);
 
-    /// <summary>The inputs' shapes are fixed, but for the rows where they are stacked: buffers of one batch fit the next.</summary>
+    /// <summary>
+    /// True if the shapes of all inputs are fixed, except for the number of rows of a stacked model. Buffers of one
+    /// batch then fit the next batch.
+    /// </summary>
     public bool FixedRows { get; }
 
-    /// <summary>Its requests are read into buffers that are kept: they are stacked, or they all have the same shapes.</summary>
+    /// <summary>
+    /// True if requests are read into buffers that are kept for reuse: requests are stacked, or all have the same
+    /// shapes.
+    /// </summary>
     public bool Pooled => Batches || (FixedRows && Binding.Plan.How != TensorBinding.None);
 
-    /// <summary>What its rows gain by running together, as seen at warm-up.</summary>
+    /// <summary>Speedup of a batched run, measured at warm-up.</summary>
     public BatchGain Gain { get; private set; }
 
     public ModelStatistics Statistics { get; }
 
     public ModelSession Session => session;
 
-    /// <summary>What runs it: the provider with most of its nodes, and the others with theirs where there are some.</summary>
-    public string Provider => session.Placement is { Shares: [var only] } ? only.Provider : session.Placement?.ToString() ?? "";
+    /// <summary>
+    /// The provider that runs the model. If several providers run nodes, the text lists all shares, largest first.
+    /// </summary>
+    public string Provider =>
+        session.Placement is { Shares: [var only] } ? only.Provider : session.Placement?.ToString() ?? "";
 
     internal BatchScheduler Scheduler { get; }
 
-    /// <summary>How runs reach its tensors.</summary>
+    /// <summary>How runs access the model's tensors.</summary>
     internal ModelBinding Binding { get; }
 
-    /// <summary>What makes text of it, where it is a decoder.</summary>
+    /// <summary>Generates text. Null if the model is not a text generation model.</summary>
     public TextGenerator? Generator { get; private set; }
 
     public bool IsGenerator => Metadata.GetValueOrDefault("sluice.task") == "text-generation";
@@ -126,30 +150,37 @@ public sealed class LoadedModel : IDisposable
 
     public int OutputIndex(string name) => Array.IndexOf(OutputNames, name);
 
-    /// <summary>How many rows of this size a batch may have.</summary>
+    /// <summary>Returns how many rows of this size a batch can have.</summary>
     public int RowsOf(long rowBytes) => limits.RowsOf(rowBytes);
 
-    /// <summary>A number that is equal for requests whose tensors can be stacked.</summary>
+    /// <summary>Returns a number that is equal for requests whose tensors can be stacked.</summary>
     public int ShapeKey(Api.InferRequest request) => Batches ? shapes.Of(request) : 0;
 
-    /// <summary>Runs batches of 1, 2, 4 rows and so on, so that no request pays for the first run of a size; CUDA graphs are captured here. A decoder is warm
-    /// by its first run.</summary>
+    /// <summary>
+    /// Runs batches of 1, 2, 4 and more rows, so that no request waits for the first run of a batch size. These runs
+    /// also capture CUDA graphs. The first run of a text generation model already warms it up.
+    /// </summary>
     public void WarmUp()
     {
         if (!Pooled) return;
-        var tensors = new StackedTensors(this, Binding, Inputs.Select(i => RowShape(i).Select(d => d < 0 ? 1 : d).ToArray()), MaxBatch);
+        var tensors = new StackedTensors(
+            this,
+            Binding,
+            Inputs.Select(i => RowShape(i).Select(d => d < 0 ? 1 : d).ToArray()),
+            MaxBatch);
         try
         {
-            // A CUDA graph is captured by the second run, and replayed by the third.
-            foreach (var rows in BindingPlan.Buckets(MaxBatch)) Shortest(tensors, rows, Binding.Plan.Graph ? 3 : 1);
+            // The second run captures a CUDA graph. The third run replays it.
+            var runs = Binding.Plan.Graph ? 3 : 1;
+            foreach (var rows in BindingPlan.Buckets(MaxBatch)) MeasureShortest(tensors, rows, runs);
             if (!Batches) return;
             var many = Math.Min(MaxBatch, GainRows);
-            Gain = new BatchGain(Shortest(tensors, 1, GainRuns), Shortest(tensors, many, GainRuns), many);
+            Gain = new BatchGain(MeasureShortest(tensors, 1, GainRuns), MeasureShortest(tensors, many, GainRuns), many);
             Scheduler.Gathers = Gain.Pays;
         }
         catch (OnnxRuntimeException)
         {
-            // Some models do not take made-up numbers. They are warmed by their first request.
+            // Some models reject generated numbers. Their first request warms them up.
         }
         finally
         {
@@ -157,11 +188,11 @@ public sealed class LoadedModel : IDisposable
         }
     }
 
-    /// <summary>A tensor's shape without the dimension of rows, where it has one.</summary>
+    /// <summary>Returns a tensor's shape without the row dimension, if the model has one.</summary>
     public long[] RowShape(TensorSpec spec) => RowShape(spec.Shape);
 
-    /// <summary>The shortest of some runs.</summary>
-    private TimeSpan Shortest(StackedTensors tensors, int rows, int runs)
+    /// <summary>Returns the time of the shortest of several runs.</summary>
+    private TimeSpan MeasureShortest(StackedTensors tensors, int rows, int runs)
     {
         FillMadeUp(tensors, rows);
         var shortest = TimeSpan.MaxValue;
@@ -176,17 +207,20 @@ public sealed class LoadedModel : IDisposable
         return shortest;
     }
 
-    /// <summary>Keeps it from being freed until the returned is disposed of; throws 404 when it is unloaded already.</summary>
+    /// <summary>
+    /// Keeps the model loaded until the caller disposes the returned object. Throws an error with status 404 if the
+    /// model is already unloaded.
+    /// </summary>
     public IDisposable Hold() => Scheduler.Hold();
 
-    /// <summary>Takes no more requests; the session ends when the last of them is answered.</summary>
+    /// <summary>Rejects new requests. The session is closed after the last running request.</summary>
     public void Dispose() => Scheduler.Dispose();
 
-    /// <summary>Tensors for a batch that begins with this request.</summary>
+    /// <summary>Creates the tensors of a batch that starts with this request.</summary>
     internal TensorSet NewTensors(Api.InferRequest first) => first.Alone ? new SingleTensors(this, first)
         : new StackedTensors(this, Binding, first.Inputs.Select(i => RowShape(i!.Shape)), MaxBatch);
 
-    /// <summary>Ends the session; nobody may use it any more.</summary>
+    /// <summary>Closes the session. The caller must make sure that no run uses it.</summary>
     internal void Free()
     {
         Generator?.Dispose();
@@ -195,7 +229,7 @@ public sealed class LoadedModel : IDisposable
         session.Dispose();
     }
 
-    /// <summary>One run that is not bound.</summary>
+    /// <summary>Runs the model once without a binding.</summary>
     internal IDisposableReadOnlyCollection<OrtValue> RunOnce(IReadOnlyList<OrtValue> values)
     {
         using var options = new RunOptions();
@@ -209,21 +243,28 @@ public sealed class LoadedModel : IDisposable
             .Sum(t => t.Shape.Skip(1).Aggregate((long)t.Type.Size, (a, d) => a * d));
         var rows = limits.RowsOf(rowBytes);
         if (rows < Math.Min(2, limits.MaxRows))
-            return new BatchRule(0, $"a row has {rowBytes} bytes, and a batch {limits.MaxBytes} at most");
-        var rule = BatchRule.Find(Inputs, Outputs, [.. session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "")], rows,
-            values => RunOnce(values));
+            return new BatchRule(0, $"a row has {rowBytes} bytes, and a batch can have at most {limits.MaxBytes}");
+        var symbols = session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "");
+        var rule = BatchRule.Find(Inputs, Outputs, [.. symbols], rows, values => RunOnce(values));
         return rule.Max == 0 || rows == limits.MaxRows ? rule
-            : rule with { Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, so that a batch has {limits.MaxBytes} at most" };
+            : rule with
+            {
+                Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, because a batch can have at most {limits.MaxBytes}",
+            };
     }
 
     private ModelBinding Bind(ExecutionProviders providers)
     {
         var facts = new BindingFacts
         {
-            Provider = session.Provider, CpuNodes = session.Placement!.On("cpu"), GraphOption = session.GraphOption,
+            Provider = session.Provider,
+            CpuNodes = session.Placement!.On("cpu"),
+            GraphOption = session.GraphOption,
             InputsVary = Varies(Inputs), OutputsVary = Varies(Outputs),
         };
-        var candidates = IsGenerator ? [new BindingPlan(TensorBinding.None, Why: "it generates text")] : BindingPlan.Candidates(facts);
+        var candidates = IsGenerator
+            ? [new BindingPlan(TensorBinding.None, Why: "it generates text")]
+            : BindingPlan.Candidates(facts);
         try
         {
             return candidates.Count == 0 ? throw new NotSupportedException(BindingPlan.NoGraph(facts))
@@ -231,23 +272,28 @@ public sealed class LoadedModel : IDisposable
         }
         catch (NotSupportedException e)
         {
-            throw new NotSupportedException($"{session.GraphOption}=1 cannot be had for model {Name}: {e.Message}; leave it out", e);
+            throw new NotSupportedException(
+                $"{session.GraphOption}=1 is not possible for model {Name}: {e.Message}; remove the option", e);
         }
     }
 
-    /// <summary>Why buffers of this size and shape cannot be made before a request comes, or null.</summary>
+    /// <summary>Returns why no buffers can be allocated before a request arrives, or null if they can.</summary>
     private string? Varies(IReadOnlyList<TensorSpec> specs)
     {
         if (specs.FirstOrDefault(s => s.Type.IsBytes) is { } text) return $"'{text.Name}' is BYTES";
-        // A dimension of nothing leaves no buffer to bind.
-        if (specs.FirstOrDefault(s => RowShape(s).Any(d => d <= 0)) is { } free) return $"the shape of '{free.Name}' is {free.ShapeText}";
-        return specs.Sum(s => RowShape(s).Aggregate((long)s.Type.Size, (a, d) => a * d)) is var bytes && bytes <= limits.MaxBytes ? null
-            : $"they have {bytes} bytes, more than {limits.MaxBytes}";
+        // A dimension of 0 leaves no buffer to bind.
+        if (specs.FirstOrDefault(s => RowShape(s).Any(d => d <= 0)) is { } free)
+            return $"the shape of '{free.Name}' is {free.ShapeText}";
+        var bytes = specs.Sum(s => RowShape(s).Aggregate((long)s.Type.Size, (a, d) => a * d));
+        return bytes <= limits.MaxBytes ? null : $"they have {bytes} bytes, more than {limits.MaxBytes}";
     }
 
     private long[] RowShape(long[] shape) => Batches ? shape[1..] : shape;
 
-    /// <summary>One run on zeros, every free dimension 1: it proves the provider, and the first request pays nothing for it. A decoder makes a few tokens.</summary>
+    /// <summary>
+    /// Runs the model once on zeros, with every free dimension set to 1. The run proves that the provider works, and
+    /// takes its cost away from the first request. A text generation model generates a few tokens.
+    /// </summary>
     private void FirstRun(RunLanes lanes)
     {
         memory = SessionMemory.Of(session, session.Provider, session.Device);
@@ -266,7 +312,8 @@ public sealed class LoadedModel : IDisposable
         }
         catch (OnnxRuntimeException e)
         {
-            // Of the device: once more, on what is left. Of the values: its first request is its first run.
+            // After a device error, the model runs again on the remaining providers. After an error about the values,
+            // the first request is the first run.
             if (!session.Recover(e))
             {
                 if (IsGenerator) throw;
@@ -274,7 +321,7 @@ public sealed class LoadedModel : IDisposable
             }
         }
 
-        // What was allocated from the old session's memory went with it.
+        // Objects that were allocated from the memory of the old session were released with it.
         Generator = null;
         FirstRun(lanes);
     }
@@ -284,7 +331,8 @@ public sealed class LoadedModel : IDisposable
         var values = new List<OrtValue>();
         try
         {
-            foreach (var input in Inputs) values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select(d => d < 0 ? 1 : d)], zero: true));
+            foreach (var input in Inputs)
+                values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select(d => d < 0 ? 1 : d)], zero: true));
             RunOnce(values).Dispose();
         }
         finally
@@ -303,9 +351,9 @@ public sealed class LoadedModel : IDisposable
     private static TensorSpec Spec(KeyValuePair<string, NodeMetadata> node)
     {
         if (!node.Value.IsTensor && !node.Value.IsString)
-            throw new NotSupportedException($"'{node.Key}' is no tensor ({node.Value.OnnxValueType})");
-        var type = DataType.Of(node.Value.ElementDataType) ?? throw new NotSupportedException(
-            $"'{node.Key}' has element type {node.Value.ElementDataType}, which the protocol cannot carry");
+            throw new NotSupportedException($"'{node.Key}' is {node.Value.OnnxValueType}; expected a tensor");
+        var type = DataType.FromElementType(node.Value.ElementDataType) ?? throw new NotSupportedException(
+            $"'{node.Key}' has element type {node.Value.ElementDataType}, which the protocol does not support");
         return new TensorSpec(node.Key, type, [.. node.Value.Dimensions.Select(d => (long)d)]);
     }
 }

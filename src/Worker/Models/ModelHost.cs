@@ -8,7 +8,9 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>The loaded models with what runs them, and how far the start has come.</summary>
+/// <summary>
+/// Loads the models at the start, loads changed models later, and reports whether the worker is ready.
+/// </summary>
 internal sealed class ModelHost : IDisposable
 {
     private readonly WorkerSettings settings;
@@ -21,29 +23,40 @@ internal sealed class ModelHost : IDisposable
 
     public ModelHost(WorkerSettings settings, StartTimeline timeline, WorkerLog log)
     {
-        (this.settings, this.timeline, this.log) = (settings, timeline, log);
-        // An engine is built for the largest batch that is run.
+        this.settings = settings;
+        this.timeline = timeline;
+        this.log = log;
+        // TensorRT builds an engine for the largest batch that the worker runs.
         Providers = new ExecutionProviders(settings.Providers with
         {
             TensorRtMaxBatch = settings.Providers.TensorRtMaxBatch ?? Math.Max(1, settings.Batching.MaxRows),
         });
-        // A GPU is one stream; a CPU runs as many at once as it has cores.
-        Lanes = new RunLanes(settings.Providers.WishesGpu ? 1 : Environment.ProcessorCount);
-        cache = new OptimizedModelCache(settings.Cache, settings.Providers.Names, TimeProvider.System, line => log.Info(nameof(OptimizedModelCache), line));
-        Repository = new ModelRepository(settings.ModelRepository, settings.Models, settings.Versions, settings.ExplicitControl, LoadOne);
+        // A GPU is one stream. A CPU runs as many models concurrently as it has cores.
+        Lanes = new RunLanes(settings.Providers.RequestsGpu ? 1 : Environment.ProcessorCount);
+        cache = new OptimizedModelCache(
+            settings.Cache,
+            settings.Providers.Names,
+            TimeProvider.System,
+            line => log.Info(nameof(OptimizedModelCache), line));
+        Repository = new ModelRepository(
+            settings.ModelRepository,
+            settings.Models,
+            settings.Versions,
+            settings.ExplicitControl,
+            LoadOne);
     }
 
     public ModelRepository Repository { get; }
 
-    /// <summary>What the models run on, and what was skipped.</summary>
+    /// <summary>Execution providers that run the models, and the providers that were skipped.</summary>
     public ExecutionProviders Providers { get; }
 
     public RunLanes Lanes { get; }
 
-    /// <summary>All models are loaded and warm, and nobody asked to stop.</summary>
+    /// <summary>True if all models are loaded and warm, and the worker does not drain.</summary>
     public bool Ready => ready && !draining;
 
-    /// <summary>Loads and warms everything; throws when a model cannot be served.</summary>
+    /// <summary>Loads and warms up all models. Throws if a model cannot be served.</summary>
     public void Load()
     {
         OrtEnv.Instance();
@@ -53,8 +66,10 @@ internal sealed class ModelHost : IDisposable
         foreach (var model in Repository.All) model.WarmUp();
         ConfirmLoads();
         timeline.Mark("warmup");
-        foreach (var model in Repository.All) log.Info(nameof(ModelHost), $"placed: {model.Name} {model.Session.Placement}");
-        foreach (var (provider, why) in Providers.Skipped) log.Info(nameof(ModelHost), $"skipped: {provider}: {why}");
+        foreach (var model in Repository.All)
+            log.Info(nameof(ModelHost), $"Model {model.Name} placed on {model.Session.Placement}");
+        foreach (var (provider, why) in Providers.Skipped)
+            log.Info(nameof(ModelHost), $"Provider {provider} skipped: {why}");
         ready = true;
         if (settings.Poll > TimeSpan.Zero) _ = PollAsync();
     }
@@ -66,10 +81,10 @@ internal sealed class ModelHost : IDisposable
         EngineMarks.Stop();
     }
 
-    /// <summary>Throws 400 when the model makes no text.</summary>
+    /// <summary>Returns the text generator of a model. Throws an error with status 400 if the model has none.</summary>
     public static TextGenerator Generator(LoadedModel model) => model.Generator
         ?? throw new InvalidRequestException(
-            $"model '{model.Name}' generates no text: its metadata has no sluice.task=text-generation");
+            $"model '{model.Name}' does not generate text: its metadata does not contain sluice.task=text-generation");
 
     public void Dispose()
     {
@@ -87,29 +102,37 @@ internal sealed class ModelHost : IDisposable
 
     private LoadedModel LoadOne(string name, string version, string path)
     {
-        // Before ONNX Runtime sees it.
+        // The inspection runs before ONNX Runtime reads the file.
         var facts = ModelInspector.Inspect(path, settings.Limits);
         var model = cache.Load(facts, (file, optimised) =>
-            new LoadedModel(name, version, new ModelFile(path, file, optimised, facts.InitializerBytes), Providers, Lanes, settings.Batching));
-        // What was preferred and could not be had: the CPU serves, with all its cores.
+        {
+            var location = new ModelFile(path, file, optimised, facts.InitializerBytes);
+            return new LoadedModel(name, version, location, Providers, Lanes, settings.Batching);
+        });
+        // If the preferred providers are not available, the CPU runs the models with all its cores.
         if (Providers.First == "cpu") Lanes.Widen(Environment.ProcessorCount);
-        // At the start all are loaded first; later nobody waits, and a model is warm before it serves.
+        // At the start, all models are loaded first and warmed up afterwards. A model that is loaded later is warmed up
+        // before it serves requests.
         if (!ready) return model;
         model.WarmUp();
         ConfirmLoads();
         return model;
     }
 
-    /// <summary>Loads what changed, once it has looked the same twice: a copy that is still being written is not half a model.</summary>
+    /// <summary>
+    /// Loads changed models. A change must look the same in two successive polls, because a file that is still being
+    /// written is incomplete.
+    /// </summary>
     private async Task PollAsync()
     {
         using var timer = new PeriodicTimer(settings.Poll, TimeProvider.System);
-        var (served, last) = (Repository.Look(), Repository.Look());
+        var served = Repository.ReadFingerprints();
+        var last = Repository.ReadFingerprints();
         try
         {
             while (await timer.WaitForNextTickAsync(stopping.Token))
             {
-                var now = Repository.Look();
+                var now = Repository.ReadFingerprints();
                 foreach (var (name, look) in now.Where(n => Wanted(n.Key)))
                 {
                     if (served.GetValueOrDefault(name) == look || last.GetValueOrDefault(name) != look) continue;
@@ -128,7 +151,10 @@ internal sealed class ModelHost : IDisposable
         }
     }
 
-    /// <summary>Where models are loaded by requests, files that appear load nothing by themselves.</summary>
+    /// <summary>
+    /// Returns whether a changed file of this model is loaded. With explicit control, requests load models; a new file
+    /// loads nothing.
+    /// </summary>
     private bool Wanted(string name) => settings.ExplicitControl ? Repository.Names.Contains(name)
         : settings.Models.Count == 0 || settings.Models.Contains(name);
 
@@ -137,7 +163,7 @@ internal sealed class ModelHost : IDisposable
         try
         {
             await change;
-            log.Info(nameof(ModelHost), $"model {name}: changed in the repository, and here");
+            log.Info(nameof(ModelHost), $"Model {name} reloaded after a change in the repository");
         }
         catch (InvalidRequestException e)
         {

@@ -1,6 +1,9 @@
 namespace Sluice.Worker.Models;
 
-/// <summary>Names of classes: <c>labels.txt</c> beside the version's model or in the model's folder, a line each.</summary>
+/// <summary>
+/// Reads class names from <c>labels.txt</c>, one per line. The file is in the version's folder or in the model's
+/// folder.
+/// </summary>
 internal static class ModelLabels
 {
     private const string FileName = "labels.txt";

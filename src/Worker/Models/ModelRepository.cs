@@ -6,49 +6,58 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>What the index tells of a model's version.</summary>
-/// <param name="Name">The model.</param>
-/// <param name="Version">Its version; empty when no version could be found.</param>
-/// <param name="State">READY, LOADING, UNLOADING or UNAVAILABLE, as Triton's index has them.</param>
-/// <param name="Reason">Why it is not ready.</param>
+/// <summary>Entry of the repository index for one version of a model.</summary>
+/// <param name="Name">Name of the model.</param>
+/// <param name="Version">Version of the model. Empty if no version was found.</param>
+/// <param name="State">READY, LOADING, UNLOADING or UNAVAILABLE, as in Triton's index.</param>
+/// <param name="Reason">Why the model is not ready.</param>
 public sealed record ModelState(string Name, string Version, string State, string Reason);
 
 /// <summary>
-/// Models by name and version from <c>repository/name/version/model.onnx</c>. What is served is one immutable table, replaced as a whole:
-/// requests in flight keep the model that they found until they end.
+/// Finds models by name and version in <c>repository/name/version/model.onnx</c>. The table of served models is
+/// immutable and is replaced as a whole. A running request keeps its model until it ends.
 /// </summary>
-/// <param name="folder">The repository.</param>
-/// <param name="names">Models to serve; empty: all that are there.</param>
-/// <param name="policy">Which versions.</param>
-/// <param name="explicitControl">Models are loaded by requests: without names none is loaded at the start.</param>
-/// <param name="load">Makes a model of a file, warm; throws what <see cref="IsLoadError"/> tells.</param>
+/// <param name="folder">The repository folder.</param>
+/// <param name="names">Models to serve. Empty: all models in the folder.</param>
+/// <param name="policy">Selects the versions to serve.</param>
+/// <param name="explicitControl">Requests load the models. Without names, no model is loaded at the start.</param>
+/// <param name="load">Loads a file and warms the model up. Throws the exceptions that <see cref="IsLoadError"/>
+/// accepts.</param>
 public sealed partial class ModelRepository(string folder, IReadOnlyList<string> names, VersionPolicy policy,
     bool explicitControl, Func<string, string, string, LoadedModel> load) : IDisposable
 {
-    /// <summary>Models that an error lists.</summary>
+    /// <summary>Largest number of models that an error message lists.</summary>
     private const int MaxListed = 20;
 
     private readonly SemaphoreSlim changes = new(1);
     private readonly Lock gate = new();
     private readonly Dictionary<string, ModelState> failed = [];
-    private FrozenDictionary<string, SortedDictionary<int, LoadedModel>> served = FrozenDictionary<string, SortedDictionary<int, LoadedModel>>.Empty;
+    private FrozenDictionary<string, SortedDictionary<int, LoadedModel>> served =
+        FrozenDictionary<string, SortedDictionary<int, LoadedModel>>.Empty;
 
-    /// <summary>All models, newest versions first.</summary>
-    public IEnumerable<LoadedModel> All => served.OrderBy(m => m.Key, StringComparer.Ordinal).SelectMany(v => v.Value.Values.Reverse());
+    /// <summary>All models, sorted by name, the newest version of each model first.</summary>
+    public IEnumerable<LoadedModel> All =>
+        served.OrderBy(m => m.Key, StringComparer.Ordinal).SelectMany(v => v.Value.Values.Reverse());
 
     public IReadOnlyCollection<string> Names => [.. served.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>Loads what is to be served, nothing where models are loaded by requests and none is named; throws with model, path and reason when
-    /// one cannot load.</summary>
+    /// <summary>
+    /// Loads the models to serve. With explicit control and without names, it loads none. Throws with model, path and
+    /// reason if a model fails to load.
+    /// </summary>
     public void Load()
     {
         if (!Directory.Exists(folder))
-            throw new InvalidOperationException($"model repository {folder}: no such folder (SLUICE_MODEL_REPOSITORY)");
+            throw new InvalidOperationException(
+                $"SLUICE_MODEL_REPOSITORY is '{folder}'; expected an existing model repository folder");
         foreach (var name in names.Count > 0 ? names : explicitControl ? [] : Found()) Swap(name, LoadVersions(name));
-        if (served.Count == 0 && !explicitControl) throw new InvalidOperationException($"model repository {folder} holds no model");
+        if (served.Count == 0 && !explicitControl)
+            throw new InvalidOperationException($"model repository {folder} contains no model");
     }
 
-    /// <summary>Loads a model's versions anew, beside those that serve, and then takes their place.</summary>
+    /// <summary>
+    /// Loads a model's versions again while the present ones serve, and then replaces the present ones.
+    /// </summary>
     public async Task LoadAsync(string name, CancellationToken ct)
     {
         await changes.WaitAsync(ct);
@@ -68,13 +77,15 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         }
     }
 
-    /// <summary>Serves a model no more; requests in flight end as they would have.</summary>
+    /// <summary>Stops serving a model. Running requests are not affected.</summary>
     public async Task UnloadAsync(string name, CancellationToken ct)
     {
         await changes.WaitAsync(ct);
         try
         {
-            if (!served.ContainsKey(name)) throw new InvalidRequestException($"failed to unload '{name}', Request for unknown model: '{name}' is not found", 404);
+            if (!served.ContainsKey(name))
+                throw new InvalidRequestException(
+                    $"failed to unload '{name}', Request for unknown model: '{name}' is not found", 404);
             Swap(name, null);
             lock (gate) failed[name] = new ModelState(name, "", "UNAVAILABLE", "unloaded");
         }
@@ -84,7 +95,7 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         }
     }
 
-    /// <summary>What is there, and what of it is served.</summary>
+    /// <summary>Returns all models in the repository with their states.</summary>
     public IReadOnlyList<ModelState> Index()
     {
         var now = served;
@@ -100,11 +111,18 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         return index;
     }
 
-    /// <summary>The model, its newest version unless one is named; throws 404 in Triton's words.</summary>
+    /// <summary>
+    /// Returns a model: the given version, or the newest version if none is given. If the model is unknown, it throws
+    /// an error with status 404 and Triton's error text.
+    /// </summary>
     public LoadedModel Find(string name, string? version)
     {
         if (!served.TryGetValue(name, out var versions))
-            throw new InvalidRequestException($"Request for unknown model: '{name}' is not found (served: {string.Join(", ", Names.Take(MaxListed))})", 404);
+        {
+            var known = string.Join(", ", Names.Take(MaxListed));
+            throw new InvalidRequestException(
+                $"Request for unknown model: '{name}' is not found (served: {known})", 404);
+        }
         if (string.IsNullOrEmpty(version)) return versions.Last().Value;
         return int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             && versions.TryGetValue(number, out var model) ? model : throw new InvalidRequestException(
@@ -114,9 +132,10 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
 
     public IEnumerable<string> Versions(string name) => served[name].Values.Select(m => m.Version);
 
-    /// <summary>What the files of a model look like: another text when one of them changed. For who polls.</summary>
-    public IReadOnlyDictionary<string, string> Look() => Found().ToDictionary(n => n, n => string.Join(';', policy.Choose(VersionsOf(n)).Select(v =>
-        new FileInfo(PathOf(n, v)) is { Exists: true } f ? $"{v}:{f.Length}:{f.LastWriteTimeUtc.Ticks}" : $"{v}:-")));
+    /// <summary>
+    /// Returns a text for each model that changes if one of its files changes. Used to poll the repository for changes.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> ReadFingerprints() => Found().ToDictionary(n => n, Fingerprint);
 
     public void Dispose()
     {
@@ -126,10 +145,12 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
 
     private SortedDictionary<int, LoadedModel> LoadVersions(string name)
     {
-        if (!Name().IsMatch(name)) throw new InvalidOperationException($"model {name}: not a valid name (SLUICE_MODELS)");
+        if (!Name().IsMatch(name))
+            throw new InvalidOperationException($"model {name}: not a valid name (SLUICE_MODELS)");
         var versions = policy.Choose(VersionsOf(name));
         if (versions.Count == 0 || !File.Exists(PathOf(name, versions[^1])))
-            throw new InvalidOperationException($"model {name}: no {Path.Combine(folder, name)}/VERSION/model.onnx");
+            throw new InvalidOperationException(
+                $"model {name}: file {Path.Combine(folder, name)}/VERSION/model.onnx not found");
         var loaded = new SortedDictionary<int, LoadedModel>();
         foreach (var version in versions)
         {
@@ -141,8 +162,11 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
             catch (Exception e) when (IsLoadError(e))
             {
                 foreach (var model in loaded.Values) model.Dispose();
-                // An inspection names the file itself.
-                throw new InvalidOperationException(e is UnsafeModelException ? $"model {name}: {e.Message}" : $"model {name} ({path}): {RunError.Clean(e.Message)}", e);
+                // The message of an inspection already contains the path.
+                var message = e is UnsafeModelException
+                    ? $"model {name}: {e.Message}"
+                    : $"model {name} ({path}): {RunError.Clean(e.Message)}";
+                throw new InvalidOperationException(message, e);
             }
         }
 
@@ -150,8 +174,8 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
     }
 
     private static bool IsLoadError(Exception e) =>
-        e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException or InvalidDataException or IOException or UnauthorizedAccessException
-            or InvalidRequestException or UnsafeModelException;
+        e is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or NotSupportedException or InvalidDataException
+            or IOException or UnauthorizedAccessException or InvalidRequestException or UnsafeModelException;
 
     private void Swap(string name, SortedDictionary<int, LoadedModel>? versions)
     {
@@ -162,7 +186,13 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         foreach (var model in old?.Values ?? Enumerable.Empty<LoadedModel>()) model.Dispose();
     }
 
-    private string PathOf(string name, int version) => Path.Combine(folder, name, version.ToString(CultureInfo.InvariantCulture), "model.onnx");
+    private string PathOf(string name, int version) =>
+        Path.Combine(folder, name, version.ToString(CultureInfo.InvariantCulture), "model.onnx");
+
+    private string Fingerprint(string name) => string.Join(';', policy.Choose(VersionsOf(name)).Select(v =>
+        new FileInfo(PathOf(name, v)) is { Exists: true } f
+            ? $"{v}:{f.Length}:{f.LastWriteTimeUtc.Ticks}"
+            : $"{v}:-"));
 
     private IEnumerable<string> Found() => Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d))
         .Where(n => Name().IsMatch(n) && VersionsOf(n).Any()).Order(StringComparer.Ordinal);

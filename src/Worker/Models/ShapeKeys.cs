@@ -3,10 +3,15 @@ using Sluice.Worker.Api;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>Numbers for shapes: equal for requests whose tensors can be stacked, for a model whose shapes vary.</summary>
+/// <summary>
+/// Assigns numbers to input shapes. For a model with variable shapes, requests with equal numbers can be stacked.
+/// </summary>
 internal sealed class ShapeKeys(bool allEqual)
 {
-    /// <summary>Shapes remembered; then it begins anew, with other numbers (requests of before and after do not meet in a batch).</summary>
+    /// <summary>
+    /// Number of shapes that are remembered. Beyond it, the table is cleared and new numbers are assigned. Requests
+    /// from before and after are then not stacked with each other.
+    /// </summary>
     private const int Most = 4096;
 
     private readonly ConcurrentDictionary<string, int> keys = [];

@@ -2,14 +2,14 @@ using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Models;
 
-/// <summary>An input or output of a model: name, datatype, and shape with -1 for what may vary.</summary>
+/// <summary>An input or output of a model: name, datatype and shape. A dimension of -1 can vary.</summary>
 public sealed record TensorSpec(string Name, DataType Type, long[] Shape)
 {
     public string ShapeText => Text(Shape);
 
     public static string Text(IEnumerable<long> shape) => $"[{string.Join(",", shape)}]";
 
-    /// <summary>Throws when a tensor of this type and shape is not what the model takes here.</summary>
+    /// <summary>Throws if a tensor of this type and shape does not match this input.</summary>
     public void Check(string model, string type, long[] shape)
     {
         if (type != Type.Name)

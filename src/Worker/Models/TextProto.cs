@@ -1,19 +1,20 @@
 namespace Sluice.Worker.Models;
 
 /// <summary>A field of a message in protobuf's text format.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Text">A scalar as text, without quotes; empty for a message.</param>
-/// <param name="Fields">The fields of a message; null for a scalar.</param>
-/// <param name="Line">Where it begins, 1-based.</param>
+/// <param name="Name">Name of the field.</param>
+/// <param name="Text">A scalar as text, without quotes. Empty for a message.</param>
+/// <param name="Fields">The fields of a message. Null for a scalar.</param>
+/// <param name="Line">Line on which the field begins, 1-based.</param>
 internal sealed record TextProtoField(string Name, string Text, IReadOnlyList<TextProtoField>? Fields, int Line);
 
 /// <summary>
-/// Reads protobuf's text format (protobuf.dev/reference/protobuf/textformat-spec) as far as Triton's <c>config.pbtxt</c> use it: fields, messages
-/// in braces or angle brackets, lists, strings, comments. Escapes in strings stay as they are.
+/// Reads the part of protobuf's text format (protobuf.dev/reference/protobuf/textformat-spec) that Triton's
+/// <c>config.pbtxt</c> files use: fields, messages in braces or angle brackets, lists, strings and comments. Escape
+/// sequences in strings are not decoded.
 /// </summary>
 internal sealed class TextProto
 {
-    /// <summary>Messages within each other, at most.</summary>
+    /// <summary>Largest nesting depth of messages.</summary>
     private const int MaxDepth = 32;
 
     private readonly List<(string Text, int Line)> tokens;
@@ -21,17 +22,19 @@ internal sealed class TextProto
 
     private TextProto(string text) => tokens = Tokens(text);
 
-    /// <summary>The fields of a whole file; throws <see cref="InvalidDataException"/> with the line.</summary>
+    /// <summary>Returns the fields of a file.</summary>
+    /// <exception cref="InvalidDataException">The text is malformed. The message names the line.</exception>
     public static IReadOnlyList<TextProtoField> Read(string text) => new TextProto(text).Message("", 0);
 
     private List<TextProtoField> Message(string end, int depth)
     {
-        if (depth > MaxDepth) throw Wrong($"at most {MaxDepth} messages within each other");
+        if (depth > MaxDepth) throw Wrong($"at most {MaxDepth} nested messages");
         var fields = new List<TextProtoField>();
         while (Peek() != end)
         {
-            var (name, line) = Take();
-            if (name.Length == 0 || !(char.IsAsciiLetter(name[0]) || name[0] == '_')) throw Wrong("the name of a field", at - 1);
+            var (name, line) = ReadToken();
+            if (name.Length == 0 || !(char.IsAsciiLetter(name[0]) || name[0] == '_'))
+                throw Wrong("the name of a field", at - 1);
             if (Peek() == ":") at++;
             else if (Peek() is not ("{" or "<" or "[")) throw Wrong($"':' after {name}");
             Value(fields, name, line, depth);
@@ -42,7 +45,7 @@ internal sealed class TextProto
         return fields;
     }
 
-    /// <summary>One value, or each one of a list.</summary>
+    /// <summary>Reads one value, or each value of a list.</summary>
     private void Value(List<TextProtoField> fields, string name, int line, int depth)
     {
         if (Peek() == "[")
@@ -57,20 +60,26 @@ internal sealed class TextProto
 
             at++;
         }
-        else if (Peek() is "{" or "<") fields.Add(new TextProtoField(name, "", Message(Take().Text == "{" ? "}" : ">", depth + 1), line));
+        else if (Peek() is "{" or "<")
+        {
+            var end = ReadToken().Text == "{" ? "}" : ">";
+            fields.Add(new TextProtoField(name, "", Message(end, depth + 1), line));
+        }
         else if (Peek() is "" or "}" or ">" or "]" or ":" or "," or ";") throw Wrong($"a value of {name}");
-        else fields.Add(new TextProtoField(name, Unquoted(Take().Text), null, line));
+        else fields.Add(new TextProtoField(name, Unquoted(ReadToken().Text), null, line));
     }
 
-    /// <summary>Empty at the end.</summary>
+    /// <summary>Returns the next token without consuming it. Empty at the end of the file.</summary>
     private string Peek() => at < tokens.Count ? tokens[at].Text : "";
 
-    private (string Text, int Line) Take() => at < tokens.Count ? tokens[at++] : throw Wrong("more");
+    private (string Text, int Line) ReadToken() => at < tokens.Count ? tokens[at++] : throw Wrong("more");
 
     private InvalidDataException Wrong(string expected, int? where = null)
     {
-        var (text, line) = (where ?? at) < tokens.Count ? tokens[where ?? at] : ("the file's end", tokens.Count > 0 ? tokens[^1].Line : 1);
-        return new InvalidDataException($"line {line} has {text}, expected {expected}");
+        var (text, line) = (where ?? at) < tokens.Count
+            ? tokens[where ?? at]
+            : ("the file's end", tokens.Count > 0 ? tokens[^1].Line : 1);
+        return new InvalidDataException($"line {line} has {text}; expected {expected}");
     }
 
     private static string Unquoted(string token) => token[0] is '"' or '\'' ? token[1..^1] : token;
@@ -88,14 +97,16 @@ internal sealed class TextProto
             {
                 for (i++; i < text.Length && text[i] != c && text[i] != '\n'; i++)
                     if (text[i] == '\\') i++;
-                if (i >= text.Length || text[i] != c) throw new InvalidDataException($"line {line} has a string without its end");
+                if (i >= text.Length || text[i] != c)
+                    throw new InvalidDataException($"line {line} has a string without its end");
                 tokens.Add((text[start..++i], line));
             }
             else
             {
                 i++;
                 if (!"{}<>[]:,;".Contains(c, StringComparison.Ordinal))
-                    while (i < text.Length && !char.IsWhiteSpace(text[i]) && !"{}<>[]:,;#\"'".Contains(text[i], StringComparison.Ordinal)) i++;
+                    while (i < text.Length && !char.IsWhiteSpace(text[i])
+                        && !"{}<>[]:,;#\"'".Contains(text[i], StringComparison.Ordinal)) i++;
                 tokens.Add((text[start..i], line));
             }
         }

@@ -2,19 +2,28 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>Everything besides the model itself that an optimised copy depends on: with any other it is wrong or slow.</summary>
-/// <param name="OnnxRuntime">Its version.</param>
+/// <summary>
+/// Everything except the model that an optimised copy depends on. A copy made under other conditions is wrong or slow.
+/// </summary>
+/// <param name="OnnxRuntime">Version of ONNX Runtime.</param>
 /// <param name="Providers">Execution providers with their options, in order.</param>
-/// <param name="GraphLevel">Graph optimisation level that the copy was made with.</param>
-/// <param name="Cpu">Type of the processor: kernels and the layout of prepacked weights are chosen by its instructions.</param>
-internal sealed record CacheConditions(string OnnxRuntime, IReadOnlyList<string> Providers, string GraphLevel, string Cpu)
+/// <param name="GraphLevel">Graph optimisation level of the copy.</param>
+/// <param name="Cpu">Processor type. Its instruction sets select the kernels and the layout of prepacked
+/// weights.</param>
+internal sealed record CacheConditions(
+    string OnnxRuntime,
+    IReadOnlyList<string> Providers,
+    string GraphLevel,
+    string Cpu)
 {
-    /// <summary>The conditions of this process.</summary>
+    /// <summary>Returns the conditions of this process.</summary>
     public static CacheConditions Here(IReadOnlyList<string> providers) => new(OrtEnv.Instance().GetVersionString(), providers,
         nameof(GraphOptimizationLevel.ORT_ENABLE_ALL), CpuType(File.ReadLines("/proc/cpuinfo")));
 
-    /// <summary>The lines of the first processor that name its type and instructions, on x86 and on Arm; its frequency
-    /// and number are left out.</summary>
+    /// <summary>
+    /// Returns the lines of the first processor that contain its type and instruction sets, on x86 and on Arm. Its
+    /// frequency and number are omitted.
+    /// </summary>
     public static string CpuType(IEnumerable<string> cpuInfo)
     {
         string[] names = ["vendor_id", "cpu family", "model", "model name", "stepping", "flags",

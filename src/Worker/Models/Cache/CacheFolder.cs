@@ -3,9 +3,10 @@ using Sluice.Worker.Models.Inspection;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// The folder that worker processes share: an entry is a folder named by its key, complete from the moment it has that
-/// name (rename is atomic) until it loses it. Readers hold a shared lock on the manifest, whoever removes an entry an exclusive
-/// one; makers and removers work one at a time under <c>make.lock</c>. Locks are flock(2): the kernel drops those of the dead.
+/// The cache folder, shared by worker processes. An entry is a folder named by its key. Creation and deletion rename
+/// the folder atomically, so an entry under its key is always complete. Readers hold a shared lock on the manifest;
+/// deletion takes an exclusive lock. Processes that create or delete entries run one at a time under
+/// <c>make.lock</c>. Locks are flock(2) locks, so the kernel releases them when a process ends.
 /// </summary>
 internal sealed class CacheFolder(string folder, TimeProvider time)
 {
@@ -17,16 +18,21 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
 
     public FileHashes Hashes { get; } = new(folder, time);
 
-    /// <summary>Makes the folder, for this user alone; throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/>
-    /// when it cannot be made or is somebody else's.</summary>
+    /// <summary>Creates the folder with access for the current user only.</summary>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be created, or another user owns or can write
+    /// it.</exception>
     public void Create()
     {
-        if (OperatingSystem.IsWindows()) throw new UnauthorizedAccessException("the model cache needs Unix permissions");
+        if (OperatingSystem.IsWindows())
+            throw new UnauthorizedAccessException("the model cache requires Unix permissions");
         Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (Distrust() is { } why) throw new UnauthorizedAccessException(why);
     }
 
-    /// <summary>The entry, held, or null when there is none or it cannot be trusted; a damaged one is removed.</summary>
+    /// <summary>
+    /// Opens and locks the entry. Returns null if there is none or if it cannot be trusted. Deletes a damaged entry.
+    /// </summary>
     public CachedModel? TryOpen(ModelKey key, out string? damage)
     {
         damage = null;
@@ -37,7 +43,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
             if (!File.Exists(Manifest(entry)) || Distrust() is not null) return null;
             hold = Hold(entry, FileShare.Read);
             damage = CacheManifest.Parse(hold) is { } manifest ? manifest.Damage(entry, key) : "its manifest cannot be read";
-            // Removed between the look and the lock: the name leads elsewhere now.
+            // Another process can delete the entry between the check and the lock. Its path is then gone.
             if (damage is null && File.Exists(Manifest(entry)))
             {
                 Touch(entry);
@@ -48,7 +54,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Being removed at this moment, or unreadable.
+            // Another process is deleting the entry, or it is unreadable.
             return null;
         }
         finally
@@ -62,13 +68,15 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
 
     public bool Has(ModelKey key) => File.Exists(Manifest(Entry(key)));
 
-    /// <summary>Why no copy is made or used under this key, and how to allow it again; null: it is not refused.</summary>
+    /// <summary>
+    /// Returns why no copy is made or used under this key, and how to allow it again. Null if the key is not refused.
+    /// </summary>
     public string? Refusal(ModelKey key)
     {
         var path = RefusalOf(key);
         try
         {
-            return File.Exists(path) ? $"{File.ReadAllText(path).Trim()} (to try again delete {path})" : null;
+            return File.Exists(path) ? $"{File.ReadAllText(path).Trim()} (to try again, delete {path})" : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -76,7 +84,10 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
     }
 
-    /// <summary>Deletes the entry, and records that it is never made again; returns <see cref="Refusal"/>.</summary>
+    /// <summary>
+    /// Deletes the entry and records that no copy is made for this key again. Returns the same text as
+    /// <see cref="Refusal"/>.
+    /// </summary>
     public string Refuse(ModelKey key, string reason)
     {
         var path = RefusalOf(key);
@@ -87,13 +98,21 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         return Refusal(key)!;
     }
 
-    /// <summary>Marks that this process loads the entry and runs it for the first time; to be disposed of after that run.</summary>
+    /// <summary>
+    /// Creates a mark that this process loads the entry and runs it for the first time. Dispose the mark after that
+    /// run.
+    /// </summary>
     public LoadMark MarkLoad(ModelKey key) => LoadMark.Create(folder, key.Value, time);
 
-    /// <summary>The mark of a process that ended while it loaded the entry or ran it for the first time; null: none did.</summary>
+    /// <summary>
+    /// Returns the mark of a process that ended while it loaded the entry or ran it for the first time. Null if there
+    /// is none.
+    /// </summary>
     public string? DeadLoad(ModelKey key) => LoadMark.TakeDead(folder, key.Value);
 
-    /// <summary>Waits until no other process makes or removes anything, and clears what a killed one left.</summary>
+    /// <summary>
+    /// Waits until no other process creates or deletes entries, and deletes temporary folders of killed processes.
+    /// </summary>
     public IDisposable LockForMaking()
     {
         var file = FileLock.Take(System.IO.Path.Combine(folder, "make.lock"));
@@ -101,27 +120,32 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         return file;
     }
 
-    /// <summary>A new folder to make an entry in, on the same file system.</summary>
-    public string Begin() => Directory.CreateDirectory(System.IO.Path.Combine(folder, $"{Temporary}{Guid.NewGuid():N}")).FullName;
+    /// <summary>Creates a temporary folder for a new entry, on the same file system.</summary>
+    public string CreateTemporary() => Directory.CreateDirectory(TemporaryPath()).FullName;
 
-    /// <summary>Writes the manifest behind all else, everything to disk, and gives the folder its name.</summary>
+    /// <summary>
+    /// Writes the manifest last, flushes all files to disk, and renames the temporary folder to its key.
+    /// </summary>
     public void Publish(string made, ModelKey key, string source)
     {
         foreach (var file in Directory.EnumerateFiles(made)) Flush(file);
         var manifest = CacheManifest.Describe(made, key, source);
         File.WriteAllText(Manifest(made), manifest.Text());
         Flush(Manifest(made));
-        // Without a manifest, or Has would have said so: a name that somebody emptied by hand.
+        // This folder has no manifest, because otherwise Has would have returned true. Its files were deleted by hand.
         if (Directory.Exists(Entry(key))) Directory.Delete(Entry(key), recursive: true);
         Directory.Move(made, Entry(key));
     }
 
-    /// <summary>Removes the least recently used entries that nobody holds until the rest fits; under the lock for making.
-    /// Gives the bytes that are left.</summary>
+    /// <summary>
+    /// Deletes the least recently used entries that no process holds, until the rest fits. The caller holds the lock
+    /// for making. Returns the bytes that remain.
+    /// </summary>
     public long Shrink(long maxBytes)
     {
         var entries = Directory.EnumerateDirectories(folder).Where(e => File.Exists(Manifest(e)))
-            .Select(e => (Path: e, Used: File.GetLastWriteTimeUtc(Manifest(e)), Bytes: SizeOf(e))).OrderBy(e => e.Used).ToList();
+            .Select(e => (Path: e, Used: File.GetLastWriteTimeUtc(Manifest(e)), Bytes: SizeOf(e)))
+            .OrderBy(e => e.Used).ToList();
         var total = entries.Sum(e => e.Bytes);
         foreach (var entry in entries)
         {
@@ -132,10 +156,10 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         return total;
     }
 
-    /// <summary>Bytes of the files in a folder.</summary>
+    /// <summary>Returns the total bytes of the files in a folder.</summary>
     public static long SizeOf(string entry) => new DirectoryInfo(entry).EnumerateFiles().Sum(f => f.Length);
 
-    /// <summary>Removes an entry unless somebody holds it.</summary>
+    /// <summary>Deletes an entry unless a process holds it.</summary>
     public bool Remove(ModelKey key) => Remove(Entry(key));
 
     private bool Remove(string entry)
@@ -143,8 +167,8 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         try
         {
             using var hold = Hold(entry, FileShare.None);
-            // Out of its name first: a reader finds all of it or none.
-            var gone = System.IO.Path.Combine(folder, $"{Temporary}{Guid.NewGuid():N}");
+            // The folder is renamed first, so a reader finds all of it or none.
+            var gone = TemporaryPath();
             Directory.Move(entry, gone);
             Delete(gone);
             return true;
@@ -155,10 +179,13 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
     }
 
-    /// <summary>Copies are loaded unseen, so the folder must be this user's and nobody else's to write.</summary>
+    /// <summary>
+    /// Returns why the folder cannot be trusted, or null. Copies are loaded without inspection, so only the current
+    /// user can have write access.
+    /// </summary>
     private string? Distrust()
     {
-        if (FileStat.Of(folder) is not { IsFolder: true } stat) return $"{folder} is no folder";
+        if (FileStat.Of(folder) is not { IsFolder: true } stat) return $"{folder} is not a folder";
         if (stat.Owner != CacheSettings.UserId()) return $"{folder} belongs to user {stat.Owner}";
         return stat.OthersMayWrite ? $"{folder} can be written by others" : null;
     }
@@ -171,7 +198,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A read-only folder: nobody removes from it either.
+            // The folder is read-only, so no process deletes entries from it.
         }
     }
 
@@ -183,7 +210,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Somebody else deletes it too, or the next maker will.
+            // Another process deletes the folder too, or the next maker deletes it.
         }
     }
 
@@ -197,6 +224,8 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
     }
 
     private static string Manifest(string entry) => System.IO.Path.Combine(entry, CacheManifest.Name);
+
+    private string TemporaryPath() => System.IO.Path.Combine(folder, $"{Temporary}{Guid.NewGuid():N}");
 
     private string RefusalOf(ModelKey key) => System.IO.Path.Combine(folder, $"{key.Value}.refused");
 

@@ -6,26 +6,36 @@ using Sluice.Worker.Models.Inspection;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>A file of an entry.</summary>
-/// <param name="Name">In the entry's folder.</param>
-/// <param name="Size">Bytes.</param>
-/// <param name="Sha256">Of its content.</param>
-/// <param name="Identity">As the file system had it when it was hashed, see <see cref="FileHashes.Identity"/>.</param>
+/// <summary>A file of a cache entry.</summary>
+/// <param name="Name">File name in the entry's folder.</param>
+/// <param name="Size">Size in bytes.</param>
+/// <param name="Sha256">SHA-256 of the content.</param>
+/// <param name="Identity">File system metadata at the time of hashing. See <see cref="FileHashes.Identity"/>.</param>
 internal sealed record CachedFile(string Name, long Size, string Sha256, string Identity);
 
-/// <summary>Written last into an entry: without it there is no entry, and what it does not describe exactly is damaged.</summary>
-/// <param name="Key">The entry's name, against a folder that was renamed by hand.</param>
-/// <param name="Source">The model it is a copy of, for people.</param>
-/// <param name="Files">All other files.</param>
+/// <summary>
+/// Describes the files of a cache entry. It is written last: a folder without a manifest is not an entry, and an entry
+/// that does not match its manifest is damaged.
+/// </summary>
+/// <param name="Key">Key of the entry. Detects a folder that was renamed by hand.</param>
+/// <param name="Source">Path of the original model, for operators.</param>
+/// <param name="Files">All files except the manifest.</param>
 internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<CachedFile> Files)
 {
     public const string Name = "manifest";
 
-    /// <summary>Describes the files that lie in the folder.</summary>
+    /// <summary>Creates the manifest of the files in the folder.</summary>
     public static CacheManifest Describe(string folder, ModelKey key, string source) => new(key.Value, source,
-        [.. Directory.EnumerateFiles(folder).Where(f => Path.GetFileName(f) != Name).Order(StringComparer.Ordinal).Select(Describe)]);
+    [
+        .. Directory.EnumerateFiles(folder)
+            .Where(f => Path.GetFileName(f) != Name)
+            .Order(StringComparer.Ordinal)
+            .Select(Describe),
+    ]);
 
-    /// <summary>Null when it is no manifest, or not as it was written.</summary>
+    /// <summary>
+    /// Reads a manifest. Returns null if the file is not a manifest or was changed after it was written.
+    /// </summary>
     public static CacheManifest? Parse(Stream file)
     {
         using var reader = new StreamReader(file, leaveOpen: true);
@@ -33,7 +43,7 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
         return hash == HashOf(json) ? JsonSerializer.Deserialize(json, CacheJson.Default.CacheManifest) : null;
     }
 
-    /// <summary>A line with the hash of what follows, then JSON.</summary>
+    /// <summary>Returns the text of the manifest: a line with the hash of the rest, then JSON.</summary>
     public string Text()
     {
         var json = JsonSerializer.Serialize(this, CacheJson.Default.CacheManifest);
@@ -41,24 +51,26 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
     }
 
     /// <summary>
-    /// What is wrong with the files, or null. A file that the file system shows untouched since it was hashed is not read
-    /// again (hashing 200 MB would cost what the cache gains); any other is.
+    /// Returns what is wrong with the files, or null. A file whose metadata is unchanged since it was hashed is not
+    /// read again, because hashing 200 MB would cost as much time as the cache saves. Any other file is hashed.
     /// </summary>
     public string? Damage(string folder, ModelKey key)
     {
-        if (Key != key.Value) return $"its manifest is of {Key}";
+        if (Key != key.Value) return $"its manifest has the key {Key}";
         foreach (var file in Files)
         {
             var path = Path.Combine(folder, file.Name);
             if (FileStat.Of(path) is not { IsFile: true } stat) return $"{file.Name} is missing";
-            if (stat.Size != file.Size) return $"{file.Name} has {stat.Size} bytes instead of {file.Size}";
-            if (FileHashes.Identity(stat) != file.Identity && FileHashes.Compute(path) != file.Sha256) return $"{file.Name} has changed";
+            if (stat.Size != file.Size) return $"{file.Name} has {stat.Size} bytes; expected {file.Size}";
+            if (FileHashes.Identity(stat) != file.Identity && FileHashes.Compute(path) != file.Sha256)
+                return $"{file.Name} has changed";
         }
 
         return null;
     }
 
-    private static string HashOf(string json) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json)));
+    private static string HashOf(string json) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json)));
 
     private static CachedFile Describe(string path)
     {

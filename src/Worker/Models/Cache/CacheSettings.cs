@@ -3,26 +3,40 @@ using System.Runtime.InteropServices;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>Where optimised copies of models are kept, how many, and of which models.</summary>
+/// <summary>
+/// Settings of the model cache: its folder, its size limit, and the models that get an optimised copy.
+/// </summary>
 public sealed partial record CacheSettings
 {
-    /// <summary>Changes when the layout of the folder or of a manifest does: older entries are then left alone. 2: an entry was run before it was kept.</summary>
+    /// <summary>
+    /// Version of the layout of the folder and of the manifest. Entries of an older version are not used and not
+    /// deleted. Version 2: an entry is run before it is kept.
+    /// </summary>
     public const int Format = 2;
 
-    /// <summary>The folder of this user and format within SLUICE_MODEL_CACHE; null: there is no cache.</summary>
+    /// <summary>The folder of this user and format within SLUICE_MODEL_CACHE. Null: there is no cache.</summary>
     public string? Folder { get; init; }
 
-    /// <summary>Bytes of all entries together; the least recently used goes first. 20 GiB.</summary>
+    /// <summary>
+    /// Largest size of all entries together, in bytes. The least recently used entry is deleted first. Default 20 GiB.
+    /// </summary>
     public long MaxBytes { get; init; } = 20L << 30;
 
-    /// <summary>Smaller models get no copy. Measured (loadtests/results/2026-11-21-model-cache.md): below 8 MiB a load takes milliseconds
-    /// either way, and most of them are ONNX Runtime's own start.</summary>
+    /// <summary>
+    /// Smallest model, in bytes, that gets a copy. Measured (loadtests/results/2026-11-21-model-cache.md): below 8
+    /// MiB a load takes milliseconds with and without a copy, and most of that time is the start of ONNX Runtime.
+    /// </summary>
     public long MinModelBytes { get; init; } = 8L << 20;
 
-    /// <summary>How long after a load the copy is begun: the requests that the start was for come first.</summary>
+    /// <summary>
+    /// Time between a load and the making of its copy. The requests that caused the start have priority.
+    /// </summary>
     public TimeSpan Delay { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Reads SLUICE_MODEL_CACHE (empty: no cache) and SLUICE_MODEL_CACHE_BYTES; throws with name, value and what is expected.</summary>
+    /// <summary>
+    /// Reads SLUICE_MODEL_CACHE (empty: no cache) and SLUICE_MODEL_CACHE_BYTES. Throws with name, value and rule if a
+    /// value is invalid.
+    /// </summary>
     public static CacheSettings Read(Func<string, string?> env)
     {
         var defaults = new CacheSettings();
@@ -36,7 +50,9 @@ public sealed partial record CacheSettings
         };
     }
 
-    /// <summary>Each user has a folder of its own: weights are loaded without a look inside, so nobody else may write them.</summary>
+    /// <summary>
+    /// Returns the user's own folder. Weights are loaded without inspection, so no other user can have write access.
+    /// </summary>
     public static string Below(string folder) =>
         Path.Combine(Path.GetFullPath(folder), string.Create(CultureInfo.InvariantCulture, $"v{Format}-user{UserId()}"));
 

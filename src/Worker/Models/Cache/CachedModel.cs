@@ -1,16 +1,20 @@
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// An optimised copy that is held: until it is disposed, its entry is not removed to make room. To be loaded with graph
-/// optimisation off (<c>ORT_DISABLE_ALL</c>): it has been done.
+/// An optimised copy whose entry is locked: the entry is not deleted until the copy is disposed. Load it with graph
+/// optimisation off (<c>ORT_DISABLE_ALL</c>), because its graph is already optimised.
 /// </summary>
 public sealed class CachedModel : IDisposable
 {
     private readonly FileStream hold;
 
-    internal CachedModel(string path, FileStream hold) => (Path, this.hold) = (path, hold);
+    internal CachedModel(string path, FileStream hold)
+    {
+        Path = path;
+        this.hold = hold;
+    }
 
-    /// <summary>The copy's model.onnx.</summary>
+    /// <summary>Path of the copy's model.onnx.</summary>
     public string Path { get; }
 
     public void Dispose() => hold.Dispose();

@@ -6,21 +6,26 @@ using Sluice.Worker.Models.Inspection;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// SHA-256 of files, remembered by path, size, inode and times: a start must not read gigabytes to learn that nothing changed.
-/// The time of change (ctime) is part of it, which no program can set.
+/// SHA-256 hashes of files, stored by path, size, inode and times, so that a start does not read gigabytes to find
+/// out that nothing changed. The key includes the time of change (ctime), which no program can set.
 /// </summary>
 internal sealed class FileHashes(string folder, TimeProvider time)
 {
-    /// <summary>A file changed this shortly before it was read may change again within one tick of the file system's
-    /// clock (4 to 10 ms; 2 s on FAT), unseen: its hash is not remembered.</summary>
+    /// <summary>
+    /// The hash of a file that changed this shortly before it was read is not stored. The file can change again
+    /// within one tick of the file system's clock (4 to 10 ms; 2 s on FAT) without a new time.
+    /// </summary>
     private static readonly TimeSpan Racy = TimeSpan.FromSeconds(2);
 
-    /// <summary>The hash of the file as it is now, if it was hashed before; costs one stat and one small file.</summary>
+    /// <summary>
+    /// Returns the hash of the file as it is now, if it is stored. Costs one stat call and reading one small file.
+    /// </summary>
     public string? Remembered(string path)
     {
         try
         {
-            return FileStat.Of(path) is { } stat && File.ReadAllText(NoteOf(path)).Split('\n') is [var identity, var hash]
+            return FileStat.Of(path) is { } stat
+                && File.ReadAllText(NoteOf(path)).Split('\n') is [var identity, var hash]
                 && identity == Identity(stat) && hash.Length == 64 ? hash : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -29,7 +34,7 @@ internal sealed class FileHashes(string folder, TimeProvider time)
         }
     }
 
-    /// <summary>The hash, read from the file when it is not remembered, and then remembered.</summary>
+    /// <summary>Returns the stored hash, or reads the file and stores its hash.</summary>
     public string Get(string path)
     {
         if (Remembered(path) is { } known) return known;
@@ -42,14 +47,23 @@ internal sealed class FileHashes(string folder, TimeProvider time)
         return hash;
     }
 
-    /// <summary>Reads the whole file; lowercase hexadecimal.</summary>
+    /// <summary>Reads the whole file and returns its hash as lowercase hexadecimal digits.</summary>
     public static string Compute(string path)
     {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 20, FileOptions.SequentialScan);
+        using var file = new FileStream(
+            path,
+            FileMode.Open,
+            FileAccess.Read,
+            FileShare.ReadWrite | FileShare.Delete,
+            1 << 20,
+            FileOptions.SequentialScan);
         return Convert.ToHexStringLower(SHA256.HashData(file));
     }
 
-    /// <summary>What changes whenever the content does. The device is left out: a container's layers get a new number at each mount.</summary>
+    /// <summary>
+    /// Returns metadata that changes whenever the content changes. The device number is not included, because the
+    /// layers of a container get a new number at each mount.
+    /// </summary>
     public static string Identity(FileStat stat) => string.Create(CultureInfo.InvariantCulture,
         $"{stat.Size} {stat.Inode} {stat.Modified} {stat.Changed}");
 

@@ -4,13 +4,17 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>flock(2), waiting; .NET's own locks only try. It goes with the handle, and with the process.</summary>
+/// <summary>
+/// An exclusive flock(2) lock that waits; .NET's file locks only try once. The kernel releases it when the handle is
+/// closed or the process ends.
+/// </summary>
 internal static partial class FileLock
 {
     private const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000, OwnerOnly = 0x180; // 0600, octal
     private const int Exclusive = 2, Interrupted = 4;
 
-    /// <summary>Makes the file if need be and waits until nobody else has it; throws <see cref="IOException"/> where that cannot be.</summary>
+    /// <summary>Creates the file if it does not exist, and waits until no other process holds the lock.</summary>
+    /// <exception cref="IOException">The file cannot be opened or locked.</exception>
     public static SafeFileHandle Take(string path)
     {
         var file = Open(path, ReadWrite | Create | CloseOnExec, OwnerOnly);

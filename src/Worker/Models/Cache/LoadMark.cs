@@ -3,9 +3,10 @@ using System.Globalization;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// A file that exists while a process loads something and runs it for the first time. The process holds an exclusive flock(2) on it and deletes it
-/// after the first successful run. The kernel drops the lock when the process ends, so a mark without a lock means that a load ended its process.
-/// Locks also work between containers that share a folder, where process ids do not.
+/// A file that exists while a process loads something and runs it for the first time. The process holds an exclusive
+/// flock(2) on it and deletes it after the first successful run. The kernel releases the lock when the process ends,
+/// so a mark without a lock means that a load ended its process. Locks also work between containers that share a
+/// folder; process ids do not.
 /// </summary>
 internal sealed class LoadMark : IDisposable
 {
@@ -22,14 +23,16 @@ internal sealed class LoadMark : IDisposable
     /// <summary>Path of the mark.</summary>
     public string Path { get; }
 
-    /// <summary>Creates the mark; throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/> where the folder cannot be written.</summary>
+    /// <summary>Creates the mark.</summary>
     /// <param name="folder">An existing folder.</param>
     /// <param name="name">What is loaded.</param>
-    /// <param name="time">For the text of the mark.</param>
+    /// <param name="time">Clock for the text of the mark.</param>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be written.</exception>
     public static LoadMark Create(string folder, string name, TimeProvider time)
     {
         var id = Guid.NewGuid().ToString("N");
-        // Locked before it has its name: a mark is never visible without its lock.
+        // The file is locked before it gets its final name, so a mark is never visible without its lock.
         var unnamed = System.IO.Path.Combine(folder, Unnamed + id);
         var file = new FileStream(unnamed, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
         try
@@ -50,8 +53,9 @@ internal sealed class LoadMark : IDisposable
     }
 
     /// <summary>
-    /// Deletes the marks whose process ended, and returns the text of one of them; null: no load ended its process. Marks of an earlier boot of the
-    /// machine are deleted without a result: the machine stopped, not the process.
+    /// Deletes the marks of ended processes and returns the text of one of them. Null if no load ended its process.
+    /// Marks from an earlier boot of the machine are deleted and ignored, because the machine stopped and not the
+    /// process.
     /// </summary>
     public static string? TakeDead(string folder, string name)
     {
@@ -68,7 +72,7 @@ internal sealed class LoadMark : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // Its process runs (the lock is held), or it has just deleted the mark.
+                // The process of the mark still runs and holds the lock, or it has just deleted the mark.
             }
         }
 
@@ -84,7 +88,7 @@ internal sealed class LoadMark : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The folder was deleted or can no longer be written. The lock is released all the same.
+            // The folder was deleted or can no longer be written. Closing the file releases the lock in any case.
         }
 
         file.Dispose();

@@ -7,27 +7,30 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// The maker as a process of its own: the worker's program with one argument. It gets its request as a line on standard
-/// input and dies when that ends, so that no worker leaves one behind; it runs at the lowest priority and is the first that the
-/// kernel kills when memory runs out.
+/// Runs <see cref="CopyMaker"/> in a separate process: the worker's program with one argument. The process reads its
+/// request as one line from standard input and exits when standard input is closed, so it never outlives its worker. It
+/// runs at the lowest priority, and the kernel kills it first when memory runs out.
 /// </summary>
 public static partial class MakerProcess
 {
-    /// <summary>The argument that makes a worker's program a maker.</summary>
+    /// <summary>The argument that starts the worker's program as a maker.</summary>
     public const string Verb = "make-optimised-copy";
 
     private const int Made = 0, NotMade = 1;
 
-    /// <summary>What the child does; gives its exit code.</summary>
+    /// <summary>Entry point of the maker process. Returns its exit code.</summary>
     public static int Run()
     {
         YieldToOthers();
-        var request = Console.In.ReadLine() is { } line ? JsonSerializer.Deserialize(line, CacheJson.Default.MakeRequest) : null;
+        var request = Console.In.ReadLine() is { } line
+            ? JsonSerializer.Deserialize(line, CacheJson.Default.MakeRequest)
+            : null;
         if (request is null) return NotMade;
         EndWithParent();
         try
         {
-            Console.WriteLine(CopyMaker.Make(request, CacheConditions.Here(request.Providers), TimeProvider.System, MemoryRoom.Bytes()));
+            var conditions = CacheConditions.Here(request.Providers);
+            Console.WriteLine(CopyMaker.Make(request, conditions, TimeProvider.System, MemoryRoom.Bytes()));
             return Made;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException or Win32Exception)
@@ -37,7 +40,7 @@ public static partial class MakerProcess
         }
     }
 
-    /// <summary>Starts a child, waits for it and gives its last line; a cancelled one is killed.</summary>
+    /// <summary>Starts a maker process, waits for it and returns its output. Cancellation kills the process.</summary>
     internal static async Task<string> MakeAsync(MakeRequest request, string program, CancellationToken ct)
     {
         var line = JsonSerializer.Serialize(request, CacheJson.Default.MakeRequest);
@@ -52,17 +55,19 @@ public static partial class MakerProcess
             var said = await child.StandardOutput.ReadToEndAsync(ct);
             await child.WaitForExitAsync(ct);
             return said.Trim() is { Length: > 0 } text ? text
-                : $"{request.Model}: no optimised copy: its maker ended with {child.ExitCode}";
+                : $"{request.Model}: no optimised copy: its maker exited with code {child.ExitCode}";
         }
         catch (IOException e)
         {
-            // It died before it had read its request.
+            // The process exited before it read its request.
             await child.WaitForExitAsync(ct);
-            return $"{request.Model}: no optimised copy: its maker ended with {child.ExitCode} ({e.Message})";
+            return $"{request.Model}: no optimised copy: its maker exited with code {child.ExitCode} ({e.Message})";
         }
     }
 
-    /// <summary>Ends this process when its standard input does: the parent holds the other end until it stops or dies.</summary>
+    /// <summary>
+    /// Ends this process when its standard input is closed. The parent keeps the other end open until it stops or dies.
+    /// </summary>
     internal static void EndWithParent() => new Thread(() =>
     {
         while (Console.In.Read() >= 0) { }

@@ -3,16 +3,19 @@ using System.Globalization;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// How much memory a maker may take: where a container has a limit, going over it can end the whole container, the worker
-/// included, so the maker asks first.
+/// Reads how much memory a maker can use. A container that exceeds its memory limit can be killed together with the
+/// worker, so the maker checks first.
 /// </summary>
 internal static class MemoryRoom
 {
-    /// <summary>Bytes that this machine and this container (cgroup v2) have free; file cache counts as free.</summary>
-    public static long Bytes() => Bytes(File.ReadAllText("/proc/meminfo"), Read("memory.max"), Read("memory.current"), Read("memory.stat"));
+    /// <summary>
+    /// Returns the bytes that are free on this machine and in this container (cgroup v2). File cache counts as free.
+    /// </summary>
+    public static long Bytes() =>
+        Bytes(File.ReadAllText("/proc/meminfo"), Read("memory.max"), Read("memory.current"), Read("memory.stat"));
 
     /// <param name="memInfo">Content of /proc/meminfo.</param>
-    /// <param name="max">Content of memory.max, like the others null where there is no such file.</param>
+    /// <param name="max">Content of memory.max. This and the following are null if the file does not exist.</param>
     /// <param name="current">Content of memory.current.</param>
     /// <param name="stat">Content of memory.stat.</param>
     public static long Bytes(string memInfo, string? max, string? current, string? stat)
@@ -29,6 +32,9 @@ internal static class MemoryRoom
         return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
     }
 
-    private static long Line(string text, string name) => text.Split('\n').Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        .Where(w => w.Length > 1 && w[0] == name).Select(w => long.Parse(w[1], CultureInfo.InvariantCulture)).FirstOrDefault();
+    private static long Line(string text, string name) => text.Split('\n')
+        .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Where(w => w.Length > 1 && w[0] == name)
+        .Select(w => long.Parse(w[1], CultureInfo.InvariantCulture))
+        .FirstOrDefault();
 }

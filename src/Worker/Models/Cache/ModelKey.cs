@@ -3,11 +3,14 @@ using System.Text;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>Names a cache entry: a hash of all that would make it wrong. 64 hexadecimal digits.</summary>
+/// <summary>
+/// Key of a cache entry: a hash of everything that the copy depends on. 64 hexadecimal digits.
+/// </summary>
 internal readonly record struct ModelKey(string Value)
 {
-    /// <param name="conditions">What the copy depends on besides the model.</param>
-    /// <param name="files">Path relative to the model's folder, and SHA-256, of model.onnx and of its external files.</param>
+    /// <param name="conditions">Everything except the model that the copy depends on.</param>
+    /// <param name="files">Path relative to the model's folder, and SHA-256, of model.onnx and of each external
+    /// file.</param>
     public static ModelKey Of(CacheConditions conditions, IEnumerable<(string Name, string Hash)> files)
     {
         var text = new StringBuilder();
@@ -19,7 +22,7 @@ internal readonly record struct ModelKey(string Value)
 
     public override string ToString() => Value;
 
-    /// <summary>With its length before each part, so that no two lists of parts give one text.</summary>
+    /// <summary>Adds each part with its length first, so that no two lists of parts produce the same text.</summary>
     private static void Add(StringBuilder text, params string[] parts)
     {
         foreach (var part in parts) text.Append(part.Length).Append(':').Append(part).Append('\n');

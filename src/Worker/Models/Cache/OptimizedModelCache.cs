@@ -6,14 +6,14 @@ using Sluice.Worker.Models.Inspection;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// Optimised copies of models, kept between starts. The first load of a model is as it ever was; then, when its requests have
-/// had time, a copy is made in a process of its own, and the next start loads that. Nothing here can fail a load: a folder
-/// that cannot be used, a damaged copy or a maker that dies cost a line in the log.
-/// For models on the CPU only: with a GPU the graph is compiled for the device and cannot be saved.
+/// Keeps optimised copies of models between starts. The first load of a model uses the original. After the first
+/// requests had time to run, a copy is made in a separate process, and the next start loads that copy. The cache
+/// never makes a load fail: an unusable folder, a damaged copy or a failed maker only writes a log line. Only models
+/// on the CPU are cached, because a graph that is compiled for a GPU cannot be saved.
 /// </summary>
 public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
 {
-    /// <summary>Models that wait for their copy; a worker serves fewer.</summary>
+    /// <summary>Largest number of models that wait for their copy. A worker serves fewer.</summary>
     private const int MaxWaiting = 256;
 
     private readonly CacheSettings settings;
@@ -34,19 +34,33 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     private bool disposed;
     private bool stopped;
 
-    /// <param name="settings">Folder and bounds.</param>
-    /// <param name="providers">Execution providers with their options, as they are part of the key.</param>
-    /// <param name="time">For delays and times of use.</param>
-    /// <param name="log">Gets each line once.</param>
-    public OptimizedModelCache(CacheSettings settings, IReadOnlyList<string> providers, TimeProvider time, Action<string> log)
+    /// <summary>Creates the cache and starts the task that makes copies.</summary>
+    /// <param name="settings">Folder and limits.</param>
+    /// <param name="providers">Execution providers with their options. They are part of the key.</param>
+    /// <param name="time">Clock for delays and last-use times.</param>
+    /// <param name="log">Receives each distinct log line once.</param>
+    public OptimizedModelCache(
+        CacheSettings settings,
+        IReadOnlyList<string> providers,
+        TimeProvider time,
+        Action<string> log)
         : this(settings, providers, time, log, null, (request, ct) => MakerProcess.MakeAsync(request, Program, ct))
     {
     }
 
-    internal OptimizedModelCache(CacheSettings settings, IReadOnlyList<string> providers, TimeProvider time, Action<string> log,
-        CacheConditions? conditions, Func<MakeRequest, CancellationToken, Task<string>> make)
+    internal OptimizedModelCache(
+        CacheSettings settings,
+        IReadOnlyList<string> providers,
+        TimeProvider time,
+        Action<string> log,
+        CacheConditions? conditions,
+        Func<MakeRequest, CancellationToken, Task<string>> make)
     {
-        (this.settings, this.providers, this.time, this.log, this.make) = (settings, providers, time, log, make);
+        this.settings = settings;
+        this.providers = providers;
+        this.time = time;
+        this.log = log;
+        this.make = make;
         this.conditions = new(() => conditions ?? CacheConditions.Here(providers));
         folder = settings.Folder is null ? null : new CacheFolder(settings.Folder, time);
         stopping = stop.Token;
@@ -54,20 +68,24 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         if (folder is not null && Directory.Exists(folder.Path)) Task.Run(LoadLibraries, CancellationToken.None);
     }
 
-    /// <summary>The worker's own program, which is the maker too: beside its library also where that runs under another.</summary>
+    /// <summary>
+    /// Path of the worker's program, which is also the maker. It is beside the worker's library even if another program
+    /// hosts the library.
+    /// </summary>
     internal static string Program => Path.Combine(AppContext.BaseDirectory, "Sluice.Worker");
 
     /// <summary>
-    /// Loads a model: its copy if there is one, else the original, and then has a copy made. A copy stays held until the model is
-    /// loaded again or the cache is disposed. Throws what <paramref name="open"/> throws on the original.
+    /// Loads the copy of a model if there is one. Otherwise loads the original and queues the making of a copy. A
+    /// copy stays locked until the model is loaded again or the cache is disposed. Throws the exceptions of <paramref
+    /// name="open"/> on the original.
     /// </summary>
-    /// <param name="facts">Of the inspected model.</param>
-    /// <param name="open">Opens the file; when the second argument is true, with graph optimisation off.</param>
+    /// <param name="facts">Facts of the inspected model.</param>
+    /// <param name="open">Opens a file. If the second argument is true, graph optimisation must be off.</param>
     public T Load<T>(ModelFacts facts, Func<string, bool, T> open)
     {
         if (WhyNot(facts) is { } why)
         {
-            if (why.Length > 0) Say($"model cache: {facts.Path}: {why}");
+            if (why.Length > 0) Say($"Model cache: {facts.Path}: {why}");
             return open(facts.Path, false);
         }
 
@@ -82,14 +100,14 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             }
             catch (OnnxRuntimeException e)
             {
-                Say($"model cache: {copy.Path} is removed: {e.Message}");
+                Say($"Model cache: copy {copy.Path} is removed, because it cannot be loaded: {e.Message}");
                 mark.Dispose();
                 copy.Dispose();
                 folder!.Remove(KeyOf(copy));
             }
             catch
             {
-                // An exception, not the end of the process: it says nothing about the copy.
+                // The process still runs, so the failure does not prove that the copy is bad.
                 mark.Dispose();
                 copy.Dispose();
                 throw;
@@ -97,24 +115,29 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         else copy?.Dispose();
 
         var original = open(facts.Path, false);
-        if (!refused && !waiting.Writer.TryWrite(request)) Say("model cache: too many models wait for their copy");
+        if (!refused && !waiting.Writer.TryWrite(request)) Say("Model cache: too many models wait for their copy");
         return original;
     }
 
-    /// <summary>The copy of a model, held, or null: there is none, it was damaged (and is now gone), or the model's files
-    /// have not been hashed since they changed.</summary>
+    /// <summary>
+    /// Opens and locks the copy of a model. Returns null if there is none, if it was damaged (it is then deleted), or
+    /// if the model's files changed since they were hashed.
+    /// </summary>
     public CachedModel? TryOpen(ModelFacts facts) => WhyNot(facts) is null ? TryOpen(Request(facts), out _) : null;
 
     /// <summary>
-    /// Deletes the marks of all loads so far: their models ran. A mark that stays after the end of its process makes the next worker delete the copy
-    /// and refuse it for good.
+    /// Deletes the marks of all loads so far, because their models ran. If a mark remains after its process ended,
+    /// the next worker deletes the copy and refuses it permanently.
     /// </summary>
     public void ConfirmLoads()
     {
         lock (gate) DeleteMarks();
     }
 
-    /// <summary>Deletes all marks and creates no more: the worker was asked to stop, and a kill after its grace says nothing about a copy.</summary>
+    /// <summary>
+    /// Deletes all marks and creates no more. The worker is stopping, and a kill after its grace period says nothing
+    /// about a copy.
+    /// </summary>
     public void StopMarking()
     {
         lock (gate)
@@ -124,7 +147,9 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the maker, if one runs: it is killed, and what it wrote is cleared by the next. Copies are let go.</summary>
+    /// <summary>
+    /// Kills a running maker and unlocks all copies. The next maker deletes the files of a killed one.
+    /// </summary>
     public void Dispose()
     {
         waiting.Writer.TryComplete();
@@ -141,32 +166,37 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         stop.Dispose();
     }
 
-    /// <summary>The same, and waits until the maker has ended.</summary>
+    /// <summary>Disposes the cache and waits until the maker has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         Dispose();
         await making;
     }
 
-    /// <summary>Ends when all copies that were asked for so far have been made or given up.</summary>
+    /// <summary>Completes when all queued copies are made or abandoned.</summary>
     internal async Task FinishAsync()
     {
         waiting.Writer.TryComplete();
         await making;
     }
 
-    /// <summary>Null: the model gets a copy. Empty: it does not, and that is not worth a word.</summary>
+    /// <summary>
+    /// Returns why the model gets no copy. Null: it gets one. Empty: it gets none, and the reason is not logged.
+    /// </summary>
     private string? WhyNot(ModelFacts facts)
     {
         if (folder is null) return "";
-        if (providers.Any(p => p != "cpu")) return $"no optimised copy with {string.Join(", ", providers)}, only on the CPU";
-        // Small models gain nothing (see CacheSettings), and a copy of each of thousands would only fill the folder.
+        if (providers.Any(p => p != "cpu"))
+            return $"no optimised copy with {string.Join(", ", providers)}, only on the CPU";
+        // Small models gain nothing (see CacheSettings), and copies of thousands of them would fill the folder.
         if (facts.ModelBytes < settings.MinModelBytes) return "";
         return facts.ModelBytes > settings.MaxBytes ? $"larger than SLUICE_MODEL_CACHE_BYTES ({settings.MaxBytes})" : null;
     }
 
-    /// <summary>The first hash loads OpenSSL and the first manifest JSON, which took 60 ms of a start (measured); done beside ONNX
-    /// Runtime's own start they take none.</summary>
+    /// <summary>
+    /// Loads OpenSSL and the JSON libraries early. The first hash and the first manifest load them, which took 60 ms
+    /// of a start (measured). In parallel with the start of ONNX Runtime, this takes no extra time.
+    /// </summary>
     private static void LoadLibraries()
     {
         var manifest = new CacheManifest(ModelKey.Of(new("", [], "", ""), [("", "")]).Value, "", [new("", 0, "", "")]);
@@ -174,7 +204,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         CacheManifest.Parse(text);
     }
 
-    /// <summary>A model that is loaded again is held once.</summary>
+    /// <summary>Keeps a copy locked. A model that is loaded again releases its former copy.</summary>
     private void Hold(string model, CachedModel copy)
     {
         lock (gate)
@@ -184,24 +214,27 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
     }
 
-    private MakeRequest Request(ModelFacts facts) => new(settings.Folder!, settings.MaxBytes, facts.Path, facts.ExternalFiles, providers);
+    private MakeRequest Request(ModelFacts facts) =>
+        new(settings.Folder!, settings.MaxBytes, facts.Path, facts.ExternalFiles, providers);
 
     /// <param name="request">The model.</param>
-    /// <param name="refused">No copy of it is used or made.</param>
+    /// <param name="refused">True if no copy of the model may be used or made.</param>
     private CachedModel? TryOpen(MakeRequest request, out bool refused)
     {
         refused = false;
-        if (CopyMaker.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key || !Directory.Exists(folder.Path)) return null;
+        if (CopyMaker.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key) return null;
+        if (!Directory.Exists(folder.Path)) return null;
         if (DeadLoad(key) is { } dead) Refuse(request, key, dead);
         if (folder.Refusal(key) is { } refusal)
         {
             refused = true;
-            Say($"model cache: {request.Model}: no optimised copy: {refusal}");
+            Say($"Model cache: {request.Model}: no optimised copy: {refusal}");
             return null;
         }
 
         var copy = folder.TryOpen(key, out var damage);
-        if (damage is not null) Say($"model cache: the copy of {request.Model} was damaged and is made again: {damage}");
+        if (damage is not null)
+            Say($"Model cache: the copy of {request.Model} is damaged and is made again: {damage}");
         return copy;
     }
 
@@ -213,12 +246,12 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The folder cannot be listed; then no mark can be written either, and no copy is used.
+            // The folder cannot be listed. Then no mark can be written either, and no copy is used.
             return null;
         }
     }
 
-    /// <summary>The copy ended a worker.</summary>
+    /// <summary>Refuses a copy that ended a worker process.</summary>
     private void Refuse(MakeRequest request, ModelKey key, string dead)
     {
         try
@@ -227,12 +260,12 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Say($"model cache: the copy of {request.Model} ended a worker, and that cannot be recorded: {e.Message}");
+            Say($"Model cache: the copy of {request.Model} ended a worker, and this cannot be recorded: {e.Message}");
             folder!.Remove(key);
         }
     }
 
-    /// <summary>Null: no mark can be written, so the copy must not be used.</summary>
+    /// <summary>Creates the mark of a load. Null if it cannot be written; the copy must then not be used.</summary>
     private LoadMark? Mark(CachedModel copy)
     {
         try
@@ -248,12 +281,12 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Say($"model cache: {folder!.Path} cannot be written, so its copies are not used: {e.Message}");
+            Say($"Model cache: {folder!.Path} cannot be written, so its copies are not used: {e.Message}");
             return null;
         }
     }
 
-    /// <summary>Under the lock.</summary>
+    /// <summary>Deletes all marks. The caller holds the lock.</summary>
     private void DeleteMarks()
     {
         foreach (var mark in marks) mark.Dispose();
@@ -269,7 +302,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             await foreach (var request in waiting.Reader.ReadAllAsync(stopping))
             {
                 await Task.Delay(settings.Delay, time, stopping);
-                Say($"model cache: {await MakeAsync(request)}");
+                Say($"Model cache: {await MakeAsync(request)}");
             }
         }
         catch (OperationCanceledException)

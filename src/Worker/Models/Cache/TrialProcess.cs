@@ -4,34 +4,39 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>What a trial compares.</summary>
+/// <summary>Request to compare a model with its copy, sent to the trial process.</summary>
 /// <param name="Original">Path of model.onnx.</param>
-/// <param name="Copy">Path of its copy's model.onnx.</param>
+/// <param name="Copy">Path of the copy's model.onnx.</param>
 internal sealed record TrialRequest(string Original, string Copy);
 
-/// <summary>What came out of a trial.</summary>
-/// <param name="Failure">Null: the copy may be used; else the reason.</param>
-/// <param name="Final">Another trial of the same copy would end in the same way.</param>
+/// <summary>Result of a trial.</summary>
+/// <param name="Failure">Null if the copy can be used. Otherwise the reason.</param>
+/// <param name="Final">True if another trial of the same copy would have the same result.</param>
 internal readonly record struct TrialResult(string? Failure, bool Final);
 
 /// <summary>
-/// <see cref="CopyTrial"/> as a separate process: the worker's program with one argument. ONNX Runtime can crash on a copy that it loads without an
-/// error (SIGSEGV, seen with version 1.29 and prepacked weights), and then only this process ends.
+/// Runs <see cref="CopyTrial"/> in a separate process: the worker's program with one argument. ONNX Runtime can crash
+/// on a copy that it loads without an error (SIGSEGV, seen with version 1.29 and prepacked weights). Only this
+/// process then ends.
 /// </summary>
 internal static class TrialProcess
 {
-    /// <summary>The argument that makes a worker's program a trial.</summary>
+    /// <summary>The argument that starts the worker's program as a trial.</summary>
     public const string Verb = "try-optimised-copy";
 
     private const int Good = 0, Bad = 1, Broken = 2, KilledBy = 128, Sigkill = 9;
 
-    /// <summary>Two loads, a warm-up and at most 30 s of runs (<see cref="CopyTrial"/>) at the lowest priority. A longer one hangs.</summary>
+    /// <summary>
+    /// Longest duration of a trial: two loads, a warm-up and at most 30 s of runs (<see cref="CopyTrial"/>) at the
+    /// lowest priority. A longer trial hangs.
+    /// </summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
 
-    /// <summary>The child's side; returns its exit code.</summary>
+    /// <summary>Entry point of the trial process. Returns its exit code.</summary>
     public static int Run()
     {
-        if (Console.In.ReadLine() is not { } line || JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request) return Broken;
+        if (Console.In.ReadLine() is not { } line) return Broken;
+        if (JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request) return Broken;
         MakerProcess.EndWithParent();
         try
         {
@@ -46,14 +51,19 @@ internal static class TrialProcess
         }
     }
 
-    /// <summary>Starts a child, waits for its end and returns what it found.</summary>
-    /// <param name="request">What to compare.</param>
-    /// <param name="program">The worker's program.</param>
+    /// <summary>Starts a trial process, waits for its end and returns its result.</summary>
+    /// <param name="request">The model and its copy.</param>
+    /// <param name="program">Path of the worker's program.</param>
     public static TrialResult Try(TrialRequest request, string program)
     {
-        var start = new ProcessStartInfo(program, [Verb]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, [Verb])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         using var child = Process.Start(start)!;
-        // ONNX Runtime reports each refused input there.
+        // ONNX Runtime writes an error to standard error for each rejected input.
         child.ErrorDataReceived += (_, _) => { };
         child.BeginErrorReadLine();
         try
@@ -63,7 +73,7 @@ internal static class TrialProcess
         }
         catch (IOException)
         {
-            // It ended before it read its request; its exit code says why.
+            // The process exited before it read its request. Its exit code shows the reason.
         }
 
         var output = child.StandardOutput.ReadToEndAsync();
@@ -76,13 +86,16 @@ internal static class TrialProcess
         return Judge(child.ExitCode, output.GetAwaiter().GetResult().Trim());
     }
 
-    /// <summary>Pure. A process that was killed (by the kernel for memory, or with its worker) says nothing about the copy.</summary>
-    internal static TrialResult Judge(int exitCode, string output) => exitCode switch
+    /// <summary>
+    /// Interprets the exit code; pure. If the process was killed (by the kernel for memory, or together with its
+    /// worker), the result says nothing about the copy.
+    /// </summary>
+    internal static TrialResult Interpret(int exitCode, string output) => exitCode switch
     {
         Good => new TrialResult(null, Final: false),
         Bad => new TrialResult(output, Final: true),
         KilledBy + Sigkill => new TrialResult("its trial run was killed", Final: false),
         > KilledBy => new TrialResult($"its run ended the process by signal {exitCode - KilledBy}", Final: true),
-        _ => new TrialResult($"its trial ended with exit code {exitCode}: {output}", Final: false),
+        _ => new TrialResult($"its trial exited with code {exitCode}: {output}", Final: false),
     };
 }

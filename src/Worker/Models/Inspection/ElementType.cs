@@ -1,15 +1,15 @@
 namespace Sluice.Worker.Models.Inspection;
 
-/// <summary>An element type of TensorProto.DataType: its number, the protocol's word for it, bits an element takes, and
-/// which field of TensorProto holds it when raw_data does not.</summary>
-/// <param name="Number">Of TensorProto.DataType.</param>
-/// <param name="Name">The protocol's word.</param>
-/// <param name="Bits">0: it has no fixed size (strings).</param>
-/// <param name="Field">Field number in TensorProto.</param>
-/// <param name="Entries">Entries of that field for so many elements (complex numbers take two, 4-bit numbers half).</param>
+/// <summary>An element type of TensorProto.DataType.</summary>
+/// <param name="Number">Number in TensorProto.DataType.</param>
+/// <param name="Name">Name in the inference protocol.</param>
+/// <param name="Bits">Bits of one element. 0 for strings, which have no fixed size.</param>
+/// <param name="Field">Number of the TensorProto field that holds the elements if there is no raw_data.</param>
+/// <param name="Entries">Returns the number of entries in that field for a number of elements. A complex number takes
+/// two entries, a 4-bit number half an entry.</param>
 internal sealed record ElementType(int Number, string Name, int Bits, int Field, Func<long, long> Entries)
 {
-    /// <summary>Fields of TensorProto that hold elements.</summary>
+    /// <summary>Numbers of the TensorProto fields that hold elements.</summary>
     public const int FloatData = 4, Int32Data = 5, StringData = 6, Int64Data = 7, DoubleData = 10, UInt64Data = 11;
 
     public const int String = 8;
@@ -45,10 +45,10 @@ internal sealed record ElementType(int Number, string Name, int Bits, int Field,
         new(26, "INT2", 2, Int32Data, n => n / 4 + (n % 4 > 0 ? 1 : 0)),
     }.ToDictionary(t => t.Number);
 
-    /// <summary>Null: no such number.</summary>
+    /// <summary>Returns the element type, or null if the number is unknown.</summary>
     public static ElementType? Of(long number) =>
         number is > 0 and <= int.MaxValue ? Known.GetValueOrDefault((int)number) : null;
 
-    /// <summary>Bytes that so many elements take; may exceed a long, hence the wide type.</summary>
+    /// <summary>Returns the bytes of a number of elements. The result can exceed a long.</summary>
     public UInt128 Bytes(long elements) => ((UInt128)elements * (uint)Bits + 7) / 8;
 }

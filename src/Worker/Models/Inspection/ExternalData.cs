@@ -3,35 +3,43 @@ using System.Globalization;
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// The files beside a model that hold its tensors. A location is a path out of an untrusted file, the way of CVE-2022-25882
-/// (../), 2024-27318 (sub/../../x) and 2026-27489 (symbolic link): it must name a regular file with one name, below the model's
-/// folder, reached through no link.
+/// Checks the external files that hold a model's tensors. A location is a path from an untrusted file and was the
+/// attack vector of CVE-2022-25882 (../), CVE-2024-27318 (sub/../../x) and CVE-2026-27489 (symbolic link). It must
+/// name a regular file without further hard links, below the model's folder, and the path must not contain a symbolic
+/// link.
 /// </summary>
 internal sealed class ExternalData(string folder, ModelLimits limits, Func<string, string, UnsafeModelException> refuse)
 {
-    /// <summary>ONNX Runtime's own mark for "this is an address in memory", which it once believed (its pull request 28709).</summary>
+    /// <summary>
+    /// Marker with which ONNX Runtime denotes an address in memory. It accepted the marker from files once (its pull
+    /// request 28709).
+    /// </summary>
     private const string MemoryMark = "_ORT_MEM_ADDR_";
 
     private const string Allowed = "a relative path below the model's folder, without '..' and links";
 
     private readonly Dictionary<string, long> sizes = [];
 
-    /// <summary>Full paths.</summary>
+    /// <summary>Full paths of the files, in ordinal order.</summary>
     public IReadOnlyList<string> Files => [.. sizes.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>Bytes of all files on disk.</summary>
+    /// <summary>Total bytes of the files on disk.</summary>
     public long TotalBytes => sizes.Values.Sum();
 
-    /// <summary>Checks the entries of a tensor's <c>external_data</c>; throws when they lead anywhere but into a file of
-    /// this model that holds them.</summary>
-    /// <param name="tensor">For messages.</param>
-    /// <param name="entries">Keys and values as they stand in the file.</param>
-    /// <param name="bytes">What the tensor's shape and type take.</param>
+    /// <summary>
+    /// Checks the entries of a tensor's <c>external_data</c>. Throws unless they denote a range inside a file of this
+    /// model.
+    /// </summary>
+    /// <param name="tensor">Name of the tensor, for messages.</param>
+    /// <param name="entries">Keys and values as written in the file.</param>
+    /// <param name="bytes">Bytes that the tensor's shape and type require.</param>
     public void Check(string tensor, IReadOnlyDictionary<string, string> entries, long bytes)
     {
         foreach (var key in entries.Keys)
             if (key is not ("location" or "offset" or "length" or "checksum"))
-                throw refuse($"tensor '{tensor}' has external_data key '{ProtoReader.Printable(key)}'", "location, offset, length, checksum");
+                throw refuse(
+                    $"tensor '{tensor}' has external_data key '{ProtoReader.Printable(key)}'",
+                    "location, offset, length, checksum");
         if (!entries.TryGetValue("location", out var location))
             throw refuse($"tensor '{tensor}' is external and has no location", Allowed);
         var size = SizeOf(tensor, location);
@@ -40,7 +48,9 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
         if (length != bytes)
             throw refuse($"tensor '{tensor}' has {length} external bytes", $"the {bytes} that its shape and type take");
         if (offset > size || length > size - offset)
-            throw refuse($"tensor '{tensor}' lies at {offset} + {length} in '{ProtoReader.Printable(location)}'", $"at most the file's {size} bytes");
+            throw refuse(
+                $"tensor '{tensor}' is at {offset} + {length} in '{ProtoReader.Printable(location)}'",
+                $"at most the file's {size} bytes");
     }
 
     private static bool IsLfsPointer(string path)
@@ -62,7 +72,8 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
         var shown = $"tensor '{tensor}' is in '{ProtoReader.Printable(location)}'";
         if (location.Contains(MemoryMark, StringComparison.OrdinalIgnoreCase))
             throw refuse($"{shown}, an address in memory", Allowed);
-        // '\' and ':' are letters of a name here and separators elsewhere: a model that needs them is not portable.
+        // '\' and ':' can be part of a file name on Linux but are separators elsewhere. A model that needs them is not
+        // portable.
         if (location.Length is 0 or > 4096 || location.Any(c => char.IsControl(c) || c is '\\' or ':'))
             throw refuse(shown, Allowed);
         var parts = location.Split('/');
@@ -76,7 +87,7 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
             if (last && sizes.TryGetValue(path, out var known)) return known;
             var stat = Stat(shown, path) ?? throw refuse($"{shown}, which does not exist", Allowed);
             if (stat.IsSymbolicLink) throw refuse($"{shown}, and {parts[i]} is a symbolic link", Allowed);
-            if (!last && !stat.IsFolder) throw refuse($"{shown}, and {parts[i]} is no folder", Allowed);
+            if (!last && !stat.IsFolder) throw refuse($"{shown}, and {parts[i]} is not a folder", Allowed);
             if (last) return Add(shown, path, stat);
         }
 
@@ -91,16 +102,17 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
         }
         catch (IOException e)
         {
-            // A name that is too long, a folder that may not be entered.
-            throw refuse($"{shown}, which cannot be asked for ({e.Message})", Allowed);
+            // The name is too long, or the folder cannot be searched.
+            throw refuse($"{shown}, which cannot be read ({e.Message})", Allowed);
         }
     }
 
     private long Add(string shown, string path, FileStat stat)
     {
-        if (!stat.IsFile) throw refuse($"{shown}, which is no regular file", Allowed);
+        if (!stat.IsFile) throw refuse($"{shown}, which is not a regular file", Allowed);
         if (stat.Links > 1) throw refuse($"{shown}, a file with {stat.Links} names (hard links)", "one name");
-        if (stat.Size <= FileKind.MaxLfsPointer && IsLfsPointer(path)) throw refuse($"{shown}, which is a Git LFS pointer", $"a file of weights; {FileKind.FetchLfs}");
+        if (stat.Size <= FileKind.MaxLfsPointer && IsLfsPointer(path))
+            throw refuse($"{shown}, which is a Git LFS pointer", $"a file of weights; {FileKind.FetchLfs}");
         sizes[path] = stat.Size;
         return TotalBytes <= limits.MaxModelBytes ? stat.Size
             : throw refuse($"{TotalBytes} bytes in external files", $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");

@@ -2,16 +2,16 @@ using System.Text;
 
 namespace Sluice.Worker.Models.Inspection;
 
-/// <summary>Recognises files that are often found in the place of a model.onnx, by their first bytes. Pure.</summary>
+/// <summary>Detects files that are often stored as model.onnx by mistake, by their first bytes. Pure.</summary>
 internal static class FileKind
 {
-    /// <summary>Bytes that <see cref="Of"/> needs at most.</summary>
+    /// <summary>Number of bytes that <see cref="Detect"/> reads at most.</summary>
     public const int Head = 64;
 
-    /// <summary>Largest Git LFS pointer, in bytes; by its specification.</summary>
+    /// <summary>Largest size of a Git LFS pointer in bytes, from its specification.</summary>
     public const int MaxLfsPointer = 1024;
 
-    /// <summary>What to do about a Git LFS pointer: github.com/git-lfs/git-lfs/blob/main/docs/spec.md.</summary>
+    /// <summary>Action for a Git LFS pointer: github.com/git-lfs/git-lfs/blob/main/docs/spec.md.</summary>
     public const string FetchLfs = "run 'git lfs pull' in the repository that it comes from";
 
     private static readonly (byte[] Start, int At, string Name)[] Known =
@@ -25,21 +25,25 @@ internal static class FileKind
         ("ORTM"u8.ToArray(), 4, "a model in the ORT format"),
     ];
 
-    /// <summary>What the file is and what to do; null: nothing that is known here.</summary>
+    /// <summary>Returns the kind of the file and the action to take. Null if the kind is unknown.</summary>
     /// <param name="head">The first bytes of the file.</param>
     public static (string Name, string Action)? Of(ReadOnlySpan<byte> head)
     {
         if (IsLfsPointer(head)) return ("a Git LFS pointer", FetchLfs);
         foreach (var (start, at, name) in Known)
             if (head.Length > at && head[at..].StartsWith(start)) return (name, "export the model to ONNX");
-        // The length of a JSON header, and the header: github.com/huggingface/safetensors.
-        if (head.Length > 8 && head[8] == '{' && head[4..8].IndexOfAnyExcept((byte)0) < 0) return ("a safetensors file", "export the model to ONNX");
+        // A safetensors file begins with the length of a JSON header: github.com/huggingface/safetensors.
+        if (head.Length > 8 && head[8] == '{' && head[4..8].IndexOfAnyExcept((byte)0) < 0)
+            return ("a safetensors file", "export the model to ONNX");
         var text = Encoding.Latin1.GetString(head).TrimStart();
         foreach (var start in new[] { "<!DOCTYPE", "<html", "<?xml" })
-            if (text.StartsWith(start, StringComparison.OrdinalIgnoreCase)) return ("an HTML or XML page", "download the file itself, not the page that shows it");
+            if (text.StartsWith(start, StringComparison.OrdinalIgnoreCase))
+                return ("an HTML or XML page", "download the file itself, not the page that shows it");
         return text.StartsWith('{') ? ("a JSON text", "export the model to ONNX") : null;
     }
 
-    /// <summary>A text file that Git LFS leaves where the real file was not fetched.</summary>
+    /// <summary>
+    /// Returns whether the file is a pointer that Git LFS writes in place of a file that was not fetched.
+    /// </summary>
     public static bool IsLfsPointer(ReadOnlySpan<byte> head) => head.StartsWith("version https://git-lfs"u8);
 }

@@ -5,15 +5,17 @@ using System.Runtime.InteropServices;
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// What the kernel says of a path itself, links not followed. .NET offers neither the number of links nor the inode.
+/// Metadata of a path from the kernel. Symbolic links are not followed. .NET provides neither the number of links nor
+/// the inode.
 /// </summary>
 /// <param name="Mode">Type and permissions, as in stat(2).</param>
-/// <param name="Links">Hard links to it.</param>
-/// <param name="Inode">Number within its file system.</param>
-/// <param name="Size">Bytes.</param>
-/// <param name="Modified">Nanoseconds since 1970: last write.</param>
-/// <param name="Changed">Nanoseconds since 1970: last change of content or inode; unlike <paramref name="Modified"/> it cannot be set.</param>
-/// <param name="Owner">User id.</param>
+/// <param name="Links">Number of hard links.</param>
+/// <param name="Inode">Inode number within the file system.</param>
+/// <param name="Size">Size in bytes.</param>
+/// <param name="Modified">Time of the last write, in nanoseconds since 1970.</param>
+/// <param name="Changed">Time of the last change of content or inode, in nanoseconds since 1970. Unlike
+/// <paramref name="Modified"/>, no program can set it.</param>
+/// <param name="Owner">User id of the owner.</param>
 internal readonly partial record struct FileStat(
     ushort Mode, uint Links, ulong Inode, long Size, Int128 Modified, Int128 Changed, uint Owner)
 {
@@ -26,10 +28,11 @@ internal readonly partial record struct FileStat(
 
     public bool IsSymbolicLink => (Mode & TypeMask) == LinkType;
 
-    /// <summary>Somebody other than the owner may write.</summary>
+    /// <summary>True if users other than the owner have write permission.</summary>
     public bool OthersMayWrite => (Mode & 0x12) != 0; // 022, octal
 
-    /// <summary>Null when there is no such file; throws <see cref="IOException"/> with the system's reason when it cannot be asked.</summary>
+    /// <summary>Reads the metadata. Returns null if the path does not exist.</summary>
+    /// <exception cref="IOException">The metadata cannot be read. The message contains the system's reason.</exception>
     public static unsafe FileStat? Of(string path)
     {
         // statx(2) rather than stat(2): its layout is the same on every architecture.
@@ -55,7 +58,8 @@ internal readonly partial record struct FileStat(
     }
 
     private static Int128 Nanoseconds(ReadOnlySpan<byte> at) =>
-        (Int128)BinaryPrimitives.ReadInt64LittleEndian(at) * 1_000_000_000 + BinaryPrimitives.ReadUInt32LittleEndian(at[8..]);
+        ((Int128)BinaryPrimitives.ReadInt64LittleEndian(at) * 1_000_000_000)
+        + BinaryPrimitives.ReadUInt32LittleEndian(at[8..]);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static unsafe partial int StatX(int folder, string path, int flags, uint mask, byte* buffer);

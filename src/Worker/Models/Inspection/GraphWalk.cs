@@ -1,14 +1,17 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// Walks a ModelProto through everything that can hold a tensor, a node or a graph: subgraphs of If, Loop and Scan, functions,
-/// training graphs. Field numbers: onnx.proto3. What it does not know it skips, as protobuf does.
+/// Walks everything in a ModelProto that can hold a tensor, a node or a graph: subgraphs of If, Loop and Scan,
+/// functions and training graphs. Field numbers are from onnx.proto3. Unknown fields are skipped, as in protobuf.
 /// </summary>
 internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCheck tensors)
 {
     private const int MaxText = 256;
 
-    /// <summary>Types within types (a sequence of maps of optionals...); ONNX Runtime knows three levels.</summary>
+    /// <summary>
+    /// Largest nesting depth of types (a sequence of maps of optionals, for example). ONNX Runtime supports three
+    /// levels.
+    /// </summary>
     private const int MaxTypeDepth = 16;
 
     private readonly HashSet<string> valueTypes = [];
@@ -63,14 +66,16 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
             }
         }
 
-        if (!hasGraph) throw reader.Refuse("it holds no graph", "an ONNX model");
+        if (!hasGraph) throw reader.Refuse("it contains no graph", "an ONNX model");
         Domains.Check();
     }
 
     private void Graph(long end, int depth)
     {
         if (depth > limits.MaxSubgraphDepth)
-            throw reader.Refuse($"subgraphs nested deeper than {limits.MaxSubgraphDepth} at byte {reader.Position}", $"{limits.MaxSubgraphDepth}");
+            throw reader.Refuse(
+                $"subgraphs nested deeper than {limits.MaxSubgraphDepth} at byte {reader.Position}",
+                $"{limits.MaxSubgraphDepth}");
         while (reader.Next(end, out var field))
             switch (field.Number)
             {
@@ -204,11 +209,14 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
             else reader.Skip(field);
     }
 
-    /// <summary>TypeProto and its parts, for the element types: tensors (1), sparse tensors (8), and what a sequence (4),
-    /// a map (5) or an optional (9) holds.</summary>
+    /// <summary>
+    /// Reads the element types of a TypeProto: tensors (1), sparse tensors (8), and the elements of a sequence (4), a
+    /// map (5) or an optional (9).
+    /// </summary>
     private void Type(long end, int depth)
     {
-        if (depth > MaxTypeDepth) throw reader.Refuse($"types nested deeper than {MaxTypeDepth} at byte {reader.Position}", $"{MaxTypeDepth}");
+        if (depth > MaxTypeDepth)
+            throw reader.Refuse($"types nested deeper than {MaxTypeDepth} at byte {reader.Position}", $"{MaxTypeDepth}");
         while (reader.Next(end, out var field))
             if (field.Number is 1 or 8) TensorType(Message(field));
             else if (field.Number is 4 or 5 or 9) Container(Message(field), field.Number == 5 ? 2 : 1, depth);

@@ -1,20 +1,24 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// Reads a model.onnx before ONNX Runtime does and refuses what no honest exporter writes. Every byte is read at most once and
-/// weights are skipped, so that it takes milliseconds and 64 KiB whatever the size; it neither allocates by nor
-/// trusts any number in the file. It is no sandbox: operators such as ConstantOfShape or Expand can still ask for any
-/// amount of memory when they run, so the worker also wants a memory limit. A file that is changed after the inspection
-/// is not seen: nobody but the worker's operator should be able to write to the model repository.
+/// Reads a model.onnx before ONNX Runtime does and rejects content that no valid exporter writes. It reads every byte
+/// at most once and skips weights, so it needs milliseconds and 64 KiB for a model of any size. It neither trusts a
+/// number in the file nor allocates by it. It is not a sandbox: operators such as ConstantOfShape or Expand can still
+/// allocate any amount of memory when they run, so the worker also needs a memory limit. It does not detect changes
+/// of the file after the inspection, so only the operator of the worker can have write access to the model
+/// repository.
 /// </summary>
 public static class ModelInspector
 {
-    /// <summary>Protobuf cannot hold more in one message; larger models keep their weights in external files.</summary>
+    /// <summary>
+    /// Largest size of a protobuf message in bytes. Larger models keep their weights in external files.
+    /// </summary>
     private const long MaxProtobuf = int.MaxValue;
 
-    /// <summary>Inspects the file and, by name and size, the external files it mentions.</summary>
-    /// <exception cref="UnsafeModelException">It is malformed, leads outside of its folder or asks for too much.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Inspects the file. Checks the name and the size of the external files that it references.</summary>
+    /// <exception cref="UnsafeModelException">The file is malformed, references a path outside its folder or exceeds a
+    /// limit.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public static ModelFacts Inspect(string path, ModelLimits limits)
     {
         path = Path.GetFullPath(path);
@@ -34,7 +38,9 @@ public static class ModelInspector
         var walk = new GraphWalk(reader, limits, tensors);
         walk.Model(length);
         if (external.TotalBytes > limits.MaxModelBytes - length)
-            throw reader.Refuse($"it and its external files are {length + external.TotalBytes} bytes", $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");
+            throw reader.Refuse(
+                $"it and its external files are {length + external.TotalBytes} bytes",
+                $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");
         return new ModelFacts
         {
             Path = path,

@@ -1,13 +1,15 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// What a model file may ask for before ONNX Runtime sees it. The defaults let every model of the public zoos through
-/// and stop a small file from asking for much.
+/// Limits of a model file, checked before ONNX Runtime reads it. The defaults accept every model of the public model
+/// zoos and prevent that a small file allocates much memory.
 /// </summary>
 public sealed record ModelLimits
 {
-    /// <summary>Domains of operators that ONNX Runtime has built in. Everything else would need a custom-op library, and
-    /// those are never loaded: they are native code.</summary>
+    /// <summary>
+    /// Operator domains that ONNX Runtime contains. Other domains need a custom operator library. Such libraries are
+    /// native code and are never loaded.
+    /// </summary>
     public static readonly IReadOnlyList<string> BuiltInDomains =
     [
         "", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training", "com.microsoft",
@@ -15,24 +17,36 @@ public sealed record ModelLimits
         "org.pytorch.aten",
     ];
 
-    /// <summary>Bytes of model.onnx with its external files, and bytes of all tensors that it declares. 16 GiB.</summary>
+    /// <summary>
+    /// Largest size in bytes of model.onnx with its external files, and of all tensors that it declares. Default 16
+    /// GiB.
+    /// </summary>
     public long MaxModelBytes { get; init; } = 16L << 30;
 
-    /// <summary>Nodes, those of subgraphs and functions included. A 70-billion-parameter decoder has about 10 000.</summary>
+    /// <summary>
+    /// Largest number of nodes, including those of subgraphs and functions. A decoder with 70 billion parameters has
+    /// about 10 000.
+    /// </summary>
     public long MaxNodes { get; init; } = 1_000_000;
 
-    /// <summary>Tensors: initializers, sparse ones, and those in attributes.</summary>
+    /// <summary>Largest number of tensors: initializers, sparse initializers, and tensors in attributes.</summary>
     public long MaxTensors { get; init; } = 1_000_000;
 
-    /// <summary>Subgraphs within subgraphs (If, Loop, Scan). Exporters reach 4; protobuf's own nesting limit (100
-    /// messages) ends at 33.</summary>
+    /// <summary>
+    /// Largest nesting depth of subgraphs (If, Loop, Scan). Exporters write up to 4 levels. Protobuf's nesting limit
+    /// of 100 messages allows 33 levels.
+    /// </summary>
     public int MaxSubgraphDepth { get; init; } = 16;
 
-    /// <summary>Domains a model may import: the built-in ones and those an operator of this worker adds.</summary>
+    /// <summary>
+    /// Domains that a model can import: the built-in ones and those that the operator of the worker adds.
+    /// </summary>
     public IReadOnlyCollection<string> Domains { get; init; } = BuiltInDomains;
 
-    /// <summary>Reads SLUICE_MAX_MODEL_BYTES, SLUICE_MAX_MODEL_NODES and SLUICE_MODEL_DOMAINS (added to the built-in ones,
-    /// separated by commas); throws with name, value and what is expected.</summary>
+    /// <summary>
+    /// Reads SLUICE_MAX_MODEL_BYTES, SLUICE_MAX_MODEL_NODES and SLUICE_MODEL_DOMAINS (a comma-separated list that
+    /// extends the built-in domains). Throws with name, value and rule if a value is invalid.
+    /// </summary>
     public static ModelLimits Read(Func<string, string?> env)
     {
         var defaults = new ModelLimits();

@@ -1,8 +1,8 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// Refuses a singular field that comes twice: protobuf merges or replaces, and what is merged was never seen whole by the
-/// checks. No serialiser writes such a file.
+/// Rejects a singular field that occurs twice. Protobuf merges or replaces such fields, and the checks would never
+/// see the merged message. No serialiser writes such a file.
 /// </summary>
 internal struct Once
 {
@@ -11,7 +11,8 @@ internal struct Once
     public void Check(ProtoReader reader, ProtoField field)
     {
         var bit = 1UL << field.Number;
-        if ((seen & bit) != 0) throw reader.Refuse($"protobuf field {field.Number} comes twice, at byte {reader.Position}", "once");
+        if ((seen & bit) != 0)
+            throw reader.Refuse($"protobuf field {field.Number} occurs twice, at byte {reader.Position}", "once");
         seen |= bit;
     }
 }

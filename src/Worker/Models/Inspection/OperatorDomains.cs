@@ -1,12 +1,15 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// Which domains a model's operators come from. A domain outside of the limits is right only for the model's own
-/// functions, which are built of operators that are checked themselves.
+/// Checks the domains of a model's operators. A domain outside of the limits is accepted only for the model's own
+/// functions, because the operators inside these functions are checked too.
 /// </summary>
 internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
 {
-    /// <summary>Names are kept until the end of the file; this bounds the memory. Exporters make some hundred functions.</summary>
+    /// <summary>
+    /// Largest number of names. Names are kept until the end of the file, so the limit bounds the memory. Exporters
+    /// write some hundred functions.
+    /// </summary>
     private const int MaxNames = 100_000;
 
     private const int MaxText = 512;
@@ -15,10 +18,10 @@ internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
     private readonly Dictionary<string, long> opsets = new(StringComparer.Ordinal);
     private readonly HashSet<string> functions = [];
     private readonly HashSet<string> functionDomains = [];
-    private readonly HashSet<string> strangers = [];
+    private readonly HashSet<string> foreignOperators = [];
     private readonly HashSet<string> imported = [];
 
-    /// <summary>What the model itself imports.</summary>
+    /// <summary>Operator set versions that the model itself imports, by domain.</summary>
     public IReadOnlyDictionary<string, long> Opsets => opsets;
 
     /// <summary>Reads an OperatorSetIdProto of the model or of a function.</summary>
@@ -39,35 +42,39 @@ internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
         if (ofModel) opsets[domain] = version;
     }
 
-    /// <summary>The domain of a node or function; throws when it is too long.</summary>
+    /// <summary>Reads the domain of a node or a function. Throws if it is too long.</summary>
     public string Domain(ProtoField field) => reader.Text(field, MaxText);
 
-    /// <summary>Notes a node's operator. Its name is read only when its domain is not allowed by itself.</summary>
+    /// <summary>Records a node's operator. Its name is read only if its domain is not allowed in general.</summary>
     public void Uses(string domain, long nameAt, long nameLength)
     {
-        if (!allowed.Contains(domain)) Bounded(strangers, $"{domain}::{reader.Peek(nameAt, nameLength)}");
+        if (!allowed.Contains(domain)) Bounded(foreignOperators, $"{domain}::{reader.Peek(nameAt, nameLength)}");
     }
 
-    /// <summary>Notes a function of the model.</summary>
+    /// <summary>Records a function of the model.</summary>
     public void Defines(string domain, long nameAt, long nameLength)
     {
         Bounded(functionDomains, domain);
         Bounded(functions, $"{domain}::{reader.Peek(nameAt, nameLength)}");
     }
 
-    /// <summary>After the whole file: throws for the first domain or operator that is neither built in nor the model's own.</summary>
+    /// <summary>
+    /// Call this after the whole file is read. Throws for the first domain or operator that is neither built in nor
+    /// defined by the model.
+    /// </summary>
     public void Check()
     {
         foreach (var domain in imported)
             if (!allowed.Contains(domain) && !functionDomains.Contains(domain))
                 throw reader.Refuse($"it imports operators of domain '{ProtoReader.Printable(domain)}'", Allowed);
-        foreach (var stranger in strangers)
-            if (!functions.Contains(stranger))
-                throw reader.Refuse($"it uses operator '{ProtoReader.Printable(stranger)}'", Allowed);
+        foreach (var name in foreignOperators)
+            if (!functions.Contains(name))
+                throw reader.Refuse($"it uses operator '{ProtoReader.Printable(name)}'", Allowed);
     }
 
     private string Allowed =>
-        $"{string.Join(", ", limits.Domains.Where(d => d.Length > 0))} and the model's own functions (SLUICE_MODEL_DOMAINS adds)";
+        $"{string.Join(", ", limits.Domains.Where(d => d.Length > 0))} and the model's own functions "
+        + "(SLUICE_MODEL_DOMAINS adds domains)";
 
     private void Bounded(HashSet<string> names, string name)
     {

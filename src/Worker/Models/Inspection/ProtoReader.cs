@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Sluice.Worker.Models.Inspection;
 
-/// <summary>How a protobuf field is written.</summary>
+/// <summary>Encoding of a protobuf field.</summary>
 internal enum WireType
 {
     Varint = 0,
@@ -13,25 +13,29 @@ internal enum WireType
     Fixed32 = 5,
 }
 
-/// <summary>A field's head. A number has been read already; of what has a length, the reader stands at its first byte.</summary>
-/// <param name="Number">Of the field in its message.</param>
-/// <param name="Wire">How it is written.</param>
+/// <summary>
+/// Tag and value of a field. A number is already read. For a field with a length, the reader is at its first byte.
+/// </summary>
+/// <param name="Number">Number of the field in its message.</param>
+/// <param name="Wire">Encoding of the field.</param>
 /// <param name="Value">The number, or the length in bytes.</param>
-/// <param name="End">Offset in the file at which the field ends.</param>
+/// <param name="End">Offset of the end of the field in the file.</param>
 internal readonly record struct ProtoField(int Number, WireType Wire, long Value, long End);
 
 /// <summary>
-/// Protobuf's wire format (protobuf.dev/programming-guides/encoding) read from a file through one window of 64 KiB:
-/// what is skipped is not read, and nothing is mapped (a file cut short under a mapping would kill the process).
-/// Stricter than protobuf's own parser where that guesses: what is not plainly well-formed is refused, so that the two cannot
-/// read one file differently.
+/// Reads protobuf's wire format (protobuf.dev/programming-guides/encoding) from a file through one window of 64 KiB.
+/// Skipped parts are not read. The file is not mapped into memory, because a truncated file would kill the process.
+/// Where protobuf's own parser guesses, this reader rejects the file, so that both readers see the same content.
 /// </summary>
 internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
 {
     private const int Window = 64 << 10;
     private const int MaxVarint = 10;
 
-    /// <summary>Bounds the time: about 5 s at 25 ns a field. Tree ensembles write a field for each number.</summary>
+    /// <summary>
+    /// Largest number of fields, which limits the time to about 5 s at 25 ns per field. Tree ensembles contain one
+    /// field per number.
+    /// </summary>
     private const long MaxFields = 200_000_000;
 
     private readonly byte[] window = new byte[Window];
@@ -41,7 +45,7 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
 
     public long Position { get; private set; }
 
-    /// <summary>Reads the next field's head; false at <paramref name="end"/>.</summary>
+    /// <summary>Reads the next field's tag. Returns false at <paramref name="end"/>.</summary>
     public bool Next(long end, out ProtoField field)
     {
         field = default;
@@ -59,24 +63,28 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
                 field = new((int)number, WireType.Varint, value, Position);
                 return true;
             case (int)WireType.Fixed32:
-                field = new((int)number, WireType.Fixed32, BinaryPrimitives.ReadInt32LittleEndian(Take(4, end)), Position);
+                var fixed32 = BinaryPrimitives.ReadInt32LittleEndian(ReadBytes(4, end));
+                field = new((int)number, WireType.Fixed32, fixed32, Position);
                 return true;
             case (int)WireType.Fixed64:
-                field = new((int)number, WireType.Fixed64, BinaryPrimitives.ReadInt64LittleEndian(Take(8, end)), Position);
+                var fixed64 = BinaryPrimitives.ReadInt64LittleEndian(ReadBytes(8, end));
+                field = new((int)number, WireType.Fixed64, fixed64, Position);
                 return true;
             case (int)WireType.Length:
                 var size = Varint(end);
                 if (size < 0 || size > int.MaxValue || size > end - Position)
-                    throw Refuse($"protobuf field {number} at byte {start} is {(ulong)size} bytes long", $"at most the {end - Position} left");
+                    throw Refuse(
+                        $"protobuf field {number} at byte {start} is {(ulong)size} bytes long",
+                        $"at most the {end - Position} left");
                 field = new((int)number, WireType.Length, size, Position + size);
                 return true;
             default:
-                // Groups (3, 4) are not used by ONNX; 6 and 7 do not exist.
+                // ONNX does not use groups (3, 4). Types 6 and 7 do not exist.
                 throw Refuse($"protobuf wire type {wire} at byte {start}", "0, 1, 2, 5");
         }
     }
 
-    /// <summary>Goes on behind the field.</summary>
+    /// <summary>Moves to the end of the field.</summary>
     public void Skip(ProtoField field) => Position = field.End;
 
     public long Number(ProtoField field)
@@ -85,12 +93,16 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         return field.Value;
     }
 
-    /// <summary>A text of at most so many bytes; throws when it is longer or no UTF-8.</summary>
+    /// <summary>
+    /// Reads a text. Throws if it is longer than <paramref name="most"/> bytes or is not valid UTF-8.
+    /// </summary>
     public string Text(ProtoField field, int most)
     {
         Expect(field, WireType.Length);
         if (field.Value > most)
-            throw Refuse($"protobuf field {field.Number} at byte {Position} is a text of {field.Value} bytes", $"at most {most}");
+            throw Refuse(
+                $"protobuf field {field.Number} at byte {Position} is a text of {field.Value} bytes",
+                $"at most {most}");
         var bytes = new byte[(int)field.Value];
         Fill(bytes, Position);
         Position = field.End;
@@ -100,11 +112,13 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         }
         catch (DecoderFallbackException)
         {
-            throw Refuse($"protobuf field {field.Number} ending at byte {Position} is no UTF-8", "UTF-8");
+            throw Refuse($"protobuf field {field.Number} ending at byte {Position} is not valid UTF-8", "UTF-8");
         }
     }
 
-    /// <summary>Text for a message, from anywhere in the file, without moving on: shortened and on one line.</summary>
+    /// <summary>
+    /// Returns text from anywhere in the file, shortened to one line, for a message. Does not move the position.
+    /// </summary>
     public string Peek(long at, long size)
     {
         var bytes = new byte[(int)Math.Min(size, 100)];
@@ -112,7 +126,7 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         return Printable(Encoding.UTF8.GetString(bytes));
     }
 
-    /// <summary>Counts the numbers in a packed field and moves behind it.</summary>
+    /// <summary>Counts the numbers in a packed field and moves to its end.</summary>
     public long CountVarints(ProtoField field)
     {
         Expect(field, WireType.Length);
@@ -126,22 +140,26 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
             (run, count) = (0, count + 1);
         }
 
-        return run == 0 ? count : throw Refuse($"packed field {field.Number} ends within a number at byte {Position}", "whole numbers");
+        return run == 0
+            ? count
+            : throw Refuse($"packed field {field.Number} ends within a number at byte {Position}", "whole numbers");
     }
 
-    /// <summary>Reads a number of a packed field.</summary>
+    /// <summary>Reads the next number of a packed field.</summary>
     public long Packed(ProtoField field) => Varint(field.End);
 
     public void Expect(ProtoField field, WireType wire)
     {
         if (field.Wire != wire)
-            throw Refuse($"protobuf field {field.Number} at byte {Position} has wire type {(int)field.Wire}", $"{(int)wire}");
+            throw Refuse(
+                $"protobuf field {field.Number} at byte {Position} has wire type {(int)field.Wire}",
+                $"{(int)wire}");
     }
 
-    /// <summary>The exception to throw, with the file's name.</summary>
+    /// <summary>Creates the exception to throw, with the file's path.</summary>
     public UnsafeModelException Refuse(string found, string allowed) => new(path, found, allowed);
 
-    /// <summary>At most 200 characters on one line.</summary>
+    /// <summary>Returns at most 200 characters on one line.</summary>
     public static string Printable(string text) =>
         new([.. text.Take(200).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '\uFFFD' : c)]);
 
@@ -164,6 +182,9 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
 
     private UnsafeModelException TooLong() => Refuse($"a number of more than 64 bits before byte {Position}", "10 bytes");
 
+    private UnsafeModelException Truncated(long at) =>
+        Refuse($"it ended at byte {at}, but it had {length} bytes at the start", "a file that does not change");
+
     private byte Byte()
     {
         var at = Position - windowStart;
@@ -171,7 +192,7 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         {
             windowStart = Position;
             windowLength = RandomAccess.Read(file, window, Position);
-            if (windowLength == 0) throw Refuse($"it ended at byte {Position}, having been {length} bytes long", "a file that stays");
+            if (windowLength == 0) throw Truncated(Position);
             at = 0;
         }
 
@@ -179,7 +200,7 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         return window[at];
     }
 
-    private byte[] Take(int count, long end)
+    private byte[] ReadBytes(int count, long end)
     {
         if (end - Position < count) throw Refuse($"a number is cut off at byte {Position}", "whole numbers");
         var bytes = new byte[count];
@@ -192,7 +213,7 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         while (bytes.Length > 0)
         {
             var read = RandomAccess.Read(file, bytes, at);
-            if (read == 0) throw Refuse($"it ended at byte {at}, having been {length} bytes long", "a file that stays");
+            if (read == 0) throw Truncated(at);
             bytes = bytes[read..];
             at += read;
         }

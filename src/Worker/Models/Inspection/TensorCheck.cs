@@ -1,8 +1,8 @@
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
-/// Checks tensors: shape, type and data must fit each other, so that a tensor of a few bytes cannot have ONNX Runtime
-/// allocate terabytes, and external data must be the model's own. Sums up what it saw.
+/// Checks that the shape, the type and the data of each tensor match, and that external data belongs to the model.
+/// Without this check, a tensor of a few bytes could make ONNX Runtime allocate terabytes. Counts tensors and bytes.
 /// </summary>
 internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, ExternalData external)
 {
@@ -10,7 +10,7 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
 
     public long Tensors { get; private set; }
 
-    /// <summary>Bytes of all tensors seen, sparse ones dense.</summary>
+    /// <summary>Bytes of all tensors so far. Sparse tensors count with their dense size.</summary>
     public long TotalBytes { get; private set; }
 
     public IReadOnlyDictionary<string, long> BytesByType => bytesByType;
@@ -24,8 +24,10 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
         Count(name, type, bytes);
     }
 
-    /// <summary>Reads and checks the SparseTensorProto up to <paramref name="end"/>: ONNX Runtime makes it dense, so its
-    /// dense size counts.</summary>
+    /// <summary>
+    /// Reads and checks the SparseTensorProto up to <paramref name="end"/>. Its dense size counts, because ONNX Runtime
+    /// converts it to a dense tensor.
+    /// </summary>
     public void Sparse(long end)
     {
         var once = new Once();
@@ -52,7 +54,8 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
                     break;
             }
 
-        if (type is null) throw reader.Refuse($"a sparse tensor without values ends at byte {end}", "values and indices");
+        if (type is null)
+            throw reader.Refuse($"a sparse tensor without values ends at byte {end}", "values and indices");
         var name = $"sparse, ending at byte {end}";
         Count(name, type, Bytes(name, type, shape.Elements(name)));
     }
@@ -66,9 +69,9 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
         var bytes = Bytes(parts.Name, type, elements);
         if (parts.IsExternal || parts.External.Count > 0)
         {
-            // Checked even when data_location does not say EXTERNAL: whatever reads them later must not be led astray.
+            // The entries are checked even if data_location is not EXTERNAL, in case a later reader uses them.
             if (type.Number == ElementType.String)
-                throw reader.Refuse($"tensor '{parts.Name}' has external texts", "texts within the model");
+                throw reader.Refuse($"tensor '{parts.Name}' has external strings", "strings within the model");
             if (parts.RawBytes > 0 || parts.Entries.Values.Any(n => n > 0))
                 throw reader.Refuse($"tensor '{parts.Name}' has both external data and its own", "one of them");
             external.Check(parts.Name, parts.External, bytes);
@@ -76,11 +79,15 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
         else if (parts.RawBytes is { } raw)
         {
             if (type.Number == ElementType.String || raw != bytes)
-                throw reader.Refuse($"tensor '{parts.Name}' ({elements} of {type.Name}) has {raw} bytes of raw_data", $"{bytes}");
+                throw reader.Refuse(
+                    $"tensor '{parts.Name}' ({elements} of {type.Name}) has {raw} bytes of raw_data",
+                    $"{bytes}");
         }
         else if (parts.Entries.GetValueOrDefault(type.Field) is var entries && entries != type.Entries(elements))
         {
-            throw reader.Refuse($"tensor '{parts.Name}' ({elements} of {type.Name}) has {entries} numbers", $"{type.Entries(elements)}");
+            throw reader.Refuse(
+                $"tensor '{parts.Name}' ({elements} of {type.Name}) has {entries} numbers",
+                $"{type.Entries(elements)}");
         }
 
         return (parts.Name, type, bytes);
@@ -88,7 +95,7 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
 
     private long Bytes(string name, ElementType type, long elements)
     {
-        // A text takes at least an empty std::string, 32 bytes in libstdc++.
+        // A string takes at least an empty std::string, 32 bytes in libstdc++.
         var bytes = type.Number == ElementType.String ? (UInt128)elements * 32 : type.Bytes(elements);
         return bytes <= (UInt128)limits.MaxModelBytes ? (long)bytes
             : throw reader.Refuse($"tensor '{name}' declares {elements} elements of {type.Name}", MaxBytes);
@@ -96,9 +103,12 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
 
     private void Count(string name, ElementType type, long bytes)
     {
-        if (++Tensors > limits.MaxTensors) throw reader.Refuse($"more than {limits.MaxTensors} tensors", $"{limits.MaxTensors}");
+        if (++Tensors > limits.MaxTensors)
+            throw reader.Refuse($"more than {limits.MaxTensors} tensors", $"{limits.MaxTensors}");
         if (bytes > limits.MaxModelBytes - TotalBytes)
-            throw reader.Refuse($"its tensors, up to '{name}', declare {(UInt128)TotalBytes + (ulong)bytes} bytes", MaxBytes);
+            throw reader.Refuse(
+                $"its tensors, up to '{name}', declare {(UInt128)TotalBytes + (ulong)bytes} bytes",
+                MaxBytes);
         TotalBytes += bytes;
         bytesByType[type.Name] = bytesByType.GetValueOrDefault(type.Name) + bytes;
     }

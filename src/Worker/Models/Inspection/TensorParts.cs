@@ -1,6 +1,6 @@
 namespace Sluice.Worker.Models.Inspection;
 
-/// <summary>A TensorProto as it stands in the file, its data counted and not kept.</summary>
+/// <summary>The parts of a TensorProto. Its data is counted and not kept.</summary>
 internal sealed class TensorParts
 {
     private const int MaxText = 4096, MaxExternalEntries = 8;
@@ -9,22 +9,22 @@ internal sealed class TensorParts
 
     public TensorShape Shape { get; }
 
-    /// <summary>For messages: the name, or where the tensor is.</summary>
+    /// <summary>Name for messages: the tensor's name, or its position in the file.</summary>
     public string Name { get; private set; } = "";
 
-    /// <summary>Number of the element type; 0 when the file does not say.</summary>
+    /// <summary>Number of the element type. 0 if the file does not contain it.</summary>
     public long Type { get; private set; }
 
-    /// <summary>Null: there is no raw_data.</summary>
+    /// <summary>Bytes of raw_data. Null if there is none.</summary>
     public long? RawBytes { get; private set; }
 
-    /// <summary>Entries of the typed data by field number.</summary>
+    /// <summary>Number of entries of the typed data, by field number.</summary>
     public Dictionary<int, long> Entries { get; } = [];
 
-    /// <summary>The keys and values of external_data.</summary>
+    /// <summary>Keys and values of external_data.</summary>
     public Dictionary<string, string> External { get; } = [];
 
-    /// <summary>data_location says EXTERNAL.</summary>
+    /// <summary>True if data_location is EXTERNAL.</summary>
     public bool IsExternal { get; private set; }
 
     public static TensorParts Read(ProtoReader reader, long end)
@@ -34,13 +34,13 @@ internal sealed class TensorParts
         while (reader.Next(end, out var field))
         {
             if (field.Number is 2 or 8 or 9 or 14) once.Check(reader, field);
-            parts.Take(reader, field);
+            parts.ReadField(reader, field);
         }
 
         return parts;
     }
 
-    private void Take(ProtoReader reader, ProtoField field)
+    private void ReadField(ProtoReader reader, ProtoField field)
     {
         switch (field.Number)
         {
@@ -76,7 +76,7 @@ internal sealed class TensorParts
                 Entry(reader, field.End);
                 break;
             case 14:
-                // As a C++ enum, 0x1_0000_0001 would be EXTERNAL.
+                // Converted to a C++ enum, 0x1_0000_0001 would be EXTERNAL.
                 IsExternal = reader.Number(field) switch
                 {
                     0 => false,
@@ -94,7 +94,9 @@ internal sealed class TensorParts
         if (field.Wire == wire) return 1;
         reader.Expect(field, WireType.Length);
         return field.Value % size == 0 ? field.Value / size
-            : throw reader.Refuse($"packed field {field.Number} at byte {reader.Position} has {field.Value} bytes", $"a multiple of {size}");
+            : throw reader.Refuse(
+                $"packed field {field.Number} at byte {reader.Position} has {field.Value} bytes",
+                $"a multiple of {size}");
     }
 
     private void Count(ProtoField field, long entries) =>
@@ -113,7 +115,8 @@ internal sealed class TensorParts
         }
 
         if (External.Count == MaxExternalEntries || !External.TryAdd(key, value))
-            throw reader.Refuse($"tensor '{Name}' has external_data '{ProtoReader.Printable(key)}' twice or too often",
+            throw reader.Refuse(
+                $"tensor '{Name}' has external_data '{ProtoReader.Printable(key)}' twice or too many entries",
                 $"{MaxExternalEntries} keys, each once");
     }
 }

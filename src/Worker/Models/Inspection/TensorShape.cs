@@ -1,14 +1,14 @@
 namespace Sluice.Worker.Models.Inspection;
 
-/// <summary>The repeated field <c>dims</c>, packed or not.</summary>
+/// <summary>Reads the repeated field <c>dims</c>, packed or not.</summary>
 internal sealed class TensorShape(ProtoReader reader)
 {
-    /// <summary>Ranks in use end at 8 or so; ONNX itself sets no limit.</summary>
+    /// <summary>Largest rank. Models use up to about 8 dimensions; ONNX itself sets no limit.</summary>
     private const int MaxRank = 64;
 
     private readonly List<long> dims = [];
 
-    /// <summary>Reads one field of it.</summary>
+    /// <summary>Reads one field of the dimensions.</summary>
     public void Add(ProtoField field)
     {
         if (field.Wire == WireType.Length)
@@ -17,8 +17,10 @@ internal sealed class TensorShape(ProtoReader reader)
             Add(reader.Number(field));
     }
 
-    /// <summary>Product of the dimensions; throws when one is negative or the product of those above zero exceeds 63
-    /// bits (a zero hides a product that somebody else may form in another order).</summary>
+    /// <summary>
+    /// Returns the product of the dimensions. Throws if one is negative or if the product of those above zero exceeds
+    /// 63 bits. A zero would otherwise hide a product that another reader forms in another order.
+    /// </summary>
     public long Elements(string tensor)
     {
         Int128 product = 1;
@@ -37,7 +39,8 @@ internal sealed class TensorShape(ProtoReader reader)
 
     private void Add(long dim)
     {
-        if (dims.Count == MaxRank) throw reader.Refuse($"a tensor at byte {reader.Position} has more than {MaxRank} dimensions", $"{MaxRank}");
+        if (dims.Count == MaxRank)
+            throw reader.Refuse($"a tensor at byte {reader.Position} has more than {MaxRank} dimensions", $"{MaxRank}");
         dims.Add(dim);
     }
 }

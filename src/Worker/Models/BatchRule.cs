@@ -30,7 +30,8 @@ public sealed record BatchRule(int Max, string Why)
         {
             if (spec.Type.IsBytes) return new BatchRule(0, $"'{spec.Name}' is BYTES");
             if (spec.Shape.Length == 0) return new BatchRule(0, $"'{spec.Name}' is a scalar");
-            if (spec.Shape[0] >= 0) return new BatchRule(0, $"the first dimension of '{spec.Name}' is fixed at {spec.Shape[0]}");
+            if (spec.Shape[0] >= 0)
+                return new BatchRule(0, $"the first dimension of '{spec.Name}' is fixed at {spec.Shape[0]}");
         }
 
         string[] names = [.. symbols.Where(s => s.Length > 0).Distinct()];
@@ -54,15 +55,18 @@ public sealed record BatchRule(int Max, string Why)
                 if (apart.Length != both[o].Length)
                     return new BatchRule(0, $"'{outputs[o].Name}' does not have one row for each input row");
                 if (!MadeUpRows.Alike(apart, both[o]))
-                    return new BatchRule(0, $"'{outputs[o].Name}' of a row depends on the rows beside it (checked at load)");
+                {
+                    var reason = $"'{outputs[o].Name}' of a row depends on the rows beside it (checked at load)";
+                    return new BatchRule(0, reason);
+                }
             }
 
             return new BatchRule(maxRows, "rows do not depend on each other (checked at load)");
         }
         catch (OnnxRuntimeException e)
         {
-            return new BatchRule(0, "the model failed on generated rows at load, so it is not proven that its requests can "
-                + $"be stacked: {e.Message}");
+            return new BatchRule(0, "the model failed on generated rows at load, so it is not proven that its requests "
+                + $"can be stacked: {e.Message}");
         }
 
         double[][] Rows(int row, int count)

@@ -249,7 +249,8 @@ public sealed class LoadedModel : IDisposable
         return rule.Max == 0 || rows == limits.MaxRows ? rule
             : rule with
             {
-                Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, because a batch can have at most {limits.MaxBytes}",
+                Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, because a batch can have at most "
+                    + $"{limits.MaxBytes}",
             };
     }
 

@@ -56,7 +56,8 @@ public sealed record ModelConfigFile(IReadOnlyDictionary<string, string> Formats
 
             var name = input.LastOrDefault(f => f.Name == "name");
             var format = input.LastOrDefault(f => f.Name == "format");
-            foreach (var other in input.Where(f => f.Name is not ("name" or "format"))) ignored.Add($"input.{other.Name}");
+            foreach (var other in input.Where(f => f.Name is not ("name" or "format")))
+                ignored.Add($"input.{other.Name}");
             if (format is not null) formats[Input(name, field, inputs)] = Format(format);
         }
 
@@ -68,6 +69,8 @@ public sealed record ModelConfigFile(IReadOnlyDictionary<string, string> Formats
             $"line {name?.Line ?? field.Line}: input.name is '{name?.Text}'; expected one of "
             + string.Join(", ", inputs.Select(i => $"'{i.Name}'")));
 
-    private static string Format(TextProtoField format) => Known.Contains(format.Text) ? format.Text : throw new InvalidDataException(
+    private static string Format(TextProtoField format) => Known.Contains(format.Text)
+        ? format.Text
+        : throw new InvalidDataException(
         $"line {format.Line}: input.format is '{format.Text}'; expected one of {string.Join(", ", Known)}");
 }

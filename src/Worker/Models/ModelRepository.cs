@@ -103,9 +103,11 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         foreach (var name in Found().Concat(now.Keys).Distinct().Order(StringComparer.Ordinal))
         {
             if (now.TryGetValue(name, out var versions))
-                index.AddRange(versions.Keys.Select(v => new ModelState(name, v.ToString(CultureInfo.InvariantCulture), "READY", "")));
+                index.AddRange(versions.Keys.Select(v => v.ToString(CultureInfo.InvariantCulture))
+                    .Select(v => new ModelState(name, v, "READY", "")));
             else
-                lock (gate) index.Add(failed.GetValueOrDefault(name) ?? new ModelState(name, "", "UNAVAILABLE", "not loaded"));
+                lock (gate)
+                    index.Add(failed.GetValueOrDefault(name) ?? new ModelState(name, "", "UNAVAILABLE", "not loaded"));
         }
 
         return index;

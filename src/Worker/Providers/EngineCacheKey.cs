@@ -4,10 +4,14 @@ using System.Text;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>Everything that a TensorRT engine depends on: with one of these changed it must be built anew.</summary>
+/// <summary>
+/// Everything that a TensorRT engine depends on. If one of these values changes, the engine must be built again.
+/// </summary>
 public sealed record EngineIdentity
 {
-    /// <summary>SHA-256 of the model's file, and what tells its other files apart; see <see cref="EngineCacheKey.HashModel"/>.</summary>
+    /// <summary>
+    /// SHA-256 of the model's file, and the identity of its other files. See <see cref="EngineCacheKey.HashModel"/>.
+    /// </summary>
     public required string ModelHash { get; init; }
 
     public required string OnnxRuntimeVersion { get; init; }
@@ -16,23 +20,26 @@ public sealed record EngineIdentity
 
     public required string GpuName { get; init; }
 
-    /// <summary>Such as 9.0.</summary>
+    /// <summary>Compute capability of the GPU, for example 9.0.</summary>
     public required string ComputeCapability { get; init; }
 
-    /// <summary>The MIG slice's profile, such as 1g.10gb: it has fewer multiprocessors than its GPU. Null: the whole GPU.</summary>
+    /// <summary>
+    /// Profile of the MIG instance, for example 1g.10gb. It has fewer multiprocessors than its GPU. Null: the whole
+    /// GPU.
+    /// </summary>
     public string? MigProfile { get; init; }
 
-    /// <summary>The provider's options, profiles included.</summary>
+    /// <summary>Options of the provider, including profiles.</summary>
     public required IReadOnlyDictionary<string, string> Options { get; init; }
 }
 
 /// <summary>
-/// Names of the folders in which engines and timing caches are kept. TensorRT checks some of this itself and crashes or
-/// gives wrong answers on the rest, so engines of different identities never share a folder.
+/// Computes the names of the folders for engines and timing caches. TensorRT checks only a part of the identity. On
+/// other differences it crashes or returns wrong results, so engines of different identities never share a folder.
 /// </summary>
 public static class EngineCacheKey
 {
-    /// <summary>Options that say where things are kept or logged and change nothing in an engine.</summary>
+    /// <summary>Options that set paths or logging and do not change an engine.</summary>
     private static readonly string[] Indifferent =
     [
         "trt_engine_cache_enable", "trt_engine_cache_path", "trt_engine_cache_prefix", "trt_timing_cache_enable",
@@ -40,21 +47,29 @@ public static class EngineCacheKey
         "trt_force_sequential_engine_build", "trt_context_memory_sharing_enable",
     ];
 
-    /// <summary>Folder of the engines: 32 hex digits of SHA-256 over the whole identity.</summary>
-    public static string Of(EngineIdentity identity) => Digest(
+    /// <summary>Returns the folder name of the engines: 32 hex digits of SHA-256 over the whole identity.</summary>
+    public static string ForEngine(EngineIdentity identity) => Digest(
     [
         "engine", identity.ModelHash, identity.OnnxRuntimeVersion, identity.TensorRtVersion, identity.GpuName,
         identity.ComputeCapability, identity.MigProfile ?? "",
-        .. identity.Options.Where(o => !Indifferent.Contains(o.Key)).OrderBy(o => o.Key, StringComparer.Ordinal).SelectMany(o => new[] { o.Key, o.Value }),
+        .. identity.Options
+            .Where(o => !Indifferent.Contains(o.Key))
+            .OrderBy(o => o.Key, StringComparer.Ordinal)
+            .SelectMany(o => new[] { o.Key, o.Value }),
     ]);
 
-    /// <summary>Folder of the timing cache: what was measured of kernels serves every model on equal hardware.</summary>
-    public static string OfTimings(EngineIdentity identity) => Digest(
-        ["timings", identity.TensorRtVersion, identity.GpuName, identity.ComputeCapability, identity.MigProfile ?? ""]);
+    /// <summary>
+    /// Returns the folder name of the timing cache. Kernel timings are valid for all models on equal hardware.
+    /// </summary>
+    public static string ForTimings(EngineIdentity identity) => Digest(
+    [
+        "timings", identity.TensorRtVersion, identity.GpuName, identity.ComputeCapability, identity.MigProfile ?? "",
+    ]);
 
     /// <summary>
-    /// The model's file by content; files beside it (external weights, gigabytes) by name, length and time of change: a
-    /// copy of them then only misses the cache.
+    /// Returns a hash of the content of the model's file and of the names, lengths and modification times of the
+    /// files beside it. These files can be gigabytes of external weights, so their content is not read; a copy of
+    /// them only misses the cache.
     /// </summary>
     public static string HashModel(string path)
     {
@@ -67,7 +82,10 @@ public static class EngineCacheKey
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Each part with its length before it, so that no two lists read the same.</summary>
-    private static string Digest(IEnumerable<string> parts) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        string.Concat(parts.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Length}:{p}\n"))))))[..32];
+    /// <summary>Hashes each part with its length first, so that no two lists produce the same text.</summary>
+    private static string Digest(IEnumerable<string> parts)
+    {
+        var text = string.Concat(parts.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Length}:{p}\n")));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    }
 }

@@ -3,8 +3,9 @@ using Sluice.Worker.Models.Cache;
 namespace Sluice.Worker.Providers;
 
 /// <summary>
-/// Marks of loads of kept TensorRT engines, one for each folder. TensorRT can crash on an engine that it built earlier; a worker that finds the mark
-/// of such a crash deletes the engine, and TensorRT builds it again. The owner of this process' marks.
+/// Keeps the marks of this process for loads of cached TensorRT engines, one per folder. TensorRT can crash on an
+/// engine that it built earlier. A worker that finds the mark of such a crash deletes the engine, and TensorRT builds
+/// it again.
 /// </summary>
 internal static class EngineMarks
 {
@@ -14,19 +15,22 @@ internal static class EngineMarks
     private static readonly List<LoadMark> Marks = [];
     private static bool stopped;
 
-    /// <summary>Deletes the engines of a folder where their load ended an earlier process, and marks the load of this one.</summary>
-    /// <param name="folder">An existing folder of engines of one identity.</param>
-    public static void Begin(string folder)
+    /// <summary>
+    /// Deletes the engines of a folder if their load ended an earlier process, and creates the mark of this process.
+    /// </summary>
+    /// <param name="folder">An existing folder with engines of one identity.</param>
+    public static void MarkLoad(string folder)
     {
         if (LoadMark.TakeDead(folder, Name) is not null)
-            foreach (var engine in Directory.EnumerateFiles(folder).Where(f => !Path.GetFileName(f).StartsWith($"{Name}.", StringComparison.Ordinal)).ToList())
+            foreach (var engine in Directory.EnumerateFiles(folder)
+                .Where(f => !Path.GetFileName(f).StartsWith($"{Name}.", StringComparison.Ordinal)).ToList())
                 File.Delete(engine);
         lock (Gate)
             if (!stopped)
                 Marks.Add(LoadMark.Create(folder, Name, TimeProvider.System));
     }
 
-    /// <summary>The models of all engines so far ran.</summary>
+    /// <summary>Deletes all marks, because the models of all engines so far ran.</summary>
     public static void Confirm()
     {
         lock (Gate)
@@ -36,7 +40,10 @@ internal static class EngineMarks
         }
     }
 
-    /// <summary>The worker was asked to stop: a kill after its grace says nothing about an engine.</summary>
+    /// <summary>
+    /// Deletes all marks and creates no more. The worker is stopping, and a kill after its grace period says nothing
+    /// about an engine.
+    /// </summary>
     public static void Stop()
     {
         lock (Gate) stopped = true;

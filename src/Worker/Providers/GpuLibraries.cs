@@ -3,22 +3,23 @@ using System.Text.RegularExpressions;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>One of NVIDIA's libraries that a provider is linked to.</summary>
-/// <param name="File">Its SONAME, such as <c>libcudart.so.13</c>.</param>
-/// <param name="Of">What it belongs to, for people: CUDA runtime, cuDNN, ...</param>
-/// <param name="Optional">Missing it leaves out some operators only.</param>
+/// <summary>An NVIDIA library that a provider is linked to.</summary>
+/// <param name="File">SONAME of the library, for example <c>libcudart.so.13</c>.</param>
+/// <param name="Of">Name of its product, for operators: CUDA runtime, cuDNN and others.</param>
+/// <param name="Optional">True if only some operators need the library.</param>
 public sealed record GpuLibrary(string File, string Of, bool Optional = false);
 
-/// <summary>What became of one library.</summary>
-/// <param name="Library">Which.</param>
-/// <param name="Path">Where it was loaded from, or null.</param>
-/// <param name="Error">Why it was not loaded: each place with the loader's own words.</param>
+/// <summary>Result of loading one library.</summary>
+/// <param name="Library">The library.</param>
+/// <param name="Path">Path from which it was loaded. Null if it was not loaded.</param>
+/// <param name="Error">Why it was not loaded: the loader's message for each path.</param>
 public sealed record LibraryLoad(GpuLibrary Library, string? Path, string? Error);
 
 /// <summary>
-/// Loads NVIDIA's libraries by absolute path, each before those that need it: a library that is loaded satisfies every
-/// later NEEDED entry of its SONAME, so the providers find them without LD_LIBRARY_PATH. The list is what ONNX Runtime
-/// 1.29's CUDA 13 and TensorRT 10 providers are linked to (readelf -d), cuDNN's parts as cuDNN 9 opens them.
+/// Loads NVIDIA's libraries by absolute path, each before the libraries that need it. A loaded library satisfies
+/// every later NEEDED entry of its SONAME, so the providers find it without LD_LIBRARY_PATH. The list contains the
+/// libraries to which the CUDA 13 and TensorRT 10 providers of ONNX Runtime 1.29 are linked (readelf -d), and the
+/// parts that cuDNN 9 opens.
 /// </summary>
 public static partial class GpuLibraries
 {
@@ -34,7 +35,7 @@ public static partial class GpuLibraries
         new("libnvinfer.so.10", "TensorRT"), new("libnvonnxparser.so.10", "TensorRT"),
     ];
 
-    /// <summary>In the order in which they are to be loaded; empty for providers that need none.</summary>
+    /// <summary>Returns the libraries of a provider in loading order. Empty if it needs none.</summary>
     public static IReadOnlyList<GpuLibrary> For(string provider) => provider switch
     {
         "cuda" => CudaSet,
@@ -42,20 +43,31 @@ public static partial class GpuLibraries
         _ => [],
     };
 
-    /// <summary>Folders that exist, in the order they are searched: what was set, CUDA's newest, the distribution's, pip's, TensorRT's.</summary>
-    /// <param name="set">SLUICE_CUDA_LIBRARY_PATH.</param>
-    public static IReadOnlyList<string> Folders(IReadOnlyList<string> set) => [.. set,
-        .. Matching("/usr/local", "cuda*").SelectMany(c => new[] { Path.Combine(c, "lib64"), Path.Combine(c, "targets/x86_64-linux/lib") }),
+    /// <summary>
+    /// Returns the existing folders in search order: the configured ones, CUDA (newest first), the distribution, pip
+    /// and TensorRT.
+    /// </summary>
+    public static IReadOnlyList<string> Folders(IReadOnlyList<string> configured) =>
+    [
+        .. configured,
+        .. Matching("/usr/local", "cuda*").SelectMany(c => Below(c, "lib64", "targets/x86_64-linux/lib")),
         "/usr/lib/x86_64-linux-gnu", "/usr/lib64",
         .. Pip().SelectMany(p => new[] { Path.Combine(p, "tensorrt_libs") }.Concat(
             Matching(Path.Combine(p, "nvidia"), "*").Select(n => Path.Combine(n, "lib")))),
-        .. Matching("/opt", "[tT]ensor[rR][tT]*").Concat(Matching("/usr/local", "[tT]ensor[rR][tT]*")).Select(t => Path.Combine(t, "lib"))];
+        .. Matching("/opt", "[tT]ensor[rR][tT]*")
+            .Concat(Matching("/usr/local", "[tT]ensor[rR][tT]*"))
+            .Select(t => Path.Combine(t, "lib")),
+    ];
 
-    /// <summary>Loads a list; goes on after a failure, so that one look tells all that is missing.</summary>
+    /// <summary>
+    /// Loads a list of libraries. Continues after a failure, so that the result contains all missing libraries.
+    /// </summary>
     public static IReadOnlyList<LibraryLoad> Load(IEnumerable<GpuLibrary> libraries, IReadOnlyList<string> folders) =>
         [.. libraries.Select(l => Load(l, folders))];
 
-    /// <summary>Loads one: from the first folder that has it, at last by name, as the loader's own path has it.</summary>
+    /// <summary>
+    /// Loads one library: from the first folder that contains it, and last by name from the loader's own path.
+    /// </summary>
     public static LibraryLoad Load(GpuLibrary library, IReadOnlyList<string> folders)
     {
         var errors = new List<string>();
@@ -69,7 +81,7 @@ public static partial class GpuLibraries
             }
             catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
             {
-                // Where a file is there, that it is not on the loader's path as well is no news.
+                // If a file exists in a folder, an additional "not on the loader's path" error is not useful.
                 if (path != library.File || files.Count == 0) errors.Add(Reason(e.Message));
             }
         }
@@ -77,33 +89,52 @@ public static partial class GpuLibraries
         return new LibraryLoad(library, null, string.Join("; ", errors.Distinct()));
     }
 
-    /// <summary>Versions of a library that lie in the folders, such as 11 of <c>libnvinfer.so.11</c>.</summary>
-    public static IReadOnlyList<int> MajorVersions(string stem, IReadOnlyList<string> folders) => [.. folders.Where(Directory.Exists)
-        .SelectMany(f => Directory.EnumerateFiles(f, stem + ".so.*")).Select(f => Major().Match(f[f.LastIndexOf(".so.", StringComparison.Ordinal)..]))
-        .Where(m => m.Success).Select(m => int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture)).Distinct().Order()];
+    /// <summary>
+    /// Returns the major versions of a library in the folders, for example 11 for <c>libnvinfer.so.11</c>.
+    /// </summary>
+    public static IReadOnlyList<int> MajorVersions(string stem, IReadOnlyList<string> folders) =>
+    [
+        .. folders.Where(Directory.Exists)
+            .SelectMany(f => Directory.EnumerateFiles(f, stem + ".so.*"))
+            .Select(f => Major().Match(f[f.LastIndexOf(".so.", StringComparison.Ordinal)..]))
+            .Where(m => m.Success)
+            .Select(m => int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture))
+            .Distinct()
+            .Order(),
+    ];
 
     private static GpuLibrary[] Cudnn(bool optional) => [.. new[]
     {
         "_graph", "_ops", "_cnn", "_adv", "_engines_precompiled", "_engines_runtime_compiled", "_heuristic", "",
     }.Select(part => new GpuLibrary($"libcudnn{part}.so.9", "cuDNN", optional || part.Length > 0))];
 
-    /// <summary>The loader's own sentence out of .NET's, which lists every place that it tried.</summary>
-    private static string Reason(string message) => Loader().Match(message) is { Success: true } match ? match.Value : message.Split('\n')[0];
+    /// <summary>Extracts the loader's message from .NET's message, which lists every path that was tried.</summary>
+    private static string Reason(string message) =>
+        Loader().Match(message) is { Success: true } match ? match.Value : message.Split('\n')[0];
 
     private static IEnumerable<string> Pip() => new[] { "/usr/lib", "/usr/local/lib", "/opt/venv/lib", "/venv/lib" }
-        .SelectMany(l => Matching(l, "python3*")).SelectMany(p => new[] { Path.Combine(p, "site-packages"), Path.Combine(p, "dist-packages") });
+        .SelectMany(l => Matching(l, "python3*")).SelectMany(p => Below(p, "site-packages", "dist-packages"));
 
-    /// <summary>Folders by a pattern with [xX] in it, the highest name first: <c>cuda-13.2</c> before <c>cuda-12.9</c>.</summary>
+    private static IEnumerable<string> Below(string parent, params string[] names) =>
+        names.Select(n => Path.Combine(parent, n));
+
+    /// <summary>
+    /// Returns folders by a pattern that can contain [xX], in descending order: <c>cuda-13.2</c> before
+    /// <c>cuda-12.9</c>.
+    /// </summary>
     private static IEnumerable<string> Matching(string parent, string pattern)
     {
         if (!Directory.Exists(parent)) return [];
         var regex = "^" + pattern.Replace("*", ".*", StringComparison.Ordinal) + "\\z";
-        return Directory.EnumerateDirectories(parent).Where(d => Regex.IsMatch(Path.GetFileName(d), regex)).OrderDescending(StringComparer.Ordinal);
+        return Directory.EnumerateDirectories(parent)
+            .Where(d => Regex.IsMatch(Path.GetFileName(d), regex))
+            .OrderDescending(StringComparer.Ordinal);
     }
 
     [GeneratedRegex(@"^\.so\.(\d+)")]
     private static partial Regex Major();
 
-    [GeneratedRegex(@"lib[\w.+-]+: (cannot open shared object file[^\n]*|undefined symbol: [^\n]*|[^\n]*(version|ELF|file too short)[^\n]*)")]
+    [GeneratedRegex(@"lib[\w.+-]+: (cannot open shared object file[^\n]*|undefined symbol: [^\n]*|"
+        + @"[^\n]*(version|ELF|file too short)[^\n]*)")]
     private static partial Regex Loader();
 }

@@ -2,26 +2,27 @@ using System.Text;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>An input of a model as its file declares it.</summary>
-/// <param name="Name">The input's name.</param>
-/// <param name="Dimensions">-1 for what may vary.</param>
+/// <summary>An input of a model as declared in its file.</summary>
+/// <param name="Name">Name of the input.</param>
+/// <param name="Dimensions">Dimensions. -1 can vary.</param>
 public sealed record ModelInput(string Name, IReadOnlyList<long> Dimensions)
 {
     public bool IsFree => Dimensions.Any(d => d < 0);
 
-    /// <summary>Something beyond the first dimension, which is taken for the batch, may vary.</summary>
+    /// <summary>True if a dimension after the first can vary. The first dimension counts as the batch.</summary>
     public bool IsFreeBeyondBatch => Dimensions.Skip(1).Any(d => d < 0);
 }
 
 /// <summary>
-/// Reads a model's inputs from its file without a session, because a session's options depend on them. Walks the
-/// protobuf (github.com/onnx/onnx/blob/main/onnx/onnx.proto) and seeks over everything else, weights above all.
+/// Reads a model's inputs from its file without a session, because the session's options depend on them. Parses the
+/// protobuf (github.com/onnx/onnx/blob/main/onnx/onnx.proto) and skips everything else, in particular weights.
 /// </summary>
 public static class OnnxInputs
 {
     private const int Graph = 7, GraphInitializer = 5, GraphInput = 11, InitializerName = 8;
 
-    /// <summary>Throws with the path when the file is cut or no protobuf.</summary>
+    /// <summary>Returns the inputs of a model file.</summary>
+    /// <exception cref="InvalidOperationException">The file is truncated or not a protobuf message.</exception>
     public static IReadOnlyList<ModelInput> Read(string path)
     {
         using var file = File.OpenRead(path);
@@ -42,13 +43,14 @@ public static class OnnxInputs
         }
         catch (InvalidDataException e)
         {
-            throw new InvalidOperationException($"{path} is no ONNX model: {e.Message}", e);
+            throw new InvalidOperationException($"{path} is not an ONNX model: {e.Message}", e);
         }
     }
 
     private static ModelInput Input(Stream file, long end)
     {
-        var (name, dimensions) = ("", new List<long>());
+        var name = "";
+        var dimensions = new List<long>();
         foreach (var field in Fields(file, end))
         {
             if (field.Number == 1) name = Text(file, field.End);
@@ -85,7 +87,9 @@ public static class OnnxInputs
         return Encoding.UTF8.GetString(bytes);
     }
 
-    /// <summary>The fields up to <paramref name="end"/>; after each, the stream stands behind it, whatever was read of it.</summary>
+    /// <summary>
+    /// Returns the fields up to <paramref name="end"/>. After each field, the stream moves to the field's end.
+    /// </summary>
     private static IEnumerable<(int Number, long Value, long End)> Fields(Stream file, long end)
     {
         while (file.Position < end)
@@ -107,7 +111,8 @@ public static class OnnxInputs
                 after = file.Position;
             }
 
-            if (number == 0 || after < 0 || after > end) throw new InvalidDataException($"field {number} ends beyond its parent");
+            if (number == 0 || after < 0 || after > end)
+                throw new InvalidDataException($"field {number} ends beyond its parent");
             yield return (number, value, after);
             file.Position = after;
         }

@@ -6,10 +6,10 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Providers;
 
 /// <summary>
-/// Reads from a session which provider got which node. ONNX Runtime records it while it partitions the graph when
-/// <c>session.record_ep_graph_assignment_info</c> is 1 (from 1.24 on): no run is needed, and nodes that TensorRT
-/// fuses into one engine are still told apart; but see <see cref="PlacementProfile"/>. The managed API has the functions in its table and no methods
-/// for them, so they are called from here.
+/// Reads from a session which provider runs which node. ONNX Runtime records this while it partitions the graph if
+/// <c>session.record_ep_graph_assignment_info</c> is 1 (since 1.24). No run is needed, and the record lists nodes
+/// that TensorRT fuses into one engine separately. For its limits, see <see cref="PlacementProfile"/>. The managed
+/// API has the functions in its table but no methods for them, so this class calls them directly.
 /// </summary>
 internal static unsafe class PlacementReader
 {
@@ -19,8 +19,8 @@ internal static unsafe class PlacementReader
         (OrtApi)(typeof(InferenceSession).Assembly.GetType("Microsoft.ML.OnnxRuntime.NativeMethods")!
             .GetField("api_", BindingFlags.Static | BindingFlags.NonPublic)!.GetValue(null)!));
 
-    /// <summary>To be called before the session is made.</summary>
-    public static void Ask(SessionOptions options) => options.AddSessionConfigEntry(Record, "1");
+    /// <summary>Enables the record. Call this before the session is created.</summary>
+    public static void EnableRecord(SessionOptions options) => options.AddSessionConfigEntry(Record, "1");
 
     public static ModelPlacement Read(InferenceSession session)
     {
@@ -36,7 +36,8 @@ internal static unsafe class PlacementReader
             var provider = ShortName(Text(api.EpAssignedSubgraph_GetEpName, subgraphs[s]));
             nint* nodes;
             nuint nodeCount;
-            Check(((delegate* unmanaged[Cdecl]<nint, nint**, nuint*, nint>)api.EpAssignedSubgraph_GetNodes)(subgraphs[s], &nodes, &nodeCount));
+            var getNodes = (delegate* unmanaged[Cdecl]<nint, nint**, nuint*, nint>)api.EpAssignedSubgraph_GetNodes;
+            Check(getNodes(subgraphs[s], &nodes, &nodeCount));
             for (nuint n = 0; n < nodeCount; n++)
                 placed.Add(new PlacedNode(provider, Text(api.EpAssignedNode_GetName, nodes[n]),
                     Text(api.EpAssignedNode_GetOperatorType, nodes[n])));
@@ -46,7 +47,7 @@ internal static unsafe class PlacementReader
         return new ModelPlacement(placed);
     }
 
-    /// <summary>This worker's name of a provider from ONNX Runtime's.</summary>
+    /// <summary>Returns this worker's name of a provider for ONNX Runtime's name.</summary>
     public static string ShortName(string provider) => provider switch
     {
         "TensorrtExecutionProvider" => "tensorrt",
@@ -66,9 +67,10 @@ internal static unsafe class PlacementReader
     private static void Check(nint status)
     {
         if (status == 0) return;
-        var message = Marshal.PtrToStringUTF8(((delegate* unmanaged[Cdecl]<nint, nint>)Api.Value.GetErrorMessage)(status));
+        var getMessage = (delegate* unmanaged[Cdecl]<nint, nint>)Api.Value.GetErrorMessage;
+        var message = Marshal.PtrToStringUTF8(getMessage(status));
         ((delegate* unmanaged[Cdecl]<nint, void>)Api.Value.ReleaseStatus)(status);
-        throw new InvalidOperationException($"ONNX Runtime tells no placement: {message}");
+        throw new InvalidOperationException($"ONNX Runtime did not return the node placement: {message}");
     }
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_nativeHandle")]

@@ -2,11 +2,12 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>Puts one execution provider onto session options. Throws in ONNX Runtime's words when it cannot be had.</summary>
+/// <summary>Adds an execution provider to session options.</summary>
 internal static class ProviderAppender
 {
-    /// <summary>The options that the settings hold for a provider.</summary>
-    public static IReadOnlyDictionary<string, string> Of(string provider, ProviderSettings settings) => provider switch
+    /// <summary>Returns the configured options of a provider.</summary>
+    public static IReadOnlyDictionary<string, string> OptionsFor(string provider, ProviderSettings settings) =>
+        provider switch
     {
         "cuda" => settings.Cuda,
         "tensorrt" => settings.TensorRt,
@@ -18,7 +19,7 @@ internal static class ProviderAppender
     {
         switch (provider)
         {
-            // Always there, and always last.
+            // The CPU provider is always present, and always last.
             case "cpu": break;
             case "webgpu":
                 options.AppendExecutionProvider("WebGPU", with.ToDictionary());
@@ -26,7 +27,7 @@ internal static class ProviderAppender
             case "cuda":
                 using (var cuda = new OrtCUDAProviderOptions())
                 {
-                    // UpdateOptions loads the provider: its exception names the library that is missing.
+                    // UpdateOptions loads the provider. Its exception contains the name of a missing library.
                     cuda.UpdateOptions(WithDevice(with));
                     options.AppendExecutionProvider_CUDA(cuda);
                 }
@@ -40,7 +41,8 @@ internal static class ProviderAppender
                 }
 
                 break;
-            default: throw new ArgumentOutOfRangeException(nameof(provider), provider, "no execution provider of this worker");
+            default:
+                throw new ArgumentOutOfRangeException(nameof(provider), provider, "unknown execution provider");
         }
     }
 

@@ -1,13 +1,14 @@
 namespace Sluice.Worker.Providers;
 
 /// <summary>
-/// The options of each execution provider by their official names, from ONNX Runtime 1.29's
-/// <c>cuda_provider_options.h</c>, <c>tensorrt_provider_options.h</c> and <c>webgpu_provider_options.h</c>. Each was looked
-/// for in 1.29's own libraries. Options that take a pointer (a stream, a device) are left out: a setting has none.
+/// The options of each execution provider by their official names, from <c>cuda_provider_options.h</c>,
+/// <c>tensorrt_provider_options.h</c> and <c>webgpu_provider_options.h</c> of ONNX Runtime 1.29. Each name was
+/// verified in the libraries of version 1.29. Options that take a pointer (a stream, a device) are omitted, because a
+/// setting cannot contain one.
 /// </summary>
 public static class ProviderOptionNames
 {
-    /// <summary>What <c>SLUICE_CUDA_OPTIONS</c> may hold.</summary>
+    /// <summary>Options that <c>SLUICE_CUDA_OPTIONS</c> accepts.</summary>
     public static readonly IReadOnlyList<string> Cuda =
     [
         "device_id", "gpu_mem_limit", "arena_extend_strategy", "cudnn_conv_algo_search", "do_copy_in_default_stream",
@@ -17,7 +18,7 @@ public static class ProviderOptionNames
         "enable_cudnn",
     ];
 
-    /// <summary>What <c>SLUICE_TENSORRT_OPTIONS</c> may hold.</summary>
+    /// <summary>Options that <c>SLUICE_TENSORRT_OPTIONS</c> accepts.</summary>
     public static readonly IReadOnlyList<string> TensorRt =
     [
         "device_id", "trt_max_partition_iterations", "trt_min_subgraph_size", "trt_max_workspace_size",
@@ -34,7 +35,7 @@ public static class ProviderOptionNames
         "trt_op_types_to_exclude", "trt_preview_features", "trt_load_user_initializer",
     ];
 
-    /// <summary>What <c>SLUICE_WEBGPU_OPTIONS</c> may hold.</summary>
+    /// <summary>Options that <c>SLUICE_WEBGPU_OPTIONS</c> accepts.</summary>
     public static readonly IReadOnlyList<string> WebGpu =
     [
         "deviceId", "preferredLayout", "enableGraphCapture", "enableInt64", "validationMode", "preserveDevice",
@@ -43,7 +44,7 @@ public static class ProviderOptionNames
         "maxNumPendingDispatches", "sessionBufferPoolGenerations",
     ];
 
-    /// <summary>Options whose value is 0 or 1 (ONNX Runtime also takes False and True).</summary>
+    /// <summary>Returns whether the value of an option is 0 or 1. ONNX Runtime also accepts False and True.</summary>
     internal static bool IsSwitch(string name) =>
         name.EndsWith("_enable", StringComparison.Ordinal) || name.StartsWith("enable_", StringComparison.Ordinal)
         || name is "do_copy_in_default_stream" or "cudnn_conv_use_max_workspace" or "cudnn_conv1d_pad_to_nc1d"
@@ -52,7 +53,7 @@ public static class ProviderOptionNames
             or "trt_detailed_build_log" or "trt_dump_subgraphs" or "trt_dump_ep_context_model"
             or "trt_engine_hw_compatible" or "trt_int8_use_native_calibration_table";
 
-    /// <summary>Options whose value is a whole number, with the least and the most that ONNX Runtime takes.</summary>
+    /// <summary>Returns the range of an option whose value is a whole number. Null for other options.</summary>
     internal static (long Least, long Most)? Range(string name) => name switch
     {
         "device_id" => (0, int.MaxValue),
@@ -64,7 +65,7 @@ public static class ProviderOptionNames
         _ => null,
     };
 
-    /// <summary>Options whose value is one of a few words.</summary>
+    /// <summary>Returns the allowed words of an option whose value is a word. Null for other options.</summary>
     internal static IReadOnlyList<string>? Words(string name) => name switch
     {
         "arena_extend_strategy" => ["kNextPowerOfTwo", "kSameAsRequested"],

@@ -3,41 +3,48 @@ using System.Globalization;
 namespace Sluice.Worker.Providers;
 
 /// <summary>
-/// Reads <c>key=value;key=value</c> of an execution provider. A name that the provider does not know, or a value it would
-/// not take, is refused here with the nearest right name: ONNX Runtime's own answer comes after the model has loaded,
-/// and for some options it does not come at all.
+/// Parses <c>key=value;key=value</c> options of an execution provider. An unknown name or an invalid value is
+/// rejected, and the error suggests the nearest name. ONNX Runtime itself reports such an error only after the model
+/// is loaded, and for some options not at all.
 /// </summary>
 public static class ProviderOptions
 {
-    /// <summary>Throws with setting, option, value and what would be right.</summary>
+    /// <summary>Parses options. Throws with setting, option, value and rule if an option is invalid.</summary>
     /// <param name="setting">Name of the environment variable, for the error.</param>
-    /// <param name="text">Its value; null or empty: no options.</param>
-    /// <param name="known">Official names.</param>
+    /// <param name="text">Value of the environment variable. Null or empty: no options.</param>
+    /// <param name="known">Official names of the options.</param>
     public static IReadOnlyDictionary<string, string> Parse(string setting, string? text, IReadOnlyList<string> known)
     {
         var options = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var part in (text ?? "").Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        const StringSplitOptions trimmed = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
+        foreach (var part in (text ?? "").Split(';', trimmed))
         {
             var at = part.IndexOf('=', StringComparison.Ordinal);
-            if (at <= 0) throw new InvalidOperationException($"{setting} has '{part}', expected option=value");
+            if (at <= 0) throw new InvalidOperationException($"{setting} has '{part}'; expected option=value");
             var (name, value) = (part[..at].Trim(), part[(at + 1)..].Trim());
             if (!known.Contains(name))
                 throw new InvalidOperationException(
-                    $"{setting} has option '{name}' (value '{value}'), which does not exist; the nearest is '{Nearest(name, known)}'");
+                    $"{setting} has option '{name}' (value '{value}'), which does not exist; "
+                    + $"the nearest is '{Nearest(name, known)}'");
             if (Expected(name, value) is { } expected)
-                throw new InvalidOperationException($"{setting}: option '{name}' is '{value}', expected {expected}");
-            if (!options.TryAdd(name, value)) throw new InvalidOperationException($"{setting} has option '{name}' twice");
+                throw new InvalidOperationException($"{setting}: option '{name}' is '{value}'; expected {expected}");
+            if (!options.TryAdd(name, value))
+                throw new InvalidOperationException($"{setting} has option '{name}' twice");
         }
 
         return options;
     }
 
-    /// <summary>True when a switch is on.</summary>
+    /// <summary>Returns whether a switch is on.</summary>
     public static bool On(this IReadOnlyDictionary<string, string> options, string name) =>
         options.GetValueOrDefault(name) is "1" or "True" or "true";
 
-    /// <summary>The known name with the fewest edits, an abbreviation (trt, fp16) counted as one; of equals the first.</summary>
-    public static string Nearest(string name, IReadOnlyList<string> known) => known.MinBy(k => Abbreviates(name, k) ? 1 : Edits(name, k))!;
+    /// <summary>
+    /// Returns the known name with the fewest edits. An abbreviation (trt, fp16) counts as one edit. The first of
+    /// equal names wins.
+    /// </summary>
+    public static string Nearest(string name, IReadOnlyList<string> known) =>
+        known.MinBy(k => Abbreviates(name, k) ? 1 : Edits(name, k))!;
 
     private static string? Expected(string name, string value)
     {
@@ -47,12 +54,17 @@ public static class ProviderOptions
         if (ProviderOptionNames.Words(name) is { } words)
             return words.Contains(value) ? null : $"one of {string.Join(", ", words)}";
         if (ProviderOptionNames.Range(name) is not var (least, most)) return null;
-        return long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most
+        return long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
+            && n >= least && n <= most
             ? null
-            : most is int.MaxValue or long.MaxValue ? $"a whole number, at least {least}" : $"a whole number from {least} to {most}";
+            : most is int.MaxValue or long.MaxValue
+                ? $"a whole number, at least {least}"
+                : $"a whole number from {least} to {most}";
     }
 
-    /// <summary>The letters of <paramref name="name"/> stand in the other in their order.</summary>
+    /// <summary>
+    /// Returns whether the other name contains the letters of <paramref name="name"/> in the same order.
+    /// </summary>
     private static bool Abbreviates(string name, string known)
     {
         var at = 0;
@@ -61,7 +73,7 @@ public static class ProviderOptions
         return at == name.Length && name.Length > 2;
     }
 
-    /// <summary>Levenshtein's distance, upper and lower case alike.</summary>
+    /// <summary>Returns the Levenshtein distance. Upper and lower case count as equal.</summary>
     private static int Edits(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

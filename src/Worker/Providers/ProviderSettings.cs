@@ -1,32 +1,38 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>What happens when a wished execution provider cannot be had.</summary>
+/// <summary>Behaviour if a requested execution provider is not available.</summary>
 public enum ProviderPolicy
 {
-    /// <summary>The worker does not become ready, and says which piece is missing.</summary>
+    /// <summary>The worker does not become ready and reports the missing piece.</summary>
     Require,
 
-    /// <summary>The provider is skipped, its reason kept and reported; the next in order serves, at last the CPU.</summary>
+    /// <summary>
+    /// The provider is skipped and the reason is reported. The next provider runs the models, and last the CPU.
+    /// </summary>
     Prefer,
 }
 
-/// <summary>What the environment wishes of execution providers; see docs/reference/worker-environment.md.</summary>
+/// <summary>Settings of execution providers from the environment. See docs/reference/worker-environment.md.</summary>
 public sealed record ProviderSettings
 {
-    /// <summary>Every provider this worker knows, the fastest first.</summary>
+    /// <summary>All providers that this worker supports, fastest first.</summary>
     public static readonly IReadOnlyList<string> Known = ["tensorrt", "cuda", "webgpu", "cpu"];
 
-    /// <summary>Providers in order of preference. The CPU always comes last, named or not.</summary>
-    public IReadOnlyList<string> Wished { get; init; } = ["cpu"];
+    private const StringSplitOptions Trimmed = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
+
+    /// <summary>Requested providers in order of preference. The CPU is always last, listed or not.</summary>
+    [JsonPropertyName("wished")]
+    public IReadOnlyList<string> Requested { get; init; } = ["cpu"];
 
     public ProviderPolicy Policy { get; init; } = ProviderPolicy.Require;
 
-    /// <summary>False: a model of which any node lands on the CPU is refused (when a GPU was wished).</summary>
+    /// <summary>False: a model with a node on the CPU is refused if a GPU is requested.</summary>
     public bool AllowCpuNodes { get; init; } = true;
 
-    /// <summary>By official names; see <see cref="ProviderOptionNames"/>.</summary>
+    /// <summary>Options by official name. See <see cref="ProviderOptionNames"/>.</summary>
     public IReadOnlyDictionary<string, string> Cuda { get; init; } = new Dictionary<string, string>();
 
     /// <inheritdoc cref="Cuda"/>
@@ -35,72 +41,86 @@ public sealed record ProviderSettings
     /// <inheritdoc cref="Cuda"/>
     public IReadOnlyDictionary<string, string> WebGpu { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Folders searched for NVIDIA's libraries before the usual ones.</summary>
+    /// <summary>Folders that are searched for NVIDIA's libraries before the default ones.</summary>
     public IReadOnlyList<string> CudaLibraryPath { get; init; } = [];
 
     /// <summary>Folder of TensorRT's engines and timing caches.</summary>
     public string TensorRtCache { get; init; } = Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "sluice", "tensorrt");
 
-    /// <summary>Largest batch an engine is built for; null: a model whose batch may vary must declare its profile.</summary>
+    /// <summary>
+    /// Largest batch for which an engine is built. Null: a model with a variable batch size must declare its profile.
+    /// </summary>
     public int? TensorRtMaxBatch { get; init; }
 
-    /// <summary>The wished ones with their options: what was made for one wish does not serve another.</summary>
-    public IReadOnlyList<string> Names => [.. Wished.Select(w => string.Join(' ', (w switch { "cuda" => Cuda, "tensorrt" => TensorRt, "webgpu" => WebGpu,
-        _ => new Dictionary<string, string>() }).OrderBy(o => o.Key, StringComparer.Ordinal).Select(o => $"{o.Key}={o.Value}").Prepend(w)))];
+    /// <summary>The requested providers with their options. A copy or engine is valid only for equal options.</summary>
+    public IReadOnlyList<string> Names => [.. Requested.Select(NameWithOptions)];
 
-    /// <summary>A provider other than the CPU was asked for.</summary>
-    public bool WishesGpu => Wished.Any(w => w != "cpu");
+    /// <summary>True if a provider other than the CPU is requested.</summary>
+    [JsonPropertyName("wishesGpu")]
+    public bool RequestsGpu => Requested.Any(p => p != "cpu");
 
-    /// <summary>Reads the environment; throws with name, value and what is expected.</summary>
+    /// <summary>Reads the environment. Throws with name, value and rule if a value is invalid.</summary>
     public static ProviderSettings Read(Func<string, string?> env)
     {
         var defaults = new ProviderSettings();
         string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
-        var wished = Text("SLUICE_EXECUTION_PROVIDERS")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        IReadOnlyDictionary<string, string> Options(string name, IReadOnlyList<string> known) =>
+            ProviderOptions.Parse(name, Text(name), known);
+        var requested = Text("SLUICE_EXECUTION_PROVIDERS")?.Split(',', Trimmed);
         return new ProviderSettings
         {
-            Wished = wished is { Length: > 0 } ? Checked(wished) : defaults.Wished,
+            Requested = requested is { Length: > 0 } ? Checked(requested) : defaults.Requested,
             Policy = Text("SLUICE_PROVIDER_POLICY") switch
             {
                 null or "require" => ProviderPolicy.Require,
                 "prefer" => ProviderPolicy.Prefer,
-                var other => throw new InvalidOperationException($"SLUICE_PROVIDER_POLICY is '{other}', expected require or prefer"),
+                var other => throw new InvalidOperationException(
+                    $"SLUICE_PROVIDER_POLICY is '{other}'; expected require or prefer"),
             },
             AllowCpuNodes = Text("SLUICE_ALLOW_CPU_NODES") switch
             {
                 null or "1" => true,
                 "0" => false,
-                var other => throw new InvalidOperationException($"SLUICE_ALLOW_CPU_NODES is '{other}', expected 0 or 1"),
+                var other => throw new InvalidOperationException(
+                    $"SLUICE_ALLOW_CPU_NODES is '{other}'; expected 0 or 1"),
             },
-            Cuda = ProviderOptions.Parse("SLUICE_CUDA_OPTIONS", Text("SLUICE_CUDA_OPTIONS"), ProviderOptionNames.Cuda),
-            TensorRt = ProviderOptions.Parse("SLUICE_TENSORRT_OPTIONS", Text("SLUICE_TENSORRT_OPTIONS"), ProviderOptionNames.TensorRt),
-            WebGpu = ProviderOptions.Parse("SLUICE_WEBGPU_OPTIONS", Text("SLUICE_WEBGPU_OPTIONS"), ProviderOptionNames.WebGpu),
-            CudaLibraryPath = Text("SLUICE_CUDA_LIBRARY_PATH")?.Split(':', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [],
+            Cuda = Options("SLUICE_CUDA_OPTIONS", ProviderOptionNames.Cuda),
+            TensorRt = Options("SLUICE_TENSORRT_OPTIONS", ProviderOptionNames.TensorRt),
+            WebGpu = Options("SLUICE_WEBGPU_OPTIONS", ProviderOptionNames.WebGpu),
+            CudaLibraryPath = Text("SLUICE_CUDA_LIBRARY_PATH")?.Split(':', Trimmed) ?? [],
             TensorRtCache = Text("SLUICE_TENSORRT_CACHE") ?? defaults.TensorRtCache,
             TensorRtMaxBatch = Batch(Text("SLUICE_TENSORRT_MAX_BATCH")),
         };
     }
 
-    /// <summary>Throws when a name is unknown or comes twice.</summary>
-    public static IReadOnlyList<string> Checked(IReadOnlyList<string> wished)
+    /// <summary>Checks a list of providers. Throws if a name is unknown or occurs twice.</summary>
+    public static IReadOnlyList<string> Checked(IReadOnlyList<string> requested)
     {
-        foreach (var name in wished)
+        foreach (var name in requested)
             if (!Known.Contains(name))
-                throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS has '{name}', expected some of "
+                throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS has '{name}'; expected some of "
                     + $"{string.Join(", ", Known)}; the nearest is '{ProviderOptions.Nearest(name, Known)}'");
-        if (wished.Distinct().Count() < wished.Count)
-            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{string.Join(",", wished)}', expected each name once");
-        if (wished.Contains("cpu") && wished[^1] != "cpu")
-            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{string.Join(",", wished)}', "
-                + "expected cpu last: it takes every node that is left");
-        return wished;
+        var list = string.Join(",", requested);
+        if (requested.Distinct().Count() < requested.Count)
+            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{list}'; expected each name once");
+        if (requested.Contains("cpu") && requested[^1] != "cpu")
+            throw new InvalidOperationException($"SLUICE_EXECUTION_PROVIDERS is '{list}'; "
+                + "expected cpu last, because it runs every remaining node");
+        return requested;
     }
+
+    private string NameWithOptions(string provider) => string.Join(' ', ProviderAppender.OptionsFor(provider, this)
+        .OrderBy(o => o.Key, StringComparer.Ordinal)
+        .Select(o => $"{o.Key}={o.Value}")
+        .Prepend(provider));
 
     private static int? Batch(string? text)
     {
         if (text is null) return null;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n is >= 1 and <= 65536
-            ? n : throw new InvalidOperationException($"SLUICE_TENSORRT_MAX_BATCH is '{text}', expected a number from 1 to 65536");
+            ? n
+            : throw new InvalidOperationException(
+                $"SLUICE_TENSORRT_MAX_BATCH is '{text}'; expected a number from 1 to 65536");
     }
 }

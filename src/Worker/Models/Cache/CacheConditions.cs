@@ -17,7 +17,9 @@ internal sealed record CacheConditions(
     string Cpu)
 {
     /// <summary>Returns the conditions of this process.</summary>
-    public static CacheConditions Here(IReadOnlyList<string> providers) => new(OrtEnv.Instance().GetVersionString(), providers,
+    public static CacheConditions Here(IReadOnlyList<string> providers) => new(
+        OrtEnv.Instance().GetVersionString(),
+        providers,
         nameof(GraphOptimizationLevel.ORT_ENABLE_ALL), CpuType(File.ReadLines("/proc/cpuinfo")));
 
     /// <summary>

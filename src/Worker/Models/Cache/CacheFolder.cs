@@ -42,7 +42,9 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         {
             if (!File.Exists(Manifest(entry)) || Distrust() is not null) return null;
             hold = Hold(entry, FileShare.Read);
-            damage = CacheManifest.Parse(hold) is { } manifest ? manifest.Damage(entry, key) : "its manifest cannot be read";
+            damage = CacheManifest.Parse(hold) is { } manifest
+                ? manifest.Damage(entry, key)
+                : "its manifest cannot be read";
             // Another process can delete the entry between the check and the lock. Its path is then gone.
             if (damage is null && File.Exists(Manifest(entry)))
             {

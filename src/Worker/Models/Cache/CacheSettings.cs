@@ -42,7 +42,9 @@ public sealed partial record CacheSettings
         var defaults = new CacheSettings();
         var folder = env("SLUICE_MODEL_CACHE") ?? Path.Combine(
             WorkerSettings.Text(env, "XDG_CACHE_HOME")
-            ?? (WorkerSettings.Text(env, "HOME") is { } home ? Path.Combine(home, ".cache") : Path.GetTempPath()), "sluice", "models");
+            ?? (WorkerSettings.Text(env, "HOME") is { } home ? Path.Combine(home, ".cache") : Path.GetTempPath()),
+            "sluice",
+            "models");
         return new CacheSettings
         {
             Folder = folder.Length == 0 ? null : Below(folder),
@@ -53,8 +55,11 @@ public sealed partial record CacheSettings
     /// <summary>
     /// Returns the user's own folder. Weights are loaded without inspection, so no other user can have write access.
     /// </summary>
-    public static string Below(string folder) =>
-        Path.Combine(Path.GetFullPath(folder), string.Create(CultureInfo.InvariantCulture, $"v{Format}-user{UserId()}"));
+    public static string Below(string folder)
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"v{Format}-user{UserId()}");
+        return Path.Combine(Path.GetFullPath(folder), name);
+    }
 
     [LibraryImport("libc", EntryPoint = "geteuid")]
     internal static partial uint UserId();

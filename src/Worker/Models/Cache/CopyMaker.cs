@@ -143,7 +143,8 @@ internal static class CopyMaker
         };
         options.OptimizedModelFilePath = Path.Combine(folder, CacheFolder.ModelName);
         options.AddSessionConfigEntry("session.optimized_model_external_initializers_file_name", CacheFolder.DataName);
-        options.AddSessionConfigEntry("session.optimized_model_external_initializers_min_size_in_bytes", ExternalFromBytes);
+        options.AddSessionConfigEntry(
+            "session.optimized_model_external_initializers_min_size_in_bytes", ExternalFromBytes);
         options.AddSessionConfigEntry("session.save_external_prepacked_constant_initializers", "1");
         using var session = new InferenceSession(model, options);
     }

@@ -41,7 +41,8 @@ internal static class CopyTrial
     {
         var expected = new List<Sample>();
         using (var model = Load(original, original, optimised: false))
-            if (model.Generator is { } generator) expected.Add(new Sample([], [generator.LogitsAfter(Prompt)], Random: false));
+            if (model.Generator is { } generator)
+                expected.Add(new Sample([], [generator.LogitsAfter(Prompt)], Random: false));
             else expected.AddRange(RunSizes(model));
         if (expected.Count == 0)
             return "the original does not run on generated inputs, so its copy cannot be compared with it";
@@ -79,7 +80,8 @@ internal static class CopyTrial
             if (outputs.Sum(o => (long)o.Length * sizeof(double)) > MaxBytes) continue;
             // A model that contains random numbers returns other values in each run.
             var again = Outputs(model, sizes)!;
-            yield return new Sample(sizes, outputs, !outputs.Zip(again).All(p => p.First.AsSpan().SequenceEqual(p.Second)));
+            var random = !outputs.Zip(again).All(p => p.First.AsSpan().SequenceEqual(p.Second));
+            yield return new Sample(sizes, outputs, random);
             if (Stopwatch.GetElapsedTime(started) > Enough) yield break;
         }
     }
@@ -92,8 +94,8 @@ internal static class CopyTrial
         for (var i = 0; i < outputs.Length; i++)
         {
             if (outputs[i].Length != sample.Outputs[i].Length)
-                return $"output '{copy.OutputNames[i]}' has {outputs[i].Length} values for inputs of the shape {shown}; "
-                    + $"the original has {sample.Outputs[i].Length}";
+                return $"output '{copy.OutputNames[i]}' has {outputs[i].Length} values for inputs of the shape "
+                    + $"{shown}; the original has {sample.Outputs[i].Length}";
             var tolerance = copy.Outputs[i].Type.Size == 2 ? HalfTolerance : Tolerance;
             if (!sample.Random && Difference(sample.Outputs[i], outputs[i], tolerance) is { } apart)
                 return $"output '{copy.OutputNames[i]}' differs for inputs of the shape {shown}: {apart}";
@@ -124,7 +126,7 @@ internal static class CopyTrial
             foreach (var (spec, size) in model.Inputs.Zip(sizes)) inputs.Add(MadeUp(spec, size));
             using var results = model.RunOnce(inputs);
             return [.. results.Zip(model.Outputs, (value, spec) => spec.Type.IsBytes
-                ? [.. value.GetStringTensorAsArray().Select(t => (double)string.GetHashCode(t, StringComparison.Ordinal))]
+                ? [.. value.GetStringTensorAsArray().Select(t => (double)HashOf(t))]
                 : MadeUpRows.Numbers(value.GetTensorMutableRawData(), spec.Type))];
         }
         catch (OnnxRuntimeException)
@@ -137,14 +139,18 @@ internal static class CopyTrial
         }
     }
 
-    private static OrtValue MadeUp(TensorSpec spec, long[] size) => spec.Type.IsBytes ? TensorValues.Allocate(spec.Type, size, zero: true)
+    private static int HashOf(string text) => string.GetHashCode(text, StringComparison.Ordinal);
+
+    private static OrtValue MadeUp(TensorSpec spec, long[] size) => spec.Type.IsBytes
+        ? TensorValues.Allocate(spec.Type, size, zero: true)
         : MadeUpRows.Of(spec with { Shape = size }, 0, 1, stacked: false);
 
     private static long[] Shape(TensorSpec spec, int rows, int others) =>
         [.. spec.Shape.Select((d, i) => d >= 0 ? d : i == 0 && spec.Shape.Length > 1 ? rows : others)];
 
     private static long Bytes(LoadedModel model, long[][] sizes) =>
-        model.Inputs.Zip(sizes).Sum(i => i.Second.Aggregate((long)Math.Max(1, i.First.Type.Size), (a, d) => checked(a * d)));
+        model.Inputs.Zip(sizes)
+            .Sum(i => i.Second.Aggregate((long)Math.Max(1, i.First.Type.Size), (a, d) => checked(a * d)));
 
     /// <param name="Sizes">Shapes of the inputs.</param>
     /// <param name="Outputs">Outputs of the original.</param>

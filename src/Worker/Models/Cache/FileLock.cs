@@ -30,7 +30,8 @@ internal static partial class FileLock
         return file;
     }
 
-    private static IOException Failed(string path) => new($"cannot lock {path}: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}");
+    private static IOException Failed(string path) =>
+        new($"cannot lock {path}: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}");
 
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial SafeFileHandle Open(string path, int flags, int mode);

@@ -33,7 +33,8 @@ public static partial class MakerProcess
             Console.WriteLine(CopyMaker.Make(request, conditions, TimeProvider.System, MemoryRoom.Bytes()));
             return Made;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException or Win32Exception)
+        catch (Exception e)
+            when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException or Win32Exception)
         {
             Console.WriteLine($"{request.Model}: no optimised copy: {e.Message}");
             return NotMade;
@@ -44,7 +45,11 @@ public static partial class MakerProcess
     internal static async Task<string> MakeAsync(MakeRequest request, string program, CancellationToken ct)
     {
         var line = JsonSerializer.Serialize(request, CacheJson.Default.MakeRequest);
-        var start = new ProcessStartInfo(program, [Verb]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(program, [Verb])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         start.Environment.Remove("SLUICE_POD_TOKEN");
         using var child = Process.Start(start)!;
         using var killed = ct.Register(() => child.Kill());

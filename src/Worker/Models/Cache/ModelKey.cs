@@ -14,7 +14,12 @@ internal readonly record struct ModelKey(string Value)
     public static ModelKey Of(CacheConditions conditions, IEnumerable<(string Name, string Hash)> files)
     {
         var text = new StringBuilder();
-        Add(text, $"sluice model cache {CacheSettings.Format}", conditions.OnnxRuntime, conditions.GraphLevel, conditions.Cpu);
+        Add(
+            text,
+            $"sluice model cache {CacheSettings.Format}",
+            conditions.OnnxRuntime,
+            conditions.GraphLevel,
+            conditions.Cpu);
         Add(text, [$"{conditions.Providers.Count}", .. conditions.Providers]);
         foreach (var (name, hash) in files.OrderBy(f => f.Name, StringComparer.Ordinal)) Add(text, name, hash);
         return new(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()))));

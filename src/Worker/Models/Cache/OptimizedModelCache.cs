@@ -190,7 +190,9 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             return $"no optimised copy with {string.Join(", ", providers)}, only on the CPU";
         // Small models gain nothing (see CacheSettings), and copies of thousands of them would fill the folder.
         if (facts.ModelBytes < settings.MinModelBytes) return "";
-        return facts.ModelBytes > settings.MaxBytes ? $"larger than SLUICE_MODEL_CACHE_BYTES ({settings.MaxBytes})" : null;
+        return facts.ModelBytes > settings.MaxBytes
+            ? $"larger than SLUICE_MODEL_CACHE_BYTES ({settings.MaxBytes})"
+            : null;
     }
 
     /// <summary>

@@ -44,7 +44,8 @@ internal static class TrialProcess
             Console.WriteLine(wrong);
             return Bad;
         }
-        catch (Exception e) when (e is OnnxRuntimeException or InvalidOperationException or NotSupportedException or InvalidDataException)
+        catch (Exception e) when (e is OnnxRuntimeException or InvalidOperationException
+            or NotSupportedException or InvalidDataException)
         {
             Console.WriteLine($"it cannot be loaded or run: {e.Message.ReplaceLineEndings(" ")}");
             return Bad;

@@ -122,6 +122,8 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
     {
         if (!entries.TryGetValue(key, out var text)) return null;
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n
-            : throw refuse($"tensor '{tensor}' has {key} '{ProtoReader.Printable(text)}'", "a number from 0 to 9223372036854775807");
+            : throw refuse(
+                $"tensor '{tensor}' has {key} '{ProtoReader.Printable(text)}'",
+                "a number from 0 to 9223372036854775807");
     }
 }

@@ -216,7 +216,9 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
     private void Type(long end, int depth)
     {
         if (depth > MaxTypeDepth)
-            throw reader.Refuse($"types nested deeper than {MaxTypeDepth} at byte {reader.Position}", $"{MaxTypeDepth}");
+            throw reader.Refuse(
+                $"types nested deeper than {MaxTypeDepth} at byte {reader.Position}",
+                $"{MaxTypeDepth}");
         while (reader.Next(end, out var field))
             if (field.Number is 1 or 8) TensorType(Message(field));
             else if (field.Number is 4 or 5 or 9) Container(Message(field), field.Number == 5 ? 2 : 1, depth);

@@ -27,12 +27,14 @@ public static class ModelInspector
         var reader = new ProtoReader(file, path, length);
         if (length == 0) throw reader.Refuse("it is empty", "an ONNX model");
         var head = new byte[FileKind.Head];
-        if (FileKind.Of(head.AsSpan(0, RandomAccess.Read(file, head, 0))) is { } kind)
+        if (FileKind.Detect(head.AsSpan(0, RandomAccess.Read(file, head, 0))) is { } kind)
             throw reader.Refuse($"it is not an ONNX model: it is {kind.Name}", $"an ONNX model; {kind.Action}");
         if (length > limits.MaxModelBytes)
             throw reader.Refuse($"it is {length} bytes", $"{limits.MaxModelBytes} (SLUICE_MAX_MODEL_BYTES)");
         if (length > MaxProtobuf)
-            throw reader.Refuse($"it is {length} bytes", $"{MaxProtobuf} in one file, weights beside it as external data");
+            throw reader.Refuse(
+                $"it is {length} bytes",
+                $"{MaxProtobuf} in one file, weights beside it as external data");
         var external = new ExternalData(Path.GetDirectoryName(path)!, limits, reader.Refuse);
         var tensors = new TensorCheck(reader, limits, external);
         var walk = new GraphWalk(reader, limits, tensors);

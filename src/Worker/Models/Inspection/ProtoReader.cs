@@ -163,7 +163,9 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
     public static string Printable(string text) =>
         new([.. text.Take(200).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '\uFFFD' : c)]);
 
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict = new(
+        encoderShouldEmitUTF8Identifier: false,
+        throwOnInvalidBytes: true);
 
     private long Varint(long end)
     {
@@ -180,7 +182,8 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         throw TooLong();
     }
 
-    private UnsafeModelException TooLong() => Refuse($"a number of more than 64 bits before byte {Position}", "10 bytes");
+    private UnsafeModelException TooLong() =>
+        Refuse($"a number of more than 64 bits before byte {Position}", "10 bytes");
 
     private UnsafeModelException Truncated(long at) =>
         Refuse($"it ended at byte {at}, but it had {length} bytes at the start", "a file that does not change");

@@ -31,7 +31,9 @@ internal sealed class TensorShape(ProtoReader reader)
             if (dim == 0) empty = true;
             else product *= dim;
             if (product > long.MaxValue)
-                throw reader.Refuse($"tensor '{tensor}' has shape {TensorSpec.Text(dims)}, a product above 63 bits", "less");
+                throw reader.Refuse(
+                    $"tensor '{tensor}' has shape {TensorSpec.Text(dims)}, a product above 63 bits",
+                    "less");
         }
 
         return empty ? 0 : (long)product;

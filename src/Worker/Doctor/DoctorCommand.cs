@@ -8,18 +8,18 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Doctor;
 
 /// <summary>A row of the doctor's table.</summary>
-/// <param name="Layer">What was looked at.</param>
-/// <param name="Found">What is there.</param>
-/// <param name="Needed">What this build needs; empty: nothing in particular.</param>
+/// <param name="Layer">Name of the layer.</param>
+/// <param name="Found">What was found.</param>
+/// <param name="Needed">Requirement of this build. Empty if there is none.</param>
 public sealed record DoctorRow(string Layer, string Found, string Needed);
 
-/// <summary>The doctor's answer as JSON.</summary>
+/// <summary>The doctor's result as JSON.</summary>
 public sealed record DoctorAnswer(bool Served, string? Serving, string Verdict, IReadOnlyList<string> Notes,
     IReadOnlyList<DoctorRow> Layers, StackReport Report);
 
 /// <summary>
-/// <c>Sluice.Worker doctor [--json]</c>: walks the stack from the hardware up and says what will serve. Exit code 0 when
-/// what is wished can be served, 1 when not, 2 for arguments it does not know.
+/// <c>Sluice.Worker doctor [--json]</c>: checks the stack from the hardware up and reports which provider will run
+/// the models. Exit codes: 0 if the requested providers are available, 1 if not, 2 for unknown arguments.
 /// </summary>
 public static class DoctorCommand
 {
@@ -39,7 +39,7 @@ public static class DoctorCommand
         return verdict.Served ? 0 : 1;
     }
 
-    /// <summary>The table and the verdict, at most 100 columns wide.</summary>
+    /// <summary>Returns the table and the verdict, at most 100 columns wide.</summary>
     public static string Text(StackReport report, Verdict verdict)
     {
         var rows = Rows(report);
@@ -51,48 +51,77 @@ public static class DoctorCommand
         {
             var lines = Wrap(row.Found, found - 2);
             for (var i = 0; i < lines.Count; i++)
-                text.Append(((i == 0 ? row.Layer : "").PadRight(layer) + lines[i].PadRight(found) + (i == 0 ? row.Needed : "")).TrimEnd()).Append('\n');
+            {
+                var line = (i == 0 ? row.Layer : "").PadRight(layer) + lines[i].PadRight(found);
+                text.Append((line + (i == 0 ? row.Needed : "")).TrimEnd()).Append('\n');
+            }
         }
 
         text.Append('\n');
-        foreach (var line in StackVerdict.Notes(report).Append(verdict.Line).SelectMany(n => Wrap(n, Columns))) text.Append(line).Append('\n');
+        foreach (var line in StackVerdict.Notes(report).Append(verdict.Line).SelectMany(n => Wrap(n, Columns)))
+            text.Append(line).Append('\n');
         return text.ToString();
     }
 
-    public static string Json(StackReport report, Verdict verdict) => JsonSerializer.Serialize(
-        new DoctorAnswer(verdict.Served, verdict.Serving, verdict.Line, StackVerdict.Notes(report), Rows(report), report), DoctorJson.Told.DoctorAnswer);
+    public static string Json(StackReport report, Verdict verdict)
+    {
+        var notes = StackVerdict.Notes(report);
+        var answer = new DoctorAnswer(verdict.Served, verdict.Serving, verdict.Line, notes, Rows(report), report);
+        return JsonSerializer.Serialize(answer, DoctorJson.Relaxed.DoctorAnswer);
+    }
 
-    /// <summary>The layers in the order in which they stand on each other.</summary>
+    /// <summary>Returns the layers from the hardware up.</summary>
     public static IReadOnlyList<DoctorRow> Rows(StackReport report) =>
     [
         .. Gpus(report),
         new("driver", report.Driver ?? "none", $">= {StackVerdict.DriverNeeded}"),
         new("device files", report.DeviceFiles ? "/dev/nvidia*" : "none", "/dev/nvidia*"),
-        new("libcuda", Told(report.Cuda, "CUDA "), "CUDA >= 13"),
-        .. report.Libraries.Select(l => new DoctorRow(l.Name, Told(l), Needed(l.Name))),
+        new("libcuda", Describe(report.Cuda, "CUDA "), "CUDA >= 13"),
+        .. report.Libraries.Select(l => new DoctorRow(l.Name, Describe(l), Needed(l.Name))),
         new("ONNX Runtime", report.OnnxRuntime, ""),
-        new("its providers", string.Join(", ", report.ProviderLibraries.Where(p => p != "shared").Append("webgpu").Append("cpu")), Wish(report.Wish)),
-        .. report.Runs.Select(r => new DoctorRow($"run on {r.Provider}", r.Error is null
-            ? string.Create(CultureInfo.InvariantCulture, $"right, {r.Milliseconds:0} ms") : "failed: " + ProviderError.Explain(r.Provider, r.Error), "")),
+        new("its providers", Providers(report), Requested(report.Requested)),
+        .. report.Runs.Select(r => new DoctorRow($"run on {r.Provider}", Result(r), "")),
     ];
 
     private static IEnumerable<DoctorRow> Gpus(StackReport report)
     {
         if (report.Gpus.Count == 0)
-            yield return new DoctorRow("GPU", report.PciGpus > 0 ? $"{report.PciGpus} on the PCI bus ({report.SmiError})" : $"none ({report.SmiError})",
-                $"compute capability >= {StackVerdict.CapabilityNeeded}");
+        {
+            var found = report.PciGpus > 0
+                ? $"{report.PciGpus} on the PCI bus ({report.SmiError})"
+                : $"none ({report.SmiError})";
+            yield return new DoctorRow("GPU", found, $"compute capability >= {StackVerdict.CapabilityNeeded}");
+        }
         foreach (var gpu in report.Gpus)
         {
-            yield return new DoctorRow($"GPU {gpu.Index}", $"{gpu.Name}, compute capability {gpu.ComputeCapability ?? "not told"}, "
-                + (gpu.MemoryMiB is { } memory ? $"{memory} MiB" : "memory not told"), $"compute capability >= {StackVerdict.CapabilityNeeded}");
-            if (gpu.MigEnabled == true)
-                yield return new DoctorRow($"GPU {gpu.Index} MIG", report.Mig.Any(m => m.Gpu == gpu.Index)
-                    ? string.Join(", ", report.Mig.Where(m => m.Gpu == gpu.Index).Select(m => m.Profile)) : "on, no instance", "one instance");
+            var capability = $"compute capability {gpu.ComputeCapability ?? "unknown"}";
+            var memory = gpu.MemoryMiB is { } mib ? $"{mib} MiB" : "memory unknown";
+            yield return new DoctorRow(
+                $"GPU {gpu.Index}",
+                $"{gpu.Name}, {capability}, {memory}",
+                $"compute capability >= {StackVerdict.CapabilityNeeded}");
+            if (gpu.MigEnabled != true) continue;
+            var profiles = report.Mig.Where(m => m.Gpu == gpu.Index).Select(m => m.Profile).ToList();
+            yield return new DoctorRow(
+                $"GPU {gpu.Index} MIG",
+                profiles.Count > 0 ? string.Join(", ", profiles) : "on, no instance",
+                "one instance");
         }
     }
 
-    private static string Told(Layer layer, string before = "") => layer.Found ? before + (layer.Version ?? "found")
-        : layer.Error?.Replace(": cannot open shared object file: No such file or directory", " not found", StringComparison.Ordinal) ?? "none";
+    private static string Providers(StackReport report) =>
+        string.Join(", ", report.ProviderLibraries.Where(p => p != "shared").Append("webgpu").Append("cpu"));
+
+    private static string Result(ProviderRun run) => run.Error is null
+        ? string.Create(CultureInfo.InvariantCulture, $"right, {run.Milliseconds:0} ms")
+        : "failed: " + ProviderError.Explain(run.Provider, run.Error);
+
+    private static string Describe(Layer layer, string before = "")
+    {
+        const string notFound = ": cannot open shared object file: No such file or directory";
+        if (layer.Found) return before + (layer.Version ?? "found");
+        return layer.Error?.Replace(notFound, " not found", StringComparison.Ordinal) ?? "none";
+    }
 
     private static string Needed(string layer) => layer switch
     {
@@ -104,10 +133,11 @@ public static class DoctorCommand
         _ => "",
     };
 
-    private static string Wish(ProviderSettings wish) =>
-        $"{string.Join(", ", wish.Wished)} ({(wish.Policy == ProviderPolicy.Require ? "require" : "prefer")})";
+    private static string Requested(ProviderSettings settings) =>
+        $"{string.Join(", ", settings.Requested)} "
+        + $"({(settings.Policy == ProviderPolicy.Require ? "require" : "prefer")})";
 
-    /// <summary>Lines of at most so many columns, broken between words; a longer word is cut.</summary>
+    /// <summary>Breaks a text between words into lines of at most so many columns. Cuts longer words.</summary>
     private static List<string> Wrap(string text, int columns)
     {
         var lines = new List<string> { "" };
@@ -121,10 +151,16 @@ public static class DoctorCommand
     }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    UseStringEnumConverter = true)]
 [JsonSerializable(typeof(DoctorAnswer))]
 internal sealed partial class DoctorJson : JsonSerializerContext
 {
-    /// <summary>As people read it: an apostrophe stays one.</summary>
-    public static DoctorJson Told => new(new JsonSerializerOptions(Default.Options!) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    /// <summary>Serializer options for readable output: apostrophes are not escaped.</summary>
+    public static DoctorJson Relaxed => new(new JsonSerializerOptions(Default.Options!)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
 }

@@ -1,49 +1,59 @@
 namespace Sluice.Worker.Doctor;
 
 /// <summary>
-/// What the GPUs do now, for who scrapes metrics. nvidia-smi takes from 20 ms to its limit of 5 s, so one question at a time is asked, on a thread
-/// of its own, for whoever wants to know; a scrape waits for its answer only so long, and then tells what is known. Owner of the last answer.
+/// Reads the current state of the GPUs for metrics scrapes. nvidia-smi takes from 20 ms to its limit of 5 s, so only
+/// one call runs at a time, on a separate thread, and all scrapes share its result. A scrape waits for a limited time
+/// and then returns the last result.
 /// </summary>
-/// <param name="ask">Asks nvidia-smi.</param>
-/// <param name="visible">CUDA_VISIBLE_DEVICES.</param>
+/// <param name="read">Runs nvidia-smi.</param>
+/// <param name="visible">Value of CUDA_VISIBLE_DEVICES.</param>
 /// <param name="time">The clock.</param>
-internal sealed class GpuMonitor(Func<SmiAnswer> ask, string? visible, TimeProvider time)
+internal sealed class GpuMonitor(Func<SmiAnswer> read, string? visible, TimeProvider time)
 {
-    /// <summary>An answer this young is as good as a new one: nvidia-smi's own sample of the utilisation is between 1/6 and 1 s long.</summary>
-    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
+    /// <summary>
+    /// Age up to which a result is not read again. nvidia-smi itself samples the utilisation over 1/6 to 1 s.
+    /// </summary>
+    private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a scrape waits. Prometheus gives one 10 s.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    /// <summary>Time that a scrape waits. Prometheus allows 10 s for a scrape.</summary>
+    private static readonly TimeSpan ScrapeTimeout = TimeSpan.FromSeconds(1);
 
-    /// <summary>An older answer is told no more: a line that stands still looks like a GPU that does.</summary>
-    private static readonly TimeSpan Kept = TimeSpan.FromSeconds(30);
+    /// <summary>
+    /// Age after which a result is not reported any more, because a constant line looks like a hanging GPU.
+    /// </summary>
+    private static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(30);
 
-    /// <summary>Where no GPU was found, asked again after this.</summary>
-    private static readonly TimeSpan Again = TimeSpan.FromMinutes(1);
+    /// <summary>Time after which nvidia-smi runs again if no GPU was found.</summary>
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly Lock gate = new();
-    private Task? asking;
+    private Task? reading;
     private IReadOnlyList<GpuFacts> known = [];
-    private long? heard;
+    private long? readAt;
 
-    /// <summary>GPUs that this process sees, with what is told of them; empty where there is none, or none that answers.</summary>
-    public async Task<IReadOnlyList<GpuFacts>> LookAsync(CancellationToken ct)
+    /// <summary>
+    /// Returns the GPUs that this process sees. Empty if there is none, or if nvidia-smi does not answer.
+    /// </summary>
+    public async Task<IReadOnlyList<GpuFacts>> ReadAsync(CancellationToken ct)
     {
         Task answer;
         lock (gate)
         {
-            if (Age() <= (known.Count > 0 ? Fresh : Again)) return known;
-            answer = asking ??= Task.Run(Ask, CancellationToken.None);
+            if (Age() <= (known.Count > 0 ? FreshFor : RetryAfter)) return known;
+            answer = reading ??= Task.Run(Read, CancellationToken.None);
         }
 
         using var waited = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        await Task.WhenAny(answer, Task.Delay(Patience, time, waited.Token));
+        await Task.WhenAny(answer, Task.Delay(ScrapeTimeout, time, waited.Token));
         await waited.CancelAsync();
-        lock (gate) return Age() <= Kept ? known : [];
+        lock (gate) return Age() <= MaxAge ? known : [];
     }
 
-    /// <summary>Of all GPUs those that CUDA_VISIBLE_DEVICES names: by index up to the first that does not exist, by the beginning of a UUID, or by
-    /// a MIG instance's. Indexes are nvidia-smi's; CUDA's are the same with CUDA_DEVICE_ORDER=PCI_BUS_ID, and where all GPUs are of one kind.</summary>
+    /// <summary>
+    /// Selects the GPUs that CUDA_VISIBLE_DEVICES names: by index up to the first that does not exist, by the prefix
+    /// of a UUID, or by the UUID of a MIG instance. Indexes are those of nvidia-smi. CUDA's indexes are equal with
+    /// CUDA_DEVICE_ORDER=PCI_BUS_ID, or if all GPUs are of one type.
+    /// </summary>
     public static IReadOnlyList<GpuFacts> Visible(SmiAnswer answer, string? visible)
     {
         if (visible is null) return answer.Gpus;
@@ -51,19 +61,23 @@ internal sealed class GpuMonitor(Func<SmiAnswer> ask, string? visible, TimeProvi
         foreach (var name in visible.Split(',', StringSplitOptions.TrimEntries))
         {
             var mig = answer.Mig.FirstOrDefault(m => m.Uuid == name);
-            if (name.Length == 0 || answer.Gpus.FirstOrDefault(g => g.Index.ToString(System.Globalization.CultureInfo.InvariantCulture) == name
-                || (name.StartsWith("GPU-", StringComparison.Ordinal) && g.Uuid.StartsWith(name, StringComparison.Ordinal)) || g.Index == mig?.Gpu) is not { } gpu) break;
+            if (name.Length == 0 || answer.Gpus.FirstOrDefault(g => IsNamed(g, name) || g.Index == mig?.Gpu) is not { } gpu)
+                break;
             if (!seen.Contains(gpu)) seen.Add(gpu);
         }
 
         return seen;
     }
 
-    private void Ask()
+    private static bool IsNamed(GpuFacts gpu, string name) =>
+        gpu.Index.ToString(System.Globalization.CultureInfo.InvariantCulture) == name
+        || (name.StartsWith("GPU-", StringComparison.Ordinal) && gpu.Uuid.StartsWith(name, StringComparison.Ordinal));
+
+    private void Read()
     {
-        var answer = ask();
-        lock (gate) (known, heard, asking) = (Visible(answer, visible), time.GetTimestamp(), null);
+        var answer = read();
+        lock (gate) (known, readAt, reading) = (Visible(answer, visible), time.GetTimestamp(), null);
     }
 
-    private TimeSpan Age() => heard is { } at ? time.GetElapsedTime(at) : TimeSpan.MaxValue;
+    private TimeSpan Age() => readAt is { } at ? time.GetElapsedTime(at) : TimeSpan.MaxValue;
 }

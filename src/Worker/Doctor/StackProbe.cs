@@ -5,18 +5,22 @@ using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Doctor;
 
-/// <summary>Looks at the stack, from the hardware up, and judges nothing. Changes nothing either, but what loading a library does.</summary>
+/// <summary>
+/// Collects facts about the stack from the hardware up, without judging them. It changes nothing except that it loads
+/// libraries.
+/// </summary>
 internal static partial class StackProbe
 {
-    /// <param name="wish">What is wished; its library path is searched, its providers are tried.</param>
-    /// <param name="tryProviders">False: no model is run (after a failure that is to be explained).</param>
-    public static StackReport Look(ProviderSettings wish, bool tryProviders)
+    /// <summary>Collects the report.</summary>
+    /// <param name="settings">Settings with the library path to search and the requested providers to try.</param>
+    /// <param name="tryProviders">False: no model is run. Used to explain a failure.</param>
+    public static StackReport Inspect(ProviderSettings settings, bool tryProviders)
     {
-        var smi = NvidiaSmi.Ask();
-        var folders = GpuLibraries.Folders(wish.CudaLibraryPath);
+        var smi = NvidiaSmi.Read();
+        var folders = GpuLibraries.Folders(settings.CudaLibraryPath);
         var report = new StackReport
         {
-            Wish = wish,
+            Requested = settings,
             Gpus = smi.Gpus,
             Mig = smi.Mig,
             SmiError = smi.Error,
@@ -24,7 +28,7 @@ internal static partial class StackProbe
             KernelDriver = KernelDriver("/proc/driver/nvidia/version"),
             DeviceFiles = File.Exists("/dev/nvidiactl") || File.Exists("/dev/dxg"),
             VisibleDevices = Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"),
-            Cuda = Look("libcuda", [new GpuLibrary("libcuda.so.1", "libcuda")], folders),
+            Cuda = LoadLayer("libcuda", [new GpuLibrary("libcuda.so.1", "libcuda")], folders),
             Libraries = Libraries(smi.Gpus.Count, folders),
             TensorRtMajors = GpuLibraries.MajorVersions("libnvinfer", folders),
             OnnxRuntime = OrtEnv.Instance().GetVersionString(),
@@ -33,29 +37,41 @@ internal static partial class StackProbe
         return tryProviders ? report with { Runs = Runs(report) } : report;
     }
 
-    /// <summary>NVIDIA's display controllers (class 03) of a sysfs folder; its audio and switch functions are not counted.</summary>
-    public static int PciGpus(string folder) => !Directory.Exists(folder) ? 0 : Directory.EnumerateDirectories(folder).Count(d =>
-        Text(Path.Combine(d, "vendor")) == "0x10de" && Text(Path.Combine(d, "class")).StartsWith("0x03", StringComparison.Ordinal));
+    /// <summary>
+    /// Counts NVIDIA's display controllers (class 03) in a sysfs folder. Its audio and switch functions are not
+    /// counted.
+    /// </summary>
+    public static int PciGpus(string folder) => !Directory.Exists(folder) ? 0 : Directory.EnumerateDirectories(folder)
+        .Count(d => Text(Path.Combine(d, "vendor")) == "0x10de"
+            && Text(Path.Combine(d, "class")).StartsWith("0x03", StringComparison.Ordinal));
 
-    /// <summary>The version out of <c>NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.03  ...</c></summary>
-    public static string? KernelDriver(string path) => DriverVersion().Match(Text(path)) is { Success: true } match ? match.Value : null;
+    /// <summary>
+    /// Returns the version from <c>NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.03  ...</c>
+    /// </summary>
+    public static string? KernelDriver(string path) =>
+        DriverVersion().Match(Text(path)) is { Success: true } match ? match.Value : null;
 
     private static List<Layer> Libraries(int gpus, IReadOnlyList<string> folders)
     {
         var all = GpuLibraries.For("tensorrt");
         var layers = new[] { "CUDA runtime", "cuBLAS", "cuRAND", "cuDNN", "TensorRT" }
-            .Select(name => Look(name, [.. all.Where(l => l.Of == name)], folders)).ToList();
-        if (gpus > 1) layers.Add(Look("NCCL", [new GpuLibrary("libnccl.so.2", "NCCL")], folders));
+            .Select(name => LoadLayer(name, [.. all.Where(l => l.Of == name)], folders)).ToList();
+        if (gpus > 1) layers.Add(LoadLayer("NCCL", [new GpuLibrary("libnccl.so.2", "NCCL")], folders));
         return layers;
     }
 
-    /// <summary>A layer is found when all its libraries are, but for the optional; the first of them tells the version.</summary>
-    private static Layer Look(string name, IReadOnlyList<GpuLibrary> libraries, IReadOnlyList<string> folders)
+    /// <summary>
+    /// Loads the libraries of a layer. The layer is found if all libraries that are not optional are found. Its
+    /// version is the first version that one of them reports.
+    /// </summary>
+    private static Layer LoadLayer(string name, IReadOnlyList<GpuLibrary> libraries, IReadOnlyList<string> folders)
     {
         var loads = GpuLibraries.Load(libraries, folders);
         if (loads.FirstOrDefault(l => l is { Error: not null, Library.Optional: false }) is { } failed)
             return new Layer(name, false, Error: failed.Error);
-        var version = loads.Where(l => l.Path is not null).Select(l => NativeVersions.Of(name, NativeLibrary.Load(l.Path!))).FirstOrDefault(v => v is not null);
+        var version = loads.Where(l => l.Path is not null)
+            .Select(l => NativeVersions.Read(name, NativeLibrary.Load(l.Path!)))
+            .FirstOrDefault(v => v is not null);
         return new Layer(name, true, version);
     }
 
@@ -64,12 +80,14 @@ internal static partial class StackProbe
             .Any(f => File.Exists(Path.Combine(f, $"libonnxruntime_providers_{p}.so"))))];
 
     /// <summary>
-    /// Each provider that is wished or that may be there. CUDA and TensorRT are tried only where nothing below them is
-    /// missing: that is named already, and the try would say less clearly the same.
+    /// Tries the CPU, and each provider that is requested or available. CUDA and TensorRT are tried only if no lower
+    /// layer is missing. Otherwise the missing layer is already reported, and the trial would report it less clearly.
     /// </summary>
     private static List<ProviderRun> Runs(StackReport report) => [.. ProviderSettings.Known.Reverse()
-        .Where(p => p == "cpu" || (p == "webgpu" ? report.Wish.Wished.Contains(p) : StackVerdict.Missing(report, p) is null))
-        .Select(p => ProviderTrial.Run(p, report.Wish))];
+        .Where(p => p == "cpu" || (p == "webgpu"
+            ? report.Requested.Requested.Contains(p)
+            : StackVerdict.Missing(report, p) is null))
+        .Select(p => ProviderTrial.Run(p, report.Requested))];
 
     private static string Text(string path)
     {

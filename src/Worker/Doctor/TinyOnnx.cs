@@ -3,9 +3,9 @@ using System.Text;
 namespace Sluice.Worker.Doctor;
 
 /// <summary>
-/// The model of the doctor's trial, written as protobuf (github.com/onnx/onnx/blob/main/onnx/onnx.proto):
-/// <c>y = relu(x · w)</c> with x of shape [1,2] and w = [[1,-1],[2,-2]], so that x = [1,1] gives [3,0]. A matrix product
-/// and not a copy, because a copy would prove neither the device's code nor its math library.
+/// The model of the doctor's trial as protobuf (github.com/onnx/onnx/blob/main/onnx/onnx.proto): <c>y = relu(x ·
+/// w)</c> with x of shape [1,2] and w = [[1,-1],[2,-2]], so x = [1,1] returns [3,0]. It is a matrix product, because
+/// a copy would prove neither the device's code nor its math library.
 /// </summary>
 internal static class TinyOnnx
 {
@@ -41,5 +41,6 @@ internal static class TinyOnnx
 
     private static byte[] Join(params byte[][] parts) => [.. parts.SelectMany(p => p)];
 
-    private static byte[] Varint(int value) => value < 0x80 ? [(byte)value] : [(byte)(value | 0x80), .. Varint(value >> 7)];
+    private static byte[] Varint(int value) =>
+        value < 0x80 ? [(byte)value] : [(byte)(value | 0x80), .. Varint(value >> 7)];
 }

@@ -3,15 +3,16 @@ using System.Buffers;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// NaN and infinities as Triton's clients write them into JSON: <c>NaN</c>, <c>Infinity</c>, <c>Inf</c>, each with or without a minus sign, and without
-/// quotes. JSON does not allow them (RFC 8259, section 6); Triton's parser does (RapidJSON's kParseNanAndInfFlag). The search for them
-/// runs only after a strict parser rejected the text, so it costs other requests nothing.
+/// Finds NaN and infinities that Triton's clients write into JSON: <c>NaN</c>, <c>Infinity</c> and <c>Inf</c>,
+/// without quotes and with an optional minus sign. JSON does not allow them (RFC 8259, section 6), but Triton's
+/// parser does (RapidJSON's kParseNanAndInfFlag). The search runs only after a strict parser rejected the text, so
+/// other requests have no cost.
 /// </summary>
 public static class BareNumbers
 {
     private static readonly SearchValues<byte> Starts = SearchValues.Create("\"NI"u8);
 
-    /// <summary>The same text with quotes around its bare numbers; null: it has none.</summary>
+    /// <summary>Returns the text with quotes around its bare numbers. Null if it has none.</summary>
     public static byte[]? Quote(ReadOnlySpan<byte> json)
     {
         ArrayBufferWriter<byte>? quoted = null;
@@ -28,25 +29,31 @@ public static class BareNumbers
         return quoted?.WrittenSpan.ToArray();
     }
 
-    /// <summary>The same text, as long as it was, with digits in the place of its bare numbers: positions of other errors are those of the original.
+    /// <summary>
+    /// Returns a text of the same length with digits in place of the bare numbers, so that the positions of other
+    /// errors are those of the original text.
     /// </summary>
     public static byte[] Blank(ReadOnlySpan<byte> json)
     {
         var blank = json.ToArray();
-        for (var at = 0; Find(json, ref at) is var length and > 0; at += length) blank.AsSpan(at, length).Fill((byte)'1');
+        for (var at = 0; Find(json, ref at) is var length and > 0; at += length)
+            blank.AsSpan(at, length).Fill((byte)'1');
         return blank;
     }
 
-    /// <summary>Length of the bare number that the text begins with; 0: it begins with something else.</summary>
+    /// <summary>Returns the length of the bare number at the start of the text. 0 if there is none.</summary>
     public static int LengthAt(ReadOnlySpan<byte> json)
     {
         var sign = json.Length > 0 && json[0] == '-' ? 1 : 0;
         var rest = json[sign..];
-        var length = rest.StartsWith("NaN"u8) ? 3 : rest.StartsWith("Infinity"u8) ? 8 : rest.StartsWith("Inf"u8) ? 3 : 0;
-        return length == 0 || (rest.Length > length && char.IsAsciiLetterOrDigit((char)rest[length])) ? 0 : sign + length;
+        var length = 0;
+        if (rest.StartsWith("Infinity"u8)) length = 8;
+        else if (rest.StartsWith("NaN"u8) || rest.StartsWith("Inf"u8)) length = 3;
+        if (length == 0 || (rest.Length > length && char.IsAsciiLetterOrDigit((char)rest[length]))) return 0;
+        return sign + length;
     }
 
-    /// <summary>Moves to the next bare number outside of strings; 0: there is none.</summary>
+    /// <summary>Moves to the next bare number outside of strings and returns its length. 0 if there is none.</summary>
     private static int Find(ReadOnlySpan<byte> json, ref int at)
     {
         while (json[at..].IndexOfAny(Starts) is var next and >= 0)
@@ -71,7 +78,7 @@ public static class BareNumbers
         return 0;
     }
 
-    /// <summary>Index behind the string that begins here.</summary>
+    /// <summary>Returns the index after the string that starts here.</summary>
     private static int StringEnd(ReadOnlySpan<byte> json, int start)
     {
         var at = start + 1;

@@ -6,23 +6,23 @@ using Sluice.Worker.Batching;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// The binary tensor extension: little-endian, row-major, BOOL one byte, BYTES each with a 32-bit length before it.
-/// Bytes go from the connection's buffers into the tensor's memory in one copy, and back in one.
+/// Reads and writes the binary tensor extension: little-endian, row-major, one byte per BOOL, and a 32-bit length
+/// before each BYTES element. Bytes are copied once between the connection's buffers and the tensor's memory.
 /// </summary>
 public static class BinaryTensors
 {
-    /// <summary>Largest single element of BYTES that is taken, 1 GiB.</summary>
+    /// <summary>Largest BYTES element, 1 GiB.</summary>
     private const uint MaxElement = 1 << 30;
 
-    /// <summary>Copies numbers into their place.</summary>
+    /// <summary>Copies numbers into a tensor.</summary>
     public static void Read(ReadOnlySequence<byte> from, Span<byte> into, string tensor, DataType type, long count)
     {
         if (from.Length != into.Length)
-            throw new InvalidRequestException($"input '{tensor}': binary_data_size is {from.Length}, expected "
+            throw new InvalidRequestException($"input '{tensor}': binary_data_size is {from.Length}; expected "
                 + $"{into.Length} ({count} elements of {type.Name})");
         from.CopyTo(into);
         if (type.Name == "BOOL" && into.IndexOfAnyExceptInRange((byte)0, (byte)1) is var at and >= 0)
-            throw new InvalidRequestException($"input '{tensor}': byte {at} is {into[at]}, expected 0 or 1 (BOOL)");
+            throw new InvalidRequestException($"input '{tensor}': byte {at} is {into[at]}; expected 0 or 1 (BOOL)");
     }
 
     public static void Write(IBufferWriter<byte> writer, in OutputTensor tensor)
@@ -42,7 +42,7 @@ public static class BinaryTensors
         }
     }
 
-    /// <summary>Reads elements of BYTES.</summary>
+    /// <summary>Reads BYTES elements.</summary>
     public static void ReadBytes(ReadOnlySequence<byte> from, OrtValue into, string tensor, long count)
     {
         var reader = new SequenceReader<byte>(from);
@@ -50,13 +50,13 @@ public static class BinaryTensors
         {
             if (!reader.TryReadLittleEndian(out int length) || (uint)length > MaxElement
                 || !reader.TryReadExact(length, out var element))
-                throw new InvalidRequestException($"input '{tensor}': element {i} of {count} is cut: expected a 32-bit "
-                    + $"little-endian length and as many bytes ({from.Length} bytes came)");
+                throw new InvalidRequestException($"input '{tensor}': element {i} of {count} is truncated; expected a "
+                    + $"32-bit little-endian length and as many bytes ({from.Length} bytes received)");
             into.StringTensorSetElementAt(element.IsSingleSegment ? element.FirstSpan : element.ToArray(), i);
         }
 
         if (!reader.End)
             throw new InvalidRequestException(
-                $"input '{tensor}': {reader.Remaining} bytes are left after its {count} elements");
+                $"input '{tensor}': {reader.Remaining} bytes remain after its {count} elements");
     }
 }

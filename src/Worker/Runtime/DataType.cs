@@ -2,10 +2,10 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>A tensor datatype of the Open Inference Protocol and what ONNX Runtime calls it.</summary>
-/// <param name="Name">FP32, INT64, BYTES, ...</param>
-/// <param name="Element">ONNX Runtime's type.</param>
-/// <param name="Size">Bytes of one element; 0 for BYTES, whose elements differ.</param>
+/// <summary>A tensor datatype of the Open Inference Protocol and its ONNX Runtime type.</summary>
+/// <param name="Name">Name in the protocol: FP32, INT64, BYTES and others.</param>
+/// <param name="Element">Element type in ONNX Runtime.</param>
+/// <param name="Size">Bytes of one element. 0 for BYTES, whose elements have different sizes.</param>
 public sealed record DataType(string Name, TensorElementType Element, int Size)
 {
     private static readonly DataType[] All =
@@ -30,9 +30,12 @@ public sealed record DataType(string Name, TensorElementType Element, int Size)
 
     public static IEnumerable<string> Names => All.Select(t => t.Name);
 
-    /// <summary>The datatype with this protocol name, or null.</summary>
-    public static DataType? Named(string name) => Array.Find(All, t => t.Name == name);
+    /// <summary>Returns the datatype with this protocol name, or null.</summary>
+    public static DataType? FromName(string name) => Array.Find(All, t => t.Name == name);
 
-    /// <summary>The datatype that carries this element type, or null (complex numbers, 4- and 8-bit floats).</summary>
-    public static DataType? Of(TensorElementType element) => Array.Find(All, t => t.Element == element);
+    /// <summary>
+    /// Returns the datatype for this element type, or null for types that the protocol does not support (complex
+    /// numbers, 4- and 8-bit floats).
+    /// </summary>
+    public static DataType? FromElementType(TensorElementType element) => Array.Find(All, t => t.Element == element);
 }

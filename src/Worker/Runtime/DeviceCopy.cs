@@ -3,7 +3,7 @@ using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>Copies between the host's memory and a device's. A copy has ended when the call returns.</summary>
+/// <summary>Copies between host memory and device memory. A copy is complete when the call returns.</summary>
 internal abstract class DeviceCopy
 {
     public abstract void ToDevice(nint device, nint host, long bytes);
@@ -12,8 +12,9 @@ internal abstract class DeviceCopy
 }
 
 /// <summary>
-/// By the CUDA runtime that ONNX Runtime's provider has loaded already: it has no call of its own that copies into a tensor. The functions are those of
-/// cuda_runtime_api.h. ONNX Runtime waits for its stream at the end of a run, so that a copy sees what the run has written.
+/// Copies with the CUDA runtime that ONNX Runtime's provider has already loaded, because ONNX Runtime has no function
+/// that copies into a tensor. The functions are those of cuda_runtime_api.h. ONNX Runtime waits for its stream at the
+/// end of a run, so a copy sees the data that the run wrote.
 /// </summary>
 internal sealed unsafe class CudaCopy : DeviceCopy
 {
@@ -23,10 +24,11 @@ internal sealed unsafe class CudaCopy : DeviceCopy
     private readonly delegate* unmanaged[Cdecl]<nint, nint, nuint, int, int> memcpy;
     private readonly int device;
 
-    /// <summary>Throws <see cref="NotSupportedException"/> when the library cannot be had.</summary>
+    /// <summary>Loads the functions.</summary>
     /// <param name="library">libcudart.</param>
-    /// <param name="folders">Where it is searched.</param>
+    /// <param name="folders">Folders that are searched for the library.</param>
     /// <param name="device">CUDA's number of the device.</param>
+    /// <exception cref="NotSupportedException">The library cannot be loaded.</exception>
     public CudaCopy(GpuLibrary library, IReadOnlyList<string> folders, int device)
     {
         this.device = device;
@@ -43,7 +45,7 @@ internal sealed unsafe class CudaCopy : DeviceCopy
 
     private void Copy(nint to, nint from, long bytes, int direction)
     {
-        // Each thread has a device of its own, the first unless it says otherwise.
+        // CUDA selects the device per thread. The default is the first device.
         Check(setDevice(device), "cudaSetDevice");
         Check(memcpy(to, from, (nuint)bytes, direction), "cudaMemcpy");
     }
@@ -54,5 +56,7 @@ internal sealed unsafe class CudaCopy : DeviceCopy
     }
 
     private static nint Function(nint library, string name, string path) =>
-        NativeLibrary.TryGetExport(library, name, out var at) ? at : throw new NotSupportedException($"{path} has no function {name}");
+        NativeLibrary.TryGetExport(library, name, out var at)
+            ? at
+            : throw new NotSupportedException($"{path} does not export function {name}");
 }

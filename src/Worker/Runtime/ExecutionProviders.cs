@@ -6,9 +6,10 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// What runs the models, in the order of SLUICE_EXECUTION_PROVIDERS. Under the policy <c>require</c> a provider that
-/// cannot be had stops the worker with the missing piece; under <c>prefer</c> it is skipped and its reason kept. There is
-/// no silent CPU: what was skipped and where each model's nodes were placed is told.
+/// Opens models on the execution providers in the order of SLUICE_EXECUTION_PROVIDERS. With the policy
+/// <c>require</c>, an unavailable provider stops the worker with the missing piece. With <c>prefer</c>, it is skipped
+/// and the reason is kept. The worker never falls back to the CPU silently: it reports skipped providers and the
+/// placement of each model's nodes.
 /// </summary>
 public sealed class ExecutionProviders
 {
@@ -16,27 +17,32 @@ public sealed class ExecutionProviders
     private readonly Dictionary<string, string> skipped = new(StringComparer.Ordinal);
     private readonly HashSet<string> preloaded = [];
 
-    public ExecutionProviders(IReadOnlyList<string> wished) : this(new ProviderSettings { Wished = ProviderSettings.Checked(wished) })
+    public ExecutionProviders(IReadOnlyList<string> requested)
+        : this(new ProviderSettings { Requested = ProviderSettings.Checked(requested) })
     {
     }
 
     public ExecutionProviders(ProviderSettings settings) => this.settings = settings;
 
-    /// <summary>Providers that were wished and cannot be had, each with its reason; only under <c>prefer</c>.</summary>
+    /// <summary>
+    /// Requested providers that are not available, with the reasons. Empty unless the policy is <c>prefer</c>.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Skipped => skipped;
 
-    /// <summary>Wished providers that could be had so far, in order, the CPU last.</summary>
-    public IReadOnlyList<string> Had => [.. settings.Wished.Where(w => w != "cpu" && !skipped.ContainsKey(w)), "cpu"];
+    /// <summary>Requested providers that are available so far, in order, the CPU last.</summary>
+    public IReadOnlyList<string> Available => [.. Gpus, "cpu"];
 
-    /// <summary>The first of <see cref="Had"/>: what runs the models.</summary>
-    public string First => settings.Wished.FirstOrDefault(w => w != "cpu" && !skipped.ContainsKey(w)) ?? "cpu";
+    /// <summary>The first of <see cref="Available"/>, which runs the models.</summary>
+    public string First => Gpus.FirstOrDefault("cpu");
+
+    private IEnumerable<string> Gpus => settings.Requested.Where(p => p != "cpu" && !skipped.ContainsKey(p));
 
     /// <summary>
-    /// Opens a model on the wished providers; its first run then proves them (<see cref="Placed"/>). Throws with the
-    /// missing piece; a file that is no model throws in ONNX Runtime's words.
+    /// Opens a model on the requested providers. Its first run then verifies the providers (<see cref="Placed"/>).
+    /// Throws with the missing piece. For an invalid model file, it throws ONNX Runtime's error.
     /// </summary>
-    /// <param name="path">The model's file.</param>
-    /// <param name="optimised">It is an optimised copy: the graph is taken as it is.</param>
+    /// <param name="path">Path of the model's file.</param>
+    /// <param name="optimised">True if the file is an optimised copy. Its graph is not optimised again.</param>
     public (InferenceSession Session, PlacementProfile Profile) Open(string path, bool optimised = false)
     {
         while (true)
@@ -46,13 +52,13 @@ public sealed class ExecutionProviders
             {
                 using var options = Options(path);
                 if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
-                profile = PlacementProfile.Begin(options, First == "cpu");
+                profile = PlacementProfile.Start(options, First == "cpu");
                 return (new InferenceSession(path, options), profile);
             }
             catch (OnnxRuntimeException e) when (IsOfDevice(e))
             {
                 profile?.Dispose();
-                // Each round skips one provider more, or throws; without any left no error is the device's.
+                // Each iteration skips one more provider or throws. Without a provider, no error is a device error.
                 SkipOrThrow(path, e);
             }
             catch
@@ -63,22 +69,24 @@ public sealed class ExecutionProviders
         }
     }
 
-    /// <summary>Where the first run's nodes were placed; throws when that may not be served.</summary>
-    /// <param name="path">The model's file.</param>
-    /// <param name="session">Its session.</param>
-    /// <param name="profile">What <see cref="Open"/> gave with it.</param>
-    /// <param name="ran">False: the model refused its first run.</param>
+    /// <summary>Returns the placement of the nodes in the first run. Throws if it must not be served.</summary>
+    /// <param name="path">Path of the model's file.</param>
+    /// <param name="session">Session of the model.</param>
+    /// <param name="profile">The profile that <see cref="Open"/> returned with the session.</param>
+    /// <param name="ran">False if the model rejected its first run.</param>
     public ModelPlacement Placed(string path, InferenceSession session, PlacementProfile profile, bool ran = true)
     {
-        // With the CPU alone the count needs no run.
+        // With the CPU alone, the count does not depend on a run.
         var placement = profile.End(session) with { Complete = ran || First == "cpu" };
-        return placement.Refusal(Name(path), Had, settings) is { } refusal ? throw new InvalidOperationException(refusal) : placement;
+        return placement.Refusal(Name(path), Available, settings) is { } refusal
+            ? throw new InvalidOperationException(refusal)
+            : placement;
     }
 
-    /// <summary>An error of the device or its libraries, not of the model or what it was given.</summary>
+    /// <summary>Returns whether an error is of the device or its libraries, not of the model or its inputs.</summary>
     public bool IsOfDevice(OnnxRuntimeException error) => First != "cpu" && ProviderError.IsOfDevice(error.Message);
 
-    /// <summary>Takes the first provider out after it failed on a model; throws when it is required.</summary>
+    /// <summary>Skips the first provider after it failed on a model. Throws if it is required.</summary>
     public void SkipOrThrow(string path, Exception error)
     {
         var gpu = First;
@@ -88,14 +96,15 @@ public sealed class ExecutionProviders
         skipped[gpu] = reason;
     }
 
-    /// <summary>The option by which CUDA graphs are wished of a provider, where it is on.</summary>
-    public string? GraphOption(string provider) => GraphOption(ProviderAppender.Of(provider, settings));
+    /// <summary>Returns the option that requests CUDA graphs of a provider, if it is on.</summary>
+    public string? GraphOption(string provider) => GraphOption(ProviderAppender.OptionsFor(provider, settings));
 
-    /// <summary>The number of the device that a provider was given.</summary>
+    /// <summary>Returns the device number of a provider.</summary>
     public int Device(string provider) =>
-        int.TryParse(ProviderAppender.Of(provider, settings).GetValueOrDefault("device_id"), CultureInfo.InvariantCulture, out var id) ? id : 0;
+        ProviderAppender.OptionsFor(provider, settings).GetValueOrDefault("device_id") is { } text
+            && int.TryParse(text, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
-    /// <summary>How the host reaches the memory of CUDA's device; throws when it cannot.</summary>
+    /// <summary>Returns the copier between the host and CUDA's device. Throws if it is not available.</summary>
     internal DeviceCopy Copy(string provider) =>
         new CudaCopy(GpuLibraries.For("cuda")[0], GpuLibraries.Folders(settings.CudaLibraryPath), Device(provider));
 
@@ -106,15 +115,15 @@ public sealed class ExecutionProviders
     {
         var options = new SessionOptions
         {
-            // Measured (facts on ONNX Runtime, section 3): one thread a run and several callers beat several threads a
-            // run, which spin; the callers are the worker's own bounded lanes.
+            // Measured (facts on ONNX Runtime, section 3): one thread per run with several callers is faster than
+            // several threads per run, which spin. The callers are the worker's own lanes, whose number is limited.
             IntraOpNumThreads = 1,
             InterOpNumThreads = 1,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
         try
         {
-            foreach (var name in settings.Wished.Where(w => w != "cpu" && !skipped.ContainsKey(w))) Append(options, name, path);
+            foreach (var name in Gpus) Append(options, name, path);
             return options;
         }
         catch
@@ -126,8 +135,10 @@ public sealed class ExecutionProviders
 
     private void Append(SessionOptions options, string name, string path)
     {
-        if (preloaded.Add(name)) GpuLibraries.Load(GpuLibraries.For(name), GpuLibraries.Folders(settings.CudaLibraryPath));
-        // What the model's declaration lacks is an error under either policy: skipping would hide a typing error.
+        if (preloaded.Add(name))
+            GpuLibraries.Load(GpuLibraries.For(name), GpuLibraries.Folders(settings.CudaLibraryPath));
+        // A missing declaration for the model is an error under both policies, because skipping would hide a typing
+        // error.
         var with = ForModel(name, path);
         try
         {
@@ -144,25 +155,33 @@ public sealed class ExecutionProviders
 
     private IReadOnlyDictionary<string, string> ForModel(string name, string path)
     {
-        var options = ProviderAppender.Of(name, settings);
+        var options = ProviderAppender.OptionsFor(name, settings);
         if (name == "webgpu") return options;
         var graph = GraphOption(options);
         if (name != "tensorrt" && graph is null) return options;
         var inputs = OnnxInputs.Read(path);
         var model = Name(path);
-        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs) is { } no) throw new InvalidOperationException(no);
-        return name == "tensorrt"
-            ? TensorRtCache.Place(settings, path, ShapeProfiles.Complete(model, inputs, options, settings.TensorRtMaxBatch)) : options;
+        if (graph is not null && ShapeProfiles.NoCudaGraph(model, graph, inputs) is { } reason)
+            throw new InvalidOperationException(reason);
+        if (name != "tensorrt") return options;
+        var complete = ShapeProfiles.Complete(model, inputs, options, settings.TensorRtMaxBatch);
+        return TensorRtCache.AddFolders(settings, path, complete);
     }
 
-    /// <summary>The lowest missing piece of the stack, which says more than the error that follows from it.</summary>
+    /// <summary>
+    /// Returns the lowest missing piece of the stack, which explains more than the error that follows from it.
+    /// </summary>
     private string Explain(string provider, Exception error)
     {
         if (provider == "webgpu") return ProviderError.Explain(provider, error.Message);
-        var report = StackProbe.Look(settings, tryProviders: false);
+        var report = StackProbe.Inspect(settings, tryProviders: false);
         return StackVerdict.Missing(report, provider) ?? ProviderError.Explain(provider, error.Message);
     }
 
-    /// <summary>A model's name from <c>repository/name/version/model.onnx</c>.</summary>
-    private static string Name(string path) => Path.GetFileName(Path.GetDirectoryName(Path.GetDirectoryName(Path.GetFullPath(path)))) ?? path;
+    /// <summary>Returns a model's name from <c>repository/name/version/model.onnx</c>.</summary>
+    private static string Name(string path)
+    {
+        var version = Path.GetDirectoryName(Path.GetFullPath(path));
+        return Path.GetFileName(Path.GetDirectoryName(version)) ?? path;
+    }
 }

@@ -8,25 +8,27 @@ using Sluice.Worker.Batching;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// Numbers between JSON and a tensor's own memory: no array in between, in either direction. <c>data</c> may be flat or
-/// nested in any way, row-major: as in Triton, only the number of elements counts. Integers out of a type's range are refused,
-/// never wrapped. Floats that JSON cannot write are the strings "NaN", "Infinity" and "-Infinity", in both directions. Clients of Triton
-/// write them bare (<see cref="BareNumbers"/>): they may, and get them back bare.
+/// Converts numbers between JSON and a tensor's memory, without an array in between. <c>data</c> can be flat or
+/// nested in any way, in row-major order: as in Triton, only the number of elements counts. Integers outside the
+/// range of a type are rejected, never wrapped. NaN and infinities, which JSON does not support, are the strings
+/// "NaN", "Infinity" and "-Infinity" in both directions. Triton's clients write them bare (<see
+/// cref="BareNumbers"/>). Bare values are accepted, and the response then contains bare values too.
 /// </summary>
 public static class JsonTensors
 {
-    /// <summary>Bytes of a wrong value that an error shows.</summary>
+    /// <summary>Largest number of bytes of an invalid value that an error shows.</summary>
     private const int MaxShown = 40;
 
     private delegate T Element<T>(ref Utf8JsonReader reader, in Place place);
 
-    /// <summary>Reads a list of numbers into their place; throws <see cref="InvalidRequestException"/> with what is wrong.</summary>
-    /// <param name="json">The value of <c>data</c>.</param>
-    /// <param name="into">The tensor's bytes.</param>
-    /// <param name="tensor">Its name, for what is said.</param>
-    /// <param name="type">Its datatype; not BYTES.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <returns>Whether a NaN or an infinity in it was bare.</returns>
+    /// <summary>Reads a list of numbers into a tensor.</summary>
+    /// <param name="json">Value of <c>data</c>.</param>
+    /// <param name="into">Memory of the tensor.</param>
+    /// <param name="tensor">Name of the tensor, for errors.</param>
+    /// <param name="type">Datatype of the tensor, except BYTES.</param>
+    /// <param name="shape">Shape of the tensor.</param>
+    /// <returns>True if a NaN or an infinity was bare.</returns>
+    /// <exception cref="InvalidRequestException">The list does not match the tensor.</exception>
     public static bool Read(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
     {
         if (type.Name == "FP32" && NumberList.TryRead(json, MemoryMarshal.Cast<byte, float>(into))) return false;
@@ -42,7 +44,7 @@ public static class JsonTensors
         }
     }
 
-    /// <summary>Reads a list of strings into a tensor of BYTES.</summary>
+    /// <summary>Reads a list of strings into a BYTES tensor.</summary>
     public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
     {
         var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
@@ -51,9 +53,10 @@ public static class JsonTensors
     }
 
     /// <summary>Writes a tensor's elements as a flat array.</summary>
-    /// <param name="writer">Where to.</param>
+    /// <param name="writer">The writer.</param>
     /// <param name="tensor">The tensor.</param>
-    /// <param name="bare">NaN and infinities are not strings but bare: for clients that sent them so.</param>
+    /// <param name="bare">True to write NaN and infinities bare, for clients that sent them so. False: as
+    /// strings.</param>
     public static void Write(Utf8JsonWriter writer, in OutputTensor tensor, bool bare)
     {
         writer.WriteStartArray();
@@ -61,7 +64,7 @@ public static class JsonTensors
         writer.WriteEndArray();
     }
 
-    /// <summary>Writes a tensor's elements, one after the other.</summary>
+    /// <summary>Writes a tensor's elements without the array brackets.</summary>
     /// <inheritdoc cref="Write"/>
     public static void WriteElements(Utf8JsonWriter writer, in OutputTensor tensor, bool bare)
     {
@@ -79,7 +82,10 @@ public static class JsonTensors
             case "INT32": foreach (var n in Elements<int>(tensor)) writer.WriteNumberValue(n); break;
             case "INT64": foreach (var n in Elements<long>(tensor)) writer.WriteNumberValue(n); break;
             case "FP16": foreach (var h in Elements<Half>(tensor)) WriteFloat(writer, (float)h, bare); break;
-            case "BF16": foreach (var b in Elements<ushort>(tensor)) WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16), bare); break;
+            case "BF16":
+                foreach (var b in Elements<ushort>(tensor))
+                    WriteFloat(writer, BitConverter.UInt32BitsToSingle((uint)b << 16), bare);
+                break;
             case "FP32": foreach (var f in Elements<float>(tensor)) WriteFloat(writer, f, bare); break;
             case "FP64":
                 foreach (var d in Elements<double>(tensor))
@@ -134,7 +140,7 @@ public static class JsonTensors
     private static void Fill<T>(ref Utf8JsonReader reader, Span<byte> into, in Place place, Element<T> read)
         where T : unmanaged => Walk(ref reader, place, new Sink<T>(MemoryMarshal.Cast<byte, T>(into), read));
 
-    /// <summary>Goes through the elements, flat or nested, and checks that there are as many as the shape says.</summary>
+    /// <summary>Reads the elements of a flat or nested list, and checks that their number matches the shape.</summary>
     private static void Walk<TSink>(ref Utf8JsonReader reader, in Place place, TSink sink)
         where TSink : ISink, allows ref struct
     {
@@ -184,7 +190,7 @@ public static class JsonTensors
         reader.TokenType == JsonTokenType.Number && reader.TryGetDouble(out var d) && double.IsFinite(d) ? d
             : NotFinite(ref reader, place, $"a number within {double.MaxValue:R}");
 
-    /// <summary>From the text, not by way of a wider float: rounding twice is not exact.</summary>
+    /// <summary>Parses the text directly. Rounding twice, through a wider float, would not be exact.</summary>
     private static Half HalfFloat(ref Utf8JsonReader reader, in Place place)
     {
         if (reader.TokenType == JsonTokenType.Number)
@@ -197,7 +203,7 @@ public static class JsonTensors
         return (Half)NotFinite(ref reader, place, "a number within 65504");
     }
 
-    /// <summary>The upper half of a float's bits, rounded to the nearest, ties to even.</summary>
+    /// <summary>Returns the upper half of a float's bits, rounded to nearest, ties to even.</summary>
     private static ushort BrainFloat(ref Utf8JsonReader reader, in Place place)
     {
         var value = Float(ref reader, place);
@@ -240,7 +246,7 @@ public static class JsonTensors
         }
     }
 
-    /// <summary>Which tensor is read, for what is said when it is wrong.</summary>
+    /// <summary>The tensor that is read, for error messages.</summary>
     private readonly record struct Place(string Tensor, string Type, long[] Shape)
     {
         public InvalidRequestException Wrong(ref Utf8JsonReader reader, string wanted)
@@ -253,13 +259,14 @@ public static class JsonTensors
                 JsonTokenType.String => $"\"{Shown(reader)}\"",
                 _ => Shown(reader),
             };
-            return new InvalidRequestException($"input '{Tensor}': data has {text}, expected {wanted} ({Type})");
+            return new InvalidRequestException($"input '{Tensor}': data has {text}; expected {wanted} ({Type})");
         }
 
         public InvalidRequestException Amount(long total, string came) => new(
-            $"input '{Tensor}': Shape does not match true shape of 'data' field: data has {came} elements, expected {total} for shape [{string.Join(",", Shape)}]");
+            $"input '{Tensor}': Shape does not match true shape of 'data' field: data has {came} elements; "
+            + $"expected {total} for shape [{string.Join(",", Shape)}]");
 
-        /// <summary>The value's text, cut between two characters where it is long.</summary>
+        /// <summary>Returns the value's text. A long text is cut between two characters.</summary>
         private static string Shown(in Utf8JsonReader reader)
         {
             ReadOnlySpan<byte> text = reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan;

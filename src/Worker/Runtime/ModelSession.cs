@@ -6,8 +6,8 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// An ONNX Runtime session that is never disposed while it runs (that would be a crash of the process, not an
-/// exception): runs are counted, and the last one out closes it.
+/// An ONNX Runtime session that is not disposed while it runs, because that would crash the process instead of
+/// throwing an exception. Runs are counted, and the last run after <see cref="Dispose"/> closes the session.
 /// </summary>
 public sealed class ModelSession : IDisposable
 {
@@ -18,18 +18,23 @@ public sealed class ModelSession : IDisposable
     private InferenceSession session;
     private PlacementProfile profile;
 
-    /// <summary>Of its runs, where they may be captured as CUDA graphs; null: they may come from any thread.</summary>
+    /// <summary>
+    /// Thread for all runs if they can be captured as CUDA graphs. Null: any thread can run the session.
+    /// </summary>
     private RunThread? graphs;
     private int running;
     private bool closing;
     private bool refused;
 
-    /// <param name="path">Of the file to load.</param>
-    /// <param name="providers">What is to run it.</param>
-    /// <param name="optimised">The file is an optimised copy: the graph is taken as it is.</param>
+    /// <summary>Opens the session.</summary>
+    /// <param name="path">Path of the file to load.</param>
+    /// <param name="providers">Execution providers that run the model.</param>
+    /// <param name="optimised">True if the file is an optimised copy. Its graph is not optimised again.</param>
     public ModelSession(string path, ExecutionProviders providers, bool optimised = false)
     {
-        (this.path, this.providers, this.optimised) = (path, providers, optimised);
+        this.path = path;
+        this.providers = providers;
+        this.optimised = optimised;
         Open();
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();
@@ -42,27 +47,33 @@ public sealed class ModelSession : IDisposable
 
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Where the first run's nodes were placed; null before it.</summary>
+    /// <summary>Placement of the nodes in the first run. Null before the first run.</summary>
     public ModelPlacement? Placement { get; private set; }
 
-    /// <summary>What runs it: the first wished provider that could be had.</summary>
+    /// <summary>The first requested provider that is available.</summary>
     public string Provider { get; private set; }
 
-    /// <summary>The option that wishes CUDA graphs of its provider, where it is on.</summary>
+    /// <summary>The option that requests CUDA graphs of the provider, if it is on.</summary>
     public string? GraphOption => providers.GraphOption(Provider);
 
-    /// <summary>Which of its provider's devices.</summary>
+    /// <summary>Device number of the provider.</summary>
     public int Device => providers.Device(Provider);
 
-    /// <summary>Who gets which node, as ONNX Runtime recorded it; before the first run, but not as complete as <see cref="Placement"/>.</summary>
+    /// <summary>
+    /// Placement of the nodes as recorded by ONNX Runtime. Available before the first run, but less complete than
+    /// <see cref="Placement"/>.
+    /// </summary>
     public ModelPlacement Recorded => PlacementReader.Read(session);
 
-    /// <summary>After the first run, before anything is served: counts where its nodes were placed; throws when that may not be served.</summary>
+    /// <summary>
+    /// Determines the placement of the nodes. Call this after the first run, before the model serves requests. Throws
+    /// if the placement must not be served.
+    /// </summary>
     public void Prove() => Placement ??= providers.Placed(path, session, profile, ran: !refused);
 
     /// <summary>
-    /// After the first run failed, before anything is served: opens the model again without the provider that failed, when
-    /// it was only preferred; throws when it is required. False: the failure was not the device's.
+    /// Handles an error of the first run, before the model serves requests. If the failed provider is only preferred,
+    /// opens the model again without it. If it is required, throws. Returns false if the error is not a device error.
     /// </summary>
     public bool Recover(OnnxRuntimeException error)
     {
@@ -76,8 +87,10 @@ public sealed class ModelSession : IDisposable
         return true;
     }
 
-    /// <summary>After the first run, before anything is served: its provider gives what is wrong. Opens the model again without it when it was only
-    /// preferred; throws when it is required.</summary>
+    /// <summary>
+    /// Handles wrong results of the first run, before the model serves requests. If the provider is only preferred,
+    /// opens the model again without it. If it is required, throws.
+    /// </summary>
     public void Abandon(Exception error)
     {
         providers.SkipOrThrow(path, error);
@@ -86,10 +99,10 @@ public sealed class ModelSession : IDisposable
         Open();
     }
 
-    /// <summary>No CUDA graph is captured or replayed.</summary>
+    /// <summary>Graph number of a run that neither captures nor replays a CUDA graph.</summary>
     public const int NoGraph = -1;
 
-    /// <summary>Runs with outputs allocated by ONNX Runtime.</summary>
+    /// <summary>Runs the model. ONNX Runtime allocates the outputs.</summary>
     public IDisposableReadOnlyCollection<OrtValue> Run(RunOptions options, IReadOnlyCollection<string> inputNames,
         IReadOnlyCollection<OrtValue> inputs, IReadOnlyCollection<string> outputNames)
     {
@@ -100,7 +113,7 @@ public sealed class ModelSession : IDisposable
         return results!;
     }
 
-    /// <summary>Runs with outputs written where the caller says.</summary>
+    /// <summary>Runs the model and writes the outputs into the caller's values.</summary>
     public void Run(RunOptions options, IReadOnlyCollection<string> inputNames, IReadOnlyCollection<OrtValue> inputs,
         IReadOnlyCollection<string> outputNames, IReadOnlyCollection<OrtValue> outputs)
     {
@@ -109,10 +122,11 @@ public sealed class ModelSession : IDisposable
         else OnThread(options, NoGraph, () => session.Run(options, inputNames, inputs, outputNames, outputs));
     }
 
-    /// <summary>Runs what was bound before: a call of 1.5 us that allocates nothing.</summary>
-    /// <param name="options">Of this run.</param>
+    /// <summary>Runs the model with bound inputs and outputs. The call takes 1.5 us and allocates nothing.</summary>
+    /// <param name="options">Options of this run.</param>
     /// <param name="binding">Inputs and outputs.</param>
-    /// <param name="graph">Number of the CUDA graph that is captured of this binding, and replayed; -1: none is.</param>
+    /// <param name="graph">Number of the CUDA graph that is captured for this binding and replayed. -1: no
+    /// graph.</param>
     public void Run(RunOptions options, OrtIoBinding binding, int graph = NoGraph)
     {
         using var run = Enter();
@@ -120,14 +134,14 @@ public sealed class ModelSession : IDisposable
         else BoundOnThread(options, binding, graph);
     }
 
-    /// <summary>Memory of its device; the caller disposes of it, before the session.</summary>
+    /// <summary>Creates an allocator of device memory. The caller disposes it before the session.</summary>
     public OrtAllocator NewAllocator(OrtMemoryInfo info)
     {
         using var run = Enter();
         return new OrtAllocator(session, info);
     }
 
-    /// <summary>A binding to be filled in by the caller, who disposes of it.</summary>
+    /// <summary>Creates an empty binding. The caller fills it in and disposes it.</summary>
     public OrtIoBinding NewBinding()
     {
         using var run = Enter();
@@ -155,15 +169,19 @@ public sealed class ModelSession : IDisposable
         graphs = GraphOption is null ? null : new RunThread();
     }
 
-    /// <summary>With graphs on, every run says which is its own: ONNX Runtime would take one and the same for all that say nothing.</summary>
+    /// <summary>
+    /// Runs an action on the thread of the session. With CUDA graphs on, every run sets a graph number, because ONNX
+    /// Runtime uses the same number for all runs that set none.
+    /// </summary>
     private void OnThread(RunOptions options, int graph, Action run)
     {
         options.AddRunConfigEntry("gpu_graph_id", graph.ToString(CultureInfo.InvariantCulture));
         graphs!.Run(run);
     }
 
-    /// <summary>Apart from its caller, which would make a closure for each run.</summary>
-    private void BoundOnThread(RunOptions options, OrtIoBinding binding, int graph) => OnThread(options, graph, () => session.RunWithBinding(options, binding));
+    /// <summary>Separate from its caller, where the closure would be allocated for each run.</summary>
+    private void BoundOnThread(RunOptions options, OrtIoBinding binding, int graph) =>
+        OnThread(options, graph, () => session.RunWithBinding(options, binding));
 
     private Inside Enter()
     {

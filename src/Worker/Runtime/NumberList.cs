@@ -8,30 +8,38 @@ using System.Runtime.InteropServices;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// A JSON list of numbers, flat or nested, straight into floats: up to eight digits at a time (SWAR), and each the float nearest to it.
-/// What it does not know (other tokens, another number of elements, infinities) it leaves to the general reader, which also has the
-/// words for what is wrong.
+/// Parses a JSON list of numbers, flat or nested, into floats. It parses up to eight digits at a time (SWAR) and
+/// rounds each number to the nearest float. For other tokens, another number of elements, and infinities, it returns
+/// false, and the general reader parses the list and reports errors.
 /// </summary>
 public static class NumberList
 {
     private static readonly SearchValues<byte> Brackets = SearchValues.Create("[]\"{"u8);
 
-    /// <summary>Powers of ten, each the double nearest to it, from ten to the minus <see cref="MostExponent"/> on.</summary>
+    /// <summary>
+    /// Powers of ten as the nearest doubles, starting with ten to the power of minus <see cref="MostExponent"/>.
+    /// </summary>
     private static readonly double[] Powers = [.. Enumerable.Range(-MostExponent, (2 * MostExponent) + 1)
-        .Select(e => double.Parse(string.Create(CultureInfo.InvariantCulture, $"1e{e}"), CultureInfo.InvariantCulture))];
+        .Select(e => string.Create(CultureInfo.InvariantCulture, $"1e{e}"))
+        .Select(text => double.Parse(text, CultureInfo.InvariantCulture))];
 
     private const int MostExponent = 60;
 
-    /// <summary>How many units of a double's last place <see cref="TryScale"/> may be off: 3.2 by its three roundings and the digits dropped.</summary>
+    /// <summary>
+    /// Largest error of <see cref="TryScale"/>, in units of a double's last place. Its three roundings and the
+    /// dropped digits cause 3.2 units.
+    /// </summary>
     private const int Slack = 8;
 
     private const int CharZero = '0';
 
-    /// <summary>Lists within each other, at most: the general reader's limit, which is Triton's.</summary>
+    /// <summary>Largest nesting depth of lists. This is the limit of the general reader and of Triton.</summary>
     private const int MaxDepth = 100;
 
-    /// <summary>Index of the bracket that closes the list that begins at <paramref name="start"/>; -1: there are strings or objects in it, or
-    /// no end.</summary>
+    /// <summary>
+    /// Returns the index of the bracket that closes the list at <paramref name="start"/>. -1 if the list contains
+    /// strings or objects, or has no end.
+    /// </summary>
     public static int FindEnd(ReadOnlySpan<byte> json, int start)
     {
         var (at, depth) = (start, 0);
@@ -52,19 +60,21 @@ public static class NumberList
         }
     }
 
-    /// <summary>Reads the list into exactly as many floats as there are, however its lists are nested; false: it is for the general reader, and what was
-    /// written is void.</summary>
-    /// <param name="json">The list, from bracket to bracket.</param>
-    /// <param name="into">Its elements, row-major.</param>
+    /// <summary>
+    /// Reads the list into exactly as many floats as the target has, for any nesting. Returns false if the general
+    /// reader must parse the list; the content of the target is then undefined.
+    /// </summary>
+    /// <param name="json">The list, including its brackets.</param>
+    /// <param name="into">Its elements, in row-major order.</param>
     public static bool TryRead(ReadOnlySpan<byte> json, Span<float> into)
     {
         var (at, count, depth) = (0, 0, 0);
-        // What came last: an element or a closed list; or the bracket that opens a list.
+        // "value": the last token is an element or the end of a list. "opened": it is the bracket that opens a list.
         var (value, opened) = (false, false);
         while (at < json.Length)
         {
             var c = json[at];
-            if (Begins(c))
+            if (StartsNumber(c))
             {
                 if (value || depth == 0 || !TryNumbers(json, ref at, into, ref count, out value)) return false;
                 opened = false;
@@ -95,35 +105,38 @@ public static class NumberList
         return false;
     }
 
-    private static bool Begins(byte c) => c == '-' || (uint)(c - CharZero) <= 9;
+    private static bool StartsNumber(byte c) => c == '-' || (uint)(c - CharZero) <= 9;
 
-    /// <summary>Numbers with nothing but commas, and at most one space, between them.</summary>
+    /// <summary>Reads numbers that are separated by commas with at most one space.</summary>
     private static bool TryNumbers(ReadOnlySpan<byte> json, ref int at, Span<float> into, ref int count, out bool ended)
     {
         var i = at;
         ended = true;
         do
         {
-            if (count == into.Length || !(TryShort(json, ref i, out into[count]) || TryNumber(json, ref i, out into[count]))) return false;
+            if (count == into.Length) return false;
+            if (!TryShort(json, ref i, out into[count]) && !TryNumber(json, ref i, out into[count])) return false;
             count++;
             ended = i + 1 >= json.Length || json[i] != ',';
             if (!ended) i += json[i + 1] == ' ' ? 2 : 1;
         }
-        while (!ended && i < json.Length && Begins(json[i]));
+        while (!ended && i < json.Length && StartsNumber(json[i]));
         at = i;
         return true;
     }
 
     /// <summary>
-    /// One digit, a point and at most eight digits, which is what floats below ten are written as: M / 10^n, with M below 10^9, is no nearer to the middle between
-    /// two floats than 2^-51.6 of itself (it cannot be that middle, which has 21 decimals or more), and M * 10^-n as a double is off by at most 2^-52 of itself: it
-    /// rounds as M / 10^n does. With up to eighteen digits it is scaled as others are. False: it is something else.
+    /// Parses one digit, a point and at most eight digits, which is the usual form of floats below ten. The number is
+    /// M / 10^n with M below 10^9. Its distance to the middle between two floats is at least 2^-51.6 of itself, and
+    /// it cannot be that middle, which has 21 or more decimals. M * 10^-n as a double has an error of at most 2^-52
+    /// of itself, so it rounds to the same float as M / 10^n. Numbers with up to eighteen digits are scaled as in the
+    /// general case. Returns false for any other form.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryShort(ReadOnlySpan<byte> json, ref int at, out float number)
     {
         number = 0;
-        // A sign, a digit, a point, twice eight digits, two more, and what follows.
+        // Bytes read: a sign, a digit, a point, twice eight digits, two more digits, and the byte after them.
         if (json.Length - at < 22) return false;
         ref var text = ref Unsafe.Add(ref MemoryMarshal.GetReference(json), at);
         var sign = text == '-' ? 1 : 0;
@@ -137,13 +150,13 @@ public static class NumberList
         {
             mantissa = (mantissa * Tens[more]) + Eight(digits << (64 - (8 * more)));
             n += more;
-            for (; n is 16 or 17 && mantissa < 100_000_000_000_000_000 && (uint)(Unsafe.Add(ref text, 2 + n) - CharZero) <= 9; n++)
+            for (; n is 16 or 17 && mantissa < 100_000_000_000_000_000 && IsDigit(Unsafe.Add(ref text, 2 + n)); n++)
                 mantissa = (mantissa * 10) + (uint)(Unsafe.Add(ref text, 2 + n) - CharZero);
-            if (Goes(Unsafe.Add(ref text, 2 + n)) || !TryScale(mantissa, -n, sign == 1, out number)) return false;
+            if (Continues(Unsafe.Add(ref text, 2 + n)) || !TryScale(mantissa, -n, sign == 1, out number)) return false;
         }
         else
         {
-            if (Goes(Unsafe.Add(ref text, 2 + n))) return false;
+            if (Continues(Unsafe.Add(ref text, 2 + n))) return false;
             number = (float)((long)mantissa * Tenths[n]);
             if (sign == 1) number = -number;
         }
@@ -152,19 +165,25 @@ public static class NumberList
         return true;
     }
 
-    /// <summary>It is not the number's end: an exponent, or another digit.</summary>
-    private static bool Goes(byte next) => (next | 0x20) == 'e' || (uint)(next - CharZero) <= 9;
+    private static bool IsDigit(byte c) => (uint)(c - CharZero) <= 9;
 
-    /// <summary>How many of eight bytes are digits, up to the first that is none; each of them as its number.</summary>
+    /// <summary>Returns whether the number continues with an exponent or another digit.</summary>
+    private static bool Continues(byte next) => (next | 0x20) == 'e' || (uint)(next - CharZero) <= 9;
+
+    /// <summary>
+    /// Counts the digits among eight bytes, up to the first byte that is not a digit, and returns their values.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Leading(ref byte text, out ulong digits)
     {
-        // Of a byte that is no digit the high bit is set: the first such is found right, whatever follows it.
+        // A byte that is not a digit has its high bit set. The first such byte is found correctly, whatever follows it.
         digits = Unsafe.ReadUnaligned<ulong>(ref text) ^ 0x3030303030303030;
         return BitOperations.TrailingZeroCount(((digits + 0x7676767676767676) | digits) & 0x8080808080808080) >> 3;
     }
 
-    /// <summary>One number by JSON's grammar, as the float nearest to it; false: the general reader is to look at it.</summary>
+    /// <summary>
+    /// Parses one number by JSON's grammar to the nearest float. Returns false if the general reader must parse it.
+    /// </summary>
     private static bool TryNumber(ReadOnlySpan<byte> json, ref int at, out float number)
     {
         ref var text = ref MemoryMarshal.GetReference(json);
@@ -175,7 +194,7 @@ public static class NumberList
         var (whole, exponent) = (i, 0);
         ulong mantissa = 0;
         i = Digits(ref text, i, length, ref mantissa, ref exponent);
-        // JSON's whole part is 0, or does not begin with it.
+        // The whole part of a JSON number is 0, or does not begin with 0.
         if (i == whole || (Unsafe.Add(ref text, whole) == '0' && i > whole + 1)) return false;
         if (i < length && Unsafe.Add(ref text, i) == '.')
         {
@@ -185,14 +204,17 @@ public static class NumberList
             exponent -= i - point;
         }
 
-        if (i < length && (Unsafe.Add(ref text, i) | 0x20) == 'e' && !TryExponent(json, ref i, ref exponent)) return false;
+        var hasExponent = i < length && (Unsafe.Add(ref text, i) | 0x20) == 'e';
+        if (hasExponent && !TryExponent(json, ref i, ref exponent)) return false;
         var start = at;
         at = i;
         return TryScale(mantissa, exponent, negative, out number) || TrySlow(json[start..i], out number);
     }
 
-    /// <summary>Takes the digits from <paramref name="i"/> on into the mantissa, 18 of them that count (they fit into 63 bits); those beyond are counted in
-    /// <paramref name="dropped"/>. Returns where they end.</summary>
+    /// <summary>
+    /// Adds the digits from <paramref name="i"/> on to the mantissa, up to 18 significant digits (they fit into 63
+    /// bits), and counts the others in <paramref name="dropped"/>. Returns the index after the digits.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Digits(ref byte text, int i, int length, ref ulong mantissa, ref int dropped)
     {
@@ -216,17 +238,22 @@ public static class NumberList
         return i;
     }
 
-    /// <summary>Powers of ten that <see cref="TryShort"/> needs.</summary>
+    /// <summary>Powers of ten for <see cref="TryShort"/>.</summary>
     private static ReadOnlySpan<double> Tenths => [1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
 
     private static ReadOnlySpan<uint> Tens => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-    /// <summary>The number that eight digits are, the first in the lowest byte: each step adds neighbours, in lanes of 8, 16 and 32 bits.</summary>
+    /// <summary>
+    /// Returns the number that eight digits form, the first in the lowest byte. Each step adds neighbours, in lanes
+    /// of 8, 16 and 32 bits.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Eight(ulong digits)
     {
         digits = (digits * 10) + (digits >> 8);
-        return (uint)((((digits & 0x000000FF000000FF) * 0x000F424000000064) + (((digits >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32);
+        var even = (digits & 0x000000FF000000FF) * 0x000F424000000064;
+        var odd = ((digits >> 16) & 0x000000FF000000FF) * 0x0000271000000001;
+        return (uint)((even + odd) >> 32);
     }
 
     private static bool TryExponent(ReadOnlySpan<byte> json, ref int i, ref int exponent)
@@ -242,9 +269,10 @@ public static class NumberList
     }
 
     /// <summary>
-    /// Mantissa times power as a double is off by at most 3.2 units of its last place: half a unit for each of the two and for the product, of a
-    /// significand that may be twice as large, and 1e-17 of it for what was dropped. To round it to a float is right unless the double lies that
-    /// near to the middle between two floats.
+    /// Multiplies mantissa and power. The product as a double has an error of at most 3.2 units of its last place:
+    /// half a unit for each of the two factors and for the product, of a significand that can be twice as large, and
+    /// 1e-17 of it for the dropped digits. Rounding it to a float is correct unless the double is that close to the
+    /// middle between two floats.
     /// </summary>
     private static bool TryScale(ulong mantissa, int exponent, bool negative, out float number)
     {

@@ -4,23 +4,28 @@ using Sluice.Worker.Batching;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>Who waits for a lane.</summary>
+/// <summary>A caller that waits for a lane.</summary>
 public interface ILaneUser
 {
-    /// <summary>A lane is this one's now; it must be given back. Called on a thread of the pool.</summary>
+    /// <summary>
+    /// Called on a thread pool thread when the caller gets a lane. The caller must return it with <c>Leave</c>.
+    /// </summary>
     void Enter();
 }
 
 /// <summary>
-/// How many runs are on the device at once, over all models: as many as there are cores on a CPU, one on a GPU (one stream). Who waits
-/// gets a lane in the order of waiting. A caller that goes away while it waits costs nothing; one that goes during its run stops it.
+/// Limits the number of concurrent runs on the device, over all models: one per core on a CPU, one on a GPU (one
+/// stream). Waiting callers get lanes in the order of waiting. A caller that is cancelled while it waits uses no
+/// lane. Cancellation during a run stops the run.
 /// </summary>
 public sealed class RunLanes(int lanes)
 {
-    /// <summary>Runs at once.</summary>
+    /// <summary>Largest number of concurrent runs.</summary>
     public int Count { get; private set; } = lanes;
 
-    /// <summary>How many were on a lane or waited for one, for each lane, in the mean of the last seconds.</summary>
+    /// <summary>
+    /// Number of callers that run or wait, divided by the number of lanes. Moving average over the last 10 seconds.
+    /// </summary>
     public double Utilization
     {
         get
@@ -34,7 +39,10 @@ public sealed class RunLanes(int lanes)
     private readonly Queue<ILaneUser> waiting = [];
     private int free = lanes;
 
-    /// <summary>Takes a lane when one is free and nobody waits; else the caller waits, and is told by <see cref="ILaneUser.Enter"/>.</summary>
+    /// <summary>
+    /// Takes a lane if one is free and returns true. Otherwise returns false, and <see cref="ILaneUser.Enter"/> is
+    /// called when the caller gets a lane.
+    /// </summary>
     public bool EnterOrWait(ILaneUser user)
     {
         lock (gate)
@@ -47,7 +55,9 @@ public sealed class RunLanes(int lanes)
         }
     }
 
-    /// <summary>From now on there are more lanes; fewer are left as they are.</summary>
+    /// <summary>
+    /// Raises the number of lanes to <paramref name="most"/>. Has no effect if there are already as many.
+    /// </summary>
     public void Widen(int most)
     {
         var more = 0;
@@ -60,22 +70,23 @@ public sealed class RunLanes(int lanes)
         for (; more > 0; more--) Leave();
     }
 
-    /// <summary>Gives a lane back, to the next who waits.</summary>
+    /// <summary>Returns a lane. The next waiting caller gets it.</summary>
     public void Leave()
     {
         ILaneUser next;
         lock (gate)
         {
-            var nobody = !waiting.TryDequeue(out next!);
-            if (nobody) free++;
+            var noneWaits = !waiting.TryDequeue(out next!);
+            if (noneWaits) free++;
             Changed();
+            if (noneWaits) return;
             if (nobody) return;
         }
 
         ThreadPool.UnsafeQueueUserWorkItem(static user => user.Enter(), next, preferLocal: false);
     }
 
-    /// <summary>Runs something that is not batched.</summary>
+    /// <summary>Runs a function that is not batched.</summary>
     public async Task<T> RunAsync<T>(Func<RunOptions, T> run, CancellationToken ct)
     {
         var caller = new Caller();
@@ -91,7 +102,10 @@ public sealed class RunLanes(int lanes)
         }
     }
 
-    /// <summary>Runs with options whose termination follows the token. What the model says about its input becomes the client's error.</summary>
+    /// <summary>
+    /// Runs a function with options that terminate the run when the token is cancelled. If the model rejects its
+    /// inputs, throws an <see cref="InvalidRequestException"/>.
+    /// </summary>
     public static T Run<T, TState>(Func<RunOptions, TState, T> run, TState state, CancellationToken ct)
     {
         using var options = new RunOptions();
@@ -110,10 +124,10 @@ public sealed class RunLanes(int lanes)
         }
     }
 
-    /// <summary>Whether a model failed because of what it was given.</summary>
+    /// <summary>Returns whether the inputs caused the model's error.</summary>
     public static bool IsClients(OnnxRuntimeException e) => RunError.IsOfInputs(e.Message);
 
-    /// <summary>Under the lock.</summary>
+    /// <summary>Updates the average. The caller holds the lock.</summary>
     private void Changed() => users.Set(Count - free + waiting.Count, Stopwatch.GetElapsedTime(0));
 
     private sealed class Caller : ILaneUser

@@ -4,8 +4,9 @@ using System.Runtime.ExceptionServices;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// One thread for all runs of a session with CUDA graphs: ONNX Runtime keeps captured graphs for each thread, and forbids runs of such a session from several
-/// (onnxruntime.ai, CUDA execution provider, "Using CUDA Graphs"). The caller waits.
+/// One thread for all runs of a session with CUDA graphs. ONNX Runtime keeps captured graphs per thread and forbids
+/// runs of such a session from several threads (onnxruntime.ai, CUDA execution provider, "Using CUDA Graphs"). The
+/// caller waits for the run.
 /// </summary>
 internal sealed class RunThread : IDisposable
 {
@@ -13,7 +14,7 @@ internal sealed class RunThread : IDisposable
 
     public RunThread() => new Thread(Loop) { IsBackground = true, Name = "cuda graphs" }.Start();
 
-    /// <summary>Runs it there; throws what it throws.</summary>
+    /// <summary>Runs the action on the thread. Throws the action's exception.</summary>
     public void Run(Action action)
     {
         using var call = new Call(action);
@@ -22,7 +23,7 @@ internal sealed class RunThread : IDisposable
         call.Failure?.Throw();
     }
 
-    /// <summary>Takes no more calls; the thread ends with the last.</summary>
+    /// <summary>Rejects further calls. The thread ends after the last call.</summary>
     public void Dispose() => calls.CompleteAdding();
 
     private void Loop()
@@ -45,7 +46,7 @@ internal sealed class RunThread : IDisposable
             }
             catch (Exception e)
             {
-                // It is the caller's.
+                // The caller rethrows the exception.
                 Failure = ExceptionDispatchInfo.Capture(e);
             }
 

@@ -3,34 +3,45 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// Where the tensors of one session stand: host memory that its device can read by itself (pinned), and the device's own. To be disposed of after the
-/// tensors that were allocated from it, and before the session.
+/// Allocators for the tensors of one session: host memory that the device can read directly (pinned), and device
+/// memory. Dispose it after the tensors that were allocated from it, and before the session.
 /// </summary>
 internal sealed class SessionMemory : IDisposable
 {
     private readonly OrtAllocator? pinned;
 
-    private SessionMemory(OrtAllocator? pinned, OrtAllocator? device, string lacks) => (this.pinned, Device, Lacks) = (pinned, device, lacks);
+    private SessionMemory(OrtAllocator? pinned, OrtAllocator? device, string lacks)
+    {
+        this.pinned = pinned;
+        Device = device;
+        Lacks = lacks;
+    }
 
-    /// <summary>Of what the host fills and reads: pinned where the provider has such memory.</summary>
+    /// <summary>
+    /// Allocator for tensors that the host reads and writes. Pinned if the provider has pinned memory.
+    /// </summary>
     public OrtAllocator Host => pinned ?? OrtAllocator.DefaultInstance;
 
     public bool Pinned => pinned is not null;
 
-    /// <summary>The device's; null on the CPU, or where the provider gives none.</summary>
+    /// <summary>Allocator of device memory. Null on the CPU, or if the provider has none.</summary>
     public OrtAllocator? Device { get; }
 
-    /// <summary>What the provider should have and did not give, in its words; empty: nothing.</summary>
+    /// <summary>Memory that the provider did not provide, with its errors. Empty if all is available.</summary>
     public string Lacks { get; }
 
+    /// <summary>Opens the allocators of a session.</summary>
     /// <param name="session">The session.</param>
-    /// <param name="provider">The first that runs it.</param>
+    /// <param name="provider">The first provider of the session.</param>
     /// <param name="device">The provider's option <c>device_id</c>.</param>
-    public static SessionMemory Of(ModelSession session, string provider, int device)
+    public static SessionMemory Create(ModelSession session, string provider, int device)
     {
         var lacks = new List<string>();
         var (onDevice, pinned) = Names(provider);
-        return new SessionMemory(Open(pinned, OrtMemType.CpuOutput), Open(onDevice, OrtMemType.Default), string.Join("; ", lacks));
+        return new SessionMemory(
+            Open(pinned, OrtMemType.CpuOutput),
+            Open(onDevice, OrtMemType.Default),
+            string.Join("; ", lacks));
 
         OrtAllocator? Open(string? name, OrtMemType type)
         {
@@ -48,7 +59,10 @@ internal sealed class SessionMemory : IDisposable
         }
     }
 
-    /// <summary>ONNX Runtime's names of a provider's memory (include/onnxruntime/core/framework/allocator.h; WebGPU's as its allocator tells it).</summary>
+    /// <summary>
+    /// Returns ONNX Runtime's names of a provider's memory (include/onnxruntime/core/framework/allocator.h; for
+    /// WebGPU, the name that its allocator reports).
+    /// </summary>
     public static (string? Device, string? Pinned) Names(string provider) => provider switch
     {
         "cuda" or "tensorrt" => ("Cuda", "CudaPinned"),

@@ -4,10 +4,10 @@ using System.Runtime.InteropServices;
 namespace Sluice.Worker.Runtime;
 
 /// <summary>
-/// ONNX Runtime's Linux builds from 1.29 on contain telemetry that is on by default: it writes an id and a database into
-/// the user's cache and has Microsoft's collector compiled in. It is switched off by an environment variable that the
-/// native library reads with <c>getenv</c> when it initialises, so it must be set by libc (the runtime's own
-/// <c>SetEnvironmentVariable</c> changes only a managed copy), before anything touches ONNX Runtime.
+/// Switches off ONNX Runtime's telemetry, which its Linux builds contain since version 1.29. It is on by default,
+/// writes an id and a database into the user's cache, and contains Microsoft's collector. The native library reads an
+/// environment variable with <c>getenv</c> when it initialises. The variable must be set with libc before any use of
+/// ONNX Runtime, because .NET's <c>SetEnvironmentVariable</c> changes only a managed copy.
 /// </summary>
 internal static partial class TelemetryOff
 {
@@ -15,7 +15,8 @@ internal static partial class TelemetryOff
     internal static void Set()
     {
         if (SetEnv("ORT_DISABLE_TELEMETRY", "1", 1) != 0)
-            throw new InvalidOperationException("cannot set ORT_DISABLE_TELEMETRY: refusing to start with telemetry on");
+            throw new InvalidOperationException(
+                "cannot set ORT_DISABLE_TELEMETRY; the worker does not start with telemetry on");
     }
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]

@@ -2,10 +2,12 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>Tensors in ONNX Runtime's own memory, into which request bodies are parsed and copied directly.</summary>
+/// <summary>
+/// Allocates tensors in ONNX Runtime's memory. Request bodies are parsed and copied directly into them.
+/// </summary>
 public static class TensorValues
 {
-    /// <summary>A tensor in the arena; its content is what was there before unless <paramref name="zero"/>.</summary>
+    /// <summary>Allocates a tensor. Its content is undefined unless <paramref name="zero"/> is true.</summary>
     public static OrtValue Allocate(DataType type, long[] shape, bool zero = false)
     {
         if (type.IsBytes) return OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
@@ -14,7 +16,9 @@ public static class TensorValues
         return value;
     }
 
-    /// <summary>Number of elements of a shape; throws when a dimension is negative or the product overflows.</summary>
+    /// <summary>
+    /// Returns the number of elements of a shape. Throws if a dimension is negative or the product overflows.
+    /// </summary>
     public static long Count(string tensor, long[] shape)
     {
         long count = 1;
@@ -22,14 +26,14 @@ public static class TensorValues
         {
             if (dimension < 0)
                 throw new InvalidRequestException(
-                    $"input '{tensor}': shape has {dimension}, expected dimensions of 0 or more");
+                    $"input '{tensor}': shape has {dimension}; expected dimensions of 0 or more");
             try
             {
                 count = checked(count * dimension);
             }
             catch (OverflowException)
             {
-                throw new InvalidRequestException($"input '{tensor}': the shape's number of elements overflows");
+                throw new InvalidRequestException($"input '{tensor}': the number of elements of the shape overflows");
             }
         }
 

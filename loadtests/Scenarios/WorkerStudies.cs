@@ -52,7 +52,7 @@ public static class WorkerStudies
             var copy = new byte[json.Length];
             (string Name, Action Run)[] ways =
             [
-                ("worker", () => JsonTensors.Read(json, MemoryMarshal.AsBytes(own.AsSpan()), "in", DataType.Named("FP32")!, [1, 3, 224, 224])),
+                ("worker", () => JsonTensors.Read(json, MemoryMarshal.AsBytes(own.AsSpan()), "in", DataType.FromName("FP32")!, [1, 3, 224, 224])),
                 ("reader", () => ByReader(json, reader)), ("naive", () => JsonSerializer.Deserialize<float[]>(json)), ("copy", () => json.CopyTo(copy, 0)),
             ];
             var rates = ways.ToDictionary(w => w.Name, _ => new List<double>());

@@ -71,7 +71,7 @@ internal sealed class ModelServer : IDisposable
         var generate = new GenerateApi(host, settings, log, tracer, inferences, load);
         generate.Map(routes);
         var visibleDevices = Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES");
-        var gpus = new GpuMonitor(NvidiaSmi.Ask, visibleDevices, TimeProvider.System);
+        var gpus = new GpuMonitor(NvidiaSmi.Read, visibleDevices, TimeProvider.System);
         new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
         new LoggingApi(log).Map(routes);

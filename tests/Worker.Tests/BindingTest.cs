@@ -26,7 +26,7 @@ public sealed class BindingTest : IDisposable
     public void Staged_runs_return_the_same_outputs_and_copy_only_their_rows(bool graph, string sizes)
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
-        using var memory = SessionMemory.Of(model.Session, "cpu", 0);
+        using var memory = SessionMemory.Create(model.Session, "cpu", 0);
         using var device = new DeviceTensors(model, OrtAllocator.DefaultInstance, copy, graph);
         using var binding = new ModelBinding(new BindingPlan(TensorBinding.Staged, graph), memory, device);
         using var tensors = new StackedTensors(model, binding, model.Inputs.Select(model.RowShape), model.MaxBatch);
@@ -46,7 +46,7 @@ public sealed class BindingTest : IDisposable
     public void A_binding_with_wrong_outputs_is_rejected_with_a_reason()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
-        using var memory = SessionMemory.Of(model.Session, "cpu", 0);
+        using var memory = SessionMemory.Create(model.Session, "cpu", 0);
         copy.Forgets = true;
         BindingPlan[] plans = [new(TensorBinding.Staged), new(TensorBinding.EachRun), new(TensorBinding.None)];
         // The CPU has no device memory.
@@ -64,7 +64,7 @@ public sealed class BindingTest : IDisposable
     public void A_required_graph_that_is_not_possible_is_an_error()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
-        using var memory = SessionMemory.Of(model.Session, "cpu", 0);
+        using var memory = SessionMemory.Create(model.Session, "cpu", 0);
         var error = Assert.Throws<NotSupportedException>(() =>
             BindingChoice.SelectFirstWorking(
                 model,
@@ -114,7 +114,7 @@ public sealed class BindingTest : IDisposable
     public void An_unavailable_device_memory_is_named()
     {
         using var model = Load(TinyModel.Add("FP32", -1, 4));
-        using var memory = SessionMemory.Of(model.Session, "cuda", 0);
+        using var memory = SessionMemory.Create(model.Session, "cuda", 0);
         Assert.Equal((false, null), (memory.Pinned, memory.Device));
         Assert.Contains("no CudaPinned memory (", memory.Lacks, StringComparison.Ordinal);
         Assert.Contains("no Cuda memory (", memory.Lacks, StringComparison.Ordinal);
@@ -182,7 +182,7 @@ public sealed class BindingTest : IDisposable
 
     private static void Check(LoadedModel model, StackedTensors tensors, int first, int rows)
     {
-        var made = model.Inputs.Select(i => MadeUpRows.Of(i, first, rows)).ToList();
+        var made = model.Inputs.Select(i => MadeUpRows.Create(i, first, rows)).ToList();
         using var expected = model.RunOnce(made);
         using var options = new RunOptions();
         tensors.Fill(made, rows);

@@ -73,19 +73,19 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
     [InlineData(
         "INT32",
         "NaN,1,2,3",
-        "data has \"NaN\", expected a whole number from -2147483648 to 2147483647 (INT32)")]
+        "data has \"NaN\"; expected a whole number from -2147483648 to 2147483647 (INT32)")]
     [InlineData("FP32", "NaN,1,2,Nan", "'N' is an invalid start of a value")]
     [InlineData("FP32", "NaN,1,2,x", "line 1, byte 73: 'x' is an invalid start of a value")]
     [InlineData(
         "FP32",
         "NaN,1,2",
-        "Shape does not match true shape of 'data' field: data has 3 elements, expected 4 for shape [1,4]")]
+        "Shape does not match true shape of 'data' field: data has 3 elements; expected 4 for shape [1,4]")]
     [InlineData("BYTES", "NaN,\"a\",\"b\",\"c\"", "'N' is an invalid start of a value")]
-    [InlineData("BOOL", "\"false\",true,true,true", "data has \"false\", expected true or false (BOOL)")]
+    [InlineData("BOOL", "\"false\",true,true,true", "data has \"false\"; expected true or false (BOOL)")]
     [InlineData(
         "INT32",
         "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u00e9\u00e9\",1,1,1",
-        "data has \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\", expected")]
+        "data has \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\"; expected")]
     public async Task An_invalid_value_is_reported_as_it_was_sent(string type, string data, string says)
     {
         var (status, body) = await InferAsync(type, Input(type, data));

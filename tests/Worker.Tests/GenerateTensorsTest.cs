@@ -189,7 +189,7 @@ public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : ICl
     public void Fixed_dimensions_divide_the_elements(string dimensions, long elements, string? shape)
     {
         var declared = dimensions.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(long.Parse).ToArray();
-        var spec = new TensorSpec("in", DataType.Named("FP32")!, declared);
+        var spec = new TensorSpec("in", DataType.FromName("FP32")!, declared);
         var actual = GenerateInputsReader.Shape(spec, elements);
         Assert.Equal(shape, actual is null ? null : string.Join(',', actual));
     }

@@ -26,15 +26,15 @@ public sealed class ModelConfigFileTest : IDisposable
     [Theory]
     [InlineData(
         "\ninput { name: \"in\" format: NCHW }",
-        "config.pbtxt: line 2: input.format is 'NCHW', expected one of FORMAT_NONE, FORMAT_NHWC, FORMAT_NCHW")]
+        "config.pbtxt: line 2: input.format is 'NCHW'; expected one of FORMAT_NONE, FORMAT_NHWC, FORMAT_NCHW")]
     [InlineData(
         "input { name: \"image\" format: FORMAT_NCHW }",
-        "config.pbtxt: line 1: input.name is 'image', expected one of 'in', 'mask'")]
+        "config.pbtxt: line 1: input.name is 'image'; expected one of 'in', 'mask'")]
     [InlineData("input { format: FORMAT_NCHW }", "config.pbtxt: line 1: input.name is ''")]
-    [InlineData("input [ {", "config.pbtxt: line 1 has the file's end, expected")]
+    [InlineData("input [ {", "config.pbtxt: line 1 has the file's end; expected")]
     [InlineData("name: \"a\nplatform: \"b\"", "config.pbtxt: line 1 has a string without its end")]
-    [InlineData("name \"a\"", "config.pbtxt: line 1 has \"a\", expected ':' after name")]
-    [InlineData("name: }", "config.pbtxt: line 1 has }, expected a value of name")]
+    [InlineData("name \"a\"", "config.pbtxt: line 1 has \"a\"; expected ':' after name")]
+    [InlineData("name: }", "config.pbtxt: line 1 has }; expected a value of name")]
     public void An_error_contains_the_line(string text, string says) =>
         Assert.StartsWith(
             says,
@@ -66,8 +66,8 @@ public sealed class ModelConfigFileTest : IDisposable
         File.WriteAllText(Path.Combine(folder, "m", "config.pbtxt"), text);
         TensorSpec[] inputs =
         [
-            new("in", DataType.Named("FP32")!, [-1, 3, 2, 2]),
-            new("mask", DataType.Named("BOOL")!, [-1]),
+            new("in", DataType.FromName("FP32")!, [-1, 3, 2, 2]),
+            new("mask", DataType.FromName("BOOL")!, [-1]),
         ];
         return ModelConfigFile.Read(Path.Combine(version, "model.onnx"), inputs);
     }

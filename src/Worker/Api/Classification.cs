@@ -14,7 +14,7 @@ namespace Sluice.Worker.Api;
 /// </summary>
 internal static class Classification
 {
-    private static readonly DataType Bytes = DataType.Named("BYTES")!;
+    private static readonly DataType Bytes = DataType.FromName("BYTES")!;
 
     /// <summary>
     /// Triton formats values with <c>std::to_string</c>: floats have six decimals, integers have none.

@@ -195,7 +195,7 @@ public ref struct InferRequestReader
         if (name is null) throw new InvalidRequestException("Unable to parse 'inputs': an input has no 'name'");
         if (type is null) throw new InvalidRequestException($"input '{name}' has no 'datatype'");
         if (shape is null) throw new InvalidRequestException($"input '{name}' has no 'shape'");
-        if (DataType.Named(type) is not { } dataType)
+        if (DataType.FromName(type) is not { } dataType)
             throw new InvalidRequestException(
                 $"The datatype of input '{name}' is '{type}'; expected one of {string.Join(", ", DataType.Names)}.");
         if (model.Input(name) is not { } spec)

@@ -18,7 +18,7 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
     public void Map(Router routes) => routes.MapGet("/metrics", async context =>
     {
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        await context.Response.WriteAsync(Text(await gpus.LookAsync(context.RequestAborted)), context.RequestAborted);
+        await context.Response.WriteAsync(Text(await gpus.ReadAsync(context.RequestAborted)), context.RequestAborted);
     });
 
     private string Text(IReadOnlyList<GpuFacts> seen)

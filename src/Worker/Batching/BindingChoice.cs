@@ -72,7 +72,7 @@ internal static class BindingChoice
             for (var first = 0; first < 3; first++)
             {
                 using var options = new RunOptions();
-                var inputs = model.Inputs.Select(i => MadeUpRows.Of(i, first, rows, model.Batches)).ToList();
+                var inputs = model.Inputs.Select(i => MadeUpRows.Create(i, first, rows, model.Batches)).ToList();
                 try
                 {
                     using var expected = model.RunOnce(inputs);

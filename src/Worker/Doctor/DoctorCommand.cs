@@ -25,7 +25,10 @@ public static class DoctorCommand
 {
     private const int Columns = 100;
 
-    public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Func<string, string?> env, TextWriter output)
+    public static async Task<int> RunAsync(
+        IReadOnlyList<string> arguments,
+        Func<string, string?> env,
+        TextWriter output)
     {
         if (arguments.Any(a => a != "--json"))
         {
@@ -33,8 +36,8 @@ public static class DoctorCommand
             return 2;
         }
 
-        var report = StackProbe.Look(ProviderSettings.Read(env), tryProviders: true);
-        var verdict = StackVerdict.Of(report);
+        var report = StackProbe.Inspect(ProviderSettings.Read(env), tryProviders: true);
+        var verdict = StackVerdict.Evaluate(report);
         await output.WriteAsync(arguments.Count > 0 ? Json(report, verdict) + "\n" : Text(report, verdict));
         return verdict.Served ? 0 : 1;
     }

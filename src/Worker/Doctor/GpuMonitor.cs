@@ -61,8 +61,8 @@ internal sealed class GpuMonitor(Func<SmiAnswer> read, string? visible, TimeProv
         foreach (var name in visible.Split(',', StringSplitOptions.TrimEntries))
         {
             var mig = answer.Mig.FirstOrDefault(m => m.Uuid == name);
-            if (name.Length == 0 || answer.Gpus.FirstOrDefault(g => IsNamed(g, name) || g.Index == mig?.Gpu) is not { } gpu)
-                break;
+            if (name.Length == 0) break;
+            if (answer.Gpus.FirstOrDefault(g => IsNamed(g, name) || g.Index == mig?.Gpu) is not { } gpu) break;
             if (!seen.Contains(gpu)) seen.Add(gpu);
         }
 

@@ -43,7 +43,9 @@ internal static unsafe class NativeVersions
     }
 
     private static long? Returned(nint library, string function) =>
-        NativeLibrary.TryGetExport(library, function, out var at) ? (long)((delegate* unmanaged[Cdecl]<nuint>)at)() : null;
+        NativeLibrary.TryGetExport(library, function, out var at)
+            ? (long)((delegate* unmanaged[Cdecl]<nuint>)at)()
+            : null;
 
     private static long? Returned32(nint library, string function) =>
         NativeLibrary.TryGetExport(library, function, out var at) ? ((delegate* unmanaged[Cdecl]<int>)at)() : null;

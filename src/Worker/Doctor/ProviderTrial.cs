@@ -21,7 +21,8 @@ internal static class ProviderTrial
             error = e.Message;
         }
 
-        return new ProviderRun(provider, error.Length == 0 ? null : error, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        var duration = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        return new ProviderRun(provider, error.Length == 0 ? null : error, duration);
     }
 
     private static string Try(string provider, ProviderSettings settings)

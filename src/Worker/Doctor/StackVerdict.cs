@@ -32,7 +32,10 @@ public static class StackVerdict
             ?? (settings.Policy == ProviderPolicy.Prefer ? "cpu" : null);
         var missing = checks.Find(c => c.Why is not null);
         if (settings.Policy == ProviderPolicy.Require && missing.Why is { } why)
-            return new Verdict(false, null, $"Nothing will serve: {missing.Provider} is required. Fix one thing: {why}");
+        {
+            var line = $"Nothing will serve: {missing.Provider} is required. Fix one thing: {why}";
+            return new Verdict(false, null, line);
+        }
         if (serving is not "cpu")
         {
             var skipped = checks is [var first, ..] && first.Provider != serving
@@ -58,7 +61,8 @@ public static class StackVerdict
     {
         "cpu" => Failed(report, "cpu"),
         "webgpu" => Failed(report, "webgpu"),
-        _ => Hardware(report) ?? DriverLayer(report) ?? Gpu(report) ?? Software(report, provider) ?? Failed(report, provider),
+        _ => Hardware(report) ?? DriverLayer(report) ?? Gpu(report)
+            ?? Software(report, provider) ?? Failed(report, provider),
     };
 
     /// <summary>Returns notes about conditions that do not prevent serving.</summary>
@@ -67,11 +71,11 @@ public static class StackVerdict
         var notes = new List<string>();
         var old = report.Gpus.Where(TooOld).ToList();
         if (old.Count > 0 && old.Count < report.Gpus.Count)
-            notes.Add($"GPU {string.Join(", ", old.Select(g => $"{g.Index} ({g.Name})"))} is older than compute capability "
-                + $"{CapabilityNeeded} and cannot be used: leave it out of CUDA_VISIBLE_DEVICES");
+            notes.Add($"GPU {string.Join(", ", old.Select(g => $"{g.Index} ({g.Name})"))} is older than compute "
+                + $"capability {CapabilityNeeded} and cannot be used: leave it out of CUDA_VISIBLE_DEVICES");
         if (report.Mig.Count > 1)
-            notes.Add($"{report.Mig.Count} MIG instances: a worker uses one, the first unless CUDA_VISIBLE_DEVICES names "
-                + "another by its UUID");
+            notes.Add($"{report.Mig.Count} MIG instances: a worker uses one, the first unless CUDA_VISIBLE_DEVICES "
+                + "names another by its UUID");
         if (report.Library("cuDNN") is { Found: false } && report.Library("cuBLAS") is { Found: true })
             notes.Add("cuDNN 9 is missing: convolutions and some other operators will fail on cuda");
         if (report.Library("NCCL") is { Found: false })
@@ -89,8 +93,8 @@ public static class StackVerdict
                 ? $"the GPU does not answer ({error}): reset or reboot the machine"
                 : null;
         if (report.KernelDriver is { } driver)
-            return $"the host has NVIDIA's driver {driver}, but this container sees no /dev/nvidia0: start it with --gpus all "
-                + "(Docker), --device nvidia.com/gpu=all (Podman) or a limit of nvidia.com/gpu: 1 (Kubernetes)";
+            return $"the host has NVIDIA's driver {driver}, but this container sees no /dev/nvidia0: start it with "
+                + "--gpus all (Docker), --device nvidia.com/gpu=all (Podman) or a limit of nvidia.com/gpu: 1 (Kubernetes)";
         return report.PciGpus > 0
             ? $"{Count(report.PciGpus, "NVIDIA GPU")} on the PCI bus, but no NVIDIA driver is loaded: install driver "
                 + $"{DriverNeeded} or newer on the host"
@@ -100,9 +104,10 @@ public static class StackVerdict
     private static string? DriverLayer(StackReport report)
     {
         if (Major(report.Driver) is { } driver and < DriverNeeded)
-            return $"NVIDIA's driver is {report.Driver}, and this build's CUDA 13 needs {DriverNeeded} or newer (driver "
-                + $"{driver} supports at most CUDA {(driver < 525 ? "11" : "12")}): update the driver on the host";
-        return report.Cuda.Found ? null : $"libcuda.so.1 cannot be loaded ({report.Cuda.Error ?? "not found"}): in a container set "
+            return $"NVIDIA's driver is {report.Driver}, and this build's CUDA 13 needs {DriverNeeded} or newer "
+                + $"(driver {driver} supports at most CUDA {(driver < 525 ? "11" : "12")}): update the driver on the host";
+        if (report.Cuda.Found) return null;
+        return $"libcuda.so.1 cannot be loaded ({report.Cuda.Error ?? "not found"}): in a container set "
             + "NVIDIA_DRIVER_CAPABILITIES=compute,utility; on a host reinstall the driver's CUDA part";
     }
 
@@ -127,15 +132,16 @@ public static class StackVerdict
             return $"libonnxruntime_providers_{(shared ? provider : "shared")}.so is not beside libonnxruntime.so: "
                 + "publish the worker with -p:OrtGpuProviders=true";
         foreach (var name in new[] { "CUDA runtime", "cuBLAS", "cuRAND" })
-            if (report.Library(name) is { Found: false } missing) return Install(missing, name == "cuRAND" ? "10" : "13");
+            if (report.Library(name) is { Found: false } missing)
+                return Install(missing, name == "cuRAND" ? "10" : "13");
         if (provider != "tensorrt") return null;
         if (report.Library("cuDNN") is { Found: false } cudnn) return Install(cudnn, "9");
         if (report.Library("TensorRT") is not { Found: false } tensorRt) return null;
         if (report.TensorRtMajors.Contains(10)) return Install(tensorRt, "10");
         return report.TensorRtMajors.Where(m => m > 10).ToList() is not [.., var newer]
             ? Install(tensorRt, "10")
-            : $"TensorRT {newer} is installed, and this build of ONNX Runtime loads libnvinfer.so.10: install TensorRT 10 "
-                + "(pip install 'tensorrt>=10,<11')";
+            : $"TensorRT {newer} is installed, and this build of ONNX Runtime loads libnvinfer.so.10: install "
+                + "TensorRT 10 (pip install 'tensorrt>=10,<11')";
     }
 
     private static string? Failed(StackReport report, string provider) => report.Run(provider) switch
@@ -175,7 +181,9 @@ public static class StackVerdict
     private static bool IsVolta(GpuFacts gpu) => gpu.ComputeCapability is "7.0" or "7.2";
 
     private static int? Major(string? version) =>
-        int.TryParse(version?.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : null;
+        int.TryParse(version?.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major)
+            ? major
+            : null;
 
     private static string Count(int n, string what) => n == 1 ? $"one {what} is" : $"{n} {what}s are";
 }

@@ -74,7 +74,7 @@ public sealed record BatchRule(int Max, string Why)
             var values = new List<OrtValue>();
             try
             {
-                foreach (var input in inputs) values.Add(MadeUpRows.Of(input, row, count));
+                foreach (var input in inputs) values.Add(MadeUpRows.Create(input, row, count));
                 using var results = run(values);
                 return [.. results.Select((r, o) => MadeUpRows.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
             }

@@ -154,7 +154,7 @@ public sealed class LoadedModel : IDisposable
     public int RowsOf(long rowBytes) => limits.RowsOf(rowBytes);
 
     /// <summary>Returns a number that is equal for requests whose tensors can be stacked.</summary>
-    public int ShapeKey(Api.InferRequest request) => Batches ? shapes.Of(request) : 0;
+    public int ShapeKey(Api.InferRequest request) => Batches ? shapes.GetKey(request) : 0;
 
     /// <summary>
     /// Runs batches of 1, 2, 4 and more rows, so that no request waits for the first run of a batch size. These runs
@@ -297,7 +297,7 @@ public sealed class LoadedModel : IDisposable
     /// </summary>
     private void FirstRun(RunLanes lanes)
     {
-        memory = SessionMemory.Of(session, session.Provider, session.Device);
+        memory = SessionMemory.Create(session, session.Provider, session.Device);
         try
         {
             if (!IsGenerator)
@@ -344,7 +344,7 @@ public sealed class LoadedModel : IDisposable
 
     private void FillMadeUp(StackedTensors tensors, int rows)
     {
-        var made = Inputs.Select(i => MadeUpRows.Of(i, 0, rows, Batches)).ToList();
+        var made = Inputs.Select(i => MadeUpRows.Create(i, 0, rows, Batches)).ToList();
         tensors.Fill(made, rows);
         foreach (var value in made) value.Dispose();
     }

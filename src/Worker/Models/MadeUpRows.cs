@@ -20,7 +20,7 @@ internal static class MadeUpRows
     /// <param name="row">Index of the first row.</param>
     /// <param name="count">Number of rows.</param>
     /// <param name="stacked">True if the first dimension counts rows. False if the whole tensor is one row.</param>
-    public static OrtValue Of(TensorSpec spec, int row, int count, bool stacked = true)
+    public static OrtValue Create(TensorSpec spec, int row, int count, bool stacked = true)
     {
         long[] rowShape = [.. (stacked ? spec.Shape[1..] : spec.Shape).Select(d => d < 0 ? 1 : d)];
         var value = TensorValues.Allocate(spec.Type, stacked ? [count, .. rowShape] : rowShape, zero: true);

@@ -17,7 +17,7 @@ internal sealed class ShapeKeys(bool allEqual)
     private readonly ConcurrentDictionary<string, int> keys = [];
     private int next;
 
-    public int Of(InferRequest request)
+    public int GetKey(InferRequest request)
     {
         if (allEqual) return 0;
         var text = string.Join(';', request.Inputs.Select(i => string.Join(',', i!.Shape.Skip(1))));

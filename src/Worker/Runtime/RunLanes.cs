@@ -80,7 +80,6 @@ public sealed class RunLanes(int lanes)
             if (noneWaits) free++;
             Changed();
             if (noneWaits) return;
-            if (nobody) return;
         }
 
         ThreadPool.UnsafeQueueUserWorkItem(static user => user.Enter(), next, preferLocal: false);

@@ -27,7 +27,7 @@ internal static class Rehearsal
     public static async Task RunAsync(ProviderSettings requested, bool devicesLater)
     {
         if (devicesLater)
-            foreach (var provider in requested.Wished)
+            foreach (var provider in requested.Requested)
                 GpuLibraries.Load(GpuLibraries.For(provider), GpuLibraries.Folders(requested.CudaLibraryPath));
         var repository = Directory.CreateTempSubdirectory("sluice-rehearsal-").FullName;
         try
@@ -40,7 +40,7 @@ internal static class Rehearsal
                 ModelRepository = repository,
                 Providers = requested with
                 {
-                    Wished = devicesLater ? ["cpu"] : Providers(requested.Wished),
+                    Requested = devicesLater ? ["cpu"] : Providers(requested.Requested),
                     Policy = ProviderPolicy.Prefer,
                 },
                 Cache = new CacheSettings(),

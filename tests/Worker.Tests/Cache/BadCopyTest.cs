@@ -51,7 +51,7 @@ public sealed class BadCopyTest : IDisposable
 
         Assert.Equal(1, written);
         Assert.Empty(Directory.EnumerateFiles(settings.Folder!, "manifest", SearchOption.AllDirectories));
-        Assert.Contains(log, l => l.Contains(reason, StringComparison.Ordinal) && l.Contains("to try again delete", StringComparison.Ordinal));
+        Assert.Contains(log, l => l.Contains(reason, StringComparison.Ordinal) && l.Contains("to try again, delete", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -109,12 +109,12 @@ public sealed class BadCopyTest : IDisposable
         var engines = Directory.CreateDirectory(Path.Combine(folder, "engines")).FullName;
         var (engine, mark) = (Path.Combine(engines, "model.engine"), Path.Combine(engines, "engine.loading-1"));
         File.WriteAllText(engine, "");
-        EngineMarks.Begin(engines);
+        EngineMarks.MarkLoad(engines);
         EngineMarks.Confirm();
         Assert.True(File.Exists(engine));
         // As a process leaves it that ends without a word: unlocked.
         File.WriteAllText(mark, $"{File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()}\nprocess 1\n");
-        EngineMarks.Begin(engines);
+        EngineMarks.MarkLoad(engines);
         Assert.Equal((false, false), (File.Exists(engine), File.Exists(mark)));
         EngineMarks.Confirm();
         Assert.Empty(Directory.EnumerateFiles(engines));
@@ -125,9 +125,9 @@ public sealed class BadCopyTest : IDisposable
     [InlineData(1, "other outputs", true)]
     [InlineData(139, "its run ended the process by signal 11", true)]
     [InlineData(137, "its trial run was killed", false)]
-    [InlineData(2, "its trial ended with exit code 2: other outputs", false)]
+    [InlineData(2, "its trial exited with code 2: other outputs", false)]
     public void Only_what_the_copy_itself_does_refuses_it_for_good(int exitCode, string? failure, bool final) =>
-        Assert.Equal(new TrialResult(failure, final), TrialProcess.Judge(exitCode, "other outputs"));
+        Assert.Equal(new TrialResult(failure, final), TrialProcess.Interpret(exitCode, "other outputs"));
 
     private IReadOnlyList<string> Marks() => [.. Directory.EnumerateFiles(settings.Folder!, "*.loading-*")];
 

@@ -15,21 +15,21 @@ public sealed class ModelKeyTest : IDisposable
     public void A_key_changes_with_everything_that_makes_a_copy_wrong()
     {
         (string, string)[] files = [("model.onnx", "aa"), ("w.bin", "bb")];
-        var key = ModelKey.Of(Conditions, files);
-        Assert.Equal(key, ModelKey.Of(Conditions with { Providers = ["cpu"] }, [files[1], files[0]]));
+        var key = ModelKey.Compute(Conditions, files);
+        Assert.Equal(key, ModelKey.Compute(Conditions with { Providers = ["cpu"] }, [files[1], files[0]]));
         ModelKey[] all =
         [
             key,
-            ModelKey.Of(Conditions with { OnnxRuntime = "1.29.1" }, files),
-            ModelKey.Of(Conditions with { Providers = ["cuda"] }, files),
-            ModelKey.Of(Conditions with { Providers = ["cpu threads=2"] }, files),
-            ModelKey.Of(Conditions with { Providers = ["cuda", "cpu"] }, files),
-            ModelKey.Of(Conditions with { GraphLevel = "basic" }, files),
-            ModelKey.Of(Conditions with { Cpu = "other" }, files),
-            ModelKey.Of(Conditions, [("model.onnx", "ab"), ("w.bin", "bb")]),
-            ModelKey.Of(Conditions, [("model.onnx", "aa"), ("w.bin", "ba")]),
-            ModelKey.Of(Conditions, [("model.onnx", "aa"), ("v.bin", "bb")]),
-            ModelKey.Of(Conditions, [("model.onnx", "aa")]),
+            ModelKey.Compute(Conditions with { OnnxRuntime = "1.29.1" }, files),
+            ModelKey.Compute(Conditions with { Providers = ["cuda"] }, files),
+            ModelKey.Compute(Conditions with { Providers = ["cpu threads=2"] }, files),
+            ModelKey.Compute(Conditions with { Providers = ["cuda", "cpu"] }, files),
+            ModelKey.Compute(Conditions with { GraphLevel = "basic" }, files),
+            ModelKey.Compute(Conditions with { Cpu = "other" }, files),
+            ModelKey.Compute(Conditions, [("model.onnx", "ab"), ("w.bin", "bb")]),
+            ModelKey.Compute(Conditions, [("model.onnx", "aa"), ("w.bin", "ba")]),
+            ModelKey.Compute(Conditions, [("model.onnx", "aa"), ("v.bin", "bb")]),
+            ModelKey.Compute(Conditions, [("model.onnx", "aa")]),
         ];
         Assert.Equal(all.Length, all.Distinct().Count());
     }

@@ -32,7 +32,7 @@ public sealed class RealModelTest : IDisposable
 
         await using var worker = await WorkerProcess.StartAsync(Path.Combine(folder, "models"),
             new Dictionary<string, string?> { ["SLUICE_MODEL_CACHE"] = Path.Combine(folder, "cache") });
-        Assert.Contains("placed: rec cpu", worker.Process.Output, StringComparison.Ordinal);
+        Assert.Contains("Model rec placed on cpu", worker.Process.Output, StringComparison.Ordinal);
         foreach (var width in new[] { 32, 320 })
         {
             var data = string.Join(',', Enumerable.Range(0, 3 * 48 * width).Select(i => i % 2));

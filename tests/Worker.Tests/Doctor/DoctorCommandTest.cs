@@ -16,7 +16,7 @@ public sealed class DoctorCommandTest : IDisposable
     {
         await using var doctor = Launch(["doctor"]);
         Assert.Equal(0, await doctor.ExitAsync());
-        Assert.Contains("The CPU will serve, as wished.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
+        Assert.Contains("The CPU will serve, as requested.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
         Assert.Matches(@"(?m)^run on cpu +right, \d+ ms$", doctor.Output);
         Assert.Matches(@"(?m)^ONNX Runtime +1\.\d+\.\d+$", doctor.Output);
         Assert.All(doctor.Output.Split('\n'), l => Assert.True(l.Length <= 100, l));

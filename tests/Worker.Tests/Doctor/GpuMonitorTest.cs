@@ -28,11 +28,11 @@ public sealed class GpuMonitorTest : IDisposable
     {
         var asked = 0;
         var monitor = new GpuMonitor(() => Asked(ref asked), null, time);
-        Assert.Equal(3, (await monitor.LookAsync(default)).Count);
-        await monitor.LookAsync(default);
+        Assert.Equal(3, (await monitor.ReadAsync(default)).Count);
+        await monitor.ReadAsync(default);
         Assert.Equal(1, asked);
         time.Advance(TimeSpan.FromSeconds(3));
-        await monitor.LookAsync(default);
+        await monitor.ReadAsync(default);
         Assert.Equal(2, asked);
     }
 
@@ -41,12 +41,12 @@ public sealed class GpuMonitorTest : IDisposable
     {
         var asked = 0;
         var monitor = new GpuMonitor(() => { asked++; return new SmiAnswer([], [], "nvidia-smi is not installed"); }, null, time);
-        Assert.Empty(await monitor.LookAsync(default));
+        Assert.Empty(await monitor.ReadAsync(default));
         time.Advance(TimeSpan.FromSeconds(59));
-        Assert.Empty(await monitor.LookAsync(default));
+        Assert.Empty(await monitor.ReadAsync(default));
         Assert.Equal(1, asked);
         time.Advance(TimeSpan.FromSeconds(2));
-        await monitor.LookAsync(default);
+        await monitor.ReadAsync(default);
         Assert.Equal(2, asked);
     }
 
@@ -63,7 +63,7 @@ public sealed class GpuMonitorTest : IDisposable
             hangs.Wait(ChildProcess.Patience);
             return Three;
         }, null, time);
-        await monitor.LookAsync(default);
+        await monitor.ReadAsync(default);
         time.Advance(TimeSpan.FromSeconds(5));
         Assert.Equal(3, (await WaitAsync()).Count);
         time.Advance(TimeSpan.FromSeconds(30));
@@ -74,7 +74,7 @@ public sealed class GpuMonitorTest : IDisposable
 
         async Task<IReadOnlyList<GpuFacts>> WaitAsync()
         {
-            var look = monitor.LookAsync(default);
+            var look = monitor.ReadAsync(default);
             Assert.False(look.IsCompleted);
             time.Advance(TimeSpan.FromSeconds(1));
             return await look;

@@ -47,7 +47,7 @@ public sealed class HostileModelTest : IDisposable
         Refused(InGraph(External(location)), "tensor 'w' is in ");
 
     [Fact]
-    public void A_name_longer_than_the_file_system_takes_is_refused() => Refused(InGraph(External(new string('a', 4000))), "cannot be asked for");
+    public void A_name_longer_than_the_file_system_takes_is_refused() => Refused(InGraph(External(new string('a', 4000))), "cannot be read");
 
     [Fact]
     public void A_location_that_is_no_text_is_refused() => Refused(InGraph(ExternalBytes([0x77, 0xC0, 0x80])), "no UTF-8");
@@ -128,10 +128,10 @@ public sealed class HostileModelTest : IDisposable
         Refused(InGraph(Tensor("w", FP32, [4], null, good, good, Number(14, 1))), "twice");
         var two = Field(13, Join(Text(1, "location"), Text(2, "w.bin"), Text(2, "../secret.bin")));
         Refused(InGraph(Tensor("w", FP32, [4], null, two, Number(14, 1))), "twice");
-        Refused(Join(Model(Graph()), Field(7, Graph())), "field 7 comes twice");
-        Refused(InGraph(Tensor("w", FP32, [4], new byte[16], Field(9, new byte[16]))), "field 9 comes twice");
+        Refused(Join(Model(Graph()), Field(7, Graph())), "field 7 occurs twice");
+        Refused(InGraph(Tensor("w", FP32, [4], new byte[16], Field(9, new byte[16]))), "field 9 occurs twice");
         var attribute = Join(Attribute("v", 5, Tensor("a", FP32, [1], new byte[4])), Field(5, []));
-        Refused(Model(Graph(Field(1, Node("C", "", "y", Field(5, attribute))))), "field 5 comes twice");
+        Refused(Model(Graph(Field(1, Node("C", "", "y", Field(5, attribute))))), "field 5 occurs twice");
     }
 
     [Fact]
@@ -256,7 +256,7 @@ public sealed class HostileModelTest : IDisposable
         { [0x0F], "wire type 7" },
         { [0x0D, 1, 2], "cut off" },
         { [0x38, 0x01], "field 7 at byte 2 has wire type 0; allowed: 2" },
-        { [0x08, 0x08], "it holds no graph" },
+        { [0x08, 0x08], "it contains no graph" },
         { Encoding.ASCII.GetBytes("<!DOCTYPE html><html>"), "it is not an ONNX model: it is an HTML or XML page" },
         { Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\n"), "it is a Git LFS pointer; allowed: an ONNX model; run 'git lfs pull'" },
         { [0x80, 0x02, 0x8A, 0x0A], "it is a Python pickle" },

@@ -35,12 +35,12 @@ public sealed class ModelPlacementTest
         { "partly on the CPU, forbidden", Of(("cuda", "Conv", 5), ("cpu", "Shape", 1)), ["cuda", "cpu"], false, ProviderPolicy.Prefer,
             "model m: 1 of 6 nodes run on the CPU (Shape 1), which SLUICE_ALLOW_CPU_NODES=0 forbids" },
         { "none on the first, required", Of(("cuda", "Conv", 5)), ["tensorrt", "cuda", "cpu"], true, ProviderPolicy.Require,
-            "model m: tensorrt took none of its 5 nodes (cuda 5/5 (100 %))" },
+            "model m: tensorrt runs none of its 5 nodes (cuda 5/5 (100 %))" },
         { "none on the first, preferred", Of(("cuda", "Conv", 5)), ["tensorrt", "cuda", "cpu"], true, ProviderPolicy.Prefer, null },
         { "all on the first, the second idle", Of(("tensorrt", "Conv", 5)), ["tensorrt", "cuda", "cpu"], true, ProviderPolicy.Require, null },
         { "a refused first run, the CPU allowed", Of(("cpu", "Shape", 1)) with { Complete = false }, ["cuda", "cpu"], true, ProviderPolicy.Require, null },
         { "a refused first run, the CPU forbidden", Of(("cuda", "Conv", 1)) with { Complete = false }, ["cuda", "cpu"], false, ProviderPolicy.Require,
-            "model m: its first run, on zeros, was refused by the model" },
+            "model m: the model rejected its first run on zeros" },
         { "a model without nodes", Of(), ["cuda", "cpu"], false, ProviderPolicy.Require, null },
     };
 
@@ -49,7 +49,7 @@ public sealed class ModelPlacementTest
     public void A_placement_is_refused_by_the_wish_alone(string what, ModelPlacement placement, string[] had, bool allowCpu,
         ProviderPolicy policy, string? says)
     {
-        var refusal = placement.Refusal("m", had, new ProviderSettings { Wished = had, AllowCpuNodes = allowCpu, Policy = policy });
+        var refusal = placement.Refusal("m", had, new ProviderSettings { Requested = had, AllowCpuNodes = allowCpu, Policy = policy });
         Assert.True(says is null ? refusal is null : refusal!.StartsWith(says, StringComparison.Ordinal), $"{what}: {refusal}");
     }
 
@@ -64,7 +64,7 @@ public sealed class ModelPlacementTest
     public void A_required_provider_that_cannot_be_had_is_refused_with_the_missing_piece(string provider, string says)
     {
         if (HasDevice) return;
-        var providers = new ExecutionProviders(new ProviderSettings { Wished = [provider], TensorRtMaxBatch = 4, TensorRtCache = Path.GetTempPath() });
+        var providers = new ExecutionProviders(new ProviderSettings { Requested = [provider], TensorRtMaxBatch = 4, TensorRtCache = Path.GetTempPath() });
         var error = Assert.Throws<InvalidOperationException>(() => providers.Open(Digits));
         Assert.Contains(provider == "webgpu" ? "WebGPU" : says, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("ErrorCode", error.Message, StringComparison.Ordinal);
@@ -74,7 +74,7 @@ public sealed class ModelPlacementTest
     public void A_preferred_provider_that_cannot_be_had_is_skipped_and_its_reason_kept()
     {
         if (HasDevice) return;
-        var providers = new ExecutionProviders(new ProviderSettings { Wished = ["cuda", "webgpu", "cpu"], Policy = ProviderPolicy.Prefer });
+        var providers = new ExecutionProviders(new ProviderSettings { Requested = ["cuda", "webgpu", "cpu"], Policy = ProviderPolicy.Prefer });
         var placement = Placement(providers, Digits);
         Assert.Equal(["cuda", "webgpu"], providers.Skipped.Keys.Order());
         Assert.All(providers.Skipped.Values, Assert.NotEmpty);

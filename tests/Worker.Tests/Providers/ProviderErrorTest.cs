@@ -25,11 +25,11 @@ public sealed class ProviderErrorTest
     [InlineData("CUDA failure 100: no CUDA-capable device is detected ; GPU=-1", "CUDA sees no GPU")]
     [InlineData("CUDA failure 101: invalid device ordinal ; GPU=3", "the option device_id is beyond the GPUs that CUDA sees")]
     [InlineData("CUDA failure 802: system not yet initialized ; GPU=0", "the GPU is not ready: on HGX machines start nvidia-fabricmanager")]
-    [InlineData("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 4294967296", "the GPU's memory does not suffice")]
-    [InlineData("CUDA failure 2: out of memory", "the GPU's memory does not suffice")]
+    [InlineData("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 4294967296", "the GPU does not have enough free memory")]
+    [InlineData("CUDA failure 2: out of memory", "the GPU does not have enough free memory")]
     [InlineData("[ErrorCode:Fail] Failed to get a WebGPU adapter: No supported adapters", "no Vulkan device that WebGPU can use")]
     [InlineData("CUDA execution provider is not enabled in this build.", "this libonnxruntime.so is a CPU-only build")]
-    [InlineData("something\nnobody saw before", "cuda said: something nobody saw before")]
+    [InlineData("something\nunknown", "cuda reported: something unknown")]
     public void An_error_names_the_piece_to_change(string error, string says) =>
         Assert.StartsWith(says, ProviderError.Explain("cuda", error), StringComparison.Ordinal);
 

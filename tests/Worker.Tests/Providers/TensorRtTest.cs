@@ -29,7 +29,7 @@ public sealed class TensorRtTest : IDisposable
     {
         var path = Path.Combine(folder, "cut.onnx");
         File.WriteAllBytes(path, TinyModel.Identity("FP32", -1)[..^5]);
-        Assert.Contains("cut.onnx is no ONNX model", Assert.Throws<InvalidOperationException>(() => OnnxInputs.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("cut.onnx is not an ONNX model", Assert.Throws<InvalidOperationException>(() => OnnxInputs.Read(path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -65,8 +65,8 @@ public sealed class TensorRtTest : IDisposable
     [Theory]
     [InlineData("ids:1x1,mask:1x1", "ids:8x128", "ids:8x512,mask:8x512", "trt_profile_opt_shapes does not name input 'mask' [-1,-1]")]
     [InlineData("ids:1x1,mask:1x1", null, "ids:8x512,mask:8x512", "trt_profile_opt_shapes does not name input 'ids'")]
-    [InlineData("ids:1x1,mask:1x1x1", "ids:8x8,mask:8x8", "ids:8x8,mask:8x8", "trt_profile_min_shapes has 'mask:1x1x1', which does not fit its shape [-1,-1]")]
-    [InlineData("ids:1x1,mask:1x0", "ids:8x8,mask:8x8", "ids:8x8,mask:8x8", "has 'mask:1x0', which does not fit")]
+    [InlineData("ids:1x1,mask:1x1x1", "ids:8x8,mask:8x8", "ids:8x8,mask:8x8", "trt_profile_min_shapes has 'mask:1x1x1', which does not match its shape [-1,-1]")]
+    [InlineData("ids:1x1,mask:1x0", "ids:8x8,mask:8x8", "ids:8x8,mask:8x8", "has 'mask:1x0', which does not match")]
     [InlineData("ids:1x1,mask:1x1", "ids:8x8,mask:8x8", "ids:8x8,mask:8x8", null)]
     public void Declared_profiles_name_every_free_input_in_all_three(string min, string? opt, string max, string? says)
     {
@@ -82,8 +82,8 @@ public sealed class TensorRtTest : IDisposable
     {
         Assert.Null(ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [1, 4])]));
         Assert.Null(ShapeProfiles.NoCudaGraph("m", "enable_cuda_graph", [new("x", [-1, 4])]));
-        Assert.Equal("model m: trt_cuda_graph_enable=1 needs fixed shapes but for the batch, and input 'x' is [-1,-1]; fix its dimensions in the "
-            + "model, or leave trt_cuda_graph_enable out",
+        Assert.Equal("model m: trt_cuda_graph_enable=1 needs fixed shapes except for the batch, and input 'x' is [-1,-1]; fix its dimensions in the "
+            + "model, or remove trt_cuda_graph_enable",
             ShapeProfiles.NoCudaGraph("m", "trt_cuda_graph_enable", [new("x", [-1, -1])]));
     }
 
@@ -104,11 +104,11 @@ public sealed class TensorRtTest : IDisposable
             With("trt_builder_optimization_level", "5"),
         ];
         Assert.Equal(others.Length + 1, others.Append(engine).Select(EngineCacheKey.Of).Distinct().Count());
-        Assert.Equal(EngineCacheKey.Of(engine), EngineCacheKey.Of(With("trt_engine_cache_path", "/elsewhere")));
-        Assert.Equal(EngineCacheKey.Of(engine), EngineCacheKey.Of(With("device_id", "1")));
-        Assert.Equal(EngineCacheKey.OfTimings(engine), EngineCacheKey.OfTimings(others[0]));
-        Assert.NotEqual(EngineCacheKey.OfTimings(engine), EngineCacheKey.OfTimings(others[2]));
-        Assert.Matches("^[0-9a-f]{32}$", EngineCacheKey.Of(engine));
+        Assert.Equal(EngineCacheKey.ForEngine(engine), EngineCacheKey.ForEngine(With("trt_engine_cache_path", "/elsewhere")));
+        Assert.Equal(EngineCacheKey.ForEngine(engine), EngineCacheKey.ForEngine(With("device_id", "1")));
+        Assert.Equal(EngineCacheKey.ForTimings(engine), EngineCacheKey.ForTimings(others[0]));
+        Assert.NotEqual(EngineCacheKey.ForTimings(engine), EngineCacheKey.ForTimings(others[2]));
+        Assert.Matches("^[0-9a-f]{32}$", EngineCacheKey.ForEngine(engine));
     }
 
     [Fact]

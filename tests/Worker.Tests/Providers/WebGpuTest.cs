@@ -24,7 +24,7 @@ public sealed class WebGpuTest
     public async Task Digits_runs_on_webgpu_with_its_nodes_counted_and_answers_as_the_cpu_does()
     {
         await using var worker = await WorkerProcess.StartAsync(Repository.Models, Environment_);
-        Assert.Matches(@"placed: digits webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed: "));
+        Assert.Matches(@"Model digits placed on webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed on "));
 
         using var session = new InferenceSession(Path.Combine(Repository.Models, "digits", "1", "model.onnx"));
         var (name, shape) = (session.InputNames[0], session.InputMetadata[session.InputNames[0]].Dimensions.Select(d => Math.Max(d, 1)).ToArray());
@@ -75,7 +75,7 @@ public sealed class WebGpuTest
         var environment = new Dictionary<string, string?>(Environment_) { ["SLUICE_MODELS"] = "story" };
         await CompileAsync(folder, environment);
         await using var device = await WorkerProcess.StartAsync(folder, environment);
-        Assert.Matches("placed: story .*webgpu", await device.Process.LineAsync("placed: "));
+        Assert.Matches("Model story placed on .*webgpu", await device.Process.LineAsync("placed on "));
         await using var cpu = await WorkerProcess.StartAsync(folder);
         Assert.Equal(await TextAsync(cpu), await TextAsync(device));
         Directory.Delete(folder, recursive: true);

@@ -117,7 +117,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
     /// </summary>
     public IDisposable LockForMaking()
     {
-        var file = FileLock.Take(System.IO.Path.Combine(folder, "make.lock"));
+        var file = FileLock.Acquire(System.IO.Path.Combine(folder, "make.lock"));
         foreach (var left in Directory.EnumerateDirectories(folder, Temporary + "*")) Delete(left);
         return file;
     }
@@ -187,7 +187,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
     /// </summary>
     private string? Distrust()
     {
-        if (FileStat.Of(folder) is not { IsFolder: true } stat) return $"{folder} is not a folder";
+        if (FileStat.Read(folder) is not { IsFolder: true } stat) return $"{folder} is not a folder";
         if (stat.Owner != CacheSettings.UserId()) return $"{folder} belongs to user {stat.Owner}";
         return stat.OthersMayWrite ? $"{folder} can be written by others" : null;
     }

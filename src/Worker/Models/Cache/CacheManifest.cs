@@ -60,7 +60,7 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
         foreach (var file in Files)
         {
             var path = Path.Combine(folder, file.Name);
-            if (FileStat.Of(path) is not { IsFile: true } stat) return $"{file.Name} is missing";
+            if (FileStat.Read(path) is not { IsFile: true } stat) return $"{file.Name} is missing";
             if (stat.Size != file.Size) return $"{file.Name} has {stat.Size} bytes; expected {file.Size}";
             if (FileHashes.Identity(stat) != file.Identity && FileHashes.Compute(path) != file.Sha256)
                 return $"{file.Name} has changed";
@@ -75,7 +75,7 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
     private static CachedFile Describe(string path)
     {
         var hash = FileHashes.Compute(path);
-        var stat = FileStat.Of(path)!.Value;
+        var stat = FileStat.Read(path)!.Value;
         return new(Path.GetFileName(path), stat.Size, hash, FileHashes.Identity(stat));
     }
 }

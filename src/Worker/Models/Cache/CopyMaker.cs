@@ -111,7 +111,7 @@ internal static class CopyMaker
             files.Add((Path.GetRelativePath(home, file), known));
         }
 
-        return ModelKey.Of(conditions, files);
+        return ModelKey.Compute(conditions, files);
     }
 
     private static string? Obstacle(MakeRequest request, long size, long room)

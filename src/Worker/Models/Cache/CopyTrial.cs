@@ -143,7 +143,7 @@ internal static class CopyTrial
 
     private static OrtValue MadeUp(TensorSpec spec, long[] size) => spec.Type.IsBytes
         ? TensorValues.Allocate(spec.Type, size, zero: true)
-        : MadeUpRows.Of(spec with { Shape = size }, 0, 1, stacked: false);
+        : MadeUpRows.Create(spec with { Shape = size }, 0, 1, stacked: false);
 
     private static long[] Shape(TensorSpec spec, int rows, int others) =>
         [.. spec.Shape.Select((d, i) => d >= 0 ? d : i == 0 && spec.Shape.Length > 1 ? rows : others)];

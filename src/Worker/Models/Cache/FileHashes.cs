@@ -24,7 +24,7 @@ internal sealed class FileHashes(string folder, TimeProvider time)
     {
         try
         {
-            return FileStat.Of(path) is { } stat
+            return FileStat.Read(path) is { } stat
                 && File.ReadAllText(NoteOf(path)).Split('\n') is [var identity, var hash]
                 && identity == Identity(stat) && hash.Length == 64 ? hash : null;
         }
@@ -38,9 +38,9 @@ internal sealed class FileHashes(string folder, TimeProvider time)
     public string Get(string path)
     {
         if (Remembered(path) is { } known) return known;
-        var before = FileStat.Of(path) ?? throw new FileNotFoundException($"{path} does not exist", path);
+        var before = FileStat.Read(path) ?? throw new FileNotFoundException($"{path} does not exist", path);
         var hash = Compute(path);
-        if (FileStat.Of(path) is not { } after || Identity(before) != Identity(after))
+        if (FileStat.Read(path) is not { } after || Identity(before) != Identity(after))
             throw new IOException($"{path} changed while it was read");
         var now = (Int128)(time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         if (now - after.Changed > (Int128)Racy.Ticks * 100) Remember(path, after, hash);

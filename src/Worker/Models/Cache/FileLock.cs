@@ -15,7 +15,7 @@ internal static partial class FileLock
 
     /// <summary>Creates the file if it does not exist, and waits until no other process holds the lock.</summary>
     /// <exception cref="IOException">The file cannot be opened or locked.</exception>
-    public static SafeFileHandle Take(string path)
+    public static SafeFileHandle Acquire(string path)
     {
         var file = Open(path, ReadWrite | Create | CloseOnExec, OwnerOnly);
         if (file.IsInvalid) throw Failed(path);

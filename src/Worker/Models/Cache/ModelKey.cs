@@ -11,7 +11,7 @@ internal readonly record struct ModelKey(string Value)
     /// <param name="conditions">Everything except the model that the copy depends on.</param>
     /// <param name="files">Path relative to the model's folder, and SHA-256, of model.onnx and of each external
     /// file.</param>
-    public static ModelKey Of(CacheConditions conditions, IEnumerable<(string Name, string Hash)> files)
+    public static ModelKey Compute(CacheConditions conditions, IEnumerable<(string Name, string Hash)> files)
     {
         var text = new StringBuilder();
         Add(

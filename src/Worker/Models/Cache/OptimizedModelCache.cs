@@ -201,7 +201,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     /// </summary>
     private static void LoadLibraries()
     {
-        var manifest = new CacheManifest(ModelKey.Of(new("", [], "", ""), [("", "")]).Value, "", [new("", 0, "", "")]);
+        var manifest = new CacheManifest(ModelKey.Compute(new("", [], "", ""), [("", "")]).Value, "", [new("", 0, "", "")]);
         using var text = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(manifest.Text()));
         CacheManifest.Parse(text);
     }

@@ -84,7 +84,7 @@ internal static class TrialProcess
             return new TrialResult($"its trial run did not end within {Limit.TotalMinutes:0} min", Final: false);
         }
 
-        return Judge(child.ExitCode, output.GetAwaiter().GetResult().Trim());
+        return Interpret(child.ExitCode, output.GetAwaiter().GetResult().Trim());
     }
 
     /// <summary>

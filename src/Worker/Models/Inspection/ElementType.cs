@@ -46,7 +46,7 @@ internal sealed record ElementType(int Number, string Name, int Bits, int Field,
     }.ToDictionary(t => t.Number);
 
     /// <summary>Returns the element type, or null if the number is unknown.</summary>
-    public static ElementType? Of(long number) =>
+    public static ElementType? FromNumber(long number) =>
         number is > 0 and <= int.MaxValue ? Known.GetValueOrDefault((int)number) : null;
 
     /// <summary>Returns the bytes of a number of elements. The result can exceed a long.</summary>

@@ -98,7 +98,7 @@ internal sealed class ExternalData(string folder, ModelLimits limits, Func<strin
     {
         try
         {
-            return FileStat.Of(path);
+            return FileStat.Read(path);
         }
         catch (IOException e)
         {

@@ -27,7 +27,7 @@ internal static class FileKind
 
     /// <summary>Returns the kind of the file and the action to take. Null if the kind is unknown.</summary>
     /// <param name="head">The first bytes of the file.</param>
-    public static (string Name, string Action)? Of(ReadOnlySpan<byte> head)
+    public static (string Name, string Action)? Detect(ReadOnlySpan<byte> head)
     {
         if (IsLfsPointer(head)) return ("a Git LFS pointer", FetchLfs);
         foreach (var (start, at, name) in Known)

@@ -33,7 +33,7 @@ internal readonly partial record struct FileStat(
 
     /// <summary>Reads the metadata. Returns null if the path does not exist.</summary>
     /// <exception cref="IOException">The metadata cannot be read. The message contains the system's reason.</exception>
-    public static unsafe FileStat? Of(string path)
+    public static unsafe FileStat? Read(string path)
     {
         // statx(2) rather than stat(2): its layout is the same on every architecture.
         const int currentFolder = -100, noFollow = 0x100;

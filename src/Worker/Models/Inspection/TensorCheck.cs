@@ -63,7 +63,7 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
     private (string Name, ElementType Type, long Bytes) One(long end)
     {
         var parts = TensorParts.Read(reader, end);
-        var type = ElementType.Of(parts.Type)
+        var type = ElementType.FromNumber(parts.Type)
             ?? throw reader.Refuse($"tensor '{parts.Name}' has element type {parts.Type}", "1 to 26");
         var elements = parts.Shape.Elements(parts.Name);
         var bytes = Bytes(parts.Name, type, elements);

@@ -94,7 +94,8 @@ public static class StackVerdict
                 : null;
         if (report.KernelDriver is { } driver)
             return $"the host has NVIDIA's driver {driver}, but this container sees no /dev/nvidia0: start it with "
-                + "--gpus all (Docker), --device nvidia.com/gpu=all (Podman) or a limit of nvidia.com/gpu: 1 (Kubernetes)";
+                + "--gpus all (Docker), --device nvidia.com/gpu=all (Podman) or a limit of nvidia.com/gpu: 1 "
+                + "(Kubernetes)";
         return report.PciGpus > 0
             ? $"{Count(report.PciGpus, "NVIDIA GPU")} on the PCI bus, but no NVIDIA driver is loaded: install driver "
                 + $"{DriverNeeded} or newer on the host"
@@ -105,7 +106,8 @@ public static class StackVerdict
     {
         if (Major(report.Driver) is { } driver and < DriverNeeded)
             return $"NVIDIA's driver is {report.Driver}, and this build's CUDA 13 needs {DriverNeeded} or newer "
-                + $"(driver {driver} supports at most CUDA {(driver < 525 ? "11" : "12")}): update the driver on the host";
+                + $"(driver {driver} supports at most CUDA {(driver < 525 ? "11" : "12")}): update the driver on the "
+                + "host";
         if (report.Cuda.Found) return null;
         return $"libcuda.so.1 cannot be loaded ({report.Cuda.Error ?? "not found"}): in a container set "
             + "NVIDIA_DRIVER_CAPABILITIES=compute,utility; on a host reinstall the driver's CUDA part";

@@ -141,7 +141,7 @@ public sealed class BadCopyTest : IDisposable
         cache.Create();
         var request = new MakeRequest(settings.Folder!, settings.MaxBytes, facts.Path, [], Cpu);
         var key = CopyMaker.KeyOf(request, CacheConditions.Here(Cpu), cache.Hashes.Get)!.Value;
-        var made = cache.Begin();
+        var made = cache.CreateTemporary();
         File.WriteAllBytes(Path.Combine(made, CacheFolder.ModelName), model);
         cache.Publish(made, key, facts.Path);
         return key;

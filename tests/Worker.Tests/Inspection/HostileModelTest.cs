@@ -50,7 +50,7 @@ public sealed class HostileModelTest : IDisposable
     public void A_name_longer_than_the_file_system_takes_is_refused() => Refused(InGraph(External(new string('a', 4000))), "cannot be read");
 
     [Fact]
-    public void A_location_that_is_no_text_is_refused() => Refused(InGraph(ExternalBytes([0x77, 0xC0, 0x80])), "no UTF-8");
+    public void A_location_that_is_no_text_is_refused() => Refused(InGraph(ExternalBytes([0x77, 0xC0, 0x80])), "not valid UTF-8");
 
     [Fact]
     public void A_symbolic_link_is_refused_as_file_and_as_folder()

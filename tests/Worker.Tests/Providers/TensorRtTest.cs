@@ -103,7 +103,7 @@ public sealed class TensorRtTest : IDisposable
             With("trt_fp16_enable", "0"), With("trt_bf16_enable", "1"), With("trt_int8_enable", "1"), With("trt_profile_max_shapes", "x:16x4"),
             With("trt_builder_optimization_level", "5"),
         ];
-        Assert.Equal(others.Length + 1, others.Append(engine).Select(EngineCacheKey.Of).Distinct().Count());
+        Assert.Equal(others.Length + 1, others.Append(engine).Select(EngineCacheKey.ForEngine).Distinct().Count());
         Assert.Equal(EngineCacheKey.ForEngine(engine), EngineCacheKey.ForEngine(With("trt_engine_cache_path", "/elsewhere")));
         Assert.Equal(EngineCacheKey.ForEngine(engine), EngineCacheKey.ForEngine(With("device_id", "1")));
         Assert.Equal(EngineCacheKey.ForTimings(engine), EngineCacheKey.ForTimings(others[0]));

@@ -201,7 +201,8 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     /// </summary>
     private static void LoadLibraries()
     {
-        var manifest = new CacheManifest(ModelKey.Compute(new("", [], "", ""), [("", "")]).Value, "", [new("", 0, "", "")]);
+        var key = ModelKey.Compute(new("", [], "", ""), [("", "")]);
+        var manifest = new CacheManifest(key.Value, "", [new("", 0, "", "")]);
         using var text = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(manifest.Text()));
         CacheManifest.Parse(text);
     }

@@ -229,7 +229,8 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
     {
         while (reader.Next(end, out var field))
         {
-            if (field.Number == 1 && ElementType.FromNumber(reader.Number(field)) is { } type) valueTypes.Add(type.Name);
+            if (field.Number == 1 && ElementType.FromNumber(reader.Number(field)) is { } type)
+                valueTypes.Add(type.Name);
             reader.Skip(field);
         }
     }

@@ -143,7 +143,7 @@ public sealed class BatchSchedulerTest : IDisposable
     [Theory]
     [InlineData(256, 8, "rows do not depend on each other")]
     [InlineData(512, 4, "4 rows of 4096 bytes, because a batch can have at most 16384")]
-    [InlineData(4096, 0, "a row has 32768 bytes, and a batch 16384 at most")]
+    [InlineData(4096, 0, "a row has 32768 bytes, and a batch can have at most 16384")]
     public void The_size_of_fixed_rows_limits_the_batch(int width, int max, string why)
     {
         using var model = Load(

@@ -18,7 +18,7 @@ public static class BinaryTensors
     public static void Read(ReadOnlySequence<byte> from, Span<byte> into, string tensor, DataType type, long count)
     {
         if (from.Length != into.Length)
-            throw new InvalidRequestException($"input '{tensor}': binary_data_size is {from.Length}; expected "
+            throw new InvalidRequestException($"binary_data_size of input '{tensor}' is '{from.Length}'; expected "
                 + $"{into.Length} ({count} elements of {type.Name})");
         from.CopyTo(into);
         if (type.Name == "BOOL" && into.IndexOfAnyExceptInRange((byte)0, (byte)1) is var at and >= 0)

@@ -6,7 +6,8 @@ namespace Sluice.Tidy.Tests;
 internal sealed record Document(string Path, string Name, string Text)
 {
     /// <summary>Whether it is one decision (docs/adr/NNNN-title.md).</summary>
-    public bool IsDecision => Name.StartsWith("docs/adr/", StringComparison.Ordinal) && char.IsDigit(Name["docs/adr/".Length]);
+    public bool IsDecision =>
+        Name.StartsWith("docs/adr/", StringComparison.Ordinal) && char.IsDigit(Name["docs/adr/".Length]);
 
     /// <summary>Lines outside of code blocks, with their numbers.</summary>
     public IEnumerable<(int Number, string Text)> Prose
@@ -30,12 +31,13 @@ internal sealed record Document(string Path, string Name, string Text)
         foreach (var (_, line) in Prose)
         {
             if (heading is not null && line.StartsWith("## ", StringComparison.Ordinal)) inside = line[3..] == heading;
-            if (inside && line.StartsWith("| ", StringComparison.Ordinal)) yield return line[2..line.IndexOf(" |", 2, StringComparison.Ordinal)];
+            if (inside && line.StartsWith("| ", StringComparison.Ordinal))
+                yield return line[2..line.IndexOf(" |", 2, StringComparison.Ordinal)];
         }
     }
 }
 
-/// <summary>The documents of the repository, without the results of load tests, which keep the words of their time.</summary>
+/// <summary>The documents of the repository, without the results of load tests, which are never edited.</summary>
 internal static class Documents
 {
     private static readonly string[] Folders = ["docs", "deploy", "loadtests", "models"];
@@ -43,8 +45,10 @@ internal static class Documents
     public static IReadOnlyList<Document> All { get; } =
     [
         .. Directory.EnumerateFiles(Repository.Root, "*.md")
-            .Concat(Folders.SelectMany(f => Directory.EnumerateFiles(Path.Combine(Repository.Root, f), "*.md", SearchOption.AllDirectories)))
-            .Where(f => !f.Contains("/node_modules/", StringComparison.Ordinal) && !f.Contains("/loadtests/results/", StringComparison.Ordinal))
+            .Concat(Folders.Select(f => Path.Combine(Repository.Root, f))
+                .SelectMany(f => Directory.EnumerateFiles(f, "*.md", SearchOption.AllDirectories)))
+            .Where(f => !f.Contains("/node_modules/", StringComparison.Ordinal)
+                && !f.Contains("/loadtests/results/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal).Select(Read),
     ];
 

@@ -28,11 +28,14 @@ public sealed partial class DocumentsTest
     [Fact]
     public void Each_page_names_its_reader_and_the_result_in_its_first_lines()
     {
-        foreach (var page in Documents.All.Where(d => d.Name.StartsWith("docs/", StringComparison.Ordinal) && !d.IsDecision))
+        foreach (var page in Documents.All)
         {
+            if (!page.Name.StartsWith("docs/", StringComparison.Ordinal) || page.IsDecision) continue;
             var lines = page.Text.Split('\n').Where(l => l.Trim().Length > 0).Take(3).ToList();
             Assert.StartsWith("# ", lines[0], StringComparison.Ordinal);
-            Assert.True(lines[1].StartsWith("For ", StringComparison.Ordinal), $"{page.Name}: the line after the title begins with 'For'");
+            Assert.True(
+                lines[1].StartsWith("For ", StringComparison.Ordinal),
+                $"{page.Name}: the line after the title begins with 'For'");
             Assert.True(Result().IsMatch(lines[1] + ' ' + lines[2]),
                 $"{page.Name}: the first two lines say 'After this page ...' or 'Afterwards ...'");
         }
@@ -46,11 +49,14 @@ public sealed partial class DocumentsTest
             {
                 var (target, anchor) = (link.Groups[1].Value, link.Groups[2].Value);
                 if (target.Contains("://", StringComparison.Ordinal)) continue;
-                var path = target.Length == 0 ? document.Path : Path.GetFullPath(Path.Combine(Path.GetDirectoryName(document.Path)!, target));
+                var folder = Path.GetDirectoryName(document.Path)!;
+                var path = target.Length == 0 ? document.Path : Path.GetFullPath(Path.Combine(folder, target));
                 Assert.True(Path.Exists(path), $"{document.Name} links to {target}");
                 if (anchor.Length == 0) continue;
                 var anchors = Documents.Of(path).Prose.Where(l => l.Text.StartsWith('#')).Select(l => Anchor(l.Text));
-                Assert.True(anchors.Contains(anchor), $"{document.Name} links to {target}#{anchor}, and there is no such heading");
+                Assert.True(
+                    anchors.Contains(anchor),
+                    $"{document.Name} links to {target}#{anchor}, and there is no such heading");
             }
     }
 
@@ -78,7 +84,8 @@ public sealed partial class DocumentsTest
             Assert.Contains($"]({Path.GetFileName(decision.Path)})", list, StringComparison.Ordinal);
         }
 
-        Assert.Equal(decisions.Count, list.Split('\n').Count(l => l.StartsWith("| ", StringComparison.Ordinal) && char.IsDigit(l[2])));
+        var rows = list.Split('\n').Count(l => l.StartsWith("| ", StringComparison.Ordinal) && char.IsDigit(l[2]));
+        Assert.Equal(decisions.Count, rows);
     }
 
     /// <summary>The anchor of a heading, as GitHub makes it.</summary>
@@ -97,7 +104,9 @@ public sealed partial class DocumentsTest
     [GeneratedRegex("^## (.+)$", RegexOptions.Multiline)]
     private static partial Regex Section();
 
-    [GeneratedRegex(@"\b(whoever|whichever|nobody|somebody|anew|meanwhile|at once|but for|for ever|in vain|wish(es|ed)?|told|tells?|as of now)\b",
+    [GeneratedRegex(
+        @"\b(whoever|whichever|nobody|somebody|anew|meanwhile|at once|but for|for ever|in vain|"
+            + @"wish(es|ed)?|told|tells?|as of now)\b",
         RegexOptions.IgnoreCase)]
     private static partial Regex Idioms();
 }

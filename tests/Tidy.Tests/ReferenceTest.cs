@@ -13,15 +13,21 @@ public sealed partial class ReferenceTest
     private static readonly string[] Nested = ["scaling", "queue", "forwarding", "jobs", "placement", "cors"];
 
     private static readonly Lazy<IReadOnlyList<string>> Sources = new(() =>
-        [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
-            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal)).Select(File.ReadAllText)]);
+    [
+        .. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal)
+                && !f.Contains("/bin/", StringComparison.Ordinal))
+            .Select(File.ReadAllText),
+    ]);
 
     [Fact]
     public void The_environment_pages_name_every_setting_that_the_code_reads_and_no_other()
     {
         var read = Sources.Value.SelectMany(s => Setting().Matches(s)).Select(m => m.Value).ToHashSet();
         var documented = new[] { "gateway-environment", "worker-environment" }
-            .SelectMany(p => Setting().Matches(Documents.Of($"docs/reference/{p}.md").Text)).Select(m => m.Value).ToHashSet();
+            .SelectMany(p => Setting().Matches(Documents.Of($"docs/reference/{p}.md").Text))
+            .Select(m => m.Value)
+            .ToHashSet();
         read.Remove(ClientsKey);
         documented.Remove(ClientsKey);
         Assert.Equal(read.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
@@ -29,7 +35,15 @@ public sealed partial class ReferenceTest
 
     [Theory]
     [InlineData("template", "Template", "ContainerNeeds", "GpuNeeds")]
-    [InlineData("endpoint", "Endpoint", "ScalePolicy", "QueuePolicy", "ForwardPolicy", "JobPolicy", "PlacementPolicy", "CorsPolicy")]
+    [InlineData(
+        "endpoint",
+        "Endpoint",
+        "ScalePolicy",
+        "QueuePolicy",
+        "ForwardPolicy",
+        "JobPolicy",
+        "PlacementPolicy",
+        "CorsPolicy")]
     public void The_pages_of_declarations_name_every_field(string page, params string[] types)
     {
         var text = Documents.Of($"docs/reference/{page}.md").Text;
@@ -37,8 +51,9 @@ public sealed partial class ReferenceTest
             foreach (Match property in Property().Matches(Body(type)))
             {
                 var name = char.ToLowerInvariant(property.Groups[1].Value[0]) + property.Groups[1].Value[1..];
-                Assert.True(Nested.Contains(name) || Regex.IsMatch(text, $@"^\| `(\w+\.)?{name}`", RegexOptions.Multiline)
-                    || Regex.IsMatch(text, $@"^\| `[^|]*`(\w+\.)?{name}`[^|]*\|", RegexOptions.Multiline), $"{page}.md has no row for {type}.{name}");
+                // The field is in the first cell of a row, alone or with others.
+                var row = new Regex($@"^\| (`[^|]*)?`(\w+\.)?{name}`[^|]*\|", RegexOptions.Multiline);
+                Assert.True(Nested.Contains(name) || row.IsMatch(text), $"{page}.md has no row for {type}.{name}");
             }
     }
 
@@ -56,11 +71,14 @@ public sealed partial class ReferenceTest
     [Fact]
     public void The_troubleshooting_page_names_only_events_that_exist_and_all_warnings_and_errors()
     {
-        var events = Sources.Value.SelectMany(s => LogEvent().Matches(s)).Select(m => (Level: m.Groups[1].Value, Name: m.Groups[2].Value)).ToList();
+        var events = Sources.Value.SelectMany(s => LogEvent().Matches(s))
+            .Select(m => (Level: m.Groups[1].Value, Name: m.Groups[2].Value))
+            .ToList();
         var documented = Documents.Of("docs/operations/troubleshooting.md").FirstCells("By log event")
             .SelectMany(c => Code().Matches(c)).Select(m => m.Groups[1].Value).ToHashSet();
         Assert.Empty(documented.Except(events.Select(e => e.Name)));
-        Assert.Empty(events.Where(e => e.Level is "Warning" or "Error" or "Critical").Select(e => e.Name).Except(documented));
+        var problems = events.Where(e => e.Level is "Warning" or "Error" or "Critical").Select(e => e.Name);
+        Assert.Empty(problems.Except(documented));
     }
 
     [Theory]
@@ -70,7 +88,9 @@ public sealed partial class ReferenceTest
     public void The_codes_of_a_page_are_those_of_the_code(string page, string heading, string type)
     {
         var codes = Constant().Matches(Body(type)).Select(m => m.Groups[1].Value);
-        var documented = Documents.Of(page).FirstCells(heading).SelectMany(c => Code().Matches(c)).Select(m => m.Groups[1].Value)
+        var documented = Documents.Of(page).FirstCells(heading)
+            .SelectMany(c => Code().Matches(c))
+            .Select(m => m.Groups[1].Value)
             .Where(c => c != "status" && c != "queue.reason");
         Assert.Equal(codes.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
     }
@@ -78,7 +98,9 @@ public sealed partial class ReferenceTest
     [Fact]
     public void Each_row_of_the_fault_matrix_is_a_failure_mode_and_the_reverse()
     {
-        var rows = File.ReadLines(Path.Combine(Repository.Root, "eng", "fault-matrix.tsv")).Select(l => l.Split('\t')[0]).Where(r => r.Length > 0);
+        var rows = File.ReadLines(Path.Combine(Repository.Root, "eng", "fault-matrix.tsv"))
+            .Select(l => l.Split('\t')[0])
+            .Where(r => r.Length > 0);
         var documented = Documents.Of("docs/operations/failure-modes.md").FirstCells()
             .SelectMany(c => c.Split(", ")).Where(c => Row().IsMatch(c));
         Assert.Equal(rows.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
@@ -87,20 +109,26 @@ public sealed partial class ReferenceTest
     [Fact]
     public void The_diagram_of_the_projects_shows_the_references_of_the_project_files()
     {
-        var references = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories)
+        var source = Path.Combine(Repository.Root, "src");
+        var references = Directory.EnumerateFiles(source, "*.csproj", SearchOption.AllDirectories)
             .SelectMany(p => XDocument.Load(p).Descendants("ProjectReference")
-                .Select(r => $"{Path.GetFileNameWithoutExtension(p)} --> {Path.GetFileNameWithoutExtension(r.Attribute("Include")!.Value)}"));
+                .Select(r => r.Attribute("Include")!.Value)
+                .Select(r => $"{Path.GetFileNameWithoutExtension(p)} --> {Path.GetFileNameWithoutExtension(r)}"));
         var text = Documents.Of("docs/architecture/overview.md").Text;
         var diagram = text[text.IndexOf("## Projects", StringComparison.Ordinal)..];
         diagram = diagram[..diagram.IndexOf("\n## ", 3, StringComparison.Ordinal)];
-        Assert.Equal(references.Order(StringComparer.Ordinal), Arrow().Matches(diagram).Select(m => m.Value).Order(StringComparer.Ordinal));
+        var arrows = Arrow().Matches(diagram).Select(m => m.Value);
+        Assert.Equal(references.Order(StringComparer.Ordinal), arrows.Order(StringComparer.Ordinal));
     }
 
     /// <summary>The source of a type, from its name to the line that closes it.</summary>
     private static string Body(string type)
     {
-        var source = Sources.Value.Single(s => Regex.IsMatch(s, $@"^public (static |sealed )*(partial )?(class|record|enum) {type}\b", RegexOptions.Multiline));
-        var start = Regex.Match(source, $@"^public (static |sealed )*(partial )?(class|record|enum) {type}\b", RegexOptions.Multiline).Index;
+        var declaration = new Regex(
+            $@"^public (static |sealed )*(partial )?(class|record|enum) {type}\b",
+            RegexOptions.Multiline);
+        var source = Sources.Value.Single(declaration.IsMatch);
+        var start = declaration.Match(source).Index;
         return source[start..source.IndexOf("\n}", start, StringComparison.Ordinal)];
     }
 
@@ -108,7 +136,8 @@ public sealed partial class ReferenceTest
     private static string PrometheusName(Match instrument)
     {
         var (kind, unit) = (instrument.Groups[1].Value, instrument.Groups[3].Value);
-        var name = instrument.Groups[2].Value.Replace('.', '_') + unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
+        var suffix = unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
+        var name = instrument.Groups[2].Value.Replace('.', '_') + suffix;
         return kind is "Counter" or "ObservableCounter" ? name + "_total" : name;
     }
 

@@ -82,27 +82,38 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     [Fact]
     public void The_page_of_the_API_names_every_route_with_its_methods_and_no_other()
     {
-        var page = File.ReadLines(Path.Combine(Repository.Root, "docs", "reference", "http-api.md"))
-            .Where(l => l.StartsWith("| ", StringComparison.Ordinal) && l.Contains('`', StringComparison.Ordinal)).Select(l => l.Split(" | ")[0]);
-        var documented = page.SelectMany(cell => Path_().Matches(cell).SelectMany(path => Methods(cell).Select(m => $"{m} {path.Value}"))).ToHashSet();
-        var mapped = Routes().SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["any"]).Where(m => m != "HEAD")
-            .Select(m => $"{m} {r.RoutePattern.RawText!.Replace("/versions/{version}", "", StringComparison.Ordinal)
-                .Replace("{**rest}", "...", StringComparison.Ordinal).Replace("{**path}", "{path}", StringComparison.Ordinal)}")).ToHashSet();
+        var cells = File.ReadLines(Path.Combine(Repository.Root, "docs", "reference", "http-api.md"))
+            .Where(l => l.StartsWith("| ", StringComparison.Ordinal) && l.Contains('`', StringComparison.Ordinal))
+            .Select(l => l.Split(" | ")[0]);
+        var documented = cells
+            .SelectMany(c => PathInCell().Matches(c).SelectMany(path => MethodsOf(c).Select(m => $"{m} {path.Value}")))
+            .ToHashSet();
+        var mapped = Routes()
+            .SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["any"])
+                .Where(m => m != "HEAD")
+                .Select(m => $"{m} {DocumentedPath(r.RoutePattern.RawText!)}"))
+            .ToHashSet();
         Assert.Equal(mapped.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>The methods that a cell of the page names; one without any is for all methods.</summary>
-    private static IEnumerable<string> Methods(string cell)
+    /// <summary>The form in which the page names a route; it describes versions of a model in one sentence.</summary>
+    private static string DocumentedPath(string pattern) => pattern
+        .Replace("/versions/{version}", "", StringComparison.Ordinal)
+        .Replace("{**rest}", "...", StringComparison.Ordinal)
+        .Replace("{**path}", "{path}", StringComparison.Ordinal);
+
+    /// <summary>The methods that a cell of the page names; a cell that names none is for all methods.</summary>
+    private static IEnumerable<string> MethodsOf(string cell)
     {
-        var named = Method().Matches(cell).Select(m => m.Value).Distinct().ToList();
+        var named = MethodInCell().Matches(cell).Select(m => m.Value).Distinct().ToList();
         return named.Count > 0 ? named : ["any"];
     }
 
     [GeneratedRegex(@"(?<=[ `])/[^`\s]*")]
-    private static partial Regex Path_();
+    private static partial Regex PathInCell();
 
     [GeneratedRegex(@"\b(GET|POST|PUT|DELETE)\b")]
-    private static partial Regex Method();
+    private static partial Regex MethodInCell();
 
     private List<RouteEndpoint> Routes() =>
         [.. ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()];

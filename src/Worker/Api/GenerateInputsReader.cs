@@ -28,7 +28,7 @@ public ref struct GenerateInputsReader
         this.json = json;
         this.request = request;
         this.limit = limit;
-        reader = new Utf8JsonReader(json.Span, InferRequestReader.Options);
+        reader = new Utf8JsonReader(json.Span, RequestJson.Options);
     }
 
     /// <summary>Parses a request.</summary>
@@ -78,9 +78,9 @@ public ref struct GenerateInputsReader
     private void ReadDocument()
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            throw InferRequestReader.NotAnObject();
+            throw RequestJson.NotAnObject();
         ReadKeys(top: true);
-        if (reader.Read()) throw InferRequestReader.TrailingData();
+        if (reader.Read()) throw RequestJson.TrailingData();
         if (Array.IndexOf(request.Inputs, null) is var missing and >= 0)
         {
             var inputs = string.Join(", ", model.Inputs.Select(i => $"'{i.Name}' ({i.Type.Name} {i.ShapeText})"));
@@ -115,7 +115,7 @@ public ref struct GenerateInputsReader
     {
         if (!reader.Read()) throw new JsonException();
         if (reader.TokenType == JsonTokenType.StartObject)
-            throw new InvalidRequestException(InferRequestReader.JobHint);
+            throw new InvalidRequestException(RequestJson.JobHint);
         if (reader.TokenType == JsonTokenType.StartArray) throw RequestParameters.WrongType("input");
     }
 
@@ -129,7 +129,7 @@ public ref struct GenerateInputsReader
     private void ReadInput(int at)
     {
         var spec = model.Inputs[at];
-        if (request.Inputs[at] is not null) throw InferRequestReader.DuplicateInput(spec.Name);
+        if (request.Inputs[at] is not null) throw RequestJson.DuplicateInput(spec.Name);
         var data = reader.SkipValue(json, ref offset);
         var elements = 1L;
         if (data.Span[0] == '[') elements = Count(spec.Name, data.Span);
@@ -159,7 +159,7 @@ public ref struct GenerateInputsReader
             return inside.IsEmpty ? 0 : inside.Count((byte)',') + 1;
         }
 
-        var reader = new Utf8JsonReader(list, InferRequestReader.Options);
+        var reader = new Utf8JsonReader(list, RequestJson.Options);
         reader.Read();
         var count = 0L;
         for (; reader.Read() && reader.TokenType != JsonTokenType.EndArray; count++)

@@ -144,8 +144,8 @@ public sealed class InferRequest(LoadedModel model)
     public InvalidRequestException Explain(Exception error) => error switch
     {
         InvalidRequestException known => known,
-        JsonException syntax => InferRequestReader.Syntax(Json.Span, syntax),
-        InvalidOperationException { InnerException: DecoderFallbackException } => InferRequestReader.NotUtf8(),
+        JsonException syntax => RequestJson.Syntax(Json.Span, syntax),
+        InvalidOperationException { InnerException: DecoderFallbackException } => RequestJson.NotUtf8(),
         _ => new InvalidRequestException(error.Message),
     };
 

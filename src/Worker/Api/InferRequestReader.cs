@@ -29,11 +29,8 @@ public ref struct InferRequestReader
         this.json = json;
         this.binary = binary;
         this.request = request;
-        reader = new Utf8JsonReader(json.Span, Options);
+        reader = new Utf8JsonReader(json.Span, RequestJson.Options);
     }
-
-    /// <summary>Options for all readers of a request. The maximum depth is the same as Triton's.</summary>
-    public static JsonReaderOptions Options => new() { MaxDepth = 100 };
 
     /// <summary>Parses a request.</summary>
     /// <param name="model">The model that defines inputs and outputs.</param>
@@ -50,60 +47,18 @@ public ref struct InferRequestReader
         }
         catch (JsonException e)
         {
-            throw Syntax(json.Span, e);
+            throw RequestJson.Syntax(json.Span, e);
         }
         catch (InvalidOperationException e) when (e.InnerException is System.Text.DecoderFallbackException)
         {
-            throw NotUtf8();
+            throw RequestJson.NotUtf8();
         }
     }
-
-    /// <summary>
-    /// Creates the error for a syntax error, with its position. The document is read again from the start, because
-    /// the first pass skips lists of numbers and positions after them are wrong.
-    /// </summary>
-    /// <param name="json">The document.</param>
-    /// <param name="found">The error of the first pass.</param>
-    public static InvalidRequestException Syntax(ReadOnlySpan<byte> json, JsonException found)
-    {
-        try
-        {
-            var reader = new Utf8JsonReader(BareNumbers.Blank(json), Options);
-            while (reader.Read())
-            {
-                // Reads until the error.
-            }
-        }
-        catch (JsonException e)
-        {
-            found = e;
-        }
-
-        return new InvalidRequestException($"failed to parse the request JSON at line {found.LineNumber + 1}, byte "
-            + $"{found.BytePositionInLine + 1}: {found.Message.Split(" LineNumber")[0]}");
-    }
-
-    /// <summary>The hint to the correct paths if the body of a job is sent as an inference or a generation.</summary>
-    public const string JobHint =
-        "the body has 'input', which is a field of jobs: send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync";
-
-    /// <summary>The error for half a surrogate pair or for bytes that are not UTF-8.</summary>
-    public static InvalidRequestException NotUtf8() => new("The request JSON contains text that is not valid UTF-8.");
-
-    /// <summary>The error for a body that is not a JSON object.</summary>
-    internal static InvalidRequestException NotAnObject() => new("The request body must be a JSON object.");
-
-    /// <summary>The error for data after the JSON object.</summary>
-    internal static InvalidRequestException TrailingData() => new("The request body has data after its JSON object.");
-
-    /// <summary>The error for an input with two values.</summary>
-    internal static InvalidRequestException DuplicateInput(string name) =>
-        new($"Input '{name}' is specified twice; expected each input once.");
 
     private void ReadDocument()
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            throw NotAnObject();
+            throw RequestJson.NotAnObject();
         var (hasInputs, isJob) = (false, false);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -138,8 +93,8 @@ public ref struct InferRequestReader
         if (!hasInputs)
             throw new InvalidRequestException(
                 "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'"
-                + (isJob ? $"; {JobHint}" : ""));
-        if (reader.Read()) throw TrailingData();
+                + (isJob ? $"; {RequestJson.JobHint}" : ""));
+        if (reader.Read()) throw RequestJson.TrailingData();
         if (binary.Length > 0)
             throw new InvalidRequestException($"unexpected additional input data for model '{model.Name}': "
                 + $"{binary.Length} bytes are left after the binary inputs");
@@ -203,7 +158,7 @@ public ref struct InferRequestReader
                 + string.Join(", ", model.Inputs.Select(i => $"'{i.Name}'")));
         var index = model.InputIndex(name);
         if (request.Inputs[index] is not null)
-            throw DuplicateInput(name);
+            throw RequestJson.DuplicateInput(name);
         if (binarySize is not null && data is not null)
             throw new InvalidRequestException(
                 $"Input '{name}' has both 'data' and 'binary_data_size'; expected one of them.");

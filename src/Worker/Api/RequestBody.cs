@@ -70,7 +70,7 @@ internal sealed class RequestBody : IDisposable
         }
         catch (JsonException e)
         {
-            throw InferRequestReader.Syntax(ToContiguous(all).Span, e);
+            throw RequestJson.Syntax(ToContiguous(all).Span, e);
         }
     }
 

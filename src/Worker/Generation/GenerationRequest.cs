@@ -47,13 +47,13 @@ public sealed record GenerationRequest(
     /// <param name="seed">The seed if the request has none.</param>
     public static GenerationRequest Read(JsonElement body, IReadOnlyList<string> others, ulong seed)
     {
-        if (body.ValueKind != JsonValueKind.Object) throw InferRequestReader.NotAnObject();
+        if (body.ValueKind != JsonValueKind.Object) throw RequestJson.NotAnObject();
         if (!body.TryGetProperty("text_input", out var text))
         {
             var isJob = body.TryGetProperty("input", out _) && !others.Contains("model");
             throw new InvalidRequestException(
                 "unexpected key not found in generate request, expecting key 'text_input'"
-                + (isJob ? $"; {InferRequestReader.JobHint}" : ""));
+                + (isJob ? $"; {RequestJson.JobHint}" : ""));
         }
 
         if (text.ValueKind != JsonValueKind.String)

@@ -47,7 +47,7 @@ public static class JsonTensors
     /// <summary>Reads a list of strings into a BYTES tensor.</summary>
     public static void ReadStrings(ReadOnlySpan<byte> json, OrtValue into, string tensor, long[] shape)
     {
-        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
+        var reader = new Utf8JsonReader(json, RequestJson.Options);
         reader.Read();
         Walk(ref reader, new Place(tensor, "BYTES", shape), new StringSink(into));
     }
@@ -101,7 +101,7 @@ public static class JsonTensors
     private static void ReadAny(ReadOnlySpan<byte> json, Span<byte> into, string tensor, DataType type, long[] shape)
     {
         var place = new Place(tensor, type.Name, shape);
-        var reader = new Utf8JsonReader(json, Api.InferRequestReader.Options);
+        var reader = new Utf8JsonReader(json, RequestJson.Options);
         reader.Read();
         switch (type.Name)
         {

@@ -50,7 +50,9 @@ public sealed class BatchSchedulerTest : IDisposable
             model,
             lanes,
             100,
-            r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r));
+            model.Statistics,
+            r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r),
+            model.Free);
         Assert.True(lanes.EnterOrWait(new UnusedLaneUser()));
         var first = scheduler.RunAsync(Floats(model, 1, 2), default);
         var without = scheduler.RunAsync(Floats(model, 1, 3), default).AsTask();
@@ -226,7 +228,7 @@ public sealed class BatchSchedulerTest : IDisposable
 
     /// <summary>Real tensors that record the calls.</summary>
     private sealed class RecordingTensors(
-        LoadedModel model,
+        OnnxModel model,
         TensorSet real,
         List<string> events,
         Action onDispose) : TensorSet(model)

@@ -28,7 +28,7 @@ internal static class Classification
     /// <param name="classes">Maximum number of classes for each row.</param>
     /// <param name="model">The model, for its labels.</param>
     /// <exception cref="InvalidRequestException">The output's datatype has no order.</exception>
-    public static OutputTensor Classify(in OutputTensor output, int classes, LoadedModel model)
+    public static OutputTensor Classify(in OutputTensor output, int classes, OnnxModel model)
     {
         if (output.Type.IsBytes) throw CannotClassify(output);
         var rows = model.Batches && output.Shape.Length > 1 ? (int)output.Shape[0] : 1;

@@ -14,7 +14,7 @@ namespace Sluice.Worker.Api;
 /// </summary>
 public ref struct GenerateInputsReader
 {
-    private readonly LoadedModel model;
+    private readonly OnnxModel model;
     private readonly ReadOnlyMemory<byte> json;
     private readonly InferRequest request;
     private readonly long limit;
@@ -22,7 +22,7 @@ public ref struct GenerateInputsReader
     private int offset;
     private long bytes;
 
-    private GenerateInputsReader(LoadedModel model, ReadOnlyMemory<byte> json, InferRequest request, long limit)
+    private GenerateInputsReader(OnnxModel model, ReadOnlyMemory<byte> json, InferRequest request, long limit)
     {
         this.model = model;
         this.json = json;
@@ -36,7 +36,7 @@ public ref struct GenerateInputsReader
     /// <param name="json">The JSON document.</param>
     /// <param name="limit">Maximum size of all tensors together, in bytes.</param>
     /// <exception cref="InvalidRequestException">The request is invalid; the message contains the reason.</exception>
-    public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, long limit)
+    public static InferRequest Read(OnnxModel model, ReadOnlyMemory<byte> json, long limit)
     {
         var request = new InferRequest(model) { Json = json };
         try
@@ -51,7 +51,7 @@ public ref struct GenerateInputsReader
         }
     }
 
-    internal static InferRequest Read(HttpContext context, LoadedModel model, RequestBody body, long limit) =>
+    internal static InferRequest Read(HttpContext context, OnnxModel model, RequestBody body, long limit) =>
         Read(model, body.Split(context).Json, limit);
 
     /// <summary>

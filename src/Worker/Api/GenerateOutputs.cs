@@ -21,7 +21,7 @@ internal static class GenerateOutputs
     /// <summary>Writes the response as one JSON object.</summary>
     public static async Task WriteAsync(
         HttpContext context,
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {
@@ -33,7 +33,7 @@ internal static class GenerateOutputs
     /// <summary>Writes the response as a stream of one server-sent event.</summary>
     public static async Task StreamAsync(
         HttpContext context,
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {
@@ -48,7 +48,7 @@ internal static class GenerateOutputs
 
     private static void Write(
         HttpContext context,
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {

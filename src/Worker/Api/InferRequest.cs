@@ -59,7 +59,7 @@ public sealed record InputTensor(
 /// <summary>
 /// A parsed request of the Open Inference Protocol. The elements of its tensors are still in the body.
 /// </summary>
-public sealed class InferRequest(LoadedModel model)
+public sealed class InferRequest(OnnxModel model)
 {
     private const uint DefaultPriority = 1 << 16;
 
@@ -134,7 +134,7 @@ public sealed class InferRequest(LoadedModel model)
         // much memory runs alone.
         var isAlone = rows == 0 || rows > model.MaxBatch || model.RowsOf(RowBytes()) < model.MaxBatch;
         Share = isAlone ? model.MaxBatch + 1 : Rows;
-        Shape = model.ShapeKey(this);
+        Shape = model.ShapeKey(Inputs.Select(i => i!.Shape));
     }
 
     /// <summary>

@@ -12,7 +12,7 @@ namespace Sluice.Worker.Api;
 /// </summary>
 public ref struct InferRequestReader
 {
-    private readonly LoadedModel model;
+    private readonly OnnxModel model;
     private readonly ReadOnlyMemory<byte> json;
     private readonly InferRequest request;
     private Utf8JsonReader reader;
@@ -20,7 +20,7 @@ public ref struct InferRequestReader
     private int offset;
 
     private InferRequestReader(
-        LoadedModel model,
+        OnnxModel model,
         ReadOnlyMemory<byte> json,
         ReadOnlySequence<byte> binary,
         InferRequest request)
@@ -37,7 +37,7 @@ public ref struct InferRequestReader
     /// <param name="json">The JSON document.</param>
     /// <param name="binary">The data after the document.</param>
     /// <exception cref="InvalidRequestException">The request is invalid; the message contains the reason.</exception>
-    public static InferRequest Read(LoadedModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary)
+    public static InferRequest Read(OnnxModel model, ReadOnlyMemory<byte> json, ReadOnlySequence<byte> binary)
     {
         var request = new InferRequest(model) { Json = json };
         try

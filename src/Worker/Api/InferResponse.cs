@@ -30,7 +30,7 @@ internal static class InferResponse
     /// </param>
     /// <exception cref="InvalidRequestException">The outputs are larger than the limit.</exception>
     public static (OutputTensor Tensor, bool Binary)[] Outputs(
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         Inference inference,
         long limit)
@@ -45,7 +45,7 @@ internal static class InferResponse
     }
 
     private static (OutputTensor Tensor, bool Binary)[] SelectOutputs(
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         Inference inference)
     {
@@ -71,7 +71,7 @@ internal static class InferResponse
     /// <summary>Writes the response, compressed if the client accepts gzip or deflate.</summary>
     public static async Task WriteAsync(
         HttpContext context,
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {
@@ -114,7 +114,7 @@ internal static class InferResponse
     /// <summary>Writes the JSON document. A binary output has its size instead of its data.</summary>
     public static void WriteJson(
         Utf8JsonWriter writer,
-        LoadedModel model,
+        OnnxModel model,
         InferRequest request,
         (OutputTensor Tensor, bool Binary)[] outputs)
     {

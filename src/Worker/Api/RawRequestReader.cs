@@ -14,7 +14,7 @@ public static class RawRequestReader
     /// <exception cref="InvalidRequestException">
     /// The model has several inputs, or the size of the body does not fit the shape.
     /// </exception>
-    public static InferRequest Read(LoadedModel model, ReadOnlySequence<byte> body)
+    public static InferRequest Read(OnnxModel model, ReadOnlySequence<byte> body)
     {
         if (model.Inputs.Count != 1)
             throw new InvalidRequestException("Raw request must only have 1 input (found 1) to be deduced but got "

@@ -18,9 +18,11 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     /// </summary>
     private static readonly long DefaultDueMs = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
 
-    private readonly LoadedModel model;
+    private readonly OnnxModel model;
     private readonly RunLanes lanes;
     private readonly int maxQueue;
+    private readonly ModelStatistics statistics;
+    private readonly Action free;
     private readonly ModelUsers users;
     private readonly BatchMemory memory;
     private readonly Lock gate = new();
@@ -35,20 +37,24 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     /// <param name="model">The model.</param>
     /// <param name="lanes">Execution slots for the runs of the model.</param>
     /// <param name="maxQueue">Maximum number of waiting requests. A further request gets status 503.</param>
-    /// <param name="allocate">
-    /// Allocates the tensors of a batch for its first request; null: <c>LoadedModel.NewTensors</c>.
-    /// </param>
+    /// <param name="statistics">Statistics of the model.</param>
+    /// <param name="allocate">Allocates the tensors of a batch for its first request.</param>
+    /// <param name="free">Frees the model after its last use.</param>
     public BatchScheduler(
-        LoadedModel model,
+        OnnxModel model,
         RunLanes lanes,
         int maxQueue,
-        Func<InferRequest, TensorSet>? allocate = null)
+        ModelStatistics statistics,
+        Func<InferRequest, TensorSet> allocate,
+        Action free)
     {
         this.model = model;
         this.lanes = lanes;
         this.maxQueue = maxQueue;
+        this.statistics = statistics;
+        this.free = free;
         users = new ModelUsers(Free);
-        memory = new BatchMemory(users, allocate ?? model.NewTensors);
+        memory = new BatchMemory(users, allocate);
     }
 
     /// <summary>Number of requests that are in the scheduler and whose response is not written completely.</summary>
@@ -87,7 +93,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         catch (Exception e)
         {
             Exit();
-            model.Statistics.RecordFailure(Stopwatch.GetElapsedTime(ticket.Arrived));
+            statistics.RecordFailure(Stopwatch.GetElapsedTime(ticket.Arrived));
             if (e is OperationCanceledException && !gone.IsCancellationRequested)
                 throw new InvalidRequestException("Request timeout expired", 503);
             throw;
@@ -143,7 +149,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     private void Free()
     {
         memory.Dispose();
-        model.Free();
+        free();
     }
 
     private Task Enqueue(InferTicket ticket)
@@ -280,7 +286,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     {
         try
         {
-            forming = new Batch(memory, memory.Rent(first.Request), first.Request.Shape, model.Statistics)
+            forming = new Batch(memory, memory.Rent(first.Request), first.Request.Shape, statistics)
             {
                 Cut = why,
             };

@@ -20,7 +20,7 @@ internal static class BindingChoice
     /// No candidate works. This happens only if CUDA graphs are required.
     /// </exception>
     public static ModelBinding SelectFirstWorking(
-        LoadedModel model,
+        OnnxModel model,
         IReadOnlyList<BindingPlan> candidates,
         SessionMemory memory,
         Func<DeviceCopy> copy)
@@ -63,7 +63,7 @@ internal static class BindingChoice
 
     /// <summary>Compares bound runs with unbound runs.</summary>
     /// <returns>Null if all outputs are equal, else a description of the first difference.</returns>
-    internal static string? FindMismatch(LoadedModel model, ModelBinding binding)
+    internal static string? FindMismatch(OnnxModel model, ModelBinding binding)
     {
         using var bound = new StackedTensors(model, binding, model.Inputs.Select(model.RowShape), model.MaxBatch);
         foreach (var rows in new[] { 1, Math.Min(2, model.MaxBatch) })

@@ -4,9 +4,9 @@ using Sluice.Worker.Models;
 namespace Sluice.Worker.Batching;
 
 /// <summary>Runs a model on one set of host buffers; see <see cref="TensorBinding"/>.</summary>
-internal abstract class BoundRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs) : IDisposable
+internal abstract class BoundRuns(OnnxModel model, TensorBuffer[] inputs, TensorBuffer[] outputs) : IDisposable
 {
-    protected LoadedModel Model => model;
+    protected OnnxModel Model => model;
 
     protected TensorBuffer[] Inputs => inputs;
 
@@ -26,7 +26,7 @@ internal abstract class BoundRuns(LoadedModel model, TensorBuffer[] inputs, Tens
 }
 
 /// <inheritdoc cref="TensorBinding.InPlace"/>
-internal sealed class InPlaceRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int maxRows)
+internal sealed class InPlaceRuns(OnnxModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int maxRows)
     : BoundRuns(model, inputs, outputs)
 {
     private readonly OrtIoBinding?[] bindings = new OrtIoBinding?[maxRows + 1];
@@ -44,7 +44,7 @@ internal sealed class InPlaceRuns(LoadedModel model, TensorBuffer[] inputs, Tens
 }
 
 /// <inheritdoc cref="TensorBinding.EachRun"/>
-internal sealed class EachRuns(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs)
+internal sealed class EachRuns(OnnxModel model, TensorBuffer[] inputs, TensorBuffer[] outputs)
     : BoundRuns(model, inputs, outputs)
 {
     private readonly OrtIoBinding binding = model.Session.NewBinding();
@@ -60,7 +60,7 @@ internal sealed class EachRuns(LoadedModel model, TensorBuffer[] inputs, TensorB
 
 /// <inheritdoc cref="TensorBinding.Staged"/>
 internal sealed class StagedRuns(
-    LoadedModel model,
+    OnnxModel model,
     DeviceTensors device,
     TensorBuffer[] inputs,
     TensorBuffer[] outputs)

@@ -11,7 +11,7 @@ namespace Sluice.Worker.Batching;
 /// </summary>
 internal sealed unsafe class DeviceTensors : IDisposable
 {
-    private readonly LoadedModel model;
+    private readonly OnnxModel model;
     private readonly DeviceCopy copy;
     private readonly bool graph;
     private readonly TensorBuffer[] inputs;
@@ -28,7 +28,7 @@ internal sealed unsafe class DeviceTensors : IDisposable
     /// <param name="memory">Allocator of the device.</param>
     /// <param name="copy">Copies between host and device.</param>
     /// <param name="graph">Whether runs are captured as CUDA graphs.</param>
-    public DeviceTensors(LoadedModel model, OrtAllocator memory, DeviceCopy copy, bool graph)
+    public DeviceTensors(OnnxModel model, OrtAllocator memory, DeviceCopy copy, bool graph)
     {
         this.model = model;
         this.copy = copy;

@@ -19,7 +19,7 @@ internal sealed class ModelBinding(BindingPlan plan, SessionMemory memory, Devic
     public SessionMemory Memory => memory;
 
     /// <summary>Binds host buffers. Returns null if the tensors are passed with each run.</summary>
-    public BoundRuns? Attach(LoadedModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int maxRows) =>
+    public BoundRuns? Attach(OnnxModel model, TensorBuffer[] inputs, TensorBuffer[] outputs, int maxRows) =>
         plan.How switch
         {
             TensorBinding.InPlace => new InPlaceRuns(model, inputs, outputs, maxRows),

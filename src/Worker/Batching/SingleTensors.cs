@@ -9,7 +9,7 @@ namespace Sluice.Worker.Batching;
 /// Contains the tensors of a request that runs alone: inputs with the shapes of the request, and outputs that ONNX
 /// Runtime allocates.
 /// </summary>
-internal sealed class SingleTensors(LoadedModel model, InferRequest request) : TensorSet(model)
+internal sealed class SingleTensors(OnnxModel model, InferRequest request) : TensorSet(model)
 {
     private readonly OrtValue[] inputs = Array.ConvertAll(request.Inputs, i => TensorValues.Allocate(i!.Type, i.Shape));
     private string[] wanted = [];

@@ -23,7 +23,7 @@ internal sealed class StackedTensors : TensorSet
     /// <param name="binding">The model's binding.</param>
     /// <param name="rowShapes">Shape of each input without the batch dimension, in the model's order.</param>
     /// <param name="maxRows">Maximum number of rows.</param>
-    public StackedTensors(LoadedModel model, ModelBinding binding, IEnumerable<long[]> rowShapes, int maxRows)
+    public StackedTensors(OnnxModel model, ModelBinding binding, IEnumerable<long[]> rowShapes, int maxRows)
         : base(model)
     {
         this.binding = binding;

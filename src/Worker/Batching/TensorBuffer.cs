@@ -39,7 +39,7 @@ internal sealed class TensorBuffer : IDisposable
     }
 
     /// <summary>Allocates a buffer for the largest batch of a model whose shapes are known.</summary>
-    public static TensorBuffer ForLargestBatch(OrtAllocator memory, TensorSpec spec, LoadedModel model) =>
+    public static TensorBuffer ForLargestBatch(OrtAllocator memory, TensorSpec spec, OnnxModel model) =>
         new(memory, spec, model.RowShape(spec), model.MaxBatch, model.Batches);
 
     /// <summary>Address of the first byte.</summary>

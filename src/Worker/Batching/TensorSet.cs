@@ -7,10 +7,10 @@ namespace Sluice.Worker.Batching;
 /// <summary>
 /// Contains the memory of one batch: its inputs, and its outputs if their shapes are known before the run.
 /// </summary>
-internal abstract class TensorSet(LoadedModel model) : IDisposable
+internal abstract class TensorSet(OnnxModel model) : IDisposable
 {
     /// <summary>The model.</summary>
-    protected LoadedModel Model => model;
+    protected OnnxModel Model => model;
 
     /// <summary>Whether the set fits every batch of its model and can therefore be pooled.</summary>
     public virtual bool FitsAny => false;

@@ -47,7 +47,7 @@ public sealed partial class TextGenerator : IDisposable
     /// </summary>
     private const float Tolerance = 0.05f;
 
-    private readonly LoadedModel model;
+    private readonly OnnxModel model;
     private readonly RunLanes lanes;
     private readonly (string Past, string Present)[] layers;
     private readonly (long Heads, long Width) head;
@@ -64,7 +64,7 @@ public sealed partial class TextGenerator : IDisposable
     /// <exception cref="NotSupportedException">
     /// The model is not a supported decoder, or the cache cannot be in the memory that the attention uses.
     /// </exception>
-    internal TextGenerator(LoadedModel model, RunLanes lanes, SessionMemory memory)
+    internal TextGenerator(OnnxModel model, RunLanes lanes, SessionMemory memory)
     {
         this.model = model;
         this.lanes = lanes;

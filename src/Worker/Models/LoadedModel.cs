@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Api;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Runtime;
@@ -7,9 +8,9 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Models;
 
 /// <summary>
-/// One loaded version of a model with its ONNX Runtime session. The model file defines the inputs and outputs.
+/// One version of a model that is served: the model, its binding, its scheduler and its statistics.
 /// </summary>
-public sealed class LoadedModel : IDisposable
+public sealed class LoadedModel : OnnxModel, IDisposable
 {
     /// <summary>Rows of the batch whose run time is compared with that of one row.</summary>
     private const int GainRows = 8;
@@ -19,9 +20,6 @@ public sealed class LoadedModel : IDisposable
     /// </summary>
     private const int GainRuns = 3;
 
-    private readonly ModelSession session;
-    private readonly ShapeKeys shapes;
-    private readonly BatchLimits limits;
     private SessionMemory? memory;
 
     /// <summary>Loads the model, runs it once, and decides about batching and bindings.</summary>
@@ -38,30 +36,16 @@ public sealed class LoadedModel : IDisposable
         ExecutionProviders providers,
         RunLanes lanes,
         BatchLimits limits)
+        : base(name, version, file, providers, limits)
     {
-        Name = name;
-        Version = version;
-        Path = file.Path;
-        Weights = file.Weights;
-        this.limits = limits;
-        session = new ModelSession(file.Load, providers, file.Optimised);
         try
         {
-            Inputs = [.. session.Inputs.Select(Spec)];
-            Outputs = [.. session.Outputs.Select(Spec)];
-            InputNames = [.. Inputs.Select(i => i.Name)];
-            OutputNames = [.. Outputs.Select(o => o.Name)];
-            Metadata = session.Metadata;
-            Labels = ModelLabels.Read(file.Path);
-            Config = ModelConfigFile.Read(file.Path, Inputs);
             FirstRun(lanes);
-            session.Prove();
-            Batching = FindBatching();
-            FixedRows = Varies(Inputs) is null;
-            shapes = new ShapeKeys(FixedRows);
+            Session.Prove();
+            DecideBatching();
             Binding = Bind(providers);
             Statistics = new ModelStatistics(TimeProvider.System);
-            Scheduler = new BatchScheduler(this, lanes, limits.MaxQueue);
+            Scheduler = new BatchScheduler(this, lanes, limits.MaxQueue, Statistics, NewTensors, Free);
         }
         catch
         {
@@ -70,67 +54,19 @@ public sealed class LoadedModel : IDisposable
         }
     }
 
-    public string Name { get; }
-
-    public string Version { get; }
-
-    public string Path { get; }
-
-    /// <summary>Bytes of the tensors stored in the model. They are in the memory of the device that runs it.</summary>
-    public long Weights { get; }
-
     /// <summary>Bytes of host buffers for batches: buffers in use and buffers kept for reuse.</summary>
     public long BufferBytes => Scheduler.BufferBytes;
-
-    public IReadOnlyList<TensorSpec> Inputs { get; }
-
-    public IReadOnlyList<TensorSpec> Outputs { get; }
-
-    public string[] InputNames { get; }
-
-    public string[] OutputNames { get; }
-
-    /// <summary>Custom metadata of the model file, for example <c>sluice.task</c>.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; }
-
-    /// <summary>Class names by index. Empty if the model has no labels file.</summary>
-    public IReadOnlyList<string> Labels { get; }
-
-    /// <summary>Declarations from the <c>config.pbtxt</c> file of the model.</summary>
-    public ModelConfigFile Config { get; }
-
-    /// <summary>States whether requests are stacked into batches, and the reason.</summary>
-    public BatchRule Batching { get; }
-
-    public bool Batches => Batching.Max > 1;
-
-    /// <summary>Largest number of rows in one run. 1 if requests are not stacked.</summary>
-    public int MaxBatch => Math.Max(1, Batching.Max);
-
-    /// <summary>
-    /// True if the shapes of all inputs are fixed, except for the number of rows of a stacked model. Buffers of one
-    /// batch then fit the next batch.
-    /// </summary>
-    public bool FixedRows { get; }
 
     /// <summary>
     /// True if requests are read into buffers that are kept for reuse: requests are stacked, or all have the same
     /// shapes.
     /// </summary>
-    public bool Pooled => Batches || (FixedRows && Binding.Plan.How != TensorBinding.None);
+    public override bool Pooled => Batches || (FixedRows && Binding.Plan.How != TensorBinding.None);
 
     /// <summary>Speedup of a batched run, measured at warm-up.</summary>
     public BatchGain Gain { get; private set; }
 
     public ModelStatistics Statistics { get; }
-
-    public ModelSession Session => session;
-
-    /// <summary>
-    /// The provider that runs the model. If several providers run nodes, the text lists all shares, largest first.
-    /// </summary>
-    public string Provider =>
-        session.Placement is { Shares: [var only] } ? only.Provider : session.Placement?.ToString() ?? "";
 
     internal BatchScheduler Scheduler { get; }
 
@@ -139,22 +75,6 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>Generates text. Null if the model is not a text generation model.</summary>
     public TextGenerator? Generator { get; private set; }
-
-    public bool IsGenerator => Metadata.GetValueOrDefault("sluice.task") == "text-generation";
-
-    public TensorSpec? Input(string name) => InputIndex(name) is var at and >= 0 ? Inputs[at] : null;
-
-    public TensorSpec? Output(string name) => OutputIndex(name) is var at and >= 0 ? Outputs[at] : null;
-
-    public int InputIndex(string name) => Array.IndexOf(InputNames, name);
-
-    public int OutputIndex(string name) => Array.IndexOf(OutputNames, name);
-
-    /// <summary>Returns how many rows of this size a batch can have.</summary>
-    public int RowsOf(long rowBytes) => limits.RowsOf(rowBytes);
-
-    /// <summary>Returns a number that is equal for requests whose tensors can be stacked.</summary>
-    public int ShapeKey(Api.InferRequest request) => Batches ? shapes.GetKey(request) : 0;
 
     /// <summary>
     /// Runs batches of 1, 2, 4 and more rows, so that no request waits for the first run of a batch size. These runs
@@ -188,9 +108,6 @@ public sealed class LoadedModel : IDisposable
         }
     }
 
-    /// <summary>Returns a tensor's shape without the row dimension, if the model has one.</summary>
-    public long[] RowShape(TensorSpec spec) => RowShape(spec.Shape);
-
     /// <summary>Returns the time of the shortest of several runs.</summary>
     private TimeSpan MeasureShortest(StackedTensors tensors, int rows, int runs)
     {
@@ -217,7 +134,7 @@ public sealed class LoadedModel : IDisposable
     public void Dispose() => Scheduler.Dispose();
 
     /// <summary>Creates the tensors of a batch that starts with this request.</summary>
-    internal TensorSet NewTensors(Api.InferRequest first) => first.Alone ? new SingleTensors(this, first)
+    internal TensorSet NewTensors(InferRequest first) => first.Alone ? new SingleTensors(this, first)
         : new StackedTensors(this, Binding, first.Inputs.Select(i => RowShape(i!.Shape)), MaxBatch);
 
     /// <summary>Closes the session. The caller must make sure that no run uses it.</summary>
@@ -226,41 +143,16 @@ public sealed class LoadedModel : IDisposable
         Generator?.Dispose();
         Binding?.Dispose();
         memory?.Dispose();
-        session.Dispose();
-    }
-
-    /// <summary>Runs the model once without a binding.</summary>
-    internal IDisposableReadOnlyCollection<OrtValue> RunOnce(IReadOnlyList<OrtValue> values)
-    {
-        using var options = new RunOptions();
-        return session.Run(options, InputNames, [.. values], OutputNames);
-    }
-
-    private BatchRule FindBatching()
-    {
-        if (IsGenerator) return new BatchRule(0, "it generates text");
-        var rowBytes = Inputs.Concat(Outputs).Where(t => t.Shape.Skip(1).All(d => d >= 0))
-            .Sum(t => t.Shape.Skip(1).Aggregate((long)t.Type.Size, (a, d) => a * d));
-        var rows = limits.RowsOf(rowBytes);
-        if (rows < Math.Min(2, limits.MaxRows))
-            return new BatchRule(0, $"a row has {rowBytes} bytes, and a batch can have at most {limits.MaxBytes}");
-        var symbols = session.Inputs.Select(n => n.Value.SymbolicDimensions.FirstOrDefault() ?? "");
-        var rule = BatchRule.Find(Inputs, Outputs, [.. symbols], rows, values => RunOnce(values));
-        return rule.Max == 0 || rows == limits.MaxRows ? rule
-            : rule with
-            {
-                Why = $"{rule.Why}; {rows} rows of {rowBytes} bytes, because a batch can have at most "
-                    + $"{limits.MaxBytes}",
-            };
+        Session.Dispose();
     }
 
     private ModelBinding Bind(ExecutionProviders providers)
     {
         var facts = new BindingFacts
         {
-            Provider = session.Provider,
-            CpuNodes = session.Placement!.On("cpu"),
-            GraphOption = session.GraphOption,
+            Provider = Session.Provider,
+            CpuNodes = Session.Placement!.On("cpu"),
+            GraphOption = Session.GraphOption,
             InputsVary = Varies(Inputs), OutputsVary = Varies(Outputs),
         };
         var candidates = IsGenerator
@@ -269,27 +161,14 @@ public sealed class LoadedModel : IDisposable
         try
         {
             return candidates.Count == 0 ? throw new NotSupportedException(BindingPlan.NoGraph(facts))
-                : BindingChoice.SelectFirstWorking(this, candidates, memory!, () => providers.Copy(session.Provider));
+                : BindingChoice.SelectFirstWorking(this, candidates, memory!, () => providers.Copy(Session.Provider));
         }
         catch (NotSupportedException e)
         {
             throw new NotSupportedException(
-                $"{session.GraphOption}=1 is not possible for model {Name}: {e.Message}; remove the option", e);
+                $"{Session.GraphOption}=1 is not possible for model {Name}: {e.Message}; remove the option", e);
         }
     }
-
-    /// <summary>Returns why no buffers can be allocated before a request arrives, or null if they can.</summary>
-    private string? Varies(IReadOnlyList<TensorSpec> specs)
-    {
-        if (specs.FirstOrDefault(s => s.Type.IsBytes) is { } text) return $"'{text.Name}' is BYTES";
-        // A dimension of 0 leaves no buffer to bind.
-        if (specs.FirstOrDefault(s => RowShape(s).Any(d => d <= 0)) is { } free)
-            return $"the shape of '{free.Name}' is {free.ShapeText}";
-        var bytes = specs.Sum(s => RowShape(s).Aggregate((long)s.Type.Size, (a, d) => a * d));
-        return bytes <= limits.MaxBytes ? null : $"they have {bytes} bytes, more than {limits.MaxBytes}";
-    }
-
-    private long[] RowShape(long[] shape) => Batches ? shape[1..] : shape;
 
     /// <summary>
     /// Runs the model once on zeros, with every free dimension set to 1. The run proves that the provider works, and
@@ -297,7 +176,7 @@ public sealed class LoadedModel : IDisposable
     /// </summary>
     private void FirstRun(RunLanes lanes)
     {
-        memory = SessionMemory.Create(session, session.Provider, session.Device);
+        memory = SessionMemory.Create(Session, Session.Provider, Session.Device);
         try
         {
             if (!IsGenerator)
@@ -308,14 +187,14 @@ public sealed class LoadedModel : IDisposable
 
             Generator = new TextGenerator(this, lanes, memory);
             if (Generator.FindCacheError() is not { } wrong) return;
-            if (session.Provider == "cpu") throw new NotSupportedException(wrong);
-            session.Abandon(new InvalidOperationException(wrong));
+            if (Session.Provider == "cpu") throw new NotSupportedException(wrong);
+            Session.Abandon(new InvalidOperationException(wrong));
         }
         catch (OnnxRuntimeException e)
         {
             // After a device error, the model runs again on the remaining providers. After an error about the values,
             // the first request is the first run.
-            if (!session.Recover(e))
+            if (!Session.Recover(e))
             {
                 if (IsGenerator) throw;
                 return;
@@ -327,34 +206,10 @@ public sealed class LoadedModel : IDisposable
         FirstRun(lanes);
     }
 
-    private void RunZeros()
-    {
-        var values = new List<OrtValue>();
-        try
-        {
-            foreach (var input in Inputs)
-                values.Add(TensorValues.Allocate(input.Type, [.. input.Shape.Select(d => d < 0 ? 1 : d)], zero: true));
-            RunOnce(values).Dispose();
-        }
-        finally
-        {
-            foreach (var value in values) value.Dispose();
-        }
-    }
-
     private void FillMadeUp(StackedTensors tensors, int rows)
     {
         var made = Inputs.Select(i => MadeUpRows.Create(i, 0, rows, Batches)).ToList();
         tensors.Fill(made, rows);
         foreach (var value in made) value.Dispose();
-    }
-
-    private static TensorSpec Spec(KeyValuePair<string, NodeMetadata> node)
-    {
-        if (!node.Value.IsTensor && !node.Value.IsString)
-            throw new NotSupportedException($"'{node.Key}' is {node.Value.OnnxValueType}; expected a tensor");
-        var type = DataType.FromElementType(node.Value.ElementDataType) ?? throw new NotSupportedException(
-            $"'{node.Key}' has element type {node.Value.ElementDataType}, which the protocol does not support");
-        return new TensorSpec(node.Key, type, [.. node.Value.Dimensions.Select(d => (long)d)]);
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Sluice.Worker.Api;
 
 namespace Sluice.Worker.Models;
 
@@ -17,10 +16,10 @@ internal sealed class ShapeKeys(bool allEqual)
     private readonly ConcurrentDictionary<string, int> keys = [];
     private int next;
 
-    public int GetKey(InferRequest request)
+    public int GetKey(IEnumerable<long[]> inputShapes)
     {
         if (allEqual) return 0;
-        var text = string.Join(';', request.Inputs.Select(i => string.Join(',', i!.Shape.Skip(1))));
+        var text = string.Join(';', inputShapes.Select(s => string.Join(',', s.Skip(1))));
         if (keys.TryGetValue(text, out var key)) return key;
         if (keys.Count > Most) keys.Clear();
         return keys.GetOrAdd(text, _ => Interlocked.Increment(ref next));

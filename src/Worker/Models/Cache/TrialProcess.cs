@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.ML.OnnxRuntime;
 
 namespace Sluice.Worker.Models.Cache;
 
@@ -15,7 +14,7 @@ internal sealed record TrialRequest(string Original, string Copy);
 internal readonly record struct TrialResult(string? Failure, bool Final);
 
 /// <summary>
-/// Runs <see cref="CopyTrial"/> in a separate process: the worker's program with one argument. ONNX Runtime can crash
+/// Compares a model with its copy in a separate process: the worker's program with one argument. ONNX Runtime can crash
 /// on a copy that it loads without an error (SIGSEGV, seen with version 1.29 and prepacked weights). Only this
 /// process then ends.
 /// </summary>
@@ -24,33 +23,17 @@ internal static class TrialProcess
     /// <summary>The argument that starts the worker's program as a trial.</summary>
     public const string Verb = "try-optimised-copy";
 
-    private const int Good = 0, Bad = 1, Broken = 2, KilledBy = 128, Sigkill = 9;
+    internal const int Good = 0;
+    internal const int Bad = 1;
+    internal const int Broken = 2;
+    private const int KilledBy = 128;
+    private const int Sigkill = 9;
 
     /// <summary>
-    /// Longest duration of a trial: two loads, a warm-up and at most 30 s of runs (<see cref="CopyTrial"/>) at the
+    /// Longest duration of a trial: two loads, a warm-up and at most 30 s of runs (<c>CopyTrial</c>) at the
     /// lowest priority. A longer trial hangs.
     /// </summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
-
-    /// <summary>Entry point of the trial process. Returns its exit code.</summary>
-    public static int Run()
-    {
-        if (Console.In.ReadLine() is not { } line) return Broken;
-        if (JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request) return Broken;
-        MakerProcess.EndWithParent();
-        try
-        {
-            if (CopyTrial.Run(request.Original, request.Copy) is not { } wrong) return Good;
-            Console.WriteLine(wrong);
-            return Bad;
-        }
-        catch (Exception e) when (e is OnnxRuntimeException or InvalidOperationException
-            or NotSupportedException or InvalidDataException)
-        {
-            Console.WriteLine($"it cannot be loaded or run: {e.Message.ReplaceLineEndings(" ")}");
-            return Bad;
-        }
-    }
 
     /// <summary>Starts a trial process, waits for its end and returns its result.</summary>
     /// <param name="request">The model and its copy.</param>

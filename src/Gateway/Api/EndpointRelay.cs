@@ -49,7 +49,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         }
 
         var elapsedMs = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
-        if (Problem.StatusOf(result.Outcome) is not { } status)
+        if (result.Outcome.GetStatus() is not { } status)
         {
             Forwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
                 context.Response.StatusCode,
@@ -62,7 +62,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         if (context.Response.HasStarted) return;
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
-        await Problem.WriteAsync(context, result);
+        await result.WriteProblemAsync(context);
     }
 
     /// <summary>

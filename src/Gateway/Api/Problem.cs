@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.WebUtilities;
 using Sluice.Core.Endpoints;
-using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Api;
 
@@ -50,24 +49,4 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
         response.ContentLength = body.Length;
         return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
-
-    /// <summary>Writes the error response of a forwarded request that has no response of a worker.</summary>
-    public static Task WriteAsync(HttpContext context, ForwardResult result) => StatusOf(result.Outcome) is { } status
-        ? WriteAsync(context, status, result.Detail, result.RetryAfter) : Task.CompletedTask;
-
-    /// <summary>
-    /// Returns the HTTP status of an outcome. Null: the client has disconnected, or the response has been sent.
-    /// </summary>
-    public static int? StatusOf(ForwardOutcome outcome) => outcome switch
-    {
-        ForwardOutcome.Answered or ForwardOutcome.ClientGone or ForwardOutcome.CutShort => null,
-        ForwardOutcome.QueueFull => StatusCodes.Status429TooManyRequests,
-        ForwardOutcome.QueueTimeout => StatusCodes.Status504GatewayTimeout,
-        ForwardOutcome.CannotStart or ForwardOutcome.StoreUnreachable => StatusCodes.Status503ServiceUnavailable,
-        ForwardOutcome.BodyTooLarge => StatusCodes.Status413PayloadTooLarge,
-        ForwardOutcome.BodyBroken or ForwardOutcome.NotForwardable => StatusCodes.Status400BadRequest,
-        ForwardOutcome.WorkerLost or ForwardOutcome.WorkerAnswerInvalid => StatusCodes.Status502BadGateway,
-        ForwardOutcome.WorkerTimeout => StatusCodes.Status504GatewayTimeout,
-        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, null),
-    };
 }

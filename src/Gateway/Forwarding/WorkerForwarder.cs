@@ -261,12 +261,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
     private ForwardResult Count(HttpContext context, ForwardState state, ForwardResult result)
     {
-        metrics.Forwarded(state, result.Outcome, result.Outcome switch
+        var status = result.Outcome switch
         {
             ForwardOutcome.ClientGone => null,
             ForwardOutcome.Answered or ForwardOutcome.CutShort => context.Response.StatusCode,
-            _ => Problem.StatusOf(result.Outcome),
-        });
+            _ => result.Outcome.GetStatus(),
+        };
+        metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status,
+            Stopwatch.GetElapsedTime(state.Arrived), state.Waited, state.Tokens);
         return result;
     }
 

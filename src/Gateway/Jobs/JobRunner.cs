@@ -155,7 +155,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         var started = Stopwatch.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, stopping.Token);
         var end = await attempts.RunAsync(deployment, grant, stop.Token);
-        metrics.Attempted(grant.EndpointId, end.Kind, Stopwatch.GetElapsedTime(started));
+        metrics.Attempted(
+            grant.EndpointId, end.Kind.ToString().ToLowerInvariant(), Stopwatch.GetElapsedTime(started));
         if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)
             return AttemptEnd.Requeue(GatewayStops, counted: false);
         return end;

@@ -1,7 +1,4 @@
-using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Sluice.Gateway.Forwarding;
-using Sluice.Gateway.Jobs;
 
 namespace Sluice.Gateway.Operations;
 
@@ -44,12 +41,12 @@ public sealed class GatewayMetrics
 
     /// <summary>Records an attempt of a job.</summary>
     /// <param name="endpoint">The endpoint ID.</param>
-    /// <param name="kind">The outcome of the attempt.</param>
+    /// <param name="outcome">The outcome of the attempt, in lower case.</param>
     /// <param name="took">The duration of the attempt.</param>
-    public void Attempted(string endpoint, AttemptKind kind, TimeSpan took)
+    public void Attempted(string endpoint, string outcome, TimeSpan took)
     {
         var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
-        attempts.Add(1, tag, KeyValuePair.Create("end", (object?)kind.ToString().ToLowerInvariant()));
+        attempts.Add(1, tag, KeyValuePair.Create("end", (object?)outcome));
         attemptDuration.Record(took.TotalSeconds, tag);
     }
 
@@ -70,19 +67,23 @@ public sealed class GatewayMetrics
     public void Retried(string endpoint) => retries.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
 
     /// <summary>Records a forwarded request.</summary>
-    /// <param name="state">The request.</param>
-    /// <param name="outcome">Its outcome.</param>
+    /// <param name="endpoint">The endpoint ID.</param>
+    /// <param name="outcome">The label of its outcome.</param>
     /// <param name="status">The status sent to the client; null if the client closed the connection.</param>
-    public void Forwarded(ForwardState state, ForwardOutcome outcome, int? status)
+    /// <param name="took">The time from its arrival to the last byte of its response.</param>
+    /// <param name="waited">The time that it waited for a slot; zero if it did not wait.</param>
+    /// <param name="generated">The tokens that the worker reported.</param>
+    public void Forwarded(
+        string endpoint, string outcome, int? status, TimeSpan took, TimeSpan waited, long generated)
     {
-        var endpoint = KeyValuePair.Create("endpoint", (object?)state.Endpoint.Id);
+        var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
         requests.Add(1,
-            endpoint,
-            KeyValuePair.Create("outcome", (object?)Name(outcome)),
+            tag,
+            KeyValuePair.Create("outcome", (object?)outcome),
             KeyValuePair.Create("status", (object?)StatusClass(status)));
-        duration.Record(Stopwatch.GetElapsedTime(state.Arrived).TotalSeconds, endpoint);
-        if (state.Waited > TimeSpan.Zero) wait.Record(state.Waited.TotalSeconds, endpoint);
-        if (state.Tokens > 0) tokens.Add(state.Tokens, endpoint);
+        duration.Record(took.TotalSeconds, tag);
+        if (waited > TimeSpan.Zero) wait.Record(waited.TotalSeconds, tag);
+        if (generated > 0) tokens.Add(generated, tag);
     }
 
     private static string StatusClass(int? status) => (status / 100) switch
@@ -93,23 +94,5 @@ public sealed class GatewayMetrics
         4 => "4xx",
         5 => "5xx",
         _ => "none",
-    };
-
-    private static string Name(ForwardOutcome outcome) => outcome switch
-    {
-        ForwardOutcome.Answered => "answered",
-        ForwardOutcome.ClientGone => "client_gone",
-        ForwardOutcome.QueueFull => "queue_full",
-        ForwardOutcome.QueueTimeout => "queue_timeout",
-        ForwardOutcome.CannotStart => "cannot_start",
-        ForwardOutcome.StoreUnreachable => "store_unreachable",
-        ForwardOutcome.BodyTooLarge => "body_too_large",
-        ForwardOutcome.BodyBroken => "body_broken",
-        ForwardOutcome.NotForwardable => "not_forwardable",
-        ForwardOutcome.WorkerLost => "worker_lost",
-        ForwardOutcome.WorkerAnswerInvalid => "worker_answer_invalid",
-        ForwardOutcome.WorkerTimeout => "worker_timeout",
-        ForwardOutcome.CutShort => "cut_short",
-        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, null),
     };
 }

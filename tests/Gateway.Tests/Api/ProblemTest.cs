@@ -21,10 +21,10 @@ public sealed class ProblemTest
     [InlineData(ForwardOutcome.WorkerAnswerInvalid, 502)]
     [InlineData(ForwardOutcome.WorkerTimeout, 504)]
     public void An_outcome_maps_to_its_status(ForwardOutcome outcome, int? status) =>
-        Assert.Equal(status, Problem.StatusOf(outcome));
+        Assert.Equal(status, outcome.GetStatus());
 
     [Fact]
-    public void Every_outcome_has_a_status() => Assert.All(Enum.GetValues<ForwardOutcome>(), o => Problem.StatusOf(o));
+    public void Every_outcome_has_a_status() => Assert.All(Enum.GetValues<ForwardOutcome>(), o => o.GetStatus());
 
     [Theory]
     [InlineData(0.2, "1")]

@@ -21,7 +21,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
     private readonly TimeSpan retention;
     private bool before;
     private readonly JobStore store;
-    private readonly JobSweep sweep;
+    private readonly JobRetention sweep;
     private readonly EndpointDeletions deletions;
     private readonly Dispatcher dispatcher;
     private readonly WorkerSlotStore slots;
@@ -38,7 +38,7 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
         retention = sweeps ? TimeSpan.FromSeconds(3) : TimeSpan.FromHours(1);
         var payloads = new PayloadStore(redis, folder);
         store = new JobStore(redis, payloads);
-        sweep = new JobSweep(redis, store, payloads);
+        sweep = new JobRetention(redis, store, payloads);
         deletions = new EndpointDeletions(redis, new CatalogStore(redis), store, new JobQueries(redis, store));
         slots = new WorkerSlotStore(redis);
         dispatcher = new Dispatcher(new GatewayId(Guid.NewGuid().ToString("N")[..16]), redis, slots, TimeProvider.System, NullLogger<Dispatcher>.Instance)

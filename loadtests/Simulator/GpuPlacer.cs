@@ -16,9 +16,9 @@ public interface IPlacer
 /// <summary>Uses Sluice's placement on an inventory: one GPU per pod.</summary>
 public sealed class GpuPlacer(Inventory inventory) : IPlacer
 {
-    private static readonly GpuNeeds OneGpu = new();
+    private static readonly GpuRequirements OneGpu = new();
 
-    private readonly Dictionary<string, GpuHolding> running = [];
+    private readonly Dictionary<string, GpuAllocation> running = [];
 
     /// <summary>Number of calls of the placement.</summary>
     public int Rounds { get; private set; }
@@ -27,12 +27,12 @@ public sealed class GpuPlacer(Inventory inventory) : IPlacer
     {
         Rounds++;
         var placed = new HashSet<string>();
-        var requests = pods.Select(p => new GpuWish { Id = p.Id, EndpointId = p.EndpointId, Needs = OneGpu });
-        foreach (var answer in Placement.Place(inventory, [.. running.Values], [.. requests]))
+        var requests = pods.Select(p => new GpuRequest { Id = p.Id, EndpointId = p.EndpointId, Needs = OneGpu });
+        foreach (var answer in PlacementPlanner.Place(inventory, [.. running.Values], [.. requests]))
         {
             if (answer.Refusal is not null) continue;
             placed.Add(answer.Request.Id);
-            running[answer.Request.Id] = new GpuHolding(answer.Request.Id, answer.Request.EndpointId, answer.Devices);
+            running[answer.Request.Id] = new GpuAllocation(answer.Request.Id, answer.Request.EndpointId, answer.Devices);
         }
 
         return placed;

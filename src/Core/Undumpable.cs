@@ -8,7 +8,7 @@ namespace Sluice.Core;
 /// the process leaves no core dump. Entries that every user can read (<c>stat</c>, <c>status</c>) stay readable, and
 /// children are not affected (prctl(2), PR_SET_DUMPABLE).
 /// </summary>
-public static partial class Undumpable
+public static partial class ProcessHardening
 {
     private const int SetDumpable = 4;
 

@@ -80,26 +80,26 @@ public static partial class GatewayHost
         T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
         app.Use(next => context => RequestId.InvokeAsync(context, next));
         app.UseRouting();
-        var gatekeeper = Get<Gatekeeper>();
+        var gatekeeper = Get<ApiKeyAuthenticationMiddleware>();
         var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
         var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
         app.Use(next => context => crossOrigin.InvokeAsync(context, next));
         app.Use(next => context => gatekeeper.InvokeAsync(context, next));
-        app.Use(next => context => Leftovers.InvokeAsync(context, next, logger));
+        app.Use(next => context => GatewayExceptionHandler.InvokeAsync(context, next, logger));
         var relay = Get<EndpointRelay>();
         OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(),
             settings.MetricsPublic);
         DirectApi.Map(app, relay);
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
         Get<RepositoryApi>().Map(app);
-        KeysApi.Map(app, Get<KeyStore>(), Get<KeyRing>(), Get<CatalogWatcher>(), Get<TimeProvider>());
+        KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
         HostsApi.Map(app, Get<PodStore>());
         Get<GpusApi>().Map(app);
-        app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(Demand.Nothing));
+        app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(AccessLevel.Nothing));
     }
 
     private static void ConfigureLogging(ILoggingBuilder logging, GatewaySettings settings)
@@ -132,7 +132,7 @@ public static partial class GatewayHost
         services.AddHttpForwarder();
         services.AddOpenApi();
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(redis).AddSingleton<RedisMemory>();
+        services.AddSingleton(redis).AddSingleton<RedisMemoryPressure>();
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
         services.AddSingleton(new ManifestOptions(settings.Manifest));
@@ -143,20 +143,20 @@ public static partial class GatewayHost
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
         services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
         services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
-        services.AddSingleton<PodStore>().AddSingleton<PodFleet>().AddSingleton<Reconciler>();
+        services.AddSingleton<PodStore>().AddSingleton<PodManager>().AddSingleton<Reconciler>();
         if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
         else services.AddSingleton<IPodHost, ProcessHost>();
-        services.AddSingleton(s => new Leadership(s.GetRequiredService<RedisStore>(),
+        services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(),
             s.GetRequiredService<GatewayId>().Value));
-        services.AddSingleton<DecisionStore>().AddSingleton(s => new DecisionLog(s.GetRequiredService<DecisionStore>(),
-            () => s.GetRequiredService<Leadership>().IsLeader, s.GetRequiredService<ILogger<DecisionLog>>()));
-        services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<Gatekeeper>();
-        services.AddSingleton(s => new PollLimits(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
+        services.AddSingleton<ScalingDecisionStore>().AddSingleton(s => new ScalingDecisionLog(s.GetRequiredService<ScalingDecisionStore>(),
+            () => s.GetRequiredService<LeaderElection>().IsLeader, s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
+        services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
+        services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
             s.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(s => new KeyRing(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
-            settings.AdminKey is { } key ? ApiKey.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
-            s.GetRequiredService<ILogger<KeyRing>>()));
-        services.AddSingleton<WorkerClients>().AddSingleton<RunTimers>().AddSingleton<WorkerForwarder>();
+        services.AddSingleton(s => new ApiKeyCache(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
+            settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<ApiKeyCache>>()));
+        services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
@@ -164,17 +164,17 @@ public static partial class GatewayHost
         AddJobs(services, settings);
 
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
-        services.AddHostedService(s => s.GetRequiredService<RedisMemory>());
-        services.AddHostedService(s => s.GetRequiredService<KeyRing>());
+        services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
+        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
         services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
-        services.AddHostedService<HostDoctor>();
+        services.AddHostedService<HostDiagnostics>();
         services.AddHostedService<PayloadWatch>();
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());
-        services.AddHostedService(s => s.GetRequiredService<JobKeeper>());
+        services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
         services.AddHostedService(s => s.GetRequiredService<JobRunner>());
     }
@@ -185,10 +185,10 @@ public static partial class GatewayHost
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>()
             .AddSingleton<JobQueries>().AddSingleton<JobSignals>();
-        services.AddSingleton<JobSweep>().AddSingleton<JobKeeper>()
+        services.AddSingleton<JobRetention>().AddSingleton<JobMaintenanceService>()
             .AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
-        services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodies>();
+        services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodyReader>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()
             .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
     }

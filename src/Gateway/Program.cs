@@ -10,7 +10,7 @@ using StackExchange.Redis;
 // starts the application that GatewayHost builds.
 const int CannotRun = 2;
 const int ServiceFailed = 1;
-Undumpable.Apply();
+ProcessHardening.Apply();
 PrivateFiles.RestrictProcess();
 try
 {
@@ -29,12 +29,12 @@ try
     await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
     var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull);
-    await JobLayout.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
+    await JobSchemaVersion.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
     var share = new PayloadShare(store, settings.Payloads);
     await share.CheckAsync();
     await using var app = GatewayHost.Build(settings, data, store, share);
     await app.StartAsync();
-    await Welcome.PrintAsync(app, settings);
+    await StartupBanner.PrintAsync(app, settings);
     await app.WaitForShutdownAsync();
     // Otherwise Dispose waits for responses to pending commands, which are no longer needed.
     await redis.CloseAsync(allowCommandsToComplete: false);

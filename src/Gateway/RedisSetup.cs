@@ -49,7 +49,7 @@ public static partial class RedisSetup
                 await connection.GetDatabase().PingAsync();
                 return;
             }
-            catch (Exception e) when (e is RedisException || RedisDown.Is(e))
+            catch (Exception e) when (e is RedisException || RedisErrors.Is(e))
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
                 if (IsWrongPassword(e))

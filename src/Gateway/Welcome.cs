@@ -7,7 +7,7 @@ namespace Sluice.Gateway;
 /// <summary>
 /// Prints the startup banner: the listen addresses, the admin key at the first start, and example commands.
 /// </summary>
-internal static class Welcome
+internal static class StartupBanner
 {
     /// <summary>How long to wait for the manifest before the banner is printed without it.</summary>
     private static readonly TimeSpan ManifestTimeout = TimeSpan.FromSeconds(5);
@@ -42,24 +42,24 @@ internal static class Welcome
     {
         var store = services.GetRequiredService<KeyStore>();
         if (settings.AdminKey is not null || !await store.ClaimFirstAdminAsync(CancellationToken.None)) return null;
-        var (id, text) = ApiKey.New();
-        await store.AddAsync(new KeyRecord
+        var (id, text) = ApiKeyFormat.New();
+        await store.AddAsync(new ApiKey
         {
             Id = id,
             Name = "first admin key",
-            Hash = ApiKey.Hash(text),
+            Hash = ApiKeyFormat.Hash(text),
             Last4 = text[^4..],
             Scope = new KeyScope { Admin = true },
             CreatedAt = time.GetUtcNow(),
         }, CancellationToken.None);
-        await services.GetRequiredService<KeyRing>().RefreshAsync(CancellationToken.None);
+        await services.GetRequiredService<ApiKeyCache>().RefreshAsync(CancellationToken.None);
         return text;
     }
 
     /// <summary>
     /// Returns a curl command for each model of a declared endpoint that has an <c>example.json</c> in its folder.
     /// </summary>
-    private static IEnumerable<string> ExampleCommands(Catalog catalog, string models, string url, string bearer)
+    private static IEnumerable<string> ExampleCommands(EndpointCatalog catalog, string models, string url, string bearer)
     {
         foreach (var model in catalog.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal)
             .SelectMany(d => d.Endpoint.ServedModels))

@@ -37,7 +37,7 @@ internal sealed class ModelServer : IDisposable
     public async Task StartAsync(TextWriter output)
     {
         var loading = Task.Run(host.Load);
-        var guard = new Guard(settings, log);
+        var guard = new WorkerAuthMiddleware(settings, log);
         var routes = CreateRoutes();
         await server.StartAsync(context => guard.InvokeAsync(context, routes.InvokeAsync));
         timeline.MarkSinceStart("host");
@@ -66,7 +66,7 @@ internal sealed class ModelServer : IDisposable
         // The first matching route handles a request. ModelsApi is first, so that /v2/models/stats is not a model name.
         new ModelsApi(host, settings).Map(routes);
         var load = new LoadReport(host);
-        var inferences = new Inferences(settings, tracer, load);
+        var inferences = new InferencePipeline(settings, tracer, load);
         new OpenInferenceApi(host, timeline, inferences).Map(routes);
         var generate = new GenerateApi(host, settings, log, tracer, inferences, load);
         generate.Map(routes);

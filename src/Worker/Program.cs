@@ -7,7 +7,7 @@ using Sluice.Worker.Standby;
 
 // The process of the model server. Models are loaded while Kestrel starts.
 const int CannotServe = 3;
-if (args is [MakerProcess.Verb]) return MakerProcess.Run();
+if (args is [OptimizerProcess.Verb]) return OptimizerProcess.Run();
 if (args is [TrialProcess.Verb]) return TrialCommand.Run();
 try
 {

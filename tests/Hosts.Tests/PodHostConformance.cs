@@ -196,7 +196,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    protected Task<RunningPod> StartAsync(PodOrder order) => Host.StartAsync(order, _ => { }, CancellationToken.None);
+    protected Task<RunningPod> StartAsync(PodSpec order) => Host.StartAsync(order, _ => { }, CancellationToken.None);
 
     /// <summary>Waits until the pod has written this number of lines.</summary>
     protected static Task SaidAsync(RunningPod pod, int lines) => SaidAsync(pod, said => said.Count >= lines);
@@ -213,7 +213,7 @@ public abstract class PodHostConformance
     }
 
     /// <summary>Returns why an order fails, at any step.</summary>
-    protected async Task<string> WhyNotAsync(PodOrder order)
+    protected async Task<string> WhyNotAsync(PodSpec order)
     {
         try
         {
@@ -244,10 +244,10 @@ public abstract class PodHostConformance
     }
 
     /// <summary>An order for the sample model <c>digits</c> on the built-in worker.</summary>
-    protected static PodOrder BuiltIn() =>
+    protected static PodSpec BuiltIn() =>
         new(new Deployment(new Endpoint { Id = "digits", Template = "onnx" }, new Template { Name = "onnx" }), NewId());
 
-    protected static PodOrder Running(string command) => new(Deployed(["/bin/sh", "-c", command]), NewId());
+    protected static PodSpec Running(string command) => new(Deployed(["/bin/sh", "-c", command]), NewId());
 
     protected static Deployment Deployed(IReadOnlyList<string> command) => new(
         new Endpoint

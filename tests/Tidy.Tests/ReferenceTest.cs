@@ -34,7 +34,7 @@ public sealed partial class ReferenceTest
     }
 
     [Theory]
-    [InlineData("template", "Template", "ContainerNeeds", "GpuNeeds")]
+    [InlineData("template", "Template", "ContainerRequirements", "GpuRequirements")]
     [InlineData(
         "endpoint",
         "Endpoint",

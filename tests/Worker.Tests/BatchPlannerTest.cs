@@ -44,7 +44,7 @@ public sealed class BatchPlannerTest
         double factor,
         bool pays)
     {
-        var gain = new BatchGain(TimeSpan.FromMicroseconds(one), TimeSpan.FromMicroseconds(many), rows);
+        var gain = new BatchSpeedup(TimeSpan.FromMicroseconds(one), TimeSpan.FromMicroseconds(many), rows);
         Assert.Equal((factor, pays), (Math.Round(gain.Factor, 1), gain.Pays));
     }
 }

@@ -17,7 +17,7 @@ namespace Sluice.Worker.Tests;
 public sealed class BatchSchedulerTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-scheduler-").FullName;
-    private readonly RunLanes lanes = new(1);
+    private readonly ExecutionSlots lanes = new(1);
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
@@ -85,7 +85,7 @@ public sealed class BatchSchedulerTest : IDisposable
     {
         using var model = Load("lookup", TinyModel.Lookup());
         var events = new List<string>();
-        InferTicket[] tickets = [];
+        PendingInference[] tickets = [];
         (var batch, tickets) = BatchOf(
             model,
             events,
@@ -101,7 +101,7 @@ public sealed class BatchSchedulerTest : IDisposable
     {
         using var model = Load("lookup", TinyModel.Lookup());
         var events = new List<string>();
-        InferTicket[] tickets = [];
+        PendingInference[] tickets = [];
         (var batch, tickets) = BatchOf(
             model,
             events,
@@ -184,23 +184,23 @@ public sealed class BatchSchedulerTest : IDisposable
             limits ?? new BatchLimits(8));
     }
 
-    private static (Batch Batch, InferTicket[] Tickets) BatchOf(
+    private static (Batch Batch, PendingInference[] Tickets) BatchOf(
         LoadedModel model,
         List<string> events,
         params InferRequest[] requests) =>
         BatchOf(model, events, () => { }, requests);
 
     /// <summary>Creates a batch whose requests are filled.</summary>
-    private static (Batch Batch, InferTicket[] Tickets) BatchOf(
+    private static (Batch Batch, PendingInference[] Tickets) BatchOf(
         LoadedModel model,
         List<string> events,
         Action onDispose,
         params InferRequest[] requests)
     {
-        var users = new ModelUsers(() => { });
+        var users = new ModelReferenceCount(() => { });
         var memory = new BatchMemory(users, r => new RecordingTensors(model, model.NewTensors(r), events, onDispose));
         var batch = new Batch(memory, memory.Rent(requests[0]), 0, model.Statistics);
-        var tickets = Array.ConvertAll(requests, r => new InferTicket(r, default, default));
+        var tickets = Array.ConvertAll(requests, r => new PendingInference(r, default, default));
         foreach (var ticket in tickets)
         {
             batch.Add(ticket);

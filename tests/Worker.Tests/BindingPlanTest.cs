@@ -67,9 +67,9 @@ public sealed class BindingPlanTest
     {
         var placement = new ModelPlacement(
             [.. nodes.Split(' ').Select(n => n.Split('@')).Select((n, i) => new PlacedNode(n[1], $"{i}", n[0]))]);
-        if (onDevice is { } expected) Assert.Equal(expected, CachePlace.OnDevice(placement, provider));
+        if (onDevice is { } expected) Assert.Equal(expected, KvCacheLocation.OnDevice(placement, provider));
         else Assert.Contains("spread over several devices",
-            Assert.Throws<NotSupportedException>(() => CachePlace.OnDevice(placement, provider)).Message,
+            Assert.Throws<NotSupportedException>(() => KvCacheLocation.OnDevice(placement, provider)).Message,
             StringComparison.Ordinal);
     }
 

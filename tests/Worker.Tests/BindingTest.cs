@@ -182,7 +182,7 @@ public sealed class BindingTest : IDisposable
 
     private static void Check(LoadedModel model, StackedTensors tensors, int first, int rows)
     {
-        var made = model.Inputs.Select(i => MadeUpRows.Create(i, first, rows)).ToList();
+        var made = model.Inputs.Select(i => SyntheticInputs.Create(i, first, rows)).ToList();
         using var expected = model.RunOnce(made);
         using var options = new RunOptions();
         tensors.Fill(made, rows);
@@ -203,7 +203,7 @@ public sealed class BindingTest : IDisposable
             "1",
             new ModelFile(path, path, false),
             new ExecutionProviders(["cpu"]),
-            new RunLanes(1),
+            new ExecutionSlots(1),
             new BatchLimits(8));
     }
 

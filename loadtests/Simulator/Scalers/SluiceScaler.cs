@@ -32,7 +32,7 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
             backoff = StartBackoff.None;
         var plan = FleetPlan.Make(
             deployment, "",
-            new FleetLook(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
+            new FleetSnapshot(false, endpoint.Pods(), endpoint.DrainOrders.Count > 0 ? endpoint.DrainOrders : NoOrders),
             endpoint.Snapshot(now), state, backoff, now);
         state = plan.Scale.Next;
         Last = plan.Scale;

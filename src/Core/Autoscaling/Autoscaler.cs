@@ -16,7 +16,7 @@ public static class Autoscaler
     /// <param name="load">The load and the workers at <paramref name="now"/>.</param>
     /// <param name="state">The state that the previous decision returned, or <see cref="ScaleState.Initial"/>.</param>
     /// <param name="now">The time of the decision.</param>
-    public static ScaleDecision Decide(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now)
+    public static ScaleDecision Decide(ScalePolicy policy, LoadSnapshot load, ScaleState state, DateTimeOffset now)
     {
         var seen = Observation.Observe(policy, load, state, now);
         var making = new Making(policy, load, state, seen, now);
@@ -33,7 +33,7 @@ public static class Autoscaler
     }
 
     /// <summary>Builds one decision: the number of workers so far, the next state, and the steps taken.</summary>
-    private sealed class Making(ScalePolicy policy, Load load, ScaleState before, ScaleState seen, DateTimeOffset now)
+    private sealed class Making(ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState seen, DateTimeOffset now)
     {
         private const int StartsWorthWaiting = 10;
 
@@ -48,9 +48,9 @@ public static class Autoscaler
         {
             var (workers, why) = policy.Scaler switch
             {
-                Scaler.Slo => SloDemand.Workers(policy, load, before, next),
-                Scaler.RequestCount => RequestCountDemand.Workers(policy, load),
-                Scaler.QueueDelay => QueueDelayDemand.Workers(policy, load),
+                Scaler.Slo => SloScaler.Workers(policy, load, before, next),
+                Scaler.RequestCount => RequestCountScaler.Workers(policy, load),
+                Scaler.QueueDelay => QueueDelayScaler.Workers(policy, load),
                 Scaler.Concurrency => ComputeConcurrencyDemand(),
                 _ => throw new ArgumentOutOfRangeException(nameof(policy), policy.Scaler, "unknown scaler"),
             };
@@ -168,7 +168,7 @@ public static class Autoscaler
 
         private (int, string) ComputeConcurrencyDemand()
         {
-            var (workers, panic, why) = ConcurrencyDemand.Workers(policy, load, next.Panic, now);
+            var (workers, panic, why) = ConcurrencyScaler.Workers(policy, load, next.Panic, now);
             next = next with { Panic = panic };
             return (workers, why);
         }

@@ -7,7 +7,7 @@ namespace Sluice.Core.Autoscaling;
 /// Knative's two aggregations. There is no scale-in during a panic. Unlike in Knative, the panic threshold counts
 /// workers that run <i>and start</i>, so that a slow start does not look like a growing panic (knative/serving#13284).
 /// </summary>
-internal static class ConcurrencyDemand
+internal static class ConcurrencyScaler
 {
     public static Panic Observe(ScalePolicy policy, Panic panic, double concurrency, TimeSpan elapsed) => panic with
     {
@@ -17,9 +17,9 @@ internal static class ConcurrencyDemand
     };
 
     public static (int Workers, Panic Next, string Why) Workers(
-        ScalePolicy policy, Load load, Panic panic, DateTimeOffset now)
+        ScalePolicy policy, LoadSnapshot load, Panic panic, DateTimeOffset now)
     {
-        var each = RequestCountDemand.Target(policy, load) * (policy.TargetUtilization / 100.0);
+        var each = RequestCountScaler.Target(policy, load) * (policy.TargetUtilization / 100.0);
         var stable = Autoscaler.WorkersFor(panic.Stable.Mean - Negligible, each);
         var soon = Autoscaler.WorkersFor(panic.Burst.Mean - Negligible, each);
         // Scales out from zero immediately, as Knative's activator does: the mean needs one pass to form.

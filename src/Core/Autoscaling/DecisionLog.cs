@@ -9,7 +9,7 @@ namespace Sluice.Core.Autoscaling;
 /// stored immediately. Of the other decisions the latest is stored, at most once per second, and none while an idle
 /// endpoint does not change.
 /// </summary>
-public sealed partial class DecisionLog
+public sealed partial class ScalingDecisionLog
 {
     private static readonly TimeSpan StoreInterval = TimeSpan.FromSeconds(0.9);
 
@@ -19,15 +19,15 @@ public sealed partial class DecisionLog
         + "by direction and deciding step.");
 
     private readonly ConcurrentDictionary<string, Published> published = [];
-    private readonly DecisionStore store;
+    private readonly ScalingDecisionStore store;
     private readonly Func<bool> leads;
-    private readonly ILogger<DecisionLog> logger;
+    private readonly ILogger<ScalingDecisionLog> logger;
 
     /// <param name="store">Stores the decisions.</param>
     /// <param name="leads">Whether this gateway is the leader now. Only the leader publishes metrics of
     /// endpoints.</param>
     /// <param name="logger">Logs the changes.</param>
-    public DecisionLog(DecisionStore store, Func<bool> leads, ILogger<DecisionLog> logger)
+    public ScalingDecisionLog(ScalingDecisionStore store, Func<bool> leads, ILogger<ScalingDecisionLog> logger)
     {
         this.store = store;
         this.leads = leads;
@@ -50,7 +50,7 @@ public sealed partial class DecisionLog
     /// <param name="state">The state after the decision.</param>
     /// <param name="ct">Cancels the call.</param>
     public async Task PublishAsync(
-        string endpointId, long epoch, DecisionNote note, ScaleState state, CancellationToken ct)
+        string endpointId, long epoch, ScalingDecisionRecord note, ScaleState state, CancellationToken ct)
     {
         var before = published.GetValueOrDefault(endpointId);
         var turned = before is null
@@ -109,7 +109,7 @@ public sealed partial class DecisionLog
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
     /// <summary>The latest decision, and the latest one that was stored.</summary>
-    private sealed record Published(DecisionNote Note, DecisionNote Stored);
+    private sealed record Published(ScalingDecisionRecord Note, ScalingDecisionRecord Stored);
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} scales to {Desired} workers: "
         + "starting {Start}, resuming {Resume}, draining {Drain}: {Because}")]

@@ -15,7 +15,7 @@ namespace Sluice.Core.Autoscaling;
 /// <param name="Because">The reasons of all steps as text.</param>
 /// <param name="Inputs">The inputs of the decision.</param>
 /// <param name="Steps">The demand, and each step that changed it.</param>
-public sealed record DecisionNote(
+public sealed record ScalingDecisionRecord(
     DateTimeOffset At,
     Scaler Scaler,
     int Current,
@@ -37,8 +37,8 @@ public sealed record DecisionNote(
     public bool Changed => Start > 0 || Drain > 0 || Resume > 0;
 
     /// <summary>Creates the record of a decision.</summary>
-    public static DecisionNote Create(
-        ScalePolicy policy, Load load, ScaleDecision decision, int start, int drain, int resume, DateTimeOffset now) =>
+    public static ScalingDecisionRecord Create(
+        ScalePolicy policy, LoadSnapshot load, ScaleDecision decision, int start, int drain, int resume, DateTimeOffset now) =>
         new(now, policy.Scaler, load.Current, decision.Desired, start, drain, resume, decision.DecidedBy,
             decision.Because, DecisionInputs.Create(load, decision.Next), decision.Steps);
 }
@@ -76,7 +76,7 @@ public sealed record DecisionInputs(
     double WorkerTimeToday)
 {
     /// <summary>Creates the inputs from the load and the state after a decision.</summary>
-    public static DecisionInputs Create(Load load, ScaleState state) => new(
+    public static DecisionInputs Create(LoadSnapshot load, ScaleState state) => new(
         load.Queued,
         Round(load.OldestWait.TotalSeconds),
         load.Busy,
@@ -95,9 +95,9 @@ public sealed record DecisionInputs(
 /// <summary>The stored decisions of an endpoint.</summary>
 /// <param name="Latest">The latest stored decision, with or without a change; null if there is none.</param>
 /// <param name="Changes">Decisions that changed something, newest first.</param>
-public sealed record Decisions(DecisionNote? Latest, IReadOnlyList<DecisionNote> Changes);
+public sealed record Decisions(ScalingDecisionRecord? Latest, IReadOnlyList<ScalingDecisionRecord> Changes);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(DecisionNote))]
+[JsonSerializable(typeof(ScalingDecisionRecord))]
 [JsonSerializable(typeof(ScaleState))]
 internal sealed partial class DecisionJson : JsonSerializerContext;

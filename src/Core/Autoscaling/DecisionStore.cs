@@ -9,7 +9,7 @@ namespace Sluice.Core.Autoscaling;
 /// Stores the decisions and the scaling state of endpoints in Redis, for operators and for the next leader. A leader
 /// that has been replaced cannot write.
 /// </summary>
-public sealed class DecisionStore(RedisStore redis)
+public sealed class ScalingDecisionStore(RedisStore redis)
 {
     /// <summary>Maximum number of stored changes per endpoint.</summary>
     public const int Kept = 100;
@@ -18,9 +18,9 @@ public sealed class DecisionStore(RedisStore redis)
 
     /// <summary>Stores a decision. Returns false if a later leader has already stored one.</summary>
     public async Task<bool> KeepAsync(
-        string endpointId, long epoch, DecisionNote note, ScaleState state, CancellationToken ct)
+        string endpointId, long epoch, ScalingDecisionRecord note, ScaleState state, CancellationToken ct)
     {
-        var latest = JsonSerializer.Serialize(note, DecisionJson.Default.DecisionNote);
+        var latest = JsonSerializer.Serialize(note, DecisionJson.Default.ScalingDecisionRecord);
         RedisValue[] arguments =
         [
             epoch, JsonSerializer.Serialize(state, DecisionJson.Default.ScaleState), latest,
@@ -38,7 +38,7 @@ public sealed class DecisionStore(RedisStore redis)
     }
 
     /// <summary>Returns the latest stored decision; null if there is none.</summary>
-    public async Task<DecisionNote?> LatestAsync(string endpointId, CancellationToken ct)
+    public async Task<ScalingDecisionRecord?> LatestAsync(string endpointId, CancellationToken ct)
     {
         var json = await redis.Database.HashGetAsync(Scale(endpointId), "latest").WaitAsync(ct);
         return json.HasValue ? Note(json) : null;
@@ -56,8 +56,8 @@ public sealed class DecisionStore(RedisStore redis)
     public Task ForgetAsync(string endpointId, CancellationToken ct) =>
         redis.Database.KeyDeleteAsync([Scale(endpointId), Changes(endpointId)]).WaitAsync(ct);
 
-    private static DecisionNote Note(RedisValue json) =>
-        JsonSerializer.Deserialize((string)json!, DecisionJson.Default.DecisionNote)!;
+    private static ScalingDecisionRecord Note(RedisValue json) =>
+        JsonSerializer.Deserialize((string)json!, DecisionJson.Default.ScalingDecisionRecord)!;
 
     private static RedisKey Scale(string endpointId) => DispatchKeys.Key(endpointId, "scale");
 

@@ -9,7 +9,7 @@ namespace Sluice.Core.Autoscaling;
 /// <param name="Ready">Workers that accept requests.</param>
 /// <param name="Starting">Workers that were started and are not ready yet. They count as capacity.</param>
 /// <param name="SlotsPerWorker">Concurrent requests per worker.</param>
-public readonly record struct Load(
+public readonly record struct LoadSnapshot(
     int Queued, TimeSpan OldestWait, int Busy, long Completed, int Ready, int Starting, int SlotsPerWorker)
 {
     /// <summary>Total time that slots have been in use, a counter like <see cref="Completed"/>.</summary>

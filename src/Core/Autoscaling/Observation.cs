@@ -5,7 +5,7 @@ namespace Sluice.Core.Autoscaling;
 /// <summary>Updates the scaling state with the load of one pass, before the decision is made. Pure.</summary>
 internal static class Observation
 {
-    public static ScaleState Observe(ScalePolicy policy, Load load, ScaleState state, DateTimeOffset now)
+    public static ScaleState Observe(ScalePolicy policy, LoadSnapshot load, ScaleState state, DateTimeOffset now)
     {
         var next = state with
         {
@@ -29,11 +29,11 @@ internal static class Observation
         {
             Traffic = next.Traffic.Add((load.Arrived - state.Arrived) / elapsed.TotalSeconds, elapsed),
             Learned = next.Learned.Served(served.TotalSeconds, load.Completed - state.Completed),
-            Panic = ConcurrencyDemand.Observe(policy, next.Panic, busy + load.Queued, elapsed),
+            Panic = ConcurrencyScaler.Observe(policy, next.Panic, busy + load.Queued, elapsed),
         };
     }
 
-    private static Spending Spent(Load load, ScaleState state, DateTimeOffset now)
+    private static Spending Spent(LoadSnapshot load, ScaleState state, DateTimeOffset now)
     {
         var today = DateOnly.FromDateTime(now.UtcDateTime);
         if (state.Spending.Day == today) return state.Spending with { Used = state.Spending.Used + load.WorkerTime };

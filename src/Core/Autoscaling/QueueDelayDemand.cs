@@ -6,9 +6,9 @@ namespace Sluice.Core.Autoscaling;
 /// The QUEUE_DELAY scaler, as RunPod describes it: adds one worker if a request has waited longer than the maximum
 /// delay and no worker is starting.
 /// </summary>
-internal static class QueueDelayDemand
+internal static class QueueDelayScaler
 {
-    public static (int Workers, string Why) Workers(ScalePolicy policy, Load load)
+    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load)
     {
         if (load.Queued + load.Busy == 0) return (0, "no request is waiting or running");
         var busy = Math.Max(1, Autoscaler.WorkersFor(load.Busy, Math.Max(1, load.SlotsPerWorker)));

@@ -5,9 +5,9 @@ namespace Sluice.Core.Autoscaling;
 /// <summary>
 /// The REQUEST_COUNT scaler, as RunPod defines it: waiting and running requests divided by the target per worker.
 /// </summary>
-internal static class RequestCountDemand
+internal static class RequestCountScaler
 {
-    public static (int Workers, string Why) Workers(ScalePolicy policy, Load load)
+    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load)
     {
         var target = Target(policy, load);
         var workers = Autoscaler.WorkersFor(load.Queued + load.Busy, target);
@@ -16,6 +16,6 @@ internal static class RequestCountDemand
     }
 
     /// <summary>Returns the target number of concurrent requests per worker.</summary>
-    public static int Target(ScalePolicy policy, Load load) =>
+    public static int Target(ScalePolicy policy, LoadSnapshot load) =>
         policy.Target > 0 ? policy.Target : Math.Max(1, load.SlotsPerWorker);
 }

@@ -30,7 +30,7 @@ public readonly record struct ScaleState(DateTimeOffset? LowSince, int LowPeak, 
     public Traffic Traffic { get; init; }
 
     /// <summary>Learned service and start times.</summary>
-    public Learned Learned { get; init; }
+    public ServiceEstimates Learned { get; init; }
 
     /// <summary>Means and panic state of the CONCURRENCY scaler.</summary>
     public Panic Panic { get; init; }
@@ -68,7 +68,7 @@ public readonly record struct Traffic(MovingAverage Now, MovingAverage Recent, M
 /// <param name="Requests">Number of those requests.</param>
 /// <param name="StartSeconds">Smoothed duration of a worker start; 0 if no start was observed.</param>
 /// <param name="StartsSeenUntil">When the last counted worker became ready.</param>
-public readonly record struct Learned(
+public readonly record struct ServiceEstimates(
     double ServedSeconds, double Requests, double StartSeconds, DateTimeOffset StartsSeenUntil)
 {
     /// <summary>Number of requests after which an old request has the weight 1/e.</summary>
@@ -86,13 +86,13 @@ public readonly record struct Learned(
     /// <summary>Duration of a start, learned or assumed.</summary>
     public TimeSpan Start => StartSeconds > 0 ? TimeSpan.FromSeconds(StartSeconds) : UnknownStart;
 
-    public Learned Served(double slotSeconds, long requests)
+    public ServiceEstimates Served(double slotSeconds, long requests)
     {
         var kept = Math.Exp(-requests / Memory);
         return this with { ServedSeconds = ServedSeconds * kept + slotSeconds, Requests = Requests * kept + requests };
     }
 
-    public Learned Started(TimeSpan took, DateTimeOffset readyAt) => this with
+    public ServiceEstimates Started(TimeSpan took, DateTimeOffset readyAt) => this with
     {
         StartSeconds = StartSeconds > 0
             ? StartSeconds + StartWeight * (took.TotalSeconds - StartSeconds)

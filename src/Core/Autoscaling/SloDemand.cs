@@ -8,7 +8,7 @@ namespace Sluice.Core.Autoscaling;
 /// arrival rate that the recent past proves. The backlog: the requests that will still wait when a worker started now
 /// is ready, given the running and starting workers. The backlog must be processed soon after.
 /// </summary>
-internal static class SloDemand
+internal static class SloScaler
 {
     /// <summary>
     /// Number of standard deviations by which the rate of a short span must differ before it is used.
@@ -21,7 +21,7 @@ internal static class SloDemand
     /// </summary>
     private const double DrainInStarts = 0.3;
 
-    public static (int Workers, string Why) Workers(ScalePolicy policy, Load load, ScaleState before, ScaleState state)
+    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState state)
     {
         var each = Math.Max(1, load.SlotsPerWorker);
         if (load.Queued + load.Busy == 0 && load.Arrived == before.Arrived)
@@ -63,7 +63,7 @@ internal static class SloDemand
     /// Returns how many requests will still wait when a worker started now is ready, if all running and starting
     /// workers are fully used.
     /// </summary>
-    private static double Backlog(Load load, ScaleState state, double rate, double service, int each)
+    private static double Backlog(LoadSnapshot load, ScaleState state, double rate, double service, int each)
     {
         if (load.Queued == 0) return 0;
         var start = state.Learned.Start.TotalSeconds;

@@ -38,7 +38,7 @@ public readonly record struct AcquireResult(
     bool Waited = false,
     string? PublicDetail = null)
 {
-    internal static AcquireResult Expired(SlotWish request, ServiceRate rate, int depth) => new(
+    internal static AcquireResult Expired(SlotRequest request, ServiceRate rate, int depth) => new(
         null,
         AcquireRefusal.QueueTimeout,
         $"no worker was free within {request.Deadline.TotalSeconds:0.#} s",
@@ -52,7 +52,7 @@ public readonly record struct AcquireResult(
         blocked.RetryAfter(now),
         PublicDetail: blocked.PublicReason);
 
-    internal static AcquireResult Full(SlotWish request, ServiceRate rate, int depth) => new(
+    internal static AcquireResult Full(SlotRequest request, ServiceRate rate, int depth) => new(
         null,
         AcquireRefusal.QueueFull,
         $"{depth} requests are waiting; the limit is {request.MaxDepth}",
@@ -73,7 +73,7 @@ public readonly record struct AcquireResult(
 /// Whether a worker was lost while it processed the request. The request gets a worker without other work, before all
 /// others.
 /// </param>
-public readonly record struct SlotWish(
+public readonly record struct SlotRequest(
     string Flow,
     TimeSpan Deadline,
     int MaxDepth,

@@ -8,7 +8,7 @@ namespace Sluice.Core.Dispatch;
 /// Runs the loop between one <see cref="EndpointDispatch"/> and Redis: takes the pending operations, runs their scripts
 /// one after another, and applies the answers.
 /// </summary>
-internal sealed partial class DispatchExchange(
+internal sealed partial class EndpointDispatchLoop(
     EndpointDispatch dispatch,
     DispatchScripts scripts,
     WorkerSlotStore workers,
@@ -35,11 +35,11 @@ internal sealed partial class DispatchExchange(
         while (await dispatch.Signal.WaitToReadAsync(ct))
         {
             dispatch.Signal.TryRead(out _);
-            await Turn.AfterOthersAsync();
+            await ThreadPoolYield.AfterOthersAsync();
             while (dispatch.TakeWork() is { } work)
             {
                 await StepAsync(work, ct);
-                await Turn.AfterOthersAsync();
+                await ThreadPoolYield.AfterOthersAsync();
             }
         }
     }
@@ -51,7 +51,7 @@ internal sealed partial class DispatchExchange(
         await Timely(scripts.RenewAsync(dispatch.Keys, dispatch.Report(withQueued: false, TimeSpan.Zero)));
     }
 
-    private async Task StepAsync(DispatchWork work, CancellationToken ct)
+    private async Task StepAsync(PendingOperations work, CancellationToken ct)
     {
         var (unsent, releasing) = (work.Fresh, false);
         try
@@ -72,7 +72,7 @@ internal sealed partial class DispatchExchange(
             if (work.CheckBlocked) await CheckBlockedAsync();
             pause = FirstPause;
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
             UnknownOutcome(dispatch.EndpointId, e.Message);
             dispatch.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Of(e).Sentence());
@@ -113,7 +113,7 @@ internal sealed partial class DispatchExchange(
         }
     }
 
-    private async Task AcquireAsync(DispatchWork work)
+    private async Task AcquireAsync(PendingOperations work)
     {
         var requests = work.Fresh.ConvertAll(t => new TicketRequest(
             t.Id,
@@ -133,7 +133,7 @@ internal sealed partial class DispatchExchange(
                 await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
     }
 
-    private async Task ReleaseAsync(DispatchWork work)
+    private async Task ReleaseAsync(PendingOperations work)
     {
         // Read the runner once: a claimed job is started even if the gateway begins to stop during the call.
         var jobRunner = work.Ends is [{ Alone: true }] ? null : runner();

@@ -5,7 +5,7 @@ namespace Sluice.Core.Dispatch;
 /// <summary>
 /// The pending operations of one gateway for one endpoint, collected since the last exchange with Redis.
 /// </summary>
-internal sealed record DispatchWork
+internal sealed record PendingOperations
 {
     public required string Holder { get; init; }
 

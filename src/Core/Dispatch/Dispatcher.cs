@@ -58,7 +58,7 @@ public sealed partial class Dispatcher : BackgroundLoop
     public Task Subscribed => subscribed.Task;
 
     /// <summary>Acquires a slot of the endpoint, immediately or after waiting in its queue.</summary>
-    public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotWish request, CancellationToken ct) =>
+    public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotRequest request, CancellationToken ct) =>
         For(endpointId).AcquireAsync(request, ct);
 
     /// <summary>Looks for a free slot after a job was queued.</summary>
@@ -166,7 +166,7 @@ public sealed partial class Dispatcher : BackgroundLoop
     private Entry Start(string endpointId)
     {
         var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
-        var exchange = new DispatchExchange(dispatch, scripts, workers, () => Runner, time, logger);
+        var exchange = new EndpointDispatchLoop(dispatch, scripts, workers, () => Runner, time, logger);
         var guard = new LoopGuard($"Dispatch of endpoint {endpointId}", time, logger);
         var loop = Task.Run(() => guard.RunAsync(exchange.RunAsync, stopping.Token), CancellationToken.None);
         return new Entry(dispatch, exchange, loop);
@@ -191,7 +191,7 @@ public sealed partial class Dispatcher : BackgroundLoop
             read(e.Dispatch),
             KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
 
-    private sealed record Entry(EndpointDispatch Dispatch, DispatchExchange Exchange, Task Loop)
+    private sealed record Entry(EndpointDispatch Dispatch, EndpointDispatchLoop Exchange, Task Loop)
     {
         /// <summary>The number of ticks for which the endpoint has been idle and undeclared.</summary>
         public int IdleTicks { get; set; }

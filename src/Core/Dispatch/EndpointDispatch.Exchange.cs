@@ -8,12 +8,12 @@ internal sealed partial class EndpointDispatch
     /// <summary>
     /// Takes all pending operations, or returns null if there are none. The caller must apply or fail them.
     /// </summary>
-    public DispatchWork? TakeWork()
+    public PendingOperations? TakeWork()
     {
         lock (gate)
         {
             fresh.RemoveAll(t => t.Done);
-            var work = new DispatchWork
+            var work = new PendingOperations
             {
                 Holder = Holder,
                 FirstLease = !isLeased,
@@ -171,7 +171,7 @@ internal sealed partial class EndpointDispatch
     /// <param name="patience">Tickets that have waited longer than this are rejected with the cause.</param>
     /// <param name="cause">The cause, as a sentence for clients.</param>
     public void Fail(
-        DispatchWork work,
+        PendingOperations work,
         List<Ticket> sent,
         IEnumerable<PendingEnd> unanswered,
         TimeSpan patience,

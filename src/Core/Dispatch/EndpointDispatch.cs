@@ -9,7 +9,7 @@ namespace Sluice.Core.Dispatch;
 /// </summary>
 /// <remarks>
 /// Requests access it under a short lock and never wait for Redis here. Operations for Redis are collected as
-/// <see cref="DispatchWork"/> and exchanged by one loop (<see cref="DispatchExchange"/>). At most one script of this
+/// <see cref="PendingOperations"/> and exchanged by one loop (<see cref="EndpointDispatchLoop"/>). At most one script of this
 /// gateway runs for an endpoint at a time, and under load one call carries many operations.
 /// </remarks>
 internal sealed partial class EndpointDispatch(string endpointId, string gatewayId, TimeProvider time)
@@ -21,7 +21,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private const int MaxSpare = 32;
 
     private readonly Lock gate = new();
-    private readonly SlotLedger ledger = new();
+    private readonly LeasedSlots ledger = new();
     private readonly List<Ticket> fresh = [];
     private readonly Dictionary<string, Ticket> queued = [];
     private readonly Dictionary<string, int> giveBack = [];
@@ -48,7 +48,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     private int depth;
     private long completed;
     private long tickets;
-    private SlotTime slotTime = new(time);
+    private SlotUsageMeter slotTime = new(time);
 
     public string EndpointId => endpointId;
 
@@ -66,7 +66,7 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     /// <summary>
     /// Acquires a slot: immediately if one is idle and no ticket waits; otherwise the request is queued.
     /// </summary>
-    public ValueTask<AcquireResult> AcquireAsync(SlotWish request, CancellationToken ct)
+    public ValueTask<AcquireResult> AcquireAsync(SlotRequest request, CancellationToken ct)
     {
         Ticket ticket;
         lock (gate)

@@ -4,7 +4,7 @@ namespace Sluice.Core.Dispatch;
 /// Tracks the slots of one endpoint that this gateway holds under its current lease: idle slots and slots in use. Not
 /// thread-safe: the owner synchronizes access.
 /// </summary>
-internal sealed class SlotLedger
+internal sealed class LeasedSlots
 {
     private readonly Dictionary<string, Held> pods = [];
 

@@ -4,7 +4,7 @@ namespace Sluice.Core.Dispatch;
 /// Measures how long slots were in use, summed over slots. Mean concurrency and mean service time are derived from it,
 /// exactly, even for very short requests. Not thread-safe: the owner synchronizes access.
 /// </summary>
-internal struct SlotTime(TimeProvider time)
+internal struct SlotUsageMeter(TimeProvider time)
 {
     private long since = time.GetTimestamp();
     private TimeSpan used;

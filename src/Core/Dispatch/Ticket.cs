@@ -1,14 +1,14 @@
 namespace Sluice.Core.Dispatch;
 
 /// <summary>A waiting request of this gateway and its place in the queue. The lock of its endpoint guards it.</summary>
-internal sealed class Ticket(string id, SlotWish request, long since)
+internal sealed class Ticket(string id, SlotRequest request, long since)
 {
     private readonly TaskCompletionSource<AcquireResult> answer =
         new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public string Id => id;
 
-    public SlotWish Request => request;
+    public SlotRequest Request => request;
 
     /// <summary>The timestamp of its arrival.</summary>
     public long Since => since;

@@ -5,12 +5,12 @@ namespace Sluice.Core.Endpoints;
 /// <summary>
 /// An immutable snapshot of all templates and endpoints, with look-ups by endpoint id and by served model name.
 /// </summary>
-public sealed class Catalog
+public sealed class EndpointCatalog
 {
     private readonly FrozenDictionary<string, Deployment> byId;
     private readonly FrozenDictionary<string, Deployment> byModel;
 
-    public Catalog(IEnumerable<Template> templates, IEnumerable<Endpoint> endpoints)
+    public EndpointCatalog(IEnumerable<Template> templates, IEnumerable<Endpoint> endpoints)
     {
         Templates = templates.ToFrozenDictionary(t => t.Name);
         byId = endpoints.Where(e => Templates.ContainsKey(e.Template))
@@ -19,7 +19,7 @@ public sealed class Catalog
             .GroupBy(x => x.model).ToFrozenDictionary(g => g.Key, g => g.MinBy(x => x.d.Endpoint.Id)!.d);
     }
 
-    public static Catalog Empty { get; } = new([], []);
+    public static EndpointCatalog Empty { get; } = new([], []);
 
     public IReadOnlyDictionary<string, Template> Templates { get; }
 

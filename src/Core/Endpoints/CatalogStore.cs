@@ -64,14 +64,14 @@ public sealed record ManifestSource(string Digest, string Host, DateTimeOffset A
 /// <param name="EndpointOrigins">Origins by endpoint id.</param>
 public sealed record CatalogState(
     string? Version,
-    Catalog Catalog,
+    EndpointCatalog Catalog,
     IReadOnlyDictionary<string, Origin> TemplateOrigins,
     IReadOnlyDictionary<string, Origin> EndpointOrigins)
 {
     /// <summary>Whether Redis was read and has no declarations because it is new or has lost its data.</summary>
     public bool IsLost => Version is { Length: 0 };
 
-    public static CatalogState Empty { get; } = new(null, Catalog.Empty, new Dictionary<string, Origin>(),
+    public static CatalogState Empty { get; } = new(null, EndpointCatalog.Empty, new Dictionary<string, Origin>(),
         new Dictionary<string, Origin>());
 }
 
@@ -109,7 +109,7 @@ public sealed class CatalogStore(RedisStore redis)
         var templates = await redis.Database.HashGetAllAsync(Templates).WaitAsync(ct);
         var endpoints = await redis.Database.HashGetAllAsync(Endpoints).WaitAsync(ct);
         return new CatalogState(version,
-            new Catalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Template)),
+            new EndpointCatalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Template)),
                 endpoints.Select(e => Parse(e.Value!, DeclarationJson.Endpoint))),
             templates.ToDictionary(t => (string)t.Name!, t => OriginOf(t.Value!)),
             endpoints.ToDictionary(e => (string)e.Name!, e => OriginOf(e.Value!)));
@@ -126,13 +126,13 @@ public sealed class CatalogStore(RedisStore redis)
     /// <param name="dryRun">Checks the change without storing it.</param>
     public Task<CatalogChange> PutAsync(
         Template template, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "template", template.Name, Declarations.Write(template, DeclarationJson.Template), "",
+        RunAsync(Put, Keys, ct, "template", template.Name, DeclarationSerializer.Write(template, DeclarationJson.Template), "",
             create ? 1 : 0, dryRun ? 1 : 0);
 
     /// <summary>Creates or replaces an endpoint. The parameters are the same as for a template.</summary>
     public Task<CatalogChange> PutAsync(
         Endpoint endpoint, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "endpoint", endpoint.Id, Declarations.Write(endpoint, DeclarationJson.Endpoint),
+        RunAsync(Put, Keys, ct, "endpoint", endpoint.Id, DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
             endpoint.Template, create ? 1 : 0, dryRun ? 1 : 0);
 
     public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct, bool dryRun = false) =>
@@ -183,9 +183,9 @@ public sealed class CatalogStore(RedisStore redis)
     private static RedisValue[] Entries(ManifestFile file) =>
     [
         .. file.Templates.SelectMany(t => new RedisValue[]
-            { t.Name, Declarations.Write(t, DeclarationJson.Template) }),
+            { t.Name, DeclarationSerializer.Write(t, DeclarationJson.Template) }),
         .. file.Endpoints.SelectMany(e => new RedisValue[]
-            { e.Id, Declarations.Write(e, DeclarationJson.Endpoint) }),
+            { e.Id, DeclarationSerializer.Write(e, DeclarationJson.Endpoint) }),
     ];
 
     private async Task<CatalogChange> RunAsync(

@@ -20,9 +20,9 @@ public sealed class CatalogWatcher(
     private volatile int rollbacks;
 
     /// <summary>Raised after the catalog was replaced.</summary>
-    public event Action<Catalog>? Changed;
+    public event Action<EndpointCatalog>? Changed;
 
-    public Catalog Current => state.Catalog;
+    public EndpointCatalog Current => state.Catalog;
 
     public CatalogState State => state;
 

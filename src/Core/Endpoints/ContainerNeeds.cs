@@ -33,7 +33,7 @@ public sealed record ContainerMount
 /// The resources and the isolation of a pod that is a container. The defaults isolate it: no root user, no writable
 /// folder except <c>/tmp</c>, no capabilities (a template cannot change the latter).
 /// </summary>
-public sealed record ContainerNeeds
+public sealed record ContainerRequirements
 {
     /// <summary>A user that no image defines. It has only the permissions of all users.</summary>
     public const string UnprivilegedUser = "65532:65532";

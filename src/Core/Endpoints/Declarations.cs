@@ -20,7 +20,7 @@ public sealed record FieldError(string Field, string Value, string Expected, int
 /// Reads declarations from JSON (the API, Redis) and from YAML converted to JSON (the manifest). Reading is strict:
 /// unknown fields, missing fields and wrong types are errors with the path of the field.
 /// </summary>
-public static class Declarations
+public static class DeclarationSerializer
 {
     /// <summary>Maximum number of reported values of a wrong type.</summary>
     private const int MaxErrors = 50;

@@ -38,7 +38,7 @@ public static partial class EndpointRules
         return check.Errors;
     }
 
-    private static void Check(ContainerNeeds c, Checker check)
+    private static void Check(ContainerRequirements c, Checker check)
     {
         check.Range("container.port", c.Port, 1, 65535);
         check.That(c.Memory is 0 or >= 6 << 20, "container.memory", $"{c.Memory}",

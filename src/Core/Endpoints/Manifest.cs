@@ -46,7 +46,7 @@ public static partial class Manifest
         }
 
         var errors = new List<FieldError>();
-        var file = Declarations.Read(json, DeclarationJson.ManifestFile, "", errors);
+        var file = DeclarationSerializer.Read(json, DeclarationJson.ManifestFile, "", errors);
         if (file is not null)
         {
             file = file with

@@ -42,7 +42,7 @@ public sealed record Template
     public string Image { get; init; } = "";
 
     /// <summary>Resources and isolation of its pods if they are containers.</summary>
-    public ContainerNeeds Container { get; init; } = new();
+    public ContainerRequirements Container { get; init; } = new();
 
     /// <summary>Environment variables of the worker, in addition to the few variables that every pod gets.</summary>
     public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>();
@@ -66,5 +66,5 @@ public sealed record Template
 
     /// <summary>GPUs that a worker requires; null: Sluice places the worker on no GPU.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public GpuNeeds? Gpu { get; init; }
+    public GpuRequirements? Gpu { get; init; }
 }

@@ -9,7 +9,7 @@ namespace Sluice.Core.Gpus;
 /// fifth generation of Blackwell 1.8 TB/s; the bridge of the A30 (200 GB/s) has only secondary sources. Pools: RunPod,
 /// docs.runpod.io/references/gpu-types.
 /// </summary>
-public static partial class Catalogue
+public static partial class GpuModelCatalog
 {
     /// <summary>Minimum compute capability of CUDA 13, which does not support Volta.</summary>
     public static readonly ComputeCapability Cuda13Least = new(7, 5);

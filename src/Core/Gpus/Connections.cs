@@ -3,7 +3,7 @@ namespace Sluice.Core.Gpus;
 /// <summary>
 /// The connections between GPUs as comparable ranks. Any number of NVLinks ranks higher than any PCIe connection.
 /// </summary>
-internal sealed class Connections
+internal sealed class GpuTopology
 {
     /// <summary>Minimum rank of an NVLink connection. The number of links is added to it.</summary>
     public const int NvLink = 1000;
@@ -17,7 +17,7 @@ internal sealed class Connections
     private readonly Dictionary<(int, int), int> ranks = [];
     private readonly Dictionary<int, List<Device>> linked = [];
 
-    public Connections(IReadOnlyList<GpuLink> links, IReadOnlyDictionary<string, Device> devices)
+    public GpuTopology(IReadOnlyList<GpuLink> links, IReadOnlyDictionary<string, Device> devices)
     {
         foreach (var link in links)
         {

@@ -9,7 +9,7 @@ internal sealed class DeviceKind(int id, Gpu sample, MigSlice? slice)
 
     public string Name { get; } = sample.Name;
 
-    public GpuModel? Model { get; } = Catalogue.Find(sample.Name);
+    public GpuModel? Model { get; } = GpuModelCatalog.Find(sample.Name);
 
     /// <summary>The MIG profile; null for whole GPUs.</summary>
     public MigProfile? Profile { get; } = slice?.Profile;

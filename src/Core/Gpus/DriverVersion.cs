@@ -13,7 +13,7 @@ public static class DriverVersion
         new Dictionary<int, (string, ComputeCapability)>
         {
             [12] = ("525", new(5, 0)),
-            [13] = ("580", Catalogue.Cuda13Least),
+            [13] = ("580", GpuModelCatalog.Cuda13Least),
         };
 
     /// <summary>Whether a text is a version: numbers separated by dots, <c>580</c>, <c>580.95.05</c>.</summary>

@@ -35,5 +35,5 @@ public sealed record GpuModel
     public IReadOnlyList<string> Precisions => Gpus.Precisions.GetSupported(ComputeCapability);
 
     /// <summary>Whether CUDA 13 (and TensorRT 10 and later) supports the model. Volta is not supported.</summary>
-    public bool Cuda13 => ComputeCapability >= Catalogue.Cuda13Least;
+    public bool Cuda13 => ComputeCapability >= GpuModelCatalog.Cuda13Least;
 }

@@ -6,7 +6,7 @@ namespace Sluice.Core.Gpus;
 /// The GPUs that a worker of a template requires (<c>gpu:</c> of a template). A template without requirements is not
 /// placed: Sluice allocates no GPU to it, and its worker may use the GPUs that its environment selects.
 /// </summary>
-public sealed record GpuNeeds
+public sealed record GpuRequirements
 {
     /// <summary>
     /// GPU types in order of preference: models of the catalog (<c>H100</c>, <c>A100-80</c>), pools (<c>AMPERE_80</c>),

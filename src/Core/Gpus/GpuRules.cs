@@ -9,17 +9,17 @@ public static class GpuRules
     private const int MaxCount = 64;
 
     /// <summary>Returns all errors of the requirements at <paramref name="path"/>.</summary>
-    public static List<FieldError> Check(GpuNeeds needs, string path)
+    public static List<FieldError> Check(GpuRequirements needs, string path)
     {
         var check = new EndpointRules.Checker(path);
         Check(needs, check);
         return check.Errors;
     }
 
-    internal static void Check(GpuNeeds needs, EndpointRules.Checker check)
+    internal static void Check(GpuRequirements needs, EndpointRules.Checker check)
     {
         foreach (var type in needs.Types)
-            check.That(Catalogue.IsKnownType(type), "gpu.types", type,
+            check.That(GpuModelCatalog.IsKnownType(type), "gpu.types", type,
                 $"one of {string.Join(", ", Names())}, or a name as reported by nvidia-smi (NVIDIA ...)");
         check.That(needs.Types.Distinct(StringComparer.OrdinalIgnoreCase).Count() == needs.Types.Count, "gpu.types",
             string.Join(", ", needs.Types), "unique values");
@@ -42,5 +42,5 @@ public static class GpuRules
     }
 
     private static IEnumerable<string> Names() =>
-        Catalogue.Models.SelectMany(m => new[] { m.Id, m.Family }).Concat(Catalogue.Pools).Distinct();
+        GpuModelCatalog.Models.SelectMany(m => new[] { m.Id, m.Family }).Concat(GpuModelCatalog.Pools).Distinct();
 }

@@ -45,7 +45,7 @@ public sealed class GpuStore(RedisStore redis)
     /// <param name="memoryMiB">Returns the memory of a device in MiB.</param>
     /// <param name="ct">Cancels the call. The claim may be stored nevertheless.</param>
     /// <returns>Null if the pod has all devices; otherwise the UUID of the first device that another pod has.</returns>
-    public async Task<string?> ClaimAsync(GpuHolding holding, Func<string, long> memoryMiB, CancellationToken ct)
+    public async Task<string?> ClaimAsync(GpuAllocation holding, Func<string, long> memoryMiB, CancellationToken ct)
     {
         RedisValue[] devices =
         [
@@ -61,12 +61,12 @@ public sealed class GpuStore(RedisStore redis)
         redis.Database.HashDeleteAsync(Claims, [.. podIds.Select(p => (RedisValue)p)]).WaitAsync(ct);
 
     /// <summary>Returns all claims.</summary>
-    public async Task<IReadOnlyList<GpuHolding>> ListAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<GpuAllocation>> ListAsync(CancellationToken ct)
     {
         var claims = await redis.Database.HashGetAllAsync(Claims).WaitAsync(ct);
         return
         [
-            .. claims.Select(c => JsonSerializer.Deserialize((string)c.Value!, ClaimJson.Default.GpuHolding)!)
+            .. claims.Select(c => JsonSerializer.Deserialize((string)c.Value!, ClaimJson.Default.GpuAllocation)!)
                 .OrderBy(c => c.PodId, StringComparer.Ordinal),
         ];
     }
@@ -76,7 +76,7 @@ public sealed class GpuStore(RedisStore redis)
     {
         if (wait is null) return redis.Database.HashDeleteAsync(Waits, endpointId).WaitAsync(ct);
         var json = JsonSerializer.Serialize(wait, ClaimJson.Default.GpuWait);
-        return ControlWrite.RunAsync(redis.Database, Waits, "HSET", endpointId, json).WaitAsync(ct);
+        return ReservedWrite.RunAsync(redis.Database, Waits, "HSET", endpointId, json).WaitAsync(ct);
     }
 
     /// <summary>Returns why workers of an endpoint wait for devices; null if none waits.</summary>
@@ -93,13 +93,13 @@ public sealed class GpuStore(RedisStore redis)
     private static GpuWait? Read(RedisValue json) =>
         json.HasValue ? JsonSerializer.Deserialize((string)json!, ClaimJson.Default.GpuWait) : null;
 
-    private static string Write(GpuHolding holding) =>
-        JsonSerializer.Serialize(holding, ClaimJson.Default.GpuHolding);
+    private static string Write(GpuAllocation holding) =>
+        JsonSerializer.Serialize(holding, ClaimJson.Default.GpuAllocation);
 }
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(GpuHolding))]
+[JsonSerializable(typeof(GpuAllocation))]
 [JsonSerializable(typeof(GpuWait))]
 internal sealed partial class ClaimJson : JsonSerializerContext;

@@ -47,7 +47,7 @@ public sealed record InventoryFile
         }
 
         var errors = new List<FieldError>();
-        var file = Declarations.Read(node, Type, "", errors);
+        var file = DeclarationSerializer.Read(node, Type, "", errors);
         if (file is not null) file.Check(errors);
         return errors.Count == 0 ? (file!.Build(source), []) : (null, errors);
     }
@@ -57,7 +57,7 @@ public sealed record InventoryFile
         for (var i = 0; i < Gpus.Count; i++)
         {
             var (entry, path) = (Gpus[i], $"gpus[{i}]");
-            var known = Catalogue.Find(entry.Name) is not null;
+            var known = GpuModelCatalog.Find(entry.Name) is not null;
             Must(entry.Name.Length > 0, "name", "", "the name of a GPU as reported by nvidia-smi");
             Must(entry.Count is >= 1 and <= MaxGpus, "count", $"{entry.Count}", $"1 to {MaxGpus}");
             Must(entry.Uuid is null || entry.Count == 1, "uuid", entry.Uuid ?? "",
@@ -147,7 +147,7 @@ public sealed record InventoryFile
 
         internal Gpu CreateGpu(int index)
         {
-            var model = Catalogue.Find(Name);
+            var model = GpuModelCatalog.Find(Name);
             return new Gpu
             {
                 Index = index,

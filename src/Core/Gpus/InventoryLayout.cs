@@ -23,7 +23,7 @@ internal sealed class InventoryLayout
             foreach (var slice in gpu.Slices) Add(gpu, slice);
         }
 
-        Connections = new Connections(inventory.Links, byUuid);
+        Connections = new GpuTopology(inventory.Links, byUuid);
         foreach (var kind in kinds.Where(k => !k.Cut)) Sort(kind);
 
         void Add(Gpu gpu, MigSlice? slice)
@@ -43,7 +43,7 @@ internal sealed class InventoryLayout
 
     public IReadOnlyList<Device> Devices => devices;
 
-    public Connections Connections { get; }
+    public GpuTopology Connections { get; }
 
     /// <summary>Number of groups and machines of all kinds.</summary>
     public int GroupCount { get; private set; }

@@ -6,7 +6,7 @@ namespace Sluice.Core.Gpus;
 /// Checks the requirements of a request against a kind of device, field by field, in the order in which a refusal
 /// reports them. Pure.
 /// </summary>
-internal static class NeedsCheck
+internal static class RequirementMatcher
 {
     /// <summary>One requirement.</summary>
     /// <param name="Field">The field of <c>gpu</c>.</param>
@@ -17,8 +17,8 @@ internal static class NeedsCheck
     /// </param>
     public sealed record Part(
         string Field,
-        Func<GpuNeeds, DeviceKind, bool> Meets,
-        Func<GpuNeeds, string> Wanted,
+        Func<GpuRequirements, DeviceKind, bool> Meets,
+        Func<GpuRequirements, string> Wanted,
         Func<IReadOnlyList<DeviceKind>, string> WouldFit);
 
     public static IReadOnlyList<Part> Parts { get; } =
@@ -74,15 +74,15 @@ internal static class NeedsCheck
     ];
 
     /// <summary>Whether a kind satisfies all requirements.</summary>
-    public static bool Meets(GpuNeeds needs, DeviceKind kind) => Parts.All(p => p.Meets(needs, kind));
+    public static bool Meets(GpuRequirements needs, DeviceKind kind) => Parts.All(p => p.Meets(needs, kind));
 
     /// <summary>
     /// Returns the index of the first required type that matches a kind, or the number of types if none matches.
     /// </summary>
-    public static int Preference(GpuNeeds needs, DeviceKind kind)
+    public static int Preference(GpuRequirements needs, DeviceKind kind)
     {
         for (var i = 0; i < needs.Types.Count; i++)
-            if (Catalogue.IsMatch(needs.Types[i], kind.Name, kind.Model)) return i;
+            if (GpuModelCatalog.IsMatch(needs.Types[i], kind.Name, kind.Model)) return i;
         return needs.Types.Count;
     }
 

@@ -18,11 +18,11 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
     /// </summary>
     public async Task<Inventory> ReadAsync(CancellationToken ct)
     {
-        var (csv, error) = await QueryAsync(SmiText.Query, ct);
+        var (csv, error) = await QueryAsync(NvidiaSmiParser.Query, ct);
         if (error is not null && csv.Contains("not a valid field", StringComparison.OrdinalIgnoreCase))
-            (csv, error) = await QueryAsync(SmiText.OldQuery, ct);
+            (csv, error) = await QueryAsync(NvidiaSmiParser.OldQuery, ct);
         if (error is not null) return Inventory.None(error);
-        var gpus = SmiText.Gpus(csv);
+        var gpus = NvidiaSmiParser.Gpus(csv);
         if (gpus.Count == 0) return Inventory.None($"{program}: {Line(csv)}");
 
         var list = gpus.Any(g => g.MigEnabled) ? (await RunAsync(["-L"], ct)).Output : "";
@@ -32,11 +32,11 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
             : "";
         // Older drivers and GPUs do not support this command and return an error.
         var feature = (await RunAsync(["conf-compute", "-f"], ct)).Output;
-        var ready = SmiText.Confidential(feature, "") == ConfidentialState.Off
+        var ready = NvidiaSmiParser.Confidential(feature, "") == ConfidentialState.Off
             ? ""
             : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
-        return Combine(gpus, SmiText.Slices(list), SmiText.Topology(topology), SmiText.NvLinks(links),
-            SmiText.Confidential(feature, ready));
+        return Combine(gpus, NvidiaSmiParser.Slices(list), NvidiaSmiParser.Topology(topology), NvidiaSmiParser.NvLinks(links),
+            NvidiaSmiParser.Confidential(feature, ready));
     }
 
     /// <summary>Combines the output of all commands into one inventory. Pure.</summary>

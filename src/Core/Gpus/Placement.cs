@@ -6,17 +6,17 @@ namespace Sluice.Core.Gpus;
 public readonly record struct HeldDevice(string Uuid, long? ShareMiB = null);
 
 /// <summary>The devices of a pod.</summary>
-public sealed record GpuHolding(string PodId, string EndpointId, IReadOnlyList<HeldDevice> Devices);
+public sealed record GpuAllocation(string PodId, string EndpointId, IReadOnlyList<HeldDevice> Devices);
 
 /// <summary>A request of a pod for devices.</summary>
-public sealed record GpuWish
+public sealed record GpuRequest
 {
     /// <summary>Identifies the request in the result.</summary>
     public required string Id { get; init; }
 
     public required string EndpointId { get; init; }
 
-    public required GpuNeeds Needs { get; init; }
+    public required GpuRequirements Needs { get; init; }
 
     /// <summary>Priority of the endpoint. Higher priorities are placed first.</summary>
     public int Priority { get; init; }
@@ -29,7 +29,7 @@ public sealed record GpuWish
 /// <param name="Request">The request.</param>
 /// <param name="Devices">The allocated devices; empty if the request was refused.</param>
 /// <param name="Refusal">Why the request was refused; null if it was not.</param>
-public sealed record Placed(GpuWish Request, IReadOnlyList<HeldDevice> Devices, PlacementRefusal? Refusal)
+public sealed record Placed(GpuRequest Request, IReadOnlyList<HeldDevice> Devices, PlacementRefusal? Refusal)
 {
     /// <summary>The UUIDs of the devices, in the form of <c>CUDA_VISIBLE_DEVICES</c>.</summary>
     public IReadOnlyList<string> Uuids => [.. Devices.Select(d => d.Uuid)];
@@ -53,7 +53,7 @@ public sealed record PlacementRefusal(bool Never, string Part, string Reason, st
 /// <item>Order: by priority; within a priority, the endpoint with the least GPU memory per weight is next (weighted
 /// max-min). Devices of running pods are not reallocated. An endpoint may have more than its share while no other
 /// endpoint waits.</item>
-/// <item>Devices: from the first kind of <see cref="GpuNeeds.Types"/> with a free device. Among equals the best fit, so
+/// <item>Devices: from the first kind of <see cref="GpuRequirements.Types"/> with a free device. Among equals the best fit, so
 /// that large resources stay whole: a GPU that is already shared before an unused one (shares), no confidential GPU
 /// unless requested, the least memory, then the machine, NVLink group or GPU in MIG mode with the fewest free
 /// devices.</item>
@@ -62,7 +62,7 @@ public sealed record PlacementRefusal(bool Never, string Part, string Reason, st
 /// Otherwise pods with one GPU would starve it.</item>
 /// </list>
 /// </summary>
-public static class Placement
+public static class PlacementPlanner
 {
     /// <summary>Places the requests.</summary>
     /// <param name="inventory">The GPUs.</param>
@@ -70,10 +70,10 @@ public static class Placement
     /// <param name="requests">The requests.</param>
     /// <returns>One result per request, in the order of <paramref name="requests"/>.</returns>
     public static IReadOnlyList<Placed> Place(
-        Inventory inventory, IReadOnlyList<GpuHolding> running, IReadOnlyList<GpuWish> requests)
+        Inventory inventory, IReadOnlyList<GpuAllocation> running, IReadOnlyList<GpuRequest> requests)
     {
         if (requests.Count == 0) return [];
-        var board = new PlacementBoard(inventory, running);
+        var board = new PlacementState(inventory, running);
         var results = new Placed[requests.Count];
         var priorities = requests.Select((r, i) => (Request: r, Index: i)).GroupBy(r => r.Request.Priority);
         foreach (var priority in priorities.OrderByDescending(g => g.Key))
@@ -89,9 +89,9 @@ public static class Placement
     /// <summary>
     /// Returns why a request with these requirements cannot be satisfied even on idle machines; null if it can.
     /// </summary>
-    public static PlacementRefusal? WhyNever(Inventory inventory, GpuNeeds needs)
+    public static PlacementRefusal? WhyNever(Inventory inventory, GpuRequirements needs)
     {
-        var request = new GpuWish { Id = "", EndpointId = "", Needs = needs };
+        var request = new GpuRequest { Id = "", EndpointId = "", Needs = needs };
         return Place(inventory, [], [request])[0].Refusal is { Never: true } refusal ? refusal : null;
     }
 
@@ -99,7 +99,7 @@ public static class Placement
     /// Places the requests of one priority by progressive filling: the endpoint with the least memory per weight is
     /// next.
     /// </summary>
-    private static void Serve(PlacementBoard board, IReadOnlyList<Flow> flows, Placed[] results)
+    private static void Serve(PlacementState board, IReadOnlyList<Flow> flows, Placed[] results)
     {
         var lowestShare = Comparer<(double Held, string Endpoint)>.Create((a, b) =>
             a.Held.CompareTo(b.Held) is not 0 and var held ? held : string.CompareOrdinal(a.Endpoint, b.Endpoint));
@@ -117,11 +117,11 @@ public static class Placement
     }
 
     /// <summary>The requests of one endpoint and one priority.</summary>
-    private sealed class Flow(string endpointId, IReadOnlyList<(GpuWish Request, int Index)> requests)
+    private sealed class Flow(string endpointId, IReadOnlyList<(GpuRequest Request, int Index)> requests)
     {
         public string EndpointId { get; } = endpointId;
 
-        public IReadOnlyList<(GpuWish Request, int Index)> Requests { get; } = requests;
+        public IReadOnlyList<(GpuRequest Request, int Index)> Requests { get; } = requests;
 
         public int Next { get; set; }
     }

@@ -1,19 +1,19 @@
 namespace Sluice.Core.Gpus;
 
-/// <summary>Holds the allocation state of all devices during one call of <see cref="Placement.Place"/>.</summary>
-internal sealed class PlacementBoard
+/// <summary>Holds the allocation state of all devices during one call of <see cref="PlacementPlanner.Place"/>.</summary>
+internal sealed class PlacementState
 {
     private readonly InventoryLayout layout;
     private readonly State[] states;
     private readonly int[] freeIn;
     private readonly Dictionary<string, double> held = [];
-    private readonly Dictionary<GpuNeeds, IReadOnlyList<IReadOnlyList<DeviceKind>>> tiers =
+    private readonly Dictionary<GpuRequirements, IReadOnlyList<IReadOnlyList<DeviceKind>>> tiers =
         new(ReferenceEqualityComparer.Instance);
 
-    private readonly Dictionary<GpuNeeds, PlacementRefusal> refused = new(ReferenceEqualityComparer.Instance);
-    private readonly List<GpuWish> waiting = [];
+    private readonly Dictionary<GpuRequirements, PlacementRefusal> refused = new(ReferenceEqualityComparer.Instance);
+    private readonly List<GpuRequest> waiting = [];
 
-    public PlacementBoard(Inventory inventory, IReadOnlyList<GpuHolding> running)
+    public PlacementState(Inventory inventory, IReadOnlyList<GpuAllocation> running)
     {
         Inventory = inventory;
         layout = InventoryLayout.GetOrCreate(inventory);
@@ -52,10 +52,10 @@ internal sealed class PlacementBoard
     /// Whether a machine has this many devices of a kind that are all connected by NVLinks, allocated or not.
     /// </summary>
     public bool AreLinked(DeviceKind kind, int count) => kind.Nodes.Any(n => n.Devices.Count >= count
-        && layout.Connections.Best(n.Devices, count, LeftBehind).Rank >= Connections.NvLink);
+        && layout.Connections.Best(n.Devices, count, LeftBehind).Rank >= GpuTopology.NvLink);
 
     /// <summary>Allocates devices for a request, or returns why it is refused.</summary>
-    public Placed Place(GpuWish request)
+    public Placed Place(GpuRequest request)
     {
         // A refusal is valid until devices are reserved for others, because no device is released during a placement.
         if (!refused.TryGetValue(request.Needs, out var why))
@@ -100,13 +100,13 @@ internal sealed class PlacementBoard
     /// <summary>
     /// Returns the kinds that satisfy the requirements: by preference of type, then the best fit first.
     /// </summary>
-    private IReadOnlyList<IReadOnlyList<DeviceKind>> TiersOf(GpuNeeds needs)
+    private IReadOnlyList<IReadOnlyList<DeviceKind>> TiersOf(GpuRequirements needs)
     {
         if (tiers.TryGetValue(needs, out var found)) return found;
         return tiers[needs] =
         [
-            .. Kinds.Where(k => NeedsCheck.Meets(needs, k))
-                .GroupBy(k => NeedsCheck.Preference(needs, k))
+            .. Kinds.Where(k => RequirementMatcher.Meets(needs, k))
+                .GroupBy(k => RequirementMatcher.Preference(needs, k))
                 .OrderBy(g => g.Key)
                 .Select(g => g.OrderBy(k => k.Confidential != ConfidentialState.Off && !needs.Confidential)
                     .ThenBy(k => k.MemoryMiB)
@@ -117,7 +117,7 @@ internal sealed class PlacementBoard
         ];
     }
 
-    private IReadOnlyList<Device>? Find(GpuNeeds needs)
+    private IReadOnlyList<Device>? Find(GpuRequirements needs)
     {
         foreach (var tier in TiersOf(needs))
         {
@@ -170,26 +170,26 @@ internal sealed class PlacementBoard
     /// Returns GPUs connected by NVLinks if possible. Then the best fitting kind decides, and within a kind the best
     /// weakest connection.
     /// </summary>
-    private IReadOnlyList<Device>? FindSeveral(IReadOnlyList<DeviceKind> tier, GpuNeeds needs)
+    private IReadOnlyList<Device>? FindSeveral(IReadOnlyList<DeviceKind> tier, GpuRequirements needs)
     {
         (IReadOnlyList<Device>? Devices, bool Linked) best = (null, false);
         foreach (var kind in tier)
         {
             if (FindSeveral(kind, needs) is not { } found) continue;
-            var linked = found.Rank >= Connections.NvLink;
+            var linked = found.Rank >= GpuTopology.NvLink;
             if (best.Devices is null || (linked && !best.Linked)) best = (found.Devices, linked);
         }
 
         return best.Devices;
     }
 
-    private (IReadOnlyList<Device> Devices, int Rank)? FindSeveral(DeviceKind kind, GpuNeeds needs)
+    private (IReadOnlyList<Device> Devices, int Rank)? FindSeveral(DeviceKind kind, GpuRequirements needs)
     {
         (IReadOnlyList<Device> Devices, int Rank, int Sum)? best = null;
         foreach (var node in FullestFirst(kind, needs.Count))
         {
             var found = layout.Connections.Best([.. node.Devices.Where(IsFree)], needs.Count, LeftBehind);
-            if (needs.NvLink && found.Rank < Connections.NvLink) continue;
+            if (needs.NvLink && found.Rank < GpuTopology.NvLink) continue;
             if (best is null || (found.Rank, found.Sum).CompareTo((best.Value.Rank, best.Value.Sum)) > 0)
                 best = found;
             // No machine has a better connection, and this machine is the fullest one.
@@ -213,7 +213,7 @@ internal sealed class PlacementBoard
 
     private int LeftBehind(DeviceGroup group) => freeIn[group.Id];
 
-    private static long? ShareOf(GpuNeeds needs, DeviceKind kind) => needs.Share?.ToMiB(kind.MemoryMiB);
+    private static long? ShareOf(GpuRequirements needs, DeviceKind kind) => needs.Share?.ToMiB(kind.MemoryMiB);
 
     private void Allocate(Device device, string endpointId, string podId, long? shareMiB)
     {

@@ -4,7 +4,7 @@ namespace Sluice.Core.Gpus;
 public sealed record SparePod(string PodId, string EndpointId, int Priority);
 
 /// <summary>Chooses the idle workers to stop so that an endpoint of higher priority gets devices. Pure.</summary>
-public static class Reclaim
+public static class PreemptionPlanner
 {
     /// <summary>
     /// Chooses a minimal set of workers, lowest priority first. Returns none if even all of them are not enough, or if
@@ -15,7 +15,7 @@ public static class Reclaim
     /// <param name="request">The request that was refused because no device is free.</param>
     /// <param name="spare">The workers that can be stopped, in order of preference.</param>
     public static IReadOnlyList<SparePod> Choose(
-        Inventory inventory, IReadOnlyList<GpuHolding> running, GpuWish request, IReadOnlyList<SparePod> spare)
+        Inventory inventory, IReadOnlyList<GpuAllocation> running, GpuRequest request, IReadOnlyList<SparePod> spare)
     {
         var gone = spare.Where(p => p.Priority < request.Priority).OrderBy(p => p.Priority).ToList();
         if (gone.Count == 0 || !Fits(gone)) return [];
@@ -27,7 +27,7 @@ public static class Reclaim
         {
             var ids = without.Select(p => p.PodId).ToHashSet();
             var left = running.Where(r => !ids.Contains(r.PodId));
-            return Placement.Place(inventory, [.. left], [request])[0].Refusal is null;
+            return PlacementPlanner.Place(inventory, [.. left], [request])[0].Refusal is null;
         }
     }
 }

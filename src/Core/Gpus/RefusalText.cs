@@ -13,7 +13,7 @@ internal static class RefusalText
     /// <param name="needs">The requirements of the request.</param>
     /// <param name="fitting">The kinds that satisfy the requirements, by preference.</param>
     public static PlacementRefusal Create(
-        PlacementBoard board, GpuNeeds needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
+        PlacementState board, GpuRequirements needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
     {
         if (board.Kinds.Count == 0)
             return new PlacementRefusal(true, "gpu",
@@ -27,10 +27,10 @@ internal static class RefusalText
     /// <summary>
     /// Describes the first requirement that is satisfied by none of the kinds that satisfy all requirements before it.
     /// </summary>
-    private static PlacementRefusal DescribeMismatch(IReadOnlyList<DeviceKind> all, GpuNeeds needs)
+    private static PlacementRefusal DescribeMismatch(IReadOnlyList<DeviceKind> all, GpuRequirements needs)
     {
         var left = all;
-        foreach (var part in NeedsCheck.Parts)
+        foreach (var part in RequirementMatcher.Parts)
         {
             var next = left.Where(k => part.Meets(needs, k)).ToList();
             if (next.Count == 0)
@@ -52,7 +52,7 @@ internal static class RefusalText
     /// is not the reason.
     /// </summary>
     private static PlacementRefusal? DescribeExcess(
-        PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
+        PlacementState board, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
     {
         var (kind, most) = kinds.Select(k => (Kind: k, Most: k.Nodes.Max(n => n.Devices.Count))).MaxBy(k => k.Most);
         if (needs.Count > most)
@@ -70,7 +70,7 @@ internal static class RefusalText
 
     /// <summary>Describes a request for which enough devices match, but are allocated to other pods.</summary>
     private static PlacementRefusal DescribeShortage(
-        PlacementBoard board, IReadOnlyList<DeviceKind> kinds, GpuNeeds needs)
+        PlacementState board, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
     {
         var devices = kinds.SelectMany(k => k.Devices);
         var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(board.FreeOf));
@@ -88,7 +88,7 @@ internal static class RefusalText
         return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, DescribeOthers(board, kinds));
     }
 
-    private static string DescribeDevice(PlacementBoard board, Device device)
+    private static string DescribeDevice(PlacementState board, Device device)
     {
         var gpu = Text($"GPU {device.Gpu.Index}");
         var name = device.Kind.Profile is { } profile ? $"{profile} of {gpu}" : gpu;
@@ -101,7 +101,7 @@ internal static class RefusalText
     }
 
     /// <summary>Lists the free devices that do not match the request.</summary>
-    private static string DescribeOthers(PlacementBoard board, IReadOnlyList<DeviceKind> requested)
+    private static string DescribeOthers(PlacementState board, IReadOnlyList<DeviceKind> requested)
     {
         var others = board.Kinds.Except(requested)
             .Where(k => board.FreeOf(k) > 0)

@@ -7,7 +7,7 @@ namespace Sluice.Core.Gpus;
 /// Parses the output of nvidia-smi. Pure. <c>[N/A]</c>, <c>[Not Supported]</c>, <c>[Insufficient Permissions]</c>,
 /// <c>[Unknown Error]</c> and <c>ERR!</c> are parsed as unknown values.
 /// </summary>
-public static partial class SmiText
+public static partial class NvidiaSmiParser
 {
     /// <summary>The queried fields, in addition to those that every driver supports (<see cref="OldQuery"/>).</summary>
     public const string Query = OldQuery
@@ -127,7 +127,7 @@ public static partial class SmiText
     private static Gpu Gpu(int index, Func<string, string> field)
     {
         var name = field("name");
-        var model = Catalogue.Find(name);
+        var model = GpuModelCatalog.Find(name);
         return new Gpu
         {
             Index = index,

@@ -7,7 +7,7 @@ namespace Sluice.Core.Jobs;
 /// <param name="atOnce">
 /// The number of concurrent tasks. With 32, a round over 2,000 endpoints takes about 60 round trips to Redis.
 /// </param>
-public sealed class EndpointChores(int atOnce = 32)
+public sealed class EndpointTaskRotation(int atOnce = 32)
 {
     private readonly Lock gate = new();
     private readonly HashSet<string> known = new(StringComparer.Ordinal);

@@ -39,19 +39,19 @@ public sealed class JobEnd
 
     /// <summary>Ends an attempt that has an output: JSON, or a reference to it.</summary>
     internal static JobEnd Completed(string id, Fence fence, byte[] output, RunTrace ran) =>
-        new(id, JobStatus.Completed, fence.ToString(), dead: false, JobFields.Ran(ran), "output", output);
+        new(id, JobStatus.Completed, fence.ToString(), dead: false, JobSerializer.Ran(ran), "output", output);
 
     /// <summary>Ends an attempt without output. A job without attempts left becomes a dead letter.</summary>
     internal static JobEnd Failed(string id, Fence fence, string status, JobError error) =>
-        new(id, status, fence.ToString(), error.Code == JobErrors.Exhausted, NotRun, "error", JobFields.Error(error));
+        new(id, status, fence.ToString(), error.Code == JobErrors.Exhausted, NotRun, "error", JobSerializer.Error(error));
 
     /// <summary>Ends a job if it is still queued.</summary>
     internal static JobEnd Unqueued(string id, string status, JobError error) =>
-        new(id, status, "queued", dead: false, NotRun, "error", JobFields.Error(error));
+        new(id, status, "queued", dead: false, NotRun, "error", JobSerializer.Error(error));
 
     /// <summary>Ends a job that is queued or running.</summary>
     internal static JobEnd Cancelled(string id, JobError error) =>
-        new(id, JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobFields.Error(error));
+        new(id, JobStatus.Cancelled, "any", dead: false, NotRun, "error", JobSerializer.Error(error));
 }
 
 /// <summary>The values that several ends of one call may share.</summary>
@@ -69,7 +69,7 @@ internal static class EndCall
     /// <summary>Returns the number of kinds, and the arguments that follow it.</summary>
     public static (int Kinds, List<RedisValue> Values) Args(IReadOnlyList<JobEnd> ends)
     {
-        var kinds = new CallKinds<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
+        var kinds = new ArgumentInterner<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
         var args = new List<RedisValue>(4 * ends.Count);
         foreach (var e in ends) args.AddRange([kinds.NumberOf(e.Kind), e.Id, e.Expect, e.Value]);
         return (kinds.Count, [.. kinds.Args, .. args]);

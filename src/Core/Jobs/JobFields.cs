@@ -11,7 +11,7 @@ namespace Sluice.Core.Jobs;
 /// <param name="head">The first two lines of the submission.</param>
 /// <param name="again">The previous attempts; empty: the job was never queued again.</param>
 /// <param name="result">The result; empty: the job has not ended.</param>
-internal sealed class JobFields(string run, string head, string again, byte[] result)
+internal sealed class JobSerializer(string run, string head, string again, byte[] result)
 {
     /// <summary>The suffixes, after the job id, of the fields of large inputs and outputs.</summary>
     public const string InputField = "|in";

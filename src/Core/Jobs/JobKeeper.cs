@@ -8,13 +8,13 @@ namespace Sluice.Core.Jobs;
 /// Runs the job maintenance of the leader once a second: ends jobs that were queued too long, and deletes data whose
 /// retention has ended.
 /// </summary>
-public sealed class JobKeeper(
+public sealed class JobMaintenanceService(
     PayloadSweep files,
-    JobSweep sweep,
+    JobRetention sweep,
     CatalogWatcher catalog,
-    Leadership leadership,
+    LeaderElection leadership,
     TimeProvider time,
-    ILogger<JobKeeper> logger) : BackgroundLoop(time, logger)
+    ILogger<JobMaintenanceService> logger) : BackgroundLoop(time, logger)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
@@ -22,7 +22,7 @@ public sealed class JobKeeper(
     private static readonly int SweepFilesEvery = (int)(PayloadSweep.OrphanAge / Every);
 
     private readonly TimeProvider time = time;
-    private readonly EndpointChores chores = new();
+    private readonly EndpointTaskRotation chores = new();
     private int ticks;
 
     protected override async Task RunAsync(CancellationToken ct)

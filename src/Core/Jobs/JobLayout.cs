@@ -7,7 +7,7 @@ namespace Sluice.Core.Jobs;
 /// Detects jobs in Redis that an earlier build stored in a different format. They are rejected with an error instead of
 /// misread, so no accepted job is lost.
 /// </summary>
-public static class JobLayout
+public static class JobSchemaVersion
 {
     private static readonly Script RecountLua = Script.Load("job-recount");
 

@@ -9,16 +9,16 @@ namespace Sluice.Core.Jobs;
 /// Stores jobs in Redis. Every write is one script with a fence, and can be repeated if its answer was lost.
 /// </summary>
 /// <remarks>
-/// When Redis is unavailable, methods throw the exceptions that <see cref="RedisDown"/> identifies. The outcome of a
+/// When Redis is unavailable, methods throw the exceptions that <see cref="RedisErrors"/> identifies. The outcome of a
 /// write is then unknown.
 /// </remarks>
 public sealed class JobStore
 {
     private readonly RedisStore redis;
     private readonly PayloadStore payloads;
-    private readonly RedisMemory? memory;
-    private readonly BatcherSet<PendingSubmission, SubmitResult> submits;
-    private readonly BatcherSet<JobEnd, EndResult> ends;
+    private readonly RedisMemoryPressure? memory;
+    private readonly RedisCallBatcherSet<PendingSubmission, SubmitResult> submits;
+    private readonly RedisCallBatcherSet<JobEnd, EndResult> ends;
 
     /// <summary>How long an Idempotency-Key is stored.</summary>
     private static readonly TimeSpan KeepIdempotency = TimeSpan.FromDays(1);
@@ -50,16 +50,16 @@ public sealed class JobStore
     /// <param name="redis">The shared connection to Redis.</param>
     /// <param name="payloads">The store of large inputs and outputs.</param>
     /// <param name="memory">The memory use of Redis; null: it is not checked.</param>
-    public JobStore(RedisStore redis, PayloadStore payloads, RedisMemory? memory = null)
+    public JobStore(RedisStore redis, PayloadStore payloads, RedisMemoryPressure? memory = null)
     {
         this.redis = redis;
         this.payloads = payloads;
         this.memory = memory;
-        submits = new BatcherSet<PendingSubmission, SubmitResult>(id => new Batcher<PendingSubmission, SubmitResult>(
+        submits = new RedisCallBatcherSet<PendingSubmission, SubmitResult>(id => new RedisCallBatcher<PendingSubmission, SubmitResult>(
             pending => SubmitAsync(id, pending),
             submission => submission.Input.Length + 500,
             TimeProvider.System));
-        ends = new BatcherSet<JobEnd, EndResult>(id => new Batcher<JobEnd, EndResult>(
+        ends = new RedisCallBatcherSet<JobEnd, EndResult>(id => new RedisCallBatcher<JobEnd, EndResult>(
             many => EndAsync(id, many),
             end => end.Bytes,
             TimeProvider.System));
@@ -107,7 +107,7 @@ public sealed class JobStore
             var held = await bytes.WaitAsync(ct);
             return limits.Reached(Number(await queued), Number(await ofFlow), Number(held[0]), Number(held[1]));
         }
-        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (RedisErrors.Is(e) && !ct.IsCancellationRequested)
         {
             return null;
         }
@@ -138,7 +138,7 @@ public sealed class JobStore
             [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
         if (r.Length == 0) return null;
         var isExpired = (int)r[7] == 1;
-        var fields = new JobFields((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = isExpired };
+        var fields = new JobSerializer((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = isExpired };
         var mean = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var ms)
             ? TimeSpan.FromMilliseconds(ms)
             : (TimeSpan?)null;
@@ -161,12 +161,12 @@ public sealed class JobStore
     {
         var k = new JobKeys(endpointId).Dispatch;
         var text = redis.Database.HashGetAsync(k.Asked, id);
-        var large = redis.Database.HashGetAsync(k.Large, id + JobFields.InputField);
+        var large = redis.Database.HashGetAsync(k.Large, id + JobSerializer.InputField);
         if ((byte[]?)await text.WaitAsync(ct) is not { } asked) return null;
-        var (input, s3, timeout) = JobFields.Input(asked);
+        var (input, s3, timeout) = JobSerializer.Input(asked);
         // If the job has ended since the first read, its large input may be deleted.
         if ((byte[]?)await large.WaitAsync(ct) is not { } stored) stored = input;
-        return JobFields.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);
+        return JobSerializer.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);
     }
 
     /// <summary>Loads the input that is part of a claim.</summary>
@@ -346,9 +346,9 @@ public sealed class JobStore
         foreach (var part in all.Chunk(EndAtOnce))
         {
             foreach (var asked in await db.HashGetAsync(Renamed(d.Asked), part).WaitAsync(ct))
-                if (!asked.IsNull) payloads.Delete(JobFields.Input((byte[])asked!).Input);
+                if (!asked.IsNull) payloads.Delete(JobSerializer.Input((byte[])asked!).Input);
             foreach (var result in await db.HashGetAsync(Renamed(d.Results), part).WaitAsync(ct))
-                if (!result.IsNull) payloads.Delete(JobFields.Value((byte[])result!));
+                if (!result.IsNull) payloads.Delete(JobSerializer.Value((byte[])result!));
             await db.KeyDeleteAsync(Array.ConvertAll(part, id => k.Chunks(id!))).WaitAsync(ct);
         }
 
@@ -364,14 +364,14 @@ public sealed class JobStore
         IReadOnlyList<PendingSubmission> submissions)
     {
         var k = new JobKeys(endpointId);
-        var kinds = new CallKinds<SubmitKind>(k =>
+        var kinds = new ArgumentInterner<SubmitKind>(k =>
             [k.Spec, k.MaxQueued, k.FlowMax, k.MaxBytes, k.FlowMaxBytes, k.More ? 1 : 0]);
         var args = new List<RedisValue>(3 * submissions.Count);
         foreach (var (job, input) in submissions)
         {
             var more = More(job);
             var kind = new SubmitKind(
-                JobFields.Spec(job),
+                JobSerializer.Spec(job),
                 job.MaxQueued,
                 job.FlowMaxQueued,
                 job.MaxBytes,
@@ -416,7 +416,7 @@ public sealed class JobStore
         [
             job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "",
             job.Webhook ?? "",
-            job.S3 is { } s3 ? JobFields.OneLine(s3) : "",
+            job.S3 is { } s3 ? JobSerializer.OneLine(s3) : "",
             job.Watcher ?? "",
         ];
     }
@@ -472,7 +472,7 @@ public sealed class JobStore
                 .WaitAsync(RoomPatience, TimeProvider.System);
             return (held.IsNull ? 0 : (long)held) + bytes <= maxBytes / 2;
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
             return true;
         }

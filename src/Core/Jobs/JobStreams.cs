@@ -30,7 +30,7 @@ public sealed class JobStreams(RedisStore redis)
         long maxBytes,
         IReadOnlyCollection<byte[]> chunks,
         CancellationToken ct,
-        StreamRoom room = default)
+        StreamCapacity room = default)
     {
         var k = new JobKeys(endpointId);
         var r = (RedisResult[])await AppendLua.RunAsync(

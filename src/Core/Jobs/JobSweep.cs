@@ -12,11 +12,11 @@ namespace Sluice.Core.Jobs;
 /// <param name="store">Ends the jobs that were queued too long.</param>
 /// <param name="payloads">The store of large inputs and outputs.</param>
 /// <param name="mostTombs">See <see cref="MostTombs"/>.</param>
-public sealed class JobSweep(
+public sealed class JobRetention(
     RedisStore redis,
     JobStore store,
     PayloadStore payloads,
-    int mostTombs = JobSweep.MostTombs)
+    int mostTombs = JobRetention.MostTombs)
 {
     /// <summary>
     /// How long the record of a deleted job is kept: at least half of this, unless there are too many.

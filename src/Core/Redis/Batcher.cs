@@ -11,7 +11,7 @@ namespace Sluice.Core.Redis;
 /// <param name="run">Makes one call for many items and returns one result per item, in the same order.</param>
 /// <param name="size">Returns the size of an item in bytes.</param>
 /// <param name="time">The clock of the call timeout.</param>
-internal sealed class Batcher<TItem, TResult>(
+internal sealed class RedisCallBatcher<TItem, TResult>(
     Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> run,
     Func<TItem, int> size,
     TimeProvider time)
@@ -69,7 +69,7 @@ internal sealed class Batcher<TItem, TResult>(
                 foreach (var (_, done) in batch) done.TrySetException(e);
             }
 
-            await Turn.AfterOthersAsync();
+            await ThreadPoolYield.AfterOthersAsync();
         }
     }
 

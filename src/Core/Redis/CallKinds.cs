@@ -7,7 +7,7 @@ namespace Sluice.Core.Redis;
 /// the single thread of Redis.
 /// </summary>
 /// <param name="args">Returns the arguments of a kind.</param>
-internal sealed class CallKinds<T>(Func<T, RedisValue[]> args) where T : notnull
+internal sealed class ArgumentInterner<T>(Func<T, RedisValue[]> args) where T : notnull
 {
     private readonly Dictionary<T, int> numbers = [];
 

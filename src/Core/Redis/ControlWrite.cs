@@ -7,7 +7,7 @@ namespace Sluice.Core.Redis;
 /// are allowed when Redis is at <c>maxmemory</c>, where it rejects every plain command that can need memory. Job data
 /// never uses this class.
 /// </summary>
-public static class ControlWrite
+public static class ReservedWrite
 {
     private static readonly Script WriteLua = Script.Load("control-write");
 

@@ -4,7 +4,7 @@ namespace Sluice.Core.Redis;
 /// Identifies transient errors of the Redis client: the call can be retried when the state of Redis or the network
 /// changes.
 /// </summary>
-public static class RedisDown
+public static class RedisErrors
 {
     public static bool Is(Exception e) =>
         RedisFaults.Of(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);

@@ -10,7 +10,7 @@ namespace Sluice.Core.Redis;
 /// writes, results and requests still have memory below <c>maxmemory</c>, where Redis rejects the plain writes of every
 /// client.
 /// </summary>
-public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILogger<RedisMemory> logger)
+public sealed partial class RedisMemoryPressure(RedisStore redis, TimeProvider time, ILogger<RedisMemoryPressure> logger)
     : BackgroundLoop(time, logger)
 {
     /// <summary>The fraction of <c>maxmemory</c> above which new jobs are rejected.</summary>
@@ -19,7 +19,7 @@ public sealed partial class RedisMemory(RedisStore redis, TimeProvider time, ILo
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider time = time;
-    private readonly ILogger<RedisMemory> logger = logger;
+    private readonly ILogger<RedisMemoryPressure> logger = logger;
     private volatile HashSet<EndPoint> full = [];
 
     /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>

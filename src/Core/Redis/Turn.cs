@@ -1,7 +1,7 @@
 namespace Sluice.Core.Redis;
 
 /// <summary>Lets other ready work run before a loop collects items for its next call.</summary>
-internal static class Turn
+internal static class ThreadPoolYield
 {
     /// <summary>
     /// Completes after all work that is ready now has run. One reply resumes many callers, and most of them issue their

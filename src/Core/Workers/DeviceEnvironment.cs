@@ -30,7 +30,7 @@ internal static class DeviceEnvironment
     /// <summary>Sets the device variables of a pod whose devices are assigned.</summary>
     /// <param name="env">The pod's environment; it already contains the variables of the declaration.</param>
     /// <param name="order">The order, with the devices.</param>
-    public static void Set(IDictionary<string, string> env, PodOrder order)
+    public static void Set(IDictionary<string, string> env, PodSpec order)
     {
         if (order.Devices is not { } devices) return;
         // CUDA ignores the rest of its list after an index that does not exist. "void" makes the NVIDIA runtime leave

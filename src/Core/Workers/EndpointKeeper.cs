@@ -7,7 +7,7 @@ using Sluice.Core.Gpus;
 namespace Sluice.Core.Workers;
 
 /// <summary>The leader's state of one endpoint between two rounds of the reconciler.</summary>
-internal sealed class EndpointKeeper
+internal sealed class EndpointReconcileState
 {
     private readonly Lock gate = new();
     private StartBackoff backoff = StartBackoff.None;
@@ -20,7 +20,7 @@ internal sealed class EndpointKeeper
     public long Epoch { get; private set; }
 
     /// <summary>The last decision.</summary>
-    public DecisionNote? Noted { get; set; }
+    public ScalingDecisionRecord? Noted { get; set; }
 
     /// <summary>Why the scaling policy rejects requests; null: it accepts them.</summary>
     public Refusal? Refusal { get; set; }

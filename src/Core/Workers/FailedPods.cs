@@ -1,7 +1,7 @@
 namespace Sluice.Core.Workers;
 
 /// <summary>Selects the failed pods that are no longer listed. Pure.</summary>
-internal static class FailedPods
+internal static class FailedPodRetention
 {
     /// <summary>
     /// Returns the failed pods that do not describe the current endpoint: they have another declaration, or a worker of

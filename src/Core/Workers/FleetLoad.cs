@@ -16,7 +16,7 @@ internal static class FleetLoad
     /// count as demand for one worker.
     /// </param>
     /// <param name="now">The current time.</param>
-    public static Load Compute(
+    public static LoadSnapshot Compute(
         Template template,
         IReadOnlyList<Pod> current,
         EndpointSnapshot snapshot,
@@ -44,7 +44,7 @@ internal static class FleetLoad
         var starting = current.Count - ready;
         // Gateways report busy slots once a second; the number of running jobs is always current.
         var busy = Math.Max(snapshot.Busy, snapshot.JobsRunning);
-        return new Load(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
+        return new LoadSnapshot(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
         {
             Served = snapshot.Served,
             StartingFor = starting > 0 ? startingFor / starting : TimeSpan.Zero,

@@ -14,7 +14,7 @@ public sealed record FleetPlan(
     int Start,
     IReadOnlyList<string> Drain,
     IReadOnlyList<string> Resume,
-    Load Load,
+    LoadSnapshot Load,
     ScaleDecision Scale)
 {
     /// <summary>Whether the plan contains any change.</summary>
@@ -30,7 +30,7 @@ public sealed record FleetPlan(
     public static FleetPlan Make(
         Deployment deployment,
         string fingerprint,
-        FleetLook fleet,
+        FleetSnapshot fleet,
         EndpointSnapshot snapshot,
         ScaleState state,
         StartBackoff backoff,

@@ -13,7 +13,7 @@ namespace Sluice.Core.Workers;
 /// Ready pods of an earlier declaration that may be drained, those with the fewest requests first. Empty: there are
 /// none, or one drains already.
 /// </param>
-internal sealed record GpuOrder(
+internal sealed record PendingGpuStarts(
     Deployment Deployment,
     string Fingerprint,
     long Epoch,
@@ -28,13 +28,13 @@ internal sealed record GpuOrder(
 /// Tracks on the leader which pods hold devices and which endpoints wait for some. Only the reconciler's loop uses it.
 /// Claims are stored in Redis, and are compared with the running pods in each round.
 /// </summary>
-internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
+internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
 {
     /// <summary>More memory than any GPU has, MiB.</summary>
     private const long Enough = 1L << 40;
 
-    private readonly Dictionary<string, GpuHolding> claims = [];
-    private readonly Dictionary<string, GpuOrder> orders = [];
+    private readonly Dictionary<string, GpuAllocation> claims = [];
+    private readonly Dictionary<string, PendingGpuStarts> orders = [];
     private long epoch;
 
     /// <summary>Reads the claims from Redis. Requests of an earlier term of this leader are discarded.</summary>
@@ -77,7 +77,7 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     }
 
     /// <summary>Stores an endpoint's request, and replaces its earlier one.</summary>
-    public void RequestDevices(GpuOrder order) => orders[order.EndpointId] = order;
+    public void RequestDevices(PendingGpuStarts order) => orders[order.EndpointId] = order;
 
     /// <summary>Whether an endpoint has a request.</summary>
     public bool HasRequest(string endpointId) => orders.ContainsKey(endpointId);
@@ -88,7 +88,7 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     /// <summary>Subtracts started workers from a request.</summary>
     /// <param name="order">The request.</param>
     /// <param name="count">Number of workers that were started.</param>
-    public void RecordStarted(GpuOrder order, int count)
+    public void RecordStarted(PendingGpuStarts order, int count)
     {
         if (count < order.Count) orders[order.EndpointId] = order with { Count = order.Count - count };
         else orders.Remove(order.EndpointId);
@@ -96,23 +96,23 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
 
     /// <summary>Returns the devices that each request would get now.</summary>
     /// <param name="own">Pods of this host, which count even if their claims were lost.</param>
-    public IReadOnlyList<(GpuOrder Order, IReadOnlyList<Placed> Placed)> Place(IEnumerable<GpuHolding> own)
+    public IReadOnlyList<(PendingGpuStarts Order, IReadOnlyList<Placed> Placed)> Place(IEnumerable<GpuAllocation> own)
     {
         // Until the inventory has been read, it is unknown whether a request can ever be placed, so none is rejected.
         if (orders.Count == 0 || !inventory.Loaded.IsCompleted) return [];
         var requests = orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal).SelectMany(RequestsOf).ToList();
-        return [.. Placement.Place(inventory.Current, Holdings(own), requests).GroupBy(p => p.Request.EndpointId)
+        return [.. PlacementPlanner.Place(inventory.Current, Holdings(own), requests).GroupBy(p => p.Request.EndpointId)
             .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g]))];
     }
 
     /// <summary>Returns the devices that each pod holds.</summary>
     /// <param name="own">Pods of this host, which count even if their claims were lost.</param>
-    public IReadOnlyList<GpuHolding> Holdings(IEnumerable<GpuHolding> own) =>
+    public IReadOnlyList<GpuAllocation> Holdings(IEnumerable<GpuAllocation> own) =>
         [.. claims.Values, .. own.Where(o => !claims.ContainsKey(o.PodId))];
 
     /// <summary>Claims devices for a pod.</summary>
     /// <returns>False if another pod holds one of them; the claims were then read again.</returns>
-    public async Task<bool> ClaimAsync(GpuHolding holding, CancellationToken ct)
+    public async Task<bool> ClaimAsync(GpuAllocation holding, CancellationToken ct)
     {
         var taken = await store.ClaimAsync(holding, uuid => MemoryOf(uuid) ?? 0, ct);
         if (taken is not null)
@@ -140,20 +140,20 @@ internal sealed class GpuDesk(GpuInventory inventory, GpuStore store)
     /// <param name="keepers">The leader's state of every endpoint.</param>
     /// <param name="own">Pods of this host.</param>
     public IReadOnlyList<SparePod> Reclaimable(
-        GpuOrder order,
-        IReadOnlyCollection<EndpointKeeper> keepers,
-        IEnumerable<GpuHolding> own)
+        PendingGpuStarts order,
+        IReadOnlyCollection<EndpointReconcileState> keepers,
+        IEnumerable<GpuAllocation> own)
     {
         var leaving = keepers.SelectMany(k => k.Leaving).ToHashSet();
         var holdings = Holdings(own).Where(h => !leaving.Contains(h.PodId));
-        return Reclaim.Choose(inventory.Current, [.. holdings], RequestsOf(order).First(),
+        return PreemptionPlanner.Choose(inventory.Current, [.. holdings], RequestsOf(order).First(),
             [.. keepers.SelectMany(k => k.Spare).Where(p => !leaving.Contains(p.PodId))]);
     }
 
     private long? MemoryOf(string uuid) =>
         inventory.Current.Gpus.FirstOrDefault(g => g.Uuid == uuid && g.MemoryMiB > 0)?.MemoryMiB;
 
-    private static IEnumerable<GpuWish> RequestsOf(GpuOrder order) => Enumerable.Repeat(new GpuWish
+    private static IEnumerable<GpuRequest> RequestsOf(PendingGpuStarts order) => Enumerable.Repeat(new GpuRequest
     {
         // Shown in the refusal of requests that lose their devices to this one.
         Id = $"a new worker of {order.EndpointId}",

@@ -8,12 +8,12 @@ namespace Sluice.Core.Workers;
 /// Runs the built-in worker's <c>doctor</c> command, which examines this host's hardware, driver, libraries and one run
 /// on each provider, at the start and each <see cref="Every"/>, and stores its report for all gateways.
 /// </summary>
-public sealed partial class HostDoctor(
+public sealed partial class HostDiagnostics(
     BuiltInWorker worker,
     HostId host,
     PodStore store,
     TimeProvider time,
-    ILogger<HostDoctor> logger)
+    ILogger<HostDiagnostics> logger)
     : BackgroundLoop(time, logger)
 {
     /// <summary>Interval between two examinations: drivers are updated, and GPUs can disappear from the bus.</summary>
@@ -29,7 +29,7 @@ public sealed partial class HostDoctor(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly TimeProvider time = time;
-    private readonly ILogger<HostDoctor> logger = logger;
+    private readonly ILogger<HostDiagnostics> logger = logger;
 
     protected override async Task RunAsync(CancellationToken ct)
     {

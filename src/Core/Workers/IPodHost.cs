@@ -3,7 +3,7 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Workers;
 
 /// <summary>
-/// Starts and stops pods, as processes of this machine or as containers of a Docker daemon. The <see cref="PodFleet"/>
+/// Starts and stops pods, as processes of this machine or as containers of a Docker daemon. The <see cref="PodManager"/>
 /// manages the life cycle of the pods. Every implementation passes <c>PodHostConformance</c>.
 /// </summary>
 public interface IPodHost : IDisposable
@@ -15,7 +15,7 @@ public interface IPodHost : IDisposable
     /// <exception cref="InvalidOperationException">
     /// The pod cannot be started; the message contains the reason and a solution.
     /// </exception>
-    Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct);
+    Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct);
 
     /// <summary>
     /// Sends SIGTERM, and after the template's grace period SIGKILL. Completes when the pod has exited.

@@ -6,7 +6,7 @@ namespace Sluice.Core.Workers;
 /// Stores the last lines that a process wrote, made printable. The number of lines, the length of each and the total
 /// size are limited.
 /// </summary>
-internal sealed class LastLines
+internal sealed class OutputTail
 {
     /// <summary>Number of lines that are kept.</summary>
     public const int MaxLines = 40;

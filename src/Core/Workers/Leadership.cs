@@ -7,7 +7,7 @@ namespace Sluice.Core.Workers;
 /// Elects the one gateway that decides how many workers run. The leader holds a lease with an epoch, on the clock of
 /// Redis.
 /// </summary>
-public sealed class Leadership(RedisStore redis, string candidate)
+public sealed class LeaderElection(RedisStore redis, string candidate)
 {
     /// <summary>
     /// Duration of the lease. A leader that does not renew it is replaced; it renews once a second, independently of

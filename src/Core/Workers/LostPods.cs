@@ -15,7 +15,7 @@ namespace Sluice.Core.Workers;
 /// known.
 /// </param>
 /// <param name="StartTimeout">Longest duration of a start.</param>
-public readonly record struct LostPods(
+public readonly record struct LostPodPolicy(
     IReadOnlySet<string> Living,
     IReadOnlySet<string> DeadBefore,
     IReadOnlySet<string> Unreachable,

@@ -1,7 +1,7 @@
 namespace Sluice.Core.Workers;
 
 /// <summary>A pod of this host: its record, which is stored in Redis, and the running process or container.</summary>
-internal sealed class OwnPod(Pod record)
+internal sealed class ManagedPod(Pod record)
 {
     private readonly Lock gate = new();
     private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);

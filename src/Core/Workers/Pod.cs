@@ -78,7 +78,7 @@ public sealed record Pod
     public IReadOnlyList<string> Devices { get; init; } = [];
 
     /// <summary>
-    /// The <see cref="ProcessMark"/> of its process; null if it has none that other gateways can check.
+    /// The <see cref="ProcessIdentity"/> of its process; null if it has none that other gateways can check.
     /// </summary>
     public string? Mark { get; init; }
 
@@ -86,7 +86,7 @@ public sealed record Pod
     public long? ShareMiB { get; init; }
 
     /// <summary>The devices that it holds on this machine.</summary>
-    internal GpuHolding Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
+    internal GpuAllocation Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
 }
 
 /// <summary>The id of a host that runs pods: this machine's own name, which is kept over restarts.</summary>

@@ -14,7 +14,7 @@ public static class PodFingerprint
     /// <summary>Returns the fingerprint of a deployment: 16 hexadecimal digits.</summary>
     public static string Compute(Deployment deployment)
     {
-        var started = string.Join('\n', Declarations.Write(deployment.Template, DeclarationJson.Template),
+        var started = string.Join('\n', DeclarationSerializer.Write(deployment.Template, DeclarationJson.Template),
             JsonSerializer.Serialize(deployment.Endpoint.Env.OrderBy(e => e.Key, StringComparer.Ordinal)
                 .Select(e => e.Key + "=" + e.Value).ToArray(), PodJson.Default.StringArray),
             string.Join(',', deployment.Endpoint.ServedModels),

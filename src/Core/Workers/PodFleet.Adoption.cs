@@ -5,7 +5,7 @@ namespace Sluice.Core.Workers;
 /// <summary>
 /// Adopts the running pods of an earlier process of this host, and removes the records of all others.
 /// </summary>
-public sealed partial class PodFleet
+public sealed partial class PodManager
 {
     /// <summary>Endpoint -> pods that had a record of this host in the last round but do not run.</summary>
     private readonly Dictionary<string, HashSet<string>> ghosts = [];
@@ -93,7 +93,7 @@ public sealed partial class PodFleet
         if (record.ReadyAt is { } since)
             running.Address = running.Address with { ReadyAt = since, Start = StartStages.Pack(record.Stages) };
         var adopted = record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name };
-        var pod = new OwnPod(adopted) { Running = running };
+        var pod = new ManagedPod(adopted) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.RequestStop();
         own[pod.Id] = pod;

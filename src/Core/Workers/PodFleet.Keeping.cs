@@ -7,7 +7,7 @@ namespace Sluice.Core.Workers;
 /// Reconciles this host's pods with the state in Redis: restores lost records, and drains, resumes, probes and stops
 /// pods.
 /// </summary>
-public sealed partial class PodFleet
+public sealed partial class PodManager
 {
     /// <summary>
     /// Reconciles this host's pods of one endpoint with the leader's orders and with dispatch. <paramref
@@ -30,7 +30,7 @@ public sealed partial class PodFleet
         string endpointId,
         int max,
         EndpointSnapshot snapshot,
-        FleetLook fleet,
+        FleetSnapshot fleet,
         CancellationToken ct)
     {
         var known = fleet.Pods.ToDictionary(p => p.Id);
@@ -142,7 +142,7 @@ public sealed partial class PodFleet
     /// Removes records of this host's pods that do not run, because Redis lost the removal. A record is removed only if
     /// it is found in two consecutive rounds: a record that is being written may be of a pod that has just exited.
     /// </summary>
-    private async Task<bool> RemoveStaleRecordsAsync(string endpointId, FleetLook fleet, CancellationToken ct)
+    private async Task<bool> RemoveStaleRecordsAsync(string endpointId, FleetSnapshot fleet, CancellationToken ct)
     {
         if (!tookOver) return false;
         var seen = fleet.Pods
@@ -164,7 +164,7 @@ public sealed partial class PodFleet
     /// <summary>
     /// Restores a pod's record in Redis. If the endpoint has no room for the pod, it finishes its requests and stops.
     /// </summary>
-    private async Task AdoptAsync(OwnPod pod, int max, CancellationToken ct)
+    private async Task AdoptAsync(ManagedPod pod, int max, CancellationToken ct)
     {
         if (await store.AdoptAsync(pod.Record, max, ct))
         {
@@ -179,7 +179,7 @@ public sealed partial class PodFleet
         else await DrainAsync(pod, "replaced by other workers", ct);
     }
 
-    private async Task DrainAsync(OwnPod pod, string reason, CancellationToken ct)
+    private async Task DrainAsync(ManagedPod pod, string reason, CancellationToken ct)
     {
         await slots.DrainAsync(pod.EndpointId, pod.Id, ct);
         pod.DrainingSince = time.GetUtcNow();
@@ -188,14 +188,14 @@ public sealed partial class PodFleet
     }
 
     /// <summary>Returns a draining pod to service; it receives requests immediately.</summary>
-    private async Task ResumeAsync(OwnPod pod, CancellationToken ct)
+    private async Task ResumeAsync(ManagedPod pod, CancellationToken ct)
     {
         if (!pod.TryMove(r => r with { State = PodState.Ready, Reason = "needed again" }, PodState.Draining)) return;
         await slots.UpAsync(pod.EndpointId, pod.Running!.Address, ct);
         await PutAsync(pod);
     }
 
-    private async Task StopAsync(OwnPod pod, string reason)
+    private async Task StopAsync(ManagedPod pod, string reason)
     {
         if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = reason },
             PodState.Starting, PodState.Draining))
@@ -206,7 +206,7 @@ public sealed partial class PodFleet
     /// <summary>
     /// Probes a pod that gateways reported as unreachable: the report may be wrong, or the process may hang.
     /// </summary>
-    private async Task ProbeAsync(OwnPod pod, CancellationToken ct)
+    private async Task ProbeAsync(ManagedPod pod, CancellationToken ct)
     {
         var running = pod.Running!;
         if (running.Exited.IsCompleted) return;
@@ -228,7 +228,7 @@ public sealed partial class PodFleet
         }
     }
 
-    private async Task KillAsync(OwnPod pod, RunningPod running)
+    private async Task KillAsync(ManagedPod pod, RunningPod running)
     {
         try
         {

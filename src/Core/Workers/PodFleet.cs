@@ -20,7 +20,7 @@ public readonly record struct PodEnd(Pod Pod, bool Failed, bool Proven);
 /// Manages the pods of this host from their start to their exit. It is the only owner of the running pods, of their
 /// records, and of their entries in dispatch.
 /// </summary>
-public sealed partial class PodFleet : IDisposable
+public sealed partial class PodManager : IDisposable
 {
     /// <summary>Failed pods that stay listed for an endpoint, so that operators can read why they failed.</summary>
     private const int KeptFailures = 3;
@@ -48,7 +48,7 @@ public sealed partial class PodFleet : IDisposable
     private static readonly Counter<long> Exits = CoreMeter.Meter.CreateCounter<long>("sluice.worker.exits", "{worker}",
         "Workers that exited, by reason: stopped on request, or failed.");
 
-    private readonly ConcurrentDictionary<string, OwnPod> own = [];
+    private readonly ConcurrentDictionary<string, ManagedPod> own = [];
     private readonly CancellationTokenSource leaving = new();
     private readonly HostId host;
     private readonly IPodHost podHost;
@@ -56,15 +56,15 @@ public sealed partial class PodFleet : IDisposable
     private readonly PodStore store;
     private readonly WorkerSlotStore slots;
     private readonly TimeProvider time;
-    private readonly ILogger<PodFleet> logger;
+    private readonly ILogger<PodManager> logger;
 
-    public PodFleet(
+    public PodManager(
         HostId host,
         IPodHost podHost,
         PodStore store,
         WorkerSlotStore slots,
         TimeProvider time,
-        ILogger<PodFleet> logger)
+        ILogger<PodManager> logger)
     {
         this.host = host;
         this.podHost = podHost;
@@ -107,15 +107,15 @@ public sealed partial class PodFleet : IDisposable
     /// The pod's id and devices; null: this machine assigns no GPUs, and the pod sees those that the gateway sees.
     /// </param>
     /// <param name="ct">Cancels the call; Redis may have accepted the order by then.</param>
-    public async Task<OrderAnswer> StartAsync(
+    public async Task<StartDecision> StartAsync(
         Deployment deployment,
         string fingerprint,
         long epoch,
-        GpuHolding? holding,
+        GpuAllocation? holding,
         CancellationToken ct)
     {
         var orderedAt = time.GetTimestamp();
-        var pod = new OwnPod(new Pod
+        var pod = new ManagedPod(new Pod
         {
             Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
             Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
@@ -130,9 +130,9 @@ public sealed partial class PodFleet : IDisposable
         }) { OrderedAt = orderedAt };
         // The record is stored before the start: a start without a record would be ordered twice.
         var answer = await store.StartAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
-        if (answer != OrderAnswer.Taken) return answer;
+        if (answer != StartDecision.Taken) return answer;
         own[pod.Id] = pod;
-        var order = new PodOrder(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        var order = new PodSpec(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
         {
             Fingerprint = fingerprint,
             Epoch = epoch,
@@ -176,7 +176,7 @@ public sealed partial class PodFleet : IDisposable
     /// </summary>
     /// <param name="pod">The pod.</param>
     /// <param name="life">The steps from the start to the exit; returns how the pod exited.</param>
-    private async Task ManageAsync(OwnPod pod, Func<Task<string>> life)
+    private async Task ManageAsync(ManagedPod pod, Func<Task<string>> life)
     {
         await Task.Yield();
         string why;
@@ -203,7 +203,7 @@ public sealed partial class PodFleet : IDisposable
     }
 
     /// <summary>Starts the pod and then runs it.</summary>
-    private async Task<string> StartAndRunAsync(OwnPod pod, PodOrder order, long orderedAt)
+    private async Task<string> StartAndRunAsync(ManagedPod pod, PodSpec order, long orderedAt)
     {
         if (time.GetElapsedTime(orderedAt) > StaleOrder)
         {
@@ -216,7 +216,7 @@ public sealed partial class PodFleet : IDisposable
         if (await Task.WhenAny(start, pod.StopRequested) != start) await cancel.CancelAsync();
         var running = await start;
         pod.Running = running;
-        var mark = running.ProcessId is { } process ? ProcessMark.Create(process) : null;
+        var mark = running.ProcessId is { } process ? ProcessIdentity.Create(process) : null;
         pod.TryMove(
             r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" },
             PodState.Starting);
@@ -226,7 +226,7 @@ public sealed partial class PodFleet : IDisposable
     }
 
     /// <summary>Kills a pod after an internal error.</summary>
-    private async Task AbandonAsync(OwnPod pod)
+    private async Task AbandonAsync(ManagedPod pod)
     {
         if (pod.Running is not { } running) return;
         try
@@ -242,7 +242,7 @@ public sealed partial class PodFleet : IDisposable
     }
 
     /// <summary>Runs a pod from its start to its exit, and returns how it exited.</summary>
-    private async Task<string> RunAsync(OwnPod pod, RunningPod running)
+    private async Task<string> RunAsync(ManagedPod pod, RunningPod running)
     {
         // An adopted pod may be ready already.
         var why = pod.Record.State == PodState.Starting ? await BecomeReadyAsync(pod, running) : "";
@@ -259,7 +259,7 @@ public sealed partial class PodFleet : IDisposable
     /// Takes a pod whose exit was not observed out of dispatch. It keeps its devices until its host confirms that it no
     /// longer runs.
     /// </summary>
-    private async Task MarkExitUnknownAsync(OwnPod pod, string why)
+    private async Task MarkExitUnknownAsync(ManagedPod pod, string why)
     {
         await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
         pod.TryMove(r => r with { State = PodState.Stopping, Reason = why },
@@ -268,12 +268,12 @@ public sealed partial class PodFleet : IDisposable
     }
 
     /// <summary>Stores the current step of a start that takes long as the pod's reason.</summary>
-    private void ReportProgress(OwnPod pod, string words)
+    private void ReportProgress(ManagedPod pod, string words)
     {
         if (pod.TryMove(r => r with { Reason = words }, PodState.Starting)) _ = PersistAsync(() => PutAsync(pod));
     }
 
-    private void NotReadyYet(OwnPod pod, string seen)
+    private void NotReadyYet(ManagedPod pod, string seen)
     {
         NotReady(pod.Id, pod.EndpointId, seen);
         ReportProgress(pod, seen);
@@ -283,7 +283,7 @@ public sealed partial class PodFleet : IDisposable
     /// Waits for readiness and adds the pod to dispatch. Returns an empty text if it is ready or was requested to stop,
     /// and else the reason of the failure.
     /// </summary>
-    private async Task<string> BecomeReadyAsync(OwnPod pod, RunningPod running)
+    private async Task<string> BecomeReadyAsync(ManagedPod pod, RunningPod running)
     {
         using var waiting = new CancellationTokenSource();
         var ready = probe.WaitReadyAsync(running, seen => NotReadyYet(pod, seen), waiting.Token);
@@ -320,7 +320,7 @@ public sealed partial class PodFleet : IDisposable
         return "";
     }
 
-    private async Task EndAsync(OwnPod pod, string why)
+    private async Task EndAsync(ManagedPod pod, string why)
     {
         var requested = pod.StopRequested.IsCompleted;
         var last = pod.Record;
@@ -338,7 +338,7 @@ public sealed partial class PodFleet : IDisposable
             last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
     }
 
-    private async Task RecordEndAsync(OwnPod pod, bool requested, string why)
+    private async Task RecordEndAsync(ManagedPod pod, bool requested, string why)
     {
         await PersistAsync(() => slots.DownAsync(pod.EndpointId, pod.Id, CancellationToken.None));
         Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", requested ? "stopped" : "failed"));
@@ -360,7 +360,7 @@ public sealed partial class PodFleet : IDisposable
         }
     }
 
-    private async Task PutAsync(OwnPod pod)
+    private async Task PutAsync(ManagedPod pod)
     {
         await pod.Writing.WaitAsync();
         try
@@ -391,7 +391,7 @@ public sealed partial class PodFleet : IDisposable
                 await write();
                 return;
             }
-            catch (Exception e) when (RedisDown.Is(e) || RedisFaults.Of(e) == RedisFault.WrongData)
+            catch (Exception e) when (RedisErrors.Is(e) || RedisFaults.Of(e) == RedisFault.WrongData)
             {
                 // A key of the wrong type is retried too: the worker itself is healthy and keeps running.
                 if (leaving.IsCancellationRequested) return;

@@ -9,7 +9,7 @@ namespace Sluice.Core.Workers;
 /// UUIDs of the GPUs or MIG slices that the pod gets, and no others; empty: none. Null: this machine assigns no GPUs,
 /// and a process sees those that the gateway sees.
 /// </param>
-public sealed record PodOrder(Deployment Deployment, string PodId, IReadOnlyList<string>? Devices = null)
+public sealed record PodSpec(Deployment Deployment, string PodId, IReadOnlyList<string>? Devices = null)
 {
     /// <summary>The pod's share of its device's memory, MiB; null: the whole device is its own.</summary>
     public long? ShareMiB { get; init; }

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 namespace Sluice.Core.Workers;
 
 /// <summary>The result of a leader's order.</summary>
-public enum OrderAnswer
+public enum StartDecision
 {
     /// <summary>The order was accepted.</summary>
     Taken,
@@ -21,7 +21,7 @@ public enum OrderAnswer
 /// <param name="Stale">Whether a later leader has read the endpoint: the caller no longer leads.</param>
 /// <param name="Pods">The pods, oldest first.</param>
 /// <param name="Drain">Pods that their hosts must drain and stop.</param>
-public sealed record FleetLook(bool Stale, IReadOnlyList<Pod> Pods, IReadOnlySet<string> Drain);
+public sealed record FleetSnapshot(bool Stale, IReadOnlyList<Pod> Pods, IReadOnlySet<string> Drain);
 
 /// <summary>
 /// Stores the state of pods in Redis, for every gateway. Only a pod's own host writes its record; the leader's drain
@@ -46,16 +46,16 @@ public sealed class PodStore(RedisStore redis)
     /// <summary>
     /// Stores a leader's order of a pod, unless a later leader exists or the endpoint has <paramref name="max"/> pods.
     /// </summary>
-    public async Task<OrderAnswer> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
+    public async Task<StartDecision> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
     {
-        await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
+        await ReservedWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
         var answer = (string)await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
             [epoch, pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
         return answer switch
         {
-            "ok" => OrderAnswer.Taken,
-            "full" => OrderAnswer.Full,
-            _ => OrderAnswer.Stale,
+            "ok" => StartDecision.Taken,
+            "full" => StartDecision.Full,
+            _ => StartDecision.Stale,
         };
     }
 
@@ -63,7 +63,7 @@ public sealed class PodStore(RedisStore redis)
     /// <returns>False if the endpoint has no room for the pod, which must then stop.</returns>
     public async Task<bool> AdoptAsync(Pod pod, int max, CancellationToken ct)
     {
-        await ControlWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
+        await ReservedWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
         var added = await Adopt.RunAsync(redis.Database, [Key(pod.EndpointId)],
             [pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
         return (bool)added;
@@ -108,14 +108,14 @@ public sealed class PodStore(RedisStore redis)
     /// The leader's epoch, which invalidates the orders of every earlier leader; 0: the caller does not lead.
     /// </param>
     /// <param name="ct">Cancels the call.</param>
-    public async Task<FleetLook> ReadAsync(string endpointId, long epoch, CancellationToken ct)
+    public async Task<FleetSnapshot> ReadAsync(string endpointId, long epoch, CancellationToken ct)
     {
         RedisKey[] keys = [Key(endpointId), Orders(endpointId), Epoch(endpointId)];
         var answer = (RedisResult[])(await Look.RunAsync(redis.Database, keys, [epoch]).WaitAsync(ct))!;
         var pods = ((string[])answer[1]!)
             .Select(p => JsonSerializer.Deserialize(p, PodJson.Default.Pod)!)
             .OrderBy(p => p.StartedAt);
-        return new FleetLook((bool)answer[0], [.. pods], ((string[])answer[2]!).ToHashSet());
+        return new FleetSnapshot((bool)answer[0], [.. pods], ((string[])answer[2]!).ToHashSet());
     }
 
     /// <summary>Stores the leader's orders for the hosts.</summary>
@@ -160,7 +160,7 @@ public sealed class PodStore(RedisStore redis)
 
     /// <summary>Stores a host's examination report.</summary>
     public Task PutReportAsync(HostReport report, CancellationToken ct) =>
-        ControlWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId,
+        ReservedWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId,
             JsonSerializer.Serialize(report, PodJson.Default.HostReport)).WaitAsync(ct);
 
     /// <summary>Returns the reports of the hosts with a valid lease, and deletes those of all others.</summary>

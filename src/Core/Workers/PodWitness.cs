@@ -6,7 +6,7 @@ namespace Sluice.Core.Workers;
 /// </summary>
 /// <param name="isRunning">Returns whether a pod runs; throws if that is not known.</param>
 /// <param name="onFailure">Receives the reason of a failed call, once until a call succeeds again.</param>
-internal sealed class PodWitness(Func<string, CancellationToken, Task<bool>> isRunning, Action<string> onFailure)
+internal sealed class PodLivenessProber(Func<string, CancellationToken, Task<bool>> isRunning, Action<string> onFailure)
 {
     /// <summary>
     /// How long a result is kept. The loop asks each second; a result that was not fetched is outdated, because the pod

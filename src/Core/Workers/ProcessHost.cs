@@ -23,7 +23,7 @@ public sealed partial class ProcessHost : IPodHost
     private readonly BuiltInWorker builtIn;
     private readonly TimeProvider time;
     private readonly ILogger<ProcessHost> logger;
-    private readonly SpawnThread spawner = new();
+    private readonly ProcessSpawner spawner = new();
     private readonly HashSet<int> ports = [];
     private readonly string[] wrapper;
     private readonly StandbyPool standbys;
@@ -56,7 +56,7 @@ public sealed partial class ProcessHost : IPodHost
     /// <summary>Number of standby workers that are ready to become a pod.</summary>
     public int Standbys => standbys.Ready;
 
-    public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
+    public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
     {
         var template = order.Deployment.Template;
         if (template.Image.Length > 0)
@@ -128,9 +128,9 @@ public sealed partial class ProcessHost : IPodHost
     public void Dispose() => standbys.Dispose();
 
     /// <summary>Turns a standby worker into the pod; null: none of the required profile is ready.</summary>
-    private StandbyWorker? HandOver(PodOrder order, Dictionary<string, string> env)
+    private StandbyWorker? HandOver(PodSpec order, Dictionary<string, string> env)
     {
-        while (StandbyKind.ForOrder(order) is { } kind && standbys.Acquire(kind) is { } standby)
+        while (StandbyProfile.ForOrder(order) is { } kind && standbys.Acquire(kind) is { } standby)
         {
             if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary()))
             {
@@ -151,7 +151,7 @@ public sealed partial class ProcessHost : IPodHost
         return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal));
     }
 
-    private async Task<(Process, WorkFolder)> StandByAsync(StandbyKind kind)
+    private async Task<(Process, WorkFolder)> StandByAsync(StandbyProfile kind)
     {
         var env = kind.Variables.ToDictionary();
         paths.Complete(env);

@@ -5,7 +5,7 @@ namespace Sluice.Core.Workers;
 /// clock tick at which it started (proc(5)). Gateways on one machine use the mark to find out whether another gateway's
 /// worker still runs, even if that gateway has been silent for long.
 /// </summary>
-public static class ProcessMark
+public static class ProcessIdentity
 {
     private static readonly string? Here = FindHere();
 

@@ -26,7 +26,7 @@ internal sealed class ProcessPod : RunningPod
     /// <param name="time">The clock.</param>
     public ProcessPod(
         Process process,
-        PodOrder order,
+        PodSpec order,
         WorkerAddress address,
         long started,
         Action<string> onLine,

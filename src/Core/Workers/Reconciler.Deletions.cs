@@ -33,7 +33,7 @@ public sealed partial class Reconciler
         return deleted.Keys.Where(e => !forgotten.TryGetValue(e, out var done) || now - done.At >= deletions.LateAfter);
     }
 
-    private async Task RemoveEndpointAsync(string endpointId, FleetLook look, long epoch, CancellationToken ct)
+    private async Task RemoveEndpointAsync(string endpointId, FleetSnapshot look, long epoch, CancellationToken ct)
     {
         // This gateway's catalog may be outdated: an endpoint that was declared just now already has requests and jobs.
         await catalog.RefreshAsync(ct);

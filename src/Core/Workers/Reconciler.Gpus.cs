@@ -21,7 +21,7 @@ public sealed partial class Reconciler
         string fingerprint,
         long epoch,
         FleetPlan plan,
-        FleetLook look,
+        FleetSnapshot look,
         EndpointSnapshot snapshot)
     {
         if (plan.Start == 0)
@@ -37,7 +37,7 @@ public sealed partial class Reconciler
         var replaceable = outdated.Where(p => p.State == PodState.Ready)
             .OrderBy(p => leased.GetValueOrDefault(p.Id))
             .Select(p => p.Id);
-        gpus.RequestDevices(new GpuOrder(deployment, fingerprint, epoch, plan.Start, plan.Scale.Because,
+        gpus.RequestDevices(new PendingGpuStarts(deployment, fingerprint, epoch, plan.Start, plan.Scale.Because,
             drains ? [] : [.. replaceable]));
         return plan with { Start = 0 };
     }
@@ -50,7 +50,7 @@ public sealed partial class Reconciler
         FleetPlan plan,
         IReadOnlyList<string> lost,
         string endpointId,
-        FleetLook look)
+        FleetSnapshot look)
     {
         if (lost.Count == 0) return plan;
         foreach (var pod in lost.Where(p => !look.Drain.Contains(p))) Robbed(pod, endpointId);
@@ -87,7 +87,7 @@ public sealed partial class Reconciler
     }
 
     /// <summary>Stores the decision of this round with the number of workers that were started.</summary>
-    private async Task StoreDecisionAsync(GpuOrder order, int started, CancellationToken ct)
+    private async Task StoreDecisionAsync(PendingGpuStarts order, int started, CancellationToken ct)
     {
         Placed(order.EndpointId, started, order.Because);
         if (keepers.TryGetValue(order.EndpointId, out var keeper) && keeper.Noted is { } noted)
@@ -97,23 +97,23 @@ public sealed partial class Reconciler
         }
     }
 
-    private async Task<bool> StartPlacedAsync(GpuOrder order, Placed grant, CancellationToken ct)
+    private async Task<bool> StartPlacedAsync(PendingGpuStarts order, Placed grant, CancellationToken ct)
     {
-        var holding = new GpuHolding(PodFleet.NewId(order.EndpointId), order.EndpointId, grant.Devices);
+        var holding = new GpuAllocation(PodManager.NewId(order.EndpointId), order.EndpointId, grant.Devices);
         if (!await gpus.ClaimAsync(holding, ct)) return false;
         var answer = await fleet.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
-        if (answer == OrderAnswer.Stale) leadership.RecordLost(order.Epoch);
-        if (answer != OrderAnswer.Taken) await gpus.ReleaseAsync([holding.PodId], ct);
-        return answer == OrderAnswer.Taken;
+        if (answer == StartDecision.Stale) leadership.RecordLost(order.Epoch);
+        if (answer != StartDecision.Taken) await gpus.ReleaseAsync([holding.PodId], ct);
+        return answer == StartDecision.Taken;
     }
 
     /// <summary>
     /// Stores why the refused workers wait. If only pods of an earlier declaration occupy the devices of their
     /// successors, one of them drains: otherwise a fully used machine could never change to a new declaration.
     /// </summary>
-    private async Task HandleRefusedAsync(GpuOrder order, List<Placed> refused, CancellationToken ct)
+    private async Task HandleRefusedAsync(PendingGpuStarts order, List<Placed> refused, CancellationToken ct)
     {
-        var (id, keeper) = (order.EndpointId, keepers.GetOrAdd(order.EndpointId, _ => new EndpointKeeper()));
+        var (id, keeper) = (order.EndpointId, keepers.GetOrAdd(order.EndpointId, _ => new EndpointReconcileState()));
         var why = refused.Select(p => p.Refusal!).FirstOrDefault();
         var wait = why is null ? null : new GpuWait(id, refused.Count, keeper.Wait?.Since ?? time.GetUtcNow(),
             why.Never, why.Part, why.Reason, why.WouldFit);
@@ -137,7 +137,7 @@ public sealed partial class Reconciler
     /// Records which workers can be drained in favor of other endpoints: idle ones above the minimum, while no request
     /// of their own endpoint waits.
     /// </summary>
-    private static void NoteSpare(Endpoint endpoint, EndpointKeeper keeper, FleetLook look, EndpointSnapshot snapshot)
+    private static void NoteSpare(Endpoint endpoint, EndpointReconcileState keeper, FleetSnapshot look, EndpointSnapshot snapshot)
     {
         bool Leaves(Pod p) => p.State is PodState.Draining or PodState.Stopping || look.Drain.Contains(p.Id);
         var idle = snapshot.Workers.Where(w => w.Leased == 0).Select(w => w.PodId).ToHashSet();
@@ -150,7 +150,7 @@ public sealed partial class Reconciler
         keeper.Spare = snapshot.Queued > 0 ? [] : [.. spare];
     }
 
-    private async Task StoreWaitAsync(string endpointId, EndpointKeeper keeper, GpuWait? wait, CancellationToken ct)
+    private async Task StoreWaitAsync(string endpointId, EndpointReconcileState keeper, GpuWait? wait, CancellationToken ct)
     {
         keeper.Wait = wait;
         if (keeper.StoredWait == (leads, wait)) return;
@@ -167,9 +167,9 @@ public sealed partial class Reconciler
     /// <summary>
     /// Returns the holding of a pod without a GPU request: no devices; null: the pod sees those that the gateway sees.
     /// </summary>
-    private GpuHolding? WithoutDevices(Deployment deployment) =>
+    private GpuAllocation? WithoutDevices(Deployment deployment) =>
         DeviceEnvironment.Decides(deployment, catalog.Current.Deployments)
-            ? new GpuHolding(PodFleet.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, [])
+            ? new GpuAllocation(PodManager.NewId(deployment.Endpoint.Id), deployment.Endpoint.Id, [])
             : null;
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} starts {Count} workers on assigned devices: {Because}")]

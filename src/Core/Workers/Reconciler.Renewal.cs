@@ -27,7 +27,7 @@ public sealed partial class Reconciler
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 // The rounds log an unreachable Redis.
-                if (!RedisDown.Is(e)) Broke("the leadership", e);
+                if (!RedisErrors.Is(e)) Broke("the leadership", e);
             }
 
             var paused = Task.Delay(pause, time, ct);

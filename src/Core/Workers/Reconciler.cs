@@ -49,18 +49,18 @@ public sealed partial class Reconciler : BackgroundLoop
 
     private readonly TaskScheduler oneAtATime = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
     private readonly Channel<string> wakes = Channel.CreateUnbounded<string>();
-    private readonly ConcurrentDictionary<string, EndpointKeeper> keepers = [];
+    private readonly ConcurrentDictionary<string, EndpointReconcileState> keepers = [];
     private readonly HostId host;
     private readonly CatalogWatcher catalog;
     private readonly PodStore store;
-    private readonly PodFleet fleet;
+    private readonly PodManager fleet;
     private readonly WorkerSlotStore slots;
-    private readonly Leadership leadership;
-    private readonly DecisionLog decisions;
-    private readonly GpuDesk gpus;
+    private readonly LeaderElection leadership;
+    private readonly ScalingDecisionLog decisions;
+    private readonly GpuAllocator gpus;
     private readonly GpuStore gpuStore;
     private readonly GpuInventory inventory;
-    private readonly PodWitness witness;
+    private readonly PodLivenessProber witness;
     private readonly TimeProvider time;
     private readonly ILogger<Reconciler> logger;
     private readonly Dictionary<string, (long Epoch, HashSet<string> Pods)> deadBefore = [];
@@ -74,10 +74,10 @@ public sealed partial class Reconciler : BackgroundLoop
         HostId host,
         CatalogWatcher catalog,
         PodStore store,
-        PodFleet fleet,
+        PodManager fleet,
         WorkerSlotStore slots,
-        Leadership leadership,
-        DecisionLog decisions,
+        LeaderElection leadership,
+        ScalingDecisionLog decisions,
         GpuInventory inventory,
         GpuStore gpuStore,
         EndpointDeletions deletions,
@@ -97,8 +97,8 @@ public sealed partial class Reconciler : BackgroundLoop
         this.deletions = deletions;
         this.time = time;
         this.logger = logger;
-        gpus = new GpuDesk(inventory, gpuStore);
-        witness = new PodWitness(fleet.IsRunningAsync, CannotWitness);
+        gpus = new GpuAllocator(inventory, gpuStore);
+        witness = new PodLivenessProber(fleet.IsRunningAsync, CannotWitness);
         inventory.Changed += () => Wake("");
         CoreMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}",
             "Workers that wait for a GPU (reported by the leader only).");
@@ -164,7 +164,7 @@ public sealed partial class Reconciler : BackgroundLoop
         catch (Exception e)
         {
             // The shutdown continues, because this host's pods must stop in any case.
-            if (!RedisDown.Is(e)) Broke("all endpoints", e);
+            if (!RedisErrors.Is(e)) Broke("all endpoints", e);
             return false;
         }
     }
@@ -230,13 +230,13 @@ public sealed partial class Reconciler : BackgroundLoop
                 leads = 0;
             }
 
-            await SideBySide.ForEachAsync(endpoints, MaxLooks, endpoint => ReconcileSafelyAsync(endpoint, living, ct));
+            await ConcurrentRuns.ForEachAsync(endpoints, MaxLooks, endpoint => ReconcileSafelyAsync(endpoint, living, ct));
             await PlaceAsync(endpoints, ct);
             // Only the leader starts pods.
             IReadOnlyList<Deployment> prepared = leads > 0 ? [.. catalog.Current.Deployments] : [];
             if (living is not null) await Task.Run(() => fleet.Prepare(prepared), ct);
         }
-        catch (Exception e) when (RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (RedisErrors.Is(e) && !ct.IsCancellationRequested)
         {
             CannotReconcile(e.Message);
         }
@@ -279,7 +279,7 @@ public sealed partial class Reconciler : BackgroundLoop
         {
             await ReconcileAsync(endpointId, living, ct);
         }
-        catch (Exception e) when (!RedisDown.Is(e) && !ct.IsCancellationRequested)
+        catch (Exception e) when (!RedisErrors.Is(e) && !ct.IsCancellationRequested)
         {
             Broke(endpointId, e);
         }
@@ -322,12 +322,12 @@ public sealed partial class Reconciler : BackgroundLoop
     private async Task LeadAsync(
         Deployment deployment,
         EndpointSnapshot snapshot,
-        FleetLook look,
+        FleetSnapshot look,
         long epoch,
         CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
-        var keeper = keepers.GetOrAdd(id, _ => new EndpointKeeper());
+        var keeper = keepers.GetOrAdd(id, _ => new EndpointReconcileState());
         var fingerprint = PodFingerprint.Compute(deployment);
         keeper.SetFingerprint(fingerprint);
         if (keeper.Epoch != epoch) keeper.Resume(epoch, await decisions.ResumeAsync(id, ct));
@@ -336,7 +336,7 @@ public sealed partial class Reconciler : BackgroundLoop
         var proven = look.Pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint
             && now - p.ReadyAt >= StartBackoff.ProvenAfter);
         foreach (var pod in proven) keeper.RecordProven(pod.ReadyAt!.Value);
-        foreach (var pod in FailedPods.Obsolete(look.Pods, fingerprint)) await store.RemoveAsync(id, pod.Id, ct);
+        foreach (var pod in FailedPodRetention.Obsolete(look.Pods, fingerprint)) await store.RemoveAsync(id, pod.Id, ct);
         var plan = FleetPlan.Make(deployment, fingerprint, look, snapshot, keeper.Scale, keeper.Backoff, now);
         keeper.Scale = plan.Scale.Next;
         keeper.Refusal = plan.Scale.Refuses;
@@ -355,7 +355,7 @@ public sealed partial class Reconciler : BackgroundLoop
             gpus.CancelRequest(id);
         }
 
-        var note = DecisionNote.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start,
+        var note = ScalingDecisionRecord.Create(deployment.Endpoint.Scaling, plan.Load, plan.Scale, plan.Start,
             plan.Drain.Count, plan.Resume.Count, now);
         keeper.Noted = note with { Trouble = keeper.Trouble };
         await decisions.PublishAsync(id, epoch, keeper.Noted, keeper.Scale, ct);
@@ -377,8 +377,8 @@ public sealed partial class Reconciler : BackgroundLoop
         for (var i = 0; i < plan.Start; i++)
         {
             var answer = await fleet.StartAsync(deployment, fingerprint, epoch, WithoutDevices(deployment), ct);
-            if (answer == OrderAnswer.Stale) leadership.RecordLost(epoch);
-            if (answer != OrderAnswer.Taken) return false;
+            if (answer == StartDecision.Stale) leadership.RecordLost(epoch);
+            if (answer != StartDecision.Taken) return false;
         }
 
         var id = deployment.Endpoint.Id;
@@ -397,7 +397,7 @@ public sealed partial class Reconciler : BackgroundLoop
     /// </summary>
     private async Task UpdateBlockAsync(
         Endpoint endpoint,
-        EndpointKeeper keeper,
+        EndpointReconcileState keeper,
         bool anyReady,
         EndpointSnapshot snapshot,
         CancellationToken ct)
@@ -411,9 +411,9 @@ public sealed partial class Reconciler : BackgroundLoop
     /// Removes the pods of lost hosts, and those whose process has ended: if the gateways of one machine fail one after
     /// another, the removal does not have to wait until each host's lease expires.
     /// </summary>
-    private async Task<FleetLook> RemoveLostPodsAsync(
+    private async Task<FleetSnapshot> RemoveLostPodsAsync(
         string endpointId,
-        FleetLook look,
+        FleetSnapshot look,
         EndpointSnapshot snapshot,
         IReadOnlySet<string> living,
         long epoch,
@@ -429,7 +429,7 @@ public sealed partial class Reconciler : BackgroundLoop
         var isNext = deadBefore.TryGetValue(endpointId, out var last) && last.Epoch == epoch;
         var before = isNext ? last.Pods : epoch > 0 ? dead : [];
         deadBefore[endpointId] = (epoch, dead);
-        var lost = new LostPods(living, before,
+        var lost = new LostPodPolicy(living, before,
             snapshot.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet(), here, startTimeout);
         var gone = others.Where(p => lost.IsLost(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in look.Pods.Where(p => gone.Contains(p.Id)))
@@ -443,7 +443,7 @@ public sealed partial class Reconciler : BackgroundLoop
 
         bool? IsRunning(Pod pod)
         {
-            if (ProcessMark.IsRunning(pod.Mark) is { } runs) return runs;
+            if (ProcessIdentity.IsRunning(pod.Mark) is { } runs) return runs;
             var asksHost = !living.Contains(pod.HostId) && pod.Devices.Any(here.Contains);
             return asksHost ? witness.IsRunning(pod.Id, now, ct) : null;
         }
@@ -476,7 +476,7 @@ public sealed partial class Reconciler : BackgroundLoop
         Wake("");
     }
 
-    private void OnChanged(Catalog changed)
+    private void OnChanged(EndpointCatalog changed)
     {
         // This includes the state of a gateway that no longer leads. A catalog without declarations means that Redis
         // has lost its data, and the declarations will be restored.

@@ -6,10 +6,10 @@ namespace Sluice.Core.Workers;
 /// <summary>A pod that was started, as its own host sees it.</summary>
 public abstract class RunningPod : IDisposable
 {
-    private readonly LastLines output = new();
+    private readonly OutputTail output = new();
     private TaskCompletionSource nextLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    protected RunningPod(PodOrder order, WorkerAddress address, long ordered, long started)
+    protected RunningPod(PodSpec order, WorkerAddress address, long ordered, long started)
     {
         Order = order;
         Address = address;
@@ -17,7 +17,7 @@ public abstract class RunningPod : IDisposable
         Started = started;
     }
 
-    public PodOrder Order { get; }
+    public PodSpec Order { get; }
 
     public Deployment Deployment => Order.Deployment;
 

@@ -7,7 +7,7 @@ namespace Sluice.Core.Workers;
 /// that executes one task at a time, only the waits overlap. (<see cref="Parallel"/> would not start more tasks at a
 /// time than the scheduler executes.)
 /// </summary>
-internal static class SideBySide
+internal static class ConcurrentRuns
 {
     /// <param name="items">The items.</param>
     /// <param name="limit">Largest number of items that are processed concurrently.</param>

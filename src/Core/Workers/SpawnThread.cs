@@ -7,11 +7,11 @@ namespace Sluice.Core.Workers;
 /// Starts all processes on one thread. The kernel ties "end with the parent" (PR_SET_PDEATHSIG) to the thread that
 /// forked: a child that a pool thread started would be killed when the pool retires that thread.
 /// </summary>
-internal sealed class SpawnThread
+internal sealed class ProcessSpawner
 {
     private readonly BlockingCollection<(ProcessStartInfo Start, TaskCompletionSource<Process> Done)> orders = [];
 
-    public SpawnThread() => new Thread(Run) { IsBackground = true, Name = "process spawner" }.Start();
+    public ProcessSpawner() => new Thread(Run) { IsBackground = true, Name = "process spawner" }.Start();
 
     public Task<Process> StartAsync(ProcessStartInfo start)
     {

@@ -16,7 +16,7 @@ namespace Sluice.Gateway.Api;
 /// their state.
 /// </summary>
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
-    PodStore pods, GpuStore gpus, DecisionStore decisions, EndpointDeletions deletions)
+    PodStore pods, GpuStore gpus, ScalingDecisionStore decisions, EndpointDeletions deletions)
 {
     /// <summary>Read-only response fields. A client may send them back; they are ignored.</summary>
     private static readonly string[] ReadOnly = ["origin", "status"];
@@ -24,49 +24,49 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/api/v1/templates", Demand.Admin, "List templates",
+        routes.MapRoute("GET", "/api/v1/templates", AccessLevel.Admin, "List templates",
             (HttpContext context) => WriteAsync(context, new JsonObject
         {
             ["templates"] = new JsonArray(
                 [.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
         }));
-        routes.MapRoute("GET", "/api/v1/templates/{name}", Demand.Admin, "Get a template",
+        routes.MapRoute("GET", "/api/v1/templates/{name}", AccessLevel.Admin, "Get a template",
             (HttpContext context, string name) => watcher.Current.Templates.TryGetValue(name, out var t)
                 ? WriteAsync(context, View(t)) : NotFoundAsync(context, "template", name))
             .Produces<Template>();
-        routes.MapRoute("POST", "/api/v1/templates", Demand.Admin, "Create a template; 409 if the name exists",
+        routes.MapRoute("POST", "/api/v1/templates", AccessLevel.Admin, "Create a template; 409 if the name exists",
             (HttpContext context) => PutTemplateAsync(context, null)).AcceptsJson<Template>().Produces<Template>(201);
-        routes.MapRoute("PUT", "/api/v1/templates/{name}", Demand.Admin, "Create or change a template",
+        routes.MapRoute("PUT", "/api/v1/templates/{name}", AccessLevel.Admin, "Create or change a template",
             (HttpContext context, string name) => PutTemplateAsync(context, name))
             .AcceptsJson<Template>().Produces<Template>();
-        routes.MapRoute("DELETE", "/api/v1/templates/{name}", Demand.Admin,
+        routes.MapRoute("DELETE", "/api/v1/templates/{name}", AccessLevel.Admin,
             "Delete a template; 409 if an endpoint uses it",
             (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync))
             .Produces(204);
 
-        routes.MapRoute("GET", "/api/v1/endpoints", Demand.Admin, "List endpoints with their status", ListAsync);
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}", Demand.Admin, "Get an endpoint with its status",
+        routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Admin, "List endpoints with their status", ListAsync);
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Get an endpoint with its status",
             async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
                 ? WriteAsync(context, await ViewAsync(d, context.RequestAborted))
                 : NotFoundAsync(context, "endpoint", id)))
             .Produces<Endpoint>();
-        routes.MapRoute("POST", "/api/v1/endpoints", Demand.Admin, "Create an endpoint; 409 if the id exists",
+        routes.MapRoute("POST", "/api/v1/endpoints", AccessLevel.Admin, "Create an endpoint; 409 if the id exists",
             (HttpContext context) => PutEndpointAsync(context, null)).AcceptsJson<Endpoint>().Produces<Endpoint>(201);
-        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", Demand.Admin, "Create or change an endpoint",
+        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Create or change an endpoint",
             (HttpContext context, string id) => PutEndpointAsync(context, id))
             .AcceptsJson<Endpoint>().Produces<Endpoint>();
-        routes.MapRoute("DELETE", "/api/v1/endpoints/{id}", Demand.Admin,
+        routes.MapRoute("DELETE", "/api/v1/endpoints/{id}", AccessLevel.Admin,
             "Delete an endpoint, and drain and stop its workers; "
                 + "409 if jobs are queued or running, unless ?force=true cancels them",
             DeleteEndpointAsync).Produces(204).Produces<DeletedEndpoint>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", AccessLevel.Admin,
             "List the workers of an endpoint with states and reasons, and the latest scaling decisions", WorkersAsync)
             .Produces<WorkerList>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}/decisions", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/decisions", AccessLevel.Admin,
             "Explain the number of workers: the latest scaling decision and decisions with a change, with their inputs",
             DecisionsAsync)
             .Produces<Decisions>();
-        routes.MapRoute("GET", "/api/v1/manifest", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/manifest", AccessLevel.Admin,
             "Get the status of the manifest file: path, time of the last update, errors",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }
@@ -181,7 +181,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
                 errors.Add(new FieldError(nameField, given[nameField]!.ToJsonString(), $"\"{name}\", as in the path"));
         }
 
-        return (Declarations.Read(body.Node, type, "", errors), errors);
+        return (DeclarationSerializer.Read(body.Node, type, "", errors), errors);
     }
 
     private async Task DeleteAsync(HttpContext context, string kind, string name,
@@ -332,7 +332,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// </summary>
     public sealed record WorkerList(IReadOnlyList<WorkerView> Workers, int Queued, double OldestWaitMs,
         BlockedStart? Blocked, GpuWait? NoCapacity,
-        IReadOnlyList<DecisionNote> Decisions)
+        IReadOnlyList<ScalingDecisionRecord> Decisions)
     {
         /// <summary>The rollout in progress. Null if there is none.</summary>
         public RolloutView? Rollout { get; init; }

@@ -44,7 +44,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         }
         catch (Exception e)
         {
-            await Leftovers.AnswerAsync(context, e, logger);
+            await GatewayExceptionHandler.AnswerAsync(context, e, logger);
             return;
         }
 
@@ -74,11 +74,11 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         {
             var id = deployment.Endpoint.Id;
             var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
-            var why = WaitDetail.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
+            var why = WaitExplanation.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
                 anonymous);
             return why.Length == 0 ? result : result with { Detail = $"{result.Detail}; {why}" };
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
             return result;
         }

@@ -30,12 +30,12 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/api/v1/gpus", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/gpus", AccessLevel.Admin,
             "List the GPUs of this machine with slices, links, users and waiting workers",
             (HttpContext c) => AnswerAsync(c.RequestAborted));
-        routes.MapRoute("GET", "/api/v1/gpus/catalogue", Demand.Admin, "List the GPU models that templates can request",
-            () => new KindList(Catalogue.Models, Catalogue.Pools));
-        routes.MapRoute("POST", "/api/v1/gpus/try", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Admin, "List the GPU models that templates can request",
+            () => new KindList(GpuModelCatalog.Models, GpuModelCatalog.Pools));
+        routes.MapRoute("POST", "/api/v1/gpus/try", AccessLevel.Admin,
             "Test a placement: return the devices that workers would get now, without starting them", TryAsync)
             .AcceptsJson<Trial>().Produces<TrialAnswer>();
     }
@@ -53,7 +53,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 
         GpuView View(Gpu gpu)
         {
-            var model = Catalogue.Find(gpu.Name);
+            var model = GpuModelCatalog.Find(gpu.Name);
             UserView[] all = [.. users[gpu.Uuid]];
             return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null,
                 gpu.MemoryMiB, gpu.UsedMiB, FreeMiB(gpu, all), gpu.ComputeCapability.ToString(),
@@ -73,7 +73,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     {
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         var errors = new List<FieldError>();
-        var trial = Declarations.Read(body.Node, TrialType, "", errors);
+        var trial = DeclarationSerializer.Read(body.Node, TrialType, "", errors);
         if (trial is not null && trial.Requests.Sum(r => Math.Max(0L, r.Workers)) > MaxWorkers)
             errors.Add(new FieldError(RequestsField, "more workers", $"at most {MaxWorkers} workers in total"));
         for (var i = 0; i < trial?.Requests.Count; i++)
@@ -90,14 +90,14 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
             return;
         }
 
-        IReadOnlyList<GpuHolding> running = trial.Idle ? [] : await store.ListAsync(context.RequestAborted);
-        var placed = Placement.Place(inventory.Current, running, [.. trial.Requests.SelectMany(ToGpuRequests)]);
+        IReadOnlyList<GpuAllocation> running = trial.Idle ? [] : await store.ListAsync(context.RequestAborted);
+        var placed = PlacementPlanner.Place(inventory.Current, running, [.. trial.Requests.SelectMany(ToGpuRequests)]);
         var views = placed.Select(p => new TrialView(p.Request.EndpointId, p.Uuids,
             p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal));
         await context.Response.WriteAsJsonAsync(new TrialAnswer([.. views]), context.RequestAborted);
     }
 
-    private static IEnumerable<GpuWish> ToGpuRequests(TrialWish request, int n) => Enumerable.Repeat(new GpuWish
+    private static IEnumerable<GpuRequest> ToGpuRequests(TrialWish request, int n) => Enumerable.Repeat(new GpuRequest
     {
         Id = $"a worker of {request.Endpoint ?? $"request {n}"}",
         EndpointId = request.Endpoint ?? $"request {n}",
@@ -147,7 +147,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// <summary>Workers of one endpoint with the same GPU requirements.</summary>
     public sealed record TrialWish
     {
-        public required GpuNeeds Gpu { get; init; }
+        public required GpuRequirements Gpu { get; init; }
 
         public string? Endpoint { get; init; }
 

@@ -23,43 +23,43 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     public void Map(IEndpointRouteBuilder routes)
     {
         const string jobs = "/v2/{endpoint}";
-        routes.MapRoute("POST", jobs + "/run", Demand.Invoke, "Submit a job and return its id", submitter.RunAsync);
-        routes.MapRoute("POST", jobs + "/runsync", Demand.Invoke,
+        routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id", submitter.RunAsync);
+        routes.MapRoute("POST", jobs + "/runsync", AccessLevel.Invoke,
             "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync);
         foreach (var method in new[] { "GET", "POST" })
         {
-            routes.MapRoute(method, jobs + "/status/{id}", Demand.Invoke, "Get the current state of a job",
+            routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.Invoke, "Get the current state of a job",
                 (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
                 .WithMetadata(new Polled());
-            routes.MapRoute(method, jobs + "/status-sync/{id}", Demand.Invoke,
+            routes.MapRoute(method, jobs + "/status-sync/{id}", AccessLevel.Invoke,
                 "Wait until a job ends, at most ?wait= ms, and get its state",
                 (HttpContext c) => ReadWait(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c))
                 .WithMetadata(new Polled());
-            routes.MapRoute(method, jobs + "/stream/{id}", Demand.Invoke,
+            routes.MapRoute(method, jobs + "/stream/{id}", AccessLevel.Invoke,
                 "Read the stream of a job: the next chunks as JSON, or all chunks as server-sent events (Accept: "
                 + "text/event-stream)", streams.StreamAsync)
                 .WithMetadata(new Polled());
         }
 
-        routes.MapRoute("POST", jobs + "/cancel/{id}", Demand.Invoke, "Cancel a queued or running job", CancelAsync)
+        routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job", CancelAsync)
             .WithMetadata(new Polled());
-        routes.MapRoute("POST", jobs + "/retry/{id}", Demand.Invoke,
+        routes.MapRoute("POST", jobs + "/retry/{id}", AccessLevel.Invoke,
             "Retry a failed or timed-out job under the same id", RetryAsync).WithMetadata(new Polled());
-        routes.MapRoute("POST", jobs + "/purge-queue", Demand.Invoke,
+        routes.MapRoute("POST", jobs + "/purge-queue", AccessLevel.Invoke,
             "Cancel the queued jobs of the caller's key, or of all keys for an admin key",
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
             (tickets, ends) => ChargeAsync(c, tickets, ends))))
             .WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/health", Demand.Invoke, "Count jobs and workers by state", HealthAsync)
+        routes.MapRoute("GET", jobs + "/health", AccessLevel.Invoke, "Count jobs and workers by state", HealthAsync)
             .WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/requests", Demand.Invoke,
+        routes.MapRoute("GET", jobs + "/requests", AccessLevel.Invoke,
             "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
             (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/dead-letters", Demand.Invoke,
+        routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.Invoke,
             "List dead letters (jobs whose attempts all lost their worker), newest first",
             (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
-        routes.MapRoute("DELETE", jobs + "/dead-letters", Demand.Invoke, "Delete the dead letters",
+        routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => ChargeAsync(c, jobs))))
             .WithMetadata(new Polled());

@@ -20,23 +20,23 @@ public static class KeysApi
         "concurrent", "queued", "jobBytes", "weight", "allowUnknown"];
 
     /// <summary>Maps the routes.</summary>
-    public static void Map(IEndpointRouteBuilder routes, KeyStore store, KeyRing ring, CatalogWatcher catalog,
+    public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache ring, CatalogWatcher catalog,
         TimeProvider time)
     {
-        routes.MapRoute("GET", "/api/v1/keys", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/keys", AccessLevel.Admin,
             "List keys without their text, oldest first; ?limit= (default 100, at most 1000), ?cursor= (next of the "
             + "previous response)",
             (HttpContext context) => ListAsync(context, ring)).Produces<KeyList>();
-        routes.MapRoute("GET", "/api/v1/keys/{id}", Demand.Admin, "Get a key without its text",
+        routes.MapRoute("GET", "/api/v1/keys/{id}", AccessLevel.Admin, "Get a key without its text",
             async (HttpContext context, string id) =>
         {
             var key = await store.FindAsync(id, context.RequestAborted);
             await (key is null ? NotFoundAsync(context, id) : context.Response.WriteAsJsonAsync(KeyView.From(key)));
         }).Produces<KeyView>();
-        routes.MapRoute("POST", "/api/v1/keys", Demand.Admin, "Create a key; only this response contains its text",
+        routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
                 (HttpContext context) => CreateAsync(context, store, ring, catalog, time))
             .AcceptsJson<KeyWish>().Produces<NewKey>(StatusCodes.Status201Created);
-        routes.MapRoute("DELETE", "/api/v1/keys/{id}", Demand.Admin, "Revoke a key; all gateways reject it within 2 s",
+        routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin, "Revoke a key; all gateways reject it within 2 s",
             async (HttpContext context, string id) =>
             {
                 if (!await store.RevokeAsync(id, context.RequestAborted))
@@ -50,7 +50,7 @@ public static class KeysApi
             }).Produces(StatusCodes.Status204NoContent);
     }
 
-    private static async Task ListAsync(HttpContext context, KeyRing ring)
+    private static async Task ListAsync(HttpContext context, ApiKeyCache ring)
     {
         if (await Paging.LimitAsync(context) is not { } limit) return;
         KeyCursor? after = null;
@@ -74,7 +74,7 @@ public static class KeysApi
             context.RequestAborted);
     }
 
-    private static async Task CreateAsync(HttpContext context, KeyStore store, KeyRing ring, CatalogWatcher catalog,
+    private static async Task CreateAsync(HttpContext context, KeyStore store, ApiKeyCache ring, CatalogWatcher catalog,
         TimeProvider time)
     {
         if (await JsonBody.ReadAsync(context) is not { } body) return;
@@ -87,12 +87,12 @@ public static class KeysApi
             return;
         }
 
-        var (id, text) = ApiKey.New();
-        var record = new KeyRecord
+        var (id, text) = ApiKeyFormat.New();
+        var record = new ApiKey
         {
             Id = id,
             Name = request.Name ?? "",
-            Hash = ApiKey.Hash(text),
+            Hash = ApiKeyFormat.Hash(text),
             Last4 = text[^4..],
             Scope = new KeyScope { Admin = request.Admin, Invoke = request.Invoke ?? [] },
             CreatedAt = time.GetUtcNow(),
@@ -279,7 +279,7 @@ public static class KeysApi
         DateTimeOffset? ExpiresAt,
         KeyLimits Limits)
     {
-        internal static KeyView From(KeyRecord k) =>
+        internal static KeyView From(ApiKey k) =>
             new(k.Id, k.Name, k.Last4, k.Scope, k.CreatedAt, k.ExpiresAt, k.Limits ?? KeyLimits.None);
     }
 

@@ -7,7 +7,7 @@ namespace Sluice.Gateway.Api;
 /// Writes error responses for requests that no handler completes: unknown routes, wrong methods, invalid bodies,
 /// unreachable Redis.
 /// </summary>
-internal static partial class Leftovers
+internal static partial class GatewayExceptionHandler
 {
     /// <summary>
     /// Wraps all handlers except those of <see cref="EndpointRelay"/>. That class handles its own exceptions, and the

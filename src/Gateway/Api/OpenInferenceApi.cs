@@ -27,11 +27,11 @@ public static class OpenInferenceApi
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, Readiness readiness,
         WorkerSlotStore slots, ModelVersions versions)
     {
-        routes.MapRoute("GET", "/v2", Demand.Nothing, "Get server metadata",
+        routes.MapRoute("GET", "/v2", AccessLevel.Nothing, "Get server metadata",
             () => new ServerMetadata("sluice", Version, Extensions));
-        routes.MapRoute("GET", "/v2/health/live", Demand.Nothing, "Check that the gateway process runs",
+        routes.MapRoute("GET", "/v2/health/live", AccessLevel.Nothing, "Check that the gateway process runs",
             () => new Live(true));
-        routes.MapRoute("GET", "/v2/health/ready", Demand.Nothing, "Check that the gateway accepts requests",
+        routes.MapRoute("GET", "/v2/health/ready", AccessLevel.Nothing, "Check that the gateway accepts requests",
             async (HttpContext context) =>
         {
             var why = await readiness.WhyNotAsync(context.RequestAborted);
@@ -42,34 +42,34 @@ public static class OpenInferenceApi
         foreach (var version in new[] { "", "/versions/{version}" })
         {
             var model = "/v2/models/{model}" + version;
-            routes.MapRoute("GET", model + "/ready", Demand.Invoke,
+            routes.MapRoute("GET", model + "/ready", AccessLevel.Invoke,
                 "Check that the model accepts requests; starts a worker only if the version is unknown without one",
                 (HttpContext context) => ReadyAsync(context, relay, slots, versions)).Produces<ModelReady>();
-            routes.MapRoute("GET", model, Demand.Invoke, "Get model metadata from a worker", Forward)
-                .WithMetadata(new Leftovers.Relayed());
-            routes.MapRoute("GET", model + "/config", Demand.Invoke,
+            routes.MapRoute("GET", model, AccessLevel.Invoke, "Get model metadata from a worker", Forward)
+                .WithMetadata(new GatewayExceptionHandler.Relayed());
+            routes.MapRoute("GET", model + "/config", AccessLevel.Invoke,
                 "Get the model configuration: batching, versions, placement", Forward)
-                .WithMetadata(new Leftovers.Relayed());
-            routes.MapRoute("GET", model + "/stats", Demand.Invoke,
+                .WithMetadata(new GatewayExceptionHandler.Relayed());
+            routes.MapRoute("GET", model + "/stats", AccessLevel.Invoke,
                 "Get the statistics of one worker of the model: requests, rows, runs, times", Forward)
-                .WithMetadata(new Leftovers.Relayed());
-            routes.MapRoute("POST", model + "/infer", Demand.Invoke, "Run inference, with JSON or binary tensors",
-                Forward).WithMetadata(new Leftovers.Relayed());
-            routes.MapRoute("POST", model + "/generate", Demand.Invoke,
+                .WithMetadata(new GatewayExceptionHandler.Relayed());
+            routes.MapRoute("POST", model + "/infer", AccessLevel.Invoke, "Run inference, with JSON or binary tensors",
+                Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
+            routes.MapRoute("POST", model + "/generate", AccessLevel.Invoke,
                 "Generate text, or return the outputs by name, in one response", Forward)
-                .WithMetadata(new Leftovers.Relayed());
-            routes.MapRoute("POST", model + "/generate_stream", Demand.Invoke,
+                .WithMetadata(new GatewayExceptionHandler.Relayed());
+            routes.MapRoute("POST", model + "/generate_stream", AccessLevel.Invoke,
                 "Generate text, with one event per token; one event for other models", Forward)
-                .WithMetadata(new Leftovers.Relayed());
+                .WithMetadata(new GatewayExceptionHandler.Relayed());
         }
 
         // The settings of the worker that handles the request. The gateway forwards whether the caller is an admin, and
         // the worker decides who may change settings.
         const string trace = "/v2/models/{model}/trace/setting";
-        routes.MapRoute("GET", trace, Demand.Invoke, "Get the trace settings of the model at one of its workers",
-            Forward).WithMetadata(new Leftovers.Relayed());
-        routes.MapRoute("POST", trace, Demand.Invoke, "Change the trace settings; needs a key with the scope admin",
-            Forward).WithMetadata(new Leftovers.Relayed());
+        routes.MapRoute("GET", trace, AccessLevel.Invoke, "Get the trace settings of the model at one of its workers",
+            Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
+        routes.MapRoute("POST", trace, AccessLevel.Invoke, "Change the trace settings; needs a key with the scope admin",
+            Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
 
         Task Forward(HttpContext context) => relay.SendAsync(context, skip: 0);
     }

@@ -10,9 +10,9 @@ public static class OperationsApi
     public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics,
         FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
     {
-        routes.MapRoute("GET", "/healthz", Demand.Nothing, "Check that the process runs",
+        routes.MapRoute("GET", "/healthz", AccessLevel.Nothing, "Check that the process runs",
             () => Results.Text("alive\n"));
-        routes.MapRoute("GET", "/readyz", Demand.Nothing,
+        routes.MapRoute("GET", "/readyz", AccessLevel.Nothing,
             "Check that the gateway accepts requests; otherwise list the reasons, one per line",
             async (HttpContext context) =>
             {
@@ -20,7 +20,7 @@ public static class OperationsApi
                 return why.Count == 0 ? Results.Text("ready\n")
                     : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
             });
-        var scraper = metricsPublic ? Demand.Nothing : Demand.Admin;
+        var scraper = metricsPublic ? AccessLevel.Nothing : AccessLevel.Admin;
         routes.MapRoute("GET", "/metrics", scraper, "Get Prometheus metrics of the gateway",
             async (HttpContext context) =>
             {

@@ -13,7 +13,7 @@ internal static class Routes
     /// <param name="summary">The OpenAPI summary.</param>
     /// <param name="handler">The handler.</param>
     public static RouteHandlerBuilder MapRoute(this IEndpointRouteBuilder routes, string method, string pattern,
-        Demand demand,
+        AccessLevel demand,
         string summary, Delegate handler) =>
         routes.MapMethods(pattern, Methods(method, demand), handler)
             // The last metadata wins. A preflight request for the method also matches the route; CrossOrigin handles
@@ -22,8 +22,8 @@ internal static class Routes
             new AccessRule(demand)).WithSummary(summary);
 
     /// <summary>Public GET routes also accept HEAD, because health checks use it. The server omits the body.</summary>
-    private static string[] Methods(string method, Demand demand) =>
-        method == HttpMethods.Get && demand == Demand.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
+    private static string[] Methods(string method, AccessLevel demand) =>
+        method == HttpMethods.Get && demand == AccessLevel.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
 
     /// <summary>
     /// Describes the JSON body in the OpenAPI document. Any content type is accepted, because the default of curl is a
@@ -33,7 +33,7 @@ internal static class Routes
         where T : notnull => route.Accepts<T>("application/json", "*/*");
 
     /// <summary>Returns the result of the authentication and authorization of a request.</summary>
-    public static Admission Admission(this HttpContext context) => context.Features.Get<Admission>()
+    public static AuthenticatedRequest Admission(this HttpContext context) => context.Features.Get<AuthenticatedRequest>()
         ?? throw new InvalidOperationException(
         "The request was not authorized: the Gatekeeper middleware did not run.");
 }

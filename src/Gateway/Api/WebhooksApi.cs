@@ -13,7 +13,7 @@ public static class WebhooksApi
     public static void Map(IEndpointRouteBuilder routes, WebhookStore store, CatalogWatcher catalog, TimeProvider time)
     {
         const string hooks = "/api/v1/endpoints/{id}/webhooks";
-        routes.MapRoute("GET", hooks, Demand.Admin, "List webhook deliveries, newest first; ?offset=, ?limit=",
+        routes.MapRoute("GET", hooks, AccessLevel.Admin, "List webhook deliveries, newest first; ?offset=, ?limit=",
             async (HttpContext context, string id) =>
         {
             if (!await RequireEndpointAsync(context, catalog, id)) return;
@@ -21,21 +21,21 @@ public static class WebhooksApi
             await context.Response.WriteAsJsonAsync(new DeliveryList(await store.ListAsync(id, offset, limit,
                 context.RequestAborted), offset, limit));
         }).Produces<DeliveryList>();
-        routes.MapRoute("GET", hooks + "/{delivery}", Demand.Admin, "Get a delivery with its log",
+        routes.MapRoute("GET", hooks + "/{delivery}", AccessLevel.Admin, "Get a delivery with its log",
             async (HttpContext context, string id, string delivery) =>
         {
             if (await store.FindAsync(id, delivery, context.RequestAborted) is { } found)
                 await context.Response.WriteAsJsonAsync(found);
             else await NotFoundAsync(context, id, delivery);
         }).Produces<WebhookDelivery>();
-        routes.MapRoute("POST", hooks + "/{delivery}/redeliver", Demand.Admin, "Repeat a delivery immediately",
+        routes.MapRoute("POST", hooks + "/{delivery}/redeliver", AccessLevel.Admin, "Repeat a delivery immediately",
             async (HttpContext context, string id, string delivery) =>
         {
             if (!await store.RedeliverAsync(id, delivery, context.RequestAborted))
                 await NotFoundAsync(context, id, delivery);
             else await context.Response.WriteAsJsonAsync(await store.FindAsync(id, delivery, context.RequestAborted));
         }).Produces<WebhookDelivery>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}/webhook-secret", Demand.Admin,
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/webhook-secret", AccessLevel.Admin,
             "List the active signing secrets, newest first",
             async (HttpContext context, string id) =>
             {
@@ -44,7 +44,7 @@ public static class WebhooksApi
                 await context.Response.WriteAsJsonAsync(new Secrets(await store.SecretsAsync(id, time.GetUtcNow(),
                     context.RequestAborted)));
             }).Produces<Secrets>();
-        routes.MapRoute("POST", "/api/v1/endpoints/{id}/webhook-secret/rotate", Demand.Admin,
+        routes.MapRoute("POST", "/api/v1/endpoints/{id}/webhook-secret/rotate", AccessLevel.Admin,
             "Create a new signing secret; deliveries are also signed with the previous secret for a day",
                 async (HttpContext context, string id) =>
             {

@@ -3,7 +3,7 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>The access level that a route requires. A route without one requires <see cref="Admin"/>.</summary>
-public enum Demand
+public enum AccessLevel
 {
     /// <summary>No key is required: health and description.</summary>
     Nothing,
@@ -19,7 +19,7 @@ public enum Demand
 }
 
 /// <summary>Route metadata: the access level that the route requires.</summary>
-public sealed record AccessRule(Demand Demand);
+public sealed record AccessRule(AccessLevel Demand);
 
 /// <summary>The result of an access check.</summary>
 public enum AccessVerdict
@@ -49,23 +49,23 @@ public static class Access
     /// <param name="target">The endpoint ID or model name in the route; empty if the route has none.</param>
     /// <param name="deployment">The deployment that is declared under that name, or null.</param>
     /// <returns>The verdict, and the error text for the client if the request is rejected.</returns>
-    public static (AccessVerdict Verdict, string Detail) Decide(Demand demand, KeyVerdict key, Caller? caller,
+    public static (AccessVerdict Verdict, string Detail) Decide(AccessLevel demand, KeyVerdict key, Caller? caller,
         string target, Deployment? deployment)
     {
-        if (demand == Demand.Nothing) return (AccessVerdict.Granted, "");
+        if (demand == AccessLevel.Nothing) return (AccessVerdict.Granted, "");
         if (key == KeyVerdict.CannotCheck)
             return (AccessVerdict.CannotCheck,
                 "API keys cannot be checked now: Redis is unreachable. Retry the request.");
-        if (key == KeyVerdict.Missing && demand == Demand.Invoke && deployment is { Endpoint.Public: true })
+        if (key == KeyVerdict.Missing && demand == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
         return demand switch
         {
-            Demand.AnyKey => (AccessVerdict.Granted, ""),
-            Demand.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
+            AccessLevel.AnyKey => (AccessVerdict.Granted, ""),
+            AccessLevel.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
                 : (AccessVerdict.Forbidden,
                     $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),
-            Demand.Invoke => Invoke(caller, target, deployment),
+            AccessLevel.Invoke => Invoke(caller, target, deployment),
             _ => throw new ArgumentOutOfRangeException(nameof(demand), demand, "unknown demand"),
         };
     }

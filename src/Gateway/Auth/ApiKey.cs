@@ -11,7 +11,7 @@ namespace Sluice.Gateway.Auth;
 /// is distinguished from an unknown key without a lookup.
 /// GitHub's design: github.blog/2021-04-05-behind-githubs-new-authentication-token-formats.
 /// </summary>
-public static class ApiKey
+public static class ApiKeyFormat
 {
     public const string Prefix = "slk_";
 

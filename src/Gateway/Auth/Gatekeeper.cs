@@ -11,11 +11,11 @@ namespace Sluice.Gateway.Auth;
 /// Middleware that authenticates and authorizes every request before its route runs: it reads the key and applies
 /// <see cref="Access"/>. A route without an <see cref="AccessRule"/> requires the scope <c>admin</c>.
 /// </summary>
-public sealed class Gatekeeper(
-    KeyRing keys,
+public sealed class ApiKeyAuthenticationMiddleware(
+    ApiKeyCache keys,
     CatalogWatcher catalog,
     RateLimits limits,
-    PollLimits polls,
+    StatusPollRateLimiter polls,
     TimeProvider time) : IDisposable
 {
     /// <summary>
@@ -37,7 +37,7 @@ public sealed class Gatekeeper(
         if (context.GetEndpoint() is not { } route) return next(context);
 
         var started = Stopwatch.GetTimestamp();
-        var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? Demand.Admin;
+        var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? AccessLevel.Admin;
         var key = ReadKey(context, out var caller);
         var target = ReadTarget(context, out var deployment);
         var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
@@ -45,14 +45,14 @@ public sealed class Gatekeeper(
             detail = $"API keys cannot be checked now: {fault.Sentence()}";
         if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, VisibleNames(context, caller!));
         if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
-        context.Features.Set(new Admission(caller, deployment, Stopwatch.GetElapsedTime(started), started));
+        context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (route.Metadata.GetMetadata<Polled>() is not null)
         {
             var rest = next;
             next = c => polls.InvokeAsync(c, caller, rest);
         }
 
-        return demand == Demand.Invoke && caller is { Limits.Any: true }
+        return demand == AccessLevel.Invoke && caller is { Limits.Any: true }
             ? limits.InvokeAsync(context, caller, next)
             : next(context);
     }
@@ -135,7 +135,7 @@ public sealed class Gatekeeper(
 /// <param name="Deployment">The deployment of the endpoint that the route names, if any.</param>
 /// <param name="Took">The duration of the check.</param>
 /// <param name="Arrived">The arrival time, as a <see cref="Stopwatch"/> timestamp.</param>
-public sealed record Admission(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
+public sealed record AuthenticatedRequest(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
 {
     /// <summary>The flow whose share of the queue the request uses: the key ID, or <c>public</c>.</summary>
     public string Flow => Caller?.KeyId ?? "public";

@@ -11,7 +11,7 @@ namespace Sluice.Gateway.Auth;
 public readonly record struct KeyCursor(long Created, string Id)
 {
     /// <summary>Returns the position of a key.</summary>
-    public static KeyCursor Of(KeyRecord key) => new(key.CreatedAt.UtcTicks, key.Id);
+    public static KeyCursor Of(ApiKey key) => new(key.CreatedAt.UtcTicks, key.Id);
 
     /// <summary>Parses the text that <see cref="ToString"/> returns.</summary>
     public static bool TryParse(string text, out KeyCursor cursor)
@@ -26,7 +26,7 @@ public readonly record struct KeyCursor(long Created, string Id)
     }
 
     /// <summary>Returns whether a key is after this position.</summary>
-    public bool IsBefore(KeyRecord key) => Created != key.CreatedAt.UtcTicks
+    public bool IsBefore(ApiKey key) => Created != key.CreatedAt.UtcTicks
         ? Created < key.CreatedAt.UtcTicks
         : string.CompareOrdinal(Id, key.Id) < 0;
 

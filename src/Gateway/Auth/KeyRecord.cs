@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Sluice.Gateway.Auth;
 
 /// <summary>The stored data of an API key. The text of the key is never stored.</summary>
-public sealed record KeyRecord
+public sealed record ApiKey
 {
     public required string Id { get; init; }
 
@@ -71,5 +71,5 @@ public sealed record KeyScope
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(KeyRecord))]
+[JsonSerializable(typeof(ApiKey))]
 internal sealed partial class KeyJson : JsonSerializerContext;

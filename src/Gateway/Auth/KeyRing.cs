@@ -10,12 +10,12 @@ namespace Sluice.Gateway.Auth;
 /// 2 s. While Redis is unavailable, the last state is used for <see cref="StaleAfter"/>; after that, no key is
 /// accepted.
 /// </summary>
-public sealed class KeyRing(
+public sealed class ApiKeyCache(
     RedisStore redis,
     KeyStore store,
     byte[]? adminHash,
     TimeProvider time,
-    ILogger<KeyRing> logger)
+    ILogger<ApiKeyCache> logger)
     : RedisWatcher(redis, KeyStore.Channel, time, logger)
 {
     /// <summary>Equal to a gateway's lease on slots: without Redis, no work continues for longer.</summary>
@@ -30,7 +30,7 @@ public sealed class KeyRing(
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
     private readonly TimeProvider time = time;
-    private readonly ConcurrentDictionary<string, KeyRecord> keys = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ApiKey> keys = new(StringComparer.Ordinal);
     private volatile Snapshot? snapshot;
 
     /// <summary>Whether the keys were read at least once.</summary>
@@ -43,14 +43,14 @@ public sealed class KeyRing(
     public KeyVerdict Find(ReadOnlySpan<char> text, DateTimeOffset now, out Caller? caller)
     {
         caller = null;
-        var hash = ApiKey.Hash(text);
+        var hash = ApiKeyFormat.Hash(text);
         if (adminHash is not null && CryptographicOperations.FixedTimeEquals(hash, adminHash))
         {
             caller = EnvironmentAdmin;
             return KeyVerdict.Valid;
         }
 
-        if (!ApiKey.TryReadId(text, out var id)) return KeyVerdict.Malformed;
+        if (!ApiKeyFormat.TryReadId(text, out var id)) return KeyVerdict.Malformed;
         if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
         var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
         // An unknown ID costs the same work, so that the response time does not reveal whether the ID exists.
@@ -63,7 +63,7 @@ public sealed class KeyRing(
     /// <summary>Returns one page of the keys as of the last read, oldest first.</summary>
     /// <param name="after">The last key of the previous page; null for the first page.</param>
     /// <param name="limit">The maximum number of keys in the page.</param>
-    public IReadOnlyList<KeyRecord> List(KeyCursor? after, int limit) =>
+    public IReadOnlyList<ApiKey> List(KeyCursor? after, int limit) =>
         [
             .. keys.Values.Where(k => after is not { } last || last.IsBefore(k))
                 .OrderBy(k => k.CreatedAt)
@@ -117,7 +117,7 @@ public enum KeyVerdict
 
     Expired,
 
-    /// <summary>The keys were not read from Redis for longer than <see cref="KeyRing.StaleAfter"/>.</summary>
+    /// <summary>The keys were not read from Redis for longer than <see cref="ApiKeyCache.StaleAfter"/>.</summary>
     CannotCheck,
 }
 

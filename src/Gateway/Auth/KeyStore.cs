@@ -46,12 +46,12 @@ public sealed class KeyStore(RedisStore redis)
     }
 
     /// <summary>Returns one key, or null if it does not exist.</summary>
-    public async Task<KeyRecord?> FindAsync(string id, CancellationToken ct) =>
+    public async Task<ApiKey?> FindAsync(string id, CancellationToken ct) =>
         Deserialize((string?)await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct) ?? "");
 
     /// <summary>Stores a new key.</summary>
-    public Task AddAsync(KeyRecord key, CancellationToken ct) =>
-        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.KeyRecord), ct);
+    public Task AddAsync(ApiKey key, CancellationToken ct) =>
+        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), ct);
 
     /// <summary>Deletes a key. Returns false if it does not exist.</summary>
     public Task<bool> RevokeAsync(string id, CancellationToken ct) => WriteAsync(id, "", ct);
@@ -60,7 +60,7 @@ public sealed class KeyStore(RedisStore redis)
     /// Returns true exactly once, over all gateways and restarts: the caller then creates the first admin key.
     /// </summary>
     public async Task<bool> ClaimFirstAdminAsync(CancellationToken ct) =>
-        !(await ControlWrite.RunAsync(redis.Database, FirstAdmin, "SET", "made", "NX").WaitAsync(ct)).IsNull;
+        !(await ReservedWrite.RunAsync(redis.Database, FirstAdmin, "SET", "made", "NX").WaitAsync(ct)).IsNull;
 
     /// <summary>
     /// Writes or deletes a record. The version is random, not a counter: a Redis that lost its last second of writes
@@ -77,11 +77,11 @@ public sealed class KeyStore(RedisStore redis)
     /// <summary>
     /// Returns null if the key was deleted or its record cannot be read. An unreadable record authenticates no caller.
     /// </summary>
-    private static KeyRecord? Deserialize(string json)
+    private static ApiKey? Deserialize(string json)
     {
         try
         {
-            return json.Length == 0 ? null : JsonSerializer.Deserialize(json, KeyJson.Default.KeyRecord);
+            return json.Length == 0 ? null : JsonSerializer.Deserialize(json, KeyJson.Default.ApiKey);
         }
         catch (JsonException)
         {
@@ -94,4 +94,4 @@ public sealed class KeyStore(RedisStore redis)
 /// <param name="Version">The version that includes these changes.</param>
 /// <param name="All">Whether the list contains all keys, not only the changed ones.</param>
 /// <param name="Keys">IDs with their records; a null record means that the key was deleted.</param>
-public sealed record KeyChanges(string Version, bool All, IReadOnlyList<(string Id, KeyRecord? Record)> Keys);
+public sealed record KeyChanges(string Version, bool All, IReadOnlyList<(string Id, ApiKey? Record)> Keys);

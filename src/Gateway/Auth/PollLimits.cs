@@ -11,7 +11,7 @@ namespace Sluice.Gateway.Auth;
 /// rejected with 429. A rejection is sent after the second that its Retry-After names: a client that ignores
 /// Retry-After and retries immediately would otherwise cost as much as an accepted query.
 /// </summary>
-public sealed class PollLimits : IDisposable
+public sealed class StatusPollRateLimiter : IDisposable
 {
     /// <summary>
     /// Rejections that this gateway delays concurrently, a few KB each. Rejections beyond it are not delayed.
@@ -30,12 +30,12 @@ public sealed class PollLimits : IDisposable
     /// <param name="rate">Queries per second and key; 0 means no limit.</param>
     /// <param name="metrics">Counts the rejections.</param>
     /// <param name="time">The clock for the delay of a rejection.</param>
-    public PollLimits(int rate, GatewayMetrics metrics, TimeProvider time)
+    public StatusPollRateLimiter(int rate, GatewayMetrics metrics, TimeProvider time)
         : this(rate, CreateLimiter(rate), metrics, time)
     {
     }
 
-    internal PollLimits(int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time)
+    internal StatusPollRateLimiter(int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time)
     {
         this.rate = rate;
         this.limiter = limiter;
@@ -91,5 +91,5 @@ public sealed class PollLimits : IDisposable
             }));
 }
 
-/// <summary>Route metadata: clients poll the route, so that <see cref="PollLimits"/> applies.</summary>
+/// <summary>Route metadata: clients poll the route, so that <see cref="StatusPollRateLimiter"/> applies.</summary>
 public sealed record Polled;

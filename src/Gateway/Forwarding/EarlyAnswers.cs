@@ -8,7 +8,7 @@ namespace Sluice.Gateway.Forwarding;
 /// response is complete (github.com/dotnet/yarp/issues/1501). This handler discards the rest of a request after its
 /// response arrived.
 /// </summary>
-internal sealed class EarlyAnswers(HttpMessageHandler inner) : DelegatingHandler(inner)
+internal sealed class EarlyResponseHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
 {
     protected override Task<HttpResponseMessage> SendAsync(
         HttpRequestMessage request,

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>Prepares responses to requests whose body the gateway does not read.</summary>
-public static class EarlyRefusal
+public static class RequestBodyDrain
 {
     /// <summary>
     /// Lets the server read and discard the rest of the body for a limited time (Kestrel: 5 s). Otherwise, Kestrel

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Sluice.Gateway.Forwarding;
 
 /// <summary>Pools the timers of running requests, so that a request does not allocate a timer.</summary>
-public sealed class RunTimers
+public sealed class PooledTimers
 {
     /// <summary>The maximum number of pooled timers.</summary>
     private const int MaxKept = 1024;

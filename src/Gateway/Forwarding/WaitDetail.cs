@@ -9,7 +9,7 @@ namespace Sluice.Gateway.Forwarding;
 /// Describes why a request waits for a worker, for the client. Clients without a key receive no details of workers,
 /// devices and other endpoints. Pure.
 /// </summary>
-public static class WaitDetail
+public static class WaitExplanation
 {
     /// <summary>Describes why requests of an endpoint wait.</summary>
     /// <param name="endpoint">The declared endpoint.</param>

@@ -7,7 +7,7 @@ namespace Sluice.Gateway.Forwarding;
 /// <summary>Holds the two HTTP clients that all requests to workers share: cleartext HTTP/2 and HTTP/1.1.</summary>
 public sealed class WorkerClients : IDisposable
 {
-    private readonly HttpMessageInvoker h2c = new(new EarlyAnswers(Handler()));
+    private readonly HttpMessageInvoker h2c = new(new EarlyResponseHandler(Handler()));
     private readonly HttpMessageInvoker http1 = new(Handler());
 
     /// <summary>Returns the client for a protocol.</summary>

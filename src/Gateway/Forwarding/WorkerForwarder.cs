@@ -13,7 +13,7 @@ namespace Sluice.Gateway.Forwarding;
 /// responded; for all other outcomes the caller writes the error.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
-    RunTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
+    PooledTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
 {
     /// <summary>
     /// The maximum number of failed connections per request that do not count as attempts. A gateway that exits leaves
@@ -83,7 +83,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var queue = state.Endpoint.Queue;
         var acquired = await dispatcher.AcquireAsync(
             state.Endpoint.Id,
-            new SlotWish(
+            new SlotRequest(
                 state.Flow,
                 queue.Timeout,
                 queue.MaxDepth,
@@ -239,7 +239,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         if (context.Request.ContentLength > limit)
         {
-            EarlyRefusal.LetSend(context);
+            RequestBodyDrain.LetSend(context);
             return new ForwardResult(ForwardOutcome.BodyTooLarge,
                 $"The request body has {context.Request.ContentLength} bytes; "
                 + $"expected at most {limit} (the endpoint's maxBodyBytes).");

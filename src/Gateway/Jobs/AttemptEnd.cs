@@ -19,7 +19,7 @@ public enum AttemptKind
 }
 
 /// <summary>The result of an attempt.</summary>
-public sealed record AttemptEnd(AttemptKind Kind)
+public sealed record AttemptOutcome(AttemptKind Kind)
 {
     /// <summary>The status of the job after a failure.</summary>
     public string Status { get; init; } = "";
@@ -43,24 +43,24 @@ public sealed record AttemptEnd(AttemptKind Kind)
     public bool WorkerLost { get; init; }
 
     /// <summary>Returns a failure with a job status.</summary>
-    public static AttemptEnd Failed(string status, JobError error) =>
+    public static AttemptOutcome Failed(string status, JobError error) =>
         new(AttemptKind.Failed) { Status = status, Error = error };
 
     /// <summary>Returns a failure with the status FAILED, for an error of the handler or an invalid response.</summary>
-    public static AttemptEnd Failed(string code, string message, bool retryable = false) =>
+    public static AttemptOutcome Failed(string code, string message, bool retryable = false) =>
         Failed(JobStatus.Failed, new JobError(code, message, retryable));
 
     /// <summary>Returns a lost attempt, so that the job returns to the queue.</summary>
     /// <param name="why">The reason, as text.</param>
     /// <param name="counted">Whether the attempt counts toward the limit of attempts.</param>
     /// <param name="workerBroke">Whether the worker must pass a readiness check before it gets more work.</param>
-    public static AttemptEnd Requeue(string why, bool counted, bool workerBroke = false) =>
+    public static AttemptOutcome Requeue(string why, bool counted, bool workerBroke = false) =>
         new(AttemptKind.Lost) { Error = new JobError("", why, true), Counted = counted, WorkerBroke = workerBroke };
 
     /// <summary>Returns an attempt that lost its worker.</summary>
     /// <param name="why">The reason, as text.</param>
     /// <param name="received">Whether the worker received the job. It is false if the connection could not be
     /// opened.</param>
-    public static AttemptEnd Lost(string why, bool received) =>
+    public static AttemptOutcome Lost(string why, bool received) =>
         Requeue(why, counted: received, workerBroke: true) with { WorkerLost = received };
 }

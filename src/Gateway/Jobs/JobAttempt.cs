@@ -41,7 +41,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     /// <param name="deployment">The endpoint and its template.</param>
     /// <param name="grant">The claimed job and its slot.</param>
     /// <param name="stop">Stops the attempt.</param>
-    public async Task<AttemptEnd> RunAsync(Deployment deployment, JobGrant grant, CancellationToken stop)
+    public async Task<AttemptOutcome> RunAsync(Deployment deployment, JobGrant grant, CancellationToken stop)
     {
         var worker = grant.Slot!.Worker;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -50,7 +50,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         {
             var input = await InputAsync(grant, stop);
             if (input is not { } read)
-                return AttemptEnd.Failed(JobErrors.InputLost, "The input of the job was deleted.");
+                return AttemptOutcome.Failed(JobErrors.InputLost, "The input of the job was deleted.");
             timeout = read.Timeout;
             limit.CancelAfter(timeout);
             using var request = Request(deployment.Template, worker, grant, read.Input.Span, read.S3);
@@ -63,7 +63,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            return new AttemptEnd(AttemptKind.Stopped);
+            return new AttemptOutcome(AttemptKind.Stopped);
         }
         catch (Exception) when (limit.IsCancellationRequested)
         {
@@ -78,13 +78,13 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         {
             // An input is lost only if its file is missing in a healthy share. Otherwise another gateway may be able to
             // read it.
-            return e.Fault == PayloadFault.Lost ? AttemptEnd.Failed(JobErrors.InputLost,
+            return e.Fault == PayloadFault.Lost ? AttemptOutcome.Failed(JobErrors.InputLost,
                 $"The input of the job is lost: {e.Message}")
-                : AttemptEnd.Requeue(e.Message, counted: false);
+                : AttemptOutcome.Requeue(e.Message, counted: false);
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
-            return AttemptEnd.Requeue($"Redis is not reachable: {e.Message}", counted: false);
+            return AttemptOutcome.Requeue($"Redis is not reachable: {e.Message}", counted: false);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
@@ -92,28 +92,28 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
     }
 
-    private static AttemptEnd ClassifyFailure(WorkerAddress worker, Exception e)
+    private static AttemptOutcome ClassifyFailure(WorkerAddress worker, Exception e)
     {
         var (failure, reason) = (ExchangeFailures.Of(e), ExchangeFailures.Reason(e));
         return failure switch
         {
             // The handler has run and responded: another attempt would run it again.
-            ExchangeFailure.AnswerInvalid => AttemptEnd.Failed(JobErrors.AnswerInvalid,
+            ExchangeFailure.AnswerInvalid => AttemptOutcome.Failed(JobErrors.AnswerInvalid,
                 $"The response of worker {worker.PodId} cannot be read: {reason}", retryable: true),
-            ExchangeFailure.NotSent => AttemptEnd.Failed(JobErrors.Gateway,
+            ExchangeFailure.NotSent => AttemptOutcome.Failed(JobErrors.Gateway,
                 $"The job cannot be sent to worker {worker.PodId}: {reason}", retryable: true),
             // The invalid response may belong to another job on the same connection. The worker process still runs.
-            ExchangeFailure.ConnectionInvalid => AttemptEnd.Requeue(
+            ExchangeFailure.ConnectionInvalid => AttemptOutcome.Requeue(
                 $"Worker {worker.PodId} sent a response that broke its HTTP/2 connection: {reason}", counted: true),
             // If the connection could not be opened, the worker did not receive the job, and the attempt does not
             // count.
-            _ => AttemptEnd.Lost($"Worker {worker.PodId} was lost: {reason}",
+            _ => AttemptOutcome.Lost($"Worker {worker.PodId} was lost: {reason}",
                 received: failure != ExchangeFailure.NotConnected),
         };
     }
 
-    private static AttemptEnd Timeout(string message) =>
-        AttemptEnd.Failed(JobStatus.TimedOut, new JobError(JobErrors.Timeout, message, true)) with
+    private static AttemptOutcome Timeout(string message) =>
+        AttemptOutcome.Failed(JobStatus.TimedOut, new JobError(JobErrors.Timeout, message, true)) with
         {
             WorkerBroke = true,
         };
@@ -159,7 +159,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         return request;
     }
 
-    private async Task<AttemptEnd> ReadAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
+    private async Task<AttemptOutcome> ReadAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
         CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
@@ -170,11 +170,11 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             && answer.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized)
         {
             var why = $"Worker {grant.Slot!.Worker.PodId} responded with status {(int)answer.StatusCode}.";
-            return AttemptEnd.Requeue(why, counted: true, workerBroke: true);
+            return AttemptOutcome.Requeue(why, counted: true, workerBroke: true);
         }
 
         if (AnswerRules.Fault(answer, isHead: false, isUpgrade: false) is { } fault)
-            return AttemptEnd.Failed(JobErrors.AnswerInvalid, fault, retryable: true);
+            return AttemptOutcome.Failed(JobErrors.AnswerInvalid, fault, retryable: true);
         if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
             return ApplyRetryPolicy(await streams.CopyAsync(deployment, grant, answer, ct), policy);
         if (answer.Content.Headers.ContentLength > policy.MaxOutputBytes)
@@ -184,7 +184,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         body = Utf8Text.Repaired(body);
         // The repair can make the body longer: U+FFFD has three bytes.
         if (body.Length > policy.MaxOutputBytes) return TooLarge(body.Length, policy);
-        return ApplyRetryPolicy(answer.IsSuccessStatusCode ? Parse(body) : AttemptEnd.Failed(JobErrors.Handler,
+        return ApplyRetryPolicy(answer.IsSuccessStatusCode ? Parse(body) : AttemptOutcome.Failed(JobErrors.Handler,
             ErrorText(body, answer.StatusCode), (int)answer.StatusCode >= 500), policy);
     }
 
@@ -192,11 +192,11 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     /// Turns an error of the handler into a lost attempt if the endpoint retries errors. Otherwise the error is the
     /// result.
     /// </summary>
-    private static AttemptEnd ApplyRetryPolicy(AttemptEnd end, JobPolicy policy) =>
+    private static AttemptOutcome ApplyRetryPolicy(AttemptOutcome end, JobPolicy policy) =>
         policy.RetryErrors && end is { Kind: AttemptKind.Failed, Error.Code: JobErrors.Handler }
-            ? AttemptEnd.Requeue($"The handler failed: {end.Error.Message}", counted: true) : end;
+            ? AttemptOutcome.Requeue($"The handler failed: {end.Error.Message}", counted: true) : end;
 
-    private static AttemptEnd TooLarge(long bytes, JobPolicy policy) => AttemptEnd.Failed(JobErrors.OutputTooLarge,
+    private static AttemptOutcome TooLarge(long bytes, JobPolicy policy) => AttemptOutcome.Failed(JobErrors.OutputTooLarge,
         $"The output has {bytes} bytes or more; expected at most {policy.MaxOutputBytes} bytes (jobs.maxOutputBytes of "
         + "the endpoint).");
 
@@ -229,7 +229,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         return all.Capacity == all.Length ? all.GetBuffer() : all.ToArray();
     }
 
-    private static AttemptEnd Parse(byte[] body)
+    private static AttemptOutcome Parse(byte[] body)
     {
         try
         {
@@ -238,20 +238,20 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             if (root.ValueKind == JsonValueKind.Object)
             {
                 if (root.TryGetProperty("error", out var error) && error.ValueKind != JsonValueKind.Null)
-                    return AttemptEnd.Failed(JobErrors.Handler,
+                    return AttemptOutcome.Failed(JobErrors.Handler,
                         error.ValueKind == JsonValueKind.String ? ReadText(error) : error.GetRawText());
                 if (root.TryGetProperty("output", out var output))
                 {
                     var json = JsonMarshal.GetRawUtf8Value(output).ToArray();
-                    return new AttemptEnd(AttemptKind.Completed) { Output = json };
+                    return new AttemptOutcome(AttemptKind.Completed) { Output = json };
                 }
             }
 
-            return new AttemptEnd(AttemptKind.Completed) { Output = body };
+            return new AttemptOutcome(AttemptKind.Completed) { Output = body };
         }
         catch (JsonException e)
         {
-            return AttemptEnd.Failed(JobErrors.AnswerInvalid, body.Length == 0 ? "The response of the worker is empty."
+            return AttemptOutcome.Failed(JobErrors.AnswerInvalid, body.Length == 0 ? "The response of the worker is empty."
                 : $"The response of the worker is not valid JSON: {e.Message}");
         }
     }

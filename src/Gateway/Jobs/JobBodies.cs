@@ -12,7 +12,7 @@ namespace Sluice.Gateway.Jobs;
 /// the time without progress. Without the last limit, anyone could open many connections to a public endpoint that each
 /// send most of a body and then nothing.
 /// </summary>
-public sealed class JobBodies(ByteBudget budget, TimeProvider time)
+public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
 {
     /// <summary>
     /// The window of the minimum rate: at least <see cref="WindowBytes"/> of an incomplete body must arrive in each
@@ -42,7 +42,7 @@ public sealed class JobBodies(ByteBudget budget, TimeProvider time)
         var limit = endpoint.Jobs.MaxInputBytes;
         if (context.Request.ContentLength > limit)
         {
-            EarlyRefusal.LetSend(context);
+            RequestBodyDrain.LetSend(context);
             await TooLargeAsync(context, context.Request.ContentLength.Value, limit);
             return null;
         }

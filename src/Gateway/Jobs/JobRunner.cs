@@ -89,7 +89,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
         }
-        catch (Exception e) when (stopping.IsCancellationRequested && RedisDown.Is(e))
+        catch (Exception e) when (stopping.IsCancellationRequested && RedisErrors.Is(e))
         {
             // The outcome cannot be stored. When the lease of this gateway expires, another gateway runs the job again.
             CannotStore(e.Message);
@@ -120,37 +120,37 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    private async Task<AttemptEnd> GetOutcomeAsync(JobGrant grant)
+    private async Task<AttemptOutcome> GetOutcomeAsync(JobGrant grant)
     {
         var claim = grant.Claim;
-        if (claim.Why == "expired") return AttemptEnd.Failed(JobStatus.TimedOut, JobEnds.WaitedTooLong);
+        if (claim.Why == "expired") return AttemptOutcome.Failed(JobStatus.TimedOut, JobEnds.WaitedTooLong);
         if (claim.Why == "exhausted")
-            return AttemptEnd.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
+            return AttemptOutcome.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
                 "Every allowed attempt of the job lost its worker; see the field attempts. The job is now a dead "
                 + "letter. Retry it with POST /v2/{endpoint}/retry/{id}.", false));
         if (grant.Slot is null)
-            return AttemptEnd.Requeue("The worker stopped before the attempt began.", counted: false);
-        if (stopping.IsCancellationRequested) return AttemptEnd.Requeue(GatewayStops, counted: false);
+            return AttemptOutcome.Requeue("The worker stopped before the attempt began.", counted: false);
+        if (stopping.IsCancellationRequested) return AttemptOutcome.Requeue(GatewayStops, counted: false);
         Deployment? deployment;
         try
         {
             deployment = await catalog.FindAsync(grant.EndpointId, stopping.Token);
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
-            return AttemptEnd.Requeue($"Redis is not reachable: {e.Message}", counted: false);
+            return AttemptOutcome.Requeue($"Redis is not reachable: {e.Message}", counted: false);
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            return AttemptEnd.Requeue(GatewayStops, counted: false);
+            return AttemptOutcome.Requeue(GatewayStops, counted: false);
         }
 
         return deployment is not null ? await AttemptAsync(deployment, grant)
-            : AttemptEnd.Failed(JobStatus.Failed,
+            : AttemptOutcome.Failed(JobStatus.Failed,
                 new JobError(JobErrors.EndpointGone, "The endpoint was deleted.", false));
     }
 
-    private async Task<AttemptEnd> AttemptAsync(Deployment deployment, JobGrant grant)
+    private async Task<AttemptOutcome> AttemptAsync(Deployment deployment, JobGrant grant)
     {
         var started = Stopwatch.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, stopping.Token);
@@ -158,7 +158,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         metrics.Attempted(
             grant.EndpointId, end.Kind.ToString().ToLowerInvariant(), Stopwatch.GetElapsedTime(started));
         if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)
-            return AttemptEnd.Requeue(GatewayStops, counted: false);
+            return AttemptOutcome.Requeue(GatewayStops, counted: false);
         return end;
     }
 
@@ -166,7 +166,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     /// Classifies the loss of an attempt. A worker with concurrency 1 runs every job alone, so its jobs need no
     /// isolation.
     /// </summary>
-    private static AttemptLoss ClassifyLoss(AttemptEnd end, Slot? slot, bool alone) =>
+    private static AttemptLoss ClassifyLoss(AttemptOutcome end, Slot? slot, bool alone) =>
         (end.Counted, end.WorkerLost, alone) switch
     {
         (false, _, _) => AttemptLoss.Free,
@@ -176,7 +176,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         _ => AttemptLoss.Shared,
     };
 
-    private async Task StoreAsync(JobGrant grant, AttemptEnd end, AttemptLoss loss)
+    private async Task StoreAsync(JobGrant grant, AttemptOutcome end, AttemptLoss loss)
     {
         var (endpoint, claim) = (grant.EndpointId, grant.Claim);
         switch (end.Kind)
@@ -205,7 +205,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     /// Stores an output. The job has run and its result is in memory, so writes to a full or unavailable payload folder
     /// are retried for a while.
     /// </summary>
-    private async Task CompleteAsync(JobGrant grant, AttemptEnd end)
+    private async Task CompleteAsync(JobGrant grant, AttemptOutcome end)
     {
         var since = time.GetTimestamp();
         while (true)
@@ -223,10 +223,10 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
                 OutputNotStored(grant.Claim.Id, grant.EndpointId, grant.Claim.Attempt, next, e.Fault,
                     e.InnerException?.Message ?? e.Message);
                 if (next == OutputStep.GiveBack)
-                    await StoreAsync(grant, AttemptEnd.Requeue($"The output could not be stored: {e.Message}",
+                    await StoreAsync(grant, AttemptOutcome.Requeue($"The output could not be stored: {e.Message}",
                         counted: false), AttemptLoss.Free);
                 else if (next == OutputStep.Fail)
-                    await StoreAsync(grant, AttemptEnd.Failed(JobErrors.OutputLost,
+                    await StoreAsync(grant, AttemptOutcome.Failed(JobErrors.OutputLost,
                         $"The output could not be stored: {e.Message}", true), AttemptLoss.Free);
                 if (next != OutputStep.Retry) return;
             }
@@ -274,7 +274,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             {
                 return await write().WaitAsync(TimeSpan.FromSeconds(5), time);
             }
-            catch (Exception e) when (RedisDown.Is(e) && !stopping.IsCancellationRequested)
+            catch (Exception e) when (RedisErrors.Is(e) && !stopping.IsCancellationRequested)
             {
                 CannotStore(e.Message);
                 await Task.Delay(pause, time);

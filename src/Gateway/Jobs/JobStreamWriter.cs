@@ -42,7 +42,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     /// <param name="answer">The response of the worker.</param>
     /// <param name="ct">Stops the copy.</param>
     /// <exception cref="SilentWorkerException">The worker sent no data for too long.</exception>
-    public async Task<AttemptEnd> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
+    public async Task<AttemptOutcome> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
         CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
@@ -53,8 +53,8 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var writing = WriteAsync(grant, policy, chunks.Reader, stop, ct);
-        var end = new AttemptEnd(AttemptKind.Stopped);
-        AttemptEnd? rejection;
+        var end = new AttemptOutcome(AttemptKind.Stopped);
+        AttemptOutcome? rejection;
         try
         {
             end = await ReadAsync(answer, chunks.Writer, deployment.Endpoint.Forwarding.ActivityTimeout, policy,
@@ -73,7 +73,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         return rejection ?? end;
     }
 
-    private async Task<AttemptEnd> ReadAsync(HttpResponseMessage answer, ChannelWriter<byte[]> chunks,
+    private async Task<AttemptOutcome> ReadAsync(HttpResponseMessage answer, ChannelWriter<byte[]> chunks,
         TimeSpan activityTimeout, JobPolicy policy,
         CancellationToken ct)
     {
@@ -83,7 +83,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             Math.Max(policy.MaxStreamBytes, policy.MaxOutputBytes) + EventOverhead);
         var all = new List<byte[]>();
         var bytes = 0L;
-        AttemptEnd? explicitEnd = null;
+        AttemptOutcome? explicitEnd = null;
         try
         {
             await foreach (var item in SseParser.Create(body, (_, data) => data.ToArray()).EnumerateAsync(linked.Token))
@@ -92,7 +92,7 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
                 body.Next();
                 if (item.EventType == "error") explicitEnd = Failure(item.Data);
                 else if (item.EventType == "output")
-                    explicitEnd = new AttemptEnd(AttemptKind.Completed) { Output = AsJson(item.Data) };
+                    explicitEnd = new AttemptOutcome(AttemptKind.Completed) { Output = AsJson(item.Data) };
                 else if (!item.Data.AsSpan().SequenceEqual("[DONE]"u8))
                 {
                     var chunk = AsJson(item.Data);
@@ -116,16 +116,16 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
         if (explicitEnd is { Kind: AttemptKind.Failed }) return explicitEnd;
         var output = explicitEnd?.Output ?? Join(all);
         return bytes > policy.MaxOutputBytes && explicitEnd is null || output.Length > policy.MaxOutputBytes
-            ? AttemptEnd.Failed(JobErrors.OutputTooLarge,
+            ? AttemptOutcome.Failed(JobErrors.OutputTooLarge,
                 $"The output has {Math.Max(bytes, output.Length)} bytes; expected at most {policy.MaxOutputBytes} "
                 + "bytes (jobs.maxOutputBytes of the endpoint).")
-            : explicitEnd ?? new AttemptEnd(AttemptKind.Completed) { Output = output };
+            : explicitEnd ?? new AttemptOutcome(AttemptKind.Completed) { Output = output };
     }
 
     /// <summary>
     /// Writes the chunks. Returns null if all chunks were written, otherwise the outcome of the attempt.
     /// </summary>
-    private async Task<AttemptEnd?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks,
+    private async Task<AttemptOutcome?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks,
         CancellationTokenSource stop,
         CancellationToken ct)
     {
@@ -144,23 +144,23 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             return did switch
             {
                 AppendOutcome.Full => TooLong(policy),
-                AppendOutcome.NoRoom => AttemptEnd.Failed(JobErrors.StreamTooLarge,
+                AppendOutcome.NoRoom => AttemptOutcome.Failed(JobErrors.StreamTooLarge,
                     "The stream cannot be stored: the jobs of the endpoint or of this key "
                     + $"occupy twice their limit in Redis (jobs.maxBytes is {policy.MaxBytes}, jobs.maxKeyBytes is "
                     + $"{policy.MaxKeyBytes}).", true),
-                AppendOutcome.Diverged => AttemptEnd.Failed(JobErrors.StreamDiverged,
+                AppendOutcome.Diverged => AttemptOutcome.Failed(JobErrors.StreamDiverged,
                     "The chunks of this attempt differ from the chunks of the previous attempt, so the streams cannot "
                     + "be joined.", true),
-                AppendOutcome.Gap => AttemptEnd.Requeue("Redis lost a part of the stream. The next attempt writes it "
+                AppendOutcome.Gap => AttemptOutcome.Requeue("Redis lost a part of the stream. The next attempt writes it "
                     + "from the beginning.", counted: false),
-                _ => new AttemptEnd(AttemptKind.Stopped),
+                _ => new AttemptOutcome(AttemptKind.Stopped),
             };
         }
 
         return null;
     }
 
-    private static AttemptEnd TooLong(JobPolicy policy) => AttemptEnd.Failed(JobErrors.StreamTooLarge,
+    private static AttemptOutcome TooLong(JobPolicy policy) => AttemptOutcome.Failed(JobErrors.StreamTooLarge,
         $"The stream is too long; expected at most {policy.MaxStreamBytes} bytes "
         + "(jobs.maxStreamBytes of the endpoint).");
 
@@ -176,21 +176,21 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             try
             {
                 return await streams.AppendAsync(grant.EndpointId, grant.Claim.Id, grant.Claim.Fence, written,
-                    policy.MaxStreamBytes, batch, grant.Stopped, StreamRoom.ForPolicy(policy))
+                    policy.MaxStreamBytes, batch, grant.Stopped, StreamCapacity.ForPolicy(policy))
                     .WaitAsync(AppendPatience, time, CancellationToken.None);
             }
             catch (OperationCanceledException) when (grant.Stopped.IsCancellationRequested)
             {
                 return AppendOutcome.Stale;
             }
-            catch (Exception e) when (RedisDown.Is(e))
+            catch (Exception e) when (RedisErrors.Is(e))
             {
                 await Task.Delay(AppendPause, time, ct);
             }
         }
     }
 
-    private static AttemptEnd Failure(byte[] data)
+    private static AttemptOutcome Failure(byte[] data)
     {
         try
         {
@@ -198,14 +198,14 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             if (document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("error", out var error)
                 && error.ValueKind == JsonValueKind.String)
-                return AttemptEnd.Failed(JobErrors.Handler, error.GetString()!);
+                return AttemptOutcome.Failed(JobErrors.Handler, error.GetString()!);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The data is text.
         }
 
-        return AttemptEnd.Failed(JobErrors.Handler, Encoding.UTF8.GetString(data));
+        return AttemptOutcome.Failed(JobErrors.Handler, Encoding.UTF8.GetString(data));
     }
 
     /// <summary>Returns a chunk as JSON. A chunk that is not valid JSON becomes a string.</summary>

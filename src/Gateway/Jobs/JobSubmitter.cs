@@ -17,9 +17,9 @@ namespace Sluice.Gateway.Jobs;
 /// <summary>
 /// Handles <c>/run</c> and <c>/runsync</c>: reads a job, then stores and queues it in one Redis call.
 /// </summary>
-public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader reader, JobSignals signals,
+public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader reader, JobSignals signals,
     Dispatcher dispatcher,
-    OutboundGuard guard, RedisMemory memory, TimeProvider time)
+    OutboundGuard guard, RedisMemoryPressure memory, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
 
@@ -150,7 +150,7 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         return null;
     }
 
-    private static JobLimits GetLimits(Admission admission, Endpoint endpoint)
+    private static JobLimits GetLimits(AuthenticatedRequest admission, Endpoint endpoint)
     {
         var own = admission.Caller?.Limits ?? KeyLimits.None;
         return new JobLimits(endpoint.Jobs.MaxQueued, own.Queued, endpoint.Jobs.MaxBytes,
@@ -165,7 +165,7 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
     {
         if (memory.HasNoRoom(endpoint.Id))
         {
-            EarlyRefusal.LetSend(context);
+            RequestBodyDrain.LetSend(context);
             await RejectOutOfMemoryAsync(context);
             return true;
         }
@@ -173,7 +173,7 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         if (key is not null || context.Request.ContentLength <= LargeBody) return false;
         if (await store.WhyFullAsync(endpoint.Id, context.Admission().Flow, limits,
             context.RequestAborted) is not { } full) return false;
-        EarlyRefusal.LetSend(context);
+        RequestBodyDrain.LetSend(context);
         await RejectAsync(context, endpoint, full);
         return true;
     }
@@ -190,7 +190,7 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
         {
             return await StoreAsync(job);
         }
-        catch (Exception e) when (RedisMemory.IsOutOfMemory(e))
+        catch (Exception e) when (RedisMemoryPressure.IsOutOfMemory(e))
         {
             await RejectOutOfMemoryAsync(context);
             return null;
@@ -212,12 +212,12 @@ public sealed class JobSubmitter(JobStore store, JobBodies bodies, JobReader rea
             {
                 return await store.SubmitAsync(job, timeout.Token);
             }
-            catch (Exception e) when (RedisDown.Is(e))
+            catch (Exception e) when (RedisErrors.Is(e))
             {
                 // A script that Redis rejects has stored nothing.
                 rejected &= e is RedisServerException or RedisDiskFullException;
                 // Retries do not help if memory is full: jobs must end before memory is free.
-                if (!RedisMemory.IsOutOfMemory(e) && time.GetElapsedTime(started) + StorePause < StoreTimeout)
+                if (!RedisMemoryPressure.IsOutOfMemory(e) && time.GetElapsedTime(started) + StorePause < StoreTimeout)
                 {
                     await Task.Delay(StorePause, time);
                     continue;

@@ -66,7 +66,7 @@ public static class WaitReason
             if (blocked is not null && ready.Count == 0) return (CrashLoop, blocked.ReasonFor(anonymous));
             if (wait is not null && ready.Count == 0) return (NoCapacity, wait.TextFor(anonymous));
             if (ready.Count == 0)
-                return (ScalingUp, WaitDetail.Starts(pods ?? [], anonymous) is { Length: > 0 } start
+                return (ScalingUp, WaitExplanation.Starts(pods ?? [], anonymous) is { Length: > 0 } start
                     ? $"No worker is ready yet; {start}" : "No worker is ready yet.");
             if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free))
                 return (Dispatching, "A slot is free.");

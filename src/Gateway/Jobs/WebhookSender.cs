@@ -40,7 +40,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
 
     private readonly TimeProvider time = time;
     private readonly ILogger<WebhookSender> logger = logger;
-    private readonly EndpointChores chores = new();
+    private readonly EndpointTaskRotation chores = new();
     private readonly ConcurrentDictionary<string, int> busy = [];
     private readonly HttpMessageInvoker client = new(new SocketsHttpHandler
     {
@@ -137,7 +137,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         {
             return await TryAsync(due, ct);
         }
-        catch (Exception e) when (!RedisDown.Is(e) && e is not PayloadException && !ct.IsCancellationRequested)
+        catch (Exception e) when (!RedisErrors.Is(e) && e is not PayloadException && !ct.IsCancellationRequested)
         {
             Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
             return (WebhookVerdict.Again, null, "internal error of the gateway; its log contains the endpoint id");

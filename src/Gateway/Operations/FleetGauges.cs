@@ -23,8 +23,8 @@ public sealed class FleetGauges
     private readonly RedisStore redis;
     private readonly WorkerSlotStore slots;
     private readonly CatalogWatcher catalog;
-    private readonly Leadership leadership;
-    private readonly KeyRing keys;
+    private readonly LeaderElection leadership;
+    private readonly ApiKeyCache keys;
     private readonly TimeProvider time;
     private volatile IReadOnlyList<EndpointValues> values = [];
 
@@ -39,8 +39,8 @@ public sealed class FleetGauges
         RedisStore redis,
         WorkerSlotStore slots,
         CatalogWatcher catalog,
-        Leadership leadership,
-        KeyRing keys,
+        LeaderElection leadership,
+        ApiKeyCache keys,
         TimeProvider time)
     {
         this.redis = redis;

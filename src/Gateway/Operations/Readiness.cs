@@ -6,7 +6,7 @@ using Sluice.Gateway.Auth;
 namespace Sluice.Gateway.Operations;
 
 /// <summary>Checks whether this gateway can accept requests.</summary>
-public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, KeyRing keys, PayloadShare payloads,
+public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, ApiKeyCache keys, PayloadShare payloads,
     IHostApplicationLifetime lifetime, TimeProvider time)
 {
     private static readonly TimeSpan CheckTimeout = TimeSpan.FromSeconds(2);

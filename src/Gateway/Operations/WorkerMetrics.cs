@@ -10,7 +10,7 @@ namespace Sluice.Gateway.Operations;
 /// Collects the metrics of this host's workers, for a Prometheus that cannot connect to them. Concurrent scrapes share
 /// one collection.
 /// </summary>
-public sealed class WorkerMetrics(PodFleet fleet, WorkerClients clients, TimeProvider time)
+public sealed class WorkerMetrics(PodManager fleet, WorkerClients clients, TimeProvider time)
 {
     /// <summary>The number of workers that are queried concurrently.</summary>
     private const int MaxConcurrent = 16;

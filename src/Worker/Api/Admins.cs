@@ -7,7 +7,7 @@ namespace Sluice.Worker.Api;
 /// Checks which requests need an admin key and which routes are open to callers without a key. A key that may use an
 /// endpoint's models is not an admin key.
 /// </summary>
-internal static class Admins
+internal static class AdminOnly
 {
     /// <summary>
     /// Set to <c>1</c> by the gateway if the caller's key has the scope <c>admin</c>. The gateway removes the header

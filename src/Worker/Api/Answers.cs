@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace Sluice.Worker.Api;
 
 /// <summary>Writes small JSON responses.</summary>
-internal static class Answers
+internal static class JsonResponses
 {
     /// <summary>
     /// Leaves quotes and apostrophes unescaped, so that clients can match the texts. This is safe because the

@@ -22,7 +22,7 @@ internal sealed class GenerateApi(
     WorkerSettings settings,
     WorkerLog log,
     Tracer tracer,
-    Inferences inferences,
+    InferencePipeline inferences,
     LoadReport load)
 {
     /// <summary>Number of generated tokens: a header, or a trailer if the response is a stream.</summary>
@@ -97,7 +97,7 @@ internal sealed class GenerateApi(
         }
 
         var request = await ReadAsync(context, model);
-        await Answers.JsonAsync(context, await RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
+        await JsonResponses.JsonAsync(context, await RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
     }
 
     private async Task StreamAsync(HttpContext context)

@@ -11,7 +11,7 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Api;
 
 /// <summary>Middleware that checks the pod token, logs requests, and converts exceptions to error responses.</summary>
-internal sealed class Guard(WorkerSettings settings, WorkerLog log)
+internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog log)
 {
     /// <summary>Maximum size in bytes of an Authorization header that can contain a pod token.</summary>
     private const int MaxHeader = 1536;
@@ -35,7 +35,7 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
             // The encoded path is logged, because a decoded path can contain line breaks.
             var path = context.Request.Path.ToUriComponent();
             var duration = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            log.Write(LogLevel.Debug, nameof(Guard), string.Create(CultureInfo.InvariantCulture,
+            log.Write(LogLevel.Debug, nameof(WorkerAuthMiddleware), string.Create(CultureInfo.InvariantCulture,
                 $"{context.Request.Method} {path} {context.Response.StatusCode} in {duration:0.###} ms"));
         }
     }
@@ -44,7 +44,7 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
     {
         if (expected is not null && !IsAuthorized(context))
         {
-            await Answers.ErrorAsync(
+            await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status401Unauthorized,
                 "The pod token is missing or wrong. This worker accepts requests from its gateway only.");
@@ -55,28 +55,28 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
         {
             await next(context);
             if (context.Response.StatusCode is 404 or 405 && !context.Response.HasStarted)
-                await Answers.ErrorAsync(context, context.Response.StatusCode,
+                await JsonResponses.ErrorAsync(context, context.Response.StatusCode,
                     context.Response.StatusCode == 404 ? "Not Found" : "Method Not Allowed");
         }
         catch (InvalidRequestException e) when (!context.Response.HasStarted)
         {
-            await Answers.ErrorAsync(context, e.Status, e.Message);
+            await JsonResponses.ErrorAsync(context, e.Status, e.Message);
         }
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)
         {
-            await Answers.ErrorAsync(context, e.StatusCode, e.Message);
+            await JsonResponses.ErrorAsync(context, e.StatusCode, e.Message);
         }
         catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
         {
-            log.Error(nameof(Guard), $"Model run failed: {e.Message}");
-            await Answers.ErrorAsync(
+            log.Error(nameof(WorkerAuthMiddleware), $"Model run failed: {e.Message}");
+            await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status500InternalServerError,
                 $"The model failed: {RunError.Clean(e.Message)}");
         }
         catch (InvalidOperationException e) when (IsInvalidText(e) && !context.Response.HasStarted)
         {
-            await Answers.ErrorAsync(
+            await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status400BadRequest,
                 $"The request JSON contains invalid text: {e.Message}");
@@ -91,8 +91,8 @@ internal sealed class Guard(WorkerSettings settings, WorkerLog log)
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
-            log.Error(nameof(Guard), $"Request failed: {e}");
-            await Answers.ErrorAsync(
+            log.Error(nameof(WorkerAuthMiddleware), $"Request failed: {e}");
+            await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status500InternalServerError,
                 "Internal error of the worker. The worker's log contains the exception.");

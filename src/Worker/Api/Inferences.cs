@@ -11,7 +11,7 @@ namespace Sluice.Worker.Api;
 /// Runs inference requests of all forms from the body to the response, through the model's batches. Traces, times and
 /// counts each request.
 /// </summary>
-internal sealed class Inferences(WorkerSettings settings, Tracer tracer, LoadReport load)
+internal sealed class InferencePipeline(WorkerSettings settings, Tracer tracer, LoadReport load)
 {
     /// <summary>Parses the body of a request.</summary>
     /// <param name="context">The request.</param>

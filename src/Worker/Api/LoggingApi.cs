@@ -8,13 +8,13 @@ internal sealed class LoggingApi(WorkerLog log)
 {
     public void Map(Router routes)
     {
-        routes.MapGet("/v2/logging", c => Answers.WriteAsync(c, log.Settings.Write));
+        routes.MapGet("/v2/logging", c => JsonResponses.WriteAsync(c, log.Settings.Write));
         routes.MapPost("/v2/logging", ChangeAsync);
     }
 
     private async Task ChangeAsync(HttpContext context)
     {
         using var fields = await SettingFields.ReadAsync(context);
-        await Answers.WriteAsync(context, log.Change(now => now.With(fields.RootElement)).Write);
+        await JsonResponses.WriteAsync(context, log.Change(now => now.With(fields.RootElement)).Write);
     }
 }

@@ -40,7 +40,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
     private Task ConfigAsync(HttpContext context)
     {
         var model = OpenInferenceApi.FindModel(context, host);
-        return Answers.WriteAsync(context, json =>
+        return JsonResponses.WriteAsync(context, json =>
         {
             json.WriteStartObject();
             json.WriteString("name", model.Name);
@@ -168,7 +168,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
     }
 
     private static Task StatisticsAsync(HttpContext context, IEnumerable<LoadedModel> models) =>
-        Answers.WriteAsync(context, json =>
+        JsonResponses.WriteAsync(context, json =>
         {
             json.WriteStartObject();
             json.WriteStartArray("model_stats");
@@ -264,7 +264,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
                 };
         }
 
-        await Answers.WriteAsync(context, json =>
+        await JsonResponses.WriteAsync(context, json =>
         {
             json.WriteStartArray();
             foreach (var state in host.Repository.Index().Where(s => !readyOnly || s.State == "READY"))
@@ -314,7 +314,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         if (!settings.ExplicitControl)
             throw new InvalidRequestException(string.Create(CultureInfo.InvariantCulture,
                 $"explicit model load / unload is not allowed: {action} needs SLUICE_MODEL_CONTROL=explicit"));
-        Admins.RequireAdmin(context, "Models can be loaded and unloaded");
+        AdminOnly.RequireAdmin(context, "Models can be loaded and unloaded");
         return (string)context.Request.RouteValues["model"]!;
     }
 }

@@ -4,7 +4,7 @@ using Sluice.Worker.Models;
 namespace Sluice.Worker.Api;
 
 /// <summary>Implements the Open Inference Protocol over REST, with the binary tensor data extension.</summary>
-internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, Inferences inferences)
+internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, InferencePipeline inferences)
 {
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -18,13 +18,13 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
 
     public void Map(Router routes)
     {
-        routes.MapGet("/v2", c => Answers.JsonAsync(
+        routes.MapGet("/v2", c => JsonResponses.JsonAsync(
             c,
             new ServerMetadata("sluice-worker", Version, Extensions),
             WorkerJson.Default.ServerMetadata));
-        routes.MapGet("/v2/health/live", c => Answers.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
+        routes.MapGet("/v2/health/live", c => JsonResponses.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
         routes.MapGet("/v2/health/ready", ReadyAsync);
-        routes.MapGet("/v2/models", c => Answers.JsonAsync(
+        routes.MapGet("/v2/models", c => JsonResponses.JsonAsync(
             c,
             new ModelList(host.Repository.Names),
             WorkerJson.Default.ModelList));
@@ -57,14 +57,14 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
         var body = ready
             ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null)
             : new ReadyBody(false);
-        return Answers.JsonAsync(context, body, WorkerJson.Default.ReadyBody);
+        return JsonResponses.JsonAsync(context, body, WorkerJson.Default.ReadyBody);
     }
 
     private Task ModelReadyAsync(HttpContext context)
     {
         var model = FindModel(context, host);
         if (!host.Ready) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return Answers.JsonAsync(
+        return JsonResponses.JsonAsync(
             context,
             new ModelReadyBody(model.Name, host.Ready, model.Session.Placement?.ToString()),
             WorkerJson.Default.ModelReadyBody);
@@ -80,7 +80,7 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
             Describe(model.Inputs),
             Describe(model.Outputs),
             model.Session.Placement?.ToString());
-        return Answers.JsonAsync(context, metadata, WorkerJson.Default.ModelMetadata);
+        return JsonResponses.JsonAsync(context, metadata, WorkerJson.Default.ModelMetadata);
     }
 
     private Task InferAsync(HttpContext context) =>

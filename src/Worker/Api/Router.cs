@@ -47,7 +47,7 @@ internal sealed class Router
             return Task.CompletedTask;
         }
 
-        Admins.CheckAnonymousAccess(context, match.Pattern);
+        AdminOnly.CheckAnonymousAccess(context, match.Pattern);
         // The values are copied, because Kestrel reuses the dictionary of a connection and clears it after each
         // request.
         foreach (var (name, value) in match.Values) context.Request.RouteValues[name] = value;

@@ -121,7 +121,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
         trace?.AddRun(inference);
         var started = Stopwatch.GetTimestamp();
-        Inferences.SetTiming(context, inference);
+        InferencePipeline.SetTiming(context, inference);
         var outputs = InferResponse.Outputs(model, request, inference, settings.MaxOutputBytes);
         InferResponse.WriteJson(writer, model, request, Array.ConvertAll(outputs, o => (o.Tensor, false)));
         model.Statistics.RecordSuccess(inference, Stopwatch.GetElapsedTime(started));

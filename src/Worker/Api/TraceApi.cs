@@ -27,7 +27,7 @@ internal sealed class TraceApi(ModelHost host, Tracer tracer)
     }
 
     private Task WriteSettingsAsync(HttpContext context, string? model) =>
-        Answers.WriteAsync(context, json => tracer.Write(json, model));
+        JsonResponses.WriteAsync(context, json => tracer.Write(json, model));
 
     private string? ModelName(HttpContext context) =>
         context.Request.RouteValues["model"] is null ? null : OpenInferenceApi.FindModel(context, host).Name;

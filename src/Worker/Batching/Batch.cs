@@ -11,11 +11,11 @@ namespace Sluice.Worker.Batching;
 /// </summary>
 internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, ModelStatistics statistics)
 {
-    private readonly List<InferTicket> tickets = [];
+    private readonly List<PendingInference> tickets = [];
     private int readers;
 
     /// <summary>The requests of the batch.</summary>
-    public IReadOnlyList<InferTicket> Tickets => tickets;
+    public IReadOnlyList<PendingInference> Tickets => tickets;
 
     /// <summary>The shape key of all requests of the batch; see <c>InferRequest.Shape</c>.</summary>
     public int Shape => shape;
@@ -36,7 +36,7 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
     public TensorSet Tensors => tensors;
 
     /// <summary>Adds a request and assigns the next rows to it.</summary>
-    public void Add(InferTicket ticket)
+    public void Add(PendingInference ticket)
     {
         var first = Rows;
         tickets.Add(ticket);
@@ -69,9 +69,9 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
     /// others up.
     /// </summary>
     /// <returns>The removed requests; null if there are none.</returns>
-    private List<InferTicket>? Compact()
+    private List<PendingInference>? Compact()
     {
-        List<InferTicket>? removed = null;
+        List<PendingInference>? removed = null;
         var rows = 0;
         for (var i = 0; i < tickets.Count; i++)
         {
@@ -103,7 +103,7 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         foreach (var ticket in tickets) ticket.Begun = started;
         try
         {
-            if (tickets.Count == 1) RunLanes.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
+            if (tickets.Count == 1) ExecutionSlots.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
             else RunForAll();
         }
         catch (Exception e)
@@ -175,7 +175,7 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
             ticket.Fail(BatchMemory.Insufficient(noMemory!));
     }
 
-    private Batch Extract(InferTicket ticket)
+    private Batch Extract(PendingInference ticket)
     {
         var own = memory.Extract(tensors, ticket.FirstRow, ticket.Request.Rows);
         var single = new Batch(memory, own, shape, statistics) { Cut = Cut, Rows = ticket.Request.Rows };

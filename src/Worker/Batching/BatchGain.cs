@@ -8,7 +8,7 @@ namespace Sluice.Worker.Batching;
 /// <param name="One">Duration of the shortest run of one row.</param>
 /// <param name="Many">Duration of the shortest run of <paramref name="Rows"/> rows.</param>
 /// <param name="Rows">Rows of the larger run.</param>
-public readonly record struct BatchGain(TimeSpan One, TimeSpan Many, int Rows)
+public readonly record struct BatchSpeedup(TimeSpan One, TimeSpan Many, int Rows)
 {
     /// <summary>
     /// Minimum speedup for which a batch waits. It is between the values measured for convolutions and encoders (1.0

@@ -10,7 +10,7 @@ namespace Sluice.Worker.Batching;
 /// </summary>
 /// <param name="users">Reference count of the model.</param>
 /// <param name="allocate">Allocates the tensors of a batch for its first request.</param>
-internal sealed class BatchMemory(ModelUsers users, Func<InferRequest, TensorSet> allocate) : IDisposable
+internal sealed class BatchMemory(ModelReferenceCount users, Func<InferRequest, TensorSet> allocate) : IDisposable
 {
     /// <summary>
     /// Maximum number of pooled sets. At the same time, one batch runs, one is formed, and the responses of one are

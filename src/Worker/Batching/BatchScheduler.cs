@@ -19,14 +19,14 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     private static readonly long DefaultDueMs = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
 
     private readonly OnnxModel model;
-    private readonly RunLanes lanes;
+    private readonly ExecutionSlots lanes;
     private readonly int maxQueue;
     private readonly ModelStatistics statistics;
     private readonly Action free;
-    private readonly ModelUsers users;
+    private readonly ModelReferenceCount users;
     private readonly BatchMemory memory;
     private readonly Lock gate = new();
-    private readonly List<InferTicket> waiting = [];
+    private readonly List<PendingInference> waiting = [];
     private BatchCandidate[] candidates = new BatchCandidate[16];
     private int[] taken = new int[16];
     private Batch? forming;
@@ -42,7 +42,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     /// <param name="free">Frees the model after its last use.</param>
     public BatchScheduler(
         OnnxModel model,
-        RunLanes lanes,
+        ExecutionSlots lanes,
         int maxQueue,
         ModelStatistics statistics,
         Func<InferRequest, TensorSet> allocate,
@@ -53,7 +53,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         this.maxQueue = maxQueue;
         this.statistics = statistics;
         this.free = free;
-        users = new ModelUsers(Free);
+        users = new ModelReferenceCount(Free);
         memory = new BatchMemory(users, allocate);
     }
 
@@ -62,7 +62,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
 
     /// <summary>
     /// Whether a batch waits until all requests that are already received are read. True if a batch is faster than
-    /// single rows; see <see cref="BatchGain"/>.
+    /// single rows; see <see cref="BatchSpeedup"/>.
     /// </summary>
     public bool Gathers { get; set; }
 
@@ -80,7 +80,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     {
         using var limit = request.TimeoutUs > 0 ? CancellationTokenSource.CreateLinkedTokenSource(gone) : null;
         limit?.CancelAfter(TimeSpan.FromMicroseconds(request.TimeoutUs));
-        var ticket = new InferTicket(request, gone, limit?.Token ?? gone);
+        var ticket = new PendingInference(request, gone, limit?.Token ?? gone);
         var placed = Enqueue(ticket);
         try
         {
@@ -152,7 +152,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         free();
     }
 
-    private Task Enqueue(InferTicket ticket)
+    private Task Enqueue(PendingInference ticket)
     {
         lock (gate)
         {
@@ -164,11 +164,11 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         }
     }
 
-    private async Task WaitForPlaceAsync(InferTicket ticket, Task placed)
+    private async Task WaitForPlaceAsync(PendingInference ticket, Task placed)
     {
         await using var leave = ticket.Late.UnsafeRegister(static state =>
         {
-            var (scheduler, ticket) = ((BatchScheduler, InferTicket))state!;
+            var (scheduler, ticket) = ((BatchScheduler, PendingInference))state!;
             lock (scheduler.gate)
                 if (!scheduler.waiting.Remove(ticket)) return;
             ticket.Reject(new OperationCanceledException(ticket.Late));
@@ -176,7 +176,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         await placed;
     }
 
-    private void Fill(InferTicket ticket)
+    private void Fill(PendingInference ticket)
     {
         var started = Stopwatch.GetTimestamp();
         try
@@ -196,7 +196,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
 
     /// <summary>Records that the tensors of a request are read or invalid.</summary>
     /// <returns>The batch to run, if this was the last of its requests and a lane is free.</returns>
-    private Batch? CompleteFill(InferTicket ticket)
+    private Batch? CompleteFill(PendingInference ticket)
     {
         lock (gate)
         {
@@ -225,7 +225,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     }
 
     /// <summary>Lets a batch run without a request whose tensors are invalid.</summary>
-    private void SkipInvalid(InferTicket ticket)
+    private void SkipInvalid(PendingInference ticket)
     {
         if (CompleteFill(ticket) is { } ready)
             ThreadPool.UnsafeQueueUserWorkItem(
@@ -282,7 +282,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     /// Starts a batch with its first request. Rejects the request and returns false if there is no memory. The caller
     /// holds the lock.
     /// </summary>
-    private bool TryStartBatch(InferTicket first, BatchCut why)
+    private bool TryStartBatch(PendingInference first, BatchCut why)
     {
         try
         {

@@ -72,7 +72,7 @@ internal static class BindingChoice
             for (var first = 0; first < 3; first++)
             {
                 using var options = new RunOptions();
-                var inputs = model.Inputs.Select(i => MadeUpRows.Create(i, first, rows, model.Batches)).ToList();
+                var inputs = model.Inputs.Select(i => SyntheticInputs.Create(i, first, rows, model.Batches)).ToList();
                 try
                 {
                     using var expected = model.RunOnce(inputs);
@@ -81,7 +81,7 @@ internal static class BindingChoice
                     for (var o = 0; o < expected.Count; o++)
                     {
                         var actual = bound.Output(model.Outputs[o], 0, rows).Raw;
-                        if (!MadeUpRows.Alike(expected[o].GetTensorMutableRawData(), actual, model.Outputs[o].Type))
+                        if (!SyntheticInputs.Alike(expected[o].GetTensorMutableRawData(), actual, model.Outputs[o].Type))
                             return $"returned another '{model.OutputNames[o]}' than an unbound run";
                     }
                 }

@@ -8,7 +8,7 @@ namespace Sluice.Worker.Batching;
 /// Tracks a request through its states: waiting, placed in a batch, filled, run. Owned by the model's
 /// <see cref="BatchScheduler"/>.
 /// </summary>
-internal sealed class InferTicket(InferRequest request, CancellationToken gone, CancellationToken late)
+internal sealed class PendingInference(InferRequest request, CancellationToken gone, CancellationToken late)
 {
     private TaskCompletionSource? placed;
     private readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -84,7 +84,7 @@ internal sealed class InferTicket(InferRequest request, CancellationToken gone, 
     /// <summary>
     /// Completes <see cref="Done"/> with an error of the model: status 400 if the inputs caused it, else status 500.
     /// </summary>
-    public void Fail(OnnxRuntimeException error) => Fail(Runtime.RunLanes.IsClients(error)
+    public void Fail(OnnxRuntimeException error) => Fail(Runtime.ExecutionSlots.IsClients(error)
         ? new Runtime.InvalidRequestException(Runtime.RunError.Clean(error.Message))
         : (Exception)error);
 }

@@ -7,9 +7,9 @@ namespace Sluice.Worker.Batching;
 public sealed class Inference : IDisposable
 {
     private readonly BatchScheduler scheduler;
-    private readonly InferTicket ticket;
+    private readonly PendingInference ticket;
 
-    internal Inference(BatchScheduler scheduler, InferTicket ticket)
+    internal Inference(BatchScheduler scheduler, PendingInference ticket)
     {
         this.scheduler = scheduler;
         this.ticket = ticket;

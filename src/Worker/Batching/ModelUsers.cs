@@ -6,7 +6,7 @@ namespace Sluice.Worker.Batching;
 /// the process instead of throwing an exception.
 /// </summary>
 /// <param name="free">Frees the model. Called once.</param>
-internal sealed class ModelUsers(Action free)
+internal sealed class ModelReferenceCount(Action free)
 {
     private readonly Lock gate = new();
     private int users;

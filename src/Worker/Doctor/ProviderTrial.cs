@@ -34,15 +34,15 @@ internal static class ProviderTrial
         };
         using var profile = PlacementProfile.Start(options, cpuOnly: provider == "cpu");
         ProviderAppender.Append(options, provider, Plain(provider, settings));
-        using var session = new InferenceSession(TinyOnnx.Bytes(), options);
-        using var input = OrtValue.CreateTensorValueFromMemory(TinyOnnx.Input, [1, 2]);
+        using var session = new InferenceSession(MinimalOnnxModel.Bytes(), options);
+        using var input = OrtValue.CreateTensorValueFromMemory(MinimalOnnxModel.Input, [1, 2]);
         using var run = new RunOptions();
         using var results = session.Run(run, ["x"], [input], ["y"]);
         var placement = profile.End(session);
         if (placement.On(provider) < placement.Placed.Count)
             return $"it ran only a part of a model of two nodes: {placement}";
         var result = results[0].GetTensorDataAsSpan<float>();
-        return result.SequenceEqual(TinyOnnx.Output)
+        return result.SequenceEqual(MinimalOnnxModel.Output)
             ? ""
             : $"it returned a wrong result: [{result[0]}, {result[1]}]; expected [3, 0]";
     }

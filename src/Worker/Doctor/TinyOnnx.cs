@@ -7,7 +7,7 @@ namespace Sluice.Worker.Doctor;
 /// w)</c> with x of shape [1,2] and w = [[1,-1],[2,-2]], so x = [1,1] returns [3,0]. It is a matrix product, because
 /// a copy would prove neither the device's code nor its math library.
 /// </summary>
-internal static class TinyOnnx
+internal static class MinimalOnnxModel
 {
     public static readonly float[] Input = [1, 1];
 

@@ -7,7 +7,7 @@ namespace Sluice.Worker.Generation;
 /// Decides in which memory the key/value cache of a decoder is stored. Pure. Attention that runs on another device
 /// than its cache is slow, and on WebGPU it returns wrong results.
 /// </summary>
-public static class CachePlace
+public static class KvCacheLocation
 {
     /// <summary>Operators that update a cache in place (onnxruntime, docs/ContribOperators.md).</summary>
     private static readonly string[] Attention =

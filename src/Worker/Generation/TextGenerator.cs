@@ -48,7 +48,7 @@ public sealed partial class TextGenerator : IDisposable
     private const float Tolerance = 0.05f;
 
     private readonly OnnxModel model;
-    private readonly RunLanes lanes;
+    private readonly ExecutionSlots lanes;
     private readonly (string Past, string Present)[] layers;
     private readonly (long Heads, long Width) head;
     private readonly int vocabulary;
@@ -64,7 +64,7 @@ public sealed partial class TextGenerator : IDisposable
     /// <exception cref="NotSupportedException">
     /// The model is not a supported decoder, or the cache cannot be in the memory that the attention uses.
     /// </exception>
-    internal TextGenerator(OnnxModel model, RunLanes lanes, SessionMemory memory)
+    internal TextGenerator(OnnxModel model, ExecutionSlots lanes, SessionMemory memory)
     {
         this.model = model;
         this.lanes = lanes;
@@ -83,7 +83,7 @@ public sealed partial class TextGenerator : IDisposable
         vocabulary = (int)model.Output("logits")!.Shape[2];
         endOfText = (byte)ReadMetadata("sluice.eos", 0);
         Context = ReadMetadata("sluice.context", 512);
-        this.memory = !CachePlace.OnDevice(model.Session.Recorded, model.Session.Provider)
+        this.memory = !KvCacheLocation.OnDevice(model.Session.Recorded, model.Session.Provider)
             ? OrtAllocator.DefaultInstance
             : memory.Device ?? throw new NotSupportedException(
                 $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}");

@@ -54,7 +54,7 @@ public sealed record BatchRule(int Max, string Why)
                 double[] apart = [.. first[o], .. second[o]];
                 if (apart.Length != both[o].Length)
                     return new BatchRule(0, $"'{outputs[o].Name}' does not have one row for each input row");
-                if (!MadeUpRows.Alike(apart, both[o]))
+                if (!SyntheticInputs.Alike(apart, both[o]))
                 {
                     var reason = $"'{outputs[o].Name}' of a row depends on the rows beside it (checked at load)";
                     return new BatchRule(0, reason);
@@ -74,9 +74,9 @@ public sealed record BatchRule(int Max, string Why)
             var values = new List<OrtValue>();
             try
             {
-                foreach (var input in inputs) values.Add(MadeUpRows.Create(input, row, count));
+                foreach (var input in inputs) values.Add(SyntheticInputs.Create(input, row, count));
                 using var results = run(values);
-                return [.. results.Select((r, o) => MadeUpRows.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
+                return [.. results.Select((r, o) => SyntheticInputs.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
             }
             finally
             {

@@ -34,7 +34,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
         string version,
         ModelFile file,
         ExecutionProviders providers,
-        RunLanes lanes,
+        ExecutionSlots lanes,
         BatchLimits limits)
         : base(name, version, file, providers, limits)
     {
@@ -64,7 +64,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     public override bool Pooled => Batches || (FixedRows && Binding.Plan.How != TensorBinding.None);
 
     /// <summary>Speedup of a batched run, measured at warm-up.</summary>
-    public BatchGain Gain { get; private set; }
+    public BatchSpeedup Gain { get; private set; }
 
     public ModelStatistics Statistics { get; }
 
@@ -95,7 +95,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
             foreach (var rows in BindingPlan.Buckets(MaxBatch)) MeasureShortest(tensors, rows, runs);
             if (!Batches) return;
             var many = Math.Min(MaxBatch, GainRows);
-            Gain = new BatchGain(MeasureShortest(tensors, 1, GainRuns), MeasureShortest(tensors, many, GainRuns), many);
+            Gain = new BatchSpeedup(MeasureShortest(tensors, 1, GainRuns), MeasureShortest(tensors, many, GainRuns), many);
             Scheduler.Gathers = Gain.Pays;
         }
         catch (OnnxRuntimeException)
@@ -174,7 +174,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// Runs the model once on zeros, with every free dimension set to 1. The run proves that the provider works, and
     /// takes its cost away from the first request. A text generation model generates a few tokens.
     /// </summary>
-    private void FirstRun(RunLanes lanes)
+    private void FirstRun(ExecutionSlots lanes)
     {
         memory = SessionMemory.Create(Session, Session.Provider, Session.Device);
         try
@@ -208,7 +208,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
 
     private void FillMadeUp(StackedTensors tensors, int rows)
     {
-        var made = Inputs.Select(i => MadeUpRows.Create(i, 0, rows, Batches)).ToList();
+        var made = Inputs.Select(i => SyntheticInputs.Create(i, 0, rows, Batches)).ToList();
         tensors.Fill(made, rows);
         foreach (var value in made) value.Dispose();
     }

@@ -7,7 +7,7 @@ namespace Sluice.Worker.Models;
 /// Generates rows of small numbers that show at load how a model behaves. Equal rows get equal numbers. The numbers are
 /// valid as indexes, masks and pixels.
 /// </summary>
-internal static class MadeUpRows
+internal static class SyntheticInputs
 {
     /// <summary>
     /// Largest difference between two results of the same row, relative to the larger of 1 and the value. Kernels for

@@ -32,7 +32,7 @@ internal sealed class ModelHost : IDisposable
             TensorRtMaxBatch = settings.Providers.TensorRtMaxBatch ?? Math.Max(1, settings.Batching.MaxRows),
         });
         // A GPU is one stream. A CPU runs as many models concurrently as it has cores.
-        Lanes = new RunLanes(settings.Providers.RequestsGpu ? 1 : Environment.ProcessorCount);
+        Lanes = new ExecutionSlots(settings.Providers.RequestsGpu ? 1 : Environment.ProcessorCount);
         cache = new OptimizedModelCache(
             settings.Cache,
             settings.Providers.Names,
@@ -51,7 +51,7 @@ internal sealed class ModelHost : IDisposable
     /// <summary>Execution providers that run the models, and the providers that were skipped.</summary>
     public ExecutionProviders Providers { get; }
 
-    public RunLanes Lanes { get; }
+    public ExecutionSlots Lanes { get; }
 
     /// <summary>True if all models are loaded and warm, and the worker does not drain.</summary>
     public bool Ready => ready && !draining;

@@ -18,7 +18,7 @@ public interface ILaneUser
 /// stream). Waiting callers get lanes in the order of waiting. A caller that is cancelled while it waits uses no
 /// lane. Cancellation during a run stops the run.
 /// </summary>
-public sealed class RunLanes(int lanes)
+public sealed class ExecutionSlots(int lanes)
 {
     /// <summary>Largest number of concurrent runs.</summary>
     public int Count { get; private set; } = lanes;

@@ -12,7 +12,7 @@ namespace Sluice.Worker.Standby;
 /// Runs a complete worker with a minimal model: it listens, answers one request and stops. Afterwards the .NET code
 /// is compiled, ONNX Runtime and the execution provider are initialised, and Kestrel has served a request.
 /// </summary>
-internal static class Rehearsal
+internal static class WarmUpRun
 {
     private const string Model = "rehearsal";
 
@@ -33,7 +33,7 @@ internal static class Rehearsal
         try
         {
             var version = Directory.CreateDirectory(Path.Combine(repository, Model, "1")).FullName;
-            await File.WriteAllBytesAsync(Path.Combine(version, "model.onnx"), TinyOnnx.Bytes());
+            await File.WriteAllBytesAsync(Path.Combine(version, "model.onnx"), MinimalOnnxModel.Bytes());
             await ServeAsync(new WorkerSettings
             {
                 PodToken = Convert.ToHexString(RandomNumberGenerator.GetBytes(16)),
@@ -73,7 +73,7 @@ internal static class Rehearsal
         request.Version = HttpVersion.Version20;
         request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", settings.PodToken);
-        var data = string.Join(',', TinyOnnx.Input);
+        var data = string.Join(',', MinimalOnnxModel.Input);
         request.Content = new StringContent(
             $$"""{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{data}}]}]}""",
             Encoding.UTF8,

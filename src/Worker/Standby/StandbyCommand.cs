@@ -31,7 +31,7 @@ internal static partial class StandbyCommand
     /// <returns>True: the variables are set. False: the input was closed, and the worker is not needed.</returns>
     public static async Task<bool> WaitAsync(bool devicesLater, TextReader orders, TextWriter output)
     {
-        await Rehearsal.RunAsync(ProviderSettings.Read(Environment.GetEnvironmentVariable), devicesLater);
+        await WarmUpRun.RunAsync(ProviderSettings.Read(Environment.GetEnvironmentVariable), devicesLater);
         await output.WriteLineAsync(ReadyLine);
         if (await orders.ReadLineAsync() is not { Length: > 0 } line) return false;
         foreach (var (name, value) in Parse(line))

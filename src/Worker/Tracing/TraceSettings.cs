@@ -35,10 +35,10 @@ internal readonly record struct TraceSettings(bool Timestamps, int Rate, int Cou
 /// The trace settings that were changed for all models or for one model. Null: the setting of the next lower level
 /// applies. Immutable.
 /// </summary>
-internal sealed record TraceWish(bool? Timestamps = null, int? Rate = null, int? Count = null, int? Frequency = null)
+internal sealed record TraceRequest(bool? Timestamps = null, int? Rate = null, int? Count = null, int? Frequency = null)
 {
     /// <summary>No setting was changed.</summary>
-    public static readonly TraceWish None = new();
+    public static readonly TraceRequest None = new();
 
     /// <summary>Maximum number of traces that are stored to be written together.</summary>
     private const int MaxFrequency = 1000;
@@ -53,7 +53,7 @@ internal sealed record TraceWish(bool? Timestamps = null, int? Rate = null, int?
     /// <exception cref="Runtime.InvalidRequestException">
     /// A field is invalid. In this case no change of the request is applied.
     /// </exception>
-    public TraceWish With(JsonElement fields)
+    public TraceRequest With(JsonElement fields)
     {
         var now = this;
         foreach (var field in SettingFields.Enumerate(fields))

@@ -12,8 +12,8 @@ internal sealed class Tracer : IDisposable
 {
     private readonly Lock gate = new();
     private readonly WorkerLog log;
-    private readonly Dictionary<string, TraceWish> perModel = [];
-    private TraceWish forAll = TraceWish.None;
+    private readonly Dictionary<string, TraceRequest> perModel = [];
+    private TraceRequest forAll = TraceRequest.None;
     private TraceSampler common;
     private FrozenDictionary<string, TraceSampler> own = FrozenDictionary<string, TraceSampler>.Empty;
     private volatile Plan? tracing;
@@ -76,8 +76,8 @@ internal sealed class Tracer : IDisposable
 
     private void ChangeModel(string model, JsonElement fields)
     {
-        var changed = perModel.GetValueOrDefault(model, TraceWish.None).With(fields);
-        if (changed != TraceWish.None) perModel[model] = changed;
+        var changed = perModel.GetValueOrDefault(model, TraceRequest.None).With(fields);
+        if (changed != TraceRequest.None) perModel[model] = changed;
         else perModel.Remove(model);
     }
 

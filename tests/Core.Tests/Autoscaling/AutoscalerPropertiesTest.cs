@@ -12,7 +12,7 @@ public sealed class AutoscalerPropertiesTest
 
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 23, 58, 0, TimeSpan.Zero);
 
-    private static readonly Gen<Load> AnyLoad =
+    private static readonly Gen<LoadSnapshot> AnyLoad =
         from queued in Gen.Choose(0, 200)
         from busy in Gen.Choose(0, 80)
         from ended in Gen.Choose(0, 50)
@@ -40,7 +40,7 @@ public sealed class AutoscalerPropertiesTest
     /// <summary>
     /// A policy and a load per second. After each second the requested workers start, and some become ready.
     /// </summary>
-    public sealed record Run(ScalePolicy Policy, List<Load> Loads);
+    public sealed record Run(ScalePolicy Policy, List<LoadSnapshot> Loads);
 
     [Fact]
     public void The_result_is_between_min_and_max_unless_the_daily_limit_is_reached() => For((policy, _, decision) =>
@@ -86,20 +86,20 @@ public sealed class AutoscalerPropertiesTest
         double.IsFinite(decision.Next.Traffic.Now.Mean) && double.IsFinite(decision.Next.Learned.ServedSeconds)
         && double.IsFinite(decision.Next.Panic.Stable.Mean) && decision.Next.Spending.Used >= TimeSpan.Zero);
 
-    private static Load Asks(int queued, int oldestMs, int busy, int ended, int servedMs, int age) =>
+    private static LoadSnapshot Asks(int queued, int oldestMs, int busy, int ended, int servedMs, int age) =>
         new(queued, TimeSpan.FromMilliseconds(queued > 0 ? oldestMs : 0), busy, ended, 0, 0, 4)
         {
             Served = TimeSpan.FromMilliseconds(servedMs), StartingFor = TimeSpan.FromSeconds(age),
         };
 
-    private static void For(Func<ScalePolicy, Load, ScaleDecision, bool> holds)
+    private static void For(Func<ScalePolicy, LoadSnapshot, ScaleDecision, bool> holds)
     {
         var runs = from policy in AnyPolicy from loads in Gen.ListOf(AnyLoad).Resize(25)
             select new Run(policy, [.. loads]);
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(Runs), Prop.ForAll(Arb.From(runs), run => Play(run, holds)));
     }
 
-    private static bool Play(Run run, Func<ScalePolicy, Load, ScaleDecision, bool> holds)
+    private static bool Play(Run run, Func<ScalePolicy, LoadSnapshot, ScaleDecision, bool> holds)
     {
         var (state, now, ready, starting) = (ScaleState.Initial, Start, 0, 0);
         var (completed, served) = (0L, TimeSpan.Zero);

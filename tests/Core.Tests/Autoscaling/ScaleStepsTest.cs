@@ -72,7 +72,7 @@ public sealed class ScaleStepsTest
     public void Some_workers_stop_after_the_scale_in_delay_and_all_after_the_idle_timeout()
     {
         var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
-        var some = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+        var some = new LoadSnapshot(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
         var state = Autoscaler.Decide(policy, some, new ScaleState(null, 0, 5), Now).Next;
         Assert.Equal(4, Autoscaler.Decide(policy, some, state, Now.AddSeconds(19.9)).Desired);
         Assert.Equal(1, Autoscaler.Decide(policy, some, state, Now.AddSeconds(20)).Desired);
@@ -87,7 +87,7 @@ public sealed class ScaleStepsTest
     public void The_idle_timeout_of_the_last_worker_starts_when_no_worker_is_wanted()
     {
         var policy = Count with { ScaleInDelay = TimeSpan.FromSeconds(20), IdleTimeout = TimeSpan.FromSeconds(60) };
-        var load = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+        var load = new LoadSnapshot(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
         var state = Autoscaler.Decide(policy, load, new ScaleState(null, 0, 5), Now).Next;
         state = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(5)).Next;
         var fewer = Autoscaler.Decide(policy, load with { Busy = 0 }, state, Now.AddSeconds(20));
@@ -105,8 +105,8 @@ public sealed class ScaleStepsTest
 
         int HeldFor(double start)
         {
-            var state = new ScaleState(null, 0, 5) { Learned = new Learned(10, 100, start, Now) };
-            var load = new Load(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
+            var state = new ScaleState(null, 0, 5) { Learned = new ServiceEstimates(10, 100, start, Now) };
+            var load = new LoadSnapshot(0, TimeSpan.Zero, 8, 5, 4, 0, 8);
             for (var second = 0; second <= 100; second++)
             {
                 var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
@@ -142,7 +142,7 @@ public sealed class ScaleStepsTest
             var (busy, ended) = second < 2 * window ? (40, 10) : (2, second % 2);
             done += ended;
             var served = TimeSpan.FromSeconds(4 * done);
-            var load = new Load(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = served };
+            var load = new LoadSnapshot(0, TimeSpan.Zero, busy, done, workers, 0, 8) { Served = served };
             var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
             if (decision.Desired < workers) times.Add(second);
             (state, workers) = (decision.Next, decision.Desired);
@@ -169,7 +169,7 @@ public sealed class ScaleStepsTest
         };
         var state = new ScaleState(null, 0, 5)
         {
-            Learned = new Learned(10, 100, 0.5, Now),
+            Learned = new ServiceEstimates(10, 100, 0.5, Now),
             At = Now.AddSeconds(-1),
             Arrived = 5,
         };
@@ -177,7 +177,7 @@ public sealed class ScaleStepsTest
         for (var second = 0; second < 400; second++)
         {
             var completed = lag > 0 && second >= lag ? 13 : 5;
-            var load = new Load(0, TimeSpan.Zero, second < lag ? 8 : 0, completed, workers, 0, 8);
+            var load = new LoadSnapshot(0, TimeSpan.Zero, second < lag ? 8 : 0, completed, workers, 0, 8);
             var decision = Autoscaler.Decide(policy, load, state, Now.AddSeconds(second));
             if (decision.Desired < workers) times.Add(second);
             (state, workers) = (decision.Next, decision.Desired);
@@ -231,7 +231,7 @@ public sealed class ScaleStepsTest
     {
         var state = new ScaleState(Now, 3, 7)
         {
-            IdleSince = Now, Learned = new Learned(10, 100, 3, Now),
+            IdleSince = Now, Learned = new ServiceEstimates(10, 100, 3, Now),
             Spending = new Spending(new DateOnly(2026, 3, 2), TimeSpan.FromSeconds(9)),
         };
         var resumed = state.Resumed();
@@ -248,9 +248,9 @@ public sealed class ScaleStepsTest
             decision.Steps.Select(s => (s.Name, s.Workers)));
     }
 
-    private static ScaleDecision Decide(ScalePolicy policy, Load load) =>
+    private static ScaleDecision Decide(ScalePolicy policy, LoadSnapshot load) =>
         Autoscaler.Decide(policy, load, ScaleState.Initial, Now);
 
-    private static Load Load(int queued, int ready = 0, int starting = 0) =>
+    private static LoadSnapshot Load(int queued, int ready = 0, int starting = 0) =>
         new(queued, TimeSpan.Zero, 0, 0, ready, starting, 8);
 }

@@ -377,7 +377,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     private Task<AcquireResult> AcquireAsync(Dispatcher gateway) =>
         gateway.AcquireAsync(endpoint, Request(), Soon).AsTask();
 
-    private static SlotWish Request() => new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
+    private static SlotRequest Request() => new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
 
     private static WorkerAddress Worker(string pod, int slots) =>
         new(pod, new Uri("http://127.0.0.1:9"), WorkerProtocol.H2c, "token", slots);

@@ -8,7 +8,7 @@ namespace Sluice.Core.Tests.Dispatch;
 /// <summary>The dispatch state of one gateway in isolation, with synthetic answers of Redis.</summary>
 public sealed class EndpointDispatchTest
 {
-    private static readonly SlotWish Request = new("key", TimeSpan.FromSeconds(20), MaxDepth: 1000);
+    private static readonly SlotRequest Request = new("key", TimeSpan.FromSeconds(20), MaxDepth: 1000);
     private static readonly WorkerAddress Worker = new(
         "p1",
         new Uri("http://127.0.0.1:1"),

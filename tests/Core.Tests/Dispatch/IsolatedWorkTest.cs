@@ -10,8 +10,8 @@ namespace Sluice.Core.Tests.Dispatch;
 /// <summary>Work that lost its worker gets a worker without other work. Complete dispatchers on a real Redis.</summary>
 public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
-    private static readonly SlotWish Plain = new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
-    private static readonly SlotWish Lost = Plain with { Isolated = true };
+    private static readonly SlotRequest Plain = new("key", TimeSpan.FromMinutes(10), MaxDepth: 1000);
+    private static readonly SlotRequest Lost = Plain with { Isolated = true };
     private static int endpoints;
 
     private readonly string endpoint = $"isolated-{Interlocked.Increment(ref endpoints)}";
@@ -225,7 +225,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         return dispatcher;
     }
 
-    private Task<AcquireResult> AcquireAsync(Dispatcher gateway, SlotWish request) =>
+    private Task<AcquireResult> AcquireAsync(Dispatcher gateway, SlotRequest request) =>
         gateway.AcquireAsync(endpoint, request, Soon).AsTask();
 
     private Task UpAsync(string pod, int slots) =>

@@ -27,16 +27,16 @@ internal static class Fleet
     {
         var gpus = Of($$"""{ "gpus": [{ "name": "{{name}}", "count": {{count}} }] }""").Gpus;
         return NvidiaSmi.Combine(
-            gpus, SmiText.Slices(""), SmiText.Topology(topology), SmiText.NvLinks(""), ConfidentialState.Off);
+            gpus, NvidiaSmiParser.Slices(""), NvidiaSmiParser.Topology(topology), NvidiaSmiParser.NvLinks(""), ConfidentialState.Off);
     }
 
-    public static GpuWish Request(
-        string endpoint, GpuNeeds needs, int priority = 0, int weight = 1, string? id = null) =>
+    public static GpuRequest Request(
+        string endpoint, GpuRequirements needs, int priority = 0, int weight = 1, string? id = null) =>
         new() { Id = id ?? endpoint, EndpointId = endpoint, Needs = needs, Priority = priority, Weight = weight };
 
     /// <summary>Returns the devices of one request as indexes of GPUs; a slice as <c>index:profile</c>.</summary>
-    public static string Gets(Inventory inventory, GpuNeeds needs, params GpuHolding[] running) =>
-        Shown(inventory, Placement.Place(inventory, running, [Request("e", needs)])[0]);
+    public static string Gets(Inventory inventory, GpuRequirements needs, params GpuAllocation[] running) =>
+        Shown(inventory, PlacementPlanner.Place(inventory, running, [Request("e", needs)])[0]);
 
     public static string Shown(Inventory inventory, Placed placed) =>
         placed.Refusal is { } refusal ? (refusal.Never ? "never: " : "now: ") + refusal.Part
@@ -45,6 +45,6 @@ internal static class Fleet
                 .First(t => t is not null)));
 
     /// <summary>Returns a pod that uses these GPUs.</summary>
-    public static GpuHolding Has(Inventory inventory, string endpoint, params int[] gpus) =>
+    public static GpuAllocation Has(Inventory inventory, string endpoint, params int[] gpus) =>
         new($"{endpoint}-1", endpoint, [.. gpus.Select(g => new HeldDevice(inventory.Gpus[g].Uuid))]);
 }

@@ -49,7 +49,7 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     [Fact]
     public async Task Claims_and_waits_are_read_back_unchanged()
     {
-        var holding = new GpuHolding("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
+        var holding = new GpuAllocation("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
         Assert.Null(await store.ClaimAsync(holding, _ => Memory, CancellationToken.None));
         var read = Assert.Single(await store.ListAsync(CancellationToken.None));
         Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
@@ -64,5 +64,5 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     }
 
     private Task<string?> ClaimAsync(string pod, params HeldDevice[] devices) =>
-        store.ClaimAsync(new GpuHolding(pod, "e", devices), _ => Memory, CancellationToken.None);
+        store.ClaimAsync(new GpuAllocation(pod, "e", devices), _ => Memory, CancellationToken.None);
 }

@@ -11,7 +11,7 @@ public sealed class PlacementPropertiesTest
 
     private static readonly string[] Names =
         ["Tesla T4", "NVIDIA L4", "NVIDIA A100-SXM4-80GB", "NVIDIA H100 80GB HBM3"];
-    private static readonly GpuNeeds[] Wanted =
+    private static readonly GpuRequirements[] Wanted =
     [
         new(), new() { Types = ["A100", "L4"] }, new() { Precision = Precision.Fp8 },
         new() { Count = 2 }, new() { Count = 3 },
@@ -24,22 +24,22 @@ public sealed class PlacementPropertiesTest
 
     /// <summary>All arguments of one call.</summary>
     public sealed record Situation(
-        Inventory Inventory, IReadOnlyList<GpuHolding> Running, IReadOnlyList<GpuWish> Requests);
+        Inventory Inventory, IReadOnlyList<GpuAllocation> Running, IReadOnlyList<GpuRequest> Requests);
 
     private static Gen<Situation> Situations =>
         from gpus in Gen.Choose(0, 9).SelectMany(n => Gen.ArrayOf(Gen.Choose(0, 999), n))
         from early in AnyRequests
         from late in AnyRequests
         let inventory = Build(gpus)
-        let first = Placement.Place(inventory, [], early)
+        let first = PlacementPlanner.Place(inventory, [], early)
         let placed = first.Where(p => p.Refusal is null)
-        let running = placed.Select(p => new GpuHolding("run-" + p.Request.Id, p.Request.EndpointId, p.Devices))
+        let running = placed.Select(p => new GpuAllocation("run-" + p.Request.Id, p.Request.EndpointId, p.Devices))
         select new Situation(inventory, [.. running], late);
 
-    private static Gen<GpuWish[]> AnyRequests => Gen.ArrayOf(
+    private static Gen<GpuRequest[]> AnyRequests => Gen.ArrayOf(
         from needs in Gen.Elements(Wanted)
         from endpoint in Gen.Choose(0, 4)
-        select new GpuWish { Id = "", EndpointId = $"e{endpoint}", Needs = needs, Priority = endpoint / 2,
+        select new GpuRequest { Id = "", EndpointId = $"e{endpoint}", Needs = needs, Priority = endpoint / 2,
             Weight = 1 + endpoint })
         .Select(all => all.Select((w, n) => w with { Id = $"w{n}" }).ToArray());
 
@@ -47,7 +47,7 @@ public sealed class PlacementPropertiesTest
     public void No_device_is_allocated_twice_and_no_memory_exceeded() => ForAll(c =>
     {
         var given = c.Running.SelectMany(r => r.Devices)
-            .Concat(Placement.Place(c.Inventory, c.Running, c.Requests).SelectMany(p => p.Devices))
+            .Concat(PlacementPlanner.Place(c.Inventory, c.Running, c.Requests).SelectMany(p => p.Devices))
                 .ToLookup(d => d.Uuid);
         foreach (var gpu in c.Inventory.Gpus)
         {
@@ -67,7 +67,7 @@ public sealed class PlacementPropertiesTest
         var byUuid = c.Inventory.Gpus.SelectMany(
             g => g.Slices.Select(s => (s.Uuid, Gpu: g, Slice: (MigSlice?)s)).Append((g.Uuid, g, null)))
             .ToDictionary(d => d.Uuid);
-        foreach (var placed in Placement.Place(c.Inventory, c.Running, c.Requests).Where(p => p.Refusal is null))
+        foreach (var placed in PlacementPlanner.Place(c.Inventory, c.Running, c.Requests).Where(p => p.Refusal is null))
         {
             var needs = placed.Request.Needs;
             var devices = placed.Devices.Select(d => byUuid[d.Uuid]).ToList();
@@ -79,7 +79,7 @@ public sealed class PlacementPropertiesTest
                 Assert.True(needs.Mig is null || d.Slice!.Profile == needs.Mig);
                 Assert.True(needs.MinMig is null || d.Slice!.Profile.Covers(needs.MinMig));
                 Assert.True(needs.Types.Count == 0
-                    || needs.Types.Any(t => Catalogue.IsMatch(t, d.Gpu.Name, Catalogue.Find(d.Gpu.Name))));
+                    || needs.Types.Any(t => GpuModelCatalog.IsMatch(t, d.Gpu.Name, GpuModelCatalog.Find(d.Gpu.Name))));
                 Assert.True(needs.Precision is not { } p || d.Gpu.ComputeCapability >= Precisions.Least(p));
                 Assert.True(d.Gpu.MemoryMiB >= needs.MinMemory >> 20);
                 Assert.Equal(needs.Share?.ToMiB(d.Gpu.MemoryMiB), placed.Devices.First(x => x.Uuid == d.Uuid).ShareMiB);
@@ -90,16 +90,16 @@ public sealed class PlacementPropertiesTest
     [Fact]
     public void A_request_for_one_is_refused_only_without_a_matching_unreserved_device() => ForAll(c =>
     {
-        var placed = Placement.Place(c.Inventory, c.Running, c.Requests);
+        var placed = PlacementPlanner.Place(c.Inventory, c.Running, c.Requests);
         var granted = placed.Where(p => p.Refusal is null)
-            .Select(p => new GpuHolding(p.Request.Id, p.Request.EndpointId, p.Devices));
-        IReadOnlyList<GpuHolding> after = [.. c.Running, .. granted];
+            .Select(p => new GpuAllocation(p.Request.Id, p.Request.EndpointId, p.Devices));
+        IReadOnlyList<GpuAllocation> after = [.. c.Running, .. granted];
         foreach (var refused in placed.Where(p => p.Refusal is not null))
         {
             var isReserved = placed.Any(p => p.Refusal is { Never: false } && p.Request.Needs.Count > 1
                 && p.Request.Priority > refused.Request.Priority);
             if (isReserved) continue;
-            var alone = Placement.Place(c.Inventory, after, [refused.Request])[0];
+            var alone = PlacementPlanner.Place(c.Inventory, after, [refused.Request])[0];
             Assert.True(alone.Refusal is not null, $"{refused.Request.Needs} was refused: {refused.Refusal}");
             // Checks independently of the code under test.
             if (refused.Request.Needs is { Count: 1, Types: [], Share: null, Mig: null, MinMig: null, Precision: null,
@@ -114,9 +114,9 @@ public sealed class PlacementPropertiesTest
     [Fact]
     public void Never_excludes_idle_machines_and_now_includes_them() => ForAll(c =>
     {
-        foreach (var refused in Placement.Place(c.Inventory, c.Running, c.Requests).Where(p => p.Refusal is not null))
+        foreach (var refused in PlacementPlanner.Place(c.Inventory, c.Running, c.Requests).Where(p => p.Refusal is not null))
         {
-            var idle = Placement.Place(
+            var idle = PlacementPlanner.Place(
                 c.Inventory with { Gpus = [.. c.Inventory.Gpus.Select(g => g with { Fault = null })] }, [],
                 [refused.Request])[0];
             Assert.Equal(refused.Refusal!.Never, idle.Refusal is not null);
@@ -128,10 +128,10 @@ public sealed class PlacementPropertiesTest
     {
         static string Text(IReadOnlyList<Placed> placed) =>
             string.Join('\n', placed.Select(p => $"{p.Request.Id} {string.Join(',', p.Devices)} {p.Refusal}"));
-        Assert.Equal(Text(Placement.Place(c.Inventory, c.Running, c.Requests)),
-            Text(Placement.Place(c.Inventory, c.Running, [.. c.Requests])));
+        Assert.Equal(Text(PlacementPlanner.Place(c.Inventory, c.Running, c.Requests)),
+            Text(PlacementPlanner.Place(c.Inventory, c.Running, [.. c.Requests])));
         Assert.Equal(c.Requests.Select(w => w.Id),
-            Placement.Place(c.Inventory, c.Running, c.Requests).Select(p => p.Request.Id));
+            PlacementPlanner.Place(c.Inventory, c.Running, c.Requests).Select(p => p.Request.Id));
     });
 
     private static void ForAll(Action<Situation> holds) =>
@@ -146,8 +146,8 @@ public sealed class PlacementPropertiesTest
             Uuid = $"GPU-{i}",
             Name = Names[n % 4],
             Node = n / 4 % 2 == 0 ? "a" : "b",
-            MemoryMiB = Catalogue.Find(Names[n % 4])!.MemoryGb * 1024L,
-            ComputeCapability = Catalogue.Find(Names[n % 4])!.ComputeCapability,
+            MemoryMiB = GpuModelCatalog.Find(Names[n % 4])!.MemoryGb * 1024L,
+            ComputeCapability = GpuModelCatalog.Find(Names[n % 4])!.ComputeCapability,
             MigEnabled = n % 4 > 1 && n / 8 % 4 == 0,
             Slices = n % 4 > 1 && n / 8 % 4 == 0
                 ?

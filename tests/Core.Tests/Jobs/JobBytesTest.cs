@@ -20,7 +20,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     private readonly JobStore store;
     private readonly JobStreams streams;
     private readonly JobQueries queries;
-    private readonly JobSweep sweep;
+    private readonly JobRetention sweep;
     private readonly JobKeys keys;
     private readonly RedisFixture redis;
 
@@ -35,7 +35,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         store = new JobStore(redis.Store, payloads);
         streams = new JobStreams(redis.Store);
         queries = new JobQueries(redis.Store, store);
-        sweep = new JobSweep(redis.Store, store, payloads);
+        sweep = new JobRetention(redis.Store, store, payloads);
         keys = new JobKeys(endpoint);
     }
 
@@ -177,15 +177,15 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         await SubmitAsync("a");
         var claim = (await ClaimAsync(1))["a"];
         var held = await HeldAsync();
-        Task<AppendOutcome> AppendAsync(int first, StreamRoom room) =>
+        Task<AppendOutcome> AppendAsync(int first, StreamCapacity room) =>
             streams.AppendAsync(endpoint, "a", claim.Fence, first, 1 << 20, [Json(1000)], default, room);
-        Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamRoom(held + 999, 0)));
-        Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamRoom(0, held + 999)));
-        Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamRoom(held + 1000, held + 1000)));
+        Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamCapacity(held + 999, 0)));
+        Assert.Equal(AppendOutcome.NoRoom, await AppendAsync(0, new StreamCapacity(0, held + 999)));
+        Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamCapacity(held + 1000, held + 1000)));
         // Repeating the same chunk, as after a lost answer, needs no more bytes.
-        Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamRoom(held, held)));
+        Assert.Equal(AppendOutcome.Appended, await AppendAsync(0, new StreamCapacity(held, held)));
         await CheckAsync();
-        Assert.Equal(new StreamRoom(2L << 30, 1L << 30), StreamRoom.ForPolicy(new JobPolicy()));
+        Assert.Equal(new StreamCapacity(2L << 30, 1L << 30), StreamCapacity.ForPolicy(new JobPolicy()));
     }
 
     [Fact]
@@ -208,7 +208,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         await EndAsync(JobEnd.Completed("a", (await ClaimAsync(1))["a"].Fence, Json(600), default));
         await db.KeyDeleteAsync(keys.Bytes);
         Assert.NotEqual(0, (await queries.CheckAsync(endpoint, default)).Count);
-        await JobLayout.CheckAsync(redis.Store, [endpoint, "without-jobs"]);
+        await JobSchemaVersion.CheckAsync(redis.Store, [endpoint, "without-jobs"]);
         await CheckAsync();
     }
 

@@ -251,7 +251,7 @@ public sealed partial class JobStoreTest
         await NothingStaysAsync("a");
     }
 
-    private JobSweep Sweep => new(redis.Store, store, new PayloadStore(redis.Store, folder));
+    private JobRetention Sweep => new(redis.Store, store, new PayloadStore(redis.Store, folder));
 
     private async Task NothingStaysAsync(string id)
     {

@@ -212,12 +212,12 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     public async Task Jobs_of_an_earlier_build_are_rejected_by_name(bool first)
     {
         await SubmitAsync("a");
-        await JobLayout.CheckAsync(redis.Store, [endpoint, "another"]);
+        await JobSchemaVersion.CheckAsync(redis.Store, [endpoint, "another"]);
         var index = new JobKeys("earlier-" + endpoint).Index;
         if (first) await redis.Store.Database.SortedSetAddAsync(index, "a", 1);
         else await redis.Store.Database.ListRightPushAsync(index, "a");
         var e = await Assert.ThrowsAsync<InvalidOperationException>(
-            () => JobLayout.CheckAsync(redis.Store, [endpoint, "earlier-" + endpoint]));
+            () => JobSchemaVersion.CheckAsync(redis.Store, [endpoint, "earlier-" + endpoint]));
         Assert.Contains($"'earlier-{endpoint}' from an earlier build", e.Message, StringComparison.Ordinal);
         Assert.Contains("SLUICE_DATA", e.Message, StringComparison.Ordinal);
     }
@@ -348,7 +348,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
             foreach (var id in ids) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
             Assert.Equal(
                 ids.Length,
-                await new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"))
+                await new JobRetention(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"))
                     .RunAsync(endpoint, default));
         }
     }
@@ -357,7 +357,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
     public async Task Records_of_deleted_jobs_are_kept_for_the_latest_jobs_and_bounded()
     {
         var (k, db) = (new JobKeys(endpoint), redis.Store.Database);
-        var sweep = new JobSweep(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"), mostTombs: 4);
+        var sweep = new JobRetention(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"), mostTombs: 4);
         await UpAsync(12);
         for (var i = 0; i < 12; i++)
         {

@@ -143,7 +143,7 @@ public sealed class EmbeddedRedisTest : IDisposable
             Assert.NotNull(job);
             return true;
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
             return false;
         }
@@ -159,7 +159,7 @@ public sealed class EmbeddedRedisTest : IDisposable
             {
                 return await connection.GetDatabase().StringGetAsync("kept");
             }
-            catch (Exception e) when (RedisDown.Is(e))
+            catch (Exception e) when (RedisErrors.Is(e))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
             }

@@ -72,7 +72,7 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
             Id = "p", EndpointId = "full", Template = "t", HostId = "h", State = PodState.Starting, StartedAt = Now,
             Fingerprint = "f"
         };
-        Assert.Equal(OrderAnswer.Taken, await pods.StartAsync(pod, 1, 3, default));
+        Assert.Equal(StartDecision.Taken, await pods.StartAsync(pod, 1, 3, default));
         Assert.True(await pods.PutAsync(pod with { State = PodState.Ready }, default));
         Assert.True(await pods.AdoptAsync(pod with { Id = "q" }, 3, default));
         Assert.Contains("h", await pods.RenewHostAsync("h", TimeSpan.FromSeconds(10), default));

@@ -92,7 +92,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
         var e = await Assert.ThrowsAsync<RedisServerException>(
             () => Db.ScriptEvaluateAsync("return redis.error_reply(ARGV[1])", values: [reply]));
         Assert.Equal(expected, RedisFaults.Of(e));
-        Assert.True(RedisDown.Is(e));
+        Assert.True(RedisErrors.Is(e));
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace Sluice.Core.Tests.Workers;
 /// <summary>Which pods are restricted to assigned devices, and their environment variables.</summary>
 public sealed class DeviceEnvironmentTest
 {
-    private static readonly Template BuiltIn = new() { Name = "t", Gpu = new GpuNeeds() };
+    private static readonly Template BuiltIn = new() { Name = "t", Gpu = new GpuRequirements() };
     private static readonly Template Plain = new() { Name = "p" };
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class DeviceEnvironmentTest
         params (string Name, string Value)[] declared)
     {
         var env = declared.ToDictionary(d => d.Name, d => d.Value);
-        DeviceEnvironment.Set(env, new PodOrder(Of("e", template), "e-1", devices) { ShareMiB = shareMiB });
+        DeviceEnvironment.Set(env, new PodSpec(Of("e", template), "e-1", devices) { ShareMiB = shareMiB });
         return env;
     }
 }

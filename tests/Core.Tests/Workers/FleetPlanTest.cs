@@ -196,7 +196,7 @@ public sealed class FleetPlanTest
         int refused = 0,
         Deployment? declared = null)
     {
-        var fleet = new FleetLook(false, pods, (ordered ?? []).ToHashSet());
+        var fleet = new FleetSnapshot(false, pods, (ordered ?? []).ToHashSet());
         var snapshot = new EndpointSnapshot
         {
             Now = Now,

@@ -21,7 +21,7 @@ public sealed class PodEnvironmentTest
         var variables = new Dictionary<string, string>();
         if (control is not null) variables["SLUICE_MODEL_CONTROL"] = control;
         var template = new Template { Name = "t", Env = variables };
-        var order = new PodOrder(new Deployment(endpoint, template), "e-1");
+        var order = new PodSpec(new Deployment(endpoint, template), "e-1");
         var env = PodEnvironment.Make(order, "models", 1, "token");
         Assert.Equal(started, env.GetValueOrDefault("SLUICE_MODELS"));
     }
@@ -35,7 +35,7 @@ public sealed class PodEnvironmentTest
             ["SLUICE_MODELS"] = "other",
         };
         var endpoint = new Endpoint { Id = "e", Template = "t", Env = env };
-        var order = new PodOrder(new Deployment(endpoint, new Template { Name = "t" }), "e-1");
+        var order = new PodSpec(new Deployment(endpoint, new Template { Name = "t" }), "e-1");
         Assert.Equal("other", PodEnvironment.Make(order, "models", 1, "token")["SLUICE_MODELS"]);
     }
 }

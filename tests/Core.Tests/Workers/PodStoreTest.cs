@@ -13,14 +13,14 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     {
         var starts = Enumerable.Range(0, 20).Select(n => store.StartAsync(Pod("many", $"p{n}"), 1, 3, default));
         var answers = await Task.WhenAll(starts);
-        Assert.Equal(3, answers.Count(a => a == OrderAnswer.Taken));
-        Assert.Equal(17, answers.Count(a => a == OrderAnswer.Full));
+        Assert.Equal(3, answers.Count(a => a == StartDecision.Taken));
+        Assert.Equal(17, answers.Count(a => a == StartDecision.Full));
         // A stopping pod counts until it has exited; a failed one does not count.
         var pods = await store.ListAsync("many", default);
         Assert.True(await store.PutAsync(pods[0] with { State = PodState.Stopping }, default));
-        Assert.Equal(OrderAnswer.Full, await store.StartAsync(Pod("many", "next"), 1, 3, default));
+        Assert.Equal(StartDecision.Full, await store.StartAsync(Pod("many", "next"), 1, 3, default));
         Assert.True(await store.PutAsync(pods[0] with { State = PodState.Failed }, default));
-        Assert.Equal(OrderAnswer.Taken, await store.StartAsync(Pod("many", "next"), 1, 3, default));
+        Assert.Equal(StartDecision.Taken, await store.StartAsync(Pod("many", "next"), 1, 3, default));
     }
 
     [Fact]
@@ -28,25 +28,25 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     {
         for (var i = 0; i < 4; i++)
         {
-            var expected = i < 2 ? OrderAnswer.Taken : OrderAnswer.Full;
+            var expected = i < 2 ? StartDecision.Taken : StartDecision.Full;
             Assert.Equal(expected, await store.StartAsync(Pod("rolling", $"a{i}", "first"), 1, 2, default));
             Assert.Equal(expected, await store.StartAsync(Pod("rolling", $"b{i}", "second"), 1, 2, default));
         }
 
-        Assert.Equal(OrderAnswer.Full, await store.StartAsync(Pod("rolling", "c", "third"), 1, 2, default));
+        Assert.Equal(StartDecision.Full, await store.StartAsync(Pod("rolling", "c", "third"), 1, 2, default));
     }
 
     [Fact]
     public async Task Orders_of_a_leader_are_rejected_after_its_successor_has_read_the_pods()
     {
         Assert.False((await store.ReadAsync("led", 4, default)).Stale);
-        Assert.Equal(OrderAnswer.Taken, await store.StartAsync(Pod("led", "a"), 4, 9, default));
+        Assert.Equal(StartDecision.Taken, await store.StartAsync(Pod("led", "a"), 4, 9, default));
         Assert.True(await store.SetDrainAsync("led", 4, ["a"], [], default));
 
         var look = await store.ReadAsync("led", 5, default);
         Assert.Equal((false, "a", "a"), (look.Stale, Assert.Single(look.Pods).Id, Assert.Single(look.Drain)));
         Assert.True((await store.ReadAsync("led", 4, default)).Stale);
-        Assert.Equal(OrderAnswer.Stale, await store.StartAsync(Pod("led", "b"), 4, 9, default));
+        Assert.Equal(StartDecision.Stale, await store.StartAsync(Pod("led", "b"), 4, 9, default));
         Assert.False(await store.SetDrainAsync("led", 4, [], ["a"], default));
         Assert.True(await store.SetDrainAsync("led", 5, ["never heard of"], ["a"], default));
         // Gateways that do not lead may read too.
@@ -74,7 +74,7 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     public async Task A_leader_has_a_new_epoch_after_Redis_lost_the_last_one()
     {
         var db = redis.Store.Database;
-        var (a, b) = (new Leadership(redis.Store, "a"), new Leadership(redis.Store, "b"));
+        var (a, b) = (new LeaderElection(redis.Store, "a"), new LeaderElection(redis.Store, "b"));
         await a.RenewAsync(default);
         var lost = a.Epoch;
         await a.RenewAsync(default);
@@ -94,14 +94,14 @@ public sealed class PodStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     public async Task A_process_is_identified_by_more_than_its_id()
     {
         using var child = System.Diagnostics.Process.Start("sleep", "600")!;
-        var mark = ProcessMark.Create(child.Id);
-        Assert.True(ProcessMark.IsRunning(mark));
-        Assert.False(ProcessMark.IsRunning(mark + "1"));
-        Assert.Null(ProcessMark.IsRunning("another-boot/pid:[1]/1/1"));
-        Assert.Null(ProcessMark.IsRunning(null));
+        var mark = ProcessIdentity.Create(child.Id);
+        Assert.True(ProcessIdentity.IsRunning(mark));
+        Assert.False(ProcessIdentity.IsRunning(mark + "1"));
+        Assert.Null(ProcessIdentity.IsRunning("another-boot/pid:[1]/1/1"));
+        Assert.Null(ProcessIdentity.IsRunning(null));
         child.Kill();
         await child.WaitForExitAsync();
-        Assert.False(ProcessMark.IsRunning(mark));
+        Assert.False(ProcessIdentity.IsRunning(mark));
     }
 
     private static async Task<long> MicrosecondAsync(StackExchange.Redis.IDatabase db)

@@ -81,7 +81,7 @@ public sealed class ReadinessProbeTest : IDisposable
         await enough.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
 
-        var order = new PodOrder(Deployed("/", WorkerProtocol.H2c), "e-2");
+        var order = new PodSpec(Deployed("/", WorkerProtocol.H2c), "e-2");
         var nowhere = new ScriptedPod(order, new Uri($"http://127.0.0.1:{FreePort.Find()}"));
         var refused = (await probe.ProbeAsync(nowhere, default)).Seen;
         Assert.EndsWith("over HTTP/2 (h2c): connection refused", refused, StringComparison.Ordinal);
@@ -95,7 +95,7 @@ public sealed class ReadinessProbeTest : IDisposable
         RawServer worker,
         string readyPath = "/ready",
         WorkerProtocol protocol = WorkerProtocol.Http1) =>
-        new(new PodOrder(Deployed(readyPath, protocol), "e-1"), worker.Uri);
+        new(new PodSpec(Deployed(readyPath, protocol), "e-1"), worker.Uri);
     private static Deployment Deployed(string readyPath, WorkerProtocol protocol) =>
         new(new Endpoint { Id = "e", Template = "t" },
             new Template { Name = "t", ReadyPath = readyPath, Protocol = protocol });

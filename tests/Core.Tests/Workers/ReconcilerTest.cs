@@ -33,7 +33,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
         Assert.Empty(await store.ListAsync("e", default));
 
         var deployment = new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" });
-        using var left = new ScriptedPod(new PodOrder(deployment, "e-left"));
+        using var left = new ScriptedPod(new PodSpec(deployment, "e-left"));
         back.SetResult([left]);
         await Eventually.HoldsAsync(
             async () => (await store.ListAsync("e", default)).Any(p => p.Id == "e-left"), "the adopted pod");
@@ -131,7 +131,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         using var host = new ScriptedHost();
         using var gateway = await Gateway.StartAsync(redis, host, new Setup { Min = 0 }, "left");
-        var decisions = new DecisionStore(redis.Store);
+        var decisions = new ScalingDecisionStore(redis.Store);
         await Eventually.HoldsAsync(
             async () => (await decisions.LatestAsync("left", default)) is not null, "the first decision");
         var slots = new WorkerSlotStore(redis.Store);
@@ -206,11 +206,11 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
             }, default);
             var catalog = new CatalogWatcher(redis.Store, catalogs, time, NullLogger<CatalogWatcher>.Instance);
             await catalog.RefreshAsync(default);
-            var leadership = new Leadership(redis.Store, "here");
-            var fleet = new PodFleet(id, host, store, slots, time, NullLogger<PodFleet>.Instance);
+            var leadership = new LeaderElection(redis.Store, "here");
+            var fleet = new PodManager(id, host, store, slots, time, NullLogger<PodManager>.Instance);
             var inventory = new GpuInventory(new GpuInventoryOptions(null), time, NullLogger<GpuInventory>.Instance);
-            var decisions = new DecisionLog(
-                new DecisionStore(redis.Store), () => leadership.IsLeader, NullLogger<DecisionLog>.Instance);
+            var decisions = new ScalingDecisionLog(
+                new ScalingDecisionStore(redis.Store), () => leadership.IsLeader, NullLogger<ScalingDecisionLog>.Instance);
             var deletions = EndpointDeletionsTest.Deletions(redis.Store, TimeSpan.FromSeconds(1));
             var reconciler = new Reconciler(id, catalog, store, fleet, slots, leadership, decisions, inventory,
                 new GpuStore(redis.Store), deletions, time, NullLogger<Reconciler>.Instance);

@@ -9,7 +9,7 @@ namespace Sluice.Core.Tests.Workers;
 /// </summary>
 internal sealed class ScriptedHost : IPodHost
 {
-    public Func<PodOrder, Task<RunningPod>> Start { get; set; } =
+    public Func<PodSpec, Task<RunningPod>> Start { get; set; } =
         order => Task.FromResult<RunningPod>(new ScriptedPod(order));
 
     public Func<Task<IReadOnlyList<RunningPod>>> Adopt { get; set; } =
@@ -23,7 +23,7 @@ internal sealed class ScriptedHost : IPodHost
 
     public bool KeepsPods => false;
 
-    public Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct) => Start(order);
+    public Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct) => Start(order);
 
     public Task StopAsync(RunningPod pod) => KillAsync(pod);
 
@@ -42,7 +42,7 @@ internal sealed class ScriptedHost : IPodHost
 }
 
 /// <summary>A pod whose exit a test triggers.</summary>
-internal sealed class ScriptedPod(PodOrder order, Uri? address = null) : RunningPod(
+internal sealed class ScriptedPod(PodSpec order, Uri? address = null) : RunningPod(
     order,
     new WorkerAddress(
         order.PodId, address ?? new Uri("http://127.0.0.1:9"), order.Deployment.Template.Protocol, "token", 1),

@@ -43,7 +43,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         Assert.True(routes.Count > 20);
         Assert.All(routes, r => Assert.NotNull(r.Metadata.GetMetadata<AccessRule>()));
         Assert.Equal(Open.Order(StringComparer.Ordinal), routes
-            .Where(r => r.Metadata.GetMetadata<AccessRule>()!.Demand == Demand.Nothing)
+            .Where(r => r.Metadata.GetMetadata<AccessRule>()!.Demand == AccessLevel.Nothing)
             .Select(r => r.RoutePattern.RawText!).Distinct().Order(StringComparer.Ordinal));
     }
 
@@ -55,10 +55,10 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
             var (pattern, demand) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Demand);
             if (pattern.StartsWith("/api/", StringComparison.Ordinal)
                 || pattern.StartsWith("/metrics", StringComparison.Ordinal))
-                Assert.Equal(Demand.Admin, demand);
+                Assert.Equal(AccessLevel.Admin, demand);
             if (pattern.Contains("{model}", StringComparison.Ordinal)
                 || pattern.Contains("{endpoint}", StringComparison.Ordinal))
-                Assert.Equal(Demand.Invoke, demand);
+                Assert.Equal(AccessLevel.Invoke, demand);
         }
     }
 

@@ -16,36 +16,36 @@ public sealed class AccessTest
     private static readonly Caller Digits = new("c", "", new KeyScope { Invoke = ["digits"] }, KeyLimits.None);
     private static readonly Caller Other = new("d", "", new KeyScope { Invoke = ["other"] }, KeyLimits.None);
 
-    public static TheoryData<Demand, string, string, AccessVerdict> Table => new()
+    public static TheoryData<AccessLevel, string, string, AccessVerdict> Table => new()
     {
-        { Demand.Nothing, "none", "", AccessVerdict.Granted },
-        { Demand.Nothing, "unknown", "", AccessVerdict.Granted },
-        { Demand.AnyKey, "none", "", AccessVerdict.NotAuthenticated },
-        { Demand.AnyKey, "other", "", AccessVerdict.Granted },
-        { Demand.Admin, "none", "", AccessVerdict.NotAuthenticated },
-        { Demand.Admin, "unknown", "", AccessVerdict.NotAuthenticated },
-        { Demand.Admin, "everything", "", AccessVerdict.Forbidden },
-        { Demand.Admin, "admin", "", AccessVerdict.Granted },
-        { Demand.Invoke, "none", "digits", AccessVerdict.NotAuthenticated },
-        { Demand.Invoke, "none", "missing", AccessVerdict.NotAuthenticated },
-        { Demand.Invoke, "none", "open", AccessVerdict.Granted },
-        { Demand.Invoke, "unknown", "open", AccessVerdict.NotAuthenticated },
-        { Demand.Invoke, "other", "open", AccessVerdict.Granted },
-        { Demand.Invoke, "unknown", "digits", AccessVerdict.NotAuthenticated },
-        { Demand.Invoke, "expired", "digits", AccessVerdict.NotAuthenticated },
-        { Demand.Invoke, "digits", "digits", AccessVerdict.Granted },
-        { Demand.Invoke, "other", "digits", AccessVerdict.Forbidden },
-        { Demand.Invoke, "other", "missing", AccessVerdict.Forbidden },
-        { Demand.Invoke, "everything", "digits", AccessVerdict.Granted },
-        { Demand.Invoke, "everything", "missing", AccessVerdict.NoEndpoint },
-        { Demand.Invoke, "admin", "missing", AccessVerdict.NoEndpoint },
-        { Demand.Invoke, "unchecked", "digits", AccessVerdict.CannotCheck },
-        { Demand.Invoke, "unchecked", "open", AccessVerdict.CannotCheck },
+        { AccessLevel.Nothing, "none", "", AccessVerdict.Granted },
+        { AccessLevel.Nothing, "unknown", "", AccessVerdict.Granted },
+        { AccessLevel.AnyKey, "none", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.AnyKey, "other", "", AccessVerdict.Granted },
+        { AccessLevel.Admin, "none", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Admin, "unknown", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Admin, "everything", "", AccessVerdict.Forbidden },
+        { AccessLevel.Admin, "admin", "", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "none", "digits", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Invoke, "none", "missing", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Invoke, "none", "open", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "unknown", "open", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Invoke, "other", "open", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "unknown", "digits", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Invoke, "expired", "digits", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Invoke, "digits", "digits", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "other", "digits", AccessVerdict.Forbidden },
+        { AccessLevel.Invoke, "other", "missing", AccessVerdict.Forbidden },
+        { AccessLevel.Invoke, "everything", "digits", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "everything", "missing", AccessVerdict.NoEndpoint },
+        { AccessLevel.Invoke, "admin", "missing", AccessVerdict.NoEndpoint },
+        { AccessLevel.Invoke, "unchecked", "digits", AccessVerdict.CannotCheck },
+        { AccessLevel.Invoke, "unchecked", "open", AccessVerdict.CannotCheck },
     };
 
     [Theory]
     [MemberData(nameof(Table))]
-    public void The_decision_follows_the_table(Demand demand, string who, string target, AccessVerdict expected)
+    public void The_decision_follows_the_table(AccessLevel demand, string who, string target, AccessVerdict expected)
     {
         var (key, caller) = who switch
         {

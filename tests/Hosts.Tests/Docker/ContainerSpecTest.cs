@@ -104,7 +104,7 @@ public sealed class ContainerSpecTest
     public void Only_allowed_sources_are_mounted_and_no_subfolders(string allowed, string source, bool holds)
     {
         var template = Order().Deployment.Template;
-        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = source, Target = "/in" }] };
+        var needs = new ContainerRequirements { Mounts = [new ContainerMount { Source = source, Target = "/in" }] };
         var order = With(template with { Container = needs });
         var settings = Settings with { Mountable = [allowed] };
         JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
@@ -120,7 +120,7 @@ public sealed class ContainerSpecTest
     public void Volumes_of_an_image_are_a_tmpfs_of_limited_size_unless_something_else_is_mounted()
     {
         var template = Order().Deployment.Template;
-        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] };
+        var needs = new ContainerRequirements { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] };
         var order = With(template with { Container = needs });
         var body = ContainerSpec.Make(order, Settings with { Mountable = ["/w"] }, "h", "t");
         ContainerSpec.MountTmpfsAtVolumes(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
@@ -141,13 +141,13 @@ public sealed class ContainerSpecTest
         Assert.False(Writes(template with { Image = "vllm:1" }));
     }
 
-    private static PodOrder Order() =>
+    private static PodSpec Order() =>
         new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
 
-    private static PodOrder With(Template template) =>
+    private static PodSpec With(Template template) =>
         Order() with { Deployment = Order().Deployment with { Template = template } };
 
-    private static JsonObject Make(PodOrder order) => ContainerSpec.Make(order, Settings, "host-1", "token-1");
+    private static JsonObject Make(PodSpec order) => ContainerSpec.Make(order, Settings, "host-1", "token-1");
 
     private static List<string> Environment(JsonObject body) => [.. body["Env"]!.AsArray().Select(e => (string)e!)];
 }

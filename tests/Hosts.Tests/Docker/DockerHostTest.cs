@@ -60,7 +60,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         const string look = "exec 2>&1; id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; "
             + "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; exec sleep 1000";
         var deployed = Deployed(["/bin/sh", "-c", look]);
-        var needs = new ContainerNeeds { Memory = 64 << 20, Cpus = 0.5, Pids = 20 };
+        var needs = new ContainerRequirements { Memory = 64 << 20, Cpus = 0.5, Pids = 20 };
         var template = deployed.Template with { Container = needs };
         var order = Running("") with { Deployment = deployed with { Template = template } };
         var pod = await StartAsync(order);
@@ -84,7 +84,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     public async Task A_pod_that_exceeds_its_memory_limit_is_reported_with_the_limit()
     {
         var deployed = Deployed(["/bin/sh", "-c", "tail /dev/zero"]);
-        var template = deployed.Template with { Container = new ContainerNeeds { Memory = 32 << 20 } };
+        var template = deployed.Template with { Container = new ContainerRequirements { Memory = 32 << 20 } };
         var pod = await StartAsync(Running("") with { Deployment = deployed with { Template = template } });
         Assert.StartsWith("killed: out of memory (limit 32 MiB)", await pod.Exited, StringComparison.Ordinal);
         await ForgetAsync(pod);
@@ -99,7 +99,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         missing = missing with { Deployment = missing.Deployment with { Template = image } };
         Assert.StartsWith("the Docker daemon has no image localhost:1/no/such:1.0 and could not pull it: ",
             await WhyNotAsync(missing), StringComparison.Ordinal);
-        var neverPulled = image with { Container = new ContainerNeeds { Pull = PullPolicy.Never } };
+        var neverPulled = image with { Container = new ContainerRequirements { Pull = PullPolicy.Never } };
         var never = missing with { Deployment = missing.Deployment with { Template = neverPulled } };
         Assert.Contains("container.pull is 'never'", await WhyNotAsync(never), StringComparison.Ordinal);
 
@@ -125,7 +125,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"sluice-mounted-{Guid.NewGuid():N}"));
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "word"), "mounted\n");
         var order = Running("exec 2>&1; cat /mnt/word; touch /mnt/other");
-        var needs = new ContainerNeeds { Mounts = [new ContainerMount { Source = folder.FullName, Target = "/mnt" }] };
+        var needs = new ContainerRequirements { Mounts = [new ContainerMount { Source = folder.FullName, Target = "/mnt" }] };
         var template = order.Deployment.Template with { Container = needs };
         order = order with { Deployment = order.Deployment with { Template = template } };
         Assert.Contains("SLUICE_DOCKER_MOUNTS is empty", await WhyNotAsync(order), StringComparison.Ordinal);
@@ -149,7 +149,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         // dd writes one MiB more than the limit.
         var order = Running("exec 2>&1; touch /kept/file && echo written; "
             + "dd if=/dev/zero of=/kept/file bs=1048576 count=3; exec sleep 1000");
-        var needs = new ContainerNeeds { TmpSize = 2 << 20 };
+        var needs = new ContainerRequirements { TmpSize = 2 << 20 };
         var template = order.Deployment.Template with { Image = "with-volume:local", Container = needs };
         var pod = await StartAsync(order with { Deployment = order.Deployment with { Template = template } });
         await SaidAsync(pod, lines => lines.Any(l => l.Contains("No space left", StringComparison.Ordinal)));
@@ -354,7 +354,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     private DockerHost HostOf(DockerSettings settings, string? id = null) => new(settings, new HostId(id ?? hostId),
         TimeProvider.System, NullLogger<DockerHost>.Instance);
 
-    private static async Task<string> WhyNotAsync(DockerHost other, PodOrder order)
+    private static async Task<string> WhyNotAsync(DockerHost other, PodSpec order)
     {
         var e = await Assert.ThrowsAnyAsync<InvalidOperationException>(
             () => other.StartAsync(order, _ => { }, CancellationToken.None));

@@ -35,7 +35,7 @@ public sealed class RegistryTest(DockerDaemon daemon) : IDisposable
             Protocol = WorkerProtocol.Http1,
         };
         var deployment = new Deployment(new Endpoint { Id = "e", Template = "t" }, template);
-        var order = new PodOrder(deployment, $"e-{Guid.NewGuid():N}"[..10]);
+        var order = new PodSpec(deployment, $"e-{Guid.NewGuid():N}"[..10]);
         using var stranger = HostOf("");
         var why = await Assert.ThrowsAnyAsync<InvalidOperationException>(
             () => stranger.StartAsync(order, _ => { }, CancellationToken.None));

@@ -132,7 +132,7 @@ public sealed class BadCopyTest : IDisposable
     private IReadOnlyList<string> Marks() => [.. Directory.EnumerateFiles(settings.Folder!, "*.loading-*")];
 
     private OptimizedModelCache Cache(Action<string, string>? write) => new(settings, Cpu, new Ahead(), log.Enqueue, null,
-        (request, _) => Task.Run(() => CopyMaker.Make(request, CacheConditions.Here(Cpu), new Ahead(), long.MaxValue / 8, write)));
+        (request, _) => Task.Run(() => ModelOptimizer.Make(request, CacheConditions.Here(Cpu), new Ahead(), long.MaxValue / 8, write)));
 
     /// <summary>An entry as an earlier version could have kept it.</summary>
     private ModelKey PublishUntried(byte[] model)
@@ -140,7 +140,7 @@ public sealed class BadCopyTest : IDisposable
         var cache = new CacheFolder(settings.Folder!, new Ahead());
         cache.Create();
         var request = new MakeRequest(settings.Folder!, settings.MaxBytes, facts.Path, [], Cpu);
-        var key = CopyMaker.KeyOf(request, CacheConditions.Here(Cpu), cache.Hashes.Get)!.Value;
+        var key = ModelOptimizer.KeyOf(request, CacheConditions.Here(Cpu), cache.Hashes.Get)!.Value;
         var made = cache.CreateTemporary();
         File.WriteAllBytes(Path.Combine(made, CacheFolder.ModelName), model);
         cache.Publish(made, key, facts.Path);

@@ -35,10 +35,10 @@ public sealed class CopyMeasurement(ITestOutputHelper output)
             var conditions = CacheConditions.Here(["cpu"]);
             var request = new MakeRequest(CacheSettings.Below(Path.Combine(folder, "cache")), long.MaxValue / 2, path, [], ["cpu"]);
             var watch = Stopwatch.StartNew();
-            CopyMaker.Make(request, conditions, TimeProvider.System, long.MaxValue / 8);
+            ModelOptimizer.Make(request, conditions, TimeProvider.System, long.MaxValue / 8);
             var making = watch.Elapsed.TotalSeconds;
             var cache = new CacheFolder(request.Folder, TimeProvider.System);
-            var key = CopyMaker.KeyOf(request, conditions, FileHashes.Compute)!.Value;
+            var key = ModelOptimizer.KeyOf(request, conditions, FileHashes.Compute)!.Value;
             using var copy = cache.TryOpen(key, out _)!;
             var (original, optimised) = (new List<double>(), new List<double>());
             for (var i = 0; i < Rounds; i++)

@@ -75,7 +75,7 @@ public sealed class ModelKeyTest : IDisposable
     [InlineData("MemAvailable:  1000 kB\n", "500000", "400000", "active_file 9\ninactive_file 50000\n", 150_000)]
     [InlineData("MemAvailable:  1000 kB\n", "500000", "600000", "", 0)]
     public void Free_memory_is_the_machines_or_the_containers(string memInfo, string? max, string? current, string? stat, long expected) =>
-        Assert.Equal(expected, MemoryRoom.Bytes(memInfo, max, current, stat));
+        Assert.Equal(expected, AvailableMemory.Bytes(memInfo, max, current, stat));
 
     [Theory]
     [InlineData("SLUICE_MODEL_CACHE", "", null)]

@@ -230,7 +230,7 @@ public sealed class OptimizedModelCacheTest : IDisposable
     public async Task Too_little_memory_makes_no_copy()
     {
         await using var cache = Cache(make: (request, _) => Task.FromResult(
-            CopyMaker.Make(request, CacheConditions.Here(Cpu), TimeProvider.System, room: request.MaxBytes / 1_000_000)));
+            ModelOptimizer.Make(request, CacheConditions.Here(Cpu), TimeProvider.System, room: request.MaxBytes / 1_000_000)));
         cache.Load(Model("a"), Run);
         await cache.FinishAsync();
         Assert.Contains("of memory", Assert.Single(log), StringComparison.Ordinal);
@@ -253,7 +253,7 @@ public sealed class OptimizedModelCacheTest : IDisposable
     private OptimizedModelCache Cache(CacheConditions? conditions = null,
         Func<MakeRequest, CancellationToken, Task<string>>? make = null, long? maxBytes = null) =>
         new(settings with { MaxBytes = maxBytes ?? settings.MaxBytes }, Cpu, new Ahead(), log.Enqueue, conditions,
-            make ?? ((request, _) => Task.Run(() => CopyMaker.Make(request, conditions ?? CacheConditions.Here(Cpu), new Ahead(), Plenty))));
+            make ?? ((request, _) => Task.Run(() => ModelOptimizer.Make(request, conditions ?? CacheConditions.Here(Cpu), new Ahead(), Plenty))));
 
     private async Task<T> LoadAsync<T>(ModelFacts facts, Func<string, bool, T> open)
     {

@@ -27,7 +27,7 @@ public sealed class RealModelTest : IDisposable
         File.Copy(Model, path);
         var facts = ModelInspector.Inspect(path, new ModelLimits());
         var request = new MakeRequest(CacheSettings.Below(Path.Combine(folder, "cache")), 1L << 30, path, facts.ExternalFiles, ["cpu"]);
-        var made = CopyMaker.Make(request, CacheConditions.Here(["cpu"]), new Ahead(), long.MaxValue / 8);
+        var made = ModelOptimizer.Make(request, CacheConditions.Here(["cpu"]), new Ahead(), long.MaxValue / 8);
         Assert.Matches("kept an optimised copy|no optimised copy: refused since", made);
 
         await using var worker = await WorkerProcess.StartAsync(Path.Combine(folder, "models"),

@@ -110,7 +110,7 @@ public sealed class WebhookStore(RedisStore redis)
         var values = await redis.Database.HashGetAsync(key, ["secret", "old", "oldUntil"]).WaitAsync(ct);
         if (values[0].IsNull)
         {
-            await ControlWrite.RunAsync(redis.Database, key, "HSETNX", "secret", WebhookSignature.NewSecret())
+            await ReservedWrite.RunAsync(redis.Database, key, "HSETNX", "secret", WebhookSignature.NewSecret())
                 .WaitAsync(ct);
             return [(string)(await redis.Database.HashGetAsync(key, "secret").WaitAsync(ct))!];
         }
@@ -126,7 +126,7 @@ public sealed class WebhookStore(RedisStore redis)
     {
         var old = (await SecretsAsync(endpointId, now, ct))[0];
         var fresh = WebhookSignature.NewSecret();
-        await ControlWrite.RunAsync(redis.Database, new JobKeys(endpointId).Secrets, "HSET",
+        await ReservedWrite.RunAsync(redis.Database, new JobKeys(endpointId).Secrets, "HSET",
             "secret", fresh, "old", old, "oldUntil", (now + KeepOldSecret).ToUnixTimeMilliseconds()).WaitAsync(ct);
         return fresh;
     }

@@ -168,7 +168,7 @@ internal sealed class ContainerPod : RunningPod
 /// <param name="Stages">The stages of the start that the host measured before the container ran.</param>
 /// <param name="Adopted">Whether the container was found running.</param>
 internal sealed record ContainerStart(
-    PodOrder Order,
+    PodSpec Order,
     string Container,
     WorkerAddress Address,
     long Ordered,

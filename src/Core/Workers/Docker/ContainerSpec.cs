@@ -18,7 +18,7 @@ public static class ContainerSpec
     private const string LogSize = "10m";
 
     /// <summary>Returns the image of an order: the template's, or else the built-in worker's.</summary>
-    public static string Image(PodOrder order, DockerSettings settings)
+    public static string Image(PodSpec order, DockerSettings settings)
     {
         if (order.Deployment.Template.Image is { Length: > 0 } image) return image;
         return order.Devices is { Count: > 0 } ? settings.WorkerGpuImage : settings.WorkerImage;
@@ -34,7 +34,7 @@ public static class ContainerSpec
     /// <exception cref="InvalidOperationException">
     /// The template requires something that these settings do not allow.
     /// </exception>
-    public static JsonObject Make(PodOrder order, DockerSettings settings, string hostId, string token)
+    public static JsonObject Make(PodSpec order, DockerSettings settings, string hostId, string token)
     {
         var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
         var port = needs.Port.ToString(CultureInfo.InvariantCulture);
@@ -74,7 +74,7 @@ public static class ContainerSpec
             });
     }
 
-    private static JsonObject HostConfig(PodOrder order, DockerSettings settings, string port)
+    private static JsonObject HostConfig(PodSpec order, DockerSettings settings, string port)
     {
         var needs = order.Deployment.Template.Container;
         var config = new JsonObject
@@ -115,7 +115,7 @@ public static class ContainerSpec
         return config;
     }
 
-    private static Dictionary<string, string> Environment(PodOrder order, DockerSettings settings, string token)
+    private static Dictionary<string, string> Environment(PodSpec order, DockerSettings settings, string token)
     {
         // CUDA images set NVIDIA_VISIBLE_DEVICES to "all", which takes effect where NVIDIA's runtime is the daemon's
         // default. An explicit list restricts a pod to its own devices, or to none.
@@ -141,7 +141,7 @@ public static class ContainerSpec
     private static bool HasCache(Template template, DockerSettings settings) =>
         settings.Cache.Length > 0 && template.IsBuiltIn;
 
-    private static JsonArray Mounts(PodOrder order, DockerSettings settings)
+    private static JsonArray Mounts(PodSpec order, DockerSettings settings)
     {
         var mounts = new JsonArray();
         var template = order.Deployment.Template;

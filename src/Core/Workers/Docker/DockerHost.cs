@@ -42,7 +42,7 @@ public sealed partial class DockerHost : IPodHost
 
     public bool KeepsPods => settings.KeepPods;
 
-    public async Task<RunningPod> StartAsync(PodOrder order, Action<string> progress, CancellationToken ct)
+    public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
     {
         var ordered = time.GetTimestamp();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
@@ -158,7 +158,7 @@ public sealed partial class DockerHost : IPodHost
     }
 
     private ContainerPod CreatePod(
-        PodOrder order,
+        PodSpec order,
         ContainerInfo info,
         long ordered,
         IReadOnlyList<StartStage> stages,

@@ -28,7 +28,7 @@ public static class PodLabels
     private static readonly Dictionary<string, string> Nothing = [];
 
     /// <summary>Returns the labels of an order's container.</summary>
-    public static JsonObject Write(PodOrder order, string hostId)
+    public static JsonObject Write(PodSpec order, string hostId)
     {
         var template = order.Deployment.Template with { Env = Nothing };
         var endpoint = order.Deployment.Endpoint with { Env = Nothing };
@@ -40,7 +40,7 @@ public static class PodLabels
             [EndpointId] = endpoint.Id,
             [Fingerprint] = order.Fingerprint,
             [Epoch] = order.Epoch.ToString(CultureInfo.InvariantCulture),
-            [Declared] = Declarations.Write(declared, DeclarationJson.ManifestFile),
+            [Declared] = DeclarationSerializer.Write(declared, DeclarationJson.ManifestFile),
         };
         if (order.Devices is not null) labels[Devices] = string.Join(',', order.Devices);
         if (order.ShareMiB is { } share) labels[ShareMiB] = share.ToString(CultureInfo.InvariantCulture);
@@ -51,7 +51,7 @@ public static class PodLabels
     /// Returns the order that a container was created for, without its environment. Null if the labels are not
     /// Sluice's, or are of another version.
     /// </summary>
-    public static PodOrder? Read(IReadOnlyDictionary<string, string>? labels)
+    public static PodSpec? Read(IReadOnlyDictionary<string, string>? labels)
     {
         try
         {
@@ -61,7 +61,7 @@ public static class PodLabels
             if (manifest is not { Templates: [var template], Endpoints: [var endpoint] }) return null;
             var devices = labels.TryGetValue(Devices, out var placed)
                 ? placed.Split(',', StringSplitOptions.RemoveEmptyEntries) : null;
-            return new PodOrder(new Deployment(endpoint, template), pod, devices)
+            return new PodSpec(new Deployment(endpoint, template), pod, devices)
             {
                 Fingerprint = labels.GetValueOrDefault(Fingerprint, ""),
                 Epoch = long.TryParse(labels.GetValueOrDefault(Epoch), CultureInfo.InvariantCulture, out var epoch)

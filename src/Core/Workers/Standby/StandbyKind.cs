@@ -8,7 +8,7 @@ namespace Sluice.Core.Workers.Standby;
 /// </summary>
 /// <param name="Variables">The environment, without the variables that differ from pod to pod.</param>
 /// <param name="DevicesLater">Whether its GPUs are assigned, and passed to it with its pod's variables.</param>
-internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables, bool DevicesLater)
+internal sealed record StandbyProfile(IReadOnlyDictionary<string, string> Variables, bool DevicesLater)
 {
     private readonly string text = string.Join('\n', Variables
         .OrderBy(v => v.Key, StringComparer.Ordinal)
@@ -19,12 +19,12 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     /// Returns the kind of standby worker that can become an ordered pod. Null: none can, because the template has a
     /// command, an image or a share of a GPU, which the worker's options depend on.
     /// </summary>
-    public static StandbyKind? ForOrder(PodOrder order)
+    public static StandbyProfile? ForOrder(PodSpec order)
     {
         if (order.Deployment.Template is not { IsBuiltIn: true, Args.Count: 0 }) return null;
         if (order.Deployment.Template.Gpu?.Share is not null) return null;
         var variables = PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key));
-        return new StandbyKind(variables.ToDictionary(), order.Devices is not null);
+        return new StandbyProfile(variables.ToDictionary(), order.Devices is not null);
     }
 
     /// <summary>
@@ -34,14 +34,14 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
     /// <param name="declared">All declarations.</param>
     /// <param name="placed">Whether the host assigns devices to every pod.</param>
     /// <param name="count">Number of standby workers.</param>
-    public static IReadOnlyDictionary<StandbyKind, int> Share(
+    public static IReadOnlyDictionary<StandbyProfile, int> Share(
         IReadOnlyList<Deployment> declared,
         bool placed,
         int count)
     {
         var kinds = declared.Where(d => d.Endpoint.Scaling.Max > 0)
-            .Select(d => ForOrder(new PodOrder(d, "", placed || DeviceEnvironment.Decides(d, declared) ? [] : null)))
-            .OfType<StandbyKind>()
+            .Select(d => ForOrder(new PodSpec(d, "", placed || DeviceEnvironment.Decides(d, declared) ? [] : null)))
+            .OfType<StandbyProfile>()
             .GroupBy(k => k)
             .OrderByDescending(g => g.Count())
             .ThenBy(g => g.Key.text, StringComparer.Ordinal)
@@ -51,7 +51,7 @@ internal sealed record StandbyKind(IReadOnlyDictionary<string, string> Variables
             .Where(k => k.Each > 0).ToDictionary(k => k.kind, k => k.Each);
     }
 
-    public bool Equals(StandbyKind? other) => other is not null && text == other.text;
+    public bool Equals(StandbyProfile? other) => other is not null && text == other.text;
 
     public override int GetHashCode() => text.GetHashCode(StringComparison.Ordinal);
 }

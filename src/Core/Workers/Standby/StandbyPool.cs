@@ -40,7 +40,7 @@ internal sealed partial class StandbyPool : IDisposable
     private readonly Lock gate = new();
     private readonly List<StandbyWorker> workers = [];
     private readonly StandbySettings settings;
-    private readonly Func<StandbyKind, Task<(Process, WorkFolder)>> start;
+    private readonly Func<StandbyProfile, Task<(Process, WorkFolder)>> start;
     private readonly TimeProvider time;
     private readonly ILogger logger;
     private DateTimeOffset next = DateTimeOffset.MinValue;
@@ -53,7 +53,7 @@ internal sealed partial class StandbyPool : IDisposable
     /// <param name="logger">Receives failures.</param>
     public StandbyPool(
         StandbySettings settings,
-        Func<StandbyKind, Task<(Process, WorkFolder)>> start,
+        Func<StandbyProfile, Task<(Process, WorkFolder)>> start,
         TimeProvider time,
         ILogger logger)
     {
@@ -80,8 +80,8 @@ internal sealed partial class StandbyPool : IDisposable
     public void Prepare(IReadOnlyList<Deployment> declared, bool placed)
     {
         if (settings.Count == 0) return;
-        var wanted = StandbyKind.Share(declared, placed, settings.Count);
-        StandbyKind? missing;
+        var wanted = StandbyProfile.Share(declared, placed, settings.Count);
+        StandbyProfile? missing;
         lock (gate)
         {
             var now = time.GetUtcNow();
@@ -112,7 +112,7 @@ internal sealed partial class StandbyPool : IDisposable
     }
 
     /// <summary>Removes a ready worker from the pool and returns it; the caller owns it. Null: none is ready.</summary>
-    public StandbyWorker? Acquire(StandbyKind kind)
+    public StandbyWorker? Acquire(StandbyProfile kind)
     {
         lock (gate)
         {
@@ -133,7 +133,7 @@ internal sealed partial class StandbyPool : IDisposable
         }
     }
 
-    private async Task StartAsync(StandbyKind kind)
+    private async Task StartAsync(StandbyProfile kind)
     {
         try
         {

@@ -9,10 +9,10 @@ internal sealed class StandbyWorker : IDisposable
     /// <summary>The line that the worker prints when it is ready to receive its pod's variables.</summary>
     private const string ReadyLine = "standing by";
 
-    private readonly LastLines output = new();
+    private readonly OutputTail output = new();
     private volatile bool ready;
 
-    public StandbyWorker(Process process, WorkFolder folder, StandbyKind kind, DateTimeOffset started)
+    public StandbyWorker(Process process, WorkFolder folder, StandbyProfile kind, DateTimeOffset started)
     {
         Process = process;
         Folder = folder;
@@ -29,7 +29,7 @@ internal sealed class StandbyWorker : IDisposable
     /// <summary>The reader of its output.</summary>
     public ProcessOutput Output { get; }
 
-    public StandbyKind Kind { get; }
+    public StandbyProfile Kind { get; }
 
     public DateTimeOffset StartedAt { get; }
 

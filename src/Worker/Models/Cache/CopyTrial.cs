@@ -21,7 +21,7 @@ internal static class CopyTrial
 
     /// <summary>
     /// Largest size, in bytes, of all inputs or outputs of one run. Larger ones are not tried, because the trial must
-    /// stay within the memory that <see cref="CopyMaker"/> reserves.
+    /// stay within the memory that <see cref="ModelOptimizer"/> reserves.
     /// </summary>
     private const long MaxBytes = 64L << 20;
 
@@ -64,7 +64,7 @@ internal static class CopyTrial
         "1",
         new ModelFile(path, file, optimised, 0),
         new ExecutionProviders(["cpu"]),
-        new RunLanes(1),
+        new ExecutionSlots(1),
         new BatchLimits());
 
     private static IEnumerable<Sample> RunSizes(LoadedModel model)
@@ -127,7 +127,7 @@ internal static class CopyTrial
             using var results = model.RunOnce(inputs);
             return [.. results.Zip(model.Outputs, (value, spec) => spec.Type.IsBytes
                 ? [.. value.GetStringTensorAsArray().Select(t => (double)HashOf(t))]
-                : MadeUpRows.Numbers(value.GetTensorMutableRawData(), spec.Type))];
+                : SyntheticInputs.Numbers(value.GetTensorMutableRawData(), spec.Type))];
         }
         catch (OnnxRuntimeException)
         {
@@ -143,7 +143,7 @@ internal static class CopyTrial
 
     private static OrtValue MadeUp(TensorSpec spec, long[] size) => spec.Type.IsBytes
         ? TensorValues.Allocate(spec.Type, size, zero: true)
-        : MadeUpRows.Create(spec with { Shape = size }, 0, 1, stacked: false);
+        : SyntheticInputs.Create(spec with { Shape = size }, 0, 1, stacked: false);
 
     private static long[] Shape(TensorSpec spec, int rows, int others) =>
         [.. spec.Shape.Select((d, i) => d >= 0 ? d : i == 0 && spec.Shape.Length > 1 ? rows : others)];

@@ -7,11 +7,11 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// Runs <see cref="CopyMaker"/> in a separate process: the worker's program with one argument. The process reads its
+/// Runs <see cref="ModelOptimizer"/> in a separate process: the worker's program with one argument. The process reads its
 /// request as one line from standard input and exits when standard input is closed, so it never outlives its worker. It
 /// runs at the lowest priority, and the kernel kills it first when memory runs out.
 /// </summary>
-public static partial class MakerProcess
+public static partial class OptimizerProcess
 {
     /// <summary>The argument that starts the worker's program as a maker.</summary>
     public const string Verb = "make-optimised-copy";
@@ -30,7 +30,7 @@ public static partial class MakerProcess
         try
         {
             var conditions = CacheConditions.Here(request.Providers);
-            Console.WriteLine(CopyMaker.Make(request, conditions, TimeProvider.System, MemoryRoom.Bytes()));
+            Console.WriteLine(ModelOptimizer.Make(request, conditions, TimeProvider.System, AvailableMemory.Bytes()));
             return Made;
         }
         catch (Exception e)

@@ -6,7 +6,7 @@ namespace Sluice.Worker.Models.Cache;
 /// Reads how much memory a maker can use. A container that exceeds its memory limit can be killed together with the
 /// worker, so the maker checks first.
 /// </summary>
-internal static class MemoryRoom
+internal static class AvailableMemory
 {
     /// <summary>
     /// Returns the bytes that are free on this machine and in this container (cgroup v2). File cache counts as free.

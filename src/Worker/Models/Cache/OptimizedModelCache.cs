@@ -44,7 +44,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         IReadOnlyList<string> providers,
         TimeProvider time,
         Action<string> log)
-        : this(settings, providers, time, log, null, (request, ct) => MakerProcess.MakeAsync(request, Program, ct))
+        : this(settings, providers, time, log, null, (request, ct) => OptimizerProcess.MakeAsync(request, Program, ct))
     {
     }
 
@@ -225,7 +225,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     private CachedModel? TryOpen(MakeRequest request, out bool refused)
     {
         refused = false;
-        if (CopyMaker.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key) return null;
+        if (ModelOptimizer.KeyOf(request, conditions.Value, folder!.Hashes.Remembered) is not { } key) return null;
         if (!Directory.Exists(folder.Path)) return null;
         if (DeadLoad(key) is { } dead) Refuse(request, key, dead);
         if (folder.Refusal(key) is { } refusal)

@@ -11,7 +11,7 @@ internal static class TrialCommand
     {
         if (Console.In.ReadLine() is not { } line) return TrialProcess.Broken;
         if (JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request) return TrialProcess.Broken;
-        MakerProcess.EndWithParent();
+        OptimizerProcess.EndWithParent();
         try
         {
             if (CopyTrial.Run(request.Original, request.Copy) is not { } wrong) return TrialProcess.Good;

@@ -32,7 +32,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
     /// <summary>Reads the whole file.</summary>
     public void Model(long end)
     {
-        var once = new Once();
+        var once = new SingularFieldCheck();
         while (reader.Next(end, out var field))
         {
             if (field.Number is 1 or 2 or 3 or 7) once.Check(reader, field);
@@ -101,7 +101,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
     {
         if (++Nodes > limits.MaxNodes)
             throw reader.Refuse($"more than {limits.MaxNodes} nodes", $"{limits.MaxNodes} (SLUICE_MAX_MODEL_NODES)");
-        var once = new Once();
+        var once = new SingularFieldCheck();
         var domain = "";
         var name = default(ProtoField);
         while (reader.Next(end, out var field))
@@ -131,7 +131,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
 
     private void Attribute(long end, int depth)
     {
-        var once = new Once();
+        var once = new SingularFieldCheck();
         while (reader.Next(end, out var field))
         {
             if (field.Number is 5 or 6 or 14 or 22) once.Check(reader, field);
@@ -158,7 +158,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
 
     private void Function(long end)
     {
-        var once = new Once();
+        var once = new SingularFieldCheck();
         var domain = "";
         var name = default(ProtoField);
         while (reader.Next(end, out var field))

@@ -4,7 +4,7 @@ namespace Sluice.Worker.Models.Inspection;
 /// Rejects a singular field that occurs twice. Protobuf merges or replaces such fields, and the checks would never
 /// see the merged message. No serialiser writes such a file.
 /// </summary>
-internal struct Once
+internal struct SingularFieldCheck
 {
     private ulong seen;
 

@@ -29,7 +29,7 @@ internal sealed class OperatorDomains(ProtoReader reader, ModelLimits limits)
     {
         var domain = "";
         var version = 0L;
-        var once = new Once();
+        var once = new SingularFieldCheck();
         while (reader.Next(end, out var field))
         {
             if (field.Number is 1 or 2) once.Check(reader, field);

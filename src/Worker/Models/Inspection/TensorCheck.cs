@@ -30,7 +30,7 @@ internal sealed class TensorCheck(ProtoReader reader, ModelLimits limits, Extern
     /// </summary>
     public void Sparse(long end)
     {
-        var once = new Once();
+        var once = new SingularFieldCheck();
         var shape = new TensorShape(reader);
         ElementType? type = null;
         while (reader.Next(end, out var field))

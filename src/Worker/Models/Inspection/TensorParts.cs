@@ -30,7 +30,7 @@ internal sealed class TensorParts
     public static TensorParts Read(ProtoReader reader, long end)
     {
         var parts = new TensorParts(reader) { Name = $"ending at byte {end}" };
-        var once = new Once();
+        var once = new SingularFieldCheck();
         while (reader.Next(end, out var field))
         {
             if (field.Number is 2 or 8 or 9 or 14) once.Check(reader, field);
@@ -105,7 +105,7 @@ internal sealed class TensorParts
     private void Entry(ProtoReader reader, long end)
     {
         string key = "", value = "";
-        var once = new Once();
+        var once = new SingularFieldCheck();
         while (reader.Next(end, out var field))
         {
             if (field.Number is 1 or 2) once.Check(reader, field);

@@ -4,7 +4,7 @@ using Sluice.Core.Endpoints;
 namespace Sluice.Core.Tests.Autoscaling;
 
 /// <summary>The demand of CONCURRENCY and SLO as tables, and the learned values.</summary>
-public sealed class DemandTest
+public sealed class AccessLevelTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly ScalePolicy Slo = new() { Scaler = Scaler.Slo, Max = 100 };
@@ -44,7 +44,7 @@ public sealed class DemandTest
     [Fact]
     public void Slo_plans_one_slot_per_request_before_a_service_time_is_learned() =>
         Assert.Equal(63,
-            Autoscaler.Decide(Slo, new Load(500, TimeSpan.Zero, 0, 0, 0, 0, 8), ScaleState.Initial, Now).Desired);
+            Autoscaler.Decide(Slo, new LoadSnapshot(500, TimeSpan.Zero, 0, 0, 0, 0, 8), ScaleState.Initial, Now).Desired);
 
     [Theory]
     // queued, requests/s, service s, start s, ready, starting, wanted; 8 slots per worker, 1 s for 95 %
@@ -62,10 +62,10 @@ public sealed class DemandTest
         var state = new ScaleState(null, 0, 100)
         {
             At = Now, Arrived = 100 + queued + (rate > 0 ? 1 : 0),
-            Learned = new Learned(100 * service, 100, start, Now),
+            Learned = new ServiceEstimates(100 * service, 100, start, Now),
             Traffic = new Traffic(traffic, traffic, traffic),
         };
-        var load = new Load(queued, TimeSpan.Zero, rate > 0 ? 1 : 0, 100, ready, starting, 8);
+        var load = new LoadSnapshot(queued, TimeSpan.Zero, rate > 0 ? 1 : 0, 100, ready, starting, 8);
         var demand = Autoscaler.Decide(Slo, load, state, Now).Steps[0];
         Assert.Equal(wanted, demand.Workers);
     }
@@ -73,8 +73,8 @@ public sealed class DemandTest
     [Fact]
     public void Slo_starts_no_worker_for_a_backlog_that_starting_workers_will_process()
     {
-        var state = new ScaleState(null, 0, 100) { At = Now, Arrived = 140, Learned = new Learned(100, 100, 5, Now) };
-        var load = new Load(40, TimeSpan.FromSeconds(4), 0, 100, 0, 2, 8) { StartingFor = TimeSpan.FromSeconds(4) };
+        var state = new ScaleState(null, 0, 100) { At = Now, Arrived = 140, Learned = new ServiceEstimates(100, 100, 5, Now) };
+        var load = new LoadSnapshot(40, TimeSpan.FromSeconds(4), 0, 100, 0, 2, 8) { StartingFor = TimeSpan.FromSeconds(4) };
         var less = load with { Queued = 16, StartingFor = TimeSpan.FromSeconds(4) };
         Assert.Equal(1, Autoscaler.Decide(Slo, less, state, Now).Steps[0].Workers);
         Assert.Equal(2, Autoscaler.Decide(Slo, load, state, Now).Desired);
@@ -90,14 +90,14 @@ public sealed class DemandTest
         Assert.Equal(0.3, state.Learned.ServiceSeconds!.Value, 3);
         Assert.Equal(10, state.Traffic.Usual.Mean, 1);
 
-        static Load Load(long completed, TimeSpan served) =>
+        static LoadSnapshot Load(long completed, TimeSpan served) =>
             new(0, TimeSpan.Zero, 3, completed, 1, 0, 8) { Served = served };
     }
 
     [Fact]
     public void Start_time_is_learned_once_per_ready_worker()
     {
-        var load = new Load(0, TimeSpan.Zero, 0, 0, 1, 0, 8) { LastStart = TimeSpan.FromSeconds(4), LastReadyAt = Now };
+        var load = new LoadSnapshot(0, TimeSpan.Zero, 0, 0, 1, 0, 8) { LastStart = TimeSpan.FromSeconds(4), LastReadyAt = Now };
         var state = Autoscaler.Decide(Slo, load, ScaleState.Initial, Now).Next;
         Assert.Equal(4, state.Learned.StartSeconds);
         state = Autoscaler.Decide(Slo, load, state, Now.AddSeconds(1)).Next;
@@ -113,9 +113,9 @@ public sealed class DemandTest
         {
             At = Now.AddSeconds(-1),
             Served = TimeSpan.FromSeconds(50),
-            Learned = new Learned(50, 100, 0, default),
+            Learned = new ServiceEstimates(50, 100, 0, default),
         };
-        var next = Autoscaler.Decide(Slo, new Load(0, TimeSpan.Zero, 0, 3, 1, 0, 8), state, Now).Next;
+        var next = Autoscaler.Decide(Slo, new LoadSnapshot(0, TimeSpan.Zero, 0, 3, 1, 0, 8), state, Now).Next;
         Assert.Equal(state.Learned, next.Learned);
         Assert.Equal(3, next.Completed);
     }
@@ -138,7 +138,7 @@ public sealed class DemandTest
         Assert.InRange(default(MovingAverage).Add(0, TimeSpan.FromSeconds(60), tau).AtMost(tau, 2), 0.5, 2);
     }
 
-    private static Load Steady(double concurrency, int ready) =>
+    private static LoadSnapshot Steady(double concurrency, int ready) =>
         new(0, TimeSpan.Zero, (int)Math.Ceiling(concurrency), 0, ready, 0, 10);
 
     private static ScaleState Held(double concurrency) =>

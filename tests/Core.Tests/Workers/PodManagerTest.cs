@@ -8,19 +8,19 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Workers;
 
 /// <summary>A pod is managed until it has exited, whatever error occurs; on a real Redis.</summary>
-public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
+public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
 {
     private readonly ScriptedHost host = new();
     private readonly PodStore store;
     private readonly WorkerSlotStore slots;
-    private readonly PodFleet fleet;
+    private readonly PodManager fleet;
 
-    public PodFleetTest(RedisFixture redis)
+    public PodManagerTest(RedisFixture redis)
     {
         store = new PodStore(redis.Store);
         slots = new WorkerSlotStore(redis.Store);
         var id = new HostId("here");
-        fleet = new PodFleet(id, host, store, slots, TimeProvider.System, NullLogger<PodFleet>.Instance);
+        fleet = new PodManager(id, host, store, slots, TimeProvider.System, NullLogger<PodManager>.Instance);
     }
 
     public void Dispose()
@@ -195,7 +195,7 @@ public sealed class PodFleetTest : IClassFixture<RedisFixture>, IDisposable
         var template = new Template { Name = "t", Protocol = WorkerProtocol.Http1 };
         var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, template);
         var held = devices.Select(d => new HeldDevice(d));
-        var holding = new GpuHolding(PodFleet.NewId(endpoint), endpoint, [.. held]);
-        Assert.Equal(OrderAnswer.Taken, await fleet.StartAsync(deployment, "f", 1, holding, default));
+        var holding = new GpuAllocation(PodManager.NewId(endpoint), endpoint, [.. held]);
+        Assert.Equal(StartDecision.Taken, await fleet.StartAsync(deployment, "f", 1, holding, default));
     }
 }

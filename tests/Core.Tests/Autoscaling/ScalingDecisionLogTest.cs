@@ -6,17 +6,17 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Autoscaling;
 
 /// <summary>Which decisions are stored, and with which state a new leader continues.</summary>
-public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class ScalingDecisionLogTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly ScalePolicy Policy = new() { Scaler = Scaler.RequestCount };
 
-    private readonly DecisionStore store = new(redis.Store);
+    private readonly ScalingDecisionStore store = new(redis.Store);
 
     [Fact]
     public async Task A_change_is_stored_immediately_the_latest_once_per_second_and_an_idle_endpoint_once()
     {
-        var log = new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance);
+        var log = new ScalingDecisionLog(store, () => true, NullLogger<ScalingDecisionLog>.Instance);
         await PublishAsync(Now, queued: 8, current: 0, start: 1);
         Assert.Equal((Now, 1), await KeptAsync());
         await PublishAsync(Now.AddSeconds(0.1), queued: 8, current: 1);
@@ -33,10 +33,10 @@ public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFix
 
         Task PublishAsync(DateTimeOffset at, int queued, int current, int start = 0)
         {
-            var load = new Load(queued, TimeSpan.Zero, 0, 0, current, 0, 8);
+            var load = new LoadSnapshot(queued, TimeSpan.Zero, 0, 0, current, 0, 8);
             var decision = Autoscaler.Decide(Policy, load, ScaleState.Initial, at);
             return log.PublishAsync(
-                "published", 1, DecisionNote.Create(Policy, load, decision, start, 0, 0, at), decision.Next, default);
+                "published", 1, ScalingDecisionRecord.Create(Policy, load, decision, start, 0, 0, at), decision.Next, default);
         }
 
         async Task<(DateTimeOffset, int)> KeptAsync()
@@ -49,17 +49,17 @@ public sealed class DecisionLogTest(RedisFixture redis) : IClassFixture<RedisFix
     [Fact]
     public async Task A_new_leader_continues_with_the_learned_state()
     {
-        var log = new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance);
+        var log = new ScalingDecisionLog(store, () => true, NullLogger<ScalingDecisionLog>.Instance);
         Assert.Equal(ScaleState.Initial, await log.ResumeAsync("resumed", default));
         var state = new ScaleState(Now, 2, 50)
         {
-            At = Now, Learned = new Learned(10, 20, 3, Now),
+            At = Now, Learned = new ServiceEstimates(10, 20, 3, Now),
             Spending = new Spending(new DateOnly(2026, 1, 1), TimeSpan.FromSeconds(77)),
         };
-        var note = DecisionNote.Create(
+        var note = ScalingDecisionRecord.Create(
             Policy, default, new ScaleDecision(0, state, [new ScaleStep(ScaleSteps.Demand, 0, "x")]), 1, 0, 0, Now);
         await log.PublishAsync("resumed", 4, note, state, default);
         Assert.Equal(state.Resumed(),
-            await new DecisionLog(store, () => true, NullLogger<DecisionLog>.Instance).ResumeAsync("resumed", default));
+            await new ScalingDecisionLog(store, () => true, NullLogger<ScalingDecisionLog>.Instance).ResumeAsync("resumed", default));
     }
 }

@@ -2,15 +2,15 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-public sealed class PodWitnessTest
+public sealed class PodLivenessProberTest
 {
     private static readonly DateTimeOffset Start = DateTimeOffset.UnixEpoch;
 
     private readonly List<TaskCompletionSource<bool>> asked = [];
     private readonly List<string> failures = [];
-    private readonly PodWitness witness;
+    private readonly PodLivenessProber witness;
 
-    public PodWitnessTest() => witness = new PodWitness((_, _) =>
+    public PodLivenessProberTest() => witness = new PodLivenessProber((_, _) =>
     {
         asked.Add(new());
         return asked[^1].Task;
@@ -68,7 +68,7 @@ public sealed class PodWitnessTest
     {
         for (var i = 0; i < 100; i++) witness.IsRunning($"p{i}", Start, default);
         asked[0].SetResult(false);
-        var later = Start + PodWitness.Patience;
+        var later = Start + PodLivenessProber.Patience;
         witness.IsRunning("p1", later, default);
         witness.DiscardOld(later);
         Assert.Equal(100, witness.Count);

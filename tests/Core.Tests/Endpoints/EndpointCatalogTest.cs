@@ -7,7 +7,7 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Endpoints;
 
 /// <summary>Declarations of the API and of the manifest in Redis.</summary>
-public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
+public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private readonly CatalogStore store = new(redis.Store);
 
@@ -38,8 +38,8 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
         var read = (await store.ReadAsync(default)).Catalog.Find("e")!;
 
         Assert.Equal(DeclarationText(template), DeclarationText(read.Template));
-        Assert.Equal(Declarations.Write(endpoint, DeclarationJson.Endpoint),
-            Declarations.Write(read.Endpoint, DeclarationJson.Endpoint));
+        Assert.Equal(DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
+            DeclarationSerializer.Write(read.Endpoint, DeclarationJson.Endpoint));
     }
 
     [Fact]
@@ -307,7 +307,7 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
             await call();
             return true;
         }
-        catch (Exception e) when (RedisDown.Is(e))
+        catch (Exception e) when (RedisErrors.Is(e))
         {
             return false;
         }
@@ -315,5 +315,5 @@ public sealed class CatalogTest(RedisFixture redis) : IClassFixture<RedisFixture
 
     private static Endpoint Endpoint(string id) => new() { Id = id, Template = "t" };
 
-    private static string DeclarationText(Template template) => Declarations.Write(template, DeclarationJson.Template);
+    private static string DeclarationText(Template template) => DeclarationSerializer.Write(template, DeclarationJson.Template);
 }

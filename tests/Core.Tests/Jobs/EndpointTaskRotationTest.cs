@@ -4,12 +4,12 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;
 
-public sealed class EndpointChoresTest
+public sealed class EndpointTaskRotationTest
 {
     [Fact]
     public async Task A_task_that_does_not_end_delays_no_other_endpoint_and_is_not_started_twice()
     {
-        var chores = new EndpointChores(2);
+        var chores = new EndpointTaskRotation(2);
         var (stuck, starts) = (new TaskCompletionSource(), new ConcurrentDictionary<string, int>());
         Task Chore(string id)
         {
@@ -35,7 +35,7 @@ public sealed class EndpointChoresTest
     [Fact]
     public async Task The_number_of_concurrent_endpoints_is_bounded()
     {
-        var chores = new EndpointChores(3);
+        var chores = new EndpointTaskRotation(3);
         var (open, now) = (new TaskCompletionSource(), 0);
         var done = 0;
         chores.Start(Enumerable.Range(0, 20).Select(i => $"e{i}"), async _ =>
@@ -52,7 +52,7 @@ public sealed class EndpointChoresTest
     [Fact]
     public async Task A_cancelled_round_starts_no_more_tasks()
     {
-        var chores = new EndpointChores(1);
+        var chores = new EndpointTaskRotation(1);
         using var stop = new CancellationTokenSource();
         var (open, starts) = (new TaskCompletionSource(), 0);
         chores.Start(["a", "b"], _ =>

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Redis;
 
-public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class RedisMemoryPressureTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     [Theory]
     [InlineData(89, 100, false)]
@@ -15,7 +15,7 @@ public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFix
     public void A_server_is_full_at_nine_tenths_of_its_maxmemory(long used, long most, bool full) =>
         Assert.Equal(
             full,
-            RedisMemory.IsFull(
+            RedisMemoryPressure.IsFull(
                 $"# Memory\r\nused_memory:{used}\r\nused_memory_peak:1000\r\n"
                 + $"maxmemory_human:1\r\nmaxmemory:{most}\r\n"));
 
@@ -23,7 +23,7 @@ public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFix
     public async Task It_detects_a_full_Redis_and_one_with_free_memory_again()
     {
         using var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",allowAdmin=true");
-        using var memory = new RedisMemory(new RedisStore(admin), new ManualTime(), NullLogger<RedisMemory>.Instance);
+        using var memory = new RedisMemoryPressure(new RedisStore(admin), new ManualTime(), NullLogger<RedisMemoryPressure>.Instance);
         await memory.RefreshAsync();
         Assert.False(memory.HasNoRoom("e"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
@@ -41,10 +41,10 @@ public sealed class RedisMemoryTest(RedisFixture redis) : IClassFixture<RedisFix
         var refused = await Assert.ThrowsAsync<RedisServerException>(
             () => redis.Store.Database.StringSetAsync("a", "1"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
-        Assert.True(RedisMemory.IsOutOfMemory(refused));
+        Assert.True(RedisMemoryPressure.IsOutOfMemory(refused));
         var wrong = await Assert.ThrowsAsync<RedisServerException>(
             () => redis.Store.Database.ExecuteAsync("NO-SUCH-COMMAND"));
-        Assert.False(RedisMemory.IsOutOfMemory(wrong));
-        Assert.False(RedisMemory.IsOutOfMemory(new TimeoutException("OOM")));
+        Assert.False(RedisMemoryPressure.IsOutOfMemory(wrong));
+        Assert.False(RedisMemoryPressure.IsOutOfMemory(new TimeoutException("OOM")));
     }
 }

@@ -6,7 +6,7 @@ using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-public sealed class PollLimitsTest : IDisposable
+public sealed class StatusPollRateLimiterTest : IDisposable
 {
     private readonly ManualTime time = new();
     private readonly PartitionedRateLimiter<string> none = PartitionedRateLimiter.Create<string, string>(key =>
@@ -17,13 +17,13 @@ public sealed class PollLimitsTest : IDisposable
         }));
 
     private readonly RateLimitLease taken;
-    private readonly PollLimits limits;
+    private readonly StatusPollRateLimiter limits;
 
-    public PollLimitsTest()
+    public StatusPollRateLimiterTest()
     {
         // The only permit is in use, so every request is rejected.
         taken = none.AttemptAcquire("");
-        limits = new PollLimits(1, none, new GatewayMetrics(), time);
+        limits = new StatusPollRateLimiter(1, none, new GatewayMetrics(), time);
     }
 
     public void Dispose()
@@ -48,7 +48,7 @@ public sealed class PollLimitsTest : IDisposable
     public async Task A_disconnected_client_is_not_delayed_and_rejections_beyond_the_limit_are_immediate()
     {
         using var leave = new CancellationTokenSource();
-        var held = Enumerable.Range(0, PollLimits.MaxDelayed).Select(_ => Ask(leave.Token).Asked).ToList();
+        var held = Enumerable.Range(0, StatusPollRateLimiter.MaxDelayed).Select(_ => Ask(leave.Token).Asked).ToList();
         Assert.DoesNotContain(held, h => h.IsCompleted);
         var (one, more) = Ask();
         await one;

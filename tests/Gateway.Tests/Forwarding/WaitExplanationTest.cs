@@ -6,7 +6,7 @@ using Sluice.Gateway.Forwarding;
 namespace Sluice.Gateway.Tests.Forwarding;
 
 /// <summary>Tests the reason that a 504 response contains if no worker became available.</summary>
-public sealed class WaitDetailTest
+public sealed class WaitExplanationTest
 {
     private static readonly Endpoint Declared = new() { Id = "e", Template = "t" };
     private static readonly GpuWait Wait =
@@ -18,7 +18,7 @@ public sealed class WaitDetailTest
         var paused = Declared with { Scaling = new ScalePolicy { Pause = Pause.Queue } };
         Assert.Equal(
             "the endpoint is paused: its scaling.pause is QUEUE",
-            WaitDetail.Of(paused, [], Wait, anonymous: true));
+            WaitExplanation.Of(paused, [], Wait, anonymous: true));
     }
 
     [Fact]
@@ -31,14 +31,14 @@ public sealed class WaitDetailTest
         ];
         Assert.Equal(
             "worker e-Starting is starting: not ready: GET /ready: status 404",
-            WaitDetail.Of(Declared, starting, null, anonymous: false));
-        Assert.Equal("a worker is starting", WaitDetail.Of(Declared, starting, null, anonymous: true));
-        Assert.Equal("GPU-1 is taken by secret-endpoint", WaitDetail.Of(Declared, [], Wait, anonymous: false));
-        Assert.Equal("no GPU is free for its workers", WaitDetail.Of(Declared, [], Wait, anonymous: true));
+            WaitExplanation.Of(Declared, starting, null, anonymous: false));
+        Assert.Equal("a worker is starting", WaitExplanation.Of(Declared, starting, null, anonymous: true));
+        Assert.Equal("GPU-1 is taken by secret-endpoint", WaitExplanation.Of(Declared, [], Wait, anonymous: false));
+        Assert.Equal("no GPU is free for its workers", WaitExplanation.Of(Declared, [], Wait, anonymous: true));
         Assert.Equal(
             "worker e-Failed failed: exit code 3",
-            WaitDetail.Of(Declared, starting[..1], null, anonymous: false));
-        Assert.Equal("", WaitDetail.Of(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
+            WaitExplanation.Of(Declared, starting[..1], null, anonymous: false));
+        Assert.Equal("", WaitExplanation.Of(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
     }
 
     private static Pod Pod(PodState state, string reason) => new()

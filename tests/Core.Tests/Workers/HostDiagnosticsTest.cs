@@ -8,12 +8,12 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Workers;
 
 /// <summary>Programs that examine the machine get the same part of the gateway's environment as workers.</summary>
-public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
+public sealed class HostDiagnosticsTest : IClassFixture<RedisFixture>, IDisposable
 {
     private readonly RedisFixture redis;
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-doctor-").FullName;
 
-    public HostDoctorTest(RedisFixture redis)
+    public HostDiagnosticsTest(RedisFixture redis)
     {
         this.redis = redis;
         Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
@@ -26,8 +26,8 @@ public sealed class HostDoctorTest : IClassFixture<RedisFixture>, IDisposable
     {
         var program = await ProgramAsync(""": > "$0.began"; printf '{"env":"%s"}' "$(env | base64 | tr -d '\n')" """);
         var (store, time) = (new PodStore(redis.Store), new ManualTime());
-        using var doctor = new HostDoctor(new BuiltInWorker([program], ""), new HostId("examined"), store, time,
-            NullLogger<HostDoctor>.Instance);
+        using var doctor = new HostDiagnostics(new BuiltInWorker([program], ""), new HostId("examined"), store, time,
+            NullLogger<HostDiagnostics>.Instance);
         await doctor.StartAsync(default);
         HostReport? report = null;
         await Eventually.HoldsAsync(async () =>

@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace Sluice.Gateway.Tests.Auth;
 
 /// <summary>Tests that the keys in memory follow the keys in Redis.</summary>
-public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -62,7 +62,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         using var ring = Ring(time);
         Assert.Equal(KeyVerdict.CannotCheck, ring.Find(text, Now, out _));
         await ring.RefreshAsync(default);
-        time.Advance(KeyRing.StaleAfter);
+        time.Advance(ApiKeyCache.StaleAfter);
         Assert.Equal(KeyVerdict.Valid, ring.Find(text, Now, out _));
         time.Advance(TimeSpan.FromSeconds(0.1));
         Assert.Equal(KeyVerdict.CannotCheck, ring.Find(text, Now, out _));
@@ -71,12 +71,12 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
     [Fact]
     public async Task The_admin_key_of_the_environment_works_without_Redis_and_must_match_exactly()
     {
-        using var ring = new KeyRing(
+        using var ring = new ApiKeyCache(
             redis.Store,
             store,
-            ApiKey.Hash("an-admin-key-of-mine"),
+            ApiKeyFormat.Hash("an-admin-key-of-mine"),
             TimeProvider.System,
-            NullLogger<KeyRing>.Instance);
+            NullLogger<ApiKeyCache>.Instance);
         Assert.Equal(KeyVerdict.Valid, ring.Find("an-admin-key-of-mine", Now, out var caller));
         Assert.True(caller!.Scope.Admin);
         Assert.Equal(KeyVerdict.Malformed, ring.Find("an-admin-key-of-min", Now, out _));
@@ -116,7 +116,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         await ring.RefreshAsync(default);
         await store.RevokeAsync(first.Id, default);
         // More changes than Redis keeps.
-        var (id, text) = ApiKey.New();
+        var (id, text) = ApiKeyFormat.New();
         for (var i = 0; i < 1001; i++) await store.AddAsync(Record(id, text, null), default);
 
         await ring.RefreshAsync(default);
@@ -200,15 +200,15 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
 
     private async Task<(string Id, string Text)> AddAsync(DateTimeOffset? expires = null)
     {
-        var (id, text) = ApiKey.New();
+        var (id, text) = ApiKeyFormat.New();
         await store.AddAsync(Record(id, text, expires), default);
         return (id, text);
     }
 
-    private static KeyRecord Record(string id, string text, DateTimeOffset? expires) => new()
+    private static ApiKey Record(string id, string text, DateTimeOffset? expires) => new()
     {
         Id = id,
-        Hash = ApiKey.Hash(text),
+        Hash = ApiKeyFormat.Hash(text),
         Last4 = text[^4..],
         Scope = new KeyScope { Invoke = ["*"] },
         CreatedAt = Now,
@@ -232,7 +232,7 @@ public sealed class KeyRingTest(RedisFixture redis) : IClassFixture<RedisFixture
         ((string)(await redis.Store.Database.ExecuteAsync("INFO", section))!).Split("\r\n")
             .FirstOrDefault(l => l.StartsWith(field + ":", StringComparison.Ordinal))?.Split(':')[1] ?? "";
 
-    private KeyRing Ring(TimeProvider time) => new(redis.Store, store, null, time, NullLogger<KeyRing>.Instance);
+    private ApiKeyCache Ring(TimeProvider time) => new(redis.Store, store, null, time, NullLogger<ApiKeyCache>.Instance);
 
     private static async Task UntilAsync(Func<bool> holds)
     {

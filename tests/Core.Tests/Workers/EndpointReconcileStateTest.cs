@@ -7,7 +7,7 @@ using Sluice.Core.Workers;
 namespace Sluice.Core.Tests.Workers;
 
 /// <summary>The leader's record of failed starts, and the reasons that requests receive.</summary>
-public sealed class EndpointKeeperTest
+public sealed class EndpointReconcileStateTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Endpoint Declared = new() { Id = "e", Template = "t" };
@@ -38,7 +38,7 @@ public sealed class EndpointKeeperTest
     [Fact]
     public void Clients_without_a_key_see_neither_devices_nor_the_spent_worker_time()
     {
-        var keeper = new EndpointKeeper
+        var keeper = new EndpointReconcileState
         {
             Wait = new GpuWait("e", 1, Now, Never: true, "gpu.memory", "GPU-77 has 8 GiB", "digits has GPU-78"),
         };
@@ -52,9 +52,9 @@ public sealed class EndpointKeeperTest
         Assert.Equal("endpoint e takes no requests: its limit for today is used up", spent.ReasonFor(anonymous: true));
     }
 
-    private static EndpointKeeper FailedTimes(int times)
+    private static EndpointReconcileState FailedTimes(int times)
     {
-        var keeper = new EndpointKeeper();
+        var keeper = new EndpointReconcileState();
         keeper.SetFingerprint("f");
         for (var i = 0; i < times; i++)
             keeper.RecordFailure(new PodEnd(Failed(), Failed: true, Proven: false), Now);

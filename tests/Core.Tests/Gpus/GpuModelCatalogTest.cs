@@ -3,7 +3,7 @@ using Sluice.Core.Gpus;
 namespace Sluice.Core.Tests.Gpus;
 
 /// <summary>Names reported by nvidia-smi and types declared by operators.</summary>
-public sealed class CatalogueTest
+public sealed class GpuModelCatalogTest
 {
     [Theory]
     [InlineData("Tesla V100-SXM2-16GB", "V100-16")]
@@ -34,7 +34,7 @@ public sealed class CatalogueTest
     [InlineData("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX-PRO-6000")]
     [InlineData("NVIDIA GeForce GTX 1080", null)]
     public void Names_of_nvidia_smi_are_known(string name, string? model) =>
-        Assert.Equal(model, Catalogue.Find(name)?.Id);
+        Assert.Equal(model, GpuModelCatalog.Find(name)?.Id);
 
     [Theory]
     [InlineData("H100", "NVIDIA H100 NVL")]
@@ -47,8 +47,8 @@ public sealed class CatalogueTest
     [InlineData("NVIDIA GeForce GTX 1080", "NVIDIA GeForce GTX 1080")]
     public void A_type_is_a_model_a_family_a_pool_or_a_name(string type, string name)
     {
-        Assert.True(Catalogue.IsKnownType(type));
-        Assert.True(Catalogue.IsMatch(type, name, Catalogue.Find(name)));
+        Assert.True(GpuModelCatalog.IsKnownType(type));
+        Assert.True(GpuModelCatalog.IsMatch(type, name, GpuModelCatalog.Find(name)));
     }
 
     [Theory]
@@ -56,7 +56,7 @@ public sealed class CatalogueTest
     [InlineData("")]
     [InlineData("AMPERE_90")]
     [InlineData("NVIDIA \n")]
-    public void A_type_that_matches_nothing_is_unknown(string type) => Assert.False(Catalogue.IsKnownType(type));
+    public void A_type_that_matches_nothing_is_unknown(string type) => Assert.False(GpuModelCatalog.IsKnownType(type));
 
     [Theory]
     [InlineData("V100-16", "fp32 fp16 int8", false)]
@@ -67,7 +67,7 @@ public sealed class CatalogueTest
     [InlineData("B200", "fp32 fp16 bf16 int8 fp8 fp4", true)]
     public void The_precisions_of_a_model_follow_from_its_compute_capability(string id, string precisions, bool cuda13)
     {
-        var model = Catalogue.Models.Single(m => m.Id == id);
+        var model = GpuModelCatalog.Models.Single(m => m.Id == id);
         Assert.Equal((precisions, cuda13), (string.Join(' ', model.Precisions), model.Cuda13));
     }
 

@@ -4,7 +4,7 @@ using Sluice.Core.Gpus;
 namespace Sluice.Core.Tests.Gpus;
 
 /// <summary>GPU requirements in declarations, and inventory files.</summary>
-public sealed class GpuNeedsTest
+public sealed class GpuRequirementsTest
 {
     [Fact]
     public void Requirements_of_a_template_survive_json()
@@ -36,12 +36,12 @@ public sealed class GpuNeedsTest
 
         foreach (var template in file.Templates)
         {
-            var text = Declarations.Write(template, DeclarationJson.Template);
+            var text = DeclarationSerializer.Write(template, DeclarationJson.Template);
             var again = new List<FieldError>();
-            var read = Declarations.Read(
+            var read = DeclarationSerializer.Read(
                 System.Text.Json.Nodes.JsonNode.Parse(text), DeclarationJson.Template, "", again);
             Assert.Empty(again);
-            Assert.Equal(text, Declarations.Write(read!, DeclarationJson.Template));
+            Assert.Equal(text, DeclarationSerializer.Write(read!, DeclarationJson.Template));
         }
     }
 

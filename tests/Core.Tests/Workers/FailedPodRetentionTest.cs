@@ -2,7 +2,7 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-public sealed class FailedPodsTest
+public sealed class FailedPodRetentionTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -16,9 +16,9 @@ public sealed class FailedPodsTest
             Pod("c", PodState.Ready, 0, "old"),
             Pod("d", PodState.Starting, 3),
         ];
-        Assert.Equal(["a"], FailedPods.Obsolete(failing, "new").Select(p => p.Id));
+        Assert.Equal(["a"], FailedPodRetention.Obsolete(failing, "new").Select(p => p.Id));
         Pod[] repaired = [.. failing, Pod("e", PodState.Ready, 4), Pod("f", PodState.Failed, 5)];
-        Assert.Equal(["a", "b"], FailedPods.Obsolete(repaired, "new").Select(p => p.Id));
+        Assert.Equal(["a", "b"], FailedPodRetention.Obsolete(repaired, "new").Select(p => p.Id));
     }
 
     private static Pod Pod(string id, PodState state, int second, string fingerprint = "new") => new()

@@ -5,18 +5,18 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Autoscaling;
 
 /// <summary>Decisions and states of leaders in a real Redis.</summary>
-public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class ScalingDecisionStoreTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly ScalePolicy Policy =
         new() { Max = 3, Buffer = 1, Schedules = [new() { Cron = "* * * * *", For = TimeSpan.FromHours(1), Min = 2 }] };
 
-    private readonly DecisionStore store = new(redis.Store);
+    private readonly ScalingDecisionStore store = new(redis.Store);
 
     [Fact]
     public async Task A_decision_and_its_state_are_read_back_unchanged()
     {
-        var load = new Load(20, TimeSpan.FromSeconds(1), 3, 100, 1, 1, 8)
+        var load = new LoadSnapshot(20, TimeSpan.FromSeconds(1), 3, 100, 1, 1, 8)
         {
             Served = TimeSpan.FromSeconds(30),
             LastStart = TimeSpan.FromSeconds(2),
@@ -31,7 +31,7 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
 
         var last = load with { Completed = 160, Served = TimeSpan.FromSeconds(36) };
         var decision = Autoscaler.Decide(Policy, last, state, Now.AddSeconds(5));
-        var note = DecisionNote.Create(Policy, load, decision, 2, 0, 0, Now);
+        var note = ScalingDecisionRecord.Create(Policy, load, decision, 2, 0, 0, Now);
         Assert.True(await store.KeepAsync("as-made", 7, note, decision.Next, default));
 
         Assert.Equal(decision.Next, await store.StateAsync("as-made", default));
@@ -45,15 +45,15 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
     [Fact]
     public async Task Only_the_latest_changes_are_listed_newest_first()
     {
-        for (var i = 0; i < DecisionStore.Kept + 20; i++)
+        for (var i = 0; i < ScalingDecisionStore.Kept + 20; i++)
             await KeepAsync("bounded", 1, Note(i, start: i % 2 == 0 ? 0 : 1));
-        for (var i = 0; i < DecisionStore.Kept; i++) await KeepAsync("bounded", 1, Note(1000 + i, start: 1));
+        for (var i = 0; i < ScalingDecisionStore.Kept; i++) await KeepAsync("bounded", 1, Note(1000 + i, start: 1));
         var read = await store.ReadAsync("bounded", default);
-        Assert.Equal(DecisionStore.Kept, read.Changes.Count);
-        Assert.Equal(1000 + DecisionStore.Kept - 1, read.Changes[0].Desired);
+        Assert.Equal(ScalingDecisionStore.Kept, read.Changes.Count);
+        Assert.Equal(1000 + ScalingDecisionStore.Kept - 1, read.Changes[0].Desired);
         await KeepAsync("bounded", 1, Note(5, start: 0));
         read = await store.ReadAsync("bounded", default);
-        Assert.Equal((5, 1000 + DecisionStore.Kept - 1), (read.Latest!.Desired, read.Changes[0].Desired));
+        Assert.Equal((5, 1000 + ScalingDecisionStore.Kept - 1), (read.Latest!.Desired, read.Changes[0].Desired));
     }
 
     [Fact]
@@ -77,10 +77,10 @@ public sealed class DecisionStoreTest(RedisFixture redis) : IClassFixture<RedisF
         Assert.Empty(read.Changes);
     }
 
-    private Task<bool> KeepAsync(string endpoint, long epoch, DecisionNote note) =>
+    private Task<bool> KeepAsync(string endpoint, long epoch, ScalingDecisionRecord note) =>
         store.KeepAsync(endpoint, epoch, note, ScaleState.Initial, default);
 
-    private static DecisionNote Note(int desired, int start) => DecisionNote.Create(Policy, default,
+    private static ScalingDecisionRecord Note(int desired, int start) => ScalingDecisionRecord.Create(Policy, default,
         new ScaleDecision(desired, ScaleState.Initial, [new ScaleStep(ScaleSteps.Demand, desired, "because")]), start,
             0, 0, Now);
 }

@@ -3,11 +3,11 @@ using Sluice.Core.Gpus;
 namespace Sluice.Core.Tests.Gpus;
 
 /// <summary>Idle workers are stopped only for endpoints of higher priority.</summary>
-public sealed class ReclaimTest
+public sealed class PreemptionPlannerTest
 {
     private static readonly Inventory Four = Fleet.Of("""{ "gpus": [{ "name": "NVIDIA L4", "count": 4 }] }""");
-    private static readonly IReadOnlyList<GpuHolding> Full =
-        [.. Enumerable.Range(0, 4).Select(n => new GpuHolding($"p{n}", $"e{n}", [new HeldDevice(Four.Gpus[n].Uuid)]))];
+    private static readonly IReadOnlyList<GpuAllocation> Full =
+        [.. Enumerable.Range(0, 4).Select(n => new GpuAllocation($"p{n}", $"e{n}", [new HeldDevice(Four.Gpus[n].Uuid)]))];
 
     [Theory]
     [InlineData(1, 5, "p1:2 p2:1 p3:3", "p2")] // The lowest priority goes.
@@ -20,12 +20,12 @@ public sealed class ReclaimTest
     {
         var pods = spare.Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(p => new SparePod(p[..2], "e", p[3] - '0')).ToList();
-        var chosen = Reclaim.Choose(Four, Full, Fleet.Request("high", new GpuNeeds { Count = count }, priority), pods);
+        var chosen = PreemptionPlanner.Choose(Four, Full, Fleet.Request("high", new GpuRequirements { Count = count }, priority), pods);
         Assert.Equal(gone, string.Join(' ', chosen.Select(p => p.PodId).Order(StringComparer.Ordinal)));
     }
 
     [Fact]
     public void No_worker_is_chosen_if_stopping_workers_are_sufficient() =>
-        Assert.Empty(Reclaim.Choose(Four, [.. Full.Skip(1)], Fleet.Request("high", new GpuNeeds(), 5),
+        Assert.Empty(PreemptionPlanner.Choose(Four, [.. Full.Skip(1)], Fleet.Request("high", new GpuRequirements(), 5),
             [new SparePod("p1", "e", 0)]));
 }

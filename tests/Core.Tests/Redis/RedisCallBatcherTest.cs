@@ -4,7 +4,7 @@ using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Redis;
 
-public sealed class BatcherTest
+public sealed class RedisCallBatcherTest
 {
     private readonly ConcurrentQueue<int> sizes = [];
     private readonly ManualTime time = new();
@@ -13,7 +13,7 @@ public sealed class BatcherTest
     [Fact]
     public async Task Items_that_arrive_during_a_call_are_sent_in_the_next_call()
     {
-        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var batcher = new RedisCallBatcher<int, int>(RunAsync, _ => 1, time);
         var all = Enumerable.Range(0, 20).Select(n => batcher.AddAsync(n)).ToList();
         gate.SetResult();
         Assert.Equal(Enumerable.Range(0, 20).Select(n => n * 2), await Task.WhenAll(all));
@@ -23,7 +23,7 @@ public sealed class BatcherTest
     [Fact]
     public async Task A_call_is_bounded_in_items_and_a_single_later_item_is_sent_immediately()
     {
-        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var batcher = new RedisCallBatcher<int, int>(RunAsync, _ => 1, time);
         var all = Enumerable.Range(0, 250).Select(n => batcher.AddAsync(n)).ToList();
         Assert.Equal([1], sizes);
         gate.SetResult();
@@ -39,7 +39,7 @@ public sealed class BatcherTest
     [Fact]
     public async Task The_number_of_idle_batchers_is_bounded_and_no_busy_one_is_dropped()
     {
-        var set = new BatcherSet<int, int>(_ => new Batcher<int, int>(RunAsync, _ => 1, time));
+        var set = new RedisCallBatcherSet<int, int>(_ => new RedisCallBatcher<int, int>(RunAsync, _ => 1, time));
         var busy = set.For("busy");
         var call = busy.AddAsync(1);
         for (var n = 0; n < 2000; n++) set.For($"endpoint-{n}");
@@ -52,7 +52,7 @@ public sealed class BatcherTest
     [Fact]
     public async Task A_call_is_bounded_in_bytes_except_for_a_single_item()
     {
-        var batcher = new Batcher<int, int>(RunAsync, n => n, time);
+        var batcher = new RedisCallBatcher<int, int>(RunAsync, n => n, time);
         var all = new[] { 1, 600_000, 600_000, 5_000_000, 1 }.Select(n => batcher.AddAsync(n)).ToList();
         gate.SetResult();
         await Task.WhenAll(all);
@@ -63,7 +63,7 @@ public sealed class BatcherTest
     public async Task An_item_that_is_cancelled_before_its_call_is_not_sent()
     {
         using var given = new CancellationTokenSource();
-        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var batcher = new RedisCallBatcher<int, int>(RunAsync, _ => 1, time);
         var (sent, kept) = (batcher.AddAsync(1, given.Token), batcher.AddAsync(3));
         var dropped = batcher.AddAsync(2, given.Token);
         await given.CancelAsync();
@@ -76,7 +76,7 @@ public sealed class BatcherTest
     [Fact]
     public async Task A_call_without_an_answer_fails_its_items_and_the_next_call_is_made()
     {
-        var batcher = new Batcher<int, int>(RunAsync, _ => 1, time);
+        var batcher = new RedisCallBatcher<int, int>(RunAsync, _ => 1, time);
         var first = batcher.AddAsync(1);
         var second = batcher.AddAsync(2);
         time.Advance(TimeSpan.FromSeconds(3));

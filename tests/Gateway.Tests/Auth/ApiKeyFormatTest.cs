@@ -2,15 +2,15 @@ using Sluice.Gateway.Auth;
 
 namespace Sluice.Gateway.Tests.Auth;
 
-public sealed class ApiKeyTest
+public sealed class ApiKeyFormatTest
 {
     [Fact]
     public void A_new_key_contains_its_id_and_is_unique()
     {
-        var keys = Enumerable.Range(0, 100).Select(_ => ApiKey.New()).ToList();
+        var keys = Enumerable.Range(0, 100).Select(_ => ApiKeyFormat.New()).ToList();
         Assert.All(keys, k =>
         {
-            Assert.True(ApiKey.TryReadId(k.Text, out var id));
+            Assert.True(ApiKeyFormat.TryReadId(k.Text, out var id));
             Assert.Equal(k.Id, id.ToString());
             Assert.Matches("^slk_[a-z0-9]{10}_[A-Za-z0-9]{49}$", k.Text);
         });
@@ -24,14 +24,14 @@ public sealed class ApiKeyTest
     [InlineData(63)]
     public void A_mistyped_key_is_detected_without_a_lookup(int at)
     {
-        var text = ApiKey.New().Text.ToCharArray();
+        var text = ApiKeyFormat.New().Text.ToCharArray();
         text[at] = text[at] == 'a' ? 'b' : 'a';
-        Assert.False(ApiKey.TryReadId(text, out _));
+        Assert.False(ApiKeyFormat.TryReadId(text, out _));
     }
 
     [Theory]
     [InlineData("")]
     [InlineData("slk_")]
     [InlineData("slk_éééééééééé_0000000000000000000000000000000000000000000000000")]
-    public void A_malformed_key_has_no_id(string text) => Assert.False(ApiKey.TryReadId(text, out _));
+    public void A_malformed_key_has_no_id(string text) => Assert.False(ApiKeyFormat.TryReadId(text, out _));
 }

@@ -6,7 +6,7 @@ using Sluice.Testing;
 namespace Sluice.Core.Tests.Workers;
 
 /// <summary>Claims that Redis lost are restored for running pods, but never assigned twice; on a real Redis.</summary>
-public sealed class GpuDeskTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class GpuAllocatorTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     [Fact]
     public async Task A_lost_claim_is_restored_unless_the_device_is_assigned_to_another_pod()
@@ -14,9 +14,9 @@ public sealed class GpuDeskTest(RedisFixture redis) : IClassFixture<RedisFixture
         var store = new GpuStore(redis.Store);
         using var inventory = new GpuInventory(
             new GpuInventoryOptions(null), TimeProvider.System, NullLogger<GpuInventory>.Instance);
-        var desk = new GpuDesk(inventory, store);
+        var desk = new GpuAllocator(inventory, store);
         Pod[] pods = [Pod("lost", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)];
-        var other = new GpuHolding("thief", "other", [new HeldDevice("GPU-1")]);
+        var other = new GpuAllocation("thief", "other", [new HeldDevice("GPU-1")]);
         Assert.Null(await store.ClaimAsync(other, _ => 0, default));
 
         Assert.Equal(["lost"], await desk.ReconcileClaimsAsync("e", pods, default));

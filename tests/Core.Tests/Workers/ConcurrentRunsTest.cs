@@ -2,7 +2,7 @@ using Sluice.Core.Workers;
 
 namespace Sluice.Core.Tests.Workers;
 
-public sealed class SideBySideTest
+public sealed class ConcurrentRunsTest
 {
     [Fact]
     public async Task Work_up_to_the_limit_waits_concurrently_and_one_item_runs_at_a_time()
@@ -11,7 +11,7 @@ public sealed class SideBySideTest
         var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var scheduler = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
-        var all = Task.Factory.StartNew(() => SideBySide.ForEachAsync(Enumerable.Range(0, 20), 8, async _ =>
+        var all = Task.Factory.StartNew(() => ConcurrentRuns.ForEachAsync(Enumerable.Range(0, 20), 8, async _ =>
         {
             Run();
             if (begun == 8) full.TrySetResult();
@@ -38,7 +38,7 @@ public sealed class SideBySideTest
     {
         var begun = 0;
         var items = Enumerable.Range(0, 20);
-        var failed = await Assert.ThrowsAsync<FormatException>(() => SideBySide.ForEachAsync(items, 2, async n =>
+        var failed = await Assert.ThrowsAsync<FormatException>(() => ConcurrentRuns.ForEachAsync(items, 2, async n =>
         {
             begun++;
             await Task.Yield();

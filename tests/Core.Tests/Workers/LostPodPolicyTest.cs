@@ -3,7 +3,7 @@ using Sluice.Core.Workers;
 namespace Sluice.Core.Tests.Workers;
 
 /// <summary>Which pods of other hosts are considered lost.</summary>
-public sealed class LostPodsTest
+public sealed class LostPodPolicyTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -74,7 +74,7 @@ public sealed class LostPodsTest
         Assert.Equal(gone, lost.IsLost(Pod("silent", state, 0, gpu: true), lives, Now));
     }
 
-    private static LostPods Lost(string deadBefore) => new(
+    private static LostPodPolicy Lost(string deadBefore) => new(
         new HashSet<string> { "living" },
         new HashSet<string> { deadBefore },
         new HashSet<string>(),

@@ -12,7 +12,7 @@ namespace Sluice.Gateway.Tests.Jobs;
 /// <summary>
 /// Tests the limits of submission bodies: their size, their total memory and the time without progress.
 /// </summary>
-public sealed class JobBodiesTest
+public sealed class JobBodyReaderTest
 {
     private const int Mb = 1 << 20;
 
@@ -20,9 +20,9 @@ public sealed class JobBodiesTest
     private readonly ByteBudget budget = new(50 * Mb);
     private readonly Endpoint endpoint =
         new() { Id = "e", Template = "t", Jobs = new JobPolicy { MaxInputBytes = 20 * Mb } };
-    private readonly JobBodies bodies;
+    private readonly JobBodyReader bodies;
 
-    public JobBodiesTest() => bodies = new JobBodies(budget, time);
+    public JobBodyReaderTest() => bodies = new JobBodyReader(budget, time);
 
     [Fact]
     public async Task A_body_that_stalls_is_rejected_after_a_window_without_progress()
@@ -31,9 +31,9 @@ public sealed class JobBodiesTest
         await client.SendAsync(19 * Mb);
         await client.BufferedAsync(38L * Mb);
         // The first window had progress.
-        time.Advance(JobBodies.Window);
+        time.Advance(JobBodyReader.Window);
         Assert.False(client.Read.IsCompleted);
-        time.Advance(JobBodies.Window);
+        time.Advance(JobBodyReader.Window);
         Assert.Null(await client.Read);
         Assert.Equal((408, 0L), (client.Context.Response.StatusCode, budget.Used));
     }
@@ -44,14 +44,14 @@ public sealed class JobBodiesTest
         var client = new Client(this);
         for (var i = 1; i <= 5; i++)
         {
-            await client.SendAsync(JobBodies.WindowBytes);
-            await client.BufferedAsync(2L * i * JobBodies.WindowBytes);
-            time.Advance(JobBodies.Window);
+            await client.SendAsync(JobBodyReader.WindowBytes);
+            await client.BufferedAsync(2L * i * JobBodyReader.WindowBytes);
+            time.Advance(JobBodyReader.Window);
         }
 
         await client.EndAsync();
         using (var body = await client.Read)
-            Assert.Equal(5 * JobBodies.WindowBytes, body!.Bytes.Length);
+            Assert.Equal(5 * JobBodyReader.WindowBytes, body!.Bytes.Length);
         Assert.Equal(0, budget.Used);
     }
 
@@ -59,9 +59,9 @@ public sealed class JobBodiesTest
     public async Task A_body_with_too_little_progress_in_a_window_is_rejected()
     {
         var client = new Client(this);
-        await client.SendAsync(JobBodies.WindowBytes - 1);
-        await client.BufferedAsync(2L * (JobBodies.WindowBytes - 1));
-        time.Advance(JobBodies.Window);
+        await client.SendAsync(JobBodyReader.WindowBytes - 1);
+        await client.BufferedAsync(2L * (JobBodyReader.WindowBytes - 1));
+        time.Advance(JobBodyReader.Window);
         Assert.Null(await client.Read);
         Assert.Equal(408, client.Context.Response.StatusCode);
     }
@@ -104,9 +104,9 @@ public sealed class JobBodiesTest
     private sealed class Client
     {
         private readonly Pipe pipe = new(new PipeOptions(pauseWriterThreshold: 0));
-        private readonly JobBodiesTest test;
+        private readonly JobBodyReaderTest test;
 
-        public Client(JobBodiesTest test)
+        public Client(JobBodyReaderTest test)
         {
             this.test = test;
             Context = new DefaultHttpContext();

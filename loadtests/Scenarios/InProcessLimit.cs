@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
-using Sluice.Worker.Providers;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Scenarios;
 

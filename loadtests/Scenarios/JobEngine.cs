@@ -1,8 +1,12 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Scenarios;
 

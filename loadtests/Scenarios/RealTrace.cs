@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
 using Sluice.Simulator;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;

@@ -5,7 +5,7 @@ using System.Text;
 using System.Text.Json;
 using Sluice.LoadGenerator;
 using Sluice.Testing;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Scenarios;
 

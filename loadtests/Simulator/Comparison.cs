@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;
 using Trace = Sluice.Simulator.Traces.Trace;

@@ -1,5 +1,6 @@
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
+using Sluice.Domain.Placement;
 
 namespace Sluice.Simulator;
 

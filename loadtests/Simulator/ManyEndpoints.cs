@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
+using Sluice.Domain.Declarations;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;
 

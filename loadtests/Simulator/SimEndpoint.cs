@@ -1,5 +1,4 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;
 

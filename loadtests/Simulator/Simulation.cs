@@ -1,4 +1,5 @@
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
+using Sluice.Simulator.Scalers;
 
 namespace Sluice.Simulator;
 

@@ -1,9 +1,9 @@
 using System.Net.Sockets;
-using Sluice.Core;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
-using Sluice.Gateway;
+using Sluice.Gateway.Startup;
+using Sluice.Shared;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 using StackExchange.Redis;
 
 // Starts the gateway process: reads the settings, connects to Redis (a child process unless SLUICE_REDIS is set), and

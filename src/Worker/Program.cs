@@ -1,9 +1,12 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Doctor;
 using Sluice.Worker.Models.Cache;
+using Sluice.Worker.Serving;
 using Sluice.Worker.Standby;
+using Sluice.Worker.Startup;
 
 // The process of the model server. Models are loaded while Kestrel starts.
 const int CannotServe = 3;

@@ -1,3 +1,5 @@
+using Sluice.Shared;
+
 namespace Sluice.Core.Tests;
 
 /// <summary>Rights in a folder of payloads that an operator shares between users.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Sluice.Core;
+using Sluice.Gateway.Startup;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Tests;
 

@@ -1,3 +1,5 @@
+using Sluice.Gateway.Startup;
+
 namespace Sluice.Gateway.Tests;
 
 /// <summary>Tests the file permissions of the gateway's data folder.</summary>

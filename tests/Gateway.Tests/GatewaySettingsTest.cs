@@ -1,3 +1,6 @@
+using Sluice.Gateway.Startup;
+using Sluice.Hosting.Docker;
+
 namespace Sluice.Gateway.Tests;
 
 public sealed class GatewaySettingsTest

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Gateway.Startup;
 using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests;

@@ -1,8 +1,10 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
-using Sluice.Core.Workers.Standby;
+using Sluice.ControlPlane;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting;
+using Sluice.Hosting.Processes;
 using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests;

@@ -1,5 +1,5 @@
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Scaling;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;
 

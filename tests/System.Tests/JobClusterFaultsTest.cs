@@ -1,9 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Sluice.Core;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Shared;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;

@@ -3,7 +3,7 @@ using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using Sluice.Core.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;

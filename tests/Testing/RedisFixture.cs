@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Core.Redis;
+using Sluice.Storage.Redis;
 using StackExchange.Redis;
 using Xunit;
 

@@ -3,10 +3,12 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Testing;
-using Sluice.Worker.Api;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Models;
+using Sluice.Worker.Requests;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
 

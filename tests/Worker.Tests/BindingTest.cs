@@ -3,9 +3,12 @@ using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Testing;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Models;
-using Sluice.Worker.Providers;
+using Sluice.Worker.Requests;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
 
@@ -82,7 +85,7 @@ public sealed class BindingTest : IDisposable
         Assert.Equal((false, true, TensorBinding.InPlace), (model.Batches, model.Pooled, model.Binding.Plan.How));
         foreach (var number in new[] { 1, 2 })
         {
-            var request = Api.InferRequestReader.Read(model, System.Text.Encoding.UTF8.GetBytes(
+            var request = InferRequestReader.Read(model, System.Text.Encoding.UTF8.GetBytes(
                 $$"""{"inputs":[{{Input("a", number)}},{{Input("b", number)}}]}"""), default);
             using var answer = await model.Scheduler.RunAsync(request, default);
             var output = answer.Output(model.Outputs[0]);

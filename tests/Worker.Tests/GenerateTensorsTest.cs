@@ -2,9 +2,8 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
-using Sluice.Worker.Api;
-using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
+using Sluice.Worker.Tests.Providers;
 
 namespace Sluice.Worker.Tests;
 
@@ -15,8 +16,8 @@ public sealed class GenerationEndTest : IAsyncLifetime
     public async Task InitializeAsync()
     {
         // The model fails when it reads a generated token above 127.
-        TinyModel.Put(folder, "fails", Providers.TinyDecoder.Bytes(reads: 128));
-        TinyModel.Put(folder, "tiny-text", Providers.TinyDecoder.Bytes());
+        TinyModel.Put(folder, "fails", TinyDecoder.Bytes(reads: 128));
+        TinyModel.Put(folder, "tiny-text", TinyDecoder.Bytes());
         TinyModel.Put(folder, "plain", TinyModel.Identity("FP32", -1));
         worker = await WorkerProcess.StartAsync(folder);
     }

@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 using Sluice.Worker.Generation;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tests.Providers;
 
 namespace Sluice.Worker.Tests;
 
@@ -323,10 +323,10 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     {
         // The model behaves like one with a cache in the wrong memory: it causes no error, only wrong tokens.
         var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
-        TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes());
+        TinyModel.Put(folder, "whole", TinyDecoder.Bytes());
         await using (var worker = await WorkerProcess.StartAsync(folder))
             Assert.Contains("whole", await worker.Client.GetStringAsync("/v2/models"), StringComparison.Ordinal);
-        TinyModel.Put(folder, "whole", Providers.TinyDecoder.Bytes(keepsItsCache: false));
+        TinyModel.Put(folder, "whole", TinyDecoder.Bytes(keepsItsCache: false));
         await using var refused = WorkerProcess.Launch(folder);
         Assert.Equal(3, await refused.ExitAsync());
         await refused.LineAsync("its key/value cache does not return the values that were written");

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
-using Sluice.Worker.Batching;
+using Sluice.Worker.Statistics;
 
 namespace Sluice.Worker.Tests;
 

@@ -1,6 +1,6 @@
 using Sluice.Testing;
 using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
 

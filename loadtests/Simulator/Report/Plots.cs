@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Simulator.Traces;
 
 namespace Sluice.Simulator.Report;
 

@@ -1,5 +1,3 @@
-using Sluice.Core.Workers;
-
 namespace Sluice.Simulator.Scalers;
 
 /// <summary>Decides how many workers run: Sluice's scaler, or one that it is compared with.</summary>

@@ -1,4 +1,4 @@
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
 
 namespace Sluice.Simulator.Scalers;
 

@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Scaling;
 
 namespace Sluice.Simulator.Scalers;
 

@@ -1,4 +1,4 @@
-using Sluice.Gateway.Api;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Forwarding;
 

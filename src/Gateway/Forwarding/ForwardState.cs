@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
 
 namespace Sluice.Gateway.Forwarding;
 

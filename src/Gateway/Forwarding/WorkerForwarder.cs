@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
-using Sluice.Core.Dispatch;
-using Sluice.Gateway.Api;
-using Sluice.Gateway.Operations;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
+using Sluice.Gateway.Observability;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http.Features;
-using Sluice.Core.Endpoints;
-using Sluice.Gateway.Auth;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;

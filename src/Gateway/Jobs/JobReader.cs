@@ -1,13 +1,15 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Jobs;
-using Sluice.Core.Workers;
-using Sluice.Gateway.Api;
-using Sluice.Gateway.Auth;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Http;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 
 namespace Sluice.Gateway.Jobs;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Sluice.Core.Endpoints;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Sluice.Domain.Declarations;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 

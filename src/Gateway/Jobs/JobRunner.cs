@@ -1,11 +1,14 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Sluice.Core;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
-using Sluice.Gateway.Operations;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Observability;
+using Sluice.Shared;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Jobs;
 

@@ -2,11 +2,13 @@ using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
-using Sluice.Core;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Http;
+using Sluice.Shared;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Jobs;
 

@@ -1,16 +1,17 @@
 using System.Security.Cryptography;
 using System.Text;
-using Sluice.Core;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Jobs.Webhooks;
-using Sluice.Core.Redis;
-using Sluice.Gateway.Api;
-using Sluice.Gateway.Auth;
-using Sluice.Gateway.Forwarding;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Http;
+using Sluice.Shared;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Keys;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using StackExchange.Redis;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 

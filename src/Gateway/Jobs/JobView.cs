@@ -2,17 +2,10 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Sluice.Core.Jobs;
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
 
 namespace Sluice.Gateway.Jobs;
-
-/// <summary>The position of a queued job and its wait reason.</summary>
-/// <param name="Position">The position among all queued jobs, from 1.</param>
-/// <param name="Reason">One of the codes of <see cref="WaitReason"/>.</param>
-/// <param name="Detail">The reason, as text.</param>
-/// <param name="EtaMs">Estimated time until the job starts, in ms. Null: there is no data for an estimate.</param>
-public sealed record QueueView(int Position, string Reason, string Detail, double? EtaMs);
 
 /// <summary>
 /// Writes the JSON of a job. It has the fields of RunPod with the same meaning (<c>id, status, delayTime,
@@ -140,6 +133,3 @@ public static class JobView
 
     private static double Ms(TimeSpan time) => Math.Max(0, Math.Round(time.TotalMilliseconds));
 }
-
-[JsonSerializable(typeof(string))]
-internal sealed partial class JobJson : JsonSerializerContext;

@@ -1,4 +1,4 @@
-using Sluice.Core.Jobs;
+using Sluice.Storage.Jobs;
 
 namespace Sluice.Gateway.Jobs;
 

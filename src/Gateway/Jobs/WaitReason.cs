@@ -1,11 +1,10 @@
 using System.Globalization;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Jobs;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
 using Sluice.Gateway.Forwarding;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Sluice.Storage.Fleet;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Jobs;
 

@@ -4,10 +4,13 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
-using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;

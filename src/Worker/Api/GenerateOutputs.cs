@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Sluice.Worker.Batching;
+using Sluice.Worker.Http;
 using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Api;
 

@@ -4,8 +4,10 @@ using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Http;
 using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Api;
 

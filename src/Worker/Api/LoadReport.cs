@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using Sluice.Worker.Models;
+using Sluice.Worker.Generation;
+using Sluice.Worker.Serving;
 
 namespace Sluice.Worker.Api;
 
@@ -55,7 +56,7 @@ internal sealed class LoadReport(ModelHost host)
     private List<(string, double)> NamedMetrics()
     {
         List<(string, double)> named = [("requests_inside", host.Repository.All.Sum(m => m.Scheduler.Inside))];
-        var generators = host.Repository.All.Select(m => m.Generator).OfType<Generation.TextGenerator>().ToList();
+        var generators = host.Repository.All.Select(m => m.Generator).OfType<TextGenerator>().ToList();
         if (generators.Count == 0) return named;
         var (held, room) = (generators.Sum(g => g.TokensHeld), generators.Sum(g => g.TokenRoom));
         return [.. named, ("kv_cache_utilization", room == 0 ? 0 : (double)held / room), ("max_token_capacity", room)];

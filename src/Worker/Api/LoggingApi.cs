@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 
 namespace Sluice.Worker.Api;

@@ -1,7 +1,9 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
-using Sluice.Worker.Doctor;
-using Sluice.Worker.Models;
+using Sluice.Worker.Devices;
+using Sluice.Worker.Http;
+using Sluice.Worker.Providers;
+using Sluice.Worker.Serving;
 
 namespace Sluice.Worker.Api;
 

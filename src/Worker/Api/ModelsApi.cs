@@ -2,8 +2,11 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Configuration;
+using Sluice.Worker.Http;
 using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Api;
 

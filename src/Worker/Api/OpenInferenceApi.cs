@@ -1,5 +1,9 @@
 using Microsoft.AspNetCore.Http;
-using Sluice.Worker.Models;
+using Sluice.Worker.Configuration;
+using Sluice.Worker.Http;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Api;
 
@@ -37,13 +41,13 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
     }
 
     /// <summary>Returns the model that the path names.</summary>
-    /// <exception cref="Runtime.InvalidRequestException">
+    /// <exception cref="InvalidRequestException">
     /// 503: models are still loading. 404: the model does not exist.
     /// </exception>
     public static LoadedModel FindModel(HttpContext context, ModelHost host)
     {
         if (!host.Ready && host.Repository.Names.Count == 0)
-            throw new Runtime.InvalidRequestException("Models are still loading. Retry later.", 503);
+            throw new InvalidRequestException("Models are still loading. Retry later.", 503);
         return host.Repository.Find((string)context.Request.RouteValues["model"]!,
             (string?)context.Request.RouteValues["version"]);
     }

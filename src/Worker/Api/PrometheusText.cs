@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Sluice.Worker.Batching;
+using Sluice.Worker.Statistics;
 
 namespace Sluice.Worker.Api;
 

@@ -6,9 +6,13 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Batching;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Generation;
-using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Http;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
-using Sluice.Worker.Models;
+using Sluice.Worker.Http;
+using Sluice.Worker.Serving;
 using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Api;

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using Sluice.Worker.Api;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Batching;
 

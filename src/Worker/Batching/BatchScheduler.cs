@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using Sluice.Worker.Api;
 using Sluice.Worker.Models;
+using Sluice.Worker.Requests;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Batching;
 

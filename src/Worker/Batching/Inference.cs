@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Worker.Models;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Batching;
 

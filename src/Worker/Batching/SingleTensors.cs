@@ -1,7 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
-using Sluice.Worker.Api;
 using Sluice.Worker.Models;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Requests;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Batching;
 

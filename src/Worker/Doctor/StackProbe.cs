@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Doctor;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Doctor;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Generation;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
-using Sluice.Worker.Api;
-using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Generation;
 

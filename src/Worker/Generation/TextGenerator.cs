@@ -7,6 +7,7 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Generation;
 

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Sluice.Worker.Api;
+using Sluice.Worker.Http;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Logging;
 
@@ -41,7 +42,7 @@ internal sealed record LogSettings
         now.UtcDateTime.ToString(Iso8601 ? "yyyy-MM-ddTHH:mm:ss.fffZ" : "HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
     /// <summary>Returns these settings with the changes of a request.</summary>
-    /// <exception cref="Runtime.InvalidRequestException">
+    /// <exception cref="InvalidRequestException">
     /// A field is invalid. In this case no change of the request is applied.
     /// </exception>
     public LogSettings With(JsonElement fields)

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Models;
 

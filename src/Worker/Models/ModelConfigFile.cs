@@ -1,3 +1,5 @@
+using Sluice.Worker.Tensors;
+
 namespace Sluice.Worker.Models;
 
 /// <summary>

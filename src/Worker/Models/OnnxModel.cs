@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Models;
 

@@ -1,5 +1,3 @@
-using Sluice.Worker.Models.Cache;
-
 namespace Sluice.Worker.Providers;
 
 /// <summary>

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
-using Sluice.Worker.Doctor;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Providers;
 

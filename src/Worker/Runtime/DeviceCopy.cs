@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Sluice.Worker.Providers;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Runtime;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Doctor;
 using Sluice.Worker.Providers;
 

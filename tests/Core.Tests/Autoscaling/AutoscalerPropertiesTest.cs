@@ -1,7 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Scaling;
 
 namespace Sluice.Core.Tests.Autoscaling;
 

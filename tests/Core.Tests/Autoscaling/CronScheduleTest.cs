@@ -1,4 +1,4 @@
-using Sluice.Core.Autoscaling;
+using Sluice.Domain.Declarations;
 
 namespace Sluice.Core.Tests.Autoscaling;
 

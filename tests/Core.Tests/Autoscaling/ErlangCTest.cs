@@ -1,4 +1,4 @@
-using Sluice.Core.Autoscaling;
+using Sluice.Domain.Scaling;
 
 namespace Sluice.Core.Tests.Autoscaling;
 

@@ -1,5 +1,5 @@
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Scaling;
 
 namespace Sluice.Core.Tests.Autoscaling;
 

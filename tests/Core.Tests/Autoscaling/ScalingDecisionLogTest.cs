@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
+using Sluice.ControlPlane;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Scaling;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Autoscaling;

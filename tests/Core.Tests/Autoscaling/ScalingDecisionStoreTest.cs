@@ -1,5 +1,6 @@
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Scaling;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Autoscaling;

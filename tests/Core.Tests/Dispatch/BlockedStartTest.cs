@@ -1,4 +1,4 @@
-using Sluice.Core.Dispatch;
+using Sluice.Domain.Fleet;
 
 namespace Sluice.Core.Tests.Dispatch;
 

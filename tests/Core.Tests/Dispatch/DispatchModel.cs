@@ -1,5 +1,4 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Jobs;
 
 namespace Sluice.Core.Tests.Dispatch;
 

@@ -1,7 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;

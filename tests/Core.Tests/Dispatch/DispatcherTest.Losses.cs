@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
 using Sluice.Core.Tests.Jobs;
+using Sluice.Dispatch;
+using Sluice.Domain.Fleet;
+using Sluice.Storage.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;

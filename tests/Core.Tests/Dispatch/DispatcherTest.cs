@@ -1,10 +1,13 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
 using Sluice.Core.Tests.Jobs;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 

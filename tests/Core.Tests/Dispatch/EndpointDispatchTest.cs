@@ -1,6 +1,7 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;

@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
 using Sluice.Core.Tests.Jobs;
+using Sluice.Dispatch;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Dispatch;

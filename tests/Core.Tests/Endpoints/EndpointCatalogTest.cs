@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Redis;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Endpoints;

@@ -1,7 +1,9 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
 using Sluice.Core.Tests.Jobs;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Endpoints;

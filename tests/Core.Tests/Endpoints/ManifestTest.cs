@@ -1,4 +1,5 @@
-using Sluice.Core.Endpoints;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Domain.Declarations;
 
 namespace Sluice.Core.Tests.Endpoints;
 

@@ -1,4 +1,7 @@
-using Sluice.Core.Gpus;
+using Sluice.ControlPlane.Machine;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
+using Sluice.Domain.Placement;
 
 namespace Sluice.Core.Tests.Gpus;
 

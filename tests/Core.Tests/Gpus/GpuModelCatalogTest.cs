@@ -1,4 +1,4 @@
-using Sluice.Core.Gpus;
+using Sluice.Domain.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 

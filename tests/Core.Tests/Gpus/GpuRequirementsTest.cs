@@ -1,5 +1,6 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 

@@ -1,4 +1,5 @@
-using Sluice.Core.Gpus;
+using Sluice.Domain.Placement;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Gpus;

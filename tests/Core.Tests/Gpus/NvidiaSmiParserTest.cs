@@ -1,4 +1,5 @@
-using Sluice.Core.Gpus;
+using Sluice.ControlPlane.Machine;
+using Sluice.Domain.Gpus;
 
 namespace Sluice.Core.Tests.Gpus;
 

@@ -1,4 +1,6 @@
-using Sluice.Core.Gpus;
+using Sluice.Domain.Gpus;
+using Sluice.Domain.Notation;
+using Sluice.Domain.Placement;
 
 namespace Sluice.Core.Tests.Gpus;
 

@@ -1,6 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Sluice.Core.Gpus;
+using Sluice.Domain.Gpus;
+using Sluice.Domain.Notation;
+using Sluice.Domain.Placement;
 
 namespace Sluice.Core.Tests.Gpus;
 

@@ -1,4 +1,5 @@
-using Sluice.Core.Gpus;
+using Sluice.Domain.Gpus;
+using Sluice.Domain.Placement;
 
 namespace Sluice.Core.Tests.Gpus;
 

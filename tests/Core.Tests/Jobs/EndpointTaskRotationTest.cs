@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Jobs;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;

@@ -1,7 +1,9 @@
 using System.Text;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 using StackExchange.Redis;
 

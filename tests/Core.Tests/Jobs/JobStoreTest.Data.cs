@@ -1,6 +1,7 @@
 using System.Text;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 
 namespace Sluice.Core.Tests.Jobs;
 

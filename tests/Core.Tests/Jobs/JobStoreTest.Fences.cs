@@ -1,5 +1,5 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Queueing;
 using StackExchange.Redis;
 
 namespace Sluice.Core.Tests.Jobs;

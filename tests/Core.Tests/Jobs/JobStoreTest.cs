@@ -1,7 +1,7 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 using StackExchange.Redis;
 

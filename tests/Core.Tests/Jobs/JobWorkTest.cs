@@ -1,5 +1,6 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;

@@ -1,4 +1,4 @@
-using Sluice.Core.Redis;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;

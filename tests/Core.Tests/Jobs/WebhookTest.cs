@@ -1,4 +1,4 @@
-using Sluice.Core.Jobs.Webhooks;
+using Sluice.Domain.Webhooks;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Jobs;

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
 using Sluice.Core.Tests.Jobs;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 

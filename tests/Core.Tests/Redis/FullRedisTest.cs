@@ -1,14 +1,15 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Jobs;
-using Sluice.Core.Jobs.Webhooks;
-using Sluice.Core.Redis;
 using Sluice.Core.Tests.Jobs;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Core.Tests.Redis;
 

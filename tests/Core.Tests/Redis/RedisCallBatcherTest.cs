@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Sluice.Core.Redis;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Redis;

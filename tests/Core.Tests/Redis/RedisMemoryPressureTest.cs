@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Redis;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
-using Sluice.Core.Redis;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Core.Tests.Redis;
 

@@ -1,4 +1,4 @@
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,6 +1,6 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
+using Sluice.Hosting;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,8 +1,8 @@
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Scaling;
+using Sluice.Storage.Fleet;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,4 +1,4 @@
-using Sluice.Core.Workers.Docker;
+using Sluice.Hosting.Docker;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

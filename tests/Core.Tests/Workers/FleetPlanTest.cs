@@ -1,7 +1,6 @@
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Scaling;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,6 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
+using Sluice.ControlPlane.Machine;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Placement;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

@@ -1,8 +1,11 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
+using Sluice.ControlPlane.Machine;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting.Processes;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

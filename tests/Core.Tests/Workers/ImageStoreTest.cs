@@ -1,5 +1,5 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers.Docker;
+using Sluice.Domain.Declarations;
+using Sluice.Hosting.Docker;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

@@ -1,4 +1,4 @@
-using Sluice.Core.Workers;
+using Sluice.Hosting.Processes;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using Sluice.Core.Workers;
+using Sluice.Hosting;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,5 +1,5 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Hosting;
 
 namespace Sluice.Core.Tests.Workers;
 

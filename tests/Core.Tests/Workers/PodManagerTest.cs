@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Placement;
+using Sluice.Hosting;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Queueing;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

@@ -1,4 +1,6 @@
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting.Processes;
+using Sluice.Storage.Fleet;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

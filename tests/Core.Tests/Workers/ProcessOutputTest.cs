@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Sluice.Core.Workers;
+using Sluice.Hosting.Processes;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
+using Sluice.ControlPlane;
+using Sluice.Domain.Declarations;
+using Sluice.Hosting;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests.Workers;

@@ -1,13 +1,16 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Autoscaling;
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Jobs;
+using Sluice.ControlPlane;
+using Sluice.ControlPlane.Machine;
 using Sluice.Core.Tests.Endpoints;
 using Sluice.Core.Tests.Jobs;
-using Sluice.Core.Redis;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 using StackExchange.Redis;
 

@@ -1,6 +1,5 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting;
 
 namespace Sluice.Core.Tests.Workers;
 

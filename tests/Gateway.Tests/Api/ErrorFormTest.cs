@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
-using Sluice.Gateway.Api;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Tests.Api;
 

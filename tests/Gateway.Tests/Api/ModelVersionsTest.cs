@@ -1,7 +1,7 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
-using Sluice.Gateway.Api;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.OpenInference;
+using Sluice.Hosting.Processes;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Tests.Api;
 

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
-using Sluice.Gateway.Api;
 using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Tests.Api;
 

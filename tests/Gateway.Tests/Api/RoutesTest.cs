@@ -2,9 +2,10 @@ using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Sluice.Core.Jobs;
-using Sluice.Core.Redis;
-using Sluice.Gateway.Auth;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Startup;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Api;
@@ -103,7 +104,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         .Replace("{**path}", "{path}", StringComparison.Ordinal);
 
     /// <summary>The methods that a cell of the page names; a cell that names none is for all methods.</summary>
-    private static IEnumerable<string> MethodsOf(string cell)
+    private static List<string> MethodsOf(string cell)
     {
         var named = MethodInCell().Matches(cell).Select(m => m.Value).Distinct().ToList();
         return named.Count > 0 ? named : ["any"];

@@ -1,6 +1,7 @@
-using Sluice.Core.Endpoints;
-using Sluice.Gateway.Auth;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Authentication;
+using Sluice.Storage.Keys;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Tests.Auth;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Gateway.Auth;
+using Sluice.Gateway.Authentication;
+using Sluice.Storage.Keys;
 using Sluice.Testing;
 using StackExchange.Redis;
 

@@ -1,4 +1,4 @@
-using Sluice.Core.Endpoints;
+using Sluice.Domain.Declarations;
 
 namespace Sluice.Gateway.Tests.Auth;
 

@@ -1,4 +1,4 @@
-using Sluice.Gateway.Auth;
+using Sluice.Gateway.Authentication;
 
 namespace Sluice.Gateway.Tests.Auth;
 

@@ -1,5 +1,5 @@
 using System.Threading.RateLimiting;
-using Sluice.Gateway.Auth;
+using Sluice.Gateway.Authentication;
 using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Auth;

@@ -1,7 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Gateway.Auth;
-using Sluice.Gateway.Operations;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Observability;
+using Sluice.Storage.Keys;
 using Sluice.Testing;
 using StackExchange.Redis;
 

@@ -1,7 +1,7 @@
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Http;
-using Sluice.Gateway.Auth;
-using Sluice.Gateway.Operations;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Observability;
 using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Auth;

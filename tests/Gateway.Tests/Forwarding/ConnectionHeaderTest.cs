@@ -1,5 +1,5 @@
 using System.Text;
-using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Tests.Forwarding;
 

@@ -1,4 +1,4 @@
-using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Tests.Forwarding;
 

@@ -1,7 +1,7 @@
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
 using Sluice.Gateway.Forwarding;
+using Sluice.Storage.Fleet;
 
 namespace Sluice.Gateway.Tests.Forwarding;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Sluice.Core.Jobs.Webhooks;
+using Sluice.Gateway.Http;
 using Sluice.Testing;
 
 namespace Sluice.Gateway.Tests.Http;

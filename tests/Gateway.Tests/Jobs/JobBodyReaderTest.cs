@@ -1,11 +1,11 @@
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Sluice.Core.Endpoints;
-using Sluice.Gateway.Forwarding;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Testing;
-using Endpoint = Sluice.Core.Endpoints.Endpoint;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Tests.Jobs;
 

@@ -1,5 +1,5 @@
-using Sluice.Core.Jobs;
 using Sluice.Gateway.Jobs;
+using Sluice.Storage.Jobs;
 
 namespace Sluice.Gateway.Tests.Jobs;
 

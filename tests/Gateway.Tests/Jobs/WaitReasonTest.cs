@@ -1,9 +1,8 @@
-using Sluice.Core.Dispatch;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Gpus;
-using Sluice.Core.Jobs;
-using Sluice.Core.Workers;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
 using Sluice.Gateway.Jobs;
+using Sluice.Storage.Fleet;
 
 namespace Sluice.Gateway.Tests.Jobs;
 

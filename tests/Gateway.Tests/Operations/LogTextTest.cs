@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
-using Sluice.Gateway.Operations;
+using Sluice.Gateway.Observability;
 
 namespace Sluice.Gateway.Tests.Operations;
 

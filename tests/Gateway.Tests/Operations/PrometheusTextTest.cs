@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using Sluice.Gateway.Operations;
+using Sluice.Gateway.Observability;
 
 namespace Sluice.Gateway.Tests.Operations;
 

@@ -1,4 +1,4 @@
-using Sluice.Gateway.Operations;
+using Sluice.Gateway.Observability;
 
 namespace Sluice.Gateway.Tests.Operations;
 

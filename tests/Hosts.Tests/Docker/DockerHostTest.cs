@@ -1,8 +1,9 @@
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers;
-using Sluice.Core.Workers.Docker;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting;
+using Sluice.Hosting.Docker;
 using Sluice.Testing;
 
 namespace Sluice.Hosts.Tests.Docker;

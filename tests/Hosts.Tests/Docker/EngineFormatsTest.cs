@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Sluice.Core.Endpoints;
-using Sluice.Core.Workers.Docker;
+using Sluice.Domain.Declarations;
+using Sluice.Hosting.Docker;
 
 namespace Sluice.Hosts.Tests.Docker;
 

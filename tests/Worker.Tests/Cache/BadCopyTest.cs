@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using Sluice.Testing;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Providers;
-using Sluice.Worker.Tests.Inspection;
 using static Sluice.Worker.Tests.Inspection.OnnxWriter;
 
 namespace Sluice.Worker.Tests.Cache;

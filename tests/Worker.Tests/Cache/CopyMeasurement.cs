@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Tests.Inspection;

@@ -1,3 +1,4 @@
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 
 namespace Sluice.Worker.Tests.Cache;

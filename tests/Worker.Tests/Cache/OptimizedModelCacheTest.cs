@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Tests.Inspection;

@@ -1,4 +1,5 @@
 using Sluice.Testing;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 

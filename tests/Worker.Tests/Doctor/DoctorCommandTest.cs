@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Sluice.Testing;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Doctor;
 
 namespace Sluice.Worker.Tests.Doctor;

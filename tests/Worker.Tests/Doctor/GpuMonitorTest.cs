@@ -1,5 +1,5 @@
 using Sluice.Testing;
-using Sluice.Worker.Doctor;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Tests.Doctor;
 

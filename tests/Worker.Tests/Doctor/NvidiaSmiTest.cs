@@ -1,4 +1,4 @@
-using Sluice.Worker.Doctor;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Tests.Doctor;
 

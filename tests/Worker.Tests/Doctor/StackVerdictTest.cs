@@ -1,3 +1,4 @@
+using Sluice.Worker.Devices;
 using Sluice.Worker.Doctor;
 using Sluice.Worker.Providers;
 

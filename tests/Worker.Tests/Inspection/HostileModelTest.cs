@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Inspection;
 using static Sluice.Worker.Tests.Inspection.OnnxWriter;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Sluice.Worker.Providers;
+using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Tests.Providers;
 

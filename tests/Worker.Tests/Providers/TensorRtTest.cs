@@ -1,3 +1,4 @@
+using Microsoft.ML.OnnxRuntime;
 using Sluice.Testing;
 using Sluice.Worker.Providers;
 

@@ -1,7 +1,9 @@
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using Sluice.Testing;
+using Sluice.Worker.Runtime;
 
 namespace Sluice.Worker.Tests.Providers;
 
@@ -127,7 +129,7 @@ public sealed class WebGpuTest
             }
     }
 
-    private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Sluice.Worker.Runtime.ExecutionProviders(["cpu"]),
+    private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Worker.Runtime.ExecutionProviders(["cpu"]),
         Path.Combine(Repository.Models, "digits", "1", "model.onnx")).Placed.Select(n => n.Name)];
 
     /// <summary>Skipped, and says so, where the device could not be fetched.</summary>

@@ -1,4 +1,6 @@
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Inspection;
+using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Models.Cache;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Sluice.Worker.Configuration;
 
 namespace Sluice.Worker.Models.Cache;
 

@@ -1,7 +1,9 @@
 using System.ComponentModel;
 using System.Threading.Channels;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Inspection;
+using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Models.Cache;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Worker.Configuration;
 
 namespace Sluice.Worker.Models.Inspection;
 

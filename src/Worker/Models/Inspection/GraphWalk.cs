@@ -1,3 +1,5 @@
+using Sluice.Worker.Configuration;
+
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>

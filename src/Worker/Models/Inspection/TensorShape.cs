@@ -1,3 +1,5 @@
+using Sluice.Worker.Tensors;
+
 namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>Reads the repeated field <c>dims</c>, packed or not.</summary>

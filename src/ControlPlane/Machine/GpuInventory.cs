@@ -1,0 +1,101 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
+using Sluice.Storage.Redis;
+
+namespace Sluice.ControlPlane.Machine;
+
+/// <summary>The source of the inventory of this machine.</summary>
+/// <param name="File">Path of an inventory file; null: nvidia-smi.</param>
+public sealed record GpuInventoryOptions(string? File);
+
+/// <summary>
+/// Holds the current GPUs of this machine. It reads them at the start and then periodically, because GPUs fail and MIG
+/// configurations change. A failed read keeps the previous inventory and sets its error.
+/// </summary>
+public sealed partial class GpuInventory(
+    GpuInventoryOptions options, TimeProvider time, ILogger<GpuInventory> logger) : BackgroundLoop(time, logger)
+{
+    /// <summary>Interval of nvidia-smi, which uses a fraction of a second of CPU time.</summary>
+    private static readonly TimeSpan ReadInterval = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan FilePollInterval = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<GpuInventory> logger = logger;
+    private readonly NvidiaSmi smi = new("nvidia-smi", time);
+    private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile Inventory current = Inventory.None("the GPUs have not been read yet");
+    private string? text;
+    private string? known;
+
+    /// <summary>
+    /// Raised when a GPU, slice or connection was added, removed or changed, except for the memory in use.
+    /// </summary>
+    public event Action? Changed;
+
+    public Inventory Current => current;
+
+    /// <summary>Completes after the first read.</summary>
+    public Task Loaded => loaded.Task;
+
+    /// <summary>Time of the last read.</summary>
+    public DateTimeOffset ReadAt { get; private set; }
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(options.File is null ? ReadInterval : FilePollInterval, time);
+        do await ReadAsync(ct);
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    /// <summary>Reads the GPUs once.</summary>
+    internal async Task ReadAsync(CancellationToken ct)
+    {
+        var read = options.File is null ? await smi.ReadAsync(ct) : await ReadFileAsync(options.File, ct);
+        if (read is null) return;
+        current = read.Error is null || !loaded.Task.IsCompleted ? read : current with { Error = read.Error };
+        ReadAt = time.GetUtcNow();
+        loaded.TrySetResult();
+        var comparable = current with { Gpus = [.. current.Gpus.Select(g => g with { UsedMiB = null })] };
+        var now = JsonSerializer.Serialize(comparable);
+        if (now == known) return;
+        known = now;
+        if (current.Error is { } error) CannotRead(error);
+        if (current.Gpus.Count > 0)
+        {
+            var slices = current.Gpus.Sum(g => g.Slices.Count);
+            var faults = current.Gpus.Count(g => g.Fault is not null);
+            Found(current.Gpus.Count, slices, faults, current.Source);
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>Reads the inventory file. Returns null if it has not changed.</summary>
+    private async Task<Inventory?> ReadFileAsync(string file, CancellationToken ct)
+    {
+        string said;
+        try
+        {
+            said = await File.ReadAllTextAsync(file, ct);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Inventory.None($"SLUICE_GPU_INVENTORY: {e.Message}");
+        }
+
+        if (said == text) return null;
+        text = said;
+        var (inventory, errors) = InventoryFile.Parse(said, file);
+        return inventory ?? Inventory.None($"SLUICE_GPU_INVENTORY: {file}: {string.Join("; ", errors)}");
+    }
+
+    [LoggerMessage(LogLevel.Information,
+        "GPU inventory read from {Source}: {Gpus} GPUs, {Slices} MIG slices, {Faults} GPUs with a fault")]
+    private partial void Found(int gpus, int slices, int faults, string source);
+
+    [LoggerMessage(LogLevel.Information, "Reading the GPUs failed: {Error}")]
+    private partial void CannotRead(string error);
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Sluice.Domain.Declarations;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Sluice.ControlPlane.Manifests;
+
+/// <summary>
+/// Reads a manifest (YAML) into declarations, or returns every error with its line. A file without content is an error:
+/// a failed editor or copy leaves such a file, and it would delete all declarations.
+/// </summary>
+public static partial class Manifest
+{
+    /// <summary>Maximum nesting depth; a manifest needs 4 levels.</summary>
+    private const int MaxDepth = 16;
+
+    private static readonly string[] Sections = ["templates", "endpoints"];
+
+    /// <summary>Reads and validates a manifest.</summary>
+    /// <returns>The declarations, or null and all errors.</returns>
+    public static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(string yaml)
+    {
+        YamlNode root;
+        JsonNode? json;
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(yaml));
+            if (stream.Documents.Count == 0 || stream.Documents[0].RootNode is YamlScalarNode { Value: null or "" })
+                return (null, [new FieldError("(file)", "empty", "'templates' and 'endpoints'; "
+                    + "to delete all declarations of the manifest, write 'templates: []' and 'endpoints: []'")]);
+            if (stream.Documents.Count > 1)
+            {
+                var second = (int)stream.Documents[1].RootNode.Start.Line;
+                return (null, [new FieldError("(file)", $"{stream.Documents.Count} YAML documents", "one", second)]);
+            }
+
+            root = stream.Documents[0].RootNode;
+            json = ToJson(root, 0);
+        }
+        catch (YamlException e)
+        {
+            var line = (int)e.Start.Line;
+            return (null, [new FieldError("(file)", $"invalid YAML ({e.Message})", "a YAML document", line)]);
+        }
+
+        var errors = new List<FieldError>();
+        var file = DeclarationSerializer.Read(json, DeclarationJson.ManifestFile, "", errors);
+        if (file is not null)
+        {
+            file = file with
+            {
+                Omitted = [.. Sections.Where(s => !json!.AsObject().ContainsKey(s))],
+                EndsWithMarker = EndMarker().IsMatch(yaml),
+            };
+            errors.AddRange(EndpointRules.Check(file));
+        }
+
+        return errors.Count == 0
+            ? (file, [])
+            : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
+    }
+
+    private static JsonNode? ToJson(YamlNode node, int depth)
+    {
+        if (depth > MaxDepth)
+            throw new YamlException(node.Start, node.End, $"The nesting is deeper than {MaxDepth} levels.");
+        return node switch
+        {
+            YamlMappingNode map => new JsonObject(map.Children.Select(c => KeyValuePair.Create(
+                (c.Key as YamlScalarNode)?.Value
+                    ?? throw new YamlException(c.Key.Start, c.Key.End, "A key is not a scalar; expected a word."),
+                ToJson(c.Value, depth + 1)))),
+            YamlSequenceNode list => new JsonArray([.. list.Children.Select(c => ToJson(c, depth + 1))]),
+            YamlScalarNode scalar => Scalar(scalar),
+            _ => null,
+        };
+    }
+
+    private static JsonValue? Scalar(YamlScalarNode scalar)
+    {
+        var text = scalar.Value ?? "";
+        if (scalar.Style != ScalarStyle.Plain) return JsonValue.Create(text);
+        return text switch
+        {
+            "" or "null" or "~" => null,
+            "true" => JsonValue.Create(true),
+            "false" => JsonValue.Create(false),
+            _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
+                => JsonValue.Create(n),
+            _ => JsonValue.Create(text),
+        };
+    }
+
+    /// <summary>Returns the line of the deepest existing part of a field's path.</summary>
+    private static int LineOf(YamlNode node, string field)
+    {
+        var line = node.Start.Line;
+        foreach (var step in field.Split(['.', '[', ']'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = node switch
+            {
+                YamlMappingNode map => map.Children
+                    .FirstOrDefault(c => (c.Key as YamlScalarNode)?.Value == step).Value,
+                YamlSequenceNode list when int.TryParse(step, out var i) && i < list.Children.Count => list.Children[i],
+                _ => null,
+            };
+            if (next is null) break;
+            node = next;
+            line = node.Start.Line;
+        }
+
+        return (int)line;
+    }
+
+    /// <summary>YAML's document end marker as the last line with content (YAML 1.2.2, section 9.1.2).</summary>
+    [GeneratedRegex(@"^\.\.\.[ \t]*(#.*)?\s*\z", RegexOptions.Multiline)]
+    private static partial Regex EndMarker();
+}

@@ -1,0 +1,54 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Sluice.Domain.Notation;
+
+namespace Sluice.Domain.Declarations;
+
+public sealed class ScalerConverter()
+    : NamedConverter<Scaler>(
+        ("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
+        ("CONCURRENCY", Scaler.Concurrency));
+
+public sealed class PauseConverter()
+    : NamedConverter<Pause>(("NONE", Pause.None), ("QUEUE", Pause.Queue), ("REFUSE", Pause.Refuse));
+
+public sealed class ProtocolConverter()
+    : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));
+
+public sealed class PullPolicyConverter()
+    : NamedConverter<PullPolicy>(
+        ("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
+
+/// <summary>Converts environment variables from and to JSON. Values may also be numbers or booleans.</summary>
+public sealed class EnvConverter : JsonConverter<IReadOnlyDictionary<string, string>>
+{
+    public override IReadOnlyDictionary<string, string> Read(
+        ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("an object of names and values");
+        var env = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            var name = reader.GetString()!;
+            reader.Read();
+            env[name] = reader.TokenType switch
+            {
+                JsonTokenType.String => reader.GetString()!,
+                JsonTokenType.Number => System.Text.Encoding.UTF8.GetString(reader.ValueSpan),
+                JsonTokenType.True => "true",
+                JsonTokenType.False => "false",
+                _ => throw new JsonException("a string"),
+            };
+        }
+
+        return env;
+    }
+
+    public override void Write(Utf8JsonWriter writer, IReadOnlyDictionary<string, string> value,
+        JsonSerializerOptions options)
+    {
+        writer.WriteStartObject();
+        foreach (var (name, text) in value) writer.WriteString(name, text);
+        writer.WriteEndObject();
+    }
+}

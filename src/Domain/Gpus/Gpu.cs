@@ -1,0 +1,85 @@
+using System.Text.Json.Serialization;
+
+namespace Sluice.Domain.Gpus;
+
+/// <summary>
+/// The state of NVIDIA confidential computing, which protects memory and computation of a GPU from its host.
+/// </summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ConfidentialState>))]
+public enum ConfidentialState
+{
+    /// <summary>Disabled or not supported.</summary>
+    Off,
+
+    /// <summary>Enabled but not set to ready: CUDA cannot run on the GPU.</summary>
+    NotReady,
+
+    /// <summary>Enabled and set to ready.</summary>
+    Ready,
+}
+
+/// <summary>Which processes may use a GPU, as enforced by its driver.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ComputeMode>))]
+public enum ComputeMode
+{
+    /// <summary>Any number of processes.</summary>
+    Default,
+
+    /// <summary>One process at a time: the GPU cannot be shared.</summary>
+    ExclusiveProcess,
+
+    /// <summary>No process.</summary>
+    Prohibited,
+}
+
+/// <summary>
+/// A GPU. A property that its driver does not report (in a container, or after a fault) is null or has its default.
+/// </summary>
+public sealed record Gpu
+{
+    /// <summary>The index in nvidia-smi, in the order of the PCI bus.</summary>
+    public required int Index { get; init; }
+
+    /// <summary>
+    /// The UUID, <c>GPU-...</c>, by which a pod gets the GPU. An index is not stable: it depends on
+    /// <c>CUDA_VISIBLE_DEVICES</c> and changes over restarts.
+    /// </summary>
+    public required string Uuid { get; init; }
+
+    /// <summary>The name as reported by nvidia-smi: <c>NVIDIA H100 80GB HBM3</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The machine, if an inventory contains several. All GPUs of a pod are on one machine.</summary>
+    public string Node { get; init; } = "";
+
+    /// <summary>Total memory in MiB.</summary>
+    public long MemoryMiB { get; init; }
+
+    /// <summary>Memory in use by any process, in MiB.</summary>
+    public long? UsedMiB { get; init; }
+
+    public ComputeCapability ComputeCapability { get; init; }
+
+    /// <summary>The driver version, for example <c>580.95.05</c>.</summary>
+    public string? Driver { get; init; }
+
+    public ComputeMode ComputeMode { get; init; }
+
+    public ConfidentialState Confidential { get; init; }
+
+    /// <summary>Whether the GPU is in MIG mode. In this mode only its slices can be allocated.</summary>
+    public bool MigEnabled { get; init; }
+
+    public IReadOnlyList<MigSlice> Slices { get; init; } = [];
+
+    /// <summary>Active NVLinks; zero if there are none or the number is unknown.</summary>
+    public NvLinks NvLinks { get; init; }
+
+    /// <summary>Why the GPU must not be used; null if it has no fault.</summary>
+    public string? Fault { get; init; }
+}
+
+/// <summary>The active NVLinks of a GPU.</summary>
+/// <param name="Active">Number of active links.</param>
+/// <param name="GBps">Bandwidth of one link in one direction in GB/s: 25 for an A100, 26.562 for an H100.</param>
+public readonly record struct NvLinks(int Active, double GBps);

@@ -1,0 +1,74 @@
+using Sluice.Domain.Declarations;
+
+namespace Sluice.Gateway.Authentication;
+
+/// <summary>The result of an access check.</summary>
+public enum AccessVerdict
+{
+    Granted,
+
+    /// <summary>401: the caller is not authenticated.</summary>
+    NotAuthenticated,
+
+    /// <summary>403: the caller is authenticated, but not authorized.</summary>
+    Forbidden,
+
+    /// <summary>404: the endpoint does not exist. Returned only to callers that may see all endpoints.</summary>
+    NoEndpoint,
+
+    /// <summary>503: keys cannot currently be checked.</summary>
+    CannotCheck,
+}
+
+/// <summary>Decides whether a caller may use a route. Pure.</summary>
+public static class Access
+{
+    /// <summary>Checks one request.</summary>
+    /// <param name="demand">The access level that the route requires.</param>
+    /// <param name="key">The result of the key lookup.</param>
+    /// <param name="caller">The owner of the key; null if the key is not valid.</param>
+    /// <param name="target">The endpoint ID or model name in the route; empty if the route has none.</param>
+    /// <param name="deployment">The deployment that is declared under that name, or null.</param>
+    /// <returns>The verdict, and the error text for the client if the request is rejected.</returns>
+    public static (AccessVerdict Verdict, string Detail) Decide(AccessLevel demand, KeyVerdict key, Caller? caller,
+        string target, Deployment? deployment)
+    {
+        if (demand == AccessLevel.Nothing) return (AccessVerdict.Granted, "");
+        if (key == KeyVerdict.CannotCheck)
+            return (AccessVerdict.CannotCheck,
+                "API keys cannot be checked now: Redis is unreachable. Retry the request.");
+        if (key == KeyVerdict.Missing && demand == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
+            return (AccessVerdict.Granted, "");
+        if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
+        return demand switch
+        {
+            AccessLevel.AnyKey => (AccessVerdict.Granted, ""),
+            AccessLevel.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
+                : (AccessVerdict.Forbidden,
+                    $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),
+            AccessLevel.Invoke => Invoke(caller, target, deployment),
+            _ => throw new ArgumentOutOfRangeException(nameof(demand), demand, "unknown demand"),
+        };
+    }
+
+    private static (AccessVerdict, string) Invoke(Caller caller, string target, Deployment? deployment)
+    {
+        var mayInvoke = deployment is null ? caller.Scope.SeesAll || caller.Scope.MayInvoke(target)
+            : caller.Scope.MayInvoke(deployment.Endpoint.Id) || deployment.Endpoint.Public;
+        if (!mayInvoke)
+            return (AccessVerdict.Forbidden,
+                $"Key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint.");
+        return deployment is null
+            ? (AccessVerdict.NoEndpoint, $"No endpoint serves '{target}'")
+            : (AccessVerdict.Granted, "");
+    }
+
+    private static string RejectionReason(KeyVerdict key) => key switch
+    {
+        KeyVerdict.Missing => "The request has no API key. Send 'Authorization: Bearer KEY'.",
+        KeyVerdict.Malformed => "The API key is malformed: it is mistyped or truncated.",
+        KeyVerdict.Unknown => "The API key is unknown or was revoked.",
+        KeyVerdict.Expired => "The API key has expired.",
+        _ => throw new ArgumentOutOfRangeException(nameof(key), key, "no reason"),
+    };
+}

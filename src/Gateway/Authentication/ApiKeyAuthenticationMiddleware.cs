@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using System.Net;
+using System.Threading.RateLimiting;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Authentication;
+
+/// <summary>
+/// Middleware that authenticates and authorizes every request before its route runs: it reads the key and applies
+/// <see cref="Access"/>. A route without an <see cref="AccessRule"/> requires the scope <c>admin</c>.
+/// </summary>
+public sealed class ApiKeyAuthenticationMiddleware(
+    ApiKeyCache keys,
+    CatalogWatcher catalog,
+    RateLimits limits,
+    StatusPollRateLimiter polls,
+    TimeProvider time) : IDisposable
+{
+    /// <summary>
+    /// The burst of failed authentication attempts that an IP address may make. One attempt is refilled per second.
+    /// </summary>
+    private const int Burst = 20;
+
+    private readonly PartitionedRateLimiter<IPAddress> failures = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
+        address => RateLimitPartition.GetTokenBucketLimiter(address, _ => new TokenBucketRateLimiterOptions
+        {
+            TokenLimit = Burst,
+            TokensPerPeriod = 1,
+            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+            QueueLimit = 0,
+        }));
+
+    public Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        if (context.GetEndpoint() is not { } route) return next(context);
+
+        var started = Stopwatch.GetTimestamp();
+        var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? AccessLevel.Admin;
+        var key = ReadKey(context, out var caller);
+        var target = ReadTarget(context, out var deployment);
+        var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
+        if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
+            detail = $"API keys cannot be checked now: {fault.Sentence()}";
+        if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, VisibleNames(context, caller!));
+        if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
+        context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
+        if (route.Metadata.GetMetadata<Polled>() is not null)
+        {
+            var rest = next;
+            next = c => polls.InvokeAsync(c, caller, rest);
+        }
+
+        return demand == AccessLevel.Invoke && caller is { Limits.Any: true }
+            ? limits.InvokeAsync(context, caller, next)
+            : next(context);
+    }
+
+    public void Dispose() => failures.Dispose();
+
+    /// <summary>Reads the key from a header. Keys in URLs are not accepted, because URLs are written to logs.</summary>
+    private KeyVerdict ReadKey(HttpContext context, out Caller? caller)
+    {
+        caller = null;
+        var values = context.Request.Headers.Authorization;
+        if (values.Count == 0)
+            return SocketKey.Find(context.Request.Headers) is { } offered
+                ? keys.Find(offered, time.GetUtcNow(), out caller)
+                : KeyVerdict.Missing;
+        var text = values.ToString().AsSpan().Trim();
+        const string bearer = "Bearer ";
+        if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();
+        return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
+    }
+
+    private string ReadTarget(HttpContext context, out Deployment? deployment)
+    {
+        var values = context.Request.RouteValues;
+        var (name, found) = values.TryGetValue("endpoint", out var id)
+            ? ((string)id!, catalog.Current.Find((string)id!))
+            : values.TryGetValue("model", out var model)
+                ? ((string)model!, catalog.Current.FindByModel((string)model!))
+                : ("", null);
+        deployment = found;
+        return name;
+    }
+
+    /// <summary>
+    /// Returns the endpoint IDs or the model names (depending on the route) of the endpoints that the caller may use.
+    /// </summary>
+    private IEnumerable<string> VisibleNames(HttpContext context, Caller caller)
+    {
+        var usable = catalog.Current.Deployments.Select(d => d.Endpoint)
+            .Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
+        return context.Request.RouteValues.ContainsKey("endpoint")
+            ? usable.Select(e => e.Id)
+            : usable.SelectMany(e => e.ServedModels);
+    }
+
+    private async Task RejectAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)
+    {
+        if (verdict == AccessVerdict.NotAuthenticated)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer realm=\"sluice\"";
+            if (key != KeyVerdict.Missing && !TryCountFailure(context))
+            {
+                await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+                    "This IP address sent too many invalid API keys. Retry after 1 s.", TimeSpan.FromSeconds(1));
+                return;
+            }
+        }
+
+        await Problem.WriteAsync(context, verdict switch
+        {
+            AccessVerdict.NotAuthenticated => StatusCodes.Status401Unauthorized,
+            AccessVerdict.Forbidden => StatusCodes.Status403Forbidden,
+            AccessVerdict.NoEndpoint => StatusCodes.Status404NotFound,
+            AccessVerdict.CannotCheck => StatusCodes.Status503ServiceUnavailable,
+            _ => throw new ArgumentOutOfRangeException(nameof(verdict), verdict, "not a refusal"),
+        }, detail, verdict == AccessVerdict.CannotCheck ? TimeSpan.FromSeconds(1) : default);
+    }
+
+    private bool TryCountFailure(HttpContext context)
+    {
+        using var lease = failures.AttemptAcquire(context.Connection.RemoteIpAddress ?? IPAddress.None);
+        return lease.IsAcquired;
+    }
+}

@@ -1,0 +1,103 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using Sluice.Storage.Keys;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Authentication;
+
+/// <summary>
+/// Caches all keys in memory and finds the caller of a key. A change message, and a poll every second in case a message
+/// was lost, cause a read of the keys that changed since the last read, so every gateway rejects a revoked key within
+/// 2 s. While Redis is unavailable, the last state is used for <see cref="StaleAfter"/>; after that, no key is
+/// accepted.
+/// </summary>
+public sealed class ApiKeyCache(
+    RedisStore redis,
+    KeyStore store,
+    byte[]? adminHash,
+    TimeProvider time,
+    ILogger<ApiKeyCache> logger)
+    : RedisWatcher(redis, KeyStore.Channel, time, logger)
+{
+    /// <summary>Equal to a gateway's lease on slots: without Redis, no work continues for longer.</summary>
+    public static readonly TimeSpan StaleAfter = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// The caller of the key in the environment. The key is not listed; only a restart can revoke it.
+    /// </summary>
+    private static readonly Caller EnvironmentAdmin =
+        new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
+
+    private static readonly byte[] Dummy = SHA256.HashData([0]);
+
+    private readonly TimeProvider time = time;
+    private readonly ConcurrentDictionary<string, ApiKey> keys = new(StringComparer.Ordinal);
+    private volatile Snapshot? snapshot;
+
+    /// <summary>Whether the keys were read at least once.</summary>
+    public bool Loaded => snapshot is not null;
+
+    /// <summary>Finds the caller of a key.</summary>
+    /// <param name="text">The text of the key.</param>
+    /// <param name="now">The current time, for expiry.</param>
+    /// <param name="caller">The caller if the key is valid; otherwise null.</param>
+    public KeyVerdict Find(ReadOnlySpan<char> text, DateTimeOffset now, out Caller? caller)
+    {
+        caller = null;
+        var hash = ApiKeyFormat.Hash(text);
+        if (adminHash is not null && CryptographicOperations.FixedTimeEquals(hash, adminHash))
+        {
+            caller = EnvironmentAdmin;
+            return KeyVerdict.Valid;
+        }
+
+        if (!ApiKeyFormat.TryReadId(text, out var id)) return KeyVerdict.Malformed;
+        if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
+        var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
+        // An unknown ID costs the same work, so that the response time does not reveal whether the ID exists.
+        if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
+        if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
+        caller = new Caller(record.Id, record.Name, record.Scope, record.Limits ?? KeyLimits.None);
+        return KeyVerdict.Valid;
+    }
+
+    /// <summary>Returns one page of the keys as of the last read, oldest first.</summary>
+    /// <param name="after">The last key of the previous page; null for the first page.</param>
+    /// <param name="limit">The maximum number of keys in the page.</param>
+    public IReadOnlyList<ApiKey> List(KeyCursor? after, int limit) =>
+        [
+            .. keys.Values.Where(k => after is not { } last || last.IsBefore(k))
+                .OrderBy(k => k.CreatedAt)
+                .ThenBy(k => k.Id, StringComparer.Ordinal)
+                .Take(limit),
+        ];
+
+    /// <summary>Counts the valid keys by scope: <c>admin</c> or <c>invoke</c>.</summary>
+    public IReadOnlyList<(string Scope, long Count)> CountByScope(DateTimeOffset now)
+    {
+        var valid = keys.Values.Where(k => !(k.ExpiresAt <= now)).ToList();
+        var admins = valid.Count(k => k.Scope.Admin);
+        return [("admin", admins), ("invoke", valid.Count - admins)];
+    }
+
+    protected override async Task ReadAsync(CancellationToken ct)
+    {
+        var startedAt = time.GetTimestamp();
+        var changes = await store.ReadAsync(snapshot?.Version, ct);
+        if (changes.All)
+        {
+            var ids = changes.Keys.Select(k => k.Id).ToHashSet();
+            foreach (var id in keys.Keys.Where(id => !ids.Contains(id))) keys.TryRemove(id, out _);
+        }
+
+        foreach (var (id, record) in changes.Keys)
+        {
+            if (record is null) keys.TryRemove(id, out _);
+            else keys[id] = record;
+        }
+
+        snapshot = new Snapshot(changes.Version, startedAt);
+    }
+
+    private sealed record Snapshot(string Version, long ReadAt);
+}

@@ -1,0 +1,20 @@
+using System.Diagnostics;
+using Sluice.Domain.Declarations;
+
+namespace Sluice.Gateway.Authentication;
+
+/// <summary>The result of the access check of an admitted request.</summary>
+/// <param name="Caller">
+/// The owner of the key; null if the request has no key and the endpoint is public or the route requires none.
+/// </param>
+/// <param name="Deployment">The deployment of the endpoint that the route names, if any.</param>
+/// <param name="Took">The duration of the check.</param>
+/// <param name="Arrived">The arrival time, as a <see cref="Stopwatch"/> timestamp.</param>
+public sealed record AuthenticatedRequest(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
+{
+    /// <summary>The flow whose share of the queue the request uses: the key ID, or <c>public</c>.</summary>
+    public string Flow => Caller?.KeyId ?? "public";
+
+    /// <summary>The weight of the flow in the endpoint's queue.</summary>
+    public double Weight => Caller?.Limits.Weight ?? 1;
+}

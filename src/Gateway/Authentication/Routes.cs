@@ -1,0 +1,37 @@
+namespace Sluice.Gateway.Authentication;
+
+/// <summary>Maps API routes. Every route has an access rule and a summary.</summary>
+internal static class Routes
+{
+    /// <summary>Maps one route.</summary>
+    /// <param name="routes">The application.</param>
+    /// <param name="method">The HTTP method.</param>
+    /// <param name="pattern">The route pattern.</param>
+    /// <param name="demand">The required access level.</param>
+    /// <param name="summary">The OpenAPI summary.</param>
+    /// <param name="handler">The handler.</param>
+    public static RouteHandlerBuilder MapRoute(this IEndpointRouteBuilder routes, string method, string pattern,
+        AccessLevel demand,
+        string summary, Delegate handler) =>
+        routes.MapMethods(pattern, Methods(method, demand), handler)
+            // The last metadata wins. A preflight request for the method also matches the route; CrossOrigin handles
+            // it.
+            .WithMetadata(new HttpMethodMetadata(Methods(method, demand), acceptCorsPreflight: true),
+            new AccessRule(demand)).WithSummary(summary);
+
+    /// <summary>Public GET routes also accept HEAD, because health checks use it. The server omits the body.</summary>
+    private static string[] Methods(string method, AccessLevel demand) =>
+        method == HttpMethods.Get && demand == AccessLevel.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
+
+    /// <summary>
+    /// Describes the JSON body in the OpenAPI document. Any content type is accepted, because the default of curl is a
+    /// form type.
+    /// </summary>
+    public static RouteHandlerBuilder AcceptsJson<T>(this RouteHandlerBuilder route)
+        where T : notnull => route.Accepts<T>("application/json", "*/*");
+
+    /// <summary>Returns the result of the authentication and authorization of a request.</summary>
+    public static AuthenticatedRequest Admission(this HttpContext context) => context.Features.Get<AuthenticatedRequest>()
+        ?? throw new InvalidOperationException(
+        "The request was not authorized: the Gatekeeper middleware did not run.");
+}

@@ -1,0 +1,14 @@
+using System.Text.Json.Serialization;
+
+namespace Sluice.Gateway.Http;
+
+internal sealed record OpenInferenceError(string Error);
+
+internal sealed record OpenAiError(OpenAiErrorBody Error);
+
+internal sealed record OpenAiErrorBody(string Message, string Type, string? Param, string? Code);
+
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(OpenInferenceError))]
+[JsonSerializable(typeof(OpenAiError))]
+internal sealed partial class ErrorJson : JsonSerializerContext;

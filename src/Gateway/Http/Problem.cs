@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.WebUtilities;
+using Sluice.Domain.Declarations;
+
+namespace Sluice.Gateway.Http;
+
+/// <summary>
+/// An error response. Its format is <c>application/problem+json</c> (RFC 9457) with the field <c>error</c> of RunPod's
+/// API, or the format of the protocol that the path belongs to (<see cref="ErrorForm"/>).
+/// </summary>
+/// <param name="Title">The reason phrase of the status.</param>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="Detail">The error of this request.</param>
+/// <param name="Error">The same as <paramref name="Detail"/>.</param>
+/// <param name="RequestId">The request id in the log of the gateway.</param>
+/// <param name="Errors">The invalid fields of a declaration.</param>
+public sealed record Problem(string Title, int Status, string Detail, string Error, string RequestId,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null)
+{
+    /// <summary>The content type of RFC 9457.</summary>
+    public const string ContentType = "application/problem+json";
+
+    /// <summary>
+    /// Writes an error response in the format that the request path requires (<see cref="ErrorForm"/>).
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="detail">The error text.</param>
+    /// <param name="retryAfter">The value of the header Retry-After, rounded up to 1 to 86400 s. Zero: no
+    /// header.</param>
+    /// <param name="errors">The invalid fields.</param>
+    public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
+        IReadOnlyList<FieldError>? errors = null)
+    {
+        var response = context.Response;
+        response.StatusCode = status;
+        var form = ErrorForm.For(context.Request.Path.Value);
+        response.ContentType = form.ContentType;
+        response.Headers["X-Request-Id"] = context.TraceIdentifier;
+        if (retryAfter > TimeSpan.Zero)
+            response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400))
+                .ToString(CultureInfo.InvariantCulture);
+        var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail,
+            context.TraceIdentifier, errors);
+        // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
+        // thousands of times per second.
+        var body = form.Write(problem);
+        response.ContentLength = body.Length;
+        return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
+    }
+}

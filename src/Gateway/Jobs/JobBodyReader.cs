@@ -1,0 +1,196 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http.Features;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>
+/// Reads the bodies of job submissions. It limits the size of each body, the memory of all bodies at this gateway, and
+/// the time without progress. Without the last limit, anyone could open many connections to a public endpoint that each
+/// send most of a body and then nothing.
+/// </summary>
+public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
+{
+    /// <summary>
+    /// The window of the minimum rate: at least <see cref="WindowBytes"/> of an incomplete body must arrive in each
+    /// window.
+    /// </summary>
+    public static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Minimum bytes per window, 13 kbit/s. The minimum rate of Kestrel is an average since the first byte, so a fast
+    /// start allows hours without data.
+    /// </summary>
+    public const int WindowBytes = 16 << 10;
+
+    /// <summary>
+    /// How often a body is counted. It is in memory as received, as one array, and as the input that is copied from it;
+    /// the first two only for a short time.
+    /// </summary>
+    private const int Copies = 2;
+
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Reads the complete body. It is in memory until it is disposed. Null: an error response was written.
+    /// </summary>
+    public async Task<JobBody?> ReadAsync(HttpContext context, Endpoint endpoint)
+    {
+        var limit = endpoint.Jobs.MaxInputBytes;
+        if (context.Request.ContentLength > limit)
+        {
+            RequestBodyDrain.LetSend(context);
+            await TooLargeAsync(context, context.Request.ContentLength.Value, limit);
+            return null;
+        }
+
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
+            feature.MaxRequestBodySize = limit;
+        var body = new JobBody(budget);
+        try
+        {
+            if (await ReadAsync(context, body, limit)) return body;
+        }
+        catch
+        {
+            body.Dispose();
+            throw;
+        }
+
+        body.Dispose();
+        return null;
+    }
+
+    private async Task<bool> ReadAsync(HttpContext context, JobBody body, long limit)
+    {
+        var input = context.Request.BodyReader;
+        await using var pace = new Pace(input, time);
+        while (true)
+        {
+            ReadResult read;
+            try
+            {
+                read = await pace.ReadAsync(context.RequestAborted);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // Kestrel also throws other exceptions than BadHttpRequestException: a chunk size beyond 64 bits
+                // overflows its parser.
+                if (e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge })
+                    await TooLargeAsync(context, limit + 1, limit);
+                else
+                    await Problem.WriteAsync(context,
+                        (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest,
+                        $"The body cannot be read: {e.Message}");
+                return false;
+            }
+
+            var length = read.Buffer.Length;
+            if (length > limit || read.IsCanceled || !body.TryGrow(Copies * length))
+            {
+                // The received bytes are not needed. Their memory is released before the response is sent.
+                input.AdvanceTo(read.Buffer.End);
+                body.Dispose();
+                await (length > limit ? TooLargeAsync(context, length, limit)
+                    : read.IsCanceled ? TooSlowAsync(context) : NoMemoryAsync(context));
+                return false;
+            }
+
+            if (read.IsCompleted)
+            {
+                body.Bytes = read.Buffer.ToArray();
+                input.AdvanceTo(read.Buffer.End);
+                return true;
+            }
+
+            pace.Arrived = length;
+            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+    }
+
+    private static Task TooLargeAsync(HttpContext context, long bytes, long limit) =>
+        Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
+        $"The job has {bytes} bytes or more; expected at most {limit} bytes (jobs.maxInputBytes of the endpoint).");
+
+    private static Task TooSlowAsync(HttpContext context)
+    {
+        Close(context);
+        return Problem.WriteAsync(context, StatusCodes.Status408RequestTimeout,
+            $"The body is too slow: fewer than {WindowBytes} bytes arrived in {Window.TotalSeconds:0} s.");
+    }
+
+    private Task NoMemoryAsync(HttpContext context)
+    {
+        Close(context);
+        return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
+            "The bodies of other requests use the body memory of this gateway (SLUICE_BODY_MEMORY is "
+            + $"{budget.Limit >> 20} MiB). Send the job again later.", RetryDelay);
+    }
+
+    /// <summary>
+    /// Closes the connection, so that the rest of the body is not read. HTTP/2 has no such header; its stream is reset.
+    /// </summary>
+    private static void Close(HttpContext context)
+    {
+        if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
+    }
+
+    /// <summary>Reads a body, and cancels the read if too few bytes arrive in a window.</summary>
+    private sealed class Pace(PipeReader input, TimeProvider time) : IAsyncDisposable
+    {
+        private ITimer? timer;
+        private long arrived;
+        private long lastCount;
+
+        /// <summary>Number of bytes that have arrived.</summary>
+        public long Arrived
+        {
+            set => Volatile.Write(ref arrived, value);
+        }
+
+        public ValueTask<ReadResult> ReadAsync(CancellationToken ct)
+        {
+            var read = input.ReadAsync(ct);
+            // Most bodies have already arrived and need no timer.
+            if (!read.IsCompleted) timer ??= time.CreateTimer(_ => OnWindow(), null, Window, Window);
+            return read;
+        }
+
+        public ValueTask DisposeAsync() => timer?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+        private void OnWindow()
+        {
+            var now = Volatile.Read(ref arrived);
+            if (now - lastCount < WindowBytes) input.CancelPendingRead();
+            lastCount = now;
+        }
+    }
+}
+
+/// <summary>A body in memory. Dispose returns its bytes to the budget.</summary>
+public sealed class JobBody(ByteBudget budget) : IDisposable
+{
+    private long reserved;
+
+    /// <summary>The complete body.</summary>
+    public ReadOnlyMemory<byte> Bytes { get; internal set; }
+
+    public void Dispose()
+    {
+        budget.Return(reserved);
+        reserved = 0;
+    }
+
+    /// <summary>
+    /// Increases the reserved budget to <paramref name="bytes"/>. Returns false if the budget is exhausted.
+    /// </summary>
+    internal bool TryGrow(long bytes)
+    {
+        if (!budget.TryTake(bytes - reserved)) return false;
+        reserved = bytes;
+        return true;
+    }
+}

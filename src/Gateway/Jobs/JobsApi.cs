@@ -1,0 +1,236 @@
+using System.Globalization;
+using System.Text.Json;
+using Sluice.Dispatch;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Http;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+
+namespace Sluice.Gateway.Jobs;
+
+/// <summary>
+/// <c>/v2/{endpoint}/...</c>: asynchronous jobs, wire-compatible with RunPod Serverless. Only the API key that
+/// submitted a job and admin keys can access the job. Other keys get 404.
+/// </summary>
+public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries,
+    JobStreamApi streams,
+    WorkerSlotStore slots, PodStore pods, GpuStore gpus, Dispatcher dispatcher, JobSignals signals)
+{
+    /// <summary>Maps the routes.</summary>
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        const string jobs = "/v2/{endpoint}";
+        routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id", submitter.RunAsync);
+        routes.MapRoute("POST", jobs + "/runsync", AccessLevel.Invoke,
+            "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync);
+        foreach (var method in new[] { "GET", "POST" })
+        {
+            routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.Invoke, "Get the current state of a job",
+                (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
+                .WithMetadata(new Polled());
+            routes.MapRoute(method, jobs + "/status-sync/{id}", AccessLevel.Invoke,
+                "Wait until a job ends, at most ?wait= ms, and get its state",
+                (HttpContext c) => ReadWait(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c))
+                .WithMetadata(new Polled());
+            routes.MapRoute(method, jobs + "/stream/{id}", AccessLevel.Invoke,
+                "Read the stream of a job: the next chunks as JSON, or all chunks as server-sent events (Accept: "
+                + "text/event-stream)", streams.StreamAsync)
+                .WithMetadata(new Polled());
+        }
+
+        routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job", CancelAsync)
+            .WithMetadata(new Polled());
+        routes.MapRoute("POST", jobs + "/retry/{id}", AccessLevel.Invoke,
+            "Retry a failed or timed-out job under the same id", RetryAsync).WithMetadata(new Polled());
+        routes.MapRoute("POST", jobs + "/purge-queue", AccessLevel.Invoke,
+            "Cancel the queued jobs of the caller's key, or of all keys for an admin key",
+            (HttpContext c) =>
+            PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
+            (tickets, ends) => ChargeAsync(c, tickets, ends))))
+            .WithMetadata(new Polled());
+        routes.MapRoute("GET", jobs + "/health", AccessLevel.Invoke, "Count jobs and workers by state", HealthAsync)
+            .WithMetadata(new Polled());
+        routes.MapRoute("GET", jobs + "/requests", AccessLevel.Invoke,
+            "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
+            (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
+        routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.Invoke,
+            "List dead letters (jobs whose attempts all lost their worker), newest first",
+            (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
+        routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
+            (HttpContext c) =>
+            PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => ChargeAsync(c, jobs))))
+            .WithMetadata(new Polled());
+    }
+
+    /// <summary>Reads <c>?wait=</c> in ms, clamped to the limits of RunPod. Null: the value is not a number.</summary>
+    internal static TimeSpan? ReadWait(HttpContext context)
+    {
+        if (context.Request.Query["wait"] is not [{ Length: > 0 } text]) return TimeSpan.FromSeconds(90);
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var ms) && !double.IsNaN(ms)
+            ? TimeSpan.FromMilliseconds(Math.Clamp(ms, 1000, 300_000)) : null;
+    }
+
+    internal static Task BadWaitAsync(HttpContext context) =>
+        Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+        $"wait is '{context.Request.Query["wait"]}'; expected a number of ms from 1000 to 300000.");
+
+    private async Task StatusAsync(HttpContext context, TimeSpan wait)
+    {
+        if (await reader.FindAsync(context, wait) is { } job) await reader.AnswerAsync(context, job);
+    }
+
+    private async Task CancelAsync(HttpContext context)
+    {
+        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        var end = await store.CancelAsync(job.EndpointId, job.Id, context.RequestAborted);
+        dispatcher.StopJob(job.EndpointId, job.Id);
+        signals.Changed(job.EndpointId, job.Id);
+        await WriteStateAsync(context, job.Id, end.Status);
+    }
+
+    private async Task RetryAsync(HttpContext context)
+    {
+        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        var (did, status) = await store.RetryAsync(job.EndpointId, job.Id, context.RequestAborted);
+        if (did != "ok")
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
+                $"The status of job {job.Id} is '{status}'; expected FAILED or TIMED_OUT.");
+            return;
+        }
+
+        dispatcher.JobQueued(job.EndpointId);
+        await WriteStateAsync(context, job.Id, status);
+    }
+
+    private static async Task PurgeAsync(HttpContext context,
+        Func<string, string?, CancellationToken, Task<long>> purge)
+    {
+        if (await RequireCallerAsync(context) is not { } caller) return;
+        var removed = await purge(Id(context), GetFlow(caller), context.RequestAborted);
+        await WriteJsonAsync(context, json => json.WriteString("status", "completed"), removed);
+    }
+
+    private async Task HealthAsync(HttpContext context)
+    {
+        var id = Id(context);
+        var ct = context.RequestAborted;
+        var counts = await queries.CountAsync(id, ct);
+        var snapshot = await slots.SnapshotAsync(id, ct);
+        var all = await pods.ListAsync(id, ct);
+        var ready = all.Count(p => p.State == PodState.Ready);
+        var wait = context.Admission().Deployment!.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, ct);
+        var concurrency = context.Admission().Deployment!.Template.Concurrency;
+        var running = Math.Min(ready, (snapshot.Busy + concurrency - 1) / concurrency);
+        await WriteJsonAsync(context, json =>
+        {
+            json.WriteStartObject("jobs");
+            json.WriteNumber("completed", counts.Completed);
+            json.WriteNumber("failed", counts.Failed);
+            json.WriteNumber("inProgress", counts.Running);
+            json.WriteNumber("inQueue", counts.Queued);
+            json.WriteNumber("retried", counts.Retried);
+            json.WriteNumber("cancelled", counts.Cancelled);
+            json.WriteNumber("timedOut", counts.TimedOut);
+            json.WriteEndObject();
+            json.WriteStartObject("workers");
+            json.WriteNumber("idle", ready - running);
+            json.WriteNumber("initializing", all.Count(p => p.State == PodState.Starting));
+            json.WriteNumber("ready", ready);
+            json.WriteNumber("running", running);
+            json.WriteNumber("throttled", wait?.Workers ?? 0);
+            json.WriteNumber("unhealthy", all.Count(p => p.State == PodState.Failed));
+            json.WriteEndObject();
+            if (wait is null) return;
+            json.WriteStartObject("capacity");
+            json.WriteString("reason", wait.Never ? WaitReason.NoFittingGpu : WaitReason.NoCapacity);
+            json.WriteString("detail", wait.Text);
+            json.WriteString("since", wait.Since);
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task ListAsync(HttpContext context, bool dead)
+    {
+        if (await RequireCallerAsync(context) is not { } caller
+            || await Paging.ReadAsync(context) is not var (offset, limit)) return;
+        string? status = context.Request.Query["status"] is [{ Length: > 0 } given] ? given : null;
+        if (status is not null && !JobStatus.All.Contains(status))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"status is '{status}'; expected one of {string.Join(", ", JobStatus.All)}.");
+            return;
+        }
+
+        var (id, flow, ct) = (Id(context), GetFlow(caller), context.RequestAborted);
+        var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, ChargeAsync)
+            : await queries.ListAsync(id, flow, status, offset, limit, ct, ChargeAsync);
+        await WriteJsonAsync(context, json =>
+        {
+            json.WriteStartArray("requests");
+            foreach (var job in page.Jobs) JobView.Write(json, job, null);
+            json.WriteEndArray();
+            json.WriteNumber("offset", offset);
+            json.WriteNumber("limit", limit);
+            json.WriteBoolean("hasMore", page.Next is not null);
+            if (page.Next is { } next) json.WriteNumber("next", next);
+        });
+
+        Task ChargeAsync(int jobs) => JobsApi.ChargeAsync(context, jobs);
+    }
+
+    /// <summary>Charges the caller's key for reading jobs, and waits while the key exceeds its rate.</summary>
+    private static Task ChargeAsync(HttpContext context, int jobs) =>
+        PollCharge.Of(context)?.TakeAsync(jobs, PollCharge.Jobs, context.RequestAborted) ?? Task.CompletedTask;
+
+    /// <summary>
+    /// Charges the caller's key for reading queue entries and ending jobs, and waits while the key exceeds its rate.
+    /// </summary>
+    private static async Task ChargeAsync(HttpContext context, int tickets, int ends)
+    {
+        if (PollCharge.Of(context) is not { } charge) return;
+        await charge.TakeAsync(tickets, PollCharge.Tickets, context.RequestAborted);
+        await charge.TakeAsync(ends, PollCharge.Ends, context.RequestAborted);
+    }
+
+    /// <summary>
+    /// Returns the caller of a request that does not name a job. Such a request needs an API key even on a public
+    /// endpoint: otherwise any client could see and cancel the jobs of other clients. Null: an error response was
+    /// written.
+    /// </summary>
+    private static async Task<Caller?> RequireCallerAsync(HttpContext context)
+    {
+        if (context.Admission().Caller is { } caller) return caller;
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        await Problem.WriteAsync(context, StatusCodes.Status401Unauthorized,
+            "This request covers all jobs of an API key, so it needs a key even on a public endpoint. Send "
+            + "'Authorization: Bearer KEY'.");
+        return null;
+    }
+
+    /// <summary>Returns the flow whose jobs the caller may access. Null: all flows.</summary>
+    private static string? GetFlow(Caller caller) => caller.Scope.Admin ? null : caller.KeyId;
+
+    private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;
+
+    private static Task WriteStateAsync(HttpContext context, string id, string status) =>
+        WriteJsonAsync(context, json =>
+    {
+        json.WriteString("id", id);
+        json.WriteString("status", status);
+    });
+
+    private static async Task WriteJsonAsync(HttpContext context, Action<Utf8JsonWriter> write, long? removed = null)
+    {
+        context.Response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
+        json.WriteStartObject();
+        if (removed is { } n) json.WriteNumber("removed", n);
+        write(json);
+        json.WriteEndObject();
+        await json.FlushAsync(context.RequestAborted);
+    }
+}

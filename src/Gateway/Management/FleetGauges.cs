@@ -1,0 +1,101 @@
+using System.Diagnostics.Metrics;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Observability;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Management;
+
+/// <summary>
+/// Reports the gauges that are common to all gateways: queues, blocked endpoints, dead letters and keys. The values are
+/// read from Redis at each scrape, for declared endpoints only. Only the leader reports them, so that a sum over all
+/// gateways counts each item once.
+/// </summary>
+public sealed class FleetGauges
+{
+    /// <summary>The time that a scrape waits for Redis. After that, the scrape omits these gauges.</summary>
+    private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(1);
+
+    private static readonly Meter Meter = new(GatewayMetrics.MeterName);
+
+    private readonly RedisStore redis;
+    private readonly WorkerSlotStore slots;
+    private readonly CatalogWatcher catalog;
+    private readonly LeaderElection leadership;
+    private readonly ApiKeyCache keys;
+    private readonly TimeProvider time;
+    private volatile IReadOnlyList<EndpointValues> values = [];
+
+    /// <summary>Registers the gauges.</summary>
+    /// <param name="redis">The source of the values.</param>
+    /// <param name="slots">Reports which endpoints are blocked.</param>
+    /// <param name="catalog">The declared endpoints.</param>
+    /// <param name="leadership">Decides whether this gateway reports the gauges.</param>
+    /// <param name="keys">The API keys.</param>
+    /// <param name="time">The clock for key expiry and timeouts.</param>
+    public FleetGauges(
+        RedisStore redis,
+        WorkerSlotStore slots,
+        CatalogWatcher catalog,
+        LeaderElection leadership,
+        ApiKeyCache keys,
+        TimeProvider time)
+    {
+        this.redis = redis;
+        this.slots = slots;
+        this.catalog = catalog;
+        this.leadership = leadership;
+        this.keys = keys;
+        this.time = time;
+        Meter.CreateObservableGauge("sluice.queue.depth", () => Measure(s => s.Queued), "{request}",
+            "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
+        Meter.CreateObservableGauge("sluice.endpoint.blocked", () => Measure(s => s.Blocked), "{endpoint}",
+            "1 if no worker of the endpoint runs and none can start, so that requests get 503 (reported by the leader).");
+        Meter.CreateObservableGauge("sluice.job.dead_letters", () => Measure(s => s.Dead), "{job}",
+            "Jobs of an endpoint that are dead letters (reported by the leader).");
+        Meter.CreateObservableGauge("sluice.api_keys", MeasureKeys, "{key}",
+            "Valid API keys, by scope (reported by the leader).");
+    }
+
+    /// <summary>Reads the values from Redis. Redis errors do not throw; the gauges are then omitted.</summary>
+    public async Task RefreshAsync(CancellationToken ct)
+    {
+        var read = new List<EndpointValues>();
+        if (leadership.IsLeader)
+        {
+            try
+            {
+                // All reads run concurrently: one round trip for any number of endpoints.
+                var reads = catalog.Current.Deployments.Select(d => ReadAsync(d.Endpoint.Id, ct));
+                read.AddRange(await Task.WhenAll(reads).WaitAsync(ReadTimeout, time, ct));
+            }
+            catch (Exception e) when (RedisFaults.Of(e) != RedisFault.None)
+            {
+                read.Clear();
+            }
+        }
+
+        values = read;
+    }
+
+    private async Task<EndpointValues> ReadAsync(string endpoint, CancellationToken ct)
+    {
+        var k = new JobKeys(endpoint);
+        var queued = redis.Database.SortedSetLengthAsync(k.Dispatch.Queue);
+        var dead = redis.Database.SortedSetLengthAsync(k.Dead);
+        var blocked = slots.WhyBlockedAsync(endpoint, ct);
+        return new EndpointValues(endpoint, await queued, await dead, await blocked is null ? 0 : 1);
+    }
+
+    private IEnumerable<Measurement<long>> Measure(Func<EndpointValues, long> value) =>
+        values.Select(s => new Measurement<long>(value(s), KeyValuePair.Create("endpoint", (object?)s.Endpoint)));
+
+    private IEnumerable<Measurement<long>> MeasureKeys() => !leadership.IsLeader
+        ? []
+        : keys.CountByScope(time.GetUtcNow())
+            .Select(c => new Measurement<long>(c.Count, KeyValuePair.Create("scope", (object?)c.Scope)));
+
+    private sealed record EndpointValues(string Endpoint, long Queued, long Dead, long Blocked);
+}

@@ -1,0 +1,38 @@
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Health;
+using Sluice.Gateway.Http;
+using Sluice.Gateway.Observability;
+
+namespace Sluice.Gateway.Management;
+
+/// <summary>Liveness, readiness and metrics for the tools of operators.</summary>
+public static class OperationsApi
+{
+    /// <summary>Maps the routes.</summary>
+    public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics,
+        FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
+    {
+        routes.MapRoute("GET", "/healthz", AccessLevel.Nothing, "Check that the process runs",
+            () => Results.Text("alive\n"));
+        routes.MapRoute("GET", "/readyz", AccessLevel.Nothing,
+            "Check that the gateway accepts requests; otherwise list the reasons, one per line",
+            async (HttpContext context) =>
+            {
+                var why = await readiness.WhyNotAsync(context.RequestAborted);
+                return why.Count == 0 ? Results.Text("ready\n")
+                    : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
+            });
+        var scraper = metricsPublic ? AccessLevel.Nothing : AccessLevel.Admin;
+        routes.MapRoute("GET", "/metrics", scraper, "Get Prometheus metrics of the gateway",
+            async (HttpContext context) =>
+            {
+                await fleet.RefreshAsync(context.RequestAborted);
+                await CompressibleText.WriteAsync(context, PrometheusText.Write(metrics.Collect()),
+                    PrometheusText.ContentType);
+            });
+        routes.MapRoute("GET", "/metrics/workers", scraper,
+            "Get Prometheus metrics of all workers on this host, with the labels endpoint and pod",
+            async (HttpContext context) => await CompressibleText.WriteAsync(context,
+            await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
+    }
+}

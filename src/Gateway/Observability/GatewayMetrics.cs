@@ -1,0 +1,98 @@
+using System.Diagnostics.Metrics;
+
+namespace Sluice.Gateway.Observability;
+
+/// <summary>Records the metrics of forwarded requests and jobs. A request is recorded once, when it ends.</summary>
+public sealed class GatewayMetrics
+{
+    public const string MeterName = "Sluice.Gateway";
+
+    private static readonly Meter Meter = new(MeterName);
+
+    private readonly Counter<long> requests = Meter.CreateCounter<long>("sluice.requests", "{request}",
+        "Requests to endpoints, by outcome and status class of the response to the client.");
+
+    private readonly Counter<long> retries = Meter.CreateCounter<long>("sluice.request.retries", "{request}",
+        "Requests that were retried on another worker because their worker was lost.");
+
+    private readonly Counter<long> tokens = Meter.CreateCounter<long>("sluice.tokens", "{token}",
+        "Generated tokens, as reported by the workers.");
+
+    private readonly Histogram<double> duration = Meter.CreateHistogram<double>("sluice.request.duration", "s",
+        "Time from the arrival of a request to the last byte of its response.");
+
+    private readonly Histogram<double> wait = Meter.CreateHistogram<double>("sluice.request.wait", "s",
+        "Time that requests waited for a slot, including cold start. Requests that did not wait are not recorded.");
+
+    private readonly Counter<long> attempts = Meter.CreateCounter<long>("sluice.job.attempts", "{attempt}",
+        "Job attempts that this gateway ran, by outcome.");
+
+    private readonly Histogram<double> attemptDuration = Meter.CreateHistogram<double>(
+        "sluice.job.attempt.duration", "s", "Duration of job attempts.");
+
+    private readonly Counter<long> stale = Meter.CreateCounter<long>("sluice.job.stale", "{attempt}",
+        "Attempt results that the fence rejected, because the job had a later attempt or had already ended.");
+
+    private readonly Counter<long> webhooks = Meter.CreateCounter<long>("sluice.webhook.tries", "{try}",
+        "Webhook delivery attempts, by outcome.");
+
+    private readonly Counter<long> limited = Meter.CreateCounter<long>("sluice.requests.limited", "{request}",
+        "Requests that were rejected by a limit of their key, by limit.");
+
+    /// <summary>Records an attempt of a job.</summary>
+    /// <param name="endpoint">The endpoint ID.</param>
+    /// <param name="outcome">The outcome of the attempt, in lower case.</param>
+    /// <param name="took">The duration of the attempt.</param>
+    public void Attempted(string endpoint, string outcome, TimeSpan took)
+    {
+        var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
+        attempts.Add(1, tag, KeyValuePair.Create("end", (object?)outcome));
+        attemptDuration.Record(took.TotalSeconds, tag);
+    }
+
+    /// <summary>Records an attempt result that the fence rejected.</summary>
+    public void Stale(string endpoint) => stale.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
+
+    /// <summary>Records a webhook delivery attempt.</summary>
+    /// <param name="endpoint">The endpoint ID.</param>
+    /// <param name="end">The outcome of the delivery attempt.</param>
+    public void Delivered(string endpoint, string end) => webhooks.Add(1,
+        KeyValuePair.Create("endpoint", (object?)endpoint),
+        KeyValuePair.Create("end", (object?)end));
+
+    /// <summary>Records a request that a limit rejected.</summary>
+    public void Limited(string limit) => limited.Add(1, KeyValuePair.Create("limit", (object?)limit));
+
+    /// <summary>Records a retry of a request on another worker.</summary>
+    public void Retried(string endpoint) => retries.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
+
+    /// <summary>Records a forwarded request.</summary>
+    /// <param name="endpoint">The endpoint ID.</param>
+    /// <param name="outcome">The label of its outcome.</param>
+    /// <param name="status">The status sent to the client; null if the client closed the connection.</param>
+    /// <param name="took">The time from its arrival to the last byte of its response.</param>
+    /// <param name="waited">The time that it waited for a slot; zero if it did not wait.</param>
+    /// <param name="generated">The tokens that the worker reported.</param>
+    public void Forwarded(
+        string endpoint, string outcome, int? status, TimeSpan took, TimeSpan waited, long generated)
+    {
+        var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
+        requests.Add(1,
+            tag,
+            KeyValuePair.Create("outcome", (object?)outcome),
+            KeyValuePair.Create("status", (object?)StatusClass(status)));
+        duration.Record(took.TotalSeconds, tag);
+        if (waited > TimeSpan.Zero) wait.Record(waited.TotalSeconds, tag);
+        if (generated > 0) tokens.Add(generated, tag);
+    }
+
+    private static string StatusClass(int? status) => (status / 100) switch
+    {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "none",
+    };
+}

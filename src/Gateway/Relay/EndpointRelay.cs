@@ -1,0 +1,97 @@
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Http;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Relay;
+
+/// <summary>
+/// Forwards requests to workers, and writes an error response if a request has no response of a worker. All forwarding
+/// APIs use it.
+/// </summary>
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, PodStore pods, TimeProvider time,
+    ILogger<EndpointRelay> logger)
+{
+    /// <summary>Forwards a request.</summary>
+    /// <param name="context">An admitted request whose route names an endpoint.</param>
+    /// <param name="skip">Number of leading path segments that are not forwarded.</param>
+    public async Task SendAsync(HttpContext context, int skip)
+    {
+        if (RequestTarget.Read(context, skip, out var target) is { } why)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, why);
+            return;
+        }
+
+        var admission = context.Admission();
+        var state = new ForwardState(admission.Deployment!, target, admission.Flow, admission.Arrived, time.GetUtcNow())
+        {
+            Auth = admission.Took,
+            Weight = admission.Weight,
+            Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
+            Anonymous = admission.Caller is not { } caller
+                || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
+        };
+        ForwardResult result;
+        try
+        {
+            result = await forwarder.ForwardAsync(context, state);
+            // The response to a request that timed out in the queue states what the request waited for.
+            if (result.Outcome == ForwardOutcome.QueueTimeout)
+                result = await ExplainAsync(result, admission.Deployment!, state.Anonymous);
+        }
+        catch (Exception e)
+        {
+            await GatewayExceptionHandler.AnswerAsync(context, e, logger);
+            return;
+        }
+
+        var elapsedMs = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
+        if (result.Outcome.GetStatus() is not { } status)
+        {
+            Forwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
+                context.Response.StatusCode,
+                state.Worker?.PodId ?? "", elapsedMs);
+            return;
+        }
+
+        Refused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
+            result.Detail);
+        if (context.Response.HasStarted) return;
+        context.Response.Clear();
+        context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
+        await result.WriteProblemAsync(context);
+    }
+
+    /// <summary>
+    /// Adds the reason for the wait to a queue timeout. If Redis is not reachable, the result is returned unchanged.
+    /// </summary>
+    private async Task<ForwardResult> ExplainAsync(ForwardResult result, Deployment deployment, bool anonymous)
+    {
+        try
+        {
+            var id = deployment.Endpoint.Id;
+            var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
+            var why = WaitExplanation.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
+                anonymous);
+            return why.Length == 0 ? result : result with { Detail = $"{result.Detail}; {why}" };
+        }
+        catch (Exception e) when (RedisErrors.Is(e))
+        {
+            return result;
+        }
+    }
+
+    [LoggerMessage(LogLevel.Debug,
+        "Request {Request} of key {Key} forwarded to endpoint {Endpoint}: {Outcome} {Status} from worker {Worker} in "
+        + "{Ms:0.0} ms")]
+    private partial void Forwarded(string request, string key, string endpoint, ForwardOutcome outcome, int status,
+        string worker, double ms);
+
+    [LoggerMessage(LogLevel.Information,
+        "Request {Request} of key {Key} to endpoint {Endpoint} failed: {Outcome} {Status} in {Ms:0.0} ms: {Detail}")]
+    private partial void Refused(string request, string key, string endpoint, ForwardOutcome outcome, int status,
+        double ms, string detail);
+}

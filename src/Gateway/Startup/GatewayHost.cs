@@ -1,0 +1,210 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging.Console;
+using Sluice.ControlPlane;
+using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Maintenance;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Dispatch;
+using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Forwarding;
+using Sluice.Gateway.Health;
+using Sluice.Gateway.Http;
+using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Management;
+using Sluice.Gateway.Observability;
+using Sluice.Gateway.OpenInference;
+using Sluice.Gateway.Relay;
+using Sluice.Gateway.Webhooks;
+using Sluice.Hosting;
+using Sluice.Hosting.Docker;
+using Sluice.Hosting.Processes;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Keys;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Sluice.Gateway.Startup;
+
+/// <summary>
+/// Builds the gateway application: services, logging and routes. Hosted services stop in the reverse order of their
+/// registration, and the HTTP server stops first. Requests finish, then workers stop, then slots are returned.
+/// </summary>
+public static partial class GatewayHost
+{
+    /// <summary>
+    /// Maximum body size of management requests, in bytes. Forwarded requests have the limit of their endpoint.
+    /// </summary>
+    private const int MaxManagementBody = 1 << 20;
+
+    /// <summary>Builds the application. The caller starts it.</summary>
+    /// <param name="settings">The settings from the environment.</param>
+    /// <param name="data">The locked data folder of this gateway.</param>
+    /// <param name="redis">The Redis connection that all services share.</param>
+    /// <param name="share">The payload folder. The caller has checked it.</param>
+    public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share)
+    {
+        var builder =
+            WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
+        // GatewaySettings is the only source of settings.
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection();
+        builder.WebHost.UseUrls(settings.Urls.Split(';'));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxManagementBody;
+            // Latin-1 maps every byte of a header value to one character, so values pass unchanged between client and
+            // worker. An API key may be any UTF-8 text.
+            kestrel.RequestHeaderEncodingSelector = name =>
+                name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) ? null!
+                : name.Equals("Connection", StringComparison.OrdinalIgnoreCase)
+                ? ConnectionHeader.Instance : Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
+        });
+        ConfigureLogging(builder.Logging, settings);
+        AddServices(builder.Services, settings, data, redis);
+        builder.Services.AddSingleton(share);
+        var app = builder.Build();
+        foreach (var setting in settings.Ineffective) HasNoEffect(app.Logger, setting);
+        if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
+        MapRoutes(app, settings);
+        var dispatcher = app.Services.GetRequiredService<Dispatcher>();
+        app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog =>
+            dispatcher.Retain(catalog.Deployments.Select(d => d.Endpoint.Id));
+        return app;
+    }
+
+    /// <summary>Creates the loggers that are used before the application is built.</summary>
+    public static ILoggerFactory CreateLogging(GatewaySettings settings) =>
+        LoggerFactory.Create(logging => ConfigureLogging(logging, settings));
+
+    /// <summary>Maps the routes of all APIs. A test checks every mapped route.</summary>
+    internal static void MapRoutes(WebApplication app, GatewaySettings settings)
+    {
+        T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
+        app.Use(next => context => RequestId.InvokeAsync(context, next));
+        app.UseRouting();
+        var gatekeeper = Get<ApiKeyAuthenticationMiddleware>();
+        var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
+        var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
+        app.Use(next => context => crossOrigin.InvokeAsync(context, next));
+        app.Use(next => context => gatekeeper.InvokeAsync(context, next));
+        app.Use(next => context => GatewayExceptionHandler.InvokeAsync(context, next, logger));
+        var relay = Get<EndpointRelay>();
+        OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(),
+            settings.MetricsPublic);
+        DirectApi.Map(app, relay);
+        OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
+        Get<RepositoryApi>().Map(app);
+        KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
+        Get<CatalogApi>().Map(app);
+        Get<JobsApi>().Map(app);
+        WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
+        AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
+        HostsApi.Map(app, Get<PodStore>());
+        Get<GpusApi>().Map(app);
+        app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(AccessLevel.Nothing));
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, GatewaySettings settings)
+    {
+        logging.ClearProviders();
+        logging.SetMinimumLevel(settings.LogLevel);
+        if (settings.LogLevel >= LogLevel.Information)
+        {
+            logging.AddFilter("Microsoft", LogLevel.Warning);
+            // The gateway logs a lost worker itself, once, with the endpoint id.
+            logging.AddFilter("Yarp", LogLevel.Error);
+            logging.AddFilter("System.Net.Http", LogLevel.Warning);
+            // With this logger enabled, ASP.NET Core creates an Activity and a log scope per request, and the HTTP
+            // client creates another Activity. Together they take 40 % of the gateway's time for a small request.
+            logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        }
+
+        logging.Services.AddSingleton(TimeProvider.System);
+        logging.AddConsole(o => o.FormatterName = settings.JsonLog
+            ? JsonLineFormatter.FormatName : LineFormatter.FormatName)
+            .AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>()
+            .AddConsoleFormatter<JsonLineFormatter, ConsoleFormatterOptions>();
+    }
+
+    private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data,
+        RedisStore redis)
+    {
+        services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
+        services.AddRouting();
+        services.AddHttpForwarder();
+        services.AddOpenApi();
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(redis).AddSingleton<RedisMemoryPressure>();
+        services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
+        services.AddSingleton(data.Host);
+        services.AddSingleton(new ManifestOptions(settings.Manifest));
+        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
+        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
+        services.AddSingleton<EndpointDeletions>()
+            .AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
+        services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
+        services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
+        services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
+        services.AddSingleton<PodStore>().AddSingleton<PodManager>().AddSingleton<Reconciler>();
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
+        services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(),
+            s.GetRequiredService<GatewayId>().Value));
+        services.AddSingleton<ScalingDecisionStore>().AddSingleton(s => new ScalingDecisionLog(s.GetRequiredService<ScalingDecisionStore>(),
+            () => s.GetRequiredService<LeaderElection>().IsLeader, s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
+        services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
+        services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
+            s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(s => new ApiKeyCache(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
+            settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<ApiKeyCache>>()));
+        services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<WorkerForwarder>();
+        services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
+            .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
+        services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
+        services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
+        AddJobs(services, settings);
+
+        services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
+        services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
+        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
+        services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
+        services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
+        services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
+        services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
+        services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService<HostDiagnostics>();
+        services.AddHostedService<PayloadWatch>();
+        services.AddHostedService(s => s.GetRequiredService<JobSignals>());
+        services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
+        services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
+        services.AddHostedService(s => s.GetRequiredService<JobRunner>());
+    }
+
+    private static void AddJobs(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
+        services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
+        services.AddSingleton<JobStore>().AddSingleton<JobStreams>()
+            .AddSingleton<JobQueries>().AddSingleton<JobSignals>();
+        services.AddSingleton<JobRetention>().AddSingleton<JobMaintenanceService>()
+            .AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
+        services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodyReader>();
+        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()
+            .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
+    }
+
+    [LoggerMessage(LogLevel.Warning,
+        "SLUICE_DATA may be accessible to other users: the file mode cannot be changed. {Entry}")]
+    private static partial void IsOpenToOthers(ILogger logger, string entry);
+
+    [LoggerMessage(LogLevel.Warning, "Setting has no effect: {Setting}")]
+    private static partial void HasNoEffect(ILogger logger, string setting);
+}

@@ -1,0 +1,119 @@
+using Sluice.Shared;
+using Sluice.Storage.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Gateway.Startup;
+
+/// <summary>
+/// Connects to Redis, and rejects a server whose version or configuration does not support the queue.
+/// </summary>
+public static partial class RedisSetup
+{
+    /// <summary>Minimum major version: Redis 7 introduced script flags (allow-oom).</summary>
+    private const int MinVersion = 7;
+
+    /// <summary>
+    /// Creates the connection. A server that is not reachable is not an error: the client connects in the background.
+    /// </summary>
+    /// <param name="settings">The address in the form of StackExchange.Redis.</param>
+    public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
+    {
+        var options = ConfigurationOptions.Parse(settings);
+        options.AbortOnConnectFail = false;
+        // The client treats INFO as an admin command.
+        options.AllowAdmin = true;
+        options.ClientName = "sluice";
+        options.ConnectTimeout = 2000;
+        options.SyncTimeout = 5000;
+        options.KeepAlive = 5;
+        var connection = await ConnectionMultiplexer.ConnectAsync(options);
+        CoreMeter.Meter.CreateObservableCounter("sluice.redis.commands", () => connection.OperationCount, "{command}",
+            "Number of commands sent to Redis, including scripts.");
+        return connection;
+    }
+
+    /// <summary>Waits until Redis responds to a command.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="patience">How long to wait.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Receives a warning after each failed command.</param>
+    /// <exception cref="InvalidOperationException">Redis did not respond in time, or rejected the password.</exception>
+    public static async Task WaitAsync(ConnectionMultiplexer connection, TimeSpan patience, TimeProvider time,
+        ILogger logger)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await connection.GetDatabase().PingAsync();
+                return;
+            }
+            catch (Exception e) when (e is RedisException || RedisErrors.Is(e))
+            {
+                var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
+                if (IsWrongPassword(e))
+                    throw new InvalidOperationException($"Redis {server} rejected the password in SLUICE_REDIS; "
+                        + "expected host:port,password=... or redis://:password@host:port.", e);
+                if (time.GetElapsedTime(started) >= patience)
+                    throw new InvalidOperationException($"Redis {server} did not respond for "
+                        + $"{patience.TotalSeconds:0.#} s; check SLUICE_REDIS. Cause: {e.Message}", e);
+                NoAnswer(logger, server, e.Message);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
+        }
+    }
+
+    /// <summary>
+    /// Whether Redis rejected the password. Its error codes are NOAUTH and, since version 6, WRONGPASS. Waiting does
+    /// not help in this case.
+    /// </summary>
+    private static bool IsWrongPassword(Exception e) =>
+        e.Message.Contains("NOAUTH", StringComparison.Ordinal)
+        || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
+        || (e.InnerException is { } inner && IsWrongPassword(inner));
+
+    /// <summary>Checks the version and the eviction policy of each server.</summary>
+    /// <exception cref="InvalidOperationException">A server is too old, or its eviction policy can delete keys of the
+    /// gateway.</exception>
+    public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
+    {
+        foreach (var address in connection.GetEndPoints())
+        {
+            var server = connection.GetServer(address);
+            if (!server.IsConnected)
+            {
+                CannotCheck(logger, address.ToString()!);
+                continue;
+            }
+
+            if (server.Version.Major < MinVersion)
+                throw new InvalidOperationException($"Redis {address} has version '{server.Version}'; expected "
+                    + $"{MinVersion} or newer.");
+            await CheckPolicyAsync(server, logger);
+        }
+    }
+
+    private static async Task CheckPolicyAsync(IServer server, ILogger logger)
+    {
+        // INFO instead of CONFIG GET: managed Redis services do not allow CONFIG.
+        var info = (await server.InfoAsync()).SelectMany(g => g).ToLookup(p => p.Key, p => p.Value);
+        var policy = info["maxmemory_policy"].FirstOrDefault();
+        if (policy is not null and not "noeviction")
+            throw new InvalidOperationException(
+                $"The maxmemory-policy of Redis {server.EndPoint} is '{policy}'; expected noeviction. "
+                + "With another policy Redis deletes queued requests and slots when its memory is full.");
+        if (info["aof_enabled"].FirstOrDefault() == "0") NoAof(logger, server.EndPoint.ToString()!);
+    }
+
+    [LoggerMessage(LogLevel.Warning,
+        "The configuration of Redis {Server} cannot be read; make sure that its maxmemory-policy is noeviction")]
+    private static partial void CannotCheck(ILogger logger, string server);
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} does not respond yet: {Error}")]
+    private static partial void NoAnswer(ILogger logger, string server, string error);
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: its data is lost when it restarts")]
+    private static partial void NoAof(ILogger logger, string server);
+}

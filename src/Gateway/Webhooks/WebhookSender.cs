@@ -1,0 +1,223 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using Sluice.Domain.Jobs;
+using Sluice.Domain.Webhooks;
+using Sluice.Gateway.Http;
+using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Observability;
+using Sluice.Shared;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Webhooks;
+
+/// <summary>
+/// Delivers webhooks: reads the due deliveries from the outbox of every endpoint once per second. The number of
+/// concurrent deliveries per endpoint is limited, so that unreachable receivers of one endpoint do not delay other
+/// endpoints. No other component waits for deliveries.
+/// </summary>
+public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog,
+    OutboundGuard guard,
+    PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger)
+    : BackgroundLoop(time, logger)
+{
+    /// <summary>Maximum number of concurrent deliveries of one endpoint by this gateway.</summary>
+    private const int MaxConcurrent = 16;
+
+    /// <summary>
+    /// Maximum bytes of a response that are read. The body is read so that the connection can be reused.
+    /// </summary>
+    private const int MaxAnswer = 64 << 10;
+
+    /// <summary>Timeout of a delivery. Standard Webhooks recommends 15 to 30 s.</summary>
+    private static readonly TimeSpan DeliveryTimeout = TimeSpan.FromSeconds(15);
+
+    /// <summary>After this time, a delivery of a lost gateway is due again.</summary>
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(20);
+
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<WebhookSender> logger = logger;
+    private readonly EndpointTaskRotation chores = new();
+    private readonly ConcurrentDictionary<string, int> busy = [];
+    private readonly HttpMessageInvoker client = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ActivityHeadersPropagator = null,
+        MaxResponseHeadersLength = 16,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(1),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
+        MaxConnectionsPerServer = MaxConcurrent,
+        ConnectCallback = guard.ConnectAsync,
+    });
+
+    public override void Dispose()
+    {
+        client.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        await catalog.Loaded.WaitAsync(ct);
+        using var timer = new PeriodicTimer(PollInterval, time);
+        do
+        {
+            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id), id => DeliverDueAsync(id, ct), ct);
+        }
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private async Task DeliverDueAsync(string endpoint, CancellationToken ct)
+    {
+        try
+        {
+            var room = MaxConcurrent - busy.GetValueOrDefault(endpoint);
+            // Without the payload share some results cannot be read, so other gateways deliver.
+            if (room <= 0 || !payloads.IsAvailable) return;
+            foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
+            {
+                busy.AddOrUpdate(endpoint, 1, (_, n) => n + 1);
+                _ = Task.Run(() => DeliverAsync(due, ct), CancellationToken.None);
+            }
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            // All exceptions: an error of one endpoint must not stop the others.
+            Failures.Report($"Reading due webhooks of endpoint {endpoint}", e);
+        }
+    }
+
+    private async Task DeliverAsync(WebhookTry due, CancellationToken ct)
+    {
+        CrashPoint.Pass("after-take");
+        try
+        {
+            var started = Stopwatch.GetTimestamp();
+            var (verdict, retryAfter, note) = await TrySafelyAsync(due, ct);
+            CrashPoint.Pass("after-delivery");
+            note = string.Create(CultureInfo.InvariantCulture,
+                $"{note}, {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
+            var pause = verdict == WebhookVerdict.Again
+                ? WebhookSchedule.Next(due.Try, retryAfter, Random.Shared.NextDouble()) : null;
+            var state = verdict == WebhookVerdict.Delivered ? "delivered" : pause is null ? "failed" : "pending";
+            metrics.Delivered(due.EndpointId, state);
+            if (state != "delivered")
+                NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
+            await store.SettleAsync(due, pause, state, note, ct);
+        }
+        catch (Exception e)
+        {
+            // The lease expires, and the delivery is repeated.
+            if (!ct.IsCancellationRequested) Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
+        }
+        finally
+        {
+            busy.AddOrUpdate(due.EndpointId, 0, (_, n) => n - 1);
+            busy.TryRemove(KeyValuePair.Create(due.EndpointId, 0));
+        }
+
+        if (!ct.IsCancellationRequested)
+            await Failures.WatchAsync("Reading due webhooks", DeliverDueAsync(due.EndpointId, ct));
+    }
+
+    /// <summary>
+    /// Turns an unexpected exception into a failed try. Otherwise the delivery would be repeated after each
+    /// <see cref="Lease"/> without limit.
+    /// </summary>
+    private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> TrySafelyAsync(WebhookTry due,
+        CancellationToken ct)
+    {
+        try
+        {
+            return await TryAsync(due, ct);
+        }
+        catch (Exception e) when (!RedisErrors.Is(e) && e is not PayloadException && !ct.IsCancellationRequested)
+        {
+            Failures.Report($"Delivering webhooks of endpoint {due.EndpointId}", e);
+            return (WebhookVerdict.Again, null, "internal error of the gateway; its log contains the endpoint id");
+        }
+    }
+
+    private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> TryAsync(WebhookTry due,
+        CancellationToken ct)
+    {
+        if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"rejected: {why}");
+        Job? job;
+        try
+        {
+            job = await jobs.LookAsync(due.EndpointId, due.Job, null, ct);
+        }
+        catch (PayloadException e) when (e.Fault != PayloadFault.Unavailable)
+        {
+            return (WebhookVerdict.Again, null, e.Message);
+        }
+
+        if (job is null) return (WebhookVerdict.GivenUp, null, "the job was deleted");
+        // A delivery without output would look complete.
+        if (job.Expired)
+            return (WebhookVerdict.GivenUp, null,
+                "the data of the job was deleted after jobs.retention, before the delivery");
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(DeliveryTimeout);
+        try
+        {
+            using var request = await RequestAsync(due, job, ct);
+            using var response = await client.SendAsync(request, limit.Token);
+            var retryAfter = response.Headers.RetryAfter is not { } after ? null : after.Delta
+                ?? (after.Date - time.GetUtcNow());
+            await DrainAsync(response, limit.Token);
+            return (WebhookSchedule.Classify((int)response.StatusCode), retryAfter,
+                $"responded with status {(int)response.StatusCode}");
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return (WebhookVerdict.Again, null, $"no complete response within {DeliveryTimeout.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            for (var inner = e; inner is not null; inner = inner.InnerException)
+                if (inner is ForbiddenTargetException)
+                    return (WebhookVerdict.Again, null, $"rejected: {inner.Message}");
+            return (WebhookVerdict.Again, null, e is HttpRequestException h
+                ? $"failed: {h.HttpRequestError}" : "failed: the connection was lost");
+        }
+    }
+
+    private async Task<HttpRequestMessage> RequestAsync(WebhookTry due, Job job, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var body = JobView.Write(job, null);
+        var secrets = await store.SecretsAsync(due.EndpointId, now, ct);
+        var request = new HttpRequestMessage(HttpMethod.Post, due.Url) { Content = new ReadOnlyMemoryContent(body) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        var stamp = now.ToUnixTimeSeconds();
+        request.Headers.TryAddWithoutValidation("webhook-id", due.Delivery);
+        request.Headers.TryAddWithoutValidation("webhook-timestamp", stamp.ToString(CultureInfo.InvariantCulture));
+        request.Headers.TryAddWithoutValidation("webhook-signature",
+            WebhookSignature.Sign(secrets, due.Delivery, stamp, body.Span));
+        request.Headers.TryAddWithoutValidation("User-Agent", "Sluice-Webhooks/1");
+        return request;
+    }
+
+    private static async Task DrainAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        await using var body = await response.Content.ReadAsStreamAsync(ct);
+        var buffer = new byte[8192];
+        var read = 0;
+        while (read < MaxAnswer && await body.ReadAsync(buffer, ct) is var n and > 0) read += n;
+    }
+
+    [LoggerMessage(LogLevel.Warning,
+        "Webhook {Delivery} of endpoint {Endpoint} not delivered in try {Try}: {Note}; next try in {Seconds:0} s (0: "
+        + "none)")]
+    private partial void NotDelivered(string delivery, string endpoint, int @try, string note, double seconds);
+}

@@ -1,0 +1,47 @@
+namespace Sluice.Hosting.Docker;
+
+/// <summary>Settings of the Docker host, for all templates; see docs/reference/gateway-environment.md.</summary>
+public sealed record DockerSettings
+{
+    /// <summary>Address of the daemon's Engine API: <c>unix:///path</c> or <c>http://host:port</c>.</summary>
+    public Uri Daemon { get; init; } = new("unix:///var/run/docker.sock");
+
+    /// <summary>The built-in worker's image.</summary>
+    public string WorkerImage { get; init; } = "sluice-worker:latest";
+
+    /// <summary>The built-in worker's image for pods that were given GPUs.</summary>
+    public string WorkerGpuImage { get; init; } = "sluice-worker-gpu:latest";
+
+    /// <summary>The network that pods are attached to. The gateway must be able to reach addresses in it.</summary>
+    public string Network { get; init; } = "bridge";
+
+    /// <summary>
+    /// Whether each pod's port is published on this machine's loopback address, and requests are sent there. Required
+    /// for daemons whose networks are not reachable (Docker Desktop). The daemon's own proxy serves these ports, so
+    /// they are unavailable while the daemon is.
+    /// </summary>
+    public bool Publish { get; init; }
+
+    /// <summary>The model repository as the daemon sees it: a folder of its machine, or the name of a volume.</summary>
+    public string Models { get; init; } = "models";
+
+    /// <summary>
+    /// A folder of the daemon's machine, or a volume, in which built-in workers store optimized models and engines.
+    /// Empty: no cache, so each pod optimizes its models again.
+    /// </summary>
+    public string Cache { get; init; } = "";
+
+    /// <summary>
+    /// Folders and volumes of the daemon's machine that templates may mount. Subfolders are not included, because
+    /// permission to mount any folder gives full control of the machine. No listed folder contains another one.
+    /// </summary>
+    public IReadOnlyList<string> Mountable { get; init; } = [];
+
+    /// <summary>Docker's own <c>config.json</c>, which holds registry credentials. Empty: none.</summary>
+    public string RegistryConfig { get; init; } = "";
+
+    /// <summary>
+    /// Whether containers keep running when the gateway stops, so that the next gateway process adopts them.
+    /// </summary>
+    public bool KeepPods { get; init; }
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+
+namespace Sluice.Hosting;
+
+/// <summary>
+/// Builds the environment variables that a pod gets on every host. Pure; the result contains none of the gateway's own
+/// variables.
+/// </summary>
+public static class PodEnvironment
+{
+    /// <summary>
+    /// Variables whose values differ from pod to pod. All others are the same for every pod of a declaration, and often
+    /// for the pods of several declarations.
+    /// </summary>
+    public static readonly IReadOnlySet<string> OfOnePod = new HashSet<string>
+    {
+        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES",
+        "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
+        "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+    };
+
+    /// <summary>Returns the pod's variables by name.</summary>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="modelRepository">Path of the model repository as the pod sees it.</param>
+    /// <param name="port">The port that the pod listens on.</param>
+    /// <param name="token">The token that the pod requires in every request.</param>
+    public static Dictionary<string, string> Make(PodSpec order, string modelRepository, int port, string token)
+    {
+        var (template, endpoint) = (order.Deployment.Template, order.Deployment.Endpoint);
+        var env = new Dictionary<string, string>
+        {
+            ["SLUICE_MODEL_REPOSITORY"] = modelRepository,
+            ["SLUICE_MODELS"] = string.Join(',', endpoint.ServedModels),
+            ["SLUICE_MAX_BODY_BYTES"] = endpoint.Forwarding.MaxBodyBytes.ToString(CultureInfo.InvariantCulture),
+        };
+        foreach (var (name, value) in template.Env) env[name] = value;
+        foreach (var (name, value) in endpoint.Env) env[name] = value;
+        // A worker with explicit model control starts with the declared models only. Without any, the endpoint's id is
+        // not the name of a model.
+        if (env.GetValueOrDefault("SLUICE_MODEL_CONTROL") == "explicit" && endpoint.Models.Count == 0
+            && env["SLUICE_MODELS"] == endpoint.Id)
+            env.Remove("SLUICE_MODELS");
+        env["SLUICE_POD_ID"] = order.PodId;
+        env["SLUICE_POD_TOKEN"] = token;
+        env["SLUICE_PORT"] = env["PORT"] = port.ToString(CultureInfo.InvariantCulture);
+        DeviceEnvironment.Set(env, order);
+        return env;
+    }
+}

@@ -1,0 +1,235 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Shared;
+
+namespace Sluice.Hosting.Processes;
+
+/// <summary>Runs pods as processes of this machine.</summary>
+public sealed partial class ProcessHost : IPodHost
+{
+    private readonly BuiltInWorker builtIn;
+    private readonly TimeProvider time;
+    private readonly ILogger<ProcessHost> logger;
+    private readonly ProcessSpawner spawner = new();
+    private readonly HashSet<int> ports = [];
+    private readonly string[] wrapper;
+    private readonly StandbyPool standbys;
+    private readonly HostId id;
+    private readonly LaunchPaths paths = LaunchPaths.ForProcess();
+    private readonly ConcurrentDictionary<string, WorkFolder> folders = [];
+
+    public ProcessHost(
+        BuiltInWorker builtIn,
+        StandbySettings standby,
+        HostId id,
+        TimeProvider time,
+        ILogger<ProcessHost> logger)
+    {
+        this.builtIn = builtIn;
+        this.id = id;
+        this.time = time;
+        this.logger = logger;
+        WorkFolder.DeleteLeftovers(id);
+        standbys = new StandbyPool(standby, StandByAsync, time, logger);
+        // setpriv ends the process with the gateway, even after kill -9. setsid puts it into its own session, so that a
+        // terminal's Ctrl-C does not reach it.
+        wrapper = File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid")
+            ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/usr/bin/setsid"] : [];
+        if (wrapper.Length == 0) NoWrapper();
+    }
+
+    public bool KeepsPods => false;
+
+    /// <summary>Number of standby workers that are ready to become a pod.</summary>
+    public int Standbys => standbys.Ready;
+
+    public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
+    {
+        var template = order.Deployment.Template;
+        if (template.Image.Length > 0)
+            throw new InvalidOperationException(
+                $"image of template {template.Name} is '{template.Image}'; expected none, because this gateway runs "
+                + "pods as processes: set SLUICE_POD_HOST=docker");
+        var port = AllocatePort();
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var uri = new Uri($"http://127.0.0.1:{port}");
+        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
+        var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
+        paths.Complete(env);
+        var ordered = time.GetTimestamp();
+        try
+        {
+            var (process, output) = HandOver(order, env) is { } standby
+                ? (standby.Process, standby.Output)
+                : (null, null);
+            if (process is null)
+            {
+                var folder = WorkFolder.Create(id);
+                folders[order.PodId] = folder;
+                process = await SpawnAsync(paths.Command([.. FillCommand(template, port)]), env, folder);
+                process.StandardInput.Close();
+            }
+
+            return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), output, time);
+        }
+        catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            FreePort(port);
+            DeleteFolder(order.PodId);
+            if (e is InvalidOperationException) throw;
+            throw new InvalidOperationException($"cannot create a working directory: {e.Message}", e);
+        }
+    }
+
+    public void Prepare(IReadOnlyList<Deployment> declared) => standbys.Prepare(declared, placed: false);
+
+    public async Task StopAsync(RunningPod pod)
+    {
+        Signal(pod, Sigterm);
+        var grace = Task.Delay(pod.Deployment.Template.StopGrace, time);
+        if (await Task.WhenAny(pod.Exited, grace) == grace) Signal(pod, Sigkill);
+        await pod.Exited;
+    }
+
+    public Task KillAsync(RunningPod pod)
+    {
+        Signal(pod, Sigkill);
+        return Task.CompletedTask;
+    }
+
+    public Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
+    {
+        // Children of a command that was no server itself must not outlive it.
+        if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);
+        FreePort(pod.Address.Uri.Port);
+        DeleteFolder(pod.Order.PodId);
+        pod.Dispose();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Returns no pods: processes always end with their gateway.</summary>
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyList<RunningPod>>([]);
+
+    /// <summary>Stops the standby workers. The kernel stops the pods when this process exits.</summary>
+    public void Dispose() => standbys.Dispose();
+
+    /// <summary>Turns a standby worker into the pod; null: none of the required profile is ready.</summary>
+    private StandbyWorker? HandOver(PodSpec order, Dictionary<string, string> env)
+    {
+        while (StandbyProfile.ForOrder(order) is { } kind && standbys.Acquire(kind) is { } standby)
+        {
+            if (standby.TryHandOver(env.Where(v => PodEnvironment.OfOnePod.Contains(v.Key)).ToDictionary()))
+            {
+                folders[order.PodId] = standby.Folder;
+                return standby;
+            }
+
+            standby.Dispose();
+        }
+
+        return null;
+    }
+
+    private IEnumerable<string> FillCommand(Template template, int port)
+    {
+        var command = template.Command.Count > 0 ? template.Command : builtIn.Command;
+        var number = port.ToString(CultureInfo.InvariantCulture);
+        return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal));
+    }
+
+    private async Task<(Process, WorkFolder)> StandByAsync(StandbyProfile kind)
+    {
+        var env = kind.Variables.ToDictionary();
+        paths.Complete(env);
+        var folder = WorkFolder.Create(id);
+        try
+        {
+            string[] flags = kind.DevicesLater ? ["--devices-later"] : [];
+            return (await SpawnAsync([.. builtIn.Command, "standby", .. flags], env, folder), folder);
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    private void DeleteFolder(string pod)
+    {
+        if (folders.TryRemove(pod, out var folder)) folder.Dispose();
+    }
+
+    private async Task<Process> SpawnAsync(
+        IReadOnlyList<string> command,
+        IReadOnlyDictionary<string, string> env,
+        WorkFolder folder)
+    {
+        string[] all = [.. wrapper, .. command];
+        var start = new ProcessStartInfo(all[0], all[1..])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            WorkingDirectory = folder.Path,
+        };
+        ChildEnvironment.Clean(start.Environment);
+        foreach (var (name, value) in env) start.Environment[name] = value;
+        try
+        {
+            return await spawner.StartAsync(start);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"cannot start '{command[^1]}': {e.Message}", e);
+        }
+    }
+
+    /// <summary>Returns a port that is free now and is not assigned to another pod of this host.</summary>
+    private int AllocatePort()
+    {
+        lock (ports)
+        {
+            while (true)
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, 0);
+                listener.Start();
+                var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+                if (ports.Add(port)) return port;
+            }
+        }
+    }
+
+    private void FreePort(int port)
+    {
+        lock (ports) ports.Remove(port);
+    }
+
+    private void Signal(RunningPod pod, int signal)
+    {
+        if (pod.Exited.IsCompleted) return;
+        if (signal == Sigkill && wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, signal);
+        _ = KillProcess(pod.ProcessId!.Value, signal);
+    }
+
+    private const int Sigkill = 9;
+    private const int Sigterm = 15;
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int KillProcess(int pid, int signal);
+
+    [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
+    private partial void Said(string pod, string line);
+
+    [LoggerMessage(LogLevel.Warning,
+        "setpriv or setsid is missing (Debian: util-linux): workers may outlive a gateway that is killed")]
+    private partial void NoWrapper();
+}

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Storage.Jobs;
+
+/// <summary>
+/// Ends the jobs of an endpoint that were queued too long, and deletes the data of jobs whose retention has ended. At
+/// most one caller at a time per endpoint.
+/// </summary>
+/// <param name="redis">The shared connection to Redis.</param>
+/// <param name="store">Ends the jobs that were queued too long.</param>
+/// <param name="payloads">The store of large inputs and outputs.</param>
+/// <param name="mostTombs">See <see cref="MostTombs"/>.</param>
+public sealed class JobRetention(
+    RedisStore redis,
+    JobStore store,
+    PayloadStore payloads,
+    int mostTombs = JobRetention.MostTombs)
+{
+    /// <summary>
+    /// How long the record of a deleted job is kept: at least half of this, unless there are too many.
+    /// </summary>
+    private static readonly TimeSpan KeepTombs = TimeSpan.FromDays(14);
+
+    /// <summary>
+    /// The most records of deleted jobs per endpoint (about 250 bytes each, 50 MB). When there are more, the newer half
+    /// is kept.
+    /// </summary>
+    public const int MostTombs = 200_000;
+
+    /// <summary>How long webhook deliveries are kept.</summary>
+    private static readonly TimeSpan KeepDeliveries = TimeSpan.FromDays(7);
+
+    /// <summary>The number of jobs in one call. Redis runs no other command for about a millisecond.</summary>
+    private const int AtOnce = 200;
+
+    private static readonly Script SweepLua = Script.Load("job-sweep");
+
+    private readonly ConcurrentDictionary<string, int> ranks = [];
+
+    /// <summary>Sweeps everything that is due. Returns the number of jobs whose data was deleted.</summary>
+    public async Task<int> RunAsync(string endpointId, CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
+        for (var all = 0; ;)
+        {
+            var r = (RedisResult[])await SweepLua.RunAsync(
+                redis.Database,
+                [
+                    d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again,
+                    d.Results, d.Large, k.Streams, k.Gone, k.GoneBefore, k.Bytes,
+                ],
+                [AtOnce, Ms(KeepTombs), mostTombs, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)])
+                .WaitAsync(ct);
+            var swept = (int)r[0];
+            foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);
+            await store.EndQueuedAsync(endpointId, (string[])r[2], JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
+            // Keep a rank only while there is more to check: endpoints are created and deleted.
+            if ((int)r[3] > 0) ranks[endpointId] = (int)r[3];
+            else ranks.TryRemove(endpointId, out _);
+            all += swept;
+            if ((int)r[4] == 0) return all;
+        }
+    }
+
+    private static long Ms(TimeSpan t) => (long)t.TotalMilliseconds;
+}

@@ -1,0 +1,51 @@
+namespace Sluice.Storage.Jobs;
+
+/// <summary>The kinds of failure of the payload folder.</summary>
+public enum PayloadFault
+{
+    /// <summary>The file cannot be read or written: a disk error, or a missing permission.</summary>
+    Broken,
+
+    /// <summary>
+    /// The shared folder is not mounted, or another folder is in its place. This affects only this gateway, until the
+    /// share is available again.
+    /// </summary>
+    Unavailable,
+
+    /// <summary>The disk of the folder is full, or its quota is exhausted.</summary>
+    Full,
+
+    /// <summary>The folder is available, but the file is not in it.</summary>
+    Lost,
+}
+
+/// <summary>
+/// Thrown when the folder of large payloads fails. The message may be shown to any client: it contains no path; the
+/// inner exception does.
+/// </summary>
+public sealed class PayloadException : IOException
+{
+    public PayloadException()
+    {
+    }
+
+    public PayloadException(string message) : base(message)
+    {
+    }
+
+    public PayloadException(string message, Exception? inner) : base(message, inner)
+    {
+    }
+
+    public PayloadException(PayloadFault fault, Exception? inner) : base(Sentence(fault), inner) => Fault = fault;
+
+    public PayloadFault Fault { get; }
+
+    private static string Sentence(PayloadFault fault) => fault switch
+    {
+        PayloadFault.Unavailable => "the folder of large payloads (SLUICE_PAYLOADS) is not available to this gateway",
+        PayloadFault.Full => "the folder of large payloads (SLUICE_PAYLOADS) is full",
+        PayloadFault.Lost => "the file of a large payload is missing from its folder (SLUICE_PAYLOADS)",
+        _ => "the folder of large payloads (SLUICE_PAYLOADS) cannot be used; the log of the gateway contains the error",
+    };
+}

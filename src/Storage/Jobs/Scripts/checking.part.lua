@@ -1,0 +1,50 @@
+-- checking, map, few_jobs, counted_bytes (part, after jobbytes): checking(max) returns check(), which records a
+-- violation in words, the recorded violations (at most max), and a function that returns their number. map() returns a
+-- hash as a table.
+local function checking(max)
+  local wrong, reports = 0, {}
+  local function check(holds, ...)
+    if holds then return end
+    wrong = wrong + 1
+    if #reports < max then reports[#reports + 1] = table.concat({ ... }, ' ') end
+  end
+  return check, reports, function() return wrong end
+end
+
+local function map(key)
+  local flat, all = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do all[flat[i]] = flat[i + 1] end
+  return all
+end
+
+-- Checks that fields which few jobs have belong to existing jobs, and that only queued jobs are watched.
+local function few_jobs(check, newest, asked, queued, hashes)
+  for name, few in pairs(hashes) do
+    for _, field in ipairs(redis.call('HLEN', few) <= newest and redis.call('HKEYS', few) or {}) do
+      local id, watched = string.match(field, '^[^|]*'), name == 'watched'
+      check(redis.call('HEXISTS', asked, id) == 1 and (not watched or queued[id]), name, 'knows a job that',
+        watched and 'does not wait:' or 'is gone:', id)
+    end
+  end
+end
+
+-- Checks that the counted bytes are the bytes that jobs occupy: tally() adds a job, compare() runs after all jobs have
+-- been added.
+local function counted_bytes(check, bytes, large, streams)
+  local occupied = {}
+  local function tally(id, text, result, status)
+    if not text then return end
+    local flow, n = flow_of(text), job_bytes(large, id, text, result, redis.call('HGET', streams, id))
+    occupied[flow], occupied[ALL_JOBS] = (occupied[flow] or 0) + n, (occupied[ALL_JOBS] or 0) + n
+    local needed = status ~= 'COMPLETED' and status ~= 'CANCELLED' and has_large_input(text)
+    check(not needed or redis.call('HEXISTS', large, id .. '|in') == 1, status, 'without its input:', id)
+  end
+  local function compare()
+    local counted = map(bytes)
+    for flow, n in pairs(counted) do
+      check(tonumber(n) == (occupied[flow] or 0), 'flow', flow, 'counts', n, 'bytes, has', occupied[flow] or 0)
+    end
+    for flow, n in pairs(occupied) do check(counted[flow], 'flow', flow, 'counts no bytes, has', n) end
+  end
+  return tally, compare
+end

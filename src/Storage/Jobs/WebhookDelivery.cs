@@ -1,0 +1,25 @@
+namespace Sluice.Storage.Jobs;
+
+/// <summary>One delivery attempt; <see cref="Try"/> counts from 1 and fences the write of its result.</summary>
+public sealed record WebhookTry(
+    string EndpointId,
+    string Delivery,
+    string Job,
+    string Url,
+    int Try,
+    DateTimeOffset Made);
+
+/// <summary>A webhook delivery. Its state is pending, delivered or failed.</summary>
+public sealed record WebhookDelivery(
+    string Id,
+    string Job,
+    string Url,
+    string JobStatus,
+    string State,
+    int Tries,
+    DateTimeOffset Made,
+    DateTimeOffset? Next,
+    IReadOnlyList<WebhookNote> Log);
+
+/// <summary>The result of a delivery attempt.</summary>
+public sealed record WebhookNote(DateTimeOffset At, string Note);

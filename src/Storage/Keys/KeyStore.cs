@@ -1,0 +1,91 @@
+using System.Text.Json;
+using Sluice.Storage.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Storage.Keys;
+
+/// <summary>Stores API keys in Redis, shared by all gateways.</summary>
+public sealed class KeyStore(RedisStore redis)
+{
+    /// <summary>The pub/sub channel for key changes.</summary>
+    public const string Channel = "sluice:keys";
+
+    /// <summary>
+    /// The length of the change list in Redis, 43 bytes per change. A gateway that missed more reads all keys.
+    /// </summary>
+    private const int KeptChanges = 1000;
+
+    /// <summary>The changes that one read returns. A gateway usually missed only one.</summary>
+    private const int ChangesPage = 32;
+
+    /// <summary>A value that no version has.</summary>
+    private const string NoVersion = "-";
+
+    private static readonly Script WriteLua = Script.Load("key-write");
+    private static readonly Script ReadLua = Script.Load("key-read");
+
+    // All keys have one hash tag, because the API keys, their version and the change list are written together.
+    private static readonly RedisKey Keys = "sluice:{keys}:all";
+    private static readonly RedisKey Version = "sluice:{keys}:version";
+    private static readonly RedisKey Changes = "sluice:{keys}:changes";
+    private static readonly RedisKey FirstAdmin = "sluice:{keys}:first";
+
+    /// <summary>Reads the keys that changed since a version, atomically.</summary>
+    /// <param name="since">The version of an earlier read; null reads all keys.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    public async Task<KeyChanges> ReadAsync(string? since, CancellationToken ct)
+    {
+        var reply = await ReadLua
+            .RunAsync(redis.Database, [Keys, Version, Changes], [since ?? NoVersion, ChangesPage])
+            .WaitAsync(ct);
+        var answer = (RedisResult[])reply!;
+        var (version, kind) = ((string)answer[0]!, (string)answer[1]!);
+        if (kind == "same") return new KeyChanges(version, false, []);
+        var changed = ((string[])answer[2]!).Chunk(2).Select(pair => (pair[0], Deserialize(pair[1]))).ToList();
+        return new KeyChanges(version, kind == "all", changed);
+    }
+
+    /// <summary>Returns one key, or null if it does not exist.</summary>
+    public async Task<ApiKey?> FindAsync(string id, CancellationToken ct) =>
+        Deserialize((string?)await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct) ?? "");
+
+    /// <summary>Stores a new key.</summary>
+    public Task AddAsync(ApiKey key, CancellationToken ct) =>
+        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), ct);
+
+    /// <summary>Deletes a key. Returns false if it does not exist.</summary>
+    public Task<bool> RevokeAsync(string id, CancellationToken ct) => WriteAsync(id, "", ct);
+
+    /// <summary>
+    /// Returns true exactly once, over all gateways and restarts: the caller then creates the first admin key.
+    /// </summary>
+    public async Task<bool> ClaimFirstAdminAsync(CancellationToken ct) =>
+        !(await ReservedWrite.RunAsync(redis.Database, FirstAdmin, "SET", "made", "NX").WaitAsync(ct)).IsNull;
+
+    /// <summary>
+    /// Writes or deletes a record. The version is random, not a counter: a Redis that lost its last second of writes
+    /// would assign the same number twice.
+    /// </summary>
+    private async Task<bool> WriteAsync(string id, string record, CancellationToken ct) =>
+        (int)await WriteLua
+            .RunAsync(
+                redis.Database,
+                [Keys, Version, Changes],
+                [id, record, Guid.NewGuid().ToString("N"), KeptChanges])
+            .WaitAsync(ct) == 1;
+
+    /// <summary>
+    /// Returns null if the key was deleted or its record cannot be read. An unreadable record authenticates no caller.
+    /// </summary>
+    private static ApiKey? Deserialize(string json)
+    {
+        try
+        {
+            return json.Length == 0 ? null : JsonSerializer.Deserialize(json, KeyJson.Default.ApiKey);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

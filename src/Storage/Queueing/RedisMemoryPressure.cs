@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Storage.Queueing;
+
+/// <summary>
+/// Checks the memory use of Redis once a second. Above <see cref="FullFrom"/>, new jobs are rejected, so that control
+/// writes, results and requests still have memory below <c>maxmemory</c>, where Redis rejects the plain writes of every
+/// client.
+/// </summary>
+public sealed partial class RedisMemoryPressure(RedisStore redis, TimeProvider time, ILogger<RedisMemoryPressure> logger)
+    : BackgroundLoop(time, logger)
+{
+    /// <summary>The fraction of <c>maxmemory</c> above which new jobs are rejected.</summary>
+    public const double FullFrom = 0.9;
+
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<RedisMemoryPressure> logger = logger;
+    private volatile HashSet<EndPoint> full = [];
+
+    /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>
+    public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
+        && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server
+        && some.Contains(server);
+
+    /// <summary>
+    /// Whether a server with this <c>INFO memory</c> has no memory for new jobs. False for a server without a limit.
+    /// </summary>
+    public static bool IsFull(string info)
+    {
+        var (used, most) = (Field(info, "used_memory:"), Field(info, "maxmemory:"));
+        return most > 0 && used >= most * FullFrom;
+    }
+
+    /// <summary>Whether Redis rejected a write because it is at <c>maxmemory</c>.</summary>
+    public static bool IsOutOfMemory(Exception e) => RedisFaults.Of(e) == RedisFault.OutOfMemory;
+
+    /// <summary>Reads the memory use of all servers.</summary>
+    public async Task RefreshAsync()
+    {
+        var found = new HashSet<EndPoint>();
+        foreach (var address in redis.Connection.GetEndPoints())
+        {
+            var server = redis.Connection.GetServer(address);
+            if (!server.IsConnected || server.IsSlave || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
+            found.Add(address);
+            if (!full.Contains(address)) Full(address.ToString()!, FullFrom);
+        }
+
+        full = found;
+    }
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Every, time);
+        do
+        {
+            try
+            {
+                await RefreshAsync().WaitAsync(ct);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // For example, the ACL forbids INFO. Redis itself then rejects new jobs at maxmemory.
+                CannotAsk(e.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private static long Field(string info, string name)
+    {
+        foreach (var line in info.AsSpan().EnumerateLines())
+            if (line.StartsWith(name)
+                && long.TryParse(line[name.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+                return value;
+        return 0;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Redis {Server} uses {Share:P0} of its maxmemory; new jobs are rejected")]
+    private partial void Full(string server, double share);
+
+    [LoggerMessage(LogLevel.Debug, "Reading the memory use of Redis failed: {Error}")]
+    private partial void CannotAsk(string error);
+}

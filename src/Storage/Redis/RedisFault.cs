@@ -1,0 +1,107 @@
+using StackExchange.Redis;
+
+namespace Sluice.Storage.Redis;
+
+/// <summary>Why a Redis command failed.</summary>
+public enum RedisFault
+{
+    /// <summary>The error does not come from Redis or from the connection to it.</summary>
+    None,
+
+    /// <summary>There was no reply. The outcome of a write is unknown.</summary>
+    Unreachable,
+
+    /// <summary>Redis is at its <c>maxmemory</c>.</summary>
+    OutOfMemory,
+
+    /// <summary>Redis is a replica that accepts no writes.</summary>
+    ReadOnly,
+
+    /// <summary>Redis is loading its data after a start, or is waiting for its primary.</summary>
+    Loading,
+
+    /// <summary>A script exceeds the time limit of Redis.</summary>
+    Busy,
+
+    /// <summary>A part of the cluster, or a replica that <c>min-replicas-to-write</c> requires, is missing.</summary>
+    Incomplete,
+
+    /// <summary>
+    /// The ACL does not allow the user of the gateway to run the command, or to access the key or channel.
+    /// </summary>
+    NoPermission,
+
+    /// <summary>Redis cannot write its log or snapshot: the disk is full or broken.</summary>
+    DiskFull,
+
+    /// <summary>A key has a different type than the command requires. Retries do not help.</summary>
+    WrongData,
+
+    /// <summary>Any other error reply: a script or a command does not match its arguments or data.</summary>
+    Rejected,
+}
+
+/// <summary>Classifies the error texts of Redis and of its client. No other code reads these texts.</summary>
+public static class RedisFaults
+{
+    /// <summary>
+    /// The beginnings of the error replies of Redis 7 (redis/src/server.c <c>createSharedObjects</c>, redis/src/acl.c).
+    /// Inside a script, ACL errors have the code ERR and a different text (redis/src/script.c <c>scriptVerifyACL</c>).
+    /// </summary>
+    private static readonly (string Begins, RedisFault Fault)[] Replies =
+    [
+        ("OOM", RedisFault.OutOfMemory),
+        ("READONLY", RedisFault.ReadOnly),
+        ("LOADING", RedisFault.Loading),
+        ("MASTERDOWN", RedisFault.Loading),
+        ("BUSY", RedisFault.Busy),
+        ("CLUSTERDOWN", RedisFault.Incomplete),
+        ("TRYAGAIN", RedisFault.Incomplete),
+        ("NOREPLICAS", RedisFault.Incomplete),
+        ("NOPERM", RedisFault.NoPermission),
+        ("NOAUTH", RedisFault.NoPermission),
+        ("WRONGPASS", RedisFault.NoPermission),
+        ("ERR The user executing the script can't", RedisFault.NoPermission),
+        ("MISCONF", RedisFault.DiskFull),
+        ("WRONGTYPE", RedisFault.WrongData),
+    ];
+
+    /// <summary>
+    /// Returns the fault of a client exception; an error reply that is not in the table is
+    /// <see cref="RedisFault.Rejected"/>.
+    /// </summary>
+    public static RedisFault Of(Exception e) => e switch
+    {
+        RedisServerException s => Reply(s.Message),
+        RedisDiskFullException => RedisFault.DiskFull,
+        RedisConnectionException { Message: var text }
+            when text.Contains("not eligible for replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
+        RedisCommandException { Message: var text }
+            when text.Contains("replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
+        RedisConnectionException or TimeoutException or ObjectDisposedException or TaskCanceledException =>
+            RedisFault.Unreachable,
+        _ => RedisFault.None,
+    };
+
+    /// <summary>Returns one sentence that any client may see: it contains no key, address or user.</summary>
+    public static string Sentence(this RedisFault fault) => fault switch
+    {
+        RedisFault.OutOfMemory => "Redis is out of memory (maxmemory) and refuses new data",
+        RedisFault.ReadOnly => "Redis is a read-only replica and refuses writes",
+        RedisFault.Loading => "Redis is loading its data",
+        RedisFault.Busy => "Redis is busy with a long script",
+        RedisFault.Incomplete => "a part of the Redis cluster is missing",
+        RedisFault.NoPermission => "Redis refuses a command of the gateway's user (ACL)",
+        RedisFault.DiskFull => "Redis cannot write to its disk, which is full or broken",
+        RedisFault.WrongData => "a key in Redis has an unexpected type; the gateway's log has the command",
+        RedisFault.Rejected => "Redis rejected a command; the gateway's log has the reason",
+        _ => "Redis is unreachable",
+    };
+
+    private static RedisFault Reply(string message)
+    {
+        foreach (var (begins, fault) in Replies)
+            if (message.StartsWith(begins, StringComparison.Ordinal)) return fault;
+        return RedisFault.Rejected;
+    }
+}

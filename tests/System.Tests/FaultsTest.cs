@@ -232,7 +232,7 @@ public sealed class FaultsTest
             Assert.Contains("the limit is 3", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
-        Assert.Contains("waited 2 s", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("no worker was free within 2 s", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
         using var off = await gateway.Client.GetAsync(new Uri("/e/off/", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, off.StatusCode);
         Assert.Contains("scaling.max is 0", await off.Content.ReadAsStringAsync(), StringComparison.Ordinal);

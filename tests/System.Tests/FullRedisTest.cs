@@ -75,12 +75,12 @@ public sealed class FullRedisTest : IAsyncLifetime
         var (waiting, refusal) = await FillAsync(new Jobs(gateway, client: anyone), 429);
         Assert.Equal(5, waiting.Count);
         Assert.Contains("callers without a key", refusal, StringComparison.Ordinal);
-        Assert.Contains("jobs.maxKeyBytes, 1048576", refusal, StringComparison.Ordinal);
+        Assert.Contains("1048576 bytes (jobs.maxKeyBytes", refusal, StringComparison.Ordinal);
         using var made = await gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "own", invoke = new[] { "stub" }, jobBytes = 700_000 });
         using var own = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
         var (few, limit) = await FillAsync(new Jobs(gateway, client: own), 429);
         Assert.Equal(3, few.Count);
-        Assert.Contains("the key's limit jobBytes, 700000", limit, StringComparison.Ordinal);
+        Assert.Contains("700000 bytes (jobBytes of the key)", limit, StringComparison.Ordinal);
         await jobs.QuietAsync(waits: true);
 
         using (var purge = await new Jobs(gateway, client: own).PostAsync("purge-queue")) Assert.Equal(HttpStatusCode.OK, purge.StatusCode);

@@ -124,7 +124,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     {
         using var refused = await jobs.PostAsync("run", Jobs.Body(new string('x', 3 << 20)));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.StatusCode);
-        Assert.Contains("jobs.maxInputBytes is 2097152", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("at most 2097152 bytes (jobs.maxInputBytes", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         var large = new string('x', 1 << 20);
         var job = await jobs.EndAsync(await jobs.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = large }));

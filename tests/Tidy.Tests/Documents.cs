@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Sluice.Testing;
 
 namespace Sluice.Tidy.Tests;
@@ -38,7 +39,7 @@ internal sealed record Document(string Path, string Name, string Text)
 }
 
 /// <summary>The documents of the repository, without the results of load tests, which are never edited.</summary>
-internal static class Documents
+internal static partial class Documents
 {
     private static readonly string[] Folders = ["docs", "deploy", "loadtests", "models"];
 
@@ -57,4 +58,11 @@ internal static class Documents
 
     private static Document Read(string path) =>
         new(path, Path.GetRelativePath(Repository.Root, path).Replace('\\', '/'), File.ReadAllText(path));
+
+    /// <summary>Words that plain technical English does without; CONTRIBUTING.md says what to write.</summary>
+    [GeneratedRegex(
+        @"\b(whoever|whichever|nobody|somebody|anew|meanwhile|at once|but for|for ever|in vain|"
+            + @"wish(es|ed)?|told|tells?|as of now)\b",
+        RegexOptions.IgnoreCase)]
+    internal static partial Regex Idioms();
 }

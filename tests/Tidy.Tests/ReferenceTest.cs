@@ -171,6 +171,6 @@ public sealed partial class ReferenceTest
     [GeneratedRegex(@"^[A-Z]\d+\z")]
     private static partial Regex Row();
 
-    [GeneratedRegex(@"\w+ --> \w+")]
+    [GeneratedRegex(@"[\w.]+ --> [\w.]+")]
     private static partial Regex Arrow();
 }

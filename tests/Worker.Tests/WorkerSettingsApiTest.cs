@@ -46,7 +46,7 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
         Assert.Equal((1, "ISO8601"), ((int)changed["log_verbose_level"]!, (string)changed["log_format"]!));
         await InferAsync("other", "during");
         var line = await worker.Process.LineAsync("POST /v2/models/other/infer 200 in ");
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT[0-9:.]+Z debug Guard: POST ", line);
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT[0-9:.]+Z debug WorkerAuthMiddleware: POST ", line);
         await ChangeAsync("/v2/logging", """{"log_verbose_level":0}""");
         using (await worker.Client.GetAsync("/v2/models/tiny/config"))
             await ChangeAsync("/v2/logging", """{"log_verbose_level":1}""");

@@ -37,7 +37,8 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
         var ready = NvidiaSmiParser.Confidential(feature, "") == ConfidentialState.Off
             ? ""
             : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
-        return Combine(gpus, NvidiaSmiParser.Slices(list), NvidiaSmiParser.Topology(topology), NvidiaSmiParser.NvLinks(links),
+        return Combine(gpus, NvidiaSmiParser.Slices(list), NvidiaSmiParser.Topology(topology),
+            NvidiaSmiParser.NvLinks(links),
             NvidiaSmiParser.Confidential(feature, ready));
     }
 

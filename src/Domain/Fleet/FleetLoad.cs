@@ -43,7 +43,8 @@ internal static class FleetLoad
         var starting = current.Count - ready;
         // Gateways report busy slots once a second; the number of running jobs is always current.
         var busy = Math.Max(snapshot.Busy, snapshot.JobsRunning);
-        return new LoadSnapshot(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting, template.Concurrency)
+        return new LoadSnapshot(waiting, snapshot.OldestWait, busy, snapshot.Completed, ready, starting,
+            template.Concurrency)
         {
             Served = snapshot.Served,
             StartingFor = starting > 0 ? startingFor / starting : TimeSpan.Zero,

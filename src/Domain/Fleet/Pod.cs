@@ -38,7 +38,8 @@ public sealed record Pod
     public string Reason { get; init; } = "";
 
     /// <summary>
-    /// The last output lines of a failed pod. Those of a running pod are stored separately (<c>PodStore.OutputsAsync</c>).
+    /// The last output lines of a failed pod. Those of a running pod are stored separately
+    /// (<c>PodStore.OutputsAsync</c>).
     /// </summary>
     public IReadOnlyList<string> LastOutput { get; init; } = [];
 

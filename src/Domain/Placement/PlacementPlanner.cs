@@ -8,9 +8,9 @@ namespace Sluice.Domain.Placement;
 /// <item>Order: by priority; within a priority, the endpoint with the least GPU memory per weight is next (weighted
 /// max-min). Devices of running pods are not reallocated. An endpoint may have more than its share while no other
 /// endpoint waits.</item>
-/// <item>Devices: from the first kind of <see cref="GpuRequirements.Types"/> with a free device. Among equals the best fit, so
-/// that large resources stay whole: a GPU that is already shared before an unused one (shares), no confidential GPU
-/// unless requested, the least memory, then the machine, NVLink group or GPU in MIG mode with the fewest free
+/// <item>Devices: from the first kind of <see cref="GpuRequirements.Types"/> with a free device. Among equals the best
+/// fit, so that large resources stay whole: a GPU that is already shared before an unused one (shares), no confidential
+/// GPU unless requested, the least memory, then the machine, NVLink group or GPU in MIG mode with the fewest free
 /// devices.</item>
 /// <item>Several GPUs: of one kind on one machine, with the best weakest connection.</item>
 /// <item>A waiting request for several GPUs reserves the free ones of them against requests of lower priority.

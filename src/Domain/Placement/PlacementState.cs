@@ -3,7 +3,9 @@ using Sluice.Domain.Notation;
 
 namespace Sluice.Domain.Placement;
 
-/// <summary>Holds the allocation state of all devices during one call of <see cref="PlacementPlanner.Place"/>.</summary>
+/// <summary>
+/// Holds the allocation state of all devices during one call of <see cref="PlacementPlanner.Place"/>.
+/// </summary>
 internal sealed class PlacementState
 {
     private readonly InventoryLayout layout;

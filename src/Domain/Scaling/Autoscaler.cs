@@ -33,7 +33,8 @@ public static class Autoscaler
     }
 
     /// <summary>Builds one decision: the number of workers so far, the next state, and the steps taken.</summary>
-    private sealed class Making(ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState seen, DateTimeOffset now)
+    private sealed class Making(
+        ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState seen, DateTimeOffset now)
     {
         private const int StartsWorthWaiting = 10;
 

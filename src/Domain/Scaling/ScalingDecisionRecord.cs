@@ -38,7 +38,13 @@ public sealed record ScalingDecisionRecord(
 
     /// <summary>Creates the record of a decision.</summary>
     public static ScalingDecisionRecord Create(
-        ScalePolicy policy, LoadSnapshot load, ScaleDecision decision, int start, int drain, int resume, DateTimeOffset now) =>
+        ScalePolicy policy,
+        LoadSnapshot load,
+        ScaleDecision decision,
+        int start,
+        int drain,
+        int resume,
+        DateTimeOffset now) =>
         new(now, policy.Scaler, load.Current, decision.Desired, start, drain, resume, decision.DecidedBy,
             decision.Because, DecisionInputs.Create(load, decision.Next), decision.Steps);
 }

@@ -21,7 +21,8 @@ internal static class SloScaler
     /// </summary>
     private const double DrainInStarts = 0.3;
 
-    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState state)
+    public static (int Workers, string Why) Workers(
+        ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState state)
     {
         var each = Math.Max(1, load.SlotsPerWorker);
         if (load.Queued + load.Busy == 0 && load.Arrived == before.Arrived)

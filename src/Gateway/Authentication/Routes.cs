@@ -31,7 +31,8 @@ internal static class Routes
         where T : notnull => route.Accepts<T>("application/json", "*/*");
 
     /// <summary>Returns the result of the authentication and authorization of a request.</summary>
-    public static AuthenticatedRequest Admission(this HttpContext context) => context.Features.Get<AuthenticatedRequest>()
+    public static AuthenticatedRequest Admission(this HttpContext context) =>
+        context.Features.Get<AuthenticatedRequest>()
         ?? throw new InvalidOperationException(
         "The request was not authorized: the Gatekeeper middleware did not run.");
 }

@@ -35,7 +35,8 @@ public sealed class StatusPollRateLimiter : IDisposable
     {
     }
 
-    internal StatusPollRateLimiter(int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time)
+    internal StatusPollRateLimiter(
+        int rate, PartitionedRateLimiter<string> limiter, GatewayMetrics metrics, TimeProvider time)
     {
         this.rate = rate;
         this.limiter = limiter;

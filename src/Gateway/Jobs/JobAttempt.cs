@@ -200,7 +200,8 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         policy.RetryErrors && end is { Kind: AttemptKind.Failed, Error.Code: JobErrors.Handler }
             ? AttemptOutcome.Requeue($"The handler failed: {end.Error.Message}", counted: true) : end;
 
-    private static AttemptOutcome TooLarge(long bytes, JobPolicy policy) => AttemptOutcome.Failed(JobErrors.OutputTooLarge,
+    private static AttemptOutcome TooLarge(long bytes, JobPolicy policy) =>
+        AttemptOutcome.Failed(JobErrors.OutputTooLarge,
         $"The output has {bytes} bytes or more; expected at most {policy.MaxOutputBytes} bytes (jobs.maxOutputBytes of "
         + "the endpoint).");
 
@@ -255,7 +256,8 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (JsonException e)
         {
-            return AttemptOutcome.Failed(JobErrors.AnswerInvalid, body.Length == 0 ? "The response of the worker is empty."
+            return AttemptOutcome.Failed(JobErrors.AnswerInvalid, body.Length == 0
+                ? "The response of the worker is empty."
                 : $"The response of the worker is not valid JSON: {e.Message}");
         }
     }

@@ -153,8 +153,9 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
                 AppendOutcome.Diverged => AttemptOutcome.Failed(JobErrors.StreamDiverged,
                     "The chunks of this attempt differ from the chunks of the previous attempt, so the streams cannot "
                     + "be joined.", true),
-                AppendOutcome.Gap => AttemptOutcome.Requeue("Redis lost a part of the stream. The next attempt writes it "
-                    + "from the beginning.", counted: false),
+                AppendOutcome.Gap => AttemptOutcome.Requeue(
+                    "Redis lost a part of the stream. The next attempt writes it from the beginning.",
+                    counted: false),
                 _ => new AttemptOutcome(AttemptKind.Stopped),
             };
         }

@@ -23,7 +23,8 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     public void Map(IEndpointRouteBuilder routes)
     {
         const string jobs = "/v2/{endpoint}";
-        routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id", submitter.RunAsync);
+        routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id",
+            submitter.RunAsync);
         routes.MapRoute("POST", jobs + "/runsync", AccessLevel.Invoke,
             "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync);
         foreach (var method in new[] { "GET", "POST" })
@@ -41,7 +42,8 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
                 .WithMetadata(new Polled());
         }
 
-        routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job", CancelAsync)
+        routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job",
+            CancelAsync)
             .WithMetadata(new Polled());
         routes.MapRoute("POST", jobs + "/retry/{id}", AccessLevel.Invoke,
             "Retry a failed or timed-out job under the same id", RetryAsync).WithMetadata(new Polled());

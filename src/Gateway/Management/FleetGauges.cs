@@ -52,7 +52,8 @@ public sealed class FleetGauges
         Meter.CreateObservableGauge("sluice.queue.depth", () => Measure(s => s.Queued), "{request}",
             "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
         Meter.CreateObservableGauge("sluice.endpoint.blocked", () => Measure(s => s.Blocked), "{endpoint}",
-            "1 if no worker of the endpoint runs and none can start, so that requests get 503 (reported by the leader).");
+            "1 if no worker of the endpoint runs and none can start, so that requests get 503 "
+            + "(reported by the leader).");
         Meter.CreateObservableGauge("sluice.job.dead_letters", () => Measure(s => s.Dead), "{job}",
             "Jobs of an endpoint that are dead letters (reported by the leader).");
         Meter.CreateObservableGauge("sluice.api_keys", MeasureKeys, "{key}",

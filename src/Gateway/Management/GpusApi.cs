@@ -38,7 +38,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         routes.MapRoute("GET", "/api/v1/gpus", AccessLevel.Admin,
             "List the GPUs of this machine with slices, links, users and waiting workers",
             (HttpContext c) => AnswerAsync(c.RequestAborted));
-        routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Admin, "List the GPU models that templates can request",
+        routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Admin,
+            "List the GPU models that templates can request",
             () => new KindList(GpuModelCatalog.Models, GpuModelCatalog.Pools));
         routes.MapRoute("POST", "/api/v1/gpus/try", AccessLevel.Admin,
             "Test a placement: return the devices that workers would get now, without starting them", TryAsync)

@@ -40,7 +40,8 @@ public static class KeysApi
         routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
                 (HttpContext context) => CreateAsync(context, store, ring, catalog, time))
             .AcceptsJson<KeyWish>().Produces<NewKey>(StatusCodes.Status201Created);
-        routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin, "Revoke a key; all gateways reject it within 2 s",
+        routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin,
+            "Revoke a key; all gateways reject it within 2 s",
             async (HttpContext context, string id) =>
             {
                 if (!await store.RevokeAsync(id, context.RequestAborted))

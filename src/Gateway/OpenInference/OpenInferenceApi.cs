@@ -71,8 +71,9 @@ public static class OpenInferenceApi
         const string trace = "/v2/models/{model}/trace/setting";
         routes.MapRoute("GET", trace, AccessLevel.Invoke, "Get the trace settings of the model at one of its workers",
             Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
-        routes.MapRoute("POST", trace, AccessLevel.Invoke, "Change the trace settings; needs a key with the scope admin",
-            Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
+        routes.MapRoute("POST", trace, AccessLevel.Invoke,
+            "Change the trace settings; needs a key with the scope admin", Forward)
+            .WithMetadata(new GatewayExceptionHandler.Relayed());
 
         Task Forward(HttpContext context) => relay.SendAsync(context, skip: 0);
     }

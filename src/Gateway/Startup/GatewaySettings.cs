@@ -5,7 +5,9 @@ using Sluice.Domain.Notation;
 
 namespace Sluice.Gateway.Startup;
 
-/// <summary>The settings of the gateway, from environment variables; see docs/reference/gateway-environment.md.</summary>
+/// <summary>
+/// The settings of the gateway, from environment variables; see docs/reference/gateway-environment.md.
+/// </summary>
 public sealed record GatewaySettings
 {
     /// <summary>Minimum length of SLUICE_ADMIN_KEY, in characters. Shorter keys can be guessed.</summary>

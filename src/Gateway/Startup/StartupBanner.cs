@@ -62,7 +62,8 @@ internal static class StartupBanner
     /// <summary>
     /// Returns a curl command for each model of a declared endpoint that has an <c>example.json</c> in its folder.
     /// </summary>
-    private static IEnumerable<string> ExampleCommands(EndpointCatalog catalog, string models, string url, string bearer)
+    private static IEnumerable<string> ExampleCommands(
+        EndpointCatalog catalog, string models, string url, string bearer)
     {
         foreach (var model in catalog.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal)
             .SelectMany(d => d.Endpoint.ServedModels))

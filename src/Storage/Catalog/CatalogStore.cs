@@ -59,13 +59,15 @@ public sealed class CatalogStore(RedisStore redis)
     /// <param name="dryRun">Checks the change without storing it.</param>
     public Task<CatalogChange> PutAsync(
         Template template, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "template", template.Name, DeclarationSerializer.Write(template, DeclarationJson.Template), "",
+        RunAsync(Put, Keys, ct, "template", template.Name,
+            DeclarationSerializer.Write(template, DeclarationJson.Template), "",
             create ? 1 : 0, dryRun ? 1 : 0);
 
     /// <summary>Creates or replaces an endpoint. The parameters are the same as for a template.</summary>
     public Task<CatalogChange> PutAsync(
         Endpoint endpoint, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "endpoint", endpoint.Id, DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
+        RunAsync(Put, Keys, ct, "endpoint", endpoint.Id,
+            DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
             endpoint.Template, create ? 1 : 0, dryRun ? 1 : 0);
 
     public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct, bool dryRun = false) =>

@@ -43,7 +43,8 @@ public sealed class JobEnd
 
     /// <summary>Ends an attempt without output. A job without attempts left becomes a dead letter.</summary>
     public static JobEnd Failed(string id, Fence fence, string status, JobError error) =>
-        new(id, status, fence.ToString(), error.Code == JobErrors.Exhausted, NotRun, "error", JobSerializer.Error(error));
+        new(id, status, fence.ToString(), error.Code == JobErrors.Exhausted, NotRun, "error",
+            JobSerializer.Error(error));
 
     /// <summary>Ends a job if it is still queued.</summary>
     internal static JobEnd Unqueued(string id, string status, JobError error) =>

@@ -10,7 +10,8 @@ namespace Sluice.Storage.Queueing;
 /// writes, results and requests still have memory below <c>maxmemory</c>, where Redis rejects the plain writes of every
 /// client.
 /// </summary>
-public sealed partial class RedisMemoryPressure(RedisStore redis, TimeProvider time, ILogger<RedisMemoryPressure> logger)
+public sealed partial class RedisMemoryPressure(
+    RedisStore redis, TimeProvider time, ILogger<RedisMemoryPressure> logger)
     : BackgroundLoop(time, logger)
 {
     /// <summary>The fraction of <c>maxmemory</c> above which new jobs are rejected.</summary>

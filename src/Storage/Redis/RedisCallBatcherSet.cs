@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Sluice.Storage.Redis;
 
 /// <summary>
-/// Keeps one <see cref="RedisCallBatcher{TItem,TResult}"/> per key, and drops idle ones when there are many, because keys are
-/// created and deleted.
+/// Keeps one <see cref="RedisCallBatcher{TItem,TResult}"/> per key, and drops idle ones when there are many, because
+/// keys are created and deleted.
 /// </summary>
 /// <param name="make">Creates the batcher of a key.</param>
 internal sealed class RedisCallBatcherSet<TItem, TResult>(Func<string, RedisCallBatcher<TItem, TResult>> make)

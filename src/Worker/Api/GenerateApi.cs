@@ -100,7 +100,8 @@ internal sealed class GenerateApi(
         }
 
         var request = await ReadAsync(context, model);
-        await JsonResponses.JsonAsync(context, await RunAsync(context, model, request), WorkerJson.Default.GenerateBody);
+        await JsonResponses.JsonAsync(context, await RunAsync(context, model, request),
+            WorkerJson.Default.GenerateBody);
     }
 
     private async Task StreamAsync(HttpContext context)

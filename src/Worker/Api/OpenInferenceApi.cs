@@ -26,7 +26,8 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
             c,
             new ServerMetadata("sluice-worker", Version, Extensions),
             WorkerJson.Default.ServerMetadata));
-        routes.MapGet("/v2/health/live", c => JsonResponses.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
+        routes.MapGet("/v2/health/live",
+            c => JsonResponses.JsonAsync(c, new LiveBody(true), WorkerJson.Default.LiveBody));
         routes.MapGet("/v2/health/ready", ReadyAsync);
         routes.MapGet("/v2/models", c => JsonResponses.JsonAsync(
             c,

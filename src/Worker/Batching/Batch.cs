@@ -103,7 +103,8 @@ internal sealed class Batch(BatchMemory memory, TensorSet tensors, int shape, Mo
         foreach (var ticket in tickets) ticket.Begun = started;
         try
         {
-            if (tickets.Count == 1) ExecutionSlots.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
+            if (tickets.Count == 1)
+                ExecutionSlots.Run(static (options, batch) => batch.Run(options), this, tickets[0].Gone);
             else RunForAll();
         }
         catch (Exception e)

@@ -81,7 +81,8 @@ internal static class BindingChoice
                     for (var o = 0; o < expected.Count; o++)
                     {
                         var actual = bound.Output(model.Outputs[o], 0, rows).Raw;
-                        if (!SyntheticInputs.Alike(expected[o].GetTensorMutableRawData(), actual, model.Outputs[o].Type))
+                        if (!SyntheticInputs.Alike(
+                            expected[o].GetTensorMutableRawData(), actual, model.Outputs[o].Type))
                             return $"returned another '{model.OutputNames[o]}' than an unbound run";
                     }
                 }

@@ -77,7 +77,8 @@ public sealed record BatchRule(int Max, string Why)
             {
                 foreach (var input in inputs) values.Add(SyntheticInputs.Create(input, row, count));
                 using var results = run(values);
-                return [.. results.Select((r, o) => SyntheticInputs.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
+                return [.. results.Select((r, o) => 
+                    SyntheticInputs.Numbers(r.GetTensorMutableRawData(), outputs[o].Type))];
             }
             finally
             {

@@ -96,7 +96,8 @@ public sealed class LoadedModel : OnnxModel, IDisposable
             foreach (var rows in BindingPlan.Buckets(MaxBatch)) MeasureShortest(tensors, rows, runs);
             if (!Batches) return;
             var many = Math.Min(MaxBatch, GainRows);
-            Gain = new BatchSpeedup(MeasureShortest(tensors, 1, GainRuns), MeasureShortest(tensors, many, GainRuns), many);
+            var (one, together) = (MeasureShortest(tensors, 1, GainRuns), MeasureShortest(tensors, many, GainRuns));
+            Gain = new BatchSpeedup(one, together, many);
             Scheduler.Gathers = Gain.Pays;
         }
         catch (OnnxRuntimeException)

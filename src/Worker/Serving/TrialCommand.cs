@@ -11,7 +11,8 @@ internal static class TrialCommand
     public static int Run()
     {
         if (Console.In.ReadLine() is not { } line) return TrialProcess.Broken;
-        if (JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request) return TrialProcess.Broken;
+        if (JsonSerializer.Deserialize(line, CacheJson.Default.TrialRequest) is not { } request)
+            return TrialProcess.Broken;
         OptimizerProcess.EndWithParent();
         try
         {

@@ -21,8 +21,8 @@ internal sealed record MakeRequest(
 /// Makes the optimised copy of one model. ONNX Runtime loads the model, optimises the graph, and writes the graph,
 /// the weights (the next load maps them instead of parsing them) and their layout for matrix kernels (prepacked).
 /// This needs several times the model's size in memory and takes some seconds, so it runs in a separate process, see
-/// <see cref="OptimizerProcess"/>. A copy is kept only after it returned the outputs of the original in one more process,
-/// see <see cref="TrialProcess"/>. A copy that fails this trial is never made again for its key.
+/// <see cref="OptimizerProcess"/>. A copy is kept only after it returned the outputs of the original in one more
+/// process, see <see cref="TrialProcess"/>. A copy that fails this trial is never made again for its key.
 /// </summary>
 internal static class ModelOptimizer
 {

@@ -7,9 +7,9 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// Runs <see cref="ModelOptimizer"/> in a separate process: the worker's program with one argument. The process reads its
-/// request as one line from standard input and exits when standard input is closed, so it never outlives its worker. It
-/// runs at the lowest priority, and the kernel kills it first when memory runs out.
+/// Runs <see cref="ModelOptimizer"/> in a separate process: the worker's program with one argument. The process reads
+/// its request as one line from standard input and exits when standard input is closed, so it never outlives its
+/// worker. It runs at the lowest priority, and the kernel kills it first when memory runs out.
 /// </summary>
 public static partial class OptimizerProcess
 {

@@ -156,8 +156,11 @@ public static partial class GatewayHost
         else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(),
             s.GetRequiredService<GatewayId>().Value));
-        services.AddSingleton<ScalingDecisionStore>().AddSingleton(s => new ScalingDecisionLog(s.GetRequiredService<ScalingDecisionStore>(),
-            () => s.GetRequiredService<LeaderElection>().IsLeader, s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
+        services.AddSingleton<ScalingDecisionStore>();
+        services.AddSingleton(s => new ScalingDecisionLog(
+            s.GetRequiredService<ScalingDecisionStore>(),
+            () => s.GetRequiredService<LeaderElection>().IsLeader,
+            s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
         services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
             s.GetRequiredService<TimeProvider>()));

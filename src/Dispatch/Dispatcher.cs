@@ -89,7 +89,7 @@ public sealed partial class Dispatcher : BackgroundLoop
         await stopping.CancelAsync();
         foreach (var entry in Entries())
         {
-            await entry.Loop;
+            await entry.Running;
             await LeaveAsync(entry);
         }
     }
@@ -168,18 +168,20 @@ public sealed partial class Dispatcher : BackgroundLoop
 
     private Entry Start(string endpointId)
     {
-        var dispatch = new EndpointDispatch(endpointId, Id.Value, time);
-        var exchange = new EndpointDispatchLoop(dispatch, scripts, workers, () => Runner, time, logger);
+        var state = new EndpointState(endpointId, Id.Value, time);
+        var dispatch = new EndpointDispatch(state, time);
+        var exchange = new EndpointExchange(state, dispatch, time);
+        var loop = new EndpointDispatchLoop(state, dispatch, exchange, scripts, workers, () => Runner, time, logger);
         var guard = new LoopGuard($"Dispatch of endpoint {endpointId}", time, logger);
-        var loop = Task.Run(() => guard.RunAsync(exchange.RunAsync, stopping.Token), CancellationToken.None);
-        return new Entry(dispatch, exchange, loop);
+        var running = Task.Run(() => guard.RunAsync(loop.RunAsync, stopping.Token), CancellationToken.None);
+        return new Entry(dispatch, loop, running);
     }
 
     private async Task LeaveAsync(Entry entry)
     {
         try
         {
-            await entry.Exchange.LeaveAsync();
+            await entry.Loop.LeaveAsync();
         }
         catch (Exception e)
         {
@@ -194,7 +196,7 @@ public sealed partial class Dispatcher : BackgroundLoop
             read(e.Dispatch),
             KeyValuePair.Create("endpoint", (object?)e.Dispatch.EndpointId)));
 
-    private sealed record Entry(EndpointDispatch Dispatch, EndpointDispatchLoop Exchange, Task Loop)
+    private sealed record Entry(EndpointDispatch Dispatch, EndpointDispatchLoop Loop, Task Running)
     {
         /// <summary>The number of ticks for which the endpoint has been idle and undeclared.</summary>
         public int IdleTicks { get; set; }

@@ -1,68 +1,37 @@
-using System.Threading.Channels;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Jobs;
 using Sluice.Storage.Queueing;
 
 namespace Sluice.Dispatch;
 
 /// <summary>
-/// Manages the slots and tickets of one gateway for one endpoint: assigns leased slots while no ticket waits, and keeps
-/// the waiting tickets.
+/// Serves the requests and jobs of one gateway to one endpoint: assigns leased slots while no ticket waits, queues
+/// tickets otherwise, and handles the messages of other gateways.
 /// </summary>
 /// <remarks>
-/// Requests access it under a short lock and never wait for Redis here. Operations for Redis are collected as
-/// <see cref="PendingOperations"/> and exchanged by one loop (<see cref="EndpointDispatchLoop"/>). At most one script of this
-/// gateway runs for an endpoint at a time, and under load one call carries many operations.
+/// Requests access it under a short lock and never wait for Redis here. Operations for Redis are collected and taken by
+/// <see cref="EndpointExchange"/>. At most one script of this gateway runs for an endpoint at a time, and under load
+/// one call carries many operations.
 /// </remarks>
-internal sealed partial class EndpointDispatch(string endpointId, string gatewayId, TimeProvider time)
+internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
 {
-    /// <summary>
-    /// The most slots to lease in addition to those of the tickets: enough that a growing load rarely needs another
-    /// call to Redis.
-    /// </summary>
-    private const int MaxSpare = 32;
-
-    private readonly Lock gate = new();
-    private readonly LeasedSlots ledger = new();
-    private readonly List<Ticket> fresh = [];
-    private readonly Dictionary<string, Ticket> queued = [];
-    private readonly Dictionary<string, int> giveBack = [];
-    private readonly List<string> abandoned = [];
-    private readonly List<SlotGrant> arrived = [];
-    private readonly HashSet<string> unreachable = [];
-    private readonly AcceptedGrants accepted = new();
-    private readonly ServiceRate rate = new();
-    private readonly Channel<bool> signal = Channel.CreateBounded<bool>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
-    private bool isContended;
-    private bool isLeased;
-    private bool renewDue;
-    private bool resync;
-    private bool grantPass;
-    private bool checkBlocked;
-    private int epoch;
-    private int busy;
-    private bool isOnlyHolder;
-    private int busyPeak;
-    private int busyReported;
-    private int jobSlots;
-    private int depth;
-    private long completed;
     private long tickets;
-    private SlotUsageMeter slotTime = new(time);
 
-    public string EndpointId => endpointId;
-
-    public JobKeys JobKeys { get; } = new(endpointId);
-
-    public DispatchKeys Keys => JobKeys.Dispatch;
-
-    public ChannelReader<bool> Signal => signal.Reader;
+    public string EndpointId => state.EndpointId;
 
     /// <summary>The number of requests that this gateway has sent to workers.</summary>
-    public int Busy => Volatile.Read(ref busy);
+    public int Busy => state.Usage.Busy;
 
-    private string Holder => $"{gatewayId}~{epoch}";
+    /// <summary>Whether nothing waits or runs, and no write to Redis is pending.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (state.Gate)
+                return state.Waiting.IsEmpty && state.Jobs.IsEmpty && state.Pending.IsEmpty && state.Usage.Busy == 0
+                    && !state.Slots.HasSlots;
+        }
+    }
 
     /// <summary>
     /// Acquires a slot: immediately if one is idle and no ticket waits; otherwise the request is queued.
@@ -70,24 +39,16 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     public ValueTask<AcquireResult> AcquireAsync(SlotRequest request, CancellationToken ct)
     {
         Ticket ticket;
-        lock (gate)
+        lock (state.Gate)
         {
-            if (!isContended && fresh.Count == 0 && !request.Isolated && ledger.TakeIdleSlot() is { } use)
+            if (!state.Lease.IsContended && !state.Waiting.HasFresh && !request.Isolated
+                && state.Slots.TakeIdleSlot() is { } use)
                 return ValueTask.FromResult(new AcquireResult(Enter(use)));
-            ticket = new Ticket($"{gatewayId}.{tickets++}", request, time.GetTimestamp());
-            // Insert it before all other tickets, but after earlier front and isolated tickets.
-            if (request.Front || request.Isolated)
-            {
-                var at = fresh.FindIndex(t => !t.Request.Front && !t.Request.Isolated);
-                fresh.Insert(at >= 0 ? at : fresh.Count, ticket);
-            }
-            else
-            {
-                fresh.Add(ticket);
-            }
+            ticket = new Ticket($"{state.GatewayId}.{tickets++}", request, time.GetTimestamp());
+            state.Waiting.Add(ticket);
         }
 
-        signal.Writer.TryWrite(true);
+        state.Notify();
         return new ValueTask<AcquireResult>(WaitAsync(ticket, ct));
     }
 
@@ -96,77 +57,76 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     public bool Return(Slot slot, bool workerReachable)
     {
         bool alone;
-        lock (gate)
+        lock (state.Gate)
         {
             alone = slot.Use.Leave(lost: !workerReachable)
-                && (slot.IsIsolated || slot.Worker.Concurrency == 1 || isOnlyHolder);
-            slotTime.Advance(busy--);
-            completed++;
+                && (slot.IsIsolated || slot.Worker.Concurrency == 1 || state.Lease.IsOnlyHolder);
+            state.Usage.Leave(slot.IsForJob);
             slot.IsReturned = true;
-            if (slot.IsForJob) jobSlots--;
             var pod = slot.Worker.PodId;
-            if (slot.Epoch != epoch) return alone;
+            if (slot.Epoch != state.Lease.Epoch) return alone;
             if (!workerReachable)
             {
-                unreachable.Add(pod);
-                CloseWorker(pod);
+                state.Pending.AddUnreachable(pod);
+                state.CloseWorker(pod);
             }
-            else if (!isContended && !slot.IsIsolated && ledger.IsOpen(pod) && NextFresh() is { } ticket)
+            else if (!state.Lease.IsContended && !slot.IsIsolated && state.Slots.IsOpen(pod)
+                && state.Waiting.TakeNext() is { } ticket)
             {
-                busy++;
+                state.Usage.Reuse();
                 slot.Use.Enter();
-                ticket.TryComplete(new AcquireResult(new Slot(this, slot.Use, epoch, isolated: false)));
+                ticket.TryComplete(new AcquireResult(new Slot(this, slot.Use, state.Lease.Epoch, isolated: false)));
                 return alone;
             }
-            else if (!isContended && !slot.IsIsolated && ledger.MakeIdle(pod))
+            else if (!state.Lease.IsContended && !slot.IsIsolated && state.Slots.MakeIdle(pod))
             {
                 return alone;
             }
 
-            if (ledger.Remove(pod, slot.Count)) GiveBack(pod, slot.Count);
+            if (state.Slots.Remove(pod, slot.Count)) state.Pending.GiveBack(pod, slot.Count);
         }
 
-        signal.Writer.TryWrite(true);
+        state.Notify();
         return alone;
     }
 
     /// <summary>Renews the lease and returns unused slots; called once a second.</summary>
     public void Tick()
     {
-        lock (gate)
+        lock (state.Gate)
         {
-            rate.Tick(completed);
-            foreach (var (pod, n) in ledger.TakeUnused()) GiveBack(pod, n);
-            renewDue = isLeased && (ledger.HasSlots || queued.Count > 0 || completed > 0 || busyReported > 0
-                || accepted.HasUnacknowledged || busy > 0 || jobs.Count > 0);
-            if (!renewDue && giveBack.Count == 0 && !resync) return;
+            state.Usage.Tick();
+            state.Pending.GiveBack(state.Slots.TakeUnused());
+            state.Pending.SetRenewDue(state.Lease.IsHeld && (state.Slots.HasSlots || state.Waiting.HasQueued
+                || state.Usage.HasReport || state.Pending.HasUnacknowledged || !state.Jobs.IsEmpty));
+            if (!state.Pending.HasTickWork) return;
         }
 
-        signal.Writer.TryWrite(true);
+        state.Notify();
     }
 
     /// <summary>Returns idle slots to Redis: a ticket of another gateway waits.</summary>
     public void OnWaiting(string holder)
     {
-        lock (gate)
+        lock (state.Gate)
         {
-            if (holder == Holder) return;
-            isContended = true;
-            foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
+            if (holder == state.Lease.Holder) return;
+            state.Lease.MarkContended();
+            state.Pending.GiveBack(state.Slots.TakeAllIdle());
         }
 
-        signal.Writer.TryWrite(true);
+        state.Notify();
     }
 
     public void OnDrain(string pod)
     {
-        lock (gate) CloseWorker(pod);
-        signal.Writer.TryWrite(true);
+        lock (state.Gate) state.CloseWorker(pod);
+        state.Notify();
     }
 
     public void OnDown(string pod)
     {
-        lock (gate) ledger.Forget(pod);
+        lock (state.Gate) state.Slots.Forget(pod);
     }
 
     /// <summary>
@@ -175,62 +135,97 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     /// </summary>
     public void OnReconnected()
     {
-        lock (gate) resync |= isLeased;
-        signal.Writer.TryWrite(true);
+        lock (state.Gate)
+            if (state.Lease.IsHeld) state.Pending.RequestResync();
+        state.Notify();
     }
 
     public void OnBlocked()
     {
         // Check even if no ticket seems to wait: the answer that reports waiting tickets may still be in transit.
-        lock (gate) checkBlocked = true;
-        signal.Writer.TryWrite(true);
+        lock (state.Gate) state.Pending.RequestBlockedCheck();
+        state.Notify();
     }
 
     /// <summary>Handles a grant to a ticket of this gateway, made when another gateway released a slot.</summary>
     public void OnGrant(SlotGrant grant)
     {
-        lock (gate) arrived.Add(grant);
-        signal.Writer.TryWrite(true);
+        lock (state.Gate) state.Pending.AddArrived(grant);
+        state.Notify();
+    }
+
+    /// <summary>
+    /// Requests a grant pass: slots are free and tickets wait. Tickets of jobs are granted to the gateway that asks.
+    /// </summary>
+    public void OnFree()
+    {
+        lock (state.Gate) state.Pending.RequestGrantPass();
+        state.Notify();
+    }
+
+    /// <summary>Stops a cancelled job that this gateway runs.</summary>
+    public void OnStop(string job)
+    {
+        List<JobGrant> grants;
+        lock (state.Gate) grants = state.Jobs.AttemptsOf(job);
+        foreach (var grant in grants) grant.Stop();
     }
 
     /// <summary>Returns all idle slots at shutdown.</summary>
     public void Close()
     {
-        lock (gate)
+        lock (state.Gate)
         {
-            isContended = true;
-            foreach (var (pod, n) in ledger.TakeAllIdle()) GiveBack(pod, n);
+            state.Lease.MarkContended();
+            state.Pending.GiveBack(state.Slots.TakeAllIdle());
         }
 
-        signal.Writer.TryWrite(true);
-    }
-
-    /// <summary>Whether nothing waits or runs, and no write to Redis is pending.</summary>
-    public bool IsIdle
-    {
-        get
-        {
-            lock (gate)
-            {
-                var pending = fresh.Count + queued.Count + jobs.Count + ends.Count + busy + giveBack.Count
-                    + abandoned.Count + arrived.Count + unreachable.Count;
-                return pending == 0 && !ledger.HasSlots;
-            }
-        }
+        state.Notify();
     }
 
     /// <summary>Ends the exchange loop.</summary>
-    public void End() => signal.Writer.TryComplete();
+    public void End() => state.EndSignal();
 
     public WorkerAddress? Address(string pod)
     {
-        lock (gate) return ledger.Address(pod);
+        lock (state.Gate) return state.Slots.Address(pod);
+    }
+
+    /// <summary>
+    /// Stores the end of an attempt and returns its slot, in one call with other pending operations. Completes when
+    /// Redis has answered, or when the script failed for this end alone although Redis was available.
+    /// </summary>
+    public Task<EndResult> EndAsync(JobGrant grant, JobEnd end, bool alone = false)
+    {
+        var stored = new TaskCompletionSource<EndResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (state.Gate)
+        {
+            state.Pending.AddEnd(new PendingEnd(end, stored, alone));
+            grant.Slot?.Dispose();
+        }
+
+        state.Notify();
+        return stored.Task;
+    }
+
+    /// <summary>Forgets an attempt whose end is stored.</summary>
+    public void Settle(JobGrant grant)
+    {
+        lock (state.Gate) state.Jobs.Remove(grant);
+    }
+
+    /// <summary>Starts the use of a slot. The caller holds the lock.</summary>
+    internal Slot Enter(WorkerUse use, bool isolated = false, bool isForJob = false)
+    {
+        use.Enter();
+        state.Usage.Enter(isForJob);
+        return new Slot(this, use, state.Lease.Epoch, isolated) { IsForJob = isForJob };
     }
 
     private async Task<AcquireResult> WaitAsync(Ticket ticket, CancellationToken ct)
     {
         await using var timer = time.CreateTimer(
-            _ => End(ticket, AcquireResult.Expired(ticket.Request, rate, depth)),
+            _ => End(ticket, AcquireResult.Expired(ticket.Request, state.Usage.Rate, state.Lease.Depth)),
             null,
             ticket.Request.Deadline,
             Timeout.InfiniteTimeSpan);
@@ -243,45 +238,12 @@ internal sealed partial class EndpointDispatch(string endpointId, string gateway
     /// <summary>Completes a ticket whose caller has stopped waiting.</summary>
     private void End(Ticket ticket, AcquireResult result)
     {
-        lock (gate)
+        lock (state.Gate)
         {
             if (!ticket.TryComplete(result)) return;
-            if (ticket.Entry is { } entry && queued.Remove(entry)) abandoned.Add(entry);
+            state.Waiting.Abandon(ticket);
         }
 
-        signal.Writer.TryWrite(true);
+        state.Notify();
     }
-
-    private Slot Enter(WorkerUse use, bool isolated = false, bool isForJob = false)
-    {
-        use.Enter();
-        slotTime.Advance(busy++);
-        busyPeak = Math.Max(busyPeak, busy);
-        if (isForJob) jobSlots++;
-        return new Slot(this, use, epoch, isolated) { IsForJob = isForJob };
-    }
-
-    /// <summary>
-    /// Takes the next ticket that needs one slot. An isolated ticket is left to Redis, and the tickets behind it wait
-    /// for the exchange.
-    /// </summary>
-    private Ticket? NextFresh()
-    {
-        while (fresh.Count > 0 && !fresh[0].Request.Isolated)
-        {
-            var ticket = fresh[0];
-            fresh.RemoveAt(0);
-            if (!ticket.Done) return ticket;
-        }
-
-        return null;
-    }
-
-    private void CloseWorker(string pod)
-    {
-        var idle = ledger.Close(pod);
-        if (idle > 0) GiveBack(pod, idle);
-    }
-
-    private void GiveBack(string pod, int n) => giveBack[pod] = giveBack.GetValueOrDefault(pod) + n;
 }

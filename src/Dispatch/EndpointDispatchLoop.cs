@@ -7,11 +7,13 @@ using Sluice.Storage.Redis;
 namespace Sluice.Dispatch;
 
 /// <summary>
-/// Runs the loop between one <see cref="EndpointDispatch"/> and Redis: takes the pending operations, runs their scripts
+/// Runs the loop between one <see cref="EndpointExchange"/> and Redis: takes the pending operations, runs their scripts
 /// one after another, and applies the answers.
 /// </summary>
 internal sealed partial class EndpointDispatchLoop(
+    EndpointState state,
     EndpointDispatch dispatch,
+    EndpointExchange exchange,
     DispatchScripts scripts,
     WorkerSlotStore workers,
     Func<IJobRunner?> runner,
@@ -34,11 +36,11 @@ internal sealed partial class EndpointDispatchLoop(
 
     public async Task RunAsync(CancellationToken ct)
     {
-        while (await dispatch.Signal.WaitToReadAsync(ct))
+        while (await state.Signal.WaitToReadAsync(ct))
         {
-            dispatch.Signal.TryRead(out _);
+            state.Signal.TryRead(out _);
             await ThreadPoolYield.AfterOthersAsync();
-            while (dispatch.TakeWork() is { } work)
+            while (exchange.TakeWork() is { } work)
             {
                 await StepAsync(work, ct);
                 await ThreadPoolYield.AfterOthersAsync();
@@ -49,8 +51,8 @@ internal sealed partial class EndpointDispatchLoop(
     /// <summary>Returns everything that this gateway holds to Redis.</summary>
     public async Task LeaveAsync()
     {
-        while (dispatch.TakeWork() is { HasReturns: true } work) await ReleaseAsync(work);
-        await Timely(scripts.RenewAsync(dispatch.Keys, dispatch.Report(withQueued: false, TimeSpan.Zero)));
+        while (exchange.TakeWork() is { HasReturns: true } work) await ReleaseAsync(work);
+        await Timely(scripts.RenewAsync(state.Keys, exchange.Report(withQueued: false, TimeSpan.Zero)));
     }
 
     private async Task StepAsync(PendingOperations work, CancellationToken ct)
@@ -59,9 +61,9 @@ internal sealed partial class EndpointDispatchLoop(
         try
         {
             foreach (var pod in work.Unreachable)
-                await Timely(scripts.WorkerDrainAsync(dispatch.Keys, dispatch.EndpointId, pod));
+                await Timely(scripts.WorkerDrainAsync(state.Keys, state.EndpointId, pod));
             var freed = work.Abandoned.Count > 0
-                && (await Timely(scripts.AbandonAsync(dispatch.Keys, work.Abandoned))).Freed > 0;
+                && (await Timely(scripts.AbandonAsync(state.Keys, work.Abandoned))).Freed > 0;
             if (work.Arrived.Count > 0) await GrantAsync(work.Arrived);
             // Acquire the lease first: nothing can be claimed without one.
             if (work.GrantPass && work.FirstLease && unsent.Count == 0) await AcquireAsync(work with { Spare = 0 });
@@ -76,18 +78,18 @@ internal sealed partial class EndpointDispatchLoop(
         }
         catch (Exception e) when (RedisErrors.Is(e))
         {
-            UnknownOutcome(dispatch.EndpointId, e.Message);
-            dispatch.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Of(e).Sentence());
+            UnknownOutcome(state.EndpointId, e.Message);
+            exchange.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Of(e).Sentence());
             await Task.Delay(pause, time, ct);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
         catch (Exception e) when (!ct.IsCancellationRequested || e is not OperationCanceledException)
         {
-            StepFailed(e, dispatch.EndpointId);
+            StepFailed(e, state.EndpointId);
             // One end may be the cause: the ends of a failed call are sent again one by one, and an end that fails
             // alone reports the error.
             if (releasing && work.Ends is [{ Alone: true } one]) one.Stored.TrySetException(e);
-            dispatch.Fail(
+            exchange.Fail(
                 work,
                 unsent,
                 work.Unanswered.Select(end => end with { Alone = releasing || end.Alone }),
@@ -98,17 +100,17 @@ internal sealed partial class EndpointDispatchLoop(
 
         async Task<bool> RenewAsync(bool resync)
         {
-            var report = dispatch.Report(resync, Leases.Length) with { Token = Fence.NewToken() };
-            var answer = await Timely(scripts.RenewAsync(dispatch.Keys, report));
+            var report = exchange.Report(resync, Leases.Length) with { Token = Fence.NewToken() };
+            var answer = await Timely(scripts.RenewAsync(state.Keys, report));
             if (!answer.Lost)
             {
-                dispatch.Apply(answer, report);
+                exchange.Apply(answer, report);
                 await ClaimAsync(answer.Orphans, runner());
                 return true;
             }
 
-            LeaseLost(dispatch.EndpointId, report.Holder);
-            dispatch.Lose(unsent);
+            LeaseLost(state.EndpointId, report.Holder);
+            exchange.Lose(unsent);
             // Run a grant pass under the new lease: jobs of the old lease may be queued again.
             dispatch.OnFree();
             return false;
@@ -125,11 +127,11 @@ internal sealed partial class EndpointDispatchLoop(
             t.Request.Weight,
             t.Request.Isolated));
         var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Request.MaxDepth);
-        var answer = await Timely(scripts.AcquireAsync(dispatch.Keys, dispatch.EndpointId, work.Holder, work.FirstLease,
+        var answer = await Timely(scripts.AcquireAsync(state.Keys, state.EndpointId, work.Holder, work.FirstLease,
             Leases.Length, depthLimit, work.Spare, requests));
-        if (answer.Lost) dispatch.Lose(work.Fresh);
+        if (answer.Lost) exchange.Lose(work.Fresh);
         else
-            dispatch.Apply(
+            exchange.Apply(
                 answer,
                 work.Fresh,
                 await WorkersAsync(answer.Granted.Select(g => g.Pod).Concat(answer.Spare)));
@@ -140,8 +142,8 @@ internal sealed partial class EndpointDispatchLoop(
         // Read the runner once: a claimed job is started even if the gateway begins to stop during the call.
         var jobRunner = work.Ends is [{ Alone: true }] ? null : runner();
         var answer = await Timely(scripts.ReleaseAsync(
-            dispatch.JobKeys,
-            dispatch.EndpointId,
+            state.JobKeys,
+            state.EndpointId,
             work.Holder,
             work.GiveBack,
             work.Ends.ConvertAll(e => e.End),
@@ -152,12 +154,12 @@ internal sealed partial class EndpointDispatchLoop(
         {
             // The lease expired while this gateway held nothing: an idle holder does not renew. Start a new lease and
             // check the waiting tickets again.
-            dispatch.Lose([]);
+            exchange.Lose([]);
             dispatch.OnFree();
             return;
         }
 
-        dispatch.Apply(answer);
+        exchange.Apply(answer);
         await GrantAsync(answer.Granted);
         await ClaimAsync(answer.Claimed, jobRunner);
     }
@@ -166,18 +168,18 @@ internal sealed partial class EndpointDispatchLoop(
     {
         if (claims.Length == 0 || jobRunner is null) return;
         var known = await WorkersAsync(claims.Where(c => c.Pod.Length > 0).Select(c => c.Pod));
-        foreach (var grant in dispatch.Apply(claims, known)) jobRunner.Start(grant);
+        foreach (var grant in exchange.Apply(claims, known)) jobRunner.Start(grant);
     }
 
     private async Task GrantAsync(IReadOnlyCollection<SlotGrant> grants)
     {
-        if (grants.Count > 0) dispatch.Apply(grants, await WorkersAsync(grants.Select(g => g.Pod)));
+        if (grants.Count > 0) exchange.Apply(grants, await WorkersAsync(grants.Select(g => g.Pod)));
     }
 
     private async Task CheckBlockedAsync()
     {
-        var (blocked, up) = await Timely(workers.BlockedAsync(dispatch.Keys));
-        if (blocked is not null && !up) dispatch.Apply(blocked);
+        var (blocked, up) = await Timely(workers.BlockedAsync(state.Keys));
+        if (blocked is not null && !up) exchange.Apply(blocked);
     }
 
     private async Task<IReadOnlyDictionary<string, WorkerAddress>> WorkersAsync(IEnumerable<string> pods)
@@ -188,7 +190,7 @@ internal sealed partial class EndpointDispatchLoop(
             if (dispatch.Address(pod) is { } address) known[pod] = address;
         var unknown = named.Where(p => !known.ContainsKey(p)).ToArray();
         if (unknown.Length > 0)
-            foreach (var address in await Timely(workers.AddressesAsync(dispatch.Keys, unknown)))
+            foreach (var address in await Timely(workers.AddressesAsync(state.Keys, unknown)))
                 known[address.PodId] = address;
         return known;
     }

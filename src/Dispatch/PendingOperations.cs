@@ -1,4 +1,3 @@
-using Sluice.Domain.Jobs;
 using Sluice.Storage.Queueing;
 
 namespace Sluice.Dispatch;
@@ -57,12 +56,3 @@ internal sealed record PendingOperations
         Unreachable.Count + Abandoned.Count + GiveBack.Length + Ends.Count + Arrived.Count + Fresh.Count == 0
         && !GrantPass && !CheckBlocked && !Renew;
 }
-
-/// <summary>An end of a job that is not stored yet.</summary>
-/// <param name="End">The end to store.</param>
-/// <param name="Stored">Completes with the result.</param>
-/// <param name="Alone">
-/// Whether the end must be sent in a call of its own, which claims no jobs: a previous call that included it failed
-/// although Redis was available.
-/// </param>
-internal readonly record struct PendingEnd(JobEnd End, TaskCompletionSource<EndResult> Stored, bool Alone = false);

@@ -17,7 +17,16 @@ public sealed class EndpointDispatchTest
         "token",
         1);
 
-    private readonly EndpointDispatch dispatch = new("e", "g", new ManualTime());
+    private readonly EndpointDispatch dispatch;
+    private readonly EndpointExchange exchange;
+
+    public EndpointDispatchTest()
+    {
+        var time = new ManualTime();
+        var state = new EndpointState("e", "g", time);
+        dispatch = new EndpointDispatch(state, time);
+        exchange = new EndpointExchange(state, dispatch, time);
+    }
 
     [Theory]
     [InlineData(true)]
@@ -25,8 +34,8 @@ public sealed class EndpointDispatchTest
     public async Task A_request_keeps_waiting_when_the_returned_slot_belongs_to_a_draining_or_removed_worker(bool goes)
     {
         var first = dispatch.AcquireAsync(Request, default).AsTask();
-        var sent = dispatch.TakeWork()!.Fresh;
-        dispatch.Apply(
+        var sent = exchange.TakeWork()!.Fresh;
+        exchange.Apply(
             new AcquireAnswer(false, 0, [new SlotGrant(sent[0].Id, "p1")], [], [], [], ""),
             sent,
             new Dictionary<string, WorkerAddress> { ["p1"] = Worker });
@@ -36,7 +45,7 @@ public sealed class EndpointDispatchTest
         else dispatch.OnDown("p1");
         slot.Dispose();
         Assert.False(second.IsCompleted);
-        Assert.Single(dispatch.TakeWork()!.Fresh);
+        Assert.Single(exchange.TakeWork()!.Fresh);
     }
 
     [Fact]
@@ -44,14 +53,14 @@ public sealed class EndpointDispatchTest
     {
         var workers = new Dictionary<string, WorkerAddress> { ["p1"] = Worker };
         var claim = new JobClaim("a", 1, "p1") { Token = "t" };
-        var grant = Assert.Single(dispatch.Apply([claim], workers));
-        Assert.Empty(dispatch.Apply([claim], workers));
-        Assert.Equal([new("p1", 1)], dispatch.Report(withQueued: false, TimeSpan.Zero).Slots);
+        var grant = Assert.Single(exchange.Apply([claim], workers));
+        Assert.Empty(exchange.Apply([claim], workers));
+        Assert.Equal([new("p1", 1)], exchange.Report(withQueued: false, TimeSpan.Zero).Slots);
         grant.Dispose();
         Assert.Equal(0, dispatch.Busy);
         // The same attempt number in a different claim: each claim has its slot until it has ended.
-        var again = Assert.Single(dispatch.Apply([claim with { Token = "u" }], workers));
-        var third = Assert.Single(dispatch.Apply([claim with { Token = "v" }], workers));
+        var again = Assert.Single(exchange.Apply([claim with { Token = "u" }], workers));
+        var third = Assert.Single(exchange.Apply([claim with { Token = "v" }], workers));
         Assert.Equal(2, dispatch.Busy);
         dispatch.OnStop("a");
         Assert.True(again.Stopped.IsCancellationRequested && third.Stopped.IsCancellationRequested);
@@ -64,12 +73,12 @@ public sealed class EndpointDispatchTest
     public void A_slot_in_use_without_a_job_is_reported()
     {
         var workers = new Dictionary<string, WorkerAddress> { ["p1"] = Worker };
-        var grants = dispatch.Apply([new JobClaim("a", 1, "p1"), new JobClaim("b", 1, "p1")], workers);
-        Assert.Equal(0, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+        var grants = exchange.Apply([new JobClaim("a", 1, "p1"), new JobClaim("b", 1, "p1")], workers);
+        Assert.Equal(0, exchange.Report(withQueued: false, TimeSpan.Zero).Unowned);
         // A deliberate leak: the end is settled, and the slot is not returned.
         dispatch.Settle(grants[0]);
-        Assert.Equal(1, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+        Assert.Equal(1, exchange.Report(withQueued: false, TimeSpan.Zero).Unowned);
         foreach (var grant in grants) grant.Dispose();
-        Assert.Equal(0, dispatch.Report(withQueued: false, TimeSpan.Zero).Unowned);
+        Assert.Equal(0, exchange.Report(withQueued: false, TimeSpan.Zero).Unowned);
     }
 }

@@ -1,0 +1,67 @@
+using System.Globalization;
+using Sluice.Domain.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+using StackExchange.Redis;
+
+namespace Sluice.Storage.Jobs;
+
+/// <summary>Reads the state, the input and the output of single jobs.</summary>
+internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
+{
+    private static readonly Script LookLua = Script.Load("job-look");
+
+    /// <summary>
+    /// Returns the current state of a job, or null. If a watcher is given, that gateway is notified when the job ends.
+    /// Throws <see cref="PayloadException"/> if its output is a file that cannot be read.
+    /// </summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="id">The job.</param>
+    /// <param name="watcher">The gateway to notify; null: none.</param>
+    /// <param name="ct">Cancels the call.</param>
+    /// <param name="withOutput">Whether to read the output.</param>
+    public async Task<Job?> LookAsync(
+        string endpointId,
+        string id,
+        string? watcher,
+        CancellationToken ct,
+        bool withOutput = true)
+    {
+        var k = new JobKeys(endpointId);
+        var d = k.Dispatch;
+        var r = (RedisResult[])await LookLua.RunAsync(redis.Database,
+            [d.Queue, d.Running, d.Meta, d.Asked, d.Again, d.Watched, d.Results, d.Large, k.Gone, k.GoneBefore],
+            [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
+        if (r.Length == 0) return null;
+        var isExpired = (int)r[7] == 1;
+        var fields = new JobSerializer((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = isExpired };
+        var mean = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var ms)
+            ? TimeSpan.FromMilliseconds(ms)
+            : (TimeSpan?)null;
+        return fields.ToJob(endpointId, id) with
+        {
+            Now = DateTimeOffset.FromUnixTimeMilliseconds((long)r[0]),
+            Place = (int)r[1],
+            MeanRun = mean,
+            Output = withOutput && fields.Output is { } stored
+                ? await payloads.LoadAsync(stored, ct)
+                : (ReadOnlyMemory<byte>?)null,
+        };
+    }
+
+    /// <summary>Returns the input of a job, its s3Config and its time limit; null if the job is gone.</summary>
+    public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(
+        string endpointId,
+        string id,
+        CancellationToken ct)
+    {
+        var k = new JobKeys(endpointId).Dispatch;
+        var text = redis.Database.HashGetAsync(k.Asked, id);
+        var large = redis.Database.HashGetAsync(k.Large, id + JobSerializer.InputField);
+        if ((byte[]?)await text.WaitAsync(ct) is not { } asked) return null;
+        var (input, s3, timeout) = JobSerializer.Input(asked);
+        // If the job has ended since the first read, its large input may be deleted.
+        if ((byte[]?)await large.WaitAsync(ct) is not { } stored) stored = input;
+        return JobSerializer.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);
+    }
+}

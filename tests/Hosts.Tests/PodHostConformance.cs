@@ -1,5 +1,5 @@
 using System.Net;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Hosting;
 using Sluice.Testing;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting;

@@ -6,10 +6,6 @@ using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Machine;
 
-/// <summary>The source of the inventory of this machine.</summary>
-/// <param name="File">Path of an inventory file; null: nvidia-smi.</param>
-public sealed record GpuInventoryOptions(string? File);
-
 /// <summary>
 /// Holds the current GPUs of this machine. It reads them at the start and then periodically, because GPUs fail and MIG
 /// configurations change. A failed read keeps the previous inventory and sets its error.

@@ -38,8 +38,7 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
             ? ""
             : (await RunAsync(["conf-compute", "-grs"], ct)).Output;
         return Combine(gpus, NvidiaSmiParser.Slices(list), NvidiaSmiParser.Topology(topology),
-            NvidiaSmiParser.NvLinks(links),
-            NvidiaSmiParser.Confidential(feature, ready));
+            NvidiaSmiParser.NvLinks(links), NvidiaSmiParser.Confidential(feature, ready));
     }
 
     /// <summary>Combines the output of all commands into one inventory. Pure.</summary>

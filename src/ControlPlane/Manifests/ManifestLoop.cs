@@ -6,9 +6,6 @@ using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Manifests;
 
-/// <summary>The path of the manifest; null if there is none.</summary>
-public sealed record ManifestOptions(string? Path);
-
 /// <summary>
 /// Applies the manifest at the start and whenever its text changes. It compares the text and not the modification time,
 /// so that a symbolic link to another file (a Kubernetes ConfigMap) is detected as a change. An invalid file changes

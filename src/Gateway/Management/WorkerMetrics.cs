@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Fleet;
 using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Observability;

@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.Extensions.Logging.Console;
 using Sluice.ControlPlane;
 using Sluice.ControlPlane.Machine;
-using Sluice.ControlPlane.Maintenance;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Dispatch;
 using Sluice.Gateway.Authentication;
@@ -143,24 +142,18 @@ public static partial class GatewayHost
         services.AddSingleton(redis).AddSingleton<RedisMemoryPressure>();
         services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
-        services.AddSingleton(new ManifestOptions(settings.Manifest));
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton<EndpointDeletions>()
-            .AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<ManifestLoop>();
+            .AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>();
         services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton(new GpuInventoryOptions(settings.GpuInventory));
-        services.AddSingleton<GpuInventory>().AddSingleton<GpuStore>().AddSingleton<GpusApi>();
-        services.AddSingleton<PodStore>().AddSingleton<PodManager>().AddSingleton<Reconciler>();
+        services.AddSingleton<GpuStore>().AddSingleton<GpusApi>();
+        services.AddSingleton<PodStore>();
         if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
         else services.AddSingleton<IPodHost, ProcessHost>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(),
             s.GetRequiredService<GatewayId>().Value));
         services.AddSingleton<ScalingDecisionStore>();
-        services.AddSingleton(s => new ScalingDecisionLog(
-            s.GetRequiredService<ScalingDecisionStore>(),
-            () => s.GetRequiredService<LeaderElection>().IsLeader,
-            s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
         services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
         services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
             s.GetRequiredService<TimeProvider>()));
@@ -178,14 +171,10 @@ public static partial class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
         services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
-        services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
-        services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
-        services.AddHostedService(s => s.GetRequiredService<Reconciler>());
-        services.AddHostedService<HostDiagnostics>();
-        services.AddHostedService<PayloadWatch>();
+        services.AddSluiceControlPlane(
+            new ManifestOptions(settings.Manifest), new GpuInventoryOptions(settings.GpuInventory));
         services.AddHostedService(s => s.GetRequiredService<JobSignals>());
-        services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
         services.AddHostedService(s => s.GetRequiredService<JobRunner>());
     }
@@ -196,8 +185,7 @@ public static partial class GatewayHost
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>()
             .AddSingleton<JobQueries>().AddSingleton<JobSignals>();
-        services.AddSingleton<JobRetention>().AddSingleton<JobMaintenanceService>()
-            .AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodyReader>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Leadership;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Scaling;
 using Sluice.Storage.Fleet;
@@ -38,7 +38,8 @@ public sealed class ScalingDecisionLogTest(RedisFixture redis) : IClassFixture<R
             var load = new LoadSnapshot(queued, TimeSpan.Zero, 0, 0, current, 0, 8);
             var decision = Autoscaler.Decide(Policy, load, ScaleState.Initial, at);
             return log.PublishAsync(
-                "published", 1, ScalingDecisionRecord.Create(Policy, load, decision, start, 0, 0, at), decision.Next, default);
+                "published", 1, ScalingDecisionRecord.Create(Policy, load, decision, start, 0, 0, at), decision.Next,
+                default);
         }
 
         async Task<(DateTimeOffset, int)> KeptAsync()
@@ -62,6 +63,7 @@ public sealed class ScalingDecisionLogTest(RedisFixture redis) : IClassFixture<R
             Policy, default, new ScaleDecision(0, state, [new ScaleStep(ScaleSteps.Demand, 0, "x")]), 1, 0, 0, Now);
         await log.PublishAsync("resumed", 4, note, state, default);
         Assert.Equal(state.Resumed(),
-            await new ScalingDecisionLog(store, () => true, NullLogger<ScalingDecisionLog>.Instance).ResumeAsync("resumed", default));
+            await new ScalingDecisionLog(store, () => true, NullLogger<ScalingDecisionLog>.Instance)
+                .ResumeAsync("resumed", default));
     }
 }

@@ -1,4 +1,4 @@
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Scheduling;
 
 namespace Sluice.Core.Tests.Workers;
 

@@ -1,4 +1,5 @@
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Leadership;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Scaling;

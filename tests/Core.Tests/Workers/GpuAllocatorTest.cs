@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Gpus;
 using Sluice.ControlPlane.Machine;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Placement;

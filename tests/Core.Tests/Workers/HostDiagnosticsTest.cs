@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
 using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting.Processes;
 using Sluice.Storage.Fleet;
@@ -37,7 +37,7 @@ public sealed class HostDiagnosticsTest : IClassFixture<RedisFixture>, IDisposab
         {
             // After its start the program has real time to answer.
             if (!File.Exists(program + ".began")) time.Advance(TimeSpan.FromSeconds(1));
-            await store.RenewHostAsync("examined", Reconciler.HostLease, default);
+            await store.RenewHostAsync("examined", HostLease.Duration, default);
             report = (await store.ReportsAsync(default)).FirstOrDefault(r => r.HostId == "examined");
             return report is not null;
         }, "the doctor's report");

@@ -1,5 +1,5 @@
-using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Placement;
@@ -16,19 +16,24 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
     private readonly ScriptedHost host = new();
     private readonly PodStore store;
     private readonly WorkerSlotStore slots;
-    private readonly PodManager fleet;
+    private readonly ServiceProvider services;
+    private readonly ManagedPods pods;
 
     public PodManagerTest(RedisFixture redis)
     {
         store = new PodStore(redis.Store);
         slots = new WorkerSlotStore(redis.Store);
-        var id = new HostId("here");
-        fleet = new PodManager(id, host, store, slots, TimeProvider.System, NullLogger<PodManager>.Instance);
+        services = TestControlPlane.Build(redis.Store, redis.Store, host, TimeProvider.System);
+        pods = services.GetRequiredService<ManagedPods>();
     }
+
+    private PodReconciliation Reconciliation => services.GetRequiredService<PodReconciliation>();
+
+    private PodAdoption Adoption => services.GetRequiredService<PodAdoption>();
 
     public void Dispose()
     {
-        fleet.Dispose();
+        services.Dispose();
         host.Dispose();
     }
 
@@ -39,7 +44,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
         var end = await EndOfAsync("thoughtless");
         Assert.True(end.Failed);
         Assert.Contains("unexpected", end.Pod.Reason, StringComparison.Ordinal);
-        Assert.False(fleet.HasPodsOf("thoughtless"));
+        Assert.False(pods.HasPodsOf("thoughtless"));
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("thoughtless", default)).State);
     }
 
@@ -55,7 +60,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
         var end = await EndOfAsync("careless");
         Assert.True(end.Failed);
         Assert.Equal("killed", await started!.Exited);
-        Assert.False(fleet.HasPodsOf("careless"));
+        Assert.False(pods.HasPodsOf("careless"));
     }
 
     [Fact]
@@ -81,13 +86,13 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
         {
             var fleetLook = await store.ReadAsync("hanging", 0, default);
             var snapshot = await slots.SnapshotAsync("hanging", default);
-            await fleet.ReconcilePodsAsync("hanging", 1, snapshot, fleetLook, default)
+            await Reconciliation.ReconcileAsync("hanging", 1, snapshot, fleetLook, default)
                 .WaitAsync(ChildProcess.Patience, TimeProvider.System);
         }
 
         Assert.Equal(1, kills);
         killed.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("hanging")), "the pod has exited");
+        await Eventually.HoldsAsync(() => Task.FromResult(!pods.HasPodsOf("hanging")), "the pod has exited");
     }
 
     [Fact]
@@ -110,9 +115,9 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
 
         var held = Assert.Single(await store.ListAsync("unseen", default));
         Assert.Equal(PodState.Stopping, held.State);
-        Assert.Equal("GPU-1", Assert.Single(Assert.Single(fleet.Holdings).Devices).Uuid);
+        Assert.Equal("GPU-1", Assert.Single(Assert.Single(pods.Holdings).Devices).Uuid);
         gone.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!fleet.HasPodsOf("unseen")), "the pod has exited");
+        await Eventually.HoldsAsync(() => Task.FromResult(!pods.HasPodsOf("unseen")), "the pod has exited");
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
     }
 
@@ -140,7 +145,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
     [Fact]
     public async Task The_record_of_a_pod_whose_exit_Redis_lost_is_removed()
     {
-        await fleet.TakeOverAsync([], default);
+        await Adoption.AdoptAsync([], default);
         var ghost = new Pod
         {
             Id = "ghosts-1",
@@ -164,8 +169,8 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
 
         // A gateway that does not lead compares all records after Redis is available again.
         Assert.True(await store.AdoptAsync(ghost, 5, default));
-        fleet.Relist();
-        await fleet.TakeOverAsync([], default);
+        Adoption.Relist();
+        await Adoption.AdoptAsync([], default);
         Assert.Equal("ghosts-2", Assert.Single(await store.ListAsync("ghosts", default)).Id);
     }
 
@@ -173,7 +178,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
     {
         var snapshot = await slots.SnapshotAsync(endpoint, default);
         var look = await store.ReadAsync(endpoint, 0, default);
-        return await fleet.ReconcilePodsAsync(endpoint, 1, snapshot, look, default);
+        return await Reconciliation.ReconcileAsync(endpoint, 1, snapshot, look, default);
     }
 
     private async Task<Pod> ReadyAsync(string endpoint, Uri uri)
@@ -188,7 +193,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
     private async Task<PodEnd> EndOfAsync(string endpoint)
     {
         var ended = new TaskCompletionSource<PodEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
-        fleet.Ended += ended.SetResult;
+        services.GetRequiredService<PodTermination>().Ended += ended.SetResult;
         await OrderAsync(endpoint);
         return await ended.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
     }
@@ -199,6 +204,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
         var deployment = new Deployment(new Endpoint { Id = endpoint, Template = "t" }, template);
         var held = devices.Select(d => new HeldDevice(d));
         var holding = new GpuAllocation(PodManager.NewId(endpoint), endpoint, [.. held]);
-        Assert.Equal(StartDecision.Taken, await fleet.StartAsync(deployment, "f", 1, holding, default));
+        var manager = services.GetRequiredService<PodManager>();
+        Assert.Equal(StartDecision.Taken, await manager.StartAsync(deployment, "f", 1, holding, default));
     }
 }

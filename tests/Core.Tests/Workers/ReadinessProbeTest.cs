@@ -1,5 +1,5 @@
 using System.Globalization;
-using Sluice.ControlPlane;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Hosting;
 using Sluice.Testing;

@@ -1,7 +1,6 @@
-using Microsoft.Extensions.Logging.Abstractions;
-using Sluice.ControlPlane;
-using Sluice.ControlPlane.Machine;
-using Sluice.Core.Tests.Endpoints;
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.ControlPlane.Pods;
+using Sluice.ControlPlane.Reconciliation;
 using Sluice.Core.Tests.Jobs;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
@@ -30,7 +29,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
         using var gateway = await Gateway.StartAsync(redis, host, "e");
 
         await Eventually.HoldsAsync(
-            async () => (await store.RenewHostAsync("witness", Reconciler.HostLease, default)).Contains("here"),
+            async () => (await store.RenewHostAsync("witness", HostLease.Duration, default)).Contains("here"),
             "the host's lease");
         // No pod is started before the running pods are known.
         Assert.Empty(await store.ListAsync("e", default));
@@ -187,7 +186,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     /// <summary>The parts of a gateway that manage pods.</summary>
-    private sealed class Gateway(Reconciler reconciler, List<IDisposable> parts) : IDisposable
+    private sealed class Gateway(ServiceProvider services) : IDisposable
     {
         public static Task<Gateway> StartAsync(RedisFixture redis, IPodHost host, params string[] endpoints) =>
             StartAsync(redis, host, new Setup(), endpoints);
@@ -198,31 +197,20 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
             Setup setup,
             params string[] endpoints)
         {
-            var (time, id, store) = (setup.Time, new HostId("here"), new PodStore(redis.Store));
-            var slots = new WorkerSlotStore(setup.Slots ?? redis.Store);
+            var services = TestControlPlane.Build(redis.Store, setup.Slots ?? redis.Store, host, setup.Time);
             var scaling = new ScalePolicy { Min = setup.Min };
-            var catalogs = new CatalogStore(redis.Store);
-            await catalogs.ReplaceManifestAsync(new ManifestFile
+            await services.GetRequiredService<CatalogStore>().ReplaceManifestAsync(new ManifestFile
             {
                 Templates = [new Template { Name = "t", Protocol = WorkerProtocol.Http1 }],
                 Endpoints = [.. endpoints.Select(e => new Endpoint { Id = e, Template = "t", Scaling = scaling })],
             }, default);
-            var catalog = new CatalogWatcher(redis.Store, catalogs, time, NullLogger<CatalogWatcher>.Instance);
-            await catalog.RefreshAsync(default);
-            var leadership = new LeaderElection(redis.Store, "here");
-            var fleet = new PodManager(id, host, store, slots, time, NullLogger<PodManager>.Instance);
-            var inventory = new GpuInventory(new GpuInventoryOptions(null), time, NullLogger<GpuInventory>.Instance);
-            var decisions = new ScalingDecisionLog(
-                new ScalingDecisionStore(redis.Store), () => leadership.IsLeader, NullLogger<ScalingDecisionLog>.Instance);
-            var deletions = EndpointDeletionsTest.Deletions(redis.Store, TimeSpan.FromSeconds(1));
-            var reconciler = new Reconciler(id, catalog, store, fleet, slots, leadership, decisions, inventory,
-                new GpuStore(redis.Store), deletions, time, NullLogger<Reconciler>.Instance);
-            await reconciler.StartAsync(default);
-            return new Gateway(reconciler, [reconciler, fleet, inventory, catalog]);
+            await services.GetRequiredService<CatalogWatcher>().RefreshAsync(default);
+            await services.GetRequiredService<Reconciler>().StartAsync(default);
+            return new Gateway(services);
         }
 
-        public Task StopAsync() => reconciler.StopAsync(default);
+        public Task StopAsync() => services.GetRequiredService<Reconciler>().StopAsync(default);
 
-        public void Dispose() => parts.ForEach(p => p.Dispose());
+        public void Dispose() => services.Dispose();
     }
 }

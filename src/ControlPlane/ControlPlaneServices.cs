@@ -1,0 +1,96 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Sluice.ControlPlane.Gpus;
+using Sluice.ControlPlane.Leadership;
+using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Maintenance;
+using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.Pods;
+using Sluice.ControlPlane.Reconciliation;
+using Sluice.ControlPlane.Scheduling;
+using Sluice.Storage.Fleet;
+
+namespace Sluice.ControlPlane;
+
+/// <summary>Registers the control plane.</summary>
+public static class ControlPlaneServices
+{
+    /// <summary>
+    /// Adds the services of the control plane, and its hosted services. Hosted services stop in the reverse order of
+    /// their registration: register those that need workers until they stop after this call, and dispatch and the
+    /// watchers of the storage before it. The caller registers the stores, the leader election, an <c>IPodHost</c>, a
+    /// <c>HostId</c> and a <see cref="TimeProvider"/>.
+    /// </summary>
+    /// <param name="services">The services of the gateway.</param>
+    /// <param name="manifest">The manifest of this gateway.</param>
+    /// <param name="inventory">The source of the inventory of this machine.</param>
+    public static IServiceCollection AddSluiceControlPlane(
+        this IServiceCollection services,
+        ManifestOptions manifest,
+        GpuInventoryOptions inventory)
+    {
+        services.AddSingleton(manifest).AddSingleton<ManifestLoop>();
+        services.AddSingleton(inventory).AddSingleton<GpuInventory>();
+        services.AddSingleton<JobMaintenanceService>();
+        AddPods(services);
+        AddLeadership(services);
+        AddGpus(services);
+        AddReconciliation(services);
+
+        services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
+        services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
+        services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService<HostDiagnostics>();
+        services.AddHostedService<PayloadWatch>();
+        services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
+        return services;
+    }
+
+    private static void AddPods(IServiceCollection services)
+    {
+        services.AddSingleton<ReconcileQueue>();
+        services.AddSingleton<HostLease>().AddSingleton<ManagedPods>().AddSingleton<PodRecords>();
+        services.AddSingleton<ReadinessProbe>().AddSingleton<PodReadiness>();
+        services.AddSingleton<PodLifecycle>().AddSingleton<PodTermination>();
+        services.AddSingleton(s => new PodManager(
+            s.GetRequiredService<ManagedPods>(),
+            s.GetRequiredService<PodRecords>(),
+            s.GetRequiredService<PodLifecycle>(),
+            s.GetRequiredService<PodTermination>(),
+            s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<PodAdoption>().AddSingleton<UnmanagedPodFinder>().AddSingleton<UnmanagedPodSearch>();
+        services.AddSingleton<PodTransitions>().AddSingleton<UnreachablePodCheck>().AddSingleton<PodOutputStore>();
+        services.AddSingleton<PodStateReconciliation>().AddSingleton<PodReconciliation>();
+        services.AddSingleton<PodShutdown>();
+    }
+
+    private static void AddLeadership(IServiceCollection services)
+    {
+        services.AddSingleton(s => new ScalingDecisionLog(
+            s.GetRequiredService<ScalingDecisionStore>(),
+            () => s.GetRequiredService<LeaderElection>().IsLeader,
+            s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
+        services.AddSingleton<EndpointReconcileStates>().AddSingleton<EndpointAvailability>();
+        services.AddSingleton<LeaderOrders>().AddSingleton<LeadershipRenewal>();
+    }
+
+    private static void AddGpus(IServiceCollection services)
+    {
+        services.AddSingleton<GpuAllocator>().AddSingleton<GpuRequests>();
+        services.AddSingleton<GpuStarts>().AddSingleton<GpuPreemption>().AddSingleton<GpuRefusals>();
+        services.AddSingleton<GpuReconciliation>();
+    }
+
+    private static void AddReconciliation(IServiceCollection services)
+    {
+        services.AddSingleton<ReconcileSources>().AddSingleton<ReconcileTriggers>();
+        services.AddSingleton<EndpointReader>().AddSingleton<LostPodRemoval>();
+        services.AddSingleton<ScalingPlanner>().AddSingleton<PlanExecution>().AddSingleton<EndpointScaling>();
+        services.AddSingleton<EndpointDataRemoval>().AddSingleton<DeletedEndpointCleanup>();
+        services.AddSingleton<EndpointRemoval>();
+        services.AddSingleton<LeaderReconciliation>().AddSingleton<EndpointReconciliation>();
+        services.AddSingleton<LeaderTerm>().AddSingleton<RoundEndpoints>().AddSingleton<StartPreparation>();
+        services.AddSingleton<ReconcileRound>().AddSingleton<ReconcileRounds>();
+        services.AddSingleton<HostShutdown>().AddSingleton<Reconciler>();
+    }
+}

@@ -1,0 +1,66 @@
+using Microsoft.Extensions.Logging;
+using Sluice.ControlPlane.Pods;
+using Sluice.ControlPlane.Scheduling;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Redis;
+
+namespace Sluice.ControlPlane.Leadership;
+
+/// <summary>
+/// Renews this gateway's leases on time, however long a round takes: the lease of its host and the leadership.
+/// </summary>
+internal sealed partial class LeadershipRenewal(
+    HostLease lease,
+    LeaderElection leadership,
+    ReconcileQueue queue,
+    TimeProvider time,
+    ILogger<LeadershipRenewal> logger)
+{
+    private readonly ILogger<LeadershipRenewal> logger = logger;
+
+    /// <summary>
+    /// Renews the host's lease and the leadership once a second, concurrently with the rounds. The epoch fences the
+    /// orders.
+    /// </summary>
+    /// <param name="podsKnown">
+    /// Completes when the pods that already run here are known. Before, this gateway must not decide for others.
+    /// </param>
+    /// <param name="ct">Ends the loop.</param>
+    public async Task RunAsync(Task podsKnown, CancellationToken ct)
+    {
+        while (!ct.IsCancellationRequested)
+        {
+            var pause = ReconcileQueue.TickEvery;
+            try
+            {
+                await lease.RenewAsync(ct);
+                if (podsKnown.IsCompleted) pause = await LeadOrWaitAsync(ct);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // The rounds log an unreachable Redis.
+                if (!RedisErrors.Is(e)) Broke("the leadership", e);
+            }
+
+            var paused = Task.Delay(pause, time, ct);
+            await (podsKnown.IsCompleted ? paused : Task.WhenAny(paused, podsKnown));
+        }
+    }
+
+    /// <summary>
+    /// Acquires or renews the leadership. Returns the time to the next attempt: a lost leader is replaced when its
+    /// lease expires, not at the tick after that.
+    /// </summary>
+    private async Task<TimeSpan> LeadOrWaitAsync(CancellationToken ct)
+    {
+        var before = leadership.Epoch;
+        await leadership.RenewAsync(ct);
+        if (leadership.Epoch != before) queue.RequestAll();
+        return leadership.VacantIn is { } left && left < ReconcileQueue.TickEvery
+            ? left + ReconcileQueue.Debounce : ReconcileQueue.TickEvery;
+    }
+
+    [LoggerMessage(LogLevel.Error,
+        "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
+    private partial void Broke(string endpoint, Exception e);
+}

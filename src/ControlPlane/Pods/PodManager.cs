@@ -1,0 +1,96 @@
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
+using Sluice.Domain.Placement;
+using Sluice.Hosting;
+using Sluice.Storage.Fleet;
+
+namespace Sluice.ControlPlane.Pods;
+
+/// <summary>
+/// Begins the management of pods of this host: of those that a leader orders, and of running ones that are adopted.
+/// Each is managed until it has exited, whatever error occurs.
+/// </summary>
+public sealed class PodManager
+{
+    private readonly ManagedPods pods;
+    private readonly PodRecords records;
+    private readonly PodLifecycle lifecycle;
+    private readonly PodTermination termination;
+    private readonly TimeProvider time;
+
+    internal PodManager(
+        ManagedPods pods,
+        PodRecords records,
+        PodLifecycle lifecycle,
+        PodTermination termination,
+        TimeProvider time)
+    {
+        this.pods = pods;
+        this.records = records;
+        this.lifecycle = lifecycle;
+        this.termination = termination;
+        this.time = time;
+    }
+
+    /// <summary>This host's pods that receive requests or finish their current ones, with their addresses.</summary>
+    public IEnumerable<(Pod Pod, WorkerAddress Address)> Serving => pods.All
+        .Where(p => p is { Record.State: PodState.Ready or PodState.Draining, Running: not null })
+        .Select(p => (p.Record, p.Running!.Address));
+
+    /// <summary>Creates a pod id. It is random and never reused.</summary>
+    public static string NewId(string endpointId) => $"{endpointId}-{Guid.NewGuid():N}"[..(endpointId.Length + 9)];
+
+    /// <summary>Starts a pod for a leader, if Redis accepts the order. Does not wait for the start.</summary>
+    /// <param name="deployment">The pod's declaration.</param>
+    /// <param name="fingerprint">The fingerprint of the declaration.</param>
+    /// <param name="epoch">The leader's epoch.</param>
+    /// <param name="holding">
+    /// The pod's id and devices; null: this machine assigns no GPUs, and the pod sees those that the gateway sees.
+    /// </param>
+    /// <param name="ct">Cancels the call; Redis may have accepted the order by then.</param>
+    public async Task<StartDecision> StartAsync(
+        Deployment deployment,
+        string fingerprint,
+        long epoch,
+        GpuAllocation? holding,
+        CancellationToken ct)
+    {
+        var orderedAt = time.GetTimestamp();
+        var pod = new ManagedPod(new Pod
+        {
+            Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
+            Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
+            ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
+            EndpointId = deployment.Endpoint.Id,
+            Template = deployment.Template.Name,
+            HostId = records.HostId,
+            State = PodState.Starting,
+            Fingerprint = fingerprint,
+            StartedAt = time.GetUtcNow(),
+            Reason = "ordered",
+        }) { OrderedAt = orderedAt };
+        // The record is stored before the start: a start without a record would be ordered twice.
+        var answer = await records.OrderAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
+        if (answer != StartDecision.Taken) return answer;
+        var order = new PodSpec(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
+        {
+            Fingerprint = fingerprint,
+            Epoch = epoch,
+            ShareMiB = pod.Record.ShareMiB,
+        };
+        Manage(pod, () => lifecycle.StartAsync(pod, order, orderedAt));
+        return answer;
+    }
+
+    /// <summary>Manages a pod that runs already.</summary>
+    internal void Adopt(ManagedPod pod, RunningPod running) => Manage(pod, () => lifecycle.RunAsync(pod, running));
+
+    private void Manage(ManagedPod pod, Func<Task<string>> life)
+    {
+        pods.Add(pod);
+        // Runs outside the exclusive scheduler of the reconciler's loop, which calls this method.
+        pod.Life = Task.Run(
+            async () => await termination.RecordAsync(pod, await lifecycle.CompleteAsync(pod, life)),
+            CancellationToken.None);
+    }
+}

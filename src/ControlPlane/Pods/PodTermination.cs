@@ -1,0 +1,82 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Sluice.Domain.Fleet;
+using Sluice.Shared;
+
+namespace Sluice.ControlPlane.Pods;
+
+/// <summary>
+/// Records the exit of a pod: removes it from dispatch and from this host's pods, and removes its record or marks it as
+/// failed.
+/// </summary>
+internal sealed partial class PodTermination(
+    ManagedPods pods,
+    PodRecords records,
+    TimeProvider time,
+    ILogger<PodTermination> logger)
+{
+    /// <summary>Failed pods that stay listed for an endpoint, so that operators can read why they failed.</summary>
+    private const int KeptFailures = 3;
+
+    private static readonly Counter<long> Exits = CoreMeter.Meter.CreateCounter<long>("sluice.worker.exits", "{worker}",
+        "Workers that exited, by reason: stopped on request, or failed.");
+
+    private readonly ILogger<PodTermination> logger = logger;
+
+    /// <summary>Raised when a pod has exited.</summary>
+    public event Action<PodEnd>? Ended;
+
+    /// <summary>Records the exit of a pod.</summary>
+    /// <param name="pod">The pod.</param>
+    /// <param name="why">How it exited.</param>
+    public async Task RecordAsync(ManagedPod pod, string why)
+    {
+        var requested = pod.StopRequested.IsCompleted;
+        var last = pod.Record;
+        try
+        {
+            await RecordAsync(pod, requested, why);
+        }
+        catch (Exception e)
+        {
+            Broke(pod.Id, pod.EndpointId, e);
+        }
+
+        pods.Remove(pod);
+        Ended?.Invoke(new PodEnd(pod.Record, !requested,
+            last.ReadyAt is { } ready && time.GetUtcNow() - ready >= StartBackoff.ProvenAfter));
+    }
+
+    private async Task RecordAsync(ManagedPod pod, bool requested, string why)
+    {
+        await records.PersistDownAsync(pod);
+        Exits.Add(1, Tag("endpoint", pod.EndpointId), Tag("reason", requested ? "stopped" : "failed"));
+        if (requested)
+        {
+            pods.Remove(pod);
+            await records.PersistRemovalAsync(pod);
+            Stopped(pod.Id, pod.EndpointId, why);
+        }
+        else
+        {
+            Failed(pod.Id, pod.EndpointId, why);
+            var output = pod.Running?.LastOutput ?? [];
+            pod.TryMove(r => r with { State = PodState.Failed, Reason = why, LastOutput = output },
+                PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
+            await records.PersistAsync(pod);
+            pods.Remove(pod);
+            await records.ForgetFailuresAsync(pod.EndpointId, KeptFailures);
+        }
+    }
+
+    private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
+    private partial void Stopped(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
+    private partial void Failed(string worker, string endpoint, string why);
+
+    [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
+    private partial void Broke(string worker, string endpoint, Exception e);
+}

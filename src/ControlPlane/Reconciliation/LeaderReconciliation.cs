@@ -1,0 +1,36 @@
+using Sluice.ControlPlane.Leadership;
+
+namespace Sluice.ControlPlane.Reconciliation;
+
+/// <summary>The leader's work for one endpoint: remove lost pods, and then scale or remove the endpoint.</summary>
+internal sealed class LeaderReconciliation(
+    EndpointReader reader,
+    LeaderOrders orders,
+    LostPodRemoval lostPods,
+    EndpointScaling scaling,
+    EndpointRemoval removal)
+{
+    /// <summary>Reconciles an endpoint, if this gateway leads.</summary>
+    /// <param name="observed">The state of the endpoint.</param>
+    /// <param name="outdated">Whether pods of this host were found that the state does not contain.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task ReconcileAsync(EndpointObservation observed, bool outdated, CancellationToken ct)
+    {
+        if (observed.Fleet.Stale) orders.RecordLost(observed.Epoch);
+        if (observed.Epoch == 0 || observed.Fleet.Stale) return;
+        if (outdated)
+        {
+            orders.Reconsider(observed.EndpointId);
+            return;
+        }
+
+        if (observed.LivingHosts is { } living)
+        {
+            await reader.OfferAsync(observed.EndpointId, observed.Dispatch, ct);
+            observed = observed with { Fleet = await lostPods.RemoveAsync(observed, living, ct) };
+        }
+
+        if (observed.Deployment is { } deployment) await scaling.ScaleAsync(deployment, observed, ct);
+        else await removal.RemoveAsync(observed, ct);
+    }
+}

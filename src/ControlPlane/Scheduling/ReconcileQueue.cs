@@ -1,0 +1,53 @@
+using System.Threading.Channels;
+
+namespace Sluice.ControlPlane.Scheduling;
+
+/// <summary>
+/// Collects the requests for rounds of the reconciler. Any thread may add a request; only the reconciler's loop reads.
+/// </summary>
+internal sealed class ReconcileQueue(TimeProvider time)
+{
+    /// <summary>Interval of the rounds that cover all endpoints.</summary>
+    public static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Pause between two rounds, which combines a burst of requests into one round.</summary>
+    public static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(10);
+
+    private const string AllEndpoints = "";
+
+    private readonly Channel<string> requests = Channel.CreateUnbounded<string>();
+
+    /// <summary>Requests that an endpoint is reconciled now instead of at the next tick.</summary>
+    public void Request(string endpointId) => requests.Writer.TryWrite(endpointId);
+
+    /// <summary>Requests a round that covers all endpoints.</summary>
+    public void RequestAll() => Request(AllEndpoints);
+
+    /// <summary>Requests that an endpoint is reconciled after a delay.</summary>
+    public async Task RequestAfterAsync(string endpointId, TimeSpan delay)
+    {
+        await Task.Delay(delay, time, CancellationToken.None);
+        Request(endpointId);
+    }
+
+    /// <summary>Requests a round for all endpoints immediately and then at each tick, until it is cancelled.</summary>
+    public async Task RequestPeriodicallyAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(TickEvery, time);
+        do RequestAll();
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    /// <summary>Waits for a request and removes all that were added until then.</summary>
+    public async Task<ReconcileRequests> TakeAsync(CancellationToken ct)
+    {
+        // The queue is never completed.
+        await requests.Reader.WaitToReadAsync(ct);
+        var endpoints = new HashSet<string>();
+        while (requests.Reader.TryRead(out var endpoint)) endpoints.Add(endpoint);
+        return new ReconcileRequests(endpoints.Remove(AllEndpoints), endpoints);
+    }
+
+    /// <summary>Waits between two rounds.</summary>
+    public Task PauseAsync(CancellationToken ct) => Task.Delay(Debounce, time, ct);
+}

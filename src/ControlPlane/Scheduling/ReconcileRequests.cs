@@ -1,0 +1,6 @@
+namespace Sluice.ControlPlane.Scheduling;
+
+/// <summary>What one round of the reconciler processes.</summary>
+/// <param name="AllEndpoints">Whether the round covers all endpoints.</param>
+/// <param name="Endpoints">The endpoints that were requested by their id.</param>
+internal sealed record ReconcileRequests(bool AllEndpoints, HashSet<string> Endpoints);

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 CONFIGURATION ?= Release
 RESULTS := .build/test-results
 PUBLISH := .build/run
+# The build of ONNX Runtime in the worker: cpu, nvidia or webgpu.
+ONNXRUNTIME ?= cpu
 
 .PHONY: help deps restore build test run images up down publish clean \
     load load-jobs load-worker load-polls load-cold-start fuzz chaos faults \
@@ -18,17 +20,20 @@ deps: ## Install redis-server with apt if it is missing; print instructions if t
 build: deps ## Build everything (Release). Lock files pin all downloads
 	dotnet build Gateway.sln -c $(CONFIGURATION)
 
-publish: deps ## Publish gateway and worker into .build/run
+publish: deps ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia: the worker with CUDA and TensorRT)
 	dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained \
 	    -o $(PUBLISH)/gateway -v quiet --nologo
+	@# Files of another build of ONNX Runtime can be newer, and would not be replaced.
+	@echo "$(ONNXRUNTIME)" | cmp -s - $(PUBLISH)/onnxruntime || rm -rf $(PUBLISH)/worker
 	dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained \
-	    -o $(PUBLISH)/worker -v quiet --nologo
+	    -p:OnnxRuntime=$(ONNXRUNTIME) -o $(PUBLISH)/worker -v quiet --nologo
+	@echo "$(ONNXRUNTIME)" >$(PUBLISH)/onnxruntime
 
 run: publish ## Publish, then start the gateway with its own Redis and the sample endpoints; Ctrl-C stops everything
 	@exec $(PUBLISH)/gateway/Sluice.Gateway
 
 images: publish ## Build the Docker images from the published files (BASE=image selects another base image)
-	@for name in gateway worker; do \
+	@for name in gateway $(if $(filter nvidia,$(ONNXRUNTIME)),worker-gpu,worker); do \
 	    DOCKER_BUILDKIT=1 docker build -f deploy/$$name.Dockerfile --build-arg APP=prebuilt \
 	        $(if $(BASE),--build-arg BASE=$(BASE)) -t sluice-$$name . || exit 1; \
 	done
@@ -99,5 +104,5 @@ idle-endpoints: publish ## Run 500 idle endpoints with 5 ms latency to Redis; co
 	dotnet run -c Release --project loadtests/Scenarios -- idle-endpoints
 
 clean: ## Delete all build outputs and downloads
-	rm -rf .build .ort
+	rm -rf .build
 	find . -type d \( -name bin -o -name obj \) -not -path './.git/*' -prune -exec rm -rf {} +

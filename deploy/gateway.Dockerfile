@@ -4,17 +4,10 @@
 # APP=prebuilt copies the output of `make publish` instead of compiling here. BASE may be any image with ASP.NET Core
 # 10, libstdc++ and OpenSSL 3.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
-ARG NODE=node:22.12.0-bookworm-slim
 ARG BASE=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
 ARG APP=compiled
 
-FROM ${NODE} AS node
-
 FROM ${SDK} AS compiled
-# npm fetches ONNX Runtime, pinned by its lock file.
-COPY --from=node /usr/local/bin/node /usr/local/bin/node
-COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
-RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 WORKDIR /source
 COPY . .
 ENV CI=true

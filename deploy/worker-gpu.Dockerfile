@@ -1,32 +1,26 @@
 # The image of the built-in worker with CUDA and TensorRT. Build it in the root of the checkout (BuildKit,
 # which is Docker's default since version 23):
 #   docker build -f deploy/worker-gpu.Dockerfile -t sluice-worker-gpu .
-# APP=prebuilt copies the files in PUBLISHED instead of compiling here. BASE may be any image with CUDA 13's libraries.
+# APP=prebuilt copies the files in PUBLISHED, by default the output of `make publish ONNXRUNTIME=nvidia`, instead of
+# compiling here. BASE may be any image with CUDA 13's libraries.
 # TENSORRT=10.x.y.z-1+cuda13.0 adds TensorRT from NVIDIA's package repository, which the default base image contains.
 # ONNX Runtime cannot load TensorRT 11, which has another library name.
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0.401-noble
-ARG NODE=node:22.12.0-bookworm-slim
-# ONNX Runtime 1.29 requires CUDA 13 (driver 580 or later) and cuDNN 9.
+# ONNX Runtime 1.31 requires CUDA 13 (driver 580 or later) and cuDNN 9.
 ARG BASE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 ARG DOTNET=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble
 ARG APP=compiled
 ARG TENSORRT=
 
-FROM ${NODE} AS node
-
 FROM ${SDK} AS compiled
-# npm fetches ONNX Runtime, pinned by its lock file.
-COPY --from=node /usr/local/bin/node /usr/local/bin/node
-COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
-RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 WORKDIR /source
 COPY . .
 ENV CI=true
 RUN dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained \
-    -p:OrtGpuProviders=true -o /worker
+    -p:OnnxRuntime=nvidia -o /worker
 
 FROM scratch AS prebuilt
-ARG PUBLISHED=.build/run/worker-gpu
+ARG PUBLISHED=.build/run/worker
 COPY ${PUBLISHED} /worker
 
 FROM ${APP} AS app

@@ -9,6 +9,9 @@ public static class Repository
 
     public static string Worker => Published("worker", "Sluice.Worker");
 
+    /// <summary>The worker with WebGPU, which eng/ensure-webgpu-worker publishes.</summary>
+    public static string WebGpuWorker => Path.Combine(Root, ".build", "webgpu", "worker", "Sluice.Worker");
+
     /// <summary>The worker that executes the action in a job's input, from the solution's build output.</summary>
     public static string StubWorker => new[] { "Release", "Debug" }
         .Select(c => Path.Combine(Root, "tests", "StubWorker", "bin", c, "net10.0", "Sluice.StubWorker"))

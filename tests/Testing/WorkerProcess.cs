@@ -19,9 +19,10 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     /// <summary>Starts the worker and waits until it is ready.</summary>
     public static async Task<WorkerProcess> StartAsync(
         string repository,
-        IReadOnlyDictionary<string, string?>? environment = null)
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? program = null)
     {
-        var worker = new WorkerProcess(Launch(repository, environment));
+        var worker = new WorkerProcess(Launch(repository, environment, program));
         var listening = await worker.Process.LineAsync("listening on ");
         await worker.Process.LineAsync("ready: ");
         worker.Client = ClientFor(new Uri(Address().Match(listening).Value), Token);
@@ -32,7 +33,10 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the worker without waiting, for workers that do not become ready.</summary>
-    public static ChildProcess Launch(string repository, IReadOnlyDictionary<string, string?>? environment = null)
+    public static ChildProcess Launch(
+        string repository,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? program = null)
     {
         var all = new Dictionary<string, string?>
         {
@@ -40,7 +44,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
             ["SLUICE_POD_TOKEN"] = Token,
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
-        return new ChildProcess(Repository.Worker, [], all);
+        return new ChildProcess(program ?? Repository.Worker, [], all);
     }
 
     public static HttpClient ClientFor(Uri address, string? token)

@@ -18,7 +18,7 @@ public sealed record LibraryLoad(GpuLibrary Library, string? Path, string? Error
 /// <summary>
 /// Loads NVIDIA's libraries by absolute path, each before the libraries that need it. A loaded library satisfies
 /// every later NEEDED entry of its SONAME, so the providers find it without LD_LIBRARY_PATH. The list contains the
-/// libraries to which the CUDA 13 and TensorRT 10 providers of ONNX Runtime 1.29 are linked (readelf -d), and the
+/// libraries to which the CUDA 13 and TensorRT 10 providers of ONNX Runtime 1.31 are linked (readelf -d), and the
 /// parts that cuDNN 9 opens.
 /// </summary>
 public static partial class GpuLibraries

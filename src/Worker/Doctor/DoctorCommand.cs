@@ -114,7 +114,8 @@ public static class DoctorCommand
     }
 
     private static string Providers(StackReport report) =>
-        string.Join(", ", report.ProviderLibraries.Where(p => p != "shared").Append("webgpu").Append("cpu"));
+        string.Join(", ", report.ProviderLibraries.Where(p => p != "shared")
+            .Concat(report.HasWebGpu ? ["webgpu"] : []).Append("cpu"));
 
     private static string Result(ProviderRun run) => run.Error is null
         ? string.Create(CultureInfo.InvariantCulture, $"right, {run.Milliseconds:0} ms")

@@ -34,6 +34,7 @@ internal static partial class StackProbe
             TensorRtMajors = GpuLibraries.MajorVersions("libnvinfer", folders),
             OnnxRuntime = OrtEnv.Instance().GetVersionString(),
             ProviderLibraries = ProviderLibraries(),
+            HasWebGpu = OrtEnv.Instance().GetAvailableProviders().Contains("WebGpuExecutionProvider"),
         };
         return tryProviders ? report with { Runs = Runs(report) } : report;
     }

@@ -68,6 +68,9 @@ public sealed record StackReport
     /// <summary>Provider libraries beside ONNX Runtime's library: shared, cuda, tensorrt.</summary>
     public IReadOnlyList<string> ProviderLibraries { get; init; } = [];
 
+    /// <summary>True if ONNX Runtime's library contains WebGPU.</summary>
+    public bool HasWebGpu { get; init; }
+
     /// <summary>Results of the trials. A provider that was not tried has no entry.</summary>
     public IReadOnlyList<ProviderRun> Runs { get; init; } = [];
 

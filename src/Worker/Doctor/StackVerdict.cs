@@ -14,7 +14,7 @@ public sealed record Verdict(bool Served, string? Serving, string Line);
 /// <summary>
 /// Evaluates a <see cref="StackReport"/>; pure. Of all missing pieces it reports the lowest one, because the others
 /// can be consequences of it. Sources of the requirements: onnxruntime.ai's requirement tables, the release notes of
-/// 1.27 to 1.29, and NVIDIA's documents on CUDA 13 (drivers from 580, GPUs from Turing, compute capability 7.5).
+/// 1.27 to 1.31, and NVIDIA's documents on CUDA 13 (drivers from 580, GPUs from Turing, compute capability 7.5).
 /// </summary>
 public static class StackVerdict
 {
@@ -133,7 +133,7 @@ public static class StackVerdict
         var shared = report.ProviderLibraries.Contains("shared");
         if (!shared || !report.ProviderLibraries.Contains(provider))
             return $"libonnxruntime_providers_{(shared ? provider : "shared")}.so is not beside libonnxruntime.so: "
-                + "publish the worker with -p:OrtGpuProviders=true";
+                + "publish the worker with -p:OnnxRuntime=nvidia";
         foreach (var name in new[] { "CUDA runtime", "cuBLAS", "cuRAND" })
             if (report.Library(name) is { Found: false } missing)
                 return Install(missing, name == "cuRAND" ? "10" : "13");

@@ -47,8 +47,10 @@ public static partial class ProviderError
         if (Says("No supported adapters") || Says("Failed to get a WebGPU adapter") || Says("Couldn't load Vulkan"))
             return "no Vulkan device that WebGPU can use: install the GPU's Vulkan driver and libvulkan1 (a software "
                 + "device needs Mesa 25 or newer)";
+        if (Says("WebGPU execution provider is not supported in this build"))
+            return "this libonnxruntime.so has no WebGPU: publish the worker with -p:OnnxRuntime=webgpu";
         if (Says("is not enabled in this build") || Says("Unable to find an entry point"))
-            return "this libonnxruntime.so is a CPU-only build: use the one that the worker was published with";
+            return "this libonnxruntime.so is a CPU-only build: publish the worker with -p:OnnxRuntime=nvidia";
         if (Says("disable_cpu_ep_fallback")) return "a node that must not run on the CPU was placed on the CPU";
         return null;
     }
@@ -56,7 +58,7 @@ public static partial class ProviderError
     private static string OfLibrary(string file) => file switch
     {
         _ when file.StartsWith("libonnxruntime_providers_", StringComparison.Ordinal) =>
-            $"{file} is not beside libonnxruntime.so: publish the worker with -p:OrtGpuProviders=true",
+            $"{file} is not beside libonnxruntime.so: publish the worker with -p:OnnxRuntime=nvidia",
         _ when file.StartsWith("libcuda.so", StringComparison.Ordinal) =>
             $"{file} is missing: no NVIDIA driver here; in a container start it with --gpus all and "
                 + "NVIDIA_DRIVER_CAPABILITIES=compute,utility",

@@ -3,8 +3,8 @@ namespace Sluice.Worker.Providers;
 /// <summary>
 /// The options of each execution provider by their official names, from <c>cuda_provider_options.h</c>,
 /// <c>tensorrt_provider_options.h</c> and <c>webgpu_provider_options.h</c> of ONNX Runtime 1.29. Each name was
-/// verified in the libraries of version 1.29. Options that take a pointer (a stream, a device) are omitted, because a
-/// setting cannot contain one.
+/// verified in the libraries of version 1.31 (WebGPU: 1.30). Options that take a pointer (a stream, a device) are
+/// omitted, because a setting cannot contain one.
 /// </summary>
 public static class ProviderOptionNames
 {

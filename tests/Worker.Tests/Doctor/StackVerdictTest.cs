@@ -71,7 +71,7 @@ public sealed class StackVerdictTest
             "TensorRT will serve on NVIDIA H200." },
         { "hidden GPUs", Whole with { VisibleDevices = "" }, null, "CUDA_VISIBLE_DEVICES is '', which hides every GPU: unset it" },
         { "a published worker without GPU libraries", Whole with { ProviderLibraries = [] }, null,
-            "libonnxruntime_providers_shared.so is not beside libonnxruntime.so: publish the worker with -p:OrtGpuProviders=true" },
+            "libonnxruntime_providers_shared.so is not beside libonnxruntime.so: publish the worker with -p:OnnxRuntime=nvidia" },
         { "no CUDA runtime", Lacking("CUDA runtime", "libcudart.so.13: cannot open"), null,
             "CUDA runtime 13 cannot be loaded (libcudart.so.13: cannot open): install it, or name its folder in SLUICE_CUDA_LIBRARY_PATH" },
         { "no cuBLAS", Lacking("cuBLAS", null), null, "cuBLAS 13 cannot be loaded (not found)" },

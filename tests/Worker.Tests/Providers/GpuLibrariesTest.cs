@@ -53,7 +53,7 @@ public sealed class GpuLibrariesTest : IDisposable
     [Fact]
     public void Libraries_come_after_those_that_they_need()
     {
-        // readelf -d of ONNX Runtime 1.29's providers and of CUDA 13's and TensorRT 10's libraries.
+        // readelf -d of ONNX Runtime 1.31's providers and of CUDA 13's and TensorRT 10's libraries.
         (string Library, string Needs)[] needed =
         [
             ("libcublasLt.so.13", "libcudart.so.13"), ("libcublas.so.13", "libcublasLt.so.13"), ("libcudnn_ops.so.9", "libcudnn_graph.so.9"),

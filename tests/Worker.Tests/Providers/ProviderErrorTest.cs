@@ -7,7 +7,7 @@ public sealed class ProviderErrorTest
 {
     [Theory]
     [InlineData("[ErrorCode:Fail] Failed to load library /app/libonnxruntime_providers_shared.so with error: libonnxruntime_providers_shared.so: cannot open shared object file",
-        "libonnxruntime_providers_shared.so is not beside libonnxruntime.so: publish the worker with -p:OrtGpuProviders=true")]
+        "libonnxruntime_providers_shared.so is not beside libonnxruntime.so: publish the worker with -p:OnnxRuntime=nvidia")]
     [InlineData("Failed to load library /app/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file",
         "libcublasLt.so.13 is missing: install CUDA 13's libraries")]
     [InlineData("with error: libcuda.so.1: cannot open shared object file: No such file or directory",
@@ -28,7 +28,10 @@ public sealed class ProviderErrorTest
     [InlineData("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 4294967296", "the GPU does not have enough free memory")]
     [InlineData("CUDA failure 2: out of memory", "the GPU does not have enough free memory")]
     [InlineData("[ErrorCode:Fail] Failed to get a WebGPU adapter: No supported adapters", "no Vulkan device that WebGPU can use")]
-    [InlineData("CUDA execution provider is not enabled in this build.", "this libonnxruntime.so is a CPU-only build")]
+    [InlineData("CUDA execution provider is not enabled in this build.",
+        "this libonnxruntime.so is a CPU-only build: publish the worker with -p:OnnxRuntime=nvidia")]
+    [InlineData("[ErrorCode:InvalidArgument] WebGPU execution provider is not supported in this build. ",
+        "this libonnxruntime.so has no WebGPU: publish the worker with -p:OnnxRuntime=webgpu")]
     [InlineData("something\nunknown", "cuda reported: something unknown")]
     public void An_error_names_the_piece_to_change(string error, string says) =>
         Assert.StartsWith(says, ProviderError.Explain("cuda", error), StringComparison.Ordinal);

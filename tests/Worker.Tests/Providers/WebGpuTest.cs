@@ -25,7 +25,7 @@ public sealed class WebGpuTest
     [FactOnVulkan]
     public async Task Digits_runs_on_webgpu_with_its_nodes_counted_and_answers_as_the_cpu_does()
     {
-        await using var worker = await WorkerProcess.StartAsync(Repository.Models, Environment_);
+        await using var worker = await StartAsync(Repository.Models, Environment_);
         Assert.Matches(@"Model digits placed on webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed on "));
 
         using var session = new InferenceSession(Path.Combine(Repository.Models, "digits", "1", "model.onnx"));
@@ -51,7 +51,7 @@ public sealed class WebGpuTest
     public async Task Requests_one_after_the_other_get_their_own_answers()
     {
         // ONNX Runtime copies an input to the device when it is bound: buffers that stay bound would answer everyone with the first one's.
-        await using var worker = await WorkerProcess.StartAsync(Repository.Models, Environment_);
+        await using var worker = await StartAsync(Repository.Models, Environment_);
         var config = JsonNode.Parse(await worker.Client.GetStringAsync("/v2/models/digits/config"))!["parameters"]!;
         Assert.Equal(("for each run", "false"), ((string?)config["bound"]!["string_value"], (string?)config["cuda_graph"]!["string_value"]));
         using var session = new InferenceSession(Path.Combine(Repository.Models, "digits", "1", "model.onnx"));
@@ -76,9 +76,9 @@ public sealed class WebGpuTest
         TinyModel.Put(folder, "story", TinyDecoder.Bytes());
         var environment = new Dictionary<string, string?>(Environment_) { ["SLUICE_MODELS"] = "story" };
         await CompileAsync(folder, environment);
-        await using var device = await WorkerProcess.StartAsync(folder, environment);
+        await using var device = await StartAsync(folder, environment);
         Assert.Matches("Model story placed on .*webgpu", await device.Process.LineAsync("placed on "));
-        await using var cpu = await WorkerProcess.StartAsync(folder);
+        await using var cpu = await StartAsync(folder);
         Assert.Equal(await TextAsync(cpu), await TextAsync(device));
         Directory.Delete(folder, recursive: true);
 
@@ -98,7 +98,7 @@ public sealed class WebGpuTest
         {
             // An option of the provider leaves the first node, a convolution, to the CPU; ONNX Runtime adds a reordering there.
             ["SLUICE_WEBGPU_OPTIONS"] = "forceCpuNodeNames=" + NodeNames()[0], ["SLUICE_ALLOW_CPU_NODES"] = "0",
-        });
+        }, Repository.WebGpuWorker);
         Assert.Equal(3, await worker.ExitAsync());
         await worker.LineAsync(l => System.Text.RegularExpressions.Regex.IsMatch(l,
             @"model digits: \d of \d+ nodes run on the CPU \(Conv 1[^)]*\), which SLUICE_ALLOW_CPU_NODES=0 forbids"), "the refusal with its counts");
@@ -107,7 +107,7 @@ public sealed class WebGpuTest
     [FactOnVulkan]
     public async Task The_doctor_runs_a_model_on_webgpu()
     {
-        await using var doctor = new ChildProcess(Repository.Worker, ["doctor"], Environment_);
+        await using var doctor = new ChildProcess(Repository.WebGpuWorker, ["doctor"], Environment_);
         Assert.Equal(0, await doctor.ExitAsync());
         Assert.Contains("WebGPU will serve.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
         Assert.Matches(@"run on webgpu +right, \d+ ms", doctor.Output);
@@ -116,7 +116,7 @@ public sealed class WebGpuTest
     /// <summary>A software device compiles the shaders of attention for half a minute, on a busy machine for minutes; then Mesa keeps them.</summary>
     private static async Task CompileAsync(string folder, Dictionary<string, string?> environment)
     {
-        await using var worker = WorkerProcess.Launch(folder, environment);
+        await using var worker = WorkerProcess.Launch(folder, environment, Repository.WebGpuWorker);
         for (var patience = 5; ; patience--)
             try
             {
@@ -129,6 +129,9 @@ public sealed class WebGpuTest
             }
     }
 
+    private static Task<WorkerProcess> StartAsync(string folder, Dictionary<string, string?>? environment = null) =>
+        WorkerProcess.StartAsync(folder, environment, Repository.WebGpuWorker);
+
     private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Worker.Runtime.ExecutionProviders(["cpu"]),
         Path.Combine(Repository.Models, "digits", "1", "model.onnx")).Placed.Select(n => n.Name)];
 
@@ -139,6 +142,8 @@ public sealed class WebGpuTest
         public FactOnVulkanAttribute()
         {
             if (!File.Exists(Path.Combine(Vulkan, "ready"))) Skip = "no software Vulkan device: run eng/ensure-software-vulkan";
+            else if (!File.Exists(Repository.WebGpuWorker))
+                Skip = "no worker with WebGPU: run eng/ensure-webgpu-worker";
         }
     }
 }

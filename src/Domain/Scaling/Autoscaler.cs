@@ -19,25 +19,24 @@ public static class Autoscaler
     public static ScaleDecision Decide(ScalePolicy policy, LoadSnapshot load, ScaleState state, DateTimeOffset now)
     {
         var seen = Observation.Observe(policy, load, state, now);
-        var making = new Making(policy, load, state, seen, now);
-        making.ComputeDemand();
-        making.CoverRecentRequests();
-        making.AddBuffer();
-        var least = making.ApplySchedules();
-        making.ApplyBounds(least);
-        making.LimitStep();
-        making.DelayScaleIn();
-        making.ApplyPause();
-        making.LimitSpending();
-        return making.Build();
+        var builder = new DecisionBuilder(policy, load, state, seen, now);
+        builder.ComputeDemand();
+        builder.CoverRecentRequests();
+        builder.AddBuffer();
+        var least = builder.ApplySchedules();
+        builder.ApplyBounds(least);
+        builder.LimitStep();
+        builder.DelayScaleIn();
+        builder.ApplyPause();
+        builder.LimitSpending();
+        return builder.Build();
     }
 
     /// <summary>Builds one decision: the number of workers so far, the next state, and the steps taken.</summary>
-    private sealed class Making(
+    private sealed class DecisionBuilder(
         ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState seen, DateTimeOffset now)
     {
-        private const int StartsWorthWaiting = 10;
-
+        private readonly IScaler scaler = Scalers.Get(policy.Scaler);
         private readonly List<ScaleStep> steps = [];
         private ScaleState next = seen;
         private Refusal? refusal;
@@ -47,15 +46,9 @@ public static class Autoscaler
 
         public void ComputeDemand()
         {
-            var (workers, why) = policy.Scaler switch
-            {
-                Scaler.Slo => SloScaler.Workers(policy, load, before, next),
-                Scaler.RequestCount => RequestCountScaler.Workers(policy, load),
-                Scaler.QueueDelay => QueueDelayScaler.Workers(policy, load),
-                Scaler.Concurrency => ComputeConcurrencyDemand(),
-                _ => throw new ArgumentOutOfRangeException(nameof(policy), policy.Scaler, "unknown scaler"),
-            };
-            AddStep(ScaleSteps.Demand, workers, why);
+            var demand = scaler.Compute(new ScalerInput(policy, load, before, next, now));
+            next = demand.State;
+            AddStep(ScaleSteps.Demand, demand.Workers, demand.Why);
         }
 
         /// <summary>
@@ -167,22 +160,10 @@ public static class Autoscaler
             refusal ??= new Refusal(why, until, "its daily limit is reached");
         }
 
-        private (int, string) ComputeConcurrencyDemand()
-        {
-            var (workers, panic, why) = ConcurrencyScaler.Workers(policy, load, next.Panic, now);
-            next = next with { Panic = panic };
-            return (workers, why);
-        }
-
         private bool IsActive(ScheduledMinimum schedule) =>
             CronSchedule.GetOrParse(schedule.Cron, schedule.TimeZone)?.Covers(now, schedule.For) == true;
 
-        /// <summary>
-        /// Whether scale-ins are at least one stable window apart. SLO and CONCURRENCY guarantee this unless the policy
-        /// sets a scale-in delay.
-        /// </summary>
-        private bool HasSpacedScaleIns =>
-            policy.Scaler is Scaler.Slo or Scaler.Concurrency && policy.ScaleInDelay == TimeSpan.Zero;
+        private bool HasSpacedScaleIns => scaler.SpacesScaleIns && policy.ScaleInDelay == TimeSpan.Zero;
 
         /// <summary>
         /// Returns how much longer no worker must be wanted before the last one stops. A scale-in to fewer workers
@@ -198,20 +179,16 @@ public static class Autoscaler
         }
 
         /// <summary>
-        /// Returns how much longer fewer workers must be wanted before some stop while others keep running. The default
-        /// delay of SLO is the time of ten starts: an unused worker may cost that much more than a worker
-        /// that must start again. SLO and CONCURRENCY scale in at most once per stable window, because the mean of
-        /// CONCURRENCY falls slowly through all intermediate numbers.
+        /// Returns how much longer fewer workers must be wanted before some stop while others keep running. A scaler
+        /// with spaced scale-ins scales in at most once per stable window.
         /// </summary>
         private TimeSpan UntilFewer(DateTimeOffset since, TimeSpan untilNone)
         {
             if (policy.ScaleInDelay > TimeSpan.Zero) return policy.ScaleInDelay - (now - since);
-            var delay = policy.IdleTimeout;
+            var delay = scaler.GetScaleInDelay(policy, next);
             if (!HasSpacedScaleIns) return delay - (now - since);
             // All workers stop soon: one scale-in replaces two.
             if (untilNone < policy.StableWindow / 2) return TimeSpan.MaxValue;
-            var starts = StartsWorthWaiting * next.Learned.Start;
-            if (policy.Scaler == Scaler.Slo && starts < delay) delay = starts;
             var until = since + delay;
             if (next.ScaledInAt is { } last && last + policy.StableWindow > until)
                 until = last + policy.StableWindow;

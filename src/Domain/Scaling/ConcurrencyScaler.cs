@@ -7,7 +7,7 @@ namespace Sluice.Domain.Scaling;
 /// Knative's two aggregations. There is no scale-in during a panic. Unlike in Knative, the panic threshold counts
 /// workers that run <i>and start</i>, so that a slow start does not look like a growing panic (knative/serving#13284).
 /// </summary>
-internal static class ConcurrencyScaler
+internal sealed class ConcurrencyScaler : IScaler
 {
     public static Panic Observe(ScalePolicy policy, Panic panic, double concurrency, TimeSpan elapsed) => panic with
     {
@@ -16,9 +16,13 @@ internal static class ConcurrencyScaler
         Burst = panic.Burst.Add(concurrency, elapsed, policy.PanicWindow / 2),
     };
 
-    public static (int Workers, Panic Next, string Why) Workers(
-        ScalePolicy policy, LoadSnapshot load, Panic panic, DateTimeOffset now)
+    /// <summary>The mean falls slowly through all intermediate numbers; without spacing, each would scale in.</summary>
+    public bool SpacesScaleIns => true;
+
+    public ScalerDemand Compute(in ScalerInput input)
     {
+        var (policy, load, now) = (input.Policy, input.Load, input.Now);
+        var panic = input.State.Panic;
         var each = RequestCountScaler.Target(policy, load) * (policy.TargetUtilization / 100.0);
         var stable = Autoscaler.WorkersFor(panic.Stable.Mean - Negligible, each);
         var soon = Autoscaler.WorkersFor(panic.Burst.Mean - Negligible, each);
@@ -30,9 +34,11 @@ internal static class ConcurrencyScaler
         var (window, brief) = (policy.StableWindow.TotalSeconds, policy.PanicWindow.TotalSeconds);
         var means = Autoscaler.Text($"mean concurrency {panic.Stable.Mean:0.##} over {window:0} s, ")
             + Autoscaler.Text($"{panic.Burst.Mean:0.##} over {brief:0} s, {each:0.##} per worker");
-        if (panic.Since is null) return (stable, panic, $"{means}: {stable}");
+        if (panic.Since is null)
+            return new ScalerDemand(stable, $"{means}: {stable}", input.State with { Panic = panic });
         panic = panic with { Most = Math.Max(panic.Most, Math.Max(stable, soon)) };
-        return (panic.Most, panic, $"{means}, panic: {panic.Most}");
+        var why = $"{means}, panic: {panic.Most}";
+        return new ScalerDemand(panic.Most, why, input.State with { Panic = panic });
     }
 
     /// <summary>

@@ -6,9 +6,15 @@ namespace Sluice.Domain.Scaling;
 /// The QUEUE_DELAY scaler, as RunPod describes it: adds one worker if a request has waited longer than the maximum
 /// delay and no worker is starting.
 /// </summary>
-internal static class QueueDelayScaler
+internal sealed class QueueDelayScaler : IScaler
 {
-    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load)
+    public ScalerDemand Compute(in ScalerInput input)
+    {
+        var (workers, why) = Compute(input.Policy, input.Load);
+        return new ScalerDemand(workers, why, input.State);
+    }
+
+    private static (int Workers, string Why) Compute(ScalePolicy policy, LoadSnapshot load)
     {
         if (load.Queued + load.Busy == 0) return (0, "no request is waiting or running");
         var busy = Math.Max(1, Autoscaler.WorkersFor(load.Busy, Math.Max(1, load.SlotsPerWorker)));

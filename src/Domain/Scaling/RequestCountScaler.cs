@@ -5,14 +5,15 @@ namespace Sluice.Domain.Scaling;
 /// <summary>
 /// The REQUEST_COUNT scaler, as RunPod defines it: waiting and running requests divided by the target per worker.
 /// </summary>
-internal static class RequestCountScaler
+internal sealed class RequestCountScaler : IScaler
 {
-    public static (int Workers, string Why) Workers(ScalePolicy policy, LoadSnapshot load)
+    public ScalerDemand Compute(in ScalerInput input)
     {
+        var (policy, load) = (input.Policy, input.Load);
         var target = Target(policy, load);
         var workers = Autoscaler.WorkersFor(load.Queued + load.Busy, target);
-        return (workers, Autoscaler.Text(
-            $"{load.Queued} waiting + {load.Busy} running, {target} per worker: {workers}"));
+        var why = Autoscaler.Text($"{load.Queued} waiting + {load.Busy} running, {target} per worker: {workers}");
+        return new ScalerDemand(workers, why, input.State);
     }
 
     /// <summary>Returns the target number of concurrent requests per worker.</summary>

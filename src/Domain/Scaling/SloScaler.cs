@@ -8,7 +8,7 @@ namespace Sluice.Domain.Scaling;
 /// arrival rate that the recent past proves. The backlog: the requests that will still wait when a worker started now
 /// is ready, given the running and starting workers. The backlog must be processed soon after.
 /// </summary>
-internal static class SloScaler
+internal sealed class SloScaler : IScaler
 {
     /// <summary>
     /// Number of standard deviations by which the rate of a short span must differ before it is used.
@@ -21,7 +21,27 @@ internal static class SloScaler
     /// </summary>
     private const double DrainInStarts = 0.3;
 
-    public static (int Workers, string Why) Workers(
+    /// <summary>Starts that an unused worker may cost before it stops.</summary>
+    private const int StartsWorthWaiting = 10;
+
+    public bool SpacesScaleIns => true;
+
+    /// <summary>
+    /// The time of ten starts: an unused worker may cost that much more than a worker that must start again.
+    /// </summary>
+    public TimeSpan GetScaleInDelay(ScalePolicy policy, ScaleState state)
+    {
+        var starts = StartsWorthWaiting * state.Learned.Start;
+        return starts < policy.IdleTimeout ? starts : policy.IdleTimeout;
+    }
+
+    public ScalerDemand Compute(in ScalerInput input)
+    {
+        var (workers, why) = Compute(input.Policy, input.Load, input.Before, input.State);
+        return new ScalerDemand(workers, why, input.State);
+    }
+
+    private static (int Workers, string Why) Compute(
         ScalePolicy policy, LoadSnapshot load, ScaleState before, ScaleState state)
     {
         var each = Math.Max(1, load.SlotsPerWorker);

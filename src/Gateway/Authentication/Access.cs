@@ -42,7 +42,7 @@ public static class Access
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
         return demand switch
         {
-            AccessLevel.AnyKey => (AccessVerdict.Granted, ""),
+            AccessLevel.AuthenticatedKey => (AccessVerdict.Granted, ""),
             AccessLevel.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
                 : (AccessVerdict.Forbidden,
                     $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),

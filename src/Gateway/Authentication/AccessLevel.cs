@@ -7,7 +7,7 @@ public enum AccessLevel
     Nothing,
 
     /// <summary>Any valid key.</summary>
-    AnyKey,
+    AuthenticatedKey,
 
     /// <summary>A key with the scope <c>admin</c>.</summary>
     Admin,

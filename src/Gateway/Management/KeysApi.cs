@@ -39,7 +39,7 @@ public static class KeysApi
         }).Produces<KeyView>();
         routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
                 (HttpContext context) => CreateAsync(context, store, ring, catalog, time))
-            .AcceptsJson<KeyWish>().Produces<NewKey>(StatusCodes.Status201Created);
+            .AcceptsJson<CreateKeyRequest>().Produces<NewKey>(StatusCodes.Status201Created);
         routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin,
             "Revoke a key; all gateways reject it within 2 s",
             async (HttpContext context, string id) =>
@@ -123,7 +123,7 @@ public static class KeysApi
     /// <summary>
     /// Checks that the endpoints exist. Otherwise a misspelled id causes a 403 only when the key is used.
     /// </summary>
-    private static async Task CheckEndpointsAsync(KeyWish request, CatalogWatcher catalog, List<FieldError> errors,
+    private static async Task CheckEndpointsAsync(CreateKeyRequest request, CatalogWatcher catalog, List<FieldError> errors,
         CancellationToken ct)
     {
         for (var i = 0; i < request.Invoke?.Count; i++)
@@ -140,16 +140,16 @@ public static class KeysApi
     /// <summary>
     /// Parses the body field by field, so that the error of each invalid field contains its name and value.
     /// </summary>
-    private static (KeyWish Request, List<FieldError> Errors) Read(JsonNode? node, DateTimeOffset now)
+    private static (CreateKeyRequest Request, List<FieldError> Errors) Read(JsonNode? node, DateTimeOffset now)
     {
         var errors = new List<FieldError>();
         if (node is not JsonObject given)
-            return (new KeyWish(), [new FieldError("(all)", node?.ToJsonString() ?? "null", "an object with fields")]);
+            return (new CreateKeyRequest(), [new FieldError("(all)", node?.ToJsonString() ?? "null", "an object with fields")]);
         foreach (var (name, value) in given)
             if (!Fields.Contains(name))
                 errors.Add(new FieldError(name, value?.ToJsonString() ?? "null",
                     $"no such field (known: {string.Join(", ", Fields)})"));
-        var request = new KeyWish
+        var request = new CreateKeyRequest
         {
             Name = ReadField(given, "name", JsonValueKind.String, "a string", errors)?.GetValue<string>(),
             Admin = ReadField(given, "admin", null, "true or false", errors)?.GetValue<bool>() ?? false,
@@ -236,7 +236,7 @@ public static class KeysApi
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"The key '{id}' does not exist.");
 
     /// <summary>The body of <c>POST /api/v1/keys</c>.</summary>
-    public sealed record KeyWish
+    public sealed record CreateKeyRequest
     {
         /// <summary>A display name.</summary>
         public string? Name { get; init; }

@@ -23,28 +23,28 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/v2/models", AccessLevel.AnyKey, "List the names of the models that the key may use",
+        routes.MapRoute("GET", "/v2/models", AccessLevel.AuthenticatedKey, "List the names of the models that the key may use",
             (HttpContext context) =>
             new ModelNames([.. Visible(context).SelectMany(d => d.Endpoint.ServedModels)
             .Order(StringComparer.Ordinal)]));
-        routes.MapRoute("GET", "/v2/models/stats", AccessLevel.AnyKey,
+        routes.MapRoute("GET", "/v2/models/stats", AccessLevel.AuthenticatedKey,
             "Get the statistics of the models that the key may use, from one ready worker of each endpoint",
             StatisticsAsync);
-        routes.MapRoute("POST", "/v2/repository/index", AccessLevel.AnyKey,
+        routes.MapRoute("POST", "/v2/repository/index", AccessLevel.AuthenticatedKey,
             "List the models that the key may use, and whether they are ready", IndexAsync);
         foreach (var verb in new[] { "load", "unload" })
             routes.MapRoute("POST", $"/v2/repository/models/{{model}}/{verb}", AccessLevel.Invoke,
                 "Rejected: each worker loads its own models", RefuseLoadAsync);
         foreach (var path in new[] { "/v2/logging", "/v2/trace/setting" })
             foreach (var method in new[] { "GET", "POST" })
-                routes.MapRoute(method, path, AccessLevel.AnyKey, "Rejected: each worker has its own setting",
+                routes.MapRoute(method, path, AccessLevel.AuthenticatedKey, "Rejected: each worker has its own setting",
                     (HttpContext context) =>
                     RefuseAsync(context, StatusCodes.Status400BadRequest,
                     $"Each worker has its own setting. Send this request to {method} /e/{{endpoint}}{path}."));
         foreach (var kind in new[] { "systemsharedmemory", "cudasharedmemory" })
             routes.Map($"/v2/{kind}/{{**rest}}", context => RefuseAsync(context, StatusCodes.Status501NotImplemented,
                 "Shared memory is not supported. Send tensors in the request, as JSON or as binary data."))
-                .WithMetadata(new AccessRule(AccessLevel.AnyKey));
+                .WithMetadata(new AccessRule(AccessLevel.AuthenticatedKey));
     }
 
     private static Task RefuseLoadAsync(HttpContext context) => RefuseAsync(context, StatusCodes.Status400BadRequest,

@@ -21,8 +21,8 @@ public sealed class AccessTest
     {
         { AccessLevel.Nothing, "none", "", AccessVerdict.Granted },
         { AccessLevel.Nothing, "unknown", "", AccessVerdict.Granted },
-        { AccessLevel.AnyKey, "none", "", AccessVerdict.NotAuthenticated },
-        { AccessLevel.AnyKey, "other", "", AccessVerdict.Granted },
+        { AccessLevel.AuthenticatedKey, "none", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.AuthenticatedKey, "other", "", AccessVerdict.Granted },
         { AccessLevel.Admin, "none", "", AccessVerdict.NotAuthenticated },
         { AccessLevel.Admin, "unknown", "", AccessVerdict.NotAuthenticated },
         { AccessLevel.Admin, "everything", "", AccessVerdict.Forbidden },

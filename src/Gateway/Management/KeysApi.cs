@@ -123,7 +123,8 @@ public static class KeysApi
     /// <summary>
     /// Checks that the endpoints exist. Otherwise a misspelled id causes a 403 only when the key is used.
     /// </summary>
-    private static async Task CheckEndpointsAsync(CreateKeyRequest request, CatalogWatcher catalog, List<FieldError> errors,
+    private static async Task CheckEndpointsAsync(
+        CreateKeyRequest request, CatalogWatcher catalog, List<FieldError> errors,
         CancellationToken ct)
     {
         for (var i = 0; i < request.Invoke?.Count; i++)
@@ -144,7 +145,9 @@ public static class KeysApi
     {
         var errors = new List<FieldError>();
         if (node is not JsonObject given)
-            return (new CreateKeyRequest(), [new FieldError("(all)", node?.ToJsonString() ?? "null", "an object with fields")]);
+            return (
+                new CreateKeyRequest(),
+                [new FieldError("(all)", node?.ToJsonString() ?? "null", "an object with fields")]);
         foreach (var (name, value) in given)
             if (!Fields.Contains(name))
                 errors.Add(new FieldError(name, value?.ToJsonString() ?? "null",

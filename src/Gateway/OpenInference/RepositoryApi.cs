@@ -23,7 +23,8 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/v2/models", AccessLevel.AuthenticatedKey, "List the names of the models that the key may use",
+        routes.MapRoute("GET", "/v2/models", AccessLevel.AuthenticatedKey,
+            "List the names of the models that the key may use",
             (HttpContext context) =>
             new ModelNames([.. Visible(context).SelectMany(d => d.Endpoint.ServedModels)
             .Order(StringComparer.Ordinal)]));

@@ -48,7 +48,9 @@ internal static class ScaleRules
         var zone = TimeZoneInfo.TryFindSystemTimeZoneById(s.TimeZone, out _);
         check.That(zone, $"{at}.timeZone", s.TimeZone,
             "an IANA time zone that this machine knows, like UTC or Europe/Berlin");
-        check.That(!zone || CronSchedule.Parse(s.Cron, s.TimeZone) is not null, $"{at}.cron", s.Cron,
+        var bothDays = CronSchedule.RestrictsBothDays(s.Cron);
+        check.That(!bothDays, $"{at}.cron", s.Cron, CronSchedule.ExpectedDays);
+        check.That(!zone || bothDays || CronSchedule.Parse(s.Cron, s.TimeZone) is not null, $"{at}.cron", s.Cron,
             CronSchedule.Expected);
         check.Range($"{at}.for", s.For, TimeSpan.FromMinutes(1), Week);
         check.Range($"{at}.min", s.Min, 1, MostWorkers);

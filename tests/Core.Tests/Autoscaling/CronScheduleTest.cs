@@ -21,9 +21,10 @@ public sealed class CronScheduleTest
     [InlineData("0 8 * * mon-fri", "2026-03-01T08:00:00Z", false)]
     [InlineData("0 8 * * 0", "2026-03-01T08:00:00Z", true)]
     [InlineData("0 8 * * 7", "2026-03-01T08:00:00Z", true)] // Sunday twice
-    [InlineData("0 8 13 * FRI", "2026-03-06T08:00:00Z", true)] // either day, as in Vixie's cron
-    [InlineData("0 8 13 * FRI", "2026-04-13T08:00:00Z", true)]
-    [InlineData("0 8 13 * FRI", "2026-03-02T08:00:00Z", false)]
+    [InlineData("0 8 */2 * FRI", "2026-03-13T08:00:00Z", true)] // a field that starts with * is not a restriction
+    [InlineData("0 8 */2 * FRI", "2026-03-06T08:00:00Z", false)]
+    [InlineData("0 8 * * FRI-MON", "2026-03-01T08:00:00Z", true)]
+    [InlineData("0 8 * * FRI-MON", "2026-03-03T08:00:00Z", false)]
     public void An_expression_matches_the_right_minutes(string cron, string at, bool named) =>
         Assert.Equal(named,
             CronSchedule.Parse(cron, "UTC")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
@@ -36,6 +37,8 @@ public sealed class CronScheduleTest
     [InlineData("30 2 * * *", "2026-03-30T00:30:00Z", true)]
     [InlineData("30 2 * * *", "2026-10-25T00:30:00Z", true)] // the first of the two
     [InlineData("30 2 * * *", "2026-10-25T01:30:00Z", false)]
+    [InlineData("30 * * * *", "2026-10-25T00:30:00Z", true)] // each hour: both of the two
+    [InlineData("30 * * * *", "2026-10-25T01:30:00Z", true)]
     public void Times_follow_the_zone_across_clock_changes(string cron, string at, bool named) =>
         Assert.Equal(named,
             CronSchedule.Parse(cron, "Europe/Berlin")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
@@ -63,6 +66,9 @@ public sealed class CronScheduleTest
     [InlineData("a * * * *")]
     [InlineData("-1 * * * *")]
     [InlineData("1, * * * *")]
+    [InlineData("@daily")]
+    [InlineData("0 8 13 * FRI")]
+    [InlineData("0 8 1,15 * 1-5")]
     public void An_invalid_expression_is_rejected(string cron) => Assert.Null(CronSchedule.Parse(cron, "UTC"));
 
     [Fact]

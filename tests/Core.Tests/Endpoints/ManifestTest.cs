@@ -109,6 +109,8 @@ public sealed class ManifestTest
         "scaling.buffer is 9; expected at most scaling.max (3)")]
     [InlineData(Scaling + "{ schedules: [{ cron: 0 25 * * MON, for: 1h, min: 1 }] } }]",
         "scaling.schedules[0].cron is 0 25 * * MON; expected minute hour")]
+    [InlineData(Scaling + "{ schedules: [{ cron: 0 8 13 * FRI, for: 1h, min: 1 }] } }]",
+        "scaling.schedules[0].cron is 0 8 13 * FRI; expected * as day of month or as day of week")]
     [InlineData(Scaling + "{ schedules: [{ cron: 0 5 * * MON, timeZone: Mars/Base, for: 1h, min: 1 }] } }]",
         "scaling.schedules[0].timeZone is Mars/Base; expected an IANA time zone")]
     [InlineData(Scaling + "{ schedules: [{ cron: 0 5 * * MON, for: 1h, min: 7 }] } }]",

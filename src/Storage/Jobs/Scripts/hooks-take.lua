@@ -14,10 +14,13 @@ for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', outbox, '-inf', now, 'LIMI
   if redis.call('EXISTS', hook) == 0 then
     redis.call('ZREM', outbox, delivery)
   else
-    local try = redis.call('HINCRBY', hook, 'tries', 1)
-    local was = redis.call('HMGET', hook, 'job', 'url', 'made')
+    -- A delivery that cannot be read is due again after the lease, and does not stop the other deliveries.
     redis.call('ZADD', outbox, now + lease_ms, delivery)
-    for _, value in ipairs({ delivery, was[1], was[2], try, was[3] }) do taken[#taken + 1] = value end
+    local try = redis.pcall('HINCRBY', hook, 'tries', 1)
+    local was = type(try) == 'number' and redis.call('HMGET', hook, 'job', 'url', 'made') or {}
+    if was[1] and was[2] and was[3] then
+      for _, value in ipairs({ delivery, was[1], was[2], try, was[3] }) do taken[#taken + 1] = value end
+    end
   end
 end
 return taken

@@ -5,6 +5,8 @@
 -- pick() books the slot; how ('' or 'isolated') is the why of a job that runs. bytes() returns the size of the claimed
 -- inputs. keep() writes the collected changes and returns [job, "attempt|pod|why|timeout ms|queued Unix ms|s3", input,
 -- ..].
+local NO_SPEC = '1|0|0|0|0|0|'
+
 local function claiming(k, holder, at, token)
   local specs, pasts, starts = apart(SPEC), apart('^(%d+)|(%d+)'), {}
   local claimed, unqueued, begun, notified, fewer, bytes = {}, 0, {}, {}, {}, 0
@@ -40,7 +42,9 @@ local function claiming(k, holder, at, token)
   -- Claims the job at index i of the jobs that were read.
   local function take(i, id, flow, late, queued, pick, how)
     local text, webhook, s3, input = string.match(asked[i] or '', ASKED)
-    local before, spec = past(again[i]), specs(text or '1|0|0|0|0|0|')
+    local before, spec = past(again[i]), specs(text or NO_SPEC)
+    -- A submission that cannot be parsed is treated as a missing one: its ticket is dropped.
+    if not spec[1] then text, spec = nil, specs(NO_SPEC) end
     local why = late and 'expired' or tonumber(pasts(before)[2]) >= tonumber(spec[4]) and 'exhausted' or ''
     local pod = why ~= '' and '' or pick(holder)
     if not pod then return false end

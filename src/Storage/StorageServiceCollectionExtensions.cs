@@ -1,0 +1,43 @@
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Keys;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Storage;
+
+/// <summary>Registers the stores in Redis and the services that watch it.</summary>
+public static class StorageServiceCollectionExtensions
+{
+    /// <summary>
+    /// Adds all stores. The caller registers <see cref="TimeProvider"/> and logging. Hosted services, in this order:
+    /// <see cref="RedisMemoryPressure"/>, <see cref="CatalogWatcher"/>.
+    /// </summary>
+    /// <param name="services">The services of the gateway.</param>
+    /// <param name="redis">The connection that all stores share. The caller disposes it.</param>
+    /// <param name="payloads">The payload folder. The caller has checked it.</param>
+    /// <param name="gatewayId">Identifies the gateway in the leader election; unique across restarts.</param>
+    public static IServiceCollection AddSluiceStorage(
+        this IServiceCollection services,
+        RedisStore redis,
+        PayloadShare payloads,
+        string gatewayId)
+    {
+        services.AddSingleton(redis).AddSingleton(payloads);
+        services.AddSingleton<RedisMemoryPressure>();
+        services.AddSingleton<WorkerSlotStore>();
+        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<EndpointDeletions>();
+        services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
+        services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
+        services.AddSingleton<KeyStore>();
+        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
+        services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>();
+        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>();
+
+        services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
+        services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
+        return services;
+    }
+}

@@ -18,6 +18,7 @@ using Sluice.Gateway.Webhooks;
 using Sluice.Hosting;
 using Sluice.Hosting.Docker;
 using Sluice.Hosting.Processes;
+using Sluice.Storage;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
@@ -65,8 +66,7 @@ public static partial class GatewayHost
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
         ConfigureLogging(builder.Logging, settings);
-        AddServices(builder.Services, settings, data, redis);
-        builder.Services.AddSingleton(share);
+        AddServices(builder.Services, settings, data, redis, share);
         var app = builder.Build();
         foreach (var setting in settings.Ineffective) HasNoEffect(app.Logger, setting);
         if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
@@ -132,64 +132,65 @@ public static partial class GatewayHost
     }
 
     private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data,
-        RedisStore redis)
+        RedisStore redis, PayloadShare share)
     {
         services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
         services.AddRouting();
         services.AddHttpForwarder();
         services.AddOpenApi();
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(redis).AddSingleton<RedisMemoryPressure>();
-        services.AddSingleton(new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true)));
         services.AddSingleton(data.Host);
-        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
-        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
-        services.AddSingleton<EndpointDeletions>()
-            .AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>();
-        services.AddSingleton<WorkerSlotStore>().AddSingleton<Dispatcher>();
-        services.AddSingleton<GpuStore>().AddSingleton<GpusApi>();
-        services.AddSingleton<PodStore>();
-        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
-        else services.AddSingleton<IPodHost, ProcessHost>();
-        services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(),
-            s.GetRequiredService<GatewayId>().Value));
-        services.AddSingleton<ScalingDecisionStore>();
-        services.AddSingleton<KeyStore>().AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
+        var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));
+
+        // Hosted services stop in the reverse order: requests and jobs first, then workers, then the slots.
+        services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
+        services.AddSluiceStorage(redis, share, gatewayId.Value);
+        AddAuthentication(services, settings);
+        services.AddSluiceDispatch(gatewayId);
+        AddPodHost(services, settings);
+        services.AddSluiceControlPlane(
+            new ManifestOptions(settings.Manifest), new GpuInventoryOptions(settings.GpuInventory));
+        AddForwarding(services);
+        AddJobs(services, settings);
+    }
+
+    private static void AddAuthentication(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton<RateLimits>().AddSingleton<ApiKeyAuthenticationMiddleware>();
         services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
             s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(s => new ApiKeyCache(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<ApiKeyCache>>()));
+        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
+    }
+
+    private static void AddPodHost(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
+        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
+        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
+        else services.AddSingleton<IPodHost, ProcessHost>();
+    }
+
+    private static void AddForwarding(IServiceCollection services)
+    {
         services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
-        services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>();
+        services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>().AddSingleton<GpusApi>();
         services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
-        AddJobs(services, settings);
-
-        services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
-        services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
-        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
-        services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
-        services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
-        services.AddSluiceControlPlane(
-            new ManifestOptions(settings.Manifest), new GpuInventoryOptions(settings.GpuInventory));
-        services.AddHostedService(s => s.GetRequiredService<JobSignals>());
-        services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
-        services.AddHostedService(s => s.GetRequiredService<JobRunner>());
     }
 
     private static void AddJobs(IServiceCollection services, GatewaySettings settings)
     {
-        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
-        services.AddSingleton(new OutboundGuard(settings.WebhookAllow));
-        services.AddSingleton<JobStore>().AddSingleton<JobStreams>()
-            .AddSingleton<JobQueries>().AddSingleton<JobSignals>();
-        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>().AddSingleton<WebhookSender>();
+        services.AddSingleton(new OutboundGuard(settings.WebhookAllow)).AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodyReader>();
         services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()
             .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
+        services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
+        services.AddHostedService(s => s.GetRequiredService<JobRunner>());
     }
 
     [LoggerMessage(LogLevel.Warning,

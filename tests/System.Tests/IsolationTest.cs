@@ -81,7 +81,8 @@ public sealed class IsolationTest : IDisposable
     {
         await using var gateway = await StartAsync(workers: 1);
         var jobs = new Jobs(gateway);
-        var input = JsonNode.Parse("""{"do":"sleep","ms":500}""")!;
+        // Long enough that the kill of a busy machine still meets the run.
+        var input = JsonNode.Parse("""{"do":"sleep","ms":3000}""")!;
         var (one, other) = (await jobs.RunAsync(input), await jobs.RunAsync(input));
         // Both are on the worker at the first kill; at the next two one of them is there alone.
         await JobFaultsTest.UntilAsync(() => Begun(one) == 1 && Begun(other) == 1);

@@ -67,9 +67,22 @@ public sealed class CronScheduleTest
     [InlineData("-1 * * * *")]
     [InlineData("1, * * * *")]
     [InlineData("@daily")]
+    [InlineData("0 0 30 2 *")]
+    [InlineData("0 0 31 4,6 *")]
     [InlineData("0 8 13 * FRI")]
     [InlineData("0 8 1,15 * 1-5")]
     public void An_invalid_expression_is_rejected(string cron) => Assert.Null(CronSchedule.Parse(cron, "UTC"));
+
+    /// <summary>Without the limit, the parser overflows the stack and ends the process.</summary>
+    [Theory]
+    [InlineData(200_000)]
+    [InlineData(257)]
+    public void An_expression_that_is_too_long_is_rejected(int length) =>
+        Assert.Null(CronSchedule.Parse("0 8 * * 1" + string.Concat(Enumerable.Repeat(",1", length / 2)), "UTC"));
+
+    [Fact]
+    public void A_list_within_the_limit_is_accepted() =>
+        Assert.NotNull(CronSchedule.Parse("0 8 * * 1" + string.Concat(Enumerable.Repeat(",1", 100)), "UTC"));
 
     [Fact]
     public void An_unknown_time_zone_is_rejected() => Assert.Null(CronSchedule.Parse("* * * * *", "Atlantis/Capital"));

@@ -49,7 +49,7 @@ public sealed class JobGrant : IDisposable
     /// Ends the job as failed after an error of the gateway. The end is sent in a call of its own, because the data of
     /// the job may cause the error.
     /// </summary>
-    public Task<EndResult> GiveUpAsync(JobError error) =>
+    public Task<EndResult> FailWithoutRetryAsync(JobError error) =>
         owner.EndAsync(this, JobEnd.Failed(Claim.Id, Claim.Fence, JobStatus.Failed, error), alone: true);
 
     /// <summary>Stores the result of the attempt and returns its slot. Completes when Redis has answered.</summary>

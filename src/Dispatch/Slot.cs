@@ -50,5 +50,6 @@ public sealed class Slot : IDisposable
     /// Whether this work was certainly the only work on the worker when the worker was lost. False if another gateway
     /// may have had work there, and if the slot was returned before.
     /// </returns>
-    public bool Broken() => Interlocked.Exchange(ref ended, 1) == 0 && owner.Return(this, workerReachable: false);
+    public bool MarkWorkerUnreachable() =>
+        Interlocked.Exchange(ref ended, 1) == 0 && owner.Return(this, workerReachable: false);
 }

@@ -83,7 +83,7 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     public void The_average_approaches_a_constant_level_and_a_constant_rate()
     {
         var (window, at) = (TimeSpan.FromSeconds(10), TimeSpan.FromHours(1));
-        var mean = new MovingMean(window, at);
+        var mean = new MovingAverage(window, at);
         mean.Set(2, at);
         Assert.Equal(0, mean.At(at));
         Assert.Equal(2 * (1 - Math.Exp(-1)), mean.At(at + window), 1e-9);
@@ -93,7 +93,7 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
         // The time can appear to go backwards if two threads read the clock.
         Assert.Equal(2 * Math.Exp(-1), mean.At(at), 1e-9);
 
-        var rate = new MovingMean(window, at);
+        var rate = new MovingAverage(window, at);
         for (var i = 0; i < 1000; i++) rate.Count(at + TimeSpan.FromMilliseconds(250 * i));
         Assert.InRange(rate.At(at + TimeSpan.FromMilliseconds(250 * 999)), 3.9, 4.1);
         Assert.InRange(rate.At(at + TimeSpan.FromSeconds(400)), 0, 1e-3);

@@ -16,7 +16,7 @@ public sealed partial class ScalingDecisionLog
 {
     private static readonly TimeSpan StoreInterval = TimeSpan.FromSeconds(0.9);
 
-    private static readonly Counter<long> Made = CoreMeter.Meter.CreateCounter<long>(
+    private static readonly Counter<long> Made = SluiceMeter.Meter.CreateCounter<long>(
         "sluice.scaling.decisions", "{decision}",
         "Scaling decisions that changed the workers or came from another step than the previous one, "
         + "by direction and deciding step.");
@@ -35,9 +35,9 @@ public sealed partial class ScalingDecisionLog
         this.store = store;
         this.leads = leads;
         this.logger = logger;
-        CoreMeter.Meter.CreateObservableGauge("sluice.scaling.workers", Measure, "{worker}",
+        SluiceMeter.Meter.CreateObservableGauge("sluice.scaling.workers", Measure, "{worker}",
             "Workers of an endpoint as the leader sees them: desired, ready, starting.");
-        CoreMeter.Meter.CreateObservableGauge("sluice.worker_time.today", MeasureSpent, "s",
+        SluiceMeter.Meter.CreateObservableGauge("sluice.worker_time.today", MeasureSpent, "s",
             "Worker time of an endpoint since 00:00 UTC, limited by scaling.dailyWorkerTime. "
             + "Only the leader exports it.");
     }

@@ -15,7 +15,7 @@ internal sealed partial class PodReadiness(
     TimeProvider time,
     ILogger<PodReadiness> logger)
 {
-    private static readonly Histogram<double> ColdStart = CoreMeter.Meter.CreateHistogram<double>(
+    private static readonly Histogram<double> ColdStart = SluiceMeter.Meter.CreateHistogram<double>(
         "sluice.cold_start.stage", "s",
         "Duration of each stage of a cold start, from a worker's order to its readiness.");
 

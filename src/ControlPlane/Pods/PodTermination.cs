@@ -18,7 +18,8 @@ internal sealed partial class PodTermination(
     /// <summary>Failed pods that stay listed for an endpoint, so that operators can read why they failed.</summary>
     private const int KeptFailures = 3;
 
-    private static readonly Counter<long> Exits = CoreMeter.Meter.CreateCounter<long>("sluice.worker.exits", "{worker}",
+    private static readonly Counter<long> Exits = SluiceMeter.Meter.CreateCounter<long>(
+        "sluice.worker.exits", "{worker}",
         "Workers that exited, by reason: stopped on request, or failed.");
 
     private readonly ILogger<PodTermination> logger = logger;

@@ -34,5 +34,5 @@ internal static class Routes
     public static AuthenticatedRequest Admission(this HttpContext context) =>
         context.Features.Get<AuthenticatedRequest>()
         ?? throw new InvalidOperationException(
-        "The request was not authorized: the Gatekeeper middleware did not run.");
+            "The request was not authorized: ApiKeyAuthenticationMiddleware did not run.");
 }

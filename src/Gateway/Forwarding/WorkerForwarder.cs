@@ -106,7 +106,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
         var result = ClassifyResult(context, state, error, run);
         if (result.WorkerBroke)
-            result = result with { WasAlone = slot.Broken() };
+            result = result with { WasAlone = slot.MarkWorkerUnreachable() };
         else
             slot.Dispose();
         return result;

@@ -87,7 +87,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             var end = await GetOutcomeAsync(grant);
             CrashPoint.Pass("after-answer");
             // This must precede the store: after it, dispatch could assign the job to the same worker again.
-            var alone = end.WorkerBroke && grant.Slot?.Broken() == true;
+            var alone = end.WorkerBroke && grant.Slot?.MarkWorkerUnreachable() == true;
             await StoreAsync(grant, end, ClassifyLoss(end, grant.Slot, alone));
             CrashPoint.Pass("after-end");
             signals.Changed(endpoint, claim.Id);
@@ -113,7 +113,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     {
         try
         {
-            await WaitUntilStoredAsync(grant.GiveUpAsync(new JobError(JobErrors.Gateway,
+            await WaitUntilStoredAsync(grant.FailWithoutRetryAsync(new JobError(JobErrors.Gateway,
                 "Internal error of the gateway. Its log contains the job id.", true)));
             signals.Changed(grant.EndpointId, grant.Claim.Id);
         }

@@ -7,7 +7,7 @@ namespace Sluice.Gateway.Observability;
 public sealed class MetricsCollector : IHostedService, IDisposable
 {
     /// <summary>The name prefixes of the collected meters.</summary>
-    private static readonly string[] Listened = ["Sluice.", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
+    private static readonly string[] Listened = ["Sluice", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
 
     private readonly ConcurrentDictionary<Instrument, MetricFamily> families = [];
     private readonly MeterListener listener = new();

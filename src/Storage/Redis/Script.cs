@@ -10,7 +10,7 @@ namespace Sluice.Storage.Redis;
 /// </summary>
 public sealed class Script
 {
-    private static readonly Counter<long> RoundTrips = CoreMeter.Meter.CreateCounter<long>("sluice.redis.round_trips",
+    private static readonly Counter<long> RoundTrips = SluiceMeter.Meter.CreateCounter<long>("sluice.redis.round_trips",
         "{call}", "Scripts run on Redis, by script name.");
 
     private Script(string name, string source, string text)

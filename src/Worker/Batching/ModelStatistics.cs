@@ -26,8 +26,8 @@ public sealed class ModelStatistics(TimeProvider time)
     private long lastMs;
     private Times success;
     private Times fail;
-    private readonly MovingMean requests = new(RateWindow, time.GetElapsedTime(0));
-    private readonly MovingMean failures = new(RateWindow, time.GetElapsedTime(0));
+    private readonly MovingAverage requests = new(RateWindow, time.GetElapsedTime(0));
+    private readonly MovingAverage failures = new(RateWindow, time.GetElapsedTime(0));
 
     /// <summary>Completed requests and failed requests per second, as means over about 10 s.</summary>
     public (double Requests, double Failures) Rates

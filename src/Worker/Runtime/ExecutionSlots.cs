@@ -36,7 +36,7 @@ public sealed class ExecutionSlots(int lanes)
     }
 
     private readonly Lock gate = new();
-    private readonly MovingMean users = new(TimeSpan.FromSeconds(10), Stopwatch.GetElapsedTime(0));
+    private readonly MovingAverage users = new(TimeSpan.FromSeconds(10), Stopwatch.GetElapsedTime(0));
     private readonly Queue<ILaneUser> waiting = [];
     private int free = lanes;
 

@@ -188,7 +188,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     {
         var gateway = await GatewayAsync("a");
         await store.UpAsync(endpoint, Worker("p1", 4), Soon);
-        (await AcquireAsync(gateway)).Slot!.Broken();
+        (await AcquireAsync(gateway)).Slot!.MarkWorkerUnreachable();
         var next = AcquireAsync(gateway);
         await QueuedAsync(1);
         Assert.True((await SnapshotAsync()).Workers.Single().Draining);

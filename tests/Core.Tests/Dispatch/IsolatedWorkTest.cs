@@ -147,7 +147,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         var slots = new List<Slot>();
         for (var i = 0; i < works; i++) slots.Add((await AcquireAsync(gateway, Plain)).Slot!);
         // All work on the worker reports the loss, one after another.
-        Assert.All(slots, slot => Assert.Equal(alone, slot.Broken()));
+        Assert.All(slots, slot => Assert.Equal(alone, slot.MarkWorkerUnreachable()));
     }
 
     [Fact]
@@ -157,11 +157,11 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
         await UpAsync("p1", 4);
         var other = (await AcquireAsync(b, Plain)).Slot!;
         var plain = (await AcquireAsync(a, Plain)).Slot!;
-        Assert.False(plain.Broken());
+        Assert.False(plain.MarkWorkerUnreachable());
         other.Dispose();
         await UpAsync("p2", 4);
         var isolated = (await AcquireAsync(a, Lost)).Slot!;
-        Assert.True(isolated.Broken());
+        Assert.True(isolated.MarkWorkerUnreachable());
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace Sluice.Worker.Statistics;
 /// </summary>
 /// <param name="window">The window.</param>
 /// <param name="now">The current time, relative to any fixed time that all calls use.</param>
-internal sealed class MovingMean(TimeSpan window, TimeSpan now)
+internal sealed class MovingAverage(TimeSpan window, TimeSpan now)
 {
     private double mean;
     private double level;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Threading.RateLimiting;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Selection;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Redis;
 
@@ -38,16 +39,34 @@ public sealed class ApiKeyAuthenticationMiddleware(
         if (context.GetEndpoint() is not { } route) return next(context);
 
         var started = Stopwatch.GetTimestamp();
-        var demand = route.Metadata.GetMetadata<AccessRule>()?.Demand ?? AccessLevel.Admin;
         var key = ReadKey(context, out var caller);
-        var target = ReadTarget(context, out var deployment);
-        var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
+        // A request with an invalid key is rejected whatever it selects, so its body is not read.
+        if (caller is null && key != KeyVerdict.Missing)
+            return AuthorizeAsync(context, next, started, key, caller, EndpointSelection.None);
+        var selector = route.Metadata.GetMetadata<IEndpointSelector>() ?? RouteSelector.Instance;
+        var selecting = selector.SelectAsync(context);
+        return selecting.IsCompletedSuccessfully
+            ? AuthorizeAsync(context, next, started, key, caller, selecting.Result)
+            : WaitAsync();
+
+        async Task WaitAsync() => await AuthorizeAsync(context, next, started, key, caller, await selecting);
+    }
+
+    private Task AuthorizeAsync(HttpContext context, RequestDelegate next, long started, KeyVerdict key,
+        Caller? caller, EndpointSelection selection)
+    {
+        if (selection.Error is { } error) return Problem.WriteAsync(context, selection.ErrorStatus, error);
+        var metadata = context.GetEndpoint()!.Metadata;
+        var demand = metadata.GetMetadata<AccessRule>()?.Demand ?? AccessLevel.Admin;
+        var deployment = Find(selection);
+        var (verdict, detail) = Access.Decide(demand, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now: {fault.Sentence()}";
-        if (verdict == AccessVerdict.NoEndpoint) detail += NameSuggestion.For(target, VisibleNames(context, caller!));
+        if (verdict == AccessVerdict.NoEndpoint)
+            detail += NameSuggestion.For(selection.Name, VisibleNames(selection, caller!));
         if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
         context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
-        if (route.Metadata.GetMetadata<Polled>() is not null)
+        if (metadata.GetMetadata<Polled>() is not null)
         {
             var rest = next;
             next = c => polls.InvokeAsync(c, caller, rest);
@@ -75,28 +94,20 @@ public sealed class ApiKeyAuthenticationMiddleware(
         return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
     }
 
-    private string ReadTarget(HttpContext context, out Deployment? deployment)
-    {
-        var values = context.Request.RouteValues;
-        var (name, found) = values.TryGetValue("endpoint", out var id)
-            ? ((string)id!, catalog.Current.Find((string)id!))
-            : values.TryGetValue("model", out var model)
-                ? ((string)model!, catalog.Current.FindByModel((string)model!))
-                : ("", null);
-        deployment = found;
-        return name;
-    }
+    private Deployment? Find(EndpointSelection selection) =>
+        selection.Name.Length == 0 ? null
+        : selection.IsModel ? catalog.Current.FindByModel(selection.Name)
+        : catalog.Current.Find(selection.Name);
 
     /// <summary>
-    /// Returns the endpoint IDs or the model names (depending on the route) of the endpoints that the caller may use.
+    /// Returns the endpoint IDs or the model names (depending on the selection) of the endpoints that the caller may
+    /// use.
     /// </summary>
-    private IEnumerable<string> VisibleNames(HttpContext context, Caller caller)
+    private IEnumerable<string> VisibleNames(EndpointSelection selection, Caller caller)
     {
         var usable = catalog.Current.Deployments.Select(d => d.Endpoint)
             .Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
-        return context.Request.RouteValues.ContainsKey("endpoint")
-            ? usable.Select(e => e.Id)
-            : usable.SelectMany(e => e.ServedModels);
+        return selection.IsModel ? usable.SelectMany(e => e.ServedModels) : usable.Select(e => e.Id);
     }
 
     private async Task RejectAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)

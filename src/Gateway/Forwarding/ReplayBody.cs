@@ -9,7 +9,15 @@ namespace Sluice.Gateway.Forwarding;
 /// Above the limit, or when the gateway's memory budget for bodies is used up, the body still streams but cannot be
 /// sent again. Reads are never cancelled, because Kestrel's reader is unusable after a cancelled read.
 /// </summary>
-public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = null) : Stream
+/// <param name="body">The body as the client sends it.</param>
+/// <param name="limit">Maximum number of bytes that are buffered.</param>
+/// <param name="budget">The memory budget; null means none.</param>
+/// <param name="maxBytes">
+/// Maximum size of the body. A longer body throws <see cref="BadHttpRequestException"/> with status 413, as Kestrel
+/// does. Kestrel's own limit cannot be lowered once the body was read to select the endpoint.
+/// </param>
+public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = null, long maxBytes = long.MaxValue)
+    : Stream
 {
     private const int FirstRent = 4096;
 
@@ -22,6 +30,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     private byte[] kept = [];
     private int length;
     private int position;
+    private long total;
     private bool ended;
     private Task<ReadResult>? pending;
 
@@ -124,7 +133,12 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         if (n > 0) Keep(buffer.Span[..n]);
         ended = result is { IsCompleted: true, Buffer.IsEmpty: true };
         body.AdvanceTo(result.Buffer.GetPosition(n));
-        return n;
+        total += n;
+        return total <= maxBytes
+            ? n
+            : throw new BadHttpRequestException(
+                $"The request body has more than {maxBytes} bytes (the endpoint's maxBodyBytes).",
+                StatusCodes.Status413PayloadTooLarge);
     }
 
     private void Keep(ReadOnlySpan<byte> bytes)

@@ -35,7 +35,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (LimitBody(context, policy.MaxBodyBytes) is { } tooLarge) return tooLarge;
 
         var run = timers.Rent();
-        var body = KeepBody(context, policy.ReplayBytes);
+        var body = KeepBody(context, policy);
         try
         {
             var (unseen, uncounted, isolated) = (0, 0, false);
@@ -251,11 +251,11 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         return null;
     }
 
-    private ReplayBody? KeepBody(HttpContext context, int limit)
+    private ReplayBody? KeepBody(HttpContext context, ForwardPolicy policy)
     {
         if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return null;
         if (context.Request.ContentLength == 0) return null;
-        var body = new ReplayBody(context.Request.BodyReader, limit, bodies);
+        var body = new ReplayBody(context.Request.BodyReader, policy.ReplayBytes, bodies, policy.MaxBodyBytes);
         context.Request.Body = body;
         return body;
     }

@@ -15,18 +15,6 @@ namespace Sluice.Gateway.Jobs;
 public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
 {
     /// <summary>
-    /// The window of the minimum rate: at least <see cref="WindowBytes"/> of an incomplete body must arrive in each
-    /// window.
-    /// </summary>
-    public static readonly TimeSpan Window = TimeSpan.FromSeconds(10);
-
-    /// <summary>
-    /// Minimum bytes per window, 13 kbit/s. The minimum rate of Kestrel is an average since the first byte, so a fast
-    /// start allows hours without data.
-    /// </summary>
-    public const int WindowBytes = 16 << 10;
-
-    /// <summary>
     /// How often a body is counted. It is in memory as received, as one array, and as the input that is copied from it;
     /// the first two only for a short time.
     /// </summary>
@@ -67,7 +55,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
     private async Task<bool> ReadAsync(HttpContext context, JobBody body, long limit)
     {
         var input = context.Request.BodyReader;
-        await using var pace = new Pace(input, time);
+        await using var pace = new PacedBodyReader(input, time);
         while (true)
         {
             ReadResult read;
@@ -119,7 +107,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
     {
         Close(context);
         return Problem.WriteAsync(context, StatusCodes.Status408RequestTimeout,
-            $"The body is too slow: fewer than {WindowBytes} bytes arrived in {Window.TotalSeconds:0} s.");
+            PacedBodyReader.TooSlow);
     }
 
     private Task NoMemoryAsync(HttpContext context)
@@ -136,37 +124,6 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
     private static void Close(HttpContext context)
     {
         if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
-    }
-
-    /// <summary>Reads a body, and cancels the read if too few bytes arrive in a window.</summary>
-    private sealed class Pace(PipeReader input, TimeProvider time) : IAsyncDisposable
-    {
-        private ITimer? timer;
-        private long arrived;
-        private long lastCount;
-
-        /// <summary>Number of bytes that have arrived.</summary>
-        public long Arrived
-        {
-            set => Volatile.Write(ref arrived, value);
-        }
-
-        public ValueTask<ReadResult> ReadAsync(CancellationToken ct)
-        {
-            var read = input.ReadAsync(ct);
-            // Most bodies have already arrived and need no timer.
-            if (!read.IsCompleted) timer ??= time.CreateTimer(_ => OnWindow(), null, Window, Window);
-            return read;
-        }
-
-        public ValueTask DisposeAsync() => timer?.DisposeAsync() ?? ValueTask.CompletedTask;
-
-        private void OnWindow()
-        {
-            var now = Volatile.Read(ref arrived);
-            if (now - lastCount < WindowBytes) input.CancelPendingRead();
-            lastCount = now;
-        }
     }
 }
 

@@ -31,9 +31,9 @@ public sealed class JobBodyReaderTest
         await client.SendAsync(19 * Mb);
         await client.BufferedAsync(38L * Mb);
         // The first window had progress.
-        time.Advance(JobBodyReader.Window);
+        time.Advance(PacedBodyReader.Window);
         Assert.False(client.Read.IsCompleted);
-        time.Advance(JobBodyReader.Window);
+        time.Advance(PacedBodyReader.Window);
         Assert.Null(await client.Read);
         Assert.Equal((408, 0L), (client.Context.Response.StatusCode, budget.Used));
     }
@@ -44,14 +44,14 @@ public sealed class JobBodyReaderTest
         var client = new Client(this);
         for (var i = 1; i <= 5; i++)
         {
-            await client.SendAsync(JobBodyReader.WindowBytes);
-            await client.BufferedAsync(2L * i * JobBodyReader.WindowBytes);
-            time.Advance(JobBodyReader.Window);
+            await client.SendAsync(PacedBodyReader.WindowBytes);
+            await client.BufferedAsync(2L * i * PacedBodyReader.WindowBytes);
+            time.Advance(PacedBodyReader.Window);
         }
 
         await client.EndAsync();
         using (var body = await client.Read)
-            Assert.Equal(5 * JobBodyReader.WindowBytes, body!.Bytes.Length);
+            Assert.Equal(5 * PacedBodyReader.WindowBytes, body!.Bytes.Length);
         Assert.Equal(0, budget.Used);
     }
 
@@ -59,9 +59,9 @@ public sealed class JobBodyReaderTest
     public async Task A_body_with_too_little_progress_in_a_window_is_rejected()
     {
         var client = new Client(this);
-        await client.SendAsync(JobBodyReader.WindowBytes - 1);
-        await client.BufferedAsync(2L * (JobBodyReader.WindowBytes - 1));
-        time.Advance(JobBodyReader.Window);
+        await client.SendAsync(PacedBodyReader.WindowBytes - 1);
+        await client.BufferedAsync(2L * (PacedBodyReader.WindowBytes - 1));
+        time.Advance(PacedBodyReader.Window);
         Assert.Null(await client.Read);
         Assert.Equal(408, client.Context.Response.StatusCode);
     }

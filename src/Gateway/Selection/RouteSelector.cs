@@ -1,0 +1,21 @@
+namespace Sluice.Gateway.Selection;
+
+/// <summary>Selects by the route: <c>{endpoint}</c> holds an endpoint ID, <c>{model}</c> a model name.</summary>
+public sealed class RouteSelector : IEndpointSelector
+{
+    /// <summary>The only instance.</summary>
+    public static readonly RouteSelector Instance = new();
+
+    private RouteSelector()
+    {
+    }
+
+    public ValueTask<EndpointSelection> SelectAsync(HttpContext context)
+    {
+        var values = context.Request.RouteValues;
+        return ValueTask.FromResult(
+            values.TryGetValue("endpoint", out var id) ? new EndpointSelection((string)id!, IsModel: false)
+            : values.TryGetValue("model", out var model) ? new EndpointSelection((string)model!, IsModel: true)
+            : EndpointSelection.None);
+    }
+}

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Tests.Providers;
 
 namespace Sluice.Worker.Tests;
@@ -138,6 +139,9 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("""{"text_input":"a","parameters":{"seed":-3}}""", "'parameters.seed' is '-3'")]
     [InlineData("""{"text_input":"a","parameters":{"stop":[1]}}""", "parameters.stop")]
     [InlineData("""{"text_input":"a","parameters":{"ignore_eos":1}}""", "'parameters.ignore_eos' is '1'")]
+    [InlineData(
+        """{"text_input":"a","parameters":{"min_tokens":9,"max_tokens":8}}""",
+        "'parameters.min_tokens' is '9'; expected a whole number from 0 to 8")]
     [InlineData("""{"text_input":"a","details":"yes"}""", "'details' is '\"yes\"'; expected true or false")]
     [InlineData(
         """{"input":{"text_input":"a"}}""",
@@ -277,7 +281,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [InlineData("x\n\ny", "\n\n", "x")]
     public void Bytes_are_decoded_to_whole_characters_up_to_a_stop_string(string bytes, string stop, string text)
     {
-        var stream = new TextStream(stop.Length > 0 ? [stop] : []);
+        var stream = new TextStream(new ByteTokenizer(0).CreateDecoder(), stop.Length > 0 ? [stop] : []);
         var said = new StringBuilder();
         foreach (var b in Encoding.UTF8.GetBytes(bytes))
         {
@@ -293,7 +297,7 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     [Fact]
     public void An_incomplete_character_at_the_end_is_replaced()
     {
-        var stream = new TextStream([]);
+        var stream = new TextStream(new ByteTokenizer(0).CreateDecoder(), []);
         Assert.Equal("", stream.Push(0xF0));
         Assert.Equal("�", stream.Finish());
     }

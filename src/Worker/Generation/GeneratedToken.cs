@@ -1,15 +1,10 @@
-using System.Globalization;
-
 namespace Sluice.Worker.Generation;
 
 /// <summary>
 /// One generated token in the form of the Open Inference Protocol's text generation (generate_rest.yaml, Token).
 /// </summary>
 /// <param name="Id">Index of the token in the model's vocabulary.</param>
-/// <param name="Text">
-/// Text of the token. A byte that is not a complete character is written as <c>&lt;0xC3&gt;</c>, as SentencePiece
-/// writes its byte tokens.
-/// </param>
+/// <param name="Text">Text of the token; empty if the token ends the text.</param>
 /// <param name="Logprob">
 /// Natural logarithm of the probability that the model assigns to the token, before temperature, top_k and top_p.
 /// </param>
@@ -23,16 +18,12 @@ public sealed record GeneratedToken(int Id, string Text, float Logprob, bool Spe
     private const float Unknown = -9999;
 
     /// <summary>Creates the details of a token.</summary>
-    /// <param name="token">The token, which is a byte.</param>
+    /// <param name="token">The token.</param>
+    /// <param name="text">The text of the token.</param>
     /// <param name="logits">The logits from which the token was sampled.</param>
     /// <param name="ends">Whether the token ends the text.</param>
-    public static GeneratedToken Create(int token, ReadOnlySpan<float> logits, bool ends)
-    {
-        var text = token < 0x80
-            ? ((char)token).ToString()
-            : string.Create(CultureInfo.InvariantCulture, $"<0x{token:X2}>");
-        return new GeneratedToken(token, ends ? "" : text, LogProbability(token, logits), ends);
-    }
+    public static GeneratedToken Create(int token, string text, ReadOnlySpan<float> logits, bool ends) =>
+        new(token, ends ? "" : text, LogProbability(token, logits), ends);
 
     /// <summary>Returns the logarithm of the token's softmax probability.</summary>
     private static float LogProbability(int token, ReadOnlySpan<float> logits)

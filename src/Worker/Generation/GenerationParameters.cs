@@ -16,6 +16,7 @@ internal sealed class GenerationParameters
     private static readonly string[] Known =
     [
         "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos", "details",
+        "min_tokens",
     ];
 
     private static readonly string[] Keys = ["id", "text_input", "parameters"];

@@ -20,6 +20,9 @@ namespace Sluice.Worker.Generation;
 /// <param name="Details">
 /// Whether the response contains each token with its log probability, and the reason for the end of the text.
 /// </param>
+/// <param name="MinTokens">
+/// Number of tokens before which the end-of-text token is not generated, 0 to <paramref name="MaxTokens"/>; as in vLLM.
+/// </param>
 public sealed record GenerationRequest(
     string? Id,
     string Text,
@@ -30,7 +33,8 @@ public sealed record GenerationRequest(
     ulong Seed,
     IReadOnlyList<string> Stop,
     bool IgnoreEos = false,
-    bool Details = false)
+    bool Details = false,
+    int MinTokens = 0)
 {
     private const int DefaultMaxTokens = 64;
 
@@ -58,16 +62,18 @@ public sealed record GenerationRequest(
         if (text.ValueKind != JsonValueKind.String)
             throw GenerationParameters.InvalidValue("text_input", text, "a string");
         var parameters = new GenerationParameters(body, others);
+        var maxTokens = (int)parameters.ReadInteger("max_tokens", 1, int.MaxValue, DefaultMaxTokens);
         return new GenerationRequest(
             body.TryGetProperty("id", out var id) && id.ToString() is { Length: > 0 } name ? name : null,
             text.GetString()!,
-            (int)parameters.ReadInteger("max_tokens", 1, int.MaxValue, DefaultMaxTokens),
+            maxTokens,
             parameters.ReadNumber("temperature", 0, 10, 1),
             parameters.ReadLimit("top_k"),
             parameters.ReadNumber("top_p", 0, 1, 1),
             parameters.ReadInteger("seed", 0, ulong.MaxValue, seed),
             parameters.ReadStrings("stop"),
             parameters.ReadFlag("ignore_eos"),
-            parameters.ReadFlag("details"));
+            parameters.ReadFlag("details"),
+            (int)parameters.ReadInteger("min_tokens", 0, (ulong)maxTokens, 0));
     }
 }

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
 using Sluice.Worker.Tensors;
@@ -36,7 +36,7 @@ public readonly record struct GeneratedPiece(
 }
 
 /// <summary>
-/// Generates text with a decoder model over bytes. The model's inputs and outputs must have the names that ONNX
+/// Generates text with a decoder model. The model's inputs and outputs must have the names that ONNX
 /// Runtime GenAI's model builder uses. The prompt is one run, and each token after it is one more. Cancellation is
 /// checked between two runs.
 /// </summary>
@@ -53,7 +53,7 @@ public sealed partial class TextGenerator : IDisposable
     private readonly (string Past, string Present)[] layers;
     private readonly (long Heads, long Width) head;
     private readonly int vocabulary;
-    private readonly byte endOfText;
+    private readonly ITokenizer tokenizer;
     private readonly OrtAllocator memory;
     private readonly ConcurrentBag<KvCache> caches = [];
     private int created;
@@ -82,7 +82,7 @@ public sealed partial class TextGenerator : IDisposable
         var shape = model.Input(layers[0].Past)!.Shape;
         head = (shape[1], shape[3]);
         vocabulary = (int)model.Output("logits")!.Shape[2];
-        endOfText = (byte)ReadMetadata("sluice.eos", 0);
+        tokenizer = new ByteTokenizer((byte)ReadMetadata("sluice.eos", 0));
         Context = ReadMetadata("sluice.context", 512);
         this.memory = !KvCacheLocation.OnDevice(model.Session.Recorded, model.Session.Provider)
             ? OrtAllocator.DefaultInstance
@@ -103,11 +103,11 @@ public sealed partial class TextGenerator : IDisposable
     /// <exception cref="InvalidRequestException">400: the prompt is too long.</exception>
     public void Check(GenerationRequest request)
     {
-        var prompt = Encoding.UTF8.GetByteCount(request.Text) + 1;
+        var prompt = tokenizer.Count(request.Text);
         if (prompt >= Context)
             throw new InvalidRequestException(
-                $"'text_input' has '{prompt - 1}' tokens (bytes); expected at most {Context - 2}: model '{model.Name}' "
-                + $"has a context of {Context}.");
+                $"'text_input' has '{prompt - 1}' tokens ({tokenizer.Unit}); expected at most {Context - 2}: model "
+                + $"'{model.Name}' has a context of {Context}.");
     }
 
     /// <summary>
@@ -118,62 +118,49 @@ public sealed partial class TextGenerator : IDisposable
     /// <returns>Null if the cache works, else a description of the difference.</returns>
     public string? FindCacheError()
     {
-        byte[] prompt = [endOfText, 1, 2, 3];
-        var cache = Rent();
-        using var options = new RunOptions();
-        using (var state = new DecodeState(this, cache))
+        int[] prompt = [tokenizer.EndOfText, 1, 2, 3];
+        var whole = LogitsAfter(prompt);
+        var cached = UseCache((state, options) =>
         {
-            var whole = state.Prefill(options, prompt).ToArray();
-            using var parts = new DecodeState(this, cache);
-            parts.Prefill(options, prompt[..2]);
-            parts.Step(options, prompt[2]);
-            var last = parts.Step(options, prompt[3]);
-            var (spread, difference) = (whole.Max() - whole.Min(), 0f);
-            for (var i = 0; i < whole.Length; i++)
-                difference = Math.Max(difference, Math.Abs(whole[i] - last[i]));
-            caches.Add(cache);
-            return difference <= Tolerance * spread
-                ? null
-                : "its key/value cache does not return the values that were written: "
-                    + $"logits that must be equal differ by {difference} of {spread}";
-        }
+            state.Prefill(options, prompt[..2]);
+            state.Step(options, prompt[2]);
+            return state.Step(options, prompt[3]).ToArray();
+        });
+        var (spread, difference) = (whole.Max() - whole.Min(), 0f);
+        for (var i = 0; i < whole.Length; i++) difference = Math.Max(difference, Math.Abs(whole[i] - cached[i]));
+        return difference <= Tolerance * spread
+            ? null
+            : "its key/value cache does not return the values that were written: "
+                + $"logits that must be equal differ by {difference} of {spread}";
     }
 
-    /// <summary>Returns the logits after a prompt of bytes, to compare two files of one model.</summary>
-    internal double[] LogitsAfter(byte[] prompt)
-    {
-        var cache = Rent();
-        using var options = new RunOptions();
-        using var state = new DecodeState(this, cache);
-        double[] logits = [.. state.Prefill(options, prompt).ToArray().Select(l => (double)l)];
-        caches.Add(cache);
-        return logits;
-    }
+    /// <summary>Returns the logits after a prompt of tokens, to compare two files of one model.</summary>
+    internal float[] LogitsAfter(int[] prompt) =>
+        UseCache((state, options) => state.Prefill(options, prompt).ToArray());
 
     /// <summary>One piece a token, as they are made. Cancelling stops it before the next token.</summary>
     public async IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request,
         [EnumeratorCancellation] CancellationToken ct)
     {
         Check(request);
-        // The model expects the end-of-text token before a text.
-        byte[] prompt = [endOfText, .. Encoding.UTF8.GetBytes(request.Text)];
-        var sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP);
-        var text = new TextStream(request.Stop);
+        var prompt = tokenizer.Encode(request.Text);
+        var sampling = new TokenSampling(request, tokenizer);
+        var text = new TextStream(tokenizer.CreateDecoder(), request.Stop);
         var most = Math.Min(request.MaxTokens, Context - prompt.Length);
         var cache = Rent();
         try
         {
             using var state = new DecodeState(this, cache);
-            var (token, detail) = await lanes.RunAsync(o => Sample(request, sampler, state.Prefill(o, prompt)), ct);
+            var (token, detail) = await lanes.RunAsync(o => sampling.Next(state.Prefill(o, prompt)), ct);
             for (var tokens = 1; ; tokens++)
             {
-                if (token == endOfText && !request.IgnoreEos)
+                if (sampling.IsEnd(token))
                 {
                     yield return new GeneratedPiece(text.Finish(), tokens - 1, "stop", detail);
                     yield break;
                 }
 
-                var piece = text.Push((byte)token);
+                var piece = text.Push(token);
                 if (text.Stopped || tokens == most)
                 {
                     var reason = text.Stopped ? "stop" : "length";
@@ -182,8 +169,8 @@ public sealed partial class TextGenerator : IDisposable
                 }
 
                 yield return new GeneratedPiece(piece, tokens, null, detail);
-                var last = (byte)token;
-                (token, detail) = await lanes.RunAsync(o => Sample(request, sampler, state.Step(o, last)), ct);
+                var last = token;
+                (token, detail) = await lanes.RunAsync(o => sampling.Next(state.Step(o, last)), ct);
             }
         }
         finally
@@ -197,14 +184,20 @@ public sealed partial class TextGenerator : IDisposable
         while (caches.TryTake(out var cache)) cache.Dispose();
     }
 
-    private (int Token, GeneratedToken? Detail) Sample(
-        GenerationRequest request,
-        Sampler sampler,
-        ReadOnlySpan<float> logits)
+    /// <summary>Runs the model with a rented cache, and returns the cache also if a run fails.</summary>
+    private float[] UseCache(Func<DecodeState, RunOptions, float[]> run)
     {
-        var token = sampler.Next(logits);
-        var isEnd = token == endOfText && !request.IgnoreEos;
-        return (token, request.Details ? GeneratedToken.Create(token, logits, isEnd) : null);
+        var cache = Rent();
+        try
+        {
+            using var options = new RunOptions();
+            using var state = new DecodeState(this, cache);
+            return run(state, options);
+        }
+        finally
+        {
+            caches.Add(cache);
+        }
     }
 
     private KvCache Rent()
@@ -248,7 +241,7 @@ public sealed partial class TextGenerator : IDisposable
         }
 
         /// <summary>Reads a prompt, and returns the logits after its last token.</summary>
-        public ReadOnlySpan<float> Prefill(RunOptions options, byte[] prompt)
+        public ReadOnlySpan<float> Prefill(RunOptions options, int[] prompt)
         {
             using var ids = New(TensorElementType.Int64, [1, prompt.Length]);
             using var all = New(TensorElementType.Float, [1, prompt.Length, owner.vocabulary]);
@@ -259,7 +252,7 @@ public sealed partial class TextGenerator : IDisposable
         }
 
         /// <summary>Reads one more token, and returns the logits after it.</summary>
-        public ReadOnlySpan<float> Step(RunOptions options, byte token)
+        public ReadOnlySpan<float> Step(RunOptions options, int token)
         {
             one.GetTensorMutableDataAsSpan<long>()[0] = token;
             Run(options, one, 1, logits);

@@ -1,0 +1,46 @@
+using System.Runtime.InteropServices;
+using Sluice.Worker.Generation.Tokenization;
+
+namespace Sluice.Worker.Generation;
+
+/// <summary>Selects the tokens of one sequence: processors change the logits, then a token is sampled.</summary>
+internal sealed class TokenSampling
+{
+    private readonly GenerationRequest request;
+    private readonly ITokenizer tokenizer;
+    private readonly Sampler sampler;
+    private readonly List<ILogitsProcessor> processors = [];
+    private readonly List<int> generated = [];
+    private float[] changed = [];
+
+    public TokenSampling(GenerationRequest request, ITokenizer tokenizer)
+    {
+        this.request = request;
+        this.tokenizer = tokenizer;
+        sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP);
+        if (request.MinTokens > 0) processors.Add(new MinTokens(request.MinTokens, tokenizer.EndOfText));
+    }
+
+    /// <summary>Returns whether a token ends the text.</summary>
+    public bool IsEnd(int token) => token == tokenizer.EndOfText && !request.IgnoreEos;
+
+    /// <summary>Samples a token. The details have the probability of the logits as the model computed them.</summary>
+    public (int Token, GeneratedToken? Detail) Next(ReadOnlySpan<float> logits)
+    {
+        var token = sampler.Next(Process(logits));
+        var detail = request.Details
+            ? GeneratedToken.Create(token, tokenizer.TextOf(token), logits, IsEnd(token))
+            : null;
+        if (processors.Count > 0) generated.Add(token);
+        return (token, detail);
+    }
+
+    private ReadOnlySpan<float> Process(ReadOnlySpan<float> logits)
+    {
+        if (processors.Count == 0) return logits;
+        if (changed.Length == 0) changed = new float[logits.Length];
+        logits.CopyTo(changed);
+        foreach (var processor in processors) processor.Process(changed, CollectionsMarshal.AsSpan(generated));
+        return changed;
+    }
+}

@@ -26,96 +26,84 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
     private string Text(IReadOnlyList<GpuFacts> seen)
     {
         var text = new PrometheusText();
-        WriteModels(text);
-        text.Family("sluice_worker_memory_bytes", "gauge", "Resident memory of the worker process.");
-        text.Line("sluice_worker_memory_bytes", Environment.WorkingSet);
-        text.Family(
-            "sluice_worker_allocated_bytes_total",
+        List<Snapshot> models = [.. host.Repository.All.Select(m => new Snapshot(m, m.Statistics.View))];
+        WriteRequests(text, models);
+        WriteBatches(text, models);
+        WriteResources(text, models);
+        text.StartFamily(MetricNames.WorkerMemory, "gauge", "Resident memory of the worker process.");
+        text.WriteSample(Environment.WorkingSet);
+        text.StartFamily(
+            MetricNames.WorkerAllocated,
             "counter",
             "Managed memory allocated since the start of the process.");
-        text.Line("sluice_worker_allocated_bytes_total", GC.GetTotalAllocatedBytes());
+        text.WriteSample(GC.GetTotalAllocatedBytes());
         WriteGpus(text, seen);
         return text.ToString();
     }
 
-    private void WriteModels(PrometheusText text)
+    private static void WriteRequests(PrometheusText text, List<Snapshot> models)
     {
-        var models = host.Repository.All
-            .Select(m => (
-                Labels: $"model=\"{m.Name}\",version=\"{m.Version}\"",
-                View: m.Statistics.View,
-                Model: m))
-            .ToList();
-        WriteRequests(text, models);
-        WriteBatches(text, models);
-        WriteResources(text, models);
-    }
-
-    private static void WriteRequests(
-        PrometheusText text,
-        List<(string Labels, StatisticsView View, LoadedModel Model)> models)
-    {
-        text.Family("sluice_model_requests_total", "counter", "Completed requests, by result.");
-        foreach (var (labels, view, _) in models)
+        text.StartFamily(MetricNames.ModelRequests, "counter", "Completed requests, by result.");
+        foreach (var model in models)
         {
-            text.Line($"sluice_model_requests_total{{{labels},result=\"success\"}}", view.Success.Count);
-            text.Line($"sluice_model_requests_total{{{labels},result=\"fail\"}}", view.Fail.Count);
+            text.WriteSample(model.View.Success.Count, model.Labels(("result", "success")));
+            text.WriteSample(model.View.Fail.Count, model.Labels(("result", "fail")));
         }
 
-        text.Family(
-            "sluice_model_inferences_total",
+        text.StartFamily(
+            MetricNames.ModelInferences,
             "counter",
             "Rows inferred: the sum of the batch dimensions of all requests.");
-        foreach (var (labels, view, _) in models) text.Line($"sluice_model_inferences_total{{{labels}}}", view.Rows);
-        text.Family(
-            "sluice_model_executions_total",
+        foreach (var model in models) text.WriteSample(model.View.Rows, model.Labels());
+        text.StartFamily(
+            MetricNames.ModelExecutions,
             "counter",
             "Runs of the model; inferences / executions is the mean batch size.");
-        foreach (var (labels, view, _) in models) text.Line($"sluice_model_executions_total{{{labels}}}", view.Runs);
-        text.Family("sluice_model_tokens_total", "counter", "Tokens generated.");
-        foreach (var (labels, view, _) in models) text.Line($"sluice_model_tokens_total{{{labels}}}", view.Tokens);
-        text.Family("sluice_model_inside", "gauge", "Requests received and not yet answered.");
-        foreach (var (labels, _, model) in models)
-            text.Line($"sluice_model_inside{{{labels}}}", model.Scheduler.Inside);
+        foreach (var model in models) text.WriteSample(model.View.Runs, model.Labels());
+        text.StartFamily(MetricNames.ModelTokens, "counter", "Tokens generated.");
+        foreach (var model in models) text.WriteSample(model.View.Tokens, model.Labels());
+        text.StartFamily(MetricNames.ModelInside, "gauge", "Requests received and not yet answered.");
+        foreach (var model in models) text.WriteSample(model.Model.Scheduler.Inside, model.Labels());
     }
 
-    private static void WriteBatches(
-        PrometheusText text,
-        List<(string Labels, StatisticsView View, LoadedModel Model)> models)
+    private static void WriteBatches(PrometheusText text, List<Snapshot> models)
     {
-        text.Family("sluice_model_batch_cuts_total", "counter", "Batches, by the reason why no request was added.");
-        foreach (var (labels, view, _) in models)
-            foreach (var (cut, count) in view.Cuts)
-                text.Line($"sluice_model_batch_cuts_total{{{labels},why=\"{Name(cut)}\"}}", count);
-        text.Family("sluice_model_batch_rows", "histogram", "Rows of a run.");
-        foreach (var (labels, view, _) in models) text.Histogram("sluice_model_batch_rows", labels, view.BatchRows);
-        text.Family("sluice_model_stage_seconds", "histogram", "Duration of each stage of a successful request.");
-        foreach (var (labels, view, _) in models)
+        text.StartFamily(
+            MetricNames.ModelBatchCuts,
+            "counter",
+            "Batches, by the reason why no request was added.");
+        foreach (var model in models)
+            foreach (var (cut, count) in model.View.Cuts)
+                text.WriteSample(count, model.Labels(("why", Name(cut))));
+        text.StartFamily(MetricNames.ModelBatchRows, "histogram", "Rows of a run.");
+        foreach (var model in models) text.WriteHistogram(model.View.BatchRows, model.Labels());
+        text.StartFamily(
+            MetricNames.ModelStageSeconds,
+            "histogram",
+            "Duration of each stage of a successful request.");
+        foreach (var model in models)
             for (var i = 0; i < StageNames.Length; i++)
-                text.Histogram(
-                    "sluice_model_stage_seconds",
-                    $"{labels},stage=\"{StageNames[i]}\"",
-                    view.StageSeconds[i]);
+                text.WriteHistogram(model.View.StageSeconds[i], model.Labels(("stage", StageNames[i])));
     }
 
-    private static void WriteResources(
-        PrometheusText text,
-        List<(string Labels, StatisticsView View, LoadedModel Model)> models)
+    private static void WriteResources(PrometheusText text, List<Snapshot> models)
     {
-        text.Family("sluice_model_nodes", "gauge", "Nodes of the model's graph, by the provider that runs them.");
-        foreach (var (labels, _, model) in models)
-            foreach (var share in model.Session.Placement?.Shares ?? [])
-                text.Line($"sluice_model_nodes{{{labels},provider=\"{share.Provider}\"}}", share.Nodes);
-        text.Family(
-            "sluice_model_memory_bytes",
+        text.StartFamily(
+            MetricNames.ModelNodes,
+            "gauge",
+            "Nodes of the model's graph, by the provider that runs them.");
+        foreach (var model in models)
+            foreach (var share in model.Model.Session.Placement?.Shares ?? [])
+                text.WriteSample(share.Nodes, model.Labels(("provider", $"{share.Provider}")));
+        text.StartFamily(
+            MetricNames.ModelMemory,
             "gauge",
             "Known memory of a model: stored weights, and host buffers for batches.");
-        foreach (var (labels, _, model) in models)
+        foreach (var model in models)
         {
-            text.Line(
-                $"sluice_model_memory_bytes{{{labels},kind=\"weights\",provider=\"{model.Session.Provider}\"}}",
-                model.Weights);
-            text.Line($"sluice_model_memory_bytes{{{labels},kind=\"buffers\",provider=\"cpu\"}}", model.BufferBytes);
+            var provider = $"{model.Model.Session.Provider}";
+            text.WriteSample(model.Model.Weights, model.Labels(("kind", "weights"), ("provider", provider)));
+            text.WriteSample(model.Model.BufferBytes, model.Labels(("kind", "buffers"), ("provider", "cpu")));
         }
     }
 
@@ -126,21 +114,21 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
     private static void WriteGpus(PrometheusText text, IReadOnlyList<GpuFacts> seen)
     {
         WriteGauge(
-            "sluice_gpu_utilization_ratio",
+            MetricNames.GpuUtilization,
             "Share of nvidia-smi's last sample period in which a kernel ran.",
             g => g.Utilization / 100.0);
-        WriteGauge("sluice_gpu_memory_used_bytes", "GPU memory in use by all processes.", g => g.UsedMiB * MiB);
-        WriteGauge("sluice_gpu_memory_bytes", "Total GPU memory.", g => g.MemoryMiB * MiB);
-        WriteGauge("sluice_gpu_temperature_celsius", "Temperature of the GPU core.", g => g.Celsius);
-        WriteGauge("sluice_gpu_power_watts", "Power draw of the GPU.", g => g.Watts);
+        WriteGauge(MetricNames.GpuMemoryUsed, "GPU memory in use by all processes.", g => g.UsedMiB * MiB);
+        WriteGauge(MetricNames.GpuMemory, "Total GPU memory.", g => g.MemoryMiB * MiB);
+        WriteGauge(MetricNames.GpuTemperature, "Temperature of the GPU core.", g => g.Celsius);
+        WriteGauge(MetricNames.GpuPower, "Power draw of the GPU.", g => g.Watts);
 
         void WriteGauge(string name, string help, Func<GpuFacts, double?> read)
         {
             if (!seen.Any(g => read(g) is not null)) return;
-            text.Family(name, "gauge", help);
+            text.StartFamily(name, "gauge", help);
             foreach (var gpu in seen)
                 if (read(gpu) is { } value)
-                    text.Line($"{name}{{gpu=\"{gpu.Index}\",uuid=\"{gpu.Uuid}\",name=\"{gpu.Name}\"}}", value);
+                    text.WriteSample(value, ("gpu", $"{gpu.Index}"), ("uuid", gpu.Uuid), ("name", gpu.Name));
         }
     }
 
@@ -152,4 +140,12 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         BatchCut.Shape => "shape",
         _ => "unbatched",
     };
+
+    /// <summary>A model and its statistics at one time.</summary>
+    private sealed record Snapshot(LoadedModel Model, StatisticsView View)
+    {
+        /// <summary>The labels of a sample: the model, its version, and others.</summary>
+        public (string Name, string Value)[] Labels(params ReadOnlySpan<(string Name, string Value)> others) =>
+            [("model", Model.Name), ("version", $"{Model.Version}"), .. others];
+    }
 }

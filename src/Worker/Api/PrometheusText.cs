@@ -4,34 +4,62 @@ using Sluice.Worker.Statistics;
 
 namespace Sluice.Worker.Api;
 
-/// <summary>Writes metrics in the Prometheus text format 0.0.4.</summary>
+/// <summary>
+/// Writes metrics in the Prometheus text format 0.0.4. ADR 75 says why prometheus-net does not write them here.
+/// </summary>
 internal sealed class PrometheusText
 {
     private readonly StringBuilder text = new();
+    private string family = "";
 
-    /// <summary>Writes the HELP and TYPE lines of a metric family.</summary>
-    public void Family(string name, string type, string help) => text
-        .Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')
-        .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+    /// <summary>Starts a metric family: writes its HELP and TYPE lines. The samples that follow belong to it.</summary>
+    public void StartFamily(string name, string type, string help)
+    {
+        family = name;
+        text.Append("# HELP ").Append(name).Append(' ').Append(help).Append('\n')
+            .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+    }
 
     /// <summary>Writes one sample.</summary>
-    /// <param name="name">The name with its labels.</param>
-    /// <param name="value">The value.</param>
-    public void Line(string name, double value) => text
-        .Append(name).Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+    public void WriteSample(double value, params ReadOnlySpan<(string Name, string Value)> labels) =>
+        WriteLine("", labels, null, value);
 
     /// <summary>Writes the buckets, the sum and the count of a histogram.</summary>
-    public void Histogram(string name, string labels, HistogramView view)
+    public void WriteHistogram(HistogramView view, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         for (var i = 0; i < view.Below.Count; i++)
-        {
-            var bound = i < view.Bounds.Count ? view.Bounds[i].ToString("R", CultureInfo.InvariantCulture) : "+Inf";
-            Line($"{name}_bucket{{{labels},le=\"{bound}\"}}", view.Below[i]);
-        }
-
-        Line($"{name}_sum{{{labels}}}", view.Sum);
-        Line($"{name}_count{{{labels}}}", view.Below[^1]);
+            WriteLine("_bucket", labels, i < view.Bounds.Count ? Number(view.Bounds[i]) : "+Inf", view.Below[i]);
+        WriteLine("_sum", labels, null, view.Sum);
+        WriteLine("_count", labels, null, view.Below[^1]);
     }
 
     public override string ToString() => text.ToString();
+
+    private void WriteLine(string suffix, ReadOnlySpan<(string Name, string Value)> labels, string? bound, double value)
+    {
+        text.Append(family).Append(suffix);
+        var before = '{';
+        foreach (var (name, labelValue) in labels)
+        {
+            text.Append(before).Append(name).Append("=\"").Append(Escape(labelValue)).Append('"');
+            before = ',';
+        }
+
+        if (bound is not null)
+        {
+            text.Append(before).Append("le=\"").Append(bound).Append('"');
+            before = ',';
+        }
+
+        if (before == ',') text.Append('}');
+        text.Append(' ').Append(Number(value)).Append('\n');
+    }
+
+    /// <summary>
+    /// Escapes a text for use between the quotes of a label. Texts of nvidia-smi and of models may have any character.
+    /// </summary>
+    private static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+
+    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

@@ -87,7 +87,7 @@ public sealed class GpuMonitorTest : IDisposable
         Smi("""
             #!/bin/sh
             echo "0, GPU-a, NVIDIA H200, 580.159, 9.0, Disabled, 143771, 512, 37, 41, 118.42"
-            echo "1, GPU-b, NVIDIA A100-SXM4-80GB MIG, 580.159, 8.0, [N/A], 81920, [Insufficient Permissions], [N/A], 33, [N/A]"
+            echo "1, GPU-b, NVIDIA A100 \"80GB\" MIG, 580.159, 8.0, [N/A], 81920, [Insufficient Permissions], [N/A], 33, [N/A]"
             """);
         TinyModel.Put(folder, "tiny", TinyModel.Identity("FP32", -1, 2));
         await using var worker = await WorkerProcess.StartAsync(folder,
@@ -98,7 +98,7 @@ public sealed class GpuMonitorTest : IDisposable
             lines = [.. (await worker.Client.GetStringAsync("/metrics")).Split('\n').Where(l => l.StartsWith("sluice_gpu_", StringComparison.Ordinal))];
             return lines.Length > 0;
         }, "a scrape that did not have to wait for longer than it does");
-        const string h200 = "{gpu=\"0\",uuid=\"GPU-a\",name=\"NVIDIA H200\"}", a100 = "{gpu=\"1\",uuid=\"GPU-b\",name=\"NVIDIA A100-SXM4-80GB MIG\"}";
+        const string h200 = "{gpu=\"0\",uuid=\"GPU-a\",name=\"NVIDIA H200\"}", a100 = "{gpu=\"1\",uuid=\"GPU-b\",name=\"NVIDIA A100 \\\"80GB\\\" MIG\"}";
         Assert.Equal(
         [
             $"sluice_gpu_utilization_ratio{h200} 0.37", $"sluice_gpu_memory_used_bytes{h200} 536870912", $"sluice_gpu_memory_bytes{h200} 150754820096",

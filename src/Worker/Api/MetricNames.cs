@@ -1,0 +1,23 @@
+namespace Sluice.Worker.Api;
+
+/// <summary>The names of all metrics of the worker. A test compares them with docs/reference/metrics.md.</summary>
+internal static class MetricNames
+{
+    public const string ModelRequests = "sluice_model_requests_total";
+    public const string ModelInferences = "sluice_model_inferences_total";
+    public const string ModelExecutions = "sluice_model_executions_total";
+    public const string ModelTokens = "sluice_model_tokens_total";
+    public const string ModelInside = "sluice_model_inside";
+    public const string ModelBatchCuts = "sluice_model_batch_cuts_total";
+    public const string ModelBatchRows = "sluice_model_batch_rows";
+    public const string ModelStageSeconds = "sluice_model_stage_seconds";
+    public const string ModelNodes = "sluice_model_nodes";
+    public const string ModelMemory = "sluice_model_memory_bytes";
+    public const string WorkerMemory = "sluice_worker_memory_bytes";
+    public const string WorkerAllocated = "sluice_worker_allocated_bytes_total";
+    public const string GpuUtilization = "sluice_gpu_utilization_ratio";
+    public const string GpuMemoryUsed = "sluice_gpu_memory_used_bytes";
+    public const string GpuMemory = "sluice_gpu_memory_bytes";
+    public const string GpuTemperature = "sluice_gpu_temperature_celsius";
+    public const string GpuPower = "sluice_gpu_power_watts";
+}

@@ -45,7 +45,7 @@ public sealed partial class Dispatcher : BackgroundLoop
         this.time = time;
         this.logger = logger;
         scripts = new DispatchScripts(redis);
-        SluiceMeter.Meter.CreateObservableGauge("sluice.requests.in_flight", () => Measure(d => d.Busy), "{request}",
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.RequestsInFlight, () => Measure(d => d.Busy), "{request}",
             "Requests of this gateway that workers are processing.");
     }
 

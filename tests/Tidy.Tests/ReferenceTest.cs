@@ -60,12 +60,26 @@ public sealed partial class ReferenceTest
     [Fact]
     public void The_page_of_metrics_names_every_metric_and_no_other()
     {
-        var made = Sources.Value.SelectMany(s => Instrument().Matches(s).Select(PrometheusName)
-            .Concat(Family().Matches(s).Select(m => m.Groups[1].Value))
-            .Concat(Composed().Matches(s).Select(m => "sluice_worker_scrape_" + m.Groups[1].Value))).ToHashSet();
+        var gateway = MetricConstants("src/Shared/MetricNames.cs");
+        var instruments = Sources.Value.SelectMany(s => Instrument().Matches(s))
+            .Select(m => (Constant: m.Groups[2].Value, Name: PrometheusName(gateway[m.Groups[2].Value], m)))
+            .ToList();
+        // The others are families that the gateway writes as text, and the prefix of their names.
+        var written = gateway.Keys.Except(instruments.Select(i => i.Constant)).Select(k => gateway[k])
+            .Where(n => !n.EndsWith('_'));
+        var made = instruments.Select(i => i.Name).Concat(written)
+            .Concat(MetricConstants("src/Worker/Api/MetricNames.cs").Values);
         var documented = Documents.Of("docs/reference/metrics.md").FirstCells().Select(c => MetricName().Match(c))
             .Where(m => m.Success).Select(m => m.Groups[1].Value).ToHashSet();
         Assert.Equal(made.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Metrics_are_named_only_in_the_two_classes_of_metric_names()
+    {
+        var named = Sources.Value.Where(s => !s.Contains("class MetricNames", StringComparison.Ordinal))
+            .SelectMany(s => MetricLiteral().Matches(s)).Select(m => m.Value);
+        Assert.Empty(named);
     }
 
     [Fact]
@@ -132,13 +146,22 @@ public sealed partial class ReferenceTest
         return source[start..source.IndexOf("\n}", start, StringComparison.Ordinal)];
     }
 
+    /// <summary>The names in a class of constants, by constant. A constant may start with another one.</summary>
+    private static Dictionary<string, string> MetricConstants(string file)
+    {
+        var names = new Dictionary<string, string>();
+        foreach (Match m in NameConstant().Matches(File.ReadAllText(Path.Combine(Repository.Root, file))))
+            names[m.Groups[1].Value] = names.GetValueOrDefault(m.Groups[2].Value, "") + m.Groups[3].Value;
+        return names;
+    }
+
     /// <summary>The name that the text format gives to an instrument of .NET.</summary>
-    private static string PrometheusName(Match instrument)
+    private static string PrometheusName(string name, Match instrument)
     {
         var (kind, unit) = (instrument.Groups[1].Value, instrument.Groups[3].Value);
         var suffix = unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };
-        var name = instrument.Groups[2].Value.Replace('.', '_') + suffix;
-        return kind is "Counter" or "ObservableCounter" ? name + "_total" : name;
+        var exported = name.Replace('.', '_') + suffix;
+        return kind is "Counter" or "ObservableCounter" ? exported + "_total" : exported;
     }
 
     [GeneratedRegex("SLUICE_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_])")]
@@ -147,14 +170,16 @@ public sealed partial class ReferenceTest
     [GeneratedRegex(@"public (?:required )?[\w<>\[\], ?]+ (\w+) \{ get; init; \}")]
     private static partial Regex Property();
 
-    [GeneratedRegex("""Create(\w+?)(?:<\w+>)?\(\s*"(sluice\.[a-z._]+)"[^;]*?"(\{\w+\}|s|By|1)"\s*,""")]
+    [GeneratedRegex("""Create(\w+?)(?:<\w+>)?\(\s*MetricNames\.(\w+)[^;]*?"(\{\w+\}|s|By|1)"\s*,""")]
     private static partial Regex Instrument();
 
-    [GeneratedRegex("\"(sluice_[a-z_]*[a-z])\"")]
-    private static partial Regex Family();
+    [GeneratedRegex("""const string (\w+) = (?:(\w+) \+ )?"(sluice[._][a-z._]+|[a-z_]+)";""")]
+    private static partial Regex NameConstant();
 
-    [GeneratedRegex("""= Own \+ "([a-z_]+)";""")]
-    private static partial Regex Composed();
+    [GeneratedRegex("""
+        "sluice_[a-z_]*[a-z]"|Create(Counter|Gauge|Histogram|Observable\w+|UpDownCounter)(<\w+>)?\(\s*"
+        """)]
+    private static partial Regex MetricLiteral();
 
     [GeneratedRegex("`(sluice_[a-z_]+)`")]
     private static partial Regex MetricName();

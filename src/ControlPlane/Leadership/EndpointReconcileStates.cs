@@ -18,7 +18,7 @@ internal sealed class EndpointReconcileStates
     {
         this.leadership = leadership;
         this.time = time;
-        SluiceMeter.Meter.CreateObservableGauge("sluice.gpu.waiting", MeasureWaiting, "{worker}",
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.GpuWaiting, MeasureWaiting, "{worker}",
             "Workers that wait for a GPU (reported by the leader only).");
     }
 

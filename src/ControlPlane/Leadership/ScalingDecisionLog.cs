@@ -17,7 +17,7 @@ public sealed partial class ScalingDecisionLog
     private static readonly TimeSpan StoreInterval = TimeSpan.FromSeconds(0.9);
 
     private static readonly Counter<long> Made = SluiceMeter.Meter.CreateCounter<long>(
-        "sluice.scaling.decisions", "{decision}",
+        MetricNames.ScalingDecisions, "{decision}",
         "Scaling decisions that changed the workers or came from another step than the previous one, "
         + "by direction and deciding step.");
 
@@ -35,9 +35,9 @@ public sealed partial class ScalingDecisionLog
         this.store = store;
         this.leads = leads;
         this.logger = logger;
-        SluiceMeter.Meter.CreateObservableGauge("sluice.scaling.workers", Measure, "{worker}",
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.ScalingWorkers, Measure, "{worker}",
             "Workers of an endpoint as the leader sees them: desired, ready, starting.");
-        SluiceMeter.Meter.CreateObservableGauge("sluice.worker_time.today", MeasureSpent, "s",
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.WorkerTimeToday, MeasureSpent, "s",
             "Worker time of an endpoint since 00:00 UTC, limited by scaling.dailyWorkerTime. "
             + "Only the leader exports it.");
     }

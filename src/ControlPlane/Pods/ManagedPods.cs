@@ -12,7 +12,7 @@ internal sealed class ManagedPods
     private readonly ConcurrentDictionary<string, ManagedPod> pods = [];
 
     public ManagedPods() => SluiceMeter.Meter.CreateObservableGauge(
-        "sluice.workers", Measure, "{worker}", "Workers of this host, by state.");
+        MetricNames.Workers, Measure, "{worker}", "Workers of this host, by state.");
 
     public ICollection<ManagedPod> All => pods.Values;
 

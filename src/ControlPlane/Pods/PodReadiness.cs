@@ -16,7 +16,7 @@ internal sealed partial class PodReadiness(
     ILogger<PodReadiness> logger)
 {
     private static readonly Histogram<double> ColdStart = SluiceMeter.Meter.CreateHistogram<double>(
-        "sluice.cold_start.stage", "s",
+        MetricNames.ColdStartStage, "s",
         "Duration of each stage of a cold start, from a worker's order to its readiness.");
 
     private readonly ILogger<PodReadiness> logger = logger;

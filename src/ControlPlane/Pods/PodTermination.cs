@@ -19,7 +19,7 @@ internal sealed partial class PodTermination(
     private const int KeptFailures = 3;
 
     private static readonly Counter<long> Exits = SluiceMeter.Meter.CreateCounter<long>(
-        "sluice.worker.exits", "{worker}",
+        MetricNames.WorkerExits, "{worker}",
         "Workers that exited, by reason: stopped on request, or failed.");
 
     private readonly ILogger<PodTermination> logger = logger;

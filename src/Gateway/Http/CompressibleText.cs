@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Text;
 
 namespace Sluice.Gateway.Http;
 
@@ -9,12 +8,11 @@ namespace Sluice.Gateway.Http;
 /// </summary>
 internal static class CompressibleText
 {
-    /// <summary>Writes <paramref name="text"/> as the response body, in UTF-8.</summary>
-    public static async Task WriteAsync(HttpContext context, string text, string contentType)
+    /// <summary>Writes a text in UTF-8 as the response body.</summary>
+    public static async Task WriteAsync(HttpContext context, byte[] body, string contentType)
     {
         var request = context.Request;
         var response = context.Response;
-        var body = Encoding.UTF8.GetBytes(text);
         response.ContentType = contentType;
         response.Headers.Vary = "Accept-Encoding";
         if (AcceptsGzip(request))

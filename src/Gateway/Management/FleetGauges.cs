@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Observability;
+using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
@@ -49,14 +50,14 @@ public sealed class FleetGauges
         this.leadership = leadership;
         this.keys = keys;
         this.time = time;
-        Meter.CreateObservableGauge("sluice.queue.depth", () => Measure(s => s.Queued), "{request}",
+        Meter.CreateObservableGauge(MetricNames.QueueDepth, () => Measure(s => s.Queued), "{request}",
             "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
-        Meter.CreateObservableGauge("sluice.endpoint.blocked", () => Measure(s => s.Blocked), "{endpoint}",
+        Meter.CreateObservableGauge(MetricNames.EndpointBlocked, () => Measure(s => s.Blocked), "{endpoint}",
             "1 if no worker of the endpoint runs and none can start, so that requests get 503 "
             + "(reported by the leader).");
-        Meter.CreateObservableGauge("sluice.job.dead_letters", () => Measure(s => s.Dead), "{job}",
+        Meter.CreateObservableGauge(MetricNames.JobDeadLetters, () => Measure(s => s.Dead), "{job}",
             "Jobs of an endpoint that are dead letters (reported by the leader).");
-        Meter.CreateObservableGauge("sluice.api_keys", MeasureKeys, "{key}",
+        Meter.CreateObservableGauge(MetricNames.ApiKeys, MeasureKeys, "{key}",
             "Valid API keys, by scope (reported by the leader).");
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
@@ -27,12 +28,13 @@ public static class OperationsApi
             async (HttpContext context) =>
             {
                 await fleet.RefreshAsync(context.RequestAborted);
-                await CompressibleText.WriteAsync(context, PrometheusText.Write(metrics.Collect()),
-                    PrometheusText.ContentType);
+                await CompressibleText.WriteAsync(context, await metrics.CollectAsync(context.RequestAborted),
+                    MetricsCollector.ContentType);
             });
         routes.MapRoute("GET", "/metrics/workers", scraper,
             "Get Prometheus metrics of all workers on this host, with the labels endpoint and pod",
             async (HttpContext context) => await CompressibleText.WriteAsync(context,
-            await workers.CollectAsync(context.RequestAborted), PrometheusText.ContentType));
+                Encoding.UTF8.GetBytes(await workers.CollectAsync(context.RequestAborted)),
+                MetricsCollector.ContentType));
     }
 }

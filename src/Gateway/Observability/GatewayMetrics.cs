@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Sluice.Shared;
 
 namespace Sluice.Gateway.Observability;
 
@@ -9,34 +10,34 @@ public sealed class GatewayMetrics
 
     private static readonly Meter Meter = new(MeterName);
 
-    private readonly Counter<long> requests = Meter.CreateCounter<long>("sluice.requests", "{request}",
+    private readonly Counter<long> requests = Meter.CreateCounter<long>(MetricNames.Requests, "{request}",
         "Requests to endpoints, by outcome and status class of the response to the client.");
 
-    private readonly Counter<long> retries = Meter.CreateCounter<long>("sluice.request.retries", "{request}",
+    private readonly Counter<long> retries = Meter.CreateCounter<long>(MetricNames.RequestRetries, "{request}",
         "Requests that were retried on another worker because their worker was lost.");
 
-    private readonly Counter<long> tokens = Meter.CreateCounter<long>("sluice.tokens", "{token}",
+    private readonly Counter<long> tokens = Meter.CreateCounter<long>(MetricNames.Tokens, "{token}",
         "Generated tokens, as reported by the workers.");
 
-    private readonly Histogram<double> duration = Meter.CreateHistogram<double>("sluice.request.duration", "s",
+    private readonly Histogram<double> duration = Meter.CreateHistogram<double>(MetricNames.RequestDuration, "s",
         "Time from the arrival of a request to the last byte of its response.");
 
-    private readonly Histogram<double> wait = Meter.CreateHistogram<double>("sluice.request.wait", "s",
+    private readonly Histogram<double> wait = Meter.CreateHistogram<double>(MetricNames.RequestWait, "s",
         "Time that requests waited for a slot, including cold start. Requests that did not wait are not recorded.");
 
-    private readonly Counter<long> attempts = Meter.CreateCounter<long>("sluice.job.attempts", "{attempt}",
+    private readonly Counter<long> attempts = Meter.CreateCounter<long>(MetricNames.JobAttempts, "{attempt}",
         "Job attempts that this gateway ran, by outcome.");
 
     private readonly Histogram<double> attemptDuration = Meter.CreateHistogram<double>(
-        "sluice.job.attempt.duration", "s", "Duration of job attempts.");
+        MetricNames.JobAttemptDuration, "s", "Duration of job attempts.");
 
-    private readonly Counter<long> stale = Meter.CreateCounter<long>("sluice.job.stale", "{attempt}",
+    private readonly Counter<long> stale = Meter.CreateCounter<long>(MetricNames.JobStale, "{attempt}",
         "Attempt results that the fence rejected, because the job had a later attempt or had already ended.");
 
-    private readonly Counter<long> webhooks = Meter.CreateCounter<long>("sluice.webhook.tries", "{try}",
+    private readonly Counter<long> webhooks = Meter.CreateCounter<long>(MetricNames.WebhookTries, "{try}",
         "Webhook delivery attempts, by outcome.");
 
-    private readonly Counter<long> limited = Meter.CreateCounter<long>("sluice.requests.limited", "{request}",
+    private readonly Counter<long> limited = Meter.CreateCounter<long>(MetricNames.RequestsLimited, "{request}",
         "Requests that were rejected by a limit of their key, by limit.");
 
     /// <summary>Records an attempt of a job.</summary>

@@ -1,10 +1,19 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using Prometheus;
 
 namespace Sluice.Gateway.Observability;
 
-/// <summary>Holds the series of one instrument, under its Prometheus name.</summary>
-public sealed class MetricFamily
+/// <summary>The type of a metric in Prometheus.</summary>
+internal enum MetricKind
+{
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// <summary>Records the measurements of one instrument in a collector of prometheus-net.</summary>
+internal sealed class MetricFamily
 {
     /// <summary>
     /// The maximum number of label sets of an instrument. Further label sets are dropped, so that clients cannot
@@ -16,59 +25,85 @@ public sealed class MetricFamily
     private static readonly double[] DefaultBounds =
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-    private readonly ConcurrentDictionary<Labels, MetricSeries> series = [];
-    private readonly double[]? bounds;
-    private readonly bool observable;
+    private readonly ConcurrentDictionary<MetricLabels, Action<double>> series = [];
+    private readonly string name;
+    private readonly string help;
+    private readonly MetricKind kind;
+    private readonly bool isAbsolute;
+    private readonly double[] bounds;
 
-    public MetricFamily(Instrument instrument)
+    /// <summary>Creates the collectors; null for an observable instrument before its first observation.</summary>
+    private IMetricFactory? factory;
+
+    public MetricFamily(Instrument instrument, IMetricFactory factory)
     {
         var type = instrument.GetType();
         var generic = type.IsGenericType ? type.GetGenericTypeDefinition() : type;
-        observable = instrument.IsObservable;
-        Help = instrument.Description is { Length: > 0 } text ? text : instrument.Name;
-        Type = generic == typeof(Histogram<>) ? "histogram"
-            : generic == typeof(Counter<>) || generic == typeof(ObservableCounter<>) ? "counter" : "gauge";
-        Absolute = observable || generic == typeof(Gauge<>);
-        bounds = Type != "histogram" ? null
-            : (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? DefaultBounds;
-        Name = PrometheusText.Name(instrument.Name, instrument.Unit, Type);
+        IsObservable = instrument.IsObservable;
+        // prometheus-net does not escape help texts.
+        help = (instrument.Description is { Length: > 0 } text ? text : instrument.Name)
+            .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+        kind = generic == typeof(Histogram<>) ? MetricKind.Histogram
+            : generic == typeof(Counter<>) || generic == typeof(ObservableCounter<>) ? MetricKind.Counter
+            : MetricKind.Gauge;
+        isAbsolute = IsObservable || generic == typeof(Gauge<>);
+        bounds = (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? DefaultBounds;
+        name = PrometheusName.Of(instrument.Name, instrument.Unit, kind);
+        if (IsObservable) return;
+        this.factory = factory;
+        CreateSeries(default, factory);
     }
 
-    public string Name { get; }
-
-    public string Help { get; }
-
-    /// <summary>counter, gauge or histogram.</summary>
-    public string Type { get; }
-
-    public IReadOnlyList<double>? Bounds => bounds;
-
-    public IEnumerable<KeyValuePair<Labels, MetricSeries>> Series => series;
-
-    /// <summary>Whether a measurement replaces the value; otherwise it is added to the value.</summary>
-    private bool Absolute { get; }
+    public bool IsObservable { get; }
 
     /// <summary>Records a measurement.</summary>
     public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        var labels = new Labels(tags);
-        if (!series.TryGetValue(labels, out var one))
+        var labels = new MetricLabels(tags);
+        if (!series.TryGetValue(labels, out var record))
         {
-            if (series.Count >= MaxSeries) return;
-            one = series.GetOrAdd(labels, _ => new MetricSeries(bounds));
+            if (factory is null || series.Count >= MaxSeries) return;
+            record = series.GetOrAdd(labels, CreateSeries, factory);
         }
 
-        if (bounds is not null) one.Observe(value, bounds);
-        else if (Absolute) one.Set(value);
-        else one.Add(value);
+        record(value);
     }
 
     /// <summary>
-    /// Clears an observable instrument before it is observed. Each observation reports all label sets, and a label set
-    /// that no longer exists must not remain.
+    /// Directs the next measurements of an observable instrument to new collectors. Each observation reports all label
+    /// sets, and a label set that no longer exists must not remain.
     /// </summary>
-    public void BeforeObserving()
+    public void StartObservation(IMetricFactory next)
     {
-        if (observable) series.Clear();
+        factory = next;
+        series.Clear();
+        CreateSeries(default, next);
+    }
+
+    /// <summary>
+    /// Returns the method that records a value of a label set. Without labels, the collector is the series, and is
+    /// exported from its first value.
+    /// </summary>
+    private Action<double> CreateSeries(MetricLabels labels, IMetricFactory create)
+    {
+        var (names, values) = (labels.Names(), labels.Values());
+        switch (kind)
+        {
+            case MetricKind.Counter:
+                var counters = create.CreateCounter(name, help, names,
+                    new CounterConfiguration { SuppressInitialValue = true });
+                ICounter counter = labels.Count == 0 ? counters : counters.WithLabels(values);
+                return isAbsolute ? counter.IncTo : counter.Inc;
+            case MetricKind.Gauge:
+                var gauges = create.CreateGauge(name, help, names,
+                    new GaugeConfiguration { SuppressInitialValue = true });
+                IGauge gauge = labels.Count == 0 ? gauges : gauges.WithLabels(values);
+                return isAbsolute ? gauge.Set : gauge.Inc;
+            default:
+                var histograms = create.CreateHistogram(name, help, names,
+                    new HistogramConfiguration { SuppressInitialValue = true, Buckets = bounds });
+                IHistogram histogram = labels.Count == 0 ? histograms : histograms.WithLabels(values);
+                return histogram.Observe;
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Sluice.Shared;
 
 namespace Sluice.Gateway.Observability;
 
@@ -13,10 +14,10 @@ public sealed record Scrape(string Endpoint, string Pod, string? Text);
 public static class ScrapeMerge
 {
     /// <summary>The prefix of the families that only the gateway writes.</summary>
-    private const string Own = "sluice_worker_scrape_";
+    private const string Own = MetricNames.WorkerScrapePrefix;
 
-    private const string Up = Own + "up";
-    private const string LeftOut = Own + "left_out_lines";
+    private const string Up = MetricNames.WorkerScrapeUp;
+    private const string LeftOut = MetricNames.WorkerScrapeLeftOutLines;
 
     /// <summary>Merges the scrapes.</summary>
     public static string Write(IReadOnlyList<Scrape> scrapes)
@@ -27,8 +28,7 @@ public static class ScrapeMerge
             .ThenBy(s => s.Pod, StringComparer.Ordinal);
         foreach (var scrape in ordered)
         {
-            var labels = $"endpoint=\"{PrometheusText.Escape(scrape.Endpoint)}\","
-                + $"pod=\"{PrometheusText.Escape(scrape.Pod)}\"";
+            var labels = $"endpoint=\"{Escape(scrape.Endpoint)}\",pod=\"{Escape(scrape.Pod)}\"";
             up.Append(Up).Append('{').Append(labels).Append("} ").Append(scrape.Text is null ? '0' : '1').Append('\n');
             var missed = scrape.Text is null ? 0 : AddSamples(scrape.Text, labels, families);
             if (missed > 0) leftOut.Append(LeftOut).Append('{').Append(labels).Append("} ").Append(missed).Append('\n');
@@ -105,6 +105,10 @@ public static class ScrapeMerge
                 return name[..^suffix.Length];
         return name;
     }
+
+    /// <summary>Escapes a text for use between the quotes of a label.</summary>
+    private static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 
     private static StringBuilder Head(StringBuilder text, string name, string type, string help)
     {

@@ -27,7 +27,8 @@ public static partial class RedisSetup
         options.SyncTimeout = 5000;
         options.KeepAlive = 5;
         var connection = await ConnectionMultiplexer.ConnectAsync(options);
-        SluiceMeter.Meter.CreateObservableCounter("sluice.redis.commands", () => connection.OperationCount, "{command}",
+        SluiceMeter.Meter.CreateObservableCounter(
+            MetricNames.RedisCommands, () => connection.OperationCount, "{command}",
             "Number of commands sent to Redis, including scripts.");
         return connection;
     }

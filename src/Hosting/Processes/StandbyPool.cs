@@ -56,7 +56,7 @@ internal sealed partial class StandbyPool : IDisposable
         this.start = start;
         this.time = time;
         this.logger = logger;
-        SluiceMeter.Meter.CreateObservableGauge("sluice.standby.workers", () => Ready, "{worker}",
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.StandbyWorkers, () => Ready, "{worker}",
             "Standby workers of this host that are ready to load a model.");
     }
 

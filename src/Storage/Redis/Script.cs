@@ -10,8 +10,8 @@ namespace Sluice.Storage.Redis;
 /// </summary>
 public sealed class Script
 {
-    private static readonly Counter<long> RoundTrips = SluiceMeter.Meter.CreateCounter<long>("sluice.redis.round_trips",
-        "{call}", "Scripts run on Redis, by script name.");
+    private static readonly Counter<long> RoundTrips = SluiceMeter.Meter.CreateCounter<long>(
+        MetricNames.RedisRoundTrips, "{call}", "Scripts run on Redis, by script name.");
 
     private Script(string name, string source, string text)
     {

@@ -189,7 +189,8 @@ public sealed class EngineClient : IDisposable
         try
         {
             version ??= await NegotiateAsync(ct);
-            using var request = new HttpRequestMessage(method, $"v{version}/{path}");
+            // A path without a version selects the daemon's newest API version.
+            using var request = new HttpRequestMessage(method, version is { } known ? $"v{known}/{path}" : path);
             if (body is not null)
                 request.Content = new StringContent(
                     body.ToJsonString(), MediaTypeHeaderValue.Parse("application/json"));
@@ -204,11 +205,15 @@ public sealed class EngineClient : IDisposable
         }
     }
 
-    private async Task<string> NegotiateAsync(CancellationToken ct)
+    /// <summary>
+    /// Returns the newest API version that the daemon and this client support. Null: the answer names no version,
+    /// because a proxy sent it. It may be a temporary error of the proxy, so the next call negotiates again.
+    /// </summary>
+    private async Task<string?> NegotiateAsync(CancellationToken ct)
     {
         using var answer = await http.GetAsync(new Uri("_ping", UriKind.Relative), ct);
-        var newest = answer.Headers.TryGetValues("Api-Version", out var values)
-            && Version.TryParse(values.First(), out var parsed) ? parsed : Oldest;
+        if (!answer.Headers.TryGetValues("Api-Version", out var values)
+            || !Version.TryParse(values.First(), out var newest)) return null;
         if (newest < Oldest)
             throw new EngineException(
                 $"the API version of the Docker daemon at {shown} is '{newest}'; "

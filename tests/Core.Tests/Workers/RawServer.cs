@@ -14,6 +14,7 @@ internal sealed class RawServer : IDisposable
     private readonly List<Socket> open = [];
     private readonly string[] answers;
     private readonly TaskCompletionSource left = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<string> paths = [];
     private int asked;
 
     public RawServer(params string[] answers)
@@ -30,6 +31,15 @@ internal sealed class RawServer : IDisposable
 
     /// <summary>Number of requests received.</summary>
     public int Asked => Volatile.Read(ref asked);
+
+    /// <summary>Paths of the requests received, in order.</summary>
+    public IReadOnlyList<string> Paths
+    {
+        get
+        {
+            lock (paths) return [.. paths];
+        }
+    }
 
     /// <summary>Sends another chunk to the client that connected last.</summary>
     public async Task SayAsync(string text)
@@ -71,6 +81,7 @@ internal sealed class RawServer : IDisposable
             {
                 seen += Encoding.ASCII.GetString(buffer, 0, read);
                 if (!seen.EndsWith("\r\n\r\n", StringComparison.Ordinal)) continue;
+                lock (paths) paths.Add(seen.Split(' ')[1]);
                 seen = "";
                 var next = Math.Min(Interlocked.Increment(ref asked), answers.Length) - 1;
                 await socket.SendAsync(Encoding.ASCII.GetBytes(answers[next]));

@@ -49,17 +49,23 @@ public sealed class GatewaySettingsTest
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(null, "process")]
+    [InlineData("", "process")]
+    [InlineData("process", "process")]
+    [InlineData("docker", "docker")]
+    public void The_pod_host_is_selected_by_name(string? name, string expected) => Assert.Equal(
+        expected, GatewaySettings.Read(n => n == "SLUICE_POD_HOST" ? name : null).Host.Registration.Name);
+
     [Fact]
-    public void Pods_are_processes_by_default_and_containers_if_configured()
+    public void The_Docker_host_reads_its_settings()
     {
-        Assert.Null(GatewaySettings.Read(_ => null).Host.Docker);
-        var docker = GatewaySettings.Read(n => n switch
+        var docker = DockerSettingsReader.Read(n => n switch
         {
-            "SLUICE_POD_HOST" => "docker",
             "DOCKER_HOST" => "unix:///run/user/1000/docker.sock",
             "SLUICE_DOCKER_MOUNTS" => "/data, weights",
             _ => null,
-        }).Host.Docker!;
+        });
         Assert.Equal("/run/user/1000/docker.sock", docker.Daemon.AbsolutePath);
         Assert.Equal(["/data", "weights"], docker.Mountable);
         Assert.Equal(Path.GetFullPath("models"), docker.Models);

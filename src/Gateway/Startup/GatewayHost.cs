@@ -15,8 +15,6 @@ using Sluice.Gateway.Observability;
 using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Webhooks;
-using Sluice.Hosting;
-using Sluice.Hosting.Docker;
 using Sluice.Hosting.Processes;
 using Sluice.Storage;
 using Sluice.Storage.Catalog;
@@ -169,8 +167,7 @@ public static partial class GatewayHost
     {
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
-        if (settings.Host.Docker is { } docker) services.AddSingleton(docker).AddSingleton<IPodHost, DockerHost>();
-        else services.AddSingleton<IPodHost, ProcessHost>();
+        services.AddSingleton(settings.Host.Create);
     }
 
     private static void AddForwarding(IServiceCollection services)

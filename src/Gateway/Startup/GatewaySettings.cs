@@ -64,7 +64,7 @@ public sealed record GatewaySettings
         Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "worker", "Sluice.Worker"));
 
     /// <summary>The settings of the pod host.</summary>
-    public HostSettings Host { get; init; } = new();
+    public HostSettings Host { get; init; } = HostSettings.Read(_ => null);
 
     /// <summary>Whether the metrics are served without an API key.</summary>
     public bool MetricsPublic { get; init; }
@@ -156,9 +156,7 @@ public sealed record GatewaySettings
     private static List<string> DescribeIneffective(HostSettings host, int? standby, IEnumerable<string> names,
         HashSet<string> known)
     {
-        IEnumerable<string> ineffective = host.Docker is null || standby is null or 0 ? []
-            : [$"SLUICE_STANDBY_WORKERS is '{standby}'; expected 0 if SLUICE_POD_HOST is docker, "
-                + "because standby workers are processes."];
+        IEnumerable<string> ineffective = host.DescribeUnusedStandby(standby) is { } unused ? [unused] : [];
         var unread = names.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal) && !known.Contains(n));
         return [.. ineffective, .. unread.Order(StringComparer.Ordinal).Select(n => DescribeUnread(n, known, host))];
     }
@@ -166,8 +164,7 @@ public sealed record GatewaySettings
     /// <summary>Describes a variable that the gateway does not read.</summary>
     private static string DescribeUnread(string name, IEnumerable<string> known, HostSettings host)
     {
-        if (host.Docker is null && name.StartsWith("SLUICE_DOCKER_", StringComparison.Ordinal))
-            return $"{name} is only read if SLUICE_POD_HOST is docker.";
+        if (host.DescribeOtherHosts(name) is { } description) return description;
         var nearest = known.MinBy(k => EditDistance.Between(k, name))!;
         var close = EditDistance.Between(nearest, name) <= 3 || nearest.StartsWith(name, StringComparison.Ordinal);
         return $"{name} is not a gateway setting. "

@@ -1,12 +1,18 @@
+using Sluice.Hosting;
 using Sluice.Hosting.Docker;
+using Sluice.Hosting.Processes;
 
 namespace Sluice.Gateway.Startup;
 
-/// <summary>The settings of the pod host, read from environment variables.</summary>
-public sealed record HostSettings
+/// <summary>The selected pod host, with its settings.</summary>
+/// <param name="Registration">The host.</param>
+/// <param name="Create">Creates it.</param>
+public sealed record HostSettings(HostRegistration Registration, Func<IServiceProvider, IPodHost> Create)
 {
-    /// <summary>The settings of the Docker host. If null, pods run as processes on this machine.</summary>
-    public DockerSettings? Docker { get; init; }
+    private const string Setting = "SLUICE_POD_HOST";
+
+    /// <summary>The hosts of this build.</summary>
+    private static readonly HostRegistry Hosts = new HostRegistry().AddProcessHost().AddDockerHost();
 
     /// <summary>Reads the settings from environment variables.</summary>
     /// <param name="env">Returns the value of a variable, or null if it is not set.</param>
@@ -14,66 +20,19 @@ public sealed record HostSettings
     /// and rule.</exception>
     public static HostSettings Read(Func<string, string?> env)
     {
-        string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
-        bool Flag(string name) => Text(name) switch
-        {
-            null or "0" => false,
-            "1" => true,
-            var other => throw Invalid(name, other, "0 or 1"),
-        };
-        switch (Text("SLUICE_POD_HOST"))
-        {
-            case null or "process": return new HostSettings();
-            case "docker": break;
-            case var other: throw Invalid("SLUICE_POD_HOST", other, "process or docker");
-        }
-
-        var defaults = new DockerSettings();
-        var models = Text("SLUICE_DOCKER_MODELS")
-            ?? Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? defaults.Models);
-        var cache = Text("SLUICE_DOCKER_CACHE") ?? defaults.Cache;
-        return new HostSettings
-        {
-            Docker = new DockerSettings
-            {
-                Daemon = Text("SLUICE_DOCKER_HOST") is { } daemon ? Daemon("SLUICE_DOCKER_HOST", daemon)
-                    : Text("DOCKER_HOST") is { } standard ? Daemon("DOCKER_HOST", standard) : defaults.Daemon,
-                WorkerImage = Text("SLUICE_DOCKER_IMAGE") ?? defaults.WorkerImage,
-                WorkerGpuImage = Text("SLUICE_DOCKER_GPU_IMAGE") ?? defaults.WorkerGpuImage,
-                Network = Text("SLUICE_DOCKER_NETWORK") ?? defaults.Network,
-                Publish = Flag("SLUICE_DOCKER_PUBLISH"),
-                Models = models,
-                Cache = cache,
-                Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
-                RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? defaults.RegistryConfig,
-                KeepPods = Flag("SLUICE_DOCKER_KEEP"),
-            },
-        };
+        var host = Hosts.Select(Setting, env(Setting) is { Length: > 0 } name ? name : null);
+        return new HostSettings(host, host.Configure(env));
     }
 
-    /// <summary>
-    /// Parses the folders that templates may mount. No folder may contain another one: a pod that can write to the
-    /// outer folder could replace the inner folder with a symbolic link, and the Docker daemon follows links.
-    /// </summary>
-    private static string[] Mountable(string name, string text, string[] ownFolders)
-    {
-        string[] all = [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
-        foreach (var folder in all.Where(f => f.StartsWith('/')))
-        {
-            if (folder[1..].TrimEnd('/').Split('/').Any(p => p is "." or ".."))
-                throw Invalid(name, text, $"absolute paths without '.' and '..' ({folder} has one)");
-            if (all.Concat(ownFolders).FirstOrDefault(o => o != folder
-                && o.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal)) is { } inner)
-                throw Invalid(name, text, $"folders that do not contain each other ({inner} is in {folder})");
-        }
+    /// <summary>Describes why SLUICE_STANDBY_WORKERS has no effect on the selected host; null if it has one.</summary>
+    public string? DescribeUnusedStandby(int? count) =>
+        count is null or 0 || Registration.Capabilities.StandbyWorkers ? null
+        : $"SLUICE_STANDBY_WORKERS is '{count}'; expected 0 if {Setting} is {Registration.Name}, "
+            + "because standby workers are processes.";
 
-        return all;
-    }
-
-    private static Uri Daemon(string name, string text) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "unix" or "http" or "tcp"
-            ? uri : throw Invalid(name, text, "unix:///var/run/docker.sock, or tcp://host:port of a proxy for it");
-
-    private static InvalidOperationException Invalid(string name, string value, string expected) =>
-        new($"{name} is '{value}'; expected {expected}.");
+    /// <summary>Describes a variable that only another host reads; null if it is not one.</summary>
+    public string? DescribeOtherHosts(string variable) =>
+        Hosts.All.FirstOrDefault(h => h != Registration && h.SettingsPrefix is { } prefix
+            && variable.StartsWith(prefix, StringComparison.Ordinal)) is { } other
+            ? $"{variable} is only read if {Setting} is {other.Name}." : null;
 }

@@ -1,0 +1,18 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Sluice.Hosting.Processes;
+
+/// <summary>Registers the process host.</summary>
+public static class ProcessHostServices
+{
+    /// <summary>
+    /// Adds the host <c>process</c>. The services must contain a <see cref="BuiltInWorker"/> and
+    /// <see cref="StandbySettings"/>.
+    /// </summary>
+    public static HostRegistry AddProcessHost(this HostRegistry hosts) => hosts.Add(new HostRegistration
+    {
+        Name = "process",
+        Capabilities = new HostCapabilities { StandbyWorkers = true },
+        Configure = _ => services => ActivatorUtilities.CreateInstance<ProcessHost>(services),
+    });
+}

@@ -8,6 +8,7 @@ using Sluice.ControlPlane.Manifests;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Reconciliation;
 using Sluice.ControlPlane.Scheduling;
+using Sluice.Hosting;
 using Sluice.Storage.Fleet;
 
 namespace Sluice.ControlPlane;
@@ -23,7 +24,7 @@ public static class ControlPlaneServices
     /// </summary>
     /// <param name="services">The services of the gateway.</param>
     /// <param name="manifest">The manifest of this gateway.</param>
-    /// <param name="inventory">The source of the inventory of this machine.</param>
+    /// <param name="inventory">The source of the inventory.</param>
     public static IServiceCollection AddSluiceControlPlane(
         this IServiceCollection services,
         ManifestOptions manifest,
@@ -31,6 +32,9 @@ public static class ControlPlaneServices
     {
         services.AddSingleton(manifest).AddSingleton<ManifestLoop>();
         services.AddSingleton(inventory).AddSingleton<GpuInventory>();
+        services.AddSingleton<IGpuSource>(s => inventory.File is { } file ? new GpuInventoryFile(file)
+            : s.GetRequiredService<IPodHost>().Gpus
+                ?? new NvidiaSmi("nvidia-smi", s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<JobMaintenanceService>();
         AddPods(services);
         AddLeadership(services);

@@ -60,6 +60,12 @@ public interface IPodHost : IDisposable
     }
 
     /// <summary>
+    /// The GPUs of the nodes that the host can start pods on. Null: the pods run on this machine, whose GPUs the
+    /// gateway reads itself.
+    /// </summary>
+    IGpuSource? Gpus => null;
+
+    /// <summary>
     /// Whether pods keep running when the gateway stops, so that the next gateway process adopts them.
     /// </summary>
     bool KeepsPods { get; }

@@ -12,6 +12,9 @@ namespace Sluice.Hosting;
 /// </param>
 public sealed record PodSpec(Deployment Deployment, string PodId, IReadOnlyList<string>? Devices = null)
 {
+    /// <summary>The node of its devices, on which the host must start it; null: it has no devices.</summary>
+    public string? Node { get; init; }
+
     /// <summary>The pod's share of its device's memory, MiB; null: the whole device is its own.</summary>
     public long? ShareMiB { get; init; }
 

@@ -31,7 +31,10 @@ internal sealed partial class GpuStarts(
 
     private async Task<bool> StartPlacedAsync(PendingGpuStarts order, Placed grant, CancellationToken ct)
     {
-        var holding = new GpuAllocation(PodManager.NewId(order.EndpointId), order.EndpointId, grant.Devices);
+        var holding = new GpuAllocation(PodManager.NewId(order.EndpointId), order.EndpointId, grant.Devices)
+        {
+            Node = grant.Node,
+        };
         if (!await gpus.ClaimAsync(holding, ct)) return false;
         var started = await orders.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
         if (!started) await gpus.ReleaseAsync([holding.PodId], ct);

@@ -1,29 +1,23 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Sluice.Domain.Declarations;
 using Sluice.Domain.Gpus;
+using Sluice.Hosting;
 using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Machine;
 
 /// <summary>
-/// Holds the current GPUs of this machine. It reads them at the start and then periodically, because GPUs fail and MIG
-/// configurations change. A failed read keeps the previous inventory and sets its error.
+/// Holds the current GPUs, each with its node. It reads them at the start and then periodically, because GPUs fail and
+/// MIG configurations change. A failed read keeps the previous inventory and sets its error.
 /// </summary>
 public sealed partial class GpuInventory(
-    GpuInventoryOptions options, TimeProvider time, ILogger<GpuInventory> logger) : BackgroundLoop(time, logger)
+    IGpuSource source, GpuInventoryOptions options, TimeProvider time, ILogger<GpuInventory> logger)
+    : BackgroundLoop(time, logger)
 {
-    /// <summary>Interval of nvidia-smi, which uses a fraction of a second of CPU time.</summary>
-    private static readonly TimeSpan ReadInterval = TimeSpan.FromSeconds(30);
-
-    private static readonly TimeSpan FilePollInterval = TimeSpan.FromSeconds(1);
-
     private readonly TimeProvider time = time;
     private readonly ILogger<GpuInventory> logger = logger;
-    private readonly NvidiaSmi smi = new("nvidia-smi", time);
     private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Inventory current = Inventory.None("the GPUs have not been read yet");
-    private string? text;
     private string? known;
 
     /// <summary>
@@ -41,7 +35,7 @@ public sealed partial class GpuInventory(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(options.File is null ? ReadInterval : FilePollInterval, time);
+        using var timer = new PeriodicTimer(source.ReadInterval, time);
         do await ReadAsync(ct);
         while (await timer.WaitForNextTickAsync(ct));
     }
@@ -49,8 +43,7 @@ public sealed partial class GpuInventory(
     /// <summary>Reads the GPUs once.</summary>
     internal async Task ReadAsync(CancellationToken ct)
     {
-        var read = options.File is null ? await smi.ReadAsync(ct) : await ReadFileAsync(options.File, ct);
-        if (read is null) return;
+        if ((await source.ReadAsync(ct))?.OnNode(options.Node) is not { } read) return;
         current = read.Error is null || !loaded.Task.IsCompleted ? read : current with { Error = read.Error };
         ReadAt = time.GetUtcNow();
         loaded.TrySetResult();
@@ -67,25 +60,6 @@ public sealed partial class GpuInventory(
         }
 
         Changed?.Invoke();
-    }
-
-    /// <summary>Reads the inventory file. Returns null if it has not changed.</summary>
-    private async Task<Inventory?> ReadFileAsync(string file, CancellationToken ct)
-    {
-        string said;
-        try
-        {
-            said = await File.ReadAllTextAsync(file, ct);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return Inventory.None($"SLUICE_GPU_INVENTORY: {e.Message}");
-        }
-
-        if (said == text) return null;
-        text = said;
-        var (inventory, errors) = InventoryFile.Parse(said, file);
-        return inventory ?? Inventory.None($"SLUICE_GPU_INVENTORY: {file}: {string.Join("; ", errors)}");
     }
 
     [LoggerMessage(LogLevel.Information,

@@ -1,5 +1,6 @@
 namespace Sluice.ControlPlane.Machine;
 
-/// <summary>The source of the inventory of this machine.</summary>
-/// <param name="File">Path of an inventory file; null: nvidia-smi.</param>
-public sealed record GpuInventoryOptions(string? File);
+/// <summary>The source of the inventory.</summary>
+/// <param name="File">Path of an inventory file; null: the host's own source, otherwise nvidia-smi.</param>
+/// <param name="Node">Name of this machine. GPUs whose source names no node are on it.</param>
+public sealed record GpuInventoryOptions(string? File, string Node);

@@ -1,9 +1,7 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting.Processes;
-using Sluice.Shared;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Redis;
 
@@ -33,6 +31,9 @@ public sealed partial class HostDiagnostics(
     /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    /// <summary>Characters of the doctor's output in a log message.</summary>
+    private const int MaxLogged = 1000;
+
     private readonly TimeProvider time = time;
     private readonly ILogger<HostDiagnostics> logger = logger;
 
@@ -57,31 +58,25 @@ public sealed partial class HostDiagnostics(
     /// <summary>Runs the doctor and returns its report as JSON.</summary>
     private async Task<string> RunDoctorAsync(CancellationToken ct)
     {
-        var start = new ProcessStartInfo(worker.Command[0], [.. worker.Command.Skip(1), "doctor", "--json"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            // The command uses no relative paths; the gateway's own working directory may contain SLUICE_DATA.
-            WorkingDirectory = "/",
-        };
-        // The doctor gets the environment that workers get.
-        ChildEnvironment.Clean(start.Environment);
-        using var process = Process.Start(start)!;
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            var output = process.StandardOutput.ReadToEndAsync(ct);
-            var errors = process.StandardError.ReadToEndAsync(ct);
-            var text = await output.WaitAsync(Patience, time, ct);
-            await process.WaitForExitAsync(ct).WaitAsync(Patience, time, ct);
-            if (IsReport(text)) return text;
+            // The command uses no relative paths; the gateway's own working directory may contain SLUICE_DATA.
+            string[] arguments = [.. worker.Command.Skip(1), "doctor", "--json"];
+            var run = await ProgramRun.RunAsync(worker.Command[0], arguments, "/", either.Token);
+            if (IsReport(run.Output)) return run.Output;
             throw new InvalidOperationException(
-                $"the doctor ended with exit code {process.ExitCode}: {text}{await errors}");
+                $"the doctor ended with exit code {run.ExitCode}: {Start(run.Output)}{Start(run.Error)}");
         }
-        finally
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            if (!process.HasExited) process.Kill();
+            throw new TimeoutException($"the doctor did not end within {Patience.TotalSeconds:0} s");
         }
     }
+
+    /// <summary>Returns the start of a text, for a log message.</summary>
+    private static string Start(string text) => text[..Math.Min(text.Length, MaxLogged)];
 
     private static bool IsReport(string text)
     {

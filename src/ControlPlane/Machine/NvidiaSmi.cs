@@ -1,12 +1,11 @@
 using System.ComponentModel;
-using System.Diagnostics;
 using Sluice.Domain.Gpus;
-using Sluice.Shared;
+using Sluice.Hosting;
 
 namespace Sluice.ControlPlane.Machine;
 
 /// <summary>Reads the inventory of this machine from nvidia-smi.</summary>
-public sealed class NvidiaSmi(string program, TimeProvider time)
+public sealed class NvidiaSmi(string program, TimeProvider time) : IGpuSource
 {
     /// <summary>
     /// Time limit of one call. nvidia-smi does not return if a GPU fell off its bus. On a machine with eight GPUs and
@@ -14,11 +13,10 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
     /// </summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
-    /// <summary>
-    /// Reads the inventory. A failure is returned in <see cref="Inventory.Error"/>. Throws only if
-    /// <paramref name="ct"/> is cancelled.
-    /// </summary>
-    public async Task<Inventory> ReadAsync(CancellationToken ct)
+    /// <summary>nvidia-smi uses a fraction of a second of CPU time.</summary>
+    public TimeSpan ReadInterval => TimeSpan.FromSeconds(30);
+
+    public async Task<Inventory?> ReadAsync(CancellationToken ct)
     {
         var (csv, error) = await QueryAsync(NvidiaSmiParser.Query, ct);
         if (error is not null && csv.Contains("not a valid field", StringComparison.OrdinalIgnoreCase))
@@ -73,22 +71,11 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
     {
         using var limit = new CancellationTokenSource(Limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
-        Process? process = null;
         try
         {
-            var start = new ProcessStartInfo(program, arguments)
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            ChildEnvironment.Clean(start.Environment);
-            process = Process.Start(start)!;
-            var output = process.StandardOutput.ReadToEndAsync(either.Token);
-            var error = process.StandardError.ReadToEndAsync(either.Token);
-            await process.WaitForExitAsync(either.Token);
-            var (text, errorText) = (await output, await error);
-            if (process.ExitCode == 0) return (text, null);
-            return (text, $"{program}: {Line(text + errorText)} (exit code {process.ExitCode})");
+            var run = await ProgramRun.RunAsync(program, arguments, "", either.Token);
+            if (run.ExitCode == 0) return (run.Output, null);
+            return (run.Output, $"{program}: {Line(run.Output + run.Error)} (exit code {run.ExitCode})");
         }
         catch (Win32Exception)
         {
@@ -96,12 +83,7 @@ public sealed class NvidiaSmi(string program, TimeProvider time)
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            process?.Kill();
             return ("", $"{program} did not return within {Limit.TotalSeconds:0} s");
-        }
-        finally
-        {
-            process?.Dispose();
         }
     }
 

@@ -122,6 +122,7 @@ internal sealed partial class PodAdoption(
         RunsAs = running.Name,
         Devices = running.Order.Devices ?? [],
         ShareMiB = running.Order.ShareMiB,
+        Node = running.Order.Node,
         Reason = "adopted",
     };
 

@@ -61,6 +61,7 @@ public sealed class PodManager
             Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
             Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
             ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
+            Node = holding?.Node,
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
             HostId = records.HostId,
@@ -77,6 +78,7 @@ public sealed class PodManager
             Fingerprint = fingerprint,
             Epoch = epoch,
             ShareMiB = pod.Record.ShareMiB,
+            Node = pod.Record.Node,
         };
         Manage(pod, () => lifecycle.StartAsync(pod, order, orderedAt));
         return answer;

@@ -51,6 +51,9 @@ public sealed record Pod
     /// <summary>UUIDs of the GPUs and MIG slices that are assigned to it.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
 
+    /// <summary>The node of these devices; null: it has none, or an earlier build stored the record.</summary>
+    public string? Node { get; init; }
+
     /// <summary>
     /// The <c>ProcessIdentity</c> of its process; null if it has none that other gateways can check.
     /// </summary>
@@ -59,6 +62,7 @@ public sealed record Pod
     /// <summary>Its share of its device's memory, MiB; null: the whole device is its own.</summary>
     public long? ShareMiB { get; init; }
 
-    /// <summary>The devices that it holds on this machine.</summary>
-    public GpuAllocation Holding => new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]);
+    /// <summary>The devices that it holds.</summary>
+    public GpuAllocation Holding =>
+        new(Id, EndpointId, [.. Devices.Select(d => new HeldDevice(d, ShareMiB))]) { Node = Node };
 }

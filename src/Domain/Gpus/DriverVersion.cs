@@ -36,6 +36,11 @@ public static class DriverVersion
         return true;
     }
 
+    /// <summary>Returns the latest of the known versions; null if none is known.</summary>
+    public static string? Latest(IEnumerable<string?> drivers) =>
+        drivers.Where(d => d is not null && IsVersion(d))
+            .Aggregate((string?)null, (latest, d) => latest is null || AtLeast(d, latest) ? d : latest);
+
     private static int[] Parts(string version) =>
         [.. version.Split('.').Select(p => int.Parse(p, CultureInfo.InvariantCulture))];
 }

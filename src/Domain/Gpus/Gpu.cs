@@ -37,7 +37,7 @@ public enum ComputeMode
 /// </summary>
 public sealed record Gpu
 {
-    /// <summary>The index in nvidia-smi, in the order of the PCI bus.</summary>
+    /// <summary>The index in nvidia-smi, in the order of the PCI bus. Unique on its node.</summary>
     public required int Index { get; init; }
 
     /// <summary>
@@ -49,7 +49,10 @@ public sealed record Gpu
     /// <summary>The name as reported by nvidia-smi: <c>NVIDIA H100 80GB HBM3</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The machine, if an inventory contains several. All GPUs of a pod are on one machine.</summary>
+    /// <summary>
+    /// The name of its node; empty: its source names none (see <see cref="Inventory.OnNode"/>). All GPUs of a pod are
+    /// on one node.
+    /// </summary>
     public string Node { get; init; } = "";
 
     /// <summary>Total memory in MiB.</summary>

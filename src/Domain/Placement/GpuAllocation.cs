@@ -6,4 +6,8 @@ namespace Sluice.Domain.Placement;
 public readonly record struct HeldDevice(string Uuid, long? ShareMiB = null);
 
 /// <summary>The devices of a pod.</summary>
-public sealed record GpuAllocation(string PodId, string EndpointId, IReadOnlyList<HeldDevice> Devices);
+public sealed record GpuAllocation(string PodId, string EndpointId, IReadOnlyList<HeldDevice> Devices)
+{
+    /// <summary>The node of the devices; null: there are none, or an earlier build stored the allocation.</summary>
+    public string? Node { get; init; }
+}

@@ -25,6 +25,9 @@ public sealed record GpuRequest
 /// <param name="Refusal">Why the request was refused; null if it was not.</param>
 public sealed record Placed(GpuRequest Request, IReadOnlyList<HeldDevice> Devices, PlacementRefusal? Refusal)
 {
+    /// <summary>The node of the devices; null if the request was refused.</summary>
+    public string? Node { get; init; }
+
     /// <summary>The UUIDs of the devices, in the form of <c>CUDA_VISIBLE_DEVICES</c>.</summary>
     public IReadOnlyList<string> Uuids => [.. Devices.Select(d => d.Uuid)];
 }

@@ -70,7 +70,7 @@ internal sealed class PlacementState
                 foreach (var device in found)
                     Allocate(device, request.EndpointId, request.Id, ShareOf(request.Needs, device.Kind));
                 var devices = found.Select(d => new HeldDevice(d.Uuid, ShareOf(request.Needs, d.Kind)));
-                return new Placed(request, [.. devices], null);
+                return new Placed(request, [.. devices], null) { Node = found[0].Gpu.Node };
             }
 
             refused[request.Needs] = why = RefusalText.Create(this, request.Needs, TiersOf(request.Needs));

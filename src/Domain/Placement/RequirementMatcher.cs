@@ -91,11 +91,8 @@ internal static class RequirementMatcher
     private static string LargestMemory(IReadOnlyList<DeviceKind> kinds) =>
         $"would fit: at most {Size.Format(kinds.Max(k => k.MemoryMiB))}";
 
-    private static string LatestDriver(IReadOnlyList<DeviceKind> kinds)
-    {
-        var drivers = kinds.Select(k => k.Driver ?? "an unknown driver version").Distinct();
-        return $"would fit: at most {drivers.Order(StringComparer.Ordinal).Last()}";
-    }
+    private static string LatestDriver(IReadOnlyList<DeviceKind> kinds) =>
+        $"would fit: at most {DriverVersion.Latest(kinds.Select(k => k.Driver)) ?? "an unknown driver version"}";
 
     private static bool MeetsCuda(int cuda, DeviceKind kind)
     {

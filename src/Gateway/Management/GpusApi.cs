@@ -15,7 +15,7 @@ using Sluice.Storage.Fleet;
 namespace Sluice.Gateway.Management;
 
 /// <summary>
-/// <c>/api/v1/gpus</c>: lists the GPUs of this machine with their users and waiting workers, and tests placements.
+/// <c>/api/v1/gpus</c>: lists the GPUs with their nodes, users and waiting workers, and tests placements.
 /// </summary>
 public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 {
@@ -36,7 +36,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapRoute("GET", "/api/v1/gpus", AccessLevel.Admin,
-            "List the GPUs of this machine with slices, links, users and waiting workers",
+            "List the GPUs with slices, links, users and waiting workers",
             (HttpContext c) => AnswerAsync(c.RequestAborted));
         routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Admin,
             "List the GPU models that templates can request",
@@ -52,16 +52,16 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         var users = (await store.ListAsync(ct)).SelectMany(h =>
             h.Devices.Select(d => (d.Uuid, User: new UserView(h.PodId, h.EndpointId, d.ShareMiB))))
             .ToLookup(u => u.Uuid, u => u.User);
-        var index = now.Gpus.ToDictionary(g => g.Uuid, g => g.Index);
+        var gpus = now.Gpus.ToDictionary(g => g.Uuid);
         return new GpuList(host.Value, now.Source, inventory.ReadAt, now.Error, [.. now.Gpus.Select(View)],
-            [.. now.Links.Select(l => new LinkView(index[l.A], index[l.B],
+            [.. now.Links.Select(l => new LinkView(gpus[l.A].Node, gpus[l.A].Index, gpus[l.B].Index,
                 l.Kind == LinkKind.NV ? $"NV{l.NvLinks}" : $"{l.Kind}"))], await store.WaitsAsync(ct));
 
         GpuView View(Gpu gpu)
         {
             var model = GpuModelCatalog.Find(gpu.Name);
             UserView[] all = [.. users[gpu.Uuid]];
-            return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node.Length > 0 ? gpu.Node : null,
+            return new GpuView(gpu.Index, gpu.Uuid, gpu.Name, model?.Id, gpu.Node,
                 gpu.MemoryMiB, gpu.UsedMiB, FreeMiB(gpu, all), gpu.ComputeCapability.ToString(),
                 Precisions.GetSupported(gpu.ComputeCapability), gpu.Driver, gpu.ComputeMode,
                 gpu.Confidential, gpu.NvLinks.Active > 0 ? gpu.NvLinks : null, gpu.Fault,
@@ -121,7 +121,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// A GPU. <paramref name="Model"/> is its id in the list of GPU models. <paramref name="UsedMiB"/> is the memory
     /// that all processes use, including processes that the gateway did not start.
     /// </summary>
-    public sealed record GpuView(int Index, string Uuid, string Name, string? Model, string? Node, long MemoryMiB,
+    public sealed record GpuView(int Index, string Uuid, string Name, string? Model, string Node, long MemoryMiB,
         long? UsedMiB, long FreeMiB, string ComputeCapability,
         IReadOnlyList<string> Precisions, string? Driver, ComputeMode ComputeMode, ConfidentialState Confidential,
         NvLinks? NvLinks, string? Fault,
@@ -133,8 +133,8 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// <summary>A pod that uses a device or a share of it.</summary>
     public sealed record UserView(string Worker, string Endpoint, long? ShareMiB);
 
-    /// <summary>The link between two GPUs, in the notation of nvidia-smi topo -m.</summary>
-    public sealed record LinkView(int A, int B, string Way);
+    /// <summary>The link between two GPUs of a node by index, in the notation of nvidia-smi topo -m.</summary>
+    public sealed record LinkView(string Node, int A, int B, string Way);
 
     /// <summary>The response to <c>GET /api/v1/gpus/catalogue</c>.</summary>
     public sealed record KindList(IReadOnlyList<GpuModel> Kinds, IReadOnlyList<string> Pools);

@@ -147,7 +147,8 @@ public static partial class GatewayHost
         services.AddSluiceDispatch(gatewayId);
         AddPodHost(services, settings);
         services.AddSluiceControlPlane(
-            new ManifestOptions(settings.Manifest), new GpuInventoryOptions(settings.GpuInventory));
+            new ManifestOptions(settings.Manifest),
+            new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
         AddForwarding(services);
         AddJobs(services, settings);
     }

@@ -50,10 +50,11 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
     [Fact]
     public async Task Claims_and_waits_are_read_back_unchanged()
     {
-        var holding = new GpuAllocation("a", "e", [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)]);
+        HeldDevice[] devices = [new HeldDevice("MIG-1"), new HeldDevice("GPU-2", 5)];
+        var holding = new GpuAllocation("a", "e", devices) { Node = "node-1" };
         Assert.Null(await store.ClaimAsync(holding, _ => Memory, CancellationToken.None));
         var read = Assert.Single(await store.ListAsync(CancellationToken.None));
-        Assert.Equal(("a", "e"), (read.PodId, read.EndpointId));
+        Assert.Equal(("a", "e", "node-1"), (read.PodId, read.EndpointId, read.Node));
         Assert.Equal(holding.Devices, read.Devices);
         var wait = new GpuWait(
             "e", 2, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), false, "gpu", "all in use", "");
@@ -62,6 +63,16 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
         Assert.Equal([wait], await store.WaitsAsync(CancellationToken.None));
         await store.SetWaitAsync("e", null, CancellationToken.None);
         Assert.Null(await store.WaitOfAsync("e", CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task A_claim_of_an_earlier_build_has_no_node()
+    {
+        const string claim = """{"podId":"a","endpointId":"e","devices":[{"uuid":"GPU-1"}]}""";
+        await redis.Store.Database.HashSetAsync("sluice:{gpus}:claims", "a", claim);
+        var read = Assert.Single(await store.ListAsync(CancellationToken.None));
+        Assert.Null(read.Node);
+        Assert.Equal("GPU-1", await ClaimAsync("b", new HeldDevice("GPU-1")));
     }
 
     private Task<string?> ClaimAsync(string pod, params HeldDevice[] devices) =>

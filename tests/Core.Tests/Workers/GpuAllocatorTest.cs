@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane.Gpus;
 using Sluice.ControlPlane.Machine;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Domain.Placement;
 using Sluice.Storage.Fleet;
 using Sluice.Testing;
@@ -16,7 +17,8 @@ public sealed class GpuAllocatorTest(RedisFixture redis) : IClassFixture<RedisFi
     {
         var store = new GpuStore(redis.Store);
         using var inventory = new GpuInventory(
-            new GpuInventoryOptions(null), TimeProvider.System, NullLogger<GpuInventory>.Instance);
+            new ScriptedGpus(Inventory.None("none")), new GpuInventoryOptions(null, "this-machine"),
+            TimeProvider.System, NullLogger<GpuInventory>.Instance);
         var desk = new GpuAllocator(inventory, store);
         Pod[] pods = [Pod("lost", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)];
         var other = new GpuAllocation("thief", "other", [new HeldDevice("GPU-1")]);

@@ -50,7 +50,7 @@ public sealed class HostDiagnosticsTest : IClassFixture<RedisFixture>, IDisposab
     public async Task Nvidia_smi_gets_no_secret()
     {
         var program = await ProgramAsync("env; exit 1");
-        Harmless((await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default)).Error!);
+        Harmless((await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default))!.Error!);
     }
 
     private static void Harmless(string environment)

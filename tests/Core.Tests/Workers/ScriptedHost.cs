@@ -1,4 +1,5 @@
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Hosting;
 
 namespace Sluice.Core.Tests.Workers;
@@ -22,6 +23,8 @@ internal sealed class ScriptedHost : IPodHost
 
     public bool KeepsPods => false;
 
+    public IGpuSource? Gpus { get; init; }
+
     public Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct) => Start(order);
 
     public Task StopAsync(RunningPod pod) => KillAsync(pod);
@@ -38,6 +41,14 @@ internal sealed class ScriptedHost : IPodHost
     {
         // Nothing runs.
     }
+}
+
+/// <summary>GPUs that a test defines.</summary>
+internal sealed class ScriptedGpus(Inventory inventory) : IGpuSource
+{
+    public TimeSpan ReadInterval => TimeSpan.FromSeconds(30);
+
+    public Task<Inventory?> ReadAsync(CancellationToken ct) => Task.FromResult<Inventory?>(inventory);
 }
 
 /// <summary>A pod whose exit a test triggers.</summary>

@@ -34,7 +34,7 @@ internal static class TestControlPlane
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>()));
         services.AddSingleton<RedisMemoryPressure>().AddSingleton<JobStore>().AddSingleton<JobRetention>();
         services.AddSingleton(EndpointDeletionsTest.Deletions(redis, TimeSpan.FromSeconds(1)));
-        services.AddSluiceControlPlane(new ManifestOptions(null), new GpuInventoryOptions(null));
+        services.AddSluiceControlPlane(new ManifestOptions(null), new GpuInventoryOptions(null, "this-machine"));
         return services.BuildServiceProvider();
     }
 }

@@ -119,17 +119,20 @@ public static partial class GpuLibraries
         names.Select(n => Path.Combine(parent, n));
 
     /// <summary>
-    /// Returns folders by a pattern that can contain [xX], in descending order: <c>cuda-13.2</c> before
-    /// <c>cuda-12.9</c>.
+    /// Returns folders by a pattern that can contain [xX], the highest version first: <c>cuda-13.2</c> before
+    /// <c>cuda-9.2</c>.
     /// </summary>
-    private static IEnumerable<string> Matching(string parent, string pattern)
+    internal static IEnumerable<string> Matching(string parent, string pattern)
     {
         if (!Directory.Exists(parent)) return [];
         var regex = "^" + pattern.Replace("*", ".*", StringComparison.Ordinal) + "\\z";
         return Directory.EnumerateDirectories(parent)
             .Where(d => Regex.IsMatch(Path.GetFileName(d), regex))
-            .OrderDescending(StringComparer.Ordinal);
+            .OrderByDescending(d => Number().Replace(d, n => n.Value.PadLeft(8, '0')), StringComparer.Ordinal);
     }
+
+    [GeneratedRegex(@"\d+")]
+    private static partial Regex Number();
 
     [GeneratedRegex(@"^\.so\.(\d+)")]
     private static partial Regex Major();

@@ -21,10 +21,10 @@ internal static class TensorRtCache
     {
         if (options.GetValueOrDefault("trt_engine_cache_enable") is "0" or "False" or "false") return options;
         var smi = NvidiaSmi.Read();
-        var device = int.TryParse(options.GetValueOrDefault("device_id"), out var id) && id < smi.Gpus.Count ? id : 0;
+        _ = int.TryParse(options.GetValueOrDefault("device_id"), out var device);
         // If nvidia-smi reports no GPU, the provider itself fails next with its own error. A cache for "unknown" is
         // harmless.
-        var gpu = smi.Gpus.Count > 0 ? smi.Gpus[device] : null;
+        var (gpu, mig) = FindDevice(smi, Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES"), device);
         var identity = new EngineIdentity
         {
             ModelHash = EngineCacheKey.HashModel(model),
@@ -32,7 +32,7 @@ internal static class TensorRtCache
             TensorRtVersion = TensorRtVersion(settings) ?? "unknown",
             GpuName = gpu?.Name ?? "unknown",
             ComputeCapability = gpu?.ComputeCapability ?? "unknown",
-            MigProfile = smi.Mig.Count > 0 ? smi.Mig[0].Profile : null,
+            MigProfile = mig?.Profile,
             Options = options,
         };
         var all = options.ToDictionary();
@@ -46,6 +46,24 @@ internal static class TensorRtCache
             options.GetValueOrDefault("trt_timing_cache_path") ?? settings.TensorRtCache,
             "timings-" + EngineCacheKey.ForTimings(identity));
         return all;
+    }
+
+    /// <summary>
+    /// Returns the GPU, and the MIG instance if it is one, that CUDA uses as a device.
+    /// </summary>
+    /// <param name="smi">The output of nvidia-smi.</param>
+    /// <param name="visible">Value of CUDA_VISIBLE_DEVICES.</param>
+    /// <param name="device">Index of the device in CUDA. An index that does not exist means the first device.</param>
+    internal static (GpuFacts? Gpu, MigInstance? Mig) FindDevice(SmiAnswer smi, string? visible, int device)
+    {
+        var names = visible?.Split(',', StringSplitOptions.TrimEntries) ?? [];
+        var name = names.ElementAtOrDefault(device) ?? names.FirstOrDefault();
+        if (smi.Mig.FirstOrDefault(m => m.Uuid == name) is { } mig)
+            return (smi.Gpus.FirstOrDefault(g => g.Index == mig.Gpu), mig);
+        var gpus = GpuMonitor.Visible(smi, visible);
+        var gpu = gpus.ElementAtOrDefault(device) ?? gpus.FirstOrDefault();
+        // Without the name of an instance, CUDA uses the first one of a GPU in MIG mode.
+        return (gpu, smi.Mig.FirstOrDefault(m => m.Gpu == gpu?.Index));
     }
 
     private static void MarkLoad(string folder)

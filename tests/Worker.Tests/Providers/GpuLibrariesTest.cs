@@ -73,6 +73,16 @@ public sealed class GpuLibrariesTest : IDisposable
         Assert.Equal([11], GpuLibraries.MajorVersions("libnvinfer", [folder, "/no/such/folder"]));
     }
 
+    [Fact]
+    public void Folders_are_ordered_by_version_and_not_as_text()
+    {
+        foreach (var name in new[] { "cuda", "cuda-9.2", "cuda-13.0", "cuda-13.10", "cuda-13.2", "other" })
+            Directory.CreateDirectory(Path.Combine(folder, name));
+        Assert.Equal(
+            ["cuda-13.10", "cuda-13.2", "cuda-13.0", "cuda-9.2", "cuda"],
+            GpuLibraries.Matching(folder, "cuda*").Select(Path.GetFileName));
+    }
+
     private LibraryLoad Load(string name, params string[] folders) => GpuLibraries.Load(new GpuLibrary(File_(name), name), folders);
 
     private string File_(string name) => $"lib{name}{mark}.so.13";

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Testing;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Tests.Providers;
@@ -110,6 +111,28 @@ public sealed class TensorRtTest : IDisposable
         Assert.Equal(EngineCacheKey.ForTimings(engine), EngineCacheKey.ForTimings(others[0]));
         Assert.NotEqual(EngineCacheKey.ForTimings(engine), EngineCacheKey.ForTimings(others[2]));
         Assert.Matches("^[0-9a-f]{32}$", EngineCacheKey.ForEngine(engine));
+    }
+
+    [Theory]
+    [InlineData(null, 0, "GPU-a", null)]
+    [InlineData(null, 1, "GPU-b", "1g.18gb")]
+    [InlineData("1", 0, "GPU-b", "1g.18gb")]
+    [InlineData("GPU-b", 0, "GPU-b", "1g.18gb")]
+    [InlineData("MIG-2", 0, "GPU-b", "3g.71gb")]
+    [InlineData("MIG-2", 7, "GPU-b", "3g.71gb")]
+    [InlineData("GPU-a", 0, "GPU-a", null)]
+    [InlineData("", 0, null, null)]
+    public void An_engine_is_cached_for_the_device_that_CUDA_uses(
+        string? visible, int device, string? gpu, string? profile)
+    {
+        GpuFacts Gpu(int index, string uuid, bool mig) =>
+            new(index, uuid, "NVIDIA H200", "580.95.05", "9.0", mig, 143_771, 0, 0);
+        var smi = new SmiAnswer(
+            [Gpu(0, "GPU-a", false), Gpu(1, "GPU-b", true)],
+            [new MigInstance(1, "1g.18gb", 0, "MIG-1"), new MigInstance(1, "3g.71gb", 1, "MIG-2")],
+            null);
+        var (found, mig) = TensorRtCache.FindDevice(smi, visible, device);
+        Assert.Equal((gpu, profile), (found?.Uuid, mig?.Profile));
     }
 
     [Fact]

@@ -13,7 +13,7 @@ namespace Sluice.Scenarios;
 /// </summary>
 public static class ColdStart
 {
-    private const string Standby = "process, standby";
+    internal const string Standby = "process, standby";
 
     private const string Key = "the-admin-key-of-this-load-test";
 
@@ -30,6 +30,12 @@ public static class ColdStart
 
     public static async Task RunAsync(ScenarioOptions options, string image, CancellationToken ct)
     {
+        if (options.Before is not null)
+        {
+            await ColdStartComparison.RunAsync(options, ct);
+            return;
+        }
+
         await using var processes = await StartAsync(new Dictionary<string, string?>());
         await using var standing = await StartAsync(new Dictionary<string, string?> { ["SLUICE_STANDBY_WORKERS"] = "1" });
         await using var docker = Environment.GetEnvironmentVariable("DOCKER_HOST") is not { Length: > 0 } daemon ? null
@@ -40,8 +46,7 @@ public static class ColdStart
         for (var round = 0; round <= options.Rounds; round++)
             foreach (var (name, gateway, first, stages) in hosts)
             {
-                while (name == Standby && await gateway.MetricAsync("sluice_standby_workers") < 1)
-                    await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
+                if (name == Standby) await StandbyAsync(gateway, ct);
                 var (answered, told) = await OnceAsync(gateway, ct);
                 // The first one of each also warms the gateway and the page cache.
                 if (round == 0) continue;
@@ -67,7 +72,18 @@ public static class ColdStart
         if (options.Out is { } file) await File.WriteAllTextAsync(file, table.ToString(), ct);
     }
 
-    private static async Task<(double Answered, IReadOnlyList<(string Stage, double Ms)> Stages)> OnceAsync(GatewayProcess gateway, CancellationToken ct)
+    /// <summary>Waits until a standby worker is available.</summary>
+    internal static async Task StandbyAsync(GatewayProcess gateway, CancellationToken ct)
+    {
+        while (await gateway.MetricAsync("sluice_standby_workers") < 1)
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, ct);
+    }
+
+    /// <summary>Sends a request with no worker, and waits until the worker that it started has stopped.</summary>
+    /// <returns>Milliseconds until the answer, and of each stage.</returns>
+    internal static async Task<(double Answered, IReadOnlyList<(string Stage, double Ms)> Stages)> OnceAsync(
+        GatewayProcess gateway,
+        CancellationToken ct)
     {
         var mark = gateway.Process.Mark;
         var began = TimeProvider.System.GetTimestamp();
@@ -81,8 +97,11 @@ public static class ColdStart
         return (answered, stages);
     }
 
-    private static Task<GatewayProcess> StartAsync(Dictionary<string, string?> environment) =>
-        GatewayProcess.StartAsync(Manifest, environment: new Dictionary<string, string?>(environment) { ["SLUICE_ADMIN_KEY"] = Key });
+    internal static Task<GatewayProcess> StartAsync(Dictionary<string, string?> environment, string? program = null) =>
+        GatewayProcess.StartAsync(
+            Manifest,
+            environment: new Dictionary<string, string?>(environment) { ["SLUICE_ADMIN_KEY"] = Key },
+            program: program);
 
     private static string Told(List<double> all)
     {

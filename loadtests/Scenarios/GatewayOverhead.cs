@@ -14,17 +14,23 @@ namespace Sluice.Scenarios;
 /// </summary>
 public static class GatewayOverhead
 {
-    private const string Body = """{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1.0]}]}""";
-    private const double OpenLoopRate = 4000;
+    internal const string Body = """{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1.0]}]}""";
+    internal const double OpenLoopRate = 4000;
 
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(12);
+    internal static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(12);
 
     private static readonly double[] Quantiles = [0.5, 0.9, 0.99, 0.999];
-    private static readonly int[] Concurrencies = [1, 16, 64, 256];
+    internal static readonly int[] Concurrencies = [1, 16, 64, 256];
     private static readonly string[] Names = ["direct HTTP/1.1", "bare YARP, HTTP/1.1", "bare YARP, h2c", "Sluice (h2c)"];
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
+        if (options.Before is not null)
+        {
+            await GatewayOverheadComparison.RunAsync(options, ct);
+            return;
+        }
+
         int[] ports = [FreePort(), FreePort(), FreePort(), FreePort()];
         await using var worker = Peer("NoopWorker", ("PORT", ports[0]), ("HTTP1_PORT", ports[1]));
         await worker.LineAsync("ready");
@@ -157,7 +163,7 @@ public static class GatewayOverhead
     private static string Ratio(List<LoadResult[]> rounds, Func<LoadResult[], double> value) => string.Create(CultureInfo.InvariantCulture,
         $"{Median(rounds, value):0.00} ({rounds.Min(value):0.00}-{rounds.Max(value):0.00})");
 
-    private static string Manifest() => $$"""
+    internal static string Manifest() => $$"""
         templates:
           - name: noop
             command: ["{{Program("NoopWorker")}}"]

@@ -19,15 +19,21 @@ public static class JobThroughput
     private const string Body = """{"input":{"x":1}}""";
 
     /// <summary>Rounds that are not counted: so many until .NET has compiled anew what runs often (its own time for a job falls until then).</summary>
-    private const int WarmUp = 3;
+    internal const int WarmUp = 3;
 
     /// <summary>Load on each gateway before that: what is hot is compiled twice (to be counted, then for good): 16 s where load leaves no processor.</summary>
-    private static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
+    internal static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
 
     private static string Noop => Path.Combine(Repository.Root, "loadtests", "Peers", "NoopWorker", "bin", "Release", "net10.0", "Sluice.NoopWorker");
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
+        if (options.Before is not null)
+        {
+            await JobThroughputComparison.RunAsync(options, ct);
+            return;
+        }
+
         // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in the engine's.
         var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
         RedisFixture[] servers = [bare, forOne, forTwo];
@@ -53,9 +59,12 @@ public static class JobThroughput
             new("Sluice's job engine, removes", 0, bare, () => sweeping.RunAsync(Jobs, Concurrency), Jobs),
             new("BullMQ 6.7, keeps all", 2, bare, () => BullAsync("&keep"), Jobs, bull.Id),
             new("Sluice's job engine, keeps all", 2, bare, () => keeping.RunAsync(Jobs, Concurrency), Jobs) { AfterAsync = keeping.ForgetAsync },
-            new("BullMQ 6.7 over HTTP, two processes", 4, bare, () => BullOverHttpAsync(options.Slice)) { Servers = bullOverHttp.Processes },
-            new("Sluice, one gateway over HTTP", 4, forOne, () => ThroughAsync([one], options.Slice, ct)),
-            new("Sluice, two gateways over HTTP", 4, forTwo, () => ThroughAsync([a, b], options.Slice, ct)),
+            new("BullMQ 6.7 over HTTP, two processes", 4, bare, () => BullOverHttpAsync(options.Slice))
+            {
+                Servers = bullOverHttp.Processes,
+            },
+            new("Sluice, one gateway over HTTP", 4, forOne, () => RateAsync([one])),
+            new("Sluice, two gateways over HTTP", 4, forTwo, () => RateAsync([a, b])),
         ];
         for (var warm = TimeSpan.Zero; warm < GatewayWarmUp; warm += options.Slice)
         {
@@ -63,6 +72,33 @@ public static class JobThroughput
             await ThroughAsync([a, b], 2 * options.Slice, ct);
         }
 
+        var rounds = await RoundsAsync(all, options, costs);
+        var text = Table(all, options, rounds, costs);
+        Console.WriteLine(text);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
+        foreach (var redis in servers) await redis.DisposeAsync();
+
+        async Task<double> RateAsync(GatewayProcess[] gateways) =>
+            (await ThroughAsync(gateways, options.Slice, ct)).Rate;
+
+        async Task<double> BullOverHttpAsync(TimeSpan slice) =>
+            (await LoadAsync([Target.Post(bullOverHttp.Url, Body)], () => bullOverHttp.CompletedAsync(http), slice, ct))
+            .Rate;
+
+        async Task<double> BullAsync(string more) => double.Parse(
+            await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}{more}"), ct), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Measures all in each round, in a rotating order.</summary>
+    /// <param name="all">The contenders.</param>
+    /// <param name="options">Number of rounds that are counted.</param>
+    /// <param name="costs">Receives the rows of the last round's costs.</param>
+    /// <returns>The rates of each counted round.</returns>
+    private static async Task<List<double[]>> RoundsAsync(
+        Contender[] all,
+        ScenarioOptions options,
+        StringBuilder costs)
+    {
         var (rounds, last) = (new List<double[]>(), WarmUp + options.Rounds - 1);
         for (var round = 0; round <= last; round++)
         {
@@ -75,18 +111,11 @@ public static class JobThroughput
             }
 
             if (round >= WarmUp) rounds.Add(rates);
-            Console.Error.WriteLine($"round {round}: {string.Join(", ", rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture)))}");
+            var shown = rates.Select(r => r.ToString("n0", CultureInfo.InvariantCulture));
+            Console.Error.WriteLine($"round {round}: {string.Join(", ", shown)}");
         }
 
-        var text = Table(all, options, rounds, costs);
-        Console.WriteLine(text);
-        if (options.Out is { } file) await File.WriteAllTextAsync(file, text, ct);
-        foreach (var redis in servers) await redis.DisposeAsync();
-
-        Task<double> BullOverHttpAsync(TimeSpan slice) => LoadAsync([Target.Post(bullOverHttp.Url, Body)], () => bullOverHttp.CompletedAsync(http), slice, ct);
-
-        async Task<double> BullAsync(string more) => double.Parse(
-            await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/?jobs={Jobs}&concurrency={Concurrency}{more}"), ct), CultureInfo.InvariantCulture);
+        return rounds;
     }
 
     private static string Table(Contender[] all, ScenarioOptions options, List<double[]> rounds, StringBuilder costs)
@@ -108,11 +137,24 @@ public static class JobThroughput
             .Append("|---|---|---|---|---|---|---|---|\n").Append(costs).ToString();
     }
 
-    private static Task<double> ThroughAsync(GatewayProcess[] gateways, TimeSpan slice, CancellationToken ct) => LoadAsync(
-        [.. gateways.Select(g => Target.Post(new Uri(g.Url, "/v2/noop/run"), Body, g.Key))], () => CompletedAsync(gateways[0]), slice, ct);
+    /// <summary>Runs jobs through gateways that share a Redis.</summary>
+    /// <returns>Jobs per second, and the number of jobs.</returns>
+    internal static Task<(double Rate, long Jobs)> ThroughAsync(
+        GatewayProcess[] gateways,
+        TimeSpan slice,
+        CancellationToken ct) =>
+        LoadAsync(
+            [.. gateways.Select(g => Target.Post(new Uri(g.Url, "/v2/noop/run"), Body, g.Key))],
+            () => CompletedAsync(gateways[0]),
+            slice,
+            ct);
 
     /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
-    private static async Task<double> LoadAsync(Target[] targets, Func<Task<long>> completed, TimeSpan slice, CancellationToken ct)
+    private static async Task<(double Rate, long Jobs)> LoadAsync(
+        Target[] targets,
+        Func<Task<long>> completed,
+        TimeSpan slice,
+        CancellationToken ct)
     {
         var before = await completed();
         var started = Stopwatch.GetTimestamp();
@@ -122,12 +164,14 @@ public static class JobThroughput
         var accepted = results.Sum(r => r.Latency.Count);
         if (results.Sum(r => r.Failed) > 0) throw new InvalidOperationException($"{results.Sum(r => r.Failed)} submissions failed");
         while (await completed() - before < accepted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
-        return accepted / Stopwatch.GetElapsedTime(started).TotalSeconds;
+        return (accepted / Stopwatch.GetElapsedTime(started).TotalSeconds, accepted);
     }
 
     private static async Task<long> CompletedAsync(GatewayProcess gateway) => (long)(await gateway.GetAsync("/v2/noop/health"))["jobs"]!["completed"]!;
 
-    private static Task<GatewayProcess> GatewayAsync(RedisFixture redis) => GatewayProcess.StartAsync($$"""
+    internal static Task<GatewayProcess> GatewayAsync(
+        RedisFixture redis,
+        string? program = null) => GatewayProcess.StartAsync($$"""
         templates:
           - name: noop
             command: ["{{Noop}}"]
@@ -140,7 +184,7 @@ public static class JobThroughput
         {
             ["SLUICE_REDIS"] = redis.ConnectionString, ["SLUICE_ADMIN_KEY"] = "one-admin-key-of-all-gateways",
             ["SLUICE_PAYLOADS"] = Path.Combine(Path.GetTempPath(), "sluice-payloads-" + redis.Port),
-        });
+        }, program: program);
 
     private static async Task<(double Rate, string Cost)> MeasureAsync(Contender of)
     {

@@ -2,6 +2,7 @@ using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
 // Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
+//            [--before FOLDER: compares the build in FOLDER, a .build/run, with the one of this checkout]
 //        Scenarios poll-storm [--rounds N] [--slice SECONDS] [--storm-core N] [--out FILE]
 //        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
 //        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
@@ -14,13 +15,13 @@ var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.L
 switch (args.FirstOrDefault())
 {
     case "gateway-overhead":
-        await GatewayOverhead.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        await GatewayOverhead.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
         return 0;
     case "job-throughput":
-        await JobThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        await JobThroughput.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
         return 0;
     case "worker-throughput":
-        await WorkerThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        await WorkerThroughput.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
         return 0;
     case "worker-studies":
         await WorkerStudies.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
@@ -33,7 +34,10 @@ switch (args.FirstOrDefault())
             CancellationToken.None);
         return 0;
     case "cold-start":
-        await ColdStart.RunAsync(ScenarioOptions.Read(options), Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local", CancellationToken.None);
+        await ColdStart.RunAsync(
+            ScenarioOptions.Read(options, comparesBuilds: true),
+            Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local",
+            CancellationToken.None);
         return 0;
     case "worker-fuzz":
         var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
@@ -94,7 +98,7 @@ switch (args.FirstOrDefault())
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
             + "|chaos|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
-            + " [--out FILE]");
+            + " [--out FILE] [--before FOLDER]");
         return 2;
 }
 

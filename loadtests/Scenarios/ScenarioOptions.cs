@@ -6,16 +6,27 @@ namespace Sluice.Scenarios;
 /// <param name="Rounds">Interleaved rounds; a ratio is the median over them.</param>
 /// <param name="Slice">Length of one measurement within a round.</param>
 /// <param name="Out">File for the table; null: only the console.</param>
-public sealed record ScenarioOptions(int Rounds, TimeSpan Slice, string? Out)
+/// <param name="Before">
+/// The older build to compare with; null: the scenario compares this build with its peers.
+/// </param>
+public sealed record ScenarioOptions(int Rounds, TimeSpan Slice, string? Out, PublishedBuild? Before = null)
 {
-    public static ScenarioOptions Read(IReadOnlyDictionary<string, string> given)
+    private static readonly string[] Known = ["--rounds", "--slice", "--out"];
+
+    /// <summary>Reads the options of a scenario.</summary>
+    /// <param name="given">The options by name.</param>
+    /// <param name="comparesBuilds">Whether the scenario accepts <c>--before</c>.</param>
+    public static ScenarioOptions Read(IReadOnlyDictionary<string, string> given, bool comparesBuilds = false)
     {
+        string[] known = comparesBuilds ? [.. Known, "--before"] : Known;
         foreach (var name in given.Keys)
-            if (name is not ("--rounds" or "--slice" or "--out"))
-                throw new ArgumentException($"{name} is not known, expected --rounds, --slice or --out");
+            if (!known.Contains(name))
+                throw new ArgumentException($"{name} is not known, expected one of {string.Join(", ", known)}");
         return new ScenarioOptions(
             given.TryGetValue("--rounds", out var rounds) ? int.Parse(rounds, CultureInfo.InvariantCulture) : 7,
-            TimeSpan.FromSeconds(given.TryGetValue("--slice", out var slice) ? double.Parse(slice, CultureInfo.InvariantCulture) : 2),
-            given.GetValueOrDefault("--out"));
+            TimeSpan.FromSeconds(
+                given.TryGetValue("--slice", out var slice) ? double.Parse(slice, CultureInfo.InvariantCulture) : 2),
+            given.GetValueOrDefault("--out"),
+            given.TryGetValue("--before", out var before) ? PublishedBuild.At("before", before) : null);
     }
 }

@@ -12,12 +12,18 @@ namespace Sluice.Scenarios;
 /// </summary>
 public static class WorkerThroughput
 {
-    private static readonly int[] Concurrencies = [1, 16, 64, 256];
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    internal static readonly int[] Concurrencies = [1, 16, 64, 256];
+    internal static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Connecting = TimeSpan.FromMilliseconds(300);
 
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
+        if (options.Before is not null)
+        {
+            await WorkerThroughputComparison.RunAsync(options, ct);
+            return;
+        }
+
         var repository = Directory.CreateTempSubdirectory("sluice-worker-bench-").FullName;
         TinyModel.Put(repository, "trivial", TinyModel.Identity("FP32", -1, 4));
         TinyModel.Put(repository, "mlp", TinyModel.Mlp());

@@ -34,14 +34,15 @@ public sealed partial class GatewayProcess : IAsyncDisposable
 
     /// <summary>
     /// Starts the gateway (with a wrapper command, if one is given) and waits until it listens. With a folder, it is
-    /// another start on the data of an earlier one.
+    /// another start on the data of an earlier one. With a program, it is the gateway of another published build.
     /// </summary>
     public static async Task<GatewayProcess> StartAsync(
         string? manifest = null,
         string? folder = null,
         IReadOnlyDictionary<string, string?>? environment = null,
         string? key = null,
-        IReadOnlyList<string>? wrapper = null)
+        IReadOnlyList<string>? wrapper = null,
+        string? program = null)
     {
         var own = folder is null;
         folder ??= Directory.CreateTempSubdirectory("sluice-gateway-").FullName;
@@ -56,12 +57,11 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             ["SLUICE_STANDBY_WORKERS"] = "0",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
-        string[] command = [.. wrapper ?? [], Repository.Gateway];
+        string[] command = [.. wrapper ?? [], program ?? Repository.Gateway];
         var gateway = new GatewayProcess(new ChildProcess(command[0], command[1..], all), folder, own);
         var listens = await gateway.process.LineAsync("Sluice listens on ");
         gateway.Url = new Uri(Address().Match(listens).Value);
-        await gateway.process.LineAsync(l => l.StartsWith("Try it", StringComparison.Ordinal)
-            || l.StartsWith("No example commands", StringComparison.Ordinal), "the welcome's end");
+        await gateway.process.LineAsync(EndsBanner, "the end of the startup banner");
         gateway.Key = key ?? all.GetValueOrDefault("SLUICE_ADMIN_KEY") ?? KeyText().Match(gateway.process.Output).Value;
         gateway.Client = gateway.ClientFor(gateway.Key);
         return gateway;
@@ -124,6 +124,15 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         await process.DisposeAsync();
         if (ownsFolder) Directory.Delete(folder, recursive: true);
     }
+
+    /// <summary>
+    /// Recognizes the last part of the startup banner. The third text is that of older builds, which load tests
+    /// compare with.
+    /// </summary>
+    private static bool EndsBanner(string line) =>
+        line.StartsWith("Try it", StringComparison.Ordinal)
+        || line.StartsWith("No example commands", StringComparison.Ordinal)
+        || line.StartsWith("Nothing to try", StringComparison.Ordinal);
 
     [GeneratedRegex("http://127.0.0.1:[0-9]+")]
     private static partial Regex Address();

@@ -30,7 +30,7 @@ public sealed class FullRedisTest : IAsyncLifetime
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", used + (12 << 20));
 
         var (waiting, refusal) = await FillAsync(jobs);
-        Assert.Contains("Redis is out of memory", refusal, StringComparison.Ordinal);
+        Assert.Contains("Redis has used 90 % or more of its maxmemory", refusal, StringComparison.Ordinal);
         Assert.DoesNotContain("unreachable", refusal, StringComparison.Ordinal);
         // Also with no byte left.
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");

@@ -32,6 +32,10 @@ public sealed class GpuPlacementTest : IDisposable
         Assert.Contains("no free capacity: required 1 GPU, 2 match, 0 free: GPU 0 is used by a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
         var health = await b.GetAsync("health");
         Assert.Equal((1, "NO_CAPACITY"), ((int)health["workers"]!["throttled"]!, (string)health["capacity"]!["reason"]!));
+        Assert.Contains("GPU 0 is used by a-", (string)health["capacity"]!["detail"]!, StringComparison.Ordinal);
+        using var anonymous = gateway.ClientFor(null);
+        var shown = await new Jobs(gateway, "b", anonymous).GetAsync("health");
+        Assert.Equal("no GPU is free for its workers", (string?)shown["capacity"]!["detail"]);
         Assert.False((bool)(await gateway.GetAsync("/api/v1/endpoints/b"))["status"]!["noCapacity"]!["never"]!);
         Assert.Equal("b", (string)Assert.Single((await gateway.GetAsync("/api/v1/gpus"))["waiting"]!.AsArray())!["endpointId"]!);
 
@@ -118,7 +122,7 @@ public sealed class GpuPlacementTest : IDisposable
     private static string Manifest(string scalingOfA) => Template("any", "{ precision: bf16 }") + Template("h100", "{ types: [H100] }") + $$"""
         endpoints:
           - { id: a, template: any, scaling: { {{scalingOfA}} } }
-          - { id: b, template: any, scaling: { max: 1, idleTimeout: 600s } }
+          - { id: b, template: any, public: true, scaling: { max: 1, idleTimeout: 600s } }
           - { id: c, template: h100, scaling: { max: 1 } }
         """;
 

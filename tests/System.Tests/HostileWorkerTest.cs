@@ -61,6 +61,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                   - { id: working, template: working, jobs: { maxRuns: 3 } }
                   - { id: lying, template: lying, jobs: { maxRuns: 1 } }
                   - { id: hostile, template: hostile, forwarding: { activityTimeout: 2s, replayBytes: 1000 } }
+                  - { id: open, template: hostile, public: true, forwarding: { maxAttempts: 1 } }
                   - { id: mortal, template: hostile, forwarding: { replayBytes: 1000, maxAttempts: 2 } }
                 """, folder);
         }

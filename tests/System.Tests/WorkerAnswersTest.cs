@@ -35,6 +35,25 @@ public sealed class WorkerAnswersTest(HostileWorkerTest.Hostile hostile) : IClas
         if (path != "/headers-only") Assert.Equal(before, (await hostile.Gateway.WorkersAsync(endpoint, "ready")).Select(w => (string?)w["id"]));
     }
 
+    [Theory]
+    [InlineData("/bad-name", "The response of the worker cannot be forwarded: ", "The response of worker open-")]
+    [InlineData("/headers-only", "The response of the worker ended after its headers", "The response of worker open-")]
+    [InlineData("/cut-headers", "The connection to the worker failed before its response, in attempt 1", "The connection to worker open-")]
+    public async Task Error_texts_name_the_worker_only_to_callers_with_a_key(string path, string anonymous, string named)
+    {
+        using var client = hostile.Gateway.ClientFor(null);
+        Assert.StartsWith(anonymous, await TextAsync(client), StringComparison.Ordinal);
+        Assert.StartsWith(named, await TextAsync(hostile.Gateway.Client), StringComparison.Ordinal);
+
+        async Task<string?> TextAsync(HttpClient caller)
+        {
+            await ReadyAsync("open");
+            using var response = await caller.PostAsync(new Uri($"/e/open{path}", UriKind.Relative), new StringContent("1"));
+            Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
+            return (string?)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["detail"];
+        }
+    }
+
     [Fact]
     public async Task A_worker_that_is_silent_after_its_headers_is_asked_once()
     {

@@ -39,7 +39,7 @@ internal sealed partial class LeadershipRenewal(
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 // The rounds log an unreachable Redis.
-                if (!RedisErrors.Is(e)) Broke("the leadership", e);
+                if (!RedisErrors.Is(e)) Broke(e);
             }
 
             var paused = Task.Delay(pause, time, ct);
@@ -61,6 +61,6 @@ internal sealed partial class LeadershipRenewal(
     }
 
     [LoggerMessage(LogLevel.Error,
-        "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
-    private partial void Broke(string endpoint, Exception e);
+        "Renewing the leadership failed with an internal error; it is retried within 1 s")]
+    private partial void Broke(Exception e);
 }

@@ -65,12 +65,12 @@ internal sealed partial class PodReadiness(
     private void ReportNotReady(ManagedPod pod, string seen)
     {
         NotReady(pod.Id, pod.EndpointId, seen);
-        records.ReportProgress(pod, seen);
+        records.ReportProgress(pod, $"not ready: {seen}");
     }
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
-    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} has not started yet: {Probe}")]
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is not ready yet: {Probe}")]
     private partial void NotReady(string worker, string endpoint, string probe);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]

@@ -69,7 +69,7 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
             {
                 if (result.Answered && await ProbeOtherProtocolAsync(pod, ct) is { } mismatch) return mismatch;
                 (reported, nextReport) = (result.Seen, running + ReportEvery);
-                saw?.Invoke($"not ready: {reported}");
+                saw?.Invoke(reported);
             }
 
             if (running > limit)

@@ -77,12 +77,11 @@ internal sealed partial class HostShutdown(
         catch (Exception e)
         {
             // The shutdown continues, because this host's pods must stop in any case.
-            if (!RedisErrors.Is(e)) Broke("all endpoints", e);
+            if (!RedisErrors.Is(e)) Broke(e);
             return false;
         }
     }
 
-    [LoggerMessage(LogLevel.Error,
-        "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
-    private partial void Broke(string endpoint, Exception e);
+    [LoggerMessage(LogLevel.Error, "A shutdown step failed with an internal error; the shutdown continues")]
+    private partial void Broke(Exception e);
 }

@@ -160,7 +160,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         AttemptLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, ExchangeFailures.Reason(cause));
         return new ForwardResult(
             ForwardOutcome.WorkerLost,
-            $"Worker {pod} was lost before it responded ({error}), after {state.Attempts} attempt(s).",
+            $"The connection to {NameOf(state)} failed before its response, in attempt {state.Attempts}.",
             Unseen: failure == ExchangeFailure.NotConnected) { WorkerBroke = true };
     }
 
@@ -177,10 +177,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
         var isAborted = IsWorkerAbort(error, cause);
         var detail = isAborted
-            ? $"The response of worker {pod} ended after its headers, before its body: {reason}"
-            : $"The response of worker {pod} cannot be forwarded: {reason}";
+            ? $"The response of {NameOf(state)} ended after its headers, before its body: {reason}"
+            : $"The response of {NameOf(state)} cannot be forwarded: {reason}";
         return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, detail) { WorkerBroke = isAborted };
     }
+
+    /// <summary>Returns the worker as the client may see it: only callers with a key see its name in texts.</summary>
+    private static string NameOf(ForwardState state) =>
+        state.Anonymous ? "the worker" : $"worker {state.Worker!.PodId}";
 
     private static ForwardResult NotForwardable(Exception? cause) =>
         new(ForwardOutcome.NotForwardable, $"The request cannot be forwarded: {ExchangeFailures.Reason(cause)}");

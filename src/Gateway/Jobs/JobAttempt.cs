@@ -92,26 +92,27 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            return ClassifyFailure(worker, e);
+            return ClassifyFailure(e);
         }
     }
 
-    private static AttemptOutcome ClassifyFailure(WorkerAddress worker, Exception e)
+    private static AttemptOutcome ClassifyFailure(Exception e)
     {
+        // Callers without a key see these texts, so they do not name the worker; the fields of the job do.
         var (failure, reason) = (ExchangeFailures.Of(e), ExchangeFailures.Reason(e));
         return failure switch
         {
             // The handler has run and responded: another attempt would run it again.
             ExchangeFailure.AnswerInvalid => AttemptOutcome.Failed(JobErrors.AnswerInvalid,
-                $"The response of worker {worker.PodId} cannot be read: {reason}", retryable: true),
+                $"The response of the worker cannot be read: {reason}", retryable: true),
             ExchangeFailure.NotSent => AttemptOutcome.Failed(JobErrors.Gateway,
-                $"The job cannot be sent to worker {worker.PodId}: {reason}", retryable: true),
+                $"The job cannot be sent to the worker: {reason}", retryable: true),
             // The invalid response may belong to another job on the same connection. The worker process still runs.
             ExchangeFailure.ConnectionInvalid => AttemptOutcome.Requeue(
-                $"Worker {worker.PodId} sent a response that broke its HTTP/2 connection: {reason}", counted: true),
+                $"The worker sent a response that broke its HTTP/2 connection: {reason}", counted: true),
             // If the connection could not be opened, the worker did not receive the job, and the attempt does not
             // count.
-            _ => AttemptOutcome.Lost($"Worker {worker.PodId} was lost: {reason}",
+            _ => AttemptOutcome.Lost($"The worker was lost: {reason}",
                 received: failure != ExchangeFailure.NotConnected),
         };
     }
@@ -173,7 +174,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         if (deployment.Template.IsBuiltIn
             && answer.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized)
         {
-            var why = $"Worker {grant.Slot!.Worker.PodId} responded with status {(int)answer.StatusCode}.";
+            var why = $"The worker responded with status {(int)answer.StatusCode}.";
             return AttemptOutcome.Requeue(why, counted: true, workerBroke: true);
         }
 

@@ -129,8 +129,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         if (claim.Why == "expired") return AttemptOutcome.Failed(JobStatus.TimedOut, JobEnds.WaitedTooLong);
         if (claim.Why == "exhausted")
             return AttemptOutcome.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
-                "Every allowed attempt of the job lost its worker; see the field attempts. The job is now a dead "
-                + "letter. Retry it with POST /v2/{endpoint}/retry/{id}.", false));
+                "No attempt of the job is left: each one lost its worker or, with jobs.retryErrors, failed. See the "
+                + "field attempts. The job is now a dead letter. Retry it with POST /v2/{endpoint}/retry/{id}.", false));
         if (grant.Slot is null)
             return AttemptOutcome.Requeue("The worker stopped before the attempt began.", counted: false);
         if (stopping.IsCancellationRequested) return AttemptOutcome.Requeue(GatewayStops, counted: false);

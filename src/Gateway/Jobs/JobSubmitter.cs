@@ -181,8 +181,8 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
 
     private static Task RejectOutOfMemoryAsync(HttpContext context) =>
         Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
-        "Redis is out of memory: its maxmemory is nearly used. New jobs are accepted again when jobs have ended or "
-        + "their retention has passed.", RetryDelay);
+        "Redis has used 90 % or more of its maxmemory, so new jobs are rejected. They are accepted again when jobs "
+        + "have ended and their retention has passed.", RetryDelay);
 
     /// <summary>Stores the job. Null: an error response was written.</summary>
     private async Task<SubmitResult?> TryStoreAsync(HttpContext context, JobSubmission job)

@@ -149,7 +149,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             if (wait is null) return;
             json.WriteStartObject("capacity");
             json.WriteString("reason", wait.Never ? WaitReason.NoFittingGpu : WaitReason.NoCapacity);
-            json.WriteString("detail", wait.Text);
+            json.WriteString("detail", wait.TextFor(context.Admission().Caller is null));
             json.WriteString("since", wait.Since);
             json.WriteEndObject();
         });

@@ -14,7 +14,7 @@ public enum OutputStep
     /// </summary>
     GiveBack,
 
-    /// <summary>The job fails with OUTPUT_LOST.</summary>
+    /// <summary>The job fails with OUTPUT_NOT_STORED.</summary>
     Fail,
 }
 

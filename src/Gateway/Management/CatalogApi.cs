@@ -39,7 +39,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             .Produces<Template>();
         routes.MapRoute("POST", "/api/v1/templates", AccessLevel.Admin, "Create a template; 409 if the name exists",
             (HttpContext context) => PutTemplateAsync(context, null)).AcceptsJson<Template>().Produces<Template>(201);
-        routes.MapRoute("PUT", "/api/v1/templates/{name}", AccessLevel.Admin, "Create or change a template",
+        routes.MapRoute("PUT", "/api/v1/templates/{name}", AccessLevel.Admin, "Create or replace a template",
             (HttpContext context, string name) => PutTemplateAsync(context, name))
             .AcceptsJson<Template>().Produces<Template>();
         routes.MapRoute("DELETE", "/api/v1/templates/{name}", AccessLevel.Admin,
@@ -55,7 +55,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             .Produces<Endpoint>();
         routes.MapRoute("POST", "/api/v1/endpoints", AccessLevel.Admin, "Create an endpoint; 409 if the id exists",
             (HttpContext context) => PutEndpointAsync(context, null)).AcceptsJson<Endpoint>().Produces<Endpoint>(201);
-        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Create or change an endpoint",
+        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Create or replace an endpoint",
             (HttpContext context, string id) => PutEndpointAsync(context, id))
             .AcceptsJson<Endpoint>().Produces<Endpoint>();
         routes.MapRoute("DELETE", "/api/v1/endpoints/{id}", AccessLevel.Admin,

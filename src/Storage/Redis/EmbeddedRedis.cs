@@ -142,7 +142,8 @@ public sealed partial class EmbeddedRedis : IDisposable
                     return;
             }
 
-            stop.Wait(pause);
+            if (stop.Wait(pause)) return;
+            Restarting();
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
     }
@@ -212,10 +213,13 @@ public sealed partial class EmbeddedRedis : IDisposable
     private static partial int Kill(int pid, int signal);
 
     [LoggerMessage(LogLevel.Error,
-        "redis-server exited with code {ExitCode}; restarting it. Its last output: {Said}")]
+        "redis-server exited with code {ExitCode}. Its last output: {Said}")]
     private partial void Ended(int exitCode, string said);
 
-    [LoggerMessage(LogLevel.Error, "Supervising redis-server failed; restarting it: {Error}")]
+    [LoggerMessage(LogLevel.Information, "redis-server is restarted")]
+    private partial void Restarting();
+
+    [LoggerMessage(LogLevel.Error, "Supervising redis-server failed: {Error}")]
     private partial void SuperviseFailed(string error);
 
     [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]

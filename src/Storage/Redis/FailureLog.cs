@@ -70,10 +70,10 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
     private readonly record struct Last(long At, string Cause, int Hidden);
 
     [LoggerMessage(LogLevel.Warning,
-        "{Activity} failed and will be retried ({Fault}; {Hidden} failures since the last line): {Error}")]
+        "{Activity} failed ({Fault}; {Hidden} similar failures suppressed): {Error}")]
     private partial void ActivityFailed(string activity, RedisFault fault, int hidden, string error);
 
-    [LoggerMessage(LogLevel.Error, "{Activity} failed with an unexpected error and will be retried "
-        + "({Hidden} failures since the last line)")]
+    [LoggerMessage(LogLevel.Error,
+        "{Activity} failed with an unexpected error ({Hidden} similar failures suppressed)")]
     private partial void ActivityBroke(Exception e, string activity, int hidden);
 }

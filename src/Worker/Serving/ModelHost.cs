@@ -139,12 +139,16 @@ internal sealed class ModelHost : IDisposable
                 foreach (var (name, look) in now.Where(n => Wanted(n.Key)))
                 {
                     if (served.GetValueOrDefault(name) == look || last.GetValueOrDefault(name) != look) continue;
-                    await ChangeAsync(name, Repository.LoadAsync(name, stopping.Token));
+                    await ChangeAsync(
+                        Repository.LoadAsync(name, stopping.Token),
+                        $"Model {name} reloaded, because its files changed");
                     served = new Dictionary<string, string>(served) { [name] = look };
                 }
 
                 foreach (var name in Repository.Names.Where(n => !now.ContainsKey(n)))
-                    await ChangeAsync(name, Repository.UnloadAsync(name, stopping.Token));
+                    await ChangeAsync(
+                        Repository.UnloadAsync(name, stopping.Token),
+                        $"Model {name} unloaded, because its files are gone");
                 last = now;
             }
         }
@@ -161,12 +165,12 @@ internal sealed class ModelHost : IDisposable
     private bool Wanted(string name) => settings.ExplicitControl ? Repository.Names.Contains(name)
         : settings.Models.Count == 0 || settings.Models.Contains(name);
 
-    private async Task ChangeAsync(string name, Task change)
+    private async Task ChangeAsync(Task change, string done)
     {
         try
         {
             await change;
-            log.Info(nameof(ModelHost), $"Model {name} reloaded after a change in the repository");
+            log.Info(nameof(ModelHost), done);
         }
         catch (InvalidRequestException e)
         {

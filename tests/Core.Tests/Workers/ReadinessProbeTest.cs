@@ -78,7 +78,7 @@ public sealed class ReadinessProbeTest : IDisposable
         var pod = PodAt(worker, "/helth");
         var waiting = probe.WaitReadyAsync(pod, seen => reported.TrySetResult(seen), enough.Token);
         var report = await reported.Task.WaitAsync(ChildProcess.Patience, TimeProvider.System);
-        Assert.Equal($"not ready: GET {worker.Uri}helth over HTTP/1.1: status 404", report);
+        Assert.Equal($"GET {worker.Uri}helth over HTTP/1.1: status 404", report);
         await enough.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
 

@@ -24,7 +24,7 @@ public readonly record struct AcquireResult(
     internal static AcquireResult Expired(SlotRequest request, ServiceRate rate, int depth) => new(
         null,
         AcquireRefusal.QueueTimeout,
-        $"no worker was free within {request.Deadline.TotalSeconds:0.#} s",
+        $"No worker was free within {request.Deadline.TotalSeconds:0.#} s (queue.timeout of the endpoint).",
         rate.TimeFor(Math.Max(1, depth)),
         depth);
 
@@ -38,7 +38,7 @@ public readonly record struct AcquireResult(
     internal static AcquireResult Full(SlotRequest request, ServiceRate rate, int depth) => new(
         null,
         AcquireRefusal.QueueFull,
-        $"{depth} requests are waiting; the limit is {request.MaxDepth}",
+        $"The queue has {depth} waiting requests; its limit is {request.MaxDepth} (queue.maxDepth of the endpoint).",
         rate.TimeFor(depth),
         depth);
 }

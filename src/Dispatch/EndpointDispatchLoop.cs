@@ -197,7 +197,7 @@ internal sealed partial class EndpointDispatchLoop(
 
     private static string Cause(Exception e) => RedisFaults.Of(e) is var fault and not RedisFault.None
         ? fault.Sentence()
-        : "the gateway failed to dispatch the request; its log contains the error under the name of the endpoint";
+        : "The gateway failed to dispatch the request. Its log contains the error under the name of the endpoint.";
 
     private TimeSpan Left(Ticket ticket) => ticket.Request.Deadline - time.GetElapsedTime(ticket.Since);
 

@@ -147,7 +147,7 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
 
     /// <summary>
     /// Handles a lost lease: this gateway no longer holds its slots, its tickets must be queued again, and other
-    /// gateways run its state.Jobs.
+    /// gateways run its jobs.
     /// </summary>
     public void Lose(IEnumerable<Ticket> sent)
     {

@@ -10,9 +10,9 @@ internal static class StartFailure
     private static readonly (string Piece, string Means)[] Known =
     [
         ("could not select device driver",
-            "Docker cannot give out GPUs here: install the NVIDIA container toolkit, "
+            "Docker cannot pass GPUs to containers on this machine: install the NVIDIA Container Toolkit, "
                 + "and run nvidia-ctk runtime configure --runtime=docker"),
-        ("nvidia-container-cli", "NVIDIA's container runtime refused the pod's GPUs"),
+        ("nvidia-container-cli", "NVIDIA's container runtime rejected the GPUs of the pod"),
         ("unresolvable CDI devices", "Docker does not know the pod's GPUs: run nvidia-ctk cdi generate"),
         ("docker-init", "Docker's init program is missing (Debian: tini; other packages: docker-init)"),
         ("network .. not found",

@@ -25,7 +25,7 @@ public sealed class FailedStartsTest
             Assert.InRange(told.RetryAfter!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(5));
             using var stranger = gateway.ClientFor(null);
             var anonymous = await AskAsync(stranger);
-            Assert.Contains("the next try is at", anonymous.Detail, StringComparison.Ordinal);
+            Assert.Contains("The next attempt is at", anonymous.Detail, StringComparison.Ordinal);
             Assert.DoesNotContain("exit code", anonymous.Detail, StringComparison.Ordinal);
 
             // Nobody asks again: the refused requests are demand for the next try.
@@ -99,9 +99,9 @@ public sealed class FailedStartsTest
         using var stranger = gateway.ClientFor(null);
         var asked = await Task.WhenAll(GetAsync(gateway.Client, "/e/stub/run"), GetAsync(stranger, "/e/stub/run"), GetAsync(gateway.Client, "/e/paused/run"));
         Assert.All(asked, a => Assert.Equal(HttpStatusCode.GatewayTimeout, a.Status));
-        Assert.Matches("worker stub-[0-9a-f]+ is starting: not ready: GET http://127.0.0.1:[0-9]+/helth over HTTP/2 .h2c.: status 404", asked[0].Detail);
-        Assert.EndsWith("; a worker is starting", asked[1].Detail, StringComparison.Ordinal);
-        Assert.EndsWith("; the endpoint is paused: its scaling.pause is QUEUE", asked[2].Detail, StringComparison.Ordinal);
+        Assert.Matches("Worker stub-[0-9a-f]+ is starting: not ready: GET http://127.0.0.1:[0-9]+/helth over HTTP/2 .h2c.: status 404", asked[0].Detail);
+        Assert.EndsWith(" A worker is starting.", asked[1].Detail, StringComparison.Ordinal);
+        Assert.EndsWith(" The endpoint is paused: its scaling.pause is QUEUE.", asked[2].Detail, StringComparison.Ordinal);
         var worker = Assert.Single(await gateway.WorkersAsync("stub", "starting"));
         Assert.Contains("/helth over HTTP/2 (h2c): status 404", (string)worker["reason"]!, StringComparison.Ordinal);
         await gateway.Process.LineAsync("/helth over HTTP/2 (h2c): status 404");

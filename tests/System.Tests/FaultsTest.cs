@@ -195,7 +195,7 @@ public sealed class FaultsTest
 
         var told = await ErrorAsync(stranger, "/e/broken/");
 
-        const string harmless = @"fail to start \(\d+ times\); the next try is at \d\d:\d\d:\d\d UTC$";
+        const string harmless = @"failed to start \d+ times\. The next attempt is at \d\d:\d\d:\d\d UTC\.$";
         Assert.Matches(harmless, told);
         Assert.Matches(harmless, await ErrorAsync(stranger, "/v2/models/broken/ready"));
         var status = await stranger.GetStringAsync($"/v2/broken/status/{id}");
@@ -229,10 +229,10 @@ public sealed class FaultsTest
         foreach (var full in answers.Where(a => a.StatusCode == HttpStatusCode.TooManyRequests))
         {
             Assert.InRange(full.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 86400);
-            Assert.Contains("the limit is 3", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            Assert.Contains("its limit is 3 (queue.maxDepth", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
-        Assert.Contains("no worker was free within 2 s", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("No worker was free within 2 s (queue.timeout", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
         using var off = await gateway.Client.GetAsync(new Uri("/e/off/", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, off.StatusCode);
         Assert.Contains("scaling.max is 0", await off.Content.ReadAsStringAsync(), StringComparison.Ordinal);

@@ -29,13 +29,13 @@ public sealed class GpuPlacementTest : IDisposable
         // The second one waits, and says so everywhere.
         var waiting = await b.RunAsync(Env("CUDA_VISIBLE_DEVICES"));
         var status = await UntilAsync(() => b.GetAsync($"status/{waiting}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
-        Assert.Contains("no free capacity: required 1 GPU, 2 match, 0 free: GPU 0 is used by a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
+        Assert.Contains("No free capacity: required 1 GPU, 2 match, 0 free: GPU 0 is used by a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
         var health = await b.GetAsync("health");
         Assert.Equal((1, "NO_CAPACITY"), ((int)health["workers"]!["throttled"]!, (string)health["capacity"]!["reason"]!));
         Assert.Contains("GPU 0 is used by a-", (string)health["capacity"]!["detail"]!, StringComparison.Ordinal);
         using var anonymous = gateway.ClientFor(null);
         var shown = await new Jobs(gateway, "b", anonymous).GetAsync("health");
-        Assert.Equal("no GPU is free for its workers", (string?)shown["capacity"]!["detail"]);
+        Assert.Equal("No GPU is free for its workers.", (string?)shown["capacity"]!["detail"]);
         Assert.False((bool)(await gateway.GetAsync("/api/v1/endpoints/b"))["status"]!["noCapacity"]!["never"]!);
         Assert.Equal("b", (string)Assert.Single((await gateway.GetAsync("/api/v1/gpus"))["waiting"]!.AsArray())!["endpointId"]!);
 
@@ -43,7 +43,7 @@ public sealed class GpuPlacementTest : IDisposable
         using var refused = await c.PostAsync("runsync?wait=1000", Jobs.Body(1));
         using var direct = await gateway.Client.GetAsync(new Uri("/e/c/anything", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, direct.StatusCode);
-        Assert.Contains("endpoint c can have no worker: gpu.types requires H100; none of the GPUs matches (2 x NVIDIA L4); would fit: NVIDIA L4",
+        Assert.Contains("Endpoint 'c' cannot start a worker. gpu.types requires H100; none of the GPUs matches (2 x NVIDIA L4); would fit: NVIDIA L4.",
             (string)(await direct.Content.ReadFromJsonAsync<JsonObject>())!["detail"]!, StringComparison.Ordinal);
         var vain = await c.RunAsync(1);
         await UntilAsync(() => c.GetAsync($"status/{vain}"), j => (string?)j["queue"]!["reason"] == "NO_FITTING_GPU");

@@ -90,7 +90,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
     [InlineData("/unframed", 502, "neither a length nor chunks")]
     [InlineData("/garbage", 502, "Received an invalid status line")]
     [InlineData("/empty", 502, "lost before it responded")]
-    [InlineData("/hang", 504, "activityTimeout 2 s")]
+    [InlineData("/hang", 504, "The worker sent nothing for 2 s (forwarding.activityTimeout")]
     public async Task What_cannot_be_passed_on_is_told_as_such(string path, int status, string says)
     {
         using var answer = await hostile.Gateway.Client.GetAsync(new Uri("/e/hostile" + path, UriKind.Relative));

@@ -34,7 +34,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     }
 
     [Theory]
-    [InlineData("/v2/models/digit/infer", 404, "No endpoint serves 'digit' (did you mean 'digits'?)")]
+    [InlineData("/v2/models/digit/infer", 404, "No endpoint serves the model 'digit'. Did you mean 'digits'?")]
     [InlineData("/v2/models/digits/unknown", 404, "The path '/v2/models/digits/unknown' does not exist")]
     [InlineData("/v2/models/digits/ready", 405, "The path '/v2/models/digits/ready' does not support the method POST")]
     [InlineData("/v2/repository/models/digits/load", 400, "POST /e/digits/v2/repository/models/digits/load")]

@@ -84,7 +84,7 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
         var before = await worker.Client.GetStringAsync(path);
         using var answer = await PostAsync(path, """{"log_info":false,"trace_rate":"1"}""", admin: false);
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
-        Assert.Contains("by admins only", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("Only an admin key can", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Equal(before, await worker.Client.GetStringAsync(path));
     }
 

@@ -105,25 +105,26 @@ internal sealed class EndpointReconcileState
     public BlockedStart? GetBlock(Endpoint endpoint, bool anyReady, DateTimeOffset now)
     {
         if (endpoint.Scaling.Max == 0)
-            return new BlockedStart($"endpoint {endpoint.Id} is switched off: its scaling.max is 0",
+            return new BlockedStart($"Endpoint '{endpoint.Id}' rejects requests: its scaling.max is 0.",
                 DateTimeOffset.MaxValue, ByPolicy: true);
         if (Refusal is { } refusal)
         {
             var publicReason = refusal.PublicReason is { } reason
-                ? $"endpoint {endpoint.Id} takes no requests: {reason}" : null;
-            return new BlockedStart($"endpoint {endpoint.Id} takes no requests: {refusal.Reason}", refusal.Until,
+                ? $"Endpoint '{endpoint.Id}' rejects requests: {reason}." : null;
+            return new BlockedStart($"Endpoint '{endpoint.Id}' rejects requests: {refusal.Reason}.", refusal.Until,
                 ByPolicy: true, PublicReason: publicReason);
         }
         if (anyReady) return null;
         if (Wait is { Never: true } wait)
-            return new BlockedStart($"endpoint {endpoint.Id} can have no worker: {wait.Text}", DateTimeOffset.MaxValue,
-                PublicReason: $"endpoint {endpoint.Id} can have no worker: {wait.PublicText}");
+            return new BlockedStart($"Endpoint '{endpoint.Id}' cannot start a worker. {wait.Text}",
+                DateTimeOffset.MaxValue,
+                PublicReason: $"Endpoint '{endpoint.Id}' cannot start a worker. {wait.PublicText}");
         var starts = Backoff;
         if (!starts.Blocks || starts.NextTry <= now) return null;
         var fails = string.Create(CultureInfo.InvariantCulture,
-            $"the workers of {endpoint.Id} fail to start ({starts.Failures} times); "
-                + $"the next try is at {starts.NextTry.UtcDateTime:HH:mm:ss} UTC");
+            $"Workers of endpoint '{endpoint.Id}' failed to start {starts.Failures} times. "
+                + $"The next attempt is at {starts.NextTry.UtcDateTime:HH:mm:ss} UTC.");
         // The full reason contains the last lines of a worker's output, which may contain any text.
-        return new BlockedStart($"{fails}; the last failure: {starts.Reason}", starts.NextTry, PublicReason: fails);
+        return new BlockedStart($"{fails} Last failure: {starts.Reason}", starts.NextTry, PublicReason: fails);
     }
 }

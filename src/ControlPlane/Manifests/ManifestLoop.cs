@@ -73,9 +73,10 @@ public sealed partial class ManifestLoop(
         }
 
         var (file, errors) = Manifest.Parse(text);
-        if (file is null || (errors = await TruncatedAsync(file, ct)).Count > 0)
+        var problems = file is null ? [.. errors.Select(e => e.ToString())] : await FindTruncationAsync(file, ct);
+        if (file is null || problems.Count > 0)
         {
-            ReportErrors([.. errors.Select(e => $"{path}: {e}")]);
+            ReportErrors([.. problems.Select(p => $"{path}: {p}")]);
             return;
         }
 
@@ -119,18 +120,18 @@ public sealed partial class ManifestLoop(
     /// <summary>
     /// Detects a truncated file: it lacks the end marker that it had before, or a section with declarations.
     /// </summary>
-    private async Task<IReadOnlyList<FieldError>> TruncatedAsync(ManifestFile file, CancellationToken ct)
+    private async Task<IReadOnlyList<string>> FindTruncationAsync(ManifestFile file, CancellationToken ct)
     {
         if (endsWithMarker && !file.EndsWithMarker)
-            return [new FieldError("(file)", "without the last line '...'",
-                "the document end marker that the file had before; without it the file is truncated")];
+            return ["The last line '...' is missing, which the previous version of the file had. The file may be "
+                + "truncated. Add the line, or restart the gateway to accept a file without it."];
         if (file.Omitted.Count == 0) return [];
         var state = await store.ReadAsync(ct);
         var omitted = file.Omitted.Select(section =>
             (Section: section, Names: Owned(section == "templates" ? state.TemplateOrigins : state.EndpointOrigins)));
-        return [.. omitted.Where(o => o.Names.Count > 0).Select(o => new FieldError(o.Section, "",
-            $"a list, because the manifest declares {string.Join(", ", o.Names)}; "
-            + $"to delete them, write '{o.Section}: []'"))];
+        return [.. omitted.Where(o => o.Names.Count > 0).Select(o =>
+            $"{o.Section} is missing, but the applied manifest declares {string.Join(", ", o.Names)}. "
+            + $"Add the section, or write '{o.Section}: []' to delete them.")];
     }
 
     private static List<string> Owned(IReadOnlyDictionary<string, Origin> origins) =>

@@ -19,7 +19,7 @@ internal static class RefusalText
     {
         if (board.Kinds.Count == 0)
             return new PlacementRefusal(true, "gpu",
-                $"no GPU was found{(board.Inventory.Error is { } error ? $" ({error})" : "")}", "");
+                $"No GPU was found{(board.Inventory.Error is { } error ? $" ({error})" : "")}", "");
         var kinds = fitting.SelectMany(t => t).ToList();
         return kinds.Count == 0
             ? DescribeMismatch(board.Kinds, needs)
@@ -82,7 +82,7 @@ internal static class RefusalText
             : needs.Count > 1 ? Text($"{needs.Count} GPUs on one machine")
             : "1 GPU";
         var list = string.Join(", ", taken) + (rest > 0 ? Text($" and {rest} more") : "");
-        var reason = Text($"no free capacity: required {required}, {all} match, {free} free: {list}");
+        var reason = Text($"No free capacity: required {required}, {all} match, {free} free: {list}");
         var shared = devices.Where(d => d.Gpu.Fault is null && !board.GetState(d).Whole)
             .Select(d => board.GetState(d).LeftMiB);
         if (needs.Share is not null && shared.DefaultIfEmpty(0).Max() is > 0 and var left)

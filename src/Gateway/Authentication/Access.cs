@@ -36,7 +36,7 @@ public static class Access
         if (demand == AccessLevel.Nothing) return (AccessVerdict.Granted, "");
         if (key == KeyVerdict.CannotCheck)
             return (AccessVerdict.CannotCheck,
-                "API keys cannot be checked now: Redis is unreachable. Retry the request.");
+                "API keys cannot be checked now. Redis is unreachable. Retry the request.");
         if (key == KeyVerdict.Missing && demand == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
@@ -59,7 +59,7 @@ public static class Access
             return (AccessVerdict.Forbidden,
                 $"Key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint.");
         return deployment is null
-            ? (AccessVerdict.NoEndpoint, $"No endpoint serves '{target}'")
+            ? (AccessVerdict.NoEndpoint, $"Endpoint '{target}' does not exist.")
             : (AccessVerdict.Granted, "");
     }
 

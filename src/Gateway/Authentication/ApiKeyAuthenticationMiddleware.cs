@@ -61,9 +61,10 @@ public sealed class ApiKeyAuthenticationMiddleware(
         var deployment = Find(selection);
         var (verdict, detail) = Access.Decide(demand, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
-            detail = $"API keys cannot be checked now: {fault.Sentence()}";
+            detail = $"API keys cannot be checked now. {fault.Sentence()}";
         if (verdict == AccessVerdict.NoEndpoint)
-            detail += NameSuggestion.For(selection.Name, VisibleNames(selection, caller!));
+            detail = (selection.IsModel ? $"No endpoint serves the model '{selection.Name}'." : detail)
+                + NameSuggestion.For(selection.Name, VisibleNames(selection, caller!));
         if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
         context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (metadata.GetMetadata<Polled>() is not null)

@@ -13,7 +13,7 @@ public static class NameSuggestion
     /// </summary>
     private const int MaxLength = 128;
 
-    /// <summary>Returns " (did you mean 'digits'?)", or an empty text if no name is similar.</summary>
+    /// <summary>Returns " Did you mean 'digits'?", or an empty text if no name is similar.</summary>
     /// <param name="name">The requested name.</param>
     /// <param name="known">The names that the caller may see.</param>
     public static string For(string name, IEnumerable<string> known)
@@ -26,6 +26,6 @@ public static class NameSuggestion
             .OrderBy(k => k.Distance)
             .ThenBy(k => k.Name, StringComparer.Ordinal)
             .FirstOrDefault();
-        return nearest.Name is null ? "" : $" (did you mean '{nearest.Name}'?)";
+        return nearest.Name is null ? "" : $" Did you mean '{nearest.Name}'?";
     }
 }

@@ -137,7 +137,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         return total <= maxBytes
             ? n
             : throw new BadHttpRequestException(
-                $"The request body has more than {maxBytes} bytes (the endpoint's maxBodyBytes).",
+                $"The request body has more than {maxBytes} bytes (forwarding.maxBodyBytes of the endpoint).",
                 StatusCodes.Status413PayloadTooLarge);
     }
 

@@ -22,7 +22,7 @@ public static class WaitExplanation
         if (endpoint.Scaling.Pause != Pause.None)
         {
             var pause = endpoint.Scaling.Pause.ToString().ToUpperInvariant();
-            return $"the endpoint is paused: its scaling.pause is {pause}";
+            return $"The endpoint is paused: its scaling.pause is {pause}.";
         }
 
         return wait is not null ? wait.TextFor(anonymous) : Starts(pods, anonymous);
@@ -36,9 +36,13 @@ public static class WaitExplanation
     {
         if (pods.Any(p => p.State == PodState.Ready)) return "";
         if (pods.LastOrDefault(p => p.State == PodState.Starting) is { } starting)
-            return anonymous ? "a worker is starting" : $"worker {starting.Id} is starting: {starting.Reason}";
+            return anonymous
+                ? "A worker is starting."
+                : $"Worker {starting.Id} is starting: {starting.Reason.TrimEnd('.')}.";
         if (pods.LastOrDefault(p => p.State == PodState.Failed) is { } failed)
-            return anonymous ? "the last start of a worker failed" : $"worker {failed.Id} failed: {failed.Reason}";
+            return anonymous
+                ? "The last start of a worker failed."
+                : $"Worker {failed.Id} failed: {failed.Reason.TrimEnd('.')}.";
         return "";
     }
 }

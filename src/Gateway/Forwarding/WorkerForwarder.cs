@@ -216,8 +216,10 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         var policy = state.Endpoint.Forwarding;
         return new ForwardResult(ForwardOutcome.WorkerTimeout, run.IsCancellationRequested
-            ? $"The request ran longer than executionTimeout {policy.ExecutionTimeout.TotalSeconds:0.#} s."
-            : $"The worker was silent for longer than activityTimeout {policy.ActivityTimeout.TotalSeconds:0.#} s.");
+            ? $"The request ran longer than {policy.ExecutionTimeout.TotalSeconds:0.#} s "
+                + "(forwarding.executionTimeout of the endpoint)."
+            : $"The worker sent nothing for {policy.ActivityTimeout.TotalSeconds:0.#} s "
+                + "(forwarding.activityTimeout of the endpoint).");
     }
 
     private static ForwardResult? BadRequestResult(Exception? cause)
@@ -247,7 +249,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             RequestBodyDrain.LetSend(context);
             return new ForwardResult(ForwardOutcome.BodyTooLarge,
                 $"The request body has {context.Request.ContentLength} bytes; "
-                + $"expected at most {limit} (the endpoint's maxBodyBytes).");
+                + $"expected at most {limit} (forwarding.maxBodyBytes of the endpoint).");
         }
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)

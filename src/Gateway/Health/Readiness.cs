@@ -23,9 +23,9 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, ApiKeyCa
     public async Task<IReadOnlyList<string>> WhyNotAsync(CancellationToken ct)
     {
         var why = new List<string>();
-        if (lifetime.ApplicationStopping.IsCancellationRequested) why.Add("the gateway is stopping");
-        if (!catalog.Loaded.IsCompleted) why.Add("the declared endpoints are not loaded yet");
-        if (!keys.Loaded) why.Add("the API keys are not loaded yet");
+        if (lifetime.ApplicationStopping.IsCancellationRequested) why.Add("The gateway is stopping.");
+        if (!catalog.Loaded.IsCompleted) why.Add("The declared endpoints are not loaded yet.");
+        if (!keys.Loaded) why.Add("The API keys are not loaded yet.");
         if (!payloads.IsAvailable) why.Add(new PayloadException(PayloadFault.Unavailable, null).Message);
         try
         {

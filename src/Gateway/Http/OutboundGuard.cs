@@ -49,17 +49,17 @@ public sealed class OutboundGuard(
         if (text.Any(char.IsControl)
             || !Uri.TryCreate(text, UriKind.Absolute, out var uri)
             || uri.Scheme is not ("http" or "https"))
-            return "expected an absolute https URL";
-        if (uri.UserInfo.Length > 0) return "a URL must not contain a user name or password";
+            return "it is not an absolute https URL";
+        if (uri.UserInfo.Length > 0) return "it contains a user name or password";
         if (uri.HostNameType is UriHostNameType.IPv4 or UriHostNameType.IPv6)
             return WhyNot(IPAddress.Parse(uri.Host.Trim('[', ']')), uri);
-        if (uri.HostNameType != UriHostNameType.Dns) return "expected a host name or address";
+        if (uri.HostNameType != UriHostNameType.Dns) return "it has no valid host name or address";
         var name = uri.IdnHost.TrimEnd('.').ToLowerInvariant();
         // An operator that allows loopback addresses allows the name as well.
         if (name == "localhost" && Allows(IPAddress.Loopback)) return null;
         if (!name.Contains('.', StringComparison.Ordinal) || LocalNames.Contains(name.Split('.')[^1]))
-            return $"'{name}' is a name of a private network";
-        return uri.Scheme == "https" || allowed.Count > 0 ? null : "expected https";
+            return $"its host '{name}' is a name of a private network";
+        return uri.Scheme == "https" || allowed.Count > 0 ? null : "its scheme is http";
     }
 
     /// <summary>
@@ -112,8 +112,8 @@ public sealed class OutboundGuard(
         var isSpecial = Special.Any(n => n.Contains(address))
             || (address.AddressFamily == AddressFamily.InterNetworkV6 && !GlobalUnicast.Contains(address));
         if (isSpecial)
-            return "the target is not a public address";
-        return uri.Scheme == "https" ? null : "expected https";
+            return "its address is not public";
+        return uri.Scheme == "https" ? null : "its scheme is http";
     }
 
     private bool Allows(IPAddress address) => allowed.Any(n => n.Contains(address));

@@ -71,7 +71,7 @@ public sealed record JobRequest
                 errors.Add(new FieldError("input", "", "a value: it is required" + Hint(root)));
             if (root.TryGetProperty("webhookV2", out var other))
                 errors.Add(new FieldError("webhookV2", Shorten(other),
-                    "no such field (use webhook, which is signed as in Standard Webhooks)"));
+                    "no value: use webhook, which is signed as in Standard Webhooks"));
             byte[]? s3 = null;
             if (root.TryGetProperty("s3Config", out var config) && config.ValueKind != JsonValueKind.Null)
             {
@@ -132,7 +132,7 @@ public sealed record JobRequest
                 request = request with { Ttl = Ms(field.Value, name, MinTtl, request.Ttl, errors) };
             else if (!field.NameEquals("lowPriority"))
                 errors.Add(new FieldError(name, Shorten(field.Value),
-                    "no such field (known: executionTimeout, ttl, lowPriority)"));
+                    "a known field (executionTimeout, ttl, lowPriority)"));
             else if (field.Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
                 request = request with { LowPriority = field.Value.GetBoolean() };
             else errors.Add(new FieldError(name, Shorten(field.Value), "true or false"));

@@ -130,7 +130,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         if (claim.Why == "exhausted")
             return AttemptOutcome.Failed(JobStatus.Failed, new JobError(JobErrors.Exhausted,
                 "No attempt of the job is left: each one lost its worker or, with jobs.retryErrors, failed. See the "
-                + "field attempts. The job is now a dead letter. Retry it with POST /v2/{endpoint}/retry/{id}.", false));
+                + "field attempts. The job is now a dead letter. "
+                + "Retry it with POST /v2/{endpoint}/retry/{id}.", false));
         if (grant.Slot is null)
             return AttemptOutcome.Requeue("The worker stopped before the attempt began.", counted: false);
         if (stopping.IsCancellationRequested) return AttemptOutcome.Requeue(GatewayStops, counted: false);
@@ -187,10 +188,10 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Stopped:
                 break;
             case AttemptKind.Lost:
-                AttemptLost(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
-                ReportIfStale(endpoint, claim, await PersistAsync(() =>
-                    store.RequeueAsync(endpoint, claim.Id, claim.Fence, loss, end.Error.Message,
-                    CancellationToken.None)));
+                var requeued = await PersistAsync(() => store.RequeueAsync(
+                    endpoint, claim.Id, claim.Fence, loss, end.Error!.Message, CancellationToken.None));
+                if (requeued) AttemptLost(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
+                ReportIfStale(endpoint, claim, requeued);
                 dispatcher.JobQueued(endpoint);
                 break;
             case AttemptKind.Failed:
@@ -285,8 +286,8 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "Job {Job} of endpoint {Endpoint} requeued: attempt {Attempt} was lost: {Why}")]
-    private partial void AttemptLost(string job, string endpoint, int attempt, string why);
+    [LoggerMessage(LogLevel.Warning, "Job {Job} of endpoint {Endpoint} requeued after attempt {Attempt} ({Reason})")]
+    private partial void AttemptLost(string job, string endpoint, int attempt, string reason);
 
     [LoggerMessage(LogLevel.Information,
         "Job {Job} of endpoint {Endpoint} failed in attempt {Attempt} with status {Status}: {Code}: {Why}")]

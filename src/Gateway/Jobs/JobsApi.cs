@@ -59,7 +59,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
             (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
         routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.Invoke,
-            "List dead letters (jobs whose attempts all lost their worker), newest first",
+            "List dead letters (jobs without a remaining attempt), newest first",
             (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
         routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
             (HttpContext c) =>

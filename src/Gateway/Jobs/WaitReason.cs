@@ -66,7 +66,7 @@ public static class WaitReason
             if (wait is not null && ready.Count == 0) return (NoCapacity, wait.TextFor(anonymous));
             if (ready.Count == 0)
                 return (ScalingUp, WaitExplanation.Starts(pods ?? [], anonymous) is { Length: > 0 } start
-                    ? $"No worker is ready yet; {start}" : "No worker is ready yet.");
+                    ? $"No worker is ready yet. {start}" : "No worker is ready yet.");
             if (ready.Any(w => w.Free > 0) && position <= ready.Sum(w => w.Free))
                 return (Dispatching, "A slot is free.");
             if (ready.Count >= endpoint.Scaling.Max)

@@ -256,12 +256,13 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         change.Refusal switch
     {
         CatalogRefusal.OwnedByManifest => (409, $"The manifest declares {kind} '{name}'. Change it in the manifest."),
-        CatalogRefusal.NoTemplate => (409, $"The template of {kind} '{name}' does not exist any more. Create it, or "
-            + "declare another one."),
+        CatalogRefusal.NoTemplate => (409, $"The template of {kind} '{name}' no longer exists. Create it, or use "
+            + "another template."),
         CatalogRefusal.InUse => (409, $"Endpoint '{change.Name}' uses {kind} '{name}'. Delete the endpoint first."),
         CatalogRefusal.Deleting => (409, $"The {kind} '{name}' was deleted while this request declared it. Send the "
             + "request again."),
-        CatalogRefusal.Exists => (409, $"The {kind} '{name}' exists. Change it with PUT /api/v1/{kind}s/{name}."),
+        CatalogRefusal.Exists => (409, $"The {kind} '{name}' already exists. Replace it with PUT "
+            + $"/api/v1/{kind}s/{name}."),
         CatalogRefusal.Unknown => (404, NotFoundText(kind, name)),
         _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
     };

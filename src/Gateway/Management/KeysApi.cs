@@ -64,7 +64,7 @@ public static class KeysApi
             if (!KeyCursor.TryParse(text, out var cursor))
             {
                 await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                    $"cursor is '{text}'; expected the next of an earlier response.");
+                    $"cursor is '{text}'; expected the value of 'next' in an earlier response.");
                 return;
             }
 
@@ -151,7 +151,7 @@ public static class KeysApi
         foreach (var (name, value) in given)
             if (!Fields.Contains(name))
                 errors.Add(new FieldError(name, value?.ToJsonString() ?? "null",
-                    $"no such field (known: {string.Join(", ", Fields)})"));
+                    $"a known field ({string.Join(", ", Fields)})"));
         var request = new CreateKeyRequest
         {
             Name = ReadField(given, "name", JsonValueKind.String, "a string", errors)?.GetValue<string>(),

@@ -76,7 +76,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
             var why = WaitExplanation.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
                 anonymous);
-            return why.Length == 0 ? result : result with { Detail = $"{result.Detail}; {why}" };
+            return why.Length == 0 ? result : result with { Detail = $"{result.Detail} {why}" };
         }
         catch (Exception e) when (RedisErrors.Is(e))
         {

@@ -110,8 +110,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
                 ? WebhookSchedule.Next(due.Try, retryAfter, Random.Shared.NextDouble()) : null;
             var state = verdict == WebhookVerdict.Delivered ? "delivered" : pause is null ? "failed" : "pending";
             metrics.Delivered(due.EndpointId, state);
-            if (state != "delivered")
-                NotDelivered(due.Delivery, due.EndpointId, due.Try, note, pause?.TotalSeconds ?? 0);
+            if (pause is { } next) NotDelivered(due.Delivery, due.EndpointId, due.Try, next.TotalSeconds, note);
+            else if (state == "failed") Abandoned(due.Delivery, due.EndpointId, due.Try, note);
             await store.SettleAsync(due, pause, state, note, ct);
         }
         catch (Exception e)
@@ -217,7 +217,11 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     }
 
     [LoggerMessage(LogLevel.Warning,
-        "Webhook {Delivery} of endpoint {Endpoint} not delivered in try {Try}: {Note}; next try in {Seconds:0} s (0: "
-        + "none)")]
-    private partial void NotDelivered(string delivery, string endpoint, int @try, string note, double seconds);
+        "Webhook {Delivery} of endpoint {Endpoint} not delivered in attempt {Attempt}; the next attempt is in "
+        + "{Seconds:0} s: {Note}")]
+    private partial void NotDelivered(string delivery, string endpoint, int attempt, double seconds, string note);
+
+    [LoggerMessage(LogLevel.Warning,
+        "Webhook {Delivery} of endpoint {Endpoint} abandoned after attempt {Attempt}: {Note}")]
+    private partial void Abandoned(string delivery, string endpoint, int attempt, string note);
 }

@@ -16,13 +16,13 @@ public sealed record GpuWait(
 {
     /// <summary>The text for clients without an API key, without names of devices and other endpoints.</summary>
     [JsonIgnore]
-    public string PublicText => Never ? "no GPU fits its workers" : "no GPU is free for its workers";
+    public string PublicText => Never ? "No GPU fits its workers." : "No GPU is free for its workers.";
 
     /// <summary>Returns the text for a client.</summary>
     public string TextFor(bool anonymous) => anonymous ? PublicText : Text;
 
     /// <summary>The text for clients with an API key.</summary>
-    public string Text => WouldFit.Length > 0 ? $"{Reason}; {WouldFit}" : Reason;
+    public string Text => WouldFit.Length > 0 ? $"{Reason}; {WouldFit}." : $"{Reason}.";
 }
 
 [JsonSourceGenerationOptions(

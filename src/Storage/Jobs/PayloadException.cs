@@ -43,9 +43,9 @@ public sealed class PayloadException : IOException
 
     private static string Sentence(PayloadFault fault) => fault switch
     {
-        PayloadFault.Unavailable => "the folder of large payloads (SLUICE_PAYLOADS) is not available to this gateway",
-        PayloadFault.Full => "the folder of large payloads (SLUICE_PAYLOADS) is full",
-        PayloadFault.Lost => "the file of a large payload is missing from its folder (SLUICE_PAYLOADS)",
-        _ => "the folder of large payloads (SLUICE_PAYLOADS) cannot be used; the log of the gateway contains the error",
+        PayloadFault.Unavailable => "The folder of large payloads (SLUICE_PAYLOADS) is not available to this gateway.",
+        PayloadFault.Full => "The folder of large payloads (SLUICE_PAYLOADS) is full.",
+        PayloadFault.Lost => "The file of a large payload is missing from its folder (SLUICE_PAYLOADS).",
+        _ => "The folder of large payloads (SLUICE_PAYLOADS) cannot be used. The gateway log contains the error.",
     };
 }

@@ -86,16 +86,16 @@ public static class RedisFaults
     /// <summary>Returns one sentence that any client may see: it contains no key, address or user.</summary>
     public static string Sentence(this RedisFault fault) => fault switch
     {
-        RedisFault.OutOfMemory => "Redis is out of memory (maxmemory) and refuses new data",
-        RedisFault.ReadOnly => "Redis is a read-only replica and refuses writes",
-        RedisFault.Loading => "Redis is loading its data",
-        RedisFault.Busy => "Redis is busy with a long script",
-        RedisFault.Incomplete => "a part of the Redis cluster is missing",
-        RedisFault.NoPermission => "Redis refuses a command of the gateway's user (ACL)",
-        RedisFault.DiskFull => "Redis cannot write to its disk, which is full or broken",
-        RedisFault.WrongData => "a key in Redis has an unexpected type; the gateway's log has the command",
-        RedisFault.Rejected => "Redis rejected a command; the gateway's log has the reason",
-        _ => "Redis is unreachable",
+        RedisFault.OutOfMemory => "Redis is out of memory (maxmemory) and rejects new data.",
+        RedisFault.ReadOnly => "Redis is a read-only replica and rejects writes.",
+        RedisFault.Loading => "Redis is loading its data.",
+        RedisFault.Busy => "Redis is busy with a long script.",
+        RedisFault.Incomplete => "A part of the Redis cluster is unavailable.",
+        RedisFault.NoPermission => "Redis denies a command to the gateway's user (ACL).",
+        RedisFault.DiskFull => "Redis cannot write to its disk, which is full or defective.",
+        RedisFault.WrongData => "A key in Redis has an unexpected type. The gateway log contains the command.",
+        RedisFault.Rejected => "Redis rejected a command. The gateway log contains the reason.",
+        _ => "Redis is unreachable.",
     };
 
     private static RedisFault Reply(string message)

@@ -317,7 +317,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         if (!settings.ExplicitControl)
             throw new InvalidRequestException(string.Create(CultureInfo.InvariantCulture,
                 $"explicit model load / unload is not allowed: {action} needs SLUICE_MODEL_CONTROL=explicit"));
-        AdminOnly.RequireAdmin(context, "Models can be loaded and unloaded");
+        AdminOnly.RequireAdmin(context, "load and unload models");
         return (string)context.Request.RouteValues["model"]!;
     }
 }

@@ -34,13 +34,13 @@ public static class StackVerdict
         var missing = checks.Find(c => c.Why is not null);
         if (settings.Policy == ProviderPolicy.Require && missing.Why is { } why)
         {
-            var line = $"Nothing will serve: {missing.Provider} is required. Fix one thing: {why}";
+            var line = $"No provider can serve models: {missing.Provider} is required but not available. Cause: {why}";
             return new Verdict(false, null, line);
         }
         if (serving is not "cpu")
         {
             var skipped = checks is [var first, ..] && first.Provider != serving
-                ? $" For {first.Provider} fix one thing: {first.Why}"
+                ? $" {Title(first.Provider)} is not available. Cause: {first.Why}"
                 : "";
             return new Verdict(true, serving, $"{Title(serving!)} will serve{On(report, serving!)}.{skipped}");
         }
@@ -51,9 +51,9 @@ public static class StackVerdict
             return new Verdict(
                 true,
                 "cpu",
-                $"The CPU will serve, because {missing.Provider} cannot. Fix one thing: {reason}");
+                $"The CPU will serve, because {missing.Provider} is not available. Cause: {reason}");
         return new Verdict(true, "cpu", "The CPU will serve, as requested. " + (Missing(report, "cuda") is { } cuda
-            ? $"For the GPU one thing is missing: {cuda}"
+            ? $"CUDA is not available. Cause: {cuda}"
             : "A GPU is ready: set SLUICE_EXECUTION_PROVIDERS=cuda to use it."));
     }
 

@@ -50,14 +50,14 @@ internal static class AdminOnly
 
     /// <summary>Rejects a caller that is not an admin.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="action">The start of the error text: the action that needs an admin.</param>
+    /// <param name="action">The action that needs an admin key, as a verb in the error text.</param>
     /// <exception cref="InvalidRequestException">403: the caller is not an admin.</exception>
     public static void RequireAdmin(HttpContext context, string action)
     {
         if (context.Request.Headers[Header] != "1")
             throw new InvalidRequestException(
-                $"{action} by admins only: through the gateway with a key of the scope admin, "
-                + $"or directly at the worker with '{Header}: 1'.",
+                $"Only an admin key can {action}. Send the request through the gateway with a key that has the scope "
+                + "'admin'.",
                 StatusCodes.Status403Forbidden);
     }
 }

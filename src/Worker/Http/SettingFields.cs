@@ -20,7 +20,7 @@ internal static class SettingFields
     /// </summary>
     public static async Task<JsonDocument> ReadAsync(HttpContext context)
     {
-        AdminOnly.RequireAdmin(context, "The settings of a worker can be changed");
+        AdminOnly.RequireAdmin(context, "change the settings of a worker");
         using var body = await RequestBody.ReadAsync(context, MaxBytes);
         return body.Parse();
     }

@@ -136,7 +136,7 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
         await QueuedAsync(2);
         var third = await gateway.AcquireAsync(endpoint, request, Soon);
         Assert.Equal(AcquireRefusal.QueueFull, third.Refusal);
-        Assert.Contains("2 requests are waiting; the limit is 2", third.Detail, StringComparison.Ordinal);
+        Assert.Contains("The queue has 2 waiting requests; its limit is 2", third.Detail, StringComparison.Ordinal);
         Assert.True(third.RetryAfter >= TimeSpan.FromSeconds(1));
     }
 

@@ -60,7 +60,7 @@ public sealed class FairShareTest
     {
         var refusal =
             PlacementPlanner.Place(Four, [Fleet.Has(Four, "a", 0, 1), Fleet.Has(Four, "b", 2, 3)], Many("c", 1))[0].Refusal!;
-        Assert.Equal("no free capacity: required 1 GPU, 4 match, 0 free: "
+        Assert.Equal("No free capacity: required 1 GPU, 4 match, 0 free: "
             + "GPU 0 is used by a-1, GPU 1 is used by a-1, GPU 2 is used by b-1, GPU 3 is used by b-1", refusal.Reason);
     }
 

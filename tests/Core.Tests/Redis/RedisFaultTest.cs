@@ -100,7 +100,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         var all = Enum.GetValues<RedisFault>().Where(f => f != RedisFault.None).Select(f => f.Sentence()).ToList();
         Assert.Equal(all.Count, all.Distinct().Count());
-        Assert.Equal("Redis is unreachable", RedisFaults.Of(new TimeoutException()).Sentence());
+        Assert.Equal("Redis is unreachable.", RedisFaults.Of(new TimeoutException()).Sentence());
     }
 
     private async Task<ConnectionMultiplexer> UserAsync(params string[] rules)

@@ -20,7 +20,7 @@ public sealed class EndpointReconcileStateTest
         var blocked = keeper.GetBlock(Declared, anyReady: false, Now)!;
         Assert.Equal((Now.AddSeconds(2), false), (blocked.RetryAt, blocked.ByPolicy));
         Assert.Contains("exit code 3: no such model", blocked.Reason, StringComparison.Ordinal);
-        Assert.Equal("the workers of e fail to start (3 times); the next try is at 00:00:02 UTC",
+        Assert.Equal("Workers of endpoint 'e' failed to start 3 times. The next attempt is at 00:00:02 UTC.",
             blocked.ReasonFor(anonymous: true));
         Assert.Null(keeper.GetBlock(Declared, anyReady: false, blocked.RetryAt));
         Assert.Null(keeper.GetBlock(Declared, anyReady: true, Now));
@@ -44,13 +44,13 @@ public sealed class EndpointReconcileStateTest
             Wait = new GpuWait("e", 1, Now, Never: true, "gpu.memory", "GPU-77 has 8 GiB", "digits has GPU-78"),
         };
         var waits = keeper.GetBlock(Declared, false, Now)!;
-        Assert.Equal("endpoint e can have no worker: no GPU fits its workers", waits.ReasonFor(anonymous: true));
+        Assert.Equal("Endpoint 'e' cannot start a worker. No GPU fits its workers.", waits.ReasonFor(anonymous: true));
         Assert.Contains("GPU-77", waits.ReasonFor(anonymous: false), StringComparison.Ordinal);
 
         keeper.Refusal = new Refusal("30 worker-seconds were used", Now.AddHours(2), "its limit for today is used up");
         var spent = keeper.GetBlock(Declared, true, Now)!;
         Assert.Equal(TimeSpan.FromHours(2), spent.RetryAfter(Now));
-        Assert.Equal("endpoint e takes no requests: its limit for today is used up", spent.ReasonFor(anonymous: true));
+        Assert.Equal("Endpoint 'e' rejects requests: its limit for today is used up.", spent.ReasonFor(anonymous: true));
     }
 
     private static EndpointReconcileState FailedTimes(int times)

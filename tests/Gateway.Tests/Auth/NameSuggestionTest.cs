@@ -5,9 +5,9 @@ namespace Sluice.Gateway.Tests.Auth;
 public sealed class NameSuggestionTest
 {
     [Theory]
-    [InlineData("digit", " (did you mean 'digits'?)")]
-    [InlineData("Digits", " (did you mean 'digits'?)")]
-    [InlineData("stroy", " (did you mean 'story'?)")]
+    [InlineData("digit", " Did you mean 'digits'?")]
+    [InlineData("Digits", " Did you mean 'digits'?")]
+    [InlineData("stroy", " Did you mean 'story'?")]
     [InlineData("nothing", "")]
     [InlineData("x", "")]
     [InlineData("", "")]

@@ -17,7 +17,7 @@ public sealed class WaitExplanationTest
     {
         var paused = Declared with { Scaling = new ScalePolicy { Pause = Pause.Queue } };
         Assert.Equal(
-            "the endpoint is paused: its scaling.pause is QUEUE",
+            "The endpoint is paused: its scaling.pause is QUEUE.",
             WaitExplanation.Of(paused, [], Wait, anonymous: true));
     }
 
@@ -30,13 +30,13 @@ public sealed class WaitExplanationTest
             Pod(PodState.Starting, "not ready: GET /ready: status 404"),
         ];
         Assert.Equal(
-            "worker e-Starting is starting: not ready: GET /ready: status 404",
+            "Worker e-Starting is starting: not ready: GET /ready: status 404.",
             WaitExplanation.Of(Declared, starting, null, anonymous: false));
-        Assert.Equal("a worker is starting", WaitExplanation.Of(Declared, starting, null, anonymous: true));
-        Assert.Equal("GPU-1 is taken by secret-endpoint", WaitExplanation.Of(Declared, [], Wait, anonymous: false));
-        Assert.Equal("no GPU is free for its workers", WaitExplanation.Of(Declared, [], Wait, anonymous: true));
+        Assert.Equal("A worker is starting.", WaitExplanation.Of(Declared, starting, null, anonymous: true));
+        Assert.Equal("GPU-1 is taken by secret-endpoint.", WaitExplanation.Of(Declared, [], Wait, anonymous: false));
+        Assert.Equal("No GPU is free for its workers.", WaitExplanation.Of(Declared, [], Wait, anonymous: true));
         Assert.Equal(
-            "worker e-Failed failed: exit code 3",
+            "Worker e-Failed failed: exit code 3.",
             WaitExplanation.Of(Declared, starting[..1], null, anonymous: false));
         Assert.Equal("", WaitExplanation.Of(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
     }

@@ -47,7 +47,7 @@ public sealed class WaitReasonTest
     }
 
     [Theory]
-    [InlineData(true, "no GPU is free for its workers")]
+    [InlineData(true, "No GPU is free for its workers.")]
     [InlineData(false, "GPU-1 is taken by secret-endpoint")]
     public void Clients_without_a_key_do_not_see_which_endpoint_has_the_gpu(bool anonymous, string detail)
     {
@@ -56,8 +56,8 @@ public sealed class WaitReasonTest
     }
 
     [Theory]
-    [InlineData(true, "No worker is ready yet; a worker is starting")]
-    [InlineData(false, "No worker is ready yet; worker e-1 is starting: connection refused")]
+    [InlineData(true, "No worker is ready yet. A worker is starting.")]
+    [InlineData(false, "No worker is ready yet. Worker e-1 is starting: connection refused.")]
     public void The_progress_of_a_starting_worker_is_reported_only_to_clients_with_a_key(
         bool anonymous,
         string detail) =>

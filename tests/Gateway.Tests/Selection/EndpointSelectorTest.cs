@@ -129,7 +129,7 @@ public sealed class EndpointSelectorTest : IAsyncLifetime
     {
         var body = $$"""{"model":"llama","messages":"{{new string('x', EndpointLimit)}}"}""";
         Assert.Equal(
-            (413, $"The request body has more than {EndpointLimit} bytes (the endpoint's maxBodyBytes)."),
+            (413, $"The request body has more than {EndpointLimit} bytes (forwarding.maxBodyBytes of the endpoint)."),
             await SendAsync("/body", body, chunked: true));
     }
 

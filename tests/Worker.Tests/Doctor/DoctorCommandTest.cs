@@ -53,7 +53,7 @@ public sealed class DoctorCommandTest : IDisposable
             """);
         await using var doctor = Launch(["doctor"], ("SLUICE_EXECUTION_PROVIDERS", "cuda"), ("PATH", folder));
         Assert.Equal(1, await doctor.ExitAsync());
-        await doctor.LineAsync("Nothing will serve: cuda is required.");
+        await doctor.LineAsync("No provider can serve models: cuda is required but not available.");
         Assert.Matches(@"(?m)^GPU 0 +Tesla V100-SXM2-16GB, compute capability 7\.0,", doctor.Output);
         Assert.Contains("NVIDIA's driver is 550.127.05", doctor.Output, StringComparison.Ordinal);
     }

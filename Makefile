@@ -13,6 +13,7 @@ ONNXRUNTIME ?= cpu
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@printf '\nVariables: CONFIGURATION=Debug, ONNXRUNTIME=cpu|nvidia|webgpu, BASE=image (images), SEED=n (fuzz, chaos)\n'
 
 deps: ## Install redis-server with apt if it is missing; print instructions if that fails
 	@eng/ensure-redis
@@ -20,7 +21,7 @@ deps: ## Install redis-server with apt if it is missing; print instructions if t
 build: deps ## Build everything (Release). Lock files pin all downloads
 	dotnet build Gateway.sln -c $(CONFIGURATION)
 
-publish: deps ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia: the worker with CUDA and TensorRT)
+publish: deps ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia or webgpu: the worker for GPUs)
 	dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained \
 	    -o $(PUBLISH)/gateway -v quiet --nologo
 	@# Files of another build of ONNX Runtime can be newer, and would not be replaced.
@@ -62,7 +63,7 @@ load-jobs: publish ## Compare job throughput with BullMQ (6 min; needs npm and a
 	    --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- job-throughput --rounds 15
 
-load-worker: publish ## Compare the worker with Fastify + onnxruntime-node and the model's limit (7 min; needs npm)
+load-worker: publish ## Compare the worker with Fastify + onnxruntime-node and a bare run of the model (7 min; npm)
 	cd loadtests/Peers/fastify-ort && npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund \
 	    --loglevel=error
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput

@@ -37,7 +37,7 @@ public sealed partial class DocumentsTest
                 lines[1].StartsWith("For ", StringComparison.Ordinal),
                 $"{page.Name}: the line after the title begins with 'For'");
             Assert.True(Result().IsMatch(lines[1] + ' ' + lines[2]),
-                $"{page.Name}: the first two lines say 'After this page ...' or 'Afterwards ...'");
+                $"{page.Name}: the first two lines say 'After this page ...'");
         }
     }
 
@@ -98,7 +98,7 @@ public sealed partial class DocumentsTest
     [GeneratedRegex("[^a-z0-9 _-]")]
     private static partial Regex NoAnchor();
 
-    [GeneratedRegex(@"\bAfterwards\b|\b[Aa]fter this page\b")]
+    [GeneratedRegex(@"\bAfter this page\b")]
     private static partial Regex Result();
 
     [GeneratedRegex("^## (.+)$", RegexOptions.Multiline)]

@@ -41,7 +41,7 @@ public interface IPodHost : IDisposable
 
     /// <summary>
     /// Finds the running pods of this host that no gateway process manages: those of an earlier gateway process, and
-    /// those whose start succeeded although it was reported as failed. What pods that have exited left is removed.
+    /// those whose start succeeded although it was reported as failed. Resources of exited pods are removed.
     /// </summary>
     /// <param name="known">
     /// Whether a pod is managed. It is called for each pod that was found, because starts continue at the same time and

@@ -46,7 +46,7 @@ public sealed class LoopGuardTest
         Assert.Contains("Unreachable", lines.All[0], StringComparison.Ordinal);
         time.Advance(FailureLog.RepeatAfter);
         log.Report("work", new TimeoutException("no answer"));
-        Assert.Contains("999 failures", lines.All[2], StringComparison.Ordinal);
+        Assert.Contains("999 similar failures", lines.All[2], StringComparison.Ordinal);
     }
 
     [Fact]

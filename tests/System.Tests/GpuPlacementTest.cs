@@ -43,7 +43,8 @@ public sealed class GpuPlacementTest : IDisposable
         using var refused = await c.PostAsync("runsync?wait=1000", Jobs.Body(1));
         using var direct = await gateway.Client.GetAsync(new Uri("/e/c/anything", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, direct.StatusCode);
-        Assert.Contains("Endpoint 'c' cannot start a worker. gpu.types requires H100; none of the GPUs matches (2 x NVIDIA L4); would fit: NVIDIA L4.",
+        Assert.Contains("Endpoint 'c' cannot start a worker. gpu.types requires H100; none of the GPUs matches "
+            + "(2 x NVIDIA L4); would fit: NVIDIA L4.",
             (string)(await direct.Content.ReadFromJsonAsync<JsonObject>())!["detail"]!, StringComparison.Ordinal);
         var vain = await c.RunAsync(1);
         await UntilAsync(() => c.GetAsync($"status/{vain}"), j => (string?)j["queue"]!["reason"] == "NO_FITTING_GPU");

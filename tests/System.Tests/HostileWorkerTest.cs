@@ -89,7 +89,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
     [Theory]
     [InlineData("/unframed", 502, "neither a length nor chunks")]
     [InlineData("/garbage", 502, "Received an invalid status line")]
-    [InlineData("/empty", 502, "lost before it responded")]
+    [InlineData("/empty", 502, "failed before its response, in attempt")]
     [InlineData("/hang", 504, "The worker sent nothing for 2 s (forwarding.activityTimeout")]
     public async Task What_cannot_be_passed_on_is_told_as_such(string path, int status, string says)
     {

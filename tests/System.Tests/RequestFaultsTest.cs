@@ -35,7 +35,7 @@ public sealed class RequestFaultsTest : IDisposable
             using var answer = await asked;
             waits.Add(Stopwatch.GetElapsedTime(killed).TotalSeconds);
             Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
-            Assert.Contains("lost before it responded", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            Assert.Contains("failed before its response", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
         await new Jobs(gateway).RunSyncAsync(1);

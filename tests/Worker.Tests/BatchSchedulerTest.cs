@@ -13,13 +13,13 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Worker.Tests;
 
 /// <summary>
-/// Tests the batches of a real model in this process. A test occupies the only lane, and so controls which requests
-/// are waiting when the lane becomes free.
+/// Tests the batches of a real model in this process. A test occupies the only slot, and so controls which requests
+/// are waiting when the slot becomes free.
 /// </summary>
 public sealed class BatchSchedulerTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-scheduler-").FullName;
-    private readonly ExecutionSlots lanes = new(1);
+    private readonly ExecutionSlots slots = new(1);
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
@@ -27,10 +27,10 @@ public sealed class BatchSchedulerTest : IDisposable
     public async Task Requests_that_wait_for_a_run_are_batched_and_get_their_own_rows()
     {
         using var model = Load("pairs", TinyModel.Identity("FP32", -1, 2));
-        Assert.True(lanes.EnterOrWait(new UnusedLaneUser()));
+        Assert.True(slots.EnterOrWait(new UnusedSlotUser()));
         var coming = Enumerable.Range(0, 9).Select(
             i => model.Scheduler.RunAsync(Floats(model, 1 + (i % 3), 2, 100 * i), default).AsTask()).ToList();
-        lanes.Leave();
+        slots.Leave();
         // The batches have at most 8 rows: 1 + 2 + 3 + 1, 2 + 3 + 1 + 2, 3.
         int[] together = [7, 7, 7, 7, 8, 8, 8, 8, 3];
         for (var i = 0; i < coming.Count; i++)
@@ -50,16 +50,16 @@ public sealed class BatchSchedulerTest : IDisposable
         using var model = Load("wide", TinyModel.Identity("FP32", -1, -1));
         var scheduler = new BatchScheduler(
             model,
-            lanes,
+            slots,
             100,
             model.Statistics,
             r => r.Inputs[0]!.Shape[1] == 3 ? throw new InvalidOperationException("none") : model.NewTensors(r),
             model.Free);
-        Assert.True(lanes.EnterOrWait(new UnusedLaneUser()));
+        Assert.True(slots.EnterOrWait(new UnusedSlotUser()));
         var first = scheduler.RunAsync(Floats(model, 1, 2), default);
         var without = scheduler.RunAsync(Floats(model, 1, 3), default).AsTask();
         var behind = scheduler.RunAsync(Floats(model, 1, 4), default).AsTask();
-        lanes.Leave();
+        slots.Leave();
         (await first).Dispose();
         var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => without);
         Assert.Equal(503, refused.Status);
@@ -182,7 +182,7 @@ public sealed class BatchSchedulerTest : IDisposable
             "1",
             new ModelFile(path, path, false),
             new ExecutionProviders(["cpu"]),
-            lanes,
+            slots,
             limits ?? new BatchLimits(8));
     }
 
@@ -223,9 +223,9 @@ public sealed class BatchSchedulerTest : IDisposable
         $$"""{"inputs":[{"name":"in","datatype":"INT64","shape":[1],"data":"""
         + $$"""[{{index}}]}]}"""), ReadOnlySequence<byte>.Empty);
 
-    private sealed class UnusedLaneUser : ILaneUser
+    private sealed class UnusedSlotUser : IExecutionSlotUser
     {
-        public void Enter() => throw new InvalidOperationException("The lane user did not wait for a lane.");
+        public void Enter() => throw new InvalidOperationException("The slot user did not wait for a slot.");
     }
 
     /// <summary>Real tensors that record the calls.</summary>

@@ -20,8 +20,8 @@ internal sealed partial class HostShutdown(
     private static readonly TimeSpan FinishCheckPause = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
-    /// How long requests of other gateways may take at least at the pods of a host that shuts down, even if the host's
-    /// own requests have used up its shutdown timeout.
+    /// Minimum time that requests of other gateways get to finish at the pods of a host that shuts down, even if the
+    /// host's own requests have used up its shutdown timeout.
     /// </summary>
     private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(5);
 

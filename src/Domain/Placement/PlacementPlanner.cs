@@ -28,14 +28,14 @@ public static class PlacementPlanner
         Inventory inventory, IReadOnlyList<GpuAllocation> running, IReadOnlyList<GpuRequest> requests)
     {
         if (requests.Count == 0) return [];
-        var board = new PlacementState(inventory, running);
+        var state = new PlacementState(inventory, running);
         var results = new Placed[requests.Count];
         var priorities = requests.Select((r, i) => (Request: r, Index: i)).GroupBy(r => r.Request.Priority);
         foreach (var priority in priorities.OrderByDescending(g => g.Key))
         {
             var flows = priority.GroupBy(r => r.Request.EndpointId).Select(g => new Flow(g.Key, [.. g]));
-            Serve(board, [.. flows], results);
-            board.Reserve();
+            Serve(state, [.. flows], results);
+            state.Reserve();
         }
 
         return results;
@@ -54,7 +54,7 @@ public static class PlacementPlanner
     /// Places the requests of one priority by progressive filling: the endpoint with the least memory per weight is
     /// next.
     /// </summary>
-    private static void Serve(PlacementState board, IReadOnlyList<Flow> flows, Placed[] results)
+    private static void Serve(PlacementState state, IReadOnlyList<Flow> flows, Placed[] results)
     {
         var lowestShare = Comparer<(double Held, string Endpoint)>.Create((a, b) =>
             a.Held.CompareTo(b.Held) is not 0 and var held ? held : string.CompareOrdinal(a.Endpoint, b.Endpoint));
@@ -63,12 +63,12 @@ public static class PlacementPlanner
         while (order.TryDequeue(out var flow, out _))
         {
             var (request, index) = flow.Requests[flow.Next++];
-            results[index] = board.Place(request);
+            results[index] = state.Place(request);
             if (flow.Next < flow.Requests.Count) order.Enqueue(flow, (Share(flow), flow.EndpointId));
         }
 
         double Share(Flow flow) =>
-            board.HeldMiB(flow.EndpointId) / Math.Max(1, flow.Requests[flow.Next].Request.Weight);
+            state.HeldMiB(flow.EndpointId) / Math.Max(1, flow.Requests[flow.Next].Request.Weight);
     }
 
     /// <summary>The requests of one endpoint and one priority.</summary>

@@ -11,19 +11,19 @@ internal static class RefusalText
     private const int Named = 4;
 
     /// <summary>Creates the refusal of a request for which no device was found.</summary>
-    /// <param name="board">The allocation state.</param>
+    /// <param name="state">The allocation state.</param>
     /// <param name="needs">The requirements of the request.</param>
     /// <param name="fitting">The kinds that satisfy the requirements, by preference.</param>
     public static PlacementRefusal Create(
-        PlacementState board, GpuRequirements needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
+        PlacementState state, GpuRequirements needs, IReadOnlyList<IReadOnlyList<DeviceKind>> fitting)
     {
-        if (board.Kinds.Count == 0)
+        if (state.Kinds.Count == 0)
             return new PlacementRefusal(true, "gpu",
-                $"No GPU was found{(board.Inventory.Error is { } error ? $" ({error})" : "")}", "");
+                $"No GPU was found{(state.Inventory.Error is { } error ? $" ({error})" : "")}", "");
         var kinds = fitting.SelectMany(t => t).ToList();
         return kinds.Count == 0
-            ? DescribeMismatch(board.Kinds, needs)
-            : DescribeExcess(board, kinds, needs) ?? DescribeShortage(board, kinds, needs);
+            ? DescribeMismatch(state.Kinds, needs)
+            : DescribeExcess(state, kinds, needs) ?? DescribeShortage(state, kinds, needs);
     }
 
     /// <summary>
@@ -54,7 +54,7 @@ internal static class RefusalText
     /// is not the reason.
     /// </summary>
     private static PlacementRefusal? DescribeExcess(
-        PlacementState board, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
+        PlacementState state, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
     {
         var (kind, most) = kinds.Select(k => (Kind: k, Most: k.Nodes.Max(n => n.Devices.Count))).MaxBy(k => k.Most);
         if (needs.Count > most)
@@ -62,8 +62,8 @@ internal static class RefusalText
                 Text($"gpu.count requires {needs.Count} GPUs of one kind on one machine; ")
                 + Text($"at most {most} match ({kind})"),
                 Text($"would fit: count {most}"));
-        if (!needs.NvLink || kinds.Any(k => board.AreLinked(k, needs.Count))) return null;
-        var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => board.AreLinked(k, n)));
+        if (!needs.NvLink || kinds.Any(k => state.AreLinked(k, needs.Count))) return null;
+        var linked = Enumerable.Range(2, needs.Count - 2).LastOrDefault(n => kinds.Any(k => state.AreLinked(k, n)));
         var available = linked > 1 ? Text($"at most {linked} are connected") : "no GPUs are connected";
         return new PlacementRefusal(true, "nvLink",
             Text($"gpu.nvLink requires {needs.Count} GPUs that are all connected by NVLinks; {available}"),
@@ -72,43 +72,43 @@ internal static class RefusalText
 
     /// <summary>Describes a request for which enough devices match, but are allocated to other pods.</summary>
     private static PlacementRefusal DescribeShortage(
-        PlacementState board, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
+        PlacementState state, IReadOnlyList<DeviceKind> kinds, GpuRequirements needs)
     {
         var devices = kinds.SelectMany(k => k.Devices);
-        var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(board.FreeOf));
-        var taken = devices.Where(d => !board.IsFree(d)).Take(Named).Select(d => DescribeDevice(board, d)).ToList();
+        var (all, free) = (kinds.Sum(k => k.Devices.Count), kinds.Sum(state.FreeOf));
+        var taken = devices.Where(d => !state.IsFree(d)).Take(Named).Select(d => DescribeDevice(state, d)).ToList();
         var rest = all - free - taken.Count;
         var required = needs.Share is { } share ? $"{share} of 1 GPU"
             : needs.Count > 1 ? Text($"{needs.Count} GPUs on one machine")
             : "1 GPU";
         var list = string.Join(", ", taken) + (rest > 0 ? Text($" and {rest} more") : "");
         var reason = Text($"No free capacity: required {required}, {all} match, {free} free: {list}");
-        var shared = devices.Where(d => d.Gpu.Fault is null && !board.GetState(d).Whole)
-            .Select(d => board.GetState(d).LeftMiB);
+        var shared = devices.Where(d => d.Gpu.Fault is null && !state.GetState(d).Whole)
+            .Select(d => state.GetState(d).LeftMiB);
         if (needs.Share is not null && shared.DefaultIfEmpty(0).Max() is > 0 and var left)
             return new PlacementRefusal(false, "share", reason, $"free on one GPU: at most {Size.Format(left)}");
-        return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, DescribeOthers(board, kinds));
+        return new PlacementRefusal(false, needs.Count > 1 ? "count" : "gpu", reason, DescribeOthers(state, kinds));
     }
 
-    private static string DescribeDevice(PlacementState board, Device device)
+    private static string DescribeDevice(PlacementState state, Device device)
     {
         var gpu = Text($"GPU {device.Gpu.Index}");
         var name = device.Kind.Profile is { } profile ? $"{profile} of {gpu}" : gpu;
-        var state = board.GetState(device);
+        var use = state.GetState(device);
         if (device.Gpu.Fault is { } fault) return $"{name} has a fault ({fault})";
-        if (state.Users is not { } users)
-            return $"{name} is reserved for {state.KeptFor}, which waits for several GPUs";
+        if (use.Users is not { } users)
+            return $"{name} is reserved for {use.KeptFor}, which waits for several GPUs";
         var pods = string.Join(" and ", users.Take(Named)) + (users.Count > Named ? " and others" : "");
         return $"{name} is used by {pods}";
     }
 
     /// <summary>Lists the free devices that do not match the request.</summary>
-    private static string DescribeOthers(PlacementState board, IReadOnlyList<DeviceKind> requested)
+    private static string DescribeOthers(PlacementState state, IReadOnlyList<DeviceKind> requested)
     {
-        var others = board.Kinds.Except(requested)
-            .Where(k => board.FreeOf(k) > 0)
+        var others = state.Kinds.Except(requested)
+            .Where(k => state.FreeOf(k) > 0)
             .Take(Named)
-            .Select(k => Text($"{board.FreeOf(k)} x {k}"))
+            .Select(k => Text($"{state.FreeOf(k)} x {k}"))
             .ToList();
         return others.Count > 0 ? $"free, but not requested: {string.Join(", ", others)}" : "";
     }

@@ -24,30 +24,30 @@ public enum AccessVerdict
 public static class Access
 {
     /// <summary>Checks one request.</summary>
-    /// <param name="demand">The access level that the route requires.</param>
+    /// <param name="required">The access level that the route requires.</param>
     /// <param name="key">The result of the key lookup.</param>
     /// <param name="caller">The owner of the key; null if the key is not valid.</param>
     /// <param name="target">The endpoint ID or model name in the route; empty if the route has none.</param>
     /// <param name="deployment">The deployment that is declared under that name, or null.</param>
     /// <returns>The verdict, and the error text for the client if the request is rejected.</returns>
-    public static (AccessVerdict Verdict, string Detail) Decide(AccessLevel demand, KeyVerdict key, Caller? caller,
+    public static (AccessVerdict Verdict, string Detail) Decide(AccessLevel required, KeyVerdict key, Caller? caller,
         string target, Deployment? deployment)
     {
-        if (demand == AccessLevel.Nothing) return (AccessVerdict.Granted, "");
+        if (required == AccessLevel.Nothing) return (AccessVerdict.Granted, "");
         if (key == KeyVerdict.CannotCheck)
             return (AccessVerdict.CannotCheck,
                 "API keys cannot be checked now. Redis is unreachable. Retry the request.");
-        if (key == KeyVerdict.Missing && demand == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
+        if (key == KeyVerdict.Missing && required == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
-        return demand switch
+        return required switch
         {
             AccessLevel.AuthenticatedKey => (AccessVerdict.Granted, ""),
             AccessLevel.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
                 : (AccessVerdict.Forbidden,
                     $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),
             AccessLevel.Invoke => Invoke(caller, target, deployment),
-            _ => throw new ArgumentOutOfRangeException(nameof(demand), demand, "unknown demand"),
+            _ => throw new ArgumentOutOfRangeException(nameof(required), required, "unknown access level"),
         };
     }
 

@@ -57,9 +57,9 @@ public sealed class ApiKeyAuthenticationMiddleware(
     {
         if (selection.Error is { } error) return Problem.WriteAsync(context, selection.ErrorStatus, error);
         var metadata = context.GetEndpoint()!.Metadata;
-        var demand = metadata.GetMetadata<AccessRule>()?.Demand ?? AccessLevel.Admin;
+        var required = metadata.GetMetadata<AccessRule>()?.Required ?? AccessLevel.Admin;
         var deployment = Find(selection);
-        var (verdict, detail) = Access.Decide(demand, key, caller, selection.Name, deployment);
+        var (verdict, detail) = Access.Decide(required, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now. {fault.Sentence()}";
         if (verdict == AccessVerdict.NoEndpoint)
@@ -73,7 +73,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
             next = c => polls.InvokeAsync(c, caller, rest);
         }
 
-        return demand == AccessLevel.Invoke && caller is { Limits.Any: true }
+        return required == AccessLevel.Invoke && caller is { Limits.Any: true }
             ? limits.InvokeAsync(context, caller, next)
             : next(context);
     }

@@ -49,7 +49,7 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
     /// <summary>Returns the policy for the endpoint or model in the route, or null if there is none.</summary>
     private CorsPolicy? PolicyOf(HttpContext context)
     {
-        if (context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not { Demand: AccessLevel.Invoke })
+        if (context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not { Required: AccessLevel.Invoke })
             return gateway;
         var values = context.Request.RouteValues;
         var deployment = values.TryGetValue("endpoint", out var id) ? catalog.Current.Find((string)id!)

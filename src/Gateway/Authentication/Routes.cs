@@ -7,21 +7,21 @@ internal static class Routes
     /// <param name="routes">The application.</param>
     /// <param name="method">The HTTP method.</param>
     /// <param name="pattern">The route pattern.</param>
-    /// <param name="demand">The required access level.</param>
+    /// <param name="required">The required access level.</param>
     /// <param name="summary">The OpenAPI summary.</param>
     /// <param name="handler">The handler.</param>
     public static RouteHandlerBuilder MapRoute(this IEndpointRouteBuilder routes, string method, string pattern,
-        AccessLevel demand,
+        AccessLevel required,
         string summary, Delegate handler) =>
-        routes.MapMethods(pattern, Methods(method, demand), handler)
+        routes.MapMethods(pattern, Methods(method, required), handler)
             // The last metadata wins. A preflight request for the method also matches the route; CrossOrigin handles
             // it.
-            .WithMetadata(new HttpMethodMetadata(Methods(method, demand), acceptCorsPreflight: true),
-            new AccessRule(demand)).WithSummary(summary);
+            .WithMetadata(new HttpMethodMetadata(Methods(method, required), acceptCorsPreflight: true),
+            new AccessRule(required)).WithSummary(summary);
 
     /// <summary>Public GET routes also accept HEAD, because health checks use it. The server omits the body.</summary>
-    private static string[] Methods(string method, AccessLevel demand) =>
-        method == HttpMethods.Get && demand == AccessLevel.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
+    private static string[] Methods(string method, AccessLevel required) =>
+        method == HttpMethods.Get && required == AccessLevel.Nothing ? [HttpMethods.Get, HttpMethods.Head] : [method];
 
     /// <summary>
     /// Describes the JSON body in the OpenAPI document. Any content type is accepted, because the default of curl is a

@@ -8,8 +8,8 @@ namespace Sluice.Gateway.Jobs;
 
 /// <summary>
 /// The body of <c>/run</c> and <c>/runsync</c>: <c>{"input": any, "webhook": url, "policy": {executionTimeout, ttl,
-/// lowPriority}, "s3Config": {...}}</c>. Other fields are ignored, as RunPod does. An unknown field of the policy is an
-/// error.
+/// lowPriority}, "s3Config": {...}}</c>. Other fields are ignored, as in RunPod's API. An unknown field of the policy
+/// is an error.
 /// </summary>
 public sealed record JobRequest
 {

@@ -53,8 +53,8 @@ public sealed class FleetGauges
         Meter.CreateObservableGauge(MetricNames.QueueDepth, () => Measure(s => s.Queued), "{request}",
             "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.EndpointBlocked, () => Measure(s => s.Blocked), "{endpoint}",
-            "1 if requests get 503: workers fail to start, no GPU fits, or the endpoint is paused, switched off or over "
-            + "its daily limit (reported by the leader).");
+            "1 if requests get 503: workers fail to start, no GPU fits, or the endpoint is paused, switched off or "
+            + "over its daily limit (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.JobDeadLetters, () => Measure(s => s.Dead), "{job}",
             "Jobs of an endpoint that are dead letters (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.ApiKeys, MeasureKeys, "{key}",

@@ -24,13 +24,13 @@ public static class KeysApi
         "concurrent", "queued", "jobBytes", "weight", "allowUnknown"];
 
     /// <summary>Maps the routes.</summary>
-    public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache ring, CatalogWatcher catalog,
+    public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache keyCache, CatalogWatcher catalog,
         TimeProvider time)
     {
         routes.MapRoute("GET", "/api/v1/keys", AccessLevel.Admin,
             "List keys without their text, oldest first; ?limit= (default 100, at most 1000), ?cursor= (next of the "
             + "previous response)",
-            (HttpContext context) => ListAsync(context, ring)).Produces<KeyList>();
+            (HttpContext context) => ListAsync(context, keyCache)).Produces<KeyList>();
         routes.MapRoute("GET", "/api/v1/keys/{id}", AccessLevel.Admin, "Get a key without its text",
             async (HttpContext context, string id) =>
         {
@@ -38,7 +38,7 @@ public static class KeysApi
             await (key is null ? NotFoundAsync(context, id) : context.Response.WriteAsJsonAsync(KeyView.From(key)));
         }).Produces<KeyView>();
         routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
-                (HttpContext context) => CreateAsync(context, store, ring, catalog, time))
+                (HttpContext context) => CreateAsync(context, store, keyCache, catalog, time))
             .AcceptsJson<CreateKeyRequest>().Produces<NewKey>(StatusCodes.Status201Created);
         routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin,
             "Revoke a key; all gateways reject it within 2 s",
@@ -50,12 +50,12 @@ public static class KeysApi
                     return;
                 }
 
-                await ring.RefreshAsync(context.RequestAborted);
+                await keyCache.RefreshAsync(context.RequestAborted);
                 context.Response.StatusCode = StatusCodes.Status204NoContent;
             }).Produces(StatusCodes.Status204NoContent);
     }
 
-    private static async Task ListAsync(HttpContext context, ApiKeyCache ring)
+    private static async Task ListAsync(HttpContext context, ApiKeyCache keyCache)
     {
         if (await Paging.LimitAsync(context) is not { } limit) return;
         KeyCursor? after = null;
@@ -71,16 +71,16 @@ public static class KeysApi
             after = cursor;
         }
 
-        await ring.RefreshAsync(context.RequestAborted);
+        await keyCache.RefreshAsync(context.RequestAborted);
         // One key more than the page size shows whether another page follows.
-        var keys = ring.List(after, limit + 1);
+        var keys = keyCache.List(after, limit + 1);
         var next = keys.Count > limit ? KeyCursor.Of(keys[limit - 1]).ToString() : null;
         await context.Response.WriteAsJsonAsync(new KeyList([.. keys.Take(limit).Select(KeyView.From)], next),
             context.RequestAborted);
     }
 
-    private static async Task CreateAsync(HttpContext context, KeyStore store, ApiKeyCache ring, CatalogWatcher catalog,
-        TimeProvider time)
+    private static async Task CreateAsync(HttpContext context, KeyStore store, ApiKeyCache keyCache,
+        CatalogWatcher catalog, TimeProvider time)
     {
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         var (request, errors) = Read(body.Node, time.GetUtcNow());
@@ -113,7 +113,7 @@ public static class KeysApi
             },
         };
         await store.AddAsync(record, context.RequestAborted);
-        await ring.RefreshAsync(context.RequestAborted);
+        await keyCache.RefreshAsync(context.RequestAborted);
         context.Response.StatusCode = StatusCodes.Status201Created;
         context.Response.Headers.Location = $"/api/v1/keys/{id}";
         context.Response.Headers.CacheControl = "no-store";

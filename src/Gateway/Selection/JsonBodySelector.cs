@@ -60,7 +60,8 @@ public sealed class JsonBodySelector(string field, long limit) : IEndpointSelect
                 var isBudgeted = status != FieldStatus.NeedsMore || budget.TryTake(length - reserved);
                 if (status != FieldStatus.NeedsMore || read.IsCanceled || !isBudgeted)
                 {
-                    // The bytes that arrived last count as not examined, so that the next read returns them at once.
+                    // The bytes that arrived last count as not examined, so that the next read returns them
+                    // immediately.
                     input.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(seen));
                     return read.IsCanceled && status == FieldStatus.NeedsMore
                         ? Close(context, StatusCodes.Status408RequestTimeout, PacedBodyReader.TooSlow)

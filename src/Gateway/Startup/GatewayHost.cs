@@ -85,11 +85,11 @@ public static partial class GatewayHost
         T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
         app.Use(next => context => RequestId.InvokeAsync(context, next));
         app.UseRouting();
-        var gatekeeper = Get<ApiKeyAuthenticationMiddleware>();
+        var authentication = Get<ApiKeyAuthenticationMiddleware>();
         var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
         var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
         app.Use(next => context => crossOrigin.InvokeAsync(context, next));
-        app.Use(next => context => gatekeeper.InvokeAsync(context, next));
+        app.Use(next => context => authentication.InvokeAsync(context, next));
         app.Use(next => context => GatewayExceptionHandler.InvokeAsync(context, next, logger));
         var relay = Get<EndpointRelay>();
         OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(),

@@ -82,7 +82,8 @@ public sealed partial class RedisMemoryPressure(
         return 0;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Redis {Server} uses at least {Threshold:P0} of its maxmemory; new jobs are rejected")]
+    [LoggerMessage(LogLevel.Warning,
+        "Redis {Server} uses at least {Threshold:P0} of its maxmemory; new jobs are rejected")]
     private partial void Full(string server, double threshold);
 
     [LoggerMessage(LogLevel.Debug, "Reading the memory use of Redis failed: {Error}")]

@@ -32,7 +32,7 @@ internal sealed class LoadReport(ModelHost host)
     }
 
     /// <summary>
-    /// Returns ORCA's standard metrics; rates are means of the last 10 s. Runs that wait for a lane are included, so
+    /// Returns ORCA's standard metrics; rates are means of the last 10 s. Runs that wait for a slot are included, so
     /// the utilization can be above 1.
     /// </summary>
     private List<(string, double)> StandardMetrics()
@@ -40,7 +40,7 @@ internal sealed class LoadReport(ModelHost host)
         var rates = host.Repository.All.Select(m => m.Statistics.Rates).ToList();
         return
         [
-            ("application_utilization", host.Lanes.Utilization),
+            ("application_utilization", host.Slots.Utilization),
             (
                 "mem_utilization",
                 Math.Min(1, (double)Environment.WorkingSet / GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)

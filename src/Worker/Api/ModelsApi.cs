@@ -80,7 +80,7 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         json.WriteStartObject();
         json.WriteString("name", model.Name);
         json.WriteString("kind", host.Providers.First == "cpu" ? "KIND_CPU" : "KIND_GPU");
-        json.WriteNumber("count", host.Lanes.Count);
+        json.WriteNumber("count", host.Slots.Count);
         json.WriteEndObject();
         json.WriteEndArray();
     }

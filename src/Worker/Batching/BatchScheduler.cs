@@ -11,16 +11,16 @@ namespace Sluice.Worker.Batching;
 /// delays a batch, so at low load a request runs immediately, on its own thread. Owns the waiting requests and the
 /// next batch; <see cref="BatchPlanner"/> decides which requests form a batch.
 /// </summary>
-internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposable
+internal sealed class BatchScheduler : IExecutionSlotUser, IThreadPoolWorkItem, IDisposable
 {
     /// <summary>
-    /// Due time of a request without a timeout, in milliseconds after its arrival. It prevents that requests with a
-    /// timeout delay the request without limit.
+    /// Due time of a request without a timeout, in milliseconds after its arrival. It prevents
+    /// requests with a timeout from delaying this request indefinitely.
     /// </summary>
     private static readonly long DefaultDueMs = (long)TimeSpan.FromSeconds(10).TotalMilliseconds;
 
     private readonly OnnxModel model;
-    private readonly ExecutionSlots lanes;
+    private readonly ExecutionSlots slots;
     private readonly int maxQueue;
     private readonly ModelStatistics statistics;
     private readonly Action free;
@@ -31,26 +31,26 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     private BatchCandidate[] candidates = new BatchCandidate[16];
     private int[] taken = new int[16];
     private Batch? forming;
-    private bool isWaitingForLane;
+    private bool isWaitingForSlot;
     private bool isGathering;
     private int inside;
 
     /// <param name="model">The model.</param>
-    /// <param name="lanes">Execution slots for the runs of the model.</param>
+    /// <param name="slots">Execution slots for the runs of the model.</param>
     /// <param name="maxQueue">Maximum number of waiting requests. A further request gets status 503.</param>
     /// <param name="statistics">Statistics of the model.</param>
     /// <param name="allocate">Allocates the tensors of a batch for its first request.</param>
     /// <param name="free">Frees the model after its last use.</param>
     public BatchScheduler(
         OnnxModel model,
-        ExecutionSlots lanes,
+        ExecutionSlots slots,
         int maxQueue,
         ModelStatistics statistics,
         Func<InferRequest, TensorSet> allocate,
         Action free)
     {
         this.model = model;
-        this.lanes = lanes;
+        this.slots = slots;
         this.maxQueue = maxQueue;
         this.statistics = statistics;
         this.free = free;
@@ -101,17 +101,17 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         }
     }
 
-    /// <summary>Runs the next batch in the lane that was assigned to the scheduler.</summary>
+    /// <summary>Runs the next batch in the slot that was assigned to the scheduler.</summary>
     public void Enter()
     {
         Batch? ready;
         lock (gate)
         {
-            isWaitingForLane = false;
+            isWaitingForSlot = false;
             ready = forming is { Unfilled: 0 } ? CloseBatch() : null;
         }
 
-        if (ready is null) lanes.Leave();
+        if (ready is null) slots.Leave();
         else Execute(ready);
     }
 
@@ -196,7 +196,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     }
 
     /// <summary>Records that the tensors of a request are read or invalid.</summary>
-    /// <returns>The batch to run, if this was the last of its requests and a lane is free.</returns>
+    /// <returns>The batch to run, if this was the last of its requests and a slot is free.</returns>
     private Batch? CompleteFill(PendingInference ticket)
     {
         lock (gate)
@@ -302,14 +302,14 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
     }
 
     /// <summary>
-    /// Returns the next batch if it is complete and a lane is free. If no lane is free, the scheduler waits for one.
+    /// Returns the next batch if it is complete and a slot is free. If no slot is free, the scheduler waits for one.
     /// The caller holds the lock.
     /// </summary>
     private Batch? TakeReadyBatch()
     {
-        if (forming is not { Unfilled: 0 } || isWaitingForLane) return null;
-        if (lanes.EnterOrWait(this)) return CloseBatch();
-        isWaitingForLane = true;
+        if (forming is not { Unfilled: 0 } || isWaitingForSlot) return null;
+        if (slots.EnterOrWait(this)) return CloseBatch();
+        isWaitingForSlot = true;
         return null;
     }
 
@@ -338,7 +338,7 @@ internal sealed class BatchScheduler : ILaneUser, IThreadPoolWorkItem, IDisposab
         }
         finally
         {
-            lanes.Leave();
+            slots.Leave();
         }
     }
 }

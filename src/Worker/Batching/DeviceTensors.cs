@@ -7,7 +7,7 @@ namespace Sluice.Worker.Batching;
 
 /// <summary>
 /// Contains the tensors of a model on its device, at fixed addresses. CUDA graphs need fixed addresses, and runs need
-/// no allocation of inputs. All batches use the same set, because a device has one lane.
+/// no allocation of inputs. All batches use the same set, because a device has one slot.
 /// </summary>
 internal sealed unsafe class DeviceTensors : IDisposable
 {
@@ -19,8 +19,8 @@ internal sealed unsafe class DeviceTensors : IDisposable
     private readonly OrtIoBinding?[] bindings;
 
     /// <summary>
-    /// Serializes runs. The lock is nearly always free, because the lanes serialize the runs of a device. The
-    /// exception is the moment when lanes are added because another model has lost its GPU.
+    /// Serializes runs. The lock is nearly always free, because the slots serialize the runs of a device. The
+    /// exception is the moment when slots are added because another model has lost its GPU.
     /// </summary>
     private readonly Lock gate = new();
 

@@ -49,7 +49,7 @@ public sealed partial class TextGenerator : IDisposable
     private const float Tolerance = 0.05f;
 
     private readonly OnnxModel model;
-    private readonly ExecutionSlots lanes;
+    private readonly ExecutionSlots slots;
     private readonly (string Past, string Present)[] layers;
     private readonly (long Heads, long Width) head;
     private readonly int vocabulary;
@@ -60,15 +60,15 @@ public sealed partial class TextGenerator : IDisposable
     private long held;
 
     /// <param name="model">The decoder.</param>
-    /// <param name="lanes">Execution slots for the runs of the model.</param>
+    /// <param name="slots">Execution slots for the runs of the model.</param>
     /// <param name="memory">Memory of the model's session.</param>
     /// <exception cref="NotSupportedException">
     /// The model is not a supported decoder, or the cache cannot be in the memory that the attention uses.
     /// </exception>
-    internal TextGenerator(OnnxModel model, ExecutionSlots lanes, SessionMemory memory)
+    internal TextGenerator(OnnxModel model, ExecutionSlots slots, SessionMemory memory)
     {
         this.model = model;
-        this.lanes = lanes;
+        this.slots = slots;
         layers = [.. model.Inputs.Where(i => Past().IsMatch(i.Name))
             .Select(i => (i.Name, i.Name.Replace("past_key_values", "present", StringComparison.Ordinal)))];
         var missing = new[] { "input_ids", "attention_mask" }.Where(n => model.Input(n) is null)
@@ -138,7 +138,9 @@ public sealed partial class TextGenerator : IDisposable
     internal float[] LogitsAfter(int[] prompt) =>
         UseCache((state, options) => state.Prefill(options, prompt).ToArray());
 
-    /// <summary>One piece a token, as they are made. Cancelling stops it before the next token.</summary>
+    /// <summary>
+    /// Returns one piece per token, as soon as it is generated. Cancelling stops it before the next token.
+    /// </summary>
     public async IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request,
         [EnumeratorCancellation] CancellationToken ct)
     {
@@ -151,7 +153,7 @@ public sealed partial class TextGenerator : IDisposable
         try
         {
             using var state = new DecodeState(this, cache);
-            var (token, detail) = await lanes.RunAsync(o => sampling.Next(state.Prefill(o, prompt)), ct);
+            var (token, detail) = await slots.RunAsync(o => sampling.Next(state.Prefill(o, prompt)), ct);
             for (var tokens = 1; ; tokens++)
             {
                 if (sampling.IsEnd(token))
@@ -170,7 +172,7 @@ public sealed partial class TextGenerator : IDisposable
 
                 yield return new GeneratedPiece(piece, tokens, null, detail);
                 var last = token;
-                (token, detail) = await lanes.RunAsync(o => sampling.Next(state.Step(o, last)), ct);
+                (token, detail) = await slots.RunAsync(o => sampling.Next(state.Step(o, last)), ct);
             }
         }
         finally

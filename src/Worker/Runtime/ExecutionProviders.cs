@@ -117,7 +117,7 @@ public sealed class ExecutionProviders
         var options = new SessionOptions
         {
             // Measured (facts on ONNX Runtime, section 3): one thread per run with several callers is faster than
-            // several threads per run, which spin. The callers are the worker's own lanes, whose number is limited.
+            // several threads per run, which spin. The callers are the worker's own slots, whose number is limited.
             IntraOpNumThreads = 1,
             InterOpNumThreads = 1,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,

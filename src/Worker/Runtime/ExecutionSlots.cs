@@ -5,27 +5,27 @@ using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Runtime;
 
-/// <summary>A caller that waits for a lane.</summary>
-public interface ILaneUser
+/// <summary>A caller that waits for a slot.</summary>
+public interface IExecutionSlotUser
 {
     /// <summary>
-    /// Called on a thread pool thread when the caller gets a lane. The caller must return it with <c>Leave</c>.
+    /// Called on a thread pool thread when the caller gets a slot. The caller must return it with <c>Leave</c>.
     /// </summary>
     void Enter();
 }
 
 /// <summary>
 /// Limits the number of concurrent runs on the device, over all models: one per core on a CPU, one on a GPU (one
-/// stream). Waiting callers get lanes in the order of waiting. A caller that is cancelled while it waits uses no
-/// lane. Cancellation during a run stops the run.
+/// stream). Waiting callers get slots in the order of waiting. A caller that is cancelled while it waits uses no
+/// slot. Cancellation during a run stops the run.
 /// </summary>
-public sealed class ExecutionSlots(int lanes)
+public sealed class ExecutionSlots(int slots)
 {
     /// <summary>Largest number of concurrent runs.</summary>
-    public int Count { get; private set; } = lanes;
+    public int Count { get; private set; } = slots;
 
     /// <summary>
-    /// Number of callers that run or wait, divided by the number of lanes. Moving average over the last 10 seconds.
+    /// Number of callers that run or wait, divided by the number of slots. Moving average over the last 10 seconds.
     /// </summary>
     public double Utilization
     {
@@ -37,14 +37,14 @@ public sealed class ExecutionSlots(int lanes)
 
     private readonly Lock gate = new();
     private readonly MovingAverage users = new(TimeSpan.FromSeconds(10), Stopwatch.GetElapsedTime(0));
-    private readonly Queue<ILaneUser> waiting = [];
-    private int free = lanes;
+    private readonly Queue<IExecutionSlotUser> waiting = [];
+    private int free = slots;
 
     /// <summary>
-    /// Takes a lane if one is free and returns true. Otherwise returns false, and <see cref="ILaneUser.Enter"/> is
-    /// called when the caller gets a lane.
+    /// Acquires a slot if one is free and returns true. Otherwise returns false, and
+    /// <see cref="IExecutionSlotUser.Enter"/> is called when the caller gets a slot.
     /// </summary>
-    public bool EnterOrWait(ILaneUser user)
+    public bool EnterOrWait(IExecutionSlotUser user)
     {
         lock (gate)
         {
@@ -57,7 +57,7 @@ public sealed class ExecutionSlots(int lanes)
     }
 
     /// <summary>
-    /// Raises the number of lanes to <paramref name="most"/>. Has no effect if there are already as many.
+    /// Raises the number of slots to <paramref name="most"/>. Has no effect if there are already as many.
     /// </summary>
     public void Widen(int most)
     {
@@ -71,10 +71,10 @@ public sealed class ExecutionSlots(int lanes)
         for (; more > 0; more--) Leave();
     }
 
-    /// <summary>Returns a lane. The next waiting caller gets it.</summary>
+    /// <summary>Returns a slot. The next waiting caller gets it.</summary>
     public void Leave()
     {
-        ILaneUser next;
+        IExecutionSlotUser next;
         lock (gate)
         {
             var noneWaits = !waiting.TryDequeue(out next!);
@@ -130,7 +130,7 @@ public sealed class ExecutionSlots(int lanes)
     /// <summary>Updates the average. The caller holds the lock.</summary>
     private void Changed() => users.Set(Count - free + waiting.Count, Stopwatch.GetElapsedTime(0));
 
-    private sealed class Caller : ILaneUser
+    private sealed class Caller : IExecutionSlotUser
     {
         public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

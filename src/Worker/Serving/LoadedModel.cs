@@ -28,25 +28,25 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// <param name="version">Version of the model.</param>
     /// <param name="file">Location of the model.</param>
     /// <param name="providers">Execution providers that run the model.</param>
-    /// <param name="lanes">Lanes that limit concurrent runs.</param>
+    /// <param name="slots">Execution slots that limit concurrent runs.</param>
     /// <param name="limits">Limits of batches and of the request queue.</param>
     public LoadedModel(
         string name,
         string version,
         ModelFile file,
         ExecutionProviders providers,
-        ExecutionSlots lanes,
+        ExecutionSlots slots,
         BatchLimits limits)
         : base(name, version, file, providers, limits)
     {
         try
         {
-            FirstRun(lanes);
+            FirstRun(slots);
             Session.Prove();
             DecideBatching();
             Binding = Bind(providers);
             Statistics = new ModelStatistics(TimeProvider.System);
-            Scheduler = new BatchScheduler(this, lanes, limits.MaxQueue, Statistics, NewTensors, Free);
+            Scheduler = new BatchScheduler(this, slots, limits.MaxQueue, Statistics, NewTensors, Free);
         }
         catch
         {
@@ -176,7 +176,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// Runs the model once on zeros, with every free dimension set to 1. The run proves that the provider works, and
     /// takes its cost away from the first request. A text generation model generates a few tokens.
     /// </summary>
-    private void FirstRun(ExecutionSlots lanes)
+    private void FirstRun(ExecutionSlots slots)
     {
         memory = SessionMemory.Create(Session, Session.Provider, Session.Device);
         try
@@ -187,7 +187,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
                 return;
             }
 
-            Generator = new TextGenerator(this, lanes, memory);
+            Generator = new TextGenerator(this, slots, memory);
             if (Generator.FindCacheError() is not { } wrong) return;
             if (Session.Provider == "cpu") throw new NotSupportedException(wrong);
             Session.Abandon(new InvalidOperationException(wrong));
@@ -205,7 +205,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
 
         // Objects that were allocated from the memory of the old session were released with it.
         Generator = null;
-        FirstRun(lanes);
+        FirstRun(slots);
     }
 
     private void FillMadeUp(StackedTensors tensors, int rows)

@@ -35,7 +35,7 @@ internal sealed class ModelHost : IDisposable
             TensorRtMaxBatch = settings.Providers.TensorRtMaxBatch ?? Math.Max(1, settings.Batching.MaxRows),
         });
         // A GPU is one stream. A CPU runs as many models concurrently as it has cores.
-        Lanes = new ExecutionSlots(settings.Providers.RequestsGpu ? 1 : Environment.ProcessorCount);
+        Slots = new ExecutionSlots(settings.Providers.RequestsGpu ? 1 : Environment.ProcessorCount);
         cache = new OptimizedModelCache(
             settings.Cache,
             settings.Providers.Names,
@@ -54,7 +54,7 @@ internal sealed class ModelHost : IDisposable
     /// <summary>Execution providers that run the models, and the providers that were skipped.</summary>
     public ExecutionProviders Providers { get; }
 
-    public ExecutionSlots Lanes { get; }
+    public ExecutionSlots Slots { get; }
 
     /// <summary>True if all models are loaded and warm, and the worker does not drain.</summary>
     public bool Ready => ready && !draining;
@@ -110,10 +110,10 @@ internal sealed class ModelHost : IDisposable
         var model = cache.Load(facts, (file, optimised) =>
         {
             var location = new ModelFile(path, file, optimised, facts.InitializerBytes);
-            return new LoadedModel(name, version, location, Providers, Lanes, settings.Batching);
+            return new LoadedModel(name, version, location, Providers, Slots, settings.Batching);
         });
         // If the preferred providers are not available, the CPU runs the models with all its cores.
-        if (Providers.First == "cpu") Lanes.Widen(Environment.ProcessorCount);
+        if (Providers.First == "cpu") Slots.Widen(Environment.ProcessorCount);
         // At the start, all models are loaded first and warmed up afterwards. A model that is loaded later is warmed up
         // before it serves requests.
         if (!ready) return model;

@@ -147,11 +147,11 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
     [InlineData("", "(file) is empty; expected 'templates' and 'endpoints'")]
     [InlineData("# only a comment\n", "(file) is empty")]
     [InlineData("templates: [{ name: t }]\n",
-        "endpoints is missing, but the applied manifest declares a. Add the section, or write 'endpoints: []' to delete")]
+        "endpoints is missing, but the applied manifest declares a. Add the section, or write 'endpoints: []'")]
     [InlineData("endpoints: []\n", "templates is missing, but the applied manifest declares t.")]
     [InlineData("templates: [{ name: t }]\nendpoints:\n", "endpoints is null")]
     [InlineData("templates: [{ name: t }]\nendpoints: [{ id: a, templ", "YAML")]
-    [InlineData("templates: [{ name: t }]\nendpoints: []\n", "The last line '...' is missing, which the previous version of the file had.")]
+    [InlineData("templates: [{ name: t }]\nendpoints: []\n", "The last line '...' is missing, which the previous")]
     [InlineData(null, "Could not find file")]
     public async Task A_manifest_that_is_empty_missing_or_truncated_changes_nothing_and_is_reported(
         string? text, string reported)

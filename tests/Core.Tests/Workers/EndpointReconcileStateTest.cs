@@ -50,7 +50,9 @@ public sealed class EndpointReconcileStateTest
         keeper.Refusal = new Refusal("30 worker-seconds were used", Now.AddHours(2), "its limit for today is used up");
         var spent = keeper.GetBlock(Declared, true, Now)!;
         Assert.Equal(TimeSpan.FromHours(2), spent.RetryAfter(Now));
-        Assert.Equal("Endpoint 'e' rejects requests: its limit for today is used up.", spent.ReasonFor(anonymous: true));
+        Assert.Equal(
+            "Endpoint 'e' rejects requests: its limit for today is used up.",
+            spent.ReasonFor(anonymous: true));
     }
 
     private static EndpointReconcileState FailedTimes(int times)

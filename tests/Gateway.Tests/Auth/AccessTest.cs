@@ -46,7 +46,7 @@ public sealed class AccessTest
 
     [Theory]
     [MemberData(nameof(Table))]
-    public void The_decision_follows_the_table(AccessLevel demand, string who, string target, AccessVerdict expected)
+    public void The_decision_follows_the_table(AccessLevel required, string who, string target, AccessVerdict expected)
     {
         var (key, caller) = who switch
         {
@@ -61,7 +61,7 @@ public sealed class AccessTest
         };
         var deployment = target switch { "digits" => Private, "open" => Public, _ => null };
 
-        var (verdict, detail) = Access.Decide(demand, key, caller, target, deployment);
+        var (verdict, detail) = Access.Decide(required, key, caller, target, deployment);
 
         Assert.Equal(expected, verdict);
         Assert.Equal(expected == AccessVerdict.Granted, detail.Length == 0);

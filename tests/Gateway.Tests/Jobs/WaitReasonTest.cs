@@ -43,12 +43,12 @@ public sealed class WaitReasonTest
         var wait = new GpuWait("e", 1, default, never, "types", "no L4", "would fit: T4");
         var view = Of(3, workers, 0, broken ? Broken : null, false, wait: wait);
         Assert.Equal(reason, view.Reason);
-        if (reason != WaitReason.AtMaxWorkers) Assert.Equal("no L4; would fit: T4", view.Detail);
+        if (reason != WaitReason.AtMaxWorkers) Assert.Equal("no L4; would fit: T4.", view.Detail);
     }
 
     [Theory]
     [InlineData(true, "No GPU is free for its workers.")]
-    [InlineData(false, "GPU-1 is taken by secret-endpoint")]
+    [InlineData(false, "GPU-1 is taken by secret-endpoint.")]
     public void Clients_without_a_key_do_not_see_which_endpoint_has_the_gpu(bool anonymous, string detail)
     {
         var wait = new GpuWait("e", 1, default, false, "count", "GPU-1 is taken by secret-endpoint", "");

@@ -4,7 +4,7 @@ using Sluice.Domain.Scaling;
 namespace Sluice.Core.Tests.Autoscaling;
 
 /// <summary>The demand of CONCURRENCY and SLO as tables, and the learned values.</summary>
-public sealed class AccessLevelTest
+public sealed class ScalerDemandTest
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly ScalePolicy Slo = new() { Scaler = Scaler.Slo, Max = 100 };

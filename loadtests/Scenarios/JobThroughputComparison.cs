@@ -15,8 +15,10 @@ internal static class JobThroughputComparison
         {
             await using var before = await Site.StartAsync(options.Before!, gateways);
             await using var after = await Site.StartAsync(PublishedBuild.Current, gateways);
-            foreach (var site in new[] { before, after })
-                await JobThroughput.ThroughAsync(site.Gateways, gateways * JobThroughput.GatewayWarmUp, ct);
+            // In slices: one long load would fill the queue up to its limit.
+            for (var warm = TimeSpan.Zero; warm < JobThroughput.GatewayWarmUp; warm += options.Slice)
+                foreach (var site in new[] { before, after })
+                    await JobThroughput.ThroughAsync(site.Gateways, gateways * options.Slice, ct);
             var rounds = await comparison.RunAsync(
                 JobThroughput.WarmUp,
                 b => (b == options.Before ? before : after).MeasureAsync(options.Slice, ct),

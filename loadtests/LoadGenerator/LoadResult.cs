@@ -1,29 +1,30 @@
 using System.Diagnostics;
+using HdrHistogram;
 
 namespace Sluice.LoadGenerator;
 
-/// <summary>What a slice of load saw.</summary>
+/// <summary>The result of one measurement.</summary>
 public sealed class LoadResult
 {
-    public Histogram Latency { get; } = new();
+    public LongHistogram Latency { get; } = Latencies.Create();
 
-    /// <summary>From the intended start to the first byte of the body.</summary>
-    public Histogram FirstByte { get; } = new();
+    /// <summary>Time from the intended start to the first byte of the body.</summary>
+    public LongHistogram FirstByte { get; } = Latencies.Create();
 
-    /// <summary>How late the generator itself was: from the intended start to the sending. Open loop only.</summary>
-    public Histogram Lateness { get; } = new();
+    /// <summary>Delay of the generator: from the intended start to the sending. Open loop only.</summary>
+    public LongHistogram Lateness { get; } = Latencies.Create();
 
     public long Failed { get; set; }
 
-    /// <summary>Those among the failed that were answered 429.</summary>
+    /// <summary>Number of failed requests with the status 429.</summary>
     public long Refused { get; set; }
 
     public TimeSpan Took { get; set; }
 
-    /// <summary>Answers a second.</summary>
-    public double Rate => Latency.Count / Took.TotalSeconds;
+    /// <summary>Answers per second.</summary>
+    public double Rate => Latency.TotalCount / Took.TotalSeconds;
 
-    /// <summary>Takes down an answer of this status to what was asked, or should have been, at this moment.</summary>
+    /// <summary>Records the status of a request that was sent, or was due, at a timestamp.</summary>
     public void Note(int status, long asked)
     {
         if (status == 200) Latency.Record(Stopwatch.GetElapsedTime(asked));
@@ -33,9 +34,9 @@ public sealed class LoadResult
 
     public void Merge(LoadResult other)
     {
-        Latency.Merge(other.Latency);
-        FirstByte.Merge(other.FirstByte);
-        Lateness.Merge(other.Lateness);
+        Latency.Add(other.Latency);
+        FirstByte.Add(other.FirstByte);
+        Lateness.Add(other.Lateness);
         Failed += other.Failed;
         Refused += other.Refused;
         Took += other.Took;

@@ -5,9 +5,9 @@ using System.Threading.Channels;
 namespace Sluice.LoadGenerator;
 
 /// <summary>
-/// Requests arrive when they arrive: a Poisson process at a given rate, whatever the server does. Latency counts from
-/// the intended start, so that a server that stalls is charged for everyone who came meanwhile (Gil Tene: "coordinated
-/// omission"). Connections are as many as are needed at once, up to a limit.
+/// Sends requests as a Poisson process at a given rate, independent of the server. A latency counts from the intended
+/// start, so a stall of the server is charged to all requests that were due during it (Gil Tene: "coordinated
+/// omission"). The number of connections grows with the number of concurrent requests, up to a limit.
 /// </summary>
 public sealed partial class OpenLoop(Target target, double rate, int maxConnections, int seed) : IDisposable
 {
@@ -16,7 +16,10 @@ public sealed partial class OpenLoop(Target target, double rate, int maxConnecti
 
     private readonly RawConnection[] all = [.. Enumerable.Range(0, maxConnections).Select(_ => new RawConnection(target))];
 
-    /// <summary>Arrivals wait for those that come so soon after them, and all are sent at once: fewer wake-ups, for a load whose latencies matter to nobody.</summary>
+    /// <summary>
+    /// Time for which an arrival waits for later arrivals; all of them are sent together. This needs fewer wake-ups,
+    /// for loads whose latencies are not measured.
+    /// </summary>
     public TimeSpan Lump { get; init; }
 
     public async Task<LoadResult> RunAsync(TimeSpan duration, CancellationToken ct)

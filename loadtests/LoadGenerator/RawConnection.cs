@@ -33,7 +33,9 @@ public sealed class RawConnection(Target target) : IDisposable
     /// <summary>Called at the first byte of a body, for streams.</summary>
     public Action? FirstByte { get; set; }
 
-    /// <summary>Sends the request; the answer's status. A broken connection throws, and the next call makes a new one.</summary>
+    /// <summary>
+    /// Sends the request; the answer's status. A broken connection throws, and the next call makes a new one.
+    /// </summary>
     public async ValueTask<int> AskAsync(CancellationToken ct)
     {
         try

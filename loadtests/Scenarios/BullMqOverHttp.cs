@@ -4,8 +4,8 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// BullMQ with HTTP on both sides, as people put it in front of a model: a Node process that takes the requests, another one whose handler posts each
-/// job to a worker that does nothing, the same one that is behind the gateways.
+/// BullMQ with HTTP on both sides, as it is deployed in front of a model: one Node process accepts the requests, and
+/// the handler of another one posts each job to a worker that does nothing, the same worker as behind the gateways.
 /// </summary>
 internal sealed class BullMqOverHttp : IAsyncDisposable
 {
@@ -15,9 +15,9 @@ internal sealed class BullMqOverHttp : IAsyncDisposable
     private readonly int workPort = FreePort.Find();
     private readonly int frontPort = FreePort.Find();
 
-    /// <param name="redis">Where its jobs are.</param>
+    /// <param name="redis">The Redis of its jobs.</param>
     /// <param name="noopProgram">The worker that does nothing.</param>
-    /// <param name="concurrency">Jobs at once.</param>
+    /// <param name="concurrency">Number of concurrent jobs.</param>
     public BullMqOverHttp(RedisFixture redis, string noopProgram, int concurrency)
     {
         var workerPort = FreePort.Find();

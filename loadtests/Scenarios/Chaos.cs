@@ -7,9 +7,10 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Jobs submitted to two gateways on one Redis while gateways, workers and Redis are killed at random (kill -9; now and then one
-/// only stands still for a while), and a ledger of what was accepted, which is gone through at the end: each job has exactly one
-/// final state, its output is its input's, and the invariant checker finds nothing. The seed decides who is killed and when.
+/// Submits jobs to two gateways on one Redis while gateways, workers and Redis are killed at random (SIGKILL; some
+/// workers are only suspended for a while). A ledger of the accepted jobs is checked at the end: each job has exactly
+/// one final state, its output belongs to its input, and the invariant checker finds nothing. The seed decides what is
+/// killed and when.
 /// </summary>
 public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
 {
@@ -79,7 +80,9 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             ["SLUICE_POLL_RATE"] = "0",
         });
 
-    /// <summary>Submits until all are accepted. An outcome that is unknown is asked again with the same Idempotency-Key.</summary>
+    /// <summary>
+    /// Submits until all are accepted. An outcome that is unknown is asked again with the same Idempotency-Key.
+    /// </summary>
     private async Task SubmitAsync(CancellationToken ct)
     {
         while (Interlocked.Increment(ref submitted) is var n && n <= jobs)
@@ -233,7 +236,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         text.AppendLine(CultureInfo.InvariantCulture, $"Seed {seed}, {took.TotalSeconds:0} s.").AppendLine();
         text.AppendLine("| what | seen |").AppendLine("|---|---|");
         Row("killed", string.Join(", ", done.Select(d => $"{d.Value} {d.Key}")));
-        Row("jobs accepted", $"{ledger.Count} of {jobs} (each submitted until accepted; {refused} tries failed meanwhile)");
+        Row("jobs accepted", $"{ledger.Count} of {jobs} (each submitted until accepted; {refused} tries failed)");
         Row("**lost** (accepted, and not to be found)", $"**{lost}**");
         Row("final states", string.Join(", ", states.Select(s => $"{s.Value} {s.Key}")));
         foreach (var failure in failures.Take(20)) Row("failed", failure);

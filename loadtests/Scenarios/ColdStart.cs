@@ -7,9 +7,10 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// From zero to the first answer of <c>digits</c>: workers that are processes, without and with a standby, and workers that are containers. All gateways
-/// are up at once and are asked in turn, round after round, each time with no worker left. The Docker daemon is the one that <c>DOCKER_HOST</c> names;
-/// without it there are no containers. The floor is what the model's load, warm-up and run take in a process that is there.
+/// Measures the time from zero workers to the first answer of <c>digits</c>: with workers as processes, without and
+/// with a standby worker, and as containers. All gateways run at the same time and are called in turn, round by round,
+/// each time with no worker left. <c>DOCKER_HOST</c> names the Docker daemon; without it there are no containers. The
+/// floor is the time that the model's load, warm-up and run need in a process that is already running.
 /// </summary>
 public static class ColdStart
 {
@@ -47,12 +48,12 @@ public static class ColdStart
             foreach (var (name, gateway, first, stages) in hosts)
             {
                 if (name == Standby) await StandbyAsync(gateway, ct);
-                var (answered, told) = await OnceAsync(gateway, ct);
+                var (answered, reported) = await OnceAsync(gateway, ct);
                 // The first one of each also warms the gateway and the page cache.
                 if (round == 0) continue;
                 first.Add(answered);
-                told = [.. told, ("floor", told.Where(t => t.Stage is "ort" or "model" or "warmup").Sum(t => t.Ms))];
-                foreach (var (stage, ms) in told)
+                reported = [.. reported, ("floor", reported.Where(t => t.Stage is "ort" or "model" or "warmup").Sum(t => t.Ms))];
+                foreach (var (stage, ms) in reported)
                 {
                     if (!stages.TryGetValue(stage, out var all)) stages[stage] = all = [];
                     all.Add(ms);
@@ -66,8 +67,8 @@ public static class ColdStart
             .Append("| host | request to answer | ").AppendJoin(" | ", names).Append(" |\n|---|---|")
             .Append(string.Concat(names.Select(_ => "---|"))).Append('\n');
         foreach (var (name, _, first, stages) in hosts)
-            table.Append(CultureInfo.InvariantCulture, $"| {name} | {Told(first)} | ")
-                .AppendJoin(" | ", names.Select(s => stages.TryGetValue(s, out var all) ? Told(all) : "")).Append(" |\n");
+            table.Append(CultureInfo.InvariantCulture, $"| {name} | {Spread(first)} | ")
+                .AppendJoin(" | ", names.Select(s => stages.TryGetValue(s, out var all) ? Spread(all) : "")).Append(" |\n");
         Console.WriteLine(table);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, table.ToString(), ct);
     }
@@ -103,7 +104,7 @@ public static class ColdStart
             environment: new Dictionary<string, string?>(environment) { ["SLUICE_ADMIN_KEY"] = Key },
             program: program);
 
-    private static string Told(List<double> all)
+    private static string Spread(List<double> all)
     {
         var sorted = all.Order().ToList();
         return string.Create(CultureInfo.InvariantCulture, $"{sorted[sorted.Count / 2]:0} ({sorted[0]:0}-{sorted[^1]:0})");

@@ -8,9 +8,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// What the gateway costs: the same tiny request to a worker that does nothing, directly, through bare YARP over HTTP/1.1
-/// and over h2c, and through Sluice. All four run at once and are measured in turn, round after round, in an order that
-/// changes, so that what the machine does meanwhile falls on all of them.
+/// Measures the cost of the gateway: the same tiny request to a worker that does nothing, directly, through bare YARP
+/// over HTTP/1.1 and over h2c, and through Sluice. All four run at the same time and are measured in turn, round by
+/// round, in a rotating order, so that a change of the machine's speed affects all of them.
 /// </summary>
 public static class GatewayOverhead
 {
@@ -125,7 +125,7 @@ public static class GatewayOverhead
         for (var i = 0; i < Names.Length; i++)
         {
             var histogram = stream ? totals[i].FirstByte : totals[i].Latency;
-            double[] cells = [histogram.Count, .. Quantiles.Select(histogram.Quantile), totals[i].Failed,
+            double[] cells = [histogram.TotalCount, .. Quantiles.Select(histogram.Quantile), totals[i].Failed,
                 totals[i].Lateness.Quantile(0.99)];
             table.AppendLine(CultureInfo.InvariantCulture, $"| {Names[i]} | {string.Join(" | ", cells.Select(c => Number("n0", c)))} |");
         }
@@ -173,8 +173,10 @@ public static class GatewayOverhead
           - { id: noop, template: noop, scaling: { min: 1, max: 1 } }
         """;
 
-    /// <summary>In a session of its own, as the gateway starts its workers: Linux shares the cores between sessions
-    /// (sched_autogroup), and a worker that shares one with its load is woken less often and looks 1.5 times as fast.</summary>
+    /// <summary>
+    /// In a session of its own, as the gateway starts its workers: Linux shares the cores between sessions
+    /// (sched_autogroup), and a worker that shares one with its load is woken less often and looks 1.5 times as fast.
+    /// </summary>
     private static ChildProcess Peer(string name, params (string Name, int Port)[] ports) =>
         new("/usr/bin/setsid", [Program(name)], ports.ToDictionary(p => p.Name, p => (string?)p.Port.ToString(CultureInfo.InvariantCulture)));
 

@@ -1,3 +1,4 @@
+using HdrHistogram;
 using Sluice.LoadGenerator;
 using Sluice.Testing;
 
@@ -50,7 +51,7 @@ internal static class GatewayOverheadComparison
             AddLatencies(comparison, rounds, r => r.Latency);
         }
 
-        async Task AddOpenLoopAsync(string title, double rate, string path, Func<LoadResult, Histogram> latency)
+        async Task AddOpenLoopAsync(string title, double rate, string path, Func<LoadResult, LongHistogram> latency)
         {
             // Both builds get the same arrivals in a round.
             var started = 0;
@@ -70,7 +71,7 @@ internal static class GatewayOverheadComparison
     private static void AddLatencies(
         BuildComparison comparison,
         IReadOnlyList<(Measured Before, Measured After)> rounds,
-        Func<LoadResult, Histogram> latency)
+        Func<LoadResult, LongHistogram> latency)
     {
         comparison.AddRow("p50 us", rounds, r => latency(r.Load).Quantile(0.5));
         comparison.AddRow("p99 us", rounds, r => latency(r.Load).Quantile(0.99));
@@ -82,7 +83,7 @@ internal static class GatewayOverheadComparison
     {
         var cpu = ProcessTime.Microseconds(gateway.Process.Id);
         var load = await runAsync();
-        return new Measured(load, (ProcessTime.Microseconds(gateway.Process.Id) - cpu) / load.Latency.Count);
+        return new Measured(load, (ProcessTime.Microseconds(gateway.Process.Id) - cpu) / load.Latency.TotalCount);
     }
 
     private static async Task<GatewayProcess> StartAsync(PublishedBuild build)

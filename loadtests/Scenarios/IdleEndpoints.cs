@@ -6,8 +6,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Hundreds of endpoints that nobody asks, two gateways, and a Redis that is a few milliseconds away. Every few seconds one endpoint is asked from zero, and
-/// its worker is left alone. What counts: how often the leadership changes, how long a start from zero takes, and when an idle worker is gone.
+/// Runs hundreds of endpoints without requests, two gateways, and a Redis that is a few milliseconds away. Every few
+/// seconds one endpoint gets a request at zero workers, and its worker becomes idle again. Measured are the changes of
+/// the leadership, the time of a start from zero, and the time until an idle worker has stopped.
 /// </summary>
 public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDisposable
 {
@@ -101,7 +102,9 @@ public sealed class IdleEndpoints(TimeSpan length, int endpoints) : IAsyncDispos
 
     private static string Name(int n) => string.Create(CultureInfo.InvariantCulture, $"idle{n}");
 
-    /// <summary>Asks an endpoint that has no worker, at one gateway after the other, and waits until its worker is gone again.</summary>
+    /// <summary>
+    /// Asks an endpoint that has no worker, at one gateway after the other, and waits until its worker is gone again.
+    /// </summary>
     private async Task AskAsync(int n, CancellationToken ct)
     {
         var endpoint = Name(n * 37 % endpoints);

@@ -5,12 +5,17 @@ using Sluice.Worker.Devices;
 
 namespace Sluice.Scenarios;
 
-/// <summary>What a model gives without HTTP: ONNX Runtime called in this process, from the host's memory and back into it.</summary>
+/// <summary>
+/// What a model gives without HTTP: ONNX Runtime called in this process, from the host's memory and back into it.
+/// </summary>
 internal static class InProcessLimit
 {
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(2);
 
-    /// <summary>Rows a second at batch 1 with one caller, and at batch 32 with as many callers as the worker has lanes: two on two cores, one on a GPU.</summary>
+    /// <summary>
+    /// Rows a second at batch 1 with one caller, and at batch 32 with as many callers as the worker has lanes: two on
+    /// two cores, one on a GPU.
+    /// </summary>
     public static (double One, double Ideal) Of(string path, int width, string provider = "cpu")
     {
         using var options = new SessionOptions { IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };

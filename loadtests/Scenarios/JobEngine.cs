@@ -11,8 +11,8 @@ using Sluice.Storage.Redis;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Sluice's own job engine without HTTP on either side, as BullMQ has none: the same stores, scripts and dispatcher as in the
-/// gateway, jobs submitted by callers in this process and run by a runner that does nothing but store a result.
+/// Sluice's own job engine without HTTP on either side, as BullMQ has none: the same stores, scripts and dispatcher as
+/// in the gateway, jobs submitted by callers in this process and run by a runner that does nothing but store a result.
 /// </summary>
 internal sealed class JobEngine : IJobRunner, IAsyncDisposable
 {
@@ -34,7 +34,10 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
 
     /// <param name="redis">Where its jobs are.</param>
     /// <param name="endpoint">Of its own.</param>
-    /// <param name="sweeps">While jobs of a round come as many of the one before lose their data, as in the long run; else all are kept for as long as it takes.</param>
+    /// <param name="sweeps">
+    /// While jobs of a round come as many of the one before lose their data, as in the long run; else all are kept for
+    /// as long as it takes.
+    /// </param>
     public JobEngine(RedisStore redis, string endpoint, bool sweeps)
     {
         (this.endpoint, this.sweeps) = (endpoint, sweeps);

@@ -8,9 +8,10 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Jobs a second, from submission to stored result, on the same kind of Redis: BullMQ (adders and a worker that does nothing in one process), Sluice's
-/// job engine alone (the same); and with HTTP in and a worker process that does nothing, over HTTP: BullMQ with a process on each side, and the whole
-/// product, with one gateway and with two. All are up at once and measured in turn, round after round.
+/// Measures jobs per second, from submission to stored result, on the same kind of Redis: BullMQ (adders and a worker
+/// that does nothing in one process) and Sluice's job engine alone (the same); and with HTTP in and a worker process
+/// that does nothing, over HTTP: BullMQ with a process on each side, and the whole product, with one gateway and with
+/// two. All run at the same time and are measured in turn, round by round.
 /// </summary>
 public static class JobThroughput
 {
@@ -18,10 +19,15 @@ public static class JobThroughput
     private const int Jobs = 20_000;
     private const string Body = """{"input":{"x":1}}""";
 
-    /// <summary>Rounds that are not counted: so many until .NET has compiled anew what runs often (its own time for a job falls until then).</summary>
+    /// <summary>
+    /// Rounds that are not counted: until then .NET has recompiled the frequent code, and its own time per job falls.
+    /// </summary>
     internal const int WarmUp = 3;
 
-    /// <summary>Load on each gateway before that: what is hot is compiled twice (to be counted, then for good): 16 s where load leaves no processor.</summary>
+    /// <summary>
+    /// Load on each gateway before those rounds. .NET compiles frequent code twice, first with counters and then
+    /// optimized: 16 s where the load leaves no free processor.
+    /// </summary>
     internal static readonly TimeSpan GatewayWarmUp = TimeSpan.FromSeconds(20);
 
     private static string Noop => Path.Combine(Repository.Root, "loadtests", "Peers", "NoopWorker", "bin", "Release", "net10.0", "Sluice.NoopWorker");
@@ -34,7 +40,8 @@ public static class JobThroughput
             return;
         }
 
-        // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in the engine's.
+        // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in
+        // the engine's.
         var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
         RedisFixture[] servers = [bare, forOne, forTwo];
         foreach (var redis in servers) await redis.InitializeAsync();
@@ -149,7 +156,9 @@ public static class JobThroughput
             slice,
             ct);
 
-    /// <summary>Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.</summary>
+    /// <summary>
+    /// Submits by as many connections as BullMQ has adders, and counts what has completed when the last one has.
+    /// </summary>
     private static async Task<(double Rate, long Jobs)> LoadAsync(
         Target[] targets,
         Func<Task<long>> completed,
@@ -161,7 +170,7 @@ public static class JobThroughput
         var loops = Array.ConvertAll(targets, t => new ClosedLoop(t, Concurrency / targets.Length));
         var results = await Task.WhenAll(loops.Select(l => l.RunAsync(slice, ct)));
         foreach (var loop in loops) loop.Dispose();
-        var accepted = results.Sum(r => r.Latency.Count);
+        var accepted = results.Sum(r => r.Latency.TotalCount);
         if (results.Sum(r => r.Failed) > 0) throw new InvalidOperationException($"{results.Sum(r => r.Failed)} submissions failed");
         while (await completed() - before < accepted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
         return (accepted / Stopwatch.GetElapsedTime(started).TotalSeconds, accepted);
@@ -201,7 +210,7 @@ public static class JobThroughput
 
     /// <summary>What is measured.</summary>
     /// <param name="Name">In the tables.</param>
-    /// <param name="Against">The place of what its rate is told in terms of.</param>
+    /// <param name="Against">Index of the contender that its rate is compared with.</param>
     /// <param name="Redis">Where its jobs are.</param>
     /// <param name="MeasureAsync">Jobs a second.</param>
     /// <param name="Jobs">In one measurement; null: as many as its time takes.</param>

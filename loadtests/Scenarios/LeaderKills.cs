@@ -8,8 +8,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Three gateways on one Redis under a load for which a known number of workers is right, and whoever leads is killed (kill -9) again and again, with
-/// the workers that it started. What counts are the processes that the machine runs and what clients see.
+/// Runs three gateways on one Redis under a load that needs a known number of workers, and kills the leader (SIGKILL)
+/// repeatedly, with the workers that it started. Measured are the processes on the machine and the answers that clients
+/// get.
 /// </summary>
 public sealed class LeaderKills(TimeSpan length) : IAsyncDisposable
 {
@@ -97,7 +98,7 @@ public sealed class LeaderKills(TimeSpan length) : IAsyncDisposable
             ["SLUICE_PAYLOADS"] = Path.Combine(folder, "payloads"),
         });
 
-    /// <summary>Kills whoever leads; what is returned ends when it is up again.</summary>
+    /// <summary>Kills the leader. The returned task ends when the gateway is started again.</summary>
     private async Task<Task> KillAsync(CancellationToken ct)
     {
         int at;
@@ -116,11 +117,13 @@ public sealed class LeaderKills(TimeSpan length) : IAsyncDisposable
         }
     }
 
-    /// <summary>Only whoever leads tells how it scales; negative: nobody does now.</summary>
+    /// <summary>Returns the index of the leader: only it reports its scaling. Negative: there is none.</summary>
     private async Task<int> LeaderAsync()
     {
         for (var i = 0; i < Gateways; i++)
-            if (members[i].Gateway is { } gateway && await gateway.MetricAsync("sluice_scaling_workers", "state=\"desired\"") > 0) return i;
+            if (members[i].Gateway is { } gateway
+                && await gateway.MetricAsync("sluice_scaling_workers", "state=\"desired\"") > 0)
+                return i;
         return -1;
     }
 
@@ -179,7 +182,7 @@ public sealed class LeaderKills(TimeSpan length) : IAsyncDisposable
                 }
                 catch (Exception e) when (e is HttpRequestException or IOException or ObjectDisposedException or TaskCanceledException)
                 {
-                    // It was killed meanwhile.
+                    // It was killed after the request was sent.
                 }
             }
 

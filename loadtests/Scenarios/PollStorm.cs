@@ -8,22 +8,26 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// What those notice who send work while somebody else asks for the state of two jobs (one ended, one waiting) as fast as it goes: requests to a model, and
-/// jobs from submission to result, in rounds without a storm, with connections in a closed loop, fewer and more than may wait, and with 5,000 questions a
-/// second that come whatever is answered. The latter also come at a bare Kestrel instead of the gateway: what that does to the others is the storm's client's
-/// and the machine's doing, not the gateway's.
+/// Measures how a storm of status polls for two jobs (one ended, one queued) affects the work of another key: requests
+/// to a model, and jobs from submission to result. Rounds have no storm, connections in a closed loop (fewer and more
+/// than may wait), or 5,000 polls per second that do not depend on the answers. The last storm is also sent to a bare
+/// Kestrel instead of the gateway: its effect is caused by the storm's client and the machine, not by the gateway.
 /// </summary>
-/// <param name="options">How long and how often.</param>
-/// <param name="stormCore">For the storm's client alone, where this was started on the others; null: it shares them all.</param>
+/// <param name="options">Length and number of the measurements.</param>
+/// <param name="stormCore">
+/// The core of the storm's client alone, if this process was started on the others; null: it shares all cores.
+/// </param>
 public sealed class PollStorm(ScenarioOptions options, string? stormCore) : IAsyncDisposable
 {
     private const int Connections = 300;
     private const double Rate = 5000;
 
-    /// <summary>More than those that the gateway lets wait (SLUICE_POLL_RATE, 500) and those whose answer is under way.</summary>
+    /// <summary>
+    /// More than those that the gateway lets wait (SLUICE_POLL_RATE, 500) and those whose answer is under way.
+    /// </summary>
     private const int ManyConnections = 1000;
 
-    /// <summary>A storm's beginning, which is not measured: what a key may ask at once it has then.</summary>
+    /// <summary>Beginning of a storm, which is not measured: a key uses its burst of requests in it.</summary>
     private static readonly TimeSpan Lead = TimeSpan.FromSeconds(1);
 
     /// <summary>Between what was measured last and the storm's end.</summary>
@@ -44,7 +48,7 @@ public sealed class PollStorm(ScenarioOptions options, string? stormCore) : IAsy
     /// <summary>What is measured; a load that does nothing shows the storm's own cost.</summary>
     private sealed record Traffic(string Name, ClosedLoop? Loop);
 
-    /// <summary>What comes meanwhile; null: nothing.</summary>
+    /// <summary>The storm beside the measured traffic; null: none.</summary>
     private sealed record Weather(string Name, StormClient.Order? Order);
 
     public async Task<string> RunAsync(CancellationToken ct)
@@ -134,7 +138,9 @@ public sealed class PollStorm(ScenarioOptions options, string? stormCore) : IAsy
         return (string)(await made.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonObject>(ct))!["key"]!;
     }
 
-    /// <summary>A job that has ended, and one that waits behind a third, which sleeps for as long as this takes.</summary>
+    /// <summary>
+    /// A job that has ended, and one that waits behind a third, which sleeps for as long as this takes.
+    /// </summary>
     private static async Task<string[]> JobsAsync(HttpClient poller, CancellationToken ct)
     {
         var ended = await SubmitAsync(poller, "runsync", new { input = new { @do = "echo", text = new string('x', 200) } }, ct);
@@ -188,10 +194,10 @@ public sealed class PollStorm(ScenarioOptions options, string? stormCore) : IAsy
         }
 
         if (storm is null) return;
-        var told = await storm;
+        var seenByStorm = await storm;
         if (round == 0 || all[0].Loop is null) return;
         if (!seen.TryGetValue(weather.Name, out var list)) seen[weather.Name] = list = [];
-        list.Add(told);
+        list.Add(seenByStorm);
     }
 
     private double[] Cpu() => [.. watched.Select(w => w.Processes.Sum(id =>

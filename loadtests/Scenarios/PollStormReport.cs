@@ -5,7 +5,7 @@ using Sluice.LoadGenerator;
 namespace Sluice.Scenarios;
 
 /// <summary>One traffic, measured once.</summary>
-/// <param name="Weather">What came meanwhile.</param>
+/// <param name="Weather">Name of the storm beside it.</param>
 /// <param name="Traffic">What was measured.</param>
 /// <param name="Round">What to compare it with.</param>
 /// <param name="Result">Its latencies.</param>
@@ -15,7 +15,9 @@ internal sealed record PollStormCell(string Weather, string Traffic, int Round, 
 /// <summary>The tables of <see cref="PollStorm"/>; medians over the rounds, and ratios within each.</summary>
 /// <param name="options">How it was measured.</param>
 /// <param name="weathers">Rows, the quiet one first.</param>
-/// <param name="traffics">Each with all of those rows; the last one is none, and shows what the storms cost by themselves.</param>
+/// <param name="traffics">
+/// Each with all of those rows; the last one is none, and shows what the storms cost by themselves.
+/// </param>
 /// <param name="processes">Whose times the cells have.</param>
 /// <param name="cells">What was measured.</param>
 /// <param name="seen">By the storms' clients, in each round.</param>
@@ -27,7 +29,7 @@ internal sealed class PollStormReport(ScenarioOptions options, string[] weathers
         var text = new StringBuilder(string.Create(CultureInfo.InvariantCulture,
             $"{options.Rounds} rounds of {options.Slice.TotalSeconds:0.#} s for each cell after one of warming up, in an order of chance. Medians over the rounds; "));
         text.Append("ratios are medians of each round's own, with their range.\n\n")
-            .Append("| traffic | meanwhile | answers/s | p50 ms | p99 ms | p50, ratio | **p99, ratio** | p99 of all rounds together, ms | failed |\n")
+            .Append("| traffic | storm | answers/s | p50 ms | p99 ms | p50, ratio | **p99, ratio** | p99 of all rounds together, ms | failed |\n")
             .Append("|---|---|---|---|---|---|---|---|---|\n");
         foreach (var traffic in traffics.SkipLast(1))
             foreach (var weather in weathers) text.Append(Latencies(traffic, weather));
@@ -40,7 +42,7 @@ internal sealed class PollStormReport(ScenarioOptions options, string[] weathers
                 .Append(CultureInfo.InvariantCulture, $"| {Median(all.Select(s => s.P50)):0} | {Median(all.Select(s => s.P99)):0} | {all.Sum(s => s.Failed)} |\n");
         }
 
-        text.Append("\nProcessor time, in percent of one of the cores:\n\n| traffic | meanwhile | ").AppendJoin(" | ", processes)
+        text.Append("\nProcessor time, in percent of one of the cores:\n\n| traffic | storm | ").AppendJoin(" | ", processes)
             .Append(" |\n|---|---|").Append(string.Concat(processes.Select(_ => "---|"))).Append('\n');
         foreach (var traffic in traffics)
             foreach (var weather in weathers)

@@ -1,16 +1,14 @@
 using Sluice.LoadGenerator;
 using Sluice.Scenarios;
 
-// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS] [--out FILE]
-//            [--before FOLDER: compares the build in FOLDER, a .build/run, with the one of this checkout]
-//        Scenarios poll-storm [--rounds N] [--slice SECONDS] [--storm-core N] [--out FILE]
-//        Scenarios worker-studies [--rounds N] [--slice SECONDS] [--out FILE]
-//        Scenarios worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]
-//        Scenarios chaos [--jobs N] [--kills N] [--requests N] [--seed N] [--out FILE]
-//        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
-//        Scenarios square-wave | leader-kills [--seconds N] [--out FILE]
-//        Scenarios idle-endpoints [--seconds N] [--endpoints N] [--out FILE]
-//        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
+// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS]
+// [--out FILE]            [--before FOLDER: compares the build in FOLDER, a .build/run, with the one of this checkout]
+// Scenarios poll-storm [--rounds N] [--slice SECONDS] [--storm-core N] [--out FILE]        Scenarios worker-studies
+// [--rounds N] [--slice SECONDS] [--out FILE]        Scenarios worker-device --worker PROGRAM --provider
+// cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]        Scenarios chaos [--jobs N] [--kills N]
+// [--requests N] [--seed N] [--out FILE]        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
+// Scenarios square-wave | leader-kills [--seconds N] [--out FILE]        Scenarios idle-endpoints [--seconds N]
+// [--endpoints N] [--out FILE]        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {

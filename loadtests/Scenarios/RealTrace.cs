@@ -14,8 +14,9 @@ using Trace = Sluice.Simulator.Traces.Trace;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Whether the simulator tells the truth: a part of the Azure trace, compressed, through a real gateway with real worker processes, and the same
-/// requests through the simulator, which is told how long requests and starts took. Compared are waits and worker-seconds.
+/// Checks the simulator against the product: a part of the Azure trace, compressed, through a real gateway with real
+/// worker processes, and the same requests through the simulator, with the measured times of requests and starts.
+/// Compared are waits and worker-seconds.
 /// </summary>
 public sealed partial class RealTrace : IAsyncDisposable
 {
@@ -97,7 +98,8 @@ public sealed partial class RealTrace : IAsyncDisposable
         var took = Stopwatch.GetElapsedTime(sent).TotalSeconds;
         var timing = answer.Headers.TryGetValues("Server-Timing", out var values) ? string.Join(',', values) : "";
         var wait = Part(timing, "queue") + Part(timing, "cold");
-        // Not the worker's own part of the header, which ends with its first byte: a slot is held until the whole answer has gone through.
+        // Not the worker's own part of the header, which ends with its first byte: a slot is held until the whole
+        // answer has gone through.
         answers.Add(new Answer(request, wait, Math.Max(0, took - wait), answer.IsSuccessStatusCode));
     }
 
@@ -135,9 +137,9 @@ public sealed partial class RealTrace : IAsyncDisposable
         text.Append(CultureInfo.InvariantCulture, $"""
             {trace.Requests.Count:n0} requests of the Azure trace's first {trace.Length.TotalMinutes * factor:0} minutes in {trace.Length.TotalSeconds:0} s
             ({factor:0} times faster, service times too), scaler {policy.Scaler}, at most {policy.Max} workers
-            of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator was told the
+            of {Slots} slots. {answers.Count(a => !a.Ok)} failed. The simulator used the
             measured service times and starts ({starts.Count} seen, {mean:0.00} s on average, standard deviation of the logarithm {sigma:0.00}); its figures are the
-            medians of {runs.Count} runs with start times drawn anew, with their range. Service is an answer's whole time less its wait.
+            medians of {runs.Count} runs with new random start times, with their range. Service is an answer's whole time less its wait.
 
             | | real | simulated | ratio |
             |---|---|---|---|

@@ -7,8 +7,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Workers come and go under load and no request may notice: in each cycle requests arrive in a wave that needs all workers, a stream is under way
-/// while they go again, and in every other cycle the template changes in the middle of the wave, so that all are replaced.
+/// Workers come and go under load and no request may notice: in each cycle requests arrive in a wave that needs all
+/// workers, a stream is under way while they go again, and in every other cycle the template changes in the middle of
+/// the wave, so that all are replaced.
 /// </summary>
 public sealed class ScaleCycles(int cycles, int requests) : IAsyncDisposable
 {
@@ -55,7 +56,7 @@ public sealed class ScaleCycles(int cycles, int requests) : IAsyncDisposable
         var text = new StringBuilder();
         var took = Stopwatch.GetElapsedTime(began).TotalSeconds;
         text.Append(CultureInfo.InvariantCulture, $"{cycles} cycles in {took:0} s, in {replaced} of them the template changed under load. ");
-        text.Append(CultureInfo.InvariantCulture, $"{workers.Count} workers came and went, at most {most} ready at once.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"{workers.Count} workers started and stopped, at most {most} ready at the same time.\n\n");
         text.Append("| requests | failed | streams | cut | p50 ms | p99 ms | slowest ms |\n|---|---|---|---|---|---|---|\n");
         text.Append(CultureInfo.InvariantCulture, $"| {sorted.Count} | **{failures.Values.Sum()}** | {cycles} | **{cut}** ");
         text.Append(CultureInfo.InvariantCulture, $"| {sorted[sorted.Count / 2]:0} | {sorted[(int)(sorted.Count * 0.99)]:0} | {sorted[^1]:0} |\n");

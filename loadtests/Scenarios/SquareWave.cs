@@ -8,8 +8,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Traffic that goes on and off, or up and down, as a square wave, with halves that are longer than idle timeout and stable window: the scaler must
-/// scale out and in each time. How often it scales in is counted from its own decisions, how many workers came from what the gateway logs.
+/// Traffic that goes on and off, or up and down, as a square wave, with halves that are longer than idle timeout and
+/// stable window: the scaler must scale out and in each time. How often it scales in is counted from its own decisions,
+/// how many workers came from what the gateway logs.
 /// </summary>
 public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
 {
@@ -23,7 +24,7 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>Not all at once: the machine has two cores for all of them.</summary>
+    /// <summary>Delay between the waves: the machine has two cores for all of them.</summary>
     private static readonly TimeSpan Offset = TimeSpan.FromSeconds(7);
 
     private readonly Wave[] waves =
@@ -115,7 +116,7 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""
             For {length.TotalSeconds:0} s {Half.TotalSeconds:0} s of {HighRate:0} requests a second (Poisson; {ServiceMs} ms each)
-            and {Half.TotalSeconds:0} s of none, or of {LowRate:0} a second, by turns; all four at once, {Offset.TotalSeconds:0} s apart.
+            and {Half.TotalSeconds:0} s of none, or of {LowRate:0} a second, by turns; all four concurrently, {Offset.TotalSeconds:0} s apart.
             Workers of {Slots} slots, idleTimeout {Idle.TotalSeconds:0} s, stableWindow {StableWindow.TotalSeconds:0} s.
             A scale-in is a decision that drained at least one worker.
 

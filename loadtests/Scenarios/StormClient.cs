@@ -8,15 +8,18 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Those who poll, in a process of their own (`Scenarios storm-client PORT`) and, like a worker, in a session of their own: what measures the others neither
-/// waits behind the storm's answers nor shares its turn at the processor with them. A storm is ordered over HTTP and answered when it is over.
+/// Those who poll, in a process of their own (`Scenarios storm-client PORT`) and, like a worker, in a session of their
+/// own: what measures the others neither waits behind the storm's answers nor shares its turn at the processor with
+/// them. A storm is ordered over HTTP and answered when it is over.
 /// </summary>
 internal sealed class StormClient : IAsyncDisposable
 {
     private readonly int port = FreePort.Find();
     private readonly HttpClient http = new() { Timeout = TimeSpan.FromMinutes(2) };
 
-    /// <param name="core">That it has to itself, where all else was started on others; null: it shares them all.</param>
+    /// <param name="core">
+    /// That it has to itself, where all else was started on others; null: it shares them all.
+    /// </param>
     public StormClient(string? core) => Process = new ChildProcess("/usr/bin/setsid",
         [.. core is null ? (string[])[] : ["taskset", "-c", core], Environment.ProcessPath!, "storm-client", port.ToString(CultureInfo.InvariantCulture)],
         new Dictionary<string, string?>
@@ -75,7 +78,7 @@ internal sealed class StormClient : IAsyncDisposable
         }));
         var total = new LoadResult();
         foreach (var one in all) total.Merge(one);
-        return new Seen(total.Latency.Count / order.Seconds, total.Refused / order.Seconds, total.Failed - total.Refused, total.Latency.Quantile(0.5) / 1e3,
+        return new Seen(total.Latency.TotalCount / order.Seconds, total.Refused / order.Seconds, total.Failed - total.Refused, total.Latency.Quantile(0.5) / 1e3,
             total.Latency.Quantile(0.99) / 1e3);
     }
 

@@ -7,8 +7,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// The worker on one execution provider, for a machine that has the device and nothing else: what doctor says, where the samples' nodes are placed, and the
-/// table of <see cref="WorkerThroughput"/> without its peer. <c>loadtests/gpu/run.sh</c> starts it from a self-contained folder.
+/// The worker on one execution provider, for a machine that has the device and nothing else: what doctor says, where
+/// the samples' nodes are placed, and the table of <see cref="WorkerThroughput"/> without its peer.
+/// <c>loadtests/gpu/run.sh</c> starts it from a self-contained folder.
 /// </summary>
 public static class WorkerDevice
 {
@@ -140,7 +141,7 @@ public static class WorkerDevice
         var (half, late) = (Median(r => r.Latency.Quantile(0.5)), Median(r => r.Latency.Quantile(0.99)));
         return string.Create(CultureInfo.InvariantCulture, $"| {(binary ? "binary" : "JSON")}, {connections} | {rate:n0} ({least:n0}-{most:n0}) | ")
             + string.Create(CultureInfo.InvariantCulture, $"{rate / ideal:0.00} | {half:0} | {late:0} | ")
-            + string.Create(CultureInfo.InvariantCulture, $"{counted.Rows / counted.Runs:0.0} | {counted.Allocated / rounds.Sum(r => r.Latency.Count):0} |");
+            + string.Create(CultureInfo.InvariantCulture, $"{counted.Rows / counted.Runs:0.0} | {counted.Allocated / rounds.Sum(r => r.Latency.TotalCount):0} |");
     }
 
     private static ChildProcess Launch(string worker, string repository, string provider, int port, Dictionary<string, string?> environment) =>

@@ -6,8 +6,8 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Mutated requests at the real worker, JSON and binary: none may crash it, none may be answered with a 500, and its memory must
-/// stay where it was. What is answered with a 500 is written down, with its seed.
+/// Mutated requests at the real worker, JSON and binary: none may crash it, none may be answered with a 500, and its
+/// memory must stay where it was. What is answered with a 500 is written down, with its seed.
 /// </summary>
 public static class WorkerFuzz
 {

@@ -10,15 +10,16 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// Two questions about the worker. How fast are tensors read from JSON: a 224x224x3 image by the worker's own reader, by System.Text.Json's naive path, and
-/// copied. And what does batching cost those who come alone: one client, and arrivals at a low rate, with batching and without, in turn.
+/// Two questions about the worker. How fast are tensors read from JSON: a 224x224x3 image by the worker's own reader,
+/// by System.Text.Json's naive path, and copied. And what does batching cost those who come alone: one client, and
+/// arrivals at a low rate, with batching and without, in turn.
 /// </summary>
 public static class WorkerStudies
 {
     private const int Pixels = 3 * 224 * 224;
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);
 
-    /// <summary>A method is compiled anew, optimised, after 30 calls and a moment.</summary>
+    /// <summary>.NET recompiles a method with optimization after 30 calls and a short delay.</summary>
     private const int WarmRuns = 60;
 
     /// <summary>Arrivals a second: about a fiftieth of what the worker does.</summary>
@@ -56,7 +57,8 @@ public static class WorkerStudies
                 ("reader", () => ByReader(json, reader)), ("naive", () => JsonSerializer.Deserialize<float[]>(json)), ("copy", () => json.CopyTo(copy, 0)),
             ];
             var rates = ways.ToDictionary(w => w.Name, _ => new List<double>());
-            // The framework's code comes compiled; this process' own, as the worker's when it is published, must be before it is compared.
+            // The framework's code comes compiled; this process' own, as the worker's when it is published, must be
+            // before it is compared.
             foreach (var (_, run) in ways)
                 for (var warm = 0; warm < WarmRuns; warm++) run();
             for (var round = 0; round < options.Rounds; round++)

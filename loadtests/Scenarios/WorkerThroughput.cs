@@ -7,8 +7,9 @@ using Sluice.Testing;
 namespace Sluice.Scenarios;
 
 /// <summary>
-/// What serving a model over HTTP costs: the worker and what people write by hand (Fastify with onnxruntime-node), both up at once and
-/// measured in turn, round after round, beside the limit: ONNX Runtime called in this process with ideal batches.
+/// Measures the cost of serving a model over HTTP: the worker and a usual hand-written server (Fastify with
+/// onnxruntime-node). Both run at the same time and are measured in turn, round by round, beside the limit: ONNX
+/// Runtime called in this process with ideal batches.
 /// </summary>
 public static class WorkerThroughput
 {
@@ -86,7 +87,7 @@ public static class WorkerThroughput
         }
 
         if (rounds.Sum(r => r.Own.Failed + r.Peer.Failed) is > 0 and var failed) throw new InvalidOperationException($"{failed} requests failed");
-        var (requests, asked) = (rounds.Sum(r => r.Own.Latency.Count), rounds.Sum(r => r.Peer.Latency.Count));
+        var (requests, asked) = (rounds.Sum(r => r.Own.Latency.TotalCount), rounds.Sum(r => r.Peer.Latency.TotalCount));
         double Median(Func<(LoadResult Own, LoadResult Peer), double> of) => rounds.Select(of).Order().ElementAt(rounds.Count / 2);
         var ratios = rounds.Select(r => r.Own.Rate / r.Peer.Rate).Order().ToList();
         string Both(double q) => string.Create(CultureInfo.InvariantCulture, $"{Median(r => r.Own.Latency.Quantile(q)):0} ({Median(r => r.Peer.Latency.Quantile(q)):0})");

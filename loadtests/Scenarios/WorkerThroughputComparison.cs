@@ -69,7 +69,7 @@ internal static class WorkerThroughputComparison
         var load = await loop.RunAsync(slice, ct);
         var used = ProcessTime.Microseconds(process) - cpu;
         counters = await WorkerRequests.CountersAsync(port, model, ct) - counters;
-        var requests = load.Latency.Count;
+        var requests = load.Latency.TotalCount;
         return new Measured(load, used / requests, counters.Allocated / requests, counters.Rows / counters.Runs);
     }
 

@@ -197,6 +197,20 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Equal("pending", (string?)(await DeliveryAsync(gateway, first.Id))["state"]);
     }
 
+    [Fact]
+    public async Task A_delivery_that_cannot_be_read_is_logged_and_others_are_delivered()
+    {
+        await using var gateway = await cluster.StartAsync(more: new() { ["SLUICE_LOG_FORMAT"] = "json" });
+        var (db, keys) = (cluster.Redis.Store.Database, new JobKeys("stub"));
+        await db.StringSetAsync(keys.Hook("broken"), "not a hash");
+        await db.SortedSetAddAsync(keys.Outbox, "broken", 1);
+        await RunAsync(new Jobs(gateway), "/ok");
+        await DeliveredAsync(gateway, (await receiver.NextAsync("/ok")).Id);
+        var line = await gateway.Process.LineAsync("\"EventName\":\"DeliveriesUnreadable\"");
+        var state = JsonNode.Parse(line)!["State"]!;
+        Assert.Equal(("stub", "broken"), ((string?)state["Endpoint"], (string?)state["Delivery"]));
+    }
+
     [Theory]
     [InlineData("after-end")]
     [InlineData("after-take")]

@@ -99,8 +99,9 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var (did, status) = await store.RetryAsync(job.EndpointId, job.Id, context.RequestAborted);
         if (did != "ok")
         {
-            await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
-                $"The status of job {job.Id} is '{status}'; expected FAILED or TIMED_OUT.");
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict, did == "corrupted"
+                ? $"The submission of job {job.Id} cannot be read; submit the job again."
+                : $"The status of job {job.Id} is '{status}'; expected FAILED or TIMED_OUT.");
             return;
         }
 

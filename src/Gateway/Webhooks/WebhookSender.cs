@@ -83,7 +83,10 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             var room = MaxConcurrent - busy.GetValueOrDefault(endpoint);
             // Without the payload share some results cannot be read, so other gateways deliver.
             if (room <= 0 || !payloads.IsAvailable) return;
-            foreach (var due in await store.TakeAsync(endpoint, room, Lease, ct))
+            var leased = await store.TakeAsync(endpoint, room, Lease, ct);
+            if (leased.Unreadable.Count > 0)
+                DeliveriesUnreadable(endpoint, leased.Unreadable.Count, leased.Unreadable[0], Lease.TotalSeconds);
+            foreach (var due in leased.Tries)
             {
                 busy.AddOrUpdate(endpoint, 1, (_, n) => n + 1);
                 _ = Task.Run(() => DeliverAsync(due, ct), CancellationToken.None);
@@ -215,6 +218,11 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         var read = 0;
         while (read < MaxAnswer && await body.ReadAsync(buffer, ct) is var n and > 0) read += n;
     }
+
+    [LoggerMessage(LogLevel.Error,
+        "Endpoint {Endpoint} has {Count} due webhook deliveries whose records cannot be read, for example {Delivery}; "
+        + "they are read again in {Seconds:0} s")]
+    private partial void DeliveriesUnreadable(string endpoint, int count, string delivery, double seconds);
 
     [LoggerMessage(LogLevel.Warning,
         "Webhook {Delivery} of endpoint {Endpoint} not delivered in attempt {Attempt}; the next attempt is in "

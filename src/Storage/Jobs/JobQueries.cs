@@ -119,8 +119,22 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
 
     private async Task<RedisValue[]> OwnAsync(string endpointId, string flow, RedisValue[] ids, CancellationToken ct)
     {
-        var read = await Task.WhenAll(ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
+        var read = await Task.WhenAll(ids.Select(id => LookAsync(endpointId, id!, ct)));
         return [.. ids.Where((_, i) => read[i]?.Flow == flow)];
+    }
+
+    /// <summary>Returns a job without its output; null if it is gone, or if its stored text is corrupted.</summary>
+    private async Task<Job?> LookAsync(string endpointId, string id, CancellationToken ct)
+    {
+        try
+        {
+            return await store.LookAsync(endpointId, id, null, ct, withOutput: false);
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException)
+        {
+            // The check reports corrupted jobs. They must not hide the other jobs of a list.
+            return null;
+        }
     }
 
     /// <summary>Checks whether all stored data about an endpoint is consistent.</summary>
@@ -169,8 +183,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
             var count = Math.Min(at == offset ? Math.Min(ScanAtOnce, limit + 1) : ScanAtOnce, offset + MaxScan - at);
             var ids = await page(at, count);
             if (pay is not null) await pay(ids.Length);
-            var read = await Task.WhenAll(
-                ids.Select(id => store.LookAsync(endpointId, id!, null, ct, withOutput: false)));
+            var read = await Task.WhenAll(ids.Select(id => LookAsync(endpointId, id!, ct)));
             foreach (var job in read)
             {
                 if (jobs.Count == limit) return new JobPage(jobs, at);

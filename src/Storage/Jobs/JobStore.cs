@@ -143,8 +143,8 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     }
 
     /// <summary>
-    /// Queues a job that failed or timed out again. Returns the outcome ("ok", "refused", "expired", "gone") and the
-    /// status of the job.
+    /// Queues a job that failed or timed out again. Returns the outcome ("ok", "refused", "expired", "corrupted",
+    /// "gone") and the status of the job.
     /// </summary>
     public async Task<(string Did, string Status)> RetryAsync(string endpointId, string id, CancellationToken ct)
     {

@@ -9,6 +9,11 @@ public sealed record WebhookTry(
     int Try,
     DateTimeOffset Made);
 
+/// <summary>Deliveries that are due.</summary>
+/// <param name="Tries">The deliveries that were leased.</param>
+/// <param name="Unreadable">The deliveries whose records are corrupted. They are due again after the lease.</param>
+public sealed record LeasedWebhooks(IReadOnlyList<WebhookTry> Tries, IReadOnlyList<string> Unreadable);
+
 /// <summary>A webhook delivery. Its state is pending, delivered or failed.</summary>
 public sealed record WebhookDelivery(
     string Id,

@@ -17,27 +17,25 @@ public sealed class WebhookStore(RedisStore redis)
     private static readonly Script AgainLua = Script.Load("hooks-again");
 
     /// <summary>Leases deliveries that are due.</summary>
-    public async Task<IReadOnlyList<WebhookTry>> TakeAsync(
+    public async Task<LeasedWebhooks> TakeAsync(
         string endpointId,
         int max,
         TimeSpan lease,
         CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        var r = (string[])await TakeLua.RunAsync(
+        var r = (RedisResult[])await TakeLua.RunAsync(
             redis.Database,
             [k.Outbox, k.Hooks],
             [max, (long)lease.TotalMilliseconds]).WaitAsync(ct);
-        return
-        [
-            .. r.Chunk(5).Select(t => new WebhookTry(
-                endpointId,
-                t[0],
-                t[1],
-                t[2],
-                int.Parse(t[3], CultureInfo.InvariantCulture),
-                At(t[4]))),
-        ];
+        var tries = ((string[])r[0]).Chunk(5).Select(t => new WebhookTry(
+            endpointId,
+            t[0],
+            t[1],
+            t[2],
+            int.Parse(t[3], CultureInfo.InvariantCulture),
+            At(t[4])));
+        return new LeasedWebhooks([.. tries], (string[])r[1]);
     }
 
     /// <summary>Stores the result of a delivery attempt. Returns false if another attempt was leased since.</summary>

@@ -82,6 +82,7 @@ internal sealed class JobSerializer(string run, string head, string again, byte[
     public Job ToJob(string endpointId, string id)
     {
         var lines = head.Split('\n');
+        if (lines.Length < 2) throw new InvalidDataException($"Submission of a job is '{head}'; expected two lines");
         // weight|low|ttl|max|timeout|keep|flow
         var spec = Parts("spec", lines[0], 7);
         // submitted|deadline|seq

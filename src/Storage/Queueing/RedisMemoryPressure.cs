@@ -17,14 +17,22 @@ public sealed partial class RedisMemoryPressure(
     /// <summary>The fraction of <c>maxmemory</c> above which new jobs are rejected.</summary>
     public const double FullFrom = 0.9;
 
+    /// <summary>
+    /// How long a result is used if later reads fail. Without a limit, a Redis that was full once and then forbids INFO
+    /// would never get a job again.
+    /// </summary>
+    internal static readonly TimeSpan StaleAfter = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider time = time;
     private readonly ILogger<RedisMemoryPressure> logger = logger;
     private volatile HashSet<EndPoint> full = [];
+    private long readAt;
 
     /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>
     public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
+        && time.GetElapsedTime(Volatile.Read(ref readAt)) < StaleAfter
         && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server
         && some.Contains(server);
 
@@ -53,6 +61,7 @@ public sealed partial class RedisMemoryPressure(
         }
 
         full = found;
+        Volatile.Write(ref readAt, time.GetTimestamp());
     }
 
     protected override async Task RunAsync(CancellationToken ct)

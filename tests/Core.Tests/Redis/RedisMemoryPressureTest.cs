@@ -24,10 +24,17 @@ public sealed class RedisMemoryPressureTest(RedisFixture redis) : IClassFixture<
     public async Task It_detects_a_full_Redis_and_one_with_free_memory_again()
     {
         using var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",allowAdmin=true");
-        using var memory = new RedisMemoryPressure(new RedisStore(admin), new ManualTime(), NullLogger<RedisMemoryPressure>.Instance);
+        var time = new ManualTime();
+        using var memory = new RedisMemoryPressure(
+            new RedisStore(admin), time, NullLogger<RedisMemoryPressure>.Instance);
         await memory.RefreshAsync();
         Assert.False(memory.HasNoRoom("e"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
+        await memory.RefreshAsync();
+        Assert.True(memory.HasNoRoom("e"));
+        // A result is not used for long if Redis cannot be asked again.
+        time.Advance(RedisMemoryPressure.StaleAfter);
+        Assert.False(memory.HasNoRoom("e"));
         await memory.RefreshAsync();
         Assert.True(memory.HasNoRoom("e"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");

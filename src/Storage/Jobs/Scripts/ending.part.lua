@@ -70,13 +70,16 @@ local function ending(k, endpoint, now, at, dead_ms)
   local function unqueue(id, kind, value, asked)
     local back, watchers = redis.call('HGET', k.again, id), redis.call('HGET', k.watched, id)
     local spec, url = string.match(asked, ASKED)
-    local keep, flow = select(6, string.match(spec, SPEC))
-    local last = past(back)
-    entries[#entries + 1] = ticket(id, asked, back)
-    fewer[flow] = (fewer[flow] or 0) + 1
+    local keep, flow = select(6, string.match(spec or '', SPEC))
+    local last, entry = past(back), ticket(id, asked, back)
+    -- The ticket of a corrupted job is not known. The next claim drops it, and counts it.
+    if entry then
+      entries[#entries + 1] = entry
+      fewer[flow] = (fewer[flow] or 0) + 1
+    end
     if watchers then notified[#notified + 1] = id end
     count(id, kind, value, asked)
-    finish(id, kind, value, last, string.match(last, '^%d+'), keep, url, watchers or '')
+    finish(id, kind, value, last, string.match(last, '^%d+'), keep or '0', url or '', watchers or '')
   end
 
   local function keep()

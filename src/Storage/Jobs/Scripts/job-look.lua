@@ -27,7 +27,8 @@ end
 local place, run = -1, nil
 if not result then
   run = redis.call('HGET', running, id)
-  if not run then place = redis.call('ZRANK', queue, ticket(id, record, back)) or -1 end
+  local entry = not run and ticket(id, record, back)
+  if entry then place = redis.call('ZRANK', queue, entry) or -1 end
   watch(watched, running, id, run, gateway)
 else
   local head, value = string.match(result, '^([^\n]*\n[^\n]*\noutput\n)(.*)$')
@@ -35,4 +36,4 @@ else
   elseif value == '@' then result = head .. (redis.call('HGET', large, id .. '|out') or '') end
 end
 return { now, place, redis.call('HGET', meta, 'mean_ms') or '', run or '',
-  string.match(record, '^[^\n]*\n[^\n]*\n'), back or '', result or '', 0 }
+  string.match(record, '^[^\n]*\n[^\n]*\n') or record, back or '', result or '', 0 }

@@ -10,7 +10,8 @@
 --         outbox  sorted set delivery -> next attempt · gone  hash job -> its remaining record (see tombs) ·
 --         gone_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    id · endpoint · low_from
--- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status} or {'gone', ''}
+-- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status}, {'corrupted', its status} or {'gone',
+--         ''}
 local chunks, streams, asked, again, results, large = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local queue, running, flows, meta, finish = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local dead, outbox, gone, gone_before, bytes = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
@@ -27,9 +28,10 @@ if not record then
 end
 local result = redis.call('HGET', results, id) or 'IN_QUEUE'
 local status, attempt = string.match(result, '^([^|]+)|?(%d*)')
-local weight, low, ttl, _, _, _, flow = string.match(string.match(record, HEAD), SPEC)
+local weight, low, ttl, _, _, _, flow = string.match(string.match(record, HEAD) or '', SPEC)
 if status == 'IN_QUEUE' and redis.call('HEXISTS', running, id) == 1 then status = 'IN_PROGRESS' end
 if status ~= 'FAILED' and status ~= 'TIMED_OUT' then return { 'refused', status } end
+if not flow then return { 'corrupted', status } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local tags = starttags({ meta = meta, finish = finish }, redis.call('ZCARD', queue), low_from)

@@ -18,7 +18,7 @@
 -- running, and otherwise it is queued.
 local SPEC = '^([^|]+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$'
 local HEAD = '^([^\n]*)\n(%d+)|(%d+)|(%d+)\n'
-local ASKED = '^([^\n]*)\n[^\n]*\n([^\n]*)\n([^\n]*)\n(.*)$'
+local ASKED = '^([^\n]*)\n%d+|%d+|%d+\n([^\n]*)\n([^\n]*)\n(.*)$'
 local AGAIN = '^(%d+)|(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)\n(.*)$'
 local RUN = '^([^|]+)|([^|]+)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d)|(.*)$'
 local LARGE = 1024
@@ -36,11 +36,12 @@ local function apart(pattern)
   end
 end
 
--- Returns the queue entry of a waiting job. back: its text in again, if any.
+-- Returns the queue entry of a waiting job, or nil if its texts are corrupted. back: its text in again, if any.
 local function ticket(id, asked, back)
   local spec, queued, deadline, seq = string.match(asked, HEAD)
   if back then queued, deadline, seq = select(5, string.match(back, AGAIN)) end
-  return table.concat({ seq, 'job', id, queued, deadline, (select(7, string.match(spec, SPEC))) }, '|')
+  local flow = select(7, string.match(spec or '', SPEC))
+  return flow and seq and table.concat({ seq, 'job', id, queued, deadline, flow }, '|')
 end
 
 local function tofence(attempt, token) return token ~= '' and attempt .. '.' .. token or attempt end

@@ -13,14 +13,15 @@
 local function requeue(k, id, run, now, why, loss)
   local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
   redis.call('HDEL', k.running, id)
-  if not asked then return end
   local _, fence, pod, started, runs, _, _, watchers = string.match(run, RUN)
-  local attempt = toattempt(fence)
-  local spec, _, deadline = string.match(asked, HEAD)
-  local most, _, _, flow = select(4, string.match(spec, SPEC))
+  local spec, _, deadline = string.match(asked or '', HEAD)
+  local most, _, _, flow = select(4, string.match(spec or '', SPEC))
   local lost, isolated = '', is_isolated(ticket_number(back))
-  most = tonumber(most)
   if back then deadline, _, lost = select(6, string.match(back, AGAIN)) end
+  -- A corrupted job is treated as a missing one, as in claiming: it must not stop the requeue of other jobs.
+  if not (fence and flow and deadline) then return end
+  local attempt = toattempt(fence)
+  most = tonumber(most)
   local counted = loss == 'counted' or loss == 'alone' or loss ~= 'free' and (isolated or most == 1)
     or loss == 'gateway' and (tonumber(runs) < most or pod == '')
   if loss ~= 'free' then redis.call('HINCRBY', k.meta, 'retried', 1) end

@@ -100,6 +100,18 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
     }
 
+    [Fact]
+    public async Task An_invalid_response_is_logged_with_its_request_and_worker()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/e/hostile/unframed");
+        request.Headers.Add("X-Request-Id", "unframed-and-logged");
+        using var answer = await hostile.Gateway.Client.SendAsync(request);
+        Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+        await hostile.Gateway.Process.LineAsync(l => l.Contains("WorkerForwarder", StringComparison.Ordinal)
+            && l.Contains("unframed-and-logged", StringComparison.Ordinal)
+            && l.Contains(" hostile-", StringComparison.Ordinal), "a line with the request and its worker");
+    }
+
     [Theory]
     [InlineData("latin1", "\"caf\uFFFD \U0001F98A\"")]
     [InlineData("latin1-events", "[\"caf\uFFFD\",[1]]")]

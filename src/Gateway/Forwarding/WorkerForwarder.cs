@@ -122,11 +122,16 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         ForwarderError error,
         CancellationTokenSource run)
     {
-        if (state.Fault is { } fault) return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
+        var pod = state.Worker!.PodId;
+        if (state.Fault is { } fault)
+        {
+            AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, fault);
+            return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
+        }
+
         if (error == ForwarderError.None) return new ForwardResult(ForwardOutcome.Answered);
 
         var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
-        var pod = state.Worker!.PodId;
         if (context.RequestAborted.IsCancellationRequested)
             return new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = IsWorkerAbort(error, cause) };
         if (context.Response.HasStarted)

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Placement;
+using Sluice.Storage.Fleet;
 
 namespace Sluice.ControlPlane.Gpus;
 
@@ -36,9 +37,10 @@ internal sealed partial class GpuStarts(
             Node = grant.Node,
         };
         if (!await gpus.ClaimAsync(holding, ct)) return false;
-        var started = await orders.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
-        if (!started) await gpus.ReleaseAsync([holding.PodId], ct);
-        return started;
+        var decision = await orders.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);
+        if (decision == StartDecision.Taken) return true;
+        await gpus.ReleaseAsync([holding.PodId], ct);
+        return false;
     }
 
     /// <summary>Stores the decision of this round with the number of workers that were started.</summary>

@@ -17,13 +17,13 @@ internal sealed class LeaderOrders(
     LeaderElection leadership,
     ReconcileQueue queue)
 {
-    /// <summary>Starts a pod. Returns whether Redis accepted the order.</summary>
+    /// <summary>Starts a pod. Returns the decision of Redis about the order.</summary>
     /// <param name="deployment">The pod's declaration.</param>
     /// <param name="fingerprint">The fingerprint of the declaration.</param>
     /// <param name="epoch">The leader's epoch.</param>
     /// <param name="holding">The pod's id and devices; null: the pod sees those that the gateway sees.</param>
     /// <param name="ct">Cancels the call; Redis may have accepted the order by then.</param>
-    public async Task<bool> StartAsync(
+    public async Task<StartDecision> StartAsync(
         Deployment deployment,
         string fingerprint,
         long epoch,
@@ -32,7 +32,7 @@ internal sealed class LeaderOrders(
     {
         var answer = await pods.StartAsync(deployment, fingerprint, epoch, holding, ct);
         if (answer == StartDecision.Stale) RecordLost(epoch);
-        return answer == StartDecision.Taken;
+        return answer;
     }
 
     /// <summary>

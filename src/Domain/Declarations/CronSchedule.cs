@@ -30,7 +30,12 @@ public sealed partial class CronSchedule
     /// <summary>A time after which every expression that matches at all has a match within 28 years.</summary>
     private static readonly DateTimeOffset Start = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    // There are few declarations, and each is evaluated every second.
+    /// <summary>
+    /// Maximum number of cached expressions. Each is evaluated every second, but expressions of deleted declarations
+    /// and of rejected requests must not stay in memory.
+    /// </summary>
+    internal const int MaxCached = 1024;
+
     private static readonly ConcurrentDictionary<(string Cron, string Zone), CronSchedule?> Parsed = [];
 
     private readonly CronExpression expression;
@@ -65,8 +70,15 @@ public sealed partial class CronSchedule
     }
 
     /// <summary>Returns the cached result of <see cref="Parse"/>.</summary>
-    public static CronSchedule? GetOrParse(string cron, string timeZone) =>
-        Parsed.GetOrAdd((cron, timeZone), key => Parse(key.Cron, key.Zone));
+    public static CronSchedule? GetOrParse(string cron, string timeZone)
+    {
+        if (Parsed.TryGetValue((cron, timeZone), out var known)) return known;
+        if (Parsed.Count >= MaxCached) Parsed.Clear();
+        return Parsed.GetOrAdd((cron, timeZone), key => Parse(key.Cron, key.Zone));
+    }
+
+    /// <summary>The number of cached expressions.</summary>
+    internal static int Cached => Parsed.Count;
 
     /// <summary>
     /// Whether an expression restricts both the day of month and the day of week. This is rejected, because

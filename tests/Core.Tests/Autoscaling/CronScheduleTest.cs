@@ -85,5 +85,13 @@ public sealed class CronScheduleTest
         Assert.NotNull(CronSchedule.Parse("0 8 * * 1" + string.Concat(Enumerable.Repeat(",1", 100)), "UTC"));
 
     [Fact]
+    public void The_number_of_cached_expressions_is_bounded()
+    {
+        for (var n = 0; n < 2 * CronSchedule.MaxCached; n++)
+            Assert.NotNull(CronSchedule.GetOrParse($"{n % 60} {n / 60 % 24} {1 + (n / 1440)} * *", "UTC"));
+        Assert.InRange(CronSchedule.Cached, 1, CronSchedule.MaxCached);
+    }
+
+    [Fact]
     public void An_unknown_time_zone_is_rejected() => Assert.Null(CronSchedule.Parse("* * * * *", "Atlantis/Capital"));
 }

@@ -278,6 +278,9 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             "/v2/repository/models/add/load",
             new StringContent("""{"parameters":{"file:1/model.onnx":"AAAA"}}"""));
         Assert.Equal(HttpStatusCode.BadRequest, upload.StatusCode);
+        using var list = await Client.PostAsync("/v2/repository/models/add/load", new StringContent("[]"));
+        Assert.Equal(HttpStatusCode.BadRequest, list.StatusCode);
+        Assert.Contains("not a JSON object", await list.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

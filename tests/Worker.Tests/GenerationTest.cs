@@ -5,6 +5,9 @@ using System.Text.Json.Nodes;
 using Sluice.Testing;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Generation.Tokenization;
+using Sluice.Worker.Models;
+using Sluice.Worker.Runtime;
+using Sluice.Worker.Serving;
 using Sluice.Worker.Tests.Providers;
 
 namespace Sluice.Worker.Tests;
@@ -334,6 +337,29 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         await using var refused = WorkerProcess.Launch(folder);
         Assert.Equal(3, await refused.ExitAsync());
         await refused.LineAsync("its key/value cache does not return the values that were written");
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public void A_run_that_fails_returns_its_cache()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
+        TinyModel.Put(folder, "decoder", TinyDecoder.Bytes());
+        var path = Path.Combine(folder, "decoder", "1", "model.onnx");
+        var lanes = new ExecutionSlots(1);
+        using (var model = new LoadedModel("decoder", "1", new ModelFile(path, path, false),
+            new ExecutionProviders(["cpu"]), lanes, new BatchLimits(1)))
+        {
+            var generator = model.Generator!;
+            var room = generator.TokenRoom;
+            for (var n = 0; n < 3; n++)
+                Assert.ThrowsAny<Exception>(() => generator.LogitsAfter(new int[generator.Context + 1]));
+            // Each cache that is not returned is replaced by a new one.
+            Assert.Equal(room, generator.TokenRoom);
+            Assert.Equal(0, generator.TokensHeld);
+            Assert.NotEmpty(generator.LogitsAfter([1, 2]));
+        }
+
         Directory.Delete(folder, recursive: true);
     }
 

@@ -290,6 +290,9 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
             if (bytes.Length > 0)
             {
                 using var body = bytes.Parse();
+                if (body.RootElement.ValueKind != JsonValueKind.Object)
+                    throw new InvalidRequestException(
+                        "The body is not a JSON object; expected an object without 'parameters', or an empty body.");
                 if (body.RootElement.TryGetProperty("parameters", out var parameters)
                     && parameters.ValueKind == JsonValueKind.Object
                     && parameters.EnumerateObject().Any())

@@ -25,7 +25,9 @@ public sealed class NvidiaSmi(string program, TimeProvider time) : IGpuSource
         var gpus = NvidiaSmiParser.Gpus(csv);
         if (gpus.Count == 0) return Inventory.None($"{program}: {Line(csv)}");
 
-        var list = gpus.Any(g => g.MigEnabled) ? (await RunAsync(["-L"], ct)).Output : "";
+        var (list, listError) = gpus.Any(g => g.MigEnabled) ? await RunAsync(["-L"], ct) : ("", null);
+        // An inventory without its slices would look like one whose slices were removed.
+        if (listError is not null) return Inventory.None(listError);
         var topology = gpus.Count > 1 ? (await RunAsync(["topo", "-m"], ct)).Output : "";
         var links = topology.Contains("NV", StringComparison.Ordinal)
             ? (await RunAsync(["nvlink", "--status"], ct)).Output

@@ -69,13 +69,27 @@ internal static class StartupBanner
             .SelectMany(d => d.Endpoint.ServedModels))
         {
             var file = Path.Combine(models, model, "example.json");
-            if (!File.Exists(file)) continue;
-            using var example = JsonDocument.Parse(File.ReadAllText(file));
-            var verb = example.RootElement.TryGetProperty("text_input", out _) ? "generate_stream" : "infer";
+            if (!File.Exists(file) || FindVerb(file) is not { } verb) continue;
             var relative = Path.GetRelativePath(Environment.CurrentDirectory, file);
             yield return $"  curl -{(verb == "infer" ? "s" : "sN")} {url}/v2/models/{model}/{verb} "
                 + $"-H \"Authorization: Bearer {bearer}\" \\\n"
                 + $"    -d @{(relative.StartsWith("..", StringComparison.Ordinal) ? file : relative)}";
+        }
+    }
+
+    /// <summary>Returns the request type of an example; null if the file contains no request.</summary>
+    internal static string? FindVerb(string file)
+    {
+        try
+        {
+            using var example = JsonDocument.Parse(File.ReadAllText(file));
+            if (example.RootElement.ValueKind != JsonValueKind.Object) return null;
+            return example.RootElement.TryGetProperty("text_input", out _) ? "generate_stream" : "infer";
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            // An example that is empty or not readable must not stop the gateway.
+            return null;
         }
     }
 }

@@ -57,9 +57,10 @@ public sealed class PayloadShare(RedisStore redis, string folder, TimeProvider? 
         var known = (string?)await db.StringGetAsync(FolderId);
         var file = Path.Combine(folder, Marker);
         if (known is null) Directory.CreateDirectory(folder);
-        var own = File.Exists(file)
-            ? (await File.ReadAllTextAsync(file)).Trim()
-            : RandomNumberGenerator.GetHexString(16, lowercase: true);
+        var own = File.Exists(file) ? (await File.ReadAllTextAsync(file)).Trim() : "";
+        // An empty marker, for example of a write to a full disk, identifies no folder.
+        var isNew = own.Length == 0;
+        if (isNew) own = RandomNumberGenerator.GetHexString(16, lowercase: true);
         if (known is null)
             known = await db.StringSetAsync(FolderId, own, when: When.NotExists)
                 ? own
@@ -71,7 +72,7 @@ public sealed class PayloadShare(RedisStore redis, string folder, TimeProvider? 
                 + "mount it before the start. "
                 + $"If that folder is permanently lost, delete the Redis key {FolderId}");
         // Do not rewrite an existing marker: other gateways may read it during the write.
-        if (!File.Exists(file))
+        if (isNew)
         {
             await File.WriteAllTextAsync(file, own + "\n");
             PrivateFiles.CopySharedAccess(folder, new FileInfo(file));

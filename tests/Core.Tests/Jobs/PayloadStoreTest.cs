@@ -39,6 +39,18 @@ public sealed class PayloadStoreTest : IClassFixture<RedisFixture>, IAsyncLifeti
         return Task.CompletedTask;
     }
 
+    [Fact]
+    public async Task An_empty_marker_is_replaced_by_one_that_identifies_the_folder()
+    {
+        await redis.Store.Database.KeyDeleteAsync("sluice:payloads");
+        var marker = Path.Combine(Folder, PayloadShare.Marker);
+        await File.WriteAllTextAsync(marker, "");
+        await new PayloadShare(redis.Store, Folder).CheckAsync();
+        var id = (string?)await redis.Store.Database.StringGetAsync("sluice:payloads");
+        Assert.Equal(16, id!.Length);
+        Assert.Equal(id, (await File.ReadAllTextAsync(marker)).Trim());
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -53,6 +53,20 @@ public sealed class HostDiagnosticsTest : IClassFixture<RedisFixture>, IDisposab
         Harmless((await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default))!.Error!);
     }
 
+    [Fact]
+    public async Task An_inventory_whose_slices_cannot_be_read_is_an_error()
+    {
+        var program = await ProgramAsync("""
+            case "$1" in
+            -L) echo "Unable to determine the device handle"; exit 9 ;;
+            --query-gpu*) printf 'index, uuid, name, mig.mode.current\n0, GPU-1, NVIDIA H200, Enabled\n' ;;
+            esac
+            """);
+        var inventory = await new NvidiaSmi(program, TimeProvider.System).ReadAsync(default);
+        Assert.Contains("Unable to determine the device handle (exit code 9)", inventory!.Error,
+            StringComparison.Ordinal);
+    }
+
     private static void Harmless(string environment)
     {
         Assert.Contains("PATH=", environment, StringComparison.Ordinal);

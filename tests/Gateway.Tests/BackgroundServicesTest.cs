@@ -1,6 +1,9 @@
+using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Sluice.ControlPlane.Maintenance;
 using Sluice.Gateway.Startup;
+using Sluice.Gateway.Webhooks;
 using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Tests;
@@ -11,7 +14,17 @@ public sealed class BackgroundServicesTest
     [Fact]
     public void Every_background_service_is_a_guarded_loop()
     {
-        var services = typeof(GatewayHost).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(BackgroundService)));
+        var gateway = typeof(GatewayHost).Assembly;
+        var services = gateway.GetReferencedAssemblies()
+            .Where(a => a.Name!.StartsWith("Sluice.", StringComparison.Ordinal))
+            .Select(Assembly.Load)
+            .Append(gateway)
+            .SelectMany(a => a.GetTypes())
+            .Where(t => t.IsSubclassOf(typeof(BackgroundService)) && !t.IsAbstract)
+            .ToList();
+        // They are in several assemblies.
+        Assert.Contains(typeof(JobMaintenanceService), services);
+        Assert.Contains(typeof(WebhookSender), services);
         foreach (var type in services)
             Assert.True(
                 type.IsSubclassOf(typeof(BackgroundLoop)),

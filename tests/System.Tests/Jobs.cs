@@ -10,6 +10,9 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
 {
     private readonly HttpClient client = client ?? gateway.Client;
 
+    /// <summary>Longer than any test waits for one job. A job that is lost is then a failure, not a hang.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(20);
+
     public static readonly string[] Final = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"];
 
     /// <summary>
@@ -55,11 +58,22 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
     /// <summary>Waits until a job has ended, with long polls, and returns it.</summary>
     public async Task<JsonObject> EndAsync(string id)
     {
+        var started = TimeProvider.System.GetTimestamp();
+        var since = started;
         while (true)
         {
+            Assert.True(TimeProvider.System.GetElapsedTime(started) < LongestWait, $"job {id} did not end");
             using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/status-sync/{id}?wait=5000",
                 UriKind.Relative));
-            if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
+            if (answer.StatusCode == HttpStatusCode.ServiceUnavailable)
+            {
+                // A result that stays unavailable is a failure, not a reason to wait for ever.
+                Assert.True(TimeProvider.System.GetElapsedTime(since) < 2 * ChildProcess.Patience,
+                    await answer.Content.ReadAsStringAsync());
+                continue;
+            }
+
+            since = TimeProvider.System.GetTimestamp();
             var job = await ReadAsync(answer, HttpStatusCode.OK);
             if (Final.Contains((string)job["status"]!)) return job;
         }

@@ -94,10 +94,15 @@ public sealed class PayloadShareTest : IAsyncLifetime
 
     private static async Task<string> NotReadyAsync(GatewayProcess gateway)
     {
-        HttpResponseMessage answer;
-        do answer = await ReadyAsync(gateway);
-        while (answer.IsSuccessStatusCode);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
-        return await answer.Content.ReadAsStringAsync();
+        var reason = "";
+        await JobFaultsTest.UntilAsync(async () =>
+        {
+            using var answer = await ReadyAsync(gateway);
+            if (answer.IsSuccessStatusCode) return false;
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+            reason = await answer.Content.ReadAsStringAsync();
+            return true;
+        });
+        return reason;
     }
 }

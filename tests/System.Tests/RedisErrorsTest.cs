@@ -91,6 +91,11 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
             Assert.Contains(why, await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
+        // A large input is written to a file before the job. A rejected job leaves only the marker of the folder.
+        using (var refused = await new Jobs(gateway).PostAsync("run", Jobs.Body(new string('x', 300_000))))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Single(Directory.EnumerateFiles(cluster.Payloads, "*", SearchOption.AllDirectories));
+
         await ExecuteAsync(end);
         await JobFaultsTest.UntilAsync(async () => await ReadyAsync(gateway) == "ready\n");
         await ServesAsync(gateway, end);

@@ -105,6 +105,22 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     }
 
     [Fact]
+    public async Task The_bytes_of_deleted_jobs_are_subtracted_while_other_jobs_remain()
+    {
+        await SubmitAsync("deleted", j => j with { Input = Json(5000), Retention = TimeSpan.Zero });
+        await SubmitAsync("remains", j => j with { Input = Json(3000) });
+        Assert.True((await store.CancelAsync(endpoint, "deleted", default)).Ended);
+        while (await sweep.RunAsync(endpoint, default) > 0)
+        {
+            // Repeat until all data is deleted.
+        }
+
+        Assert.Null(await store.InputAsync(endpoint, "deleted", default));
+        Assert.InRange(await HeldAsync(), 3000, 4999);
+        await CheckAsync();
+    }
+
+    [Fact]
     public async Task A_deleted_endpoint_has_no_byte_count()
     {
         await SubmitAsync("a", j => j with { Input = Json(5000) });
@@ -166,10 +182,11 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
         await SubmitAsync("c", Limited);
         // One call with many jobs: later jobs in the call see the bytes of earlier ones.
-        Assert.True((await store.CancelAsync(endpoint, "d", default)).Ended);
+        // The first job is in a call of its own, so the limit has room for one of the others too.
+        foreach (var id in new[] { "c", "d" }) Assert.True((await store.CancelAsync(endpoint, id, default)).Ended);
         var together = await Task.WhenAll(
             Enumerable.Range(0, 20).Select(i => TryAsync($"m{i}", j => Limited(j) with { Flow = $"m{i}" })));
-        Assert.Single(together, r => r.Outcome == SubmitOutcome.Queued);
+        Assert.Equal(2, together.Count(r => r.Outcome == SubmitOutcome.Queued));
         await CheckAsync();
     }
 

@@ -66,6 +66,20 @@ public sealed class FullRedisTest(RedisFixture redis) : IClassFixture<RedisFixtu
         Assert.Equal(SubmitOutcome.Queued, (await store.SubmitAsync(JobStoreTest.Job("full", "new"), default)).Outcome);
     }
 
+    [Fact]
+    public void A_full_Redis_rejects_no_script_that_writes_except_those_that_queue_jobs()
+    {
+        var assembly = typeof(Script).Assembly;
+        var rejected = assembly.GetManifestResourceNames()
+            .Where(n => n.EndsWith(".lua", StringComparison.Ordinal) && !n.Contains(".part.", StringComparison.Ordinal))
+            .Select(n => Script.Load(n[..^".lua".Length], assembly))
+            .Where(s => !s.Source.StartsWith("#!lua flags=allow-oom\n", StringComparison.Ordinal)
+                && !s.Source.StartsWith("#!lua flags=no-writes\n", StringComparison.Ordinal))
+            .Select(s => s.Name);
+        // Two of them only read.
+        Assert.Equal(["job-check", "job-retry", "job-submit", "snapshot"], rejected.Order(StringComparer.Ordinal));
+    }
+
     private async Task ControlWritesAsync(WorkerSlotStore slots, PodStore pods)
     {
         var pod = new Pod

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Sluice.Domain.Declarations;
 
 /// <summary>
-/// The rule that computes the demand for workers: the first step of <c>Autoscaling.Autoscaler.Decide</c>.
+/// The rule that computes the demand for workers: the first step of <c>Scaling.Autoscaler.Decide</c>.
 /// </summary>
 [JsonConverter(typeof(ScalerConverter))]
 public enum Scaler

@@ -16,7 +16,7 @@ public sealed record StartTrouble(int Failures, string Reason, DateTimeOffset Ne
 /// <param name="Ready">Workers that accept requests.</param>
 /// <param name="Starting">Workers that are starting.</param>
 /// <param name="SlotsPerWorker">Concurrent requests per worker.</param>
-/// <param name="ArrivalsPerSecond">Mean over about the last minute.</param>
+/// <param name="ArrivalsPerSecond">Mean over about the last 80 seconds.</param>
 /// <param name="ServiceTime">Mean time that a request holds a slot, over about the last hundred requests; null if no
 /// request has ended.</param>
 /// <param name="StartTime">Smoothed duration of a worker start; null if no start was observed.</param>

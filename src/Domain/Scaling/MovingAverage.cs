@@ -2,7 +2,8 @@ namespace Sluice.Domain.Scaling;
 
 /// <summary>
 /// An exponentially weighted mean over the recent past: a value that is <c>tau</c> old has the weight 1/e. Immutable
-/// data of constant size. It is correct from the first value on, because missing history does not count as zero.
+/// data of constant size. Missing history does not count as zero, so the mean is a mean of what was observed. As a rate
+/// it is therefore uncertain at first: bound it with <see cref="AtLeast"/> or <see cref="AtMost"/>.
 /// </summary>
 /// <param name="Sum">Weighted sum of the values.</param>
 /// <param name="Weight">Sum of the weights. It approaches 1.</param>

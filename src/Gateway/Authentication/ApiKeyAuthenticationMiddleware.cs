@@ -58,7 +58,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
         if (selection.Error is { } error) return Problem.WriteAsync(context, selection.ErrorStatus, error);
         var metadata = context.GetEndpoint()!.Metadata;
         var required = metadata.GetMetadata<AccessRule>()?.Required ?? AccessLevel.Admin;
-        var deployment = Find(selection);
+        var deployment = selection.FindIn(catalog.Current);
         var (verdict, detail) = Access.Decide(required, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now. {fault.Sentence()}";
@@ -94,11 +94,6 @@ public sealed class ApiKeyAuthenticationMiddleware(
         if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();
         return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
     }
-
-    private Deployment? Find(EndpointSelection selection) =>
-        selection.Name.Length == 0 ? null
-        : selection.IsModel ? catalog.Current.FindByModel(selection.Name)
-        : catalog.Current.Find(selection.Name);
 
     /// <summary>
     /// Returns the endpoint IDs or the model names (depending on the selection) of the endpoints that the caller may

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Selection;
 using Sluice.Storage.Catalog;
 
 namespace Sluice.Gateway.Authentication;
@@ -46,15 +47,15 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
         return next(context);
     }
 
-    /// <summary>Returns the policy for the endpoint or model in the route, or null if there is none.</summary>
+    /// <summary>
+    /// Returns the policy for the endpoint or model in the route, or null if there is none. A preflight has no body, so
+    /// the gateway's policy applies where the body selects the endpoint.
+    /// </summary>
     private CorsPolicy? PolicyOf(HttpContext context)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not { Required: AccessLevel.Invoke })
             return gateway;
-        var values = context.Request.RouteValues;
-        var deployment = values.TryGetValue("endpoint", out var id) ? catalog.Current.Find((string)id!)
-            : values.TryGetValue("model", out var model) ? catalog.Current.FindByModel((string)model!) : null;
-        return deployment?.Endpoint.Cors ?? gateway;
+        return RouteSelector.Read(context).FindIn(catalog.Current)?.Endpoint.Cors ?? gateway;
     }
 
     private static void AddHeaders(IHeaderDictionary headers, CorsPolicy policy, string origin)

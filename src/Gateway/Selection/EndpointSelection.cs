@@ -1,3 +1,5 @@
+using Sluice.Domain.Declarations;
+
 namespace Sluice.Gateway.Selection;
 
 /// <summary>What an <see cref="IEndpointSelector"/> read from a request.</summary>
@@ -13,6 +15,10 @@ public readonly record struct EndpointSelection(string Name, bool IsModel)
 
     /// <summary>The error text if the name cannot be read; otherwise null.</summary>
     public string? Error { get; private init; }
+
+    /// <summary>Returns the deployment that the request selects, or null if none is declared under the name.</summary>
+    public Deployment? FindIn(EndpointCatalog catalog) =>
+        Name.Length == 0 ? null : IsModel ? catalog.FindByModel(Name) : catalog.Find(Name);
 
     /// <summary>Returns the selection of a request whose name cannot be read.</summary>
     /// <param name="status">The HTTP status of the response.</param>

@@ -10,12 +10,14 @@ public sealed class RouteSelector : IEndpointSelector
     {
     }
 
-    public ValueTask<EndpointSelection> SelectAsync(HttpContext context)
+    /// <summary>Reads the name in the route.</summary>
+    public static EndpointSelection Read(HttpContext context)
     {
         var values = context.Request.RouteValues;
-        return ValueTask.FromResult(
-            values.TryGetValue("endpoint", out var id) ? new EndpointSelection((string)id!, IsModel: false)
+        return values.TryGetValue("endpoint", out var id) ? new EndpointSelection((string)id!, IsModel: false)
             : values.TryGetValue("model", out var model) ? new EndpointSelection((string)model!, IsModel: true)
-            : EndpointSelection.None);
+            : EndpointSelection.None;
     }
+
+    public ValueTask<EndpointSelection> SelectAsync(HttpContext context) => ValueTask.FromResult(Read(context));
 }

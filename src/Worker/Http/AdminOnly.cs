@@ -16,8 +16,8 @@ internal static class AdminOnly
     public const string Header = "X-Sluice-Admin";
 
     /// <summary>
-    /// Set to <c>1</c> by the gateway for a caller of a public endpoint that sent no key. The gateway removes the
-    /// header from client requests.
+    /// Set to <c>1</c> by the gateway for a caller of a public endpoint without a key that may invoke the endpoint. The
+    /// gateway removes the header from client requests.
     /// </summary>
     public const string AnonymousHeader = "X-Sluice-Anonymous";
 

@@ -22,7 +22,7 @@ public sealed class AutoscalerPropertiesTest
         select Asks(queued, oldest, busy, ended, served, age);
 
     private static readonly Gen<ScalePolicy> AnyPolicy =
-        from scaler in Gen.Elements(Scaler.Slo, Scaler.RequestCount, Scaler.QueueDelay, Scaler.Concurrency)
+        from scaler in Gen.Elements(Enum.GetValues<Scaler>())
         from min in Gen.Choose(0, 4)
         from more in Gen.Choose(0, 30)
         from buffer in Gen.Choose(0, 2)
@@ -36,6 +36,8 @@ public sealed class AutoscalerPropertiesTest
             IdleTimeout = TimeSpan.FromSeconds(idle), ScaleInDelay = TimeSpan.FromSeconds(delay),
             DailyWorkerTime = limited ? TimeSpan.FromSeconds(500) : TimeSpan.Zero,
         };
+
+    public static TheoryData<Scaler> AllScalers => [.. Enum.GetValues<Scaler>()];
 
     /// <summary>
     /// A policy and a load per second. After each second the requested workers start, and some become ready.
@@ -58,6 +60,34 @@ public sealed class AutoscalerPropertiesTest
     [Fact]
     public void The_step_limit_bounds_the_added_workers() => For((policy, load, decision) =>
         policy.MaxStep == 0 || decision.Desired <= load.Current + policy.MaxStep);
+
+    [Fact]
+    public void A_waiting_request_gets_at_least_one_worker() => For((policy, load, decision) =>
+        load.Queued == 0 || policy.Max == 0 || decision.Refuses is not null || decision.Desired >= 1);
+
+    [Theory]
+    [MemberData(nameof(AllScalers))]
+    public void Without_traffic_every_scaler_reaches_its_minimum(Scaler scaler)
+    {
+        var policy = new ScalePolicy { Scaler = scaler, Max = 30, IdleTimeout = TimeSpan.FromSeconds(60) };
+        var (state, now, completed) = (ScaleState.Initial, Start, 0L);
+        var workers = 0;
+        for (var second = 0; second < 7200; second += 5)
+        {
+            now = now.AddSeconds(5);
+            var busy = second < 600 ? 4 * workers : 0;
+            completed += busy;
+            var load = new LoadSnapshot(second < 600 ? 40 : 0, TimeSpan.Zero, busy, completed, workers, 0, 4)
+            {
+                Served = TimeSpan.FromSeconds(completed),
+            };
+            var decision = Autoscaler.Decide(policy, load, state, now);
+            (state, workers) = (decision.Next, decision.Desired);
+            Assert.True(second >= 600 || workers > 0, $"{second} s: {workers} workers");
+        }
+
+        Assert.Equal(0, workers);
+    }
 
     [Fact]
     public void Started_workers_are_not_started_again_at_the_next_pass() => For((policy, load, decision) =>

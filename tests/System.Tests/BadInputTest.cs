@@ -251,7 +251,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         using (var made = await client.PutAsync(path, Body(1)))
             Assert.Equal((HttpStatusCode.Created, path), (made.StatusCode, $"{made.Headers.Location}"));
         using (var again = await client.PostAsync("/api/v1/endpoints", Body(2)))
-            await ExpectAsync(again, "post", 409, $"exists. Change it with PUT {path}");
+            await ExpectAsync(again, "post", 409, $"already exists. Replace it with PUT {path}");
         Assert.Equal((HttpStatusCode.OK, 1), await NowAsync());
         using (var put = await client.PutAsync(path, Body(3))) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
         using (var dry = await client.DeleteAsync(new Uri(path + "?dryRun=true", UriKind.Relative)))

@@ -181,7 +181,7 @@ public sealed class FaultsTest
     }
 
     [Fact]
-    public async Task What_a_worker_wrote_is_told_to_who_has_a_key_and_to_nobody_else()
+    public async Task Worker_output_is_shown_only_to_callers_with_a_key()
     {
         await using var gateway = await GatewayProcess.StartAsync("""
             templates:

@@ -189,7 +189,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
     {
         using var answer = await hostile.Gateway.Client.PostAsync("/e/hostile/die-always", new StringContent(new string('x', 5000)));
         Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
-        Assert.Contains("after 1 attempt", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("in attempt 1.", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

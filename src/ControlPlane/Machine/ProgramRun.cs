@@ -63,7 +63,9 @@ internal readonly record struct ProgramRun(int ExitCode, string Output, string E
         }
     }
 
-    /// <summary>Reads a stream to its end, so that the program never blocks, and returns the start of the text.</summary>
+    /// <summary>
+    /// Reads a stream to its end, so that the program never blocks, and returns the start of the text.
+    /// </summary>
     private static async Task<string> ReadStartAsync(StreamReader reader, CancellationToken ct)
     {
         var (text, buffer) = (new StringBuilder(), new char[4096]);

@@ -10,7 +10,7 @@ internal sealed class GpuTopology
 
     /// <summary>
     /// Maximum number of combinations that are all evaluated, for example 12,870 for 8 of 16 GPUs. Above it (more than
-    /// 16 GPUs), only the best neighbours of each GPU are evaluated.
+    /// 16 GPUs), only the best neighbors of each GPU are evaluated.
     /// </summary>
     private const int MaxChoices = 13_000;
 
@@ -25,11 +25,11 @@ internal sealed class GpuTopology
             var rank = link.Kind == LinkKind.NV ? NvLink + link.NvLinks : (int)link.Kind;
             ranks[(a.Order, b.Order)] = ranks[(b.Order, a.Order)] = Math.Max(rank, Rank(a, b));
             if (link.Kind != LinkKind.NV) continue;
-            Neighbours(a).Add(b);
-            Neighbours(b).Add(a);
+            Neighbors(a).Add(b);
+            Neighbors(b).Add(a);
         }
 
-        List<Device> Neighbours(Device device) =>
+        List<Device> Neighbors(Device device) =>
             linked.TryGetValue(device.Order, out var list) ? list : linked[device.Order] = [];
     }
 

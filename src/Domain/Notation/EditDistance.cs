@@ -6,7 +6,7 @@ public static class EditDistance
     /// <summary>Maximum distance of a suggested name.</summary>
     private const int Misspelt = 3;
 
-    /// <summary>Returns the known name that is nearest to a misspelt one; null if none is near enough.</summary>
+    /// <summary>Returns the known name that is nearest to a misspelled one; null if none is near enough.</summary>
     public static string? Nearest(string name, IEnumerable<string> known) =>
         known.Select(k => (Name: k, Edits: Between(k, name)))
             .Where(k => k.Edits <= Misspelt)

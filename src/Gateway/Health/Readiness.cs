@@ -20,7 +20,7 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, ApiKeyCa
     /// Returns the reasons why the gateway cannot accept requests; the list is empty if it can. Each reason contains
     /// only public details.
     /// </summary>
-    public async Task<IReadOnlyList<string>> WhyNotAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<string>> GetObstaclesAsync(CancellationToken ct)
     {
         var why = new List<string>();
         if (lifetime.ApplicationStopping.IsCancellationRequested) why.Add("The gateway is stopping.");

@@ -44,7 +44,7 @@ public sealed class OutboundGuard(
         resolve ?? Dns.GetHostAddressesAsync;
 
     /// <summary>Returns why a URL is rejected, without a DNS query; null: it is accepted.</summary>
-    public string? WhyNot(string text)
+    public string? GetRejectionReason(string text)
     {
         if (text.Any(char.IsControl)
             || !Uri.TryCreate(text, UriKind.Absolute, out var uri)
@@ -52,7 +52,7 @@ public sealed class OutboundGuard(
             return "it is not an absolute https URL";
         if (uri.UserInfo.Length > 0) return "it contains a user name or password";
         if (uri.HostNameType is UriHostNameType.IPv4 or UriHostNameType.IPv6)
-            return WhyNot(IPAddress.Parse(uri.Host.Trim('[', ']')), uri);
+            return GetRejectionReason(IPAddress.Parse(uri.Host.Trim('[', ']')), uri);
         if (uri.HostNameType != UriHostNameType.Dns) return "it has no valid host name or address";
         var name = uri.IdnHost.TrimEnd('.').ToLowerInvariant();
         // An operator that allows loopback addresses allows the name as well.
@@ -66,15 +66,15 @@ public sealed class OutboundGuard(
     /// Returns why a URL is rejected, including the addresses that its name currently resolves to. A name that cannot
     /// be resolved in time is accepted, because it is checked again when it is used.
     /// </summary>
-    public async Task<string?> WhyNotAsync(string text, TimeSpan patience, CancellationToken ct)
+    public async Task<string?> GetRejectionReasonAsync(string text, TimeSpan patience, CancellationToken ct)
     {
-        if (WhyNot(text) is { } why) return why;
+        if (GetRejectionReason(text) is { } why) return why;
         var uri = new Uri(text);
         if (uri.HostNameType != UriHostNameType.Dns) return null;
         try
         {
             var addresses = await resolve(uri.IdnHost, ct).WaitAsync(patience, ct);
-            return addresses.Select(a => WhyNot(a, uri)).FirstOrDefault(w => w is not null);
+            return addresses.Select(a => GetRejectionReason(a, uri)).FirstOrDefault(w => w is not null);
         }
         catch (Exception e) when (e is SocketException or TimeoutException)
         {
@@ -90,7 +90,7 @@ public sealed class OutboundGuard(
             ? [literal] : await resolve(context.DnsEndPoint.Host, ct);
         if (addresses.Length == 0) throw new HttpRequestException("the host name resolves to no address");
         // Check all of them: a name with a private address among public ones is not trustworthy.
-        if (addresses.Select(a => WhyNot(a, uri)).FirstOrDefault(w => w is not null) is { } why)
+        if (addresses.Select(a => GetRejectionReason(a, uri)).FirstOrDefault(w => w is not null) is { } why)
             throw new ForbiddenTargetException(why);
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -105,7 +105,7 @@ public sealed class OutboundGuard(
         }
     }
 
-    private string? WhyNot(IPAddress address, Uri uri)
+    private string? GetRejectionReason(IPAddress address, Uri uri)
     {
         if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
         if (Allows(address)) return null;

@@ -226,7 +226,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
                 var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), stopping.IsCancellationRequested);
                 OutputNotStored(grant.Claim.Id, grant.EndpointId, grant.Claim.Attempt, next, e.Fault,
                     e.InnerException?.Message ?? e.Message);
-                if (next == OutputStep.GiveBack)
+                if (next == OutputStep.Requeue)
                     await StoreAsync(grant, AttemptOutcome.Requeue($"The output could not be stored: {e.Message}",
                         counted: false), AttemptLoss.Free);
                 else if (next == OutputStep.Fail)

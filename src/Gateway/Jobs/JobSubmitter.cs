@@ -110,7 +110,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         if (body is null) return null;
         var errors = new List<FieldError>();
         var request = JobRequest.Read(body.Bytes, endpoint, errors);
-        if (request?.Webhook is { } url && await guard.WhyNotAsync(url, ResolveTimeout,
+        if (request?.Webhook is { } url && await guard.GetRejectionReasonAsync(url, ResolveTimeout,
             context.RequestAborted) is { } why)
             errors.Add(new FieldError("webhook", url, $"a public https URL ({why})"));
         if (request is null || errors.Count > 0)

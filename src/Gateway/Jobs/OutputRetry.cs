@@ -12,7 +12,7 @@ public enum OutputStep
     /// The job returns to the queue, and the attempt does not count. Another gateway, or this gateway after a restart,
     /// runs the job again.
     /// </summary>
-    GiveBack,
+    Requeue,
 
     /// <summary>The job fails with OUTPUT_NOT_STORED.</summary>
     Fail,
@@ -44,8 +44,8 @@ public static class OutputRetry
     /// <param name="stopping">Whether the gateway is stopping and must not wait.</param>
     public static OutputStep Next(PayloadFault fault, TimeSpan waited, bool stopping)
     {
-        if (stopping) return OutputStep.GiveBack;
-        if (fault == PayloadFault.Unavailable) return waited < SharePatience ? OutputStep.Retry : OutputStep.GiveBack;
+        if (stopping) return OutputStep.Requeue;
+        if (fault == PayloadFault.Unavailable) return waited < SharePatience ? OutputStep.Retry : OutputStep.Requeue;
         return waited < DiskPatience ? OutputStep.Retry : OutputStep.Fail;
     }
 }

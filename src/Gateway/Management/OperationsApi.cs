@@ -19,7 +19,7 @@ public static class OperationsApi
             "Check that the gateway accepts requests; otherwise list the reasons, one per line",
             async (HttpContext context) =>
             {
-                var why = await readiness.WhyNotAsync(context.RequestAborted);
+                var why = await readiness.GetObstaclesAsync(context.RequestAborted);
                 return why.Count == 0 ? Results.Text("ready\n")
                     : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
             });

@@ -37,7 +37,7 @@ public static class OpenInferenceApi
         routes.MapRoute("GET", "/v2/health/ready", AccessLevel.Nothing, "Check that the gateway accepts requests",
             async (HttpContext context) =>
         {
-            var why = await readiness.WhyNotAsync(context.RequestAborted);
+            var why = await readiness.GetObstaclesAsync(context.RequestAborted);
             context.Response.StatusCode = why.Count == 0
                 ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
             return new Ready(why.Count == 0);

@@ -153,7 +153,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> TryAsync(WebhookTry due,
         CancellationToken ct)
     {
-        if (guard.WhyNot(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"rejected: {why}");
+        if (guard.GetRejectionReason(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"rejected: {why}");
         Job? job;
         try
         {

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Sluice.Worker.Configuration;
 
 /// <summary>
-/// Settings of the model cache: its folder, its size limit, and the models that get an optimised copy.
+/// Settings of the model cache: its folder, its size limit, and the models that get an optimized copy.
 /// </summary>
 public sealed partial record CacheSettings
 {

@@ -53,7 +53,7 @@ public sealed record WorkerSettings
     /// <summary>Limits of a model file.</summary>
     public ModelLimits Limits { get; init; } = new();
 
-    /// <summary>Cache of optimised models.</summary>
+    /// <summary>Cache of optimized models.</summary>
     public CacheSettings Cache { get; init; } = new();
 
     /// <summary>Maximum size of a request body, in bytes. The default of 64 MiB is Triton's.</summary>

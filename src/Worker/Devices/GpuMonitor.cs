@@ -11,7 +11,7 @@ namespace Sluice.Worker.Devices;
 internal sealed class GpuMonitor(Func<SmiAnswer> read, string? visible, TimeProvider time)
 {
     /// <summary>
-    /// Age up to which a result is not read again. nvidia-smi itself samples the utilisation over 1/6 to 1 s.
+    /// Age up to which a result is not read again. nvidia-smi itself samples the utilization over 1/6 to 1 s.
     /// </summary>
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(2);
 

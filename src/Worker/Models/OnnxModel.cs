@@ -31,7 +31,7 @@ public class OnnxModel
         Path = file.Path;
         Weights = file.Weights;
         this.limits = limits;
-        Session = new ModelSession(file.Load, providers, file.Optimised);
+        Session = new ModelSession(file.Load, providers, file.Optimized);
         try
         {
             Inputs = [.. Session.Inputs.Select(Spec)];

@@ -10,7 +10,7 @@ public sealed record PlacedNode(string Provider, string Name, string Operator);
 
 /// <summary>The share of a model's nodes that one provider runs.</summary>
 /// <param name="Provider"><c>tensorrt</c>, <c>cuda</c>, <c>webgpu</c> or <c>cpu</c>.</param>
-/// <param name="Nodes">Number of nodes of the optimised graph.</param>
+/// <param name="Nodes">Number of nodes of the optimized graph.</param>
 /// <param name="Share">Share of all nodes, 0 to 1. It is not a share of time: one large convolution counts as
 /// one.</param>
 public sealed record ProviderShare(string Provider, int Nodes, double Share);

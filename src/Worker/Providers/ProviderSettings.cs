@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>Behaviour if a requested execution provider is not available.</summary>
+/// <summary>Behavior if a requested execution provider is not available.</summary>
 public enum ProviderPolicy
 {
     /// <summary>The worker does not become ready and reports the missing piece.</summary>

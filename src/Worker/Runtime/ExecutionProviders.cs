@@ -43,8 +43,8 @@ public sealed class ExecutionProviders
     /// Throws with the missing piece. For an invalid model file, it throws ONNX Runtime's error.
     /// </summary>
     /// <param name="path">Path of the model's file.</param>
-    /// <param name="optimised">True if the file is an optimised copy. Its graph is not optimised again.</param>
-    public (InferenceSession Session, PlacementProfile Profile) Open(string path, bool optimised = false)
+    /// <param name="optimized">True if the file is an optimized copy. Its graph is not optimized again.</param>
+    public (InferenceSession Session, PlacementProfile Profile) Open(string path, bool optimized = false)
     {
         while (true)
         {
@@ -52,7 +52,7 @@ public sealed class ExecutionProviders
             try
             {
                 using var options = Options(path);
-                if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
+                if (optimized) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
                 profile = PlacementProfile.Start(options, First == "cpu");
                 return (new InferenceSession(path, options), profile);
             }

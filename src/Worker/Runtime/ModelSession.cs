@@ -12,7 +12,7 @@ namespace Sluice.Worker.Runtime;
 public sealed class ModelSession : IDisposable
 {
     private readonly string path;
-    private readonly bool optimised;
+    private readonly bool optimized;
     private readonly ExecutionProviders providers;
     private readonly Lock gate = new();
     private InferenceSession session;
@@ -29,12 +29,12 @@ public sealed class ModelSession : IDisposable
     /// <summary>Opens the session.</summary>
     /// <param name="path">Path of the file to load.</param>
     /// <param name="providers">Execution providers that run the model.</param>
-    /// <param name="optimised">True if the file is an optimised copy. Its graph is not optimised again.</param>
-    public ModelSession(string path, ExecutionProviders providers, bool optimised = false)
+    /// <param name="optimized">True if the file is an optimized copy. Its graph is not optimized again.</param>
+    public ModelSession(string path, ExecutionProviders providers, bool optimized = false)
     {
         this.path = path;
         this.providers = providers;
-        this.optimised = optimised;
+        this.optimized = optimized;
         Open();
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();
@@ -163,7 +163,7 @@ public sealed class ModelSession : IDisposable
     [MemberNotNull(nameof(session), nameof(profile), nameof(Provider))]
     private void Open()
     {
-        (session, profile) = providers.Open(path, optimised);
+        (session, profile) = providers.Open(path, optimized);
         Provider = providers.First;
         graphs?.Dispose();
         graphs = GraphOption is null ? null : new RunThread();

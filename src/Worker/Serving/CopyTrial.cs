@@ -9,7 +9,7 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Worker.Serving;
 
 /// <summary>
-/// Runs a model and its optimised copy on the same generated inputs and compares the outputs. The copy is loaded, run
+/// Runs a model and its optimized copy on the same generated inputs and compares the outputs. The copy is loaded, run
 /// and warmed up in the same way as in a worker. A copy can crash its process, see <see cref="TrialProcess"/>.
 /// </summary>
 internal static class CopyTrial
@@ -44,13 +44,13 @@ internal static class CopyTrial
     public static string? Run(string original, string copy)
     {
         var expected = new List<Sample>();
-        using (var model = Load(original, original, optimised: false))
+        using (var model = Load(original, original, optimized: false))
             if (model.Generator is { } generator)
                 expected.Add(new Sample([], [Logits(generator)], Random: false));
             else expected.AddRange(RunSizes(model));
         if (expected.Count == 0)
             return "the original does not run on generated inputs, so its copy cannot be compared with it";
-        using var copied = Load(original, copy, optimised: true);
+        using var copied = Load(original, copy, optimized: true);
         copied.WarmUp();
         if (copied.Generator is { } made)
             return Difference(expected[0].Outputs[0], Logits(made), Tolerance) is { } apart
@@ -64,10 +64,10 @@ internal static class CopyTrial
     private static double[] Logits(TextGenerator generator) =>
         [.. generator.LogitsAfter([1, 2, 3, 4]).Select(l => (double)l)];
 
-    private static LoadedModel Load(string path, string file, bool optimised) => new(
+    private static LoadedModel Load(string path, string file, bool optimized) => new(
         "trial",
         "1",
-        new ModelFile(path, file, optimised, 0),
+        new ModelFile(path, file, optimized, 0),
         new ExecutionProviders(["cpu"]),
         new ExecutionSlots(1),
         new BatchLimits());

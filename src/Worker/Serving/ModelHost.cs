@@ -107,9 +107,9 @@ internal sealed class ModelHost : IDisposable
     {
         // The inspection runs before ONNX Runtime reads the file.
         var facts = ModelInspector.Inspect(path, settings.Limits);
-        var model = cache.Load(facts, (file, optimised) =>
+        var model = cache.Load(facts, (file, optimized) =>
         {
-            var location = new ModelFile(path, file, optimised, facts.InitializerBytes);
+            var location = new ModelFile(path, file, optimized, facts.InitializerBytes);
             return new LoadedModel(name, version, location, Providers, Slots, settings.Batching);
         });
         // If the preferred providers are not available, the CPU runs the models with all its cores.

@@ -12,7 +12,7 @@ namespace Sluice.Worker.Standby;
 
 /// <summary>
 /// Runs a complete worker with a minimal model: it listens, answers one request and stops. Afterwards the .NET code
-/// is compiled, ONNX Runtime and the execution provider are initialised, and Kestrel has served a request.
+/// is compiled, ONNX Runtime and the execution provider are initialized, and Kestrel has served a request.
 /// </summary>
 internal static class WarmUpRun
 {
@@ -57,7 +57,7 @@ internal static class WarmUpRun
 
     /// <summary>
     /// Returns the requested providers without TensorRT, and with the CPU. TensorRT is omitted because it would build
-    /// an engine; the CUDA provider initialises the parts that both use.
+    /// an engine; the CUDA provider initializes the parts that both use.
     /// </summary>
     private static string[] Providers(IReadOnlyList<string> requested) =>
     [

@@ -244,7 +244,7 @@ public static class NumberList
     private static ReadOnlySpan<uint> Tens => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
     /// <summary>
-    /// Returns the number that eight digits form, the first in the lowest byte. Each step adds neighbours, in lanes
+    /// Returns the number that eight digits form, the first in the lowest byte. Each step adds neighbors, in lanes
     /// of 8, 16 and 32 bits.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

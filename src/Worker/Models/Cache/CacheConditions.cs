@@ -3,11 +3,11 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// Everything except the model that an optimised copy depends on. A copy made under other conditions is wrong or slow.
+/// Everything except the model that an optimized copy depends on. A copy made under other conditions is wrong or slow.
 /// </summary>
 /// <param name="OnnxRuntime">Version of ONNX Runtime.</param>
 /// <param name="Providers">Execution providers with their options, in order.</param>
-/// <param name="GraphLevel">Graph optimisation level of the copy.</param>
+/// <param name="GraphLevel">Graph optimization level of the copy.</param>
 /// <param name="Cpu">Processor type. Its instruction sets select the kernels and the layout of prepacked
 /// weights.</param>
 internal sealed record CacheConditions(

@@ -1,8 +1,8 @@
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// An optimised copy whose entry is locked: the entry is not deleted until the copy is disposed. Load it with graph
-/// optimisation off (<c>ORT_DISABLE_ALL</c>), because its graph is already optimised.
+/// An optimized copy whose entry is locked: the entry is not deleted until the copy is disposed. Load it with graph
+/// optimization off (<c>ORT_DISABLE_ALL</c>), because its graph is already optimized.
 /// </summary>
 public sealed class CachedModel : IDisposable
 {

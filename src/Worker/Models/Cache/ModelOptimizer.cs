@@ -4,7 +4,7 @@ using Sluice.Worker.Configuration;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>Request to make an optimised copy, sent to the maker process.</summary>
+/// <summary>Request to make an optimized copy, sent to the maker process.</summary>
 /// <param name="Folder">The cache folder. See <see cref="CacheSettings"/>.</param>
 /// <param name="MaxBytes">Largest size of all entries together, in bytes.</param>
 /// <param name="Model">Path of model.onnx.</param>
@@ -18,7 +18,7 @@ internal sealed record MakeRequest(
     IReadOnlyList<string> Providers);
 
 /// <summary>
-/// Makes the optimised copy of one model. ONNX Runtime loads the model, optimises the graph, and writes the graph,
+/// Makes the optimized copy of one model. ONNX Runtime loads the model, optimizes the graph, and writes the graph,
 /// the weights (the next load maps them instead of parsing them) and their layout for matrix kernels (prepacked).
 /// This needs several times the model's size in memory and takes some seconds, so it runs in a separate process, see
 /// <see cref="OptimizerProcess"/>. A copy is kept only after it returned the outputs of the original in one more
@@ -30,7 +30,7 @@ internal static class ModelOptimizer
     private const string ExternalFromBytes = "1024";
 
     /// <summary>
-    /// Memory needed, as a multiple of the model's size: the loaded model, the optimised graph, its prepacked weights
+    /// Memory needed, as a multiple of the model's size: the loaded model, the optimized graph, its prepacked weights
     /// and the trial of the copy. Measured: at most 369 MB for a model of 134 MB, of which the process itself uses 80
     /// MB.
     /// </summary>
@@ -65,13 +65,13 @@ internal static class ModelOptimizer
         folder.Create();
         using var locked = folder.LockForMaking();
         var key = KeyOf(request, conditions, folder.Hashes.Get)!.Value;
-        if (folder.Refusal(key) is { } refusal) return $"{request.Model}: no optimised copy: {refusal}";
-        if (folder.Has(key)) return $"{request.Model}: its optimised copy exists";
+        if (folder.Refusal(key) is { } refusal) return $"{request.Model}: no optimized copy: {refusal}";
+        if (folder.Has(key)) return $"{request.Model}: its optimized copy exists";
         var size = request.External.Append(request.Model).Sum(f => new FileInfo(f).Length);
-        if (Obstacle(request, size, room) is { } obstacle) return $"{request.Model}: no optimised copy: {obstacle}";
+        if (Obstacle(request, size, room) is { } obstacle) return $"{request.Model}: no optimized copy: {obstacle}";
         var tries = Path.Combine(request.Folder, $"{key}.tries");
         if (Tries(tries, time) >= MaxTries)
-            return $"{request.Model}: no optimised copy: {MaxTries} attempts failed within a day";
+            return $"{request.Model}: no optimized copy: {MaxTries} attempts failed within a day";
         File.AppendAllText(tries, "x");
         var start = time.GetTimestamp();
         var made = folder.CreateTemporary();
@@ -81,16 +81,16 @@ internal static class ModelOptimizer
             var copy = new TrialRequest(request.Model, Path.Combine(made, CacheFolder.ModelName));
             var trial = TrialProcess.Try(copy, OptimizedModelCache.Program);
             if (trial is { Failure: { } failure, Final: true })
-                return $"{request.Model}: no optimised copy: {folder.Refuse(key, failure)}";
-            if (trial.Failure is { } cause) return $"{request.Model}: no optimised copy now: {cause}";
+                return $"{request.Model}: no optimized copy: {folder.Refuse(key, failure)}";
+            if (trial.Failure is { } cause) return $"{request.Model}: no optimized copy now: {cause}";
             var bytes = CacheFolder.SizeOf(made);
             if (bytes + folder.Shrink(request.MaxBytes - bytes) > request.MaxBytes)
-                return $"{request.Model}: no optimised copy: {bytes} bytes do not fit into SLUICE_MODEL_CACHE_BYTES "
+                return $"{request.Model}: no optimized copy: {bytes} bytes do not fit into SLUICE_MODEL_CACHE_BYTES "
                     + $"({request.MaxBytes})";
             folder.Publish(made, key, request.Model);
             File.Delete(tries);
             return string.Create(CultureInfo.InvariantCulture,
-                $"{request.Model}: kept an optimised copy of {bytes >> 20} MiB, "
+                $"{request.Model}: kept an optimized copy of {bytes >> 20} MiB, "
                 + $"made in {time.GetElapsedTime(start).TotalSeconds:0.0} s");
         }
         finally

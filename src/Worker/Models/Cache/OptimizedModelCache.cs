@@ -8,7 +8,7 @@ using Sluice.Worker.Providers;
 namespace Sluice.Worker.Models.Cache;
 
 /// <summary>
-/// Keeps optimised copies of models between starts. The first load of a model uses the original. After the first
+/// Keeps optimized copies of models between starts. The first load of a model uses the original. After the first
 /// requests had time to run, a copy is made in a separate process, and the next start loads that copy. The cache
 /// never makes a load fail: an unusable folder, a damaged copy or a failed maker only writes a log line. Only models
 /// on the CPU are cached, because a graph that is compiled for a GPU cannot be saved.
@@ -82,12 +82,12 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     /// name="open"/> on the original.
     /// </summary>
     /// <param name="facts">Facts of the inspected model.</param>
-    /// <param name="open">Opens a file. If the second argument is true, graph optimisation must be off.</param>
+    /// <param name="open">Opens a file. If the second argument is true, graph optimization must be off.</param>
     public T Load<T>(ModelFacts facts, Func<string, bool, T> open)
     {
         if (WhyNot(facts) is { } why)
         {
-            if (why.Length > 0) Say($"Model cache: {facts.Path}: {why}");
+            if (why.Length > 0) LogOnce($"Model cache: {facts.Path}: {why}");
             return open(facts.Path, false);
         }
 
@@ -102,7 +102,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             }
             catch (OnnxRuntimeException e)
             {
-                Say($"Model cache: copy {copy.Path} is removed, because it cannot be loaded: {e.Message}");
+                LogOnce($"Model cache: copy {copy.Path} is removed, because it cannot be loaded: {e.Message}");
                 mark.Dispose();
                 copy.Dispose();
                 folder!.Remove(KeyOf(copy));
@@ -117,7 +117,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         else copy?.Dispose();
 
         var original = open(facts.Path, false);
-        if (!refused && !waiting.Writer.TryWrite(request)) Say("Model cache: too many models wait for their copy");
+        if (!refused && !waiting.Writer.TryWrite(request)) LogOnce("Model cache: too many models wait for their copy");
         return original;
     }
 
@@ -189,7 +189,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     {
         if (folder is null) return "";
         if (providers.Any(p => p != "cpu"))
-            return $"no optimised copy with {string.Join(", ", providers)}, only on the CPU";
+            return $"no optimized copy with {string.Join(", ", providers)}, only on the CPU";
         // Small models gain nothing (see CacheSettings), and copies of thousands of them would fill the folder.
         if (facts.ModelBytes < settings.MinModelBytes) return "";
         return facts.ModelBytes > settings.MaxBytes
@@ -233,13 +233,13 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         if (folder.Refusal(key) is { } refusal)
         {
             refused = true;
-            Say($"Model cache: {request.Model}: no optimised copy: {refusal}");
+            LogOnce($"Model cache: {request.Model}: no optimized copy: {refusal}");
             return null;
         }
 
         var copy = folder.TryOpen(key, out var damage);
         if (damage is not null)
-            Say($"Model cache: the copy of {request.Model} is damaged and is made again: {damage}");
+            LogOnce($"Model cache: the copy of {request.Model} is damaged and is made again: {damage}");
         return copy;
     }
 
@@ -265,7 +265,8 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Say($"Model cache: the copy of {request.Model} ended a worker, and this cannot be recorded: {e.Message}");
+            LogOnce($"Model cache: the copy of {request.Model} ended a worker, and this cannot be recorded: "
+                + e.Message);
             folder!.Remove(key);
         }
     }
@@ -286,7 +287,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Say($"Model cache: {folder!.Path} cannot be written, so its copies are not used: {e.Message}");
+            LogOnce($"Model cache: {folder!.Path} cannot be written, so its copies are not used: {e.Message}");
             return null;
         }
     }
@@ -307,7 +308,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             await foreach (var request in waiting.Reader.ReadAllAsync(stopping))
             {
                 await Task.Delay(settings.Delay, time, stopping);
-                Say($"Model cache: {await MakeAsync(request)}");
+                LogOnce($"Model cache: {await MakeAsync(request)}");
             }
         }
         catch (OperationCanceledException)
@@ -329,11 +330,11 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
         }
         catch (Win32Exception e)
         {
-            return $"no optimised copies: {Program} cannot be started: {e.Message}";
+            return $"no optimized copies: {Program} cannot be started: {e.Message}";
         }
     }
 
-    private void Say(string line)
+    private void LogOnce(string line)
     {
         lock (gate)
             if (!said.Add(line)) return;

@@ -14,7 +14,7 @@ namespace Sluice.Worker.Models.Cache;
 public static partial class OptimizerProcess
 {
     /// <summary>The argument that starts the worker's program as a maker.</summary>
-    public const string Verb = "make-optimised-copy";
+    public const string Verb = "make-optimized-copy";
 
     private const int Made = 0, NotMade = 1;
 
@@ -36,7 +36,7 @@ public static partial class OptimizerProcess
         catch (Exception e)
             when (e is IOException or UnauthorizedAccessException or OnnxRuntimeException or Win32Exception)
         {
-            Console.WriteLine($"{request.Model}: no optimised copy: {e.Message}");
+            Console.WriteLine($"{request.Model}: no optimized copy: {e.Message}");
             return NotMade;
         }
     }
@@ -60,13 +60,13 @@ public static partial class OptimizerProcess
             var said = await child.StandardOutput.ReadToEndAsync(ct);
             await child.WaitForExitAsync(ct);
             return said.Trim() is { Length: > 0 } text ? text
-                : $"{request.Model}: no optimised copy: its maker exited with code {child.ExitCode}";
+                : $"{request.Model}: no optimized copy: its maker exited with code {child.ExitCode}";
         }
         catch (IOException e)
         {
             // The process exited before it read its request.
             await child.WaitForExitAsync(ct);
-            return $"{request.Model}: no optimised copy: its maker exited with code {child.ExitCode} ({e.Message})";
+            return $"{request.Model}: no optimized copy: its maker exited with code {child.ExitCode} ({e.Message})";
         }
     }
 

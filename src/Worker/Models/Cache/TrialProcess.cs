@@ -21,7 +21,7 @@ internal readonly record struct TrialResult(string? Failure, bool Final);
 internal static class TrialProcess
 {
     /// <summary>The argument that starts the worker's program as a trial.</summary>
-    public const string Verb = "try-optimised-copy";
+    public const string Verb = "try-optimized-copy";
 
     internal const int Good = 0;
     internal const int Bad = 1;

@@ -2,7 +2,7 @@ namespace Sluice.Worker.Models.Inspection;
 
 /// <summary>
 /// Rejects a singular field that occurs twice. Protobuf merges or replaces such fields, and the checks would never
-/// see the merged message. No serialiser writes such a file.
+/// see the merged message. No serializer writes such a file.
 /// </summary>
 internal struct SingularFieldCheck
 {

@@ -25,7 +25,7 @@ public abstract class PodHostConformance
     /// <summary>Waits until nothing of a forgotten pod is left on the host.</summary>
     protected abstract Task GoneAsync(RunningPod pod);
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_that_listens_becomes_ready_serves_and_exits_on_sigterm()
     {
         var pod = await StartAsync(Running(Server));
@@ -37,7 +37,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_built_in_worker_answers_only_requests_with_its_token()
     {
         var pod = await StartAsync(BuiltIn());
@@ -52,7 +52,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_that_ignores_sigterm_is_killed_after_its_grace_period()
     {
         var order = Running("trap '' TERM; echo up; while :; do read -r line < /dev/zero; done");
@@ -64,7 +64,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_kill_ends_a_pod_immediately()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
@@ -74,7 +74,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task An_exit_before_readiness_is_reported_with_the_last_output()
     {
         (string Command, string Why)[] exits =
@@ -93,14 +93,14 @@ public abstract class PodHostConformance
         }
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_program_that_does_not_exist_is_named_in_the_reason()
     {
         var order = Running("") with { Deployment = Deployed(["/no/such/program"]) };
         Assert.Contains("/no/such/program", await WhyNotAsync(order), StringComparison.Ordinal);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_that_is_not_ready_in_time_is_reported()
     {
         var deployed = Deployed(["/bin/sh", "-c", "echo up; exec sleep 1000"]);
@@ -114,7 +114,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Two_pods_of_one_endpoint_do_not_share_an_address_or_a_token()
     {
         var pods = await Task.WhenAll(StartAsync(Running(Server)), StartAsync(Running(Server)));
@@ -125,7 +125,7 @@ public abstract class PodHostConformance
         foreach (var pod in pods) await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_gets_its_settings_and_none_of_the_gateways_variables()
     {
         Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
@@ -151,7 +151,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_without_assigned_devices_sees_none()
     {
         var pod = await StartAsync(Running("env") with { Devices = [] });
@@ -161,7 +161,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_last_lines_are_kept_complete_and_limited()
     {
         const string script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; "
@@ -176,7 +176,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Child_processes_of_a_pod_do_not_outlive_it()
     {
         var pod = await StartAsync(Running("sleep 1000 & echo $!; wait"));
@@ -186,7 +186,7 @@ public abstract class PodHostConformance
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_managed_pod_is_not_returned_for_adoption()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));

@@ -21,7 +21,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
         public string Revoked { get; private set; } = "";
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             Gateway = await GatewayProcess.StartAsync(Manifests.With(
                 Manifests.Endpoint("digits", more: "forwarding: { maxBodyBytes: 100000 }"),
@@ -34,7 +34,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
             Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
         }
 
-        public async Task DisposeAsync() => await Gateway.DisposeAsync();
+        public async ValueTask DisposeAsync() => await Gateway.DisposeAsync();
 
         private async Task<string> KeyAsync(string endpoint)
         {

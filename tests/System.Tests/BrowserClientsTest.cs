@@ -18,7 +18,7 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
         /// <summary>Where the page of another origin is served from.</summary>
         public int PagePort { get; } = FreePort.Find();
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             var script = Path.Combine(Repository.Root, "tests", "System.Tests", "hostile_worker.py");
             var folder = Directory.CreateTempSubdirectory("sluice-browser-").FullName;
@@ -42,7 +42,7 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
                 """, folder, new Dictionary<string, string?> { ["SLUICE_CORS_ORIGINS"] = $"{App}, http://127.0.0.1:{PagePort}" });
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             var folder = Gateway.Folder;
             await Gateway.DisposeAsync();
@@ -197,9 +197,10 @@ public sealed class BrowserClientsTest(BrowserClientsTest.Served served) : IClas
         Assert.Contains("sluice_worker_time_today_seconds{endpoint=\"plain\"}", metrics, StringComparison.Ordinal);
     }
 
-    [FactNeeding("chromium", "chromium")]
+    [Fact]
     public async Task A_page_of_another_origin_works_in_a_real_browser()
     {
+        Require.Program("chromium", "chromium");
         using var pages = new HttpListener { Prefixes = { $"http://127.0.0.1:{served.PagePort}/" } };
         pages.Start();
         var result = ServeAsync(pages, Page.Replace("GATEWAY", served.Gateway.Url.Authority, StringComparison.Ordinal)

@@ -73,9 +73,10 @@ public sealed class FirstLightTest
         Directory.Delete(folder, recursive: true);
     }
 
-    [FactNeeding("promtool", "prometheus")]
+    [Fact]
     public async Task Metrics_are_clean_by_promtool_and_count_what_happened()
     {
+        Require.Program("promtool", "prometheus");
         await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"), Manifests.Endpoint("story")));
         using (await gateway.Client.PostAsync("/v2/models/digits/infer", Json(GatewayProcess.Example("digits"))))
         using (await gateway.Client.PostAsync("/v2/models/story/generate", Json("""{"text_input":"Once","parameters":{"max_tokens":7,"seed":1}}""")))

@@ -12,9 +12,9 @@ public sealed class FullRedisTest : IAsyncLifetime
 {
     private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync() => await cluster.DisposeAsync();
+    public async ValueTask DisposeAsync() => await cluster.DisposeAsync();
 
     [Fact]
     public async Task Jobs_that_fill_redis_stop_neither_requests_nor_workers_nor_keys_and_their_ends_make_room()

@@ -20,7 +20,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
             return File.Exists(log) ? File.ReadAllLines(log).Count(line => line == path) : 0;
         }
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             var script = Path.Combine(Repository.Root, "tests", "System.Tests", "hostile_worker.py");
             var folder = Directory.CreateTempSubdirectory("sluice-hostile-").FullName;
@@ -66,7 +66,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                 """, folder);
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             var folder = Gateway.Folder;
             await Gateway.DisposeAsync();

@@ -9,13 +9,14 @@ namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Faults of gateways: rows G, W5 and C12 of the fault matrix, with gateways on one Redis.</summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "leases")]
 public sealed class JobClusterFaultsTest : IAsyncLifetime
 {
     private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await cluster.DisposeAsync();
     }

@@ -7,13 +7,14 @@ namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Faults of Redis and of the way to it: rows R of the fault matrix.</summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "leases")]
 public sealed class JobRedisFaultsTest : IAsyncLifetime
 {
     private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await cluster.DisposeAsync();
     }

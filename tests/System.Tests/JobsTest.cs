@@ -12,13 +12,13 @@ public sealed class JobsGateway : IAsyncLifetime
 
     public GatewayProcess Gateway { get; private set; } = null!;
 
-    public async Task InitializeAsync() => Gateway = await GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
+    public async ValueTask InitializeAsync() => Gateway = await GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
         more: "forwarding: { executionTimeout: 30s, activityTimeout: 1s }, jobs: { retention: 600s, maxInputBytes: 2MiB, maxOutputBytes: 4MiB, maxStreamBytes: 1KiB }") + """
 
           - { id: open, template: stub, public: true, scaling: { max: 1 }, jobs: { maxInputBytes: 20MiB, maxOutputBytes: 20MiB } }
         """);
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await Gateway.DisposeAsync();
         StubLog.Delete(Log);
@@ -32,9 +32,9 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     private readonly GatewayProcess gateway = shared.Gateway;
     private readonly Jobs jobs = new(shared.Gateway);
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    public Task DisposeAsync() => jobs.QuietAsync();
+    public async ValueTask DisposeAsync() => await jobs.QuietAsync();
 
     [Fact]
     public async Task The_status_of_a_job_has_all_fields()

@@ -9,15 +9,16 @@ namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Faults of whoever scales: rows S of the fault matrix. What counts are the processes that the machine runs, not what anybody
 /// says of them.</summary>
+[Trait("Part", "leases")]
 public sealed class LeaderFaultsTest : IAsyncLifetime
 {
     private const int Max = 3;
 
     private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await cluster.DisposeAsync();
     }

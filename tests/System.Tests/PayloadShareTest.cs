@@ -6,6 +6,7 @@ namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Tests a gateway that loses its payload share or whose disk is full, while another gateway runs.</summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "leases")]
 public sealed class PayloadShareTest : IAsyncLifetime
 {
     private static readonly string Pad = new('x', 300_000);
@@ -15,9 +16,9 @@ public sealed class PayloadShareTest : IAsyncLifetime
 
     private string Mount => Path.Combine(mounts, "share");
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await cluster.DisposeAsync();
         Directory.Delete(mounts, recursive: true);
@@ -63,9 +64,10 @@ public sealed class PayloadShareTest : IAsyncLifetime
         await jobs.QuietAsync();
     }
 
-    [FactOnSmallDisk]
+    [Fact]
     public async Task A_finished_job_is_stored_when_a_full_disk_has_space_again()
     {
+        Require.Available(SmallDisk.WhyNot);
         using var disk = new SmallDisk("4m");
         await using var gateway = await cluster.StartAsync(more: new() { ["SLUICE_PAYLOADS"] = disk.Folder });
         var jobs = new Jobs(gateway);

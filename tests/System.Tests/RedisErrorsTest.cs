@@ -10,6 +10,7 @@ namespace Sluice.WholeProduct.Tests;
 /// is gone. By default a part of the commands and keys; `make faults` takes all.
 /// </summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "leases")]
 public sealed partial class RedisErrorsTest : IAsyncLifetime
 {
     /// <summary>Commands and keys that are tried by default, one after another.</summary>
@@ -22,7 +23,7 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
 
     private IDatabase Db => cluster.Redis.Store.Database;
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         await cluster.Redis.InitializeAsync();
         // The test itself goes on as another user when the default one loses a command.
@@ -30,7 +31,7 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
         await Db.ExecuteAsync("AUTH", "operator", "operator");
     }
 
-    public async Task DisposeAsync() => await cluster.DisposeAsync();
+    public async ValueTask DisposeAsync() => await cluster.DisposeAsync();
 
     [Fact]
     public async Task A_command_that_the_user_may_not_run_ends_no_gateway()

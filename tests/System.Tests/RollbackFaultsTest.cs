@@ -6,15 +6,16 @@ namespace Sluice.WholeProduct.Tests;
 
 /// <summary>Redis loses its last writes (a power cut, a failover to a replica that lags) under two gateways that run jobs.</summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "leases")]
 public sealed class RollbackFaultsTest : IAsyncLifetime
 {
     private const int Slots = 4;
 
     private readonly JobCluster cluster = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync() => await cluster.DisposeAsync();
+    public async ValueTask DisposeAsync() => await cluster.DisposeAsync();
 
     [Fact]
     public async Task R10_a_redis_that_lost_its_last_writes_keeps_no_slot_and_runs_no_job_twice_under_one_fence()

@@ -17,7 +17,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
         /// <summary>A client whose key may only use the endpoint digits.</summary>
         public HttpClient Digits { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             Gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"),
                 Manifests.Endpoint("story"), Manifests.Endpoint("embed")));
@@ -26,7 +26,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
             Digits = Gateway.ClientFor((string)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["key"]!);
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             Digits.Dispose();
             await Gateway.DisposeAsync();

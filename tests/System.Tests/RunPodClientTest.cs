@@ -6,9 +6,10 @@ namespace Sluice.WholeProduct.Tests;
 /// <summary>Tests RunPod's JavaScript client from npm. Only its base URL is changed.</summary>
 public sealed class RunPodClientTest
 {
-    [FactNeeding("node", "nodejs and npm, which fetch runpod-sdk")]
+    [Fact]
     public async Task The_client_runs_unmodified()
     {
+        Require.Program("node", "nodejs and npm, which fetch runpod-sdk");
         var folder = Path.Combine(Repository.Root, "tests", "System.Tests", "runpod");
         Assert.True(Directory.Exists(Path.Combine(folder, "node_modules", "runpod-sdk")),
             "npm ci has not run: make test runs it");

@@ -16,10 +16,10 @@ public sealed class SampleModelsTest(SampleModelsTest.Samples samples) : IClassF
     {
         public GatewayProcess Gateway { get; private set; } = null!;
 
-        public async Task InitializeAsync() =>
+        public async ValueTask InitializeAsync() =>
             Gateway = await GatewayProcess.StartAsync(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
 
-        public async Task DisposeAsync() => await Gateway.DisposeAsync();
+        public async ValueTask DisposeAsync() => await Gateway.DisposeAsync();
     }
 
     [Theory]

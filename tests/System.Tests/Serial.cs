@@ -1,2 +1,4 @@
-// Each test is a product of its own, with several processes: two at once would only starve each other.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+using Xunit.Sdk;
+
+// Each test runs a whole product with several processes. Two of them at the same time would slow down each other.
+[assembly: Xunit.v3.Parallelization(Mode = ParallelMode.None)]

@@ -12,14 +12,15 @@ namespace Sluice.WholeProduct.Tests;
 /// Tests webhooks of jobs with a receiver whose responses a test selects: rows H of the fault matrix.
 /// </summary>
 [Trait("Matrix", "fault")]
+[Trait("Part", "webhooks")]
 public sealed class WebhooksTest : IAsyncLifetime
 {
     private readonly JobCluster cluster = new();
     private readonly WebhookReceiver receiver = new();
 
-    public Task InitializeAsync() => cluster.Redis.InitializeAsync();
+    public ValueTask InitializeAsync() => cluster.Redis.InitializeAsync();
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         receiver.Dispose();
         await cluster.DisposeAsync();

@@ -50,9 +50,10 @@ public sealed class WorkerMetricsTest
         Assert.Equal(3, lines.Count(l => l.StartsWith("sluice_worker_memory_bytes{", StringComparison.Ordinal)));
     }
 
-    [FactNeeding("promtool", "prometheus")]
+    [Fact]
     public async Task What_it_tells_is_clean_by_promtool_and_for_admins_only()
     {
+        Require.Program("promtool", "prometheus");
         await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"), Manifests.Endpoint("story")));
         foreach (var model in new[] { "digits", "story" })
             using (var answer = await gateway.Client.GetAsync($"/v2/models/{model}")) Assert.Equal(HttpStatusCode.OK, answer.StatusCode);

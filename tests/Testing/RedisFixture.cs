@@ -26,7 +26,7 @@ public sealed class RedisFixture : IAsyncLifetime
 
     public RedisStore Store => new(connection!);
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         // Another process may take a port between its selection and the listen call.
         for (var more = 5; !await StartsAsync(); more--, Port = FreePort.Find())
@@ -34,7 +34,7 @@ public sealed class RedisFixture : IAsyncLifetime
         connection = await ConnectAsync();
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         if (connection is not null) await connection.CloseAsync(allowCommandsToComplete: false);
         await KillAsync();

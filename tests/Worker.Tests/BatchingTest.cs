@@ -16,7 +16,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
 
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             TinyModel.Put(Folder, "add", TinyModel.Add("FP32", -1, 2));
             TinyModel.Put(Folder, "lookup", TinyModel.Lookup());
@@ -34,7 +34,7 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
             });
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             await Worker.DisposeAsync();
             Directory.Delete(Folder, recursive: true);

@@ -19,7 +19,7 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
 
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             foreach (var type in new[] { "FP16", "BF16", "FP32", "FP64", "INT32", "INT64", "UINT8", "BOOL", "BYTES" })
                 TinyModel.Put(folder, type.ToLowerInvariant(), TinyModel.Identity(type, -1, 4));
@@ -34,7 +34,7 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
             Worker = await WorkerProcess.StartAsync(folder);
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             await Worker.DisposeAsync();
             Directory.Delete(folder, recursive: true);

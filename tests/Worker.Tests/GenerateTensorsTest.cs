@@ -16,7 +16,7 @@ public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : ICl
 
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             foreach (var type in TinyModel.ElementTypes.Keys) TinyModel.Put(
                 folder,
@@ -29,7 +29,7 @@ public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : ICl
                 new Dictionary<string, string?> { ["SLUICE_MAX_BODY_BYTES"] = "4000" });
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             await Worker.DisposeAsync();
             Directory.Delete(folder, recursive: true);

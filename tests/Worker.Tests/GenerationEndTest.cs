@@ -13,7 +13,7 @@ public sealed class GenerationEndTest : IAsyncLifetime
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-generation-").FullName;
     private WorkerProcess worker = null!;
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         // The model fails when it reads a generated token above 127.
         TinyModel.Put(folder, "fails", TinyDecoder.Bytes(reads: 128));
@@ -22,7 +22,7 @@ public sealed class GenerationEndTest : IAsyncLifetime
         worker = await WorkerProcess.StartAsync(folder);
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await worker.DisposeAsync();
         Directory.Delete(folder, recursive: true);

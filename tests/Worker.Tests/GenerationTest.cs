@@ -19,9 +19,9 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
     {
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync() => Worker = await WorkerProcess.StartAsync(Repository.Models);
+        public async ValueTask InitializeAsync() => Worker = await WorkerProcess.StartAsync(Repository.Models);
 
-        public async Task DisposeAsync() => await Worker.DisposeAsync();
+        public async ValueTask DisposeAsync() => await Worker.DisposeAsync();
     }
 
     [Fact]

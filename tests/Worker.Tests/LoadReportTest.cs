@@ -21,12 +21,12 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     {
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync() =>
+        public async ValueTask InitializeAsync() =>
             Worker = await WorkerProcess.StartAsync(
                 Repository.Models,
                 new Dictionary<string, string?> { ["SLUICE_MODELS"] = "embed,story" });
 
-        public async Task DisposeAsync() => await Worker.DisposeAsync();
+        public async ValueTask DisposeAsync() => await Worker.DisposeAsync();
     }
 
     [Theory]

@@ -20,7 +20,7 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
 
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             TinyModel.Put(folder, "row", TinyModel.Identity("FP32", -1, 4));
             TinyModel.Put(folder, "any", TinyModel.Identity("FP32", -1));
@@ -31,7 +31,7 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
             Worker = await WorkerProcess.StartAsync(folder);
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             await Worker.DisposeAsync();
             Directory.Delete(folder, recursive: true);

@@ -17,7 +17,7 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
 
         public WorkerProcess Worker { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             foreach (var type in TinyModel.ElementTypes.Keys)
             {
@@ -29,7 +29,7 @@ public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixtu
             Worker = await WorkerProcess.StartAsync(folder);
         }
 
-        public async Task DisposeAsync()
+        public async ValueTask DisposeAsync()
         {
             await Worker.DisposeAsync();
             Directory.Delete(folder, recursive: true);

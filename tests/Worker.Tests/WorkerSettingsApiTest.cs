@@ -13,14 +13,14 @@ public sealed class WorkerSettingsApiTest : IAsyncLifetime
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-settings-").FullName;
     private WorkerProcess worker = null!;
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         TinyModel.Put(folder, "tiny", TinyModel.Identity("FP32", -1, 2));
         TinyModel.Put(folder, "other", TinyModel.Identity("FP32", -1, 2));
         worker = await WorkerProcess.StartAsync(folder);
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await worker.DisposeAsync();
         Directory.Delete(folder, recursive: true);

@@ -25,13 +25,13 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
 
     private CancellationToken Soon => deadline.Token;
 
-    public Task InitializeAsync()
+    public ValueTask InitializeAsync()
     {
         store = new WorkerSlotStore(redis.Store);
-        return Task.CompletedTask;
+        return ValueTask.CompletedTask;
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         foreach (var dispatcher in started) await dispatcher.StopAsync(default);
         deadline.Dispose();

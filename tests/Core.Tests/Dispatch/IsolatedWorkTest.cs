@@ -24,9 +24,9 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
 
     private CancellationToken Soon => deadline.Token;
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         foreach (var dispatcher in started) await dispatcher.StopAsync(default);
         deadline.Dispose();

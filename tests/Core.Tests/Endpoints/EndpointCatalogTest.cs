@@ -13,9 +13,9 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
 {
     private readonly CatalogStore store = new(redis.Store);
 
-    public async Task InitializeAsync() => await redis.Store.Database.ExecuteAsync("FLUSHALL");
+    public async ValueTask InitializeAsync() => await redis.Store.Database.ExecuteAsync("FLUSHALL");
 
-    public Task DisposeAsync() => Task.CompletedTask;
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
     public async Task Stored_declarations_are_read_back_equal()

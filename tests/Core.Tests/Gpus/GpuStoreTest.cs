@@ -11,12 +11,12 @@ public sealed class GpuStoreTest(RedisFixture redis) : IClassFixture<RedisFixtur
 
     private readonly GpuStore store = new(redis.Store);
 
-    public async Task InitializeAsync() =>
+    public async ValueTask InitializeAsync() =>
         await store.ReleaseAsync(
             (await store.ListAsync(CancellationToken.None)).Select(h => h.PodId).Append("none"),
             CancellationToken.None);
 
-    public Task DisposeAsync() => Task.CompletedTask;
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
     public async Task A_whole_device_belongs_to_one_pod_until_it_is_released()

@@ -37,14 +37,15 @@ public sealed class ConcurrentRunsTest
     public async Task After_a_failure_no_more_items_are_started()
     {
         var begun = 0;
-        var items = Enumerable.Range(0, 20);
-        var failed = await Assert.ThrowsAsync<FormatException>(() => ConcurrentRuns.ForEachAsync(items, 2, async n =>
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var runs = ConcurrentRuns.ForEachAsync(Enumerable.Range(0, 20), 2, n =>
         {
             begun++;
-            await Task.Yield();
-            if (n == 1) throw new FormatException("no");
-        }));
+            return n == 1 ? throw new FormatException("no") : gate.Task;
+        });
+        gate.SetResult();
+        var failed = await Assert.ThrowsAsync<FormatException>(() => runs);
         Assert.Equal("no", failed.Message);
-        Assert.InRange(begun, 2, 19);
+        Assert.Equal(2, begun);
     }
 }

@@ -20,7 +20,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private DataFolder data = null!;
     private WebApplication app = null!;
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         data = new DataFolder(folder);
         app = GatewayHost.Build(
@@ -30,7 +30,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
             new PayloadShare(redis.Store, Path.Combine(folder, "payloads")));
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await app.DisposeAsync();
         data.Dispose();

@@ -29,7 +29,7 @@ public sealed class EndpointSelectorTest : IAsyncLifetime
     private WebApplication app = null!;
     private HttpClient client = null!;
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -46,7 +46,7 @@ public sealed class EndpointSelectorTest : IAsyncLifetime
         client = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         client.Dispose();
         await app.DisposeAsync();

@@ -8,7 +8,6 @@ namespace Sluice.Hosts.Tests.Docker;
 
 /// <summary>docker-compose.yml, unchanged, with images that are built on this machine.</summary>
 [Collection("docker")]
-[RunsWhere(typeof(ComposeTest))]
 public sealed class ComposeTest(DockerDaemon daemon)
 {
     private static readonly string[] Alone = ["-f", "docker-compose.yml"];
@@ -18,7 +17,7 @@ public sealed class ComposeTest(DockerDaemon daemon)
 
     private const string Key = "an-admin-key-of-these-tests";
 
-    public static string? WhyNot
+    private static string? WhyNot
     {
         get
         {
@@ -29,9 +28,10 @@ public sealed class ComposeTest(DockerDaemon daemon)
         }
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_compose_file_starts_a_healthy_stack_and_the_pods_file_runs_workers_as_containers()
     {
+        Require.Available(WhyNot);
         await ImagesAsync();
         await ComposeAsync(async () =>
         {
@@ -64,9 +64,10 @@ public sealed class ComposeTest(DockerDaemon daemon)
         Assert.Equal("", await daemon.DockerAsync("ps", "-aq"));
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_gpu_image_is_built_by_the_same_steps_on_any_base_image()
     {
+        Require.Available(WhyNot);
         await daemon.DockerAsync(
             "build", "-q", "-f", "deploy/worker-gpu.Dockerfile", "--build-arg", $"BASE={LocalImages.Base}",
                 "--build-arg", $"DOTNET={LocalImages.Base}", "--build-arg", "APP=prebuilt",

@@ -34,7 +34,7 @@ public sealed class DockerDaemon : IAsyncLifetime
         ["DOCKER_CONFIG"] = folder,
     };
 
-    public async Task InitializeAsync()
+    public async ValueTask InitializeAsync()
     {
         if (WhyNot is not null) return;
         // containerd runs as a separate process, like the system's service. A containerd that Docker starts would delay
@@ -51,7 +51,7 @@ public sealed class DockerDaemon : IAsyncLifetime
         await LocalImages.BuildAsync(this, folder);
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         if (process is not null)
         {
@@ -131,7 +131,7 @@ public sealed class DockerDaemon : IAsyncLifetime
         if (System.Environment.UserName != "root") return "only root can start a Docker daemon";
         if (System.Environment.GetEnvironmentVariable("OWN_NETWORK") == "1") return null;
         return "a Docker daemon changes the network that it runs in: "
-            + "run these tests as root with eng/own-network dotnet test";
+            + "run the test program as root with eng/own-network";
     }
 }
 

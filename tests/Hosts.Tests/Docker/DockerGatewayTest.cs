@@ -8,7 +8,6 @@ namespace Sluice.Hosts.Tests.Docker;
 
 /// <summary>The complete gateway with its workers in containers.</summary>
 [Collection("docker")]
-[RunsWhere(typeof(DockerDaemon))]
 public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 {
     private const string Key = "an-admin-key-of-these-tests";
@@ -17,16 +16,20 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-docker-gateway-").FullName;
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    public ValueTask InitializeAsync()
+    {
+        Require.Available(DockerDaemon.WhyNot);
+        return ValueTask.CompletedTask;
+    }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         var containers = (await ContainersAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         foreach (var left in containers) await daemon.DockerAsync("rm", "-f", left);
         Directory.Delete(folder, recursive: true);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_request_starts_a_container_from_zero_and_the_container_is_removed_when_it_is_idle()
     {
         await using var gateway = await StartAsync(Manifest("10m"));
@@ -42,7 +45,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_next_gateway_adopts_the_workers_of_a_killed_one_even_after_redis_lost_all_data()
     {
         string worker;
@@ -80,7 +83,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_daemon_that_is_killed_and_restarted_under_load_costs_no_request_and_no_worker()
     {
         await using var gateway = await StartAsync(Manifest("60s", max: 1));
@@ -110,7 +113,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_gateway_keeps_its_containers_at_a_stop_only_if_it_is_configured_to()
     {
         await using (var first = await StartAsync(Manifest("60s"), keep: "1"))
@@ -131,7 +134,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.Equal("", await ContainersAsync());
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Five_hundred_concurrent_requests_to_zero_workers_are_all_answered()
     {
         await using var gateway = await StartAsync(Manifest("60s", max: 2));

@@ -10,7 +10,6 @@ namespace Sluice.Hosts.Tests.Docker;
 
 /// <summary>Pods that run as containers of a real daemon.</summary>
 [Collection("docker")]
-[RunsWhere(typeof(DockerDaemon))]
 public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
 {
     private readonly DockerDaemon daemon;
@@ -45,9 +44,13 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Models = Repository.Models,
     };
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    public ValueTask InitializeAsync()
+    {
+        Require.Available(DockerDaemon.WhyNot);
+        return ValueTask.CompletedTask;
+    }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         host.Dispose();
         // A test that failed may leave containers behind.
@@ -55,7 +58,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         foreach (var left in containers) await daemon.DockerAsync("rm", "-f", left);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_container_is_confined_by_default_and_by_its_template()
     {
         const string look = "exec 2>&1; id -u; touch /file; touch /tmp/file && echo tmp; touch /models/file; "
@@ -81,7 +84,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await EndAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_that_exceeds_its_memory_limit_is_reported_with_the_limit()
     {
         var deployed = Deployed(["/bin/sh", "-c", "tail /dev/zero"]);
@@ -91,7 +94,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_missing_image_daemon_network_or_gpu_support_is_named_in_the_reason()
     {
         var missing = Running(Server);
@@ -119,7 +122,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Equal("", await OwnAsync());
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Mounts_are_only_those_that_the_operator_allows()
     {
         // CreateTempSubdirectory is not used, because other users cannot read its folders.
@@ -140,7 +143,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         folder.Delete(recursive: true);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_volume_that_an_image_declares_gives_no_access_to_the_daemons_disk()
     {
         var folder = Directory.CreateTempSubdirectory("sluice-volume-").FullName;
@@ -160,7 +163,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await daemon.DockerAsync("rmi", "with-volume:local");
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_published_port_forwards_to_the_pod()
     {
         using var published = HostOf(Settings with { Publish = true });
@@ -170,7 +173,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await EndAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_cancelled_start_leaves_no_container()
     {
         using var cancelled = new CancellationTokenSource();
@@ -180,7 +183,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Equal("", await OwnAsync());
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Another_process_of_this_host_adopts_running_pods_and_removes_the_others()
     {
         var order = BuiltIn() with { Fingerprint = "f-1", Epoch = 7, Devices = [] };
@@ -206,7 +209,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         ended.Dispose();
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_whose_image_was_replaced_is_adopted_as_outdated()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000") with { Fingerprint = "f-1" });
@@ -217,7 +220,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await EndAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_killed_daemon_stops_no_pod_and_its_successor_is_used()
     {
         var pod = await StartAsync(BuiltIn());
@@ -239,7 +242,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await ForgetAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task Another_gateway_can_check_whether_a_pod_runs_and_gets_an_error_if_that_is_unknown()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
@@ -255,7 +258,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.False(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_pod_that_cannot_be_killed_is_kept_until_the_daemon_has_removed_it()
     {
         var time = new ManualTime();
@@ -289,7 +292,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         }
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_start_over_a_link_that_loses_responses_creates_one_container()
     {
         using var link = new FaultProxy(daemon.Port);
@@ -318,7 +321,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await GoneAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task A_container_that_exists_already_for_an_order_is_used()
     {
         // A create call whose response was lost leaves a container with the order's name that no pod uses.
@@ -333,7 +336,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await EndAsync(pod);
     }
 
-    [FactWhereItRuns]
+    [Fact]
     public async Task The_removal_of_a_container_by_an_operator_is_reported()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));

@@ -5,22 +5,20 @@ using Sluice.Worker.Configuration;
 using Sluice.Worker.Models.Cache;
 using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Tests.Inspection;
-using Xunit.Abstractions;
 
 namespace Sluice.Worker.Tests.Cache;
 
 /// <summary>
-/// Measures what a copy saves, for loadtests/results/2026-11-21-model-cache.md; runs only with MEASURE=1:
-/// <c>MEASURE=1 dotnet test -c Release tests/Worker.Tests --filter CopyMeasurement --logger "console;verbosity=detailed"</c>
+/// Measures what a copy saves, for loadtests/results/2026-11-21-model-cache.md. It runs only on request:
+/// <c>dotnet test -c Release --project tests/Worker.Tests --filter-class "*.CopyMeasurement" --explicit only</c>
 /// </summary>
 public sealed class CopyMeasurement(ITestOutputHelper output)
 {
     private const int Rounds = 9, Layers = 8;
 
-    [Fact]
+    [Fact(Explicit = true)]
     public void Loading_the_original_and_the_copy()
     {
-        if (Environment.GetEnvironmentVariable("MEASURE") != "1") return;
         output.WriteLine("| model | original, ms | copy, ms | ratio | inspection, ms | identity of the copy checked, ms | making, s | on disk, MiB |");
         foreach (var width in new[] { 128, 256, 362, 512, 1024, 2048 }) Measure(width);
     }

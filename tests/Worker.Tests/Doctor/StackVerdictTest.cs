@@ -116,7 +116,7 @@ public sealed class StackVerdictTest
     [Fact]
     public void The_table_fits_a_terminal_whatever_was_found()
     {
-        foreach (var report in Machines.Select(m => (StackReport)m[1]))
+        foreach (var report in Machines.Select(m => m.Data.Item2))
             Assert.All(DoctorCommand.Text(report, StackVerdict.Evaluate(report)).Split('\n'), l => Assert.True(l.Length <= 100, l));
     }
 

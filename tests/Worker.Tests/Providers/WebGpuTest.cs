@@ -22,9 +22,10 @@ public sealed class WebGpuTest
         ["MESA_SHADER_CACHE_DIR"] = Path.Combine(Vulkan, "shaders"),
     };
 
-    [FactOnVulkan]
+    [Fact]
     public async Task Digits_runs_on_webgpu_with_its_nodes_counted_and_answers_as_the_cpu_does()
     {
+        Require.Available(WhyNot);
         await using var worker = await StartAsync(Repository.Models, Environment_);
         Assert.Matches(@"Model digits placed on webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed on "));
 
@@ -47,9 +48,10 @@ public sealed class WebGpuTest
         }
     }
 
-    [FactOnVulkan]
+    [Fact]
     public async Task Requests_one_after_the_other_get_their_own_answers()
     {
+        Require.Available(WhyNot);
         // ONNX Runtime copies an input to the device when it is bound: buffers that stay bound would answer everyone with the first one's.
         await using var worker = await StartAsync(Repository.Models, Environment_);
         var config = JsonNode.Parse(await worker.Client.GetStringAsync("/v2/models/digits/config"))!["parameters"]!;
@@ -68,9 +70,10 @@ public sealed class WebGpuTest
         }
     }
 
-    [FactOnVulkan]
+    [Fact]
     public async Task Text_is_generated_on_the_device_and_is_the_same_as_the_cpus()
     {
+        Require.Available(WhyNot);
         const string body = """{"text_input":"Once upon a time","parameters":{"max_tokens":24,"temperature":0,"ignore_eos":true}}""";
         var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
         TinyModel.Put(folder, "story", TinyDecoder.Bytes());
@@ -91,9 +94,10 @@ public sealed class WebGpuTest
         }
     }
 
-    [FactOnVulkan]
+    [Fact]
     public async Task Nodes_on_the_cpu_can_be_forbidden()
     {
+        Require.Available(WhyNot);
         await using var worker = WorkerProcess.Launch(Repository.Models, new Dictionary<string, string?>(Environment_)
         {
             // An option of the provider leaves the first node, a convolution, to the CPU; ONNX Runtime adds a reordering there.
@@ -104,9 +108,10 @@ public sealed class WebGpuTest
             @"model digits: \d of \d+ nodes run on the CPU \(Conv 1[^)]*\), which SLUICE_ALLOW_CPU_NODES=0 forbids"), "the refusal with its counts");
     }
 
-    [FactOnVulkan]
+    [Fact]
     public async Task The_doctor_runs_a_model_on_webgpu()
     {
+        Require.Available(WhyNot);
         await using var doctor = new ChildProcess(Repository.WebGpuWorker, ["doctor"], Environment_);
         Assert.Equal(0, await doctor.ExitAsync());
         Assert.Contains("WebGPU will serve.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
@@ -135,15 +140,7 @@ public sealed class WebGpuTest
     private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Worker.Runtime.ExecutionProviders(["cpu"]),
         Path.Combine(Repository.Models, "digits", "1", "model.onnx")).Placed.Select(n => n.Name)];
 
-    /// <summary>Skipped, and says so, where the device could not be fetched.</summary>
-    [AttributeUsage(AttributeTargets.Method)]
-    private sealed class FactOnVulkanAttribute : FactAttribute
-    {
-        public FactOnVulkanAttribute()
-        {
-            if (!File.Exists(Path.Combine(Vulkan, "ready"))) Skip = "no software Vulkan device: run eng/ensure-software-vulkan";
-            else if (!File.Exists(Repository.WebGpuWorker))
-                Skip = "no worker with WebGPU: run eng/ensure-webgpu-worker";
-        }
-    }
+    private static string? WhyNot =>
+        !File.Exists(Path.Combine(Vulkan, "ready")) ? "no software Vulkan device: run eng/ensure-software-vulkan"
+        : File.Exists(Repository.WebGpuWorker) ? null : "no worker with WebGPU: run eng/ensure-webgpu-worker";
 }

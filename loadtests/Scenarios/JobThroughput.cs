@@ -229,7 +229,7 @@ public static class JobThroughput
     {
         public static async Task<Cost> ReadAsync(Contender of)
         {
-            var info = (string)await of.Redis.Store.Database.ExecuteAsync("INFO", "everything")!;
+            var info = (string)(await of.Redis.Store.Database.ExecuteAsync("INFO", "everything"))!;
             var values = info.Split('\n').Where(l => l.Contains(':', StringComparison.Ordinal)).Select(l => l.Trim().Split(':', 2))
                 .DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
             double Number(string name) => double.Parse(values[name], CultureInfo.InvariantCulture);

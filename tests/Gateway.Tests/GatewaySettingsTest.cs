@@ -12,9 +12,9 @@ public sealed class GatewaySettingsTest
     [InlineData("SLUICE_URLS", "https://0.0.0.0:443", "http://127.0.0.1:8080")]
     [InlineData("SLUICE_URLS", "http://127.0.0.1:8080/api", "without a path")]
     [InlineData("SLUICE_URLS", "http://127.0.0.1:99999", "http://127.0.0.1:8080")]
-    [InlineData("SLUICE_REDIS", "http://localhost", "redis://:password@host:port/database")]
+    [InlineData("SLUICE_REDIS", "http://localhost", "redis://user:password@host:port/database")]
     [InlineData("SLUICE_REDIS", "redis://localhost/one", "a database number")]
-    [InlineData("SLUICE_REDIS", "redis://ann:secret@localhost", "password authentication")]
+    [InlineData("SLUICE_REDIS", "redis://ann:a%2Cb@localhost", "a password without ','")]
     [InlineData("SLUICE_REDIS", "localhost:6379,pasword=secret", "host:port,password=...")]
     [InlineData("SLUICE_CORS_ORIGINS", "https://app.example.com/", "lower case, no path")]
     [InlineData("SLUICE_CORS_ORIGINS", "*, app.example.com", "lower case, no path")]
@@ -89,18 +89,26 @@ public sealed class GatewaySettingsTest
     }
 
     [Theory]
-    [InlineData("redis://:pw%2F1@host:7000/3", "host:7000", "pw/1", 3, false)]
-    [InlineData("redis://host", "host:6379", null, null, false)]
-    [InlineData("rediss://default:pw@10.0.0.1:6380", "10.0.0.1:6380", "pw", null, true)]
-    [InlineData("host:6379,password=pw", "host:6379", "pw", null, false)]
-    public void A_redis_address_may_be_a_url(string given, string server, string? password, int? database, bool ssl)
+    [InlineData("redis://:pw%2F1@host:7000/3", "host:7000", null, "pw/1", 3, false)]
+    [InlineData("redis://host", "host:6379", null, null, null, false)]
+    [InlineData("rediss://ann%40home:pw@10.0.0.1:6380", "10.0.0.1:6380", "ann@home", "pw", null, true)]
+    [InlineData("host:6379,user=ann,password=pw", "host:6379", "ann", "pw", null, false)]
+    public void A_redis_address_may_be_a_url(
+        string given,
+        string server,
+        string? user,
+        string? password,
+        int? database,
+        bool ssl)
     {
         var settings = GatewaySettings.Read(n => n == "SLUICE_REDIS" ? given : null);
         var options = StackExchange.Redis.ConfigurationOptions.Parse(settings.Redis!);
         var servers = options.EndPoints
             .Select(e => e.ToString()!.Replace("Unspecified/", "", StringComparison.Ordinal));
         Assert.Equal(server, string.Join(',', servers));
-        Assert.Equal((password, database, ssl), (options.Password, options.DefaultDatabase, options.Ssl));
+        Assert.Equal(
+            (user, password, database, ssl),
+            (options.User, options.Password, options.DefaultDatabase, options.Ssl));
     }
 
     [Theory]

@@ -8,9 +8,9 @@ namespace Sluice.Gateway.Tests;
 public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
     [Theory]
-    [InlineData("127.0.0.1:1")]
-    [InlineData("wrong password")]
-    public async Task An_unreachable_Redis_is_reported_with_its_address(string settings)
+    [InlineData("127.0.0.1:1", "did not respond")]
+    [InlineData("wrong password", "rejected the password")]
+    public async Task An_unreachable_Redis_is_reported_with_its_address(string settings, string reason)
     {
         if (settings == "wrong password")
             settings = redis.ConnectionString.Replace(RedisFixture.Password, "another", StringComparison.Ordinal);
@@ -22,6 +22,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
             NullLogger.Instance));
         Assert.Contains("127.0.0.1:", e.Message, StringComparison.Ordinal);
         Assert.Contains("SLUICE_REDIS", e.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, e.Message, StringComparison.Ordinal);
         await connection.CloseAsync(allowCommandsToComplete: false);
     }
 

@@ -42,8 +42,12 @@ public sealed class RedisFixture : IAsyncLifetime
     }
 
     /// <summary>Opens a second connection, like another gateway.</summary>
-    public async Task<ConnectionMultiplexer> ConnectAsync() =>
-        await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},abortConnect=false,connectTimeout=5000");
+    public async Task<ConnectionMultiplexer> ConnectAsync()
+    {
+        var options = RedisClientOptions.Parse(ConnectionString);
+        options.ConnectTimeout = 5000;
+        return await ConnectionMultiplexer.ConnectAsync(options);
+    }
 
     /// <summary>Kills the server with SIGKILL.</summary>
     public async Task KillAsync()

@@ -47,7 +47,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
                 if ((int)r[0] == 0)
                 {
                     counted = false;
-                    await RejectAsync(context, caller, (string)r[1], TimeSpan.FromMilliseconds((long)r[4]));
+                    await RejectAsync(context, caller, r[1].Text(), TimeSpan.FromMilliseconds((long)r[4]));
                     return;
                 }
             }
@@ -68,14 +68,14 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     }
 
     private async Task<RedisResult[]> CountAsync(RedisKey rate, RedisKey flight, KeyLimits limits, string request) =>
-        (RedisResult[])await LimitLua.RunAsync(redis.Database, [rate, flight],
+        (await LimitLua.RunAsync(redis.Database, [rate, flight],
         [
             limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0,
             BurstOf(limits),
             limits.Concurrent,
             request,
             (long)Flight.TotalMilliseconds,
-        ]);
+        ])).Items();
 
     /// <summary>Returns the script's reply, or null if Redis did not count the request.</summary>
     private async Task<RedisResult[]?> WaitForCountAsync(

@@ -5,7 +5,7 @@ namespace Sluice.Gateway.Startup;
 
 /// <summary>
 /// Parses SLUICE_REDIS. Two forms are accepted: the form of StackExchange.Redis, <c>host:port,password=...</c>, and a
-/// URL, <c>redis://:password@host:port/database</c>. The URL scheme <c>rediss</c> means TLS; IANA registers both
+/// URL, <c>redis://user:password@host:port/database</c>. The URL scheme <c>rediss</c> means TLS; IANA registers both
 /// schemes for Redis.
 /// </summary>
 public static class RedisAddress
@@ -23,23 +23,21 @@ public static class RedisAddress
             || url.Host.Length == 0
             || url.Query.Length > 0 || url.Fragment.Length > 0)
             throw Invalid(text.Split("://")[0] + "://...",
-                "redis://:password@host:port/database, or rediss:// for TLS, without '?' and '#'");
+                "redis://user:password@host:port/database, or rediss:// for TLS, without '?' and '#'");
         var database = url.AbsolutePath.Trim('/');
         if (database.Length > 0 && !int.TryParse(database, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             throw Invalid($"{url.Scheme}://...{url.AbsolutePath}", "a database number after the last '/'");
         var (user, password) = url.UserInfo.Split(':', 2) is [var u, var p] ? (u, p) : (url.UserInfo, "");
-        if (user is not ("" or "default"))
-            throw Invalid($"{url.Scheme}://{user}:...",
-                "no user name, or 'default', because the gateway only supports password authentication");
         var options = new ConfigurationOptions
         {
             EndPoints = { { url.Host, url.IsDefaultPort ? DefaultPort : url.Port } },
+            User = user.Length > 0 ? Uri.UnescapeDataString(user) : null,
             Password = password.Length > 0 ? Uri.UnescapeDataString(password) : null,
             DefaultDatabase = database.Length > 0 ? int.Parse(database, CultureInfo.InvariantCulture) : null,
             Ssl = url.Scheme == "rediss",
         };
-        if (options.Password?.Contains(',', StringComparison.Ordinal) == true)
-            throw Invalid($"{url.Scheme}://...", "a password without ','");
+        if ($"{options.User}{options.Password}".Contains(',', StringComparison.Ordinal))
+            throw Invalid($"{url.Scheme}://...", "a user and a password without ','");
         return Validate(options.ToString(includePassword: true), $"{url.Scheme}://...");
     }
 

@@ -18,15 +18,7 @@ public static partial class RedisSetup
     /// <param name="settings">The address in the form of StackExchange.Redis.</param>
     public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
     {
-        var options = ConfigurationOptions.Parse(settings);
-        options.AbortOnConnectFail = false;
-        // The client treats INFO as an admin command.
-        options.AllowAdmin = true;
-        options.ClientName = "sluice";
-        options.ConnectTimeout = 2000;
-        options.SyncTimeout = 5000;
-        options.KeepAlive = 5;
-        var connection = await ConnectionMultiplexer.ConnectAsync(options);
+        var connection = await ConnectionMultiplexer.ConnectAsync(RedisClientOptions.Parse(settings));
         SluiceMeter.Meter.CreateObservableCounter(
             MetricNames.RedisCommands, () => connection.OperationCount, "{command}",
             "Number of commands sent to Redis, including scripts.");

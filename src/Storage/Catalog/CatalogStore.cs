@@ -127,7 +127,7 @@ public sealed class CatalogStore(RedisStore redis)
         Script script, RedisKey[] keys, CancellationToken ct, params RedisValue[] args)
     {
         RedisValue[] all = [Guid.NewGuid().ToString("N"), .. args];
-        var answer = (string)await script.RunAsync(redis.Database, keys, all).WaitAsync(ct);
+        var answer = (await script.RunAsync(redis.Database, keys, all).WaitAsync(ct)).Text();
         var colon = answer.IndexOf(':', StringComparison.Ordinal);
         var name = colon >= 0 ? answer[(colon + 1)..] : "";
         return new CatalogChange(answer.Split(':')[0] switch

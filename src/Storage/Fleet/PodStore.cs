@@ -31,9 +31,9 @@ public sealed class PodStore(RedisStore redis)
     public async Task<StartDecision> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
     {
         await ReservedWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
-        var answer = (string)await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
+        var answer = await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
             [epoch, pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
-        return answer switch
+        return answer.Text() switch
         {
             "ok" => StartDecision.Taken,
             "full" => StartDecision.Full,
@@ -137,7 +137,7 @@ public sealed class PodStore(RedisStore redis)
     {
         var milliseconds = (long)lease.TotalMilliseconds;
         var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, milliseconds]).WaitAsync(ct);
-        return ((string[])living).ToHashSet();
+        return living.Texts().ToHashSet();
     }
 
     /// <summary>Stores a host's examination report.</summary>

@@ -122,12 +122,13 @@ internal sealed class JobEndWriter
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var (kinds, rest) = EndCall.Args(all);
-        return EndCall.Results(all, (RedisResult[])await EndLua.RunAsync(
+        var refused = await EndLua.RunAsync(
             redis.Database,
             [
                 d.Queue, d.Running, d.Asked, d.Again, d.Watched, d.Results, d.Large, d.Flows, d.Meta, k.Expiry, k.Dead,
                 k.Outbox, k.Log, k.Hooks, k.Bytes,
             ],
-            [endpointId, EndCall.KeepDeadMs, kinds, .. rest]));
+            [endpointId, EndCall.KeepDeadMs, kinds, .. rest]);
+        return EndCall.Results(all, refused.Items());
     }
 }

@@ -142,14 +142,15 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var r = (RedisResult[])await CheckLua.RunAsync(
+        var reply = await CheckLua.RunAsync(
             redis.Database,
             [
                 d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry,
                 k.Outbox, k.Hooks, d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large, d.Busy, k.Bytes,
             ],
             [MaxViolations, MaxChecked, LateMs]).WaitAsync(ct);
-        return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], (string[])r[2]);
+        var r = reply.Items();
+        return new InvariantReport(endpointId, (int)r[0], (long)r[3], (int)r[1], r[2].Texts());
     }
 
     /// <summary>Returns a page of all jobs, newest first.</summary>

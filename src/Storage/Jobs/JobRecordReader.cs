@@ -29,13 +29,14 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var r = (RedisResult[])await LookLua.RunAsync(redis.Database,
+        var reply = await LookLua.RunAsync(redis.Database,
             [d.Queue, d.Running, d.Meta, d.Asked, d.Again, d.Watched, d.Results, d.Large, k.Gone, k.GoneBefore],
             [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
+        var r = reply.Items();
         if (r.Length == 0) return null;
         var isExpired = (int)r[7] == 1;
-        var fields = new JobSerializer((string)r[3], (string)r[4], (string)r[5], (byte[])r[6]) { Expired = isExpired };
-        var mean = double.TryParse((string)r[2], CultureInfo.InvariantCulture, out var ms)
+        var fields = new JobSerializer(r[3].Text(), r[4].Text(), r[5].Text(), r[6].Bytes()) { Expired = isExpired };
+        var mean = double.TryParse(r[2].Text(), CultureInfo.InvariantCulture, out var ms)
             ? TimeSpan.FromMilliseconds(ms)
             : (TimeSpan?)null;
         return fields.ToJob(endpointId, id) with

@@ -48,7 +48,7 @@ public sealed class JobRetention(
         var d = k.Dispatch;
         for (var all = 0; ;)
         {
-            var r = (RedisResult[])await SweepLua.RunAsync(
+            var reply = await SweepLua.RunAsync(
                 redis.Database,
                 [
                     d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again,
@@ -56,9 +56,10 @@ public sealed class JobRetention(
                 ],
                 [AtOnce, Ms(KeepTombs), mostTombs, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)])
                 .WaitAsync(ct);
+            var r = reply.Items();
             var swept = (int)r[0];
-            foreach (var reference in (RedisResult[])r[1]) payloads.Delete((byte[])reference);
-            await store.EndQueuedAsync(endpointId, (string[])r[2], JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
+            foreach (var reference in r[1].Items()) payloads.Delete(reference.Bytes());
+            await store.EndQueuedAsync(endpointId, r[2].Texts(), JobStatus.TimedOut, JobEnds.WaitedTooLong, ct);
             // Keep a rank only while there is more to check: endpoints are created and deleted.
             if ((int)r[3] > 0) ranks[endpointId] = (int)r[3];
             else ranks.TryRemove(endpointId, out _);

@@ -151,13 +151,14 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
         redis.RequireDisk();
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var r = (string[])await RetryLua.RunAsync(
+        var reply = await RetryLua.RunAsync(
             redis.Database,
             [
                 k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta,
                 d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore, k.Bytes,
             ],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
+        var r = reply.Texts();
         return (r[0], r[1]);
     }
 

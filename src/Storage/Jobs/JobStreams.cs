@@ -35,14 +35,14 @@ public sealed class JobStreams(RedisStore redis)
         StreamCapacity room = default)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await AppendLua.RunAsync(
+        var reply = await AppendLua.RunAsync(
             redis.Database,
             [k.Chunks(id), k.Streams, k.Dispatch.Running, k.Dispatch.Asked, k.Bytes],
             [
                 id, endpointId, fence.ToString(), first, maxBytes, room.AllJobs, room.FlowJobs,
                 .. chunks.Select(c => (RedisValue)c),
             ]).WaitAsync(ct);
-        return (string)r[0] switch
+        return reply.Items()[0].Text() switch
         {
             "ok" => AppendOutcome.Appended,
             "full" => AppendOutcome.Full,
@@ -63,14 +63,15 @@ public sealed class JobStreams(RedisStore redis)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
-        var r = (RedisResult[])await ChunksLua.RunAsync(redis.Database,
+        var reply = await ChunksLua.RunAsync(redis.Database,
             [k.Chunks(id), k.Streams, d.Running, d.Asked, d.Watched, d.Results, k.Gone, k.GoneBefore],
             [from is { } at ? at : "", MaxChunks, MaxBytes, watcher, id]).WaitAsync(ct);
+        var r = reply.Items();
         return new JobPart(
-            (string)r[0],
+            r[0].Text(),
             (int)r[1] == 1,
             (int)r[2],
             (int)r[3],
-            [.. ((RedisResult[])r[4]).Select(c => (byte[])c)]);
+            Array.ConvertAll(r[4].Items(), RedisReply.Bytes));
     }
 }

@@ -91,7 +91,7 @@ internal sealed class JobSubmissionWriter
         }
 
         var d = k.Dispatch;
-        var r = (RedisResult[])await SubmitLua.RunAsync(
+        var reply = await SubmitLua.RunAsync(
             redis.Database,
             [
                 d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency, k.Gone,
@@ -102,13 +102,13 @@ internal sealed class JobSubmissionWriter
                 .. kinds.Args, .. args,
             ]);
         var results = submissions.Select(s => new SubmitResult(SubmitOutcome.Queued, s.Job.Id)).ToArray();
-        foreach (var not in r.Chunk(4))
+        foreach (var not in reply.Items().Chunk(4))
         {
             ref var result = ref results[(int)not[0] - 1];
-            result = (string)not[1] switch
+            result = not[1].Text() switch
             {
-                "same" => new SubmitResult(SubmitOutcome.Same, (string)not[2]),
-                "conflict" => new SubmitResult(SubmitOutcome.Conflict, (string)not[2]),
+                "same" => new SubmitResult(SubmitOutcome.Same, not[2].Text()),
+                "conflict" => new SubmitResult(SubmitOutcome.Conflict, not[2].Text()),
                 "full" => new SubmitResult(SubmitOutcome.QueueFull, result.Id, (long)not[3]),
                 "bytes-full" => new SubmitResult(SubmitOutcome.BytesFull, result.Id, (long)not[3]),
                 "flow-bytes-full" => new SubmitResult(SubmitOutcome.FlowBytesFull, result.Id, (long)not[3]),

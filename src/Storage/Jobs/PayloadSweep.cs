@@ -96,9 +96,10 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
         foreach (var key in await Task.Run(JobHashes, ct))
             for (RedisValue cursor = "0"; ;)
             {
-                var page = (RedisResult[])await ReferencesLua.RunAsync(redis.Database, [key], [cursor, JobsAtOnce])
+                var reply = await ReferencesLua.RunAsync(redis.Database, [key], [cursor, JobsAtOnce])
                     .WaitAsync(ct);
-                foreach (var reference in (string[])page[1]) names.Add(reference[1..]);
+                var page = reply.Items();
+                foreach (var reference in page[1].Texts()) names.Add(reference[1..]);
                 cursor = (RedisValue)page[0];
                 if (cursor == "0") break;
             }
@@ -115,7 +116,7 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
             var server = redis.Connection.GetServer(address);
             if (!server.IsConnected)
                 throw new TimeoutException($"Redis {address} is not connected; its jobs may refer to payload files");
-            if (server.IsSlave) continue;
+            if (server.IsReplica) continue;
             foreach (var kind in new[] { "asked", "results" })
                 keys.AddRange(server.Keys(pattern: (string)DispatchKeysPattern(kind)!, pageSize: 1000));
         }

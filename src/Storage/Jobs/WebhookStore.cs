@@ -24,18 +24,19 @@ public sealed class WebhookStore(RedisStore redis)
         CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
-        var r = (RedisResult[])await TakeLua.RunAsync(
+        var reply = await TakeLua.RunAsync(
             redis.Database,
             [k.Outbox, k.Hooks],
             [max, (long)lease.TotalMilliseconds]).WaitAsync(ct);
-        var tries = ((string[])r[0]).Chunk(5).Select(t => new WebhookTry(
+        var r = reply.Items();
+        var tries = r[0].Texts().Chunk(5).Select(t => new WebhookTry(
             endpointId,
             t[0],
             t[1],
             t[2],
             int.Parse(t[3], CultureInfo.InvariantCulture),
             At(t[4])));
-        return new LeasedWebhooks([.. tries], (string[])r[1]);
+        return new LeasedWebhooks([.. tries], r[1].Texts());
     }
 
     /// <summary>Stores the result of a delivery attempt. Returns false if another attempt was leased since.</summary>

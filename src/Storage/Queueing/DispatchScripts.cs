@@ -65,8 +65,8 @@ public sealed class DispatchScripts(RedisStore redis)
             Grants(r[2]),
             Pairs(r[3]),
             Pairs(r[4]),
-            Strings(r[5]),
-            (string)r[6],
+            r[5].Texts(),
+            r[6].Text(),
             (int)r[7]);
     }
 
@@ -104,12 +104,12 @@ public sealed class DispatchScripts(RedisStore redis)
             ],
             [.. args]);
         return new ReleaseAnswer(
-            (string)r[0] == "lost",
+            r[0].Text() == "lost",
             (int)r[1],
             Grants(r[2]),
-            Claims((RedisResult[])r[3], token),
+            Claims(r[3].Items(), token),
             (int)r[4] == 1,
-            EndCall.Results(ends, (RedisResult[])r[5]));
+            EndCall.Results(ends, r[5].Items()));
     }
 
     /// <summary>Renews the lease of a holder and reconciles its slots with Redis.</summary>
@@ -135,10 +135,10 @@ public sealed class DispatchScripts(RedisStore redis)
             false,
             (int)r[1],
             Grants(r[2]),
-            Strings(r[3]),
-            Strings(r[4]),
-            Orphans(Strings(r[5]), report.Token),
-            Strings(r[6]),
+            r[3].Texts(),
+            r[4].Texts(),
+            Orphans(r[5].Texts(), report.Token),
+            r[6].Texts(),
             (int)r[7]);
     }
 
@@ -202,7 +202,7 @@ public sealed class DispatchScripts(RedisStore redis)
             JobsQueued = (int)r[9],
             JobsRunning = (int)r[10],
             Served = TimeSpan.FromMilliseconds((long)r[11]),
-            Blocked = WorkerSlotStore.ReadBlocked((string)r[12]),
+            Blocked = WorkerSlotStore.ReadBlocked(r[12].Text()),
             Refused = (long)r[13],
         };
     }
@@ -219,7 +219,7 @@ public sealed class DispatchScripts(RedisStore redis)
             [reason, (long)Math.Ceiling(expires.TotalMilliseconds), counts ? 1 : 0]);
 
     private async Task<RedisResult[]> RunAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
-        (RedisResult[])await script.RunAsync(redis.Database, keys, args);
+        (await script.RunAsync(redis.Database, keys, args)).Items();
 
     private static SlotLease Lease(string field, int slots)
     {
@@ -240,8 +240,6 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
-    private static string[] Strings(RedisResult r) => (string[])r;
-
     private static JobClaim[] Claims(RedisResult[] flat, string token)
     {
         const int width = 3;
@@ -250,16 +248,16 @@ public sealed class DispatchScripts(RedisStore redis)
         {
             var at = i * width;
             // attempt|pod|why|timeout|queued|s3
-            var run = ((string)flat[at + 1]).Split('|', 6);
+            var run = flat[at + 1].Text().Split('|', 6);
             var timeout = long.Parse(run[3], CultureInfo.InvariantCulture);
             var queued = long.Parse(run[4], CultureInfo.InvariantCulture);
             claims[i] = new JobClaim(
-                (string)flat[at],
+                flat[at].Text(),
                 Number(run[0]),
                 run[1],
                 run[2],
                 TimeSpan.FromMilliseconds(timeout),
-                (byte[])flat[at + 2],
+                (byte[]?)flat[at + 2],
                 run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null,
                 DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token };
         }
@@ -274,7 +272,7 @@ public sealed class DispatchScripts(RedisStore redis)
 
     private static (string, string)[] Pairs(RedisResult r)
     {
-        var flat = (string[])r;
+        var flat = r.Texts();
         var pairs = new (string, string)[flat.Length / 2];
         for (var i = 0; i < pairs.Length; i++) pairs[i] = (flat[2 * i], flat[2 * i + 1]);
         return pairs;

@@ -32,8 +32,8 @@ internal static class EndCall
         for (var i = 0; i < refused.Length; i += 3)
         {
             var place = (int)refused[i] - 1;
-            var known = (string)refused[i + 1] != "gone";
-            results[place] = new EndResult(ends[place].Id, known, false, (string)refused[i + 2]);
+            var known = refused[i + 1].Text() != "gone";
+            results[place] = new EndResult(ends[place].Id, known, false, refused[i + 2].Text());
         }
 
         return results;

@@ -33,7 +33,7 @@ public sealed partial class RedisMemoryPressure(
     /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>
     public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
         && time.GetElapsedTime(Volatile.Read(ref readAt)) < StaleAfter
-        && redis.Database.IdentifyEndpoint(DispatchKeys.Key(endpointId, "bytes")) is { } server
+        && ServerOf(endpointId) is { } server
         && some.Contains(server);
 
     /// <summary>
@@ -55,7 +55,7 @@ public sealed partial class RedisMemoryPressure(
         foreach (var address in redis.Connection.GetEndPoints())
         {
             var server = redis.Connection.GetServer(address);
-            if (!server.IsConnected || server.IsSlave || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
+            if (!server.IsConnected || server.IsReplica || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
             found.Add(address);
             if (!full.Contains(address)) Full(address.ToString()!, FullFrom);
         }
@@ -80,6 +80,19 @@ public sealed partial class RedisMemoryPressure(
             }
         }
         while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private EndPoint? ServerOf(string endpointId)
+    {
+        try
+        {
+            return redis.Connection.GetServer(DispatchKeys.Key(endpointId, "bytes")).EndPoint;
+        }
+        catch (InvalidOperationException)
+        {
+            // No server is connected. The submission fails with the reason.
+            return null;
+        }
     }
 
     private static long Field(string info, string name)

@@ -67,7 +67,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
         var json = JsonSerializer.Serialize(blocked, DispatchJson.Default.BlockedStart);
         var expires = blocked.IsOpenEnded ? TimeSpan.Zero : blocked.RetryAt - now;
         await scripts.BlockAsync(keys, json, expires, counts: !blocked.ByPolicy).WaitAsync(ct);
-        await redis.Subscriber.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
+        await redis.PublishAsync(DispatchChannels.All, $"blocked|{endpointId}|").WaitAsync(ct);
     }
 
     /// <summary>
@@ -125,7 +125,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
     /// that runs them, so a gateway must ask.
     /// </summary>
     public Task OfferAsync(string endpointId, CancellationToken ct) =>
-        redis.Subscriber.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
+        redis.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
 
     private async Task GrantAsync(string endpointId, CancellationToken ct)
     {

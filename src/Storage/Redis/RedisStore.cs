@@ -18,8 +18,6 @@ public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? di
 
     public IDatabase Database => connection.GetDatabase();
 
-    public ISubscriber Subscriber => connection.GetSubscriber();
-
     public IConnectionMultiplexer Connection => connection;
 
     /// <summary>
@@ -28,22 +26,26 @@ public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? di
     /// </summary>
     public void OnReconnected(Action callback) => connection.ConnectionRestored += (_, _) => callback();
 
+    /// <summary>Sends a message to all subscribers of a channel.</summary>
+    public Task PublishAsync(string channel, string message) =>
+        connection.GetSubscriber().PublishAsync(RedisChannel.Literal(channel), message);
+
     /// <summary>
     /// Subscribes <paramref name="handle"/> to a channel. Throws if Redis rejects the subscription; the handler is not
     /// registered then.
     /// </summary>
     public async Task SubscribeAsync(string channel, Action<string> handle, CancellationToken ct)
     {
-        var subscriber = Subscriber;
+        var (subscriber, literal) = (connection.GetSubscriber(), RedisChannel.Literal(channel));
         void OnMessage(RedisChannel from, RedisValue message) => handle(message!);
         try
         {
-            await subscriber.SubscribeAsync(channel, OnMessage).WaitAsync(ct);
+            await subscriber.SubscribeAsync(literal, OnMessage).WaitAsync(ct);
         }
         catch
         {
             // The client keeps a handler that Redis rejected: without this call, a retry would register a second one.
-            await subscriber.UnsubscribeAsync(channel, OnMessage, CommandFlags.FireAndForget);
+            await subscriber.UnsubscribeAsync(literal, OnMessage, CommandFlags.FireAndForget);
             throw;
         }
     }

@@ -48,19 +48,12 @@ public sealed class Script
 
     /// <summary>
     /// Runs the script by its hash. If the server does not have the script (it is new or was restarted), it has
-    /// executed nothing, and the call is repeated with the text.
+    /// executed nothing, and the client loads the script and repeats the call.
     /// </summary>
-    public async Task<RedisResult> RunAsync(IDatabase db, RedisKey[] keys, RedisValue[] args)
+    public Task<RedisResult> RunAsync(IDatabase db, RedisKey[] keys, RedisValue[] args)
     {
         RoundTrips.Add(1, KeyValuePair.Create("script", (object?)Name));
-        try
-        {
-            return await db.ScriptEvaluateAsync(Text, keys, args);
-        }
-        catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
-        {
-            return await db.ScriptEvaluateAsync(Text, keys, args);
-        }
+        return db.ScriptEvaluateAsync(Text, keys, args);
     }
 
     private static string Read(string name, Assembly assembly)

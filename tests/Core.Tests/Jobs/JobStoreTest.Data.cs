@@ -154,9 +154,7 @@ public sealed partial class JobStoreTest
         Assert.Equal("g1,g2,g3", await db.HashGetAsync(keys.Watched, "a"));
         await CheckAsync();
         var message = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await redis.Store.Subscriber.SubscribeAsync(
-            DispatchChannels.Jobs("g3"),
-            (_, text) => message.TrySetResult(text!));
+        await redis.Store.SubscribeAsync(DispatchChannels.Jobs("g3"), text => message.TrySetResult(text), default);
         Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
         Assert.Equal($"changed|{endpoint}|a", await message.Task);
         Assert.False(await db.KeyExistsAsync(keys.Watched));

@@ -89,10 +89,11 @@ public sealed class LimitScriptTest(RedisFixture redis) : IClassFixture<RedisFix
         int burst,
         int concurrent, string request)
     {
-        var r = (RedisResult[])await Limit.RunAsync(
+        var reply = await Limit.RunAsync(
             db,
             ["{k}" + name, "{k}" + name + ":flight"],
             [intervalUs, burst, concurrent, request, 60_000]);
-        return ((int)r[0] == 1, (string)r[1], (int)r[2], (long)r[4]);
+        var r = reply.Items();
+        return ((int)r[0] == 1, r[1].Text(), (int)r[2], (long)r[4]);
     }
 }

@@ -31,7 +31,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
         using var silent = await UserAsync("resetchannels");
         Assert.Equal(
             RedisFault.NoPermission,
-            await FaultAsync(() => silent.GetSubscriber().PublishAsync("channel", "message")));
+            await FaultAsync(() => new RedisStore(silent).PublishAsync("channel", "message")));
         Assert.Equal(
             RedisFault.NoPermission,
             await FaultAsync(() => silent.GetDatabase().ScriptEvaluateAsync("return redis.call('PUBLISH', 'c', 'm')")));
@@ -93,6 +93,40 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
             () => Db.ScriptEvaluateAsync("return redis.error_reply(ARGV[1])", values: [reply]));
         Assert.Equal(expected, RedisFaults.Of(e));
         Assert.True(RedisErrors.Is(e));
+    }
+
+    [Fact]
+    public async Task A_command_without_a_connection_fails_and_does_not_run_when_the_connection_is_back()
+    {
+        var away = new RedisFixture();
+        await away.InitializeAsync();
+        try
+        {
+            var (db, lost) = (away.Store.Database, new TaskCompletionSource());
+            away.Store.Connection.ConnectionFailed += (_, _) => lost.TrySetResult();
+            await away.KillAsync();
+            await lost.Task;
+            var command = db.StringIncrementAsync("count");
+            await away.StartAsync();
+            Assert.Equal(RedisFault.Unreachable, await FaultAsync(() => command));
+            await Eventually.HoldsAsync(
+                async () => await FaultAsync(() => db.PingAsync()) == RedisFault.None,
+                "the client has connected again");
+            Assert.False(await db.KeyExistsAsync("count"));
+        }
+        finally
+        {
+            await away.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_server_that_has_lost_its_scripts_gets_them_again()
+    {
+        var script = Script.Load("writable");
+        Assert.Equal(1, (int)await script.RunAsync(Db, [], []));
+        await Db.ExecuteAsync("SCRIPT", "FLUSH");
+        Assert.Equal(1, (int)await script.RunAsync(Db, [], []));
     }
 
     [Fact]

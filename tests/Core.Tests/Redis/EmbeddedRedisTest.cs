@@ -135,7 +135,7 @@ public sealed class EmbeddedRedisTest : IDisposable
     }
 
     private static Task<ConnectionMultiplexer> ConnectAsync(EmbeddedRedis redis) =>
-        ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",abortConnect=false,connectTimeout=5000");
+        ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",abortConnect=false,connectTimeout=5000,allowAdmin=true");
 
     private static async Task<bool> HasAsync(JobStore store, string id)
     {

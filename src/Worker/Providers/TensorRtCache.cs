@@ -61,7 +61,7 @@ internal static class TensorRtCache
         if (smi.Mig.FirstOrDefault(m => m.Uuid == name) is { } mig)
             return (smi.Gpus.FirstOrDefault(g => g.Index == mig.Gpu), mig);
         var gpus = GpuMonitor.Visible(smi, visible);
-        var gpu = gpus.ElementAtOrDefault(device) ?? gpus.FirstOrDefault();
+        var gpu = gpus.ElementAtOrDefault(device) ?? (gpus.Count > 0 ? gpus[0] : null);
         // Without the name of an instance, CUDA uses the first one of a GPU in MIG mode.
         return (gpu, smi.Mig.FirstOrDefault(m => m.Gpu == gpu?.Index));
     }

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Microsoft.ML.OnnxRuntime;
@@ -76,14 +75,11 @@ public sealed partial class TextGenerator : IDisposable
         if (missing.Count > 0 || layers.Length == 0)
             throw new NotSupportedException(
                 $"text generation needs {string.Join(", ", missing.DefaultIfEmpty("past_key_values.*"))}");
-        if (model.Metadata.GetValueOrDefault("sluice.vocab") != "bytes")
-            throw new NotSupportedException(
-                "text generation: only models over bytes (sluice.vocab=bytes) are supported");
+        tokenizer = Tokenizers.For(model.Metadata);
         var shape = model.Input(layers[0].Past)!.Shape;
         head = (shape[1], shape[3]);
         vocabulary = (int)model.Output("logits")!.Shape[2];
-        tokenizer = new ByteTokenizer((byte)ReadMetadata("sluice.eos", 0));
-        Context = ReadMetadata("sluice.context", 512);
+        Context = Tokenizers.ReadNumber(model.Metadata, "sluice.context", 512);
         this.memory = !KvCacheLocation.OnDevice(model.Session.Recorded, model.Session.Provider)
             ? OrtAllocator.DefaultInstance
             : memory.Device ?? throw new NotSupportedException(
@@ -209,11 +205,6 @@ public sealed partial class TextGenerator : IDisposable
         Interlocked.Increment(ref created);
         return cache;
     }
-
-    private int ReadMetadata(string property, int defaultValue) =>
-        int.TryParse(model.Metadata.GetValueOrDefault(property), CultureInfo.InvariantCulture, out var n)
-            ? n
-            : defaultValue;
 
     [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)\z")]
     private static partial Regex Past();

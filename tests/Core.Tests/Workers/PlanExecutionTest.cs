@@ -34,7 +34,8 @@ public sealed class PlanExecutionTest(RedisFixture redis) : IClassFixture<RedisF
         Assert.True(await store.AdoptAsync(pod, 1, default));
         await store.ReadAsync(id, 5, default);
 
-        var endpoint = new DeclaredEndpoint(deployment, "f", epoch, new EndpointReconcileState(), null!, null!, default);
+        var state = new EndpointReconcileState();
+        var endpoint = new DeclaredEndpoint(deployment, "f", epoch, state, null!, null!, default);
         var plan = new FleetPlan(1, Drained, [], default, null!);
         var execution = services.GetRequiredService<PlanExecution>();
         Assert.Equal(drains, await execution.ExecuteAsync(endpoint, plan, default));

@@ -40,8 +40,7 @@ public static class JobThroughput
             return;
         }
 
-        // Servers with the same settings: a second gateway would take part in the work of the one, and any gateway in
-        // the engine's.
+        // Separate servers: a second gateway would take part in the work of the one, and any gateway in the engine's.
         var (bare, forOne, forTwo) = (new RedisFixture(), new RedisFixture(), new RedisFixture());
         RedisFixture[] servers = [bare, forOne, forTwo];
         foreach (var redis in servers) await redis.InitializeAsync();

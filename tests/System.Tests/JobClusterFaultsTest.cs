@@ -314,7 +314,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         foreach (var id in busy) await jobs.StatusAsync(id, "IN_PROGRESS");
         var broken = await jobs.RunAsync(1);
         // A time limit that no submission could have brought.
-        var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Dispatch.Asked);
+        var (db, key) = (cluster.Redis.Store.Database, new JobKeys("stub").Dispatch.Jobs);
         var original = (string)(await db.HashGetAsync(key, broken))!;
         var asked = original.Split('|');
         asked[4] = "99999999999";

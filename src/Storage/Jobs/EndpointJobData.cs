@@ -29,8 +29,8 @@ internal sealed class EndpointJobData(RedisStore redis, PayloadStore payloads)
         ];
         foreach (var part in all.Chunk(AtOnce))
         {
-            foreach (var asked in await db.HashGetAsync(Renamed(d.Asked), part).WaitAsync(ct))
-                if (!asked.IsNull) payloads.Delete(JobSerializer.Input((byte[])asked!).Input);
+            foreach (var submission in await db.HashGetAsync(Renamed(d.Jobs), part).WaitAsync(ct))
+                if (!submission.IsNull) payloads.Delete(JobSerializer.Input((byte[])submission!).Input);
             foreach (var result in await db.HashGetAsync(Renamed(d.Results), part).WaitAsync(ct))
                 if (!result.IsNull) payloads.Delete(JobSerializer.Value((byte[])result!));
             await db.KeyDeleteAsync(Array.ConvertAll(part, id => k.Chunks(id!))).WaitAsync(ct);

@@ -125,8 +125,8 @@ internal sealed class JobEndWriter
         var refused = await EndLua.RunAsync(
             redis.Database,
             [
-                d.Queue, d.Running, d.Asked, d.Again, d.Watched, d.Results, d.Large, d.Flows, d.Meta, k.Expiry, k.Dead,
-                k.Outbox, k.Log, k.Hooks, k.Bytes,
+                d.Queue, d.Running, d.Jobs, d.Retries, d.Watchers, d.Results, d.Blobs, d.Flows, d.Meta, k.Expiry,
+                k.Dead, k.Outbox, k.Log, k.Hooks, k.Bytes,
             ],
             [endpointId, EndCall.KeepDeadMs, kinds, .. rest]);
         return EndCall.Results(all, refused.Items());

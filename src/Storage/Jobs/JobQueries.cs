@@ -146,7 +146,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
             redis.Database,
             [
                 d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry,
-                k.Outbox, k.Hooks, d.Asked, d.Again, d.Watched, d.Results, k.Streams, d.Large, d.Busy, k.Bytes,
+                k.Outbox, k.Hooks, d.Jobs, d.Retries, d.Watchers, d.Results, k.Streams, d.Blobs, d.Busy, k.Bytes,
             ],
             [MaxViolations, MaxChecked, LateMs]).WaitAsync(ct);
         var r = reply.Items();

@@ -30,7 +30,7 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var reply = await LookLua.RunAsync(redis.Database,
-            [d.Queue, d.Running, d.Meta, d.Asked, d.Again, d.Watched, d.Results, d.Large, k.Gone, k.GoneBefore],
+            [d.Queue, d.Running, d.Meta, d.Jobs, d.Retries, d.Watchers, d.Results, d.Blobs, k.Expired, k.ExpiredBefore],
             [id, watcher ?? "", withOutput ? 1 : 0]).WaitAsync(ct);
         var r = reply.Items();
         if (r.Length == 0) return null;
@@ -57,10 +57,10 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
         CancellationToken ct)
     {
         var k = new JobKeys(endpointId).Dispatch;
-        var text = redis.Database.HashGetAsync(k.Asked, id);
-        var large = redis.Database.HashGetAsync(k.Large, id + JobSerializer.InputField);
-        if ((byte[]?)await text.WaitAsync(ct) is not { } asked) return null;
-        var (input, s3, timeout) = JobSerializer.Input(asked);
+        var text = redis.Database.HashGetAsync(k.Jobs, id);
+        var large = redis.Database.HashGetAsync(k.Blobs, id + JobSerializer.InputField);
+        if ((byte[]?)await text.WaitAsync(ct) is not { } submission) return null;
+        var (input, s3, timeout) = JobSerializer.Input(submission);
         // If the job has ended since the first read, its large input may be deleted.
         if ((byte[]?)await large.WaitAsync(ct) is not { } stored) stored = input;
         return JobSerializer.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);

@@ -13,23 +13,23 @@ namespace Sluice.Storage.Jobs;
 /// <param name="redis">The shared connection to Redis.</param>
 /// <param name="store">Ends the jobs that were queued too long.</param>
 /// <param name="payloads">The store of large inputs and outputs.</param>
-/// <param name="mostTombs">See <see cref="MostTombs"/>.</param>
+/// <param name="mostExpired">See <see cref="MostExpired"/>.</param>
 public sealed class JobRetention(
     RedisStore redis,
     JobStore store,
     PayloadStore payloads,
-    int mostTombs = JobRetention.MostTombs)
+    int mostExpired = JobRetention.MostExpired)
 {
     /// <summary>
     /// How long the record of a deleted job is kept: at least half of this, unless there are too many.
     /// </summary>
-    private static readonly TimeSpan KeepTombs = TimeSpan.FromDays(14);
+    private static readonly TimeSpan KeepExpired = TimeSpan.FromDays(14);
 
     /// <summary>
     /// The most records of deleted jobs per endpoint (about 250 bytes each, 50 MB). When there are more, the newer half
     /// is kept.
     /// </summary>
-    public const int MostTombs = 200_000;
+    public const int MostExpired = 200_000;
 
     /// <summary>How long webhook deliveries are kept.</summary>
     private static readonly TimeSpan KeepDeliveries = TimeSpan.FromDays(7);
@@ -51,10 +51,10 @@ public sealed class JobRetention(
             var reply = await SweepLua.RunAsync(
                 redis.Database,
                 [
-                    d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Asked, d.Again,
-                    d.Results, d.Large, k.Streams, k.Gone, k.GoneBefore, k.Bytes,
+                    d.Queue, k.Expiry, k.Index, k.Late, k.Dead, k.Log, k.Hooks, k.AllChunks, d.Jobs, d.Retries,
+                    d.Results, d.Blobs, k.Streams, k.Expired, k.ExpiredBefore, k.Bytes,
                 ],
-                [AtOnce, Ms(KeepTombs), mostTombs, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)])
+                [AtOnce, Ms(KeepExpired), mostExpired, ranks.GetValueOrDefault(endpointId), Ms(KeepDeliveries)])
                 .WaitAsync(ct);
             var r = reply.Items();
             var swept = (int)r[0];

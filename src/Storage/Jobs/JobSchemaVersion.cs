@@ -5,43 +5,48 @@ using StackExchange.Redis;
 namespace Sluice.Storage.Jobs;
 
 /// <summary>
-/// Detects jobs in Redis that an earlier build stored in a different format. They are rejected with an error instead of
-/// misread, so no accepted job is lost.
+/// Detects jobs in Redis that another build stored with other keys or formats. The start fails with an error instead of
+/// misreading them, so no accepted job is lost.
 /// </summary>
 public static class JobSchemaVersion
 {
-    private static readonly Script RecountLua = Script.Load("job-recount");
-
     /// <summary>
-    /// Checks the format of the jobs of endpoints, and counts the bytes of jobs that an earlier build stored without
-    /// counting.
+    /// The version of the keys and formats of jobs. Version 1 had the hashes <c>asked</c>, <c>again</c>,
+    /// <c>watched</c>, <c>large</c> and <c>gone</c>, or one hash per job, and did not store its number.
     /// </summary>
-    /// <exception cref="InvalidOperationException">
-    /// An endpoint has jobs of an earlier build: the first build listed them in a sorted set, the next one kept each in
-    /// a separate hash. (In the current format, every listed job has an entry in <c>asked</c>.)
-    /// </exception>
+    public const int Current = 2;
+
+    /// <summary>String: the version of the jobs in this Redis.</summary>
+    private static readonly RedisKey Key = "sluice:schema";
+
+    /// <summary>Checks the jobs in Redis, and stores the version if there is none.</summary>
+    /// <param name="redis">The connection.</param>
+    /// <param name="endpoints">The declared endpoints. Only version 1 needs them.</param>
+    /// <exception cref="InvalidOperationException">The jobs have another version.</exception>
     public static async Task CheckAsync(RedisStore redis, IEnumerable<string> endpoints)
     {
         foreach (var id in endpoints)
-        {
-            var k = new JobKeys(id);
-            var moment = redis.Database.CreateTransaction();
-            var (listed, asked) = (moment.KeyTypeAsync(k.Index), moment.KeyExistsAsync(k.Dispatch.Asked));
-            await moment.ExecuteAsync();
-            if (await listed == RedisType.None || (await listed == RedisType.List && await asked))
-            {
-                if (await asked)
-                    await RecountLua.RunAsync(
-                        redis.Database,
-                        [k.Dispatch.Asked, k.Dispatch.Results, k.Streams, k.Dispatch.Large, k.Bytes],
-                        []);
-                continue;
-            }
+            if (await HasFirstVersionAsync(redis.Database, id))
+                throw new InvalidOperationException($"Redis has jobs of endpoint '{id}' in schema 1; expected schema "
+                    + $"{Current}. {WhatToDo}");
+        await redis.Database.StringSetAsync(Key, Current, when: When.NotExists);
+        var stored = await redis.Database.StringGetAsync(Key);
+        if (stored != Current)
+            throw new InvalidOperationException($"The schema of jobs in Redis (sluice:schema) is '{stored}'; expected "
+                + $"{Current}. {WhatToDo}");
+    }
 
-            throw new InvalidOperationException(
-                $"Redis holds jobs of endpoint '{id}' from an earlier build of Sluice, which this build cannot read. "
-                + "Run the earlier build until the jobs have ended and their retention has passed, "
-                + "or use an empty database (another SLUICE_DATA, or another Redis in SLUICE_REDIS)");
-        }
+    private const string WhatToDo = "Run the build that stored these jobs until they have ended and their retention "
+        + "has passed, or use an empty database (another SLUICE_DATA, or another Redis in SLUICE_REDIS). "
+        + "docs/operations/upgrade.md describes how to delete them.";
+
+    /// <summary>The list or sorted set of jobs had the name that the hash of submissions has now.</summary>
+    private static async Task<bool> HasFirstVersionAsync(IDatabase db, string endpointId)
+    {
+        var transaction = db.CreateTransaction();
+        var type = transaction.KeyTypeAsync(new DispatchKeys(endpointId).Jobs);
+        var isFirst = transaction.KeyExistsAsync(DispatchKeys.Key(endpointId, "asked"));
+        await transaction.ExecuteAsync();
+        return await isFirst || await type is not (RedisType.None or RedisType.Hash);
     }
 }

@@ -138,7 +138,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
         var k = new JobKeys(endpointId).Dispatch;
         return (int)await RequeueLua.RunAsync(
             redis.Database,
-            [k.Queue, k.Running, k.Flows, k.Meta, k.Asked, k.Again, k.Watched],
+            [k.Queue, k.Running, k.Flows, k.Meta, k.Jobs, k.Retries, k.Watchers],
             [id, fence.ToString(), LossName(loss), Line(why)]).WaitAsync(ct) == 1;
     }
 
@@ -154,8 +154,8 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
         var reply = await RetryLua.RunAsync(
             redis.Database,
             [
-                k.Chunks(id), k.Streams, d.Asked, d.Again, d.Results, d.Large, d.Queue, d.Running, d.Flows, d.Meta,
-                d.Finish, k.Dead, k.Outbox, k.Gone, k.GoneBefore, k.Bytes,
+                k.Chunks(id), k.Streams, d.Jobs, d.Retries, d.Results, d.Blobs, d.Queue, d.Running, d.Flows, d.Meta,
+                d.Finish, k.Dead, k.Outbox, k.Expired, k.ExpiredBefore, k.Bytes,
             ],
             [id, endpointId, DispatchScripts.LowPriorityFrom]).WaitAsync(ct);
         var r = reply.Texts();

@@ -37,7 +37,7 @@ public sealed class JobStreams(RedisStore redis)
         var k = new JobKeys(endpointId);
         var reply = await AppendLua.RunAsync(
             redis.Database,
-            [k.Chunks(id), k.Streams, k.Dispatch.Running, k.Dispatch.Asked, k.Bytes],
+            [k.Chunks(id), k.Streams, k.Dispatch.Running, k.Dispatch.Jobs, k.Bytes],
             [
                 id, endpointId, fence.ToString(), first, maxBytes, room.AllJobs, room.FlowJobs,
                 .. chunks.Select(c => (RedisValue)c),
@@ -64,7 +64,7 @@ public sealed class JobStreams(RedisStore redis)
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
         var reply = await ChunksLua.RunAsync(redis.Database,
-            [k.Chunks(id), k.Streams, d.Running, d.Asked, d.Watched, d.Results, k.Gone, k.GoneBefore],
+            [k.Chunks(id), k.Streams, d.Running, d.Jobs, d.Watchers, d.Results, k.Expired, k.ExpiredBefore],
             [from is { } at ? at : "", MaxChunks, MaxBytes, watcher, id]).WaitAsync(ct);
         var r = reply.Items();
         return new JobPart(

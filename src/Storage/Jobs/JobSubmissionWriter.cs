@@ -94,8 +94,8 @@ internal sealed class JobSubmissionWriter
         var reply = await SubmitLua.RunAsync(
             redis.Database,
             [
-                d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Asked, d.Watched, d.Large, k.Idempotency, k.Gone,
-                k.GoneBefore, k.Bytes,
+                d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, d.Watchers, d.Blobs, k.Idempotency, k.Expired,
+                k.ExpiredBefore, k.Bytes,
             ],
             [
                 endpointId, DispatchScripts.LowPriorityFrom, (long)KeepIdempotency.TotalMilliseconds, kinds.Count,

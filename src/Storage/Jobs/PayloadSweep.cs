@@ -117,7 +117,7 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
             if (!server.IsConnected)
                 throw new TimeoutException($"Redis {address} is not connected; its jobs may refer to payload files");
             if (server.IsReplica) continue;
-            foreach (var kind in new[] { "asked", "results" })
+            foreach (var kind in new[] { "jobs", "results" })
                 keys.AddRange(server.Keys(pattern: (string)DispatchKeysPattern(kind)!, pageSize: 1000));
         }
 

@@ -56,13 +56,13 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>
     /// Hash: job -> its submission. <c>jobstate.part.lua</c> documents the format of this hash and of the next four.
     /// </summary>
-    public RedisKey Asked { get; } = Key(endpointId, "asked");
+    public RedisKey Jobs { get; } = Key(endpointId, "jobs");
 
     /// <summary>Hash: job that was queued again -> its previous attempts.</summary>
-    public RedisKey Again { get; } = Key(endpointId, "again");
+    public RedisKey Retries { get; } = Key(endpointId, "retries");
 
     /// <summary>Hash: queued job -> gateways to notify about it.</summary>
-    public RedisKey Watched { get; } = Key(endpointId, "watched");
+    public RedisKey Watchers { get; } = Key(endpointId, "watchers");
 
     /// <summary>Hash: ended job -> its result.</summary>
     public RedisKey Results { get; } = Key(endpointId, "results");
@@ -71,7 +71,7 @@ public sealed class DispatchKeys(string endpointId)
     /// Hash: "job|in", "job|out" -> an input or output that is too large for the other hashes, and too small for a
     /// file.
     /// </summary>
-    public RedisKey Large { get; } = Key(endpointId, "large");
+    public RedisKey Blobs { get; } = Key(endpointId, "blobs");
 
     /// <summary>The keys of slots and of request tickets, without the queue and the counters.</summary>
     public RedisKey[] Slots => [Leases, Held, Free, Finish, Grants, Busy, Workers, Capacity, Blocked];

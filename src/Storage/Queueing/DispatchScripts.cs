@@ -99,8 +99,8 @@ public sealed class DispatchScripts(RedisStore redis)
         var r = await RunAsync(
             ReleaseLua,
             [
-                k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Asked, k.Again, k.Watched,
-                k.Results, k.Large, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity,
+                k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs, k.Retries, k.Watchers,
+                k.Results, k.Blobs, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity,
             ],
             [.. args]);
         return new ReleaseAnswer(
@@ -128,7 +128,7 @@ public sealed class DispatchScripts(RedisStore redis)
         foreach (var entry in report.Queued) args.Add(entry);
         var r = await RunAsync(
             RenewLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Again],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Retries],
             [.. args]);
         if (r.Length == 1) return RenewAnswer.LostLease;
         return new RenewAnswer(
@@ -173,8 +173,8 @@ public sealed class DispatchScripts(RedisStore redis)
         var r = await RunAsync(
             ReapLua,
             [
-                k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Asked, k.Again,
-                k.Watched, k.Capacity,
+                k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Jobs, k.Retries,
+                k.Watchers, k.Capacity,
             ],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);

@@ -14,7 +14,7 @@ public sealed class JobKeys(string endpointId)
     /// <summary>
     /// List: jobs in the order of their submission. Leading jobs whose data was deleted are removed.
     /// </summary>
-    public RedisKey Index { get; } = DispatchKeys.Key(endpointId, "jobs");
+    public RedisKey Index { get; } = DispatchKeys.Key(endpointId, "index");
 
     /// <summary>
     /// Sorted set: job -> submitted (Unix ms). Jobs that outlived later ones; they are no longer in
@@ -34,10 +34,10 @@ public sealed class JobKeys(string endpointId)
     /// <summary>
     /// Hash: job whose data was deleted -> its remaining record, packed; also the creation time of this hash.
     /// </summary>
-    public RedisKey Gone { get; } = DispatchKeys.Key(endpointId, "gone");
+    public RedisKey Expired { get; } = DispatchKeys.Key(endpointId, "expired");
 
-    /// <summary>The hash before <see cref="Gone"/>, with older jobs.</summary>
-    public RedisKey GoneBefore { get; } = DispatchKeys.Key(endpointId, "gone-before");
+    /// <summary>The hash before <see cref="Expired"/>, with older jobs.</summary>
+    public RedisKey ExpiredBefore { get; } = DispatchKeys.Key(endpointId, "expired-before");
 
     /// <summary>Sorted set: webhook delivery -> next attempt (Unix ms).</summary>
     public RedisKey Outbox { get; } = DispatchKeys.Key(endpointId, "outbox");
@@ -79,13 +79,13 @@ public sealed class JobKeys(string endpointId)
     public RedisKey Forgotten { get; } = DispatchKeys.Key(endpointId, "forgotten");
 
     /// <summary>The keys that list keys and files of jobs and deliveries.</summary>
-    public RedisKey[] Listed => [Index, Late, Log, Streams, Dispatch.Asked, Dispatch.Results, Dispatch.Large];
+    public RedisKey[] Listed => [Index, Late, Log, Streams, Dispatch.Jobs, Dispatch.Results, Dispatch.Blobs];
 
     /// <summary>All other keys of jobs with a fixed name, without the queue and the counters.</summary>
     public RedisKey[] Rest =>
     [
-        Bytes, Expiry, Dead, Gone, GoneBefore, Outbox, Secrets, Dispatch.Again, Dispatch.Watched, Dispatch.Running,
-        Dispatch.Flows,
+        Bytes, Expiry, Dead, Expired, ExpiredBefore, Outbox, Secrets, Dispatch.Retries, Dispatch.Watchers,
+        Dispatch.Running, Dispatch.Flows,
     ];
 
     /// <summary>Returns the name of an Idempotency-Key of a flow: equal keys of two API keys do not collide.</summary>

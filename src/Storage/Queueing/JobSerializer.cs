@@ -36,11 +36,11 @@ internal sealed class JobSerializer(string run, string head, string again, byte[
     /// <summary>
     /// Returns the input (the value, or a reference to it), the s3Config and the attempt's time limit of a submission.
     /// </summary>
-    public static (byte[] Input, byte[]? S3, TimeSpan Timeout) Input(byte[] asked)
+    public static (byte[] Input, byte[]? S3, TimeSpan Timeout) Input(byte[] submission)
     {
-        var lines = Lines(asked, 4, out var input);
+        var lines = Lines(submission, 4, out var input);
         return (
-            asked[input..],
+            submission[input..],
             lines[3].Length > 0 ? Encoding.UTF8.GetBytes(lines[3]) : null,
             TimeOf(lines[0].Split('|', 7)));
     }

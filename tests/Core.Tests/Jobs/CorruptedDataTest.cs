@@ -64,7 +64,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
         var k = new JobKeys(endpoint);
         foreach (var id in new[] { "a", "b", "c" })
             await store.SubmitAsync(JobStoreTest.Job(endpoint, id), default);
-        await db.HashSetAsync(k.Dispatch.Asked, "b", asked);
+        await db.HashSetAsync(k.Dispatch.Jobs, "b", asked);
         await dispatch.WorkerUpAsync(k.Dispatch, "p", "{}", 3);
         await dispatch.AcquireAsync(k.Dispatch, endpoint, "g~0", true, Lease, 0, 0, []);
 
@@ -82,7 +82,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
     public async Task It_can_be_cancelled_with_other_jobs(string endpoint, string asked)
     {
         var (store, dispatch, k) = await SubmitAsync(endpoint);
-        await db.HashSetAsync(k.Dispatch.Asked, "b", asked);
+        await db.HashSetAsync(k.Dispatch.Jobs, "b", asked);
         // Cancellations of one endpoint share a call.
         var ends = await Task.WhenAll(Ids.Select(id => store.CancelAsync(endpoint, id, default)));
         Assert.All(ends, e => Assert.True(e.Ended));
@@ -105,7 +105,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
         await dispatch.AcquireAsync(k.Dispatch, endpoint, "g~0", true, Lease, 0, 0, []);
         var claimed = await dispatch.ReleaseAsync(k, endpoint, "g~0", [], [], claims: true);
         Assert.Equal(3, claimed.Claimed.Length);
-        await db.HashSetAsync(isRun ? k.Dispatch.Running : k.Dispatch.Asked, "b", text);
+        await db.HashSetAsync(isRun ? k.Dispatch.Running : k.Dispatch.Jobs, "b", text);
         await db.SortedSetRemoveAsync(k.Dispatch.Leases, "g~0");
 
         await new WorkerSlotStore(redis.Store).ReapAsync(endpoint, default);
@@ -119,7 +119,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
         var (store, dispatch, k) = await SubmitAsync("requeued");
         await dispatch.AcquireAsync(k.Dispatch, "requeued", "g~0", true, Lease, 0, 0, []);
         var claimed = (await dispatch.ReleaseAsync(k, "requeued", "g~0", [], [], claims: true)).Claimed;
-        await db.HashSetAsync(k.Dispatch.Asked, "b", "x");
+        await db.HashSetAsync(k.Dispatch.Jobs, "b", "x");
         var fence = claimed.Single(c => c.Id == "b").Fence;
         Assert.True(await store.RequeueAsync("requeued", "b", fence, AttemptLoss.Counted, "lost", default));
         Assert.False(await db.HashExistsAsync(k.Dispatch.Running, "b"));
@@ -136,7 +136,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
         var error = new JobError("WRONG", "", true);
         JobEnd[] ends = [JobEnd.Failed("b", claim.Fence, JobStatus.Failed, error)];
         await dispatch.ReleaseAsync(k, "retried", "", [], ends, claims: false);
-        await db.HashSetAsync(k.Dispatch.Asked, "b", "x");
+        await db.HashSetAsync(k.Dispatch.Jobs, "b", "x");
         Assert.Equal(("corrupted", JobStatus.Failed), await store.RetryAsync("retried", "b", default));
     }
 
@@ -147,7 +147,7 @@ public sealed class CorruptedDataTest(RedisFixture redis) : IClassFixture<RedisF
     public async Task Other_jobs_are_listed(string endpoint, string asked)
     {
         var (store, _, k) = await SubmitAsync(endpoint);
-        await db.HashSetAsync(k.Dispatch.Asked, "b", asked);
+        await db.HashSetAsync(k.Dispatch.Jobs, "b", asked);
         var page = await new JobQueries(redis.Store, store).ListAsync(endpoint, null, null, 0, 10, default);
         Assert.Equal(["c", "a"], page.Jobs.Select(j => j.Id));
     }

@@ -101,7 +101,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
 
         await CheckAsync();
         Assert.False(await db.KeyExistsAsync(keys.Bytes));
-        Assert.False(await db.KeyExistsAsync(keys.Dispatch.Large));
+        Assert.False(await db.KeyExistsAsync(keys.Dispatch.Blobs));
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
             store,
             queries).ForgetAsync(endpoint, Fence.NewToken(), ForgetPhase.First, default);
         Assert.False(await db.KeyExistsAsync(keys.Bytes));
-        Assert.False(await db.KeyExistsAsync(keys.Dispatch.Large));
+        Assert.False(await db.KeyExistsAsync(keys.Dispatch.Blobs));
     }
 
     [Fact]
@@ -219,18 +219,6 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(512, (await store.SaveOutputAsync(endpoint, Json(512), 1, default)).Length);
     }
 
-    [Fact]
-    public async Task Bytes_of_jobs_of_an_earlier_build_are_counted_at_the_start()
-    {
-        await SubmitAsync("a", j => j with { Input = Json(5000) });
-        await SubmitAsync("b", j => j with { Flow = "g" });
-        await EndAsync(JobEnd.Completed("a", (await ClaimAsync(1))["a"].Fence, Json(600), default));
-        await db.KeyDeleteAsync(keys.Bytes);
-        Assert.NotEqual(0, (await queries.CheckAsync(endpoint, default)).Count);
-        await JobSchemaVersion.CheckAsync(redis.Store, [endpoint, "without-jobs"]);
-        await CheckAsync();
-    }
-
     [Theory]
     [InlineData("f", 1)]
     [InlineData("|all", -1)]
@@ -250,7 +238,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
     public async Task The_checker_finds_a_waiting_job_without_its_input()
     {
         await SubmitAsync("a", j => j with { Input = Json(5000) });
-        await db.HashDeleteAsync(keys.Dispatch.Large, "a|in");
+        await db.HashDeleteAsync(keys.Dispatch.Blobs, "a|in");
         Assert.Contains(
             (await queries.CheckAsync(endpoint, default)).Violations,
             v => v == "open without its input: a");

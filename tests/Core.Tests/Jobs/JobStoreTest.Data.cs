@@ -143,21 +143,21 @@ public sealed partial class JobStoreTest
         await SubmitAsync("a", j => j with { Watcher = "g1" });
         await store.LookAsync(endpoint, "a", "g2", default);
         await store.LookAsync(endpoint, "a", "g2", default);
-        Assert.Equal("g1,g2", await db.HashGetAsync(keys.Watched, "a"));
+        Assert.Equal("g1,g2", await db.HashGetAsync(keys.Watchers, "a"));
         await UpAsync(1);
         await ClaimAsync();
         await store.LookAsync(endpoint, "a", "g3", default);
-        Assert.False(await db.KeyExistsAsync(keys.Watched));
+        Assert.False(await db.KeyExistsAsync(keys.Watchers));
         Assert.EndsWith("|g1,g2,g3", await db.HashGetAsync(keys.Running, "a"), StringComparison.Ordinal);
         await CheckAsync();
         Assert.True(await store.RequeueAsync(endpoint, "a", 1, AttemptLoss.Counted, "lost", default));
-        Assert.Equal("g1,g2,g3", await db.HashGetAsync(keys.Watched, "a"));
+        Assert.Equal("g1,g2,g3", await db.HashGetAsync(keys.Watchers, "a"));
         await CheckAsync();
         var message = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         await redis.Store.SubscribeAsync(DispatchChannels.Jobs("g3"), text => message.TrySetResult(text), default);
         Assert.True((await store.CancelAsync(endpoint, "a", default)).Ended);
         Assert.Equal($"changed|{endpoint}|a", await message.Task);
-        Assert.False(await db.KeyExistsAsync(keys.Watched));
+        Assert.False(await db.KeyExistsAsync(keys.Watchers));
         await CheckAsync();
     }
 
@@ -171,21 +171,22 @@ public sealed partial class JobStoreTest
         Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
         await CheckAsync();
         await db.KeyDeleteAsync(k.Expiry);
-        foreach (var few in new[] { keys.Again, keys.Watched, k.Streams }) await db.HashSetAsync(few, "ghost", "1|1");
-        await db.HashSetAsync(keys.Large, "ghost|in", "1");
-        await db.HashSetAsync(keys.Asked, "ghost", "1|0|1|1|1|1|f\n1|1|1\n\n\n1");
+        foreach (var few in new[] { keys.Retries, keys.Watchers, k.Streams })
+            await db.HashSetAsync(few, "ghost", "1|1");
+        await db.HashSetAsync(keys.Blobs, "ghost|in", "1");
+        await db.HashSetAsync(keys.Jobs, "ghost", "1|0|1|1|1|1|f\n1|1|1\n\n\n1");
         var violations = (await queries.CheckAsync(endpoint, default)).Violations;
         Assert.Equal(
             [
                 "ended, but its data never goes: a", "jobs: 2 stored, 1 listed, 1 known",
-                "watched knows a job that does not wait: ghost"
+                "watchers knows a job that does not wait: ghost"
             ],
             violations.Order());
-        await db.HashDeleteAsync(keys.Asked, "ghost");
+        await db.HashDeleteAsync(keys.Jobs, "ghost");
         violations = (await queries.CheckAsync(endpoint, default)).Violations;
         Assert.Equal(
             [
-                "again knows a job that is gone: ghost", "large knows a job that is gone: ghost",
+                "blobs knows a job that is gone: ghost", "retries knows a job that is gone: ghost",
                 "streams knows a job that is gone: ghost",
             ],
             violations.Where(v => v.EndsWith("gone: ghost", StringComparison.Ordinal)).Order());
@@ -238,7 +239,7 @@ public sealed partial class JobStoreTest
         foreach (var id in new[] { "b", "c" })
             Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
         var ended = ((string)(await db.HashGetAsync(keys.Results, "b"))!).Split('\n')[1].Split('|')[0];
-        if (asked is not null) await db.HashSetAsync(keys.Asked, "b", asked);
+        if (asked is not null) await db.HashSetAsync(keys.Jobs, "b", asked);
         if (result is not null) await db.HashSetAsync(keys.Results, "b", result + ended + "|");
         await db.SortedSetAddAsync(new JobKeys(endpoint).Expiry, "no group", 1);
 
@@ -257,7 +258,7 @@ public sealed partial class JobStoreTest
         var k = new JobKeys(endpoint);
         foreach (var key in new[]
         {
-            keys.Asked, keys.Again, keys.Watched, keys.Results, keys.Large, keys.Running, k.Streams, k.Chunks(id),
+            keys.Jobs, keys.Retries, keys.Watchers, keys.Results, keys.Blobs, keys.Running, k.Streams, k.Chunks(id),
             k.Index, k.Late, k.Dead
         })
             Assert.False(await redis.Store.Database.KeyExistsAsync(key), key);

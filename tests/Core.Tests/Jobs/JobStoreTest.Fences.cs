@@ -18,9 +18,9 @@ public sealed partial class JobStoreTest
         var first = Assert.Single(await ClaimAsAsync("one"));
         // Redis loses the claim: the job is queued as before.
         Assert.True(await store.RequeueAsync(endpoint, "a", first.Fence, AttemptLoss.Free, "lost", default));
-        await redis.Store.Database.HashDeleteAsync(keys.Again, "a");
+        await redis.Store.Database.HashDeleteAsync(keys.Retries, "a");
         await redis.Store.Database.KeyDeleteAsync(keys.Queue);
-        var submitted = ((string)(await redis.Store.Database.HashGetAsync(keys.Asked, "a"))!).Split('\n')[1].Split('|');
+        var submitted = ((string)(await redis.Store.Database.HashGetAsync(keys.Jobs, "a"))!).Split('\n')[1].Split('|');
         await redis.Store.Database.SortedSetAddAsync(
             keys.Queue,
             $"{submitted[2]}|job|a|{submitted[0]}|{submitted[1]}|f",

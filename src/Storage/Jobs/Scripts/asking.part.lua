@@ -1,6 +1,6 @@
 -- submit_kinds, asking (part, after jobstate and jobbytes): the submissions of jobs. size() returns the bytes that a
 -- job will count, add() collects its submission, keep() writes the collected submissions.
--- k: asked, large, watched. head: "spec\nsubmitted|deadline|".
+-- k: jobs, blobs, watchers. head: "spec\nsubmitted|deadline|".
 -- submit_kinds() reads the values that jobs of a call share, from ARGV[first] on, and returns the kinds by their
 -- numbers (text).
 local function submit_kinds(first, count, now)
@@ -38,9 +38,9 @@ local function asking(k)
   end
 
   local function keep()
-    redis.call('HSET', k.asked, unpack(texts))
-    if #inputs > 0 then redis.call('HSET', k.large, unpack(inputs)) end
-    if #gateways > 0 then redis.call('HSET', k.watched, unpack(gateways)) end
+    redis.call('HSET', k.jobs, unpack(texts))
+    if #inputs > 0 then redis.call('HSET', k.blobs, unpack(inputs)) end
+    if #gateways > 0 then redis.call('HSET', k.watchers, unpack(gateways)) end
   end
 
   return { size = size, add = add, keep = keep }

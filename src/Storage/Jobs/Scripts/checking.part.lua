@@ -17,27 +17,27 @@ local function map(key)
   return all
 end
 
--- Checks that fields which few jobs have belong to existing jobs, and that only queued jobs are watched.
-local function few_jobs(check, newest, asked, queued, hashes)
+-- Checks that fields which few jobs have belong to existing jobs, and that only queued jobs have watchers.
+local function few_jobs(check, newest, jobs, queued, hashes)
   for name, few in pairs(hashes) do
     for _, field in ipairs(redis.call('HLEN', few) <= newest and redis.call('HKEYS', few) or {}) do
-      local id, watched = string.match(field, '^[^|]*'), name == 'watched'
-      check(redis.call('HEXISTS', asked, id) == 1 and (not watched or queued[id]), name, 'knows a job that',
-        watched and 'does not wait:' or 'is gone:', id)
+      local id, waits = string.match(field, '^[^|]*'), name == 'watchers'
+      check(redis.call('HEXISTS', jobs, id) == 1 and (not waits or queued[id]), name, 'knows a job that',
+        waits and 'does not wait:' or 'is gone:', id)
     end
   end
 end
 
 -- Checks that the counted bytes are the bytes that jobs occupy: tally() adds a job, compare() runs after all jobs have
 -- been added.
-local function counted_bytes(check, bytes, large, streams)
+local function counted_bytes(check, bytes, blobs, streams)
   local occupied = {}
   local function tally(id, text, result, status)
     if not text then return end
-    local flow, n = flow_of(text), job_bytes(large, id, text, result, redis.call('HGET', streams, id))
+    local flow, n = flow_of(text), job_bytes(blobs, id, text, result, redis.call('HGET', streams, id))
     occupied[flow], occupied[ALL_JOBS] = (occupied[flow] or 0) + n, (occupied[ALL_JOBS] or 0) + n
     local needed = status ~= 'COMPLETED' and status ~= 'CANCELLED' and has_large_input(text)
-    check(not needed or redis.call('HEXISTS', large, id .. '|in') == 1, status, 'without its input:', id)
+    check(not needed or redis.call('HEXISTS', blobs, id .. '|in') == 1, status, 'without its input:', id)
   end
   local function compare()
     local counted = map(bytes)

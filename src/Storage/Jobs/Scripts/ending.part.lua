@@ -1,8 +1,8 @@
 -- ending (part, after jobstate and jobbytes): ends jobs. stop() ends a running job, unqueue() a queued job; keep()
 -- writes the collected changes.
--- k: queue, running, flows, meta, asked, again, watched, results, large, expiry, dead, outbox, log, hooks, bytes. kind:
--- status, no_retry, dead, tail (the part of the result between its first line and its value), is_error, dues (empty;
--- when the data of such jobs is deleted).
+-- k: queue, running, flows, meta, jobs, retries, watchers, results, blobs, expiry, dead, outbox, log, hooks, bytes.
+-- kind: status, no_retry, dead, tail (the part of the result between its first line and its value), is_error, dues
+-- (empty; when the data of such jobs is deleted).
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, notified = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
@@ -25,13 +25,13 @@ local function ending(k, endpoint, now, at, dead_ms)
 
   -- When a job that cannot be retried ends, its large input is deleted: completed and cancelled jobs free memory in a
   -- full Redis.
-  local function count(id, kind, value, asked)
+  local function count(id, kind, value, submission)
     local n = beyond_room(#value)
-    if kind.no_retry and has_large_input(asked) then
+    if kind.no_retry and has_large_input(submission) then
       unneeded[#unneeded + 1] = id .. '|in'
-      n = n - redis.call('HSTRLEN', k.large, id .. '|in')
+      n = n - redis.call('HSTRLEN', k.blobs, id .. '|in')
     end
-    if n ~= 0 then counted.add(flow_of(asked), n) end
+    if n ~= 0 then counted.add(flow_of(submission), n) end
   end
 
   -- last: "fence or attempt|runs|started|pod" of the attempt that ends.
@@ -61,24 +61,24 @@ local function ending(k, endpoint, now, at, dead_ms)
     run.last = run.last or fence .. '|' .. ran .. '|' .. started .. '|' .. pod
     -- Few ends need the submission: those of a job with a webhook or a large input (see jobstate), or with a longer
     -- result.
-    local asked = (hook ~= '0' or #value > ROOM) and redis.call('HGET', k.asked, id)
-    if asked then count(id, kind, value, asked) end
+    local submission = (hook ~= '0' or #value > ROOM) and redis.call('HGET', k.jobs, id)
+    if submission then count(id, kind, value, submission) end
     finish(id, kind, value, run.last, fence, keep,
-      asked and hook % 2 == 1 and select(2, string.match(asked, ASKED)) or '', watchers)
+      submission and hook % 2 == 1 and select(2, string.match(submission, SUBMISSION)) or '', watchers)
   end
 
-  local function unqueue(id, kind, value, asked)
-    local back, watchers = redis.call('HGET', k.again, id), redis.call('HGET', k.watched, id)
-    local spec, url = string.match(asked, ASKED)
+  local function unqueue(id, kind, value, submission)
+    local back, watchers = redis.call('HGET', k.retries, id), redis.call('HGET', k.watchers, id)
+    local spec, url = string.match(submission, SUBMISSION)
     local keep, flow = select(6, string.match(spec or '', SPEC))
-    local last, entry = past(back), ticket(id, asked, back)
+    local last, entry = past(back), ticket(id, submission, back)
     -- The ticket of a corrupted job is not known. The next claim drops it, and counts it.
     if entry then
       entries[#entries + 1] = entry
       fewer[flow] = (fewer[flow] or 0) + 1
     end
     if watchers then notified[#notified + 1] = id end
-    count(id, kind, value, asked)
+    count(id, kind, value, submission)
     finish(id, kind, value, last, string.match(last, '^%d+'), keep or '0', url or '', watchers or '')
   end
 
@@ -90,11 +90,11 @@ local function ending(k, endpoint, now, at, dead_ms)
     for flow, n in pairs(fewer) do
       if redis.call('HINCRBY', k.flows, flow, -n) <= 0 then redis.call('HDEL', k.flows, flow) end
     end
-    if #notified > 0 then redis.call('HDEL', k.watched, unpack(notified)) end
+    if #notified > 0 then redis.call('HDEL', k.watchers, unpack(notified)) end
     if #stopped > 0 then redis.call('HDEL', k.running, unpack(stopped)) end
     if #results > 0 then redis.call('HSET', k.results, unpack(results)) end
-    if #large > 0 then redis.call('HSET', k.large, unpack(large)) end
-    if #unneeded > 0 then redis.call('HDEL', k.large, unpack(unneeded)) end
+    if #large > 0 then redis.call('HSET', k.blobs, unpack(large)) end
+    if #unneeded > 0 then redis.call('HDEL', k.blobs, unpack(unneeded)) end
     counted.keep()
     for when, ids in pairs(due) do redis.call('ZADD', k.expiry, when, at .. '|' .. table.concat(ids, ',')) end
     if #letters > 0 then redis.call('ZADD', k.dead, unpack(letters)) end

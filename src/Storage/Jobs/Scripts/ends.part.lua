@@ -26,13 +26,13 @@ local function endall(k, endpoint, now, dead_ms, kind_count, first)
     local kind, expect, value = kinds[ARGV[i]], ARGV[i + 2], ARGV[i + 3]
     local run = at_work[n] and not ended[id] and runs(at_work[n])
     if not run then
-      local asked, result = redis.call('HGET', k.asked, id), redis.call('HGET', k.results, id)
+      local submission, result = redis.call('HGET', k.jobs, id), redis.call('HGET', k.results, id)
       local was, by = string.match(result or ended[id] or 'IN_QUEUE', '^([^|]+)|?([^|]*)')
       status = was
-      if not asked then did, status = 'gone', ''
+      if not submission then did, status = 'gone', ''
       elseif was == kind.status and by == expect then did = nil
       elseif status == 'IN_QUEUE' and (expect == 'any' or expect == 'queued') then
-        jobs_ended.unqueue(id, kind, value, asked)
+        jobs_ended.unqueue(id, kind, value, submission)
         did, ended[id] = nil, kind.status .. '|' .. expect
       end
     elseif expect == 'any' or expect == run[2] then

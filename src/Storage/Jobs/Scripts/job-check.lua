@@ -6,9 +6,9 @@
 --         index  list of jobs in the order of submission · late  sorted set job -> submitted ·
 --         expiry  sorted set "ended|job,job.." -> when their data is deleted ·
 --         outbox  sorted set delivery -> next attempt · hooks  prefix of delivery hashes ·
---         asked  hash job -> its submission · again  hash job that was queued again -> its previous attempts ·
---         watched  hash queued job -> gateways to notify · results  hash ended job -> its result ·
---         streams  hash job -> "bytes|read" of its stream · large  hash "job|in", "job|out" -> large values ·
+--         jobs  hash job -> its submission · retries  hash job that was queued again -> its previous attempts ·
+--         watchers  hash queued job -> gateways to notify · results  hash ended job -> its result ·
+--         streams  hash job -> "bytes|read" of its stream · blobs  hash "job|in", "job|out" -> large values ·
 --         busy  hash holder -> "requests|slots in use that belong to no job of the holder", the latter only if there
 --         are any · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    max  violations to report ·
@@ -18,19 +18,19 @@
 -- The script reads everything in one step, about 3 us per job: for operators and tests, not for monitoring.
 local leases, held, free, capacity, queue, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local running, flows, index, late, expiry, outbox = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local hooks, asked, again, watched, results, streams = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
-local large, busy, bytes = KEYS[19], KEYS[20], KEYS[21]
+local hooks, jobs, retries, watchers, results, streams = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local blobs, busy, bytes = KEYS[19], KEYS[20], KEYS[21]
 local max, newest, late_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: jobbytes
 -- include: checking
 local now = redis.call('TIME')[1] * 1000
 local check, reports, wrong = checking(max)
-local tally, compare = counted_bytes(check, bytes, large, streams)
+local tally, compare = counted_bytes(check, bytes, blobs, streams)
 
 -- Returns the submission, the status as far as it and the result determine it, when the job ended, and the result.
 local function stored(id)
-  local text, result = redis.call('HGET', asked, id), redis.call('HGET', results, id)
+  local text, result = redis.call('HGET', jobs, id), redis.call('HGET', results, id)
   local status, ended = string.match(result or '', '^([^|]+)[^\n]*\n(%d+)')
   return text, status or text and 'open' or 'gone', ended, result
 end
@@ -57,7 +57,7 @@ for _, entry in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
     count[flow] = (count[flow] or 0) + 1
     queued[id] = true
     local text, status = stored(id)
-    check(text and ticket(id, text, redis.call('HGET', again, id)) == entry,
+    check(text and ticket(id, text, redis.call('HGET', retries, id)) == entry,
       'ticket in the queue that its job does not know:', entry)
     check(status == 'open' and not at_work[id], 'queued, but', at_work[id] and 'running' or status, ':', id)
   end
@@ -73,7 +73,7 @@ for id, value in pairs(at_work) do
   local timeout = text and select(5, string.match(string.match(text, HEAD) or '', SPEC))
   check(pod == '' or not timeout or now - started <= timeout + late_ms,
     'runs for longer than its executionTimeout:', id, value)
-  local before = string.match(past(redis.call('HGET', again, id)), '^%d+')
+  local before = string.match(past(redis.call('HGET', retries, id)), '^%d+')
   check(status == 'open' and before + 1 == tonumber(toattempt(fence)),
     'running as', value, 'but', status, 'after', before, ':', id)
   check(redis.call('ZSCORE', leases, holder), 'running without a lease:', id, value)
@@ -99,10 +99,10 @@ for _, id in ipairs(all) do
   check(not at or not counts_all or expiring[id .. at], 'ended, but its data never goes:', id)
 end
 local known = redis.call('HLEN', results) + in_queue + redis.call('HLEN', running)
-local n, listed = redis.call('HLEN', asked), redis.call('LLEN', index)
+local n, listed = redis.call('HLEN', jobs), redis.call('LLEN', index)
 check(n == known and listed == known, 'jobs:', n, 'stored,', listed, 'listed,', known, 'known')
 if #all == n then compare() end
-few_jobs(check, newest, asked, queued, { again = again, watched = watched, streams = streams, large = large })
+few_jobs(check, newest, jobs, queued, { retries = retries, watchers = watchers, streams = streams, blobs = blobs })
 for _, delivery in ipairs(redis.call('ZRANGE', outbox, 0, newest - 1)) do
   check(redis.call('EXISTS', hooks .. delivery) == 1, 'outbox entry without its delivery:', delivery)
 end

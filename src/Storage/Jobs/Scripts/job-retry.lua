@@ -2,28 +2,28 @@
 -- job-retry: queue a job that failed or timed out again, with its input and under its id; its earlier result is
 -- deleted.
 -- KEYS    chunks  list, the job's stream · streams  hash job -> "bytes|read" of its stream ·
---         asked  hash job -> its submission · again  hash job that was queued again -> its previous attempts ·
---         results  hash ended job -> its result · large  hash "job|in", "job|out" -> large values ·
+--         jobs  hash job -> its submission · retries  hash job that was queued again -> its previous attempts ·
+--         results  hash ended job -> its result · blobs  hash "job|in", "job|out" -> large values ·
 --         queue  sorted set ticket entry -> start tag · running  hash running job -> its run (see jobstate) ·
 --         flows  hash flow -> queued jobs · meta  hash seq, vtime, low_vtime, queued, retried ·
 --         finish  hash flow -> finish tag · dead  sorted set dead-letter job -> ended ·
---         outbox  sorted set delivery -> next attempt · gone  hash job -> its remaining record (see tombs) ·
---         gone_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
+--         outbox  sorted set delivery -> next attempt · expired  hash job -> its remaining record (see expired) ·
+--         expired_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    id · endpoint · low_from
 -- RETURN  {'ok', 'IN_QUEUE'}, {'refused', its status}, {'expired', its status}, {'corrupted', its status} or {'gone',
 --         ''}
-local chunks, streams, asked, again, results, large = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local chunks, streams, jobs, retries, results, blobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local queue, running, flows, meta, finish = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local dead, outbox, gone, gone_before, bytes = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local dead, outbox, expired, expired_before, bytes = KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local id, endpoint, low_from = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- include: jobstate
 -- include: enqueue
 -- include: jobbytes
--- include: tombs
+-- include: expired
 
-local record = redis.call('HGET', asked, id)
+local record = redis.call('HGET', jobs, id)
 if not record then
-  local head, last = buried(gone, gone_before, id)
+  local head, last = find_expired(expired, expired_before, id)
   return head and { 'expired', string.match(last, '^[^|]+') } or { 'gone', '' }
 end
 local result = redis.call('HGET', results, id) or 'IN_QUEUE'
@@ -39,12 +39,12 @@ local tag = tags.take(flow, tonumber(weight), low == '1')
 local back = string.format('%s|0|0||%d|%d|%s\n', attempt, now, now + ttl, tags.seq())
 tags.keep()
 local counted = counting(bytes)
-counted.add(flow, #record + ROOM + (has_large_input(record) and redis.call('HSTRLEN', large, id .. '|in') or 0)
-  - job_bytes(large, id, record, result, redis.call('HGET', streams, id)))
+counted.add(flow, #record + ROOM + (has_large_input(record) and redis.call('HSTRLEN', blobs, id .. '|in') or 0)
+  - job_bytes(blobs, id, record, result, redis.call('HGET', streams, id)))
 counted.keep()
-redis.call('HSET', again, id, back)
+redis.call('HSET', retries, id, back)
 redis.call('HDEL', results, id)
-redis.call('HDEL', large, id .. '|out')
+redis.call('HDEL', blobs, id .. '|out')
 redis.call('HDEL', streams, id)
 redis.call('DEL', chunks)
 redis.call('ZREM', dead, id)

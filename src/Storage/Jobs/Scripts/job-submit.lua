@@ -2,10 +2,10 @@
 -- job-submit: store jobs and queue their tickets, each once.
 -- KEYS    queue  sorted set ticket entry -> start tag · flows  hash flow -> queued jobs ·
 --         meta  hash seq, vtime, low_vtime, queued · finish  hash flow -> finish tag ·
---         index  list of jobs in the order of submission · asked  hash job -> its submission ·
---         watched  hash queued job -> gateways to notify · large  hash "job|in" -> a large input (see jobstate) ·
+--         index  list of jobs in the order of submission · jobs  hash job -> its submission ·
+--         watchers  hash queued job -> gateways to notify · blobs  hash "job|in" -> a large input (see jobstate) ·
 --         idem  prefix of strings "id|digest", the job of an Idempotency-Key ·
---         gone  hash job -> its remaining record (see tombs) · gone_before  the same for older jobs ·
+--         expired  hash job -> its remaining record (see expired) · expired_before  the same for older jobs ·
 --         bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    endpoint · low_from  start tags of low priority begin here · idem_ms  how long an Idempotency-Key is stored ·
 --         kind_count ·
@@ -20,8 +20,8 @@
 -- A repeated call with the same ids (after a lost answer) changes nothing. A full Redis rejects the whole script
 -- (without the first line, Redis would check only the first write).
 local queue, flows, meta, finish = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local index, asked, watched, large, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local gone, gone_before, bytes = KEYS[10], KEYS[11], KEYS[12]
+local index, jobs, watchers, blobs, idem = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local expired, expired_before, bytes = KEYS[10], KEYS[11], KEYS[12]
 local endpoint, low_from, idem_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local kind_count, rest = tonumber(ARGV[4]), 5
 -- include: jobstate
@@ -35,9 +35,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kinds = submit_kinds(rest, kind_count, now)
 local tags = starttags({ meta = meta, finish = finish }, before, low_from)
 local count, more, entries, ids, answer, stored, queued = {}, {}, {}, {}, {}, {}, nil
-local texts = asking({ asked = asked, large = large, watched = watched })
+local texts = asking({ jobs = jobs, blobs = blobs, watchers = watchers })
 local counted, room = counting(bytes), budget(bytes)
-local keys = idempotency({ idem = idem, asked = asked, gone = gone, gone_before = gone_before })
+local keys = idempotency({ idem = idem, jobs = jobs, expired = expired, expired_before = expired_before })
 local function refuse(...) for _, value in ipairs({ ... }) do answer[#answer + 1] = value end end
 
 local starts, wanted, i = {}, {}, rest + 6 * kind_count
@@ -45,7 +45,7 @@ while i <= #ARGV do
   starts[#starts + 1] = i; wanted[#wanted + 1] = ARGV[i + 1]
   i = i + (kinds[ARGV[i]].more and 7 or 3)
 end
-local there = redis.call('HMGET', asked, unpack(wanted))
+local there = redis.call('HMGET', jobs, unpack(wanted))
 
 -- Returns the number of queued jobs. The queue has at least as many tickets, so they are counted only if the queue is
 -- long.

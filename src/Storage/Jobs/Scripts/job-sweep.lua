@@ -6,33 +6,34 @@
 --         late  sorted set job that outlived some that came after it -> submitted ·
 --         dead  sorted set dead-letter job -> ended · log  sorted set delivery -> created ·
 --         hooks  prefix of delivery hashes · chunks  prefix of lists, jobs' streams ·
---         asked  hash job -> its submission · again  hash job that was queued again -> its previous attempts ·
---         results  hash ended job -> its result · large  hash "job|in", "job|out" -> large values ·
---         streams  hash job -> "bytes|read" of its stream · gone  hash job -> its remaining record (see tombs) ·
---         gone_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
+--         jobs  hash job -> its submission · retries  hash job that was queued again -> its previous attempts ·
+--         results  hash ended job -> its result · blobs  hash "job|in", "job|out" -> large values ·
+--         streams  hash job -> "bytes|read" of its stream · expired  hash job -> its remaining record (see expired) ·
+--         expired_before  the same for older jobs · bytes  hash flow -> bytes (see jobbytes)
 -- ARGV    max  jobs, tickets and deliveries to process in one call ·
---         tomb_ms  how long a record is kept; at least half of this, unless ·
---         most_tombs  is exceeded (the newer half of the records is kept) ·
+--         expired_ms  how long a record is kept; at least half of this, unless ·
+--         most_expired  is exceeded (the newer half of the records is kept) ·
 --         rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are kept
 -- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank
 --         or 0, 1 when more data may be due}
 -- Jobs are removed from the head of index: one for each job swept here. A removed job whose data still exists moves to
 -- late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local dead, log, hooks, chunks, asked, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local results, large, streams, gone, gone_before, bytes = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16]
-local max, tomb_ms, most_tombs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local dead, log, hooks, chunks, jobs, retries = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local results, blobs, streams, expired = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local expired_before, bytes = KEYS[15], KEYS[16]
+local max, expired_ms, most_expired = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local rank, log_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 
 -- include: jobstate
--- include: tombs
+-- include: expired
 -- include: jobbytes
 -- include: sweep
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local references, overdue, going, going_texts, going_ends = {}, {}, {}, {}, {}
-local swept, tombs, kept, logs = {}, {}, {}, {}
+local swept, records, kept, logs = {}, {}, {}, {}
 
 local AT, LF, E = string.byte('@\ne', 1, 3)
 
@@ -47,8 +48,8 @@ end
 
 local due, ended, groups = overdue_data(expiry, now, max)
 if #due > 0 then
-  local texts, ends = redis.call('HMGET', asked, unpack(due)), redis.call('HMGET', results, unpack(due))
-  local back = exists(again) and redis.call('HMGET', again, unpack(due)) or {}
+  local texts, ends = redis.call('HMGET', jobs, unpack(due)), redis.call('HMGET', results, unpack(due))
+  local back = exists(retries) and redis.call('HMGET', retries, unpack(due)) or {}
   for i, id in ipairs(due) do
     local text, result = texts[i], ends[i]
     local first = result and string.find(result, '\n', 1, true)
@@ -67,21 +68,21 @@ if #due > 0 then
         left = string.match(result, '^error\n[^|\n]*|%d|', last + 1) or 'error\n|0|'
       elseif last and string.byte(result, last + 8) == AT then drop(string.sub(result, last + 8), id, '|out') end
       if head and last then
-        tombs[#tombs + 1] = id
-        tombs[#tombs + 1] = bury(string.sub(text, 1, head), string.sub(result, 1, last), left,
+        records[#records + 1] = id
+        records[#records + 1] = expired_record(string.sub(text, 1, head), string.sub(result, 1, last), left,
           back[i] and string.match(back[i], '^[^\n]*\n'))
       end
     end
   end
   if #going > 0 and exists(streams) then logs = redis.call('HMGET', streams, unpack(going)) end
-  uncount(asked, bytes, large, going, going_texts, going_ends, logs)
-  if #kept > 0 then redis.call('HDEL', large, unpack(kept)) end
+  uncount(jobs, bytes, blobs, going, going_texts, going_ends, logs)
+  if #kept > 0 then redis.call('HDEL', blobs, unpack(kept)) end
   redis.call('ZREMRANGEBYRANK', expiry, 0, groups - 1)
 end
 if #going > 0 then
-  redis.call('HDEL', asked, unpack(going))
+  redis.call('HDEL', jobs, unpack(going))
   redis.call('HDEL', results, unpack(going))
-  if exists(again) then redis.call('HDEL', again, unpack(going)) end
+  if exists(retries) then redis.call('HDEL', retries, unpack(going)) end
   for i, has in ipairs(logs) do
     if has then redis.call('UNLINK', chunks .. going[i]) end
   end
@@ -90,11 +91,11 @@ if #going > 0 then
     if exists(few) then redis.call('ZREM', few, unpack(going)) end
   end
   for _, id in ipairs(redis.call('LPOP', index, #going) or {}) do
-    local text = not swept[id] and redis.call('HGET', asked, id)
+    local text = not swept[id] and redis.call('HGET', jobs, id)
     if text then redis.call('ZADD', late, select(2, string.match(text, HEAD)) or now, id) end
   end
 end
-if #tombs > 0 then entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs) end
+if #records > 0 then keep_expired(expired, expired_before, records, now, expired_ms, most_expired) end
 local entries = redis.call('ZRANGE', queue, rank, rank + max - 1)
 for _, entry in ipairs(entries) do
   local owner, id, deadline = string.match(entry, '^%d+|([^|]+)|([^|]+)|%d+|(%d+)|')

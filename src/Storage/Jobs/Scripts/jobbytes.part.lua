@@ -1,6 +1,6 @@
 -- jobbytes (part, after jobstate): the bytes that the jobs of an endpoint occupy, counted exactly in a hash: flow ->
 -- bytes, and ALL_JOBS -> all of them.
--- A job counts the text of its submission (in asked), a large input, ROOM for a short result and the overhead in Redis,
+-- A job counts the text of its submission (in jobs), a large input, ROOM for a short result and the overhead in Redis,
 -- a longer result, and its stream. Payload files are not counted.
 local ROOM = 512
 local ALL_JOBS = '|all'
@@ -42,7 +42,9 @@ local function budget(bytes)
 end
 
 -- Returns the flow of a submission; '' if it cannot be parsed.
-local function flow_of(asked) return select(7, string.match(string.match(asked, '^[^\n]*'), SPEC)) or '' end
+local function flow_of(submission)
+  return select(7, string.match(string.match(submission, '^[^\n]*'), SPEC)) or ''
+end
 
 -- Returns the position where the second line of a text ends, or nil.
 local function second_line(text)
@@ -50,22 +52,22 @@ local function second_line(text)
   return first and string.find(text, '\n', first + 1, true)
 end
 
-local function has_large_input(asked) return string.sub(asked, -2) == '\n@' end
+local function has_large_input(submission) return string.sub(submission, -2) == '\n@' end
 
 local function beyond_room(n) return n > ROOM and n or 0 end
 
 -- Returns the bytes that a result counts beyond ROOM. last: the position where its second line ends. Positions are used
 -- instead of patterns, because a sweep calls this for each job.
-local function result_bytes(large, id, result, last)
+local function result_bytes(blobs, id, result, last)
   local value = last + (string.byte(result, last + 1) == string.byte('e') and 7 or 8)
-  if #result == value and string.sub(result, value) == '@' then return redis.call('HSTRLEN', large, id .. '|out') end
+  if #result == value and string.sub(result, value) == '@' then return redis.call('HSTRLEN', blobs, id .. '|out') end
   return beyond_room(#result - value + 1)
 end
 
 -- Returns the bytes that a job counts. result, stream: its texts in results and streams, or nil.
-local function job_bytes(large, id, asked, result, stream)
-  local n, last = #asked + ROOM, result and second_line(result)
-  if has_large_input(asked) then n = n + redis.call('HSTRLEN', large, id .. '|in') end
-  if last then n = n + result_bytes(large, id, result, last) end
+local function job_bytes(blobs, id, submission, result, stream)
+  local n, last = #submission + ROOM, result and second_line(result)
+  if has_large_input(submission) then n = n + redis.call('HSTRLEN', blobs, id .. '|in') end
+  if last then n = n + result_bytes(blobs, id, result, last) end
   return n + (stream and tonumber(string.match(stream, '^%d+')) or 0)
 end

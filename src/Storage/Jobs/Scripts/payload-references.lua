@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- payload-references: read one page of the references to payload files in a hash of jobs.
--- KEYS    jobs  hash job -> text whose last line may be a reference "@name" (asked, results: see jobstate)
+-- KEYS    jobs  hash job -> text whose last line may be a reference "@name" (jobs, results: see jobstate)
 -- ARGV    cursor  of the page; "0" for the first page · count  the approximate number of jobs to read
 -- RETURN  {cursor of the next page or "0", ["@name", ..]}
 local jobs = KEYS[1]

@@ -1,7 +1,7 @@
--- overdue_data, uncount, entomb (part): overdue_data() returns the jobs whose data must be deleted, grouped by the
--- calls that ended them (at least max jobs, if there are so many), when each ended (text, with a bar), and the number
--- of these calls. A job that was retried since then has a different end, or none. entomb() stores the records of
--- deleted jobs.
+-- overdue_data, uncount, keep_expired (part): overdue_data() returns the jobs whose data must be deleted, grouped by
+-- the calls that ended them (at least max jobs, if there are so many), when each ended (text, with a bar), and the
+-- number of these calls. A job that was retried since then has a different end, or none. keep_expired() stores the
+-- records of deleted jobs.
 local function overdue_data(expiry, now, max)
   local jobs, ended, looked = {}, {}, 0
   while #jobs < max do
@@ -19,25 +19,25 @@ end
 
 -- Subtracts the bytes of deleted jobs. When the last job is deleted, the count of a job whose text was corrupted is
 -- deleted too.
-local function uncount(asked, bytes, large, ids, texts, results, streams)
+local function uncount(jobs, bytes, blobs, ids, texts, results, streams)
   local counted = counting(bytes)
   for i, id in ipairs(ids) do
-    if texts[i] then counted.add(flow_of(texts[i]), -job_bytes(large, id, texts[i], results[i], streams[i])) end
+    if texts[i] then counted.add(flow_of(texts[i]), -job_bytes(blobs, id, texts[i], results[i], streams[i])) end
   end
   counted.keep()
-  if redis.call('HLEN', asked) == #ids then redis.call('DEL', bytes) end
+  if redis.call('HLEN', jobs) == #ids then redis.call('DEL', bytes) end
 end
 
-local function entomb(gone, gone_before, tombs, now, tomb_ms, most_tombs)
-  local since = redis.call('HGET', gone, '|since')
-  if since and (now - since > tomb_ms / 2 or redis.call('HLEN', gone) > most_tombs / 2) then
-    redis.call('UNLINK', gone_before)
-    redis.call('RENAME', gone, gone_before)
+local function keep_expired(expired, expired_before, records, now, expired_ms, most_expired)
+  local since = redis.call('HGET', expired, '|since')
+  if since and (now - since > expired_ms / 2 or redis.call('HLEN', expired) > most_expired / 2) then
+    redis.call('UNLINK', expired_before)
+    redis.call('RENAME', expired, expired_before)
     since = nil
   end
-  redis.call('HSET', gone, unpack(tombs))
+  redis.call('HSET', expired, unpack(records))
   if not since then
-    redis.call('HSET', gone, '|since', string.format('%d', now))
-    redis.call('PEXPIRE', gone, tomb_ms)
+    redis.call('HSET', expired, '|since', string.format('%d', now))
+    redis.call('PEXPIRE', expired, expired_ms)
   end
 end

@@ -5,16 +5,16 @@
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         grants  hash ticket entry -> "holder|pod|Unix ms" · busy  hash holder -> requests ·
 --         meta  hash seq, queued, retried, reaped, patient · running  hash running job -> its run (see jobstate) ·
---         flows  hash flow -> queued jobs · asked  hash job -> its submission ·
---         again  hash job that was queued again -> its previous attempts ·
---         watched  hash queued job -> gateways to notify · capacity  hash pod -> slots
+--         flows  hash flow -> queued jobs · jobs  hash job -> its submission ·
+--         retries  hash job that was queued again -> its previous attempts ·
+--         watchers  hash queued job -> gateways to notify · capacity  hash pod -> slots
 -- ARGV    accept_ms  how long a grant may stay unaccepted · gap_ms  the longest normal time between two calls ·
 --         lease_ms  the grace period after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
 -- After a gap (Redis was paused), every lease looks expired. The holders get the length of one lease to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local running, flows, asked, again, watched, capacity = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local running, flows, jobs, retries, watchers, capacity = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: isolated
@@ -60,8 +60,8 @@ end
 local at_work = redis.call('HGETALL', running)
 for i = 1, #at_work, 2 do
   if not redis.call('ZSCORE', leases, string.match(at_work[i + 1], '^[^|]+')) then
-    requeue({ running = running, flows = flows, queue = queue, meta = meta, asked = asked, again = again,
-      watched = watched },
+    requeue({ running = running, flows = flows, queue = queue, meta = meta, jobs = jobs, retries = retries,
+      watchers = watchers },
       at_work[i], at_work[i + 1], now, 'gateway lost', 'gateway')
     requeued = requeued + 1
   end

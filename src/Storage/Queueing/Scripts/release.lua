@@ -4,10 +4,10 @@
 --         free  sorted set ready pod -> free slots · queue  sorted set ticket entry -> start tag ·
 --         meta  hash seq, vtime, low_vtime, completed, queued, mean_ms, kept and a counter for each status ·
 --         grants  hash ticket entry -> "holder|pod|Unix ms" · running  hash running job -> its run ·
---         flows  hash flow -> queued jobs · asked  hash job -> its submission ·
---         again  hash job that was queued again -> its previous attempts ·
---         watched  hash queued job -> gateways to notify · results  hash ended job -> its result ·
---         large  hash "job|in", "job|out" -> large values (see jobstate for all these) ·
+--         flows  hash flow -> queued jobs · jobs  hash job -> its submission ·
+--         retries  hash job that was queued again -> its previous attempts ·
+--         watchers  hash queued job -> gateways to notify · results  hash ended job -> its result ·
+--         blobs  hash "job|in", "job|out" -> large values (see jobstate for all these) ·
 --         expiry  sorted set "ended|job,job.." -> when their data is deleted (Unix ms) ·
 --         dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next attempt ·
 --         log sorted set delivery -> created · hooks  prefix of delivery hashes ·
@@ -29,8 +29,8 @@
 -- first, each on all slots of a worker (see isolating).
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
-local running, flows, asked, again, watched = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local results, large = KEYS[12], KEYS[13]
+local running, flows, jobs, retries, watchers = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local results, blobs = KEYS[12], KEYS[13]
 local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local bytes, capacity = KEYS[19], KEYS[20]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -49,8 +49,8 @@ local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slots_end = rest + 2 * slot_count
-local k = { queue = queue, running = running, flows = flows, meta = meta, asked = asked, again = again,
-  watched = watched, results = results, large = large, expiry = expiry, dead = dead, outbox = outbox, log = log,
+local k = { queue = queue, running = running, flows = flows, meta = meta, jobs = jobs, retries = retries,
+  watchers = watchers, results = results, blobs = blobs, expiry = expiry, dead = dead, outbox = outbox, log = log,
   hooks = hooks, bytes = bytes }
 local refused = kind_count > 0 and endall(k, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'

@@ -5,7 +5,7 @@
 --         meta  hash seq, vtime, completed, served · grants  hash ticket entry -> "holder|pod|Unix ms" ·
 --         busy  hash holder -> highest number of concurrent requests since its last report, or "requests|leaked slots"
 --         · running  hash running job -> its run (see jobstate) · capacity  hash pod -> slots ·
---         again  hash job that was queued again -> its previous attempts
+--         retries  hash job that was queued again -> its previous attempts
 -- ARGV    holder · lease_ms · busy_now · completed  requests that ended since the last report ·
 --         slot_count  pairs that follow · accept_count  accepted grants after them ·
 --         job_count  running jobs after those · served_ms  slot time in use since the last report ·
@@ -20,7 +20,7 @@
 -- Claims that the holder does not know get a new fence: Redis may have lost their end, and then their old fence has
 -- been used.
 local leases, held, free, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local meta, grants, busy, running, capacity, again = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local meta, grants, busy, running, capacity, retries = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local holder, lease_ms, busy_now, completed = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local slot_count, accept_count, job_count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local served_ms, token, rest = tonumber(ARGV[8]), ARGV[9], 10
@@ -53,7 +53,7 @@ for i = 1, #at_work, 2 do
   local key = at_work[i] .. '|' .. fence
   if known[key] then known[key] = 'runs'
   elseif owner == holder then
-    local attempt, number = toattempt(fence), ticket_number(redis.call('HGET', again, at_work[i]))
+    local attempt, number = toattempt(fence), ticket_number(redis.call('HGET', retries, at_work[i]))
     for _, value in ipairs({ at_work[i], attempt, pod, is_isolated(number) and 'isolated' or '' }) do
       orphans[#orphans + 1] = value
     end

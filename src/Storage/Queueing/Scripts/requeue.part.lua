@@ -1,6 +1,6 @@
 -- requeue (part, after jobstate and isolated): puts a job whose attempt ended without a result back to the head of the
 -- queue.
--- k: running, flows, queue, meta, asked, again, watched. run: its entry in running. loss: what was lost, which
+-- k: running, flows, queue, meta, jobs, retries, watchers. run: its entry in running. loss: what was lost, which
 -- determines whether the attempt counts against the limit of the job, and whether the job is isolated from then on:
 --   free     nothing that the job affected: does not count · counted  counts (the handler failed, or the worker runs
 --            one job at a time)
@@ -11,13 +11,13 @@
 -- does not count: the loss that isolates the job.
 -- The last lost attempts are stored, at most 4 KiB.
 local function requeue(k, id, run, now, why, loss)
-  local asked, back = redis.call('HGET', k.asked, id), redis.call('HGET', k.again, id)
+  local submission, back = redis.call('HGET', k.jobs, id), redis.call('HGET', k.retries, id)
   redis.call('HDEL', k.running, id)
   local _, fence, pod, started, runs, _, _, watchers = string.match(run, RUN)
-  local spec, _, deadline = string.match(asked or '', HEAD)
+  local spec, _, deadline = string.match(submission or '', HEAD)
   local most, _, _, flow = select(4, string.match(spec or '', SPEC))
   local lost, isolated = '', is_isolated(ticket_number(back))
-  if back then deadline, _, lost = select(6, string.match(back, AGAIN)) end
+  if back then deadline, _, lost = select(6, string.match(back, RETRY)) end
   -- A corrupted job is treated as a missing one, as in claiming: it must not stop the requeue of other jobs.
   if not (fence and flow and deadline) then return end
   local attempt = toattempt(fence)
@@ -31,9 +31,9 @@ local function requeue(k, id, run, now, why, loss)
   if #lost > 4096 then lost = string.gsub(string.sub(lost, -4096), '^[^\n]*\n', '', 1) end
   local seq = string.format('%015d', redis.call('HINCRBY', k.meta, 'seq', 1) + (isolated and ISOLATED_FROM or 0))
   back = string.format('%s|%d|%s|%s|%d|%s|%s\n', attempt, runs, started, pod, now, deadline, seq) .. lost
-  redis.call('HSET', k.again, id, back)
-  if watchers ~= '' then redis.call('HSET', k.watched, id, watchers) end
-  redis.call('ZADD', k.queue, isolated and ISOLATED_TAG or -1, ticket(id, asked, back))
+  redis.call('HSET', k.retries, id, back)
+  if watchers ~= '' then redis.call('HSET', k.watchers, id, watchers) end
+  redis.call('ZADD', k.queue, isolated and ISOLATED_TAG or -1, ticket(id, submission, back))
   redis.call('HINCRBY', k.meta, 'queued', 1)
   redis.call('HINCRBY', k.flows, flow, 1)
 end

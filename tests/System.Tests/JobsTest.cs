@@ -100,7 +100,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     [InlineData("""{"input":1,"policy":[]}""", 400, "policy is []; expected an object")]
     [InlineData("""{"input":1,"webhook":7}""", 400, "webhook is 7; expected a URL")]
     [InlineData("""{"input":1,"webhook":"\ud800"}""", 400, "webhook is")]
-    [InlineData("""{"input":1,"webhook":"http://10.0.0.1/"}""", 400, "not a public address")]
+    [InlineData("""{"input":1,"webhook":"http://10.0.0.1/"}""", 400, "expected a public")]
     [InlineData("""{"input":1,"webhook":"ftp://example.org/"}""", 400, "absolute https URL")]
     [InlineData("""{"input":1,"webhookV2":"https://example.org/"}""", 400, "webhookV2 is")]
     [InlineData("""{"input":1,"s3Config":1}""", 400, "s3Config is 1; expected an object")]

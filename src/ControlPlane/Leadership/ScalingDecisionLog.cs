@@ -12,7 +12,7 @@ namespace Sluice.ControlPlane.Leadership;
 /// stored immediately. Of the other decisions the latest is stored, at most once per second, and none while an idle
 /// endpoint does not change.
 /// </summary>
-public sealed partial class ScalingDecisionLog
+public sealed partial class ScalingDecisionLog : IDisposable
 {
     private static readonly TimeSpan StoreInterval = TimeSpan.FromSeconds(0.9);
 
@@ -25,6 +25,7 @@ public sealed partial class ScalingDecisionLog
     private readonly ScalingDecisionStore store;
     private readonly Func<bool> leads;
     private readonly ILogger<ScalingDecisionLog> logger;
+    private volatile bool disposed;
 
     /// <param name="store">Stores the decisions.</param>
     /// <param name="leads">Whether this gateway is the leader now. Only the leader publishes metrics of
@@ -94,9 +95,14 @@ public sealed partial class ScalingDecisionLog
         await store.ForgetAsync(endpointId, ct);
     }
 
+    /// <summary>
+    /// Ends the measurements. The gauges belong to the process' meter, which outlives the hosts that tests build.
+    /// </summary>
+    public void Dispose() => disposed = true;
+
     private IEnumerable<Measurement<int>> Measure()
     {
-        if (!leads()) yield break;
+        if (disposed || !leads()) yield break;
         foreach (var (endpoint, last) in published)
         {
             var tag = Tag("endpoint", endpoint);
@@ -106,7 +112,7 @@ public sealed partial class ScalingDecisionLog
         }
     }
 
-    private IEnumerable<Measurement<double>> MeasureSpent() => !leads() ? []
+    private IEnumerable<Measurement<double>> MeasureSpent() => disposed || !leads() ? []
         : published.Select(p => new Measurement<double>(p.Value.Note.Inputs.WorkerTimeToday, Tag("endpoint", p.Key)));
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);

@@ -7,7 +7,7 @@ PUBLISH := .build/run
 # The build of ONNX Runtime in the worker: cpu, nvidia or webgpu.
 ONNXRUNTIME ?= cpu
 
-.PHONY: help deps restore build test run images up down publish clean \
+.PHONY: help deps restore build test test-fast run images up down publish clean \
     load load-jobs load-worker load-polls load-cold-start fuzz chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints simulate simulate-real
 
@@ -48,6 +48,9 @@ up: .env ## Build the images and start gateway, Redis and Prometheus with Docker
 
 down: .env ## Stop the containers; their data is kept
 	docker compose down
+
+test-fast: ## Build, and run the tests that need no published programs and no additional tools (1 min)
+	@eng/test-fast $(CONFIGURATION) $(RESULTS)
 
 test: deps publish ## Run every test
 	@eng/ensure-test-tools

@@ -8,6 +8,7 @@ using Sluice.Testing;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests batching, repository, compression and metrics in a real worker process.</summary>
+[Trait("Needs", "publish")]
 public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<BatchingTest.Models>
 {
     public sealed class Models : IAsyncLifetime

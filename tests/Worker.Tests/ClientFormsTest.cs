@@ -11,6 +11,7 @@ namespace Sluice.Worker.Tests;
 /// <summary>
 /// Tests forms that clients of Triton and KServe send and expect, and that the protocol does not specify.
 /// </summary>
+[Trait("Needs", "publish")]
 public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixture<ClientFormsTest.Models>
 {
     public sealed class Models : IAsyncLifetime

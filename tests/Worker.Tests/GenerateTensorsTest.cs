@@ -8,6 +8,7 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests the generate extension for models that do not generate text: inputs and outputs are keys.</summary>
+[Trait("Needs", "publish")]
 public sealed class GenerateTensorsTest(GenerateTensorsTest.Models models) : IClassFixture<GenerateTensorsTest.Models>
 {
     public sealed class Models : IAsyncLifetime

@@ -6,6 +6,7 @@ using Sluice.Worker.Tests.Providers;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests how generations end, for clients and in the statistics.</summary>
+[Trait("Needs", "publish")]
 public sealed class GenerationEndTest : IAsyncLifetime
 {
     private const string Parameters = """{"max_tokens":50,"seed":3,"ignore_eos":true}""";

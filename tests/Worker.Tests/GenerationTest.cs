@@ -13,6 +13,7 @@ using Sluice.Worker.Tests.Providers;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests text generation with the sample language model, over the generate extension and as a job.</summary>
+[Trait("Needs", "publish")]
 public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<GenerationTest.Story>
 {
     public sealed class Story : IAsyncLifetime

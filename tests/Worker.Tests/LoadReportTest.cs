@@ -7,6 +7,7 @@ using Sluice.Worker.Statistics;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests ORCA's load report in a response header.</summary>
+[Trait("Needs", "publish")]
 public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixture<LoadReportTest.Samples>
 {
     private const string Embed =

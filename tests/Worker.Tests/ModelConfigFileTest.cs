@@ -48,6 +48,7 @@ public sealed class ModelConfigFileTest : IDisposable
             Assert.Throws<InvalidDataException>(() => Read(string.Concat(Enumerable.Repeat("a {", 100)))).Message,
             StringComparison.Ordinal);
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task An_invalid_file_ends_the_worker_with_the_reason()
     {

@@ -8,6 +8,7 @@ namespace Sluice.Worker.Tests;
 /// <summary>
 /// Tests corner cases of the Open Inference Protocol and of Triton's extensions, and the texts that clients match.
 /// </summary>
+[Trait("Needs", "publish")]
 public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<ProtocolTest.Models>
 {
     private const string Length = "Inference-Header-Content-Length";

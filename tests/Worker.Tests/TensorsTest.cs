@@ -9,6 +9,7 @@ using Sluice.Testing;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests every datatype as JSON and as bytes, in and out, with models that return their inputs.</summary>
+[Trait("Needs", "publish")]
 public sealed class TensorsTest(TensorsTest.Identities identities) : IClassFixture<TensorsTest.Identities>
 {
     public sealed class Identities : IAsyncLifetime

@@ -9,6 +9,7 @@ namespace Sluice.Worker.Tests;
 /// <summary>
 /// Tests the worker as a process: its settings, its token check, its exit, and the files that it creates.
 /// </summary>
+[Trait("Needs", "publish")]
 public sealed class WorkerProcessTest : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-worker-").FullName;

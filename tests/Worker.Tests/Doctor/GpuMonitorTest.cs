@@ -81,6 +81,7 @@ public sealed class GpuMonitorTest : IDisposable
         }
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task The_workers_metrics_tell_what_nvidia_smi_tells_and_nothing_of_what_it_does_not()
     {
@@ -107,6 +108,7 @@ public sealed class GpuMonitorTest : IDisposable
         ], lines);
     }
 
+    [Trait("Needs", "publish")]
     [Fact]
     public async Task Without_a_gpu_there_are_no_lines_of_gpus()
     {

@@ -8,6 +8,7 @@ using Sluice.Worker.Runtime;
 namespace Sluice.Worker.Tests.Providers;
 
 /// <summary>A real device provider without a GPU: WebGPU over Mesa's software Vulkan device, in the real worker.</summary>
+[Trait("Needs", "publish")]
 public sealed class WebGpuTest
 {
     private static readonly string Vulkan = Path.Combine(Repository.Root, ".build", "vulkan");

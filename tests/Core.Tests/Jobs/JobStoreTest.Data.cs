@@ -113,6 +113,20 @@ public sealed partial class JobStoreTest
     }
 
     [Fact]
+    public async Task Jobs_of_one_call_with_the_same_Idempotency_Key_are_one_job()
+    {
+        JobSubmission Keyed(JobSubmission j) => j with { IdempotencyKey = "k", Digest = "d" };
+        // The first submission takes the connection, so that the others share a call.
+        var first = TrySubmitAsync("other", j => j);
+        var results = await Task.WhenAll(Enumerable.Range(0, 20).Select(n => TrySubmitAsync($"same-{n}", Keyed)));
+        await first;
+        var stored = Assert.Single(results, r => r.Outcome == SubmitOutcome.Queued);
+        Assert.All(results, r => Assert.True(r == stored || r is { Outcome: SubmitOutcome.Same }));
+        Assert.Single(results.Where(r => r != stored).Select(r => r.Id).Distinct());
+        await CheckAsync();
+    }
+
+    [Fact]
     public async Task A_second_end_without_another_attempt_gets_a_delivery_with_a_different_name()
     {
         var (k, db) = (new JobKeys(endpoint), redis.Store.Database);

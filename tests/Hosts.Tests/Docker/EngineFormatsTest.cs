@@ -108,7 +108,7 @@ public sealed class EngineFormatsTest
         const string message = "could not select device driver \"nvidia\" with capabilities: [[gpu]]";
         var settings = new DockerSettings();
         var explanation = StartFailure.Explain(message, "i", settings);
-        Assert.Contains("NVIDIA container toolkit", explanation, StringComparison.Ordinal);
+        Assert.Contains("NVIDIA Container Toolkit", explanation, StringComparison.Ordinal);
         Assert.EndsWith(message, explanation, StringComparison.Ordinal);
         var network = StartFailure.Explain("network pods not found", "i", settings);
         Assert.Contains("SLUICE_DOCKER_NETWORK", network, StringComparison.Ordinal);

@@ -37,7 +37,8 @@ local tags = starttags({ meta = meta, finish = finish }, before, low_from)
 local count, more, entries, ids, answer, stored, queued = {}, {}, {}, {}, {}, {}, nil
 local texts = asking({ jobs = jobs, blobs = blobs, watchers = watchers })
 local counted, room = counting(bytes), budget(bytes)
-local keys = idempotency({ idem = idem, jobs = jobs, expired = expired, expired_before = expired_before })
+local keys =
+  idempotency({ idem = idem, jobs = jobs, expired = expired, expired_before = expired_before, stored = stored })
 local function refuse(...) for _, value in ipairs({ ... }) do answer[#answer + 1] = value end end
 
 local starts, wanted, i = {}, {}, rest + 6 * kind_count

@@ -13,8 +13,9 @@ public sealed class ClientFaultsTest : IDisposable
 
     public void Dispose() => StubLog.Delete(log);
 
+    [Trait("Fault", "C1")]
     [Fact]
-    public async Task C1_requests_and_synchronous_jobs_whose_clients_left_while_they_waited_never_run()
+    public async Task Requests_and_synchronous_jobs_whose_clients_left_while_they_waited_never_run()
     {
         var count = FaultMatrix.Count(some: 200, whole: 500);
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
@@ -41,10 +42,11 @@ public sealed class ClientFaultsTest : IDisposable
         async Task<int> QueuedAsync() => (int)(await gateway.GetAsync("/api/v1/endpoints/stub"))["status"]!["queued"]!;
     }
 
+    [Trait("Fault", "C2")]
     [Theory]
     [InlineData("/e/stub/run", """{"id":"c2","attempt":1,"input":{"do":"stream","chunks":100000,"ms":10}}""", "stream")]
     [InlineData("/v2/stub/runsync", """{"input":{"do":"sleep","ms":60000}}""", "runsync")]
-    public async Task C2_what_a_client_left_is_stopped_in_its_worker_and_its_slot_is_free(string path, string body, string what)
+    public async Task What_a_client_left_is_stopped_in_its_worker_and_its_slot_is_free(string path, string body, string what)
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway);
@@ -72,8 +74,9 @@ public sealed class ClientFaultsTest : IDisposable
         FaultMatrix.Seen("C2", $"{what}: stopped after {FaultMatrix.Spread(stops)}, the next job on the only slot done after {FaultMatrix.Spread(free)}");
     }
 
+    [Trait("Fault", "C7")]
     [Fact]
-    public async Task C7_ten_thousand_queued_jobs_are_cancelled_and_none_runs()
+    public async Task Ten_thousand_queued_jobs_are_cancelled_and_none_runs()
     {
         var singly = FaultMatrix.Count(some: 2000, whole: 10_000);
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, scaling: ", min: 0").Replace("max: 1,", "max: 0,", StringComparison.Ordinal));
@@ -97,8 +100,9 @@ public sealed class ClientFaultsTest : IDisposable
         FaultMatrix.Seen("C7", $"{singly} cancels, 50 at once: {single.TotalSeconds:0.00} s; a purge of 8000: {all.TotalSeconds:0.00} s; 0 run");
     }
 
+    [Trait("Fault", "C8")]
     [Fact]
-    public async Task C8_a_cancel_that_races_the_end_tells_the_truth_to_both()
+    public async Task A_cancel_that_races_the_end_tells_the_truth_to_both()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 16));
         var jobs = new Jobs(gateway);

@@ -18,6 +18,7 @@ public sealed class IsolationTest : IDisposable
 
     public void Dispose() => StubLog.Delete(log);
 
+    [Trait("Fault", "W12")]
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -39,6 +40,7 @@ public sealed class IsolationTest : IDisposable
             $"a dead letter after {dead["attempts"]!.AsArray().Count} kills");
     }
 
+    [Trait("Fault", "W12")]
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

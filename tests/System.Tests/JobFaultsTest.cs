@@ -14,8 +14,9 @@ public sealed class JobFaultsTest : IDisposable
 
     public void Dispose() => StubLog.Delete(log);
 
+    [Trait("Fault", "W2")]
     [Fact]
-    public async Task W2_jobs_whose_worker_is_killed_run_again_and_all_complete()
+    public async Task Jobs_whose_worker_is_killed_run_again_and_all_complete()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 3, more: "jobs: { maxRuns: 20 }"));
         var jobs = new Jobs(gateway);
@@ -49,8 +50,9 @@ public sealed class JobFaultsTest : IDisposable
             $"{recoveries.Count} attempts lost, from the kill to the next one {FaultMatrix.Spread(recoveries)}");
     }
 
+    [Trait("Fault", "W3")]
     [Fact]
-    public async Task W3_a_job_whose_last_attempt_is_killed_fails_and_its_webhook_says_so()
+    public async Task A_job_whose_last_attempt_is_killed_fails_and_its_webhook_says_so()
     {
         using var receiver = new WebhookReceiver();
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, concurrency: 1, more: "jobs: { maxRuns: 1 }"),
@@ -78,8 +80,9 @@ public sealed class JobFaultsTest : IDisposable
         FaultMatrix.Seen("W3", $"{count} of {count} FAILED as ATTEMPTS_EXHAUSTED after one run, {told.Count} told by webhook");
     }
 
+    [Trait("Fault", "W12")]
     [Fact]
-    public async Task W12_a_job_that_kills_every_worker_becomes_a_dead_letter_and_others_go_on()
+    public async Task A_job_that_kills_every_worker_becomes_a_dead_letter_and_others_go_on()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, concurrency: 1, more: "jobs: { maxRuns: 2 }"));
         var jobs = new Jobs(gateway);
@@ -103,8 +106,9 @@ public sealed class JobFaultsTest : IDisposable
         FaultMatrix.Seen("W12", $"a dead letter after 2 kills; {others.Length} of {others.Length} others COMPLETED; retried, purged");
     }
 
+    [Trait("Fault", "W12")]
     [Fact]
-    public async Task W12_who_shares_workers_with_poison_waits_little_longer()
+    public async Task Who_shares_workers_with_poison_waits_little_longer()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 3, concurrency: 4, more: "jobs: { maxRuns: 2 }", scaling: ", min: 3"));
         var jobs = new Jobs(gateway);
@@ -140,8 +144,9 @@ public sealed class JobFaultsTest : IDisposable
         }
     }
 
+    [Trait("Fault", "W4")]
     [Fact]
-    public async Task W4_a_worker_that_hangs_is_killed_and_its_job_times_out()
+    public async Task A_worker_that_hangs_is_killed_and_its_job_times_out()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway);
@@ -163,8 +168,9 @@ public sealed class JobFaultsTest : IDisposable
         FaultMatrix.Seen("W4", $"{took.Count} times TIMED_OUT, the worker gone {took.Max():0.0} s after the limit at most, the next one answers");
     }
 
+    [Trait("Fault", "W7")]
     [Fact]
-    public async Task W7_a_stream_that_broke_off_goes_on_without_gap_or_repeat_and_one_that_differs_fails()
+    public async Task A_stream_that_broke_off_goes_on_without_gap_or_repeat_and_one_that_differs_fails()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log));
         var jobs = new Jobs(gateway);

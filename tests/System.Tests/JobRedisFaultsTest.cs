@@ -19,8 +19,9 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         await cluster.DisposeAsync();
     }
 
+    [Trait("Fault", "R1")]
     [Fact]
-    public async Task R1_a_killed_redis_loses_no_accepted_job()
+    public async Task A_killed_redis_loses_no_accepted_job()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -64,8 +65,10 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             $"accepted again {back.Max():0.00} s after Redis' port was open, at most");
     }
 
+    [Trait("Fault", "R3")]
+    [Trait("Fault", "R4")]
     [Fact]
-    public async Task R3_R4_a_redis_that_stood_still_makes_no_job_run_twice()
+    public async Task A_redis_that_stood_still_makes_no_job_run_twice()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -92,8 +95,9 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         }
     }
 
+    [Trait("Fault", "R5")]
     [Fact]
-    public async Task R5_a_full_redis_refuses_jobs_and_lets_those_end_that_it_has()
+    public async Task A_full_redis_refuses_jobs_and_lets_those_end_that_it_has()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -131,8 +135,9 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             $"a streaming one TIMED_OUT when its time was up, a waiting one cancelled; 0 stuck");
     }
 
+    [Trait("Fault", "R7")]
     [Fact]
-    public async Task R7_a_link_to_redis_that_swallows_everything_is_told_and_comes_back()
+    public async Task A_link_to_redis_that_swallows_everything_is_told_and_comes_back()
     {
         using var proxy = new FaultProxy(cluster.Redis.Port);
         await using var gateway = await cluster.StartAsync(port: proxy.Port);
@@ -171,8 +176,9 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             $"after the link was healed at most; running jobs ended once each; of those told 503 {others.Count} were stored all the same, and cancelled");
     }
 
+    [Trait("Fault", "R9")]
     [Fact]
-    public async Task R9_jobs_whose_acceptance_was_lost_on_the_way_are_there_once_when_submitted_again()
+    public async Task Jobs_whose_acceptance_was_lost_on_the_way_are_there_once_when_submitted_again()
     {
         using var proxy = new FaultProxy(cluster.Redis.Port);
         await using var gateway = await cluster.StartAsync(port: proxy.Port);

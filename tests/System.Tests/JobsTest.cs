@@ -53,6 +53,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Contains(listed, j => (string?)j!["id"] == (string?)job["id"]);
     }
 
+    [Trait("Fault", "W6")]
     [Theory]
     [InlineData("""{"do":"error"}""", "FAILED", "HANDLER_ERROR", "the handler said no")]
     [InlineData("""{"do":"status","code":422}""", "FAILED", "HANDLER_ERROR", "a status of its own")]
@@ -138,6 +139,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal(larger, (string?)(await open.EndAsync(await open.RunAsync(new JsonObject { ["do"] = "echo", ["text"] = larger })))["output"]!["text"]);
     }
 
+    [Trait("Fault", "C10")]
     [Fact]
     [Trait("Matrix", "fault")]
     public async Task Requests_with_the_same_Idempotency_Key_create_one_job_and_another_body_is_rejected()

@@ -24,8 +24,9 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
     }
 
     /// <summary>SLUICE_TEST_LEADERS_SECONDS: the long form.</summary>
+    [Trait("Fault", "S1")]
     [Fact]
-    public async Task S1_two_that_believe_to_lead_never_run_more_workers_than_the_maximum()
+    public async Task Two_that_believe_to_lead_never_run_more_workers_than_the_maximum()
     {
         var length = TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("SLUICE_TEST_LEADERS_SECONDS") is { } s
             ? double.Parse(s, CultureInfo.InvariantCulture) : 12);
@@ -80,8 +81,9 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         await jobs.QuietAsync();
     }
 
+    [Trait("Fault", "S2")]
     [Fact]
-    public async Task S2_when_leaders_are_killed_one_after_another_the_target_is_reached_each_time()
+    public async Task When_leaders_are_killed_one_after_another_the_target_is_reached_each_time()
     {
         var gateways = new List<GatewayProcess>();
         try
@@ -135,8 +137,9 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.OK, status));
     }
 
+    [Trait("Fault", "S6")]
     [Fact]
-    public async Task S6_workers_that_redis_forgot_are_known_again_without_a_restart_and_serve()
+    public async Task Workers_that_redis_forgot_are_known_again_without_a_restart_and_serve()
     {
         await using var gateway = await StartAsync("min: 2");
         await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == 2);

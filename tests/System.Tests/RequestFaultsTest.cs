@@ -19,8 +19,9 @@ public sealed class RequestFaultsTest : IDisposable
         Directory.Delete(folder, recursive: true);
     }
 
+    [Trait("Fault", "W1")]
     [Fact]
-    public async Task W1_a_request_whose_worker_is_killed_is_told_at_once_and_its_slot_is_not_lost()
+    public async Task A_request_whose_worker_is_killed_is_told_at_once_and_its_slot_is_not_lost()
     {
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, more: "forwarding: { maxAttempts: 1 }"));
         var waits = new List<double>();
@@ -43,8 +44,9 @@ public sealed class RequestFaultsTest : IDisposable
         FaultMatrix.Seen("W1", $"{waits.Count} kills: 502 after {FaultMatrix.Spread(waits)}; slots exact");
     }
 
+    [Trait("Fault", "W6")]
     [Fact]
-    public async Task W6_what_is_no_answer_is_told_as_such_and_what_is_large_passes_through()
+    public async Task What_is_no_answer_is_told_as_such_and_what_is_large_passes_through()
     {
         await using var gateway = await HostileAsync();
         var mib = FaultMatrix.Count(some: 64, whole: 1024);
@@ -70,8 +72,9 @@ public sealed class RequestFaultsTest : IDisposable
         FaultMatrix.Seen("W6", $"requests: 502 for {string.Join(", ", told)}; {mib} MiB passed through, the gateway's memory {memory} at most; no 500");
     }
 
+    [Trait("Fault", "W7")]
     [Fact]
-    public async Task W7_no_half_answer_looks_whole()
+    public async Task No_half_answer_looks_whole()
     {
         await using var gateway = await HostileAsync();
         string[] kinds = ["cut-length", "cut-chunks", "cut-events", "reset", "unframed"];
@@ -99,8 +102,9 @@ public sealed class RequestFaultsTest : IDisposable
         FaultMatrix.Seen("W7", $"requests: 0 of {seen.Values.Sum()} whole ({string.Join(", ", seen.Select(s => $"{s.Value} {s.Key}").Order())})");
     }
 
+    [Trait("Fault", "W8")]
     [Fact]
-    public async Task W8_an_answer_that_stalls_is_given_up_after_the_endpoints_time()
+    public async Task An_answer_that_stalls_is_given_up_after_the_endpoints_time()
     {
         await using var gateway = await HostileAsync();
         var waits = await Task.WhenAll(Enumerable.Range(0, FaultMatrix.Count(some: 2, whole: 8)).Select(async _ =>

@@ -17,8 +17,9 @@ public sealed class RollbackFaultsTest : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await cluster.DisposeAsync();
 
+    [Trait("Fault", "R10")]
     [Fact]
-    public async Task R10_a_redis_that_lost_its_last_writes_keeps_no_slot_and_runs_no_job_twice_under_one_fence()
+    public async Task A_redis_that_lost_its_last_writes_keeps_no_slot_and_runs_no_job_twice_under_one_fence()
     {
         var manifest = Jobs.Manifest(cluster.Log, max: 1, Slots, "jobs: { maxRuns: 100 }").Replace("600s", "2s", StringComparison.Ordinal);
         await using var a = await cluster.StartAsync(manifest: manifest);

@@ -26,8 +26,9 @@ public sealed class WebhooksTest : IAsyncLifetime
         await cluster.DisposeAsync();
     }
 
+    [Trait("Fault", "H8")]
     [Fact]
-    public async Task H8_a_delivery_is_the_status_signed_with_both_secrets_while_they_rotate()
+    public async Task A_delivery_is_the_status_signed_with_both_secrets_while_they_rotate()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -54,8 +55,9 @@ public sealed class WebhooksTest : IAsyncLifetime
         FaultMatrix.Seen("H8", $"one signature, two after the secret was rotated, the same id when delivered again");
     }
 
+    [Trait("Fault", "H1")]
     [Fact]
-    public async Task H1_a_receiver_that_was_down_gets_every_delivery_when_it_is_up_again()
+    public async Task A_receiver_that_was_down_gets_every_delivery_when_it_is_up_again()
     {
         using var late = new WebhookReceiver(listens: false);
         await using var gateway = await cluster.StartAsync();
@@ -106,8 +108,11 @@ public sealed class WebhooksTest : IAsyncLifetime
         }
     }
 
+    [Trait("Fault", "H1")]
+    [Trait("Fault", "H2")]
+    [Trait("Fault", "H3")]
     [Fact]
-    public async Task H1_H2_H3_failures_are_tried_again_redirects_not_followed_and_410_is_the_end()
+    public async Task Failures_are_tried_again_redirects_not_followed_and_410_is_the_end()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -156,8 +161,9 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Equal(1, receiver.Count("/fails-once"));
     }
 
+    [Trait("Fault", "H2")]
     [Fact]
-    public async Task H2_a_slow_or_endless_response_delays_only_its_delivery_for_a_bounded_time()
+    public async Task A_slow_or_endless_response_delays_only_its_delivery_for_a_bounded_time()
     {
         await using var gateway = await cluster.StartAsync();
         var jobs = new Jobs(gateway);
@@ -212,11 +218,12 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Equal(("stub", "broken"), ((string?)state["Endpoint"], (string?)state["Delivery"]));
     }
 
+    [Trait("Fault", "H7")]
     [Theory]
     [InlineData("after-end")]
     [InlineData("after-take")]
     [InlineData("after-delivery")]
-    public async Task H7_a_delivery_is_sent_although_its_gateway_dies_between_result_and_delivery(string point)
+    public async Task A_delivery_is_sent_although_its_gateway_dies_between_result_and_delivery(string point)
     {
         var a = await cluster.StartAsync(more: new() { ["SLUICE_CRASH_AT"] = point });
         await RunAsync(new Jobs(a), "/ok");

@@ -6,6 +6,7 @@ namespace Sluice.Core.Tests.Jobs;
 public sealed class WebhookTest
 {
     /// <summary>The test vector of the Standard Webhooks reference libraries (javascript/src/index.test.ts).</summary>
+    [Trait("Fault", "H8")]
     [Fact]
     [Trait("Matrix", "fault")]
     public void Signatures_match_the_specification()

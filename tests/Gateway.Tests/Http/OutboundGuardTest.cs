@@ -25,6 +25,7 @@ public sealed class OutboundGuardTest
         https://①②⑦.⓪.⓪.① http://[::ffff:169.254.169.254]/ https://[::ffff:0:127.0.0.1]/
         """.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
 
+    [Trait("Fault", "H4")]
     [Fact]
     [Trait("Matrix", "fault")]
     public async Task Each_private_or_malformed_target_is_rejected_at_submit_and_at_connect()
@@ -64,6 +65,7 @@ public sealed class OutboundGuardTest
     /// <summary>
     /// H5: the name resolves to a public address when it is submitted, and to a private one when it is used.
     /// </summary>
+    [Trait("Fault", "H5")]
     [Fact]
     [Trait("Matrix", "fault")]
     public async Task A_name_that_resolves_to_a_private_address_later_is_not_connected_to()

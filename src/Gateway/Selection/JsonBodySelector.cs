@@ -49,33 +49,28 @@ public sealed class JsonBodySelector(string field, long limit) : IEndpointSelect
         var input = context.Request.BodyReader;
         await using var pace = new PacedBodyReader(input, services.GetRequiredService<TimeProvider>());
         var finder = new StringFieldFinder(field);
-        var (seen, reserved) = (0L, 0L);
-        try
+        var reservation = new Reservation(budget);
+        // The server holds the bytes until the handler reads them, for example after a wait for a worker.
+        context.Response.RegisterForDispose(reservation);
+        while (true)
         {
-            while (true)
+            var read = await pace.ReadAsync(context.RequestAborted);
+            var length = read.Buffer.Length;
+            var status = finder.Search(read.Buffer, read.IsCompleted);
+            var seen = reservation.Bytes;
+            var isBudgeted = status != FieldStatus.NeedsMore || reservation.TryGrow(length);
+            if (status != FieldStatus.NeedsMore || read.IsCanceled || !isBudgeted)
             {
-                var read = await pace.ReadAsync(context.RequestAborted);
-                var length = read.Buffer.Length;
-                var status = finder.Search(read.Buffer, read.IsCompleted);
-                var isBudgeted = status != FieldStatus.NeedsMore || budget.TryTake(length - reserved);
-                if (status != FieldStatus.NeedsMore || read.IsCanceled || !isBudgeted)
-                {
-                    // The bytes that arrived last count as not examined, so that the next read returns them
-                    // immediately.
-                    input.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(seen));
-                    return read.IsCanceled && status == FieldStatus.NeedsMore
-                        ? Close(context, StatusCodes.Status408RequestTimeout, PacedBodyReader.TooSlow)
-                        : !isBudgeted ? Close(context, StatusCodes.Status503ServiceUnavailable, NoMemory(budget))
-                        : Result(status, finder);
-                }
-
-                pace.Arrived = seen = reserved = length;
-                input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                // The bytes that arrived last count as not examined, so that the next read returns them immediately.
+                input.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(seen));
+                return read.IsCanceled && status == FieldStatus.NeedsMore
+                    ? Close(context, StatusCodes.Status408RequestTimeout, PacedBodyReader.TooSlow)
+                    : !isBudgeted ? Close(context, StatusCodes.Status503ServiceUnavailable, NoMemory(budget))
+                    : Result(status, finder);
             }
-        }
-        finally
-        {
-            budget.Return(reserved);
+
+            pace.Arrived = length;
+            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
     }
 
@@ -104,5 +99,24 @@ public sealed class JsonBodySelector(string field, long limit) : IEndpointSelect
     {
         if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
         return EndpointSelection.Failed(status, error);
+    }
+
+    /// <summary>The part of the budget that a request holds until its response is complete.</summary>
+    private sealed class Reservation(ByteBudget budget) : IDisposable
+    {
+        public long Bytes { get; private set; }
+
+        public bool TryGrow(long bytes)
+        {
+            if (!budget.TryTake(bytes - Bytes)) return false;
+            Bytes = bytes;
+            return true;
+        }
+
+        public void Dispose()
+        {
+            budget.Return(Bytes);
+            Bytes = 0;
+        }
     }
 }

@@ -97,15 +97,38 @@ public sealed class RedisFixture : IAsyncLifetime
         if (!await StartsAsync()) throw new InvalidOperationException("redis-server did not start");
     }
 
-    private async Task<bool> StartsAsync()
+    /// <summary>
+    /// Starts the server on the data of the last one, with a pause before each key that it loads, and returns a task
+    /// that ends when all are loaded. Until then it answers most commands with LOADING.
+    /// </summary>
+    /// <param name="pause">The pause before each key.</param>
+    public async Task<Task> StartLoadingAsync(TimeSpan pause)
     {
-        process = Process.Start(new ProcessStartInfo("redis-server",
+        Launch("--key-load-delay", $"{pause.TotalMicroseconds:0}");
+        while (await process!.StandardOutput.ReadLineAsync() is { } line)
+        {
+            if (line.Contains("Server initialized", StringComparison.Ordinal)) return IsReadyAsync();
+        }
+
+        throw new InvalidOperationException("redis-server did not start");
+    }
+
+    private Task<bool> StartsAsync()
+    {
+        Launch();
+        return IsReadyAsync();
+    }
+
+    private void Launch(params string[] more) => process = Process.Start(new ProcessStartInfo("redis-server",
         [
             "--bind", "127.0.0.1", "--port", $"{Port}", "--requirepass", Password, "--dir", folder,
-            "--appendonly", "yes", "--appendfsync", "no", "--save", "", "--maxmemory-policy", "noeviction",
+            "--appendonly", "yes", "--appendfsync", "no", "--save", "", "--maxmemory-policy", "noeviction", .. more,
         ])
-        { RedirectStandardOutput = true })!;
-        while (await process.StandardOutput.ReadLineAsync() is { } line)
+        { RedirectStandardOutput = true });
+
+    private async Task<bool> IsReadyAsync()
+    {
+        while (await process!.StandardOutput.ReadLineAsync() is { } line)
         {
             if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;
             _ = process.StandardOutput.ReadToEndAsync();

@@ -4,16 +4,6 @@ using Sluice.Domain.Placement;
 
 namespace Sluice.Simulator;
 
-/// <summary>Allocates devices for pods.</summary>
-public interface IPlacer
-{
-    /// <summary>Returns the ids of the pods that got their devices.</summary>
-    IReadOnlySet<string> Place(IReadOnlyList<Pod> pods);
-
-    /// <summary>Releases the devices of an ended pod.</summary>
-    void Free(Pod pod);
-}
-
 /// <summary>Uses Sluice's placement on an inventory: one GPU per pod.</summary>
 public sealed class GpuPlacer(Inventory inventory) : IPlacer
 {

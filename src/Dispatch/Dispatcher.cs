@@ -206,6 +206,3 @@ public sealed partial class Dispatcher : BackgroundLoop
         "Returning the slots of endpoint {Endpoint} failed; they become free when the lease expires: {Error}")]
     private partial void CannotLeave(string endpoint, string error);
 }
-
-/// <summary>Identifies a gateway process: a random value, new at each start.</summary>
-public sealed record GatewayId(string Value);

@@ -1,6 +1,3 @@
-using Sluice.Domain.Jobs;
-using Sluice.Storage.Queueing;
-
 namespace Sluice.Dispatch;
 
 /// <summary>
@@ -37,12 +34,3 @@ internal sealed class PendingEnds
         bool Fits(PendingEnd next) => !next.Alone && !ends[0].Alone && bytes + next.End.Bytes <= MaxEndBytes;
     }
 }
-
-/// <summary>An end of a job that is not stored yet.</summary>
-/// <param name="End">The end to store.</param>
-/// <param name="Stored">Completes with the result.</param>
-/// <param name="Alone">
-/// Whether the end must be sent in a call of its own, which claims no jobs: a previous call that included it failed
-/// although Redis was available.
-/// </param>
-internal readonly record struct PendingEnd(JobEnd End, TaskCompletionSource<EndResult> Stored, bool Alone = false);

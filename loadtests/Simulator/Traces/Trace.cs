@@ -1,10 +1,5 @@
 namespace Sluice.Simulator.Traces;
 
-/// <summary>One request of a trace.</summary>
-/// <param name="At">Arrival time, from the start of the trace.</param>
-/// <param name="Service">How long it holds a slot.</param>
-public readonly record struct Request(TimeSpan At, TimeSpan Service);
-
 /// <summary>Requests in the order of their arrival.</summary>
 /// <param name="Name">The name in reports.</param>
 /// <param name="Length">The end of the trace; no request arrives later.</param>

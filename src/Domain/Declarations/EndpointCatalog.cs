@@ -31,6 +31,3 @@ public sealed class EndpointCatalog
     /// <summary>Returns the endpoint that serves this model, or null.</summary>
     public Deployment? FindByModel(string model) => byModel.GetValueOrDefault(model);
 }
-
-/// <summary>An endpoint and its template.</summary>
-public sealed record Deployment(Endpoint Endpoint, Template Template);

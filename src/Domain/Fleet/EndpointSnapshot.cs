@@ -46,9 +46,3 @@ public sealed record EndpointSnapshot
     /// <summary>The gateways that hold a lease, with their slots.</summary>
     public required IReadOnlyList<SlotLease> Leases { get; init; }
 }
-
-/// <summary>The slots of one worker. While it is ready, <c>Free + Leased == Capacity</c>.</summary>
-public sealed record WorkerSlots(string PodId, int Capacity, int Free, int Leased, bool Draining);
-
-/// <summary>Slots of one worker that one gateway holds until it returns them or its lease ends.</summary>
-public sealed record SlotLease(string Holder, string PodId, int Slots);

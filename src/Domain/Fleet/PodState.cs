@@ -22,6 +22,3 @@ public enum PodState
     /// <summary>It exited without a request, or never became ready.</summary>
     Failed,
 }
-
-/// <summary>One stage of a cold start, with its duration in milliseconds.</summary>
-public sealed record StartStage(string Name, double Ms);

@@ -1,36 +1,4 @@
-using System.Text.Json.Serialization;
-
 namespace Sluice.Domain.Gpus;
-
-/// <summary>
-/// The state of NVIDIA confidential computing, which protects memory and computation of a GPU from its host.
-/// </summary>
-[JsonConverter(typeof(JsonStringEnumConverter<ConfidentialState>))]
-public enum ConfidentialState
-{
-    /// <summary>Disabled or not supported.</summary>
-    Off,
-
-    /// <summary>Enabled but not set to ready: CUDA cannot run on the GPU.</summary>
-    NotReady,
-
-    /// <summary>Enabled and set to ready.</summary>
-    Ready,
-}
-
-/// <summary>Which processes may use a GPU, as enforced by its driver.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<ComputeMode>))]
-public enum ComputeMode
-{
-    /// <summary>Any number of processes.</summary>
-    Default,
-
-    /// <summary>One process at a time: the GPU cannot be shared.</summary>
-    ExclusiveProcess,
-
-    /// <summary>No process.</summary>
-    Prohibited,
-}
 
 /// <summary>
 /// A GPU. A property that its driver does not report (in a container, or after a fault) is null or has its default.
@@ -81,8 +49,3 @@ public sealed record Gpu
     /// <summary>Why the GPU must not be used; null if it has no fault.</summary>
     public string? Fault { get; init; }
 }
-
-/// <summary>The active NVLinks of a GPU.</summary>
-/// <param name="Active">Number of active links.</param>
-/// <param name="GBps">Bandwidth of one link in one direction in GB/s: 25 for an A100, 26.562 for an H100.</param>
-public readonly record struct NvLinks(int Active, double GBps);

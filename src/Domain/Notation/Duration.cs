@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 
 namespace Sluice.Domain.Notation;
@@ -51,15 +49,4 @@ public static partial class Duration
 
     [GeneratedRegex(@"(\d+(?:\.\d+)?)(ms|s|m|h|d)")]
     private static partial Regex Part();
-}
-
-/// <summary>Converts durations from and to JSON and YAML.</summary>
-public sealed class DurationConverter : JsonConverter<TimeSpan>
-{
-    public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && Duration.TryParse(reader.GetString()!, out var value)
-            ? value : throw new JsonException(Duration.Expected);
-
-    public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) =>
-        writer.WriteStringValue(Duration.Format(value));
 }

@@ -38,15 +38,6 @@ public readonly partial record struct MemoryShare(int Percent, long MiB)
     private static partial Regex Form();
 }
 
-/// <summary>Formats sizes of memory for messages.</summary>
-internal static class Size
-{
-    /// <summary>Returns a size in GiB with at most one decimal if it is at least 1 GiB, otherwise in MiB.</summary>
-    public static string Format(long mib) => mib >= 1024
-        ? string.Create(CultureInfo.InvariantCulture, $"{mib / 1024.0:0.#}GiB")
-        : string.Create(CultureInfo.InvariantCulture, $"{mib}MiB");
-}
-
 /// <summary>Converts shares from and to JSON and YAML.</summary>
 public sealed class MemoryShareConverter : JsonConverter<MemoryShare>
 {

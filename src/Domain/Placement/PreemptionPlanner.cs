@@ -2,9 +2,6 @@ using Sluice.Domain.Gpus;
 
 namespace Sluice.Domain.Placement;
 
-/// <summary>An idle worker above the minimum of its endpoint.</summary>
-public sealed record SparePod(string PodId, string EndpointId, int Priority);
-
 /// <summary>Chooses the idle workers to stop so that an endpoint of higher priority gets devices. Pure.</summary>
 public static class PreemptionPlanner
 {

@@ -1,12 +1,4 @@
-using System.Text.Json.Serialization;
-
 namespace Sluice.Domain.Scaling;
-
-/// <summary>Consecutive start failures, which limit how many workers a decision may start.</summary>
-/// <param name="Failures">Number of failures.</param>
-/// <param name="Reason">Reason of the last failure.</param>
-/// <param name="NextTry">Time of the next start attempt.</param>
-public sealed record StartTrouble(int Failures, string Reason, DateTimeOffset NextTry);
 
 /// <summary>The inputs of a decision. Times are in seconds.</summary>
 /// <param name="Queued">Waiting requests.</param>
@@ -50,13 +42,3 @@ public sealed record DecisionInputs(
 
     private static double Round(double value) => Math.Round(value, 4);
 }
-
-/// <summary>The stored decisions of an endpoint.</summary>
-/// <param name="Latest">The latest stored decision, with or without a change; null if there is none.</param>
-/// <param name="Changes">Decisions that changed something, newest first.</param>
-public sealed record Decisions(ScalingDecisionRecord? Latest, IReadOnlyList<ScalingDecisionRecord> Changes);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(ScalingDecisionRecord))]
-[JsonSerializable(typeof(ScaleState))]
-public sealed partial class DecisionJson : JsonSerializerContext;

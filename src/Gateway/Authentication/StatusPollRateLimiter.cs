@@ -91,6 +91,3 @@ public sealed class StatusPollRateLimiter : IDisposable
                 QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
             }));
 }
-
-/// <summary>Route metadata: clients poll the route, so that <see cref="StatusPollRateLimiter"/> applies.</summary>
-public sealed record Polled;

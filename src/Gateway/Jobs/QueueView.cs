@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>The position of a queued job and its wait reason.</summary>
@@ -8,6 +6,3 @@ namespace Sluice.Gateway.Jobs;
 /// <param name="Detail">The reason, as text.</param>
 /// <param name="EtaMs">Estimated time until the job starts, in ms. Null: there is no data for an estimate.</param>
 public sealed record QueueView(int Position, string Reason, string Detail, double? EtaMs);
-
-[JsonSerializable(typeof(string))]
-internal sealed partial class JobJson : JsonSerializerContext;

@@ -4,14 +4,6 @@ using Prometheus;
 
 namespace Sluice.Gateway.Observability;
 
-/// <summary>The type of a metric in Prometheus.</summary>
-internal enum MetricKind
-{
-    Counter,
-    Gauge,
-    Histogram,
-}
-
 /// <summary>Records the measurements of one instrument in a collector of prometheus-net.</summary>
 internal sealed class MetricFamily
 {

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace Sluice.Storage.Catalog;
 
 /// <summary>The phases in which the data of a deleted endpoint is deleted.</summary>
@@ -13,12 +11,4 @@ public enum ForgetPhase
 
     /// <summary>Deletes the jobs, because the id is declared again.</summary>
     Declare,
-}
-
-/// <summary>Numbers of jobs that were cancelled, or would be cancelled, with their endpoint.</summary>
-public readonly record struct CancelledJobs(long Queued, long Running)
-{
-    /// <summary>The sum of both.</summary>
-    [JsonIgnore]
-    public long All => Queued + Running;
 }

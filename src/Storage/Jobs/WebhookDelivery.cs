@@ -1,14 +1,5 @@
 namespace Sluice.Storage.Jobs;
 
-/// <summary>One delivery attempt; <see cref="Try"/> counts from 1 and fences the write of its result.</summary>
-public sealed record WebhookTry(
-    string EndpointId,
-    string Delivery,
-    string Job,
-    string Url,
-    int Try,
-    DateTimeOffset Made);
-
 /// <summary>Deliveries that are due.</summary>
 /// <param name="Tries">The deliveries that were leased.</param>
 /// <param name="Unreadable">The deliveries whose records are corrupted. They are due again after the lease.</param>

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace Sluice.Storage.Keys;
 
 /// <summary>The usage limits of a key. Zero means no limit.</summary>
@@ -30,22 +28,3 @@ public sealed record KeyLimits
     /// <summary>Whether a request must be counted in Redis.</summary>
     public bool Any => RequestsPerMinute > 0 || Concurrent > 0;
 }
-
-/// <summary>The permissions of a key.</summary>
-public sealed record KeyScope
-{
-    /// <summary>Whether the key may use everything: management, metrics and every endpoint.</summary>
-    public bool Admin { get; init; }
-
-    /// <summary>The IDs of the endpoints that the key may invoke; <c>*</c> means all.</summary>
-    public IReadOnlyList<string> Invoke { get; init; } = [];
-
-    public bool MayInvoke(string endpointId) => Admin || Invoke.Contains("*") || Invoke.Contains(endpointId);
-
-    /// <summary>Whether the key may see which endpoints exist.</summary>
-    public bool SeesAll => Admin || Invoke.Contains("*");
-}
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(ApiKey))]
-internal sealed partial class KeyJson : JsonSerializerContext;

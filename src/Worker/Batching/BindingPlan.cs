@@ -1,44 +1,5 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>Specifies how the runs of a model access their tensors.</summary>
-public enum TensorBinding
-{
-    /// <summary>The inputs are passed to ONNX Runtime for each run, and ONNX Runtime allocates the outputs.</summary>
-    None,
-
-    /// <summary>Bound once for each number of rows: the CPU reads and writes the buffers directly.</summary>
-    InPlace,
-
-    /// <summary>Bound for each run: ONNX Runtime copies an input to the device when it is bound.</summary>
-    EachRun,
-
-    /// <summary>
-    /// Buffers on the device, bound once for each number of rows. The rows of a run are copied to them and from them.
-    /// </summary>
-    Staged,
-}
-
-/// <summary>Properties of a model that determine its binding.</summary>
-public sealed record BindingFacts
-{
-    /// <summary>The execution provider of the model: the first available one.</summary>
-    public required string Provider { get; init; }
-
-    /// <summary>Number of nodes on the CPU.</summary>
-    public int CpuNodes { get; init; }
-
-    /// <summary>
-    /// Why the shapes of the inputs are unknown before a request; null: they are known, except for the rows of a batch.
-    /// </summary>
-    public string? InputsVary { get; init; }
-
-    /// <summary>Why the shapes of the outputs are unknown before a request; null: they are known.</summary>
-    public string? OutputsVary { get; init; }
-
-    /// <summary>The enabled option that requires CUDA graphs; null: none.</summary>
-    public string? GraphOption { get; init; }
-}
-
 /// <summary>A candidate for the binding of a model.</summary>
 /// <param name="How">How runs access the tensors.</param>
 /// <param name="Graph">Whether runs are captured as CUDA graphs and replayed.</param>

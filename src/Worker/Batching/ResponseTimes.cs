@@ -1,18 +1,5 @@
 namespace Sluice.Worker.Batching;
 
-/// <summary>Result of a response.</summary>
-public enum ResponseEnd
-{
-    /// <summary>The response was sent.</summary>
-    Success,
-
-    /// <summary>The generation failed.</summary>
-    Fail,
-
-    /// <summary>The client was disconnected.</summary>
-    Cancel,
-}
-
 /// <summary>Statistics of all responses with the same index in their streams.</summary>
 /// <param name="Infer">Times to generate successful responses.</param>
 /// <param name="Output">Times to send successful responses.</param>

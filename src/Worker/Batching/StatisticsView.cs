@@ -2,29 +2,6 @@ using Sluice.Worker.Statistics;
 
 namespace Sluice.Worker.Batching;
 
-/// <summary>A number of durations and their sum in nanoseconds.</summary>
-public readonly record struct Times(long Count, long Ns)
-{
-    /// <summary>Adds a duration.</summary>
-    public Times Plus(TimeSpan duration) => new(Count + 1, Ns + (duration.Ticks * TimeSpan.NanosecondsPerTick));
-}
-
-/// <summary>Stages of a request, in their order.</summary>
-public enum InferStage
-{
-    /// <summary>Waiting for a run.</summary>
-    Queue,
-
-    /// <summary>Reading the tensors into the memory of the batch.</summary>
-    Input,
-
-    /// <summary>The run of the batch.</summary>
-    Infer,
-
-    /// <summary>Writing the response.</summary>
-    Output,
-}
-
 /// <summary>
 /// A snapshot of the statistics of a model since it was loaded: requests, rows, runs and durations, with the same
 /// meaning as in Triton.

@@ -11,12 +11,6 @@ namespace Sluice.Worker.Doctor;
 /// <param name="Error">The loader's error if it cannot be loaded.</param>
 public sealed record Layer(string Name, bool Found, string? Version = null, string? Error = null);
 
-/// <summary>Result of a tiny model on a provider.</summary>
-/// <param name="Provider"><c>tensorrt</c>, <c>cuda</c>, <c>webgpu</c> or <c>cpu</c>.</param>
-/// <param name="Error">ONNX Runtime's error. Null if the model ran on the provider with the right result.</param>
-/// <param name="Milliseconds">Duration of session creation, first run and check.</param>
-public sealed record ProviderRun(string Provider, string? Error, double Milliseconds);
-
 /// <summary>
 /// All facts about the stack, from the hardware up. <see cref="StackVerdict"/> evaluates them. It is pure, so a test
 /// can describe any machine in a few lines.

@@ -3,18 +3,6 @@ using System.Text.Json.Serialization;
 
 namespace Sluice.Worker.Providers;
 
-/// <summary>Behavior if a requested execution provider is not available.</summary>
-public enum ProviderPolicy
-{
-    /// <summary>The worker does not become ready and reports the missing piece.</summary>
-    Require,
-
-    /// <summary>
-    /// The provider is skipped and the reason is reported. The next provider runs the models, and last the CPU.
-    /// </summary>
-    Prefer,
-}
-
 /// <summary>Settings of execution providers from the environment. See docs/reference/worker-environment.md.</summary>
 public sealed record ProviderSettings
 {

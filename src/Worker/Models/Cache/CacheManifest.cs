@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Sluice.Worker.Models.Inspection;
 
 namespace Sluice.Worker.Models.Cache;
@@ -79,8 +78,3 @@ internal sealed record CacheManifest(string Key, string Source, IReadOnlyList<Ca
         return new(Path.GetFileName(path), stat.Size, hash, FileHashes.Identity(stat));
     }
 }
-
-[JsonSerializable(typeof(CacheManifest))]
-[JsonSerializable(typeof(MakeRequest))]
-[JsonSerializable(typeof(TrialRequest))]
-internal sealed partial class CacheJson : JsonSerializerContext;

@@ -3,11 +3,6 @@ using System.Text.Json;
 
 namespace Sluice.Worker.Models.Cache;
 
-/// <summary>Request to compare a model with its copy, sent to the trial process.</summary>
-/// <param name="Original">Path of model.onnx.</param>
-/// <param name="Copy">Path of the copy's model.onnx.</param>
-internal sealed record TrialRequest(string Original, string Copy);
-
 /// <summary>Result of a trial.</summary>
 /// <param name="Failure">Null if the copy can be used. Otherwise the reason.</param>
 /// <param name="Final">True if another trial of the same copy would have the same result.</param>

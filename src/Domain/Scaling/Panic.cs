@@ -6,11 +6,3 @@ namespace Sluice.Domain.Scaling;
 /// <param name="Since">When the panic was last confirmed; null if there is no panic.</param>
 /// <param name="Most">The highest number of workers wanted during the panic.</param>
 public readonly record struct Panic(MovingAverage Stable, MovingAverage Burst, DateTimeOffset? Since, int Most);
-
-/// <summary>The current step interval.</summary>
-/// <param name="Since">When the interval started; null if there is none.</param>
-/// <param name="From">Number of workers at that time.</param>
-public readonly record struct StepWindow(DateTimeOffset? Since, int From);
-
-/// <summary>Worker time used on one day (UTC).</summary>
-public readonly record struct Spending(DateOnly Day, TimeSpan Used);

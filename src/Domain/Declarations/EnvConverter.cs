@@ -1,23 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Sluice.Domain.Notation;
 
 namespace Sluice.Domain.Declarations;
-
-public sealed class ScalerConverter()
-    : NamedConverter<Scaler>(
-        ("SLO", Scaler.Slo), ("REQUEST_COUNT", Scaler.RequestCount), ("QUEUE_DELAY", Scaler.QueueDelay),
-        ("CONCURRENCY", Scaler.Concurrency));
-
-public sealed class PauseConverter()
-    : NamedConverter<Pause>(("NONE", Pause.None), ("QUEUE", Pause.Queue), ("REFUSE", Pause.Refuse));
-
-public sealed class ProtocolConverter()
-    : NamedConverter<WorkerProtocol>(("h2c", WorkerProtocol.H2c), ("http1", WorkerProtocol.Http1));
-
-public sealed class PullPolicyConverter()
-    : NamedConverter<PullPolicy>(
-        ("missing", PullPolicy.Missing), ("always", PullPolicy.Always), ("never", PullPolicy.Never));
 
 /// <summary>Converts environment variables from and to JSON. Values may also be numbers or booleans.</summary>
 public sealed class EnvConverter : JsonConverter<IReadOnlyDictionary<string, string>>

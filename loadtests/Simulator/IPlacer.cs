@@ -1,0 +1,13 @@
+using Sluice.Domain.Fleet;
+
+namespace Sluice.Simulator;
+
+/// <summary>Allocates devices for pods.</summary>
+public interface IPlacer
+{
+    /// <summary>Returns the ids of the pods that got their devices.</summary>
+    IReadOnlySet<string> Place(IReadOnlyList<Pod> pods);
+
+    /// <summary>Releases the devices of an ended pod.</summary>
+    void Free(Pod pod);
+}

@@ -185,7 +185,7 @@ public sealed partial class Dispatcher : BackgroundLoop
         }
         catch (Exception e)
         {
-            CannotLeave(entry.Dispatch.EndpointId, e.Message);
+            SlotReturnFailed(entry.Dispatch.EndpointId, e.Message);
         }
     }
 
@@ -204,5 +204,5 @@ public sealed partial class Dispatcher : BackgroundLoop
 
     [LoggerMessage(LogLevel.Warning,
         "Returning the slots of endpoint {Endpoint} failed; they become free when the lease expires: {Error}")]
-    private partial void CannotLeave(string endpoint, string error);
+    private partial void SlotReturnFailed(string endpoint, string error);
 }

@@ -78,14 +78,14 @@ internal sealed partial class EndpointDispatchLoop(
         }
         catch (Exception e) when (RedisErrors.Is(e))
         {
-            UnknownOutcome(state.EndpointId, e.Message);
-            exchange.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Of(e).Sentence());
+            DispatchOutcomeUnknown(state.EndpointId, e.Message);
+            exchange.Fail(work, unsent, work.Unanswered, StorePatience, RedisFaults.Classify(e).Sentence());
             await Task.Delay(pause, time, ct);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
         catch (Exception e) when (!ct.IsCancellationRequested || e is not OperationCanceledException)
         {
-            StepFailed(e, state.EndpointId);
+            DispatchFailed(e, state.EndpointId);
             // One end may be the cause: the ends of a failed call are sent again one by one, and an end that fails
             // alone reports the error.
             if (releasing && work.Ends is [{ Alone: true } one]) one.Stored.TrySetException(e);
@@ -109,7 +109,7 @@ internal sealed partial class EndpointDispatchLoop(
                 return true;
             }
 
-            LeaseLost(state.EndpointId, report.Holder);
+            SlotLeaseLost(state.EndpointId, report.Holder);
             exchange.Lose(unsent);
             // Run a grant pass under the new lease: jobs of the old lease may be queued again.
             dispatch.OnFree();
@@ -195,7 +195,7 @@ internal sealed partial class EndpointDispatchLoop(
         return known;
     }
 
-    private static string Cause(Exception e) => RedisFaults.Of(e) is var fault and not RedisFault.None
+    private static string Cause(Exception e) => RedisFaults.Classify(e) is var fault and not RedisFault.None
         ? fault.Sentence()
         : "The gateway failed to dispatch the request. Its log contains the error under the name of the endpoint.";
 
@@ -204,12 +204,12 @@ internal sealed partial class EndpointDispatchLoop(
     private Task<T> Timely<T>(Task<T> command) => command.WaitAsync(CommandTimeout, time);
 
     [LoggerMessage(LogLevel.Warning, "Redis did not answer for endpoint {Endpoint}; retrying: {Error}")]
-    private partial void UnknownOutcome(string endpoint, string error);
+    private partial void DispatchOutcomeUnknown(string endpoint, string error);
 
     [LoggerMessage(LogLevel.Error, "Dispatch of endpoint {Endpoint} failed; retrying")]
-    private partial void StepFailed(Exception e, string endpoint);
+    private partial void DispatchFailed(Exception e, string endpoint);
 
     [LoggerMessage(LogLevel.Warning,
         "Slot lease {Holder} of endpoint {Endpoint} was ended by another gateway; starting a new lease")]
-    private partial void LeaseLost(string endpoint, string holder);
+    private partial void SlotLeaseLost(string endpoint, string holder);
 }

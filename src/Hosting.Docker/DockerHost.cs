@@ -155,7 +155,7 @@ public sealed partial class DockerHost : IPodHost
     private async Task ReapAsync(string container, string podId, string state, CancellationToken ct)
     {
         await engine.RemoveAsync(container, ct);
-        Reaped(podId, container[..12], state);
+        LeftoverContainerRemoved(podId, container[..12], state);
     }
 
     private ContainerPod CreatePod(
@@ -174,7 +174,7 @@ public sealed partial class DockerHost : IPodHost
         var uri = Address(info, template.Container.Port);
         var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
         var start = new ContainerStart(order, info.Id, address, ordered, time.GetTimestamp(), stages, adopted);
-        return new ContainerPod(engine, start, time, line => Said(order.PodId, line));
+        return new ContainerPod(engine, start, time, line => PodOutput(order.PodId, line));
     }
 
     private Uri Address(ContainerInfo info, int port)
@@ -246,7 +246,7 @@ public sealed partial class DockerHost : IPodHost
             }
             catch (EngineException e)
             {
-                if (!e.IsDown) CannotSignal(pod.Container[..12], signal, e.Message);
+                if (!e.IsDown) ContainerSignalFailed(pod.Container[..12], signal, e.Message);
                 if (enough.IsCompleted) return false;
                 await Task.WhenAny(pod.Exited, Task.Delay(RetryPause, time));
             }
@@ -264,21 +264,21 @@ public sealed partial class DockerHost : IPodHost
         }
         catch (EngineException e)
         {
-            if (log) CannotRemove(container, e.Message);
+            if (log) ContainerRemovalFailed(container, e.Message);
             return false;
         }
     }
 
     [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
-    private partial void Said(string pod, string line);
+    private partial void PodOutput(string pod, string line);
 
     [LoggerMessage(LogLevel.Information, "Leftover container {Container} of worker {Worker} removed ({State})")]
-    private partial void Reaped(string worker, string container, string state);
+    private partial void LeftoverContainerRemoved(string worker, string container, string state);
 
     [LoggerMessage(LogLevel.Warning,
         "Container {Container} could not be removed; the next search of this host retries it: {Error}")]
-    private partial void CannotRemove(string container, string error);
+    private partial void ContainerRemovalFailed(string container, string error);
 
     [LoggerMessage(LogLevel.Warning, "Signal {Signal} could not be sent to container {Container}: {Error}")]
-    private partial void CannotSignal(string container, string signal, string error);
+    private partial void ContainerSignalFailed(string container, string signal, string error);
 }

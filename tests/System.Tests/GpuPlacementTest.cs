@@ -105,10 +105,10 @@ public sealed class GpuPlacementTest : IDisposable
         await UntilAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2 && w.All(x => !old.Contains((string)x["id"]!)));
         Assert.Equal("two", (string?)await EnvAsync(gateway, "x", "GENERATION"));
 
-        using var bad = await gateway.Client.PostAsync(new Uri("/api/v1/gpus/try", UriKind.Relative), new StringContent("""{"wishes":[{"gpu":{"types":["H10O"]}}]}"""));
+        using var bad = await gateway.Client.PostAsync(new Uri("/api/v1/gpus/try", UriKind.Relative), new StringContent("""{"requests":[{"gpu":{"types":["H10O"]}}]}"""));
         Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
         using var answer = await gateway.Client.PostAsync(new Uri("/api/v1/gpus/try", UriKind.Relative),
-            new StringContent("""{"wishes":[{"gpu":{"precision":"bf16"}},{"gpu":{"types":["H100"]}}],"idle":true}"""));
+            new StringContent("""{"requests":[{"gpu":{"precision":"bf16"}},{"gpu":{"types":["H100"]}}],"idle":true}"""));
         var placed = (await answer.Content.ReadFromJsonAsync<JsonObject>())!["placed"]!.AsArray();
         Assert.Single(placed[0]!["devices"]!.AsArray());
         Assert.True((bool)placed[1]!["refusal"]!["never"]!);

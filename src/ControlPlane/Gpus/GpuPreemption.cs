@@ -27,11 +27,11 @@ internal sealed partial class GpuPreemption(
                 && await orders.DrainAsync(pod.EndpointId, order.Epoch, [pod.PodId], [], ct))
             {
                 other.Reclaimed.Add(pod.PodId);
-                MakesRoom(pod.PodId, pod.EndpointId, order.EndpointId);
+                WorkerPreempted(pod.PodId, pod.EndpointId, order.EndpointId);
             }
     }
 
     [LoggerMessage(LogLevel.Information,
         "Worker {Worker} of {Endpoint} is idle and makes room for {Other}, which has a higher priority")]
-    private partial void MakesRoom(string worker, string endpoint, string other);
+    private partial void WorkerPreempted(string worker, string endpoint, string other);
 }

@@ -74,7 +74,7 @@ internal sealed partial class GpuRequests(GpuAllocator gpus, ILogger<GpuRequests
     private FleetPlan DrainPodsWithoutClaim(DeclaredEndpoint endpoint, FleetPlan plan, IReadOnlyList<string> lost)
     {
         if (lost.Count == 0) return plan;
-        foreach (var pod in lost.Where(p => !endpoint.Fleet.Drain.Contains(p))) Robbed(pod, endpoint.Id);
+        foreach (var pod in lost.Where(p => !endpoint.Fleet.Drain.Contains(p))) LostGpuClaim(pod, endpoint.Id);
         return plan with { Drain = [.. plan.Drain.Union(lost)], Resume = [.. plan.Resume.Except(lost)] };
     }
 
@@ -105,5 +105,5 @@ internal sealed partial class GpuRequests(GpuAllocator gpus, ILogger<GpuRequests
 
     [LoggerMessage(LogLevel.Error,
         "Worker {Worker} of {Endpoint} drains: its GPU claim was lost and the GPU is assigned to another worker")]
-    private partial void Robbed(string worker, string endpoint);
+    private partial void LostGpuClaim(string worker, string endpoint);
 }

@@ -46,7 +46,7 @@ internal sealed partial class GpuStarts(
     /// <summary>Stores the decision of this round with the number of workers that were started.</summary>
     private async Task StoreDecisionAsync(PendingGpuStarts order, int started, CancellationToken ct)
     {
-        Placed(order.EndpointId, started, order.Because);
+        GpusAllocated(order.EndpointId, started, order.Because);
         if (states.Find(order.EndpointId) is { Noted: { } noted } state)
         {
             var record = noted with { Start = started };
@@ -55,5 +55,5 @@ internal sealed partial class GpuStarts(
     }
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} starts {Count} workers on assigned devices: {Because}")]
-    private partial void Placed(string endpoint, int count, string because);
+    private partial void GpusAllocated(string endpoint, int count, string because);
 }

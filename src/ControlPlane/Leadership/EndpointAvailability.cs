@@ -31,7 +31,7 @@ internal sealed partial class EndpointAvailability(
         state.Wait = wait;
         if (state.StoredWait == (epoch, wait)) return;
         if (wait is not null && wait.Reason != state.StoredWait.Wait?.Reason)
-            Waits(endpointId, wait.Workers, wait.Text);
+            GpuShortage(endpointId, wait.Workers, wait.Text);
         await gpus.SetWaitAsync(endpointId, wait, ct);
         state.StoredWait = (epoch, wait);
     }
@@ -65,5 +65,5 @@ internal sealed partial class EndpointAvailability(
     }
 
     [LoggerMessage(LogLevel.Warning, "Endpoint {Endpoint} has {Count} workers that wait for devices: {Why}")]
-    private partial void Waits(string endpoint, int count, string why);
+    private partial void GpuShortage(string endpoint, int count, string why);
 }

@@ -39,7 +39,7 @@ internal sealed partial class LeadershipRenewal(
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 // The rounds log an unreachable Redis.
-                if (!RedisErrors.Is(e)) Broke(e);
+                if (!RedisErrors.Is(e)) LeadershipRenewalFailed(e);
             }
 
             var paused = Task.Delay(pause, time, ct);
@@ -62,5 +62,5 @@ internal sealed partial class LeadershipRenewal(
 
     [LoggerMessage(LogLevel.Error,
         "Renewing the leadership failed with an internal error; it is retried within 1 s")]
-    private partial void Broke(Exception e);
+    private partial void LeadershipRenewalFailed(Exception e);
 }

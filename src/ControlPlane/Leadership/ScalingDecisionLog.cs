@@ -62,7 +62,7 @@ public sealed partial class ScalingDecisionLog : IDisposable
             || before.Note.Desired != note.Desired;
         var failed = before?.Note.Trouble != note.Trouble;
         if (note.Changed)
-            Decided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
+            ScalingDecided(endpointId, note.Desired, note.Start, note.Resume, note.Drain, note.Because);
         if (note.Changed || turned)
         {
             var direction = note.Start + note.Resume > 0 ? "out" : note.Drain > 0 ? "in" : "none";
@@ -122,5 +122,5 @@ public sealed partial class ScalingDecisionLog : IDisposable
 
     [LoggerMessage(LogLevel.Information, "Endpoint {Endpoint} scales to {Desired} workers: "
         + "starting {Start}, resuming {Resume}, draining {Drain}: {Because}")]
-    private partial void Decided(string endpoint, int desired, int start, int resume, int drain, string because);
+    private partial void ScalingDecided(string endpoint, int desired, int start, int resume, int drain, string because);
 }

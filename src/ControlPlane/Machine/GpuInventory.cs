@@ -51,12 +51,12 @@ public sealed partial class GpuInventory(
         var now = JsonSerializer.Serialize(comparable);
         if (now == known) return;
         known = now;
-        if (current.Error is { } error) CannotRead(error);
+        if (current.Error is { } error) GpuInventoryReadFailed(error);
         if (current.Gpus.Count > 0)
         {
             var slices = current.Gpus.Sum(g => g.Slices.Count);
             var faults = current.Gpus.Count(g => g.Fault is not null);
-            Found(current.Gpus.Count, slices, faults, current.Source);
+            GpuInventoryRead(current.Gpus.Count, slices, faults, current.Source);
         }
 
         Changed?.Invoke();
@@ -64,8 +64,8 @@ public sealed partial class GpuInventory(
 
     [LoggerMessage(LogLevel.Information,
         "GPU inventory read from {Source}: {Gpus} GPUs, {Slices} MIG slices, {Faults} GPUs with a fault")]
-    private partial void Found(int gpus, int slices, int faults, string source);
+    private partial void GpuInventoryRead(int gpus, int slices, int faults, string source);
 
     [LoggerMessage(LogLevel.Information, "Reading the GPUs failed: {Error}")]
-    private partial void CannotRead(string error);
+    private partial void GpuInventoryReadFailed(string error);
 }

@@ -49,7 +49,7 @@ public sealed partial class HostDiagnostics(
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
-                CannotExamine(e.Message);
+                HostExaminationFailed(e.Message);
             }
         }
         while (await timer.WaitForNextTickAsync(ct));
@@ -92,5 +92,5 @@ public sealed partial class HostDiagnostics(
     }
 
     [LoggerMessage(LogLevel.Warning, "Host examination failed: {Error}")]
-    private partial void CannotExamine(string error);
+    private partial void HostExaminationFailed(string error);
 }

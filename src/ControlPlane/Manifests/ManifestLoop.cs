@@ -99,7 +99,7 @@ public sealed partial class ManifestLoop(
         endsWithMarker = file.EndsWithMarker;
         rollbacks = seenRollbacks;
         await watcher.RefreshAsync(ct);
-        Applied(path, file.Templates.Count, file.Endpoints.Count);
+        ManifestApplied(path, file.Templates.Count, file.Endpoints.Count);
     }
 
     /// <summary>
@@ -191,12 +191,12 @@ public sealed partial class ManifestLoop(
         var text = string.Join('\n', errors);
         if (text == reported) return;
         reported = text;
-        Bad(text);
+        ManifestRejected(text);
     }
 
     [LoggerMessage(LogLevel.Information, "Manifest {Path} applied: {Templates} templates, {Endpoints} endpoints")]
-    private partial void Applied(string path, int templates, int endpoints);
+    private partial void ManifestApplied(string path, int templates, int endpoints);
 
     [LoggerMessage(LogLevel.Error, "Manifest rejected; the previous declarations stay in effect:\n{Errors}")]
-    private partial void Bad(string errors);
+    private partial void ManifestRejected(string errors);
 }

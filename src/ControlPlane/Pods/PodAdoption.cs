@@ -69,7 +69,7 @@ internal sealed partial class PodAdoption(
         var gone = seen.Where(p => before?.Contains(p.Id) == true).ToList();
         foreach (var record in gone)
         {
-            Ghost(record.Id, endpointId, record.State);
+            StaleRecordRemoved(record.Id, endpointId, record.State);
             await records.RemoveAsync(record, ct);
         }
 
@@ -101,7 +101,7 @@ internal sealed partial class PodAdoption(
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.RequestStop();
         manager.Adopt(pod, running);
-        Adopted(pod.Id, pod.EndpointId, running.Name, record.State);
+        WorkerAdopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = records.PersistAsync(pod);
     }
 
@@ -127,9 +127,9 @@ internal sealed partial class PodAdoption(
     };
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} was adopted ({State}): it runs as {What}")]
-    private partial void Adopted(string worker, string endpoint, string what, PodState state);
+    private partial void WorkerAdopted(string worker, string endpoint, string what, PodState state);
 
     [LoggerMessage(LogLevel.Warning,
         "Record of worker {Worker} of {Endpoint} removed: its state is {State}, but the worker does not run here")]
-    private partial void Ghost(string worker, string endpoint, PodState state);
+    private partial void StaleRecordRemoved(string worker, string endpoint, PodState state);
 }

@@ -44,7 +44,7 @@ internal sealed partial class PodLifecycle(
         }
         catch (Exception e)
         {
-            Broke(pod.Id, pod.EndpointId, e);
+            WorkerOperationFailed(pod.Id, pod.EndpointId, e);
             await AbandonAsync(pod);
             return $"stopped after an internal error: {e.Message}";
         }
@@ -68,7 +68,7 @@ internal sealed partial class PodLifecycle(
         pod.TryMove(
             r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" },
             PodState.Starting);
-        Started(pod.Id, pod.EndpointId, running.Name);
+        WorkerStarted(pod.Id, pod.EndpointId, running.Name);
         await records.PersistAsync(pod);
         return await RunAsync(pod, running);
     }
@@ -111,13 +111,13 @@ internal sealed partial class PodLifecycle(
         }
         catch (Exception e)
         {
-            Broke(pod.Id, pod.EndpointId, e);
+            WorkerOperationFailed(pod.Id, pod.EndpointId, e);
         }
     }
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as {What}")]
-    private partial void Started(string worker, string endpoint, string what);
+    private partial void WorkerStarted(string worker, string endpoint, string what);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
-    private partial void Broke(string worker, string endpoint, Exception e);
+    private partial void WorkerOperationFailed(string worker, string endpoint, Exception e);
 }

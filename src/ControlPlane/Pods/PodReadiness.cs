@@ -55,7 +55,7 @@ internal sealed partial class PodReadiness(
             ColdStart.Record(stage.Ms / 1000, Tag("endpoint", pod.EndpointId), Tag("stage", label));
         }
 
-        Ready(pod.Id, pod.EndpointId, total);
+        WorkerReady(pod.Id, pod.EndpointId, total);
         await records.PersistAsync(pod);
         await records.ForgetFailuresAsync(pod.EndpointId, keep: 0);
         queue.Request(pod.EndpointId);
@@ -64,15 +64,15 @@ internal sealed partial class PodReadiness(
 
     private void ReportNotReady(ManagedPod pod, string seen)
     {
-        NotReady(pod.Id, pod.EndpointId, seen);
+        WorkerNotReady(pod.Id, pod.EndpointId, seen);
         records.ReportProgress(pod, $"not ready: {seen}");
     }
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is not ready yet: {Probe}")]
-    private partial void NotReady(string worker, string endpoint, string probe);
+    private partial void WorkerNotReady(string worker, string endpoint, string probe);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
-    private partial void Ready(string worker, string endpoint, double ms);
+    private partial void WorkerReady(string worker, string endpoint, double ms);
 }

@@ -114,7 +114,7 @@ internal sealed class PodRecords(
                 await write();
                 return;
             }
-            catch (Exception e) when (RedisErrors.Is(e) || RedisFaults.Of(e) == RedisFault.WrongData)
+            catch (Exception e) when (RedisErrors.Is(e) || RedisFaults.Classify(e) == RedisFault.WrongData)
             {
                 // A key of the wrong type is retried too: the worker itself is healthy and keeps running.
                 if (leaving.IsCancellationRequested) return;

@@ -84,20 +84,20 @@ internal sealed partial class PodStateReconciliation(
         if (await records.RestoreAsync(pod.Record, max, ct))
         {
             // The pod may have exited since.
-            if (pods.Contains(pod.Id)) KnownAgain(pod.Id, pod.EndpointId);
+            if (pods.Contains(pod.Id)) WorkerRecordRestored(pod.Id, pod.EndpointId);
             else await records.RemoveExitedAsync(pod, ct);
             return;
         }
 
-        NoRoom(pod.Id, pod.EndpointId, max);
+        SurplusWorkerDrained(pod.Id, pod.EndpointId, max);
         if (pod.Record.State == PodState.Starting) await transitions.StopAsync(pod, "replaced by other workers");
         else await transitions.DrainAsync(pod, "replaced by other workers", ct);
     }
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} had no record in Redis; the record was restored")]
-    private partial void KnownAgain(string worker, string endpoint);
+    private partial void WorkerRecordRestored(string worker, string endpoint);
 
     [LoggerMessage(LogLevel.Warning,
         "Worker {Worker} of {Endpoint} had no record in Redis and stops: the endpoint has {Max} other workers")]
-    private partial void NoRoom(string worker, string endpoint, int max);
+    private partial void SurplusWorkerDrained(string worker, string endpoint, int max);
 }

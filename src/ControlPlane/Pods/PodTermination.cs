@@ -40,7 +40,7 @@ internal sealed partial class PodTermination(
         }
         catch (Exception e)
         {
-            Broke(pod.Id, pod.EndpointId, e);
+            WorkerOperationFailed(pod.Id, pod.EndpointId, e);
         }
 
         pods.Remove(pod);
@@ -56,11 +56,11 @@ internal sealed partial class PodTermination(
         {
             pods.Remove(pod);
             await records.PersistRemovalAsync(pod);
-            Stopped(pod.Id, pod.EndpointId, why);
+            WorkerStopped(pod.Id, pod.EndpointId, why);
         }
         else
         {
-            Failed(pod.Id, pod.EndpointId, why);
+            WorkerFailed(pod.Id, pod.EndpointId, why);
             var output = pod.Running?.LastOutput ?? [];
             pod.TryMove(r => r with { State = PodState.Failed, Reason = why, LastOutput = output },
                 PodState.Starting, PodState.Ready, PodState.Draining, PodState.Stopping);
@@ -73,11 +73,11 @@ internal sealed partial class PodTermination(
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} stopped: {Why}")]
-    private partial void Stopped(string worker, string endpoint, string why);
+    private partial void WorkerStopped(string worker, string endpoint, string why);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} failed: {Why}")]
-    private partial void Failed(string worker, string endpoint, string why);
+    private partial void WorkerFailed(string worker, string endpoint, string why);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
-    private partial void Broke(string worker, string endpoint, Exception e);
+    private partial void WorkerOperationFailed(string worker, string endpoint, Exception e);
 }

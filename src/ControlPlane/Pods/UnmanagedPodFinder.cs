@@ -25,11 +25,11 @@ internal sealed partial class UnmanagedPodFinder(
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
             // Running pods are not affected. The next call may succeed.
-            CannotAdopt(e.Message);
+            PodListingFailed(e.Message);
             return null;
         }
     }
 
     [LoggerMessage(LogLevel.Warning, "Pods of this host could not be listed; running pods are not affected: {Error}")]
-    private partial void CannotAdopt(string error);
+    private partial void PodListingFailed(string error);
 }

@@ -33,7 +33,7 @@ internal sealed partial class UnreachablePodCheck(
         else if (++pod.Unanswered >= MaxUnanswered)
         {
             if (!pod.Killing.IsCompleted) return;
-            Hangs(pod.Id, pod.EndpointId, MaxUnanswered);
+            UnresponsiveWorkerKilled(pod.Id, pod.EndpointId, MaxUnanswered);
             // Not awaited: the host's daemon may hang too, and this round must continue.
             pod.Killing = KillAsync(pod, running);
         }
@@ -52,13 +52,13 @@ internal sealed partial class UnreachablePodCheck(
         catch (Exception e)
         {
             // The next round tries again.
-            Broke(pod.Id, pod.EndpointId, e);
+            WorkerOperationFailed(pod.Id, pod.EndpointId, e);
         }
     }
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint} killed: it did not answer {Count} probes in a row")]
-    private partial void Hangs(string worker, string endpoint, int count);
+    private partial void UnresponsiveWorkerKilled(string worker, string endpoint, int count);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
-    private partial void Broke(string worker, string endpoint, Exception e);
+    private partial void WorkerOperationFailed(string worker, string endpoint, Exception e);
 }

@@ -47,7 +47,7 @@ internal sealed partial class EndpointReconciliation(
         }
         catch (Exception e) when (!RedisErrors.Is(e) && !ct.IsCancellationRequested)
         {
-            Broke(endpointId, e);
+            ReconciliationFailed(endpointId, e);
         }
     }
 
@@ -72,5 +72,5 @@ internal sealed partial class EndpointReconciliation(
 
     [LoggerMessage(LogLevel.Error,
         "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
-    private partial void Broke(string endpoint, Exception e);
+    private partial void ReconciliationFailed(string endpoint, Exception e);
 }

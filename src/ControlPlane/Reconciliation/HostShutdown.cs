@@ -77,11 +77,11 @@ internal sealed partial class HostShutdown(
         catch (Exception e)
         {
             // The shutdown continues, because this host's pods must stop in any case.
-            if (!RedisErrors.Is(e)) Broke(e);
+            if (!RedisErrors.Is(e)) ShutdownStepFailed(e);
             return false;
         }
     }
 
     [LoggerMessage(LogLevel.Error, "A shutdown step failed with an internal error; the shutdown continues")]
-    private partial void Broke(Exception e);
+    private partial void ShutdownStepFailed(Exception e);
 }

@@ -34,7 +34,7 @@ internal sealed partial class LostPodRemoval
         this.time = time;
         this.logger = logger;
         // An exception that the host throws before its first wait is a failed call too.
-        prober = new PodLivenessProber(async (podId, ct) => await podHost.IsRunningAsync(podId, ct), CannotWitness);
+        prober = new PodLivenessProber(async (podId, ct) => await podHost.IsRunningAsync(podId, ct), HostStateUnknown);
     }
 
     /// <summary>Removes the lost pods of an endpoint. Returns the endpoint's pods without them.</summary>
@@ -58,7 +58,7 @@ internal sealed partial class LostPodRemoval
         var gone = others.Where(p => lost.IsLost(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in fleet.Pods.Where(p => gone.Contains(p.Id)))
         {
-            HostGone(pod.Id, id, pod.HostId);
+            LostWorkerRemoved(pod.Id, id, pod.HostId);
             await records.RemoveAsync(pod, ct);
         }
 
@@ -82,9 +82,9 @@ internal sealed partial class LostPodRemoval
     public void DiscardOldCalls() => prober.DiscardOld(time.GetUtcNow());
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} removed: it was lost with its host {Host}")]
-    private partial void HostGone(string worker, string endpoint, string host);
+    private partial void LostWorkerRemoved(string worker, string endpoint, string host);
 
     [LoggerMessage(LogLevel.Warning,
         "State of a silent gateway's workers on this host is unknown, and their GPUs stay allocated: {Error}")]
-    private partial void CannotWitness(string error);
+    private partial void HostStateUnknown(string error);
 }

@@ -45,20 +45,20 @@ internal sealed partial class ReconcileRounds(
         }
         catch (Exception e) when (RedisErrors.Is(e) && !ct.IsCancellationRequested)
         {
-            CannotReconcile(e.Message);
+            ReconciliationPostponed(e.Message);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
             // An exception that ended this loop would stop the gateway.
-            Broke("all endpoints", e);
+            ReconciliationFailed("all endpoints", e);
         }
     }
 
     [LoggerMessage(LogLevel.Warning,
         "Reconciliation postponed, because Redis is unavailable; running workers are not affected: {Error}")]
-    private partial void CannotReconcile(string error);
+    private partial void ReconciliationPostponed(string error);
 
     [LoggerMessage(LogLevel.Error,
         "Reconciliation of {Endpoint} failed with an internal error and is retried in the next round")]
-    private partial void Broke(string endpoint, Exception e);
+    private partial void ReconciliationFailed(string endpoint, Exception e);
 }

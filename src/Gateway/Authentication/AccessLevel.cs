@@ -17,4 +17,4 @@ public enum AccessLevel
 }
 
 /// <summary>Route metadata: the access level that the route requires.</summary>
-public sealed record AccessRule(AccessLevel Required);
+public sealed record AccessRule(AccessLevel Level);

@@ -57,7 +57,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
     {
         if (selection.Error is { } error) return Problem.WriteAsync(context, selection.ErrorStatus, error);
         var metadata = context.GetEndpoint()!.Metadata;
-        var required = metadata.GetMetadata<AccessRule>()?.Required ?? AccessLevel.Admin;
+        var required = metadata.GetMetadata<AccessRule>()?.Level ?? AccessLevel.Admin;
         var deployment = selection.FindIn(catalog.Current);
         var (verdict, detail) = Access.Decide(required, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)

@@ -87,7 +87,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
         {
             return await counting.WaitAsync(CountTimeout, time, aborted);
         }
-        catch (Exception e) when (!aborted.IsCancellationRequested && RedisFaults.Of(e) != RedisFault.None)
+        catch (Exception e) when (!aborted.IsCancellationRequested && RedisFaults.Classify(e) != RedisFault.None)
         {
             failures.Report($"Counting the requests of key {keyId}", e);
             return null;

@@ -54,7 +54,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
                 var seen = attempt - unseen - uncounted;
                 if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(context, state, lost);
-                SendingAgain(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
+                RequestRetried(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
                 metrics.Retried(state.Endpoint.Id);
                 if (seen > 1 && !lost.Unseen)
                     await Task.Delay(RetryDelay * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
@@ -125,7 +125,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var pod = state.Worker!.PodId;
         if (state.Fault is { } fault)
         {
-            AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, fault);
+            WorkerResponseInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, fault);
             return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
         }
 
@@ -136,7 +136,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             return new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = IsWorkerAbort(error, cause) };
         if (context.Response.HasStarted)
         {
-            AnswerCut(context.TraceIdentifier, state.Endpoint.Id, pod, error);
+            WorkerResponseTruncated(context.TraceIdentifier, state.Endpoint.Id, pod, error);
             context.Abort();
             return new ForwardResult(ForwardOutcome.CutShort) { WorkerBroke = IsWorkerAbort(error, cause) };
         }
@@ -162,7 +162,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (failure is ExchangeFailure.AnswerInvalid or ExchangeFailure.ConnectionInvalid)
             return InvalidAnswerResult(context, state, error, cause);
         var pod = state.Worker!.PodId;
-        AttemptLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, ExchangeFailures.Reason(cause));
+        WorkerLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, ExchangeFailures.Reason(cause));
         return new ForwardResult(
             ForwardOutcome.WorkerLost,
             $"The connection to {NameOf(state)} failed before its response, in attempt {state.Attempts}.",
@@ -179,7 +179,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         Exception? cause)
     {
         var (pod, reason) = (state.Worker!.PodId, ExchangeFailures.Reason(cause));
-        AnswerInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
+        WorkerResponseInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
         var isAborted = IsWorkerAbort(error, cause);
         var detail = isAborted
             ? $"The response of {NameOf(state)} ended after its headers, before its body: {reason}"
@@ -286,11 +286,11 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
     [LoggerMessage(LogLevel.Warning,
         "Request {Request} to {Endpoint} is retried: attempt {Attempt} lost worker {Worker}")]
-    private partial void SendingAgain(string request, string endpoint, string worker, int attempt);
+    private partial void RequestRetried(string request, string endpoint, string worker, int attempt);
 
     [LoggerMessage(LogLevel.Warning,
         "Request {Request} to {Endpoint} lost worker {Worker} before its response: {Error} {Reason}")]
-    private partial void AttemptLost(
+    private partial void WorkerLost(
         string request,
         string endpoint,
         string worker,
@@ -299,7 +299,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
     [LoggerMessage(LogLevel.Warning,
         "Request {Request} to {Endpoint} got an invalid response from worker {Worker}: {Error} {Reason}")]
-    private partial void AnswerInvalid(
+    private partial void WorkerResponseInvalid(
         string request,
         string endpoint,
         string worker,
@@ -308,5 +308,5 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
     [LoggerMessage(LogLevel.Warning,
         "Request {Request} to {Endpoint} got an incomplete response from worker {Worker} ({Error})")]
-    private partial void AnswerCut(string request, string endpoint, string worker, ForwarderError error);
+    private partial void WorkerResponseTruncated(string request, string endpoint, string worker, ForwarderError error);
 }

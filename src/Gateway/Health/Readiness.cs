@@ -31,9 +31,9 @@ public sealed class Readiness(RedisStore redis, CatalogWatcher catalog, ApiKeyCa
         {
             await Writable.RunAsync(redis.Database, [], []).WaitAsync(CheckTimeout, time, ct);
         }
-        catch (Exception e) when (RedisFaults.Of(e) != RedisFault.None && !ct.IsCancellationRequested)
+        catch (Exception e) when (RedisFaults.Classify(e) != RedisFault.None && !ct.IsCancellationRequested)
         {
-            why.Add(RedisFaults.Of(e).Sentence());
+            why.Add(RedisFaults.Classify(e).Sentence());
         }
 
         return why;

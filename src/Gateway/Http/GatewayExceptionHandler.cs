@@ -31,7 +31,7 @@ internal static partial class GatewayExceptionHandler
 
         context.Response.Clear();
         if (e is BadHttpRequestException bad) return Problem.WriteAsync(context, bad.StatusCode, bad.Message);
-        if (RedisFaults.Of(e) is var fault and not (RedisFault.None or RedisFault.Rejected))
+        if (RedisFaults.Classify(e) is var fault and not (RedisFault.None or RedisFault.Rejected))
         {
             if (fault == RedisFault.WrongData)
                 Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);

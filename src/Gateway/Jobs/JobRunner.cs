@@ -95,11 +95,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         catch (Exception e) when (stopping.IsCancellationRequested && RedisErrors.Is(e))
         {
             // The outcome cannot be stored. When the lease of this gateway expires, another gateway runs the job again.
-            CannotStore(e.Message);
+            OutcomeStoreRetried(e.Message);
         }
         catch (Exception e)
         {
-            Bug(e, claim.Id, endpoint);
+            JobRunFailed(e, claim.Id, endpoint);
             await FailAsync(grant);
         }
         finally
@@ -119,7 +119,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
         catch (Exception e)
         {
-            Bug(e, grant.Claim.Id, grant.EndpointId);
+            JobRunFailed(e, grant.Claim.Id, grant.EndpointId);
         }
     }
 
@@ -190,7 +190,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Lost:
                 var requeued = await PersistAsync(() => store.RequeueAsync(
                     endpoint, claim.Id, claim.Fence, loss, end.Error!.Message, CancellationToken.None));
-                if (requeued) AttemptLost(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
+                if (requeued) JobRequeued(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
                 ReportIfStale(endpoint, claim, requeued);
                 dispatcher.JobQueued(endpoint);
                 break;
@@ -224,7 +224,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             catch (PayloadException e)
             {
                 var next = OutputRetry.Next(e.Fault, time.GetElapsedTime(since), stopping.IsCancellationRequested);
-                OutputNotStored(grant.Claim.Id, grant.EndpointId, grant.Claim.Attempt, next, e.Fault,
+                OutputStoreFailed(grant.Claim.Id, grant.EndpointId, grant.Claim.Attempt, next, e.Fault,
                     e.InnerException?.Message ?? e.Message);
                 if (next == OutputStep.Requeue)
                     await StoreAsync(grant, AttemptOutcome.Requeue($"The output could not be stored: {e.Message}",
@@ -264,7 +264,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     {
         if (isCurrent) return;
         metrics.Stale(endpoint);
-        Stale(claim.Id, endpoint, claim.Attempt);
+        StaleOutcomeRejected(claim.Id, endpoint, claim.Attempt);
     }
 
     /// <summary>
@@ -280,14 +280,14 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             }
             catch (Exception e) when (RedisErrors.Is(e) && !stopping.IsCancellationRequested)
             {
-                CannotStore(e.Message);
+                OutcomeStoreRetried(e.Message);
                 await Task.Delay(pause, time);
             }
         }
     }
 
     [LoggerMessage(LogLevel.Warning, "Job {Job} of endpoint {Endpoint} requeued after attempt {Attempt} ({Reason})")]
-    private partial void AttemptLost(string job, string endpoint, int attempt, string reason);
+    private partial void JobRequeued(string job, string endpoint, int attempt, string reason);
 
     [LoggerMessage(LogLevel.Information,
         "Job {Job} of endpoint {Endpoint} failed in attempt {Attempt} with status {Status}: {Code}: {Why}")]
@@ -296,17 +296,17 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     [LoggerMessage(LogLevel.Warning,
         "Job {Job} of endpoint {Endpoint}: the outcome of attempt {Attempt} was dropped, because it is not the current "
         + "attempt")]
-    private partial void Stale(string job, string endpoint, int attempt);
+    private partial void StaleOutcomeRejected(string job, string endpoint, int attempt);
 
     [LoggerMessage(LogLevel.Warning, "Job outcome cannot be stored; the write is retried: {Error}")]
-    private partial void CannotStore(string error);
+    private partial void OutcomeStoreRetried(string error);
 
     [LoggerMessage(LogLevel.Warning,
         "Job {Job} of endpoint {Endpoint}: the output of attempt {Attempt} cannot be stored; next step {Step}: "
         + "{Fault}: {Error}")]
-    private partial void OutputNotStored(string job, string endpoint, int attempt, OutputStep step, PayloadFault fault,
-        string error);
+    private partial void OutputStoreFailed(
+        string job, string endpoint, int attempt, OutputStep step, PayloadFault fault, string error);
 
     [LoggerMessage(LogLevel.Error, "Job {Job} of endpoint {Endpoint} failed with an internal error")]
-    private partial void Bug(Exception e, string job, string endpoint);
+    private partial void JobRunFailed(Exception e, string job, string endpoint);
 }

@@ -73,7 +73,7 @@ public sealed class FleetGauges
                 var reads = catalog.Current.Deployments.Select(d => ReadAsync(d.Endpoint.Id, ct));
                 read.AddRange(await Task.WhenAll(reads).WaitAsync(ReadTimeout, time, ct));
             }
-            catch (Exception e) when (RedisFaults.Of(e) != RedisFault.None)
+            catch (Exception e) when (RedisFaults.Classify(e) != RedisFault.None)
             {
                 read.Clear();
             }

@@ -23,7 +23,7 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     private const int MaxWorkers = 1000;
 
     /// <summary>The name of <see cref="Trial.Requests"/> in JSON.</summary>
-    private const string RequestsField = "wishes";
+    private const string RequestsField = "requests";
 
     private static readonly JsonTypeInfo<Trial> TrialType = (JsonTypeInfo<Trial>)new JsonSerializerOptions
     {
@@ -103,14 +103,19 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         await context.Response.WriteAsJsonAsync(new TrialAnswer([.. views]), context.RequestAborted);
     }
 
-    private static IEnumerable<GpuRequest> ToGpuRequests(TrialWish request, int n) => Enumerable.Repeat(new GpuRequest
+    private static IEnumerable<GpuRequest> ToGpuRequests(TrialRequest request, int n)
     {
-        Id = $"a worker of {request.Endpoint ?? $"request {n}"}",
-        EndpointId = request.Endpoint ?? $"request {n}",
-        Needs = request.Gpu,
-        Priority = request.Priority,
-        Weight = Math.Max(1, request.Weight),
-    }, request.Workers);
+        var endpoint = request.Endpoint ?? $"request {n}";
+        var gpu = new GpuRequest
+        {
+            Id = $"a worker of {endpoint}",
+            EndpointId = endpoint,
+            Needs = request.Gpu,
+            Priority = request.Priority,
+            Weight = Math.Max(1, request.Weight),
+        };
+        return Enumerable.Repeat(gpu, request.Workers);
+    }
 
     /// <summary>The response to <c>GET /api/v1/gpus</c>.</summary>
     public sealed record GpuList(string Host, string Source, DateTimeOffset ReadAt, string? Error,
@@ -143,15 +148,14 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     public sealed record Trial
     {
         /// <summary>The workers to place.</summary>
-        [JsonPropertyName(RequestsField)]
-        public required IReadOnlyList<TrialWish> Requests { get; init; }
+        public required IReadOnlyList<TrialRequest> Requests { get; init; }
 
         /// <summary>Whether to ignore the running workers.</summary>
         public bool Idle { get; init; }
     }
 
     /// <summary>Workers of one endpoint with the same GPU requirements.</summary>
-    public sealed record TrialWish
+    public sealed record TrialRequest
     {
         public required GpuRequirements Gpu { get; init; }
 

@@ -51,13 +51,13 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         var elapsedMs = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
         if (result.Outcome.GetStatus() is not { } status)
         {
-            Forwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
+            RequestForwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
                 context.Response.StatusCode,
                 state.Worker?.PodId ?? "", elapsedMs);
             return;
         }
 
-        Refused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
+        RequestRefused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
             result.Detail);
         if (context.Response.HasStarted) return;
         context.Response.Clear();
@@ -87,11 +87,11 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
     [LoggerMessage(LogLevel.Debug,
         "Request {Request} of key {Key} forwarded to endpoint {Endpoint}: {Outcome} {Status} from worker {Worker} in "
         + "{Ms:0.0} ms")]
-    private partial void Forwarded(string request, string key, string endpoint, ForwardOutcome outcome, int status,
-        string worker, double ms);
+    private partial void RequestForwarded(
+        string request, string key, string endpoint, ForwardOutcome outcome, int status, string worker, double ms);
 
     [LoggerMessage(LogLevel.Information,
         "Request {Request} of key {Key} to endpoint {Endpoint} failed: {Outcome} {Status} in {Ms:0.0} ms: {Detail}")]
-    private partial void Refused(string request, string key, string endpoint, ForwardOutcome outcome, int status,
-        double ms, string detail);
+    private partial void RequestRefused(
+        string request, string key, string endpoint, ForwardOutcome outcome, int status, double ms, string detail);
 }

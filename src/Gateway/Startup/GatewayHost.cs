@@ -66,8 +66,8 @@ public static partial class GatewayHost
         ConfigureLogging(builder.Logging, settings);
         AddServices(builder.Services, settings, data, redis, share);
         var app = builder.Build();
-        foreach (var setting in settings.Ineffective) HasNoEffect(app.Logger, setting);
-        if (data.OpenToOthers is { } open) IsOpenToOthers(app.Logger, open);
+        foreach (var setting in settings.Ineffective) SettingIgnored(app.Logger, setting);
+        if (data.OpenToOthers is { } open) DataFolderOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
         var dispatcher = app.Services.GetRequiredService<Dispatcher>();
         app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog =>
@@ -193,8 +193,8 @@ public static partial class GatewayHost
 
     [LoggerMessage(LogLevel.Warning,
         "SLUICE_DATA may be accessible to other users: the file mode cannot be changed. {Entry}")]
-    private static partial void IsOpenToOthers(ILogger logger, string entry);
+    private static partial void DataFolderOpenToOthers(ILogger logger, string entry);
 
     [LoggerMessage(LogLevel.Warning, "Setting has no effect: {Setting}")]
-    private static partial void HasNoEffect(ILogger logger, string setting);
+    private static partial void SettingIgnored(ILogger logger, string setting);
 }

@@ -51,7 +51,7 @@ public static partial class RedisSetup
                 if (time.GetElapsedTime(started) >= patience)
                     throw new InvalidOperationException($"Redis {server} did not respond for "
                         + $"{patience.TotalSeconds:0.#} s; check SLUICE_REDIS. Cause: {e.Message}", e);
-                NoAnswer(logger, server, e.Message);
+                RedisUnreachable(logger, server, e.Message);
             }
 
             await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
@@ -77,7 +77,7 @@ public static partial class RedisSetup
             var server = connection.GetServer(address);
             if (!server.IsConnected)
             {
-                CannotCheck(logger, address.ToString()!);
+                RedisConfigurationUnreadable(logger, address.ToString()!);
                 continue;
             }
 
@@ -97,16 +97,16 @@ public static partial class RedisSetup
             throw new InvalidOperationException(
                 $"The maxmemory-policy of Redis {server.EndPoint} is '{policy}'; expected noeviction. "
                 + "With another policy Redis deletes queued requests and slots when its memory is full.");
-        if (info["aof_enabled"].FirstOrDefault() == "0") NoAof(logger, server.EndPoint.ToString()!);
+        if (info["aof_enabled"].FirstOrDefault() == "0") RedisAofDisabled(logger, server.EndPoint.ToString()!);
     }
 
     [LoggerMessage(LogLevel.Warning,
         "The configuration of Redis {Server} cannot be read; make sure that its maxmemory-policy is noeviction")]
-    private static partial void CannotCheck(ILogger logger, string server);
+    private static partial void RedisConfigurationUnreadable(ILogger logger, string server);
 
     [LoggerMessage(LogLevel.Warning, "Redis {Server} does not respond yet: {Error}")]
-    private static partial void NoAnswer(ILogger logger, string server, string error);
+    private static partial void RedisUnreachable(ILogger logger, string server, string error);
 
     [LoggerMessage(LogLevel.Warning, "Redis {Server} has appendonly no: its data is lost when it restarts")]
-    private static partial void NoAof(ILogger logger, string server);
+    private static partial void RedisAofDisabled(ILogger logger, string server);
 }

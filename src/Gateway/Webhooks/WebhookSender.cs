@@ -113,8 +113,8 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
                 ? WebhookSchedule.Next(due.Try, retryAfter, Random.Shared.NextDouble()) : null;
             var state = verdict == WebhookVerdict.Delivered ? "delivered" : pause is null ? "failed" : "pending";
             metrics.Delivered(due.EndpointId, state);
-            if (pause is { } next) NotDelivered(due.Delivery, due.EndpointId, due.Try, next.TotalSeconds, note);
-            else if (state == "failed") Abandoned(due.Delivery, due.EndpointId, due.Try, note);
+            if (pause is { } next) WebhookRetried(due.Delivery, due.EndpointId, due.Try, next.TotalSeconds, note);
+            else if (state == "failed") WebhookAbandoned(due.Delivery, due.EndpointId, due.Try, note);
             await store.SettleAsync(due, pause, state, note, ct);
         }
         catch (Exception e)
@@ -227,9 +227,9 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     [LoggerMessage(LogLevel.Warning,
         "Webhook {Delivery} of endpoint {Endpoint} not delivered in attempt {Attempt}; the next attempt is in "
         + "{Seconds:0} s: {Note}")]
-    private partial void NotDelivered(string delivery, string endpoint, int attempt, double seconds, string note);
+    private partial void WebhookRetried(string delivery, string endpoint, int attempt, double seconds, string note);
 
     [LoggerMessage(LogLevel.Warning,
         "Webhook {Delivery} of endpoint {Endpoint} abandoned after attempt {Attempt}: {Note}")]
-    private partial void Abandoned(string delivery, string endpoint, int attempt, string note);
+    private partial void WebhookAbandoned(string delivery, string endpoint, int attempt, string note);
 }

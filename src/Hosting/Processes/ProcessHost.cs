@@ -43,7 +43,7 @@ public sealed partial class ProcessHost : IPodHost
         // terminal's Ctrl-C does not reach it.
         wrapper = File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid")
             ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/usr/bin/setsid"] : [];
-        if (wrapper.Length == 0) NoWrapper();
+        if (wrapper.Length == 0) ProcessWrapperMissing();
     }
 
     public bool KeepsPods => false;
@@ -78,7 +78,7 @@ public sealed partial class ProcessHost : IPodHost
                 process.StandardInput.Close();
             }
 
-            return new ProcessPod(process, order, address, ordered, line => Said(order.PodId, line), output, time);
+            return new ProcessPod(process, order, address, ordered, line => PodOutput(order.PodId, line), output, time);
         }
         catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
@@ -227,9 +227,9 @@ public sealed partial class ProcessHost : IPodHost
     private static partial int KillProcess(int pid, int signal);
 
     [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
-    private partial void Said(string pod, string line);
+    private partial void PodOutput(string pod, string line);
 
     [LoggerMessage(LogLevel.Warning,
         "setpriv or setsid is missing (Debian: util-linux): workers may outlive a gateway that is killed")]
-    private partial void NoWrapper();
+    private partial void ProcessWrapperMissing();
 }

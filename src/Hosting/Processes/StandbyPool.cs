@@ -84,7 +84,7 @@ internal sealed partial class StandbyPool : IDisposable
             foreach (var dead in ended.ToList())
             {
                 var timedOut = $"not ready within {Longest.TotalSeconds:0} s";
-                Ended(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : timedOut);
+                StandbyWorkerEnded(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : timedOut);
                 next = now + PauseAfterFailure;
                 workers.Remove(dead);
                 dead.Dispose();
@@ -142,7 +142,7 @@ internal sealed partial class StandbyPool : IDisposable
         }
         catch (Exception e)
         {
-            Ended(e.Message);
+            StandbyWorkerEnded(e.Message);
             lock (gate) next = time.GetUtcNow() + PauseAfterFailure;
         }
         finally
@@ -166,5 +166,5 @@ internal sealed partial class StandbyPool : IDisposable
     }
 
     [LoggerMessage(LogLevel.Warning, "Standby worker ended; cold starts are slower without it: {Why}")]
-    private partial void Ended(string why);
+    private partial void StandbyWorkerEnded(string why);
 }

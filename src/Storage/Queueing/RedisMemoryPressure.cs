@@ -46,7 +46,7 @@ public sealed partial class RedisMemoryPressure(
     }
 
     /// <summary>Whether Redis rejected a write because it is at <c>maxmemory</c>.</summary>
-    public static bool IsOutOfMemory(Exception e) => RedisFaults.Of(e) == RedisFault.OutOfMemory;
+    public static bool IsOutOfMemory(Exception e) => RedisFaults.Classify(e) == RedisFault.OutOfMemory;
 
     /// <summary>Reads the memory use of all servers.</summary>
     public async Task RefreshAsync()
@@ -57,7 +57,7 @@ public sealed partial class RedisMemoryPressure(
             var server = redis.Connection.GetServer(address);
             if (!server.IsConnected || server.IsReplica || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
             found.Add(address);
-            if (!full.Contains(address)) Full(address.ToString()!, FullFrom);
+            if (!full.Contains(address)) RedisMemoryNearlyFull(address.ToString()!, FullFrom);
         }
 
         full = found;
@@ -76,7 +76,7 @@ public sealed partial class RedisMemoryPressure(
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 // For example, the ACL forbids INFO. Redis itself then rejects new jobs at maxmemory.
-                CannotAsk(e.Message);
+                RedisMemoryReadFailed(e.Message);
             }
         }
         while (await timer.WaitForNextTickAsync(ct));
@@ -106,8 +106,8 @@ public sealed partial class RedisMemoryPressure(
 
     [LoggerMessage(LogLevel.Warning,
         "Redis {Server} uses at least {Threshold:P0} of its maxmemory; new jobs are rejected")]
-    private partial void Full(string server, double threshold);
+    private partial void RedisMemoryNearlyFull(string server, double threshold);
 
     [LoggerMessage(LogLevel.Debug, "Reading the memory use of Redis failed: {Error}")]
-    private partial void CannotAsk(string error);
+    private partial void RedisMemoryReadFailed(string error);
 }

@@ -113,7 +113,7 @@ public sealed partial class EmbeddedRedis : IDisposable
                 process = null;
                 if (stop.IsSet) return;
                 var said = string.Join(" | ", lastLines);
-                Ended(child.ExitCode, said);
+                RedisExited(child.ExitCode, said);
                 if (!started.Task.IsCompleted
                     && said.Contains("Address already in use", StringComparison.Ordinal)
                     && otherPorts-- > 0)
@@ -136,14 +136,14 @@ public sealed partial class EmbeddedRedis : IDisposable
                 // For example: the pipe to its standard input broke because it exited early. An unhandled exception in
                 // a thread ends the process.
                 process = null;
-                SuperviseFailed(e.Message);
+                RedisSupervisionFailed(e.Message);
                 if (started.TrySetException(
                     new InvalidOperationException($"redis-server did not start: {e.Message}", e)))
                     return;
             }
 
             if (stop.Wait(pause)) return;
-            Restarting();
+            RedisRestart();
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
     }
@@ -191,7 +191,7 @@ public sealed partial class EmbeddedRedis : IDisposable
         {
             lastLines.Enqueue(line);
             if (lastLines.Count > KeptLines) lastLines.Dequeue();
-            Said(line);
+            RedisOutput(line);
             if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;
             ready = true;
             started.TrySetResult();
@@ -214,14 +214,14 @@ public sealed partial class EmbeddedRedis : IDisposable
 
     [LoggerMessage(LogLevel.Error,
         "redis-server exited with code {ExitCode}. Its last output: {Said}")]
-    private partial void Ended(int exitCode, string said);
+    private partial void RedisExited(int exitCode, string said);
 
     [LoggerMessage(LogLevel.Information, "redis-server is restarted")]
-    private partial void Restarting();
+    private partial void RedisRestart();
 
     [LoggerMessage(LogLevel.Error, "Supervising redis-server failed: {Error}")]
-    private partial void SuperviseFailed(string error);
+    private partial void RedisSupervisionFailed(string error);
 
     [LoggerMessage(LogLevel.Debug, "redis-server: {Line}")]
-    private partial void Said(string line);
+    private partial void RedisOutput(string line);
 }

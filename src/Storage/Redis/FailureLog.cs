@@ -29,7 +29,7 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
     /// <param name="e">The cause. A Redis fault is logged without its stack trace.</param>
     public void Report(string activity, Exception e)
     {
-        var fault = RedisFaults.Of(e);
+        var fault = RedisFaults.Classify(e);
         var cause = $"{fault} {e.GetType().Name}";
         int hidden;
         lock (gate)
@@ -46,7 +46,7 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
             known[activity] = new Last(time.GetTimestamp(), cause, 0);
         }
 
-        if (fault == RedisFault.None) ActivityBroke(e, activity, hidden);
+        if (fault == RedisFault.None) ActivityFailedUnexpectedly(e, activity, hidden);
         else ActivityFailed(activity, fault, hidden, e.Message.Split('\n')[0]);
     }
 
@@ -75,5 +75,5 @@ public sealed partial class FailureLog(TimeProvider time, ILogger logger)
 
     [LoggerMessage(LogLevel.Error,
         "{Activity} failed with an unexpected error ({Hidden} similar failures suppressed)")]
-    private partial void ActivityBroke(Exception e, string activity, int hidden);
+    private partial void ActivityFailedUnexpectedly(Exception e, string activity, int hidden);
 }

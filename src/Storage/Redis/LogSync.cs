@@ -45,7 +45,7 @@ internal sealed partial class LogSync : IDisposable
     {
         stop.Set();
         if (thread.Join(Slow)) stop.Dispose();
-        else LeftBehind(Slow.TotalSeconds);
+        else LogSyncUnfinished(Slow.TotalSeconds);
     }
 
     private void Run()
@@ -60,10 +60,10 @@ internal sealed partial class LogSync : IDisposable
             catch (Exception e)
             {
                 // Catch every exception: an unhandled exception in a thread ends the process.
-                Failed(folder, e.Message);
+                LogSyncFailed(folder, e.Message);
             }
 
-            if (TimeProvider.System.GetElapsedTime(started) is var took && took > Slow) TookLong(took.TotalSeconds);
+            if (TimeProvider.System.GetElapsedTime(started) is var took && took > Slow) LogSyncSlow(took.TotalSeconds);
         }
     }
 
@@ -91,13 +91,13 @@ internal sealed partial class LogSync : IDisposable
     }
 
     [LoggerMessage(LogLevel.Error, "Syncing the log of the embedded Redis in {Folder} to the disk failed: {Error}")]
-    private partial void Failed(string folder, string error);
+    private partial void LogSyncFailed(string folder, string error);
 
     [LoggerMessage(LogLevel.Warning,
         "The last sync of the embedded Redis log did not complete within {Seconds:0} s; exiting without it")]
-    private partial void LeftBehind(double seconds);
+    private partial void LogSyncUnfinished(double seconds);
 
     [LoggerMessage(LogLevel.Warning,
         "Syncing the log of the embedded Redis took {Seconds:0.0} s; a power failure can lose as much")]
-    private partial void TookLong(double seconds);
+    private partial void LogSyncSlow(double seconds);
 }

@@ -7,5 +7,5 @@ namespace Sluice.Storage.Redis;
 public static class RedisErrors
 {
     public static bool Is(Exception e) =>
-        RedisFaults.Of(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);
+        RedisFaults.Classify(e) is not (RedisFault.None or RedisFault.WrongData or RedisFault.Rejected);
 }

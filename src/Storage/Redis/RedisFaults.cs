@@ -31,7 +31,7 @@ public static class RedisFaults
     /// Returns the fault of a client exception; an error reply that is not in the table is
     /// <see cref="RedisFault.Rejected"/>.
     /// </summary>
-    public static RedisFault Of(Exception e) => e switch
+    public static RedisFault Classify(Exception e) => e switch
     {
         RedisServerException s => Reply(s.Message),
         RedisDiskFullException => RedisFault.DiskFull,

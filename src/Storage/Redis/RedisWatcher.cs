@@ -72,7 +72,7 @@ public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvide
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            fault = (int)RedisFaults.Of(e);
+            fault = (int)RedisFaults.Classify(e);
             Failures.Report($"Reading {channel}", e);
         }
         catch (OperationCanceledException)

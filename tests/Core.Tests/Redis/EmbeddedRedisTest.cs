@@ -90,7 +90,7 @@ public sealed class EmbeddedRedisTest : IDisposable
                 await store.SubmitAsync(JobStoreTest.Job("e", id) with { Input = input }, default);
                 acknowledged.Add(id);
             }
-            catch (Exception e) when (RedisFaults.Of(e) == RedisFault.DiskFull)
+            catch (Exception e) when (RedisFaults.Classify(e) == RedisFault.DiskFull)
             {
                 break;
             }

@@ -91,7 +91,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         var e = await Assert.ThrowsAsync<RedisServerException>(
             () => Db.ScriptEvaluateAsync("return redis.error_reply(ARGV[1])", values: [reply]));
-        Assert.Equal(expected, RedisFaults.Of(e));
+        Assert.Equal(expected, RedisFaults.Classify(e));
         Assert.True(RedisErrors.Is(e));
     }
 
@@ -134,7 +134,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
     {
         var all = Enum.GetValues<RedisFault>().Where(f => f != RedisFault.None).Select(f => f.Sentence()).ToList();
         Assert.Equal(all.Count, all.Distinct().Count());
-        Assert.Equal("Redis is unreachable.", RedisFaults.Of(new TimeoutException()).Sentence());
+        Assert.Equal("Redis is unreachable.", RedisFaults.Classify(new TimeoutException()).Sentence());
     }
 
     private async Task<ConnectionMultiplexer> UserAsync(params string[] rules)
@@ -155,7 +155,7 @@ public sealed class RedisFaultTest(RedisFixture redis) : IClassFixture<RedisFixt
         }
         catch (Exception e)
         {
-            return RedisFaults.Of(e);
+            return RedisFaults.Classify(e);
         }
     }
 }

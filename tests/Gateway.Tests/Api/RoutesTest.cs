@@ -44,7 +44,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         Assert.True(routes.Count > 20);
         Assert.All(routes, r => Assert.NotNull(r.Metadata.GetMetadata<AccessRule>()));
         Assert.Equal(Open.Order(StringComparer.Ordinal), routes
-            .Where(r => r.Metadata.GetMetadata<AccessRule>()!.Required == AccessLevel.Nothing)
+            .Where(r => r.Metadata.GetMetadata<AccessRule>()!.Level == AccessLevel.Nothing)
             .Select(r => r.RoutePattern.RawText!).Distinct().Order(StringComparer.Ordinal));
     }
 
@@ -53,7 +53,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     {
         foreach (var route in Routes())
         {
-            var (pattern, required) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Required);
+            var (pattern, required) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Level);
             if (pattern.StartsWith("/api/", StringComparison.Ordinal)
                 || pattern.StartsWith("/metrics", StringComparison.Ordinal))
                 Assert.Equal(AccessLevel.Admin, required);

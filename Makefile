@@ -98,7 +98,7 @@ simulate-real: publish ## Compare a real gateway with the simulator on a trace (
 scale-cycles: publish ## Scale in and roll out 50 times under load; check every request (3 min)
 	dotnet run -c Release --project loadtests/Scenarios -- scale-cycles
 
-square-wave: publish ## Measure the scalers on square-wave traffic (6 min; needs an idle machine)
+square-wave: publish ## Measure the scalers on square-wave traffic (12 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- square-wave
 
 leader-kills: publish ## Kill the leader of three gateways every 5 s under load; measure recovery (4 min)

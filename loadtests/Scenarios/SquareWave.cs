@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Sluice.Domain.Declarations;
 using Sluice.Testing;
 
 namespace Sluice.Scenarios;
@@ -19,18 +20,23 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
     private const double HighRate = 50;
     private const double LowRate = 8;
 
+    /// <summary>How many waves the machine carries concurrently.</summary>
+    private const int Concurrent = 4;
+
     private static readonly TimeSpan Half = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StableWindow = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>Delay between the waves: the machine has two cores for all of them.</summary>
+    /// <summary>Delay between concurrent waves, which share two cores.</summary>
     private static readonly TimeSpan Offset = TimeSpan.FromSeconds(7);
 
     private readonly Wave[] waves =
     [
-        new("slo-on-off", "SLO", 0), new("concurrency-on-off", "CONCURRENCY", 0),
-        new("slo-high-low", "SLO", LowRate), new("concurrency-high-low", "CONCURRENCY", LowRate),
+        .. Enum.GetValues<Scaler>().Select(new ScalerConverter().GetName).SelectMany(name => (Wave[])
+        [
+            new($"{EndpointName(name)}-on-off", name, 0), new($"{EndpointName(name)}-high-low", name, LowRate),
+        ]),
     ];
 
     private GatewayProcess? gateway;
@@ -50,9 +56,13 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
         gateway = await GatewayProcess.StartAsync(Manifest());
         using var done = new CancellationTokenSource();
         var watch = WatchAsync(done.Token);
-        await Task.WhenAll(waves.Select((wave, i) => DriveAsync(wave, i, ct)));
-        // Until what the last wave left has gone.
-        await Task.Delay(Half, TimeProvider.System, ct);
+        foreach (var concurrent in waves.Chunk(Concurrent))
+        {
+            await Task.WhenAll(concurrent.Select((wave, i) => DriveAsync(wave, i, ct)));
+            // Until the workers of the last wave have stopped.
+            await Task.Delay(Half, TimeProvider.System, ct);
+        }
+
         await done.CancelAsync();
         await watch;
         return Report();
@@ -116,7 +126,8 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"""
             For {length.TotalSeconds:0} s {Half.TotalSeconds:0} s of {HighRate:0} requests a second (Poisson; {ServiceMs} ms each)
-            and {Half.TotalSeconds:0} s of none, or of {LowRate:0} a second, by turns; all four concurrently, {Offset.TotalSeconds:0} s apart.
+            and {Half.TotalSeconds:0} s of none, or of {LowRate:0} a second, by turns;
+            {Concurrent} waves concurrently, {Offset.TotalSeconds:0} s apart.
             Workers of {Slots} slots, idleTimeout {Idle.TotalSeconds:0} s, stableWindow {StableWindow.TotalSeconds:0} s.
             A scale-in is a decision that drained at least one worker.
 
@@ -169,6 +180,8 @@ public sealed class SquareWave(TimeSpan length) : IAsyncDisposable
 
     private static string Scaling(Wave wave) => Text(
         $"scaler: {wave.Scaler}, max: 6, idleTimeout: {Idle.TotalSeconds:0}s, stableWindow: {StableWindow.TotalSeconds:0}s, targetWait: 200ms");
+
+    private static string EndpointName(string scaler) => scaler.ToLowerInvariant().Replace('_', '-');
 
     private static string Braced(string inner) => "{ " + inner + " }";
 }

@@ -6,37 +6,38 @@ using Trace = Sluice.Simulator.Traces.Trace;
 
 namespace Sluice.Simulator;
 
-/// <summary>Runs one trace against every scaler on the same machine.</summary>
+/// <summary>Runs one trace with every contender on the same machine.</summary>
 /// <param name="Title">The title in the report.</param>
 /// <param name="Trace">The requests.</param>
 /// <param name="Options">The simulated machine.</param>
-/// <param name="Max">Maximum number of workers of every scaler.</param>
+/// <param name="Max">Maximum number of workers of every contender.</param>
 public sealed record Comparison(string Title, Trace Trace, SimOptions Options, int Max)
 {
-    /// <summary>Idle timeout of all scalers. It equals Knative's stable window.</summary>
+    /// <summary>Idle timeout of all contenders. It equals Knative's stable window.</summary>
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(60);
 
     /// <summary>RunPod's default idle timeout.</summary>
     private static readonly TimeSpan RunPodIdle = TimeSpan.FromSeconds(5);
 
-    public IReadOnlyList<Row> Run() => [.. Scalers().Select(Run)];
+    public IReadOnlyList<Row> Run() => [.. Contenders().Select(Run)];
 
-    public Row Run(IScaler scaler)
+    public Row Run(IContender contender)
     {
-        var endpoint = new SimEndpoint(Trace.Name, Trace, scaler, Options);
+        var endpoint = new SimEndpoint(Trace.Name, Trace, contender, Options);
         var began = Stopwatch.GetTimestamp();
         new Simulation([endpoint]).Run(Trace.Length + Idle);
-        return new Row(scaler, endpoint.Outcome, Stopwatch.GetElapsedTime(began));
+        return new Row(contender, endpoint.Outcome, Stopwatch.GetElapsedTime(began));
     }
 
     /// <summary>
-    /// Returns Sluice's scalers, then the others with the same limits and idle timeout, then RunPod's with its own
-    /// timeout.
+    /// Returns all scalers of Sluice, the default policy's first, then the others with the same limits and idle timeout,
+    /// then RunPod's with its own timeout.
     /// </summary>
-    public IEnumerable<IScaler> Scalers()
+    public IEnumerable<IContender> Contenders()
     {
-        foreach (var scaler in (Scaler[])[Scaler.Slo, Scaler.Concurrency, Scaler.RequestCount, Scaler.QueueDelay])
-            yield return new SluiceScaler(Policy(scaler), "Sluice " + NameOf(scaler));
+        var names = new ScalerConverter();
+        foreach (var scaler in Enum.GetValues<Scaler>())
+            yield return new SluiceScaler(Policy(scaler), "Sluice " + names.GetName(scaler));
         yield return new KnativeScaler(0, Max);
         yield return new RunPodScaler(false, Options.SlotsPerWorker, Idle, Max);
         yield return new RunPodScaler(true, 4, Idle, Max);
@@ -50,18 +51,10 @@ public sealed record Comparison(string Title, Trace Trace, SimOptions Options, i
     public ScalePolicy Policy(Scaler scaler) =>
         new() { Scaler = scaler, Max = Max, IdleTimeout = Idle, TargetWait = Options.Target };
 
-    private static string NameOf(Scaler scaler) => scaler switch
+    /// <summary>The outcome of one contender.</summary>
+    public sealed record Row(IContender Contender, Outcome Outcome, TimeSpan Took)
     {
-        Scaler.Slo => "SLO",
-        Scaler.Concurrency => "CONCURRENCY",
-        Scaler.RequestCount => "REQUEST_COUNT",
-        _ => "QUEUE_DELAY",
-    };
-
-    /// <summary>The outcome of one scaler.</summary>
-    public sealed record Row(IScaler Scaler, Outcome Outcome, TimeSpan Took)
-    {
-        /// <summary>Whether another scaler has both fewer requests over the target and fewer worker-seconds.</summary>
+        /// <summary>Whether another contender has fewer requests over the target and fewer worker-seconds.</summary>
         public bool DominatedBy(Row other) =>
             other.Outcome.OverTarget < Outcome.OverTarget && other.Outcome.WorkerSeconds < Outcome.WorkerSeconds;
     }

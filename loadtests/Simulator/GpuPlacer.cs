@@ -23,7 +23,8 @@ public sealed class GpuPlacer(Inventory inventory) : IPlacer
         {
             if (answer.Refusal is not null) continue;
             placed.Add(answer.Request.Id);
-            running[answer.Request.Id] = new GpuAllocation(answer.Request.Id, answer.Request.EndpointId, answer.Devices);
+            var (id, endpoint) = (answer.Request.Id, answer.Request.EndpointId);
+            running[id] = new GpuAllocation(id, endpoint, answer.Devices);
         }
 
         return placed;

@@ -22,7 +22,7 @@ switch (args.FirstOrDefault())
             if (options.TryGetValue("--only", out var only) && comparison.Trace.Name != only) continue;
             var rows = comparison.Run();
             all.Add((comparison, rows));
-            Print(Markdown.Of(comparison, rows));
+            Print(Markdown.Format(comparison, rows));
             if (options.GetValueOrDefault("--out") is { } folder) Plots.Write(folder, comparison, rows);
         }
 

@@ -5,7 +5,7 @@ using Sluice.Simulator.Traces;
 namespace Sluice.Simulator;
 
 /// <summary>One simulated endpoint: its queue, its workers, and the state that a scaler can observe.</summary>
-public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOptions options)
+public sealed class SimEndpoint(string name, Trace trace, IContender contender, SimOptions options)
 {
     private static readonly DateTimeOffset Epoch = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -27,7 +27,7 @@ public sealed class SimEndpoint(string name, Trace trace, IScaler scaler, SimOpt
 
     public Trace Trace => trace;
 
-    public IScaler Scaler => scaler;
+    public IContender Contender => contender;
 
     public SimOptions Options => options;
 

@@ -87,7 +87,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
                     At(endpoint.Arrives(endpoint.Next), new Event(Kind.Arrive, endpoint));
                 endpoint.Enqueue(request, now);
                 Grant(endpoint, now);
-                if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
+                if (endpoint.Queued > 0 && endpoint.Contender.IsTriggered(endpoint)) Wake(endpoint, now);
                 break;
             case Kind.End when next.Worker!.Requests.Remove(next.Request):
                 endpoint.Ended(now, completes: true);
@@ -112,7 +112,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
                 break;
             case Kind.Tick:
                 Look(endpoint, now);
-                At(now + endpoint.Scaler.Every, next);
+                At(now + endpoint.Contender.Interval, next);
                 break;
             case Kind.Nudge:
                 endpoint.LookPending = false;
@@ -139,7 +139,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             At(now - endpoint.Options.MeanLife * Math.Log(1 - endpoint.Random.NextDouble()),
                 new Event(Kind.Die, endpoint, worker));
         Grant(endpoint, now);
-        if (endpoint.Queued > 0 && endpoint.Scaler.Nudged(endpoint)) Wake(endpoint, now);
+        if (endpoint.Queued > 0 && endpoint.Contender.IsTriggered(endpoint)) Wake(endpoint, now);
     }
 
     /// <summary>
@@ -155,7 +155,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
 
         worker.Requests.Clear();
         Remove(endpoint, worker, now);
-        endpoint.Scaler.Ended(worker, now);
+        endpoint.Contender.OnFailed(worker, now);
         Grant(endpoint, now);
         Wake(endpoint, now);
     }
@@ -203,7 +203,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         endpoint.Advance(now);
         endpoint.LastLook = now;
         endpoint.Outcome.Looks++;
-        var orders = endpoint.Scaler.Look(endpoint, now);
+        var orders = endpoint.Contender.Decide(endpoint, now);
         foreach (var id in orders.Resume ?? []) Resume(endpoint, endpoint.Workers.Find(w => w.Pod.Id == id)!, now);
         Order(endpoint, orders.Start, now);
         if (orders.Drain.Count == 0) return;

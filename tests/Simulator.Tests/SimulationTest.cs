@@ -10,6 +10,8 @@ public sealed class SimulationTest
 {
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
 
+    public static TheoryData<Scaler> AllScalers => [.. Enum.GetValues<Scaler>()];
+
     [Theory]
     [InlineData(0.5, 1)]
     [InlineData(1.6, 2)]
@@ -43,10 +45,7 @@ public sealed class SimulationTest
     }
 
     [Theory]
-    [InlineData(Scaler.Slo)]
-    [InlineData(Scaler.RequestCount)]
-    [InlineData(Scaler.QueueDelay)]
-    [InlineData(Scaler.Concurrency)]
+    [MemberData(nameof(AllScalers))]
     public void Every_request_completes_despite_worker_failures(Scaler scaler)
     {
         var trace = Synthetic.Poisson(3, TimeSpan.FromMinutes(20), 0.8, 5);
@@ -58,10 +57,7 @@ public sealed class SimulationTest
     }
 
     [Theory]
-    [InlineData(Scaler.Slo)]
-    [InlineData(Scaler.RequestCount)]
-    [InlineData(Scaler.QueueDelay)]
-    [InlineData(Scaler.Concurrency)]
+    [MemberData(nameof(AllScalers))]
     public void A_square_wave_of_20_seconds_causes_at_most_one_scale_in_per_stable_window(Scaler scaler)
     {
         var trace = Synthetic.SquareWave("square", 8, TimeSpan.FromSeconds(20), Hour, 0.5, 12);
@@ -77,10 +73,7 @@ public sealed class SimulationTest
     }
 
     [Theory]
-    [InlineData(Scaler.Slo)]
-    [InlineData(Scaler.RequestCount)]
-    [InlineData(Scaler.QueueDelay)]
-    [InlineData(Scaler.Concurrency)]
+    [MemberData(nameof(AllScalers))]
     public void Five_hundred_requests_at_zero_start_no_more_workers_than_they_need(Scaler scaler)
     {
         var requests = Enumerable.Range(0, 500)
@@ -119,9 +112,9 @@ public sealed class SimulationTest
 
     private static SluiceScaler Slo(int max) => new(new ScalePolicy { Max = max }, "Sluice SLO");
 
-    private static SimEndpoint Run(Trace trace, IScaler scaler, SimOptions options)
+    private static SimEndpoint Run(Trace trace, IContender contender, SimOptions options)
     {
-        var endpoint = new SimEndpoint(trace.Name, trace, scaler, options);
+        var endpoint = new SimEndpoint(trace.Name, trace, contender, options);
         new Simulation([endpoint]).Run(trace.Length + TimeSpan.FromMinutes(2));
         return endpoint;
     }

@@ -25,14 +25,14 @@ public static class Markdown
     {
         var beaten = all.Where(c => c.Rows.Skip(1).Any(c.Rows[0].DominatedBy)).Select(c => c.Comparison.Trace.Name)
             .ToList();
-        var name = all[0].Rows[0].Scaler.Name;
+        var name = all[0].Rows[0].Contender.Name;
         var verdict = beaten.Count == 0
             ? Text($"{name} is beaten on none of these {all.Count} traces.")
             : Text($"{name} is beaten on {beaten.Count} of {all.Count} traces: {string.Join(", ", beaten)}.");
         return $"## The default policy\n\n{verdict}\n";
     }
 
-    public static string Of(Comparison comparison, IReadOnlyList<Comparison.Row> rows)
+    public static string Format(Comparison comparison, IReadOnlyList<Comparison.Row> rows)
     {
         var o = comparison.Options;
         var text = new StringBuilder();
@@ -59,10 +59,10 @@ public static class Markdown
         foreach (var row in rows)
         {
             var r = row.Outcome;
-            var by = rows.Where(row.DominatedBy).Select(b => b.Scaler.Name).ToList();
+            var by = rows.Where(row.DominatedBy).Select(b => b.Contender.Name).ToList();
             string[] cells =
             [
-                row.Scaler.Name, Text($"{r.Wait(0.5):0.00}"), Text($"{r.Wait(0.99):0.00}"),
+                row.Contender.Name, Text($"{r.Wait(0.5):0.00}"), Text($"{r.Wait(0.99):0.00}"),
                 Text($"{r.OverTarget:n0} ({100.0 * r.OverTarget / Math.Max(1, r.Requests):0.0} %)"),
                 Text($"{r.WorkerSeconds:n0}"), Text($"{r.Starts:n0}"), Text($"{r.ScaleIns:n0}"), Text($"{r.Flaps:n0}"),
                 Text($"{r.MostWorkers}"), string.Join(", ", by),

@@ -46,11 +46,11 @@ public static class Plots
         {
             var (x, y) = (Left + row.Outcome.WorkerSeconds / cost * (Middle - 60 - Left),
                 Bottom - Share(row) / late * (Bottom - Top));
-            var ours = row.Scaler.Name.StartsWith("Sluice", StringComparison.Ordinal);
+            var ours = row.Contender.Name.StartsWith("Sluice", StringComparison.Ordinal);
             svg.Dot(x, y, ours ? 5 : 4, ours ? "#c00" : "#555");
             // Keeps the names inside the page.
             var leftwards = x > (Left + Middle) / 2.0;
-            svg.Text(leftwards ? x - 7 : x + 7, y - 4, row.Scaler.Name, leftwards ? "end" : "start", 9,
+            svg.Text(leftwards ? x - 7 : x + 7, y - 4, row.Contender.Name, leftwards ? "end" : "start", 9,
                 ours ? "#c00" : "#555");
         }
     }
@@ -83,7 +83,7 @@ public static class Plots
             }
 
             svg.Path(points, Colours[i]);
-            svg.Text(Middle + 10, Top + 14 * (i + 1), rows[i].Scaler.Name, colour: Colours[i]);
+            svg.Text(Middle + 10, Top + 14 * (i + 1), rows[i].Contender.Name, colour: Colours[i]);
         }
 
         static double At(int column) => Middle + (Right - Middle) * (double)column / Columns;
@@ -105,8 +105,8 @@ public static class Plots
         }
     }
 
-    private static bool IsDrawn(Comparison.Row row) => row.Scaler.Name is "Sluice SLO" or "Knative KPA"
-        || row.Scaler.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal);
+    private static bool IsDrawn(Comparison.Row row) => row.Contender.Name is "Sluice SLO" or "Knative KPA"
+        || row.Contender.Name.StartsWith("RunPod REQUEST_COUNT", StringComparison.Ordinal);
 
     private static double Share(Comparison.Row row) =>
         (double)row.Outcome.OverTarget / Math.Max(1, row.Outcome.Requests);

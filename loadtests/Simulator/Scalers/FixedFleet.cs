@@ -1,17 +1,17 @@
 namespace Sluice.Simulator.Scalers;
 
 /// <summary>A constant number of workers.</summary>
-public sealed class FixedFleet(int workers) : IScaler
+public sealed class FixedFleet(int workers) : IContender
 {
     public string Name => $"fixed, {workers}";
 
-    public TimeSpan Every => TimeSpan.FromSeconds(1);
+    public TimeSpan Interval => TimeSpan.FromSeconds(1);
 
-    public bool Nudged(SimEndpoint endpoint) => false;
+    public bool IsTriggered(SimEndpoint endpoint) => false;
 
-    public Orders Look(SimEndpoint endpoint, DateTimeOffset now) => Orders.To(endpoint, workers);
+    public Orders Decide(SimEndpoint endpoint, DateTimeOffset now) => Orders.To(endpoint, workers);
 
-    public void Ended(SimWorker worker, DateTimeOffset now)
+    public void OnFailed(SimWorker worker, DateTimeOffset now)
     {
     }
 }

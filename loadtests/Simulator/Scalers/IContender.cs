@@ -1,19 +1,19 @@
 namespace Sluice.Simulator.Scalers;
 
-/// <summary>Decides how many workers run: Sluice's scaler, or one that it is compared with.</summary>
-public interface IScaler
+/// <summary>A rule of the comparison that decides how many workers run: a scaler of Sluice or another one.</summary>
+public interface IContender
 {
     string Name { get; }
 
     /// <summary>Interval of its passes.</summary>
-    TimeSpan Every { get; }
+    TimeSpan Interval { get; }
 
     /// <summary>Whether this waiting request triggers a pass immediately.</summary>
-    bool Nudged(SimEndpoint endpoint);
+    bool IsTriggered(SimEndpoint endpoint);
 
     /// <summary>Decides which workers to start, drain or resume.</summary>
-    Orders Look(SimEndpoint endpoint, DateTimeOffset now);
+    Orders Decide(SimEndpoint endpoint, DateTimeOffset now);
 
     /// <summary>Handles a worker that failed or failed to start.</summary>
-    void Ended(SimWorker worker, DateTimeOffset now);
+    void OnFailed(SimWorker worker, DateTimeOffset now);
 }

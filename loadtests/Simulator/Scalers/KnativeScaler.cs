@@ -10,7 +10,7 @@ namespace Sluice.Simulator.Scalers;
 /// wait in one queue for any pod, and the last pod stops at the first pass after an empty stable window (its grace
 /// period is only an upper bound).
 /// </summary>
-public sealed class KnativeScaler(int min, int max) : IScaler
+public sealed class KnativeScaler(int min, int max) : IContender
 {
     private const double TargetUtilization = 0.70;
     private const double MaxScaleUpRate = 1000;
@@ -25,18 +25,18 @@ public sealed class KnativeScaler(int min, int max) : IScaler
 
     public string Name => "Knative KPA";
 
-    public TimeSpan Every => TimeSpan.FromSeconds(2);
+    public TimeSpan Interval => TimeSpan.FromSeconds(2);
 
     /// <summary>The trigger of the activator.</summary>
-    public bool Nudged(SimEndpoint endpoint) => endpoint.Workers.TrueForAll(w => w.Gone || w.Drained);
+    public bool IsTriggered(SimEndpoint endpoint) => endpoint.Workers.TrueForAll(w => w.Gone || w.Drained);
 
-    public Orders Look(SimEndpoint endpoint, DateTimeOffset now)
+    public Orders Decide(SimEndpoint endpoint, DateTimeOffset now)
     {
         var readyPods = endpoint.Workers.Count(w => w is { Gone: false, Drained: false, State: PodState.Ready });
         return Orders.To(endpoint, Scale(endpoint, readyPods, now));
     }
 
-    public void Ended(SimWorker worker, DateTimeOffset now)
+    public void OnFailed(SimWorker worker, DateTimeOffset now)
     {
     }
 

@@ -9,18 +9,18 @@ namespace Sluice.Simulator.Scalers;
 /// duration has passed again. Each worker stops separately after it was idle for the idle timeout. Starting workers are
 /// never stopped.
 /// </summary>
-public sealed class RunPodScaler(bool queueDelay, double scalerValue, TimeSpan idleTimeout, int max) : IScaler
+public sealed class RunPodScaler(bool queueDelay, double scalerValue, TimeSpan idleTimeout, int max) : IContender
 {
     private DateTimeOffset lastAdded = DateTimeOffset.MinValue;
 
     public string Name => queueDelay ? $"RunPod QUEUE_DELAY {scalerValue:0} s, idle {idleTimeout.TotalSeconds:0} s"
         : $"RunPod REQUEST_COUNT {scalerValue:0}, idle {idleTimeout.TotalSeconds:0} s";
 
-    public TimeSpan Every => TimeSpan.FromSeconds(1);
+    public TimeSpan Interval => TimeSpan.FromSeconds(1);
 
-    public bool Nudged(SimEndpoint endpoint) => true;
+    public bool IsTriggered(SimEndpoint endpoint) => true;
 
-    public Orders Look(SimEndpoint endpoint, DateTimeOffset now)
+    public Orders Decide(SimEndpoint endpoint, DateTimeOffset now)
     {
         var current = endpoint.Workers.FindAll(w => w is { Gone: false, Drained: false });
         var desired = Math.Min(max, queueDelay ? ByDelay(endpoint, current.Count, now)
@@ -38,7 +38,7 @@ public sealed class RunPodScaler(bool queueDelay, double scalerValue, TimeSpan i
             .Select(w => w.Pod.Id)]);
     }
 
-    public void Ended(SimWorker worker, DateTimeOffset now)
+    public void OnFailed(SimWorker worker, DateTimeOffset now)
     {
     }
 

@@ -6,7 +6,7 @@ using Sluice.Domain.Scaling;
 namespace Sluice.Simulator.Scalers;
 
 /// <summary>Uses Sluice's own plan, decision and start backoff, with the same inputs as the reconciler.</summary>
-public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
+public sealed class SluiceScaler(ScalePolicy policy, string name) : IContender
 {
     private static readonly FrozenSet<string> NoOrders = FrozenSet<string>.Empty;
 
@@ -16,14 +16,14 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
 
     public string Name => name;
 
-    public TimeSpan Every => TimeSpan.FromSeconds(1);
+    public TimeSpan Interval => TimeSpan.FromSeconds(1);
 
     /// <summary>The latest decision.</summary>
     public ScaleDecision? Last { get; private set; }
 
-    public bool Nudged(SimEndpoint endpoint) => true;
+    public bool IsTriggered(SimEndpoint endpoint) => true;
 
-    public Orders Look(SimEndpoint endpoint, DateTimeOffset now)
+    public Orders Decide(SimEndpoint endpoint, DateTimeOffset now)
     {
         deployment ??= new Deployment(new Endpoint { Id = endpoint.Name, Template = "t", Scaling = policy },
             new Template { Name = "t", Concurrency = endpoint.Options.SlotsPerWorker });
@@ -39,7 +39,7 @@ public sealed class SluiceScaler(ScalePolicy policy, string name) : IScaler
         return new Orders(plan.Start, plan.Drain, plan.Resume);
     }
 
-    public void Ended(SimWorker worker, DateTimeOffset now)
+    public void OnFailed(SimWorker worker, DateTimeOffset now)
     {
         var proven = worker.Pod.ReadyAt is { } ready && now - ready >= StartBackoff.ProvenAfter;
         var before = proven ? StartBackoff.None : backoff;

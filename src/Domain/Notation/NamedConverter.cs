@@ -23,5 +23,8 @@ public abstract class NamedConverter<T>(params (string Name, T Value)[] names) :
     }
 
     public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>
-        writer.WriteStringValue(names.First(n => n.Value.Equals(value)).Name);
+        writer.WriteStringValue(GetName(value));
+
+    /// <summary>Returns the name of a value.</summary>
+    public string GetName(T value) => names.First(n => n.Value.Equals(value)).Name;
 }

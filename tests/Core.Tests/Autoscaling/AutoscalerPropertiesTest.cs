@@ -99,9 +99,7 @@ public sealed class AutoscalerPropertiesTest
     });
 
     [Theory]
-    [InlineData(Scaler.Slo)]
-    [InlineData(Scaler.RequestCount)]
-    [InlineData(Scaler.QueueDelay)]
+    [MemberData(nameof(AllScalers))]
     public void More_waiting_requests_never_reduce_the_workers(Scaler scaler) => For((policy, load, decision) =>
     {
         var of = policy with { Scaler = scaler, MaxStep = 0 };

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Fleet;
 using Sluice.Shared;
+using Sluice.Storage.Background;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 

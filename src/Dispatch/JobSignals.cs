@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Background;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 

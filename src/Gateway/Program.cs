@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Sluice.Gateway.Startup;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
+using Sluice.Storage.Embedded;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;

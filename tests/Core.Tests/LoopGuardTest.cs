@@ -1,7 +1,7 @@
 using System.Reflection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Sluice.Storage.Redis;
+using Sluice.Storage.Background;
 using Sluice.Testing;
 
 namespace Sluice.Core.Tests;

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Sluice.ControlPlane.Maintenance;
 using Sluice.Gateway.Startup;
 using Sluice.Gateway.Webhooks;
-using Sluice.Storage.Redis;
+using Sluice.Storage.Background;
 
 namespace Sluice.Gateway.Tests;
 

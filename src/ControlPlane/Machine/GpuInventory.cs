@@ -2,7 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Gpus;
 using Sluice.Hosting;
-using Sluice.Storage.Redis;
+using Sluice.Storage.Background;
 
 namespace Sluice.ControlPlane.Machine;
 

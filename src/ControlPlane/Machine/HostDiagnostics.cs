@@ -2,8 +2,8 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting.Processes;
+using Sluice.Storage.Background;
 using Sluice.Storage.Fleet;
-using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Machine;
 

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Jobs;
+using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
-using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Maintenance;
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Background;
 using Sluice.Storage.Jobs;
-using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Maintenance;
 

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
-using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Manifests;
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.ControlPlane.Leadership;
-using Sluice.Storage.Redis;
+using Sluice.Storage.Background;
 
 namespace Sluice.ControlPlane.Reconciliation;
 

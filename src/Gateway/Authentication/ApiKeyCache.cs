@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Sluice.Storage.Background;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Redis;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Observability;
+using Sluice.Storage.Background;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;

@@ -9,6 +9,7 @@ using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Observability;
 using Sluice.Shared;
+using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;

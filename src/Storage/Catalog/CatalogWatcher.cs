@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
+using Sluice.Storage.Background;
 using Sluice.Storage.Redis;
 
 namespace Sluice.Storage.Catalog;

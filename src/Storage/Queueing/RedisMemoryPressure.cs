@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Background;
 using Sluice.Storage.Redis;
 
 namespace Sluice.Storage.Queueing;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Core.Tests.Jobs;
 using Sluice.Domain.Jobs;
+using Sluice.Storage.Embedded;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using Sluice.Testing;

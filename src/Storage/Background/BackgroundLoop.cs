@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Background;
 
 /// <summary>
 /// Base class of every background service. It restarts the loop after an exception, because the host stops the whole

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Redis;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Background;
 
 /// <summary>
 /// Logs failures of repeated work with a bounded number of lines: one line per activity and <see cref="RepeatAfter"/>

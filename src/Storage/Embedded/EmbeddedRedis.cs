@@ -6,7 +6,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Sluice.Shared;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Embedded;
 
 /// <summary>
 /// Runs and supervises the embedded default Redis: a real redis-server as a child process, on loopback, with a random

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Embedded;
 
 /// <summary>
 /// Syncs the append-only log of the embedded Redis to the disk once a second, in place of the <c>everysec</c> policy of

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Background;
 
 /// <summary>Restarts a loop that ends with an exception: logs the exception, waits, and calls the loop again.</summary>
 /// <param name="name">The name of the loop in the log.</param>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Redis;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Background;
 
 /// <summary>
 /// Keeps in-memory state of this gateway in sync with Redis. A message triggers a read, and a poll once a second covers

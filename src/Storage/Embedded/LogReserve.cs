@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Background;
 
-namespace Sluice.Storage.Redis;
+namespace Sluice.Storage.Embedded;
 
 /// <summary>
 /// Reserves disk space after the end of the embedded Redis log, so that a full disk is detected before Redis runs into

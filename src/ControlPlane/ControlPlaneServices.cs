@@ -20,7 +20,7 @@ public static class ControlPlaneServices
     /// Adds the services of the control plane, and its hosted services. Hosted services stop in the reverse order of
     /// their registration: register those that need workers until they stop after this call, and dispatch and the
     /// watchers of the storage before it. The caller registers the stores, the leader election, an <c>IPodHost</c>, a
-    /// <c>HostId</c> and a <see cref="TimeProvider"/>.
+    /// <c>HostId</c>, a <c>BuiltInWorker</c> and a <see cref="TimeProvider"/>.
     /// </summary>
     /// <param name="services">The services of the gateway.</param>
     /// <param name="manifest">The manifest of this gateway.</param>

@@ -22,7 +22,7 @@ internal sealed class PendingEnds
     public void PutFirst(IEnumerable<PendingEnd> unanswered) => ends.InsertRange(0, unanswered);
 
     /// <summary>Takes the ends for the next call.</summary>
-    public List<PendingEnd> Take()
+    public List<PendingEnd> TakeAll()
     {
         var (count, bytes) = (0, 0);
         while (count < Math.Min(ends.Count, MaxEnds) && (count == 0 || Fits(ends[count])))

@@ -102,7 +102,7 @@ internal sealed class PendingOperationsBuilder
             Unreachable = unreachable.Drain(),
             Abandoned = tickets.TakeAbandoned(),
             GiveBack = [.. giveBack],
-            Ends = ends.Take(),
+            Ends = ends.TakeAll(),
             GrantPass = grantPass,
             Arrived = arrived.Drain().FindAll(g => accepted.Add(g.Ticket)),
             Fresh = tickets.TakeFresh(),

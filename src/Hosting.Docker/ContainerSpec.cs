@@ -34,7 +34,7 @@ public static class ContainerSpec
     /// <exception cref="InvalidOperationException">
     /// The template requires something that these settings do not allow.
     /// </exception>
-    public static JsonObject Make(PodSpec order, DockerSettings settings, string hostId, string token)
+    public static JsonObject Build(PodSpec order, DockerSettings settings, string hostId, string token)
     {
         var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
         var port = needs.Port.ToString(CultureInfo.InvariantCulture);
@@ -129,7 +129,7 @@ public static class ContainerSpec
             ["SLUICE_MODEL_CACHE"] = HasCache(order.Deployment.Template, settings) ? CacheInside + "/models" : "",
         };
         if (HasCache(order.Deployment.Template, settings)) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
-        var common = PodEnvironment.Make(placed, ModelsInside, order.Deployment.Template.Container.Port, token);
+        var common = PodEnvironment.Build(placed, ModelsInside, order.Deployment.Template.Container.Port, token);
         foreach (var (name, value) in common) env[name] = value;
         return env;
     }

@@ -47,7 +47,7 @@ public sealed partial class DockerHost : IPodHost
     {
         var ordered = time.GetTimestamp();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var body = ContainerSpec.Make(order, settings, host.Value, token);
+        var body = ContainerSpec.Build(order, settings, host.Value, token);
         var image = ContainerSpec.Image(order, settings);
         var stages = new List<StartStage>();
         var begun = false;

@@ -24,7 +24,7 @@ public static class PodEnvironment
     /// <param name="modelRepository">Path of the model repository as the pod sees it.</param>
     /// <param name="port">The port that the pod listens on.</param>
     /// <param name="token">The token that the pod requires in every request.</param>
-    public static Dictionary<string, string> Make(PodSpec order, string modelRepository, int port, string token)
+    public static Dictionary<string, string> Build(PodSpec order, string modelRepository, int port, string token)
     {
         var (template, endpoint) = (order.Deployment.Template, order.Deployment.Endpoint);
         var env = new Dictionary<string, string>

@@ -12,7 +12,7 @@ namespace Sluice.Gateway.Authentication;
 public readonly record struct KeyCursor(long Created, string Id)
 {
     /// <summary>Returns the position of a key.</summary>
-    public static KeyCursor Of(ApiKey key) => new(key.CreatedAt.UtcTicks, key.Id);
+    public static KeyCursor FromKey(ApiKey key) => new(key.CreatedAt.UtcTicks, key.Id);
 
     /// <summary>Parses the text that <see cref="ToString"/> returns.</summary>
     public static bool TryParse(string text, out KeyCursor cursor)

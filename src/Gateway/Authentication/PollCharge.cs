@@ -24,7 +24,7 @@ public sealed class PollCharge(PartitionedRateLimiter<string> limiter, string pa
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     /// <summary>Returns the charge of a request, or null if the request is not rate-limited.</summary>
-    public static PollCharge? Of(HttpContext context) => context.Features.Get<PollCharge>();
+    public static PollCharge? Find(HttpContext context) => context.Features.Get<PollCharge>();
 
     /// <summary>Waits until the key's budget covers the cost of the work.</summary>
     /// <param name="count">The number of jobs, queue positions or bytes.</param>

@@ -9,7 +9,7 @@ namespace Sluice.Gateway.Forwarding;
 public static class ExchangeFailures
 {
     /// <summary>Classifies an exception of <c>SendAsync</c>, or of a read of the response body.</summary>
-    public static ExchangeFailure Of(Exception? cause)
+    public static ExchangeFailure Classify(Exception? cause)
     {
         var chain = Chain(cause).ToList();
         // HTTP/1.1: the exception itself or an inner HttpIOException. HTTP/2: inside an IOException without an error

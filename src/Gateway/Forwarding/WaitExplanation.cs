@@ -17,7 +17,7 @@ public static class WaitExplanation
     /// <param name="wait">Why workers wait for devices; null if no worker waits.</param>
     /// <param name="anonymous">Whether the client has no key.</param>
     /// <returns>The reason, or an empty text if it is unknown.</returns>
-    public static string Of(Endpoint endpoint, IReadOnlyList<Pod> pods, GpuWait? wait, bool anonymous)
+    public static string Describe(Endpoint endpoint, IReadOnlyList<Pod> pods, GpuWait? wait, bool anonymous)
     {
         if (endpoint.Scaling.Pause != Pause.None)
         {

@@ -157,7 +157,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     /// <summary>Returns the result of an exchange that failed before the response headers were read.</summary>
     private ForwardResult FailureResult(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
     {
-        var failure = ExchangeFailures.Of(cause);
+        var failure = ExchangeFailures.Classify(cause);
         if (failure == ExchangeFailure.NotSent) return NotForwardable(cause);
         if (failure is ExchangeFailure.AnswerInvalid or ExchangeFailure.ConnectionInvalid)
             return InvalidAnswerResult(context, state, error, cause);
@@ -215,7 +215,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     private static bool IsWorkerAbort(ForwarderError error, Exception? cause) =>
         error is ForwarderError.ResponseBodyDestination
         or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination
-        && ExchangeFailures.Of(cause) == ExchangeFailure.Lost;
+        && ExchangeFailures.Classify(cause) == ExchangeFailure.Lost;
 
     private static ForwardResult TimeoutResult(ForwardState state, CancellationTokenSource run)
     {

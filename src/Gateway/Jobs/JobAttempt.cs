@@ -99,7 +99,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     private static AttemptOutcome ClassifyFailure(Exception e)
     {
         // Callers without a key see these texts, so they do not name the worker; the fields of the job do.
-        var (failure, reason) = (ExchangeFailures.Of(e), ExchangeFailures.Reason(e));
+        var (failure, reason) = (ExchangeFailures.Classify(e), ExchangeFailures.Reason(e));
         return failure switch
         {
             // The handler has run and responded: another attempt would run it again.

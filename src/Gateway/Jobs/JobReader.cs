@@ -73,7 +73,7 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     {
         var queue = job.Status == JobStatus.Queued ? await GetWaitReasonAsync(context, job) : null;
         var body = JobView.Write(job, queue);
-        if (PollCharge.Of(context) is { } charge)
+        if (PollCharge.Find(context) is { } charge)
             await charge.TakeAsync(body.Length, PollCharge.Bytes, context.RequestAborted);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;

@@ -85,7 +85,7 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
     private async Task<JobPart> ReadAsync(HttpContext context, Job job, int? from)
     {
         var part = await streams.ReadAsync(job.EndpointId, job.Id, from, signals.Watcher, context.RequestAborted);
-        if (PollCharge.Of(context) is { } charge)
+        if (PollCharge.Find(context) is { } charge)
             await charge.TakeAsync(part.Chunks.Sum(c => (long)c.Length), PollCharge.Bytes, context.RequestAborted);
         return part;
     }

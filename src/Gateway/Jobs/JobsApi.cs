@@ -187,14 +187,14 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
 
     /// <summary>Charges the caller's key for reading jobs, and waits while the key exceeds its rate.</summary>
     private static Task ChargeAsync(HttpContext context, int jobs) =>
-        PollCharge.Of(context)?.TakeAsync(jobs, PollCharge.Jobs, context.RequestAborted) ?? Task.CompletedTask;
+        PollCharge.Find(context)?.TakeAsync(jobs, PollCharge.Jobs, context.RequestAborted) ?? Task.CompletedTask;
 
     /// <summary>
     /// Charges the caller's key for reading queue entries and ending jobs, and waits while the key exceeds its rate.
     /// </summary>
     private static async Task ChargeAsync(HttpContext context, int tickets, int ends)
     {
-        if (PollCharge.Of(context) is not { } charge) return;
+        if (PollCharge.Find(context) is not { } charge) return;
         await charge.TakeAsync(tickets, PollCharge.Tickets, context.RequestAborted);
         await charge.TakeAsync(ends, PollCharge.Ends, context.RequestAborted);
     }

@@ -74,7 +74,7 @@ public static class KeysApi
         await keyCache.RefreshAsync(context.RequestAborted);
         // One key more than the page size shows whether another page follows.
         var keys = keyCache.List(after, limit + 1);
-        var next = keys.Count > limit ? KeyCursor.Of(keys[limit - 1]).ToString() : null;
+        var next = keys.Count > limit ? KeyCursor.FromKey(keys[limit - 1]).ToString() : null;
         await context.Response.WriteAsJsonAsync(new KeyList([.. keys.Take(limit).Select(KeyView.From)], next),
             context.RequestAborted);
     }

@@ -40,7 +40,7 @@ internal sealed class MetricFamily
             : MetricKind.Gauge;
         isAbsolute = IsObservable || generic == typeof(Gauge<>);
         bounds = (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? DefaultBounds;
-        name = PrometheusName.Of(instrument.Name, instrument.Unit, kind);
+        name = PrometheusName.Format(instrument.Name, instrument.Unit, kind);
         if (IsObservable) return;
         this.factory = factory;
         CreateSeries(default, factory);

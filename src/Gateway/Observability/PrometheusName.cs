@@ -7,7 +7,7 @@ namespace Sluice.Gateway.Observability;
 internal static class PrometheusName
 {
     /// <summary>Returns the Prometheus name of an instrument.</summary>
-    public static string Of(string instrument, string? unit, MetricKind kind)
+    public static string Format(string instrument, string? unit, MetricKind kind)
     {
         var name = instrument.Replace('.', '_').Replace('-', '_');
         var suffix = unit switch { "s" => "_seconds", "By" => "_bytes", "1" => "_ratio", _ => "" };

@@ -74,8 +74,8 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         {
             var id = deployment.Endpoint.Id;
             var wait = deployment.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, CancellationToken.None);
-            var why = WaitExplanation.Of(deployment.Endpoint, await pods.ListAsync(id, CancellationToken.None), wait,
-                anonymous);
+            var workers = await pods.ListAsync(id, CancellationToken.None);
+            var why = WaitExplanation.Describe(deployment.Endpoint, workers, wait, anonymous);
             return why.Length == 0 ? result : result with { Detail = $"{result.Detail} {why}" };
         }
         catch (Exception e) when (RedisErrors.Is(e))

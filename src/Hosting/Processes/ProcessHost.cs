@@ -62,7 +62,7 @@ public sealed partial class ProcessHost : IPodHost
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var uri = new Uri($"http://127.0.0.1:{port}");
         var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
-        var env = PodEnvironment.Make(order, builtIn.ModelRepository, port, token);
+        var env = PodEnvironment.Build(order, builtIn.ModelRepository, port, token);
         paths.Complete(env);
         var ordered = time.GetTimestamp();
         try

@@ -23,7 +23,7 @@ internal sealed record StandbyProfile(IReadOnlyDictionary<string, string> Variab
     {
         if (order.Deployment.Template is not { IsBuiltIn: true, Args.Count: 0 }) return null;
         if (order.Deployment.Template.Gpu?.Share is not null) return null;
-        var variables = PodEnvironment.Make(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key));
+        var variables = PodEnvironment.Build(order, "", 0, "").Where(v => !PodEnvironment.OfOnePod.Contains(v.Key));
         return new StandbyProfile(variables.ToDictionary(), order.Devices is not null);
     }
 

@@ -46,7 +46,7 @@ internal sealed class GenerateApi(
     /// <summary>Generates the whole text and returns it in one response body.</summary>
     public async Task<GenerateBody> RunAsync(HttpContext context, LoadedModel model, GenerationRequest request)
     {
-        using var hold = model.Hold();
+        using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
         var count = new GenerationCount(model.Statistics);
         var started = Stopwatch.GetTimestamp();
@@ -127,7 +127,7 @@ internal sealed class GenerateApi(
     /// <param name="whole">Whether a final event <c>output</c> with the whole text is sent.</param>
     public async Task StreamAsync(HttpContext context, LoadedModel model, GenerationRequest request, bool whole)
     {
-        using var hold = model.Hold();
+        using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
         var count = new GenerationCount(model.Statistics);
         try

@@ -122,7 +122,7 @@ internal sealed class BatchScheduler : IExecutionSlotUser, IThreadPoolWorkItem, 
     public void Dispose() => users.Close();
 
     /// <summary>Acquires a reference to the model for a use other than a batch. Disposing releases it.</summary>
-    public IDisposable Hold()
+    public IDisposable AcquireReference()
     {
         EnterOrThrow();
         return new Reference(this);

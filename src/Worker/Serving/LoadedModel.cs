@@ -130,7 +130,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// Keeps the model loaded until the caller disposes the returned object. Throws an error with status 404 if the
     /// model is already unloaded.
     /// </summary>
-    public IDisposable Hold() => Scheduler.Hold();
+    public IDisposable AcquireReference() => Scheduler.AcquireReference();
 
     /// <summary>Rejects new requests. The session is closed after the last running request.</summary>
     public void Dispose() => Scheduler.Dispose();

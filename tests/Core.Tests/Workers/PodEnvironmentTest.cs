@@ -22,7 +22,7 @@ public sealed class PodEnvironmentTest
         if (control is not null) variables["SLUICE_MODEL_CONTROL"] = control;
         var template = new Template { Name = "t", Env = variables };
         var order = new PodSpec(new Deployment(endpoint, template), "e-1");
-        var env = PodEnvironment.Make(order, "models", 1, "token");
+        var env = PodEnvironment.Build(order, "models", 1, "token");
         Assert.Equal(started, env.GetValueOrDefault("SLUICE_MODELS"));
     }
 
@@ -36,6 +36,6 @@ public sealed class PodEnvironmentTest
         };
         var endpoint = new Endpoint { Id = "e", Template = "t", Env = env };
         var order = new PodSpec(new Deployment(endpoint, new Template { Name = "t" }), "e-1");
-        Assert.Equal("other", PodEnvironment.Make(order, "models", 1, "token")["SLUICE_MODELS"]);
+        Assert.Equal("other", PodEnvironment.Build(order, "models", 1, "token")["SLUICE_MODELS"]);
     }
 }

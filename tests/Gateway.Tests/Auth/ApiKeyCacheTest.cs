@@ -167,7 +167,7 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
         while (ring.List(after, 2) is { Count: > 0 } page)
         {
             seen.AddRange(page.Select(k => k.Id));
-            Assert.True(KeyCursor.TryParse(KeyCursor.Of(page[^1]).ToString(), out var cursor));
+            Assert.True(KeyCursor.TryParse(KeyCursor.FromKey(page[^1]).ToString(), out var cursor));
             after = cursor;
             await store.RevokeAsync(page[^1].Id, default);
             await ring.RefreshAsync(default);

@@ -78,5 +78,5 @@ public sealed class ExchangeFailuresTest
         string name,
         Exception cause,
         ExchangeFailure expected) =>
-        Assert.True(ExchangeFailures.Of(cause) == expected, $"{name}: {ExchangeFailures.Of(cause)}");
+        Assert.True(ExchangeFailures.Classify(cause) == expected, $"{name}: {ExchangeFailures.Classify(cause)}");
 }

@@ -18,7 +18,7 @@ public sealed class WaitExplanationTest
         var paused = Declared with { Scaling = new ScalePolicy { Pause = Pause.Queue } };
         Assert.Equal(
             "The endpoint is paused: its scaling.pause is QUEUE.",
-            WaitExplanation.Of(paused, [], Wait, anonymous: true));
+            WaitExplanation.Describe(paused, [], Wait, anonymous: true));
     }
 
     [Fact]
@@ -31,14 +31,17 @@ public sealed class WaitExplanationTest
         ];
         Assert.Equal(
             "Worker e-Starting is starting: not ready: GET /ready: status 404.",
-            WaitExplanation.Of(Declared, starting, null, anonymous: false));
-        Assert.Equal("A worker is starting.", WaitExplanation.Of(Declared, starting, null, anonymous: true));
-        Assert.Equal("GPU-1 is taken by secret-endpoint.", WaitExplanation.Of(Declared, [], Wait, anonymous: false));
-        Assert.Equal("No GPU is free for its workers.", WaitExplanation.Of(Declared, [], Wait, anonymous: true));
+            WaitExplanation.Describe(Declared, starting, null, anonymous: false));
+        Assert.Equal("A worker is starting.", WaitExplanation.Describe(Declared, starting, null, anonymous: true));
+        Assert.Equal(
+            "GPU-1 is taken by secret-endpoint.", WaitExplanation.Describe(Declared, [], Wait, anonymous: false));
+        Assert.Equal("No GPU is free for its workers.", WaitExplanation.Describe(Declared, [], Wait, anonymous: true));
         Assert.Equal(
             "Worker e-Failed failed: exit code 3.",
-            WaitExplanation.Of(Declared, starting[..1], null, anonymous: false));
-        Assert.Equal("", WaitExplanation.Of(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
+            WaitExplanation.Describe(Declared, starting[..1], null, anonymous: false));
+        Assert.Equal(
+            "",
+            WaitExplanation.Describe(Declared, [.. starting, Pod(PodState.Ready, "ready")], null, anonymous: false));
     }
 
     private static Pod Pod(PodState state, string reason) => new()

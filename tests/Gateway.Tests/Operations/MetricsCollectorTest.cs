@@ -23,7 +23,7 @@ public sealed class MetricsCollectorTest : IDisposable
     [InlineData("dotnet.timer.count", "{timer}", nameof(MetricKind.Gauge), "dotnet_timer")]
     [InlineData("a.fraction", "1", nameof(MetricKind.Gauge), "a_fraction_ratio")]
     public void Names_and_units_follow_the_conventions(string instrument, string unit, string kind, string name) =>
-        Assert.Equal(name, PrometheusName.Of(instrument, unit, Enum.Parse<MetricKind>(kind)));
+        Assert.Equal(name, PrometheusName.Format(instrument, unit, Enum.Parse<MetricKind>(kind)));
 
     [Fact]
     public async Task Histogram_buckets_are_cumulative_and_texts_are_escaped()

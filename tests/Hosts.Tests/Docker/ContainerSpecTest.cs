@@ -107,7 +107,7 @@ public sealed class ContainerSpecTest
         var needs = new ContainerRequirements { Mounts = [new ContainerMount { Source = source, Target = "/in" }] };
         var order = With(template with { Container = needs });
         var settings = Settings with { Mountable = [allowed] };
-        JsonObject Made() => ContainerSpec.Make(order, settings, "h", "t");
+        JsonObject Made() => ContainerSpec.Build(order, settings, "h", "t");
         if (holds) Assert.Equal(2, Made()["HostConfig"]!["Mounts"]!.AsArray().Count);
         else
         {
@@ -122,7 +122,7 @@ public sealed class ContainerSpecTest
         var template = Order().Deployment.Template;
         var needs = new ContainerRequirements { Mounts = [new ContainerMount { Source = "/w", Target = "/weights" }] };
         var order = With(template with { Container = needs });
-        var body = ContainerSpec.Make(order, Settings with { Mountable = ["/w"] }, "h", "t");
+        var body = ContainerSpec.Build(order, Settings with { Mountable = ["/w"] }, "h", "t");
         ContainerSpec.MountTmpfsAtVolumes(body, ["/weights/", "/tmp", "/models", "/var/lib/data"], 1 << 20);
         var mounts = body["HostConfig"]!["Mounts"]!.AsArray();
         Assert.Equal("""{"Type":"tmpfs","Target":"/var/lib/data","TmpfsOptions":{"SizeBytes":1048576,"Mode":1023}}""",
@@ -133,7 +133,7 @@ public sealed class ContainerSpecTest
     public void Only_the_built_in_worker_can_write_to_the_cache_that_all_its_pods_share()
     {
         var template = Order().Deployment.Template;
-        bool Writes(Template t) => ContainerSpec.Make(With(t), Settings with { Cache = "/srv/cache" }, "h", "t")
+        bool Writes(Template t) => ContainerSpec.Build(With(t), Settings with { Cache = "/srv/cache" }, "h", "t")
             .ToJsonString().Contains("/cache", StringComparison.Ordinal);
         Assert.True(Writes(template));
         Assert.True(Writes(template with { Args = ["-v"] }));
@@ -147,7 +147,7 @@ public sealed class ContainerSpecTest
     private static PodSpec With(Template template) =>
         Order() with { Deployment = Order().Deployment with { Template = template } };
 
-    private static JsonObject Make(PodSpec order) => ContainerSpec.Make(order, Settings, "host-1", "token-1");
+    private static JsonObject Make(PodSpec order) => ContainerSpec.Build(order, Settings, "host-1", "token-1");
 
     private static List<string> Environment(JsonObject body) => [.. body["Env"]!.AsArray().Select(e => (string)e!)];
 }

@@ -326,7 +326,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     {
         // A create call whose response was lost leaves a container with the order's name that no pod uses.
         var order = Running(Server);
-        var body = ContainerSpec.Make(order, Settings, hostId, "a-token");
+        var body = ContainerSpec.Build(order, Settings, hostId, "a-token");
         using var engine = new EngineClient(daemon.Address, TimeProvider.System);
         var made = await engine.CreateAsync(ContainerSpec.Name(order.PodId), body, CancellationToken.None);
 

@@ -43,7 +43,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         try
         {
             if (!File.Exists(Manifest(entry)) || Distrust() is not null) return null;
-            hold = Hold(entry, FileShare.Read);
+            hold = OpenLocked(entry, FileShare.Read);
             damage = CacheManifest.Parse(hold) is { } manifest
                 ? manifest.Damage(entry, key)
                 : "its manifest cannot be read";
@@ -170,7 +170,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
     {
         try
         {
-            using var hold = Hold(entry, FileShare.None);
+            using var hold = OpenLocked(entry, FileShare.None);
             // The folder is renamed first, so a reader finds all of it or none.
             var gone = TemporaryPath();
             Directory.Move(entry, gone);
@@ -218,7 +218,7 @@ internal sealed class CacheFolder(string folder, TimeProvider time)
         }
     }
 
-    private static FileStream Hold(string entry, FileShare share) =>
+    private static FileStream OpenLocked(string entry, FileShare share) =>
         new(Manifest(entry), FileMode.Open, FileAccess.Read, share);
 
     private static void Flush(string path)

@@ -97,7 +97,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
             try
             {
                 var loaded = open(copy.Path, true);
-                Hold(facts.Path, copy);
+                KeepLocked(facts.Path, copy);
                 return loaded;
             }
             catch (OnnxRuntimeException e)
@@ -210,7 +210,7 @@ public sealed class OptimizedModelCache : IDisposable, IAsyncDisposable
     }
 
     /// <summary>Keeps a copy locked. A model that is loaded again releases its former copy.</summary>
-    private void Hold(string model, CachedModel copy)
+    private void KeepLocked(string model, CachedModel copy)
     {
         lock (gate)
         {

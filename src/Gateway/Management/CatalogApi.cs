@@ -32,7 +32,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         {
             ["templates"] = new JsonArray(
                 [.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
-        }));
+        })).Produces<TemplateList>();
         routes.MapRoute("GET", "/api/v1/templates/{name}", AccessLevel.Admin, "Get a template",
             (HttpContext context, string name) => watcher.Current.Templates.TryGetValue(name, out var t)
                 ? WriteAsync(context, View(t)) : NotFoundAsync(context, "template", name))
@@ -47,7 +47,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync))
             .Produces(204);
 
-        routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Admin, "List endpoints with their status", ListAsync);
+        routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Admin, "List endpoints with their status", ListAsync)
+            .Produces<EndpointList>();
         routes.MapRoute("GET", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Get an endpoint with its status",
             async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
                 ? WriteAsync(context, await ViewAsync(d, context.RequestAborted))
@@ -280,29 +281,21 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var view = JsonSerializer.SerializeToNode(deployment.Endpoint, DeclarationJson.Endpoint)!.AsObject();
         view["origin"] = GetOrigin(watcher.State.EndpointOrigins, id);
         var snapshot = await slots.SnapshotAsync(id, ct);
-        var states = new JsonObject();
         var known = await pods.ListAsync(id, ct);
         var trouble = (await decisions.LatestAsync(id, ct))?.Trouble;
-        foreach (var group in known.GroupBy(GetState)) states[group.Key] = group.Count();
-        view["status"] = new JsonObject
+        var status = new EndpointStatus(
+            known.GroupBy(GetState).ToDictionary(g => g.Key, g => g.Count()),
+            snapshot.Queued,
+            snapshot.Busy,
+            snapshot.Completed,
+            (await slots.WhyBlockedAsync(id, ct))?.Reason,
+            trouble,
+            RolloutView.From(known, PodFingerprint.Compute(deployment), trouble))
         {
-            ["workers"] = states,
-            ["queued"] = snapshot.Queued,
-            ["running"] = snapshot.Busy,
-            ["completed"] = snapshot.Completed,
-            ["blocked"] = (await slots.WhyBlockedAsync(id, ct))?.Reason,
-            ["failedStarts"] = JsonSerializer.SerializeToNode(trouble, JsonSerializerOptions.Web),
-            ["rollout"] = JsonSerializer.SerializeToNode(
-                RolloutView.From(known, PodFingerprint.Compute(deployment), trouble), JsonSerializerOptions.Web),
+            NoCapacity = deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait
+                ? new MissingCapacity(wait.Workers, wait.Never, wait.Part, wait.Text) : null,
         };
-        if (deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait)
-            view["status"]!["noCapacity"] = new JsonObject
-            {
-                ["workers"] = wait.Workers,
-                ["never"] = wait.Never,
-                ["part"] = wait.Part,
-                ["detail"] = wait.Text,
-            };
+        view["status"] = JsonSerializer.SerializeToNode(status, EndpointStatusJson.Default.EndpointStatus);
         return view;
     }
 
@@ -341,6 +334,12 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         /// <summary>The rollout in progress. Null if there is none.</summary>
         public RolloutView? Rollout { get; init; }
     }
+
+    /// <summary>The response to <c>GET /api/v1/templates</c>.</summary>
+    public sealed record TemplateList(IReadOnlyList<Template> Templates);
+
+    /// <summary>The response to <c>GET /api/v1/endpoints</c>.</summary>
+    public sealed record EndpointList(IReadOnlyList<Endpoint> Endpoints);
 
     /// <summary>A deleted endpoint and the number of its cancelled jobs.</summary>
     public sealed record DeletedEndpoint(string Id, CancelledJobs CancelledJobs);

@@ -9,12 +9,14 @@ namespace Sluice.Gateway.Management;
 /// <summary>Liveness, readiness and metrics for the tools of operators.</summary>
 public static class OperationsApi
 {
+    private const string Text = "text/plain";
+
     /// <summary>Maps the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, Readiness readiness, MetricsCollector metrics,
         FleetGauges fleet, WorkerMetrics workers, bool metricsPublic)
     {
         routes.MapRoute("GET", "/healthz", AccessLevel.Nothing, "Check that the process runs",
-            () => Results.Text("alive\n"));
+            () => Results.Text("alive\n")).Produces<string>(StatusCodes.Status200OK, Text);
         routes.MapRoute("GET", "/readyz", AccessLevel.Nothing,
             "Check that the gateway accepts requests; otherwise list the reasons, one per line",
             async (HttpContext context) =>
@@ -22,7 +24,8 @@ public static class OperationsApi
                 var why = await readiness.GetObstaclesAsync(context.RequestAborted);
                 return why.Count == 0 ? Results.Text("ready\n")
                     : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
-            });
+            }).Produces<string>(StatusCodes.Status200OK, Text)
+            .Produces<string>(StatusCodes.Status503ServiceUnavailable, Text);
         var scraper = metricsPublic ? AccessLevel.Nothing : AccessLevel.Admin;
         routes.MapRoute("GET", "/metrics", scraper, "Get Prometheus metrics of the gateway",
             async (HttpContext context) =>
@@ -30,11 +33,11 @@ public static class OperationsApi
                 await fleet.RefreshAsync(context.RequestAborted);
                 await CompressibleText.WriteAsync(context, await metrics.CollectAsync(context.RequestAborted),
                     MetricsCollector.ContentType);
-            });
+            }).Produces<string>(StatusCodes.Status200OK, Text);
         routes.MapRoute("GET", "/metrics/workers", scraper,
             "Get Prometheus metrics of all workers on this host, with the labels endpoint and pod",
             async (HttpContext context) => await CompressibleText.WriteAsync(context,
                 Encoding.UTF8.GetBytes(await workers.CollectAsync(context.RequestAborted)),
-                MetricsCollector.ContentType));
+                MetricsCollector.ContentType)).Produces<string>(StatusCodes.Status200OK, Text);
     }
 }

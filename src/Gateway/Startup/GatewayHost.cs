@@ -135,7 +135,7 @@ public static partial class GatewayHost
         services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
         services.AddRouting();
         services.AddHttpForwarder();
-        services.AddOpenApi();
+        services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(data.Host);
         var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));

@@ -188,18 +188,10 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
     {
         var end = await reader.WaitAsync(job.EndpointId, job.Id, TimeSpan.Zero, context.RequestAborted);
         if (end?.Error is { } error)
-            WriteEvent(context, null, "error", Json(json =>
-            {
-                json.WriteString("status", end.Status);
-                json.WriteString("code", error.Code);
-                json.WriteString("message", error.Message);
-                json.WriteBoolean("retryable", error.Retryable);
-            }));
-        WriteEvent(context, string.Create(CultureInfo.InvariantCulture, $"{chunks}{DoneSuffix}"), "done", Json(json =>
-        {
-            json.WriteString("id", job.Id);
-            json.WriteString("status", end?.Status ?? job.Status);
-        }));
+            WriteError(context, new StreamError(end.Status, error.Code, error.Message, error.Retryable));
+        WriteEvent(context, string.Create(CultureInfo.InvariantCulture, $"{chunks}{DoneSuffix}"), "done",
+            JsonSerializer.SerializeToUtf8Bytes(new JobState(job.Id, end?.Status ?? job.Status),
+                JobResponseJson.Relaxed.JobState));
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
@@ -209,14 +201,9 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
     /// </summary>
     private static async Task DataDeletedAsync(HttpContext context, Job job)
     {
-        WriteEvent(context, null, "error", Json(json =>
-        {
-            json.WriteString("status", job.Status);
-            json.WriteString("code", "DATA_DELETED");
-            json.WriteString("message", $"The data of job {job.Id} was deleted before its stream was read completely. "
-                + "Increase jobs.retention.");
-            json.WriteBoolean("retryable", false);
-        }));
+        WriteError(context, new StreamError(job.Status, "DATA_DELETED",
+            $"The data of job {job.Id} was deleted before its stream was read completely. Increase jobs.retention.",
+            Retryable: false));
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         context.Abort();
     }
@@ -253,18 +240,8 @@ public sealed class JobStreamApi(JobReader reader, JobStreams streams, JobSignal
         writer.Write("\n"u8);
     }
 
-    private static byte[] Json(Action<Utf8JsonWriter> write)
-    {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer, JobView.Options))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-
-        return buffer.WrittenSpan.ToArray();
-    }
+    private static void WriteError(HttpContext context, StreamError error) => WriteEvent(context, null, "error",
+        JsonSerializer.SerializeToUtf8Bytes(error, JobResponseJson.Relaxed.StreamError));
 
     /// <summary>Parses an index in a stream. An empty value is valid and has no index.</summary>
     private static bool TryIndex(Microsoft.Extensions.Primitives.StringValues given, out int? index)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Sluice.Dispatch;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
@@ -24,47 +25,49 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     {
         const string jobs = "/v2/{endpoint}";
         routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id",
-            submitter.RunAsync);
+            submitter.RunAsync).Produces<JobState>();
         routes.MapRoute("POST", jobs + "/runsync", AccessLevel.Invoke,
-            "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync);
+            "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync)
+            .Produces<JobResponse>();
         foreach (var method in new[] { "GET", "POST" })
         {
             routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.Invoke, "Get the current state of a job",
                 (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
-                .WithMetadata(new Polled());
+                .Produces<JobResponse>().WithMetadata(new Polled());
             routes.MapRoute(method, jobs + "/status-sync/{id}", AccessLevel.Invoke,
                 "Wait until a job ends, at most ?wait= ms, and get its state",
                 (HttpContext c) => ReadWait(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c))
-                .WithMetadata(new Polled());
+                .Produces<JobResponse>().WithMetadata(new Polled());
             routes.MapRoute(method, jobs + "/stream/{id}", AccessLevel.Invoke,
                 "Read the stream of a job: the next chunks as JSON, or all chunks as server-sent events (Accept: "
                 + "text/event-stream)", streams.StreamAsync)
-                .WithMetadata(new Polled());
+                .Produces<JobStreamPart>().WithMetadata(new Polled());
         }
 
         routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job",
             CancelAsync)
-            .WithMetadata(new Polled());
+            .Produces<JobState>().WithMetadata(new Polled());
         routes.MapRoute("POST", jobs + "/retry/{id}", AccessLevel.Invoke,
-            "Retry a failed or timed-out job under the same id", RetryAsync).WithMetadata(new Polled());
+            "Retry a failed or timed-out job under the same id", RetryAsync)
+            .Produces<JobState>().WithMetadata(new Polled());
         routes.MapRoute("POST", jobs + "/purge-queue", AccessLevel.Invoke,
             "Cancel the queued jobs of the caller's key, or of all keys for an admin key",
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
             (tickets, ends) => ChargeAsync(c, tickets, ends))))
-            .WithMetadata(new Polled());
+            .Produces<PurgeResult>().WithMetadata(new Polled());
         routes.MapRoute("GET", jobs + "/health", AccessLevel.Invoke, "Count jobs and workers by state", HealthAsync)
-            .WithMetadata(new Polled());
+            .Produces<JobHealth>().WithMetadata(new Polled());
         routes.MapRoute("GET", jobs + "/requests", AccessLevel.Invoke,
             "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
-            (HttpContext c) => ListAsync(c, dead: false)).WithMetadata(new Polled());
+            (HttpContext c) => ListAsync(c, dead: false)).Produces<JobList>().WithMetadata(new Polled());
         routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.Invoke,
             "List dead letters (jobs without a remaining attempt), newest first",
-            (HttpContext c) => ListAsync(c, dead: true)).WithMetadata(new Polled());
+            (HttpContext c) => ListAsync(c, dead: true)).Produces<JobList>().WithMetadata(new Polled());
         routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => ChargeAsync(c, jobs))))
-            .WithMetadata(new Polled());
+            .Produces<PurgeResult>().WithMetadata(new Polled());
     }
 
     /// <summary>Reads <c>?wait=</c> in ms, clamped to the limits of RunPod. Null: the value is not a number.</summary>
@@ -114,7 +117,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     {
         if (await RequireCallerAsync(context) is not { } caller) return;
         var removed = await purge(Id(context), GetFlow(caller), context.RequestAborted);
-        await WriteJsonAsync(context, json => json.WriteString("status", "completed"), removed);
+        await WriteAsync(context, new PurgeResult(removed), JobResponseJson.Relaxed.PurgeResult);
     }
 
     private async Task HealthAsync(HttpContext context)
@@ -128,32 +131,21 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var wait = context.Admission().Deployment!.Template.Gpu is null ? null : await gpus.WaitOfAsync(id, ct);
         var concurrency = context.Admission().Deployment!.Template.Concurrency;
         var running = Math.Min(ready, (snapshot.Busy + concurrency - 1) / concurrency);
-        await WriteJsonAsync(context, json =>
-        {
-            json.WriteStartObject("jobs");
-            json.WriteNumber("completed", counts.Completed);
-            json.WriteNumber("failed", counts.Failed);
-            json.WriteNumber("inProgress", counts.Running);
-            json.WriteNumber("inQueue", counts.Queued);
-            json.WriteNumber("retried", counts.Retried);
-            json.WriteNumber("cancelled", counts.Cancelled);
-            json.WriteNumber("timedOut", counts.TimedOut);
-            json.WriteEndObject();
-            json.WriteStartObject("workers");
-            json.WriteNumber("idle", ready - running);
-            json.WriteNumber("initializing", all.Count(p => p.State == PodState.Starting));
-            json.WriteNumber("ready", ready);
-            json.WriteNumber("running", running);
-            json.WriteNumber("throttled", wait?.Workers ?? 0);
-            json.WriteNumber("unhealthy", all.Count(p => p.State == PodState.Failed));
-            json.WriteEndObject();
-            if (wait is null) return;
-            json.WriteStartObject("capacity");
-            json.WriteString("reason", wait.Never ? WaitReason.NoFittingGpu : WaitReason.NoCapacity);
-            json.WriteString("detail", wait.TextFor(context.Admission().Caller is null));
-            json.WriteString("since", wait.Since);
-            json.WriteEndObject();
-        });
+        var capacity = wait is null ? null : new CapacityShortage(
+            wait.Never ? WaitReason.NoFittingGpu : WaitReason.NoCapacity,
+            wait.TextFor(context.Admission().Caller is null),
+            wait.Since);
+        await WriteAsync(context, new JobHealth(
+            new JobCountsByState(counts.Completed, counts.Failed, InProgress: counts.Running, InQueue: counts.Queued,
+                counts.Retried, counts.Cancelled, counts.TimedOut),
+            new WorkersByState(
+                Idle: ready - running,
+                Initializing: all.Count(p => p.State == PodState.Starting),
+                ready,
+                running,
+                Throttled: wait?.Workers ?? 0,
+                Unhealthy: all.Count(p => p.State == PodState.Failed)),
+            capacity), JobResponseJson.Relaxed.JobHealth);
     }
 
     private async Task ListAsync(HttpContext context, bool dead)
@@ -171,16 +163,18 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var (id, flow, ct) = (Id(context), GetFlow(caller), context.RequestAborted);
         var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, ChargeAsync)
             : await queries.ListAsync(id, flow, status, offset, limit, ct, ChargeAsync);
-        await WriteJsonAsync(context, json =>
-        {
-            json.WriteStartArray("requests");
-            foreach (var job in page.Jobs) JobView.Write(json, job, null);
-            json.WriteEndArray();
-            json.WriteNumber("offset", offset);
-            json.WriteNumber("limit", limit);
-            json.WriteBoolean("hasMore", page.Next is not null);
-            if (page.Next is { } next) json.WriteNumber("next", next);
-        });
+        context.Response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
+        json.WriteStartObject();
+        json.WriteStartArray("requests");
+        foreach (var job in page.Jobs) JobView.Write(json, job, null);
+        json.WriteEndArray();
+        json.WriteNumber("offset", offset);
+        json.WriteNumber("limit", limit);
+        json.WriteBoolean("hasMore", page.Next is not null);
+        if (page.Next is { } next) json.WriteNumber("next", next);
+        json.WriteEndObject();
+        await json.FlushAsync(context.RequestAborted);
 
         Task ChargeAsync(int jobs) => JobsApi.ChargeAsync(context, jobs);
     }
@@ -220,20 +214,8 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;
 
     private static Task WriteStateAsync(HttpContext context, string id, string status) =>
-        WriteJsonAsync(context, json =>
-    {
-        json.WriteString("id", id);
-        json.WriteString("status", status);
-    });
+        WriteAsync(context, new JobState(id, status), JobResponseJson.Relaxed.JobState);
 
-    private static async Task WriteJsonAsync(HttpContext context, Action<Utf8JsonWriter> write, long? removed = null)
-    {
-        context.Response.ContentType = "application/json";
-        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, JobView.Options);
-        json.WriteStartObject();
-        if (removed is { } n) json.WriteNumber("removed", n);
-        write(json);
-        json.WriteEndObject();
-        await json.FlushAsync(context.RequestAborted);
-    }
+    private static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>
+        context.Response.WriteAsJsonAsync(value, type, "application/json", context.RequestAborted);
 }

@@ -218,7 +218,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var cancelled = change.Refusal != CatalogRefusal.None || dryRun ? default
             : await deletions.CancelAsync(id, CancellationToken.None);
         await AnswerAsync(context, change, "endpoint", id, dryRun, cancelled.All == 0 ? null : () => Task.FromResult(
-            JsonSerializer.SerializeToNode(new DeletedEndpoint(id, cancelled), JsonSerializerOptions.Web)!.AsObject()));
+            JsonSerializer.SerializeToNode(new DeletedEndpoint(id, cancelled), ManagementJson.Default.DeletedEndpoint)!
+                .AsObject()));
     }
 
     /// <summary>
@@ -295,7 +296,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             NoCapacity = deployment.Template.Gpu is not null && await gpus.WaitOfAsync(id, ct) is { } wait
                 ? new MissingCapacity(wait.Workers, wait.Never, wait.Part, wait.Text) : null,
         };
-        view["status"] = JsonSerializer.SerializeToNode(status, EndpointStatusJson.Default.EndpointStatus);
+        view["status"] = JsonSerializer.SerializeToNode(status, ManagementJson.Default.EndpointStatus);
         return view;
     }
 

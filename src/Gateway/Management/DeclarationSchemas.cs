@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Sluice.Domain.Declarations;
@@ -24,6 +25,10 @@ internal static class DeclarationSchemas
     public static async Task TransformAsync(
         OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)
     {
+        // The schema lists every parameter of a record as required, also those that are omitted when they are null.
+        foreach (var field in context.JsonTypeInfo.Properties)
+            if (field.AttributeProvider?.IsDefined(typeof(JsonIgnoreAttribute), inherit: true) == true)
+                schema.Required?.Remove(field.Name);
         var type = context.JsonTypeInfo.Type;
         if (type == typeof(Template) || type == typeof(Endpoint))
         {

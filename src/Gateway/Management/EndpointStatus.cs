@@ -31,7 +31,3 @@ public sealed record EndpointStatus(
 /// <param name="Part">The part of the requirement that does not fit.</param>
 /// <param name="Detail">The reason.</param>
 public sealed record MissingCapacity(int Workers, bool Never, string Part, string Detail);
-
-[JsonSourceGenerationOptions(System.Text.Json.JsonSerializerDefaults.Web)]
-[JsonSerializable(typeof(EndpointStatus))]
-internal sealed partial class EndpointStatusJson : JsonSerializerContext;

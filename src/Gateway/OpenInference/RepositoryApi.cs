@@ -32,7 +32,8 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
             "Get the statistics of the models that the key may use, from one ready worker of each endpoint",
             StatisticsAsync);
         routes.MapRoute("POST", "/v2/repository/index", AccessLevel.AuthenticatedKey,
-            "List the models that the key may use, and whether they are ready", IndexAsync);
+            "List the models that the key may use, and whether they are ready", IndexAsync)
+            .Produces<List<IndexEntry>>();
         foreach (var verb in new[] { "load", "unload" })
             routes.MapRoute("POST", $"/v2/repository/models/{{model}}/{verb}", AccessLevel.Invoke,
                 "Rejected: each worker loads its own models", RefuseLoadAsync);

@@ -135,7 +135,7 @@ public static partial class GatewayHost
         services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
         services.AddRouting();
         services.AddHttpForwarder();
-        services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
+        AddResponseFormats(services);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(data.Host);
         var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));
@@ -151,6 +151,18 @@ public static partial class GatewayHost
             new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
         AddForwarding(services);
         AddJobs(services, settings);
+    }
+
+    private static void AddResponseFormats(IServiceCollection services)
+    {
+        services.ConfigureHttpJsonOptions(o =>
+        {
+            var resolvers = o.SerializerOptions.TypeInfoResolverChain;
+            resolvers.Insert(0, ManagementJson.Default);
+            resolvers.Insert(1, OpenInferenceJson.Default);
+            resolvers.Insert(2, JobResponseJson.Default);
+        });
+        services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
 
     private static void AddAuthentication(IServiceCollection services, GatewaySettings settings)

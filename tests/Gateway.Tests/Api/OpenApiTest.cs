@@ -2,14 +2,19 @@ using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.Routing;
+using Sluice.Domain.Declarations;
+using Sluice.Gateway.Management;
 using Sluice.Gateway.Startup;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using Sluice.Testing;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Tests.Api;
 
-/// <summary>The responses of the management API have the form that the OpenAPI document describes.</summary>
+/// <summary>The responses of the management and jobs API have the form that the OpenAPI document describes.</summary>
 public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private const string Key = "the-admin-key-of-this-test";
@@ -42,7 +47,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
     }
 
     [Fact]
-    public async Task Responses_of_the_management_API_have_the_described_form()
+    public async Task Responses_have_the_form_that_the_document_describes()
     {
         var document = (await SendAsync("GET", "/openapi.json")).Node!;
         await CheckAsync("POST", "/api/v1/templates", "/api/v1/templates",
@@ -50,15 +55,28 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         await CheckAsync("POST", "/api/v1/endpoints", "/api/v1/endpoints",
             """{"id":"e","template":"t","scaling":{"max":1,"idleTimeout":"250ms","scaler":"QUEUE_DELAY"}}""");
         await CheckAsync("POST", "/api/v1/keys", "/api/v1/keys", """{"name":"k","invoke":["e"]}""");
-        await CheckAsync("POST", "/api/v1/gpus/try", "/api/v1/gpus/try", """{"wishes":[{"gpu":{"count":1}}]}""");
+        await CheckAsync("POST", "/api/v1/gpus/try", "/api/v1/gpus/try", """{"requests":[{"gpu":{"count":1}}]}""");
         foreach (var path in new[] { "templates", "endpoints", "keys", "hosts", "gpus", "gpus/catalogue", "manifest",
             "admin/check" })
             await CheckAsync("GET", "/api/v1/" + path, "/api/v1/" + path);
         await CheckAsync("GET", "/api/v1/templates/t", "/api/v1/templates/{name}");
         foreach (var path in new[] { "", "/workers", "/decisions", "/webhooks", "/webhook-secret" })
             await CheckAsync("GET", "/api/v1/endpoints/e" + path, "/api/v1/endpoints/{id}" + path);
+        foreach (var path in new[] { "/v2", "/v2/health/live", "/v2/models" })
+            await CheckAsync("GET", path, path);
+        await CheckAsync("POST", "/v2/repository/index", "/v2/repository/index");
+        var job = (string)(await CheckAsync("POST", "/v2/e/run", "/v2/{endpoint}/run", """{"input":{}}"""))["id"]!;
+        await CheckAsync("GET", $"/v2/e/status/{job}", "/v2/{endpoint}/status/{id}");
+        await CheckAsync("POST", $"/v2/e/cancel/{job}", "/v2/{endpoint}/cancel/{id}");
+        await CheckAsync("GET", $"/v2/e/status/{job}", "/v2/{endpoint}/status/{id}");
+        await CheckAsync("GET", $"/v2/e/stream/{job}", "/v2/{endpoint}/stream/{id}");
+        await CheckAsync("GET", "/v2/e/requests?limit=1", "/v2/{endpoint}/requests");
+        await CheckAsync("GET", "/v2/e/dead-letters", "/v2/{endpoint}/dead-letters");
+        await CheckAsync("GET", "/v2/e/health", "/v2/{endpoint}/health");
+        await CheckAsync("POST", "/v2/e/purge-queue", "/v2/{endpoint}/purge-queue");
+        await CheckAsync("DELETE", "/v2/e/dead-letters", "/v2/{endpoint}/dead-letters");
 
-        async Task CheckAsync(string method, string path, string pattern, string? body = null)
+        async Task<JsonNode> CheckAsync(string method, string path, string pattern, string? body = null)
         {
             var (status, node) = await SendAsync(method, path, body);
             Assert.True(status is 200 or 201, $"{method} {path}: {status} {node}");
@@ -66,6 +84,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
                 ?["application/json"]?["schema"];
             Assert.True(schema is not null, $"{method} {pattern} has no schema for {status}");
             Assert.Empty(Differences(document, schema, node, $"{method} {path}").Take(5));
+            return node!;
         }
     }
 
@@ -81,6 +100,19 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.DoesNotMatch(duration, "00:01:30");
         Assert.Matches(size, "64MiB");
         Assert.True((bool)schemas["Endpoint"]!["properties"]!["origin"]!["readOnly"]!);
+    }
+
+    [Fact]
+    public void Every_response_of_the_management_API_has_a_generated_serializer()
+    {
+        Type[] declarations = [typeof(Template), typeof(Endpoint), typeof(CatalogApi.TemplateList),
+            typeof(CatalogApi.EndpointList), typeof(string), typeof(void)];
+        var types = ((IEndpointRouteBuilder)app).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()
+            .Where(e => e.RoutePattern.RawText!.StartsWith("/api/", StringComparison.Ordinal))
+            .SelectMany(e => e.Metadata.GetOrderedMetadata<IProducesResponseTypeMetadata>())
+            .Select(m => m.Type).OfType<Type>().Distinct().Except(declarations).ToList();
+        Assert.True(types.Count > 10);
+        Assert.All(types, t => Assert.NotNull(ManagementJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

@@ -1,0 +1,26 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Sluice.Domain.Scaling;
+
+namespace Sluice.Gateway.Management;
+
+/// <summary>
+/// The generated serializers of the responses of the management API. Templates and endpoints are not among them: their
+/// form is <see cref="Sluice.Domain.Declarations.DeclarationJson"/>.
+/// </summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+[JsonSerializable(typeof(KeysApi.KeyList))]
+[JsonSerializable(typeof(KeysApi.NewKey))]
+[JsonSerializable(typeof(EndpointStatus))]
+[JsonSerializable(typeof(CatalogApi.WorkerList))]
+[JsonSerializable(typeof(CatalogApi.DeletedEndpoint))]
+[JsonSerializable(typeof(CatalogApi.ManifestView))]
+[JsonSerializable(typeof(Decisions))]
+[JsonSerializable(typeof(HostsApi.HostList))]
+[JsonSerializable(typeof(GpusApi.GpuList))]
+[JsonSerializable(typeof(GpusApi.KindList))]
+[JsonSerializable(typeof(GpusApi.TrialAnswer))]
+[JsonSerializable(typeof(WebhooksApi.DeliveryList))]
+[JsonSerializable(typeof(WebhooksApi.Secrets))]
+[JsonSerializable(typeof(AdminApi.CheckResult))]
+internal sealed partial class ManagementJson : JsonSerializerContext;

@@ -1,5 +1,5 @@
 using Sluice.Worker.Batching;
-using Sluice.Worker.Generation;
+using Sluice.Worker.Generation.Decoding;
 using Sluice.Worker.Providers;
 
 namespace Sluice.Worker.Tests;

@@ -6,6 +6,22 @@ public sealed class SamplerTest
 {
     private const int Draws = 5_000;
 
+    /// <summary>The tokens 0 to 3 have the probabilities 0.1, 0.2, 0.3 and 0.4.</summary>
+    [Theory]
+    [InlineData(0.51, 0, 1.0, new[] { 2, 3 })]
+    [InlineData(0.49, 0, 1.0, new[] { 1, 2, 3 })]
+    [InlineData(0.26, 2, 1.0, new[] { 2, 3 })]
+    [InlineData(1.0, 0, 1.0, new[] { 3 })]
+    // Tokens 1 to 3 have the probabilities 2/9, 3/9 and 4/9.
+    [InlineData(0.49, 0, 0.76, new[] { 2, 3 })]
+    [InlineData(0.49, 0, 0.79, new[] { 1, 2, 3 })]
+    public void Tokens_below_min_p_are_not_sampled(double minP, int topK, double topP, int[] expected)
+    {
+        float[] logits = [0, MathF.Log(2), MathF.Log(3), MathF.Log(4)];
+        var sampler = new Sampler(1, 7, topK, topP, minP);
+        Assert.Equal(expected, Enumerable.Range(0, Draws).Select(_ => sampler.Next(logits)).Distinct().Order());
+    }
+
     /// <summary>
     /// Tests which tokens are sampled. The tokens 0 to 3 have the probabilities 0.1, 0.2, 0.3 and 0.4.
     /// </summary>

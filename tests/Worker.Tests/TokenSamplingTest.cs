@@ -14,7 +14,7 @@ public sealed class TokenSamplingTest
     [Fact]
     public void The_end_of_the_text_is_not_sampled_before_min_tokens()
     {
-        var sampling = new TokenSampling(Request(minTokens: 2), new ByteTokenizer(End));
+        var sampling = New(Request(minTokens: 2));
         Assert.Equal([2, 2, End, End], Enumerable.Range(0, 4).Select(_ => sampling.Next(Logits).Token));
         Assert.Equal([5, 1, 3], Logits);
     }
@@ -23,10 +23,10 @@ public sealed class TokenSamplingTest
     public void Details_have_the_probability_that_the_model_computed()
     {
         var sum = Logits.Sum(l => Math.Exp(l));
-        var detail = new TokenSampling(Request(minTokens: 1), new ByteTokenizer(End)).Next(Logits).Detail!;
+        var detail = New(Request(minTokens: 1)).Next(Logits).Detail!;
         Assert.Equal((2, "\u0002", false), (detail.Id, detail.Text, detail.Special));
         Assert.Equal(Math.Log(Math.Exp(3) / sum), detail.Logprob, 5);
-        var end = new TokenSampling(Request(minTokens: 0), new ByteTokenizer(End)).Next(Logits).Detail!;
+        var end = New(Request(minTokens: 0)).Next(Logits).Detail!;
         Assert.Equal((End, "", true), (end.Id, end.Text, end.Special));
     }
 
@@ -40,6 +40,40 @@ public sealed class TokenSamplingTest
         Assert.Equal(tokens.Length, tokenizer.Count(text));
         Assert.Equal(["a", "<0xC3>"], new[] { 0x61, 0xC3 }.Select(tokenizer.TextOf));
     }
+
+    [Fact]
+    public void Penalties_make_tokens_less_likely_that_occurred_already()
+    {
+        // The prompt is token 1. Repetition counts the prompt, presence and frequency count only the generated tokens.
+        Assert.Equal([End, 2, End], First(3, Request(0) with { RepetitionPenalty = 2 }, [4, 1, 3]));
+        Assert.Equal([2, End, 1], First(3, Request(0) with { RepetitionPenalty = 10 }, [1, 5, 3]));
+        Assert.Equal([End, 2, End, 2], First(4, Request(0) with { FrequencyPenalty = 1.5 }, [5, 1, 4]));
+        Assert.Equal([End, 2, End, End], First(4, Request(0) with { PresencePenalty = 1.5 }, [5, -9, 4]));
+        Assert.Equal([1, 1], First(2, Request(0) with { PresencePenalty = 1 }, [4, 5.5f, 3]));
+    }
+
+    [Fact]
+    public void A_bias_is_added_to_the_logit_of_its_token()
+    {
+        var biases = new Dictionary<int, float> { [1] = 4.5f, [2] = -100, [9999] = 100 };
+        Assert.Equal([1], First(1, Request(0) with { LogitBias = biases }, [5, 1, 6]));
+    }
+
+    [Fact]
+    public void A_logprob_is_that_of_the_model_whatever_the_penalties_are()
+    {
+        var request = Request(0) with { LogitBias = new Dictionary<int, float> { [1] = 100 } };
+        var detail = New(request).Next(Logits).Detail!;
+        Assert.Equal(Math.Log(Math.Exp(1) / Logits.Sum(l => Math.Exp(l))), detail.Logprob, 5);
+    }
+
+    private static int[] First(int count, GenerationRequest request, float[] logits)
+    {
+        var sampling = New(request);
+        return [.. Enumerable.Range(0, count).Select(_ => sampling.Next(logits).Token)];
+    }
+
+    private static TokenSampling New(GenerationRequest request) => new(request, [1], new ByteTokenizer(End));
 
     private static GenerationRequest Request(int minTokens) =>
         new(null, "", 10, 0, 0, 1, 1, [], Details: true, MinTokens: minTokens);

@@ -50,8 +50,7 @@ internal sealed class LoadReport(ModelHost host)
     }
 
     /// <summary>
-    /// Returns the custom metrics. For text generation, these include the two metrics of Triton. Caches are allocated
-    /// on demand, so the token capacity is the current one, not the maximum.
+    /// Returns the custom metrics. For text generation, these include the two metrics of Triton.
     /// </summary>
     private List<(string, double)> NamedMetrics()
     {

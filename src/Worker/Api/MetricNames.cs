@@ -11,6 +11,15 @@ internal static class MetricNames
     public const string ModelBatchCuts = "sluice_model_batch_cuts_total";
     public const string ModelBatchRows = "sluice_model_batch_rows";
     public const string ModelStageSeconds = "sluice_model_stage_seconds";
+    public const string GenerationRunning = "sluice_generation_running";
+    public const string GenerationWaiting = "sluice_generation_waiting";
+    public const string GenerationSteps = "sluice_generation_steps_total";
+    public const string GenerationPromptTokens = "sluice_generation_prompt_tokens_total";
+    public const string GenerationRecomputed = "sluice_generation_recomputed_tokens_total";
+    public const string GenerationPreemptions = "sluice_generation_preemptions_total";
+    public const string GenerationAbandoned = "sluice_generation_abandoned_total";
+    public const string GenerationCacheTokens = "sluice_generation_cache_tokens";
+    public const string GenerationCacheCapacity = "sluice_generation_cache_capacity_tokens";
     public const string ModelNodes = "sluice_model_nodes";
     public const string ModelMemory = "sluice_model_memory_bytes";
     public const string WorkerMemory = "sluice_worker_memory_bytes";

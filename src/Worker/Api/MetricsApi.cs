@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Devices;
+using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
 using Sluice.Worker.Providers;
 using Sluice.Worker.Serving;
@@ -29,6 +30,7 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         List<Snapshot> models = [.. host.Repository.All.Select(m => new Snapshot(m, m.Statistics.View))];
         WriteRequests(text, models);
         WriteBatches(text, models);
+        WriteGeneration(text, models);
         WriteResources(text, models);
         text.StartFamily(MetricNames.WorkerMemory, "gauge", "Resident memory of the worker process.");
         text.WriteSample(Environment.WorkingSet);
@@ -84,6 +86,36 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         foreach (var model in models)
             for (var i = 0; i < StageNames.Length; i++)
                 text.WriteHistogram(model.View.StageSeconds[i], model.Labels(("stage", StageNames[i])));
+    }
+
+    private static void WriteGeneration(PrometheusText text, List<Snapshot> models)
+    {
+        var generators = models.Where(m => m.Model.Generator is not null)
+            .Select(m => (Model: m, m.Model.Generator!.Counters, m.Model.Generator.TokenRoom)).ToList();
+        if (generators.Count == 0) return;
+        Write(MetricNames.GenerationRunning, "gauge", "Texts that are generated.", c => c.Running);
+        Write(MetricNames.GenerationWaiting, "gauge", "Texts that wait for a row of the cache.", c => c.Waiting);
+        Write(MetricNames.GenerationSteps, "counter", "Steps of the engine.", c => c.Steps);
+        Write(MetricNames.GenerationPromptTokens, "counter", "Tokens of prompts that were read.", c => c.PromptTokens);
+        Write(
+            MetricNames.GenerationRecomputed,
+            "counter",
+            "Tokens that were read again after a preemption.",
+            c => c.RecomputedTokens);
+        Write(MetricNames.GenerationPreemptions, "counter", "Texts that lost their row.", c => c.Preemptions);
+        Write(MetricNames.GenerationAbandoned, "counter", "Texts whose reader stopped early.", c => c.Abandoned);
+        Write(MetricNames.GenerationCacheTokens, "gauge", "Tokens in the key/value cache.", c => c.TokensHeld);
+        text.StartFamily(
+            MetricNames.GenerationCacheCapacity,
+            "gauge",
+            "Tokens for which the key/value cache can have room.");
+        foreach (var (model, _, room) in generators) text.WriteSample(room, model.Labels());
+
+        void Write(string name, string type, string help, Func<GenerationCounters, long> read)
+        {
+            text.StartFamily(name, type, help);
+            foreach (var (model, counters, _) in generators) text.WriteSample(read(counters), model.Labels());
+        }
     }
 
     private static void WriteResources(PrometheusText text, List<Snapshot> models)

@@ -59,6 +59,9 @@ public sealed record WorkerSettings
     /// <summary>Maximum size of a request body, in bytes. The default of 64 MiB is Triton's.</summary>
     public long MaxBodyBytes { get; init; } = 64L << 20;
 
+    /// <summary>Limits of the text generation of each model.</summary>
+    public GenerationLimits Generation { get; init; } = new();
+
     /// <summary>Maximum size of all outputs of an inference, in bytes.</summary>
     public long MaxOutputBytes { get; init; } = 64L << 20;
 
@@ -99,6 +102,9 @@ public sealed record WorkerSettings
             Batching = new BatchLimits(
                 (int)(Number(env, "SLUICE_MAX_BATCH", 0, 4096) ?? defaults.Batching.MaxRows),
                 (int)(Number(env, "SLUICE_MAX_QUEUE", 1, 1_000_000) ?? defaults.Batching.MaxQueue)),
+            Generation = new GenerationLimits(
+                (int)(Number(env, "SLUICE_MAX_SEQUENCES", 1, 4096) ?? defaults.Generation.MaxSequences),
+                Number(env, "SLUICE_KV_CACHE_BYTES", 1, 1L << 50)),
             Limits = ModelLimits.Read(env),
             Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Sluice.Worker.Tensors;
 
@@ -12,11 +14,12 @@ internal sealed class GenerationParameters
 {
     private const int MaxStops = 16;
     private const int MaxStopLength = 256;
+    private const int MaxBiases = 1024;
 
     private static readonly string[] Known =
     [
         "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos", "details",
-        "min_tokens",
+        "min_tokens", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     ];
 
     private static readonly string[] Keys = ["id", "text_input", "parameters"];
@@ -94,6 +97,27 @@ internal sealed class GenerationParameters
         return isValid
             ? [.. list.Select(s => s.GetString()!)]
             : throw InvalidValue(field, value, $"at most {MaxStops} strings of 1 to {MaxStopLength} characters");
+    }
+
+    /// <summary>
+    /// Reads an object with token ids as keys and numbers from -100 to 100. Returns an empty one if it is missing.
+    /// </summary>
+    public IReadOnlyDictionary<int, float> ReadLogitBias(string name)
+    {
+        if (!TryGet(name, out var field, out var value)) return ImmutableDictionary<int, float>.Empty;
+        var biases = new Dictionary<int, float>();
+        var isValid = value.ValueKind == JsonValueKind.Object;
+        if (isValid)
+            foreach (var bias in value.EnumerateObject())
+                isValid &= int.TryParse(bias.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var token)
+                    && bias.Value.ValueKind == JsonValueKind.Number
+                    && bias.Value.TryGetSingle(out var number)
+                    && number is >= -100 and <= 100
+                    && biases.TryAdd(token, number);
+        return isValid && biases.Count <= MaxBiases
+            ? biases
+            : throw InvalidValue(
+                field, value, $"an object with at most {MaxBiases} token ids and numbers from -100 to 100");
     }
 
     /// <summary>The error for a wrong value. Long values are truncated.</summary>

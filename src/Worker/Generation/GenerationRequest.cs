@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Sluice.Worker.Tensors;
 
@@ -38,6 +39,26 @@ public sealed record GenerationRequest(
 {
     private const int DefaultMaxTokens = 64;
 
+    /// <summary>
+    /// Tokens that are less likely than this share of the most likely one are not sampled, 0 to 1; 0: all.
+    /// </summary>
+    public double MinP { get; init; }
+
+    /// <summary>
+    /// Divides the positive logits of tokens that occurred already, and multiplies the negative ones; above 0, at most
+    /// 10; 1: no effect.
+    /// </summary>
+    public double RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Subtracted from the logits of generated tokens, -2 to 2.</summary>
+    public double PresencePenalty { get; init; }
+
+    /// <summary>Subtracted from the logits of generated tokens for each occurrence, -2 to 2.</summary>
+    public double FrequencyPenalty { get; init; }
+
+    /// <summary>Numbers from -100 to 100 that are added to the logits of tokens.</summary>
+    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = ImmutableDictionary<int, float>.Empty;
+
     /// <summary>Reads a request: <c>id</c> (optional), <c>text_input</c>, and the parameters.</summary>
     /// <exception cref="InvalidRequestException">
     /// A field is invalid; the message contains the field, its value and the expected value.
@@ -74,6 +95,13 @@ public sealed record GenerationRequest(
             parameters.ReadStrings("stop"),
             parameters.ReadFlag("ignore_eos"),
             parameters.ReadFlag("details"),
-            (int)parameters.ReadInteger("min_tokens", 0, (ulong)maxTokens, 0));
+            (int)parameters.ReadInteger("min_tokens", 0, (ulong)maxTokens, 0))
+        {
+            MinP = parameters.ReadNumber("min_p", 0, 1, 0),
+            RepetitionPenalty = parameters.ReadNumber("repetition_penalty", 0.01, 10, 1),
+            PresencePenalty = parameters.ReadNumber("presence_penalty", -2, 2, 0),
+            FrequencyPenalty = parameters.ReadNumber("frequency_penalty", -2, 2, 0),
+            LogitBias = parameters.ReadLogitBias("logit_bias"),
+        };
     }
 }

@@ -12,7 +12,11 @@ namespace Sluice.Worker.Generation;
 /// sampled (nucleus sampling; Holtzman et al., ICLR 2020). It is applied after topK, as in Hugging Face, vLLM and
 /// TensorRT-LLM.
 /// </param>
-public sealed class Sampler(double temperature, ulong seed, int topK = 0, double topP = 1)
+/// <param name="minP">
+/// Tokens that are less likely than this share of the most likely one are not sampled (Nguyen et al., ICLR 2025); 0:
+/// all. It is applied before topK, as in vLLM.
+/// </param>
+public sealed class Sampler(double temperature, ulong seed, int topK = 0, double topP = 1, double minP = 0)
 {
     private readonly List<(double Weight, int Token)> likely = [];
     private readonly PriorityQueue<int, (float Logit, int Before)> most = new();
@@ -45,7 +49,9 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
         return best;
     }
 
-    private double Weight(float logit, float top) => Math.Exp((logit - top) / temperature);
+    /// <summary>Returns the weight of a token, relative to that of the most likely one.</summary>
+    private double Weight(float logit, float top) =>
+        Math.Exp((logit - top) / temperature) is var weight && weight < minP ? 0 : weight;
 
     /// <summary>Collects the topK most likely tokens, and returns the sum of their weights.</summary>
     private double SelectTopK(ReadOnlySpan<float> logits, float top)

@@ -13,12 +13,23 @@ internal sealed class TokenSampling
     private readonly List<int> generated = [];
     private float[] changed = [];
 
-    public TokenSampling(GenerationRequest request, ITokenizer tokenizer)
+    /// <param name="request">The parameters.</param>
+    /// <param name="prompt">The tokens of the prompt.</param>
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    public TokenSampling(GenerationRequest request, IReadOnlyList<int> prompt, ITokenizer tokenizer)
     {
         this.request = request;
         this.tokenizer = tokenizer;
-        sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP);
+        sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP, request.MinP);
+        // The order of vLLM: biases and minimum length, then penalties.
+        if (request.LogitBias.Count > 0) processors.Add(new LogitBias(request.LogitBias));
         if (request.MinTokens > 0) processors.Add(new MinTokens(request.MinTokens, tokenizer.EndOfText));
+        if (request is not { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 })
+            processors.Add(new Penalties(
+                prompt,
+                request.RepetitionPenalty,
+                request.PresencePenalty,
+                request.FrequencyPenalty));
     }
 
     /// <summary>Returns whether a token ends the text.</summary>

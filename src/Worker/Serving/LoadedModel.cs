@@ -21,6 +21,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// </summary>
     private const int GainRuns = 3;
 
+    private readonly GenerationLimits generation;
     private SessionMemory? memory;
 
     /// <summary>Loads the model, runs it once, and decides about batching and bindings.</summary>
@@ -30,15 +31,18 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// <param name="providers">Execution providers that run the model.</param>
     /// <param name="slots">Execution slots that limit concurrent runs.</param>
     /// <param name="limits">Limits of batches and of the request queue.</param>
+    /// <param name="generation">Limits of text generation. Null: the defaults.</param>
     public LoadedModel(
         string name,
         string version,
         ModelFile file,
         ExecutionProviders providers,
         ExecutionSlots slots,
-        BatchLimits limits)
+        BatchLimits limits,
+        GenerationLimits? generation = null)
         : base(name, version, file, providers, limits)
     {
+        this.generation = (generation ?? new GenerationLimits()) with { MaxQueue = limits.MaxQueue };
         try
         {
             FirstRun(slots);
@@ -187,7 +191,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
                 return;
             }
 
-            Generator = new TextGenerator(this, slots, memory);
+            Generator = new TextGenerator(this, slots, memory, generation);
             if (Generator.FindCacheError() is not { } wrong) return;
             if (Session.Provider == "cpu") throw new NotSupportedException(wrong);
             Session.Abandon(new InvalidOperationException(wrong));

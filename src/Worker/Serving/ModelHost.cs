@@ -110,7 +110,8 @@ internal sealed class ModelHost : IDisposable
         var model = cache.Load(facts, (file, optimized) =>
         {
             var location = new ModelFile(path, file, optimized, facts.InitializerBytes);
-            return new LoadedModel(name, version, location, Providers, Slots, settings.Batching);
+            return new LoadedModel(
+                name, version, location, Providers, Slots, settings.Batching, settings.Generation);
         });
         // If the preferred providers are not available, the CPU runs the models with all its cores.
         if (Providers.First == "cpu") Slots.Widen(Environment.ProcessorCount);

@@ -1,7 +1,7 @@
 using Sluice.Worker.Providers;
 using Sluice.Worker.Runtime;
 
-namespace Sluice.Worker.Generation;
+namespace Sluice.Worker.Generation.Decoding;
 
 /// <summary>
 /// Decides in which memory the key/value cache of a decoder is stored. Pure. Attention that runs on another device

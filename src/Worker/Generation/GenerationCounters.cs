@@ -1,0 +1,24 @@
+namespace Sluice.Worker.Generation;
+
+/// <summary>Counts what the engine of one model did since it was loaded. A consistent copy.</summary>
+/// <param name="Steps">Number of steps.</param>
+/// <param name="PromptTokens">Tokens of prompts that were read, without those that were read again.</param>
+/// <param name="GeneratedTokens">Tokens that were generated.</param>
+/// <param name="RecomputedTokens">Tokens that were read again after a preemption.</param>
+/// <param name="Preemptions">Number of times that a sequence lost its row.</param>
+/// <param name="Abandoned">Sequences that ended early because their reader stopped.</param>
+/// <param name="LargestBatch">Largest number of sequences that generated a token in one run.</param>
+/// <param name="Running">Number of sequences that have a row now.</param>
+/// <param name="Waiting">Number of sequences that wait for a row now.</param>
+/// <param name="TokensHeld">Number of tokens in the cache now.</param>
+public readonly record struct GenerationCounters(
+    long Steps,
+    long PromptTokens,
+    long GeneratedTokens,
+    long RecomputedTokens,
+    long Preemptions,
+    long Abandoned,
+    int LargestBatch,
+    int Running,
+    int Waiting,
+    long TokensHeld);

@@ -1,0 +1,402 @@
+using System.Diagnostics;
+using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Generation.Decoding;
+using Sluice.Worker.Generation.Scheduling;
+using Sluice.Worker.Runtime;
+using Sluice.Worker.Tensors;
+
+namespace Sluice.Worker.Generation;
+
+/// <summary>
+/// Generates the texts of one model, with continuous batching: sequences join and leave at each step. A step generates
+/// a token of each sequence whose prompt is read, and reads a part of the prompts of others, as
+/// <see cref="StepPlan"/> decides. The engine owns the key/value cache: sequence i of those that run has row i.
+/// </summary>
+internal sealed class GenerationEngine : IDisposable
+{
+    private readonly Decoder decoder;
+    private readonly IKvRows rows;
+    private readonly ExecutionSlots slots;
+    private readonly int maxQueue;
+    private readonly SemaphoreSlim signal = new(0, 1);
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Lock gate = new();
+
+    /// <summary>Sequences that were submitted since the last step. Guarded by <c>gate</c>.</summary>
+    private readonly List<Sequence> arrived = [];
+
+    /// <summary>Held while the loop uses the fields below, the decoder or the cache.</summary>
+    private readonly Lock step = new();
+    private readonly List<Sequence> running = [];
+    private readonly List<Sequence> waiting = [];
+    private int readTokens = ReadSize.Most;
+    private GenerationCounters current;
+
+    /// <summary>The counters after the last step. Guarded by <c>gate</c>.</summary>
+    private GenerationCounters counters;
+    private long lastId;
+    private Task? loop;
+
+    /// <summary>Creates the engine. It starts with the first sequence.</summary>
+    /// <param name="decoder">The decoder. The engine does not dispose it.</param>
+    /// <param name="rows">The cache that the decoder uses. The engine does not dispose it.</param>
+    /// <param name="slots">Execution slots for the runs of the model.</param>
+    /// <param name="limits">Limits of the cache.</param>
+    /// <param name="maxQueue">Maximum number of sequences that wait.</param>
+    public GenerationEngine(
+        Decoder decoder,
+        IKvRows rows,
+        ExecutionSlots slots,
+        SchedulerLimits limits,
+        int maxQueue)
+    {
+        this.decoder = decoder;
+        this.rows = rows;
+        this.slots = slots;
+        this.maxQueue = maxQueue;
+        Limits = limits;
+    }
+
+    /// <summary>Limits of the cache.</summary>
+    public SchedulerLimits Limits { get; }
+
+    /// <summary>The counters after the last step.</summary>
+    public GenerationCounters Counters
+    {
+        get
+        {
+            lock (gate) return counters with { Waiting = counters.Waiting + arrived.Count };
+        }
+    }
+
+    /// <summary>Adds a sequence. The caller reads its pieces, and abandons it if it stops to read.</summary>
+    /// <param name="create">Creates the sequence with its number.</param>
+    /// <exception cref="InvalidRequestException">503: too many sequences wait.</exception>
+    public Sequence Submit(Func<long, Sequence> create)
+    {
+        Sequence sequence;
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(stopping.IsCancellationRequested, this);
+            if (counters.Waiting + arrived.Count >= maxQueue)
+                throw new InvalidRequestException(
+                    $"{maxQueue} requests wait already, the most that the worker accepts (SLUICE_MAX_QUEUE).", 503);
+            sequence = create(++lastId);
+            arrived.Add(sequence);
+            loop ??= Task.Run(RunAsync);
+        }
+
+        Wake();
+        return sequence;
+    }
+
+    /// <summary>Ends a sequence whose reader stopped. Has no effect after its end.</summary>
+    public void Abandon(Sequence sequence)
+    {
+        sequence.Abandon();
+        Wake();
+    }
+
+    /// <summary>Stops after the current run. Sequences that are not complete fail.</summary>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            if (stopping.IsCancellationRequested) return;
+            stopping.Cancel();
+        }
+
+        // The loop uses nothing more after a step that runs now.
+        lock (step)
+            foreach (var sequence in running.Concat(waiting).Concat(arrived))
+                sequence.Fail(new ObjectDisposedException(nameof(GenerationEngine), "The model was unloaded."));
+        if (loop is null) Release();
+    }
+
+    private void Release()
+    {
+        signal.Dispose();
+        stopping.Dispose();
+    }
+
+    private void Wake()
+    {
+        lock (gate)
+        {
+            if (!stopping.IsCancellationRequested && signal.CurrentCount == 0) signal.Release();
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                await signal.WaitAsync(stopping.Token);
+                while (TakeArrived()) await StepAsync();
+            }
+        }
+        catch (Exception) when (stopping.IsCancellationRequested)
+        {
+            // The model was unloaded.
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    private async Task StepAsync()
+    {
+        try
+        {
+            await slots.RunAsync(Step, stopping.Token);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            lock (step) FailStep(e);
+        }
+    }
+
+    /// <summary>Takes new sequences, removes those without a reader, and returns whether any are left.</summary>
+    private bool TakeArrived()
+    {
+        lock (step) return !stopping.IsCancellationRequested && TakeArrivedInStep();
+    }
+
+    private bool TakeArrivedInStep()
+    {
+        lock (gate)
+        {
+            waiting.AddRange(arrived);
+            arrived.Clear();
+            counters = counters with { Waiting = waiting.Count };
+        }
+
+        var abandoned = waiting.RemoveAll(s => s.IsAbandoned);
+        for (var row = running.Count - 1; row >= 0; row--)
+        {
+            if (!running[row].IsAbandoned) continue;
+            Remove(row);
+            abandoned++;
+        }
+
+        current = current with { Abandoned = current.Abandoned + abandoned };
+        Publish();
+        return running.Count + waiting.Count > 0;
+    }
+
+    private bool Step(RunOptions options)
+    {
+        lock (step)
+        {
+            if (stopping.IsCancellationRequested) return false;
+            RunStep(options);
+            return true;
+        }
+    }
+
+    private void RunStep(RunOptions options)
+    {
+        var plan = StepPlan.Make([.. running.Select(s => s.Facts)], [.. waiting.Select(s => s.Facts)],
+            new CacheSize(rows.Rows, rows.Length), Limits, running.Exists(s => s.Decodes) ? readTokens : ReadSize.Most);
+        foreach (var id in plan.Preempted) Preempt(id);
+        if (plan.Size != new CacheSize(rows.Rows, rows.Length))
+            rows.Resize(plan.Size.Rows, plan.Size.Length, [.. running.Select(s => s.Read)]);
+        var began = Stopwatch.GetTimestamp();
+        var decoded = Decode(options);
+        var (between, read) = (Stopwatch.GetTimestamp(), 0);
+        foreach (var (id, tokens) in plan.Chunks)
+        {
+            ReadChunk(options, id, tokens);
+            read += tokens;
+        }
+
+        if (decoded > 0 && read > 0)
+            readTokens = ReadSize.Next(
+                read, Stopwatch.GetElapsedTime(between), Stopwatch.GetElapsedTime(began, between));
+        current = current with
+        {
+            Steps = current.Steps + 1,
+            LargestBatch = Math.Max(current.LargestBatch, decoded),
+        };
+        Publish();
+    }
+
+    /// <summary>Generates a token of each sequence that decodes, and returns the number of these sequences.</summary>
+    private int Decode(RunOptions options)
+    {
+        var count = running.Count(s => s.Decodes);
+        if (count == 0) return 0;
+        var ended = new bool[count];
+        if (rows.IsShared && count > 1 && TryReadRows(options, count))
+        {
+            for (var row = 0; row < count; row++) running[row].OnRead(1);
+            Publish();
+            for (var row = 0; row < count; row++) ended[row] = Sample(running[row], row);
+        }
+        else
+            for (var row = 0; row < count; row++) ended[row] = ReadOne(options, row);
+        for (var row = count - 1; row >= 0; row--)
+            if (ended[row]) Remove(row);
+        return count;
+    }
+
+    /// <summary>
+    /// Reads the last token of the first rows in one run. Returns false if the run fails. The rows are unchanged then,
+    /// so each one can be run alone, and only those that caused the failure fail.
+    /// </summary>
+    private bool TryReadRows(RunOptions options, int count)
+    {
+        Span<int> past = stackalloc int[count], last = stackalloc int[count];
+        for (var row = 0; row < count; row++) (past[row], last[row]) = (running[row].Read, running[row].Last);
+        try
+        {
+            decoder.ReadRows(options, past, last);
+            return true;
+        }
+        catch (OnnxRuntimeException) when (!stopping.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Generates a token of one sequence alone, and returns whether the sequence has ended.</summary>
+    private bool ReadOne(RunOptions options, int row)
+    {
+        var sequence = running[row];
+        try
+        {
+            decoder.Read(options, row, sequence.Read, sequence.Next(1));
+        }
+        catch (OnnxRuntimeException e) when (!stopping.IsCancellationRequested)
+        {
+            return Fail(sequence, e);
+        }
+
+        sequence.OnRead(1);
+        return Sample(sequence, 0);
+    }
+
+    /// <summary>Reads a part of a prompt. A sequence that was waiting gets the next row.</summary>
+    private void ReadChunk(RunOptions options, long id, int tokens)
+    {
+        var row = running.FindIndex(s => s.Id == id);
+        if (row < 0)
+        {
+            row = running.Count;
+            var at = waiting.FindIndex(s => s.Id == id);
+            running.Add(waiting[at]);
+            waiting.RemoveAt(at);
+        }
+
+        var sequence = running[row];
+        var read = 0;
+        try
+        {
+            for (var left = tokens; left > 0; left -= read)
+            {
+                read = Math.Min(left, decoder.MaxTokens);
+                decoder.Read(options, row, sequence.Read, sequence.Next(read));
+                sequence.OnRead(read);
+            }
+        }
+        catch (OnnxRuntimeException e) when (!stopping.IsCancellationRequested)
+        {
+            Fail(sequence, e);
+            Remove(row);
+            return;
+        }
+
+        current = sequence.WasPreempted
+            ? current with { RecomputedTokens = current.RecomputedTokens + tokens }
+            : current with { PromptTokens = current.PromptTokens + tokens };
+        // Before the reader gets the first piece, so that a report with it includes this text.
+        Publish();
+        if (sequence.Facts.Unread == 0 && Sample(sequence, read - 1)) Remove(row);
+    }
+
+    /// <summary>Samples from the logits of the last run, and returns whether the sequence has ended.</summary>
+    private bool Sample(Sequence sequence, int index)
+    {
+        try
+        {
+            var ended = sequence.Sample(decoder.LogitsOf(index));
+            current = current with { GeneratedTokens = current.GeneratedTokens + 1 };
+            return ended;
+        }
+        catch (Exception e)
+        {
+            // An error of one sequence ends only this sequence.
+            sequence.Fail(e);
+            return true;
+        }
+    }
+
+    private static bool Fail(Sequence sequence, OnnxRuntimeException e)
+    {
+        sequence.Fail(ExecutionSlots.IsClients(e) ? new InvalidRequestException(RunError.Clean(e.Message)) : e);
+        return true;
+    }
+
+    private void Preempt(long id)
+    {
+        var row = running.FindIndex(s => s.Id == id);
+        var sequence = running[row];
+        Remove(row);
+        sequence.OnPreempted();
+        // It waits in front of the sequences that came later.
+        var at = waiting.FindIndex(s => s.Id > id);
+        waiting.Insert(at < 0 ? waiting.Count : at, sequence);
+        current = current with { Preemptions = current.Preemptions + 1 };
+    }
+
+    /// <summary>
+    /// Takes the row of a sequence away. The rows of the sequences that decode stay the first ones, without a gap, and
+    /// a sequence whose prompt is being read follows them.
+    /// </summary>
+    private void Remove(int row)
+    {
+        var decoding = running.Count(s => s.Decodes);
+        if (row < decoding - 1) MoveRow(decoding - 1, row);
+        if (row < decoding) row = decoding - 1;
+        for (; row < running.Count - 1; row++) MoveRow(row + 1, row);
+        running.RemoveAt(running.Count - 1);
+    }
+
+    private void MoveRow(int from, int to)
+    {
+        rows.Move(from, to, running[from].Read);
+        running[to] = running[from];
+    }
+
+    /// <summary>
+    /// Ends the sequences of a step that failed as a whole, for example because there was no memory for a larger
+    /// cache. The next step starts with an empty cache.
+    /// </summary>
+    private void FailStep(Exception error)
+    {
+        if (running.Count == 0 && waiting.Count > 0)
+        {
+            running.Add(waiting[0]);
+            waiting.RemoveAt(0);
+        }
+
+        foreach (var sequence in running) sequence.Fail(error);
+        running.Clear();
+        rows.Dispose();
+        Publish();
+    }
+
+    private void Publish()
+    {
+        lock (gate)
+            counters = current with
+            {
+                Running = running.Count,
+                Waiting = waiting.Count,
+                TokensHeld = running.Sum(s => (long)s.Read),
+            };
+    }
+}

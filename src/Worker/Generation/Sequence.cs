@@ -1,0 +1,93 @@
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Sluice.Worker.Generation.Scheduling;
+
+namespace Sluice.Worker.Generation;
+
+/// <summary>
+/// One text that is generated: its tokens, how many of them are in the key/value cache, and the pieces that its reader
+/// has not taken yet. The engine owns it, except for <see cref="Pieces"/> and <see cref="Abandon"/>.
+/// </summary>
+/// <param name="id">Number of the sequence; later sequences have higher numbers.</param>
+/// <param name="prompt">The tokens of the prompt, at least 1.</param>
+/// <param name="maxTokens">Maximum number of tokens to generate, at least 1.</param>
+/// <param name="sampling">Selects the tokens.</param>
+/// <param name="text">Converts the tokens to text.</param>
+internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampling sampling, TextStream text)
+{
+    private readonly List<int> tokens = [.. prompt];
+    private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
+        new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private volatile bool abandoned;
+
+    /// <summary>Number of the sequence.</summary>
+    public long Id => id;
+
+    /// <summary>The generated pieces. Completed with the error if the generation fails.</summary>
+    public ChannelReader<GeneratedPiece> Pieces => pieces.Reader;
+
+    /// <summary>Whether the reader of the text stopped.</summary>
+    public bool IsAbandoned => abandoned;
+
+    /// <summary>Number of tokens whose keys and values are in the row of the sequence.</summary>
+    public int Read { get; private set; }
+
+    /// <summary>Whether the prompt is read, so that each step generates a token.</summary>
+    public bool Decodes { get; private set; }
+
+    /// <summary>Whether the sequence lost its row, so that tokens are read again.</summary>
+    public bool WasPreempted { get; private set; }
+
+    /// <summary>The last token.</summary>
+    public int Last => tokens[^1];
+
+    /// <summary>Number of generated tokens.</summary>
+    public int Generated => tokens.Count - prompt.Length;
+
+    /// <summary>What the plan of a step depends on.</summary>
+    public SequenceFacts Facts => new(id, tokens.Count, Read, 0, Decodes);
+
+    /// <summary>Ends the generation before the next step. Thread-safe.</summary>
+    public void Abandon() => abandoned = true;
+
+    /// <summary>Returns the next tokens to read.</summary>
+    public ReadOnlySpan<int> Next(int count) => CollectionsMarshal.AsSpan(tokens).Slice(Read, count);
+
+    /// <summary>Records that the row contains more tokens.</summary>
+    public void OnRead(int count) => Read += count;
+
+    /// <summary>Records that the sequence lost its row. All its tokens must be read again.</summary>
+    public void OnPreempted()
+    {
+        Read = 0;
+        Decodes = false;
+        WasPreempted = true;
+    }
+
+    /// <summary>Samples the next token, and adds its piece.</summary>
+    /// <param name="logits">The logits after the last token.</param>
+    /// <returns>Whether the text has ended.</returns>
+    public bool Sample(ReadOnlySpan<float> logits)
+    {
+        Decodes = true;
+        var (token, detail) = sampling.Next(logits);
+        if (sampling.IsEnd(token)) return End(new GeneratedPiece(text.Finish(), Generated, "stop", detail));
+        tokens.Add(token);
+        var piece = text.Push(token);
+        if (text.Stopped || Generated == maxTokens)
+            return End(new GeneratedPiece(
+                piece + text.Finish(), Generated, text.Stopped ? "stop" : "length", detail));
+        pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail));
+        return false;
+    }
+
+    /// <summary>Ends the text with an error, which its reader gets.</summary>
+    public void Fail(Exception error) => pieces.Writer.TryComplete(error);
+
+    private bool End(GeneratedPiece last)
+    {
+        pieces.Writer.TryWrite(last);
+        pieces.Writer.TryComplete();
+        return true;
+    }
+}

@@ -149,9 +149,21 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             return AttemptOutcome.Requeue(GatewayStops, counted: false);
         }
 
-        return deployment is not null ? await AttemptAsync(deployment, grant)
+        if (deployment is not null) return await AttemptAsync(deployment, grant);
+        return catalog.State.IsLost
+            ? await WaitForDeclarationsAsync()
             : AttemptOutcome.Failed(JobStatus.Failed,
                 new JobError(JobErrors.EndpointGone, "The endpoint was deleted.", false));
+    }
+
+    /// <summary>
+    /// Returns the job to the queue after a pause: Redis has lost all declarations, and the manifest restores them. The
+    /// endpoint was not deleted.
+    /// </summary>
+    private async Task<AttemptOutcome> WaitForDeclarationsAsync()
+    {
+        await Task.WhenAny(Task.Delay(LongestPause, time, stopping.Token));
+        return AttemptOutcome.Requeue("Redis has lost the declarations.", counted: false);
     }
 
     private async Task<AttemptOutcome> AttemptAsync(Deployment deployment, JobGrant grant)

@@ -74,14 +74,14 @@ internal sealed class GenerationEngine : IDisposable
     /// <exception cref="InvalidRequestException">503: too many sequences wait.</exception>
     public Sequence Submit(Func<long, Sequence> create)
     {
-        Sequence sequence;
+        // The lock would be held too long for a long prompt.
+        var sequence = create(Interlocked.Increment(ref lastId));
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(stopping.IsCancellationRequested, this);
             if (counters.Waiting + arrived.Count >= maxQueue)
                 throw new InvalidRequestException(
                     $"{maxQueue} requests wait already, the most that the worker accepts (SLUICE_MAX_QUEUE).", 503);
-            sequence = create(++lastId);
             arrived.Add(sequence);
             loop ??= Task.Run(RunAsync);
         }

@@ -168,8 +168,10 @@ public sealed class TextGenerator : IDisposable
     private SchedulerLimits LimitsOf(DecoderLayout layout, GenerationLimits limits)
     {
         var bytes = limits.CacheBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / DefaultCacheShare;
+        var tokens = bytes / layout.TokenBytes;
+        if (rows.IsShared) tokens = Math.Min(tokens, KvSlab.MaxTokens(layout));
         // Memory that cannot be copied cannot be resized either.
-        return new SchedulerLimits(Context, Math.Max(Context, bytes / layout.TokenBytes), limits.MaxSequences,
+        return new SchedulerLimits(Context, Math.Max(Context, tokens), limits.MaxSequences,
             rows.IsShared ? Math.Min(256, Context) : Context);
     }
 

@@ -120,6 +120,14 @@ public sealed class GenerationEngineTest : IDisposable
         await Assert.ThrowsAsync<ObjectDisposedException>(() => whole);
     }
 
+    [Fact]
+    public void The_cache_stays_below_the_size_of_a_tensor_whose_address_is_available()
+    {
+        // A token has 256 bytes in each tensor of the model.
+        using var model = Story(new GenerationLimits(MaxSequences: 4096 * 1024, CacheBytes: 1L << 45));
+        Assert.Equal(int.MaxValue / 256, model.Generator!.TokenRoom);
+    }
+
     private static async Task<List<string>> AloneAsync(IEnumerable<GenerationRequest> requests)
     {
         using var model = Story(new GenerationLimits(MaxSequences: 1));

@@ -13,6 +13,12 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
     private readonly OrtValue?[] buffers = new OrtValue?[layout.Cache.Count];
     private readonly Dictionary<(int First, int Count), OrtValue[]> views = [];
 
+    /// <summary>
+    /// Returns the number of tokens for which a slab can have room in all rows: ONNX Runtime's API for .NET gives the
+    /// address of a tensor only up to 2 GiB.
+    /// </summary>
+    public static long MaxTokens(DecoderLayout layout) => int.MaxValue / layout.Cache.Max(c => c.TokenBytes);
+
     public int Rows { get; private set; }
 
     public int Length { get; private set; }

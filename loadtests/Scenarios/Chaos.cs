@@ -44,8 +44,11 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         {
             // In step with the jobs, so that the kills fall all over them.
             while (submitted < (long)jobs * kill / kills && !load.IsCompleted) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, ct);
-            // What cannot be killed now (no worker is ready) is drawn again.
-            while (!await KillAsync(ct)) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, ct);
+            // What cannot be killed now (no worker is ready) is awaited. If another victim were drawn, gateways would be
+            // killed one after another until no worker can start.
+            var what = random.Next(100);
+            while (!await KillAsync(what, ct))
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, ct);
             killed++;
             await Task.Delay(TimeSpan.FromMilliseconds(random.Next(50, 800)), TimeProvider.System, ct);
         }
@@ -126,9 +129,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         }
     }
 
-    private async Task<bool> KillAsync(CancellationToken ct)
+    private async Task<bool> KillAsync(int what, CancellationToken ct)
     {
-        var what = random.Next(100);
         if (what < 12)
         {
             done["redis"]++;

@@ -48,7 +48,7 @@ public sealed class GenerationEngineTest : IDisposable
         using var model = Story(new GenerationLimits(MaxSequences: 1));
         var generator = model.Generator!;
         using var stop = new CancellationTokenSource();
-        var first = generator.GenerateAsync(Request("Once", 400), stop.Token)
+        var first = generator.GenerateAsync(Request("Once", 400) with { IgnoreEos = true }, stop.Token)
             .GetAsyncEnumerator(CancellationToken.None);
         Assert.True(await first.MoveNextAsync());
         using var stopWaiting = new CancellationTokenSource();
@@ -70,6 +70,8 @@ public sealed class GenerationEngineTest : IDisposable
             () => Task.FromResult(generator.Counters is { Running: 0, Waiting: 0, Abandoned: 2 }),
             "both texts have left");
         Assert.True(generator.Counters.GeneratedTokens < 400);
+        // The waiting text left without a step: only the prompt of the first one was read, with the token before it.
+        Assert.Equal("Once".Length + 1, generator.Counters.PromptTokens);
         Assert.Equal("stop", (await WholeAsync(generator, Request("Once", 400))).Reason);
     }
 

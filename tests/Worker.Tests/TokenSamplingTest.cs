@@ -42,6 +42,18 @@ public sealed class TokenSamplingTest
     }
 
     [Fact]
+    public void The_byte_tokenizer_describes_its_vocabulary()
+    {
+        ITokenizer tokenizer = new ByteTokenizer(7);
+        Assert.Equal(256, tokenizer.VocabularySize);
+        Assert.Equal([7], tokenizer.EndTokens);
+        Assert.True(tokenizer.IsEnd(7) && tokenizer.IsSpecial(7) && !tokenizer.IsEnd(0) && !tokenizer.IsSpecial(0));
+        Assert.Equal([0xC3], tokenizer.BytesOf(0xC3).ToArray());
+        foreach (var none in new[] { -1, 7, 256 }) Assert.Empty(tokenizer.BytesOf(none).ToArray());
+        Assert.Equal([7, 0x61, 0x62], tokenizer.EncodePrompt("a\uFDD0b"));
+    }
+
+    [Fact]
     public void Penalties_make_tokens_less_likely_that_occurred_already()
     {
         // The prompt is token 1. Repetition counts the prompt, presence and frequency count only the generated tokens.

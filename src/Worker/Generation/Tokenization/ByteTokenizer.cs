@@ -7,7 +7,16 @@ namespace Sluice.Worker.Generation.Tokenization;
 /// <param name="endOfText">The token that ends a text. The model also expects it before a text.</param>
 public sealed class ByteTokenizer(byte endOfText) : ITokenizer
 {
+    private static readonly byte[] Bytes = [.. Enumerable.Range(0, 256).Select(b => (byte)b)];
+
     public int EndOfText => endOfText;
+
+    public IReadOnlyList<int> EndTokens { get; } = [endOfText];
+
+    /// <summary>Empty: no text looks like the token that ends a text.</summary>
+    public IReadOnlyList<string> SpecialTokens => [];
+
+    public int VocabularySize => Bytes.Length;
 
     public string Unit => "bytes";
 
@@ -20,6 +29,10 @@ public sealed class ByteTokenizer(byte endOfText) : ITokenizer
         return tokens;
     }
 
+    /// <summary>Models over bytes have one special token, which is before the prompt, as for a plain text.</summary>
+    public int[] EncodePrompt(string text) =>
+        Encode(text.Replace(ITokenizer.Separator.ToString(), "", StringComparison.Ordinal));
+
     public int Count(string text) => Encoding.UTF8.GetByteCount(text) + 1;
 
     /// <summary>
@@ -29,6 +42,13 @@ public sealed class ByteTokenizer(byte endOfText) : ITokenizer
     public string TextOf(int token) => token < 0x80
         ? ((char)token).ToString()
         : string.Create(CultureInfo.InvariantCulture, $"<0x{token:X2}>");
+
+    public ReadOnlySpan<byte> BytesOf(int token) =>
+        token < 0 || token >= Bytes.Length || IsSpecial(token) ? [] : Bytes.AsSpan(token, 1);
+
+    public bool IsSpecial(int token) => token == endOfText;
+
+    public bool IsEnd(int token) => token == endOfText;
 
     public ITokenDecoder CreateDecoder() => new Utf8Decoder();
 

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;
 using Xunit;
@@ -99,7 +102,8 @@ public sealed class RedisFixture : IAsyncLifetime
 
     /// <summary>
     /// Starts the server on the data of the last one, with a pause before each key that it loads, and returns a task
-    /// that ends when all are loaded. Until then it answers most commands with LOADING.
+    /// that ends when all are loaded. Until then it answers most commands with LOADING. It looks at its connections
+    /// after each 1,024 keys.
     /// </summary>
     /// <param name="pause">The pause before each key.</param>
     public async Task<Task> StartLoadingAsync(TimeSpan pause)
@@ -111,6 +115,21 @@ public sealed class RedisFixture : IAsyncLifetime
         }
 
         throw new InvalidOperationException("redis-server did not start");
+    }
+
+    /// <summary>Lets a server that <see cref="StartLoadingAsync"/> started load the rest without pauses.</summary>
+    public async Task LoadRestAsync()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, Port);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"AUTH {Password}\r\nCONFIG SET key-load-delay 0\r\n"));
+        using var reader = new StreamReader(stream);
+        foreach (var command in new[] { "AUTH", "CONFIG SET" })
+        {
+            var reply = await reader.ReadLineAsync();
+            if (reply != "+OK") throw new InvalidOperationException($"redis-server answered {command} with {reply}");
+        }
     }
 
     private Task<bool> StartsAsync()

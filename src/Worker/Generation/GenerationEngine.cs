@@ -109,7 +109,7 @@ internal sealed class GenerationEngine : IDisposable
         // The loop uses nothing more after a step that runs now.
         lock (step)
             foreach (var sequence in running.Concat(waiting).Concat(arrived))
-                sequence.Fail(new ObjectDisposedException(nameof(GenerationEngine), "The model was unloaded."));
+                Close(sequence, new ObjectDisposedException(nameof(GenerationEngine), "The model was unloaded."));
         if (loop is null) Release();
     }
 
@@ -238,8 +238,12 @@ internal sealed class GenerationEngine : IDisposable
         }
         else
             for (var row = 0; row < count; row++) ended[row] = ReadOne(options, row);
+        if (!ended.Contains(true)) return count;
+        var sequences = running.Take(count).Where((_, row) => ended[row]).ToList();
         for (var row = count - 1; row >= 0; row--)
             if (ended[row]) Remove(row);
+        Publish();
+        foreach (var sequence in sequences) sequence.Close();
         return count;
     }
 
@@ -305,7 +309,7 @@ internal sealed class GenerationEngine : IDisposable
         catch (OnnxRuntimeException e) when (!stopping.IsCancellationRequested)
         {
             Fail(sequence, e);
-            Remove(row);
+            End(row);
             return;
         }
 
@@ -314,7 +318,7 @@ internal sealed class GenerationEngine : IDisposable
             : current with { PromptTokens = current.PromptTokens + tokens };
         // Before the reader gets the first piece, so that a report with it includes this text.
         Publish();
-        if (sequence.Facts.Unread == 0 && Sample(sequence, read - 1)) Remove(row);
+        if (sequence.Facts.Unread == 0 && Sample(sequence, read - 1)) End(row);
     }
 
     /// <summary>Samples from the logits of the last run, and returns whether the sequence has ended.</summary>
@@ -365,6 +369,20 @@ internal sealed class GenerationEngine : IDisposable
         running.RemoveAt(running.Count - 1);
     }
 
+    private void End(int row)
+    {
+        var sequence = running[row];
+        Remove(row);
+        Publish();
+        sequence.Close();
+    }
+
+    private static void Close(Sequence sequence, Exception error)
+    {
+        sequence.Fail(error);
+        sequence.Close();
+    }
+
     private void MoveRow(int from, int to)
     {
         rows.Move(from, to, running[from].Read);
@@ -383,10 +401,11 @@ internal sealed class GenerationEngine : IDisposable
             waiting.RemoveAt(0);
         }
 
-        foreach (var sequence in running) sequence.Fail(error);
+        List<Sequence> failed = [.. running];
         running.Clear();
         rows.Dispose();
         Publish();
+        foreach (var sequence in failed) Close(sequence, error);
     }
 
     private void Publish()

@@ -19,6 +19,8 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
     private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private volatile bool abandoned;
+    private GeneratedPiece? last;
+    private Exception? error;
 
     /// <summary>Number of the sequence.</summary>
     public long Id => id;
@@ -64,7 +66,7 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
         WasPreempted = true;
     }
 
-    /// <summary>Samples the next token, and adds its piece.</summary>
+    /// <summary>Samples the next token, and adds its piece. The last piece is added by <see cref="Close"/>.</summary>
     /// <param name="logits">The logits after the last token.</param>
     /// <returns>Whether the text has ended.</returns>
     public bool Sample(ReadOnlySpan<float> logits)
@@ -81,13 +83,22 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
         return false;
     }
 
-    /// <summary>Ends the text with an error, which its reader gets.</summary>
-    public void Fail(Exception error) => pieces.Writer.TryComplete(error);
+    /// <summary>Ends the text with an error.</summary>
+    public void Fail(Exception reason) => error = reason;
 
-    private bool End(GeneratedPiece last)
+    /// <summary>
+    /// Gives the reader the last piece or the error, once the sequence has no row any more. So a reader that has the
+    /// whole text knows that it holds no memory.
+    /// </summary>
+    public void Close()
     {
-        pieces.Writer.TryWrite(last);
-        pieces.Writer.TryComplete();
+        if (error is null && last is { } piece) pieces.Writer.TryWrite(piece);
+        pieces.Writer.TryComplete(error);
+    }
+
+    private bool End(GeneratedPiece piece)
+    {
+        last = piece;
         return true;
     }
 }

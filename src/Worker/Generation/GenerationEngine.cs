@@ -14,7 +14,7 @@ namespace Sluice.Worker.Generation;
 /// </summary>
 internal sealed class GenerationEngine : IDisposable
 {
-    private readonly Decoder decoder;
+    private readonly IDecoder decoder;
     private readonly IKvRows rows;
     private readonly ExecutionSlots slots;
     private readonly int maxQueue;
@@ -44,7 +44,7 @@ internal sealed class GenerationEngine : IDisposable
     /// <param name="limits">Limits of the cache.</param>
     /// <param name="maxQueue">Maximum number of sequences that wait.</param>
     public GenerationEngine(
-        Decoder decoder,
+        IDecoder decoder,
         IKvRows rows,
         ExecutionSlots slots,
         SchedulerLimits limits,
@@ -230,7 +230,7 @@ internal sealed class GenerationEngine : IDisposable
         var count = running.Count(s => s.Decodes);
         if (count == 0) return 0;
         var ended = new bool[count];
-        if (rows.IsShared && count > 1 && TryReadRows(options, count))
+        if (decoder.ReadsSeveralRows && count > 1 && TryReadRows(options, count))
         {
             for (var row = 0; row < count; row++) running[row].OnRead(1);
             Publish();
@@ -318,7 +318,7 @@ internal sealed class GenerationEngine : IDisposable
             : current with { PromptTokens = current.PromptTokens + tokens };
         // Before the reader gets the first piece, so that a report with it includes this text.
         Publish();
-        if (sequence.Facts.Unread == 0 && Sample(sequence, read - 1)) End(row);
+        if (sequence.Facts.Unread == 0 && Sample(sequence, 0)) End(row);
     }
 
     /// <summary>Samples from the logits of the last run, and returns whether the sequence has ended.</summary>

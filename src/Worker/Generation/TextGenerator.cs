@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation.Decoding;
 using Sluice.Worker.Generation.Scheduling;
+using Sluice.Worker.Generation.Settings;
 using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
@@ -24,10 +25,13 @@ public sealed class TextGenerator : IDisposable
     /// <summary>The share of the memory of the process that the cache may use, if no size is set.</summary>
     private const int DefaultCacheShare = 4;
 
+    /// <summary>The cache has room for this number of tokens, however small its limit is.</summary>
+    private const int LeastContext = 512;
+
     private readonly OnnxModel model;
     private readonly ITokenizer tokenizer;
     private readonly IKvRows rows;
-    private readonly Decoder decoder;
+    private readonly IDecoder decoder;
     private readonly GenerationEngine engine;
 
     /// <param name="model">The decoder.</param>
@@ -40,16 +44,18 @@ public sealed class TextGenerator : IDisposable
     internal TextGenerator(OnnxModel model, ExecutionSlots slots, SessionMemory memory, GenerationLimits limits)
     {
         this.model = model;
-        var layout = DecoderLayout.Read(model);
+        var settings = TextModelSettings.Read(model);
+        var layout = DecoderLayout.Read(model, settings);
         tokenizer = Tokenizers.For(model.Metadata);
-        Context = Tokenizers.ReadNumber(model.Metadata, "sluice.context", 512);
-        rows = !KvCacheLocation.OnDevice(model.Session.Recorded, model.Session.Provider)
-            ? new KvSlab(layout, OrtAllocator.DefaultInstance)
-            : new SeparateKvRows(layout, memory.Device ?? throw new NotSupportedException(
-                $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}"));
-        decoder = new Decoder(model.Session, layout, rows);
-        engine = new GenerationEngine(decoder, rows, slots, LimitsOf(layout, limits), limits.MaxQueue);
+        (rows, decoder) = CreateDecoder(model, layout, memory);
+        var schedule = LimitsOf(layout, limits, settings.Context);
+        engine = new GenerationEngine(decoder, rows, slots, schedule, limits.MaxQueue);
+        Context = schedule.Context;
+        Defaults = settings.Defaults;
     }
+
+    /// <summary>Sampling parameters that the publisher of the model recommends.</summary>
+    public SamplingDefaults Defaults { get; }
 
     /// <summary>Maximum number of tokens of prompt and generated text together.</summary>
     public int Context { get; }
@@ -94,8 +100,9 @@ public sealed class TextGenerator : IDisposable
             rows.Resize(rows.IsShared ? 2 : 1, engine.Limits.LengthFor(prompt.Length), []);
             decoder.Read(options, 0, 0, prompt.AsSpan(..2));
             decoder.Read(options, 0, 2, prompt.AsSpan(2..3));
-            parts = decoder.Read(options, 0, 3, prompt.AsSpan(3..)).ToArray();
-            if (rows.IsShared)
+            decoder.Read(options, 0, 3, prompt.AsSpan(3..));
+            parts = decoder.LogitsOf(0).ToArray();
+            if (decoder.ReadsSeveralRows)
             {
                 decoder.Read(options, 1, 0, prompt.AsSpan(..3));
                 decoder.ReadRows(options, [2, 3], [prompt[3], prompt[3]]);
@@ -125,7 +132,8 @@ public sealed class TextGenerator : IDisposable
         {
             using var options = new RunOptions();
             rows.Resize(1, engine.Limits.LengthFor(prompt.Length), []);
-            return decoder.Read(options, 0, 0, prompt).ToArray();
+            decoder.Read(options, 0, 0, prompt);
+            return decoder.LogitsOf(0).ToArray();
         }
         finally
         {
@@ -165,14 +173,37 @@ public sealed class TextGenerator : IDisposable
         rows.Dispose();
     }
 
-    private SchedulerLimits LimitsOf(DecoderLayout layout, GenerationLimits limits)
+    private static (IKvRows Rows, IDecoder Decoder) CreateDecoder(
+        OnnxModel model,
+        DecoderLayout layout,
+        SessionMemory memory)
+    {
+        var placement = model.Session.Recorded;
+        var onDevice = KvCacheLocation.OnDevice(placement, model.Session.Provider);
+        if (KvCacheLocation.InPlace(placement) && onDevice)
+        {
+            var separate = new SeparateKvRows(layout, memory.Device ?? throw new NotSupportedException(
+                $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}"));
+            return (separate, new InPlaceDecoder(model.Session, layout, separate));
+        }
+
+        var slab = new KvSlab(layout, OrtAllocator.DefaultInstance);
+        return (slab, KvCacheLocation.InPlace(placement)
+            ? new InPlaceDecoder(model.Session, layout, slab)
+            : new AppendingDecoder(model.Session, layout, slab));
+    }
+
+    private SchedulerLimits LimitsOf(DecoderLayout layout, GenerationLimits limits, int context)
     {
         var bytes = limits.CacheBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / DefaultCacheShare;
-        var tokens = bytes / layout.TokenBytes;
+        // The past and the present of a run are further copies.
+        var copies = decoder is AppendingDecoder ? 3 : 1;
+        var tokens = Math.Max(LeastContext, bytes / (layout.TokenBytes * copies));
         if (rows.IsShared) tokens = Math.Min(tokens, KvSlab.MaxTokens(layout));
+        var longest = (int)Math.Min(context, tokens);
         // Memory that cannot be copied cannot be resized either.
-        return new SchedulerLimits(Context, Math.Max(Context, tokens), limits.MaxSequences,
-            rows.IsShared ? Math.Min(256, Context) : Context);
+        return new SchedulerLimits(longest, tokens, limits.MaxSequences,
+            rows.IsShared ? Math.Min(256, longest) : longest);
     }
 
     private static float Difference(float[] expected, float[] actual)

@@ -3,8 +3,8 @@ namespace Sluice.Worker.Models;
 /// <summary>Limits of the text generation of one model.</summary>
 /// <param name="MaxSequences">Maximum number of texts that are generated concurrently, 1 or more.</param>
 /// <param name="CacheBytes">
-/// Maximum size of the key/value cache in bytes; at least one text with the full context has room in any case. The
-/// cache is allocated on demand. Null: a quarter of the memory that the process may use.
+/// Maximum size of the key/value cache in bytes. It also limits the context, but not below 512 tokens. The cache is
+/// allocated on demand. Null: a quarter of the memory that the process may use.
 /// </param>
 /// <param name="MaxQueue">Requests that can wait. The worker rejects further requests with 503.</param>
 public sealed record GenerationLimits(int MaxSequences = 64, long? CacheBytes = null, int MaxQueue = 1000);

@@ -39,6 +39,9 @@ public class OnnxModel
             InputNames = [.. Inputs.Select(i => i.Name)];
             OutputNames = [.. Outputs.Select(o => o.Name)];
             Metadata = Session.Metadata;
+            IsGenerator = Metadata.GetValueOrDefault("sluice.task") == "text-generation"
+                || (InputNames.Any(n => n.StartsWith("past_", StringComparison.Ordinal))
+                    && ModelFolder.DescribesTextModel(file.Path));
             Labels = ModelLabels.Read(file.Path);
             Config = ModelConfigFile.Read(file.Path, Inputs);
         }
@@ -103,7 +106,11 @@ public class OnnxModel
     public string Provider =>
         Session.Placement is { Shares: [var only] } ? only.Provider : Session.Placement?.ToString() ?? "";
 
-    public bool IsGenerator => Metadata.GetValueOrDefault("sluice.task") == "text-generation";
+    /// <summary>
+    /// Whether the model generates text: its metadata says so, or it has the files of a published text model and a
+    /// key/value cache.
+    /// </summary>
+    public bool IsGenerator { get; }
 
     public TensorSpec? Input(string name) => InputIndex(name) is var at and >= 0 ? Inputs[at] : null;
 

@@ -87,7 +87,8 @@ internal sealed class ModelHost : IDisposable
     /// <summary>Returns the text generator of a model. Throws an error with status 400 if the model has none.</summary>
     public static TextGenerator Generator(LoadedModel model) => model.Generator
         ?? throw new InvalidRequestException(
-            $"model '{model.Name}' does not generate text: its metadata does not contain sluice.task=text-generation");
+            $"model '{model.Name}' does not generate text: it has no key/value cache (inputs past_key_values.*) with "
+                + "tokenizer.json and config.json or genai_config.json, and no metadata sluice.task=text-generation");
 
     public void Dispose()
     {

@@ -17,7 +17,8 @@ namespace Sluice.Worker.Serving;
 public sealed record ModelState(string Name, string Version, string State, string Reason);
 
 /// <summary>
-/// Finds models by name and version in <c>repository/name/version/model.onnx</c>. The table of served models is
+/// Finds models by name and version in <c>repository/name/version/model.onnx</c>. A folder <c>repository/name</c> with
+/// a model as it is published, without versions (<see cref="ModelFolder"/>), is version 1. The table of served models is
 /// immutable and is replaced as a whole. A running request keeps its model until it ends.
 /// </summary>
 /// <param name="folder">The repository folder.</param>
@@ -153,13 +154,13 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         if (!Name().IsMatch(name))
             throw new InvalidOperationException($"model {name}: not a valid name (SLUICE_MODELS)");
         var versions = policy.Choose(VersionsOf(name));
-        if (versions.Count == 0 || !File.Exists(PathOf(name, versions[^1])))
+        if (versions.Count == 0 || PathOf(name, versions[^1]) is null)
             throw new InvalidOperationException(
                 $"model {name}: file {Path.Combine(folder, name)}/VERSION/model.onnx not found");
         var loaded = new SortedDictionary<int, LoadedModel>();
         foreach (var version in versions)
         {
-            var path = PathOf(name, version);
+            var path = PathOf(name, version) ?? Path.Combine(FolderOf(name, version), "model.onnx");
             try
             {
                 loaded[version] = load(name, version.ToString(CultureInfo.InvariantCulture), path);
@@ -191,12 +192,15 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         foreach (var model in old?.Values ?? Enumerable.Empty<LoadedModel>()) model.Dispose();
     }
 
-    private string PathOf(string name, int version) =>
-        Path.Combine(folder, name, version.ToString(CultureInfo.InvariantCulture), "model.onnx");
+    private string FolderOf(string name, int version) =>
+        Path.Combine(folder, name, version.ToString(CultureInfo.InvariantCulture)) is var numbered
+            && Directory.Exists(numbered) ? numbered : Path.Combine(folder, name);
+
+    private string? PathOf(string name, int version) => ModelFolder.FindModel(FolderOf(name, version));
 
     private string Fingerprint(string name) => string.Join(';', policy.Choose(VersionsOf(name)).Select(v =>
-        new FileInfo(PathOf(name, v)) is { Exists: true } f
-            ? $"{v}:{f.Length}:{f.LastWriteTimeUtc.Ticks}"
+        PathOf(name, v) is { } path
+            ? $"{v}:" + string.Join(',', ModelFolder.FilesOf(path).Select(f => $"{f.Length}:{f.LastWriteTimeUtc.Ticks}"))
             : $"{v}:-"));
 
     private IEnumerable<string> Found() => Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d))
@@ -205,10 +209,10 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
     private IEnumerable<int> VersionsOf(string name)
     {
         var path = Path.Combine(folder, name);
-        if (!Directory.Exists(path)) yield break;
-        foreach (var version in Directory.EnumerateDirectories(path))
-            if (Version().IsMatch(Path.GetFileName(version)))
-                yield return int.Parse(Path.GetFileName(version), CultureInfo.InvariantCulture);
+        if (!Directory.Exists(path)) return [];
+        var versions = Directory.EnumerateDirectories(path).Select(d => Path.GetFileName(d))
+            .Where(n => Version().IsMatch(n)).Select(n => int.Parse(n, CultureInfo.InvariantCulture)).ToList();
+        return versions.Count == 0 && ModelFolder.FindModel(path) is not null ? [1] : versions;
     }
 
     [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\\z")]

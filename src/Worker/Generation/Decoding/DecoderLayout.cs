@@ -1,35 +1,52 @@
-using System.Text.RegularExpressions;
+using Sluice.Worker.Generation.Settings;
 using Sluice.Worker.Models;
 using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Generation.Decoding;
 
 /// <summary>
-/// The inputs and outputs of a decoder, with the names that the model builder of ONNX Runtime GenAI and Optimum write:
-/// <c>input_ids</c>, <c>attention_mask</c>, optionally <c>position_ids</c>, and for each layer
-/// <c>past_key_values.N.key</c> and <c>.value</c> with <c>present.N.key</c> and <c>.value</c>; output <c>logits</c>.
+/// The inputs and outputs of a decoder: ids, mask, optionally positions and the number of logits to return, and for
+/// each layer the keys and values of the past and the present; output logits. The names are those of
+/// <see cref="DecoderNames"/>.
 /// </summary>
-internal sealed partial class DecoderLayout
+internal sealed class DecoderLayout
 {
-    private const string Ids = "input_ids", Mask = "attention_mask", Positions = "position_ids", LogitsName = "logits";
-
-    private DecoderLayout(IReadOnlyList<KvTensor> cache, bool hasPositions, int vocabulary, DataType logits)
+    private DecoderLayout(
+        DecoderNames names,
+        IReadOnlyList<KvTensor> cache,
+        bool hasPositions,
+        long[]? logitsToKeepShape,
+        TensorSpec logits,
+        int vocabulary)
     {
         Cache = cache;
         HasPositions = hasPositions;
+        LogitsToKeepShape = logitsToKeepShape;
         Vocabulary = vocabulary;
-        Logits = logits;
-        InputNames = [Ids, Mask, .. hasPositions ? [Positions] : Array.Empty<string>(), .. cache.Select(c => c.Past)];
-        OutputNames = [LogitsName, .. cache.Select(c => c.Present)];
+        Logits = logits.Type;
+        OnlyLastLogits = logitsToKeepShape is not null || logits.Shape[1] == 1;
+        InputNames =
+        [
+            names.Ids, names.Mask, .. hasPositions ? [names.Positions] : Array.Empty<string>(),
+            .. logitsToKeepShape is not null ? [DecoderNames.LogitsToKeep] : Array.Empty<string>(),
+            .. cache.Select(c => c.Past),
+        ];
+        OutputNames = [names.Logits, .. cache.Select(c => c.Present)];
     }
 
     /// <summary>The key/value tensors of all layers.</summary>
     public IReadOnlyList<KvTensor> Cache { get; }
 
-    /// <summary>Whether the model has the input <c>position_ids</c>.</summary>
+    /// <summary>Whether the model has an input for positions.</summary>
     public bool HasPositions { get; }
 
-    /// <summary>Number of tokens in the vocabulary.</summary>
+    /// <summary>Shape of the input for the number of logits to return. Null: the model has no such input.</summary>
+    public long[]? LogitsToKeepShape { get; }
+
+    /// <summary>Whether a run returns only the logits after the last token.</summary>
+    public bool OnlyLastLogits { get; }
+
+    /// <summary>Number of values of the logits, at least the number of tokens in the vocabulary.</summary>
     public int Vocabulary { get; }
 
     /// <summary>Element type of the logits.</summary>
@@ -38,47 +55,68 @@ internal sealed partial class DecoderLayout
     /// <summary>Bytes that one token takes in the cache, in all layers.</summary>
     public long TokenBytes => Cache.Sum(c => c.TokenBytes);
 
-    /// <summary>Inputs of a run: ids, mask, positions if there are any, and the cache.</summary>
+    /// <summary>Inputs of a run: ids, mask, positions and number of logits if there are any, and the cache.</summary>
     public string[] InputNames { get; }
 
     /// <summary>Outputs of a run: logits and the cache.</summary>
     public string[] OutputNames { get; }
 
     /// <summary>Reads the layout of a model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="settings">Names of the tensors, and the vocabulary if the model does not state it.</param>
     /// <exception cref="NotSupportedException">
     /// An input or output is missing, or has a shape or type that is not supported; the message names it.
     /// </exception>
-    public static DecoderLayout Read(OnnxModel model)
+    public static DecoderLayout Read(OnnxModel model, TextModelSettings settings)
     {
-        var past = model.Inputs.Where(i => PastName().IsMatch(i.Name)).ToList();
-        var missing = new[] { Ids, Mask }.Where(n => model.Input(n) is null)
-            .Concat(past.Select(i => PresentOf(i.Name)).Append(LogitsName).Where(n => model.Output(n) is null))
+        var names = settings.Names;
+        var layers = Enumerable.Range(0, model.Inputs.Count)
+            .TakeWhile(i => model.Input(DecoderNames.Of(names.PastKey, i)) is not null).ToList();
+        var cache = layers
+            .Select(i => (Past: DecoderNames.Of(names.PastKey, i), Present: DecoderNames.Of(names.PresentKey, i)))
+            .Concat(layers.Select(i => (
+                Past: DecoderNames.Of(names.PastValue, i), Present: DecoderNames.Of(names.PresentValue, i))))
             .ToList();
-        if (missing.Count > 0 || past.Count == 0)
+        Require(model, [names.Ids, names.Mask, .. cache.Select(c => c.Past)],
+            [names.Logits, .. cache.Select(c => c.Present)]);
+        if (cache.Count == 0)
             throw new NotSupportedException(
-                $"text generation needs {string.Join(", ", missing.DefaultIfEmpty("past_key_values.*"))}");
-        string[] known = [Ids, Mask, Positions, .. past.Select(i => i.Name)];
+                $"text generation needs input '{DecoderNames.Of(names.PastKey, 0)}'; "
+                + $"the model has {string.Join(", ", model.InputNames.Select(n => $"'{n}'"))}");
+        string[] known =
+            [names.Ids, names.Mask, names.Positions, DecoderNames.LogitsToKeep, .. cache.Select(c => c.Past)];
         if (model.InputNames.Except(known).FirstOrDefault() is { } unknown)
             throw new NotSupportedException($"text generation does not know what to give to input '{unknown}'");
-        foreach (var name in new[] { Ids, Mask, Positions })
+        foreach (var name in new[] { names.Ids, names.Mask, names.Positions, DecoderNames.LogitsToKeep })
             if (model.Input(name) is { } input && input.Type.Name != "INT64")
                 throw new NotSupportedException($"input '{name}' is {input.Type.Name}; expected INT64");
-        var logits = model.Output(LogitsName)!;
-        if (logits.Type.Name is not ("FP32" or "FP16") || logits.Shape is not [_, _, > 0])
-            throw new NotSupportedException($"output 'logits' is {logits.Type.Name} {logits.ShapeText}; "
+        foreach (var name in new[] { names.Ids, names.Mask, names.Positions })
+            if (model.Input(name) is { Shape.Length: not 2 } input)
+                throw new NotSupportedException(
+                    $"input '{name}' has the shape {input.ShapeText}; expected [batch, tokens]");
+        var logits = model.Output(names.Logits)!;
+        var vocabulary = logits.Shape is [_, _, > 0] ? (int)logits.Shape[2] : settings.Vocabulary;
+        if (logits.Type.Name is not ("FP32" or "FP16") || logits.Shape.Length != 3 || vocabulary <= 0)
+            throw new NotSupportedException($"output '{names.Logits}' is {logits.Type.Name} {logits.ShapeText}; "
                 + "expected FP32 or FP16 with the shape [batch, tokens, vocabulary]");
-        return new DecoderLayout([.. past.Select(Tensor)], model.Input(Positions) is not null, (int)logits.Shape[2],
-            logits.Type);
+        return new DecoderLayout(names, [.. cache.Select(c => Tensor(model.Input(c.Past)!, c.Present))],
+            model.Input(names.Positions) is not null, ShapeOfOne(model.Input(DecoderNames.LogitsToKeep)),
+            logits, vocabulary);
     }
 
-    private static KvTensor Tensor(TensorSpec past) => past.Shape is [_, > 0, _, > 0] && past.Type.Size > 0
-        ? new KvTensor(past.Name, PresentOf(past.Name), past.Shape[1], past.Shape[3], past.Type)
-        : throw new NotSupportedException($"input '{past.Name}' is {past.Type.Name} {past.ShapeText}; "
-            + "expected numbers with the shape [batch, heads, tokens, width]");
+    private static void Require(OnnxModel model, string[] inputs, string[] outputs)
+    {
+        var missing = inputs.Where(n => model.Input(n) is null).Select(n => $"input '{n}'")
+            .Concat(outputs.Where(n => model.Output(n) is null).Select(n => $"output '{n}'")).ToList();
+        if (missing.Count > 0)
+            throw new NotSupportedException($"text generation needs {string.Join(", ", missing)}");
+    }
 
-    private static string PresentOf(string past) =>
-        past.Replace("past_key_values", "present", StringComparison.Ordinal);
+    private static long[]? ShapeOfOne(TensorSpec? input) => input?.Shape.Select(_ => 1L).ToArray();
 
-    [GeneratedRegex(@"^past_key_values\.\d+\.(key|value)\z")]
-    private static partial Regex PastName();
+    private static KvTensor Tensor(TensorSpec past, string present) =>
+        past.Shape is [_, > 0, _, > 0] && past.Type.Size > 0
+            ? new KvTensor(past.Name, present, past.Shape[1], past.Shape[3], past.Type)
+            : throw new NotSupportedException($"input '{past.Name}' is {past.Type.Name} {past.ShapeText}; "
+                + "expected numbers with the shape [batch, heads, tokens, width]");
 }

@@ -15,6 +15,13 @@ public static class KvCacheLocation
         "GroupQueryAttention", "MultiHeadAttention", "DecoderMaskedMultiHeadAttention", "PagedAttention", "Attention",
     ];
 
+    /// <summary>
+    /// Returns whether the attention extends the cache in place. Standard attention returns a new, longer tensor.
+    /// </summary>
+    /// <param name="placement">Placement of the model's nodes.</param>
+    public static bool InPlace(ModelPlacement placement) =>
+        placement.Placed.Any(n => n.Operator is "GroupQueryAttention" or "DecoderMaskedMultiHeadAttention");
+
     /// <summary>Returns whether the cache must be in the memory of the device.</summary>
     /// <param name="placement">Placement of the model's nodes.</param>
     /// <param name="provider">

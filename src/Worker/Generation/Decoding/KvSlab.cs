@@ -25,6 +25,9 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
 
     public bool IsShared => true;
 
+    /// <summary>Changes when rows are moved, copied, resized or appended to.</summary>
+    public long Version { get; private set; }
+
     /// <summary>
     /// Changes the size, one layer after the other, so that the peak of the memory is the new size plus one layer of
     /// the old size.
@@ -44,6 +47,7 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
         }
 
         (Rows, Length) = (rows, length);
+        Version++;
     }
 
     public void Move(int from, int to, int tokens) => Copy(from, to, tokens);
@@ -56,6 +60,50 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
             var address = Address(buffers[i]!);
             CopyRow(layout.Cache[i], (address, Length, from), (address, Length, to), tokens);
         }
+
+        Version++;
+    }
+
+    /// <summary>
+    /// Returns a copy of consecutive rows of one tensor with the shape [rows, heads, padded, width], in which each row
+    /// ends at the end. The padding before it is zero. The caller disposes it.
+    /// </summary>
+    /// <param name="index">Index of the tensor in the layout.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="tokens">Number of tokens of each row.</param>
+    /// <param name="padded">Length of the copy, at least the longest row.</param>
+    public OrtValue Gather(int index, int first, ReadOnlySpan<int> tokens, int padded)
+    {
+        var tensor = layout.Cache[index];
+        var copy = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, tensor.Type.Element,
+            [tokens.Length, tensor.Heads, padded, tensor.Width]);
+        if (padded == 0) return copy;
+        var (from, to) = (Address(buffers[index]!), Address(copy));
+        for (var row = 0; row < tokens.Length; row++)
+        {
+            var start = padded - tokens[row];
+            for (var head = 0; head < tensor.Heads; head++)
+                new Span<byte>(Cell(tensor, (to, padded, row), head), (int)(start * tensor.CellBytes)).Clear();
+            CopyRow(tensor, (from, Length, first + row), (to, padded, row), tokens[row], 0, start);
+        }
+
+        return copy;
+    }
+
+    /// <summary>Copies the new tokens of a run to the ends of the rows.</summary>
+    /// <param name="index">Index of the tensor in the layout.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="tokens">Number of tokens that each row contains.</param>
+    /// <param name="present">The output, with the shape [rows, heads, padded + count, width].</param>
+    /// <param name="padded">Length of the past of all rows in the output.</param>
+    /// <param name="count">Number of new tokens of each row.</param>
+    public void Append(int index, int first, ReadOnlySpan<int> tokens, OrtValue present, int padded, int count)
+    {
+        var tensor = layout.Cache[index];
+        for (var row = 0; row < tokens.Length; row++)
+            CopyRow(tensor, (Address(present), padded + count, row), (Address(buffers[index]!), Length, first + row),
+                count, padded, tokens[row]);
+        Version++;
     }
 
     public OrtValue[] View(int first, int count)
@@ -76,6 +124,7 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
         }
 
         (Rows, Length) = (0, 0);
+        Version++;
     }
 
     private OrtValue Slice(KvTensor tensor, OrtValue whole, int first, int count)
@@ -91,20 +140,27 @@ internal sealed unsafe class KvSlab(DecoderLayout layout, OrtAllocator memory) :
         views.Clear();
     }
 
-    /// <summary>Copies the tokens of a row. In a row, the tokens of each head are consecutive.</summary>
+    /// <summary>Copies tokens of a row. In a row, the tokens of each head are consecutive.</summary>
     private static void CopyRow(
         KvTensor tensor,
         (nint Buffer, int Length, int Row) from,
         (nint Buffer, int Length, int Row) to,
-        int tokens)
+        int tokens,
+        int fromToken = 0,
+        int toToken = 0)
     {
         var bytes = tokens * tensor.CellBytes;
         for (var head = 0; head < tensor.Heads; head++)
-            Buffer.MemoryCopy(Cell(from, head), Cell(to, head), bytes, bytes);
-
-        byte* Cell((nint Buffer, int Length, int Row) at, int head) =>
-            (byte*)at.Buffer + (((at.Row * tensor.Heads) + head) * at.Length * tensor.CellBytes);
+            Buffer.MemoryCopy(
+                Cell(tensor, from, head) + (fromToken * tensor.CellBytes),
+                Cell(tensor, to, head) + (toToken * tensor.CellBytes),
+                bytes,
+                bytes);
     }
+
+    /// <summary>Returns the address of the first token of a head in a row.</summary>
+    private static byte* Cell(KvTensor tensor, (nint Buffer, int Length, int Row) at, int head) =>
+        (byte*)at.Buffer + (((at.Row * tensor.Heads) + head) * at.Length * tensor.CellBytes);
 
     private static nint Address(OrtValue value)
     {

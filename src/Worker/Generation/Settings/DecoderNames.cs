@@ -1,0 +1,34 @@
+namespace Sluice.Worker.Generation.Settings;
+
+/// <summary>
+/// Names of the inputs and outputs of a decoder. The defaults are those that the model builder of ONNX Runtime GenAI
+/// and Optimum write. <c>%d</c> stands for the number of a layer.
+/// </summary>
+/// <param name="Ids">Input: the tokens.</param>
+/// <param name="Mask">Input: 1 for each token that is attended.</param>
+/// <param name="Positions">Input: positions of the tokens.</param>
+/// <param name="PastKey">Inputs: keys of the tokens that were read before.</param>
+/// <param name="PastValue">Inputs: values of the tokens that were read before.</param>
+/// <param name="Logits">Output: the logits.</param>
+/// <param name="PresentKey">Outputs: keys of all tokens.</param>
+/// <param name="PresentValue">Outputs: values of all tokens.</param>
+internal sealed record DecoderNames(
+    string Ids = "input_ids",
+    string Mask = "attention_mask",
+    string Positions = "position_ids",
+    string PastKey = "past_key_values.%d.key",
+    string PastValue = "past_key_values.%d.value",
+    string Logits = "logits",
+    string PresentKey = "present.%d.key",
+    string PresentValue = "present.%d.value")
+{
+    /// <summary>
+    /// Input of models that transformers.js publishes: the number of last tokens whose logits are returned.
+    /// </summary>
+    public const string LogitsToKeep = "num_logits_to_keep";
+
+    /// <summary>Returns the name of a layer's tensor.</summary>
+    public static string Of(string pattern, int layer) =>
+        pattern.Replace("%d", layer.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            StringComparison.Ordinal);
+}

@@ -1,0 +1,102 @@
+using System.Text.Json;
+
+namespace Sluice.Worker.Models;
+
+/// <summary>
+/// Finds the files of a model in a folder, as it is published: <c>model.onnx</c> (Triton), the file that
+/// <c>genai_config.json</c> names (the model builder of ONNX Runtime GenAI), or <c>onnx/model.onnx</c> with the
+/// configuration in the folder above (onnx-community and Optimum).
+/// </summary>
+public static class ModelFolder
+{
+    /// <summary>The configuration that ONNX Runtime GenAI's model builder writes.</summary>
+    public const string GenAiConfig = "genai_config.json";
+
+    /// <summary>The configuration of Hugging Face's transformers.</summary>
+    public const string Config = "config.json";
+
+    private const string ModelName = "model.onnx", OnnxFolder = "onnx";
+
+    /// <summary>Largest size of a configuration file in bytes. Real ones are far smaller.</summary>
+    private const int MaxConfigBytes = 4 << 20;
+
+    /// <summary>Files besides the model that describe it. A change of one of them loads the model again.</summary>
+    private static readonly string[] Companions =
+    [
+        GenAiConfig, Config, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+    ];
+
+    /// <summary>Returns the path of the model in a folder, or null if there is none.</summary>
+    public static string? FindModel(string folder)
+    {
+        var candidates = new List<string> { Path.Combine(folder, ModelName) };
+        if (NamedByGenAi(folder) is { } named) candidates.Insert(0, Path.Combine(folder, named));
+        candidates.Add(Path.Combine(folder, OnnxFolder, ModelName));
+        if (candidates.Find(File.Exists) is { } found) return found;
+        // Published folders often have several precisions. Only one of them leaves no question.
+        var onnx = Path.Combine(folder, OnnxFolder);
+        return Directory.Exists(onnx) && Directory.GetFiles(onnx, "*.onnx") is [var only] ? only : null;
+    }
+
+    /// <summary>
+    /// Returns the folder with the configuration of a model: the folder of its file, or the folder above of
+    /// <c>onnx/model.onnx</c>.
+    /// </summary>
+    public static string ConfigurationFolder(string modelPath)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(modelPath))!;
+        return Path.GetFileName(folder) == OnnxFolder ? Path.GetDirectoryName(folder)! : folder;
+    }
+
+    /// <summary>Returns whether a folder has the tokenizer and the configuration of a published text model.</summary>
+    public static bool DescribesTextModel(string modelPath)
+    {
+        var folder = ConfigurationFolder(modelPath);
+        return File.Exists(Path.Combine(folder, GenAiConfig))
+            || (File.Exists(Path.Combine(folder, Config)) && File.Exists(Path.Combine(folder, "tokenizer.json")));
+    }
+
+    /// <summary>Returns the files that belong to a model and exist, the model first.</summary>
+    public static IEnumerable<FileInfo> FilesOf(string modelPath)
+    {
+        var folder = ConfigurationFolder(modelPath);
+        return Companions.Select(n => Path.Combine(folder, n)).Prepend(modelPath)
+            .Select(p => new FileInfo(p)).Where(f => f.Exists);
+    }
+
+    /// <summary>
+    /// Reads a configuration file. Returns null if it does not exist. The caller disposes the document.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The file is too large, or is not a JSON object.</exception>
+    public static JsonDocument? ReadConfig(string folder, string name)
+    {
+        var path = Path.Combine(folder, name);
+        if (!File.Exists(path)) return null;
+        if (new FileInfo(path).Length is var length and > MaxConfigBytes)
+            throw new InvalidDataException($"{name} has {length} bytes; expected at most {MaxConfigBytes}");
+        try
+        {
+            var document = JsonDocument.Parse(File.ReadAllBytes(path),
+                new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
+            document.Dispose();
+            throw new InvalidDataException($"{name} is not a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"{name} is not valid JSON: {e.Message}", e);
+        }
+    }
+
+    private static string? NamedByGenAi(string folder)
+    {
+        using var config = ReadConfig(folder, GenAiConfig);
+        return config is not null
+            && config.RootElement.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.Object
+            && model.TryGetProperty("decoder", out var decoder) && decoder.ValueKind == JsonValueKind.Object
+            && decoder.TryGetProperty("filename", out var file) && file.ValueKind == JsonValueKind.String
+            && file.GetString() is { Length: > 0 } name && Path.GetFileName(name) == name
+            ? name
+            : null;
+    }
+}

@@ -81,7 +81,7 @@ load-cold-start: publish ## Measure cold starts (2 min; needs root, or DOCKER_HO
 	    -- cold-start --rounds 20
 
 fuzz: publish ## Send a million mutated requests to the worker (5 min); SEED=n repeats a run
-	dotnet run -c Release --project loadtests/Scenarios -- worker-fuzz $(if $(SEED),--seed $(SEED))
+	dotnet run -c Release --project tests/Fuzz -- $(if $(SEED),--seed $(SEED))
 
 chaos: publish ## Kill gateways, workers and Redis during 50,000 jobs; check every job (6 min); SEED=n repeats a run
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))

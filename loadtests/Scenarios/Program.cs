@@ -37,12 +37,6 @@ switch (args.FirstOrDefault())
             Environment.GetEnvironmentVariable("WORKER_IMAGE") ?? "sluice-worker:local",
             CancellationToken.None);
         return 0;
-    case "worker-fuzz":
-        var found = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n"
-            + await WorkerFuzz.RunAsync(Number("--requests", 1_000_000), Number("--seed", Environment.TickCount), CancellationToken.None);
-        Console.WriteLine(found);
-        if (options.GetValueOrDefault("--out") is { } file1) await File.WriteAllTextAsync(file1, found);
-        return 0;
     case "chaos":
         var seed = Number("--seed", Environment.TickCount);
         await using (var chaos = new Chaos(Number("--jobs", 50_000), Number("--kills", 200), seed))
@@ -93,7 +87,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device|worker-fuzz"
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device"
             + "|chaos|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");

@@ -1,0 +1,14 @@
+using System.Globalization;
+using Sluice.Fuzz;
+using Sluice.LoadGenerator;
+
+// Usage: Fuzz [--requests N] [--seed N] [--out FILE]. The exit code is 1 if the worker crashed or responded with 500.
+var options = args.Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
+var fuzz = new WorkerFuzz(Number("--requests", 1_000_000), Number("--seed", Environment.TickCount));
+var report = $"# worker-fuzz\n\n{Machine.Describe("make fuzz")}\n{await fuzz.RunAsync(CancellationToken.None)}";
+Console.WriteLine(report);
+if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, report);
+return fuzz.Failed ? 1 : 0;
+
+int Number(string name, int otherwise) =>
+    options.TryGetValue(name, out var text) ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;

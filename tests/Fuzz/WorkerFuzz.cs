@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
+using Sluice.Testing;
+
+namespace Sluice.Fuzz;
+
+/// <summary>
+/// Sends mutated requests to a real worker, as JSON and with binary data. No request may crash the worker or get a
+/// response with status 500, and the memory of the worker must not grow. The report contains each request whose
+/// response had status 500.
+/// </summary>
+public sealed class WorkerFuzz(int requests, int seed)
+{
+    private const int Callers = 16;
+
+    /// <summary>Number of requests that the report contains at most.</summary>
+    private const int MaxReported = 20;
+
+    private readonly ConcurrentDictionary<int, long> statuses = [];
+    private readonly ConcurrentQueue<string> wrong = [];
+    private readonly List<double> memory = [];
+    private long sent;
+    private bool crashed;
+
+    /// <summary>Whether the worker crashed, or responded to a request with status 500.</summary>
+    public bool Failed => crashed || statuses.ContainsKey(500);
+
+    /// <summary>Sends the requests, and returns the report.</summary>
+    public async Task<string> RunAsync(CancellationToken ct)
+    {
+        var repository = Directory.CreateTempSubdirectory("sluice-fuzz-").FullName;
+        foreach (var type in TinyModel.ElementTypes.Keys)
+            TinyModel.Put(repository, "id-" + type, TinyModel.Identity(type, -1, 2));
+        TinyModel.Put(repository, "add", TinyModel.Add("FP32", -1, 2));
+        TinyModel.Put(repository, "lookup", TinyModel.Lookup());
+        var environment = new Dictionary<string, string?> { ["SLUICE_MAX_BODY_BYTES"] = "1048576" };
+        await using (var worker = await WorkerProcess.StartAsync(repository, environment))
+        {
+            var callers = Enumerable.Range(0, Callers)
+                .Select(c => Task.Run(() => SendAsync(worker, new Random(seed + c), ct), ct));
+            try
+            {
+                await Task.WhenAll(callers);
+            }
+            catch (HttpRequestException) when (worker.Process.HasExited)
+            {
+                // The report says that the worker crashed.
+            }
+
+            crashed = worker.Process.HasExited;
+        }
+
+        Directory.Delete(repository, recursive: true);
+        return Report();
+    }
+
+    private async Task SendAsync(WorkerProcess worker, Random random, CancellationToken ct)
+    {
+        var templates = RequestTemplates.All();
+        while (Interlocked.Increment(ref sent) is var n && n <= requests)
+        {
+            var (path, head, tail) = templates[random.Next(templates.Count)];
+            var (body, length) = Mutation.Apply(random, head, tail);
+            using var content = new ByteArrayContent(body);
+            if (length is not null) content.Headers.TryAddWithoutValidation("Inference-Header-Content-Length", length);
+            using var answer = await worker.Client.PostAsync(path, content, ct);
+            statuses.AddOrUpdate((int)answer.StatusCode, 1, (_, k) => k + 1);
+            if ((int)answer.StatusCode == 500 && wrong.Count < MaxReported)
+            {
+                var text = await answer.Content.ReadAsStringAsync(ct);
+                wrong.Enqueue($"{path} {length}: {Convert.ToBase64String(body)}: {text}");
+            }
+
+            if (n % Math.Max(1, requests / 10) == 0)
+                lock (memory) memory.Add(MemoryMiB(worker));
+        }
+    }
+
+    private string Report()
+    {
+        var text = new StringBuilder(string.Create(CultureInfo.InvariantCulture,
+            $"Seed {seed}, {requests:n0} requests by {Callers} callers.\n\n| | |\n|---|---|\n"));
+        text.AppendLine($"| process of the worker | {(crashed ? "**crashed**" : "runs")} |");
+        foreach (var (status, count) in statuses.OrderBy(s => s.Key))
+            text.AppendLine(CultureInfo.InvariantCulture, $"| responses with {status} | {count:n0} |");
+        text.AppendLine(CultureInfo.InvariantCulture,
+            $"| **responses with 500** | **{statuses.GetValueOrDefault(500):n0}** |");
+        var tenths = memory.Select(m => m.ToString("0", CultureInfo.InvariantCulture));
+        text.AppendLine($"| memory of the worker at each tenth, MiB | {string.Join(", ", tenths)} |");
+        foreach (var request in wrong) text.AppendLine().AppendLine(request);
+        return text.ToString();
+    }
+
+    private static double MemoryMiB(WorkerProcess worker) => File.ReadLines($"/proc/{worker.Process.Id}/status")
+        .Where(l => l.StartsWith("VmRSS:", StringComparison.Ordinal))
+        .Select(l => double.Parse(l[6..^2].Trim(), CultureInfo.InvariantCulture) / 1024).Single();
+}

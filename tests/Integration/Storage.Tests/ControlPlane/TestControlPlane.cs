@@ -1,0 +1,40 @@
+using Microsoft.Extensions.DependencyInjection;
+using Sluice.ControlPlane;
+using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Domain.Fleet;
+using Sluice.Hosting;
+using Sluice.Hosting.Processes;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Fleet;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+using Sluice.Storage.Tests.Catalog;
+
+namespace Sluice.Storage.Tests.ControlPlane;
+
+/// <summary>The control plane of a gateway on the host "here", with the registrations of the product.</summary>
+internal static class TestControlPlane
+{
+    /// <param name="redis">The Redis of everything except dispatch.</param>
+    /// <param name="slots">The Redis of dispatch.</param>
+    /// <param name="host">Runs the pods. The caller disposes it.</param>
+    /// <param name="time">The clock.</param>
+    public static ServiceProvider Build(RedisStore redis, RedisStore slots, IPodHost host, TimeProvider time)
+    {
+        var services = new ServiceCollection();
+        services.AddLogging();
+        services.AddSingleton(redis).AddSingleton(time).AddSingleton(host).AddSingleton(new HostId("here"));
+        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>();
+        services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
+        services.AddSingleton(new WorkerSlotStore(slots)).AddSingleton(new LeaderElection(redis, "here"));
+        services.AddSingleton(new BuiltInWorker(["/nowhere/worker"], "/nowhere"));
+        services.AddSingleton(new PayloadShare(redis, "/nowhere")).AddSingleton<PayloadSweep>();
+        services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>()));
+        services.AddSingleton<RedisMemoryPressure>().AddSingleton<JobStore>().AddSingleton<JobRetention>();
+        services.AddSingleton(EndpointDeletionsTest.Deletions(redis, TimeSpan.FromSeconds(1)));
+        services.AddSluiceControlPlane(new ManifestOptions(null), new GpuInventoryOptions(null, "this-machine"));
+        return services.BuildServiceProvider();
+    }
+}

@@ -69,25 +69,22 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         standing.Prepare([]);
         Assert.Equal(0, standing.Standbys);
 
-        async Task StandingAsync()
+        Task StandingAsync() => Eventually.HoldsAsync(() =>
         {
-            while (standing.Standbys == 0)
-            {
-                standing.Prepare(declared);
-                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-            }
-        }
+            standing.Prepare(declared);
+            return standing.Standbys > 0;
+        });
     }
 
     [Fact]
     public async Task A_pod_with_another_environment_starts_as_a_new_process()
     {
         using var standing = NewHost(standbys: 1);
-        while (standing.Standbys == 0)
+        await Eventually.HoldsAsync(() =>
         {
             standing.Prepare([BuiltIn().Deployment]);
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-        }
+            return standing.Standbys > 0;
+        });
 
         var order = BuiltIn();
         var env = new Dictionary<string, string> { ["DOTNET_gcServer"] = "0" };
@@ -146,11 +143,11 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     public async Task The_folder_of_a_standby_worker_becomes_the_pods_and_is_deleted_with_it()
     {
         using var standing = NewHost(standbys: 1);
-        while (standing.Standbys == 0)
+        await Eventually.HoldsAsync(() =>
         {
             standing.Prepare([BuiltIn().Deployment]);
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-        }
+            return standing.Standbys > 0;
+        });
 
         var pod = await standing.StartAsync(BuiltIn(), _ => { }, CancellationToken.None);
         var folder = new FileInfo($"/proc/{pod.ProcessId}/cwd").LinkTarget!;

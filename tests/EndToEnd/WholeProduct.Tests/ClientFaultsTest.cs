@@ -21,18 +21,18 @@ public sealed class ClientFaultsTest : IDisposable
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway);
         var busy = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":60000}""")!);
-        await JobFaultsTest.UntilAsync(() => Lines("begin ").Count == 1);
+        await Eventually.HoldsAsync(() => Lines("begin ").Count == 1);
         using (var leave = new CancellationTokenSource())
         {
             var waiting = Enumerable.Range(0, count).Select(n => n % 2 == 0
                 ? gateway.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), new StringContent($$"""{"id":"c1-{{n}}","attempt":1,"input":1}"""), leave.Token)
                 : gateway.Client.PostAsync(new Uri("/v2/stub/runsync", UriKind.Relative), new StringContent("""{"input":1}"""), leave.Token)).ToList();
-            while (await QueuedAsync() < count) await Task.Yield();
+            await Eventually.HoldsAsync(async () => await QueuedAsync() >= count);
             await leave.CancelAsync();
             foreach (var request in waiting) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
         }
 
-        while (await QueuedAsync() > 0) await Task.Yield();
+        await Eventually.HoldsAsync(async () => await QueuedAsync() == 0);
         (await jobs.PostAsync($"cancel/{busy}")).Dispose();
         await jobs.RunSyncAsync(1);
         await jobs.QuietAsync();
@@ -57,13 +57,13 @@ public sealed class ClientFaultsTest : IDisposable
             using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body) };
             var asked = gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, leave.Token);
             // What came before ended the job that showed that the slot was free.
-            await JobFaultsTest.UntilAsync(() => Lines("begin ").Count == (2 * n) + 1);
+            await Eventually.HoldsAsync(() => Lines("begin ").Count == (2 * n) + 1);
             if (what == "stream") await (await (await asked).Content.ReadAsStreamAsync(leave.Token)).ReadExactlyAsync(new byte[20], leave.Token);
             var left = Stopwatch.GetTimestamp();
             if (asked.IsCompletedSuccessfully) (await asked).Dispose();
             await leave.CancelAsync();
             var next = jobs.RunSyncAsync(1);
-            await JobFaultsTest.UntilAsync(() => Lines("stopped ").Count == n + 1);
+            await Eventually.HoldsAsync(() => Lines("stopped ").Count == n + 1);
             stops.Add(Stopwatch.GetElapsedTime(left).TotalSeconds);
             Assert.Equal("COMPLETED", (string?)(await next)["status"]);
             free.Add(Stopwatch.GetElapsedTime(left).TotalSeconds);

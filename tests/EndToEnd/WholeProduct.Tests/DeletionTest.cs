@@ -17,7 +17,7 @@ public sealed class DeletionTest
         await DeclareAsync();
         var sleep = JsonNode.Parse("""{"do":"sleep","ms":60000}""")!;
         var running = await jobs.RunAsync(sleep);
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Contains($"begin {running} 1"));
+        await Eventually.HoldsAsync(() => StubLog.Lines(log).Contains($"begin {running} 1"));
         string[] waiting = [await jobs.RunAsync(sleep), await jobs.RunAsync(sleep)];
 
         var (status, refused) = await DeleteAsync("");
@@ -30,7 +30,7 @@ public sealed class DeletionTest
         (status, var deleted) = await DeleteAsync("?force=true");
         Assert.Equal(HttpStatusCode.OK, status);
         Assert.Equal("""{"id":"temp","cancelledJobs":{"queued":2,"running":1}}""", deleted!.ToJsonString());
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Contains($"stopped {running} 1"));
+        await Eventually.HoldsAsync(() => StubLog.Lines(log).Contains($"stopped {running} 1"));
 
         await DeclareAsync();
         Assert.Equal("COMPLETED", (string?)(await jobs.RunSyncAsync(1))["status"]);

@@ -43,7 +43,7 @@ public sealed class FaultsTest
         var failed = await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
         await gateway.Process.LineAsync("is ready after", mark);
         var before = answers.Count;
-        while (answers.Count < before + 50) await Task.WhenAny(load.Append(Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System)));
+        await Eventually.HoldsAsync(() => answers.Count >= before + 50);
         await stop.CancelAsync();
         await Task.WhenAll(load);
 
@@ -69,7 +69,7 @@ public sealed class FaultsTest
         for (var i = 0; i < 20; i++) Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
 
         // They may all have been answered before Redis is back.
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             using var asked = await gateway.Client.GetAsync(new Uri("/api/v1/endpoints/digits/workers", UriKind.Relative));
             return asked.StatusCode == HttpStatusCode.OK;

@@ -38,7 +38,7 @@ public sealed class FullRedisTest : IAsyncLifetime
         await SyncAsync(gateway);
         var worker = Assert.Single(await gateway.WorkersAsync("sync", "ready"));
         ChildProcess.Signal((int)worker["processId"]!, ChildProcess.Sigkill);
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("sync", "ready")).Any(w => (string)w["id"]! != (string)worker["id"]!));
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("sync", "ready")).Any(w => (string)w["id"]! != (string)worker["id"]!));
         await SyncAsync(gateway);
         using (var made = await gateway.Client.PostAsJsonAsync("/api/v1/keys", new { name = "late", invoke = new[] { "sync" } }))
         {
@@ -55,7 +55,7 @@ public sealed class FullRedisTest : IAsyncLifetime
         await jobs.QuietAsync();
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", used + (12 << 20));
         // Their inputs are gone: there is room for as many again.
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             using var answer = await jobs.PostAsync("run", Input());
             return answer.IsSuccessStatusCode;

@@ -19,7 +19,7 @@ public sealed class GpuPlacementTest : IDisposable
         var (b, c) = (new Jobs(gateway, "b"), new Jobs(gateway, "c"));
 
         // Both GPUs are the first endpoint's, one for each worker, and that is what the workers see.
-        var workers = await UntilAsync(() => gateway.WorkersAsync("a", "ready"), w => w.Count == 2);
+        var workers = await Eventually.BecomesAsync(() => gateway.WorkersAsync("a", "ready"), w => w.Count == 2);
         var devices = workers.Select(w => (string)Assert.Single(w["devices"]!.AsArray())!).Order(StringComparer.Ordinal).ToList();
         var gpus = (await gateway.GetAsync("/api/v1/gpus"))["gpus"]!.AsArray();
         Assert.Equal(gpus.Select(g => (string)g!["uuid"]!), devices);
@@ -28,7 +28,7 @@ public sealed class GpuPlacementTest : IDisposable
 
         // The second one waits, and says so everywhere.
         var waiting = await b.RunAsync(Env("CUDA_VISIBLE_DEVICES"));
-        var status = await UntilAsync(() => b.GetAsync($"status/{waiting}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
+        var status = await Eventually.BecomesAsync(() => b.GetAsync($"status/{waiting}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
         Assert.Contains("No free capacity: required 1 GPU, 2 match, 0 free: GPU 0 is used by a-", (string)status["queue"]!["detail"]!, StringComparison.Ordinal);
         var health = await b.GetAsync("health");
         Assert.Equal((1, "NO_CAPACITY"), ((int)health["workers"]!["throttled"]!, (string)health["capacity"]!["reason"]!));
@@ -47,7 +47,7 @@ public sealed class GpuPlacementTest : IDisposable
             + "(2 x NVIDIA L4); would fit: NVIDIA L4.",
             (string)(await direct.Content.ReadFromJsonAsync<JsonObject>())!["detail"]!, StringComparison.Ordinal);
         var vain = await c.RunAsync(1);
-        await UntilAsync(() => c.GetAsync($"status/{vain}"), j => (string?)j["queue"]!["reason"] == "NO_FITTING_GPU");
+        await Eventually.BecomesAsync(() => c.GetAsync($"status/{vain}"), j => (string?)j["queue"]!["reason"] == "NO_FITTING_GPU");
 
         // One of the first endpoint's goes: its device is the second's.
         await File.WriteAllTextAsync(gateway.ManifestPath, Manifest("min: 1, max: 1"));
@@ -55,17 +55,17 @@ public sealed class GpuPlacementTest : IDisposable
         Assert.Equal("COMPLETED", (string?)ended["status"]);
         var left = (string)Assert.Single(Assert.Single(await gateway.WorkersAsync("a", "ready"))["devices"]!.AsArray())!;
         Assert.Equal(Assert.Single(devices, d => d != left), (string?)ended["output"]);
-        await UntilAsync(() => b.GetAsync("health"), h => h["capacity"] is null && (int)h["workers"]!["throttled"]! == 0);
+        await Eventually.BecomesAsync(() => b.GetAsync("health"), h => h["capacity"] is null && (int)h["workers"]!["throttled"]! == 0);
     }
 
     [Fact]
     public async Task What_is_freed_goes_by_priority_and_a_GPU_that_is_added_is_used()
     {
         await using var gateway = await StartAsync("""{ "gpus": [{ "name": "NVIDIA L4" }] }""", Ranked(firstMax: 1));
-        await UntilAsync(() => gateway.WorkersAsync("first", "ready"), w => w.Count == 1);
+        await Eventually.BecomesAsync(() => gateway.WorkersAsync("first", "ready"), w => w.Count == 1);
         var (low, high) = (new Jobs(gateway, "low"), new Jobs(gateway, "high"));
         var (lows, highs) = (await low.RunAsync(Env("CUDA_VISIBLE_DEVICES")), await high.RunAsync(Env("CUDA_VISIBLE_DEVICES")));
-        await UntilAsync(() => gateway.GetAsync("/api/v1/gpus"), g => g["waiting"]!.AsArray().Count == 2);
+        await Eventually.BecomesAsync(() => gateway.GetAsync("/api/v1/gpus"), g => g["waiting"]!.AsArray().Count == 2);
 
         await File.WriteAllTextAsync(gateway.ManifestPath, Ranked(firstMax: 0));
         Assert.Equal("COMPLETED", (string?)(await high.EndAsync(highs))["status"]);
@@ -82,7 +82,7 @@ public sealed class GpuPlacementTest : IDisposable
         var (low, high) = (new Jobs(gateway, "low"), new Jobs(gateway, "high"));
         await low.RunSyncAsync(1);
         var same = await new Jobs(gateway, "same").RunAsync(1);
-        await UntilAsync(() => new Jobs(gateway, "same").GetAsync($"status/{same}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
+        await Eventually.BecomesAsync(() => new Jobs(gateway, "same").GetAsync($"status/{same}"), j => (string?)j["queue"]!["reason"] == "NO_CAPACITY");
         Assert.Single(await gateway.WorkersAsync("low", "ready"));
         Assert.Equal("COMPLETED", (string?)(await high.RunSyncAsync(1))["status"]);
         Assert.Empty(await gateway.WorkersAsync("low", "ready"));
@@ -93,7 +93,7 @@ public sealed class GpuPlacementTest : IDisposable
     public async Task Shares_have_one_GPU_together_and_a_full_machine_comes_to_a_new_declaration()
     {
         await using var gateway = await StartAsync("""{ "gpus": [{ "name": "NVIDIA L4" }] }""", Shared("one"));
-        await UntilAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2);
+        await Eventually.BecomesAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2);
         var users = Assert.Single((await gateway.GetAsync("/api/v1/gpus"))["gpus"]!.AsArray())!["users"]!.AsArray();
         Assert.Equal([12288L, 12288L], users.Select(u => (long)u!["shareMiB"]!));
         Assert.Equal("12288", (string?)await EnvAsync(gateway, "x", "SLUICE_GPU_MEMORY_MIB"));
@@ -102,7 +102,7 @@ public sealed class GpuPlacementTest : IDisposable
 
         var old = (await gateway.WorkersAsync("x")).Select(w => (string)w["id"]!).ToHashSet();
         await File.WriteAllTextAsync(gateway.ManifestPath, Shared("two"));
-        await UntilAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2 && w.All(x => !old.Contains((string)x["id"]!)));
+        await Eventually.BecomesAsync(() => gateway.WorkersAsync("x", "ready"), w => w.Count == 2 && w.All(x => !old.Contains((string)x["id"]!)));
         Assert.Equal("two", (string?)await EnvAsync(gateway, "x", "GENERATION"));
 
         using var bad = await gateway.Client.PostAsync(new Uri("/api/v1/gpus/try", UriKind.Relative), new StringContent("""{"requests":[{"gpu":{"types":["H10O"]}}]}"""));
@@ -156,15 +156,4 @@ public sealed class GpuPlacementTest : IDisposable
 
     private static async Task<JsonNode?> EnvAsync(GatewayProcess gateway, string endpoint, string name) =>
         (await new Jobs(gateway, endpoint).RunSyncAsync(Env(name)))["output"];
-
-    private static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
-        {
-            var seen = await look();
-            if (holds(seen)) return seen;
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
-        }
-    }
 }

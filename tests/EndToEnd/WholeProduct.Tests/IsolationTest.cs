@@ -87,10 +87,10 @@ public sealed class IsolationTest : IDisposable
         var input = JsonNode.Parse("""{"do":"sleep","ms":3000}""")!;
         var (one, other) = (await jobs.RunAsync(input), await jobs.RunAsync(input));
         // Both are on the worker at the first kill; at the next two one of them is there alone.
-        await JobFaultsTest.UntilAsync(() => Begun(one) == 1 && Begun(other) == 1);
+        await Eventually.HoldsAsync(() => Begun(one) == 1 && Begun(other) == 1);
         for (var kills = 1; kills <= 3; kills++)
         {
-            await JobFaultsTest.UntilAsync(() => Begun(one) == kills);
+            await Eventually.HoldsAsync(() => Begun(one) == kills);
             await KillAsync(gateway);
         }
 
@@ -106,7 +106,7 @@ public sealed class IsolationTest : IDisposable
         await using var gateway = await StartAsync(workers: 1, more: "jobs: { maxRuns: 1 }, forwarding: { maxAttempts: 1 }");
         var jobs = new Jobs(gateway);
         var beside = SendAsync(gateway.Client, "beside", JsonNode.Parse("""{"do":"sleep","ms":60000}""")!);
-        await JobFaultsTest.UntilAsync(() => Begun("beside") == 1);
+        await Eventually.HoldsAsync(() => Begun("beside") == 1);
         var job = await jobs.EndAsync(await jobs.RunAsync(Poison));
 
         Assert.Equal("ATTEMPTS_EXHAUSTED", (string?)job["errorInfo"]!["code"]);
@@ -119,7 +119,7 @@ public sealed class IsolationTest : IDisposable
     private async Task<GatewayProcess> StartAsync(int workers, string more = "")
     {
         var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: workers, scaling: $", min: {workers}", more: more));
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == workers);
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == workers);
         return gateway;
     }
 

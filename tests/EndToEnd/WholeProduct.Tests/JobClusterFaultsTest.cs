@@ -36,7 +36,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             var ids = await Task.WhenAll(Enumerable.Range(0, queued).Select(n => both[n % 2].RunAsync(JsonNode.Parse("""{"do":"sleep","ms":20}""")!)));
             var answers = Enumerable.Range(0, keyed).Select(n => KeyedAsync(a, $"{round}-{n}")).ToList();
             var begun = StubLog.Lines(cluster.Log).Count(IsBegin);
-            await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Count(IsBegin) > begun + 50);
+            await Eventually.HoldsAsync(() => StubLog.Lines(cluster.Log).Count(IsBegin) > begun + 50);
             a.Process.Signal(ChildProcess.Sigkill);
             var killed = Stopwatch.GetTimestamp();
             Assert.Equal(keyed, (await Task.WhenAll(answers)).Distinct().Count());
@@ -219,7 +219,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     {
         var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
         var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":4000}""")!);
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await Eventually.HoldsAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
         await using var b = await cluster.StartAsync();
         a.Process.Signal(ChildProcess.Sigterm);
         Assert.Equal(0, await a.Process.ExitAsync());
@@ -242,7 +242,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
         var only = new Jobs(a);
         await only.RunSyncAsync(1);
         var ids = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => only.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!)));
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Count(l => l.StartsWith("begin ", StringComparison.Ordinal)) == count + 1);
+        await Eventually.HoldsAsync(() => StubLog.Lines(cluster.Log).Count(l => l.StartsWith("begin ", StringComparison.Ordinal)) == count + 1);
         a.Process.Signal(JobFaultsTest.Sigstop);
         var stood = Stopwatch.GetTimestamp();
         await using var b = await cluster.StartAsync(manifest: manifest);
@@ -258,7 +258,7 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
             Assert.Contains("gateway lost", job["attempts"]!.ToJsonString(), StringComparison.Ordinal);
         });
         // All its attempts have come to something: a result, which is refused, or an end with its lease.
-        await JobFaultsTest.UntilAsync(async () => await a.MetricAsync("sluice_job_attempts_total") >= count + 1);
+        await Eventually.HoldsAsync(async () => await a.MetricAsync("sluice_job_attempts_total") >= count + 1);
         Assert.Equal("COMPLETED", (string?)(await only.RunSyncAsync(1))["status"]);
         var overwritten = 0;
         foreach (var job in ended)

@@ -28,7 +28,7 @@ public sealed class JobFaultsTest : IDisposable
         while (killed.Count < kills)
         {
             var begun = Lines("begin ").Count;
-            await UntilAsync(() => Lines("begin ").Count > begun + 5);
+            await Eventually.HoldsAsync(() => Lines("begin ").Count > begun + 5);
             var ready = await gateway.WorkersAsync("stub", "ready");
             // Any of them: those that came back first would have the jobs that lost a worker before, and lose them again.
             if (ready.Where(w => !killed.ContainsKey((string)w["id"]!)).OrderBy(_ => random.Next()).FirstOrDefault() is not { } victim) continue;
@@ -113,7 +113,7 @@ public sealed class JobFaultsTest : IDisposable
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 3, concurrency: 4, more: "jobs: { maxRuns: 2 }", scaling: ", min: 3"));
         var jobs = new Jobs(gateway);
         var count = FaultMatrix.Count(some: 100, whole: 1000);
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == 3);
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == 3);
         var without = await PacedAsync(poison: false);
         var with = await PacedAsync(poison: true);
         await jobs.QuietAsync();
@@ -204,7 +204,7 @@ public sealed class JobFaultsTest : IDisposable
         Assert.Equal("COMPLETED", (string?)gone["status"]);
         Assert.True((bool)gone["expired"]!);
         Assert.Null(gone["output"]);
-        await UntilAsync(() => Directory.EnumerateFiles(Path.Combine(gateway.Folder, "data", "payloads"), "*", SearchOption.AllDirectories).Count() == 1);
+        await Eventually.HoldsAsync(() => Directory.EnumerateFiles(Path.Combine(gateway.Folder, "data", "payloads"), "*", SearchOption.AllDirectories).Count() == 1);
         Assert.Empty((await jobs.GetAsync("requests"))["requests"]!.AsArray());
         await jobs.QuietAsync();
         answer.Dispose();
@@ -216,10 +216,10 @@ public sealed class JobFaultsTest : IDisposable
         await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, max: 2, more: "forwarding: { executionTimeout: 1s }"));
         var jobs = new Jobs(gateway);
         var id = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":5000}""")!, "\"policy\":{\"executionTimeout\":60000}");
-        await UntilAsync(() => Lines("begin ").Count == 1);
+        await Eventually.HoldsAsync(() => Lines("begin ").Count == 1);
         var manifest = await File.ReadAllTextAsync(gateway.ManifestPath);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest.Replace("STUB_LOG:", "ANOTHER: declaration, STUB_LOG:", StringComparison.Ordinal));
-        while ((await gateway.WorkersAsync("stub", "draining")).Count == 0) await Task.Yield();
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("stub", "draining")).Count > 0);
 
         var job = await jobs.EndAsync(id);
         Assert.True((string?)job["status"] == "COMPLETED" && (int)job["retries"]! == 0, $"{job}\n{gateway.Process.Output}");
@@ -229,18 +229,6 @@ public sealed class JobFaultsTest : IDisposable
 
     internal const int Sigstop = 19;
     internal const int Sigcont = 18;
-
-    internal static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!holds()) await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
-    }
-
-    internal static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!await holds()) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
-    }
 
     /// <summary>From the kill of their worker to the next attempt, s, of those attempts of a job that fell to one.</summary>
     private static IEnumerable<double> Recoveries(JsonObject job, Dictionary<string, DateTimeOffset> killed)

@@ -49,7 +49,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         var back = new List<double>();
         for (var kill = 1; kill <= kills; kill++)
         {
-            await JobFaultsTest.UntilAsync(() => ledger.Count > kill * count / (kills + 2));
+            await Eventually.HoldsAsync(() => ledger.Count > kill * count / (kills + 2));
             await cluster.Redis.KillAsync();
             await cluster.Redis.StartAsync();
             var since = Stopwatch.GetTimestamp();
@@ -78,7 +78,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         {
             var sleep = new JsonObject { ["do"] = "sleep", ["ms"] = (seconds * 1000) + 4000 }.ToJsonString();
             var ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.RunAsync(JsonNode.Parse(sleep)!)));
-            await JobFaultsTest.UntilAsync(() => ids.All(i => StubLog.Lines(cluster.Log).Any(l => l == $"begin {i} 1")));
+            await Eventually.HoldsAsync(() => ids.All(i => StubLog.Lines(cluster.Log).Any(l => l == $"begin {i} 1")));
             cluster.Redis.Signal(JobFaultsTest.Sigstop);
             await Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System);
             cluster.Redis.Signal(JobFaultsTest.Sigcont);
@@ -110,7 +110,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             "for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'other:' .. i, i) end", values: [keys]);
         var ids = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ =>
             jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":1000}""")!)));
-        await JobFaultsTest.UntilAsync(() =>
+        await Eventually.HoldsAsync(() =>
             StubLog.Lines(cluster.Log).Count(l => ids.Any(i => l == $"begin {i} 1")) == 8);
         await cluster.Redis.KillAsync();
         var loaded = await cluster.Redis.StartLoadingAsync(TimeSpan.FromMicroseconds(500));
@@ -167,7 +167,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
         Assert.Equal("TIMED_OUT", (string?)(await jobs.EndAsync(streams))["status"]);
         await db.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");
         // The gateway asks once a second how full Redis is.
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             using var answer = await jobs.PostAsync("run", Jobs.Body(1));
             return answer.IsSuccessStatusCode;
@@ -199,7 +199,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             if (round % 2 == 0) proxy.HealWithReset();
             else proxy.Heal();
             since = Stopwatch.GetTimestamp();
-            await JobFaultsTest.UntilAsync(async () =>
+            await Eventually.HoldsAsync(async () =>
             {
                 using var answer = await jobs.PostAsync("run", Jobs.Body(1));
                 if (answer.IsSuccessStatusCode) known.Add((string)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["id"]!);
@@ -234,7 +234,7 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
             proxy.LoseAnswers();
             var answers = Enumerable.Range(0, each).Select(n => SubmitAsync($"{round}-{n}")).ToList();
             // Healed when the first one was told that its outcome is not known.
-            await JobFaultsTest.UntilAsync(() => Volatile.Read(ref lost) > before);
+            await Eventually.HoldsAsync(() => Volatile.Read(ref lost) > before);
             proxy.HealWithReset();
             ids.UnionWith(await Task.WhenAll(answers));
         }
@@ -265,10 +265,10 @@ public sealed class JobRedisFaultsTest : IAsyncLifetime
     {
         await using var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
         var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":3000}""")!);
-        await JobFaultsTest.UntilAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
+        await Eventually.HoldsAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
         await cluster.Redis.KillAsync();
         a.Process.Signal(ChildProcess.Sigterm);
-        await JobFaultsTest.UntilAsync(() => a.Process.Output.Contains("cannot be stored;", StringComparison.Ordinal)
+        await Eventually.HoldsAsync(() => a.Process.Output.Contains("cannot be stored;", StringComparison.Ordinal)
             || a.Process.Output.Contains("internal error", StringComparison.Ordinal));
         await cluster.Redis.StartAsync();
         await a.Process.ExitAsync();

@@ -327,7 +327,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
     public async Task The_report_of_a_host_contains_its_diagnostics()
     {
         JsonNode? host = null;
-        await JobFaultsTest.UntilAsync(async () => (host = (await gateway.GetAsync("/api/v1/hosts"))["hosts"]!.AsArray().SingleOrDefault()) is not null);
+        await Eventually.HoldsAsync(async () => (host = (await gateway.GetAsync("/api/v1/hosts"))["hosts"]!.AsArray().SingleOrDefault()) is not null);
         Assert.True((bool)host!["doctor"]!["served"]!);
         Assert.Contains("serve", (string?)host["doctor"]!["verdict"], StringComparison.Ordinal);
         Assert.Contains(host["doctor"]!["layers"]!.AsArray(), l => (string?)l!["layer"] == "ONNX Runtime");
@@ -413,10 +413,6 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
 
     private int Executions(string id = "") => StubLog.Lines(log).Count(l => l.StartsWith($"begin {id}", StringComparison.Ordinal));
 
-    private async Task LogAsync(string line, int after = 0)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (StubLog.Lines(log).Where(l => l.StartsWith(line, StringComparison.Ordinal)).Skip(after).FirstOrDefault() is null)
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
-    }
+    private Task LogAsync(string line, int after = 0) => Eventually.HoldsAsync(
+        () => StubLog.Lines(log).Where(l => l.StartsWith(line, StringComparison.Ordinal)).Skip(after).Any(), line);
 }

@@ -36,7 +36,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         var jobs = new Jobs(b);
         // More than the maximum can take, for longer than the test.
         var ids = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":600000}""")!)));
-        await JobFaultsTest.UntilAsync(() => Workers().Count == Max);
+        await Eventually.HoldsAsync(() => Workers().Count == Max);
 
         using var end = new CancellationTokenSource();
         var (samples, most, seen) = (0, 0, new HashSet<int>());
@@ -60,7 +60,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
             try
             {
                 await db.KeyDeleteAsync("sluice:{leader}:holder");
-                await JobFaultsTest.UntilAsync(async () => await db.KeyExistsAsync("sluice:{leader}:holder"));
+                await Eventually.HoldsAsync(async () => await db.KeyExistsAsync("sluice:{leader}:holder"));
                 if (Workers() is [var victim, ..]) ChildProcess.Signal(victim, ChildProcess.Sigkill);
                 await db.KeyDeleteAsync("sluice:{leader}:holder");
             }
@@ -69,7 +69,7 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
                 stalled.Process.Signal(Sigcont);
             }
 
-            await JobFaultsTest.UntilAsync(() => Workers().Count == Max);
+            await Eventually.HoldsAsync(() => Workers().Count == Max);
         }
 
         await end.CancelAsync();
@@ -92,15 +92,15 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
             var seconds = new List<double>();
             for (var round = 0; round < 3; round++)
             {
-                await JobFaultsTest.UntilAsync(async () => (await gateways[^1].WorkersAsync("stub", "ready")).Count == 2);
+                await Eventually.HoldsAsync(async () => (await gateways[^1].WorkersAsync("stub", "ready")).Count == 2);
                 var host = (string)(await gateways[^1].WorkersAsync("stub", "ready"))[0]["host"]!;
                 var leader = gateways.First(g => IsHost(g, host));
                 var started = Stopwatch.GetTimestamp();
                 leader.Process.Signal(ChildProcess.Sigkill);
                 gateways.Remove(leader);
                 await leader.DisposeAsync();
-                await JobFaultsTest.UntilAsync(() => Workers().Count == 0);
-                await JobFaultsTest.UntilAsync(async () => Workers().Count == 2 && (await gateways[^1].WorkersAsync("stub", "ready")).Count == 2);
+                await Eventually.HoldsAsync(() => Workers().Count == 0);
+                await Eventually.HoldsAsync(async () => Workers().Count == 2 && (await gateways[^1].WorkersAsync("stub", "ready")).Count == 2);
                 seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
                 gateways.Add(await StartAsync("min: 2"));
             }
@@ -121,12 +121,12 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         await using var a = gateways[0];
         await using var b = gateways[1];
         // As many as a request may be sent to.
-        await JobFaultsTest.UntilAsync(async () => (await b.WorkersAsync("stub", "ready")).Count == Max);
+        await Eventually.HoldsAsync(async () => (await b.WorkersAsync("stub", "ready")).Count == Max);
         var host = (string)(await b.WorkersAsync("stub", "ready"))[0]["host"]!;
         var (leader, other) = IsHost(a, host) ? (a, b) : (b, a);
         leader.Process.Signal(ChildProcess.Sigkill);
         await leader.Process.ExitAsync();
-        await JobFaultsTest.UntilAsync(() => Workers().Count == 0);
+        await Eventually.HoldsAsync(() => Workers().Count == 0);
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(async n =>
         {
@@ -142,10 +142,10 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
     public async Task Workers_that_redis_forgot_are_known_again_without_a_restart_and_serve()
     {
         await using var gateway = await StartAsync("min: 2");
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == 2);
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("stub", "ready")).Count == 2);
         var before = Workers();
         await cluster.Redis.Store.Database.ExecuteAsync("FLUSHALL");
-        await JobFaultsTest.UntilAsync(async () => await ReadyAsync(gateway) == 2);
+        await Eventually.HoldsAsync(async () => await ReadyAsync(gateway) == 2);
         Assert.Equal(before, Workers());
         Assert.Equal("COMPLETED", (string?)(await new Jobs(gateway).RunSyncAsync(1))["status"]);
     }
@@ -171,10 +171,10 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
 
         var manifest = await File.ReadAllTextAsync(gateway.ManifestPath);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest.Replace("STUB_LOG:", "ANOTHER: declaration, STUB_LOG:", StringComparison.Ordinal));
-        await JobFaultsTest.UntilAsync(async () => (await gateway.WorkersAsync("stub", "draining")).Count == 1
+        await Eventually.HoldsAsync(async () => (await gateway.WorkersAsync("stub", "draining")).Count == 1
             && (await gateway.WorkersAsync("stub", "ready")).Count == 1);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest);
-        await JobFaultsTest.UntilAsync(() => Workers().SequenceEqual(first));
+        await Eventually.HoldsAsync(() => Workers().SequenceEqual(first));
         await end.CancelAsync();
         await asking;
 

@@ -35,7 +35,7 @@ public sealed class PayloadShareTest : IAsyncLifetime
         // Their inputs are read before the share is removed; their outputs are written after that.
         var running = await Task.WhenAll(Enumerable.Range(0, 8)
             .Select(i => (i % 2 == 0 ? jobs : others).RunAsync(Job(1500))));
-        await JobFaultsTest.UntilAsync(() => running.All(id => StubLog.Lines(cluster.Log)
+        await Eventually.HoldsAsync(() => running.All(id => StubLog.Lines(cluster.Log)
             .Any(l => l.StartsWith($"begin {id} ", StringComparison.Ordinal))));
 
         File.Delete(Mount);
@@ -59,7 +59,7 @@ public sealed class PayloadShareTest : IAsyncLifetime
         Assert.Empty(Directory.EnumerateFileSystemEntries(Mount));
         Directory.Delete(Mount);
         Directory.CreateSymbolicLink(Mount, cluster.Payloads);
-        await JobFaultsTest.UntilAsync(async () => (await ReadyAsync(broken)).IsSuccessStatusCode);
+        await Eventually.HoldsAsync(async () => (await ReadyAsync(broken)).IsSuccessStatusCode);
         Assert.Equal("COMPLETED", (string?)(await others.RunSyncAsync(Job(0)))["status"]);
         await jobs.QuietAsync();
     }
@@ -97,7 +97,7 @@ public sealed class PayloadShareTest : IAsyncLifetime
     private static async Task<string> NotReadyAsync(GatewayProcess gateway)
     {
         var reason = "";
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             using var answer = await ReadyAsync(gateway);
             if (answer.IsSuccessStatusCode) return false;

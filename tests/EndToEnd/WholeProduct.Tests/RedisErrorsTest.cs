@@ -87,7 +87,7 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
     {
         await using var gateway = await StartAsync();
         await ExecuteAsync(begin);
-        await JobFaultsTest.UntilAsync(async () => (await ReadyAsync(gateway)).Contains(why, StringComparison.Ordinal));
+        await Eventually.HoldsAsync(async () => (await ReadyAsync(gateway)).Contains(why, StringComparison.Ordinal));
         await MeetAsync(gateway, begin, error);
         using (var refused = await new Jobs(gateway).PostAsync("run", Jobs.Body(1)))
         {
@@ -101,7 +101,7 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
         Assert.Single(Directory.EnumerateFiles(cluster.Payloads, "*", SearchOption.AllDirectories));
 
         await ExecuteAsync(end);
-        await JobFaultsTest.UntilAsync(async () => await ReadyAsync(gateway) == "ready\n");
+        await Eventually.HoldsAsync(async () => await ReadyAsync(gateway) == "ready\n");
         await ServesAsync(gateway, end);
     }
 

@@ -29,7 +29,7 @@ public sealed class RequestFaultsTest : IDisposable
         {
             var asked = gateway.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative),
                 new StringContent($$$"""{"id":"w1-{{{n}}}","attempt":1,"input":{"do":"sleep","ms":60000}}"""));
-            await JobFaultsTest.UntilAsync(() => StubLog.Lines(log).Contains($"begin w1-{n} 1"));
+            await Eventually.HoldsAsync(() => StubLog.Lines(log).Contains($"begin w1-{n} 1"));
             var victim = (int)Assert.Single(await gateway.WorkersAsync("stub", "ready"))["processId"]!;
             var killed = Stopwatch.GetTimestamp();
             ChildProcess.Signal(victim, ChildProcess.Sigkill);

@@ -34,10 +34,10 @@ public sealed class RollbackFaultsTest : IAsyncLifetime
             var ends = Ends();
             await SubmitAsync(Slots * 2);
             // At different moments: while jobs wait, run and end.
-            await JobFaultsTest.UntilAsync(() => Ends() >= ends + (round % 3));
+            await Eventually.HoldsAsync(() => Ends() >= ends + (round % 3));
             var (known, copy) = (accepted.ToHashSet(), cluster.Redis.CopyLog());
             await SubmitAsync(2);
-            await JobFaultsTest.UntilAsync(() => Ends() >= ends + Slots);
+            await Eventually.HoldsAsync(() => Ends() >= ends + Slots);
             await cluster.Redis.RollBackAsync(copy);
             foreach (var id in known) Assert.Equal("COMPLETED", (string?)(await gateways[round % 2].EndAsync(id))["status"]);
             all += accepted.Count;

@@ -97,7 +97,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         async Task TriedAsync(int times)
         {
             foreach (var id in ids)
-                await JobFaultsTest.UntilAsync(async () =>
+                await Eventually.HoldsAsync(async () =>
                     (await DeliveryAsync(gateway, $"msg_{id}_1"))["log"]!.AsArray().Count >= times);
         }
 
@@ -132,13 +132,8 @@ public sealed class WebhooksTest : IAsyncLifetime
         Assert.Contains("responded with status 307", (await DeliveryAsync(gateway, redirect.Id))["log"]!.ToJsonString(),
             StringComparison.Ordinal);
         Assert.Equal(0, receiver.Count("/elsewhere"));
-        JsonObject waited;
-        do
-        {
-            waited = await DeliveryAsync(gateway, silent.Id);
-            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
-        }
-        while (waited["log"]!.AsArray().Count == 0);
+        var waited = await Eventually.BecomesAsync(
+            () => DeliveryAsync(gateway, silent.Id), d => d["log"]!.AsArray().Count > 0);
         Assert.Contains("no complete response within 15 s", waited["log"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal("pending", (string?)waited["state"]);
         await jobs.QuietAsync();
@@ -154,7 +149,7 @@ public sealed class WebhooksTest : IAsyncLifetime
             manifest: Jobs.Manifest(cluster.Log, more: "jobs: { retention: 1s }"));
         await RunAsync(new Jobs(gateway), "/fails-once");
         var first = await receiver.NextAsync("/fails-once");
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
             (string?)(await DeliveryAsync(gateway, first.Id))["state"] == "failed");
         Assert.Contains("was deleted after jobs.retention",
             (await DeliveryAsync(gateway, first.Id))["log"]!.ToJsonString(), StringComparison.Ordinal);
@@ -174,7 +169,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         var drip = await receiver.NextAsync("/drip");
         await RunAsync(jobs, "/ok");
         await receiver.NextAsync("/ok");
-        await JobFaultsTest.UntilAsync(async () => (await DeliveryAsync(gateway, drip.Id))["log"]!.AsArray().Count > 0);
+        await Eventually.HoldsAsync(async () => (await DeliveryAsync(gateway, drip.Id))["log"]!.AsArray().Count > 0);
         // The number includes bytes in the socket buffers.
         Assert.InRange(receiver.Poured, 1, 32 << 20);
         Assert.Contains("no complete response within 15 s",
@@ -197,7 +192,7 @@ public sealed class WebhooksTest : IAsyncLifetime
         using var status = await gateway.Client.GetAsync(new Uri($"/v2/stub/status/{id}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status.StatusCode);
         Assert.Contains("SLUICE_PAYLOADS", await status.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        await JobFaultsTest.UntilAsync(async () =>
+        await Eventually.HoldsAsync(async () =>
             (await DeliveryAsync(gateway, first.Id))["log"]!.AsArray().Count > 1);
         Assert.Contains("SLUICE_PAYLOADS", (await DeliveryAsync(gateway, first.Id))["log"]![1]!.ToJsonString(),
             StringComparison.Ordinal);
@@ -243,16 +238,9 @@ public sealed class WebhooksTest : IAsyncLifetime
     private static Task<JsonObject> DeliveryAsync(GatewayProcess gateway, string id) =>
         gateway.GetAsync($"/api/v1/endpoints/stub/webhooks/{id}");
 
-    private static async Task<JsonObject> DeliveredAsync(GatewayProcess gateway, string id, int notes = 1)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
-        {
-            var delivery = await DeliveryAsync(gateway, id);
-            if ((string?)delivery["state"] == "delivered" && delivery["log"]!.AsArray().Count >= notes) return delivery;
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
-        }
-    }
+    private static Task<JsonObject> DeliveredAsync(GatewayProcess gateway, string id, int notes = 1) =>
+        Eventually.BecomesAsync(() => DeliveryAsync(gateway, id),
+            d => (string?)d["state"] == "delivered" && d["log"]!.AsArray().Count >= notes);
 
     private static string Hmac(string secret, Received got) => Convert.ToBase64String(HMACSHA256.HashData(
         Convert.FromBase64String(secret["whsec_".Length..]),

@@ -118,13 +118,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>Sends a signal to any process by its id.</summary>
     public static void Signal(int pid, int signal) => _ = Kill(pid, signal);
 
-    /// <summary>Waits until no process has this id. The kernel is asked every few milliseconds.</summary>
-    public static async Task GoneAsync(int pid)
-    {
-        using var limit = new CancellationTokenSource(Patience, TimeProvider.System);
-        while (Directory.Exists($"/proc/{pid}") && !IsZombie(pid))
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, limit.Token);
-    }
+    /// <summary>Waits until no process has this id.</summary>
+    public static Task GoneAsync(int pid) =>
+        Eventually.HoldsAsync(() => !Directory.Exists($"/proc/{pid}") || IsZombie(pid), $"process {pid} has ended");
 
     private static bool IsZombie(int pid)
     {

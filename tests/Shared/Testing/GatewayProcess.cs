@@ -92,16 +92,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     }
 
     /// <summary>Waits until the API's answer at a path meets a condition.</summary>
-    public async Task<JsonObject> UntilAsync(string path, Func<JsonObject, bool> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
-        {
-            var answer = await GetAsync(path);
-            if (holds(answer)) return answer;
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
-        }
-    }
+    public Task<JsonObject> UntilAsync(string path, Func<JsonObject, bool> holds) =>
+        Eventually.BecomesAsync(() => GetAsync(path), holds, path);
 
     /// <summary>Returns a metric's value, summed over its label sets; zero if the metric does not exist.</summary>
     public async Task<double> MetricAsync(string name, string labels = "")

@@ -166,7 +166,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
     private static async Task MoreAsync(ConcurrentBag<HttpStatusCode> answers)
     {
         var before = answers.Count;
-        await Eventually.HoldsAsync(() => Task.FromResult(answers.Count >= before + 100), "a hundred more answers");
+        await Eventually.HoldsAsync(() => answers.Count >= before + 100, "a hundred more answers");
     }
 
     private static async Task<HttpStatusCode> AskAsync(GatewayProcess gateway)

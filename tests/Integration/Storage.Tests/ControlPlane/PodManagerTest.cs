@@ -92,7 +92,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
 
         Assert.Equal(1, kills);
         killed.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!pods.HasPodsOf("hanging")), "the pod has exited");
+        await Eventually.HoldsAsync(() => !pods.HasPodsOf("hanging"), "the pod has exited");
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class PodManagerTest : IClassFixture<RedisFixture>, IDisposable
         Assert.Equal(PodState.Stopping, held.State);
         Assert.Equal("GPU-1", Assert.Single(Assert.Single(pods.Holdings).Devices).Uuid);
         gone.SetResult();
-        await Eventually.HoldsAsync(() => Task.FromResult(!pods.HasPodsOf("unseen")), "the pod has exited");
+        await Eventually.HoldsAsync(() => !pods.HasPodsOf("unseen"), "the pod has exited");
         Assert.Equal(PodState.Failed, Assert.Single(await store.ListAsync("unseen", default)).State);
     }
 

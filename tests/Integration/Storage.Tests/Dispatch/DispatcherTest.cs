@@ -392,9 +392,5 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     /// <summary>Waits until every slot is free and no request waits.</summary>
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    /// <summary>Polls a state until it holds: Redis cannot signal it. Each poll is a round trip.</summary>
-    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
-    {
-        while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();
-    }
+    private Task UntilAsync(Func<EndpointSnapshot, bool> holds) => Eventually.BecomesAsync(SnapshotAsync, holds);
 }

@@ -241,9 +241,5 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
 
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    /// <summary>Polls a state until it holds: Redis cannot signal it. Each poll is a round trip.</summary>
-    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds)
-    {
-        while (!holds(await SnapshotAsync())) Soon.ThrowIfCancellationRequested();
-    }
+    private Task UntilAsync(Func<EndpointSnapshot, bool> holds) => Eventually.BecomesAsync(SnapshotAsync, holds);
 }

@@ -20,12 +20,13 @@ public sealed class EndpointTaskRotationTest
         for (var round = 1; round <= 3; round++)
         {
             chores.Start(["slow", "a", "b", "c"], Chore, default);
-            foreach (var id in new[] { "a", "b", "c" }) await UntilAsync(() => starts.GetValueOrDefault(id) == round);
+            foreach (var id in new[] { "a", "b", "c" })
+                await Eventually.HoldsAsync(() => starts.GetValueOrDefault(id) == round);
         }
 
         Assert.Equal(1, starts["slow"]);
         stuck.SetResult();
-        await UntilAsync(() =>
+        await Eventually.HoldsAsync(() =>
         {
             chores.Start(["slow"], Chore, default);
             return starts["slow"] > 1;
@@ -46,7 +47,7 @@ public sealed class EndpointTaskRotationTest
         }, default);
         Assert.Equal(3, Volatile.Read(ref now));
         open.SetResult();
-        await UntilAsync(() => Volatile.Read(ref done) == 20);
+        await Eventually.HoldsAsync(() => Volatile.Read(ref done) == 20);
     }
 
     [Fact]
@@ -63,16 +64,10 @@ public sealed class EndpointTaskRotationTest
         await stop.CancelAsync();
         open.SetResult();
         // The task of b has ended: a later round starts it.
-        await UntilAsync(() =>
+        await Eventually.HoldsAsync(() =>
         {
             chores.Start(["b"], _ => Task.FromResult(starts = 100), default);
             return starts == 100;
         });
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!holds()) await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, limit.Token);
     }
 }

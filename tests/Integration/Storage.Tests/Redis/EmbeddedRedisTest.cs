@@ -63,8 +63,7 @@ public sealed class EmbeddedRedisTest : IDisposable
         var setting = (RedisResult[])(await connection.GetDatabase().ExecuteAsync("CONFIG", "GET", "appendfsync"))!;
         Assert.Equal("no", (string?)setting[1]);
         using var sync = new LogSync(folder, NullLogger.Instance);
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (sync.Synced == 0) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+        await Eventually.HoldsAsync(() => sync.Synced > 0);
         await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
@@ -79,7 +78,7 @@ public sealed class EmbeddedRedisTest : IDisposable
         var store = new JobStore(
             new RedisStore(connection, () => redis.DiskIsFull),
             new PayloadStore(new RedisStore(connection), folder));
-        await Eventually.HoldsAsync(() => Task.FromResult(redis.HasReserve), "space for the log is reserved");
+        await Eventually.HoldsAsync(() => redis.HasReserve, "space for the log is reserved");
         disk.Fill();
         var (acknowledged, input) = (new List<string>(), new byte[200_000]);
         Array.Fill(input, (byte)'1');
@@ -105,7 +104,7 @@ public sealed class EmbeddedRedisTest : IDisposable
             await Eventually.HoldsAsync(
                 async () => await HasAsync(store, id),
                 $"{id} of {acknowledged.Count} acknowledged jobs");
-        await Eventually.HoldsAsync(() => Task.FromResult(!redis.DiskIsFull), "the disk has space again");
+        await Eventually.HoldsAsync(() => !redis.DiskIsFull, "the disk has space again");
         await store.SubmitAsync(JobStoreTest.Job("e", "after") with { Input = input }, default);
         await connection.CloseAsync(allowCommandsToComplete: false);
     }

@@ -32,7 +32,7 @@ public sealed class EngineClientTest
         using var engine = new EngineClient(daemon.Uri, time);
 
         var call = CallAsync(engine, name);
-        await Eventually.HoldsAsync(() => Task.FromResult(daemon.Asked == 2), "the second request");
+        await Eventually.HoldsAsync(() => daemon.Asked == 2, "the second request");
         Assert.False(call.IsCompleted);
         time.Advance(TimeSpan.FromMinutes(2));
 

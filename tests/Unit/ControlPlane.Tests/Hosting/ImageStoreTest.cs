@@ -34,7 +34,7 @@ public sealed class ImageStoreTest : IDisposable
         using var first = new CancellationTokenSource();
         using var second = new CancellationTokenSource();
         var pulls = new[] { EnsureAsync(first.Token), EnsureAsync(second.Token) };
-        await Eventually.HoldsAsync(() => Task.FromResult(daemon.Asked == 2), "the pull");
+        await Eventually.HoldsAsync(() => daemon.Asked == 2, "the pull");
         await first.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pulls[0]);
         Assert.False(daemon.Left.IsCompleted);
@@ -48,7 +48,7 @@ public sealed class ImageStoreTest : IDisposable
     public async Task A_pull_that_exceeds_its_time_limit_fails()
     {
         var pull = EnsureAsync(CancellationToken.None);
-        await Eventually.HoldsAsync(() => Task.FromResult(daemon.Asked == 2), "the pull");
+        await Eventually.HoldsAsync(() => daemon.Asked == 2, "the pull");
         var minute = 0;
         while (!pull.IsCompleted && minute < 100)
         {

@@ -26,14 +26,14 @@ public sealed class ProgramRunTest
         using var cancelled = new CancellationTokenSource();
         string[] arguments = ["-c", $"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 1000"];
         var run = ProgramRun.RunAsync("/bin/sh", arguments, "/", cancelled.Token);
-        await Eventually.HoldsAsync(() => Task.FromResult(File.Exists(pid)), "the start of the program");
+        await Eventually.HoldsAsync(() => File.Exists(pid), "the start of the program");
         var process = $"/proc/{(await File.ReadAllTextAsync(pid)).Trim()}";
         Assert.True(Directory.Exists(process));
 
         await cancelled.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
-        await Eventually.HoldsAsync(() => Task.FromResult(!Directory.Exists(process)), "the end of the program");
+        await Eventually.HoldsAsync(() => !Directory.Exists(process), "the end of the program");
         Directory.Delete(folder, recursive: true);
     }
 }

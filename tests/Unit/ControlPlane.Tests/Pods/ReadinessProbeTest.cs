@@ -55,7 +55,7 @@ public sealed class ReadinessProbeTest : IDisposable
         var pod = PodAt(worker);
         var seen = (await probe.ProbeAsync(pod, default)).Seen;
         Assert.EndsWith("/ready over HTTP/1.1: status 302", seen, StringComparison.Ordinal);
-        await Eventually.HoldsAsync(() => Task.FromResult(worker.Asked > 0), "the request");
+        await Eventually.HoldsAsync(() => worker.Asked > 0, "the request");
         Assert.Equal(0, elsewhere.Asked);
     }
 

@@ -19,11 +19,11 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
         var (id, text) = await AddAsync();
         using var ring = Ring(TimeProvider.System);
         await ring.StartAsync(default);
-        await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
+        await Eventually.HoldsAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
 
         await store.RevokeAsync(id, default);
 
-        await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Unknown);
+        await Eventually.HoldsAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Unknown);
         await ring.StopAsync(default);
     }
 
@@ -34,14 +34,14 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
         var time = new ManualTime(Now);
         using var ring = Ring(time);
         await ring.StartAsync(default);
-        await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
+        await Eventually.HoldsAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Valid);
         // Written without the store, so that no message is sent.
         await redis.Store.Database.HashDeleteAsync("sluice:{keys}:all", id);
         await redis.Store.Database.StringSetAsync("sluice:{keys}:version", "another");
 
         time.Advance(TimeSpan.FromSeconds(1));
 
-        await UntilAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Unknown);
+        await Eventually.HoldsAsync(() => ring.Find(text, Now, out _) == KeyVerdict.Unknown);
         await ring.StopAsync(default);
     }
 
@@ -234,10 +234,4 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
             .FirstOrDefault(l => l.StartsWith(field + ":", StringComparison.Ordinal))?.Split(':')[1] ?? "";
 
     private ApiKeyCache Ring(TimeProvider time) => new(redis.Store, store, null, time, NullLogger<ApiKeyCache>.Instance);
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (!holds()) await Task.Delay(TimeSpan.FromMilliseconds(2), TimeProvider.System, limit.Token);
-    }
 }

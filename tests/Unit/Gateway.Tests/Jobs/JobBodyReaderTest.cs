@@ -127,12 +127,7 @@ public sealed class JobBodyReaderTest
         public Task EndAsync() => pipe.Writer.CompleteAsync().AsTask();
 
         /// <summary>Waits until the gateway uses the given number of bytes.</summary>
-        public async Task BufferedAsync(long used)
-        {
-            using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-            while (test.budget.Used < used)
-                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, limit.Token);
-        }
+        public Task BufferedAsync(long used) => Eventually.HoldsAsync(() => test.budget.Used >= used);
 
         private sealed record Body(PipeReader Reader) : IRequestBodyPipeFeature;
     }

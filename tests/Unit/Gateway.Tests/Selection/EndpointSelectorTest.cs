@@ -155,7 +155,7 @@ public sealed class EndpointSelectorTest : IAsyncLifetime
         await socket.ConnectAsync("127.0.0.1", new Uri(app.Urls.First()).Port);
         var stream = socket.GetStream();
         await stream.WriteAsync("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{\"a\":"u8.ToArray());
-        await Eventually.HoldsAsync(() => Task.FromResult(budget.Used == 5), "the body is being read");
+        await Eventually.HoldsAsync(() => budget.Used == 5, "the body is being read");
         time.Advance(PacedBodyReader.Window);
         time.Advance(PacedBodyReader.Window);
         using var reader = new StreamReader(stream, Encoding.ASCII);
@@ -174,7 +174,7 @@ public sealed class EndpointSelectorTest : IAsyncLifetime
     }
 
     private Task ReleasedAsync(long used) =>
-        Eventually.HoldsAsync(() => Task.FromResult(budget.Used == used), $"the budget has {used} bytes in use");
+        Eventually.HoldsAsync(() => budget.Used == used, $"the budget has {used} bytes in use");
 
     private static async Task<string?> ReadChunkAsync(StreamReader reader)
     {

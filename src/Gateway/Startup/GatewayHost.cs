@@ -43,7 +43,9 @@ public static partial class GatewayHost
     /// <param name="data">The locked data folder of this gateway.</param>
     /// <param name="redis">The Redis connection that all services share.</param>
     /// <param name="share">The payload folder. The caller has checked it.</param>
-    public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share)
+    /// <param name="logging">Changes where log entries go. Null: the console.</param>
+    public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share,
+        Action<ILoggingBuilder>? logging = null)
     {
         var builder =
             WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
@@ -64,6 +66,7 @@ public static partial class GatewayHost
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
         ConfigureLogging(builder.Logging, settings);
+        logging?.Invoke(builder.Logging);
         AddServices(builder.Services, settings, data, redis, share);
         var app = builder.Build();
         foreach (var setting in settings.Ineffective) SettingIgnored(app.Logger, setting);

@@ -40,7 +40,8 @@ internal static class StartupBanner
         await Console.Out.WriteAsync(text.ToString());
     }
 
-    private static async Task<string?> FirstKeyAsync(IServiceProvider services, GatewaySettings settings,
+    /// <summary>Creates the first admin key. Returns null if it exists already, or is a setting.</summary>
+    internal static async Task<string?> FirstKeyAsync(IServiceProvider services, GatewaySettings settings,
         TimeProvider time)
     {
         var store = services.GetRequiredService<KeyStore>();

@@ -40,6 +40,16 @@ public sealed class SampleModelsTest(SampleModelsTest.Samples samples) : IClassF
     }
 
     [Fact]
+    public async Task The_report_of_a_host_contains_its_diagnostics()
+    {
+        var report = await samples.Gateway.UntilAsync("/api/v1/hosts", h => h["hosts"]!.AsArray().Count == 1);
+        var doctor = report["hosts"]![0]!["doctor"]!;
+        Assert.True((bool)doctor["served"]!);
+        Assert.Contains("serve", (string?)doctor["verdict"], StringComparison.Ordinal);
+        Assert.Contains(doctor["layers"]!.AsArray(), l => (string?)l!["layer"] == "ONNX Runtime");
+    }
+
+    [Fact]
     public async Task A_story_comes_token_by_token_and_the_same_seed_tells_it_again()
     {
         var first = await StoryAsync();

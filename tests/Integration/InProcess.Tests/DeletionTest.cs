@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>Tests the deletion of an endpoint with jobs, and a new declaration with the same id.</summary>
 public sealed class DeletionTest
@@ -12,7 +12,7 @@ public sealed class DeletionTest
     public async Task Jobs_of_a_deleted_endpoint_are_cancelled_only_with_force_and_never_run_at_its_successor()
     {
         var log = Path.GetTempFileName();
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway, "temp");
         await DeclareAsync();
         var sleep = JsonNode.Parse("""{"do":"sleep","ms":60000}""")!;

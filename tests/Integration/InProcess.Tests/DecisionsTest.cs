@@ -2,7 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>An operator can ask why so many workers run, pause an endpoint, and limit what it spends.</summary>
 public sealed class DecisionsTest
@@ -12,7 +12,7 @@ public sealed class DecisionsTest
     [Fact]
     public async Task Each_decision_is_told_with_its_inputs_its_steps_and_what_came_of_it()
     {
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest("/dev/null", max: 1, scaling: ", buffer: 1"));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest("/dev/null", max: 1, scaling: ", buffer: 1"));
         await new Jobs(gateway).RunSyncAsync(Echo);
         var decisions = await gateway.GetAsync("/api/v1/endpoints/stub/decisions");
 
@@ -27,7 +27,7 @@ public sealed class DecisionsTest
 
         Assert.Equal(1, await gateway.MetricAsync("sluice_scaling_workers", "endpoint=\"stub\",state=\"desired\""));
         Assert.Equal(1, await gateway.MetricAsync("sluice_scaling_decisions_total", "direction=\"out\""));
-        Assert.Contains("starting 1", gateway.Process.Output, StringComparison.Ordinal);
+        await gateway.Log.EventAsync("ScalingDecided", ("Endpoint", "stub"), ("Start", "1"));
         using var none = await gateway.Client.GetAsync(new Uri("/api/v1/endpoints/none/decisions", UriKind.Relative));
         Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
         using var stranger = gateway.ClientFor(null);
@@ -39,7 +39,7 @@ public sealed class DecisionsTest
     public async Task A_paused_endpoint_takes_jobs_and_runs_them_when_the_pause_ends()
     {
         var manifest = Jobs.Manifest("/dev/null", scaling: ", pause: QUEUE");
-        await using var gateway = await GatewayProcess.StartAsync(manifest);
+        await using var gateway = await InProcessGateway.StartAsync(manifest);
         var jobs = new Jobs(gateway);
         var id = await jobs.RunAsync(Echo);
         var waiting = await jobs.GetAsync($"status/{id}");
@@ -59,27 +59,22 @@ public sealed class DecisionsTest
     [Fact]
     public async Task A_day_s_worker_time_that_is_used_up_is_remembered_over_a_restart()
     {
-        var folder = Directory.CreateTempSubdirectory("sluice-spend-").FullName;
         var manifest = Jobs.Manifest("/dev/null", scaling: ", dailyWorkerTime: 2s");
-        string key;
-        await using (var gateway = await GatewayProcess.StartAsync(manifest, folder))
-        {
-            key = gateway.Key;
-            await new Jobs(gateway).RunSyncAsync(Echo);
-            await gateway.UntilAsync("/api/v1/endpoints/stub", e => ((string?)e["status"]!["blocked"])?.Contains("worker-seconds", StringComparison.Ordinal) == true);
-            var latest = (await gateway.GetAsync("/api/v1/endpoints/stub/decisions"))["latest"]!;
-            Assert.Equal(("spend", 0), ((string)latest["decidedBy"]!, (int)latest["desired"]!));
-        }
+        await using var gateway = await InProcessGateway.StartAsync(manifest);
+        await new Jobs(gateway).RunSyncAsync(Echo);
+        await SpentAsync();
+        var latest = (await gateway.GetAsync("/api/v1/endpoints/stub/decisions"))["latest"]!;
+        Assert.Equal(("spend", 0), ((string)latest["decidedBy"]!, (int)latest["desired"]!));
 
-        await using (var gateway = await GatewayProcess.StartAsync(manifest, folder, key: key))
-        {
-            await gateway.UntilAsync("/api/v1/endpoints/stub", e => ((string?)e["status"]!["blocked"])?.Contains("worker-seconds", StringComparison.Ordinal) == true);
-            using var refused = await gateway.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), new StringContent("{}"));
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-            var id = await new Jobs(gateway).RunAsync(Echo);
-            Assert.Equal("PAUSED", (string)(await new Jobs(gateway).GetAsync($"status/{id}"))["queue"]!["reason"]!);
-        }
+        await gateway.RestartAsync();
+        await SpentAsync();
+        using var refused = await gateway.Client.PostAsync(new Uri("/e/stub/run", UriKind.Relative),
+            new StringContent("{}"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        var id = await new Jobs(gateway).RunAsync(Echo);
+        Assert.Equal("PAUSED", (string)(await new Jobs(gateway).GetAsync($"status/{id}"))["queue"]!["reason"]!);
 
-        Directory.Delete(folder, recursive: true);
+        Task SpentAsync() => gateway.UntilAsync("/api/v1/endpoints/stub",
+            e => ((string?)e["status"]!["blocked"])?.Contains("worker-seconds", StringComparison.Ordinal) == true);
     }
 }

@@ -1,12 +1,11 @@
 using System.Net;
-using System.Net.Http.Json;
 using System.Text.Json.Nodes;
-using Sluice.Testing;
+using Xunit;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.Testing;
 
 /// <summary>A client of the jobs API of a gateway, with a list of the accepted jobs.</summary>
-internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", HttpClient? client = null)
+public sealed class Jobs(RunningGateway gateway, string endpoint = "stub", HttpClient? client = null)
 {
     private readonly HttpClient client = client ?? gateway.Client;
 
@@ -80,46 +79,31 @@ internal sealed class Jobs(GatewayProcess gateway, string endpoint = "stub", Htt
     }
 
     /// <summary>Waits until a job has the status.</summary>
-    public async Task<JsonObject> StatusAsync(string id, string status)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
+    public Task<JsonObject> StatusAsync(string id, string status) => Eventually.BecomesAsync(
+        async () =>
         {
             var job = await GetAsync($"status/{id}");
-            if ((string?)job["status"] == status) return job;
             Assert.False(Final.Contains((string)job["status"]!) && !Final.Contains(status),
                 $"waiting for {status}, but it is {job}");
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, limit.Token);
-        }
-    }
+            return job;
+        },
+        j => (string?)j["status"] == status, status);
 
     /// <summary>
     /// Waits until the invariant check succeeds and no job is queued or running. With <paramref name="waits"/>, it
     /// waits only for the check.
     /// </summary>
-    public async Task QuietAsync(bool waits = false)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        JsonNode? last = null;
-        try
+    public Task QuietAsync(bool waits = false) => Eventually.BecomesAsync(
+        async () =>
         {
-            while (true)
-            {
-                using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative),
-                    limit.Token);
-                // After an outage of Redis, a gateway responds with 503 until it has reconnected.
-                if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
-                var health = (await ReadAsync(answer, HttpStatusCode.OK))["jobs"]!;
-                last = await gateway.GetAsync($"/api/v1/admin/check?endpoint={endpoint}");
-                if ((waits || (int)health["inQueue"]! + (int)health["inProgress"]! == 0) && (bool)last["ok"]!) return;
-                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            Assert.Fail($"it did not become quiet: {last}");
-        }
-    }
+            using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative));
+            // After an outage of Redis, a gateway responds with 503 until it has reconnected.
+            if (answer.StatusCode == HttpStatusCode.ServiceUnavailable) return (Left: -1, Check: null);
+            var health = (await ReadAsync(answer, HttpStatusCode.OK))["jobs"]!;
+            return (Left: (int)health["inQueue"]! + (int)health["inProgress"]!,
+                Check: (JsonObject?)await gateway.GetAsync($"/api/v1/admin/check?endpoint={endpoint}"));
+        },
+        seen => (waits || seen.Left == 0) && (bool?)seen.Check?["ok"] == true, $"endpoint {endpoint} is quiet");
 
     private static async Task<JsonObject> ReadAsync(HttpResponseMessage answer, HttpStatusCode expected)
     {

@@ -1,7 +1,7 @@
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.Testing;
 
 /// <summary>Manifests of these tests: the sample models behind endpoints that go to zero quickly.</summary>
-internal static class Manifests
+public static class Manifests
 {
     public const string Template = """
         templates:

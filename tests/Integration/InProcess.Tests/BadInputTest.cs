@@ -6,16 +6,17 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>Tests that every invalid request gets a 4xx response that describes the error.</summary>
+[Trait("Needs", "publish")]
 public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<BadInputTest.Running>
 {
     private const string Infer = "/v2/models/digits/infer";
 
     public sealed class Running : IAsyncLifetime
     {
-        public GatewayProcess Gateway { get; private set; } = null!;
+        public InProcessGateway Gateway { get; private set; } = null!;
 
         public string Scoped { get; private set; } = "";
 
@@ -23,10 +24,10 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
 
         public async ValueTask InitializeAsync()
         {
-            Gateway = await GatewayProcess.StartAsync(Manifests.With(
+            Gateway = await InProcessGateway.StartAsync(Manifests.With(
                 Manifests.Endpoint("digits", more: "forwarding: { maxBodyBytes: 100000 }"),
                 Manifests.Endpoint("story"),
-                Manifests.Endpoint("embed", more: "public: true")));
+                Manifests.Endpoint("embed", more: "public: true")), InProcessGateway.WithWorker());
             Scoped = await KeyAsync("story");
             Revoked = await KeyAsync("digits");
             var id = Revoked.Split('_')[1];
@@ -114,7 +115,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         var text = key switch { "REVOKED" => running.Revoked, "SCOPED" => running.Scoped,
             "ADMIN" => running.Gateway.Key, _ => key };
         using var client = running.Gateway.ClientFor(text);
-        using var answer = await client.PostAsync(path, new StringContent(GatewayProcess.Example("digits")));
+        using var answer = await client.PostAsync(path, new StringContent(InProcessGateway.Example("digits")));
         await ExpectAsync(answer, what, status, says);
         if (status == 401) Assert.Equal("Bearer", answer.Headers.WwwAuthenticate.Single().Scheme);
     }
@@ -266,7 +267,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     {
         using var client = running.Gateway.ClientFor(null);
         using var answer = await client.PostAsync("/v2/models/embed/infer",
-            new StringContent(GatewayProcess.Example("embed")));
+            new StringContent(InProcessGateway.Example("embed")));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
@@ -280,7 +281,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
         var secret = running.Gateway.Key.Split('_')[2];
         Assert.DoesNotContain(secret, await running.Gateway.Client.GetStringAsync(new Uri("/api/v1/keys",
             UriKind.Relative)), StringComparison.Ordinal);
-        Assert.DoesNotContain(running.Scoped.Split('_')[2], running.Gateway.Process.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(running.Scoped.Split('_')[2], running.Gateway.Log.Text, StringComparison.Ordinal);
     }
 
     private static async Task ExpectAsync(HttpResponseMessage answer, string what, int status, string says)

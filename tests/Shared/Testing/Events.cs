@@ -1,9 +1,9 @@
 using System.Text;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.Testing;
 
 /// <summary>Server-sent events as <c>id|event|data</c>.</summary>
-internal static class Events
+public static class Events
 {
     public static async Task<List<string>> ReadAsync(Stream stream, int most = int.MaxValue)
     {

@@ -5,22 +5,23 @@ using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>Tests the Open Inference Protocol and Triton's extensions at the root paths of the gateway.</summary>
+[Trait("Needs", "publish")]
 public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassFixture<RootProtocolTest.Running>
 {
     public sealed class Running : IAsyncLifetime
     {
-        public GatewayProcess Gateway { get; private set; } = null!;
+        public InProcessGateway Gateway { get; private set; } = null!;
 
         /// <summary>A client whose key may only use the endpoint digits.</summary>
         public HttpClient Digits { get; private set; } = null!;
 
         public async ValueTask InitializeAsync()
         {
-            Gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits"),
-                Manifests.Endpoint("story"), Manifests.Endpoint("embed")));
+            Gateway = await InProcessGateway.StartAsync(Manifests.With(Manifests.Endpoint("digits"),
+                Manifests.Endpoint("story"), Manifests.Endpoint("embed")), InProcessGateway.WithWorker());
             using var answer = await Gateway.Client.PostAsJsonAsync("/api/v1/keys",
                 new { name = "test", invoke = new[] { "digits" } });
             Digits = Gateway.ClientFor((string)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["key"]!);
@@ -69,7 +70,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     public async Task Errors_of_jobs_are_problem_details_and_have_a_hint_for_a_body_of_the_protocol()
     {
         using var answer = await running.Gateway.Client.PostAsync("/v2/digits/run",
-            new StringContent(GatewayProcess.Example("digits")));
+            new StringContent(InProcessGateway.Example("digits")));
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
         Assert.Contains("""{"input": {"inputs": [...]}}""",
             (string?)(await answer.Content.ReadFromJsonAsync<JsonObject>())!["error"], StringComparison.Ordinal);
@@ -83,7 +84,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
             await ReadyAsync("embed", "x")));
         Assert.Empty(await running.Gateway.WorkersAsync("embed"));
         using (var answer = await running.Gateway.Client.PostAsync("/v2/models/embed/infer",
-            new StringContent(GatewayProcess.Example("embed"))))
+            new StringContent(InProcessGateway.Example("embed"))))
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal((200, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9")));
     }
@@ -108,7 +109,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
     public async Task The_statistics_cover_the_ready_workers_of_the_callers_endpoints()
     {
         using (await running.Gateway.Client.PostAsync("/v2/models/digits/infer",
-            new StringContent(GatewayProcess.Example("digits"))))
+            new StringContent(InProcessGateway.Example("digits"))))
         using (await running.Gateway.Client.PostAsync("/v2/models/story/generate",
         new StringContent("""{"text_input":"Once","max_tokens":2}""")))
         {

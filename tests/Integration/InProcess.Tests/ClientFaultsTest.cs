@@ -3,9 +3,9 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
-/// <summary>What clients do: rows C1, C2, C7 and C8 of the fault matrix (C10 is in <see cref="JobsTest"/>, C12 in <see cref="JobClusterFaultsTest"/>).</summary>
+/// <summary>What clients do: rows C1, C2, C7 and C8 of the fault matrix (C10 is in <see cref="JobsTest"/>, C12 in <c>JobClusterFaultsTest</c>).</summary>
 [Trait("Matrix", "fault")]
 public sealed class ClientFaultsTest : IDisposable
 {
@@ -18,7 +18,7 @@ public sealed class ClientFaultsTest : IDisposable
     public async Task Requests_and_synchronous_jobs_whose_clients_left_while_they_waited_never_run()
     {
         var count = FaultMatrix.Count(some: 200, whole: 500);
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway);
         var busy = await jobs.RunAsync(JsonNode.Parse("""{"do":"sleep","ms":60000}""")!);
         await Eventually.HoldsAsync(() => Lines("begin ").Count == 1);
@@ -48,7 +48,7 @@ public sealed class ClientFaultsTest : IDisposable
     [InlineData("/v2/stub/runsync", """{"input":{"do":"sleep","ms":60000}}""", "runsync")]
     public async Task What_a_client_left_is_stopped_in_its_worker_and_its_slot_is_free(string path, string body, string what)
     {
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 1));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest(log, concurrency: 1));
         var jobs = new Jobs(gateway);
         var (stops, free) = (new List<double>(), new List<double>());
         for (var n = 0; n < FaultMatrix.Count(some: 2, whole: 100); n++)
@@ -79,7 +79,7 @@ public sealed class ClientFaultsTest : IDisposable
     public async Task Ten_thousand_queued_jobs_are_cancelled_and_none_runs()
     {
         var singly = FaultMatrix.Count(some: 2000, whole: 10_000);
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, scaling: ", min: 0").Replace("max: 1,", "max: 0,", StringComparison.Ordinal));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest(log, scaling: ", min: 0").Replace("max: 1,", "max: 0,", StringComparison.Ordinal));
         var jobs = new Jobs(gateway);
         var ids = new ConcurrentBag<string>();
         await Parallel.ForEachAsync(Enumerable.Range(0, singly + 8000), new ParallelOptions { MaxDegreeOfParallelism = 64 },
@@ -104,7 +104,7 @@ public sealed class ClientFaultsTest : IDisposable
     [Fact]
     public async Task A_cancel_that_races_the_end_tells_the_truth_to_both()
     {
-        await using var gateway = await GatewayProcess.StartAsync(Jobs.Manifest(log, concurrency: 16));
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest(log, concurrency: 16));
         var jobs = new Jobs(gateway);
         await jobs.RunSyncAsync(1);
         var (cancelled, completed) = (0, 0);

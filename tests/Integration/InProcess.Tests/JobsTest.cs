@@ -3,16 +3,16 @@ using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>One gateway for all tests of a class, with an endpoint whose worker executes the instructions of a job.</summary>
 public sealed class JobsGateway : IAsyncLifetime
 {
     public string Log { get; } = Path.GetTempFileName();
 
-    public GatewayProcess Gateway { get; private set; } = null!;
+    public InProcessGateway Gateway { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync() => Gateway = await GatewayProcess.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
+    public async ValueTask InitializeAsync() => Gateway = await InProcessGateway.StartAsync(Jobs.Manifest(Log, max: 1, concurrency: 4,
         more: "forwarding: { executionTimeout: 30s, activityTimeout: 1s }, jobs: { retention: 600s, maxInputBytes: 2MiB, maxOutputBytes: 4MiB, maxStreamBytes: 1KiB }") + """
 
           - { id: open, template: stub, public: true, scaling: { max: 1 }, jobs: { maxInputBytes: 20MiB, maxOutputBytes: 20MiB } }
@@ -29,7 +29,7 @@ public sealed class JobsGateway : IAsyncLifetime
 public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, IAsyncLifetime
 {
     private readonly string log = shared.Log;
-    private readonly GatewayProcess gateway = shared.Gateway;
+    private readonly InProcessGateway gateway = shared.Gateway;
     private readonly Jobs jobs = new(shared.Gateway);
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
@@ -321,16 +321,6 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Equal(TimeSpan.FromSeconds(1), refused.Headers.RetryAfter!.Delta);
         Assert.Contains("SLUICE_POLL_RATE", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         foreach (var answer in answers) answer.Dispose();
-    }
-
-    [Fact]
-    public async Task The_report_of_a_host_contains_its_diagnostics()
-    {
-        JsonNode? host = null;
-        await Eventually.HoldsAsync(async () => (host = (await gateway.GetAsync("/api/v1/hosts"))["hosts"]!.AsArray().SingleOrDefault()) is not null);
-        Assert.True((bool)host!["doctor"]!["served"]!);
-        Assert.Contains("serve", (string?)host["doctor"]!["verdict"], StringComparison.Ordinal);
-        Assert.Contains(host["doctor"]!["layers"]!.AsArray(), l => (string?)l!["layer"] == "ONNX Runtime");
     }
 
     [Fact]

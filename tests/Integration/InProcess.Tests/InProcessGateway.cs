@@ -1,0 +1,95 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Sluice.ControlPlane.Manifests;
+using Sluice.Gateway.Startup;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
+using Sluice.Testing;
+using StackExchange.Redis;
+
+namespace Sluice.InProcess.Tests;
+
+/// <summary>
+/// The real gateway in the process of the tests: its own application with Kestrel on loopback, on a real Redis server.
+/// Its workers are processes. What <c>Program</c> does before the application is built is not part of it.
+/// </summary>
+public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
+{
+    private readonly RedisFixture redis = new();
+    private readonly IReadOnlyDictionary<string, string?> settings;
+    private DataFolder? data;
+    private ConnectionMultiplexer? connection;
+    private WebApplication? app;
+
+    private InProcessGateway(IReadOnlyDictionary<string, string?>? environment)
+        : base(Directory.CreateTempSubdirectory("sluice-gateway-").FullName) => settings = Settings(environment);
+
+    /// <summary>The log entries of the gateway, over its restarts.</summary>
+    public LogEvents Log { get; } = new();
+
+    /// <summary>Settings with the published worker, for the sample models. Such tests have the trait
+    /// <c>Needs=publish</c>.</summary>
+    public static Dictionary<string, string?> WithWorker() => new() { ["SLUICE_WORKER"] = Repository.Worker };
+
+    /// <summary>Starts Redis and the gateway, and waits until the manifest is declared.</summary>
+    /// <param name="manifest">The manifest.</param>
+    /// <param name="environment">Additional settings, as environment variables.</param>
+    public static async Task<InProcessGateway> StartAsync(
+        string manifest, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        var gateway = new InProcessGateway(environment);
+        await File.WriteAllTextAsync(gateway.ManifestPath, manifest);
+        await gateway.redis.InitializeAsync();
+        await gateway.StartAsync();
+        return gateway;
+    }
+
+    /// <summary>Stops the gateway, and starts it again on the same data.</summary>
+    public async Task RestartAsync()
+    {
+        await StopAsync();
+        await StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await redis.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private async Task StartAsync()
+    {
+        var read = GatewaySettings.Read(settings.GetValueOrDefault);
+        data = new DataFolder(read.Data);
+        connection = await RedisSetup.ConnectAsync(redis.ConnectionString);
+        var store = new RedisStore(connection);
+        var share = new PayloadShare(store, read.Payloads);
+        await share.CheckAsync();
+        app = GatewayHost.Build(read, data, store, share, l => l.ClearProviders().AddProvider(Log));
+        await app.StartAsync();
+        Key = await StartupBanner.FirstKeyAsync(app.Services, read, TimeProvider.System) ?? Key;
+        await app.Services.GetRequiredService<ManifestLoop>().FirstLook.WaitAsync(ChildProcess.Patience);
+        Url = new Uri(app.Urls.First());
+        Client = ClientFor(Key);
+    }
+
+    private async Task StopAsync()
+    {
+        Client?.Dispose();
+        if (app is not null)
+        {
+            await app.StopAsync();
+            await app.DisposeAsync();
+        }
+
+        if (connection is not null)
+        {
+            await connection.CloseAsync(allowCommandsToComplete: false);
+            connection.Dispose();
+        }
+
+        data?.Dispose();
+    }
+}

@@ -84,7 +84,8 @@ public sealed class FailedStartsTest
         Assert.All(asked, a => Assert.Equal(HttpStatusCode.ServiceUnavailable, a.Status));
         Assert.Contains("the worker is ready over HTTP/1.1, but the template's protocol is h2c: set protocol: http1", asked[0].Detail, StringComparison.Ordinal);
         Assert.DoesNotContain("HTTP/1.1", asked[1].Detail, StringComparison.Ordinal);
-        await gateway.Process.LineAsync("set protocol: http1");
+        await gateway.EventAsync(e => e.Is("WorkerFailed", ("Endpoint", "files"))
+            && e["Why"].Contains("set protocol: http1", StringComparison.Ordinal), "WorkerFailed");
     }
 
     [Fact]
@@ -104,7 +105,8 @@ public sealed class FailedStartsTest
         Assert.EndsWith(" The endpoint is paused: its scaling.pause is QUEUE.", asked[2].Detail, StringComparison.Ordinal);
         var worker = Assert.Single(await gateway.WorkersAsync("stub", "starting"));
         Assert.Contains("/helth over HTTP/2 (h2c): status 404", (string)worker["reason"]!, StringComparison.Ordinal);
-        await gateway.Process.LineAsync("/helth over HTTP/2 (h2c): status 404");
+        await gateway.EventAsync(e => e.Is("WorkerNotReady", ("Endpoint", "stub"))
+            && e["Probe"].Contains("/helth over HTTP/2 (h2c): status 404", StringComparison.Ordinal), "WorkerNotReady");
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class FaultsTest
         var answers = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => AskAsync(gateway)));
 
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.Status));
-        var started = gateway.Process.Output.Split('\n').Count(l => l.Contains("started as process", StringComparison.Ordinal));
+        var started = gateway.Events.Count(e => e.Is("WorkerStarted"));
         Assert.InRange(started, 1, 2);
         Assert.All(answers, a => Assert.StartsWith("digits-", a.Worker, StringComparison.Ordinal));
         Assert.Equal(0, await gateway.MetricAsync("sluice_request_retries_total"));
@@ -40,8 +40,9 @@ public sealed class FaultsTest
         })).ToArray();
         var mark = gateway.Process.Mark;
         ChildProcess.Signal(victim, ChildProcess.Sigkill);
-        var failed = await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
-        await gateway.Process.LineAsync("is ready after", mark);
+        var failed = await gateway.EventAsync(e => e.Is("WorkerFailed", ("Endpoint", "digits"))
+            && e["Why"].StartsWith("ended by SIGKILL", StringComparison.Ordinal), "WorkerFailed", mark);
+        await gateway.EventAsync("WorkerReady", mark, ("Endpoint", "digits"));
         var before = answers.Count;
         await Eventually.HoldsAsync(() => answers.Count >= before + 50);
         await stop.CancelAsync();
@@ -50,7 +51,7 @@ public sealed class FaultsTest
         // An infer answer is one write: whoever has its first byte has it all.
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.Status));
         Assert.DoesNotContain(await gateway.WorkersAsync("digits", "ready"), w => (int)w["processId"]! == victim);
-        Assert.Contains("digits-", failed, StringComparison.Ordinal);
+        Assert.StartsWith("digits-", failed["Worker"], StringComparison.Ordinal);
         await SlotsExactAsync(gateway, "digits");
     }
 
@@ -64,7 +65,7 @@ public sealed class FaultsTest
 
         var mark = gateway.Process.Mark;
         ChildProcess.Signal(redis, ChildProcess.Sigkill);
-        await gateway.Process.LineAsync("redis-server exited with", mark);
+        await gateway.EventAsync("RedisExited", mark);
         // Requests go on: at first from slots that the gateway holds, then from the restarted Redis.
         for (var i = 0; i < 20; i++) Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
 
@@ -177,7 +178,7 @@ public sealed class FaultsTest
         using var ready = await gateway.Client.GetAsync("/v2/models/broken/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
         // A fourth one when this took longer than the pause.
-        Assert.InRange(gateway.Process.Output.Split('\n').Count(l => l.Contains("started as process", StringComparison.Ordinal)), 3, 5);
+        Assert.InRange(gateway.Events.Count(e => e.Is("WorkerStarted")), 3, 5);
     }
 
     [Fact]

@@ -38,9 +38,10 @@ public sealed class FirstLightTest
             var mark = gateway.Process.Mark;
             using var answer = await gateway.Client.PostAsync("/v2/models/digits/infer", Json(GatewayProcess.Example("digits")));
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-            var started = await gateway.Process.LineAsync("started as process", mark);
-            await gateway.Process.LineAsync("of digits stopped: exit code 0", mark);
-            await ChildProcess.GoneAsync(int.Parse(started.Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture));
+            var started = await gateway.EventAsync("WorkerStarted", mark, ("Endpoint", "digits"));
+            var stopped = await gateway.EventAsync("WorkerStopped", mark, ("Worker", started["Worker"]));
+            Assert.StartsWith("exit code 0", stopped["Why"], StringComparison.Ordinal);
+            await ChildProcess.GoneAsync(int.Parse(started["What"].Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture));
             var left = await gateway.GetAsync("/api/v1/endpoints/digits/workers");
             Assert.Empty(left["workers"]!.AsArray());
             Assert.Equal(0, await gateway.MetricAsync("sluice_workers", "endpoint=\"digits\""));

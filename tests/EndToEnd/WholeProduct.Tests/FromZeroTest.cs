@@ -29,7 +29,7 @@ public sealed class FromZeroTest
 
         var changes = (await gateway.GetAsync("/api/v1/endpoints/stub/decisions"))["changes"]!.AsArray();
         var ordered = changes.Sum(c => (int)c!["start"]!);
-        var started = gateway.Process.Output.Split('\n').Count(l => l.Contains("of stub started as process", StringComparison.Ordinal));
+        var started = gateway.Events.Count(e => e.Is("WorkerStarted", ("Endpoint", "stub")));
         Assert.InRange(started, 1, changes.Max(c => (int)c!["desired"]!));
         Assert.InRange(ordered, started, requests / slots);
     }
@@ -54,7 +54,7 @@ public sealed class FromZeroTest
         var told = (double)first["timings"]!["totalMs"]!;
         Assert.InRange(cold.Sum(s => (double)s.Value!), 0.5 * told, told + 50);
 
-        await gateway.Process.LineAsync("of digits stopped");
+        await gateway.EventAsync("WorkerStopped", 0, ("Endpoint", "digits"));
         Assert.Equal(cold.ToJsonString(), (await jobs.GetAsync($"status/{first["id"]}"))["coldStart"]!.ToJsonString());
     }
 

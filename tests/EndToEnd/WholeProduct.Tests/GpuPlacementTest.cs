@@ -86,7 +86,7 @@ public sealed class GpuPlacementTest : IDisposable
         Assert.Single(await gateway.WorkersAsync("low", "ready"));
         Assert.Equal("COMPLETED", (string?)(await high.RunSyncAsync(1))["status"]);
         Assert.Empty(await gateway.WorkersAsync("low", "ready"));
-        Assert.Contains("makes room for high", gateway.Process.Output, StringComparison.Ordinal);
+        Assert.Contains(gateway.Events, e => e.Is("WorkerPreempted", ("Endpoint", "low"), ("Other", "high")));
     }
 
     [Fact]

@@ -75,7 +75,7 @@ public sealed class PayloadShareTest : IAsyncLifetime
         disk.Fill();
         var mark = gateway.Process.Mark;
         var id = await jobs.RunAsync(new JsonObject { ["do"] = "huge", ["mib"] = 1 });
-        await gateway.Process.LineAsync("cannot be stored;", mark);
+        await gateway.EventAsync("OutputStoreFailed", mark, ("Job", id));
         Assert.Equal("IN_PROGRESS", (string?)(await jobs.GetAsync($"status/{id}"))["status"]);
         using (var refused = await jobs.PostAsync("run", Jobs.Body(Job(0))))
         {

@@ -4,32 +4,24 @@ using Sluice.Testing;
 
 namespace Sluice.InProcess.Tests;
 
-/// <summary>A log entry: its event name and its fields.</summary>
-public sealed record LogEvent(string Name, IReadOnlyDictionary<string, string> Fields, string Message);
-
-/// <summary>Collects log entries: tests wait for event names and fields.</summary>
+/// <summary>Collects the log entries of a gateway in this process.</summary>
 public sealed class LogEvents : ILoggerProvider
 {
     private readonly List<LogEvent> entries = [];
+    private readonly List<string> messages = [];
 
-    /// <summary>The entries so far.</summary>
-    public IReadOnlyList<LogEvent> All
+    /// <summary>All messages so far, with exceptions.</summary>
+    public string Text
     {
         get
         {
-            lock (entries) return [.. entries];
+            lock (entries) return string.Join('\n', messages);
         }
     }
 
     /// <summary>Waits for the first entry with this event name and these fields.</summary>
-    /// <param name="name">The name of the method with the <c>LoggerMessage</c> attribute.</param>
-    /// <param name="fields">Names and values of fields.</param>
-    public async Task<LogEvent> EventAsync(string name, params (string Name, string Value)[] fields)
-    {
-        var seen = await Eventually.BecomesAsync(
-            () => Task.FromResult(All.FirstOrDefault(e => Fits(e, name, fields))), e => e is not null, name);
-        return seen!;
-    }
+    public async Task<LogEvent> EventAsync(string name, params (string Name, string Value)[] fields) =>
+        (await Eventually.BecomesAsync(() => Task.FromResult(Find(name, fields)), e => e is not null, name))!;
 
     public ILogger CreateLogger(string categoryName) => new Collector(this);
 
@@ -38,12 +30,9 @@ public sealed class LogEvents : ILoggerProvider
         // The entries outlive the gateway.
     }
 
-    private static bool Fits(LogEvent entry, string name, (string Name, string Value)[] fields) =>
-        entry.Name == name && fields.All(f => entry.Fields.GetValueOrDefault(f.Name) == f.Value);
-
-    private void Add(LogEvent entry)
+    private LogEvent? Find(string name, (string Name, string Value)[] fields)
     {
-        lock (entries) entries.Add(entry);
+        lock (entries) return entries.FirstOrDefault(e => e.Is(name, fields));
     }
 
     private sealed class Collector(LogEvents events) : ILogger
@@ -56,10 +45,14 @@ public sealed class LogEvents : ILoggerProvider
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
             Func<TState, Exception?, string> formatter)
         {
-            var fields = (state as IReadOnlyList<KeyValuePair<string, object?>> ?? [])
-                .GroupBy(f => f.Key)
-                .ToDictionary(g => g.Key, g => Convert.ToString(g.First().Value, CultureInfo.InvariantCulture) ?? "");
-            events.Add(new LogEvent(eventId.Name ?? "", fields, formatter(state, exception) + exception));
+            var fields = new Dictionary<string, string>();
+            foreach (var (name, value) in state as IReadOnlyList<KeyValuePair<string, object?>> ?? [])
+                fields[name] = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
+            lock (events.entries)
+            {
+                events.entries.Add(new LogEvent(eventId.Name ?? "", fields));
+                events.messages.Add($"{formatter(state, exception)} {exception}");
+            }
         }
     }
 }

@@ -17,6 +17,23 @@ public sealed partial class GatewayProcess : RunningGateway, IAsyncDisposable
 
     public ChildProcess Process { get; }
 
+    /// <summary>The log entries so far.</summary>
+    public IEnumerable<LogEvent> Events => Process.Output.Split('\n').Select(LogEvent.Parse).OfType<LogEvent>();
+
+    /// <summary>Waits for the first log entry after the mark with this event name and these fields.</summary>
+    /// <param name="name">The event name.</param>
+    /// <param name="after">A mark: <see cref="ChildProcess.Mark"/>.</param>
+    /// <param name="fields">Names and values of fields.</param>
+    public Task<LogEvent> EventAsync(string name, int after = 0, params (string Name, string Value)[] fields) =>
+        EventAsync(e => e.Is(name, fields), name, after);
+
+    /// <summary>Waits for the first log entry after the mark that fits.</summary>
+    public async Task<LogEvent> EventAsync(Func<LogEvent, bool> fits, string what, int after = 0)
+    {
+        var line = await Process.LineAsync(l => LogEvent.Parse(l) is { } e && fits(e), $"the event {what}", after);
+        return LogEvent.Parse(line)!;
+    }
+
     /// <summary>
     /// Starts the gateway (with a wrapper command, if one is given) and waits until it listens. With a folder, it is
     /// another start on the data of an earlier one. With a program, it is the gateway of another published build.

@@ -31,6 +31,8 @@ public abstract class RunningGateway(string folder)
             ["SLUICE_URLS"] = "http://127.0.0.1:0",
             // Tests count processes, and the machine has two cores.
             ["SLUICE_STANDBY_WORKERS"] = "0",
+            // Tests wait for events by name and fields.
+            ["SLUICE_LOG_FORMAT"] = "json",
         };
         foreach (var (name, value) in more ?? new Dictionary<string, string?>()) all[name] = value;
         return all;

@@ -41,7 +41,8 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.Equal(["placed", "create", "start", "spawn"], stages.Take(4));
         Assert.Contains("model", stages);
         await File.WriteAllTextAsync(gateway.ManifestPath, Manifest("1500ms"));
-        await gateway.Process.LineAsync("of digits stopped: exit code 0");
+        var stopped = await gateway.EventAsync("WorkerStopped", 0, ("Endpoint", "digits"));
+        Assert.StartsWith("exit code 0", stopped["Why"], StringComparison.Ordinal);
         await Eventually.HoldsAsync(async () => await ContainersAsync() == "", "no container is left");
     }
 
@@ -60,7 +61,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         var container = await ContainersAsync();
         await using (var second = await StartAsync(null))
         {
-            await second.Process.LineAsync("was adopted (Ready)");
+            await second.EventAsync("WorkerAdopted", 0, ("State", "Ready"));
             Assert.Equal(HttpStatusCode.OK, await AskAsync(second));
             Assert.Equal(worker, (string?)(await second.WorkersAsync("digits", "ready"))[0]["id"]);
             second.Process.Signal(ChildProcess.Sigkill);
@@ -70,7 +71,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Directory.Delete(Path.Combine(folder, "data", "redis"), recursive: true);
         await using (var third = await StartAsync(null))
         {
-            await third.Process.LineAsync("was adopted (Starting)");
+            await third.EventAsync("WorkerAdopted", 0, ("State", "Starting"));
             Assert.Equal(HttpStatusCode.OK, await AskAsync(third));
             Assert.Equal(worker, (string?)Assert.Single(await third.WorkersAsync("digits"))["id"]);
             Assert.Equal(container, await ContainersAsync());
@@ -109,7 +110,8 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         // The restarted daemon reports the exit.
         var mark = gateway.Process.Mark;
         await daemon.DockerAsync("kill", ((string)before[0]["runsAs"]!).Split(' ')[1]);
-        await gateway.Process.LineAsync("of digits failed: ended by SIGKILL", mark);
+        await gateway.EventAsync(e => e.Is("WorkerFailed", ("Endpoint", "digits"))
+            && e["Why"].StartsWith("ended by SIGKILL", StringComparison.Ordinal), "WorkerFailed", mark);
         Assert.Equal(HttpStatusCode.OK, await AskAsync(gateway));
     }
 
@@ -126,7 +128,7 @@ public sealed class DockerGatewayTest(DockerDaemon daemon) : IAsyncLifetime
         Assert.NotEqual("", await ContainersAsync());
         await using (var second = await StartAsync(null))
         {
-            await second.Process.LineAsync("was adopted (");
+            await second.EventAsync("WorkerAdopted");
             second.Process.Signal(ChildProcess.Sigterm);
             Assert.Equal(0, await second.Process.ExitAsync());
         }

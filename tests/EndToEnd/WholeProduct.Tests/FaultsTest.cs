@@ -84,7 +84,9 @@ public sealed class FaultsTest
     [Fact]
     public async Task Control_c_ends_everything_that_was_started()
     {
-        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits")));
+        // A shell starts background commands with SIGINT ignored, and the gateway would inherit that from the tests.
+        await using var gateway = await GatewayProcess.StartAsync(Manifests.With(Manifests.Endpoint("digits")),
+            wrapper: ["/usr/bin/env", "--default-signal=INT"]);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync(gateway)).Status);
         var children = Children(gateway.Process.Id);
         Assert.True(children.Count >= 2, "a Redis and a worker");
@@ -247,18 +249,14 @@ public sealed class FaultsTest
         return (answer.StatusCode, answer.Headers.TryGetValues("X-Sluice-Worker", out var worker) ? worker.First() : await answer.Content.ReadAsStringAsync());
     }
 
-    /// <summary>Waits until every slot of every ready worker is free again; none is ever there twice.</summary>
-    internal static async Task SlotsExactAsync(GatewayProcess gateway, string endpoint, int slots = 8)
-    {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
+    /// <summary>Waits until every slot of every ready worker is free again; no slot ever exists twice.</summary>
+    internal static Task SlotsExactAsync(GatewayProcess gateway, string endpoint, int slots = 8) =>
+        Eventually.HoldsAsync(async () =>
         {
             var ready = await gateway.WorkersAsync(endpoint, "ready");
             Assert.All(ready, w => Assert.InRange((int)w["slots"]!["free"]! + (int)w["slots"]!["leased"]!, 0, slots));
-            if (ready.Count > 0 && ready.All(w => (int)w["slots"]!["free"]! == slots)) return;
-            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, limit.Token);
-        }
-    }
+            return ready.Count > 0 && ready.All(w => (int)w["slots"]!["free"]! == slots);
+        }, $"all {slots} slots of {endpoint} are free");
 
     private static List<int> Children(int parent) =>
     [

@@ -154,17 +154,19 @@ public sealed class EmbeddedRedisTest : IDisposable
     /// <summary>Polls until the server is available again.</summary>
     private static async Task<string?> ReadAsync(ConnectionMultiplexer connection)
     {
-        using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
-        while (true)
+        string? kept = null;
+        await Eventually.HoldsAsync(async () =>
         {
             try
             {
-                return await connection.GetDatabase().StringGetAsync("kept");
+                kept = await connection.GetDatabase().StringGetAsync("kept");
+                return true;
             }
             catch (Exception e) when (RedisErrors.Is(e))
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, limit.Token);
+                return false;
             }
-        }
+        }, "Redis responds");
+        return kept;
     }
 }

@@ -1,10 +1,12 @@
-using System.Text;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Sluice.Testing.Onnx;
 
 namespace Sluice.Testing;
 
 /// <summary>
-/// Writes minimal ONNX models in protobuf's wire format (github.com/onnx/onnx/blob/main/onnx/onnx.proto), so that a
-/// test's model is part of the test's code and not a binary file.
+/// Creates minimal ONNX models (<c>onnx.proto</c>), so that a test's model is part of the test's code and not a binary
+/// file.
 /// </summary>
 public static class TinyModel
 {
@@ -31,30 +33,28 @@ public static class TinyModel
     /// <param name="type">Protocol name of the datatype.</param>
     /// <param name="dimensions">-1: any.</param>
     public static byte[] Identity(string type, params int[] dimensions) =>
-        Model("Identity", ["in"], "out", type, dimensions);
+        OneNode("Identity", ["in"], "out", type, dimensions);
 
     /// <summary>A model whose output <c>sum</c> is the sum of its inputs <c>a</c> and <c>b</c>.</summary>
-    public static byte[] Add(string type, params int[] dimensions) => Model("Add", ["a", "b"], "sum", type, dimensions);
+    public static byte[] Add(string type, params int[] dimensions) =>
+        OneNode("Add", ["a", "b"], "sum", type, dimensions);
 
     /// <summary>
     /// A model whose rows depend on each other: the softmax over its only dimension, from <c>in</c> to <c>out</c>.
     /// </summary>
-    public static byte[] Softmax() => Model("Softmax", ["in"], "out", "FP32", [-1]);
+    public static byte[] Softmax() => OneNode("Softmax", ["in"], "out", "FP32", [-1]);
 
     /// <summary>
     /// A model that fails for some inputs: <c>out</c> is row <c>in</c> (INT64 [-1]) of a table [[0,1],[2,3],[4,5]].
     /// </summary>
-    public static byte[] Lookup()
+    public static byte[] Lookup() => Model(new GraphProto
     {
-        var values = new byte[24];
-        for (var i = 0; i < 6; i++) BitConverter.GetBytes((float)i).CopyTo(values, 4 * i);
-        var type = Number(2, ElementTypes["FP32"]);
-        var table = Bytes([Number(1, 3), Number(1, 2), type, Text(8, "table"), Field(9, values)]);
-        var node = Bytes([Text(1, "table"), Text(1, "in"), Text(2, "out"), Text(4, "Gather")]);
-        var (input, output) = (Value("in", "INT64", [-1]), Value("out", "FP32", [-1, 2]));
-        var graph = Bytes([Field(1, node), Text(2, "tiny"), Field(5, table), Field(11, input), Field(12, output)]);
-        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
-    }
+        Name = "tiny",
+        Node = { Node("Gather", ["table", "in"], "out") },
+        Initializer = { Tensor("table", [0, 1, 2, 3, 4, 5], 3, 2) },
+        Input = { Value("in", "INT64", -1) },
+        Output = { Value("out", "FP32", -1, 2) },
+    });
 
     /// <summary>
     /// A network with the sizes 784-512-512-10, ReLU between its layers and random weights, from <c>in</c> to
@@ -64,23 +64,24 @@ public static class TinyModel
     {
         int[] sizes = [784, 512, 512, 10];
         var random = new Random(1);
-        var (nodes, weights, last) = (new List<byte[]>(), new List<byte[]>(), "in");
+        var graph = new GraphProto
+        {
+            Name = "mlp",
+            Input = { Value("in", "FP32", -1, 784) },
+            Output = { Value("out", "FP32", -1, 10) },
+        };
+        var last = "in";
         for (var i = 0; i + 1 < sizes.Length; i++)
         {
-            var values = new byte[4 * sizes[i] * sizes[i + 1]];
-            for (var n = 0; n < values.Length; n += 4)
-                BitConverter.TryWriteBytes(values.AsSpan(n), (float)((random.NextDouble() - 0.5) / 16));
-            var shape = new[] { Number(1, sizes[i]), Number(1, sizes[i + 1]) };
-            weights.Add(Bytes([.. shape, Number(2, ElementTypes["FP32"]), Text(8, $"w{i}"), Field(9, values)]));
-            var final = i + 2 == sizes.Length;
-            nodes.Add(Bytes([Text(1, last), Text(1, $"w{i}"), Text(2, final ? "out" : $"m{i}"), Text(4, "MatMul")]));
-            if (!final) nodes.Add(Bytes([Text(1, $"m{i}"), Text(2, last = $"r{i}"), Text(4, "Relu")]));
+            var values = new float[sizes[i] * sizes[i + 1]];
+            for (var n = 0; n < values.Length; n++) values[n] = (float)((random.NextDouble() - 0.5) / 16);
+            graph.Initializer.Add(Tensor($"w{i}", values, sizes[i], sizes[i + 1]));
+            var isFinal = i + 2 == sizes.Length;
+            graph.Node.Add(Node("MatMul", [last, $"w{i}"], isFinal ? "out" : $"m{i}"));
+            if (!isFinal) graph.Node.Add(Node("Relu", [$"m{i}"], last = $"r{i}"));
         }
 
-        var (input, output) = (Value("in", "FP32", [-1, 784]), Value("out", "FP32", [-1, 10]));
-        var graph = Bytes([.. nodes.Select(n => Field(1, n)), Text(2, "mlp"), .. weights.Select(w => Field(5, w)),
-            Field(11, input), Field(12, output)]);
-        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
+        return Model(graph);
     }
 
     /// <summary>Writes a model into a repository.</summary>
@@ -90,36 +91,48 @@ public static class TinyModel
         File.WriteAllBytes(Path.Combine(folder, "model.onnx"), model);
     }
 
-    private static byte[] Model(string operation, string[] inputs, string output, string type, int[] dimensions)
+    /// <summary>A node with one output.</summary>
+    public static NodeProto Node(string operation, IEnumerable<string> inputs, string output) =>
+        new() { OpType = operation, Input = { inputs }, Output = { output } };
+
+    /// <summary>A tensor of 32-bit floats.</summary>
+    public static TensorProto Tensor(string name, ReadOnlySpan<float> values, params long[] shape) => new()
     {
-        var node = Bytes([.. inputs.Select(i => Text(1, i)), Text(2, output), Text(4, operation)]);
-        var values = inputs.Select(i => Field(11, Value(i, type, dimensions)));
-        var result = Field(12, Value(output, type, dimensions));
-        var graph = Bytes([Field(1, node), Text(2, "tiny"), .. values, result]);
-        return Bytes([Number(1, 8), Field(7, graph), Field(8, Bytes([Text(1, ""), Number(2, 17)]))]);
+        Name = name,
+        DataType = ElementTypes["FP32"],
+        Dims = { shape },
+        // The values must be little-endian, which every supported platform is.
+        RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values)),
+    };
+
+    /// <summary>An input or an output.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="type">Protocol name of the datatype.</param>
+    /// <param name="dimensions">-1: any.</param>
+    public static ValueInfoProto Value(string name, string type, params int[] dimensions)
+    {
+        var shape = new TensorShapeProto();
+        for (var i = 0; i < dimensions.Length; i++)
+            shape.Dim.Add(dimensions[i] < 0
+                ? new TensorShapeProto.Types.Dimension { DimParam = $"d{i}" }
+                : new TensorShapeProto.Types.Dimension { DimValue = dimensions[i] });
+        var tensor = new TypeProto.Types.Tensor { ElemType = ElementTypes[type], Shape = shape };
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
     }
 
-    private static byte[] Value(string name, string type, int[] dimensions)
+    private static byte[] OneNode(string operation, string[] inputs, string output, string type, int[] dimensions) =>
+        Model(new GraphProto
+        {
+            Name = "tiny",
+            Node = { Node(operation, inputs, output) },
+            Input = { inputs.Select(i => Value(i, type, dimensions)) },
+            Output = { Value(output, type, dimensions) },
+        });
+
+    private static byte[] Model(GraphProto graph) => new ModelProto
     {
-        var shape = Bytes([.. dimensions.Select((d, i) => Field(1, d < 0 ? Text(2, $"d{i}") : Number(1, d)))]);
-        var tensor = Bytes([Number(1, ElementTypes[type]), Field(2, shape)]);
-        return Bytes([Text(1, name), Field(2, Field(1, tensor))]);
-    }
-
-    private static byte[] Text(int field, string value) => Field(field, Encoding.UTF8.GetBytes(value));
-
-    private static byte[] Field(int field, byte[] value) =>
-        [.. Varint(field << 3 | 2), .. Varint(value.Length), .. value];
-
-    private static byte[] Number(int field, int value) => [.. Varint(field << 3), .. Varint(value)];
-
-    private static byte[] Bytes(byte[][] parts) => [.. parts.SelectMany(p => p)];
-
-    private static byte[] Varint(int value)
-    {
-        var bytes = new List<byte>();
-        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
-        bytes.Add((byte)value);
-        return [.. bytes];
-    }
+        IrVersion = 8,
+        Graph = graph,
+        OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } },
+    }.ToByteArray();
 }

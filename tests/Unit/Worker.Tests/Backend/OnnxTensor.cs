@@ -1,4 +1,6 @@
 using System.Text;
+using Google.Protobuf;
+using Sluice.Testing.Onnx;
 
 namespace Sluice.Worker.Tests.Backend;
 
@@ -16,40 +18,21 @@ internal sealed record OnnxTensor(string? Type, long[] Shape, byte[] Raw)
 
     public long Count => Shape.Aggregate(1L, (a, d) => a * d);
 
-    /// <summary>Reads a file; null when it is no tensor (a sequence, an optional).</summary>
+    /// <summary>Reads a file. Null: it contains no tensor (a sequence, an optional).</summary>
     public static OnnxTensor? Read(string path)
     {
-        var dims = new List<long>();
-        var type = 0;
-        var raw = Array.Empty<byte>();
-        var values = new MemoryStream();
-        var data = File.ReadAllBytes(path);
-        for (var at = 0; at < data.Length;)
+        TensorProto tensor;
+        try
         {
-            var key = Varint(data, ref at);
-            var (field, wire) = ((int)(key >> 3), (int)(key & 7));
-            if (wire == 0)
-            {
-                var value = Varint(data, ref at);
-                if (field == 1) dims.Add((long)value);
-                else if (field == 2) type = (int)value;
-                else Put(values, type, field, value);
-                continue;
-            }
-
-            if (wire != 2) return null;
-            var length = (int)Varint(data, ref at);
-            var part = data.AsSpan(at, length);
-            at += length;
-            if (field == 1) for (var i = 0; i < part.Length;) dims.Add((long)Varint(part, ref i));
-            else if (field == 9) raw = part.ToArray();
-            else if (field == 4 || field == 10) values.Write(part);
-            else if (field == 6) values.Write([.. BitConverter.GetBytes(part.Length), .. part]);
-            else if (field is 5 or 7 or 11) for (var i = 0; i < part.Length;) Put(values, type, field, Varint(part, ref i));
-            else if (field is not (8 or 12)) return null;
+            tensor = TensorProto.Parser.ParseFrom(File.ReadAllBytes(path));
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
         }
 
-        return new OnnxTensor(Types.GetValueOrDefault(type), [.. dims], raw.Length > 0 ? raw : values.ToArray());
+        return tensor.HasSegment ? null
+            : new OnnxTensor(Types.GetValueOrDefault(tensor.DataType), [.. tensor.Dims], Elements(tensor));
     }
 
     /// <summary>As numbers, to compare; BYTES as they are.</summary>
@@ -80,22 +63,19 @@ internal sealed record OnnxTensor(string? Type, long[] Shape, byte[] Raw)
             };
     }
 
-    /// <summary>An element in one of the typed lists: its width is the datatype's.</summary>
-    private static void Put(MemoryStream values, int type, int field, ulong value)
+    /// <summary>The elements as bytes; the width of those in a typed list is the datatype's.</summary>
+    private static byte[] Elements(TensorProto tensor)
     {
-        if (field is not (5 or 7 or 11)) return;
-        var size = type switch { 2 or 3 or 9 => 1, 4 or 5 or 10 or 16 => 2, 7 or 13 => 8, _ => 4 };
-        values.Write(BitConverter.GetBytes(value).AsSpan(0, size));
-    }
-
-    private static ulong Varint(ReadOnlySpan<byte> data, ref int at)
-    {
-        ulong value = 0;
-        for (var shift = 0; ; shift += 7)
-        {
-            var b = data[at++];
-            value |= (ulong)(b & 0x7F) << shift;
-            if (b < 0x80) return value;
-        }
+        if (tensor.RawData.Length > 0) return tensor.RawData.ToByteArray();
+        var size = tensor.DataType switch { 2 or 3 or 9 => 1, 4 or 5 or 10 or 16 => 2, 7 or 13 => 8, _ => 4 };
+        return
+        [
+            .. tensor.FloatData.SelectMany(BitConverter.GetBytes),
+            .. tensor.DoubleData.SelectMany(BitConverter.GetBytes),
+            .. tensor.StringData.SelectMany(s => (byte[])[.. BitConverter.GetBytes(s.Length), .. s]),
+            .. tensor.Int32Data.SelectMany(n => BitConverter.GetBytes(n)[..size]),
+            .. tensor.Int64Data.SelectMany(n => BitConverter.GetBytes(n)[..size]),
+            .. tensor.Uint64Data.SelectMany(n => BitConverter.GetBytes(n)[..size]),
+        ];
     }
 }

@@ -1,11 +1,13 @@
-using System.Globalization;
 using System.Text;
+using Google.Protobuf;
+using Sluice.Testing;
+using Sluice.Testing.Onnx;
 
 namespace Sluice.Worker.Tests.Inspection;
 
 /// <summary>
-/// Writes ONNX models in protobuf's wire format, honest and hostile ones: every method gives the bytes of one message or
-/// field, so that a test can put them together as no exporter would. Field numbers: onnx.proto3.
+/// Writes ONNX models that no exporter writes: every method returns the bytes of one message or field, and a test joins
+/// them in any order and number. The classes that are generated from <c>onnx.proto</c> can only write valid messages.
 /// </summary>
 internal static class OnnxWriter
 {
@@ -50,46 +52,63 @@ internal static class OnnxWriter
     public static byte[] Attribute(string name, int field, byte[] value) =>
         Join(Text(1, name), Field(field, value), Number(20, field switch { 5 => 4, 6 => 5, _ => 11 }));
 
-    /// <summary>A chain of square MatMuls on float32, with weights of a fixed seed, small enough that values stay finite.</summary>
+    /// <summary>
+    /// Writes a chain of square MatMuls on float32, with weights of a fixed seed that are small enough to keep the
+    /// values finite.
+    /// </summary>
+    /// <param name="to">Receives the model.</param>
+    /// <param name="layers">The number of MatMuls.</param>
+    /// <param name="width">The number of columns.</param>
     /// <param name="metadata">Written as metadata_props.</param>
     public static void MatMulChain(Stream to, int layers, int width, params (string Key, string Value)[] metadata)
     {
         var random = new Random(7);
-        var parts = new List<byte[]> { Text(2, "chain") };
+        var graph = new GraphProto
+        {
+            Name = "chain",
+            Input = { TinyModel.Value("in", "FP32", -1, width) },
+            Output = { TinyModel.Value("out", "FP32", -1, width) },
+        };
         for (var i = 0; i < layers; i++)
         {
             var weights = new float[width * width];
             for (var j = 0; j < weights.Length; j++) weights[j] = (random.NextSingle() - 0.5f) * 4 / MathF.Sqrt(width);
-            var raw = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(weights).ToArray();
-            var (w, relu) = (string.Create(CultureInfo.InvariantCulture, $"w{i}"), i + 1 < layers);
-            parts.Add(Field(1, Join(Text(1, i == 0 ? "in" : $"x{i}"), Text(1, w), Text(2, relu ? $"m{i}" : "out"), Text(4, "MatMul"))));
-            if (relu) parts.Add(Field(1, Node("Relu", $"m{i}", $"x{i + 1}")));
-            parts.Add(Field(5, Tensor(w, FP32, [width, width], raw)));
+            var isLast = i + 1 == layers;
+            graph.Node.Add(TinyModel.Node("MatMul", [i == 0 ? "in" : $"x{i}", $"w{i}"], isLast ? "out" : $"m{i}"));
+            if (!isLast) graph.Node.Add(TinyModel.Node("Relu", [$"m{i}"], $"x{i + 1}"));
+            graph.Initializer.Add(TinyModel.Tensor($"w{i}", weights, width, width));
         }
 
-        parts.Add(Field(11, Value("in", FP32, -1, width)));
-        parts.Add(Field(12, Value("out", FP32, -1, width)));
-        to.Write(Join([Number(1, 8)]));
-        to.Write(Varint((7 << 3) | 2));
-        to.Write(Varint((ulong)parts.Sum(p => (long)p.Length)));
-        foreach (var part in parts) to.Write(part);
-        to.Write(Field(8, Opset("", 17)));
-        foreach (var (key, value) in metadata) to.Write(Field(14, Join(Text(1, key), Text(2, value))));
+        var model = new ModelProto
+        {
+            IrVersion = 8,
+            Graph = graph,
+            OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } },
+        };
+        foreach (var (key, value) in metadata)
+            model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
+        model.WriteTo(to);
     }
 
     public static byte[] Text(int field, string value) => Field(field, Encoding.UTF8.GetBytes(value));
 
-    public static byte[] Field(int field, byte[] value) => Join(Varint((uint)field << 3 | 2), Varint((ulong)value.Length), value);
+    public static byte[] Field(int field, byte[] value) => Join(
+        Write(o => o.WriteTag(field, WireFormat.WireType.LengthDelimited)), Varint((ulong)value.Length), value);
 
-    public static byte[] Number(int field, long value) => Join(Varint((uint)field << 3), Varint((ulong)value));
-
-    public static byte[] Varint(ulong value)
+    public static byte[] Number(int field, long value) => Write(o =>
     {
-        var bytes = new List<byte>();
-        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
-        bytes.Add((byte)value);
-        return [.. bytes];
-    }
+        o.WriteTag(field, WireFormat.WireType.Varint);
+        o.WriteInt64(value);
+    });
+
+    public static byte[] Varint(ulong value) => Write(o => o.WriteUInt64(value));
 
     public static byte[] Join(params byte[][] parts) => [.. parts.SelectMany(p => p)];
+
+    private static byte[] Write(Action<CodedOutputStream> write)
+    {
+        var bytes = new MemoryStream();
+        using (var output = new CodedOutputStream(bytes, leaveOpen: true)) write(output);
+        return bytes.ToArray();
+    }
 }

@@ -1,58 +1,114 @@
-using System.Runtime.InteropServices;
-using static Sluice.Worker.Tests.Inspection.OnnxWriter;
+using Google.Protobuf;
+using Sluice.Testing.Onnx;
+using static Sluice.Testing.TinyModel;
 
 namespace Sluice.Worker.Tests.Providers;
 
 /// <summary>
-/// The smallest decoder over bytes that is served as a large one is: an embedding, one layer of GroupQueryAttention with its key/value cache, and a head, with
-/// made-up weights.
+/// The smallest decoder over bytes that is served like a large one: an embedding, one layer of GroupQueryAttention with
+/// its key/value cache, and a head, with random weights.
 /// </summary>
 internal static class TinyDecoder
 {
-    private const int Vocabulary = 256, Width = 16, Head = 8, Int32 = 6;
+    private const int Vocabulary = 256, Width = 16, Head = 8, Int32 = 6, Int64 = 7;
 
-    /// <param name="keepsItsCache">False: what attention writes goes nowhere, and each token is read as if it were the first.</param>
-    /// <param name="reads">Tokens that it can read; it makes others too, and fails on them.</param>
+    /// <param name="keepsItsCache">
+    /// False: the cache that attention writes is discarded, and each token is read as if it were the first.
+    /// </param>
+    /// <param name="reads">
+    /// The number of tokens that it can read. It also returns other tokens, and fails when it reads them.
+    /// </param>
     public static byte[] Bytes(bool keepsItsCache = true, int reads = Vocabulary)
     {
         var random = new Random(11);
-        byte[] Weights(string name, params long[] shape)
+        var graph = new GraphProto
         {
-            var values = new float[shape.Aggregate(1L, (a, d) => a * d)];
-            for (var i = 0; i < values.Length; i++) values[i] = random.NextSingle() - 0.5f;
-            return Field(5, Tensor(name, FP32, shape, MemoryMarshal.AsBytes<float>(values).ToArray()));
-        }
-
-        var (key, value) = keepsItsCache ? ("present.0.key", "present.0.value") : ("lost.key", "lost.value");
-        var attention = Join([.. new[] { "q", "k", "v", "past_key_values.0.key", "past_key_values.0.value", "seqlens_k", "total_length" }.Select(i => Text(1, i)),
-            .. new[] { "attended", key, value }.Select(o => Text(2, o)), Text(4, "GroupQueryAttention"), Text(7, "com.microsoft"),
-            Field(5, Integer("num_heads", 2)), Field(5, Integer("kv_num_heads", 1))]);
-        byte[][] nodes =
-        [
-            Run("ReduceSum", "lengths", ["attention_mask", "one"], Integer("keepdims", 0)), Run("Sub", "less", ["lengths", "one"]),
-            Run("Cast", "seqlens_k", ["less"], Integer("to", Int32)), Run("Shape", "mask_shape", ["attention_mask"]),
-            Run("Gather", "mask_width", ["mask_shape", "axis"]), Run("Cast", "total_length", ["mask_width"], Integer("to", Int32)),
-            Run("Gather", "x", ["embedding", "input_ids"]), Run("MatMul", "q", ["x", "wq"]), Run("MatMul", "k", ["x", "wk"]), Run("MatMul", "v", ["x", "wv"]), attention,
-            .. keepsItsCache ? [] : new[] { "key", "value" }.Select(n => Run("Identity", $"present.0.{n}", [$"past_key_values.0.{n}"])),
-            Run("MatMul", "logits", ["attended", "head"]),
-        ];
-        var graph = Graph(
-        [
-            .. nodes.Select(n => Field(1, n)), Weights("embedding", reads, Width), Weights("wq", Width, Width), Weights("wk", Width, Head),
-            Weights("wv", Width, Head), Weights("head", Width, Vocabulary), Field(5, Tensor("one", INT64, [1], BitConverter.GetBytes(1L))),
-            Field(5, Tensor("axis", INT64, [], BitConverter.GetBytes(1L))),
-            Field(11, Value("input_ids", INT64, -1, -1)), Field(11, Value("attention_mask", INT64, -1, -1)),
-            Field(11, Value("past_key_values.0.key", FP32, -1, 1, -1, Head)), Field(11, Value("past_key_values.0.value", FP32, -1, 1, -1, Head)),
-            Field(12, Value("logits", FP32, -1, -1, Vocabulary)), Field(12, Value("present.0.key", FP32, -1, 1, -1, Head)),
-            Field(12, Value("present.0.value", FP32, -1, 1, -1, Head)),
-        ]);
-        return Model(graph, [Field(8, Opset("com.microsoft", 1)),
-            .. new[] { ("sluice.task", "text-generation"), ("sluice.vocab", "bytes"), ("sluice.eos", "0"), ("sluice.context", "64") }
-                .Select(p => Field(14, Join(Text(1, p.Item1), Text(2, p.Item2))))]);
+            Name = "g",
+            Node = { Nodes(keepsItsCache) },
+            Initializer =
+            {
+                Weights(random, "embedding", reads, Width), Weights(random, "wq", Width, Width),
+                Weights(random, "wk", Width, Head), Weights(random, "wv", Width, Head),
+                Weights(random, "head", Width, Vocabulary), One("one", [1]), One("axis", []),
+            },
+            Input =
+            {
+                Value("input_ids", "INT64", -1, -1), Value("attention_mask", "INT64", -1, -1),
+                Value("past_key_values.0.key", "FP32", -1, 1, -1, Head),
+                Value("past_key_values.0.value", "FP32", -1, 1, -1, Head),
+            },
+            Output =
+            {
+                Value("logits", "FP32", -1, -1, Vocabulary), Value("present.0.key", "FP32", -1, 1, -1, Head),
+                Value("present.0.value", "FP32", -1, 1, -1, Head),
+            },
+        };
+        return new ModelProto
+        {
+            IrVersion = 8,
+            ProducerName = "sluice-tests",
+            ProducerVersion = "1",
+            Graph = graph,
+            OpsetImport =
+            {
+                new OperatorSetIdProto { Domain = "", Version = 17 },
+                new OperatorSetIdProto { Domain = "com.microsoft", Version = 1 },
+            },
+            MetadataProps =
+            {
+                Property("sluice.task", "text-generation"), Property("sluice.vocab", "bytes"),
+                Property("sluice.eos", "0"), Property("sluice.context", "64"),
+            },
+        }.ToByteArray();
     }
 
-    private static byte[] Run(string operation, string output, string[] inputs, params byte[][] attributes) =>
-        Join([.. inputs.Select(i => Text(1, i)), Text(2, output), Text(4, operation), .. attributes.Select(a => Field(5, a))]);
+    private static List<NodeProto> Nodes(bool keepsItsCache)
+    {
+        var sum = Node("ReduceSum", ["attention_mask", "one"], "lengths");
+        sum.Attribute.Add(Integer("keepdims", 0));
+        var attention = Node("GroupQueryAttention",
+            ["q", "k", "v", "past_key_values.0.key", "past_key_values.0.value", "seqlens_k", "total_length"],
+            "attended");
+        attention.Output.AddRange((string[])(keepsItsCache ? ["present.0.key", "present.0.value"] : ["lost.key", "lost.value"]));
+        attention.Domain = "com.microsoft";
+        attention.Attribute.AddRange([Integer("num_heads", 2), Integer("kv_num_heads", 1)]);
+        return
+        [
+            sum, Node("Sub", ["lengths", "one"], "less"), Cast("less", "seqlens_k"),
+            Node("Shape", ["attention_mask"], "mask_shape"), Node("Gather", ["mask_shape", "axis"], "mask_width"),
+            Cast("mask_width", "total_length"), Node("Gather", ["embedding", "input_ids"], "x"),
+            Node("MatMul", ["x", "wq"], "q"), Node("MatMul", ["x", "wk"], "k"), Node("MatMul", ["x", "wv"], "v"),
+            attention,
+            .. keepsItsCache ? [] : new[] { "key", "value" }
+                .Select(n => Node("Identity", [$"past_key_values.0.{n}"], $"present.0.{n}")),
+            Node("MatMul", ["attended", "head"], "logits"),
+        ];
+    }
 
-    private static byte[] Integer(string name, long value) => Join(Text(1, name), Number(3, value), Number(20, 2));
+    private static TensorProto Weights(Random random, string name, int rows, int columns)
+    {
+        var values = new float[rows * columns];
+        for (var i = 0; i < values.Length; i++) values[i] = random.NextSingle() - 0.5f;
+        return Tensor(name, values, rows, columns);
+    }
+
+    private static TensorProto One(string name, long[] shape) => new()
+    {
+        Name = name,
+        DataType = Int64,
+        Dims = { shape },
+        RawData = ByteString.CopyFrom(BitConverter.GetBytes(1L)),
+    };
+
+    private static NodeProto Cast(string input, string output)
+    {
+        var cast = Node("Cast", [input], output);
+        cast.Attribute.Add(Integer("to", Int32));
+        return cast;
+    }
+
+    private static AttributeProto Integer(string name, long value) =>
+        new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+
+    private static StringStringEntryProto Property(string key, string value) => new() { Key = key, Value = value };
 }

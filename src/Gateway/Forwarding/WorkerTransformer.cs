@@ -31,6 +31,12 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
     /// </summary>
     public const string AnonymousHeader = "X-Sluice-Anonymous";
 
+    /// <summary>
+    /// The flow of the request, for the built-in worker: texts of different flows share no key/value cache. The value
+    /// is the id of the caller's key, which is not secret.
+    /// </summary>
+    public const string FlowHeader = "X-Sluice-Flow";
+
     private static readonly UriCreationOptions Exact = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest,
@@ -55,6 +61,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
         if (state.Anonymous && state.Template.IsBuiltIn)
             proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
+        if (state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(FlowHeader, state.Flow);
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         // The path is sent as the client wrote it: Uri would otherwise decode and normalize it a second time.

@@ -161,6 +161,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         request.Headers.TryAddWithoutValidation("Authorization", worker.Authorization);
         request.Headers.TryAddWithoutValidation("X-Request-Id", grant.Claim.Id);
         request.Headers.TryAddWithoutValidation(FenceHeader, grant.Claim.Fence.ToString());
+        // A claim does not name the key of its job, so a job shares no cache with any other.
+        if (template.IsBuiltIn)
+            request.Headers.TryAddWithoutValidation(WorkerTransformer.FlowHeader, $"job:{grant.Claim.Id}");
         return request;
     }
 

@@ -211,10 +211,13 @@ internal sealed class GenerateApi(
         var generator = ModelHost.Generator(model);
         using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
         using var body = bytes.Parse();
-        var request = GenerationRequest.Read(body.RootElement);
+        var request = GenerationRequest.Read(body.RootElement) with { Scope = ScopeOf(context) };
         generator.Check(request);
         return request;
     }
+
+    /// <summary>Returns the scope in which a request shares the key/value cache.</summary>
+    public static string ScopeOf(HttpContext context) => context.Request.Headers[AdminOnly.FlowHeader].ToString();
 
     /// <summary>Sets the headers of a response that is a stream of server-sent events.</summary>
     public static void SetEventStreamHeaders(HttpContext context)

@@ -15,10 +15,13 @@ internal static class MetricNames
     public const string GenerationWaiting = "sluice_generation_waiting";
     public const string GenerationSteps = "sluice_generation_steps_total";
     public const string GenerationPromptTokens = "sluice_generation_prompt_tokens_total";
+    public const string GenerationCached = "sluice_generation_cached_tokens_total";
+    public const string GenerationTokens = "sluice_generation_tokens_total";
     public const string GenerationRecomputed = "sluice_generation_recomputed_tokens_total";
     public const string GenerationPreemptions = "sluice_generation_preemptions_total";
     public const string GenerationAbandoned = "sluice_generation_abandoned_total";
     public const string GenerationCacheTokens = "sluice_generation_cache_tokens";
+    public const string GenerationKeptTokens = "sluice_generation_kept_tokens";
     public const string GenerationCacheCapacity = "sluice_generation_cache_capacity_tokens";
     public const string ModelNodes = "sluice_model_nodes";
     public const string ModelMemory = "sluice_model_memory_bytes";

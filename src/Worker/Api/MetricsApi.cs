@@ -98,13 +98,28 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         Write(MetricNames.GenerationSteps, "counter", "Steps of the engine.", c => c.Steps);
         Write(MetricNames.GenerationPromptTokens, "counter", "Tokens of prompts that were read.", c => c.PromptTokens);
         Write(
+            MetricNames.GenerationCached,
+            "counter",
+            "Tokens of prompts that were not read, because the cache contained them.",
+            c => c.CachedTokens);
+        Write(MetricNames.GenerationTokens, "counter", "Tokens that were generated.", c => c.GeneratedTokens);
+        Write(
             MetricNames.GenerationRecomputed,
             "counter",
             "Tokens that were read again after a preemption.",
             c => c.RecomputedTokens);
         Write(MetricNames.GenerationPreemptions, "counter", "Texts that lost their row.", c => c.Preemptions);
         Write(MetricNames.GenerationAbandoned, "counter", "Texts whose reader stopped early.", c => c.Abandoned);
-        Write(MetricNames.GenerationCacheTokens, "gauge", "Tokens in the key/value cache.", c => c.TokensHeld);
+        Write(
+            MetricNames.GenerationCacheTokens,
+            "gauge",
+            "Tokens of running texts in the key/value cache.",
+            c => c.TokensHeld);
+        Write(
+            MetricNames.GenerationKeptTokens,
+            "gauge",
+            "Tokens of ended texts that the key/value cache keeps for texts that begin with them.",
+            c => c.TokensKept);
         text.StartFamily(
             MetricNames.GenerationCacheCapacity,
             "gauge",

@@ -45,7 +45,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
         context.Response.Headers[ProviderHeader] = model.Provider;
         if (IsStream(context.Request, input) && input.TryGetProperty("text_input", out _))
         {
-            await generate.StreamAsync(context, model, ReadGeneration(body.RootElement, input), whole: true);
+            await generate.StreamAsync(context, model, ReadGeneration(context, body.RootElement, input), whole: true);
             return;
         }
 
@@ -55,7 +55,7 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
             writer.WriteStartObject();
             writer.WritePropertyName("output");
             if (input.TryGetProperty("text_input", out _))
-                await GenerateAsync(context, model, ReadGeneration(body.RootElement, input), writer);
+                await GenerateAsync(context, model, ReadGeneration(context, body.RootElement, input), writer);
             else if (input.TryGetProperty("inputs", out _))
                 await InferAsync(context, model, input, writer);
             else
@@ -97,10 +97,14 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
     /// Reads the parameters of a generation. The default seed is a hash of the job's id, so that a retried job
     /// generates the same text.
     /// </summary>
-    private static GenerationRequest ReadGeneration(JsonElement job, JsonElement input) =>
-        job.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String
-            ? GenerationRequest.Read(input, Keys, Seed(id))
-            : GenerationRequest.Read(input, Keys, (ulong)Random.Shared.NextInt64());
+    private static GenerationRequest ReadGeneration(HttpContext context, JsonElement job, JsonElement input) =>
+        GenerationRequest.Read(input, Keys,
+            job.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String
+                ? Seed(id)
+                : (ulong)Random.Shared.NextInt64()) with
+        {
+            Scope = GenerateApi.ScopeOf(context),
+        };
 
     private static ulong Seed(JsonElement id) =>
         BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id.GetRawText()))) >> 1;

@@ -104,7 +104,15 @@ public sealed record WorkerSettings
                 (int)(Number(env, "SLUICE_MAX_QUEUE", 1, 1_000_000) ?? defaults.Batching.MaxQueue)),
             Generation = new GenerationLimits(
                 (int)(Number(env, "SLUICE_MAX_SEQUENCES", 1, 4096) ?? defaults.Generation.MaxSequences),
-                Number(env, "SLUICE_KV_CACHE_BYTES", 1, 1L << 50)),
+                Number(env, "SLUICE_KV_CACHE_BYTES", 1, 1L << 50),
+                PrefixCache: Text(env, "SLUICE_PREFIX_CACHE") switch
+                {
+                    null or "key" => PrefixCache.Key,
+                    "shared" => PrefixCache.Shared,
+                    "off" => PrefixCache.Off,
+                    var other => throw new InvalidOperationException(
+                        $"SLUICE_PREFIX_CACHE is '{other}'; expected key, shared or off."),
+                }),
             Limits = ModelLimits.Read(env),
             Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,

@@ -3,6 +3,7 @@ namespace Sluice.Worker.Generation;
 /// <summary>Counts what the engine of one model did since it was loaded. A consistent copy.</summary>
 /// <param name="Steps">Number of steps.</param>
 /// <param name="PromptTokens">Tokens of prompts that were read, without those that were read again.</param>
+/// <param name="CachedTokens">Tokens of prompts that were not read, because another row contained them.</param>
 /// <param name="GeneratedTokens">Tokens that were generated.</param>
 /// <param name="RecomputedTokens">Tokens that were read again after a preemption.</param>
 /// <param name="Preemptions">Number of times that a sequence lost its row.</param>
@@ -10,10 +11,12 @@ namespace Sluice.Worker.Generation;
 /// <param name="LargestBatch">Largest number of sequences that generated a token in one run.</param>
 /// <param name="Running">Number of sequences that have a row now.</param>
 /// <param name="Waiting">Number of sequences that wait for a row now.</param>
-/// <param name="TokensHeld">Number of tokens in the cache now.</param>
+/// <param name="TokensHeld">Number of tokens of running sequences in the cache now.</param>
+/// <param name="TokensKept">Number of tokens in the cache that are kept for sequences that begin with them.</param>
 public readonly record struct GenerationCounters(
     long Steps,
     long PromptTokens,
+    long CachedTokens,
     long GeneratedTokens,
     long RecomputedTokens,
     long Preemptions,
@@ -21,4 +24,5 @@ public readonly record struct GenerationCounters(
     int LargestBatch,
     int Running,
     int Waiting,
-    long TokensHeld);
+    long TokensHeld,
+    long TokensKept);

@@ -14,8 +14,11 @@ namespace Sluice.Worker.Generation;
 /// </summary>
 internal sealed class GenerationEngine : IDisposable
 {
+    /// <summary>Maximum number of sequences that join in one step, so that few must be looked up.</summary>
+    private const int MaxJoining = 16;
+
     private readonly IDecoder decoder;
-    private readonly IKvRows rows;
+    private readonly SequenceRows rows;
     private readonly ExecutionSlots slots;
     private readonly int maxQueue;
     private readonly SemaphoreSlim signal = new(0, 1);
@@ -27,7 +30,6 @@ internal sealed class GenerationEngine : IDisposable
 
     /// <summary>Held while the loop uses the fields below, the decoder or the cache.</summary>
     private readonly Lock step = new();
-    private readonly List<Sequence> running = [];
     private readonly List<Sequence> waiting = [];
     private int readTokens = ReadSize.Most;
     private GenerationCounters current;
@@ -45,7 +47,7 @@ internal sealed class GenerationEngine : IDisposable
     /// <param name="maxQueue">Maximum number of sequences that wait.</param>
     public GenerationEngine(
         IDecoder decoder,
-        IKvRows rows,
+        SequenceRows rows,
         ExecutionSlots slots,
         SchedulerLimits limits,
         int maxQueue)
@@ -108,7 +110,7 @@ internal sealed class GenerationEngine : IDisposable
 
         // The loop uses nothing more after a step that runs now.
         lock (step)
-            foreach (var sequence in running.Concat(waiting).Concat(arrived))
+            foreach (var sequence in rows.Running.Concat(waiting).Concat(arrived))
                 Close(sequence, new ObjectDisposedException(nameof(GenerationEngine), "The model was unloaded."));
         if (loop is null) Release();
     }
@@ -169,22 +171,33 @@ internal sealed class GenerationEngine : IDisposable
     {
         lock (gate)
         {
-            waiting.AddRange(arrived);
+            foreach (var sequence in arrived) Enqueue(sequence);
             arrived.Clear();
             counters = counters with { Waiting = waiting.Count };
         }
 
+        FailLate(Stopwatch.GetTimestamp());
         var abandoned = waiting.RemoveAll(s => s.IsAbandoned);
-        for (var row = running.Count - 1; row >= 0; row--)
+        for (var row = rows.Running.Count - 1; row >= 0; row--)
         {
-            if (!running[row].IsAbandoned) continue;
-            Remove(row);
+            if (!rows.Running[row].IsAbandoned) continue;
+            rows.Remove(row, keep: true);
             abandoned++;
         }
 
         current = current with { Abandoned = current.Abandoned + abandoned };
         Publish();
-        return running.Count + waiting.Count > 0;
+        return rows.Running.Count + waiting.Count > 0;
+    }
+
+    /// <summary>Ends the sequences that did not get a row in time.</summary>
+    private void FailLate(long now)
+    {
+        foreach (var late in waiting.FindAll(s => s.Deadline < now && !s.WasPreempted))
+        {
+            waiting.Remove(late);
+            Close(late, new InvalidRequestException("The request waited for its 'timeout' without a start.", 504));
+        }
     }
 
     private bool Step(RunOptions options)
@@ -199,17 +212,18 @@ internal sealed class GenerationEngine : IDisposable
 
     private void RunStep(RunOptions options)
     {
-        var plan = StepPlan.Make([.. running.Select(s => s.Facts)], [.. waiting.Select(s => s.Facts)],
-            new CacheSize(rows.Rows, rows.Length), Limits, running.Exists(s => s.Decodes) ? readTokens : ReadSize.Most);
+        var next = waiting.Take(MaxJoining).Select(s => s.Facts with { Read = rows.FindShared(s) }).ToList();
+        var known = rows.Running.Select(s => s.Facts).ToList();
+        var plan = StepPlan.Make(known, next, rows.Size, Limits,
+            known.Exists(s => s.Decodes) ? readTokens : ReadSize.Most, rows.Spare);
         foreach (var id in plan.Preempted) Preempt(id);
-        if (plan.Size != new CacheSize(rows.Rows, rows.Length))
-            rows.Resize(plan.Size.Rows, plan.Size.Length, [.. running.Select(s => s.Read)]);
+        rows.Resize(plan.Size);
         var began = Stopwatch.GetTimestamp();
         var decoded = Decode(options);
         var (between, read) = (Stopwatch.GetTimestamp(), 0);
         foreach (var (id, tokens) in plan.Chunks)
         {
-            ReadChunk(options, id, tokens);
+            ReadChunk(options, id, known.Concat(next).First(s => s.Id == id).Read + tokens);
             read += tokens;
         }
 
@@ -227,23 +241,24 @@ internal sealed class GenerationEngine : IDisposable
     /// <summary>Generates a token of each sequence that decodes, and returns the number of these sequences.</summary>
     private int Decode(RunOptions options)
     {
-        var count = running.Count(s => s.Decodes);
+        var sequences = rows.Running.TakeWhile(s => s.Decodes).ToList();
+        var count = sequences.Count;
         if (count == 0) return 0;
         var ended = new bool[count];
-        if (decoder.ReadsSeveralRows && count > 1 && TryReadRows(options, count))
+        if (decoder.ReadsSeveralRows && count > 1 && TryReadRows(options, sequences))
         {
-            for (var row = 0; row < count; row++) running[row].OnRead(1);
+            foreach (var sequence in sequences) sequence.OnRead(1);
             Publish();
-            for (var row = 0; row < count; row++) ended[row] = Sample(running[row], row);
+            for (var row = 0; row < count; row++) ended[row] = Sample(sequences[row], row);
         }
         else
             for (var row = 0; row < count; row++) ended[row] = ReadOne(options, row);
         if (!ended.Contains(true)) return count;
-        var sequences = running.Take(count).Where((_, row) => ended[row]).ToList();
         for (var row = count - 1; row >= 0; row--)
-            if (ended[row]) Remove(row);
+            if (ended[row]) rows.Remove(row, keep: !sequences[row].HasFailed);
         Publish();
-        foreach (var sequence in sequences) sequence.Close();
+        for (var row = 0; row < count; row++)
+            if (ended[row]) sequences[row].Close();
         return count;
     }
 
@@ -251,10 +266,11 @@ internal sealed class GenerationEngine : IDisposable
     /// Reads the last token of the first rows in one run. Returns false if the run fails. The rows are unchanged then,
     /// so each one can be run alone, and only those that caused the failure fail.
     /// </summary>
-    private bool TryReadRows(RunOptions options, int count)
+    private bool TryReadRows(RunOptions options, List<Sequence> sequences)
     {
-        Span<int> past = stackalloc int[count], last = stackalloc int[count];
-        for (var row = 0; row < count; row++) (past[row], last[row]) = (running[row].Read, running[row].Last);
+        Span<int> past = stackalloc int[sequences.Count], last = stackalloc int[sequences.Count];
+        for (var row = 0; row < sequences.Count; row++)
+            (past[row], last[row]) = (sequences[row].Read, sequences[row].Last);
         try
         {
             decoder.ReadRows(options, past, last);
@@ -269,7 +285,7 @@ internal sealed class GenerationEngine : IDisposable
     /// <summary>Generates a token of one sequence alone, and returns whether the sequence has ended.</summary>
     private bool ReadOne(RunOptions options, int row)
     {
-        var sequence = running[row];
+        var sequence = rows.Running[row];
         try
         {
             decoder.Read(options, row, sequence.Read, sequence.Next(1));
@@ -284,24 +300,29 @@ internal sealed class GenerationEngine : IDisposable
     }
 
     /// <summary>Reads a part of a prompt. A sequence that was waiting gets the next row.</summary>
-    private void ReadChunk(RunOptions options, long id, int tokens)
+    /// <param name="options">Options of the run.</param>
+    /// <param name="id">Number of the sequence.</param>
+    /// <param name="end">Number of tokens that are read afterwards, with those that another row contains.</param>
+    private void ReadChunk(RunOptions options, long id, int end)
     {
-        var row = running.FindIndex(s => s.Id == id);
+        var row = RowOf(id);
         if (row < 0)
         {
-            row = running.Count;
             var at = waiting.FindIndex(s => s.Id == id);
-            running.Add(waiting[at]);
+            row = rows.Add(waiting[at]);
             waiting.RemoveAt(at);
+            var joined = rows.Running[row];
+            if (!joined.WasPreempted)
+                current = current with { CachedTokens = current.CachedTokens + joined.CachedTokens };
         }
 
-        var sequence = running[row];
-        var read = 0;
+        var sequence = rows.Running[row];
+        var before = sequence.Read;
         try
         {
-            for (var left = tokens; left > 0; left -= read)
+            while (sequence.Read < end)
             {
-                read = Math.Min(left, decoder.MaxTokens);
+                var read = Math.Min(end - sequence.Read, decoder.MaxTokens);
                 decoder.Read(options, row, sequence.Read, sequence.Next(read));
                 sequence.OnRead(read);
             }
@@ -309,16 +330,24 @@ internal sealed class GenerationEngine : IDisposable
         catch (OnnxRuntimeException e) when (!stopping.IsCancellationRequested)
         {
             Fail(sequence, e);
-            End(row);
+            End(row, keep: false);
             return;
         }
 
+        var tokens = sequence.Read - before;
         current = sequence.WasPreempted
             ? current with { RecomputedTokens = current.RecomputedTokens + tokens }
             : current with { PromptTokens = current.PromptTokens + tokens };
         // Before the reader gets the first piece, so that a report with it includes this text.
         Publish();
-        if (sequence.Facts.Unread == 0 && Sample(sequence, 0)) End(row);
+        if (sequence.Facts.Unread == 0 && Sample(sequence, 0)) End(row, keep: true);
+    }
+
+    private int RowOf(long id)
+    {
+        for (var row = 0; row < rows.Running.Count; row++)
+            if (rows.Running[row].Id == id) return row;
+        return -1;
     }
 
     /// <summary>Samples from the logits of the last run, and returns whether the sequence has ended.</summary>
@@ -346,33 +375,25 @@ internal sealed class GenerationEngine : IDisposable
 
     private void Preempt(long id)
     {
-        var row = running.FindIndex(s => s.Id == id);
-        var sequence = running[row];
-        Remove(row);
+        var row = RowOf(id);
+        var sequence = rows.Running[row];
+        rows.Remove(row, keep: true);
         sequence.OnPreempted();
-        // It waits in front of the sequences that came later.
-        var at = waiting.FindIndex(s => s.Id > id);
-        waiting.Insert(at < 0 ? waiting.Count : at, sequence);
+        Enqueue(sequence);
         current = current with { Preemptions = current.Preemptions + 1 };
     }
 
-    /// <summary>
-    /// Takes the row of a sequence away. The rows of the sequences that decode stay the first ones, without a gap, and
-    /// a sequence whose prompt is being read follows them.
-    /// </summary>
-    private void Remove(int row)
+    /// <summary>Adds a sequence in front of those that are served later.</summary>
+    private void Enqueue(Sequence sequence)
     {
-        var decoding = running.Count(s => s.Decodes);
-        if (row < decoding - 1) MoveRow(decoding - 1, row);
-        if (row < decoding) row = decoding - 1;
-        for (; row < running.Count - 1; row++) MoveRow(row + 1, row);
-        running.RemoveAt(running.Count - 1);
+        var at = waiting.FindIndex(s => sequence.Facts.Precedes(s.Facts));
+        waiting.Insert(at < 0 ? waiting.Count : at, sequence);
     }
 
-    private void End(int row)
+    private void End(int row, bool keep)
     {
-        var sequence = running[row];
-        Remove(row);
+        var sequence = rows.Running[row];
+        rows.Remove(row, keep);
         Publish();
         sequence.Close();
     }
@@ -383,27 +404,20 @@ internal sealed class GenerationEngine : IDisposable
         sequence.Close();
     }
 
-    private void MoveRow(int from, int to)
-    {
-        rows.Move(from, to, running[from].Read);
-        running[to] = running[from];
-    }
-
     /// <summary>
     /// Ends the sequences of a step that failed as a whole, for example because there was no memory for a larger
     /// cache. The next step starts with an empty cache.
     /// </summary>
     private void FailStep(Exception error)
     {
-        if (running.Count == 0 && waiting.Count > 0)
+        List<Sequence> failed = [.. rows.Running];
+        if (failed.Count == 0 && waiting.Count > 0)
         {
-            running.Add(waiting[0]);
+            failed.Add(waiting[0]);
             waiting.RemoveAt(0);
         }
 
-        List<Sequence> failed = [.. running];
-        running.Clear();
-        rows.Dispose();
+        rows.Clear();
         Publish();
         foreach (var sequence in failed) Close(sequence, error);
     }
@@ -413,9 +427,10 @@ internal sealed class GenerationEngine : IDisposable
         lock (gate)
             counters = current with
             {
-                Running = running.Count,
+                Running = rows.Running.Count,
                 Waiting = waiting.Count,
-                TokensHeld = running.Sum(s => (long)s.Read),
+                TokensHeld = rows.TokensHeld,
+                TokensKept = rows.TokensKept,
             };
     }
 }

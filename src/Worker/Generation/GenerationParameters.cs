@@ -20,6 +20,7 @@ internal sealed class GenerationParameters
     [
         "max_tokens", "temperature", "top_k", "top_p", "seed", "stop", "stream", "ignore_eos", "details",
         "min_tokens", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
+        "priority", "timeout",
     ];
 
     private static readonly string[] Keys = ["id", "text_input", "parameters"];

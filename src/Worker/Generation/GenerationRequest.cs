@@ -59,6 +59,17 @@ public sealed record GenerationRequest(
     /// <summary>Numbers from -100 to 100 that are added to the logits of tokens.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = ImmutableDictionary<int, float>.Empty;
 
+    /// <summary>Requests with lower numbers are served first, 0 to 1000.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>
+    /// How long the request may wait until its generation starts; then it fails with 504. Null: any time.
+    /// </summary>
+    public TimeSpan? Timeout { get; init; }
+
+    /// <summary>Texts that begin with the same tokens share their keys and values within one scope.</summary>
+    public string Scope { get; init; } = "";
+
     /// <summary>Reads a request: <c>id</c> (optional), <c>text_input</c>, and the parameters.</summary>
     /// <exception cref="InvalidRequestException">
     /// A field is invalid; the message contains the field, its value and the expected value.
@@ -102,6 +113,11 @@ public sealed record GenerationRequest(
             PresencePenalty = parameters.ReadNumber("presence_penalty", -2, 2, 0),
             FrequencyPenalty = parameters.ReadNumber("frequency_penalty", -2, 2, 0),
             LogitBias = parameters.ReadLogitBias("logit_bias"),
+            Priority = (int)parameters.ReadInteger("priority", 0, 1000, 0),
+            // Microseconds, as in Triton's schedulers.
+            Timeout = parameters.ReadInteger("timeout", 0, 86_400_000_000, 0) is > 0 and var timeout
+                ? TimeSpan.FromMicroseconds(timeout)
+                : null,
         };
     }
 }

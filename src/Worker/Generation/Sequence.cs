@@ -13,7 +13,18 @@ namespace Sluice.Worker.Generation;
 /// <param name="maxTokens">Maximum number of tokens to generate, at least 1.</param>
 /// <param name="sampling">Selects the tokens.</param>
 /// <param name="text">Converts the tokens to text.</param>
-internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampling sampling, TextStream text)
+/// <param name="scope">Keys and values of equal tokens are shared only within one scope.</param>
+/// <param name="priority">Sequences with lower numbers are served first.</param>
+/// <param name="deadline">Time by which the sequence must have a row, as a timestamp of the stopwatch.</param>
+internal sealed class Sequence(
+    long id,
+    int[] prompt,
+    int maxTokens,
+    TokenSampling sampling,
+    TextStream text,
+    string scope = "",
+    int priority = 0,
+    long deadline = long.MaxValue)
 {
     private readonly List<int> tokens = [.. prompt];
     private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
@@ -34,6 +45,21 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
     /// <summary>Number of tokens whose keys and values are in the row of the sequence.</summary>
     public int Read { get; private set; }
 
+    /// <summary>Keys and values of equal tokens are shared only within one scope.</summary>
+    public string Scope => scope;
+
+    /// <summary>Time by which the sequence must have a row, as a timestamp of the stopwatch.</summary>
+    public long Deadline => deadline;
+
+    /// <summary>All tokens: those of the prompt and the generated ones.</summary>
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens);
+
+    /// <summary>The tokens whose keys and values are in the row of the sequence.</summary>
+    public ReadOnlySpan<int> TokensRead => Tokens[..Read];
+
+    /// <summary>Number of tokens of the prompt that were not read, because another row contained them.</summary>
+    public int CachedTokens { get; private set; }
+
     /// <summary>Whether the prompt is read, so that each step generates a token.</summary>
     public bool Decodes { get; private set; }
 
@@ -47,13 +73,20 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
     public int Generated => tokens.Count - prompt.Length;
 
     /// <summary>What the plan of a step depends on.</summary>
-    public SequenceFacts Facts => new(id, tokens.Count, Read, 0, Decodes);
+    public SequenceFacts Facts => new(id, tokens.Count, Read, priority, Decodes);
 
     /// <summary>Ends the generation before the next step. Thread-safe.</summary>
     public void Abandon() => abandoned = true;
 
     /// <summary>Returns the next tokens to read.</summary>
-    public ReadOnlySpan<int> Next(int count) => CollectionsMarshal.AsSpan(tokens).Slice(Read, count);
+    public ReadOnlySpan<int> Next(int count) => Tokens.Slice(Read, count);
+
+    /// <summary>Records that the sequence got a row that contains some of its tokens.</summary>
+    public void OnShared(int count)
+    {
+        Read = count;
+        if (!WasPreempted) CachedTokens = count;
+    }
 
     /// <summary>Records that the row contains more tokens.</summary>
     public void OnRead(int count) => Read += count;
@@ -82,6 +115,9 @@ internal sealed class Sequence(long id, int[] prompt, int maxTokens, TokenSampli
         pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail));
         return false;
     }
+
+    /// <summary>Whether the text ended with an error.</summary>
+    public bool HasFailed => error is not null;
 
     /// <summary>Ends the text with an error.</summary>
     public void Fail(Exception reason) => error = reason;

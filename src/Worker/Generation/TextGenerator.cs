@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation.Decoding;
@@ -31,6 +32,7 @@ public sealed class TextGenerator : IDisposable
     private readonly OnnxModel model;
     private readonly ITokenizer tokenizer;
     private readonly IKvRows rows;
+    private readonly PrefixCache prefixCache;
     private readonly IDecoder decoder;
     private readonly GenerationEngine engine;
 
@@ -49,7 +51,9 @@ public sealed class TextGenerator : IDisposable
         tokenizer = Tokenizers.For(model.Metadata);
         (rows, decoder) = CreateDecoder(model, layout, memory);
         var schedule = LimitsOf(layout, limits, settings.Context);
-        engine = new GenerationEngine(decoder, rows, slots, schedule, limits.MaxQueue);
+        prefixCache = limits.PrefixCache;
+        engine = new GenerationEngine(
+            decoder, new SequenceRows(rows, prefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
         Context = schedule.Context;
         Defaults = settings.Defaults;
     }
@@ -155,7 +159,12 @@ public sealed class TextGenerator : IDisposable
             prompt,
             Math.Min(request.MaxTokens, Context - prompt.Length),
             new TokenSampling(request, prompt, tokenizer),
-            new TextStream(tokenizer.CreateDecoder(), request.Stop)));
+            new TextStream(tokenizer.CreateDecoder(), request.Stop),
+            prefixCache == PrefixCache.Key ? request.Scope : "",
+            request.Priority,
+            request.Timeout is { } timeout
+                ? Stopwatch.GetTimestamp() + (long)(timeout.TotalSeconds * Stopwatch.Frequency)
+                : long.MaxValue));
         try
         {
             await foreach (var piece in sequence.Pieces.ReadAllAsync(ct)) yield return piece;

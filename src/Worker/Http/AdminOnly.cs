@@ -22,6 +22,12 @@ internal static class AdminOnly
     public const string AnonymousHeader = "X-Sluice-Anonymous";
 
     /// <summary>
+    /// Set by the gateway to the flow of the request: the id of the caller's key. The gateway removes the header from
+    /// client requests.
+    /// </summary>
+    public const string FlowHeader = "X-Sluice-Flow";
+
+    /// <summary>
     /// Routes that callers without a key may use: inference, and the metadata that a client reads about a named model
     /// before it sends an inference. All other routes (repository, model lists, statistics, metrics, settings) need a
     /// key.

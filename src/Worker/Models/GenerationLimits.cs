@@ -7,4 +7,9 @@ namespace Sluice.Worker.Models;
 /// allocated on demand. Null: a quarter of the memory that the process may use.
 /// </param>
 /// <param name="MaxQueue">Requests that can wait. The worker rejects further requests with 503.</param>
-public sealed record GenerationLimits(int MaxSequences = 64, long? CacheBytes = null, int MaxQueue = 1000);
+/// <param name="PrefixCache">Which texts share the keys and values of tokens with which they begin.</param>
+public sealed record GenerationLimits(
+    int MaxSequences = 64,
+    long? CacheBytes = null,
+    int MaxQueue = 1000,
+    PrefixCache PrefixCache = PrefixCache.Key);

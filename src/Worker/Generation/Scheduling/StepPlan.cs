@@ -26,12 +26,14 @@ public sealed record StepPlan(
     /// <param name="size">The current size of the cache.</param>
     /// <param name="limits">The limits of the cache.</param>
     /// <param name="readTokens">Maximum number of tokens of prompts to read in this step, at least 1.</param>
+    /// <param name="spare">Number of rows that are useful besides those of the sequences, to keep tokens.</param>
     public static StepPlan Make(
         IReadOnlyList<SequenceFacts> running,
         IReadOnlyList<SequenceFacts> waiting,
         CacheSize size,
         SchedulerLimits limits,
-        int readTokens)
+        int readTokens,
+        int spare = 0)
     {
         var (kept, preempted) = (running.ToList(), new List<long>());
         // A sequence that cannot continue because the cache is full gets the row of the least important one.
@@ -77,7 +79,7 @@ public sealed record StepPlan(
         {
             var most = limits.RowsFor(length);
             var rows = Math.Max(1, Math.Min(size.Rows, most));
-            while (rows < count) rows = Math.Min(most, rows * 2);
+            while (rows < Math.Min(most, count + spare)) rows = Math.Min(most, rows * 2);
             return rows;
         }
     }

@@ -30,7 +30,7 @@ internal sealed class GenerationEngine : IDisposable
 
     /// <summary>Held while the loop uses the fields below, the decoder or the cache.</summary>
     private readonly Lock step = new();
-    private readonly List<Sequence> waiting = [];
+    private readonly WaitingSequences waiting = new();
     private int readTokens = ReadSize.Most;
     private GenerationCounters current;
 
@@ -110,7 +110,7 @@ internal sealed class GenerationEngine : IDisposable
 
         // The loop uses nothing more after a step that runs now.
         lock (step)
-            foreach (var sequence in rows.Running.Concat(waiting).Concat(arrived))
+            foreach (var sequence in rows.Running.Concat(waiting.All).Concat(arrived))
                 Close(sequence, new ObjectDisposedException(nameof(GenerationEngine), "The model was unloaded."));
         if (loop is null) Release();
     }
@@ -171,13 +171,14 @@ internal sealed class GenerationEngine : IDisposable
     {
         lock (gate)
         {
-            foreach (var sequence in arrived) Enqueue(sequence);
+            foreach (var sequence in arrived) waiting.Add(sequence);
             arrived.Clear();
             counters = counters with { Waiting = waiting.Count };
         }
 
-        FailLate(Stopwatch.GetTimestamp());
-        var abandoned = waiting.RemoveAll(s => s.IsAbandoned);
+        foreach (var late in waiting.TakeLate(Stopwatch.GetTimestamp()))
+            Close(late, new InvalidRequestException("The request waited for its 'timeout' without a start.", 504));
+        var abandoned = waiting.RemoveAbandoned();
         for (var row = rows.Running.Count - 1; row >= 0; row--)
         {
             if (!rows.Running[row].IsAbandoned) continue;
@@ -188,16 +189,6 @@ internal sealed class GenerationEngine : IDisposable
         current = current with { Abandoned = current.Abandoned + abandoned };
         Publish();
         return rows.Running.Count + waiting.Count > 0;
-    }
-
-    /// <summary>Ends the sequences that did not get a row in time.</summary>
-    private void FailLate(long now)
-    {
-        foreach (var late in waiting.FindAll(s => s.Deadline < now && !s.WasPreempted))
-        {
-            waiting.Remove(late);
-            Close(late, new InvalidRequestException("The request waited for its 'timeout' without a start.", 504));
-        }
     }
 
     private bool Step(RunOptions options)
@@ -212,7 +203,7 @@ internal sealed class GenerationEngine : IDisposable
 
     private void RunStep(RunOptions options)
     {
-        var next = waiting.Take(MaxJoining).Select(s => s.Facts with { Read = rows.FindShared(s) }).ToList();
+        var next = waiting.All.Take(MaxJoining).Select(s => s.Facts with { Read = rows.FindShared(s) }).ToList();
         var known = rows.Running.Select(s => s.Facts).ToList();
         var plan = StepPlan.Make(known, next, rows.Size, Limits,
             known.Exists(s => s.Decodes) ? readTokens : ReadSize.Most, rows.Spare);
@@ -308,10 +299,8 @@ internal sealed class GenerationEngine : IDisposable
         var row = RowOf(id);
         if (row < 0)
         {
-            var at = waiting.FindIndex(s => s.Id == id);
-            row = rows.Add(waiting[at]);
-            waiting.RemoveAt(at);
-            var joined = rows.Running[row];
+            var joined = waiting.Take(id);
+            row = rows.Add(joined);
             if (!joined.WasPreempted)
                 current = current with { CachedTokens = current.CachedTokens + joined.CachedTokens };
         }
@@ -379,15 +368,8 @@ internal sealed class GenerationEngine : IDisposable
         var sequence = rows.Running[row];
         rows.Remove(row, keep: true);
         sequence.OnPreempted();
-        Enqueue(sequence);
+        waiting.Add(sequence);
         current = current with { Preemptions = current.Preemptions + 1 };
-    }
-
-    /// <summary>Adds a sequence in front of those that are served later.</summary>
-    private void Enqueue(Sequence sequence)
-    {
-        var at = waiting.FindIndex(s => sequence.Facts.Precedes(s.Facts));
-        waiting.Insert(at < 0 ? waiting.Count : at, sequence);
     }
 
     private void End(int row, bool keep)
@@ -411,12 +393,7 @@ internal sealed class GenerationEngine : IDisposable
     private void FailStep(Exception error)
     {
         List<Sequence> failed = [.. rows.Running];
-        if (failed.Count == 0 && waiting.Count > 0)
-        {
-            failed.Add(waiting[0]);
-            waiting.RemoveAt(0);
-        }
-
+        if (failed.Count == 0 && waiting.Count > 0) failed.Add(waiting.Take(waiting.All[0].Id));
         rows.Clear();
         Publish();
         foreach (var sequence in failed) Close(sequence, error);

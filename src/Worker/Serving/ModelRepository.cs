@@ -18,8 +18,8 @@ public sealed record ModelState(string Name, string Version, string State, strin
 
 /// <summary>
 /// Finds models by name and version in <c>repository/name/version/model.onnx</c>. A folder <c>repository/name</c> with
-/// a model as it is published, without versions (<see cref="ModelFolder"/>), is version 1. The table of served models is
-/// immutable and is replaced as a whole. A running request keeps its model until it ends.
+/// a model as it is published, without versions (<see cref="ModelFolder"/>), is version 1. The table of served models
+/// is immutable and is replaced as a whole. A running request keeps its model until it ends.
 /// </summary>
 /// <param name="folder">The repository folder.</param>
 /// <param name="names">Models to serve. Empty: all models in the folder.</param>
@@ -200,13 +200,14 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
 
     private string Fingerprint(string name) => string.Join(';', policy.Choose(VersionsOf(name)).Select(v =>
         PathOf(name, v) is { } path
-            ? $"{v}:" + string.Join(',', ModelFolder.FilesOf(path).Select(f => $"{f.Length}:{f.LastWriteTimeUtc.Ticks}"))
+            ? $"{v}:" + string.Join(
+                ",", ModelFolder.FilesOf(path).Select(f => $"{f.Length}:{f.LastWriteTimeUtc.Ticks}"))
             : $"{v}:-"));
 
     private IEnumerable<string> Found() => Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d))
-        .Where(n => Name().IsMatch(n) && VersionsOf(n).Any()).Order(StringComparer.Ordinal);
+        .Where(n => Name().IsMatch(n) && VersionsOf(n).Count > 0).Order(StringComparer.Ordinal);
 
-    private IEnumerable<int> VersionsOf(string name)
+    private List<int> VersionsOf(string name)
     {
         var path = Path.Combine(folder, name);
         if (!Directory.Exists(path)) return [];

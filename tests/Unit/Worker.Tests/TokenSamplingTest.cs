@@ -44,7 +44,7 @@ public sealed class TokenSamplingTest
     [Fact]
     public void The_byte_tokenizer_describes_its_vocabulary()
     {
-        ITokenizer tokenizer = new ByteTokenizer(7);
+        var tokenizer = new ByteTokenizer(7);
         Assert.Equal(256, tokenizer.VocabularySize);
         Assert.Equal([7], tokenizer.EndTokens);
         Assert.True(tokenizer.IsEnd(7) && tokenizer.IsSpecial(7) && !tokenizer.IsEnd(0) && !tokenizer.IsSpecial(0));

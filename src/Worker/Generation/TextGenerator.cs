@@ -48,7 +48,7 @@ public sealed class TextGenerator : IDisposable
         this.model = model;
         var settings = TextModelSettings.Read(model);
         var layout = DecoderLayout.Read(model, settings);
-        tokenizer = Tokenizers.For(model.Metadata);
+        tokenizer = Tokenizers.For(model.Metadata, ModelFolder.ConfigurationFolder(model.Path));
         (rows, decoder) = CreateDecoder(model, layout, memory);
         var schedule = LimitsOf(layout, limits, settings.Context);
         prefixCache = limits.PrefixCache;

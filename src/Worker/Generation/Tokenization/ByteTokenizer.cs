@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Sluice.Worker.Generation.Tokenization.Decoders;
 
 namespace Sluice.Worker.Generation.Tokenization;
 
@@ -50,22 +51,14 @@ public sealed class ByteTokenizer(byte endOfText) : ITokenizer
 
     public bool IsEnd(int token) => token == endOfText;
 
-    public ITokenDecoder CreateDecoder() => new Utf8Decoder();
+    public ITokenDecoder CreateDecoder() => new ByteDecoder();
 
-    private sealed class Utf8Decoder : ITokenDecoder
+    private sealed class ByteDecoder : ITokenDecoder
     {
-        private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+        private readonly Utf8Text text = new();
 
-        public string Push(int token)
-        {
-            Span<char> chars = stackalloc char[4];
-            return chars[..decoder.GetChars([(byte)token], chars, flush: false)].ToString();
-        }
+        public string Push(int token) => text.Push([(byte)token]);
 
-        public string Finish()
-        {
-            Span<char> chars = stackalloc char[4];
-            return chars[..decoder.GetChars([], chars, flush: true)].ToString();
-        }
+        public string Finish() => text.Finish();
     }
 }

@@ -49,16 +49,8 @@ internal static class ReferenceTemplates
         var folder = Directory.CreateTempSubdirectory("sluice-chat-").FullName;
         try
         {
-            var (input, output) = (Path.Combine(folder, "cases.json"), Path.Combine(folder, "results.json"));
-            await File.WriteAllTextAsync(input, cases.ToJsonString());
-            using var node = Process.Start(
-                new ProcessStartInfo("node", [Path.Combine(Folder, "render.mjs"), input, output])
-                {
-                    RedirectStandardOutput = true,
-                })!;
-            var time = await node.StandardOutput.ReadToEndAsync();
-            await node.WaitForExitAsync();
-            Assert.Equal(0, node.ExitCode);
+            var output = Path.Combine(folder, "results.json");
+            var time = await RunNodeAsync("render.mjs", cases, output);
             var results = JsonNode.Parse(await File.ReadAllTextAsync(output))!.AsArray();
             return (
                 [.. results.Select(r => (string?)r!["text"])],
@@ -67,6 +59,29 @@ internal static class ReferenceTemplates
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Runs a program with cases as its input. Returns what it prints.</summary>
+    public static async Task<string> RunNodeAsync(string program, JsonArray cases, params string[] arguments)
+    {
+        var input = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(input, cases.ToJsonString());
+            using var node = Process.Start(
+                new ProcessStartInfo("node", [Path.Combine(Folder, program), input, .. arguments])
+                {
+                    RedirectStandardOutput = true,
+                })!;
+            var printed = await node.StandardOutput.ReadToEndAsync();
+            await node.WaitForExitAsync();
+            Assert.Equal(0, node.ExitCode);
+            return printed;
+        }
+        finally
+        {
+            File.Delete(input);
         }
     }
 }

@@ -7,15 +7,18 @@ public static class Repository
 
     public static string Gateway => Published("gateway", "Sluice.Gateway");
 
-    public static string Worker => Published("worker", "Sluice.Worker");
+    /// <summary>
+    /// The published worker. Without one, it is the build output of its project, so that the tests of the worker run
+    /// after a plain build.
+    /// </summary>
+    public static string Worker => Published("worker", "Sluice.Worker", Built("src/Worker", "Sluice.Worker"));
 
     /// <summary>The worker with WebGPU, which eng/ensure-webgpu-worker publishes.</summary>
     public static string WebGpuWorker => Path.Combine(Root, ".build", "webgpu", "worker", "Sluice.Worker");
 
     /// <summary>The worker that executes the action in a job's input, from the solution's build output.</summary>
-    public static string StubWorker => new[] { "Release", "Debug" }
-        .Select(c => Path.Combine(Root, "tests", "Shared", "StubWorker", "bin", c, "net10.0", "Sluice.StubWorker"))
-        .FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("tests/Shared/StubWorker is not built");
+    public static string StubWorker => Built("tests/Shared/StubWorker", "Sluice.StubWorker")
+        ?? throw new InvalidOperationException("tests/Shared/StubWorker is not built");
 
     /// <summary>The worker whose responses violate HTTP, a script for Python.</summary>
     public static string HostileWorker =>
@@ -23,13 +26,22 @@ public static class Repository
 
     public static string Models => Path.Combine(Root, "models");
 
-    private static string Published(string folder, string name)
+    private static string Published(string folder, string name, string? built = null)
     {
-        // `make test-fast` sets it, so that a test without the trait cannot depend on an old publish.
-        if (Environment.GetEnvironmentVariable("SLUICE_NO_PUBLISHED") is not null)
+        // `make test-fast` does not publish, so a test without the trait would use an old program.
+        if (RandomCases.AreFew)
             throw new InvalidOperationException("a test of a published program needs the trait Needs=publish");
         var path = Path.Combine(Root, ".build", "run", folder, name);
-        return File.Exists(path) ? path : throw new InvalidOperationException($"{path} is missing: run 'make publish'");
+        if (File.Exists(path)) return path;
+        return built ?? throw new InvalidOperationException($"{path} is missing: run 'make publish'");
+    }
+
+    /// <summary>Returns a program in the build output of its project, in the configuration of the tests.</summary>
+    private static string? Built(string project, string name)
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+        var path = Path.Combine(Root, project, "bin", configuration, "net10.0", name);
+        return File.Exists(path) ? path : null;
     }
 
     private static string Find()

@@ -46,9 +46,8 @@ public sealed class TestResultsTest : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(program)!);
         Directory.CreateDirectory(Path.Combine(folder, "results"));
         await File.WriteAllTextAsync(program, $"#!/bin/bash\n{script}\n");
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var shell = $"""
-            cd {folder} && SLUICE_TEST_LIMIT=1s && . {Repository.Root}/eng/test-results
+            cd {folder} && chmod +x {program} && SLUICE_TEST_LIMIT=1s && . {Repository.Root}/eng/test-results
             run_tests Release results Fake.Tests Fake.Tests -- 2>/dev/null
             summarize results 2>/dev/null
             """;

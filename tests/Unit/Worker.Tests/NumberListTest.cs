@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Sluice.Testing;
 using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.Tests;
@@ -15,7 +16,7 @@ public sealed class NumberListTest
     {
         var random = new Random(20261121);
         string[] formats = ["R", "E16", "E8", "F6", "G17", "0.00000000000000000000", "E3"];
-        for (var n = 0; n < 300_000; n++)
+        for (var n = 0; n < RandomCases.Count(300_000); n++)
         {
             var value = n % 3 == 0 ? BitConverter.Int32BitsToSingle(random.Next()) : (float)(
                 (random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-8, 8)));
@@ -122,7 +123,7 @@ public sealed class NumberListTest
         for (var n = 1; n <= 20; n++)
         {
             var format = "0." + new string('0', n);
-            for (var i = 0; i < 40_000; i++) Check(
+            for (var i = 0; i < RandomCases.Count(40_000); i++) Check(
                 ((decimal)random.NextDouble() * (i % 3 == 0 ? 0.001m : 10))
                     .ToString(format, CultureInfo.InvariantCulture));
         }

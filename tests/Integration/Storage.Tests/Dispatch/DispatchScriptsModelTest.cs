@@ -14,7 +14,7 @@ namespace Sluice.Storage.Tests.Dispatch;
 /// </summary>
 public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture<RedisFixture>
 {
-    private const int Runs = 150;
+    private static readonly int Runs = RandomCases.Count(150);
 
     private static readonly string[] Holders = ["g1~0", "g2~0", "g3~0"];
     private static readonly string[] Pods = ["p1", "p2", "p3"];

@@ -392,6 +392,6 @@ public sealed partial class DispatcherTest(RedisFixture redis) : IClassFixture<R
     /// <summary>Waits until every slot is free and no request waits.</summary>
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    private Task<EndpointSnapshot> UntilAsync(Func<EndpointSnapshot, bool> holds) =>
-        Eventually.BecomesAsync(SnapshotAsync, holds);
+    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds) =>
+        await Eventually.BecomesAsync(SnapshotAsync, holds);
 }

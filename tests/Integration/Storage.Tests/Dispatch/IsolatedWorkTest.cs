@@ -241,6 +241,6 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
 
     private Task QuietAsync() => UntilAsync(s => s.Queued == 0 && s.Workers.All(w => w.Free == w.Capacity));
 
-    private Task<EndpointSnapshot> UntilAsync(Func<EndpointSnapshot, bool> holds) =>
-        Eventually.BecomesAsync(SnapshotAsync, holds);
+    private async Task UntilAsync(Func<EndpointSnapshot, bool> holds) =>
+        await Eventually.BecomesAsync(SnapshotAsync, holds);
 }

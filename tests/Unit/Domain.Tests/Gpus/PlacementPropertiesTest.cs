@@ -3,13 +3,14 @@ using FsCheck.Fluent;
 using Sluice.Domain.Gpus;
 using Sluice.Domain.Notation;
 using Sluice.Domain.Placement;
+using Sluice.Testing;
 
 namespace Sluice.Domain.Tests.Gpus;
 
 /// <summary>Properties of placement for every inventory, every running pod and every list of requests.</summary>
 public sealed class PlacementPropertiesTest
 {
-    private const int Runs = 400;
+    private static readonly int Runs = RandomCases.Count(400);
 
     private static readonly string[] Names =
         ["Tesla T4", "NVIDIA L4", "NVIDIA A100-SXM4-80GB", "NVIDIA H100 80GB HBM3"];

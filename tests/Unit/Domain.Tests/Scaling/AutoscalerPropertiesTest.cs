@@ -2,13 +2,14 @@ using FsCheck;
 using FsCheck.Fluent;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Scaling;
+using Sluice.Testing;
 
 namespace Sluice.Domain.Tests.Scaling;
 
 /// <summary>Properties of decisions for every policy and every load.</summary>
 public sealed class AutoscalerPropertiesTest
 {
-    private const int Runs = 2000;
+    private static readonly int Runs = RandomCases.Count(2000);
 
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 23, 58, 0, TimeSpan.Zero);
 

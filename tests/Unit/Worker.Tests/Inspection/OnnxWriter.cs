@@ -103,7 +103,18 @@ internal static class OnnxWriter
 
     public static byte[] Varint(ulong value) => Write(o => o.WriteUInt64(value));
 
-    public static byte[] Join(params byte[][] parts) => [.. parts.SelectMany(p => p)];
+    public static byte[] Join(params byte[][] parts)
+    {
+        var joined = new byte[parts.Sum(p => p.Length)];
+        var at = 0;
+        foreach (var part in parts)
+        {
+            part.CopyTo(joined, at);
+            at += part.Length;
+        }
+
+        return joined;
+    }
 
     private static byte[] Write(Action<CodedOutputStream> write)
     {

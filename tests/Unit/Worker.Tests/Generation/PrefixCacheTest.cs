@@ -19,10 +19,11 @@ public sealed class PrefixCacheTest
     public async Task Texts_are_the_same_with_and_without_the_cache(int sequences, long? bytes)
     {
         var random = new Random(7);
-        var requests = Enumerable.Range(0, 200).Select(_ => Request(Prompt(random), random.Next(1, 40)) with
-        {
-            Scope = random.Next(3).ToString(global::System.Globalization.CultureInfo.InvariantCulture),
-        }).ToList();
+        var requests = Enumerable.Range(0, RandomCases.Count(200)).Select(_ =>
+            Request(Prompt(random), random.Next(1, 40)) with
+            {
+                Scope = random.Next(3).ToString(global::System.Globalization.CultureInfo.InvariantCulture),
+            }).ToList();
         using var without = Story(new GenerationLimits(sequences, bytes, PrefixCache: PrefixCache.Off));
         using var with = Story(new GenerationLimits(sequences, bytes));
         var expected = await Task.WhenAll(requests.Select(r => WholeAsync(without.Generator!, r)));

@@ -228,11 +228,34 @@ public sealed class HostileModelTest : IDisposable
     [InlineData(16, true)]
     public void Subgraphs_nest_only_so_deep(int depth, bool passes)
     {
-        var graph = Graph();
-        for (var i = 0; i < depth; i++) graph = Graph(Field(1, Node("If", "c", "y", Field(5, Attribute("b", 6, graph)))));
-        if (passes) Assert.Equal(depth, ModelInspector.Inspect(Put(Model(graph)), new ModelLimits()).Nodes);
-        else Refused(Model(graph), "nested deeper than 16");
+        var model = Model(NestedGraphs(depth));
+        if (passes) Assert.Equal(depth, ModelInspector.Inspect(Put(model), new ModelLimits()).Nodes);
+        else Refused(model, "nested deeper than 16");
     }
+
+    /// <summary>Returns a graph with a node whose attribute is a graph with a node, and so on.</summary>
+    private static byte[] NestedGraphs(int depth)
+    {
+        // From the inside, the bytes before each graph, because a message starts with its length: a copy of all bytes
+        // at each depth takes seconds. What follows a graph is the type of its attribute.
+        var after = Number(20, 5);
+        var before = new List<byte[]>();
+        var length = Graph().Length;
+        for (var i = 0; i < depth; i++)
+        {
+            var attribute = Join(Text(1, "b"), Head(6, length));
+            length += attribute.Length + after.Length;
+            var node = Join(Text(1, "c"), Text(2, "y"), Text(4, "If"), Head(5, length));
+            length += node.Length;
+            before.Add(Graph(Head(1, length), node, attribute));
+            length = length - node.Length - attribute.Length + before[^1].Length;
+        }
+
+        before.Reverse();
+        return Join([.. before, Graph(), .. Enumerable.Repeat(after, depth)]);
+    }
+
+    private static byte[] Head(int field, int length) => Join(Varint((ulong)((field << 3) | 2)), Varint((ulong)length));
 
     [Fact]
     public void Types_nest_only_so_deep()

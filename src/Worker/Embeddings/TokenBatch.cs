@@ -14,7 +14,8 @@ internal static class TokenBatch
     {
         var selected = new List<int> { 0 };
         var longest = lengths[0];
-        var others = Enumerable.Range(1, lengths.Count - 1).OrderBy(i => Math.Abs(lengths[i] - lengths[0])).ThenBy(i => i);
+        // OrderBy is stable: of equal lengths, the text that arrived first is the first.
+        var others = Enumerable.Range(1, lengths.Count - 1).OrderBy(i => Math.Abs(lengths[i] - lengths[0]));
         foreach (var i in others)
         {
             var tokens = (long)Math.Max(longest, lengths[i]) * (selected.Count + 1);

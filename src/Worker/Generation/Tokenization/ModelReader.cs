@@ -101,9 +101,9 @@ internal ref struct ModelReader
                 throw new TokenizerFileException($"{Path}.{name} is '{value}'; supported: empty");
         if (model.Find("dropout") is { } dropout && dropout.Value.ToString() is not ("0" or "0.0"))
             throw dropout.Unexpected("0 or null, because tokens would be random");
-        return new BpeModel(tokens, merges ?? new MergeTable(0), new BpeOptions(isByteLevel, model.Text("unk_token", null),
-            model.Flag("fuse_unk", false), model.Flag("byte_fallback", false), model.Flag("ignore_merges", false)),
-            Path);
+        var options = new BpeOptions(isByteLevel, model.Text("unk_token", null), model.Flag("fuse_unk", false),
+            model.Flag("byte_fallback", false), model.Flag("ignore_merges", false));
+        return new BpeModel(tokens, merges ?? new MergeTable(0), options, Path);
     }
 
     private void ReadVocabulary(ref Utf8JsonReader reader)

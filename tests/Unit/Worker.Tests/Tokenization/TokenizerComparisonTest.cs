@@ -67,7 +67,7 @@ public sealed class TokenizerComparisonTest
             Assert.Equal(expected[i % texts.Count], again.EncodePrompt(texts[i % texts.Count])));
     }
 
-    private static string Folder(string name)
+    internal static string Folder(string name)
     {
         var folder = Path.Combine(Packages, $"tokenizer-{name}", "models");
         Require.Available(File.Exists(Path.Combine(folder, "tokenizer.json"))

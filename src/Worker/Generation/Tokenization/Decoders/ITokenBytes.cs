@@ -11,11 +11,3 @@ internal interface ITokenBytes
     /// <param name="isFirst">Whether it is the first token of a text.</param>
     ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> written, bool isFirst);
 }
-
-/// <summary>The vocabulary has the bytes that a token adds.</summary>
-internal sealed class ByteLevelBytes : ITokenBytes
-{
-    public (int Count, byte Value) StrippedAtStart => default;
-
-    public ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> written, bool isFirst) => written;
-}

@@ -132,7 +132,7 @@ internal sealed class BpeModel : ITokenModel
 
 /// <summary>Options of a BPE model.</summary>
 /// <param name="IsByteLevel">Whether the symbols are bytes instead of characters.</param>
-/// <param name="UnknownToken">The token of symbols that are not in the vocabulary, or null if they are left out.</param>
+/// <param name="UnknownToken">The token of unknown symbols, or null if they are left out.</param>
 /// <param name="FuseUnknown">Whether successive unknown symbols are one token.</param>
 /// <param name="ByteFallback">Whether unknown characters are written as bytes, such as <c>&lt;0xE2&gt;</c>.</param>
 /// <param name="IgnoreMerges">Whether a word that is in the vocabulary is one token, whatever the merges are.</param>

@@ -8,7 +8,7 @@ namespace Sluice.Worker.Generation.Tokenization.Models;
 /// </summary>
 internal sealed class Vocabulary
 {
-    /// <summary>Limit of token numbers, which bounds the memory. The largest known vocabulary has 262,144 tokens.</summary>
+    /// <summary>Limit of token numbers. It bounds the memory. Gemma 3 has 262,144 tokens.</summary>
     public const int MaxTokens = 1 << 22;
 
     /// <summary>Random, so that a file cannot have tokens that all have one hash value.</summary>

@@ -17,12 +17,3 @@ internal sealed class Metaspace(string replacement, string prepend, bool split) 
         else if (text.Length > 0) parts.Add(piece.With(text));
     }
 }
-
-/// <summary>
-/// Adds a space before each piece that does not start with one. The bytes themselves are the alphabet of the model.
-/// </summary>
-internal sealed class PrefixSpace : IPreTokenizer
-{
-    public void Split(Piece piece, List<Piece> parts) =>
-        parts.Add(piece.Span.StartsWith(' ') ? piece : piece.With(" " + piece.Span.ToString()));
-}

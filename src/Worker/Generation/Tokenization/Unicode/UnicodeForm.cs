@@ -25,7 +25,8 @@ internal static class UnicodeForm
         if (!compatibility)
         {
             var isComposed = true;
-            foreach (var rune in text.EnumerateRunes()) isComposed &= rune.Value < 0x300 || !tables.MayChange(rune.Value);
+            foreach (var rune in text.EnumerateRunes())
+                isComposed &= rune.Value < 0x300 || !tables.MayChange(rune.Value);
             if (isComposed) return text;
         }
 

@@ -2,22 +2,6 @@ using System.Text;
 
 namespace Sluice.Worker.Generation.Tokenization.Normalizers;
 
-/// <summary>Applies normalizers one after the other.</summary>
-internal sealed class NormalizerSequence(IReadOnlyList<INormalizer> steps) : INormalizer
-{
-    public string Normalize(string text)
-    {
-        foreach (var step in steps) text = step.Normalize(text);
-        return text;
-    }
-}
-
-/// <summary>Applies a function.</summary>
-internal sealed class FunctionNormalizer(Func<string, string> normalize) : INormalizer
-{
-    public string Normalize(string text) => normalize(text);
-}
-
 /// <summary>Functions of normalizers.</summary>
 internal static class TextFunctions
 {

@@ -6,7 +6,8 @@ namespace Sluice.Worker.Tests.Embeddings;
 public sealed class EmbeddingSettingsTest : IDisposable
 {
     private const string Modules = """
-        [{"type":"sentence_transformers.models.Transformer","path":""},{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"}
+        [{"type":"sentence_transformers.models.Transformer","path":""},
+        {"type":"sentence_transformers.models.Pooling","path":"1_Pooling"}
         """;
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-embedding-").FullName;
@@ -32,8 +33,12 @@ public sealed class EmbeddingSettingsTest : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"pooling_mode_max_tokens":true}""", "]", "1_Pooling/config.json has the pooling 'pooling_mode_max_tokens'")]
-    [InlineData("{}", """,{"type":"sentence_transformers.models.Dense","path":"2"}]""", "module of type 'sentence_transformers.models.Dense'")]
+    [InlineData(
+        """{"pooling_mode_max_tokens":true}""",
+        "]", "1_Pooling/config.json has the pooling 'pooling_mode_max_tokens'")]
+    [InlineData(
+        "{}",
+        """,{"type":"sentence_transformers.models.Dense","path":"2"}]""", "module of type 'sentence_transformers.models.Dense'")]
     [InlineData("{}", ",7]", "modules.json is not a list of modules")]
     [InlineData("{}", "", "modules.json is not a list of modules")]
     public void What_is_not_supported_is_named(string pooling, string modules, string error)
@@ -49,7 +54,11 @@ public sealed class EmbeddingSettingsTest : IDisposable
     [InlineData(new[] { 5, 5, 5, 5 }, 15, 9, new[] { 0, 1, 2 })]
     [InlineData(new[] { 5, 5, 5, 5 }, 99, 2, new[] { 0, 1 })]
     [InlineData(new[] { 5, 100, 6, 4, 50 }, 18, 9, new[] { 0, 2, 3 })]
-    public void A_run_has_texts_of_similar_lengths_within_its_limits(int[] lengths, int tokens, int texts, int[] selected) =>
+    public void A_run_has_texts_of_similar_lengths_within_its_limits(
+        int[] lengths,
+        int tokens,
+        int texts,
+        int[] selected) =>
         Assert.Equal(selected, TokenBatch.Select(lengths, tokens, texts));
 
     private void Write(string name, string text)

@@ -24,7 +24,7 @@ public sealed class TextEmbedderTest
     {
         var tokenizer = new TokenizerReference(Folder(), after: 1);
         Assert.Empty(tokenizer.Differences(TokenizerTexts.Create()));
-        Assert.Equal([101, 7592, 2088, 999, 102], tokenizer.Own.Encode("Hello, World!".Replace(",", "", StringComparison.Ordinal)));
+        Assert.Equal([101, 7592, 2088, 999, 102], tokenizer.Own.Encode("Hello World!"));
     }
 
     [Fact]
@@ -123,7 +123,8 @@ public sealed class TextEmbedderTest
     private static string Folder()
     {
         var folder = Path.Combine(Repository.Root, ".build", "models", "minilm");
-        Require.Available(File.Exists(Path.Combine(folder, "model.onnx")) ? null : "eng/minilm has not run: make test runs it");
+        var exists = File.Exists(Path.Combine(folder, "model.onnx"));
+        Require.Available(exists ? null : "eng/minilm has not run: make test runs it");
         return folder;
     }
 

@@ -72,7 +72,8 @@ public sealed class TokenizerElementsTest : IDisposable
             ["id"] = 256 + 3 + i, ["content"] = content, ["single_word"] = singleWord, ["lstrip"] = strip,
             ["rstrip"] = strip && i % 2 == 0, ["normalized"] = normalized, ["special"] = false,
         })]);
-        Compare(file, ["xthe the  the\tthex. The THE the quick the quicker", "a\n\n\n\n b \n\n c", "<s>the</s> éa ÉA éab !!!"]);
+        Compare(file, ["xthe the  the\tthex. The THE the quick the quicker", "a\n\n\n\n b \n\n c",
+            "<s>the</s> éa ÉA éab !!!"]);
     }
 
     [Theory]
@@ -109,7 +110,8 @@ public sealed class TokenizerElementsTest : IDisposable
             ["end_of_word_suffix"] = null, ["fuse_unk"] = fuseUnknown, ["byte_fallback"] = byteFallback,
             ["ignore_merges"] = false, ["vocab"] = vocabulary, ["merges"] = new JsonArray([.. merges]),
         }, """
-           {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},
+           {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
+           {"type":"ByteFallback"},
            {"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}
            """);
         file["normalizer"] = JsonNode.Parse("""
@@ -155,17 +157,19 @@ public sealed class TokenizerElementsTest : IDisposable
         ["decoder"] = JsonNode.Parse(decoder), ["model"] = model,
     };
 
-    /// <summary>Returns a byte-level file whose tokens are bytes and a few words, so that the words can be seen.</summary>
+    /// <summary>Returns a byte-level file whose tokens are bytes and a few words.</summary>
     private static JsonObject Bytes(string normalizer = "null", string? preTokenizer = null)
     {
-        const string ByteLevel = """{"type":"ByteLevel","add_prefix_space":true,"use_regex":false,"trim_offsets":true}""";
+        const string ByteLevel =
+            """{"type":"ByteLevel","add_prefix_space":true,"use_regex":false,"trim_offsets":true}""";
         var vocabulary = new JsonObject();
         var next = 0x100;
         for (var b = 0; b < 256; b++)
             vocabulary[((char)(b is (>= 33 and <= 126) or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? b : next++))
                 .ToString()] = b;
         foreach (var word in new[] { "th", "Ġt", "ĠĠ" }) vocabulary[word] = vocabulary.Count;
-        var file = File($$"""{"type":"Sequence","pretokenizers":[{{(preTokenizer is null ? "" : preTokenizer + ",")}}{{ByteLevel}}]}""",
+        var file = File(
+            $$"""{"type":"Sequence","pretokenizers":[{{(preTokenizer is null ? "" : preTokenizer + ",")}}{{ByteLevel}}]}""",
             new JsonObject
             {
                 ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = "",

@@ -19,22 +19,46 @@ public sealed class TokenizerFileTest : IDisposable
     [InlineData("[]", "tokenizer.json is not a JSON object")]
     [InlineData("{}", "tokenizer.json has no field 'model'")]
     [InlineData("""{"model":{"type":"BPE"}}""", "tokenizer.json: model.vocab is missing")]
-    [InlineData("""{"model":{"type":"Other","vocab":{"a":0}}}""", "tokenizer.json: model.type is 'Other'; supported: BPE, ")]
-    [InlineData("""{"model":{"type":"BPE","vocab":{"a":2000000000}}}""", "token number 2000000000; expected at most 4194303")]
+    [InlineData(
+        """{"model":{"type":"Other","vocab":{"a":0}}}""",
+        "tokenizer.json: model.type is 'Other'; supported: BPE, ")]
+    [InlineData(
+        """{"model":{"type":"BPE","vocab":{"a":2000000000}}}""",
+        "token number 2000000000; expected at most 4194303")]
     [InlineData("""{"model":{"type":"BPE","vocab":{"a":-1}}}""", "token number -1")]
-    [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}}""", "merges[0] has a token that is not in")]
-    [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b c"]}}""", "merges[0] does not have two tokens")]
+    [InlineData(
+        """{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}}""",
+        "merges[0] has a token that is not in")]
+    [InlineData(
+        """{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b c"]}}""",
+        "merges[0] does not have two tokens")]
     [InlineData("""{"model":{"type":"BPE","vocab":{"\ud800":0},"merges":[]}}""", "invalid value")]
-    [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"end_of_word_suffix":"</w>"}}""", "model.end_of_word_suffix is '</w>'; supported: empty")]
-    [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"dropout":0.1}}""", "model.dropout is 0.1; expected 0 or null")]
-    [InlineData("""{"model":{"type":"WordPiece","vocab":{"a":0},"unk_token":"[UNK]"}}""", "model.unk_token is '[UNK]', which is not in")]
-    [InlineData("""{"model":{"type":"Unigram","vocab":[["a",1]],"unk_id":7}}""", "model.unk_id is 7; expected less than 1")]
-    [InlineData("""{"pre_tokenizer":{"type":"UnicodeScripts"},"model":{"vocab":{"a":0}}}""", "tokenizer.json: pre_tokenizer.type is 'UnicodeScripts'; supported: Sequence, ")]
-    [InlineData("""{"normalizer":{"type":"Sequence","normalizers":[{"type":"Nmt"}]},"model":{"vocab":{"a":0}}}""", "normalizer.normalizers[0].type is 'Nmt'; supported: ")]
+    [InlineData(
+        """{"model":{"type":"BPE","vocab":{"a":0},"end_of_word_suffix":"</w>"}}""",
+        "model.end_of_word_suffix is '</w>'; supported: empty")]
+    [InlineData(
+        """{"model":{"type":"BPE","vocab":{"a":0},"dropout":0.1}}""",
+        "model.dropout is 0.1; expected 0 or null")]
+    [InlineData(
+        """{"model":{"type":"WordPiece","vocab":{"a":0},"unk_token":"[UNK]"}}""",
+        "model.unk_token is '[UNK]', which is not in")]
+    [InlineData(
+        """{"model":{"type":"Unigram","vocab":[["a",1]],"unk_id":7}}""",
+        "model.unk_id is 7; expected less than 1")]
+    [InlineData(
+        """{"pre_tokenizer":{"type":"UnicodeScripts"},"model":{"vocab":{"a":0}}}""",
+        "tokenizer.json: pre_tokenizer.type is 'UnicodeScripts'; supported: Sequence, ")]
+    [InlineData(
+        """{"normalizer":{"type":"Sequence","normalizers":[{"type":"Nmt"}]},"model":{"vocab":{"a":0}}}""",
+        "normalizer.normalizers[0].type is 'Nmt'; supported: ")]
     [InlineData("""{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated"},"model":{"vocab":{"a":0}}}""", "pattern.Regex is '[a&&b]', which uses an intersection of classes")]
     [InlineData("""{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"},"model":{"vocab":{"a":0}}}""", "a syntax that .NET does not have")]
-    [InlineData("""{"decoder":{"type":"CTC"},"model":{"vocab":{"a":0}}}""", "tokenizer.json: decoder.type is 'CTC'; supported: ")]
-    [InlineData("""{"added_tokens":[{"id":99999999,"content":"x"}],"model":{"vocab":{"a":0}}}""", "added_tokens has token 99999999")]
+    [InlineData(
+        """{"decoder":{"type":"CTC"},"model":{"vocab":{"a":0}}}""",
+        "tokenizer.json: decoder.type is 'CTC'; supported: ")]
+    [InlineData(
+        """{"added_tokens":[{"id":99999999,"content":"x"}],"model":{"vocab":{"a":0}}}""",
+        "added_tokens has token 99999999")]
     public void An_invalid_file_is_rejected_with_the_field_and_the_value(string json, string error)
     {
         var e = Assert.Throws<TokenizerFileException>(() => Load(json));

@@ -26,13 +26,16 @@ public sealed class TokenizerMeasurement(ITestOutputHelper output)
         var file = Path.Combine(folder, "tokenizer.json");
         var (own, reference) = (TokenizerLoader.Load(folder), new global::Tokenizers.DotNet.Tokenizer(file));
         var loads = Enumerable.Range(0, Repetitions).Select(_ =>
-            (Time(() => TokenizerLoader.Load(folder)), Time(() => new global::Tokenizers.DotNet.Tokenizer(file)))).ToList();
+            (Time(() => TokenizerLoader.Load(folder)),
+                Time(() => new global::Tokenizers.DotNet.Tokenizer(file)))).ToList();
         var texts = TokenizerTexts.Create();
-        const string Sentence = "The scheduler keeps a queue of requests; each step, it decodes one token of every sequence "
+        const string Sentence =
+            "The scheduler keeps a queue of requests; each step, it decodes one token of every sequence "
             + "that is running, and reads at most a part of one prompt. For example, 1,024 tokens arrive in 3 parts.\n";
         string[] english = [.. Enumerable.Repeat(string.Concat(Enumerable.Repeat(Sentence, 200)), 20)];
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"| {name} | load {loads.Order().ElementAt(2).Item1:F0} ms, {loads.OrderBy(l => l.Item2).ElementAt(2).Item2:F0} ms "
+            $"| {name} | load {loads.Order().ElementAt(2).Item1:F0} ms, "
+            + $"{loads.OrderBy(l => l.Item2).ElementAt(2).Item2:F0} ms "
             + $"| texts {Speed(texts, own.EncodePrompt):F2}, {Speed(texts, reference.Encode):F2} characters/µs "
             + $"| English {Speed(english, own.EncodePrompt):F1}, {Speed(english, reference.Encode):F1} |"));
     }

@@ -57,9 +57,11 @@ public sealed class TokenizerReference
         {
             var (own, expected) = (Own.EncodePrompt(text), Encode(text));
             if (!own.SequenceEqual(expected))
-                differences.Add($"tokens of {Escape(text)}: {string.Join(' ', own)}; expected {string.Join(' ', expected)}");
+                differences.Add(
+                    $"tokens of {Escape(text)}: {string.Join(' ', own)}; expected {string.Join(' ', expected)}");
             else if (Decode(expected) is var decoded && Stream(expected) is var streamed && streamed != decoded)
-                differences.Add($"text of {string.Join(' ', expected)}: {Escape(streamed)}; expected {Escape(decoded)}");
+                differences.Add(
+                    $"text of {string.Join(' ', expected)}: {Escape(streamed)}; expected {Escape(decoded)}");
             if (differences.Count >= 5) break;
         }
 

@@ -14,7 +14,8 @@ public static class TokenizerTexts
     private static readonly string[] Sentences =
     [
         "The quick brown fox jumps over the lazy dog, doesn't it? They'll say: \"We've seen 1,234.56 of them!\"",
-        "Zażółć gęślą jaźń. L'été à Noël, où naîtra l'œuvre; ¿Qué pasó, señor? Straße, Größe, ÅNGSTRÖM, İstanbul, ſpaß.",
+        "Zażółć gęślą jaźń. L'été à Noël, où naîtra l'œuvre; ¿Qué pasó, señor? Straße, Größe, ÅNGSTRÖM, "
+            + "İstanbul, ſpaß.",
         "Съешь же ещё этих мягких французских булок, да выпей чаю. Їжак, ґанок, Ђорђе.",
         "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. Ἐν ἀρχῇ ἦν ὁ λόγος, ΣΟΦΟΣ σοφός.",
         "זה כיף סתם לשמוע איך תנצח קרפד עץ טוב בגן. בְּרֵאשִׁית בָּרָא אֱלֹהִים",
@@ -44,19 +45,32 @@ public static class TokenizerTexts
 
     private static readonly string[] Special =
     [
-        "", " ", "  ", "\n", "\r\n", "\t", "\0", "a\0b\0\0c", " \n \r\n\t\n  x", "x   ", "   x   y", "\u00A0x\u2003y\u3000z",
-        "line one\r\nline two\r\n\r\nline four\n\n\n\nend", "tab\tand\vvertical\fform\u0085next\u2028line\u2029paragraph",
-        "👍🏽👩‍👩‍👧‍👦🇩🇪🇺🇸🏴󠁧󠁢󠁥󠁮󠁧󠁿❤️‍🔥 ☃️ 1️⃣ #️⃣ 👨🏿‍🚀", "𝕳𝖊𝖑𝖑𝖔 𝟘𝟙𝟚𝟛 𝒜𝓁𝓅𝒽𝒶 𐐀𐐨 𐌰𐌱 𝄞 🀄 𓀀𓂀 𒀀",
-        "e\u0301 é a\u0308\u0323 ạ̈ \u0301start Z̸̢̛a̷l̴g̵o̶ ǟ ﬁ ﬂ ½ ² ℌ Å Å K", "\u200Bzero\u200Cwidth\u200Djoin\uFEFFbom\u00ADsoft\u2060",
-        "\u202Ertl override\u202C \u2066isolate\u2069 abc אבג def ערב 123 عربي xyz", "'s 'S 'ſ 't 'RE 've 'Ll 'd don'T I'M he'sx ''s",
-        "def f(x: int) -> str:\n    \"\"\"Doc.\"\"\"\n    return f'{x!r:>{10}}'  # ok\n\n\nif __name__ == '__main__':\n\tprint(f(1))\n",
-        "for (int i = 0; i < n; ++i) { a[i] += b[i] * 0x7FFF; } // \\n\\t \\\\ <html><body class=\"x\">&amp;</body></html>",
-        "{\"a\": [1, 2.5e-10, null, true], \"b\": {\"c\": \"\\u00e9\"}}", "https://example.org/a/b?c=d&e=%20f#g user@example.org ~/x/../y",
-        "0 1 12 123 1234 12345 1234567890 3.14159 1,000,000 ١٢٣٤ १२३४ ⅷ Ⅳ ⑩ ㉈ 五十", "!!! ??? ... --- === ### @@@ $$$ %%% ^^^ &&& *** ((())) [[[]]] {{{}}} <<<>>>",
-        "SCREAMING_SNAKE camelCase PascalCaseWord kebab-case HTTPServer2Go iPhone15ProMax", "a.b,c;d:e/f\\g|h_i~j`k'l\"m",
-        "\u0000\u0001\u0002\u0007\u001B[31mred\u001B[0m\u007F\u0080\u009F", "\uFFFD\uFFFE\uFFFF\uE000\uF8FF\U000F0000\U0010FFFF", "ǅ ǈ ǋ ᾈ ﬀ ﬃ ẞ ŉ ǰ ΐ",
-        "<s> </s> <unk> <pad> [CLS] [SEP] [MASK] [UNK] [PAD] <0x0A> <0xE2> ▁x ▁▁ Ġx Ċ", "a<|im_start|>b <|eot_id|> <|end|><think>x</think> <bos><eos>",
-        "<start_of_turn>user\nhi<end_of_turn>\n<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜> <|begin_of_text|>  <tool_call>\n{}</tool_call>",
+        "", " ", "  ", "\n", "\r\n", "\t", "\0", "a\0b\0\0c", " \n \r\n\t\n  x", "x   ", "   x   y",
+        "\u00A0x\u2003y\u3000z",
+        "line one\r\nline two\r\n\r\nline four\n\n\n\nend",
+        "tab\tand\vvertical\fform\u0085next\u2028line\u2029paragraph",
+        "👍🏽👩‍👩‍👧‍👦🇩🇪🇺🇸🏴󠁧󠁢󠁥󠁮󠁧󠁿❤️‍🔥 ☃️ 1️⃣ #️⃣ 👨🏿‍🚀",
+        "𝕳𝖊𝖑𝖑𝖔 𝟘𝟙𝟚𝟛 𝒜𝓁𝓅𝒽𝒶 𐐀𐐨 𐌰𐌱 𝄞 🀄 𓀀𓂀 𒀀",
+        "e\u0301 é a\u0308\u0323 ạ̈ \u0301start Z̸̢̛a̷l̴g̵o̶ ǟ ﬁ ﬂ ½ ² ℌ Å Å K",
+        "\u200Bzero\u200Cwidth\u200Djoin\uFEFFbom\u00ADsoft\u2060",
+        "\u202Ertl override\u202C \u2066isolate\u2069 abc אבג def ערב 123 عربي xyz",
+        "'s 'S 'ſ 't 'RE 've 'Ll 'd don'T I'M he'sx ''s",
+        "def f(x: int) -> str:\n    \"\"\"Doc.\"\"\"\n    return f'{x!r:>{10}}'  # ok\n\n\nif __name__ == "
+            + "'__main__':\n\tprint(f(1))\n",
+        "for (int i = 0; i < n; ++i) { a[i] += b[i] * 0x7FFF; } // \\n\\t \\\\ <html><body class=\"x\">&amp;</bod"
+            + "y></html>",
+        "{\"a\": [1, 2.5e-10, null, true], \"b\": {\"c\": \"\\u00e9\"}}",
+        "https://example.org/a/b?c=d&e=%20f#g user@example.org ~/x/../y",
+        "0 1 12 123 1234 12345 1234567890 3.14159 1,000,000 ١٢٣٤ १२३४ ⅷ Ⅳ ⑩ ㉈ 五十",
+        "!!! ??? ... --- === ### @@@ $$$ %%% ^^^ &&& *** ((())) [[[]]] {{{}}} <<<>>>",
+        "SCREAMING_SNAKE camelCase PascalCaseWord kebab-case HTTPServer2Go iPhone15ProMax",
+        "a.b,c;d:e/f\\g|h_i~j`k'l\"m",
+        "\u0000\u0001\u0002\u0007\u001B[31mred\u001B[0m\u007F\u0080\u009F",
+        "\uFFFD\uFFFE\uFFFF\uE000\uF8FF\U000F0000\U0010FFFF", "ǅ ǈ ǋ ᾈ ﬀ ﬃ ẞ ŉ ǰ ΐ",
+        "<s> </s> <unk> <pad> [CLS] [SEP] [MASK] [UNK] [PAD] <0x0A> <0xE2> ▁x ▁▁ Ġx Ċ",
+        "a<|im_start|>b <|eot_id|> <|end|><think>x</think> <bos><eos>",
+        "<start_of_turn>user\nhi<end_of_turn>\n<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜> <|begin_of_text|> "
+            + " <tool_call>\n{}</tool_call>",
     ];
 
     /// <summary>First and last character of ranges.</summary>
@@ -78,12 +92,18 @@ public static class TokenizerTexts
         var random = new Random(Seed);
         var texts = new List<string>(Sentences);
         texts.AddRange(Special);
-        foreach (var unit in new[] { "a", " ", "\n", "=", "ab", "a ", "é", "語", "👍", "\r\n", "1", "\u0301", "한", " \n" })
-            foreach (var count in new[] { 31, 500, 5000 }) texts.Add(string.Concat(Enumerable.Repeat(unit, count / unit.Length)));
+        string[] units = ["a", " ", "\n", "=", "ab", "a ", "é", "語", "👍", "\r\n", "1", "\u0301", "한", " \n"];
+        foreach (var unit in units)
+            foreach (var count in new[] { 31, 500, 5000 })
+                texts.Add(string.Concat(Enumerable.Repeat(unit, count / unit.Length)));
         foreach (var range in Ranges)
             for (var i = 0; i < 30; i++) texts.Add(Words(random, [range]));
         for (var i = 0; i < 400; i++)
-            texts.Add(Words(random, [.. Enumerable.Range(0, 4).Select(_ => Ranges[random.Next(Ranges.Length)]), (0x20, 0x7E)]));
+        {
+            var ranges = Enumerable.Range(0, 4).Select(_ => Ranges[random.Next(Ranges.Length)]);
+            texts.Add(Words(random, [.. ranges, (0x20, 0x7E)]));
+        }
+
         for (var i = 0; i < 500; i++) texts.Add(Mixed(random));
         return texts;
     }
@@ -100,7 +120,10 @@ public static class TokenizerTexts
                 if (Rune.GetUnicodeCategory(rune) != UnicodeCategory.OtherNotAssigned) text.Append(rune.ToString());
             }
 
-            text.Append(random.Next(12) switch { 0 => "  ", 1 => "\n", 2 => ", ", 3 => "", 4 => "\r\n\r\n", 5 => "\t", 6 => ".", _ => " " });
+            text.Append(random.Next(12) switch
+            {
+                0 => "  ", 1 => "\n", 2 => ", ", 3 => "", 4 => "\r\n\r\n", 5 => "\t", 6 => ".", _ => " ",
+            });
         }
 
         return text.ToString();
@@ -112,7 +135,8 @@ public static class TokenizerTexts
         var text = new StringBuilder();
         for (var parts = random.Next(2, 6); parts > 0; parts--)
         {
-            var source = random.Next(3) == 0 ? Special[random.Next(Special.Length)] : Sentences[random.Next(Sentences.Length)];
+            var sources = random.Next(3) == 0 ? Special : Sentences;
+            var source = sources[random.Next(sources.Length)];
             var runes = source.EnumerateRunes().ToList();
             var start = random.Next(runes.Count + 1);
             foreach (var rune in runes.Skip(start).Take(random.Next(1, 60))) text.Append(rune.ToString());

@@ -1,7 +1,9 @@
 using System.Text.Json;
+using Sluice.Worker.Generation.Chat.ToolCalls;
 using Sluice.Worker.Generation.Constraints.Grammars;
 using Sluice.Worker.Generation.Constraints.Masks;
 using Sluice.Worker.Generation.Constraints.Schemas;
+using Sluice.Worker.Generation.Constraints.Tools;
 using Sluice.Worker.Generation.Tokenization;
 
 namespace Sluice.Worker.Generation.Constraints;
@@ -31,6 +33,27 @@ public sealed class StructuredOutput(ITokenizer tokenizer)
         if (text.Length > MaxSchemaLength)
             throw new ConstraintException($"{path} has {text.Length} characters; expected at most {MaxSchemaLength}.");
         return Keep("schema " + text, builder => new SchemaCompiler(builder, schema, path).Compile());
+    }
+
+    /// <summary>Returns the constraint for answers that call a tool: <c>tool_choice</c> required or named.</summary>
+    /// <param name="format">The format of the model.</param>
+    /// <param name="tools">The tools that may be called; one, if it is named.</param>
+    /// <param name="allowsSeveral">Whether there may be several calls, if the format has them.</param>
+    /// <param name="allowsReasoning">Whether the model may think before.</param>
+    /// <exception cref="ConstraintException">
+    /// There is no tool, or the schema of a strict tool is not valid, too large or not supported.
+    /// </exception>
+    public OutputConstraint CompileToolCalls(
+        ToolCallFormat format, IReadOnlyList<ToolDefinition> tools, bool allowsSeveral, bool allowsReasoning)
+    {
+        if (tools.Count == 0) throw new ConstraintException("tool_choice needs a tool, and tools is empty.");
+        var schemas = tools.Select(t => $"{t.Name} {t.IsStrict} {t.Parameters?.GetRawText()}");
+        var text = string.Join('\n', schemas);
+        if (text.Length > MaxSchemaLength)
+            throw new ConstraintException($"tools has {text.Length} characters; expected at most {MaxSchemaLength}.");
+        return Keep(
+            $"tools {format} {allowsSeveral} {allowsReasoning} {text}",
+            builder => new ToolCallRules(builder, tokenizer, format).Add(tools, allowsSeveral, allowsReasoning));
     }
 
     private OutputConstraint Keep(string key, Func<GrammarBuilder, int> compile)

@@ -1,13 +1,5 @@
 namespace Sluice.Worker.Generation.Constraints.Grammars;
 
-/// <summary>A rule: the states from its start accept a part of a text.</summary>
-/// <param name="Start">The first state.</param>
-/// <param name="IsContainer">Whether it is a JSON object or array, whose nesting is limited.</param>
-internal readonly record struct Rule(int Start, bool IsContainer);
-
-/// <summary>The least and greatest number of characters of a string; -1: no greatest number.</summary>
-internal readonly record struct CharacterBounds(int Min, int Max);
-
 /// <summary>
 /// A grammar over bytes: an automaton whose edges read bytes, or call rules, so that it needs a stack. It has no edges
 /// that read nothing, and no rule calls itself before it has read a byte. Immutable.
@@ -28,6 +20,9 @@ internal sealed class Grammar
 
     /// <summary>The least number of bytes from each state to the end of its rule.</summary>
     public required int[] Distances { get; init; }
+
+    /// <summary>By how many bytes one decision can make the shortest end longer.</summary>
+    public required int MaxDetour { get; init; }
 
     /// <summary>The least nesting of objects and arrays from each state to the end of its rule.</summary>
     public required int[] Nestings { get; init; }

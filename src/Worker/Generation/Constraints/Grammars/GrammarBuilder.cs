@@ -134,6 +134,7 @@ internal sealed class GrammarBuilder
             States = states,
             Accepts = accepts,
             Distances = distances,
+            MaxDetour = costs.MaxDetour(distances),
             Nestings = nestings,
             Rules = rules,
             Bounds = [.. bounds],

@@ -50,6 +50,30 @@ internal sealed class GrammarCosts
         reading: rest => rest,
         calling: (edge, inner, rest) => Math.Max((long)inner + (rules[edge.Rule].IsContainer ? 1 : 0), rest));
 
+    /// <summary>
+    /// Returns by how many bytes one decision can make the shortest end longer, such as the start of another item.
+    /// </summary>
+    public int MaxDetour(int[] distances)
+    {
+        long longest = 0;
+        for (var state = 0; state < states.Length; state++)
+        {
+            if (distances[state] == Grammar.Unreachable) continue;
+            foreach (var edge in states[state].Bytes) Compare(1, distances[edge.Target], distances[state]);
+            foreach (var edge in states[state].Tokens) Compare(1, distances[edge.Target], distances[state]);
+            foreach (var edge in states[state].Calls)
+                Compare(distances[rules[edge.Rule].Start], distances[edge.Return], distances[state]);
+        }
+
+        return (int)longest;
+
+        void Compare(int first, int rest, int shortest)
+        {
+            if (first != Grammar.Unreachable && rest != Grammar.Unreachable)
+                longest = Math.Max(longest, (long)first + rest - shortest);
+        }
+    }
+
     private int[] Solve(Func<int, long> reading, Func<CallEdge, int, int, long> calling)
     {
         var costs = new int[states.Length];

@@ -66,6 +66,39 @@ internal sealed class JsonRules
         grammar.AddBytes(empty, '}', '}', grammar.End(rule));
     }
 
+    /// <summary>Adds any text to a state, which is also the state after it.</summary>
+    public void AddText(int state)
+    {
+        grammar.AddBytes(state, 0x01, 0x7F, state);
+        AddUtf8(state, state);
+    }
+
+    /// <summary>
+    /// Adds any text up to the first occurrence of a marker of ASCII characters. The states count how much of the
+    /// marker was read (Knuth, Morris and Pratt), so that there is one way to read a text.
+    /// </summary>
+    /// <returns>The state after the marker.</returns>
+    public int AddTextTo(int from, string marker)
+    {
+        int[] states = [from, .. Enumerable.Range(0, marker.Length).Select(_ => grammar.AddState())];
+        for (var read = 0; read < marker.Length; read++)
+        {
+            for (var c = '\x01'; c < '\x80'; c++)
+                grammar.AddBytes(states[read], c, c, states[LengthOfPrefix(marker, marker[..read] + c)]);
+            AddUtf8(states[read], from);
+        }
+
+        return states[^1];
+    }
+
+    // The length of the longest start of the marker at the end of the text.
+    private static int LengthOfPrefix(string marker, string text)
+    {
+        var length = Math.Min(marker.Length, text.Length);
+        while (!text.EndsWith(marker[..length], StringComparison.Ordinal)) length--;
+        return length;
+    }
+
     private void AddArray(int rule, int value)
     {
         var open = After(grammar.Start(rule), '[');

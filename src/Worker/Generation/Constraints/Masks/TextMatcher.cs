@@ -8,11 +8,9 @@ internal sealed class TextMatcher
     // A special token can come between bytes, and a byte can need a token of its own.
     private const int MaxForcedBytes = 256;
 
-    // A token can open another string, object or array, which makes the shortest end longer.
-    private const int Reserve = 64;
-
     private readonly MaskSource source;
     private readonly ShortestEnd shortest;
+    private readonly long reserve;
     private Configurations now = new();
     private Configurations next = new();
 
@@ -21,6 +19,8 @@ internal sealed class TextMatcher
     {
         this.source = source;
         shortest = new ShortestEnd(source.Grammar);
+        // A token can hold several decisions, of which few are the longest one.
+        reserve = 16 + (2L * source.Grammar.MaxDetour);
         var grammar = source.Grammar;
         now.Add(grammar, grammar.Rules[grammar.Root].Start, null, -1, 0);
     }
@@ -40,7 +40,7 @@ internal sealed class TextMatcher
     /// </param>
     public TokenMask FindTokens(int left = int.MaxValue)
     {
-        if (left == int.MaxValue || left > shortest.Distance(now) + Reserve) return source.Find(now);
+        if (left == int.MaxValue || left > shortest.Distance(now) + reserve) return source.Find(now);
         var mask = new TokenMask(source.Vocabulary.Trie.VocabularySize);
         var (bytes, token) = shortest.Find(now, MaxForcedBytes);
         if (token is { } special) mask.Add(special);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Sluice.Worker.Generation.Constraints.Grammars;
 
 namespace Sluice.Worker.Generation.Constraints.Schemas;
 

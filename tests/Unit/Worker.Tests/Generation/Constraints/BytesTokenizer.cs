@@ -29,7 +29,7 @@ internal sealed class BytesTokenizer : ITokenizer
 
     public IReadOnlyList<int> EndTokens { get; }
 
-    public IReadOnlyList<string> SpecialTokens => [];
+    public IReadOnlyList<string> SpecialTokens { get; private init; } = [];
 
     public int VocabularySize => tokens.Length;
 
@@ -39,6 +39,16 @@ internal sealed class BytesTokenizer : ITokenizer
     public static BytesTokenizer Create(params string[] texts) => new(
         [.. Enumerable.Range(0, 256).Select(b => new[] { (byte)b }), .. texts.Select(Encoding.UTF8.GetBytes), []],
         256 + texts.Length);
+
+    /// <summary>Returns all bytes, special tokens, and an end.</summary>
+    public static BytesTokenizer WithSpecials(params string[] names)
+    {
+        byte[][] bytes = [.. Enumerable.Range(0, 256).Select(b => new[] { (byte)b })];
+        return new BytesTokenizer([.. bytes, .. names.Select(_ => Array.Empty<byte>()), []], 256 + names.Length)
+        {
+            SpecialTokens = names,
+        };
+    }
 
     /// <summary>Returns the vocabulary of Llama 3 (128,256 tokens). Skips the test if npm has not fetched it.</summary>
     public static BytesTokenizer RequireLlama()
@@ -58,11 +68,17 @@ internal sealed class BytesTokenizer : ITokenizer
 
     public int[] Encode(string text) => throw new NotSupportedException();
 
-    public int[] EncodePrompt(string text) => throw new NotSupportedException();
+    public int[] EncodePrompt(string text)
+    {
+        var special = SpecialTokens.ToList().IndexOf(text);
+        return special >= 0 ? [256 + special] : [.. Encoding.UTF8.GetBytes(text).Select(b => (int)b)];
+    }
 
     public int Count(string text) => throw new NotSupportedException();
 
-    public string TextOf(int token) => Encoding.UTF8.GetString(tokens[token]);
+    public string TextOf(int token) => token - 256 >= 0 && token - 256 < SpecialTokens.Count
+        ? SpecialTokens[token - 256]
+        : Encoding.UTF8.GetString(tokens[token]);
 
     public ReadOnlySpan<byte> BytesOf(int token) => tokens[token];
 

@@ -34,7 +34,8 @@ internal sealed class RandomModel(ITokenizer tokenizer, Random random)
             Assert.True(logits[best] > float.NegativeInfinity, "The processor allows no token.");
             if (tokenizer.IsEnd(best)) return (Encoding.UTF8.GetString([.. bytes]), true);
             generated.Add(best);
-            bytes.AddRange(tokenizer.BytesOf(best));
+            if (tokenizer.IsSpecial(best)) bytes.AddRange(Encoding.UTF8.GetBytes(tokenizer.TextOf(best)));
+            else bytes.AddRange(tokenizer.BytesOf(best));
         }
 
         return (Encoding.UTF8.GetString([.. bytes]), false);

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Worker.Generation.Constraints;
+using Sluice.Worker.Generation.Constraints.Grammars;
 
 namespace Sluice.Worker.Tests.Generation.Constraints;
 

@@ -9,6 +9,7 @@ using static Sluice.Worker.Tests.Inspection.OnnxWriter;
 namespace Sluice.Worker.Tests.Cache;
 
 /// <summary>Copies that load without an error and are bad: one ends its process when it runs, the other gives other outputs.</summary>
+[Trait("Speed", "slow")]
 public sealed class BadCopyTest : IDisposable
 {
     /// <summary>A worker makes copies of models of 8 MiB and more.</summary>

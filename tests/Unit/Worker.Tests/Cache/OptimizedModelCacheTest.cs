@@ -8,6 +8,7 @@ using Sluice.Worker.Tests.Inspection;
 namespace Sluice.Worker.Tests.Cache;
 
 /// <summary>Copies made by the real ONNX Runtime, by a maker in this process unless a test says otherwise.</summary>
+[Trait("Speed", "slow")]
 public sealed class OptimizedModelCacheTest : IDisposable
 {
     private const int Layers = 3, Width = 256;

@@ -42,27 +42,3 @@ internal abstract record Expression
     /// <summary><c>value if condition else other</c>; without <c>else</c>, the value or undefined.</summary>
     public sealed record Conditional(Expression Condition, Expression Value, Expression? Other) : Expression;
 }
-
-/// <summary>The kinds of arguments of a call.</summary>
-internal enum ArgumentKind
-{
-    /// <summary>An expression.</summary>
-    Positional,
-
-    /// <summary><c>name=expression</c>.</summary>
-    Keyword,
-
-    /// <summary><c>*expression</c>.</summary>
-    Unpacked,
-
-    /// <summary><c>**expression</c>.</summary>
-    UnpackedKeywords,
-}
-
-/// <summary>An argument of a call.</summary>
-internal sealed record Argument(ArgumentKind Kind, string Name, Expression Value);
-
-/// <summary>
-/// A filter with its arguments; null if it has no parentheses, which selects other rules in the reference.
-/// </summary>
-internal sealed record FilterCall(string Name, IReadOnlyList<Argument>? Arguments);

@@ -35,20 +35,3 @@ internal abstract record Statement
     /// <summary><c>break</c> or <c>continue</c>.</summary>
     public sealed record Jump(bool IsBreak) : Statement;
 }
-
-/// <summary>A condition of an <c>if</c> and its statements.</summary>
-internal sealed record Branch(Expression Condition, IReadOnlyList<Statement> Body);
-
-/// <summary>A parameter of a macro and its default.</summary>
-internal sealed record Parameter(string Name, Expression? Default);
-
-/// <summary>What a macro or a call block executes.</summary>
-/// <param name="Parameters">The parameters.</param>
-/// <param name="Body">The statements.</param>
-/// <param name="UsesVarargs">Whether the body uses <c>varargs</c>: more arguments than parameters.</param>
-/// <param name="UsesKwargs">Whether the body uses <c>kwargs</c>: arguments with any name.</param>
-internal sealed record Procedure(
-    IReadOnlyList<Parameter> Parameters,
-    IReadOnlyList<Statement> Body,
-    bool UsesVarargs,
-    bool UsesKwargs);

@@ -16,8 +16,8 @@ internal sealed class RandomTemplates(int seed)
     private static readonly string[] Filters =
     [
         "trim", "upper", "lower", "title", "capitalize", "length", "string", "int", "float", "abs", "list", "reverse",
-        "sort", "unique", "join", "join(', ')", "tojson", "tojson(indent=2)", "default('d')", "default('e', true)", "indent",
-        "indent(2, true)", "replace('a', 'bb')", "map(attribute='name')", "selectattr('age')", "rejectattr('age')",
+        "sort", "unique", "join", "join(', ')", "tojson", "tojson(indent=2)", "default('d')", "default('e', true)",
+        "indent", "indent(2, true)", "replace('a', 'bb')", "map(attribute='name')", "selectattr('age')", "rejectattr('age')",
         "items", "int(3)", "safe", "dictsort", "sort(reverse=true)", "first", "last",
         "tojson(sort_keys=true, ensure_ascii=true)",
     ];
@@ -34,8 +34,8 @@ internal sealed class RandomTemplates(int seed)
     private static readonly string[] Methods =
     [
         ".strip()", ".upper()", ".split()", ".split('a', 1)", ".startswith('a')", ".replace('l', '')", ".get('b')",
-        ".items()", ".keys()", ".values()", ".length", ".title()", ".rstrip()", "[0]", "[-1]", "[1:]", "[::-1]", "[:-1]", ".b",
-        "['a']", "[::2]",
+        ".items()", ".keys()", ".values()", ".length", ".title()", ".rstrip()", "[0]", "[-1]", "[1:]", "[::-1]", "[:-1]",
+        ".b", "['a']", "[::2]",
     ];
 
     private readonly Random random = new(seed);

@@ -19,7 +19,8 @@ public sealed class MaskMeasurement
         _ = output.CompileJsonObject();
         Write($"vocabulary of {tokenizer.VocabularySize}: {Stopwatch.GetElapsedTime(start).TotalMilliseconds:f0} ms");
         var generator = new RandomSchemas(1);
-        var schemas = Enumerable.Range(0, 100).Select(_ => JsonSerializer.SerializeToElement(generator.Next())).ToList();
+        var schemas = Enumerable.Range(0, 100)
+            .Select(_ => JsonSerializer.SerializeToElement(generator.Next())).ToList();
         Run("warm-up");
         Run("new schemas");
         Run("the same schemas again");

@@ -9,7 +9,8 @@ namespace Sluice.Worker.Tests.Generation.Constraints;
 /// <param name="random">The randomness.</param>
 internal sealed class RandomModel(ITokenizer tokenizer, Random random)
 {
-    private readonly float[] noise = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(_ => random.NextSingle())];
+    private readonly float[] noise =
+        [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(_ => random.NextSingle())];
 
     /// <summary>Generates a text.</summary>
     /// <param name="processor">Forbids tokens.</param>

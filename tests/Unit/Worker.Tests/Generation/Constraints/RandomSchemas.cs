@@ -24,7 +24,12 @@ internal sealed class RandomSchemas(int seed)
         ["properties"] = new JsonObject
         {
             ["value"] = Scalar(),
-            ["children"] = new JsonObject { ["type"] = "array", ["items"] = Reference("#/$defs/tree"), ["maxItems"] = 2 },
+            ["children"] = new JsonObject
+            {
+                ["type"] = "array",
+                ["items"] = Reference("#/$defs/tree"),
+                ["maxItems"] = 2,
+            },
             ["parent"] = new JsonObject { ["anyOf"] = new JsonArray(Reference("#/$defs/tree"), Type("null")) },
         },
         ["required"] = new JsonArray("value", "children", "parent"),
@@ -83,7 +88,10 @@ internal sealed class RandomSchemas(int seed)
         2 => Bounded("integer", -20, 2000),
         3 => Bounded("number", -3, 50),
         4 => Length(),
-        5 => new JsonObject { ["enum"] = new JsonArray("red", "green", "re", 5, null, 1.5, "\n\"", new JsonArray(1, "x")) },
+        5 => new JsonObject
+        {
+            ["enum"] = new JsonArray("red", "green", "re", 5, null, 1.5, "\n\"", new JsonArray(1, "x")),
+        },
         6 => new JsonObject { ["const"] = Chance(0.5) ? "fixed" : new JsonObject { ["a"] = 1 } },
         7 => new JsonObject { ["type"] = new JsonArray("string", "null", "integer") },
         8 => Type("integer"),

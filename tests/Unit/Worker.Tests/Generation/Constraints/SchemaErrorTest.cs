@@ -63,7 +63,8 @@ public sealed class SchemaErrorTest
         Rejected("{\"properties\":{" + optional + "}}");
         Rejected(Chain("""{"$ref":"#/$defs/d{0}"}""", 1000));
         // Each level needs two values of the next one: 2^40 of them.
-        Rejected(Chain("""{"properties":{"a":{"$ref":"#/$defs/d{0}"},"b":{"$ref":"#/$defs/d{0}"}},"required":["a","b"]}""", 40));
+        Rejected(Chain(
+            """{"properties":{"a":{"$ref":"#/$defs/d{0}"},"b":{"$ref":"#/$defs/d{0}"}},"required":["a","b"]}""", 40));
         Rejected(Chain("""{"type":"array","minItems":1,"items":{"$ref":"#/$defs/d{0}"}}""", 60));
 
         static void Rejected(string schema) => Assert.Throws<ConstraintException>(() => Compile(schema));

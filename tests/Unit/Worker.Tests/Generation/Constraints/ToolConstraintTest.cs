@@ -76,7 +76,8 @@ public sealed class ToolConstraintTest
         "tools[0].function.parameters/oneOf: the keyword 'oneOf' is not supported")]
     public void A_tool_that_is_not_valid_is_named(string tools, string expected)
     {
-        var error = Assert.Throws<ConstraintException>(() => new StructuredOutput(BytesTokenizer.Small).CompileToolCalls(
+        var error = Assert.Throws<ConstraintException>(() =>
+            new StructuredOutput(BytesTokenizer.Small).CompileToolCalls(
             ToolCallFormat.Hermes, ToolDefinition.ReadAll(JsonElement.Parse(tools)), true, false));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }

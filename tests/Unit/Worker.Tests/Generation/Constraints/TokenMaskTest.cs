@@ -79,7 +79,7 @@ public sealed class TokenMaskTest
         return matcher.Read(Encoding.UTF8.GetBytes(text)) && matcher.IsComplete;
     }
 
-    private static void CheckMasks(ITokenizer tokenizer, int schemas)
+    private static void CheckMasks(BytesTokenizer tokenizer, int schemas)
     {
         var random = new Random(5);
         var generator = new RandomSchemas(5);

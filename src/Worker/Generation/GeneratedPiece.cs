@@ -13,6 +13,9 @@ public readonly record struct GeneratedPiece(
     string? FinishReason,
     GeneratedToken? Token = null)
 {
+    /// <summary>Number of tokens of the prompt that were not read, because the cache contained them.</summary>
+    public int CachedTokens { get; init; }
+
     /// <summary>
     /// The finish reason of the protocol's details: <c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.
     /// </summary>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.Worker.Generation;
 
 /// <summary>
@@ -11,6 +13,10 @@ namespace Sluice.Worker.Generation;
 /// <param name="Special">Whether the token ends the text. Such a token is not part of the text.</param>
 public sealed record GeneratedToken(int Id, string Text, float Logprob, bool Special)
 {
+    /// <summary>The most likely tokens with their log probabilities, the most likely one first.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<(int Id, float Logprob)> Top { get; init; } = [];
+
     /// <summary>
     /// Replaces a logarithm that is not finite, which JSON cannot represent. OpenAI's API uses the same value for
     /// very unlikely tokens.
@@ -22,17 +28,35 @@ public sealed record GeneratedToken(int Id, string Text, float Logprob, bool Spe
     /// <param name="text">The text of the token.</param>
     /// <param name="logits">The logits from which the token was sampled.</param>
     /// <param name="ends">Whether the token ends the text.</param>
-    public static GeneratedToken Create(int token, string text, ReadOnlySpan<float> logits, bool ends) =>
-        new(token, ends ? "" : text, LogProbability(token, logits), ends);
-
-    /// <summary>Returns the logarithm of the token's softmax probability.</summary>
-    private static float LogProbability(int token, ReadOnlySpan<float> logits)
+    /// <param name="most">Number of most likely tokens to add.</param>
+    public static GeneratedToken Create(int token, string text, ReadOnlySpan<float> logits, bool ends, int most = 0)
     {
         var top = float.NegativeInfinity;
         foreach (var logit in logits) top = Math.Max(top, logit);
         double sum = 0;
         foreach (var logit in logits) sum += Math.Exp(logit - top);
-        var log = (float)(logits[token] - top - Math.Log(sum));
-        return float.IsFinite(log) ? log : Unknown;
+        var log = Math.Log(sum);
+        var likely = new List<(int Id, float Logprob)>(most);
+        foreach (var id in MostLikely(logits, most)) likely.Add((id, LogProbability(logits[id])));
+        return new GeneratedToken(token, ends ? "" : text, LogProbability(logits[token]), ends) { Top = likely };
+
+        // The logarithm of the softmax probability.
+        float LogProbability(float logit) =>
+            (float)(logit - top - log) is var value && float.IsFinite(value) ? value : Unknown;
+    }
+
+    /// <summary>Returns the tokens with the largest logits. Of equal ones, the first is ranked higher.</summary>
+    private static List<int> MostLikely(ReadOnlySpan<float> logits, int count)
+    {
+        if (count == 0) return [];
+        var most = new PriorityQueue<int, (float Logit, int Before)>();
+        for (var i = 0; i < logits.Length; i++)
+            if (most.Count < count) most.Enqueue(i, (logits[i], -i));
+            else if (most.TryPeek(out _, out var least) && logits[i] > least.Logit)
+                most.EnqueueDequeue(i, (logits[i], -i));
+        var ids = new List<int>(count);
+        while (most.TryDequeue(out var id, out _)) ids.Add(id);
+        ids.Reverse();
+        return ids;
     }
 }

@@ -59,6 +59,19 @@ public sealed record GenerationRequest(
     /// <summary>Numbers from -100 to 100 that are added to the logits of tokens.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = ImmutableDictionary<int, float>.Empty;
 
+    /// <summary>The tokens of the prompt. Null: those of <c>Text</c>.</summary>
+    public IReadOnlyList<int>? Prompt { get; init; }
+
+    /// <summary>
+    /// Restricts the tokens, after all other changes of the logits. For one text only. Null: no restriction.
+    /// </summary>
+    public ILogitsProcessor? Constraint { get; init; }
+
+    /// <summary>
+    /// Number of most likely tokens whose log probabilities the details of each token contain, 0 to 20.
+    /// </summary>
+    public int TopLogprobs { get; init; }
+
     /// <summary>Requests with lower numbers are served first, 0 to 1000.</summary>
     public int Priority { get; init; }
 

@@ -1,12 +1,13 @@
 namespace Sluice.Worker.Generation;
 
-/// <summary>Forbids the token that ends the text until a minimum number of tokens was generated.</summary>
+/// <summary>Forbids the tokens that end the text until a minimum number of tokens was generated.</summary>
 /// <param name="minimum">The minimum number of generated tokens.</param>
-/// <param name="endOfText">The token that ends the text.</param>
-public sealed class MinTokens(int minimum, int endOfText) : ILogitsProcessor
+/// <param name="endTokens">The tokens that end the text.</param>
+public sealed class MinTokens(int minimum, IReadOnlyList<int> endTokens) : ILogitsProcessor
 {
     public void Process(Span<float> logits, ReadOnlySpan<int> generated)
     {
-        if (generated.Length < minimum) logits[endOfText] = float.NegativeInfinity;
+        if (generated.Length >= minimum) return;
+        foreach (var token in endTokens) logits[token] = float.NegativeInfinity;
     }
 }

@@ -112,7 +112,7 @@ internal sealed class Sequence(
         if (text.Stopped || Generated == maxTokens)
             return End(new GeneratedPiece(
                 piece + text.Finish(), Generated, text.Stopped ? "stop" : "length", detail));
-        pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail));
+        pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail) { CachedTokens = CachedTokens });
         return false;
     }
 
@@ -134,7 +134,7 @@ internal sealed class Sequence(
 
     private bool End(GeneratedPiece piece)
     {
-        last = piece;
+        last = piece with { CachedTokens = CachedTokens };
         return true;
     }
 }

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Generation.Chat;
+using Sluice.Worker.Generation.Chat.Jinja;
 using Sluice.Worker.Generation.Decoding;
 using Sluice.Worker.Generation.Scheduling;
 using Sluice.Worker.Generation.Settings;
@@ -36,6 +38,9 @@ public sealed class TextGenerator : IDisposable
     private readonly IDecoder decoder;
     private readonly GenerationEngine engine;
 
+    /// <summary>Read at the first chat, so that a wrong template does not prevent other requests.</summary>
+    private readonly Lazy<IChatTemplate?> chatTemplate;
+
     /// <param name="model">The decoder.</param>
     /// <param name="slots">Execution slots for the runs of the model.</param>
     /// <param name="memory">Memory of the model's session.</param>
@@ -54,9 +59,20 @@ public sealed class TextGenerator : IDisposable
         prefixCache = limits.PrefixCache;
         engine = new GenerationEngine(
             decoder, new SequenceRows(rows, prefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
+        chatTemplate = new Lazy<IChatTemplate?>(() =>
+            ChatTemplateSource.Read(ModelFolder.ConfigurationFolder(model.Path)) is { } source
+                ? new ChatTemplate(source, tokenizer.SpecialTokens)
+                : null);
         Context = schedule.Context;
         Defaults = settings.Defaults;
     }
+
+    /// <summary>The tokenizer of the model.</summary>
+    public ITokenizer Tokenizer => tokenizer;
+
+    /// <summary>The chat template of the model; null: it has none.</summary>
+    /// <exception cref="TemplateException">The template of the model is not valid.</exception>
+    public IChatTemplate? ChatTemplate => chatTemplate.Value;
 
     /// <summary>Sampling parameters that the publisher of the model recommends.</summary>
     public SamplingDefaults Defaults { get; }
@@ -80,11 +96,28 @@ public sealed class TextGenerator : IDisposable
     /// <exception cref="InvalidRequestException">400: the prompt is too long.</exception>
     public void Check(GenerationRequest request)
     {
+        if (request.Prompt is { } tokens)
+        {
+            CheckLength(tokens.Count);
+            return;
+        }
+
         var prompt = tokenizer.Count(request.Text);
         if (prompt >= Context)
             throw new InvalidRequestException(
                 $"'text_input' has '{prompt - 1}' tokens ({tokenizer.Unit}); expected at most {Context - 2}: model "
                 + $"'{model.Name}' has a context of {Context}.");
+    }
+
+    /// <summary>Rejects a prompt of tokens that leaves no room for a token.</summary>
+    /// <exception cref="InvalidRequestException">400: the prompt is empty or too long.</exception>
+    public void CheckLength(int tokens)
+    {
+        if (tokens == 0) throw new InvalidRequestException("The prompt has no tokens; expected at least 1.");
+        if (tokens >= Context)
+            throw new InvalidRequestException(
+                $"The prompt has {tokens} tokens; expected at most {Context - 1}: model '{model.Name}' has a context "
+                + $"of {Context}.");
     }
 
     /// <summary>
@@ -95,7 +128,7 @@ public sealed class TextGenerator : IDisposable
     /// <returns>Null if the cache works, else a description of the difference.</returns>
     public string? FindCacheError()
     {
-        int[] prompt = [tokenizer.EndOfText, 1, 2, 3];
+        int[] prompt = [Math.Max(0, tokenizer.EndOfText), 1, 2, 3];
         var whole = LogitsAfter(prompt);
         float[] parts, together;
         try
@@ -153,7 +186,7 @@ public sealed class TextGenerator : IDisposable
         [EnumeratorCancellation] CancellationToken ct)
     {
         Check(request);
-        var prompt = tokenizer.Encode(request.Text);
+        var prompt = request.Prompt?.ToArray() ?? tokenizer.Encode(request.Text);
         var sequence = engine.Submit(id => new Sequence(
             id,
             prompt,

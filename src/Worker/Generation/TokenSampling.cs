@@ -23,24 +23,26 @@ internal sealed class TokenSampling
         sampler = new Sampler(request.Temperature, request.Seed, request.TopK, request.TopP, request.MinP);
         // The order of vLLM: biases and minimum length, then penalties.
         if (request.LogitBias.Count > 0) processors.Add(new LogitBias(request.LogitBias));
-        if (request.MinTokens > 0) processors.Add(new MinTokens(request.MinTokens, tokenizer.EndOfText));
+        if (request.MinTokens > 0) processors.Add(new MinTokens(request.MinTokens, tokenizer.EndTokens));
         if (request is not { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 })
             processors.Add(new Penalties(
                 prompt,
                 request.RepetitionPenalty,
                 request.PresencePenalty,
                 request.FrequencyPenalty));
+        if (request.Constraint is { } constraint) processors.Add(constraint);
     }
 
     /// <summary>Returns whether a token ends the text.</summary>
-    public bool IsEnd(int token) => token == tokenizer.EndOfText && !request.IgnoreEos;
+    public bool IsEnd(int token) => tokenizer.IsEnd(token) && !request.IgnoreEos;
 
     /// <summary>Samples a token. The details have the probability of the logits as the model computed them.</summary>
     public (int Token, GeneratedToken? Detail) Next(ReadOnlySpan<float> logits)
     {
         var token = sampler.Next(Process(logits));
         var detail = request.Details
-            ? GeneratedToken.Create(token, tokenizer.TextOf(token), logits, IsEnd(token))
+            ? GeneratedToken.Create(
+                token, tokenizer.TextOf(token), logits, IsEnd(token), request.TopLogprobs)
             : null;
         if (processors.Count > 0) generated.Add(token);
         return (token, detail);

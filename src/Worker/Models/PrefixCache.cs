@@ -2,7 +2,7 @@ namespace Sluice.Worker.Models;
 
 /// <summary>
 /// Which texts share the keys and values of tokens with which they begin. A caller could find out by the time to the
-/// first token whether somebody else sent the same text, so the default does not share between keys.
+/// first token whether another caller sent the same text, so the default does not share between keys.
 /// </summary>
 public enum PrefixCache
 {

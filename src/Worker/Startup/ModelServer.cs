@@ -3,6 +3,7 @@ using Sluice.Worker.Configuration;
 using Sluice.Worker.Devices;
 using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
+using Sluice.Worker.OpenAi;
 using Sluice.Worker.Serving;
 using Sluice.Worker.Tracing;
 
@@ -76,6 +77,10 @@ internal sealed class ModelServer : IDisposable
         var gpus = new GpuMonitor(NvidiaSmi.Read, visibleDevices, TimeProvider.System);
         new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
+        var texts = new TextApi(host, settings, log, load);
+        new ChatApi(texts, TimeProvider.System).Map(routes);
+        new CompletionsApi(texts, TimeProvider.System).Map(routes);
+        new ModelListApi(host).Map(routes);
         new LoggingApi(log).Map(routes);
         new TraceApi(host, tracer).Map(routes);
         return routes;

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Sluice.Worker.Generation.Chat;
 
 /// <summary>Writes the messages of a conversation as the text that a model was trained with. Thread-safe.</summary>
@@ -11,19 +9,4 @@ public interface IChatTemplate
     /// The template rejects the messages, cannot be evaluated with them, or needs more than its limits.
     /// </exception>
     string Render(Conversation conversation);
-}
-
-/// <summary>What a chat template writes.</summary>
-/// <param name="Messages">A list of messages in the form of OpenAI's chat completions.</param>
-public sealed record Conversation(JsonElement Messages)
-{
-    /// <summary>The tools in the form of OpenAI's chat completions; null: none.</summary>
-    public JsonElement? Tools { get; init; }
-
-    /// <summary>Whether the prompt ends with the start of an assistant's message.</summary>
-    public bool AddGenerationPrompt { get; init; } = true;
-
-    /// <summary>Further variables of the template, such as <c>enable_thinking</c>.</summary>
-    public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } =
-        new Dictionary<string, JsonElement>();
 }

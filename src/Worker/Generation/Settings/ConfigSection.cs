@@ -30,16 +30,6 @@ internal readonly struct ConfigSection(string file, JsonElement? element)
         ? null
         : value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Invalid(name, value, "a number");
 
-    /// <summary>Returns a whole number or a list of them; an empty list if it is missing.</summary>
-    public IReadOnlyList<int> Integers(string name)
-    {
-        if (Find(name) is not { } value) return [];
-        var values = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value };
-        return values.All(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out _))
-            ? [.. values.Select(v => v.GetInt32())]
-            : throw Invalid(name, value, "a whole number or a list of them");
-    }
-
     private JsonElement? Find(string name) =>
         Exists && element!.Value.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
             ? value

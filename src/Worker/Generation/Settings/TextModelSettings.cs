@@ -9,13 +9,11 @@ namespace Sluice.Worker.Generation.Settings;
 /// <c>generation_config.json</c>, or the metadata <c>sluice.context</c> of the model itself.
 /// </summary>
 /// <param name="Context">Maximum number of tokens of prompt and generated text together.</param>
-/// <param name="EndTokens">Tokens that end a text. Empty if no file names one.</param>
 /// <param name="Vocabulary">Number of values of the logits. 0 if no file states it.</param>
 /// <param name="Names">Names of the model's inputs and outputs.</param>
 /// <param name="Defaults">Recommended sampling parameters.</param>
 internal sealed record TextModelSettings(
     int Context,
-    IReadOnlyList<int> EndTokens,
     int Vocabulary,
     DecoderNames Names,
     SamplingDefaults Defaults)
@@ -46,8 +44,6 @@ internal sealed record TextModelSettings(
             if (context == 0) context = text.Integer(field) ?? configRoot.Integer(field) ?? 0;
         return new TextModelSettings(
             context > 0 ? context : DefaultContext,
-            [.. generationRoot.Integers("eos_token_id").Concat(genAiModel.Integers("eos_token_id"))
-                .Concat(text.Integers("eos_token_id")).Concat(configRoot.Integers("eos_token_id")).Distinct()],
             genAiModel.Integer("vocab_size") ?? text.Integer("vocab_size") ?? configRoot.Integer("vocab_size") ?? 0,
             ReadNames(genAiModel.Section("decoder")),
             ReadDefaults(generationRoot.Exists ? generationRoot : search));

@@ -9,11 +9,15 @@ namespace Sluice.Worker.Tests.Generation;
 /// </summary>
 internal sealed record PublishedDecoder
 {
-    public const int Vocabulary = 256, Context = 64;
-
     private const int Width = 16, Head = 8, Int32 = 6, Float = 1, Bool = 9;
 
     private readonly List<byte[]> parts = [];
+
+    /// <summary>Number of tokens. With 256, they are bytes.</summary>
+    public int Vocabulary { get; init; } = 256;
+
+    /// <summary>Number of positions.</summary>
+    public int Context { get; init; } = 64;
 
     /// <summary>Whether the attention is MatMul and Softmax with a Concat, and not GroupQueryAttention.</summary>
     public bool Standard { get; init; }
@@ -67,9 +71,12 @@ internal sealed record PublishedDecoder
 
         AddInputs();
         return Model(Graph([.. parts]), [Field(8, Opset("com.microsoft", 1)),
-            .. new[] { ("sluice.task", "text-generation"), ("sluice.vocab", "bytes"), ("sluice.eos", "0") }
-                .Select(p => Field(14, Join(Text(1, p.Item1), Text(2, p.Item2))))]);
+            .. Metadata.Select(p => Field(14, Join(Text(1, p.Name), Text(2, p.Value))))]);
     }
+
+    private (string Name, string Value)[] Metadata => Vocabulary == 256
+        ? [("sluice.task", "text-generation"), ("sluice.vocab", "bytes"), ("sluice.eos", "0")]
+        : [];
 
     private void AddInputs()
     {

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using Sluice.Worker.Generation;
+using Sluice.Worker.Generation.Chat;
+using Sluice.Worker.Http;
+using Sluice.Worker.Serving;
+
+namespace Sluice.Worker.OpenAi;
+
+/// <summary>Implements <c>/v1/chat/completions</c>.</summary>
+internal sealed class ChatApi(TextApi texts, TimeProvider time)
+{
+    private const int MaxTopLogprobs = 20;
+
+    public void Map(Router routes) =>
+        routes.MapPost("/v1/chat/completions", context => texts.HandleAsync(context, Read));
+
+    private TextRequest Read(RequestFields fields, LoadedModel model, TextGenerator generator, string flow)
+    {
+        var template = generator.ChatTemplate ?? throw new OpenAiException(
+            $"The model '{model.Name}' has no chat template (chat_template.jinja, or chat_template in "
+            + "tokenizer_config.json); use /v1/completions.", "model");
+        var top = fields.Integer("top_logprobs", 0, MaxTopLogprobs);
+        var logprobs = fields.Flag("logprobs");
+        if (top is not null && !logprobs)
+            throw new OpenAiException(
+                "'top_logprobs' is set, but 'logprobs' is not true; expected both or none.", "top_logprobs");
+        var options = CompletionOptions.Read(fields, generator, logprobs ? (int)(top ?? 0) : null, int.MaxValue);
+        if (fields.Find("tools") is not null && !(fields.Find("tool_choice") is { ValueKind: JsonValueKind.String } use
+            && use.ValueEquals("none")))
+            throw new OpenAiException(
+                "'tools' is set; expected no tools, or 'tool_choice' with the value none: the worker cannot parse "
+                + "calls yet.", "tools");
+        var constraint = OutputFormat.Read(fields, generator);
+        var prompt = generator.Tokenizer.EncodePrompt(template.Render(ReadConversation(fields)));
+        var scope = CompletionOptions.Scope(fields, flow);
+        var head = new ResponseHead(
+            $"chatcmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
+        return new TextRequest(
+            options,
+            [.. Enumerable.Range(0, options.Count).Select(i => new Choice(i, options.For(prompt, i, scope) with
+            {
+                Constraint = constraint?.CreateProcessor(
+                    Math.Min(options.Sampling.MaxTokens, generator.Context - prompt.Length)),
+            }))],
+            new ChatFormat(head, options, new LogprobsWriter(generator.Tokenizer)));
+    }
+
+    private static Conversation ReadConversation(RequestFields fields)
+    {
+        if (fields.Find("messages") is not { } messages)
+            throw new OpenAiException("'messages' is missing; expected a list of messages.", "messages");
+        if (messages.ValueKind != JsonValueKind.Array || messages.GetArrayLength() == 0)
+            throw fields.Invalid("messages", messages, "a list of at least one message");
+        foreach (var message in messages.EnumerateArray())
+            if (message.ValueKind != JsonValueKind.Object
+                || !message.TryGetProperty("role", out var role) || role.ValueKind != JsonValueKind.String)
+                throw fields.Invalid("messages", message, "objects with a string 'role'");
+        return new Conversation(messages)
+        {
+            Variables = fields.Object("chat_template_kwargs") is { } variables
+                ? variables.All()
+                : new Dictionary<string, JsonElement>(),
+        };
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.Json;
+using Sluice.Worker.Generation.Chat.Jinja;
+using Sluice.Worker.Tensors;
+
+namespace Sluice.Worker.OpenAi;
+
+/// <summary>
+/// An error in the form of the OpenAI API: <c>{"error": {"message", "type", "param", "code"}}</c>. Clients read nothing
+/// else (openai-node, src/core/error.ts).
+/// </summary>
+/// <param name="Status">HTTP status of the response.</param>
+/// <param name="Message">The text for the caller.</param>
+/// <param name="Param">The field; null: none.</param>
+/// <param name="Code">The code that clients compare; null: none.</param>
+internal sealed record ErrorObject(int Status, string Message, string? Param, string? Code)
+{
+    /// <summary>Returns the error that a caller sees, or null if the exception is not expected.</summary>
+    public static ErrorObject? From(Exception error) => error switch
+    {
+        OpenAiException e => new ErrorObject(e.Status, e.Message, e.Param, e.Code),
+        InvalidRequestException e => new ErrorObject(
+            e.Status,
+            e.Message,
+            null,
+            e.Message.Contains("has a context", StringComparison.Ordinal) ? "context_length_exceeded" : null),
+        TemplateException e => new ErrorObject(
+            400, $"The chat template of the model rejects the messages: {e.Message}", "messages", null),
+        _ => null,
+    };
+
+    /// <summary>Writes the object.</summary>
+    public void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject("error");
+        json.WriteString("message", Message);
+        json.WriteString("type", Status switch
+        {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            >= 500 => "server_error",
+            _ => "invalid_request_error",
+        });
+        json.WriteString("param", Param);
+        json.WriteString("code", Code);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}

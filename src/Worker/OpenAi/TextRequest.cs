@@ -1,0 +1,22 @@
+namespace Sluice.Worker.OpenAi;
+
+/// <summary>What a request of the OpenAI API generates.</summary>
+/// <param name="Options">The options of the request.</param>
+/// <param name="Choices">The texts, in the order of the response.</param>
+/// <param name="Format">The form of the response.</param>
+internal sealed record TextRequest(
+    CompletionOptions Options,
+    IReadOnlyList<Choice> Choices,
+    IResponseFormat Format)
+{
+    /// <summary>Number of tokens so far. A prompt of several texts counts once.</summary>
+    public Usage Usage
+    {
+        get
+        {
+            var prompts = Choices.Where((_, i) => i % Options.Count == 0).ToList();
+            return new Usage(
+                prompts.Sum(c => c.Request.Prompt!.Count), Choices.Sum(c => c.Generated), prompts.Sum(c => c.Cached));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// Uses the OpenAI API of a worker with the official client, and writes what it got as one line of JSON.
+// Run: node client.mjs URL KEY MODEL
+import OpenAI from 'openai';
+
+const [url, key, model] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: url, apiKey: key, maxRetries: 0 });
+const messages = [
+  { role: 'system', content: 'You answer.' },
+  { role: 'user', content: 'What is 1 + 1? <|eot_id|>' },
+];
+const seen = {};
+
+async function error(call) {
+  try {
+    await call();
+  } catch (e) {
+    return { status: e.status, type: e.type, param: e.param, code: e.code, message: e.message };
+  }
+}
+
+async function collect(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks;
+}
+
+const chat = { model, messages, max_tokens: 12, temperature: 0 };
+seen.models = await client.models.list();
+seen.model = await client.models.retrieve(model);
+seen.chat = await client.chat.completions.create(chat);
+seen.again = await client.chat.completions.create(chat);
+seen.stream = await collect(await client.chat.completions.create(
+  { ...chat, stream: true, stream_options: { include_usage: true } }));
+seen.several = await client.chat.completions.create(
+  { ...chat, n: 3, temperature: 1, seed: 5, logprobs: true, top_logprobs: 2 });
+seen.severalStream = await collect(await client.chat.completions.create(
+  { ...chat, n: 3, temperature: 1, seed: 5, stream: true }));
+const final = await client.chat.completions.stream({ ...chat }).finalChatCompletion();
+seen.helper = final.choices[0].message.content;
+seen.completion = await client.completions.create(
+  { model, prompt: ['Once', 'Upon a'], max_tokens: 4, temperature: 0, logprobs: 2, echo: true });
+seen.completionStream = await collect(await client.completions.create(
+  { model, prompt: 'Once', max_tokens: 4, temperature: 0, stream: true }));
+seen.nulls = (await client.chat.completions.create(
+  { ...chat, top_p: null, stop: null, n: null, seed: null, stream: null })).choices[0].message.content;
+const schema = {
+  type: 'object',
+  properties: { name: { type: 'string', maxLength: 8 }, sums: { type: 'array', items: { type: 'integer' }, maxItems: 3 } },
+  required: ['name', 'sums'],
+  additionalProperties: false,
+};
+const format = (schema) => ({ type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } });
+seen.schema = (await client.chat.completions.create(
+  { ...chat, max_tokens: 200, temperature: 1, seed: 3, n: 3, response_format: format(schema) })).choices
+  .map((c) => ({ value: JSON.parse(c.message.content), reason: c.finish_reason }));
+seen.errors = {
+  schema: await error(() => client.chat.completions.create(
+    { ...chat, response_format: format({ type: 'object', patternProperties: {} }) })),
+  tools: await error(() => client.chat.completions.create(
+    { ...chat, tools: [{ type: 'function', function: { name: 'add' } }] })),
+  model: await error(() => client.chat.completions.create({ ...chat, model: 'none' })),
+  temperature: await error(() => client.chat.completions.create({ ...chat, temperature: 'hot' })),
+  messages: await error(() => client.chat.completions.create({ ...chat, messages: [] })),
+  long: await error(() => client.completions.create({ model, prompt: 'word '.repeat(5000) })),
+};
+const controller = new AbortController();
+const endless = await client.chat.completions.create(
+  { ...chat, max_tokens: 4000, ignore_eos: true, stream: true }, { signal: controller.signal });
+for await (const _ of endless) break;
+controller.abort();
+console.log(JSON.stringify(seen));

@@ -200,7 +200,9 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Empty(adopted.Order.Devices!);
         Assert.Equal((running.Address.Uri, running.Address.Token), (adopted.Address.Uri, adopted.Address.Token));
         Assert.Null(await ReadyAsync(adopted));
-        Assert.Contains(adopted.LastOutput, l => l.StartsWith("ready: digits", StringComparison.Ordinal));
+        // The log of an adopted container is read in the background.
+        await Eventually.HoldsAsync(
+            () => adopted.LastOutput.Any(l => l.StartsWith("ready: digits", StringComparison.Ordinal)));
         await GoneAsync(ended);
         await next.StopAsync(adopted);
         Assert.StartsWith("exit code 0", await running.Exited, StringComparison.Ordinal);

@@ -62,6 +62,9 @@ public sealed record GenerationRequest(
     /// <summary>The tokens of the prompt. Null: those of <c>Text</c>.</summary>
     public IReadOnlyList<int>? Prompt { get; init; }
 
+    /// <summary>Whether the text contains the special tokens that are generated.</summary>
+    public bool KeepsSpecialTokens { get; init; }
+
     /// <summary>
     /// Restricts the tokens, after all other changes of the logits. For one text only. Null: no restriction.
     /// </summary>

@@ -39,7 +39,7 @@ public sealed class TextGenerator : IDisposable
     private readonly GenerationEngine engine;
 
     /// <summary>Read at the first chat, so that a wrong template does not prevent other requests.</summary>
-    private readonly Lazy<IChatTemplate?> chatTemplate;
+    private readonly Lazy<ChatSettings?> chat;
 
     /// <param name="model">The decoder.</param>
     /// <param name="slots">Execution slots for the runs of the model.</param>
@@ -59,9 +59,9 @@ public sealed class TextGenerator : IDisposable
         prefixCache = limits.PrefixCache;
         engine = new GenerationEngine(
             decoder, new SequenceRows(rows, prefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
-        chatTemplate = new Lazy<IChatTemplate?>(() =>
+        chat = new Lazy<ChatSettings?>(() =>
             ChatTemplateSource.Read(ModelFolder.ConfigurationFolder(model.Path)) is { } source
-                ? new ChatTemplate(source, tokenizer.SpecialTokens)
+                ? ChatSettings.Create(source, tokenizer.SpecialTokens)
                 : null);
         Context = schedule.Context;
         Defaults = settings.Defaults;
@@ -70,9 +70,9 @@ public sealed class TextGenerator : IDisposable
     /// <summary>The tokenizer of the model.</summary>
     public ITokenizer Tokenizer => tokenizer;
 
-    /// <summary>The chat template of the model; null: it has none.</summary>
+    /// <summary>How the model chats; null: it has no chat template.</summary>
     /// <exception cref="TemplateException">The template of the model is not valid.</exception>
-    public IChatTemplate? ChatTemplate => chatTemplate.Value;
+    public ChatSettings? Chat => chat.Value;
 
     /// <summary>Sampling parameters that the publisher of the model recommends.</summary>
     public SamplingDefaults Defaults { get; }
@@ -192,7 +192,9 @@ public sealed class TextGenerator : IDisposable
             prompt,
             Math.Min(request.MaxTokens, Context - prompt.Length),
             new TokenSampling(request, prompt, tokenizer),
-            new TextStream(tokenizer.CreateDecoder(), request.Stop),
+            new TextStream(
+                request.KeepsSpecialTokens ? new SpecialTokenDecoder(tokenizer) : tokenizer.CreateDecoder(),
+                request.Stop),
             prefixCache == PrefixCache.Key ? request.Scope : "",
             request.Priority,
             request.Timeout is { } timeout

@@ -35,6 +35,7 @@ internal static class AdminOnly
     private static readonly HashSet<string> AnonymousRoutes =
     [
         "/v2", "/v2/health/live", "/v2/health/ready", "/run", "/v1/chat/completions", "/v1/completions",
+        "/v1/embeddings",
         .. new[] { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" }
             .SelectMany(
                 _ => new[] { "", "/ready", "/config", "/infer", "/generate", "/generate_stream" },

@@ -16,7 +16,7 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
 
     private TextRequest Read(RequestFields fields, LoadedModel model, TextGenerator generator, string flow)
     {
-        var template = generator.ChatTemplate ?? throw new OpenAiException(
+        var chat = generator.Chat ?? throw new OpenAiException(
             $"The model '{model.Name}' has no chat template (chat_template.jinja, or chat_template in "
             + "tokenizer_config.json); use /v1/completions.", "model");
         var top = fields.Integer("top_logprobs", 0, MaxTopLogprobs);
@@ -25,13 +25,9 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
             throw new OpenAiException(
                 "'top_logprobs' is set, but 'logprobs' is not true; expected both or none.", "top_logprobs");
         var options = CompletionOptions.Read(fields, generator, logprobs ? (int)(top ?? 0) : null, int.MaxValue);
-        if (fields.Find("tools") is not null && !(fields.Find("tool_choice") is { ValueKind: JsonValueKind.String } use
-            && use.ValueEquals("none")))
-            throw new OpenAiException(
-                "'tools' is set; expected no tools, or 'tool_choice' with the value none: the worker cannot parse "
-                + "calls yet.", "tools");
-        var constraint = OutputFormat.Read(fields, generator);
-        var prompt = generator.Tokenizer.EncodePrompt(template.Render(ReadConversation(fields)));
+        var tools = ToolUse.Read(fields, OutputFormat.CompilerOf(generator), chat);
+        var constraint = tools.Constraint ?? OutputFormat.Read(fields, generator);
+        var prompt = generator.Tokenizer.EncodePrompt(chat.Template.Render(ReadConversation(fields, tools.Tools)));
         var scope = CompletionOptions.Scope(fields, flow);
         var head = new ResponseHead(
             $"chatcmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
@@ -41,11 +37,12 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
             {
                 Constraint = constraint?.CreateProcessor(
                     Math.Min(options.Sampling.MaxTokens, generator.Context - prompt.Length)),
+                KeepsSpecialTokens = tools.Parses,
             }))],
-            new ChatFormat(head, options, new LogprobsWriter(generator.Tokenizer)));
+            new ChatFormat(head, options, new LogprobsWriter(generator.Tokenizer), tools));
     }
 
-    private static Conversation ReadConversation(RequestFields fields)
+    private static Conversation ReadConversation(RequestFields fields, JsonElement? tools)
     {
         if (fields.Find("messages") is not { } messages)
             throw new OpenAiException("'messages' is missing; expected a list of messages.", "messages");
@@ -57,6 +54,7 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
                 throw fields.Invalid("messages", message, "objects with a string 'role'");
         return new Conversation(messages)
         {
+            Tools = tools,
             Variables = fields.Object("chat_template_kwargs") is { } variables
                 ? variables.All()
                 : new Dictionary<string, JsonElement>(),

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Worker.Generation;
+using Sluice.Worker.Generation.Chat.ToolCalls;
 
 namespace Sluice.Worker.OpenAi;
 
@@ -10,10 +11,17 @@ namespace Sluice.Worker.OpenAi;
 /// <param name="head">What all objects begin with.</param>
 /// <param name="options">The options of the request.</param>
 /// <param name="logprobs">Writes log probabilities.</param>
-internal sealed class ChatFormat(ResponseHead head, CompletionOptions options, LogprobsWriter logprobs)
-    : IResponseFormat
+/// <param name="tools">How the answers use tools.</param>
+internal sealed class ChatFormat(
+    ResponseHead head,
+    CompletionOptions options,
+    LogprobsWriter logprobs,
+    ToolUse tools) : IResponseFormat
 {
     private const string Chunk = "chat.completion.chunk";
+
+    /// <summary>The answers so far, by the index of the choice.</summary>
+    private readonly Dictionary<int, ChatAnswer> answers = [];
 
     public async Task SendAsync(EventStream events, Choice choice, GeneratedPiece piece)
     {
@@ -28,11 +36,19 @@ internal sealed class ChatFormat(ResponseHead head, CompletionOptions options, L
         }
 
         GeneratedToken[] tokens = options.Logprobs && piece.Token is { Special: false } token ? [token] : [];
-        if (piece.Text.Length > 0 || tokens.Length > 0)
+        var answer = AnswerOf(choice);
+        var deltas = answer.Read(piece.Text, piece.FinishReason is not null);
+        // The log probabilities of a token are sent with it, even if it adds no text yet.
+        if (deltas.Count == 0 && tokens.Length > 0) deltas = [new OutputDelta(OutputDeltaKind.Text, "")];
+        foreach (var delta in deltas)
+        {
             await events.SendAsync(json => WriteChunk(
-                json, choice, null, () => json.WriteString("content", piece.Text), tokens));
+                json, choice, null, () => ChatAnswer.WriteDelta(json, delta), tokens));
+            tokens = [];
+        }
+
         if (piece.FinishReason is { } reason)
-            await events.SendAsync(json => WriteChunk(json, choice, reason, () => { }));
+            await events.SendAsync(json => WriteChunk(json, choice, ReasonOf(answer, reason), () => { }));
     }
 
     public void WriteUsageEvent(Utf8JsonWriter json, Usage usage)
@@ -52,15 +68,13 @@ internal sealed class ChatFormat(ResponseHead head, CompletionOptions options, L
         json.WriteStartArray("choices");
         foreach (var choice in choices)
         {
+            var answer = AnswerOf(choice);
+            answer.Read(choice.Text.ToString(), isEnd: true);
             json.WriteStartObject();
             json.WriteNumber("index", choice.Index);
-            json.WriteStartObject("message");
-            json.WriteString("role", "assistant");
-            json.WriteString("content", choice.Text.ToString());
-            json.WriteNull("refusal");
-            json.WriteEndObject();
+            answer.WriteMessage(json);
             WriteLogprobs(json, choice.Tokens);
-            json.WriteString("finish_reason", choice.FinishReason);
+            json.WriteString("finish_reason", ReasonOf(answer, choice.FinishReason));
             json.WriteEndObject();
         }
 
@@ -68,6 +82,17 @@ internal sealed class ChatFormat(ResponseHead head, CompletionOptions options, L
         usage.Write(json, "usage");
         json.WriteEndObject();
     }
+
+    private ChatAnswer AnswerOf(Choice choice)
+    {
+        if (!answers.TryGetValue(choice.Index, out var answer))
+            answers.Add(choice.Index, answer = new ChatAnswer(tools.CreateParser()));
+        return answer;
+    }
+
+    /// <summary>Returns why an answer ended. A call of a tool that the request names is no reason (OpenAI).</summary>
+    private string? ReasonOf(ChatAnswer answer, string? reason) =>
+        answer.HasCalls && reason == "stop" && !tools.IsNamed ? "tool_calls" : reason;
 
     private void WriteChunk(
         Utf8JsonWriter json,

@@ -25,6 +25,8 @@ internal sealed record ErrorObject(int Status, string Message, string? Param, st
             e.Message.Contains("has a context", StringComparison.Ordinal) ? "context_length_exceeded" : null),
         TemplateException e => new ErrorObject(
             400, $"The chat template of the model rejects the messages: {e.Message}", "messages", null),
+        // Patterns of a tokenizer have a limit of their time.
+        TimeoutException => new ErrorObject(400, "The text takes too long to convert to tokens.", null, null),
         _ => null,
     };
 

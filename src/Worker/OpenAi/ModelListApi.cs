@@ -19,7 +19,8 @@ internal sealed class ModelListApi(ModelHost host)
         json.WriteStartObject();
         json.WriteString("object", "list");
         json.WriteStartArray("data");
-        foreach (var model in host.Repository.All.Where(m => m.Generator is not null).DistinctBy(m => m.Name))
+        foreach (var model in host.Repository.All.Where(m => m.Generator is not null || m.IsEmbedder)
+            .DistinctBy(m => m.Name))
             Write(json, model);
         json.WriteEndArray();
         json.WriteEndObject();

@@ -19,7 +19,7 @@ internal static class OutputFormat
     public static OutputConstraint? Read(RequestFields fields, TextGenerator generator)
     {
         if (fields.Object(Field) is not { } format) return null;
-        var compiler = Compilers.GetValue(generator, g => new StructuredOutput(g.Tokenizer));
+        var compiler = CompilerOf(generator);
         try
         {
             return format.RequiredText("type") switch
@@ -36,6 +36,10 @@ internal static class OutputFormat
             throw new OpenAiException(e.Message, Field);
         }
     }
+
+    /// <summary>Returns the compiler of a model.</summary>
+    public static StructuredOutput CompilerOf(TextGenerator generator) =>
+        Compilers.GetValue(generator, g => new StructuredOutput(g.Tokenizer));
 
     private static JsonElement ReadSchema(RequestFields format) =>
         format.Object("json_schema")?.Find("schema") ?? throw new OpenAiException(

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Batching;
+using Sluice.Worker.Embeddings;
 using Sluice.Worker.Generation;
 using Sluice.Worker.Models;
 using Sluice.Worker.Requests;
@@ -22,6 +23,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     private const int GainRuns = 3;
 
     private readonly GenerationLimits generation;
+    private readonly Lazy<TextEmbedder>? embedder;
     private SessionMemory? memory;
 
     /// <summary>Loads the model, runs it once, and decides about batching and bindings.</summary>
@@ -50,6 +52,7 @@ public sealed class LoadedModel : OnnxModel, IDisposable
             DecideBatching();
             Binding = Bind(providers);
             Statistics = new ModelStatistics(TimeProvider.System);
+            if (TextEmbedder.IsEmbedder(this)) embedder = new Lazy<TextEmbedder>(() => new TextEmbedder(this, slots));
             Scheduler = new BatchScheduler(this, slots, limits.MaxQueue, Statistics, NewTensors, Free);
         }
         catch
@@ -80,6 +83,17 @@ public sealed class LoadedModel : OnnxModel, IDisposable
 
     /// <summary>Generates text. Null if the model is not a text generation model.</summary>
     public TextGenerator? Generator { get; private set; }
+
+    /// <summary>
+    /// Converts texts to vectors; null if the model is not an encoder with a tokenizer. The tokenizer is loaded at the
+    /// first use, so that a wrong one does not prevent inferences.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The tokenizer or the pooling is not supported.</exception>
+    /// <exception cref="InvalidDataException">A file of the model is not valid.</exception>
+    public TextEmbedder? Embedder => embedder?.Value;
+
+    /// <summary>Whether the model is an encoder with a tokenizer.</summary>
+    public bool IsEmbedder => embedder is not null;
 
     /// <summary>
     /// Runs batches of 1, 2, 4 and more rows, so that no request waits for the first run of a batch size. These runs

@@ -25,6 +25,9 @@ public sealed class OpenAiApiTest : IDisposable
         var client = Path.Combine(Tests, "openai");
         Assert.True(Directory.Exists(Path.Combine(client, "node_modules", "openai")),
             "npm ci has not run: make test runs it");
+        var minilm = Path.Combine(Repository.Root, ".build", "models", "minilm");
+        Assert.True(File.Exists(Path.Combine(minilm, "model.onnx")), "eng/minilm has not run: make test runs it");
+        Directory.CreateSymbolicLink(Path.Combine(folder, "minilm"), minilm);
         PutModel();
         var port = FreePort.Find();
         await using var worker = await WorkerProcess.StartAsync(
@@ -38,6 +41,8 @@ public sealed class OpenAiApiTest : IDisposable
         CheckSeveral(seen);
         CheckCompletions(seen);
         CheckSchema(seen["schema"]!.AsArray());
+        CheckTools(seen);
+        CheckEmbeddings(seen);
         CheckErrors(seen["errors"]!);
         await Eventually.HoldsAsync(
             async () => (await worker.Client.GetStringAsync("metrics")).Contains(
@@ -47,7 +52,7 @@ public sealed class OpenAiApiTest : IDisposable
 
     private static void CheckModels(JsonNode seen)
     {
-        Assert.Equal("llama", (string?)seen["models"]!["data"]![0]!["id"]);
+        Assert.Equal(["llama", "minilm"], seen["models"]!["data"]!.AsArray().Select(m => (string?)m!["id"]));
         Assert.Equal((4096, "model"), ((int)seen["model"]!["max_model_len"]!, (string?)seen["model"]!["object"]));
     }
 
@@ -109,6 +114,42 @@ public sealed class OpenAiApiTest : IDisposable
             string.Concat(seen["completionStream"]!.AsArray().Select(c => (string?)c!["choices"]![0]!["text"])));
     }
 
+    private static void CheckTools(JsonNode seen)
+    {
+        var message = seen["call"]!["choices"]![0]!["message"]!;
+        var call = message["tool_calls"]!.AsArray().Single()!;
+        Assert.Null(message["content"]);
+        Assert.Equal("tool_calls", (string?)seen["call"]!["choices"]![0]!["finish_reason"]);
+        Assert.Contains((string?)call["function"]!["name"], new[] { "add", "subtract" });
+        Assert.Equal(["a", "b"],
+            JsonNode.Parse((string)call["function"]!["arguments"]!)!.AsObject().Select(p => p.Key));
+        var deltas = seen["callStream"]!.AsArray().Select(c => c!["choices"]![0]!["delta"]!["tool_calls"])
+            .Where(c => c is not null).Select(c => c!.AsArray().Single()!).ToList();
+        Assert.Equal(("function", (string?)call["function"]!["name"], ""), ((string?)deltas[0]["type"],
+            (string?)deltas[0]["function"]!["name"], (string?)deltas[0]["function"]!["arguments"]));
+        Assert.All(deltas.Skip(1), d => Assert.True(d["id"] is null && d["function"]!["name"] is null));
+        Assert.Equal((string?)call["function"]!["arguments"],
+            string.Concat(deltas.Select(d => (string?)d["function"]!["arguments"])));
+        Assert.Equal("tool_calls", (string?)seen["callStream"]!.AsArray()[^1]!["choices"]![0]!["finish_reason"]);
+        var named = seen["named"]!["choices"]![0]!;
+        Assert.Equal(("subtract", "stop"), ((string?)named["message"]!["tool_calls"]![0]!["function"]!["name"],
+            (string?)named["finish_reason"]));
+        Assert.Equal("assistant", (string?)seen["toolResult"]!["choices"]![0]!["message"]!["role"]);
+    }
+
+    private static void CheckEmbeddings(JsonNode seen)
+    {
+        var vectors = seen["embeddings"]!["data"]!.AsArray()
+            .Select(d => d!["embedding"]!.AsArray().Select(v => (double)v!).ToArray()).ToList();
+        Assert.All(vectors, v => Assert.Equal(384, v.Length));
+        Assert.True(Product(vectors[0], vectors[1]) > Product(vectors[0], vectors[2]) + 0.3);
+        Assert.True((int)seen["embeddings"]!["usage"]!["prompt_tokens"]! > 12);
+        var floats = seen["floats"]!["data"]![0]!["embedding"]!.AsArray().Select(v => (double)v!).ToArray();
+        Assert.True(Product(vectors[0], floats) > 0.9999);
+
+        static double Product(double[] a, double[] b) => a.Zip(b, (x, y) => x * y).Sum();
+    }
+
     private static void CheckSchema(JsonArray answers)
     {
         Assert.Equal(3, answers.Count);
@@ -127,7 +168,7 @@ public sealed class OpenAiApiTest : IDisposable
             {
                 ("model", 404, "model", "model_not_found"), ("temperature", 400, "temperature", null),
                 ("messages", 400, "messages", null), ("schema", 400, "response_format", null),
-                ("tools", 400, "tools", null), ("long", 400, null, "context_length_exceeded"),
+                ("tools", 400, "tools", null), ("input", 400, "input", null), ("long", 400, null, "context_length_exceeded"),
             })
         {
             var error = errors[name]!;

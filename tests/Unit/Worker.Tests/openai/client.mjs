@@ -53,11 +53,42 @@ const format = (schema) => ({ type: 'json_schema', json_schema: { name: 'answer'
 seen.schema = (await client.chat.completions.create(
   { ...chat, max_tokens: 200, temperature: 1, seed: 3, n: 3, response_format: format(schema) })).choices
   .map((c) => ({ value: JSON.parse(c.message.content), reason: c.finish_reason }));
+const tools = ['add', 'subtract'].map((name) => ({
+  type: 'function',
+  function: {
+    name,
+    description: `Returns the result of ${name}.`,
+    parameters: {
+      type: 'object',
+      properties: { a: { type: 'integer' }, b: { type: 'integer' } },
+      required: ['a', 'b'],
+      additionalProperties: false,
+    },
+    strict: true,
+  },
+}));
+const call = { ...chat, max_tokens: 400, temperature: 1, seed: 4, tools };
+seen.call = await client.chat.completions.create({ ...call, tool_choice: 'required', parallel_tool_calls: false });
+seen.callStream = await collect(await client.chat.completions.create(
+  { ...call, tool_choice: 'required', parallel_tool_calls: false, stream: true }));
+seen.named = await client.chat.completions.create(
+  { ...call, tool_choice: { type: 'function', function: { name: 'subtract' } } });
+seen.toolResult = await client.chat.completions.create({
+  ...chat,
+  tools,
+  messages: [...messages,
+    { role: 'assistant', content: null, tool_calls: seen.call.choices[0].message.tool_calls },
+    { role: 'tool', tool_call_id: seen.call.choices[0].message.tool_calls[0].id, content: '2' }],
+});
+seen.embeddings = await client.embeddings.create(
+  { model: 'minilm', input: ['A cat sits outside.', 'A kitten is outdoors.', 'Interest rates rise.'] });
+seen.floats = await client.embeddings.create({ model: 'minilm', input: 'A cat sits outside.', encoding_format: 'float' });
 seen.errors = {
   schema: await error(() => client.chat.completions.create(
     { ...chat, response_format: format({ type: 'object', patternProperties: {} }) })),
   tools: await error(() => client.chat.completions.create(
-    { ...chat, tools: [{ type: 'function', function: { name: 'add' } }] })),
+    { ...chat, tools: [{ type: 'function', function: { name: 'a b' } }] })),
+  input: await error(() => client.embeddings.create({ model: 'minilm', input: [] })),
   model: await error(() => client.chat.completions.create({ ...chat, model: 'none' })),
   temperature: await error(() => client.chat.completions.create({ ...chat, temperature: 'hot' })),
   messages: await error(() => client.chat.completions.create({ ...chat, messages: [] })),

@@ -1,0 +1,125 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Batching;
+using Sluice.Worker.Configuration;
+using Sluice.Worker.Embeddings;
+using Sluice.Worker.Http;
+using Sluice.Worker.Serving;
+
+namespace Sluice.Worker.OpenAi;
+
+/// <summary>Implements <c>/v1/embeddings</c>: a vector for each text.</summary>
+internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings)
+{
+    private const int MaxInputs = 2048;
+
+    public void Map(Router routes) => routes.MapPost("/v1/embeddings", HandleAsync);
+
+    private async Task HandleAsync(HttpContext context)
+    {
+        try
+        {
+            using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
+            using var body = bytes.Parse();
+            if (body.RootElement.ValueKind != JsonValueKind.Object)
+                throw new OpenAiException("The request must be a JSON object.");
+            await RespondAsync(context, new RequestFields(body.RootElement));
+        }
+        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && ErrorObject.From(e) is { } error)
+        {
+            await TextApi.SendErrorAsync(context, error);
+        }
+    }
+
+    private async Task RespondAsync(HttpContext context, RequestFields fields)
+    {
+        var model = TextApi.FindModel(host, fields.RequiredText("model"));
+        using var hold = model.AcquireReference();
+        var embedder = EmbedderOf(model);
+        var isBase64 = fields.Text("encoding_format") switch
+        {
+            null or "float" => false,
+            "base64" => true,
+            var other => throw new OpenAiException(
+                $"'encoding_format' is '{other}'; expected float or base64.", "encoding_format"),
+        };
+        if (fields.Integer("dimensions", 1, int.MaxValue) is { } dimensions && dimensions != embedder.Dimensions)
+            throw new OpenAiException(
+                $"'dimensions' is '{dimensions}'; expected {embedder.Dimensions}, the size of the model's vectors.",
+                "dimensions");
+        var texts = ReadInput(fields);
+        if (embedder.Waiting >= settings.Batching.MaxQueue)
+            throw new OpenAiException(
+                $"{settings.Batching.MaxQueue} texts wait already, the most that the worker accepts "
+                + "(SLUICE_MAX_QUEUE).", null, 503);
+        var count = new GenerationCount(model.Statistics);
+        try
+        {
+            var embeddings = await embedder.EmbedAsync(texts, context.RequestAborted);
+            await JsonResponses.WriteAsync(context, json => Write(json, model.Name, embeddings, isBase64));
+            count.RecordSuccess();
+        }
+        catch (Exception e)
+        {
+            count.RecordFailure(e is OperationCanceledException);
+            throw;
+        }
+    }
+
+    private static TextEmbedder EmbedderOf(LoadedModel model)
+    {
+        try
+        {
+            return model.Embedder ?? throw new OpenAiException(
+                $"The model '{model.Name}' makes no embeddings: it is not an encoder with tokenizer.json.",
+                "model", 400, "model_not_supported");
+        }
+        catch (Exception e) when (e is NotSupportedException or InvalidDataException)
+        {
+            throw new OpenAiException(
+                $"The model '{model.Name}' makes no embeddings: {e.Message}", "model", 400, "model_not_supported");
+        }
+    }
+
+    private static List<string> ReadInput(RequestFields fields)
+    {
+        if (fields.Find("input") is not { } value)
+            throw new OpenAiException("'input' is missing; expected a string or a list of strings.", "input");
+        var list = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value };
+        return list.Length is > 0 and <= MaxInputs && list.All(t => t.ValueKind == JsonValueKind.String)
+            ? [.. list.Select(t => t.GetString()!)]
+            : throw fields.Invalid("input", value, $"a string or a list of 1 to {MaxInputs} strings");
+    }
+
+    private static void Write(Utf8JsonWriter json, string model, TextEmbeddings embeddings, bool isBase64)
+    {
+        json.WriteStartObject();
+        json.WriteString("object", "list");
+        json.WriteStartArray("data");
+        for (var i = 0; i < embeddings.Vectors.Length; i++)
+        {
+            json.WriteStartObject();
+            json.WriteString("object", "embedding");
+            json.WriteNumber("index", i);
+            // Clients ask for base64 if the caller says nothing: little-endian 32-bit numbers.
+            if (isBase64) json.WriteBase64String("embedding", MemoryMarshal.AsBytes<float>(embeddings.Vectors[i]));
+            else
+            {
+                json.WriteStartArray("embedding");
+                foreach (var number in embeddings.Vectors[i]) json.WriteNumberValue(number);
+                json.WriteEndArray();
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteString("model", model);
+        json.WriteStartObject("usage");
+        json.WriteNumber("prompt_tokens", embeddings.Tokens.Sum());
+        json.WriteNumber("total_tokens", embeddings.Tokens.Sum());
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Text.Json;
 using Sluice.Worker.Tensors;
 
@@ -14,7 +13,6 @@ internal sealed class GenerationParameters
 {
     private const int MaxStops = 16;
     private const int MaxStopLength = 256;
-    private const int MaxBiases = 1024;
 
     private static readonly string[] Known =
     [
@@ -106,19 +104,7 @@ internal sealed class GenerationParameters
     public IReadOnlyDictionary<int, float> ReadLogitBias(string name)
     {
         if (!TryGet(name, out var field, out var value)) return ImmutableDictionary<int, float>.Empty;
-        var biases = new Dictionary<int, float>();
-        var isValid = value.ValueKind == JsonValueKind.Object;
-        if (isValid)
-            foreach (var bias in value.EnumerateObject())
-                isValid &= int.TryParse(bias.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var token)
-                    && bias.Value.ValueKind == JsonValueKind.Number
-                    && bias.Value.TryGetSingle(out var number)
-                    && number is >= -100 and <= 100
-                    && biases.TryAdd(token, number);
-        return isValid && biases.Count <= MaxBiases
-            ? biases
-            : throw InvalidValue(
-                field, value, $"an object with at most {MaxBiases} token ids and numbers from -100 to 100");
+        return LogitBias.Read(value) ?? throw InvalidValue(field, value, LogitBias.Expected);
     }
 
     /// <summary>The error for a wrong value. Long values are truncated.</summary>

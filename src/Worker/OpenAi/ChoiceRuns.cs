@@ -34,17 +34,15 @@ internal sealed class ChoiceRuns(LoadedModel model, TextGenerator generator)
                 choice.Add(piece);
                 yield return (choice, piece);
             }
-
-            await running;
         }
         finally
         {
             await stop.CancelAsync();
-            await running.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
+            await running;
         }
     }
 
+    /// <summary>Runs all texts. Errors are in the channel.</summary>
     private async Task RunAllAsync(
         IReadOnlyList<Choice> choices,
         ChannelWriter<(Choice, GeneratedPiece)> writer,
@@ -95,6 +93,8 @@ internal sealed class ChoiceRuns(LoadedModel model, TextGenerator generator)
         catch (Exception e)
         {
             count.RecordFailure(e is OperationCanceledException);
+            // The reader ends the other texts.
+            writer.TryComplete(e);
             throw;
         }
     }

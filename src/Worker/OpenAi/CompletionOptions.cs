@@ -17,7 +17,11 @@ internal sealed record CompletionOptions(
     bool Logprobs,
     GenerationRequest Sampling)
 {
-    private const int MaxCount = 128;
+    /// <summary>Maximum number of texts of a request, so that one request does not fill the queue.</summary>
+    public const int MaxCount = 128;
+
+    /// <summary>The salt is kept with the tokens that it separates.</summary>
+    private const int MaxSaltLength = 256;
 
     /// <summary>Reads the options of a request.</summary>
     /// <param name="fields">The request.</param>
@@ -38,13 +42,12 @@ internal sealed record CompletionOptions(
             throw new OpenAiException(
                 "'stream_options' is set, but 'stream' is not true; expected both or none.", "stream_options");
         // Both names are in use; with both given, the smaller one counts.
-        var maxTokens = Math.Min(
-            fields.Integer("max_tokens", 1, int.MaxValue) ?? int.MaxValue,
-            fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? int.MaxValue);
-        if (maxTokens == int.MaxValue) maxTokens = defaultTokens;
+        long?[] given = [fields.Integer("max_tokens", 1, int.MaxValue),
+            fields.Integer("max_completion_tokens", 1, int.MaxValue)];
+        var maxTokens = given.Min() ?? defaultTokens;
         var defaults = generator.Defaults;
-        var seed = fields.Integer("seed", long.MinValue, long.MaxValue) is { } given
-            ? (ulong)given
+        var seed = fields.Integer("seed", long.MinValue, long.MaxValue) is { } fixedSeed
+            ? unchecked((ulong)fixedSeed)
             : (ulong)Random.Shared.NextInt64();
         var sampling = new GenerationRequest(
             null,
@@ -83,12 +86,19 @@ internal sealed record CompletionOptions(
     public GenerationRequest For(IReadOnlyList<int> prompt, int index, string scope) => Sampling with
     {
         Prompt = prompt,
-        Seed = Sampling.Seed + (ulong)index,
+        Seed = unchecked(Sampling.Seed + (ulong)index),
         Scope = scope,
     };
 
     /// <summary>Reads the value of <c>cache_salt</c>, as in vLLM: only requests with the same one share the cache.
     /// </summary>
     public static string Scope(RequestFields fields, string flow) =>
-        fields.Text("cache_salt") is { } salt ? $"{flow}\n{salt}" : flow;
+        fields.Text("cache_salt") switch
+        {
+            null => flow,
+            { Length: > MaxSaltLength } => throw new OpenAiException(
+                $"'cache_salt' is longer than {MaxSaltLength} characters; expected at most {MaxSaltLength}.",
+                "cache_salt"),
+            var salt => $"{flow}\n{salt}",
+        };
 }

@@ -9,7 +9,7 @@ namespace Sluice.Worker.OpenAi;
 /// <summary>Implements <c>/v1/completions</c>.</summary>
 internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
 {
-    private const int MaxLogprobs = 20, MaxPrompts = 128, DefaultTokens = 16;
+    private const int MaxLogprobs = 20, DefaultTokens = 16;
 
     public void Map(Router routes) =>
         routes.MapPost("/v1/completions", context => texts.HandleAsync(context, Read));
@@ -22,7 +22,7 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
         var options = CompletionOptions.Read(fields, generator, (int?)logprobs, DefaultTokens);
         if (fields.Integer("best_of", 1, int.MaxValue) is { } best && best != options.Count)
             throw new OpenAiException($"'best_of' is '{best}'; expected the value of 'n', {options.Count}.", "best_of");
-        var prompts = ReadPrompts(fields, generator.Tokenizer);
+        var prompts = ReadPrompts(fields, generator.Tokenizer, options.Count);
         var scope = CompletionOptions.Scope(fields, flow);
         var head = new ResponseHead($"cmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
         var choices = prompts
@@ -36,7 +36,10 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
     }
 
     /// <summary>Reads the prompts: a text, a list of tokens, or a list of several of them.</summary>
-    private static List<(int[] Tokens, string Text)> ReadPrompts(RequestFields fields, ITokenizer tokenizer)
+    private static List<(int[] Tokens, string Text)> ReadPrompts(
+        RequestFields fields,
+        ITokenizer tokenizer,
+        int count)
     {
         if (fields.Find("prompt") is not { } value)
             throw new OpenAiException(
@@ -44,8 +47,10 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
         var isTokens = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0
             && value[0].ValueKind == JsonValueKind.Number;
         var list = value.ValueKind == JsonValueKind.Array && !isTokens ? [.. value.EnumerateArray()] : new[] { value };
-        if (list.Length is 0 or > MaxPrompts)
-            throw fields.Invalid("prompt", value, $"1 to {MaxPrompts} prompts");
+        var most = CompletionOptions.MaxCount / count;
+        if (list.Length == 0 || list.Length > most)
+            throw fields.Invalid(
+                "prompt", value, $"1 to {most} prompts: a request has at most {CompletionOptions.MaxCount} texts");
         return [.. list.Select(p => p.ValueKind == JsonValueKind.String
             ? (tokenizer.Encode(p.GetString()!), p.GetString()!)
             : ReadTokens(fields, p, tokenizer))];

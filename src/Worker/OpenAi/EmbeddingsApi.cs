@@ -5,12 +5,13 @@ using Sluice.Worker.Batching;
 using Sluice.Worker.Configuration;
 using Sluice.Worker.Embeddings;
 using Sluice.Worker.Http;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
 
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>Implements <c>/v1/embeddings</c>: a vector for each text.</summary>
-internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings)
+internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, WorkerLog log)
 {
     private const int MaxInputs = 2048;
 
@@ -26,9 +27,9 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings)
                 throw new OpenAiException("The request must be a JSON object.");
             await RespondAsync(context, new RequestFields(body.RootElement));
         }
-        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && ErrorObject.From(e) is { } error)
+        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
-            await TextApi.SendErrorAsync(context, error);
+            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log));
         }
     }
 

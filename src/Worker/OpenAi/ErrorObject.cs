@@ -1,5 +1,9 @@
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation.Chat.Jinja;
+using Sluice.Worker.Logging;
+using Sluice.Worker.Runtime;
 using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.OpenAi;
@@ -14,8 +18,7 @@ namespace Sluice.Worker.OpenAi;
 /// <param name="Code">The code that clients compare; null: none.</param>
 internal sealed record ErrorObject(int Status, string Message, string? Param, string? Code)
 {
-    /// <summary>Returns the error that a caller sees, or null if the exception is not expected.</summary>
-    public static ErrorObject? From(Exception error) => error switch
+    private static ErrorObject? From(Exception error) => error switch
     {
         OpenAiException e => new ErrorObject(e.Status, e.Message, e.Param, e.Code),
         InvalidRequestException e => new ErrorObject(
@@ -23,12 +26,31 @@ internal sealed record ErrorObject(int Status, string Message, string? Param, st
             e.Message,
             null,
             e.Message.Contains("has a context", StringComparison.Ordinal) ? "context_length_exceeded" : null),
+        TemplateException { Kind: TemplateErrorKind.Syntax } e => new ErrorObject(
+            500, $"The chat template of the model is not valid: {e.Message}", null, null),
         TemplateException e => new ErrorObject(
             400, $"The chat template of the model rejects the messages: {e.Message}", "messages", null),
         // Patterns of a tokenizer have a limit of their time.
         TimeoutException => new ErrorObject(400, "The text takes too long to convert to tokens.", null, null),
+        BadHttpRequestException e => new ErrorObject(e.StatusCode, e.Message, null, null),
+        OnnxRuntimeException e => new ErrorObject(500, $"The model failed: {RunError.Clean(e.Message)}", null, null),
+        // JSON can escape half of a surrogate pair, which no string can have.
+        InvalidOperationException { Source: { } source }
+            when source.StartsWith("System.Text.Json", StringComparison.Ordinal) => new ErrorObject(
+            400, "The request contains a string that is not valid Unicode.", null, null),
         _ => null,
     };
+
+    /// <summary>
+    /// Returns the error that a caller sees. An exception that is not expected is logged, and its text is not shown.
+    /// </summary>
+    public static ErrorObject From(Exception error, WorkerLog log)
+    {
+        if (From(error) is { } expected) return expected;
+        log.Error(nameof(ErrorObject), $"Request failed: {error}");
+        return new ErrorObject(
+            500, "Internal error of the worker. The worker's log contains the exception.", null, null);
+    }
 
     /// <summary>Writes the object.</summary>
     public void Write(Utf8JsonWriter json)

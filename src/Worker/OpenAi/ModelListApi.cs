@@ -1,12 +1,13 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Http;
+using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
 
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>Implements <c>/v1/models</c>: the models that the OpenAI API can use.</summary>
-internal sealed class ModelListApi(ModelHost host)
+internal sealed class ModelListApi(ModelHost host, WorkerLog log)
 {
     public void Map(Router routes)
     {
@@ -35,7 +36,7 @@ internal sealed class ModelListApi(ModelHost host)
         }
         catch (OpenAiException e)
         {
-            await TextApi.SendErrorAsync(context, ErrorObject.From(e)!);
+            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log));
         }
     }
 

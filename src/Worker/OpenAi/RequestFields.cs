@@ -12,7 +12,7 @@ namespace Sluice.Worker.OpenAi;
 /// <param name="prefix">Path of the object in the request, with a point at its end; empty for the request.</param>
 internal readonly struct RequestFields(JsonElement body, string prefix = "")
 {
-    private const int MaxStops = 16, MaxBiases = 1024;
+    private const int MaxStops = 16, MaxStopLength = 256;
 
     /// <summary>Returns a field, or null if it is missing.</summary>
     public JsonElement? Find(string name) =>
@@ -27,13 +27,15 @@ internal readonly struct RequestFields(JsonElement body, string prefix = "")
         ? null
         : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Invalid(name, value, "a string");
 
-    /// <summary>Reads a boolean. Returns false if it is missing.</summary>
-    public bool Flag(string name) => Find(name) is { } value && value.ValueKind switch
-    {
-        JsonValueKind.True => true,
-        JsonValueKind.False => false,
-        _ => throw Invalid(name, value, "true or false"),
-    };
+    /// <summary>Reads a boolean. Returns the default if it is missing.</summary>
+    public bool Flag(string name, bool defaultValue = false) => Find(name) is not { } value
+        ? defaultValue
+        : value.ValueKind switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            _ => throw Invalid(name, value, "true or false"),
+        };
 
     /// <summary>Reads a number. Returns null if it is missing.</summary>
     public double? Number(string name, double least, double most) => Find(name) is not { } value
@@ -70,28 +72,19 @@ internal readonly struct RequestFields(JsonElement body, string prefix = "")
     {
         if (Find(name) is not { } value) return [];
         var list = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value };
-        return list.Length <= MaxStops && list.All(s => s.ValueKind == JsonValueKind.String)
+        // The generated text is compared with each string after each token.
+        return list.Length <= MaxStops
+            && list.All(s => s.ValueKind == JsonValueKind.String && s.GetString()!.Length <= MaxStopLength)
             ? [.. list.Select(s => s.GetString()!).Where(s => s.Length > 0)]
-            : throw Invalid(name, value, $"a string or a list of at most {MaxStops} strings");
+            : throw Invalid(
+                name, value, $"at most {MaxStops} strings of at most {MaxStopLength} characters");
     }
 
     /// <summary>Reads numbers that are added to the logits of tokens.</summary>
     public IReadOnlyDictionary<int, float> LogitBias(string name)
     {
         if (Find(name) is not { } value) return ImmutableDictionary<int, float>.Empty;
-        var biases = new Dictionary<int, float>();
-        var isValid = value.ValueKind == JsonValueKind.Object;
-        if (isValid)
-            foreach (var bias in value.EnumerateObject())
-                isValid &= int.TryParse(bias.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var token)
-                    && bias.Value.ValueKind == JsonValueKind.Number
-                    && bias.Value.TryGetSingle(out var number)
-                    && number is >= -100 and <= 100
-                    && biases.TryAdd(token, number);
-        return isValid && biases.Count <= MaxBiases
-            ? biases
-            : throw Invalid(
-                name, value, $"an object with at most {MaxBiases} token ids and numbers from -100 to 100");
+        return Generation.LogitBias.Read(value) ?? throw Invalid(name, value, Generation.LogitBias.Expected);
     }
 
     /// <summary>The error for a wrong value. Long values are truncated.</summary>

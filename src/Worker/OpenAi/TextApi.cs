@@ -38,9 +38,9 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
             foreach (var choice in request.Choices) generator.CheckLength(choice.Request.Prompt!.Count);
             await RespondAsync(context, new ChoiceRuns(model, generator), request);
         }
-        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && ErrorObject.From(e) is { } error)
+        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
-            await SendErrorAsync(context, error);
+            await SendErrorAsync(context, ErrorObject.From(e, log));
         }
     }
 
@@ -85,8 +85,7 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
             if (gone) LogGone(request);
             if (gone || !context.Response.HasStarted) throw;
             // The status is sent already, so the error is an event. Clients raise it.
-            var error = ErrorObject.From(e) ?? new ErrorObject(500, "The generation failed.", null, null);
-            await events.SendAsync(error.Write);
+            await events.SendAsync(ErrorObject.From(e, log).Write);
             await events.EndAsync();
             return;
         }

@@ -38,7 +38,7 @@ internal sealed record ToolUse(JsonElement? Tools, ToolCallFormat Format, Output
         try
         {
             var definitions = ToolDefinition.ReadAll(tools);
-            var several = fields.Find("parallel_tool_calls") is not { ValueKind: JsonValueKind.False };
+            var several = fields.Flag("parallel_tool_calls", defaultValue: true);
             var text = choice is { ValueKind: JsonValueKind.String } ? choice.Value.GetString() : null;
             if (choice is null || text == "auto") return new ToolUse(tools, format, null, false);
             if (text == "none") return none;

@@ -80,8 +80,8 @@ internal sealed class ModelServer : IDisposable
         var texts = new TextApi(host, settings, log, load);
         new ChatApi(texts, TimeProvider.System).Map(routes);
         new CompletionsApi(texts, TimeProvider.System).Map(routes);
-        new EmbeddingsApi(host, settings).Map(routes);
-        new ModelListApi(host).Map(routes);
+        new EmbeddingsApi(host, settings, log).Map(routes);
+        new ModelListApi(host, log).Map(routes);
         new LoggingApi(log).Map(routes);
         new TraceApi(host, tracer).Map(routes);
         return routes;

@@ -44,10 +44,30 @@ public sealed class OpenAiApiTest : IDisposable
         CheckTools(seen);
         CheckEmbeddings(seen);
         CheckErrors(seen["errors"]!);
+        await CheckInvalidTextAsync(worker);
         await Eventually.HoldsAsync(
             async () => (await worker.Client.GetStringAsync("metrics")).Contains(
                 "sluice_generation_abandoned_total{model=\"llama\",version=\"1\"} 1", StringComparison.Ordinal),
             "the text whose client is gone has ended");
+    }
+
+    /// <summary>Half of a surrogate pair is an error in the form of OpenAI, wherever it is.</summary>
+    private static async Task CheckInvalidTextAsync(WorkerProcess worker)
+    {
+        foreach (var (path, body) in new[]
+            {
+                ("completions", """{"model":"llama","prompt":"\ud800"}"""),
+                ("completions", """{"model":"\ud800","prompt":"a"}"""),
+                ("completions", """{"model":"llama","prompt":"a","stop":"\ud800"}"""),
+                ("chat/completions", """{"model":"llama","messages":[{"role":"user","content":"\ud800"}]}"""),
+                ("embeddings", """{"model":"minilm","input":"\ud800"}"""),
+            })
+        {
+            using var content = new StringContent(body);
+            using var answer = await worker.Client.PostAsync(new Uri("v1/" + path, UriKind.Relative), content);
+            var error = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!;
+            Assert.Equal((400, "invalid_request_error"), ((int)answer.StatusCode, (string?)error["type"]));
+        }
     }
 
     private static void CheckModels(JsonNode seen)
@@ -78,7 +98,8 @@ public sealed class OpenAiApiTest : IDisposable
         Assert.Equal("length", (string?)chunks[^2]!["choices"]![0]!["finish_reason"]);
         Assert.Empty(chunks[^1]!["choices"]!.AsArray());
         Assert.Equal(prompt + 12, (int)chunks[^1]!["usage"]!["total_tokens"]!);
-        Assert.All(chunks.Take(chunks.Count - 1), c => Assert.True(c!.AsObject().ContainsKey("usage") && c["usage"] is null));
+        Assert.All(chunks.Take(chunks.Count - 1),
+            c => Assert.True(c!.AsObject().ContainsKey("usage") && c["usage"] is null));
         Assert.Single(chunks.Select(c => (string?)c!["id"]).Distinct());
     }
 
@@ -168,7 +189,10 @@ public sealed class OpenAiApiTest : IDisposable
             {
                 ("model", 404, "model", "model_not_found"), ("temperature", 400, "temperature", null),
                 ("messages", 400, "messages", null), ("schema", 400, "response_format", null),
-                ("tools", 400, "tools", null), ("input", 400, "input", null), ("long", 400, null, "context_length_exceeded"),
+                ("tools", 400, "tools", null), ("input", 400, "input", null), ("stop", 400, "stop", null),
+                ("cache_salt", 400, "cache_salt", null), ("prompt", 400, "prompt", null),
+                ("parallel_tool_calls", 400, "parallel_tool_calls", null),
+                ("long", 400, null, "context_length_exceeded"),
             })
         {
             var error = errors[name]!;

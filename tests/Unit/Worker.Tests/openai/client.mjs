@@ -88,6 +88,10 @@ seen.errors = {
     { ...chat, response_format: format({ type: 'object', patternProperties: {} }) })),
   tools: await error(() => client.chat.completions.create(
     { ...chat, tools: [{ type: 'function', function: { name: 'a b' } }] })),
+  stop: await error(() => client.chat.completions.create({ ...chat, stop: 'x'.repeat(257) })),
+  cache_salt: await error(() => client.chat.completions.create({ ...chat, cache_salt: 'x'.repeat(257) })),
+  prompt: await error(() => client.completions.create({ model, prompt: Array(65).fill('a'), n: 2 })),
+  parallel_tool_calls: await error(() => client.chat.completions.create({ ...call, parallel_tool_calls: 'no' })),
   input: await error(() => client.embeddings.create({ model: 'minilm', input: [] })),
   model: await error(() => client.chat.completions.create({ ...chat, model: 'none' })),
   temperature: await error(() => client.chat.completions.create({ ...chat, temperature: 'hot' })),

@@ -1,9 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Devices;
-using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
-using Sluice.Worker.Providers;
 using Sluice.Worker.Serving;
 
 namespace Sluice.Worker.Api;
@@ -27,10 +25,12 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
     private string Text(IReadOnlyList<GpuFacts> seen)
     {
         var text = new PrometheusText();
-        List<Snapshot> models = [.. host.Repository.All.Select(m => new Snapshot(m, m.Statistics.View))];
+        List<ModelSnapshot> models = [.. host.Repository.All.Select(m => ModelSnapshot.Read(m))];
         WriteRequests(text, models);
         WriteBatches(text, models);
-        WriteGeneration(text, models);
+        GenerationMetrics.Write(text, [.. models.Where(m => m.Generation is not null)]);
+        VllmMetrics.Write(text, [.. models.Where(m => m.Generation is not null)]);
+        EmbeddingMetrics.Write(text, [.. models.Where(m => m.Model.IsEmbedder)]);
         WriteResources(text, models);
         text.StartFamily(MetricNames.WorkerMemory, "gauge", "Resident memory of the worker process.");
         text.WriteSample(Environment.WorkingSet);
@@ -43,7 +43,7 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         return text.ToString();
     }
 
-    private static void WriteRequests(PrometheusText text, List<Snapshot> models)
+    private static void WriteRequests(PrometheusText text, List<ModelSnapshot> models)
     {
         text.StartFamily(MetricNames.ModelRequests, "counter", "Completed requests, by result.");
         foreach (var model in models)
@@ -63,12 +63,13 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
             "Runs of the model; inferences / executions is the mean batch size.");
         foreach (var model in models) text.WriteSample(model.View.Runs, model.Labels());
         text.StartFamily(MetricNames.ModelTokens, "counter", "Tokens generated.");
-        foreach (var model in models) text.WriteSample(model.View.Tokens, model.Labels());
+        foreach (var model in models.Where(m => m.Generation is not null))
+            text.WriteSample(model.View.Tokens, model.Labels());
         text.StartFamily(MetricNames.ModelInside, "gauge", "Requests received and not yet answered.");
         foreach (var model in models) text.WriteSample(model.Model.Scheduler.Inside, model.Labels());
     }
 
-    private static void WriteBatches(PrometheusText text, List<Snapshot> models)
+    private static void WriteBatches(PrometheusText text, List<ModelSnapshot> models)
     {
         text.StartFamily(
             MetricNames.ModelBatchCuts,
@@ -88,52 +89,7 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
                 text.WriteHistogram(model.View.StageSeconds[i], model.Labels(("stage", StageNames[i])));
     }
 
-    private static void WriteGeneration(PrometheusText text, List<Snapshot> models)
-    {
-        var generators = models.Where(m => m.Model.Generator is not null)
-            .Select(m => (Model: m, m.Model.Generator!.Counters, m.Model.Generator.TokenRoom)).ToList();
-        if (generators.Count == 0) return;
-        Write(MetricNames.GenerationRunning, "gauge", "Texts that are generated.", c => c.Running);
-        Write(MetricNames.GenerationWaiting, "gauge", "Texts that wait for a row of the cache.", c => c.Waiting);
-        Write(MetricNames.GenerationSteps, "counter", "Steps of the engine.", c => c.Steps);
-        Write(MetricNames.GenerationPromptTokens, "counter", "Tokens of prompts that were read.", c => c.PromptTokens);
-        Write(
-            MetricNames.GenerationCached,
-            "counter",
-            "Tokens of prompts that were not read, because the cache contained them.",
-            c => c.CachedTokens);
-        Write(MetricNames.GenerationTokens, "counter", "Tokens that were generated.", c => c.GeneratedTokens);
-        Write(
-            MetricNames.GenerationRecomputed,
-            "counter",
-            "Tokens that were read again after a preemption.",
-            c => c.RecomputedTokens);
-        Write(MetricNames.GenerationPreemptions, "counter", "Texts that lost their row.", c => c.Preemptions);
-        Write(MetricNames.GenerationAbandoned, "counter", "Texts whose reader stopped early.", c => c.Abandoned);
-        Write(
-            MetricNames.GenerationCacheTokens,
-            "gauge",
-            "Tokens of running texts in the key/value cache.",
-            c => c.TokensHeld);
-        Write(
-            MetricNames.GenerationKeptTokens,
-            "gauge",
-            "Tokens of ended texts that the key/value cache keeps for texts that begin with them.",
-            c => c.TokensKept);
-        text.StartFamily(
-            MetricNames.GenerationCacheCapacity,
-            "gauge",
-            "Tokens for which the key/value cache can have room.");
-        foreach (var (model, _, room) in generators) text.WriteSample(room, model.Labels());
-
-        void Write(string name, string type, string help, Func<GenerationCounters, long> read)
-        {
-            text.StartFamily(name, type, help);
-            foreach (var (model, counters, _) in generators) text.WriteSample(read(counters), model.Labels());
-        }
-    }
-
-    private static void WriteResources(PrometheusText text, List<Snapshot> models)
+    private static void WriteResources(PrometheusText text, List<ModelSnapshot> models)
     {
         text.StartFamily(
             MetricNames.ModelNodes,
@@ -187,12 +143,4 @@ internal sealed class MetricsApi(ModelHost host, GpuMonitor gpus)
         BatchCut.Shape => "shape",
         _ => "unbatched",
     };
-
-    /// <summary>A model and its statistics at one time.</summary>
-    private sealed record Snapshot(LoadedModel Model, StatisticsView View)
-    {
-        /// <summary>The labels of a sample: the model, its version, and others.</summary>
-        public (string Name, string Value)[] Labels(params ReadOnlySpan<(string Name, string Value)> others) =>
-            [("model", Model.Name), ("version", $"{Model.Version}"), .. others];
-    }
 }

@@ -218,6 +218,12 @@ internal sealed class ModelsApi(ModelHost host, WorkerSettings settings)
         WriteMemory(json, model.Session.Provider == "cpu" ? "CPU" : "GPU", model.Session.Device, model.Weights);
         WriteMemory(json, model.Binding.Memory.Pinned ? "CPU_PINNED" : "CPU", 0, model.BufferBytes);
         json.WriteEndArray();
+        if (model.Generator is { } generator)
+        {
+            json.WritePropertyName("generation_stats");
+            JsonSerializer.Serialize(json, GenerationLoad.Read(generator), WorkerJson.Default.GenerationLoad);
+        }
+
         json.WriteEndObject();
     }
 

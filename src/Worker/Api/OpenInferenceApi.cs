@@ -60,9 +60,21 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
         else context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         var skipped = host.Providers.Skipped;
         var body = ready
-            ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null)
+            ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null, GenerationLoads())
             : new ReadyBody(false);
         return JsonResponses.JsonAsync(context, body, WorkerJson.Default.ReadyBody);
+    }
+
+    /// <summary>
+    /// Returns the load of the models that generate text. Of several versions of a model, the newest one counts, which
+    /// requests without a version use.
+    /// </summary>
+    private Dictionary<string, GenerationLoad>? GenerationLoads()
+    {
+        var loads = new Dictionary<string, GenerationLoad>();
+        foreach (var model in host.Repository.All)
+            if (model.Generator is { } generator) loads.TryAdd(model.Name, GenerationLoad.Read(generator));
+        return loads.Count > 0 ? loads : null;
     }
 
     private Task ModelReadyAsync(HttpContext context)

@@ -25,10 +25,20 @@ internal sealed class PrometheusText
         WriteLine("", labels, null, value);
 
     /// <summary>Writes the buckets, the sum and the count of a histogram.</summary>
-    public void WriteHistogram(HistogramView view, params ReadOnlySpan<(string Name, string Value)> labels)
+    public void WriteHistogram(HistogramView view, params ReadOnlySpan<(string Name, string Value)> labels) =>
+        WriteHistogram(view, Number, labels);
+
+    /// <summary>Writes the buckets, the sum and the count of a histogram.</summary>
+    /// <param name="view">The histogram.</param>
+    /// <param name="format">Formats the bounds. Up to version 2, Prometheus compares them as texts.</param>
+    /// <param name="labels">The labels of the samples.</param>
+    public void WriteHistogram(
+        HistogramView view,
+        Func<double, string> format,
+        params ReadOnlySpan<(string Name, string Value)> labels)
     {
         for (var i = 0; i < view.Below.Count; i++)
-            WriteLine("_bucket", labels, i < view.Bounds.Count ? Number(view.Bounds[i]) : "+Inf", view.Below[i]);
+            WriteLine("_bucket", labels, i < view.Bounds.Count ? format(view.Bounds[i]) : "+Inf", view.Below[i]);
         WriteLine("_sum", labels, null, view.Sum);
         WriteLine("_count", labels, null, view.Below[^1]);
     }

@@ -13,10 +13,14 @@ public sealed record LiveBody(bool Live);
 /// <param name="Ready">Whether all models are loaded and warm.</param>
 /// <param name="Provider">The execution provider that runs the models.</param>
 /// <param name="Skipped">Preferred providers that are not available, with the reason.</param>
+/// <param name="Generation">
+/// The load of the models that generate text, by name; null: the worker has none.
+/// </param>
 public sealed record ReadyBody(
     bool Ready,
     string? Provider = null,
-    IReadOnlyDictionary<string, string>? Skipped = null);
+    IReadOnlyDictionary<string, string>? Skipped = null,
+    IReadOnlyDictionary<string, GenerationLoad>? Generation = null);
 
 /// <summary>Body of a model's <c>/ready</c>.</summary>
 /// <param name="Name">Name of the model.</param>
@@ -32,6 +36,7 @@ public sealed record ModelList(IReadOnlyCollection<string> Models);
 [JsonSerializable(typeof(ErrorBody))]
 [JsonSerializable(typeof(LiveBody))]
 [JsonSerializable(typeof(ReadyBody))]
+[JsonSerializable(typeof(GenerationLoad))]
 [JsonSerializable(typeof(ModelReadyBody))]
 [JsonSerializable(typeof(ServerMetadata))]
 [JsonSerializable(typeof(ModelMetadata))]

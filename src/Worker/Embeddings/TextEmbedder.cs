@@ -1,6 +1,7 @@
 using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Models;
 using Sluice.Worker.Runtime;
+using Sluice.Worker.Statistics;
 
 namespace Sluice.Worker.Embeddings;
 
@@ -25,7 +26,12 @@ public sealed class TextEmbedder
     private readonly int maxBatchTokens;
     private readonly Lock gate = new();
     private readonly LinkedList<PendingText> waiting = [];
+    private readonly Histogram batchTexts = new(EmbeddingStatistics.TextBounds);
+    private readonly Histogram batchTokens = new(EmbeddingStatistics.TokenBounds);
     private bool running;
+    private long requests;
+    private long allTexts;
+    private long allTokens;
 
     /// <param name="model">The encoder.</param>
     /// <param name="slots">Execution slots for the runs of the model.</param>
@@ -62,6 +68,17 @@ public sealed class TextEmbedder
         }
     }
 
+    /// <summary>What the embedder did so far.</summary>
+    public EmbeddingStatistics Statistics
+    {
+        get
+        {
+            lock (gate)
+                return new EmbeddingStatistics(
+                    requests, allTexts, allTokens, waiting.Count, batchTexts.View(), batchTokens.View());
+        }
+    }
+
     /// <summary>Returns whether a model is an encoder of text with a tokenizer.</summary>
     public static bool IsEmbedder(OnnxModel model) =>
         EncoderRun.IsEncoder(model)
@@ -92,6 +109,9 @@ public sealed class TextEmbedder
     {
         lock (gate)
         {
+            requests++;
+            allTexts += texts.Count;
+            allTokens += texts.Sum(t => (long)t.Tokens.Length);
             foreach (var text in texts) waiting.AddLast(text);
             if (running || waiting.Count == 0) return;
             running = true;
@@ -141,6 +161,8 @@ public sealed class TextEmbedder
             Runs++;
             var lengths = nodes.ConvertAll(n => n.Value.Tokens.Length);
             var selected = TokenBatch.Select(lengths, maxBatchTokens, MaxBatchTexts);
+            batchTexts.Add(selected.Count);
+            batchTokens.Add(selected.Count * selected.Max(i => lengths[i]));
             foreach (var i in selected) waiting.Remove(nodes[i]);
             return selected.ConvertAll(i => nodes[i].Value);
         }

@@ -8,6 +8,8 @@ namespace Sluice.Worker.Generation;
 /// <param name="RecomputedTokens">Tokens that were read again after a preemption.</param>
 /// <param name="Preemptions">Number of times that a sequence lost its row.</param>
 /// <param name="Abandoned">Sequences that ended early because their reader stopped.</param>
+/// <param name="AbandonedTokens">Tokens that were read or generated for abandoned sequences.</param>
+/// <param name="FailedTokens">Tokens that were read or generated for sequences that failed.</param>
 /// <param name="LargestBatch">Largest number of sequences that generated a token in one run.</param>
 /// <param name="Running">Number of sequences that have a row now.</param>
 /// <param name="Waiting">Number of sequences that wait for a row now.</param>
@@ -21,6 +23,8 @@ public readonly record struct GenerationCounters(
     long RecomputedTokens,
     long Preemptions,
     long Abandoned,
+    long AbandonedTokens,
+    long FailedTokens,
     int LargestBatch,
     int Running,
     int Waiting,

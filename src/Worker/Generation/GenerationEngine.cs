@@ -31,11 +31,8 @@ internal sealed class GenerationEngine : IDisposable
     /// <summary>Held while the loop uses the fields below, the decoder or the cache.</summary>
     private readonly Lock step = new();
     private readonly WaitingSequences waiting = new();
+    private readonly GenerationStatistics statistics;
     private int readTokens = ReadSize.Most;
-    private GenerationCounters current;
-
-    /// <summary>The counters after the last step. Guarded by <c>gate</c>.</summary>
-    private GenerationCounters counters;
     private long lastId;
     private Task? loop;
 
@@ -56,6 +53,7 @@ internal sealed class GenerationEngine : IDisposable
         this.rows = rows;
         this.slots = slots;
         this.maxQueue = maxQueue;
+        statistics = new GenerationStatistics(limits.Context);
         Limits = limits;
     }
 
@@ -67,9 +65,16 @@ internal sealed class GenerationEngine : IDisposable
     {
         get
         {
-            lock (gate) return counters with { Waiting = counters.Waiting + arrived.Count };
+            lock (gate)
+            {
+                var counters = statistics.Counters;
+                return counters with { Waiting = counters.Waiting + arrived.Count };
+            }
         }
     }
+
+    /// <summary>Durations and sizes of the texts so far.</summary>
+    public GenerationStatisticsView Statistics => statistics.View;
 
     /// <summary>Adds a sequence. The caller reads its pieces, and abandons it if it stops to read.</summary>
     /// <param name="create">Creates the sequence with its number.</param>
@@ -81,7 +86,7 @@ internal sealed class GenerationEngine : IDisposable
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(stopping.IsCancellationRequested, this);
-            if (counters.Waiting + arrived.Count >= maxQueue)
+            if (statistics.Counters.Waiting + arrived.Count >= maxQueue)
                 throw new InvalidRequestException(
                     $"{maxQueue} requests wait already, the most that the worker accepts (SLUICE_MAX_QUEUE).", 503);
             arrived.Add(sequence);
@@ -173,20 +178,19 @@ internal sealed class GenerationEngine : IDisposable
         {
             foreach (var sequence in arrived) waiting.Add(sequence);
             arrived.Clear();
-            counters = counters with { Waiting = waiting.Count };
+            Publish();
         }
 
         foreach (var late in waiting.TakeLate(Stopwatch.GetTimestamp()))
             Close(late, new InvalidRequestException("The request waited for its 'timeout' without a start.", 504));
-        var abandoned = waiting.RemoveAbandoned();
+        foreach (var sequence in waiting.TakeAbandoned()) statistics.RecordEnd(sequence);
         for (var row = rows.Running.Count - 1; row >= 0; row--)
         {
-            if (!rows.Running[row].IsAbandoned) continue;
+            if (rows.Running[row] is not { IsAbandoned: true } sequence) continue;
             rows.Remove(row, keep: true);
-            abandoned++;
+            statistics.RecordEnd(sequence);
         }
 
-        current = current with { Abandoned = current.Abandoned + abandoned };
         Publish();
         return rows.Running.Count + waiting.Count > 0;
     }
@@ -221,11 +225,7 @@ internal sealed class GenerationEngine : IDisposable
         if (decoded > 0 && read > 0)
             readTokens = ReadSize.Next(
                 read, Stopwatch.GetElapsedTime(between), Stopwatch.GetElapsedTime(began, between));
-        current = current with
-        {
-            Steps = current.Steps + 1,
-            LargestBatch = Math.Max(current.LargestBatch, decoded),
-        };
+        statistics.RecordStep(decoded, read);
         Publish();
     }
 
@@ -246,7 +246,12 @@ internal sealed class GenerationEngine : IDisposable
             for (var row = 0; row < count; row++) ended[row] = ReadOne(options, row);
         if (!ended.Contains(true)) return count;
         for (var row = count - 1; row >= 0; row--)
-            if (ended[row]) rows.Remove(row, keep: !sequences[row].HasFailed);
+        {
+            if (!ended[row]) continue;
+            rows.Remove(row, keep: !sequences[row].HasFailed);
+            statistics.RecordEnd(sequences[row]);
+        }
+
         Publish();
         for (var row = 0; row < count; row++)
             if (ended[row]) sequences[row].Close();
@@ -300,20 +305,21 @@ internal sealed class GenerationEngine : IDisposable
         if (row < 0)
         {
             var joined = waiting.Take(id);
+            joined.Timeline.OnStarted(Stopwatch.GetTimestamp());
+            var cached = joined.CachedTokens;
             row = rows.Add(joined);
-            if (!joined.WasPreempted)
-                current = current with { CachedTokens = current.CachedTokens + joined.CachedTokens };
+            statistics.RecordCached(joined.CachedTokens - cached);
         }
 
         var sequence = rows.Running[row];
-        var before = sequence.Read;
         try
         {
             while (sequence.Read < end)
             {
                 var read = Math.Min(end - sequence.Read, decoder.MaxTokens);
                 decoder.Read(options, row, sequence.Read, sequence.Next(read));
-                sequence.OnRead(read);
+                var (prompt, again) = sequence.OnRead(read);
+                statistics.RecordRead(prompt, again);
             }
         }
         catch (OnnxRuntimeException e) when (!stopping.IsCancellationRequested)
@@ -323,10 +329,6 @@ internal sealed class GenerationEngine : IDisposable
             return;
         }
 
-        var tokens = sequence.Read - before;
-        current = sequence.WasPreempted
-            ? current with { RecomputedTokens = current.RecomputedTokens + tokens }
-            : current with { PromptTokens = current.PromptTokens + tokens };
         // Before the reader gets the first piece, so that a report with it includes this text.
         Publish();
         if (sequence.Facts.Unread == 0 && Sample(sequence, 0)) End(row, keep: true);
@@ -345,7 +347,7 @@ internal sealed class GenerationEngine : IDisposable
         try
         {
             var ended = sequence.Sample(decoder.LogitsOf(index));
-            current = current with { GeneratedTokens = current.GeneratedTokens + 1 };
+            statistics.RecordToken(sequence.Timeline, Stopwatch.GetTimestamp());
             return ended;
         }
         catch (Exception e)
@@ -369,20 +371,22 @@ internal sealed class GenerationEngine : IDisposable
         rows.Remove(row, keep: true);
         sequence.OnPreempted();
         waiting.Add(sequence);
-        current = current with { Preemptions = current.Preemptions + 1 };
+        statistics.RecordPreemption();
     }
 
     private void End(int row, bool keep)
     {
         var sequence = rows.Running[row];
         rows.Remove(row, keep);
+        statistics.RecordEnd(sequence);
         Publish();
         sequence.Close();
     }
 
-    private static void Close(Sequence sequence, Exception error)
+    private void Close(Sequence sequence, Exception error)
     {
         sequence.Fail(error);
+        statistics.RecordEnd(sequence);
         sequence.Close();
     }
 
@@ -395,19 +399,15 @@ internal sealed class GenerationEngine : IDisposable
         List<Sequence> failed = [.. rows.Running];
         if (failed.Count == 0 && waiting.Count > 0) failed.Add(waiting.Take(waiting.All[0].Id));
         rows.Clear();
+        foreach (var sequence in failed)
+        {
+            sequence.Fail(error);
+            statistics.RecordEnd(sequence);
+        }
+
         Publish();
-        foreach (var sequence in failed) Close(sequence, error);
+        foreach (var sequence in failed) sequence.Close();
     }
 
-    private void Publish()
-    {
-        lock (gate)
-            counters = current with
-            {
-                Running = rows.Running.Count,
-                Waiting = waiting.Count,
-                TokensHeld = rows.TokensHeld,
-                TokensKept = rows.TokensKept,
-            };
-    }
+    private void Publish() => statistics.Publish(rows.Running.Count, waiting.Count, rows);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Sluice.Worker.Generation.Scheduling;
@@ -30,6 +31,10 @@ internal sealed class Sequence(
     private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private volatile bool abandoned;
+
+    /// <summary>Number of tokens at the beginning that were in a row at any time.</summary>
+    private int furthest;
+    private int promptRead;
     private GeneratedPiece? last;
     private Exception? error;
 
@@ -38,6 +43,18 @@ internal sealed class Sequence(
 
     /// <summary>The generated pieces. Completed with the error if the generation fails.</summary>
     public ChannelReader<GeneratedPiece> Pieces => pieces.Reader;
+
+    /// <summary>When the text reached its stages.</summary>
+    public SequenceTimeline Timeline { get; } = new(Stopwatch.GetTimestamp());
+
+    /// <summary>Number of tokens of the prompt.</summary>
+    public int PromptTokens => prompt.Length;
+
+    /// <summary>
+    /// Number of tokens that were computed for this text: those of the prompt that were read, without those that were
+    /// read again, and the generated ones.
+    /// </summary>
+    public int Computed => promptRead + Generated;
 
     /// <summary>Whether the reader of the text stopped.</summary>
     public bool IsAbandoned => abandoned;
@@ -85,11 +102,24 @@ internal sealed class Sequence(
     public void OnShared(int count)
     {
         Read = count;
-        if (!WasPreempted) CachedTokens = count;
+        // After a preemption, the tokens that were read before are not counted again.
+        CachedTokens += Math.Max(0, Math.Min(count, prompt.Length) - furthest);
+        furthest = Math.Max(furthest, count);
     }
 
-    /// <summary>Records that the row contains more tokens.</summary>
-    public void OnRead(int count) => Read += count;
+    /// <summary>
+    /// Records that the row contains more tokens. Returns how many of them belong to the prompt and were read for the
+    /// first time, and how many were read again.
+    /// </summary>
+    public (int Prompt, int Again) OnRead(int count)
+    {
+        var again = Math.Clamp(furthest - Read, 0, count);
+        Read += count;
+        var fresh = Math.Max(0, Math.Min(Read, prompt.Length) - Math.Max(Read - count, furthest));
+        furthest = Math.Max(furthest, Read);
+        promptRead += fresh;
+        return (fresh, again);
+    }
 
     /// <summary>Records that the sequence lost its row. All its tokens must be read again.</summary>
     public void OnPreempted()
@@ -106,11 +136,11 @@ internal sealed class Sequence(
     {
         Decodes = true;
         var (token, detail) = sampling.Next(logits);
-        if (sampling.IsEnd(token)) return End(new GeneratedPiece(text.Finish(), Generated, "stop", detail));
+        if (sampling.IsEnd(token)) return Finish(new GeneratedPiece(text.Finish(), Generated, "stop", detail));
         tokens.Add(token);
         var piece = text.Push(token);
         if (text.Stopped || Generated == maxTokens)
-            return End(new GeneratedPiece(
+            return Finish(new GeneratedPiece(
                 piece + text.Finish(), Generated, text.Stopped ? "stop" : "length", detail));
         pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail) { CachedTokens = CachedTokens });
         return false;
@@ -118,6 +148,12 @@ internal sealed class Sequence(
 
     /// <summary>Whether the text ended with an error.</summary>
     public bool HasFailed => error is not null;
+
+    /// <summary>Why the text ended.</summary>
+    public GenerationEnd End => HasFailed ? GenerationEnd.Error
+        : last is not { } piece ? GenerationEnd.Abort
+        : piece.FinishReason == "length" ? GenerationEnd.Length
+        : GenerationEnd.Stop;
 
     /// <summary>Ends the text with an error.</summary>
     public void Fail(Exception reason) => error = reason;
@@ -132,7 +168,7 @@ internal sealed class Sequence(
         pieces.Writer.TryComplete(error);
     }
 
-    private bool End(GeneratedPiece piece)
+    private bool Finish(GeneratedPiece piece)
     {
         last = piece with { CachedTokens = CachedTokens };
         return true;

@@ -34,7 +34,6 @@ public sealed class TextGenerator : IDisposable
     private readonly OnnxModel model;
     private readonly ITokenizer tokenizer;
     private readonly IKvRows rows;
-    private readonly PrefixCache prefixCache;
     private readonly IDecoder decoder;
     private readonly GenerationEngine engine;
 
@@ -56,9 +55,9 @@ public sealed class TextGenerator : IDisposable
         tokenizer = Tokenizers.For(model.Metadata, ModelFolder.ConfigurationFolder(model.Path));
         (rows, decoder) = CreateDecoder(model, layout, memory);
         var schedule = LimitsOf(layout, limits, settings.Context);
-        prefixCache = limits.PrefixCache;
+        PrefixCache = limits.PrefixCache;
         engine = new GenerationEngine(
-            decoder, new SequenceRows(rows, prefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
+            decoder, new SequenceRows(rows, PrefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
         chat = new Lazy<ChatSettings?>(() =>
             ChatTemplateSource.Read(ModelFolder.ConfigurationFolder(model.Path)) is { } source
                 ? ChatSettings.Create(source, tokenizer.SpecialTokens)
@@ -80,6 +79,9 @@ public sealed class TextGenerator : IDisposable
     /// <summary>Maximum number of tokens of prompt and generated text together.</summary>
     public int Context { get; }
 
+    /// <summary>Which texts share the tokens with which they begin.</summary>
+    public PrefixCache PrefixCache { get; }
+
     /// <summary>Number of tokens in the key/value cache.</summary>
     public long TokensHeld => Counters.TokensHeld;
 
@@ -91,6 +93,9 @@ public sealed class TextGenerator : IDisposable
 
     /// <summary>What the engine did so far.</summary>
     public GenerationCounters Counters => engine.Counters;
+
+    /// <summary>Durations and sizes of the texts so far.</summary>
+    public GenerationStatisticsView Statistics => engine.Statistics;
 
     /// <summary>Rejects a prompt that leaves no room for a token.</summary>
     /// <exception cref="InvalidRequestException">400: the prompt is too long.</exception>
@@ -195,7 +200,7 @@ public sealed class TextGenerator : IDisposable
             new TextStream(
                 request.KeepsSpecialTokens ? new SpecialTokenDecoder(tokenizer) : tokenizer.CreateDecoder(),
                 request.Stop),
-            prefixCache == PrefixCache.Key ? request.Scope : "",
+            PrefixCache == PrefixCache.Key ? request.Scope : "",
             request.Priority,
             request.Timeout is { } timeout
                 ? Stopwatch.GetTimestamp() + (long)(timeout.TotalSeconds * Stopwatch.Frequency)

@@ -31,8 +31,13 @@ internal sealed class WaitingSequences
         return sequence;
     }
 
-    /// <summary>Removes sequences whose readers stopped, and returns their number.</summary>
-    public int RemoveAbandoned() => sequences.RemoveAll(s => s.IsAbandoned);
+    /// <summary>Removes and returns the sequences whose readers stopped.</summary>
+    public IReadOnlyList<Sequence> TakeAbandoned()
+    {
+        var abandoned = sequences.FindAll(s => s.IsAbandoned);
+        if (abandoned.Count > 0) sequences.RemoveAll(abandoned.Contains);
+        return abandoned;
+    }
 
     /// <summary>Removes and returns the sequences that did not get a row in time.</summary>
     public IReadOnlyList<Sequence> TakeLate(long now)

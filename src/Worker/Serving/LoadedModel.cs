@@ -92,6 +92,9 @@ public sealed class LoadedModel : OnnxModel, IDisposable
     /// <exception cref="InvalidDataException">A file of the model is not valid.</exception>
     public TextEmbedder? Embedder => embedder?.Value;
 
+    /// <summary>The value of <see cref="Embedder"/> if a request used it; else null.</summary>
+    public TextEmbedder? LoadedEmbedder => embedder is { IsValueCreated: true } used ? used.Value : null;
+
     /// <summary>Whether the model is an encoder with a tokenizer.</summary>
     public bool IsEmbedder => embedder is not null;
 

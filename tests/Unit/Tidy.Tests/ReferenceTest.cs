@@ -184,15 +184,15 @@ public sealed partial class ReferenceTest
     [GeneratedRegex("""Create(\w+?)(?:<\w+>)?\(\s*MetricNames\.(\w+)[^;]*?"(\{\w+\}|s|By|1)"\s*,""")]
     private static partial Regex Instrument();
 
-    [GeneratedRegex("""const string (\w+) = (?:(\w+) \+ )?"(sluice[._][a-z._]+|[a-z_]+)";""")]
+    [GeneratedRegex("""const string (\w+) = (?:(\w+) \+ )?"(sluice[._][a-z._]+|vllm:[a-z0-9_]+|[a-z_]+)";""")]
     private static partial Regex NameConstant();
 
     [GeneratedRegex("""
-        "sluice_[a-z_]*[a-z]"|Create(Counter|Gauge|Histogram|Observable\w+|UpDownCounter)(<\w+>)?\(\s*"
+        "(sluice_|vllm:)[a-z0-9_]*[a-z]"|Create(Counter|Gauge|Histogram|Observable\w+|UpDownCounter)(<\w+>)?\(\s*"
         """)]
     private static partial Regex MetricLiteral();
 
-    [GeneratedRegex("`(sluice_[a-z_]+)`")]
+    [GeneratedRegex("`(sluice_[a-z_]+|vllm:[a-z0-9_]+)`")]
     private static partial Regex MetricName();
 
     [GeneratedRegex(@"\b(sluice_[a-z_]+?)(?:_bucket)?\b")]

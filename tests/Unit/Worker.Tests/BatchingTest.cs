@@ -296,6 +296,9 @@ public sealed class BatchingTest(BatchingTest.Models models) : IClassFixture<Bat
         ];
         foreach (var family in families)
             Assert.Contains($"sluice_model_{family}{{model=\"wide\",version=\"1\"", text, StringComparison.Ordinal);
+        // Models that generate no text and no embeddings have no metrics of them.
+        foreach (var prefix in new[] { "sluice_generation_", "sluice_embedding_", "vllm:", "sluice_model_tokens_total{" })
+            Assert.DoesNotContain(prefix, text, StringComparison.Ordinal);
         const string start = "sluice_model_stage_seconds_bucket{model=\"wide\",version=\"1\",stage=\"infer\"";
         var buckets = text.Split('\n').Where(l => l.StartsWith(start, StringComparison.Ordinal))
             .Select(l => long.Parse(l.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)).ToList();

@@ -76,6 +76,20 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     }
 
     [Theory]
+    [InlineData("health/ready", "generation", "story")]
+    [InlineData("models/story/stats", "model_stats", "0", "generation_stats")]
+    public async Task The_worker_reports_the_capacity_and_the_use_of_its_cache(string path, params string[] fields)
+    {
+        JsonNode? load = JsonNode.Parse(await samples.Worker.Client.GetStringAsync("/v2/" + path));
+        foreach (var field in fields) load = load is JsonArray list ? list[int.Parse(field, null)] : load![field];
+        Assert.Equal(["cache_capacity_tokens", "cache_tokens", "kept_tokens", "running", "waiting"],
+            load!.AsObject().Select(f => f.Key));
+        Assert.Equal(64 * 512, (long)load["cache_capacity_tokens"]!);
+        Assert.Null(JsonNode.Parse(await samples.Worker.Client.GetStringAsync("/v2/models/embed/stats"))!
+            ["model_stats"]![0]!["generation_stats"]);
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("xml")]
     [InlineData("")]

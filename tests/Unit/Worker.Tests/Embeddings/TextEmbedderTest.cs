@@ -63,6 +63,10 @@ public sealed class TextEmbedderTest
         await embedder.EmbedAsync([.. Enumerable.Repeat("one two three", 20)], TestContext.Current.CancellationToken);
         // 5 tokens for each text: 8 texts for each run.
         Assert.Equal(3, embedder.Runs);
+        var counts = embedder.Statistics;
+        Assert.Equal((1L, 20L, 100L, 0), (counts.Requests, counts.Texts, counts.Tokens, counts.Waiting));
+        Assert.Equal((3L, 20, 100),
+            (counts.BatchTexts.Below[^1], (int)counts.BatchTexts.Sum, (int)counts.BatchTokens.Sum));
     }
 
     [Fact]

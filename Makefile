@@ -7,7 +7,7 @@ PUBLISH := .build/run
 # The build of ONNX Runtime in the worker: cpu, nvidia or webgpu.
 ONNXRUNTIME ?= cpu
 
-.PHONY: help deps restore build test test-fast run images up down publish clean \
+.PHONY: help deps models restore build test test-fast run images up down publish clean \
     load load-jobs load-worker load-polls load-cold-start fuzz chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints simulate simulate-real
 
@@ -21,7 +21,10 @@ deps: ## Install redis-server with apt if it is missing; print instructions if t
 build: deps ## Build everything (Release). Lock files pin all downloads
 	dotnet build Gateway.sln -c $(CONFIGURATION)
 
-publish: deps ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia or webgpu: the worker for GPUs)
+models: ## Fetch the sample models that are not in the repository (91 MB)
+	@eng/fetch-models
+
+publish: deps models ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia or webgpu: the worker for GPUs)
 	dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained \
 	    -o $(PUBLISH)/gateway -v quiet --nologo
 	@# Files of another build of ONNX Runtime can be newer, and would not be replaced.
@@ -42,7 +45,7 @@ images: publish ## Build the Docker images from the published files (BASE=image 
 .env:
 	@(umask 077; echo "REDIS_PASSWORD=$$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')" > $@)
 
-up: .env ## Build the images and start gateway, Redis and Prometheus with Docker Compose
+up: .env models ## Build the images and start gateway, Redis and Prometheus with Docker Compose
 	docker compose up -d --build --wait
 	@docker compose logs gateway | grep -E 'slk_|listens' || true
 

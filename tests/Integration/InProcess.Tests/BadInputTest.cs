@@ -266,7 +266,7 @@ public sealed class BadInputTest(BadInputTest.Running running) : IClassFixture<B
     public async Task A_public_endpoint_accepts_requests_without_a_key()
     {
         using var client = running.Gateway.ClientFor(null);
-        using var answer = await client.PostAsync("/v2/models/embed/infer",
+        using var answer = await client.PostAsync("/e/embed/v1/embeddings",
             new StringContent(InProcessGateway.Example("embed")));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }

@@ -83,7 +83,7 @@ public sealed class RootProtocolTest(RootProtocolTest.Running running) : IClassF
         Assert.Equal((200, 404, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9"),
             await ReadyAsync("embed", "x")));
         Assert.Empty(await running.Gateway.WorkersAsync("embed"));
-        using (var answer = await running.Gateway.Client.PostAsync("/v2/models/embed/infer",
+        using (var answer = await running.Gateway.Client.PostAsync("/e/embed/v1/embeddings",
             new StringContent(InProcessGateway.Example("embed"))))
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal((200, 404), (await ReadyAsync("embed", "1"), await ReadyAsync("embed", "9")));

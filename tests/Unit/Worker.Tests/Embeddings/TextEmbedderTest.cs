@@ -9,7 +9,7 @@ using Sluice.Worker.Tests.Tokenization;
 
 namespace Sluice.Worker.Tests.Embeddings;
 
-/// <summary>Tests embeddings with all-MiniLM-L6-v2, which eng/minilm fetches.</summary>
+/// <summary>Tests embeddings with all-MiniLM-L6-v2, which eng/fetch-models fetches.</summary>
 public sealed class TextEmbedderTest
 {
     private static readonly string[] Sentences =
@@ -126,16 +126,16 @@ public sealed class TextEmbedderTest
 
     private static string Folder()
     {
-        var folder = Path.Combine(Repository.Root, ".build", "models", "minilm");
+        var folder = Path.Combine(Repository.Models, "embed", "1");
         var exists = File.Exists(Path.Combine(folder, "model.onnx"));
-        Require.Available(exists ? null : "eng/minilm has not run: make test runs it");
+        Require.Available(exists ? null : "eng/fetch-models has not run: make test runs it");
         return folder;
     }
 
     private static LoadedModel Load()
     {
         var path = Path.Combine(Folder(), "model.onnx");
-        return new LoadedModel("minilm", "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]),
+        return new LoadedModel("embed", "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]),
             new ExecutionSlots(1), new BatchLimits());
     }
 }

@@ -25,8 +25,8 @@ public sealed class OpenAiApiTest : IDisposable
         var client = Path.Combine(Tests, "openai");
         Assert.True(Directory.Exists(Path.Combine(client, "node_modules", "openai")),
             "npm ci has not run: make test runs it");
-        var minilm = Path.Combine(Repository.Root, ".build", "models", "minilm");
-        Assert.True(File.Exists(Path.Combine(minilm, "model.onnx")), "eng/minilm has not run: make test runs it");
+        var minilm = Path.Combine(Repository.Models, "embed", "1");
+        Assert.True(File.Exists(Path.Combine(minilm, "model.onnx")), "eng/fetch-models has not run: make test runs it");
         Directory.CreateSymbolicLink(Path.Combine(folder, "minilm"), minilm);
         PutModel();
         var port = FreePort.Find();

@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-polls load-cold-start fuzz chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start fuzz chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints simulate simulate-real
 
 help: ## Print this help
@@ -75,6 +75,13 @@ load-worker: publish ## Compare the worker with Fastify + onnxruntime-node and a
 	dotnet run -c Release --project loadtests/Scenarios -- worker-throughput
 	dotnet run -c Release --project loadtests/Scenarios -- worker-studies
 
+load-generation: publish ## Compare text generation with a bare loop, llama.cpp and GenAI (20 min; npm and an idle machine)
+	cd loadtests/Peers/llama-cpp && npm install --ignore-scripts --no-save --omit-lockfile-registry-resolved --no-audit \
+	    --no-fund --loglevel=error
+	dotnet build loadtests/Peers/GenAi -c Release --nologo -v quiet
+	dotnet run -c Release --project loadtests/Scenarios -- generation-throughput
+	dotnet run -c Release --project loadtests/Scenarios -- prefill-interference
+
 load-polls: publish ## Measure how status polling affects job submission (7 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- poll-storm --rounds 12 --slice 1.5
 
@@ -83,8 +90,9 @@ load-cold-start: publish ## Measure cold starts (2 min; needs root, or DOCKER_HO
 	$(if $(DOCKER_HOST),,eng/own-network eng/with-docker) dotnet run -c Release --no-build --project loadtests/Scenarios \
 	    -- cold-start --rounds 20
 
-fuzz: publish ## Send a million mutated requests to the worker (5 min); SEED=n repeats a run
+fuzz: publish ## Send 1,100,000 mutated requests to the worker (8 min); SEED=n repeats a run
 	dotnet run -c Release --project tests/Fuzz -- $(if $(SEED),--seed $(SEED))
+	dotnet run -c Release --project tests/Fuzz -- --surface openai $(if $(SEED),--seed $(SEED))
 
 chaos: publish ## Kill gateways, workers and Redis during 50,000 jobs; check every job (6 min); SEED=n repeats a run
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))

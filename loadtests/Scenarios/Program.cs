@@ -1,14 +1,17 @@
 using Sluice.LoadGenerator;
 using Sluice.Scenarios;
+using Sluice.Scenarios.Generation;
 
-// Usage: Scenarios gateway-overhead | job-throughput | worker-throughput | cold-start [--rounds N] [--slice SECONDS]
-// [--out FILE]            [--before FOLDER: compares the build in FOLDER, a .build/run, with the one of this checkout]
-// Scenarios poll-storm [--rounds N] [--slice SECONDS] [--storm-core N] [--out FILE]        Scenarios worker-studies
-// [--rounds N] [--slice SECONDS] [--out FILE]        Scenarios worker-device --worker PROGRAM --provider
-// cuda|tensorrt|webgpu|cpu [--rounds N] [--slice SECONDS] [--out FILE]        Scenarios chaos [--jobs N] [--kills N]
-// [--requests N] [--seed N] [--out FILE]        Scenarios scale-cycles [--cycles N] [--requests N] [--out FILE]
-// Scenarios square-wave | leader-kills [--seconds N] [--out FILE]        Scenarios idle-endpoints [--seconds N]
-// [--endpoints N] [--out FILE]        Scenarios simulate-real [--minutes N] [--factor N] [--max N] [--out FILE]
+// Usage: Scenarios NAME [--rounds N] [--slice SECONDS] [--out FILE] [OPTIONS]
+// gateway-overhead, job-throughput, worker-throughput, cold-start: [--before FOLDER] compares the build in FOLDER, a
+// .build/run, with that of this checkout.
+// generation-throughput, prefill-interference, worker-studies
+// poll-storm [--storm-core N]
+// worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu
+// chaos [--jobs N] [--kills N] [--requests N] [--seed N]
+// scale-cycles [--cycles N] [--requests N]
+// square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
+// simulate-real [--minutes N] [--factor N] [--max N]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
@@ -20,6 +23,12 @@ switch (args.FirstOrDefault())
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
+        return 0;
+    case "generation-throughput":
+        await GenerationThroughput.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
+        return 0;
+    case "prefill-interference":
+        await PrefillInterference.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
         return 0;
     case "worker-studies":
         await WorkerStudies.RunAsync(ScenarioOptions.Read(options), CancellationToken.None);
@@ -87,7 +96,7 @@ switch (args.FirstOrDefault())
 
         return 0;
     default:
-        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|cold-start|worker-studies|worker-device"
+        await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
             + "|chaos|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");

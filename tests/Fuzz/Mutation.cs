@@ -11,6 +11,7 @@ internal static class Mutation
         "9223372036854775808", "18446744073709551616", "NaN", "Infinity", "\"INT64\"", "\"BYTES\"", "\"FP16\"",
         "\"data\"", "\"shape\"", "\"parameters\"", "\"classification\"", "\"binary_data_size\"", "\"priority\"",
         "\"timeout\"", "\"in\"", "1000000000000", "\uFEFF", "//", "'", "\"name\"", "\"outputs\"",
+        "\"max_tokens\"", "\"messages\"", "\"role\"", "\"content\"", "\"stream\"", "\"$ref\"", "\"\\ud800\"",
     ];
 
     /// <summary>Returns the changed body, and the value of the header with the length of its JSON.</summary>

@@ -44,7 +44,7 @@ internal static class RequestTemplates
             {"inputs":[{"name":"in","datatype":"INT64","shape":[2],"data":[1,2]}],"parameters":{"timeout":1000000}}
             """);
         Add("/run", """
-            {"id":"j","input":{"model":"add","inputs":[{"name":"a","datatype":"FP32","shape":[1,2],"data":[1,2]}]}}
+            {"id":"j","input":{"model":"lookup","inputs":[{"name":"in","datatype":"INT64","shape":[2],"data":[1,2]}]}}
             """);
         Add("/v2/repository/index", """{"ready":true}""");
         return templates;

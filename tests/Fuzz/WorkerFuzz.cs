@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
 using System.Text;
 using Sluice.Testing;
 
@@ -10,7 +11,13 @@ namespace Sluice.Fuzz;
 /// response with status 500, and the memory of the worker must not grow. The report contains each request whose
 /// response had status 500.
 /// </summary>
-public sealed class WorkerFuzz(int requests, int seed)
+/// <param name="templates">The valid requests: path, JSON and binary data.</param>
+/// <param name="requests">Number of requests.</param>
+/// <param name="seed">The seed of the changes.</param>
+internal sealed class WorkerFuzz(
+    IReadOnlyList<(string Path, byte[] Head, byte[] Tail)> templates,
+    int requests,
+    int seed)
 {
     private const int Callers = 16;
 
@@ -34,9 +41,11 @@ public sealed class WorkerFuzz(int requests, int seed)
             TinyModel.Put(repository, "id-" + type, TinyModel.Identity(type, -1, 2));
         TinyModel.Put(repository, "add", TinyModel.Add("FP32", -1, 2));
         TinyModel.Put(repository, "lookup", TinyModel.Lookup());
+        OpenAiTemplates.PutModels(repository);
         var environment = new Dictionary<string, string?> { ["SLUICE_MAX_BODY_BYTES"] = "1048576" };
         await using (var worker = await WorkerProcess.StartAsync(repository, environment))
         {
+            await CheckAsync(worker, ct);
             var callers = Enumerable.Range(0, Callers)
                 .Select(c => Task.Run(() => SendAsync(worker, new Random(seed + c), ct), ct));
             try
@@ -55,9 +64,22 @@ public sealed class WorkerFuzz(int requests, int seed)
         return Report();
     }
 
+    /// <summary>Changed requests say little if the worker rejects the originals.</summary>
+    private async Task CheckAsync(WorkerProcess worker, CancellationToken ct)
+    {
+        foreach (var (path, head, tail) in templates)
+        {
+            using var content = new ByteArrayContent([.. head, .. tail]);
+            if (tail.Length > 0) content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
+            using var answer = await worker.Client.PostAsync(path, content, ct);
+            if (answer.StatusCode != HttpStatusCode.OK)
+                throw new InvalidOperationException(
+                    $"{path} {Encoding.UTF8.GetString(head)}: {await answer.Content.ReadAsStringAsync(ct)}");
+        }
+    }
+
     private async Task SendAsync(WorkerProcess worker, Random random, CancellationToken ct)
     {
-        var templates = RequestTemplates.All();
         while (Interlocked.Increment(ref sent) is var n && n <= requests)
         {
             var (path, head, tail) = templates[random.Next(templates.Count)];
@@ -65,12 +87,13 @@ public sealed class WorkerFuzz(int requests, int seed)
             using var content = new ByteArrayContent(body);
             if (length is not null) content.Headers.TryAddWithoutValidation("Inference-Header-Content-Length", length);
             using var answer = await worker.Client.PostAsync(path, content, ct);
-            statuses.AddOrUpdate((int)answer.StatusCode, 1, (_, k) => k + 1);
-            if ((int)answer.StatusCode == 500 && wrong.Count < MaxReported)
-            {
-                var text = await answer.Content.ReadAsStringAsync(ct);
+            var text = await answer.Content.ReadAsStringAsync(ct);
+            // An error of a stream that has begun is an event.
+            var status = text.Contains("\"type\":\"server_error\"", StringComparison.Ordinal)
+                && answer.StatusCode != HttpStatusCode.ServiceUnavailable ? 500 : (int)answer.StatusCode;
+            statuses.AddOrUpdate(status, 1, (_, k) => k + 1);
+            if (status == 500 && wrong.Count < MaxReported)
                 wrong.Enqueue($"{path} {length}: {Convert.ToBase64String(body)}: {text}");
-            }
 
             if (n % Math.Max(1, requests / 10) == 0)
                 lock (memory) memory.Add(MemoryMiB(worker));

@@ -56,6 +56,9 @@ public sealed class TextEmbedder
     /// <summary>Number of values of a vector.</summary>
     public int Dimensions => encoder.Dimensions;
 
+    /// <summary>Number of tokens in the vocabulary.</summary>
+    public int VocabularySize => tokenizer.VocabularySize;
+
     /// <summary>Number of runs of the model so far.</summary>
     public long Runs { get; private set; }
 
@@ -92,15 +95,28 @@ public sealed class TextEmbedder
     /// <param name="ct">Texts that wait are dropped when it is cancelled.</param>
     public async Task<TextEmbeddings> EmbedAsync(IReadOnlyList<string> texts, CancellationToken ct)
     {
-        var pending = new List<PendingText>(texts.Count);
+        var sequences = new List<int[]>(texts.Count);
         foreach (var text in texts)
         {
             ct.ThrowIfCancellationRequested();
-            pending.Add(new PendingText(tokenizer.Encode(text, Settings.MaxTokens), ct));
+            sequences.Add(tokenizer.Encode(text, Settings.MaxTokens));
         }
 
+        return await EmbedAsync(sequences, ct);
+    }
+
+    /// <summary>
+    /// Returns a vector for each sequence of tokens, which the caller has made with the model's tokenizer. Nothing is
+    /// added to a sequence. It is cut after <see cref="EmbeddingSettings.MaxTokens"/> tokens.
+    /// </summary>
+    /// <param name="sequences">The sequences, each with at least one token of the vocabulary.</param>
+    /// <param name="ct">Sequences that wait are dropped when it is cancelled.</param>
+    public async Task<TextEmbeddings> EmbedAsync(IReadOnlyList<int[]> sequences, CancellationToken ct)
+    {
+        var pending = sequences
+            .Select(s => new PendingText(s.Length > Settings.MaxTokens ? s[..Settings.MaxTokens] : s, ct)).ToList();
         Enqueue(pending);
-        var vectors = new float[texts.Count][];
+        var vectors = new float[pending.Count][];
         for (var i = 0; i < vectors.Length; i++) vectors[i] = await pending[i].Vector.Task.WaitAsync(ct);
         return new TextEmbeddings(vectors, [.. pending.Select(p => p.Tokens.Length)]);
     }

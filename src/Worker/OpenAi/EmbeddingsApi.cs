@@ -49,7 +49,7 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
             throw new OpenAiException(
                 $"'dimensions' is '{dimensions}'; expected {embedder.Dimensions}, the size of the model's vectors.",
                 "dimensions");
-        var texts = ReadInput(fields);
+        var input = ReadInput(fields, embedder.VocabularySize);
         if (embedder.Waiting >= settings.Batching.MaxQueue)
             throw new OpenAiException(
                 $"{settings.Batching.MaxQueue} texts wait already, the most that the worker accepts "
@@ -57,7 +57,9 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
         var count = new GenerationCount(model.Statistics);
         try
         {
-            var embeddings = await embedder.EmbedAsync(texts, context.RequestAborted);
+            var embeddings = input.Tokens is { } tokens
+                ? await embedder.EmbedAsync(tokens, context.RequestAborted)
+                : await embedder.EmbedAsync(input.Texts, context.RequestAborted);
             await JsonResponses.WriteAsync(context, json => Write(json, model.Name, embeddings, isBase64));
             count.RecordSuccess();
         }
@@ -83,14 +85,24 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
         }
     }
 
-    private static List<string> ReadInput(RequestFields fields)
+    /// <summary>Reads the texts, or the tokens that some clients make of them (LangChain does).</summary>
+    private static (List<string> Texts, List<int[]>? Tokens) ReadInput(RequestFields fields, int vocabulary)
     {
+        const string forms = "a string, a list of 1 to 2048 strings, or lists of tokens";
         if (fields.Find("input") is not { } value)
-            throw new OpenAiException("'input' is missing; expected a string or a list of strings.", "input");
-        var list = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value };
-        return list.Length is > 0 and <= MaxInputs && list.All(t => t.ValueKind == JsonValueKind.String)
-            ? [.. list.Select(t => t.GetString()!)]
-            : throw fields.Invalid("input", value, $"a string or a list of 1 to {MaxInputs} strings");
+            throw new OpenAiException($"'input' is missing; expected {forms}.", "input");
+        var isTokens = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0
+            && value[0].ValueKind == JsonValueKind.Number;
+        var list = value.ValueKind == JsonValueKind.Array && !isTokens ? [.. value.EnumerateArray()] : new[] { value };
+        if (list.Length is 0 or > MaxInputs) throw fields.Invalid("input", value, forms);
+        if (list.All(t => t.ValueKind == JsonValueKind.String)) return ([.. list.Select(t => t.GetString()!)], null);
+        return list.All(IsTokens)
+            ? ([], [.. list.Select(t => t.EnumerateArray().Select(n => n.GetInt32()).ToArray())])
+            : throw fields.Invalid("input", value, $"{forms} from 0 to {vocabulary - 1}");
+
+        bool IsTokens(JsonElement element) => element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0
+            && element.EnumerateArray().All(n => n.ValueKind == JsonValueKind.Number
+                && n.TryGetInt32(out var token) && token >= 0 && token < vocabulary);
     }
 
     private static void Write(Utf8JsonWriter json, string model, TextEmbeddings embeddings, bool isBase64)

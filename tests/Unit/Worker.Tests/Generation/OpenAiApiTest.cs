@@ -51,7 +51,7 @@ public sealed class OpenAiApiTest : IDisposable
             "the text whose client is gone has ended");
     }
 
-    /// <summary>Half of a surrogate pair is an error in the form of OpenAI, wherever it is.</summary>
+    /// <summary>Text and tokens that are not valid are an error in the form of OpenAI, wherever they are.</summary>
     private static async Task CheckInvalidTextAsync(WorkerProcess worker)
     {
         foreach (var (path, body) in new[]
@@ -61,6 +61,8 @@ public sealed class OpenAiApiTest : IDisposable
                 ("completions", """{"model":"llama","prompt":"a","stop":"\ud800"}"""),
                 ("chat/completions", """{"model":"llama","messages":[{"role":"user","content":"\ud800"}]}"""),
                 ("embeddings", """{"model":"minilm","input":"\ud800"}"""),
+                ("embeddings", """{"model":"minilm","input":[1,-1]}"""),
+                ("embeddings", """{"model":"minilm","input":[[1],"a"]}"""),
             })
         {
             using var content = new StringContent(body);
@@ -165,8 +167,12 @@ public sealed class OpenAiApiTest : IDisposable
         Assert.All(vectors, v => Assert.Equal(384, v.Length));
         Assert.True(Product(vectors[0], vectors[1]) > Product(vectors[0], vectors[2]) + 0.3);
         Assert.True((int)seen["embeddings"]!["usage"]!["prompt_tokens"]! > 12);
-        var floats = seen["floats"]!["data"]![0]!["embedding"]!.AsArray().Select(v => (double)v!).ToArray();
-        Assert.True(Product(vectors[0], floats) > 0.9999);
+        foreach (var form in new[] { "floats", "tokens" })
+        {
+            var same = seen[form]!["data"]![0]!["embedding"]!.AsArray().Select(v => (double)v!).ToArray();
+            Assert.True(Product(vectors[0], same) > 0.9999);
+        }
+
 
         static double Product(double[] a, double[] b) => a.Zip(b, (x, y) => x * y).Sum();
     }

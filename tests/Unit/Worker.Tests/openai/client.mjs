@@ -83,6 +83,9 @@ seen.toolResult = await client.chat.completions.create({
 seen.embeddings = await client.embeddings.create(
   { model: 'minilm', input: ['A cat sits outside.', 'A kitten is outdoors.', 'Interest rates rise.'] });
 seen.floats = await client.embeddings.create({ model: 'minilm', input: 'A cat sits outside.', encoding_format: 'float' });
+// The same text as the tokens of its tokenizer, as LangChain sends it.
+seen.tokens = await client.embeddings.create(
+  { model: 'minilm', input: [[101, 1037, 4937, 7719, 2648, 1012, 102]], encoding_format: 'float' });
 seen.errors = {
   schema: await error(() => client.chat.completions.create(
     { ...chat, response_format: format({ type: 'object', patternProperties: {} }) })),

@@ -1,4 +1,4 @@
-using System.Text;
+using static Sluice.Worker.Tensors.ProtoWriter;
 
 namespace Sluice.Worker.Doctor;
 
@@ -32,15 +32,4 @@ internal static class MinimalOnnxModel
         var shape = Join(Field(1, Number(1, 1)), Field(1, Number(1, 2)));
         return Join(Text(1, name), Field(2, Field(1, Join(Number(1, Float), Field(2, shape)))));
     }
-
-    private static byte[] Text(int field, string value) => Field(field, Encoding.UTF8.GetBytes(value));
-
-    private static byte[] Field(int field, byte[] value) => Join(Varint(field << 3 | 2), Varint(value.Length), value);
-
-    private static byte[] Number(int field, int value) => Join(Varint(field << 3), Varint(value));
-
-    private static byte[] Join(params byte[][] parts) => [.. parts.SelectMany(p => p)];
-
-    private static byte[] Varint(int value) =>
-        value < 0x80 ? [(byte)value] : [(byte)(value | 0x80), .. Varint(value >> 7)];
 }

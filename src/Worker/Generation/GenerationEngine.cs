@@ -12,15 +12,18 @@ namespace Sluice.Worker.Generation;
 /// a token of each sequence whose prompt is read, and reads a part of the prompts of others, as
 /// <see cref="StepPlan"/> decides. The engine owns the key/value cache: sequence i of those that run has row i.
 /// </summary>
-internal sealed class GenerationEngine : IDisposable
+/// <param name="backEnd">The decoder and its cache. The engine does not dispose it.</param>
+/// <param name="keeps">Whether tokens are kept for sequences that begin with them.</param>
+/// <param name="slots">Execution slots for the runs of the model.</param>
+/// <param name="maxQueue">Maximum number of sequences that wait.</param>
+internal sealed class GenerationEngine(IGenerationBackEnd backEnd, bool keeps, ExecutionSlots slots, int maxQueue)
+    : IDisposable
 {
     /// <summary>Maximum number of sequences that join in one step, so that few must be looked up.</summary>
     private const int MaxJoining = 16;
 
-    private readonly IDecoder decoder;
-    private readonly SequenceRows rows;
-    private readonly ExecutionSlots slots;
-    private readonly int maxQueue;
+    private readonly IDecoder decoder = backEnd.Decoder;
+    private readonly ISequenceCache rows = backEnd.CreateCache(keeps);
     private readonly SemaphoreSlim signal = new(0, 1);
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
@@ -31,34 +34,13 @@ internal sealed class GenerationEngine : IDisposable
     /// <summary>Held while the loop uses the fields below, the decoder or the cache.</summary>
     private readonly Lock step = new();
     private readonly WaitingSequences waiting = new();
-    private readonly GenerationStatistics statistics;
-    private int readTokens = ReadSize.Most;
+    private readonly GenerationStatistics statistics = new(backEnd.Limits.Context);
+    private readonly ReadBudget budget = new();
     private long lastId;
     private Task? loop;
 
-    /// <summary>Creates the engine. It starts with the first sequence.</summary>
-    /// <param name="decoder">The decoder. The engine does not dispose it.</param>
-    /// <param name="rows">The cache that the decoder uses. The engine does not dispose it.</param>
-    /// <param name="slots">Execution slots for the runs of the model.</param>
-    /// <param name="limits">Limits of the cache.</param>
-    /// <param name="maxQueue">Maximum number of sequences that wait.</param>
-    public GenerationEngine(
-        IDecoder decoder,
-        SequenceRows rows,
-        ExecutionSlots slots,
-        SchedulerLimits limits,
-        int maxQueue)
-    {
-        this.decoder = decoder;
-        this.rows = rows;
-        this.slots = slots;
-        this.maxQueue = maxQueue;
-        statistics = new GenerationStatistics(limits.Context);
-        Limits = limits;
-    }
-
     /// <summary>Limits of the cache.</summary>
-    public SchedulerLimits Limits { get; }
+    public SchedulerLimits Limits => backEnd.Limits;
 
     /// <summary>The counters after the last step.</summary>
     public GenerationCounters Counters
@@ -209,24 +191,45 @@ internal sealed class GenerationEngine : IDisposable
     {
         var next = waiting.All.Take(MaxJoining).Select(s => s.Facts with { Read = rows.FindShared(s) }).ToList();
         var known = rows.Running.Select(s => s.Facts).ToList();
-        var plan = StepPlan.Make(known, next, rows.Size, Limits,
-            known.Exists(s => s.Decodes) ? readTokens : ReadSize.Most, rows.Spare);
+        var plan = rows.Plan(known, next, Limits, known.Exists(s => s.Decodes) ? budget.Tokens : ReadSize.Most);
         foreach (var id in plan.Preempted) Preempt(id);
         rows.Resize(plan.Size);
+        var chunks = plan.Chunks
+            .Select(c => (c.Id, End: known.Concat(next).First(s => s.Id == c.Id).Read + c.Tokens)).ToList();
+        var read = plan.Chunks.Sum(c => c.Tokens);
         var began = Stopwatch.GetTimestamp();
-        var decoded = Decode(options);
-        var (between, read) = (Stopwatch.GetTimestamp(), 0);
-        foreach (var (id, tokens) in plan.Chunks)
-        {
-            ReadChunk(options, id, known.Concat(next).First(s => s.Id == id).Read + tokens);
-            read += tokens;
-        }
-
-        if (decoded > 0 && read > 0)
-            readTokens = ReadSize.Next(
-                read, Stopwatch.GetElapsedTime(between), Stopwatch.GetElapsedTime(began, between));
+        var decoded = decoder.ReadsMixedRows ? ReadMixed(options, chunks) : Decode(options);
+        var between = Stopwatch.GetTimestamp();
+        if (!decoder.ReadsMixedRows)
+            foreach (var (id, end) in chunks) ReadChunk(options, id, end);
+        var decoding = Stopwatch.GetElapsedTime(began, between);
+        if (decoded > 0 && decoder.ReadsMixedRows) budget.RecordMixed(read, decoding);
+        else if (decoded > 0) budget.Record(read, Stopwatch.GetElapsedTime(between), decoding);
         statistics.RecordStep(decoded, read);
         Publish();
+    }
+
+    /// <summary>
+    /// Generates a token of each sequence that decodes, and reads parts of prompts in the same run. Returns the number
+    /// of sequences that decoded before.
+    /// </summary>
+    private int ReadMixed(RunOptions options, IReadOnlyList<(long Id, int End)> chunks)
+    {
+        foreach (var (id, _) in chunks)
+            if (RowOf(id) < 0) Join(id);
+        List<Sequence> sequences = [.. rows.Running];
+        var decoded = sequences.Count(s => s.Decodes);
+        var ended = new bool[sequences.Count];
+        new MixedReader(decoder, rows, statistics).Read(options, chunks.ToDictionary(c => c.Id, c => c.End), OnRead,
+            (position, e) => ended[position] = Fail(sequences[position], e), stopping.Token);
+        RemoveEnded(sequences, ended);
+        return decoded;
+
+        void OnRead(int position, int index)
+        {
+            Publish();
+            if (sequences[position].Facts.Unread == 0) ended[position] = Sample(sequences[position], index);
+        }
     }
 
     /// <summary>Generates a token of each sequence that decodes, and returns the number of these sequences.</summary>
@@ -244,8 +247,14 @@ internal sealed class GenerationEngine : IDisposable
         }
         else
             for (var row = 0; row < count; row++) ended[row] = ReadOne(options, row);
-        if (!ended.Contains(true)) return count;
-        for (var row = count - 1; row >= 0; row--)
+        RemoveEnded(sequences, ended);
+        return count;
+    }
+
+    private void RemoveEnded(List<Sequence> sequences, bool[] ended)
+    {
+        if (!ended.Contains(true)) return;
+        for (var row = sequences.Count - 1; row >= 0; row--)
         {
             if (!ended[row]) continue;
             rows.Remove(row, keep: !sequences[row].HasFailed);
@@ -253,9 +262,8 @@ internal sealed class GenerationEngine : IDisposable
         }
 
         Publish();
-        for (var row = 0; row < count; row++)
+        for (var row = 0; row < sequences.Count; row++)
             if (ended[row]) sequences[row].Close();
-        return count;
     }
 
     /// <summary>
@@ -302,15 +310,7 @@ internal sealed class GenerationEngine : IDisposable
     private void ReadChunk(RunOptions options, long id, int end)
     {
         var row = RowOf(id);
-        if (row < 0)
-        {
-            var joined = waiting.Take(id);
-            joined.Timeline.OnStarted(Stopwatch.GetTimestamp());
-            var cached = joined.CachedTokens;
-            row = rows.Add(joined);
-            statistics.RecordCached(joined.CachedTokens - cached);
-        }
-
+        if (row < 0) row = Join(id);
         var sequence = rows.Running[row];
         try
         {
@@ -332,6 +332,17 @@ internal sealed class GenerationEngine : IDisposable
         // Before the reader gets the first piece, so that a report with it includes this text.
         Publish();
         if (sequence.Facts.Unread == 0 && Sample(sequence, 0)) End(row, keep: true);
+    }
+
+    /// <summary>Gives a sequence that was waiting the next row, and returns it.</summary>
+    private int Join(long id)
+    {
+        var joined = waiting.Take(id);
+        joined.Timeline.OnStarted(Stopwatch.GetTimestamp());
+        var cached = joined.CachedTokens;
+        var row = rows.Add(joined);
+        statistics.RecordCached(joined.CachedTokens - cached);
+        return row;
     }
 
     private int RowOf(long id)

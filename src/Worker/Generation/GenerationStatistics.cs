@@ -136,7 +136,7 @@ internal sealed class GenerationStatistics(int context)
     /// <param name="running">Number of texts that have a row.</param>
     /// <param name="waiting">Number of texts that wait for a row.</param>
     /// <param name="rows">The cache.</param>
-    public void Publish(int running, int waiting, SequenceRows rows)
+    public void Publish(int running, int waiting, ISequenceCache rows)
     {
         var counters = current with
         {

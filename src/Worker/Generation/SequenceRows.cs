@@ -11,7 +11,7 @@ namespace Sluice.Worker.Generation;
 /// </summary>
 /// <param name="rows">The cache.</param>
 /// <param name="keeps">Whether rows of sequences that have left are kept.</param>
-internal sealed class SequenceRows(IKvRows rows, bool keeps)
+internal sealed class SequenceRows(IKvRows rows, bool keeps) : ISequenceCache
 {
     /// <summary>Fewer equal tokens are not worth a copy.</summary>
     private const int LeastShared = 16;
@@ -22,28 +22,29 @@ internal sealed class SequenceRows(IKvRows rows, bool keeps)
     private readonly Dictionary<int, KeptTokens> kept = [];
     private long clock;
 
-    /// <summary>The sequences that have rows, in the order of the rows.</summary>
     public IReadOnlyList<Sequence> Running => running;
 
+    public long TokensHeld => running.Sum(s => (long)s.Read);
+
+    public long TokensKept => kept.Values.Sum(k => (long)k.Tokens.Length);
+
     /// <summary>The size of the cache.</summary>
-    public CacheSize Size => new(rows.Rows, rows.Length);
+    private CacheSize Size => new(rows.Rows, rows.Length);
 
     /// <summary>
     /// Number of rows that are useful besides those of the running sequences: those in use, and one for the next
     /// sequence that leaves.
     /// </summary>
-    public int Spare => keeps ? kept.Count + 1 : 0;
+    private int Spare => keeps ? kept.Count + 1 : 0;
 
-    /// <summary>Number of tokens in the rows of running sequences.</summary>
-    public long TokensHeld => running.Sum(s => (long)s.Read);
-
-    /// <summary>Number of tokens in the other rows.</summary>
-    public long TokensKept => kept.Values.Sum(k => (long)k.Tokens.Length);
-
-    /// <summary>Returns how many of a sequence's first tokens are in a row.</summary>
     public int FindShared(Sequence sequence) => FindSource(sequence).Tokens;
 
-    /// <summary>Changes the size of the cache. The tokens that were used last are kept, if there is room.</summary>
+    public StepPlan Plan(
+        IReadOnlyList<SequenceFacts> running,
+        IReadOnlyList<SequenceFacts> waiting,
+        SchedulerLimits limits,
+        int readTokens) => StepPlan.Make(running, waiting, Size, limits, readTokens, Spare);
+
     public void Resize(CacheSize size)
     {
         if (size == Size) return;
@@ -64,7 +65,6 @@ internal sealed class SequenceRows(IKvRows rows, bool keeps)
         rows.Resize(size.Rows, size.Length, used);
     }
 
-    /// <summary>Gives a sequence the next row, with the tokens that another row contains. Returns the row.</summary>
     public int Add(Sequence sequence)
     {
         var row = running.Count;
@@ -94,14 +94,23 @@ internal sealed class SequenceRows(IKvRows rows, bool keeps)
         return row;
     }
 
+    /// <summary>Rows have room already.</summary>
+    public void Reserve(int position, int tokens)
+    {
+    }
+
+    /// <summary>The tokens of running sequences are found without a record.</summary>
+    public void OnRead()
+    {
+    }
+
     /// <summary>
     /// Takes the row of a sequence away. The rows of the sequences that decode stay the first ones, without a gap, and
     /// a sequence whose prompt is being read follows them.
     /// </summary>
-    /// <param name="row">The row.</param>
-    /// <param name="keep">Whether its content is valid, so that it can be kept.</param>
-    public void Remove(int row, bool keep)
+    public void Remove(int position, bool keep)
     {
+        var row = position;
         var (sequence, last) = (running[row], running.Count - 1);
         var tokens = new KeptTokens(sequence.Scope, keep && keeps ? sequence.TokensRead.ToArray() : [], ++clock);
         // After the others have moved up, the last row is free. Until then, the content needs another one.
@@ -120,7 +129,6 @@ internal sealed class SequenceRows(IKvRows rows, bool keeps)
         if (to >= 0) kept.Add(to, tokens);
     }
 
-    /// <summary>Forgets all rows.</summary>
     public void Clear()
     {
         running.Clear();

@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Microsoft.ML.OnnxRuntime;
 using Sluice.Worker.Generation.Chat;
 using Sluice.Worker.Generation.Chat.Jinja;
 using Sluice.Worker.Generation.Decoding;
-using Sluice.Worker.Generation.Scheduling;
 using Sluice.Worker.Generation.Settings;
 using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Models;
@@ -19,22 +17,9 @@ namespace Sluice.Worker.Generation;
 /// </summary>
 public sealed class TextGenerator : IDisposable
 {
-    /// <summary>
-    /// Permitted difference of logits that are computed in two ways, relative to their spread. Rounding to 16 bits
-    /// causes differences of up to 0.01. A wrong cache results in completely different logits.
-    /// </summary>
-    private const float Tolerance = 0.05f;
-
-    /// <summary>The share of the memory of the process that the cache may use, if no size is set.</summary>
-    private const int DefaultCacheShare = 4;
-
-    /// <summary>The cache has room for this number of tokens, however small its limit is.</summary>
-    private const int LeastContext = 512;
-
     private readonly OnnxModel model;
     private readonly ITokenizer tokenizer;
-    private readonly IKvRows rows;
-    private readonly IDecoder decoder;
+    private readonly IGenerationBackEnd backEnd;
     private readonly GenerationEngine engine;
 
     /// <summary>Read at the first chat, so that a wrong template does not prevent other requests.</summary>
@@ -51,18 +36,17 @@ public sealed class TextGenerator : IDisposable
     {
         this.model = model;
         var settings = TextModelSettings.Read(model);
-        var layout = DecoderLayout.Read(model, settings);
         tokenizer = Tokenizers.For(model.Metadata, ModelFolder.ConfigurationFolder(model.Path));
-        (rows, decoder) = CreateDecoder(model, layout, memory);
-        var schedule = LimitsOf(layout, limits, settings.Context);
+        backEnd = PagedLayout.Matches(model, settings.Names)
+            ? new PagedBackEnd(model, settings, memory, limits)
+            : new RowBackEnd(model, settings, memory, limits);
         PrefixCache = limits.PrefixCache;
-        engine = new GenerationEngine(
-            decoder, new SequenceRows(rows, PrefixCache != PrefixCache.Off), slots, schedule, limits.MaxQueue);
+        engine = new GenerationEngine(backEnd, PrefixCache != PrefixCache.Off, slots, limits.MaxQueue);
         chat = new Lazy<ChatSettings?>(() =>
             ChatTemplateSource.Read(ModelFolder.ConfigurationFolder(model.Path)) is { } source
                 ? ChatSettings.Create(source, tokenizer.SpecialTokens)
                 : null);
-        Context = schedule.Context;
+        Context = backEnd.Limits.Context;
         Defaults = settings.Defaults;
     }
 
@@ -125,63 +109,14 @@ public sealed class TextGenerator : IDisposable
                 + $"of {Context}.");
     }
 
-    /// <summary>
-    /// Verifies the key/value cache, before the first text is generated. A prompt that is read in one run must result
-    /// in the same logits as a prompt that is read in parts, alone and together with another sequence. The check is
-    /// needed because attention with a cache in the wrong memory causes no error, only wrong tokens.
-    /// </summary>
+    /// <summary>Verifies the key/value cache, before the first text is generated.</summary>
     /// <returns>Null if the cache works, else a description of the difference.</returns>
-    public string? FindCacheError()
-    {
-        int[] prompt = [Math.Max(0, tokenizer.EndOfText), 1, 2, 3];
-        var whole = LogitsAfter(prompt);
-        float[] parts, together;
-        try
-        {
-            using var options = new RunOptions();
-            rows.Resize(rows.IsShared ? 2 : 1, engine.Limits.LengthFor(prompt.Length), []);
-            decoder.Read(options, 0, 0, prompt.AsSpan(..2));
-            decoder.Read(options, 0, 2, prompt.AsSpan(2..3));
-            decoder.Read(options, 0, 3, prompt.AsSpan(3..));
-            parts = decoder.LogitsOf(0).ToArray();
-            if (decoder.ReadsSeveralRows)
-            {
-                decoder.Read(options, 1, 0, prompt.AsSpan(..3));
-                decoder.ReadRows(options, [2, 3], [prompt[3], prompt[3]]);
-                together = decoder.LogitsOf(1).ToArray();
-            }
-            else together = parts;
-        }
-        finally
-        {
-            rows.Dispose();
-        }
-
-        var spread = whole.Max() - whole.Min();
-        var difference = Math.Max(Difference(whole, parts), Difference(whole, together));
-        return difference <= Tolerance * spread
-            ? null
-            : "its key/value cache does not return the values that were written: "
-                + $"logits that must be equal differ by {difference} of {spread}";
-    }
+    public string? FindCacheError() => new CacheProof(backEnd, tokenizer.EndOfText).FindError();
 
     /// <summary>
     /// Returns the logits after a prompt of tokens, to compare two files of one model. Only while no text is generated.
     /// </summary>
-    internal float[] LogitsAfter(int[] prompt)
-    {
-        try
-        {
-            using var options = new RunOptions();
-            rows.Resize(1, engine.Limits.LengthFor(prompt.Length), []);
-            decoder.Read(options, 0, 0, prompt);
-            return decoder.LogitsOf(0).ToArray();
-        }
-        finally
-        {
-            rows.Dispose();
-        }
-    }
+    internal float[] LogitsAfter(int[] prompt) => new CacheProof(backEnd, tokenizer.EndOfText).LogitsAfter(prompt);
 
     /// <summary>
     /// Returns one piece per token, as soon as it is generated. Cancelling ends the generation before the next step.
@@ -218,48 +153,6 @@ public sealed class TextGenerator : IDisposable
     public void Dispose()
     {
         engine.Dispose();
-        decoder.Dispose();
-        rows.Dispose();
-    }
-
-    private static (IKvRows Rows, IDecoder Decoder) CreateDecoder(
-        OnnxModel model,
-        DecoderLayout layout,
-        SessionMemory memory)
-    {
-        var placement = model.Session.Recorded;
-        var onDevice = KvCacheLocation.OnDevice(placement, model.Session.Provider);
-        if (KvCacheLocation.InPlace(placement) && onDevice)
-        {
-            var separate = new SeparateKvRows(layout, memory.Device ?? throw new NotSupportedException(
-                $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}"));
-            return (separate, new InPlaceDecoder(model.Session, layout, separate));
-        }
-
-        var slab = new KvSlab(layout, OrtAllocator.DefaultInstance);
-        return (slab, KvCacheLocation.InPlace(placement)
-            ? new InPlaceDecoder(model.Session, layout, slab)
-            : new AppendingDecoder(model.Session, layout, slab));
-    }
-
-    private SchedulerLimits LimitsOf(DecoderLayout layout, GenerationLimits limits, int context)
-    {
-        var bytes = limits.CacheBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / DefaultCacheShare;
-        // The past and the present of a run are further copies.
-        var copies = decoder is AppendingDecoder ? 3 : 1;
-        var tokens = Math.Max(LeastContext, bytes / (layout.TokenBytes * copies));
-        if (rows.IsShared) tokens = Math.Min(tokens, KvSlab.MaxTokens(layout));
-        var longest = (int)Math.Min(context, tokens);
-        // Memory that cannot be copied cannot be resized either.
-        return new SchedulerLimits(longest, tokens, limits.MaxSequences,
-            rows.IsShared ? Math.Min(256, longest) : longest);
-    }
-
-    private static float Difference(float[] expected, float[] actual)
-    {
-        var difference = 0f;
-        for (var i = 0; i < expected.Length; i++)
-            difference = Math.Max(difference, Math.Abs(expected[i] - actual[i]));
-        return difference;
+        backEnd.Dispose();
     }
 }

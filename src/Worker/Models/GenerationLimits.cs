@@ -12,4 +12,16 @@ public sealed record GenerationLimits(
     int MaxSequences = 64,
     long? CacheBytes = null,
     int MaxQueue = 1000,
-    PrefixCache PrefixCache = PrefixCache.Key);
+    PrefixCache PrefixCache = PrefixCache.Key)
+{
+    /// <summary>The share of the memory of the process that the cache may use, if no size is set.</summary>
+    private const int DefaultCacheShare = 4;
+
+    /// <summary>The cache has room for this number of tokens, however small its limit is.</summary>
+    private const int LeastContext = 512;
+
+    /// <summary>Returns the number of tokens for which the cache can have room.</summary>
+    /// <param name="tokenBytes">Bytes that one token takes.</param>
+    public long CacheTokens(long tokenBytes) => Math.Max(LeastContext,
+        (CacheBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / DefaultCacheShare) / tokenBytes);
+}

@@ -62,12 +62,23 @@ public sealed class ExecutionProviders
                 // Each iteration skips one more provider or throws. Without a provider, no error is a device error.
                 SkipOrThrow(path, e);
             }
-            catch
+            catch (Exception e)
             {
                 profile?.Dispose();
+                if (MissingKernel.Explain(e, Available, skipped) is { } reason)
+                    throw new NotSupportedException(reason, e);
                 throw;
             }
         }
+    }
+
+    /// <summary>Opens a small model of the worker itself on the available providers.</summary>
+    /// <param name="model">The bytes of the model.</param>
+    /// <param name="path">Path of the served model, whose provider options are used.</param>
+    public InferenceSession OpenOwn(byte[] model, string path)
+    {
+        using var options = Options(path);
+        return new InferenceSession(model, options);
     }
 
     /// <summary>Returns the placement of the nodes in the first run. Throws if it must not be served.</summary>

@@ -13,7 +13,7 @@ namespace Sluice.Worker.Generation.Decoding;
 /// <param name="rows">The cache. The decoder copies from and to its rows.</param>
 internal sealed class AppendingDecoder(ModelSession session, DecoderLayout layout, KvSlab rows) : IDecoder
 {
-    private readonly RunLogits logits = new(layout);
+    private readonly RunLogits logits = new(layout.Logits, layout.Vocabulary, layout.OnlyLastLogits);
     private readonly RunNumbers numbers = new(layout);
 
     /// <summary>

@@ -17,7 +17,7 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
     /// </summary>
     private const int MaskStep = 64;
 
-    private readonly RunLogits logits = new(layout);
+    private readonly RunLogits logits = new(layout.Logits, layout.Vocabulary, layout.OnlyLastLogits);
     private readonly RunNumbers numbers = new(layout);
     private OrtValue? output;
     private (int Rows, int Tokens) ran;
@@ -28,11 +28,27 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
 
     public void Read(RunOptions options, int row, int past, ReadOnlySpan<int> tokens)
     {
-        numbers.FillRow(past, tokens);
+        if (tokens.Length == 1 && past > 0) FillNext([past], tokens);
+        else numbers.FillRow(past, tokens);
         Run(options, row, 1);
     }
 
     public void ReadRows(RunOptions options, ReadOnlySpan<int> past, ReadOnlySpan<int> tokens)
+    {
+        FillNext(past, tokens);
+        Run(options, 0, tokens.Length);
+    }
+
+    public ReadOnlySpan<float> LogitsOf(int index) => logits.Of(output!, index, ran.Tokens);
+
+    public void Dispose()
+    {
+        output?.Dispose();
+        output = null;
+    }
+
+    /// <summary>Writes the next token of each row.</summary>
+    private void FillNext(ReadOnlySpan<int> past, ReadOnlySpan<int> tokens)
     {
         var longest = 0;
         foreach (var length in past) longest = Math.Max(longest, length + 1);
@@ -49,16 +65,6 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
             of[..(past[row] + 1)].Fill(1);
             of[(past[row] + 1)..].Clear();
         }
-
-        Run(options, 0, count);
-    }
-
-    public ReadOnlySpan<float> LogitsOf(int index) => logits.Of(output!, index, ran.Tokens);
-
-    public void Dispose()
-    {
-        output?.Dispose();
-        output = null;
     }
 
     private void Run(RunOptions options, int firstRow, int rowCount)

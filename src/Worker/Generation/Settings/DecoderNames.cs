@@ -9,6 +9,10 @@ namespace Sluice.Worker.Generation.Settings;
 /// <param name="Positions">Input: positions of the tokens.</param>
 /// <param name="PastKey">Inputs: keys of the tokens that were read before.</param>
 /// <param name="PastValue">Inputs: values of the tokens that were read before.</param>
+/// <param name="SequenceLengths">Input of a paged model: where the tokens of each sequence begin, and the end.</param>
+/// <param name="PastLengths">Input of a paged model: number of tokens of each sequence that were read.</param>
+/// <param name="BlockTable">Input of a paged model: numbers of the blocks of each sequence.</param>
+/// <param name="AttentionBounds">Input of a paged model: bounds of the lengths, for the choice of a kernel.</param>
 /// <param name="Logits">Output: the logits.</param>
 /// <param name="PresentKey">Outputs: keys of all tokens.</param>
 /// <param name="PresentValue">Outputs: values of all tokens.</param>
@@ -18,6 +22,10 @@ internal sealed record DecoderNames(
     string Positions = "position_ids",
     string PastKey = "past_key_values.%d.key",
     string PastValue = "past_key_values.%d.value",
+    string SequenceLengths = "cumulative_sequence_lengths",
+    string PastLengths = "past_sequence_lengths",
+    string BlockTable = "block_table",
+    string AttentionBounds = "attention_metadata",
     string Logits = "logits",
     string PresentKey = "present.%d.key",
     string PresentValue = "present.%d.value")
@@ -26,6 +34,9 @@ internal sealed record DecoderNames(
     /// Input of models that transformers.js publishes: the number of last tokens whose logits are returned.
     /// </summary>
     public const string LogitsToKeep = "num_logits_to_keep";
+
+    /// <summary>Names of the cache in models that are named after the operator PagedAttention.</summary>
+    public const string PagedKey = "key_cache.%d", PagedValue = "value_cache.%d";
 
     /// <summary>Returns the name of a layer's tensor.</summary>
     public static string Of(string pattern, int layer) =>

@@ -12,11 +12,13 @@ namespace Sluice.Worker.Generation.Settings;
 /// <param name="Vocabulary">Number of values of the logits. 0 if no file states it.</param>
 /// <param name="Names">Names of the model's inputs and outputs.</param>
 /// <param name="Defaults">Recommended sampling parameters.</param>
+/// <param name="BlockSize">Tokens of a block of a paged cache. 0 if no file states it.</param>
 internal sealed record TextModelSettings(
     int Context,
     int Vocabulary,
     DecoderNames Names,
-    SamplingDefaults Defaults)
+    SamplingDefaults Defaults,
+    int BlockSize)
 {
     private const int DefaultContext = 512;
 
@@ -46,7 +48,9 @@ internal sealed record TextModelSettings(
             context > 0 ? context : DefaultContext,
             genAiModel.Integer("vocab_size") ?? text.Integer("vocab_size") ?? configRoot.Integer("vocab_size") ?? 0,
             ReadNames(genAiModel.Section("decoder")),
-            ReadDefaults(generationRoot.Exists ? generationRoot : search));
+            ReadDefaults(generationRoot.Exists ? generationRoot : search),
+            new ConfigSection(ModelFolder.GenAiConfig, genAi?.RootElement)
+                .Section("engine").Section("dynamic_batching").Integer("block_size") ?? 0);
     }
 
     private static DecoderNames ReadNames(ConfigSection decoder)
@@ -58,6 +62,10 @@ internal sealed record TextModelSettings(
             inputs.Text("position_ids") ?? names.Positions,
             inputs.Text("past_key_names") ?? names.PastKey,
             inputs.Text("past_value_names") ?? names.PastValue,
+            inputs.Text("cumulative_sequence_lengths") ?? names.SequenceLengths,
+            inputs.Text("past_sequence_lengths") ?? names.PastLengths,
+            inputs.Text("block_table") ?? names.BlockTable,
+            inputs.Text("attention_metadata") ?? names.AttentionBounds,
             outputs.Text("logits") ?? names.Logits,
             outputs.Text("present_key_names") ?? names.PresentKey,
             outputs.Text("present_value_names") ?? names.PresentValue);

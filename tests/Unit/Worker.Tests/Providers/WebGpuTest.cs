@@ -11,22 +11,12 @@ namespace Sluice.Worker.Tests.Providers;
 [Trait("Needs", "publish")]
 public sealed class WebGpuTest
 {
-    private static readonly string Vulkan = Path.Combine(Repository.Root, ".build", "vulkan");
-
-    private static readonly Dictionary<string, string?> Environment_ = new()
-    {
-        ["SLUICE_MODELS"] = "digits",
-        ["SLUICE_EXECUTION_PROVIDERS"] = "webgpu",
-        ["LD_LIBRARY_PATH"] = Path.Combine(Vulkan, "unpacked/usr/lib/x86_64-linux-gnu"),
-        ["VK_ICD_FILENAMES"] = Path.Combine(Vulkan, "unpacked/usr/share/vulkan/icd.d/lvp_icd.json"),
-        ["XDG_RUNTIME_DIR"] = Path.GetTempPath(),
-        ["MESA_SHADER_CACHE_DIR"] = Path.Combine(Vulkan, "shaders"),
-    };
+    private static readonly Dictionary<string, string?> Environment_ = new(WebGpu.Environment) { ["SLUICE_MODELS"] = "digits" };
 
     [Fact]
     public async Task Digits_runs_on_webgpu_with_its_nodes_counted_and_answers_as_the_cpu_does()
     {
-        Require.Available(WhyNot);
+        Require.Available(WebGpu.WhyNot);
         await using var worker = await StartAsync(Repository.Models, Environment_);
         Assert.Matches(@"Model digits placed on webgpu (\d+)/\1 \(100 %\)", await worker.Process.LineAsync("placed on "));
 
@@ -52,7 +42,7 @@ public sealed class WebGpuTest
     [Fact]
     public async Task Requests_one_after_the_other_get_their_own_answers()
     {
-        Require.Available(WhyNot);
+        Require.Available(WebGpu.WhyNot);
         // ONNX Runtime copies an input to the device when it is bound: buffers that stay bound would answer everyone with the first one's.
         await using var worker = await StartAsync(Repository.Models, Environment_);
         var config = JsonNode.Parse(await worker.Client.GetStringAsync("/v2/models/digits/config"))!["parameters"]!;
@@ -74,12 +64,12 @@ public sealed class WebGpuTest
     [Fact]
     public async Task Text_is_generated_on_the_device_and_is_the_same_as_the_cpus()
     {
-        Require.Available(WhyNot);
+        Require.Available(WebGpu.WhyNot);
         const string body = """{"text_input":"Once upon a time","parameters":{"max_tokens":24,"temperature":0,"ignore_eos":true}}""";
         var folder = Directory.CreateTempSubdirectory("sluice-decoder-").FullName;
         TinyModel.Put(folder, "story", TinyDecoder.Bytes());
         var environment = new Dictionary<string, string?>(Environment_) { ["SLUICE_MODELS"] = "story" };
-        await CompileAsync(folder, environment);
+        await WebGpu.CompileAsync(folder, environment);
         await using var device = await StartAsync(folder, environment);
         Assert.Matches("Model story placed on .*webgpu", await device.Process.LineAsync("placed on "));
         await using var cpu = await StartAsync(folder);
@@ -98,7 +88,7 @@ public sealed class WebGpuTest
     [Fact]
     public async Task Nodes_on_the_cpu_can_be_forbidden()
     {
-        Require.Available(WhyNot);
+        Require.Available(WebGpu.WhyNot);
         await using var worker = WorkerProcess.Launch(Repository.Models, new Dictionary<string, string?>(Environment_)
         {
             // An option of the provider leaves the first node, a convolution, to the CPU; ONNX Runtime adds a reordering there.
@@ -112,27 +102,11 @@ public sealed class WebGpuTest
     [Fact]
     public async Task The_doctor_runs_a_model_on_webgpu()
     {
-        Require.Available(WhyNot);
+        Require.Available(WebGpu.WhyNot);
         await using var doctor = new ChildProcess(Repository.WebGpuWorker, ["doctor"], Environment_);
         Assert.Equal(0, await doctor.ExitAsync());
         Assert.Contains("WebGPU will serve.", await doctor.LineAsync("will serve"), StringComparison.Ordinal);
         Assert.Matches(@"run on webgpu +right, \d+ ms", doctor.Output);
-    }
-
-    /// <summary>A software device compiles the shaders of attention for half a minute, on a busy machine for minutes; then Mesa keeps them.</summary>
-    private static async Task CompileAsync(string folder, Dictionary<string, string?> environment)
-    {
-        await using var worker = WorkerProcess.Launch(folder, environment, Repository.WebGpuWorker);
-        for (var patience = 5; ; patience--)
-            try
-            {
-                await worker.LineAsync("ready: ");
-                return;
-            }
-            catch (TimeoutException) when (patience > 1)
-            {
-                // Not yet.
-            }
     }
 
     private static Task<WorkerProcess> StartAsync(string folder, Dictionary<string, string?>? environment = null) =>
@@ -140,8 +114,4 @@ public sealed class WebGpuTest
 
     private static string[] NodeNames() => [.. ModelPlacementTest.Placement(new Worker.Runtime.ExecutionProviders(["cpu"]),
         Path.Combine(Repository.Models, "digits", "1", "model.onnx")).Placed.Select(n => n.Name)];
-
-    private static string? WhyNot =>
-        !File.Exists(Path.Combine(Vulkan, "ready")) ? "no software Vulkan device: run eng/ensure-software-vulkan"
-        : File.Exists(Repository.WebGpuWorker) ? null : "no worker with WebGPU: run eng/ensure-webgpu-worker";
 }

@@ -13,6 +13,7 @@ namespace Sluice.Worker.Generation;
 internal sealed class RowBackEnd : IGenerationBackEnd
 {
     private readonly IKvRows rows;
+    private readonly EmbeddingModel? embeddings;
 
     /// <summary>Creates the decoder.</summary>
     /// <param name="model">The model.</param>
@@ -24,8 +25,19 @@ internal sealed class RowBackEnd : IGenerationBackEnd
     /// </exception>
     public RowBackEnd(OnnxModel model, TextModelSettings settings, SessionMemory memory, GenerationLimits limits)
     {
-        var layout = DecoderLayout.Read(model, settings);
-        (rows, Decoder) = Create(model, layout, memory);
+        embeddings = EmbeddingModel.Open(model, settings.Names);
+        DecoderLayout layout;
+        try
+        {
+            layout = DecoderLayout.Read(model, settings, embeddings?.Outputs ?? []);
+            (rows, Decoder) = Create(model, layout, memory);
+        }
+        catch
+        {
+            embeddings?.Dispose();
+            throw;
+        }
+
         // The past and the present of a run are further copies.
         var copies = Decoder is AppendingDecoder ? 3 : 1;
         var tokens = limits.CacheTokens(layout.TokenBytes * copies);
@@ -51,9 +63,10 @@ internal sealed class RowBackEnd : IGenerationBackEnd
     {
         Decoder.Dispose();
         rows.Dispose();
+        embeddings?.Dispose();
     }
 
-    private static (IKvRows Rows, IDecoder Decoder) Create(OnnxModel model, DecoderLayout layout, SessionMemory memory)
+    private (IKvRows Rows, IDecoder Decoder) Create(OnnxModel model, DecoderLayout layout, SessionMemory memory)
     {
         var placement = model.Session.Recorded;
         var onDevice = KvCacheLocation.OnDevice(placement, model.Session.Provider);
@@ -61,12 +74,12 @@ internal sealed class RowBackEnd : IGenerationBackEnd
         {
             var separate = new SeparateKvRows(layout, memory.Device ?? throw new NotSupportedException(
                 $"its key/value cache must be in the memory of {model.Session.Provider}: {memory.Lacks}"));
-            return (separate, new InPlaceDecoder(model.Session, layout, separate));
+            return (separate, new InPlaceDecoder(model.Session, layout, separate, embeddings));
         }
 
         var slab = new KvSlab(layout, OrtAllocator.DefaultInstance);
         return (slab, KvCacheLocation.InPlace(placement)
-            ? new InPlaceDecoder(model.Session, layout, slab)
-            : new AppendingDecoder(model.Session, layout, slab));
+            ? new InPlaceDecoder(model.Session, layout, slab, embeddings)
+            : new AppendingDecoder(model.Session, layout, slab, embeddings));
     }
 }

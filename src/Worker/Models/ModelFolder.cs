@@ -17,6 +17,9 @@ public static class ModelFolder
 
     private const string ModelName = "model.onnx", OnnxFolder = "onnx";
 
+    /// <summary>Names that transformers.js expects for models for images and text.</summary>
+    private const string MergedDecoder = "decoder_model_merged", Embeddings = "embed_tokens";
+
     /// <summary>Largest size of a configuration file in bytes. Real ones are far smaller.</summary>
     private const int MaxConfigBytes = 4 << 20;
 
@@ -30,12 +33,31 @@ public static class ModelFolder
     public static string? FindModel(string folder)
     {
         var candidates = new List<string> { Path.Combine(folder, ModelName) };
-        if (NamedByGenAi(folder) is { } named) candidates.Insert(0, Path.Combine(folder, named));
+        if (NamedByGenAi(folder, "decoder") is { } named) candidates.Insert(0, Path.Combine(folder, named));
         candidates.Add(Path.Combine(folder, OnnxFolder, ModelName));
         if (candidates.Find(File.Exists) is { } found) return found;
         // Published folders often have several precisions. Only one of them leaves no question.
         var onnx = Path.Combine(folder, OnnxFolder);
-        return Directory.Exists(onnx) && Directory.GetFiles(onnx, "*.onnx") is [var only] ? only : null;
+        if (!Directory.Exists(onnx)) return null;
+        if (Directory.GetFiles(onnx, "*.onnx") is [var only]) return only;
+        // A model for images and text has its encoders in other files.
+        return Directory.GetFiles(onnx, $"{MergedDecoder}*.onnx") is [var decoder] ? decoder : null;
+    }
+
+    /// <summary>
+    /// Returns the model beside a decoder that converts its tokens to vectors: the file that <c>genai_config.json</c>
+    /// names, or <c>embed_tokens*.onnx</c> with the precision of the decoder, or the only such file. Null: there is
+    /// none.
+    /// </summary>
+    public static string? FindEmbeddings(string modelPath)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(modelPath))!;
+        var named = NamedByGenAi(ConfigurationFolder(modelPath), "embedding");
+        if (named is not null && File.Exists(Path.Combine(folder, named))) return Path.Combine(folder, named);
+        var name = Path.GetFileNameWithoutExtension(modelPath);
+        var precision = new[] { MergedDecoder, "model" }.Where(name.StartsWith).Select(p => name[p.Length..]);
+        return precision.Select(p => Path.Combine(folder, $"{Embeddings}{p}.onnx")).FirstOrDefault(File.Exists)
+            ?? (Directory.GetFiles(folder, $"{Embeddings}*.onnx") is [var only] ? only : null);
     }
 
     /// <summary>
@@ -60,7 +82,8 @@ public static class ModelFolder
     public static IEnumerable<FileInfo> FilesOf(string modelPath)
     {
         var folder = ConfigurationFolder(modelPath);
-        return Companions.Select(n => Path.Combine(folder, n)).Prepend(modelPath)
+        return Companions.Select(n => Path.Combine(folder, n))
+            .Concat(FindEmbeddings(modelPath) is { } embeddings ? [embeddings] : Array.Empty<string>()).Prepend(modelPath)
             .Select(p => new FileInfo(p)).Where(f => f.Exists);
     }
 
@@ -88,13 +111,13 @@ public static class ModelFolder
         }
     }
 
-    private static string? NamedByGenAi(string folder)
+    private static string? NamedByGenAi(string folder, string part)
     {
         using var config = ReadConfig(folder, GenAiConfig);
         return config is not null
             && config.RootElement.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.Object
-            && model.TryGetProperty("decoder", out var decoder) && decoder.ValueKind == JsonValueKind.Object
-            && decoder.TryGetProperty("filename", out var file) && file.ValueKind == JsonValueKind.String
+            && model.TryGetProperty(part, out var section) && section.ValueKind == JsonValueKind.Object
+            && section.TryGetProperty("filename", out var file) && file.ValueKind == JsonValueKind.String
             && file.GetString() is { Length: > 0 } name && Path.GetFileName(name) == name
             ? name
             : null;

@@ -148,6 +148,9 @@ public sealed class ModelSession : IDisposable
         return session.CreateIoBinding();
     }
 
+    /// <summary>Opens another model of the same folder on the providers of this session.</summary>
+    public ModelSession OpenBeside(string other) => new(other, providers);
+
     /// <summary>Opens a small model of the worker itself on the providers of this session.</summary>
     public InferenceSession OpenOwn(byte[] model) => providers.OpenOwn(model, path);
 

@@ -108,6 +108,7 @@ internal sealed class ModelHost : IDisposable
     {
         // The inspection runs before ONNX Runtime reads the file.
         var facts = ModelInspector.Inspect(path, settings.Limits);
+        if (ModelFolder.FindEmbeddings(path) is { } embeddings) ModelInspector.Inspect(embeddings, settings.Limits);
         var model = cache.Load(facts, (file, optimized) =>
         {
             var location = new ModelFile(path, file, optimized, facts.InitializerBytes);

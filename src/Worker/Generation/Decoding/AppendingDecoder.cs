@@ -11,10 +11,15 @@ namespace Sluice.Worker.Generation.Decoding;
 /// <param name="session">The session of the model.</param>
 /// <param name="layout">The inputs and outputs.</param>
 /// <param name="rows">The cache. The decoder copies from and to its rows.</param>
-internal sealed class AppendingDecoder(ModelSession session, DecoderLayout layout, KvSlab rows) : IDecoder
+/// <param name="embeddings">Converts tokens to vectors. Null: the model has an input for the tokens.</param>
+internal sealed class AppendingDecoder(
+    ModelSession session,
+    DecoderLayout layout,
+    KvSlab rows,
+    EmbeddingModel? embeddings) : IDecoder
 {
     private readonly RunLogits logits = new(layout.Logits, layout.Vocabulary, layout.OnlyLastLogits);
-    private readonly RunNumbers numbers = new(layout);
+    private readonly RunNumbers numbers = new(layout, embeddings);
 
     /// <summary>
     /// Outputs of the last run. If the next run continues the same rows, they are its past, without a copy.
@@ -83,7 +88,7 @@ internal sealed class AppendingDecoder(ModelSession session, DecoderLayout layou
     /// <param name="tokens">Number of new tokens of each row.</param>
     private void Run(RunOptions options, int firstRow, int[] past, int padded, int tokens)
     {
-        var values = numbers.Values(past.Length);
+        var values = numbers.Values(past.Length, padded > 0);
         var gathered = Continues(firstRow, past) && has.Padded == padded
             ? null
             : layout.Cache.Select((_, i) => rows.Gather(i, firstRow, past, padded)).ToArray();

@@ -10,7 +10,12 @@ namespace Sluice.Worker.Generation.Decoding;
 /// <param name="session">The session of the model.</param>
 /// <param name="layout">The inputs and outputs.</param>
 /// <param name="rows">The cache.</param>
-internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout, IKvRows rows) : IDecoder
+/// <param name="embeddings">Converts tokens to vectors. Null: the model has an input for the tokens.</param>
+internal sealed class InPlaceDecoder(
+    ModelSession session,
+    DecoderLayout layout,
+    IKvRows rows,
+    EmbeddingModel? embeddings) : IDecoder
 {
     /// <summary>
     /// The mask of a run of several rows is extended in steps, so that the shapes of consecutive runs are equal.
@@ -18,7 +23,7 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
     private const int MaskStep = 64;
 
     private readonly RunLogits logits = new(layout.Logits, layout.Vocabulary, layout.OnlyLastLogits);
-    private readonly RunNumbers numbers = new(layout);
+    private readonly RunNumbers numbers = new(layout, embeddings);
     private OrtValue? output;
     private (int Rows, int Tokens) ran;
 
@@ -30,13 +35,13 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
     {
         if (tokens.Length == 1 && past > 0) FillNext([past], tokens);
         else numbers.FillRow(past, tokens);
-        Run(options, row, 1);
+        Run(options, row, 1, past > 0);
     }
 
     public void ReadRows(RunOptions options, ReadOnlySpan<int> past, ReadOnlySpan<int> tokens)
     {
         FillNext(past, tokens);
-        Run(options, 0, tokens.Length);
+        Run(options, 0, tokens.Length, hasPast: true);
     }
 
     public ReadOnlySpan<float> LogitsOf(int index) => logits.Of(output!, index, ran.Tokens);
@@ -67,9 +72,9 @@ internal sealed class InPlaceDecoder(ModelSession session, DecoderLayout layout,
         }
     }
 
-    private void Run(RunOptions options, int firstRow, int rowCount)
+    private void Run(RunOptions options, int firstRow, int rowCount, bool hasPast)
     {
-        var values = numbers.Values(rowCount);
+        var values = numbers.Values(rowCount, hasPast);
         try
         {
             var cache = rows.View(firstRow, rowCount);

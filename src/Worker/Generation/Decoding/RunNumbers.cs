@@ -3,11 +3,12 @@ using Microsoft.ML.OnnxRuntime;
 namespace Sluice.Worker.Generation.Decoding;
 
 /// <summary>
-/// The inputs of a run that are not the cache: ids, mask, positions. The memory is reused by the next run. Not
-/// thread-safe.
+/// The inputs of a run that are not the cache: ids or their vectors, mask, positions. The memory is reused by the next
+/// run. Not thread-safe.
 /// </summary>
 /// <param name="layout">The inputs and outputs.</param>
-internal sealed class RunNumbers(DecoderLayout layout)
+/// <param name="embeddings">Converts ids to vectors. Null: the model has an input for the ids.</param>
+internal sealed class RunNumbers(DecoderLayout layout, EmbeddingModel? embeddings)
 {
     private static readonly long[] One = [1];
 
@@ -45,18 +46,30 @@ internal sealed class RunNumbers(DecoderLayout layout)
 
     /// <summary>Returns the values of a run, in the order of the layout. The caller disposes them.</summary>
     /// <param name="rows">Number of rows.</param>
-    public OrtValue[] Values(int rows)
+    /// <param name="hasPast">Whether the rows contain tokens.</param>
+    public OrtValue[] Values(int rows, bool hasPast)
     {
         var host = OrtMemoryInfo.DefaultInstance;
         long[] shape = [rows, Ids.Length / rows];
-        var values = new List<OrtValue>
-        {
-            OrtValue.CreateTensorValueFromMemory(host, Ids, shape),
-            OrtValue.CreateTensorValueFromMemory(host, Mask, [rows, Mask.Length / rows]),
-        };
-        if (layout.HasPositions) values.Add(OrtValue.CreateTensorValueFromMemory(host, Positions, shape));
+        var ids = OrtValue.CreateTensorValueFromMemory(host, Ids, shape);
+        var values = new List<OrtValue>();
+        if (embeddings is null) values.Add(ids);
+        else
+            using (ids) values.AddRange(embeddings.Run(ids, layout.Embedded));
+        values.Add(OrtValue.CreateTensorValueFromMemory(host, Mask, [rows, Mask.Length / rows]));
+        if (layout.PositionRows == 1) values.Add(OrtValue.CreateTensorValueFromMemory(host, Positions, shape));
+        else if (layout.HasPositions) values.Add(RepeatedPositions(shape));
+        if (layout.HasCacheBranch) values.Add(OrtValue.CreateTensorValueFromMemory(new[] { hasPast }, [1]));
         if (layout.LogitsToKeepShape is { } keep)
             values.Add(OrtValue.CreateTensorValueFromMemory(host, One.AsMemory(), keep));
         return [.. values];
+    }
+
+    private OrtValue RepeatedPositions(long[] shape)
+    {
+        var repeated = new long[layout.PositionRows * Positions.Length];
+        for (var row = 0; row < layout.PositionRows; row++)
+            Positions.CopyTo(repeated.AsMemory(row * Positions.Length));
+        return OrtValue.CreateTensorValueFromMemory(repeated, [layout.PositionRows, .. shape]);
     }
 }

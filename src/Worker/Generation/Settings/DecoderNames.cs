@@ -35,6 +35,14 @@ internal sealed record DecoderNames(
     /// </summary>
     public const string LogitsToKeep = "num_logits_to_keep";
 
+    /// <summary>
+    /// Input of merged decoders of Optimum: whether there is a past. They have two branches, with and without one.
+    /// </summary>
+    public const string CacheBranch = "use_cache_branch";
+
+    /// <summary>Input for the vectors of the tokens, which another model computes.</summary>
+    public const string Embeddings = "inputs_embeds";
+
     /// <summary>Names of the cache in models that are named after the operator PagedAttention.</summary>
     public const string PagedKey = "key_cache.%d", PagedValue = "value_cache.%d";
 

@@ -36,15 +36,18 @@ public sealed class DeviceGenerationTest : IDisposable
     public async Task Texts_are_those_of_rows_on_the_cpu_alone_and_together(bool paged, bool bounds, string? prefixes)
     {
         Require.Available(WebGpu.WhyNot);
-        var texts = await OnCpuAsync(new Random(1), 12, longest: 60, tokens: 12, half: paged);
+        // Rows are slow there, because the shaders depend on the lengths.
+        var texts = await OnCpuAsync(new Random(1), paged ? 12 : 4, longest: 60, tokens: 12, half: paged);
         Put(new DecoderModel { Paged = paged, Bounds = bounds, OnlyLast = bounds });
         await using var device = await StartAsync("SLUICE_PREFIX_CACHE", prefixes);
         Assert.Equal(texts[0].Expected, await TextAsync(device, texts[0].Body));
         Assert.Equal(texts.Select(t => t.Expected), await Task.WhenAll(texts.Select(t => TextAsync(device, t.Body))));
-        var steps = await CountAsync(device, "sluice_generation_steps_total");
-        Assert.Equal(paged, steps < await CountAsync(device, "sluice_generation_tokens_total") / 2);
+        if (paged)
+            Assert.True(await CountAsync(device, "sluice_generation_steps_total")
+                < await CountAsync(device, "sluice_generation_tokens_total") / 2);
         // Most prompts begin with the same text.
-        Assert.Equal(paged && prefixes is null, await CountAsync(device, "sluice_generation_cached_tokens_total") > 200);
+        Assert.Equal(
+            paged && prefixes is null, await CountAsync(device, "sluice_generation_cached_tokens_total") > 200);
         Assert.Equal(0, await CountAsync(device, "sluice_generation_cache_tokens"));
     }
 
@@ -71,19 +74,21 @@ public sealed class DeviceGenerationTest : IDisposable
             await stop.CancelAsync();
         }
 
-        await Eventually.HoldsAsync(
-            async () => await CountAsync(device, "sluice_generation_abandoned_total") == 1
-                && await CountAsync(device, "sluice_generation_cache_tokens") == 0, "the text has left");
+        await Eventually.BecomesAsync(async () =>
+                (await CountAsync(device, "sluice_generation_abandoned_total"),
+                    await CountAsync(device, "sluice_generation_cache_tokens")), c => c == (1, 0), "the text has left");
     }
 
     [Fact]
-    public async Task A_paged_model_is_refused_on_the_cpu_with_the_operator_and_the_providers_that_have_it()
+    public void A_paged_model_is_refused_on_the_cpu_with_the_operator_and_the_providers_that_have_it()
     {
-        TinyModel.Put(folder, "paged", new DecoderModel { Paged = true }.ToBytes());
-        await using var worker = WorkerProcess.Launch(folder);
-        Assert.Equal(3, await worker.ExitAsync());
-        await worker.LineAsync("its operator PagedAttention has no kernel on cpu; expected "
-            + "SLUICE_EXECUTION_PROVIDERS=cuda (FP16 and BF16) or webgpu (FP16)");
+        foreach (var bounds in new[] { false, true })
+        {
+            Put(new DecoderModel { Paged = true, Bounds = bounds });
+            Assert.StartsWith("its operator PagedAttention has no kernel on cpu; expected "
+                + "SLUICE_EXECUTION_PROVIDERS=cuda (FP16 and BF16) or webgpu (FP16)",
+                Assert.Throws<NotSupportedException>(() => OnCpu("device")).Message, StringComparison.Ordinal);
+        }
     }
 
     private void Put(DecoderModel model) => TinyModel.Put(folder, "device", model.ToBytes());
@@ -104,9 +109,7 @@ public sealed class DeviceGenerationTest : IDisposable
         string prefix = Long)
     {
         TinyModel.Put(folder, "rows", new DecoderModel { Half = half, Context = 512 }.ToBytes());
-        var path = Path.Combine(folder, "rows", "1", "model.onnx");
-        using var model = new LoadedModel("rows", "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]),
-            new ExecutionSlots(2), new BatchLimits(1, 1000));
+        using var model = OnCpu("rows");
         var texts = new List<(JsonObject, string)>();
         while (texts.Count < count)
         {
@@ -123,6 +126,13 @@ public sealed class DeviceGenerationTest : IDisposable
         }
 
         return texts;
+    }
+
+    private LoadedModel OnCpu(string name)
+    {
+        var path = Path.Combine(folder, name, "1", "model.onnx");
+        return new LoadedModel(name, "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]),
+            new ExecutionSlots(2), new BatchLimits(1, 1000));
     }
 
     private static async Task<string> TextAsync(WorkerProcess worker, JsonObject body)

@@ -37,6 +37,18 @@ internal sealed record PublishedDecoder
     /// <summary>Name of the keys of the past.</summary>
     public string PastKey { get; init; } = "past_key_values.0.key";
 
+    /// <summary>
+    /// Whether an input says whether there is a past, as in merged decoders of Optimum. If it is wrong, the logits are
+    /// too. With <see cref="Standard"/>.
+    /// </summary>
+    public bool CacheBranch { get; init; }
+
+    /// <summary>Whether a token has three positions, as in models for images and text.</summary>
+    public bool ThreePositions { get; init; }
+
+    /// <summary>Whether another model converts the tokens to vectors: see <see cref="EmbeddingBytes"/>.</summary>
+    public bool Embedded { get; init; }
+
     /// <summary>An input that no decoder has, or null.</summary>
     public string? Extra { get; init; }
 
@@ -51,16 +63,23 @@ internal sealed record PublishedDecoder
             })
             AddWeights(random, name, shape);
         AddConstants();
-        Add("Gather", "tokens", "embedding", "input_ids");
-        Add("Gather", "place", "places", Positions);
-        Add("Add", "x", "tokens", "place");
+        if (!Embedded) Add("Gather", "inputs_embeds", "embedding", "input_ids");
+        if (ThreePositions)
+        {
+            AddNode("ReduceSum", "position_sum", [Positions, "axis0"], Integer("keepdims", 0));
+            Add("Div", "position", "position_sum", "fourth");
+        }
+
+        Add("Gather", "place", "places", ThreePositions ? "position" : Positions);
+        Add("Add", "x", "inputs_embeds", "place");
         foreach (var name in new[] { "q", "k", "v" }) Add("MatMul", name + "_float", "x", "w" + name);
         foreach (var name in new[] { "q", "k", "v" })
             AddNode("Cast", name, [name + "_float"], Integer("to", Half ? FP16 : FP32));
         if (Standard) AddStandardAttention();
         else AddGroupQueryAttention();
         AddNode("Cast", "attended_float", ["attended"], Integer("to", Float));
-        Add("Add", "y", "attended_float", "x");
+        Add("Add", CacheBranch ? "y_all" : "y", "attended_float", "x");
+        if (CacheBranch) AddBranchCheck();
         if (LogitsToKeep)
         {
             Add("Neg", "from", "num_logits_to_keep");
@@ -74,6 +93,29 @@ internal sealed record PublishedDecoder
             .. Metadata.Select(p => Field(14, Join(Text(1, p.Name), Text(2, p.Value))))]);
     }
 
+    /// <summary>The model that converts tokens to the vectors of a decoder with <see cref="Embedded"/>.</summary>
+    public byte[] EmbeddingBytes()
+    {
+        parts.Clear();
+        AddWeights(new Random(12), "embedding", [Vocabulary, Width]);
+        Add("Gather", "inputs_embeds", "embedding", "input_ids");
+        parts.Add(Field(11, Value("input_ids", INT64, -1, -1)));
+        parts.Add(Field(12, Value("inputs_embeds", FP32, -1, -1, Width)));
+        return Model(Graph([.. parts]));
+    }
+
+    /// <summary>Adds the difference of the input and of whether there is a past.</summary>
+    private void AddBranchCheck()
+    {
+        Add("Shape", "past_shape", PastKey);
+        Add("Gather", "past_length", "past_shape", "third");
+        Add("Min", "past_any", "past_length", "second");
+        AddNode("Cast", "branch_number", ["use_cache_branch"], Integer("to", INT64));
+        Add("Sub", "branch_error", "branch_number", "past_any");
+        AddNode("Cast", "branch_shift", ["branch_error"], Integer("to", Float));
+        Add("Add", "y", "y_all", "branch_shift");
+    }
+
     private (string Name, string Value)[] Metadata => Vocabulary == 256
         ? [("sluice.task", "text-generation"), ("sluice.vocab", "bytes"), ("sluice.eos", "0")]
         : [];
@@ -81,8 +123,12 @@ internal sealed record PublishedDecoder
     private void AddInputs()
     {
         var cache = Quantized ? INT8 : Half ? FP16 : FP32;
-        foreach (var name in new[] { "input_ids", "attention_mask", Positions })
-            parts.Add(Field(11, Value(name, INT64, -1, -1)));
+        parts.Add(Field(11, Embedded
+            ? Value("inputs_embeds", FP32, -1, -1, Width)
+            : Value("input_ids", INT64, -1, -1)));
+        parts.Add(Field(11, Value("attention_mask", INT64, -1, -1)));
+        parts.Add(Field(11, ThreePositions ? Value(Positions, INT64, 3, -1, -1) : Value(Positions, INT64, -1, -1)));
+        if (CacheBranch) parts.Add(Field(11, Value("use_cache_branch", Bool, 1)));
         if (LogitsToKeep) parts.Add(Field(11, Value("num_logits_to_keep", INT64, 1)));
         if (Extra is not null) parts.Add(Field(11, Value(Extra, INT64, 1)));
         foreach (var name in new[] { PastKey, "past_key_values.0.value" })
@@ -97,7 +143,7 @@ internal sealed record PublishedDecoder
         foreach (var (name, values) in new (string, long[])[]
             {
                 ("one", [1]), ("end", [long.MaxValue]), ("heads", [0, 0, 2, Head]),
-                ("joined", [0, 0, Width]), ("axes02", [1, 2]),
+                ("joined", [0, 0, Width]), ("axes02", [1, 2]), ("axis0", [0]),
             })
             parts.Add(Field(5, Tensor(name, INT64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray())));
         foreach (var (name, value) in new[] { ("first", 0L), ("second", 1L), ("third", 2L), ("fourth", 3L) })

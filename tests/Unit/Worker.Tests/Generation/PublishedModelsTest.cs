@@ -21,10 +21,18 @@ public sealed class PublishedModelsTest : IDisposable
         foreach (var form in new PublishedDecoder[]
             {
                 new(), new() { Standard = true }, new() { LogitsToKeep = true },
-                new() { Standard = true, LogitsToKeep = true },
+                new() { Standard = true, LogitsToKeep = true }, new() { Standard = true, CacheBranch = true },
+                new() { ThreePositions = true }, new() { Embedded = true },
+                new() { Standard = true, ThreePositions = true, Embedded = true },
             })
         {
-            Put(form, "onnx/model.onnx", ("config.json", """{"max_position_embeddings":64,"eos_token_id":[0]}"""));
+            Put(form, form.Embedded ? "onnx/decoder_model_merged_q4.onnx" : "onnx/model.onnx",
+                ("config.json", """{"max_position_embeddings":64,"eos_token_id":[0]}"""));
+            if (form.Embedded)
+                foreach (var file in new[] { "embed_tokens_q4.onnx", "embed_tokens_fp16.onnx" })
+                    File.WriteAllBytes(Path.Combine(folder, "model", "onnx", file),
+                        (file.Contains("q4", StringComparison.Ordinal) ? form : form with { Vocabulary = 2 })
+                            .EmbeddingBytes());
             using var repository = Open();
             var generator = repository.All.Single().Generator!;
             Assert.Equal(64, generator.Context);
@@ -79,6 +87,9 @@ public sealed class PublishedModelsTest : IDisposable
         Assert.Contains("needs input 'past_key_values.0.key'", Refused(), StringComparison.Ordinal);
         Put(new PublishedDecoder { Extra = "pixel_values" }, "model.onnx");
         Assert.Contains("input 'pixel_values'", Refused(), StringComparison.Ordinal);
+        Put(new PublishedDecoder { Embedded = true }, "model.onnx");
+        Assert.Contains("input 'inputs_embeds' needs a model that computes it from tokens, embed_tokens.onnx",
+            Refused(), StringComparison.Ordinal);
         Put(new PublishedDecoder(), "model.onnx", ("config.json", """{"max_position_embeddings":"long"}"""));
         Assert.Contains("config.json: 'max_position_embeddings' is '\"long\"'; expected a whole number", Refused(),
             StringComparison.Ordinal);

@@ -10,7 +10,7 @@ public sealed class ReadBudget
     private TimeSpan decodingAlone;
 
     /// <summary>Number of tokens for the next step.</summary>
-    public int Tokens { get; private set; } = ReadSize.Most;
+    public int Tokens { get; private set; } = ReadSize.First;
 
     /// <summary>Records a step with a run for decoding and other runs for reading.</summary>
     /// <param name="read">The number of tokens of prompts.</param>

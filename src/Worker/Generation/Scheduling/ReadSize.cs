@@ -14,14 +14,23 @@ public static class ReadSize
     /// </summary>
     public const int Least = 16;
 
+    /// <summary>The tokens of the first step that also decodes, before anything was measured.</summary>
+    public const int First = 64;
+
     /// <summary>
     /// The share of the decoding time that reading may take. It keeps the time between two tokens below twice the
     /// time without prompts.
     /// </summary>
     private const double Share = 0.8;
 
-    /// <summary>The largest factor by which a size grows or shrinks from one step to the next.</summary>
-    private const double MaxChange = 2;
+    /// <summary>The largest factor by which a size grows from one step to the next.</summary>
+    private const double MaxGrowth = 2;
+
+    /// <summary>
+    /// The smallest factor by which a size shrinks. It is farther from 1, because each step that is too long delays all
+    /// sequences that decode.
+    /// </summary>
+    private const double MaxShrinkage = 1 / 8.0;
 
     /// <summary>Returns the number of tokens for the next step.</summary>
     /// <param name="tokens">The number of tokens of the last step that read a prompt.</param>
@@ -29,7 +38,7 @@ public static class ReadSize
     /// <param name="decoding">The time for decoding in the same step.</param>
     public static int Next(int tokens, TimeSpan reading, TimeSpan decoding)
     {
-        var change = reading <= TimeSpan.Zero ? MaxChange : decoding * Share / reading;
-        return (int)Math.Clamp(tokens * Math.Clamp(change, 1 / MaxChange, MaxChange), Least, Most);
+        var change = reading <= TimeSpan.Zero ? MaxGrowth : decoding * Share / reading;
+        return (int)Math.Clamp(tokens * Math.Clamp(change, MaxShrinkage, MaxGrowth), Least, Most);
     }
 }

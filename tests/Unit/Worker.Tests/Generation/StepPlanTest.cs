@@ -115,7 +115,8 @@ public sealed class StepPlanTest
 
     [Theory]
     [InlineData(64, 10, 10, 51)]
-    [InlineData(64, 40, 10, 32)]
+    [InlineData(64, 40, 10, 16)]
+    [InlineData(512, 1000, 10, 64)]
     [InlineData(64, 1, 10, 128)]
     [InlineData(400, 1, 10, 512)]
     [InlineData(17, 100, 10, 16)]

@@ -65,7 +65,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
         if (verdict == AccessVerdict.NoEndpoint)
             detail = (selection.IsModel ? $"No endpoint serves the model '{selection.Name}'." : detail)
                 + NameSuggestion.For(selection.Name, VisibleNames(selection, caller!));
-        if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key);
+        if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key, selection.IsModel);
         context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (metadata.GetMetadata<Polled>() is not null)
         {
@@ -106,7 +106,12 @@ public sealed class ApiKeyAuthenticationMiddleware(
         return selection.IsModel ? usable.SelectMany(e => e.ServedModels) : usable.Select(e => e.Id);
     }
 
-    private async Task RejectAsync(HttpContext context, AccessVerdict verdict, string detail, KeyVerdict key)
+    private async Task RejectAsync(
+        HttpContext context,
+        AccessVerdict verdict,
+        string detail,
+        KeyVerdict key,
+        bool namesModel)
     {
         if (verdict == AccessVerdict.NotAuthenticated)
         {
@@ -126,7 +131,8 @@ public sealed class ApiKeyAuthenticationMiddleware(
             AccessVerdict.NoEndpoint => StatusCodes.Status404NotFound,
             AccessVerdict.CannotCheck => StatusCodes.Status503ServiceUnavailable,
             _ => throw new ArgumentOutOfRangeException(nameof(verdict), verdict, "not a refusal"),
-        }, detail, verdict == AccessVerdict.CannotCheck ? TimeSpan.FromSeconds(1) : default);
+        }, detail, verdict == AccessVerdict.CannotCheck ? TimeSpan.FromSeconds(1) : default,
+            namesModel: namesModel && verdict == AccessVerdict.NoEndpoint);
     }
 
     private bool TryCountFailure(HttpContext context)

@@ -77,7 +77,9 @@ public abstract class ErrorForm
     private sealed class OpenAiForm : ErrorForm
     {
         public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(
-            new OpenAiError(new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))),
+            new OpenAiError(problem.NamesModel
+                ? new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), "model", "model_not_found")
+                : new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))),
             Writer.OpenAiError);
 
         private static string TypeOf(int status) => status switch

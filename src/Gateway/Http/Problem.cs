@@ -15,8 +15,10 @@ namespace Sluice.Gateway.Http;
 /// <param name="Error">The same as <paramref name="Detail"/>.</param>
 /// <param name="RequestId">The request id in the log of the gateway.</param>
 /// <param name="Errors">The invalid fields of a declaration.</param>
+/// <param name="NamesModel">Whether the request names a model that does not exist.</param>
 public sealed record Problem(string Title, int Status, string Detail, string Error, string RequestId,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null,
+    [property: JsonIgnore] bool NamesModel = false)
 {
     /// <summary>The content type of RFC 9457.</summary>
     public const string ContentType = "application/problem+json";
@@ -30,8 +32,9 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
     /// <param name="retryAfter">The value of the header Retry-After, rounded up to 1 to 86400 s. Zero: no
     /// header.</param>
     /// <param name="errors">The invalid fields.</param>
+    /// <param name="namesModel">Whether the request names a model that does not exist.</param>
     public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
-        IReadOnlyList<FieldError>? errors = null)
+        IReadOnlyList<FieldError>? errors = null, bool namesModel = false)
     {
         var response = context.Response;
         response.StatusCode = status;
@@ -42,7 +45,7 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
             response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400))
                 .ToString(CultureInfo.InvariantCulture);
         var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail,
-            context.TraceIdentifier, errors);
+            context.TraceIdentifier, errors, namesModel);
         // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
         // thousands of times per second.
         var body = form.Write(problem);

@@ -12,6 +12,7 @@ using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Webhooks;
@@ -100,6 +101,7 @@ public static partial class GatewayHost
         DirectApi.Map(app, relay);
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
         Get<RepositoryApi>().Map(app);
+        OpenAiApi.Map(app, relay, Get<CatalogWatcher>());
         KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -164,6 +166,7 @@ public static partial class GatewayHost
             resolvers.Insert(0, ManagementJson.Default);
             resolvers.Insert(1, OpenInferenceJson.Default);
             resolvers.Insert(2, JobResponseJson.Default);
+            resolvers.Insert(3, OpenAiJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }

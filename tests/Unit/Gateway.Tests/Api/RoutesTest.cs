@@ -57,7 +57,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
             if (pattern.StartsWith("/api/", StringComparison.Ordinal)
                 || pattern.StartsWith("/metrics", StringComparison.Ordinal))
                 Assert.Equal(AccessLevel.Admin, required);
-            if (pattern.Contains("{model}", StringComparison.Ordinal)
+            if (pattern.Contains("model}", StringComparison.Ordinal)
                 || pattern.Contains("{endpoint}", StringComparison.Ordinal))
                 Assert.Equal(AccessLevel.Invoke, required);
         }
@@ -74,7 +74,8 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
             .SelectMany(p => p.Value!.AsObject().Select(m => $"{m.Key.ToUpperInvariant()} {p.Key}"));
         var mapped = Routes()
             .SelectMany(r => (r.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [])
-                .Select(m => $"{m} {r.RoutePattern.RawText}"))
+                // OpenAPI has no form for parameters with slashes.
+                .Select(m => $"{m} {r.RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal)}"))
             .Where(r => !r.EndsWith("/openapi.json", StringComparison.Ordinal));
         Assert.Equal(mapped.Order(StringComparer.Ordinal), described.Order(StringComparer.Ordinal));
         await app.StopAsync();
@@ -101,7 +102,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private static string DocumentedPath(string pattern) => pattern
         .Replace("/versions/{version}", "", StringComparison.Ordinal)
         .Replace("{**rest}", "...", StringComparison.Ordinal)
-        .Replace("{**path}", "{path}", StringComparison.Ordinal);
+        .Replace("{**", "{", StringComparison.Ordinal);
 
     /// <summary>The methods that a cell of the page names; a cell that names none is for all methods.</summary>
     private static List<string> MethodsOf(string cell)

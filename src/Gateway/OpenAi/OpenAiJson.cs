@@ -1,0 +1,10 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Sluice.Gateway.OpenAi;
+
+/// <summary>The generated serializers of the responses of the OpenAI API that the gateway writes itself.</summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+[JsonSerializable(typeof(OpenAiApi.ModelList))]
+[JsonSerializable(typeof(OpenAiApi.Model))]
+internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -209,11 +209,11 @@ internal sealed class GenerateApi(
     private async Task<GenerationRequest> ReadAsync(HttpContext context, LoadedModel model)
     {
         var generator = ModelHost.Generator(model);
+        generator.CheckQueue();
         using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
         using var body = bytes.Parse();
         var request = GenerationRequest.Read(body.RootElement) with { Scope = ScopeOf(context) };
-        generator.Check(request);
-        return request;
+        return generator.Tokenize(request);
     }
 
     /// <summary>Returns the scope in which a request shares the key/value cache.</summary>

@@ -10,18 +10,25 @@ namespace Sluice.Worker.Api;
 /// </param>
 /// <param name="Running">Number of texts that are generated.</param>
 /// <param name="Waiting">Number of texts that wait for a row of the cache.</param>
+/// <param name="WaitingTokens">Number of tokens of the texts that wait.</param>
 public sealed record GenerationLoad(
     long CacheCapacityTokens,
     long CacheTokens,
     long KeptTokens,
     int Running,
-    int Waiting)
+    int Waiting,
+    long WaitingTokens)
 {
     /// <summary>Reads the load of a generator.</summary>
     public static GenerationLoad Read(TextGenerator generator)
     {
         var counters = generator.Counters;
         return new GenerationLoad(
-            generator.TokenRoom, counters.TokensHeld, counters.TokensKept, counters.Running, counters.Waiting);
+            generator.TokenRoom,
+            counters.TokensHeld,
+            counters.TokensKept,
+            counters.Running,
+            counters.Waiting,
+            counters.WaitingTokens);
     }
 }

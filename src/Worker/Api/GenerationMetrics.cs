@@ -21,6 +21,10 @@ internal static class GenerationMetrics
         Write(MetricNames.GenerationRunning, "Texts that are generated.", g => g.Counters.Running);
         Write(MetricNames.GenerationWaiting, "Texts that wait for a row of the cache.", g => g.Counters.Waiting);
         Write(
+            MetricNames.GenerationWaitingTokens,
+            "Tokens of texts that wait for a row of the cache.",
+            g => g.Counters.WaitingTokens);
+        Write(
             MetricNames.GenerationCacheTokens,
             "Tokens of running texts in the key/value cache.",
             g => g.Counters.TokensHeld);

@@ -13,6 +13,7 @@ internal static class MetricNames
     public const string ModelStageSeconds = "sluice_model_stage_seconds";
     public const string GenerationRunning = "sluice_generation_running";
     public const string GenerationWaiting = "sluice_generation_waiting";
+    public const string GenerationWaitingTokens = "sluice_generation_waiting_tokens";
     public const string GenerationSteps = "sluice_generation_steps_total";
     public const string GenerationPromptTokens = "sluice_generation_prompt_tokens_total";
     public const string GenerationCached = "sluice_generation_cached_tokens_total";

@@ -36,32 +36,47 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
 
     private async Task RunAsync(HttpContext context)
     {
-        using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
-        using var body = bytes.Parse();
-        if (body.RootElement.ValueKind != JsonValueKind.Object
-            || !body.RootElement.TryGetProperty("input", out var input) || input.ValueKind != JsonValueKind.Object)
-            throw new InvalidRequestException("The job must be a JSON object with an object 'input'.");
-        var model = FindModel(input);
-        context.Response.Headers[ProviderHeader] = model.Provider;
-        if (IsStream(context.Request, input) && input.TryGetProperty("text_input", out _))
+        LoadedModel model;
+        GenerationRequest request;
+        bool isStream;
+        // The body is not needed any more when the generation waits.
+        using (var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
         {
-            await generate.StreamAsync(context, model, ReadGeneration(context, body.RootElement, input), whole: true);
-            return;
+            using var body = bytes.Parse();
+            var input = ReadInput(body.RootElement);
+            model = FindModel(input);
+            context.Response.Headers[ProviderHeader] = model.Provider;
+            isStream = IsStream(context.Request, input);
+            if (!input.TryGetProperty("text_input", out _))
+            {
+                await RespondAsync(context, json => InferAsync(context, model, input, json));
+                return;
+            }
+
+            request = ReadGeneration(context, body.RootElement, input);
         }
 
+        if (isStream) await generate.StreamAsync(context, model, request, whole: true);
+        else await RespondAsync(context, json => GenerateAsync(context, model, request, json));
+    }
+
+    private static JsonElement ReadInput(JsonElement job)
+    {
+        if (job.ValueKind != JsonValueKind.Object
+            || !job.TryGetProperty("input", out var input) || input.ValueKind != JsonValueKind.Object)
+            throw new InvalidRequestException("The job must be a JSON object with an object 'input'.");
+        return input;
+    }
+
+    /// <summary>Sends <c>{"output": ...}</c>, after the callback has written the output.</summary>
+    private static async Task RespondAsync(HttpContext context, Func<Utf8JsonWriter, Task> write)
+    {
         var output = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(output))
         {
             writer.WriteStartObject();
             writer.WritePropertyName("output");
-            if (input.TryGetProperty("text_input", out _))
-                await GenerateAsync(context, model, ReadGeneration(context, body.RootElement, input), writer);
-            else if (input.TryGetProperty("inputs", out _))
-                await InferAsync(context, model, input, writer);
-            else
-                throw new InvalidRequestException(
-                    "'input' has neither 'inputs' (an inference) nor 'text_input' (a generation); "
-                    + "expected one of them.");
+            await write(writer);
             writer.WriteEndObject();
         }
 
@@ -121,6 +136,9 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
 
     private async Task InferAsync(HttpContext context, LoadedModel model, JsonElement input, Utf8JsonWriter writer)
     {
+        if (!input.TryGetProperty("inputs", out _))
+            throw new InvalidRequestException(
+                "'input' has neither 'inputs' (an inference) nor 'text_input' (a generation); expected one of them.");
         using var trace = tracer.StartTrace(model.Name, model.Version);
         // The raw bytes are used, because serializing the element fails for half a surrogate pair.
         var text = JsonMarshal.GetRawUtf8Value(input).ToArray();

@@ -157,7 +157,7 @@ internal sealed class BatchScheduler : IExecutionSlotUser, IThreadPoolWorkItem, 
     {
         lock (gate)
         {
-            if (waiting.Count >= maxQueue) throw new InvalidRequestException("Exceeds maximum queue size", 503);
+            if (waiting.Count >= maxQueue) throw InvalidRequestException.QueueFull("Exceeds maximum queue size");
             EnterOrThrow();
             waiting.Add(ticket);
             FillBatch();

@@ -105,6 +105,8 @@ public sealed record WorkerSettings
             Generation = new GenerationLimits(
                 (int)(Number(env, "SLUICE_MAX_SEQUENCES", 1, 4096) ?? defaults.Generation.MaxSequences),
                 Number(env, "SLUICE_KV_CACHE_BYTES", 1, 1L << 50),
+                MaxQueueTokens: Number(env, "SLUICE_MAX_QUEUE_TOKENS", 1, 1L << 40)
+                    ?? defaults.Generation.MaxQueueTokens,
                 PrefixCache: Text(env, "SLUICE_PREFIX_CACHE") switch
                 {
                     null or "key" => PrefixCache.Key,

@@ -13,6 +13,7 @@ namespace Sluice.Worker.Generation;
 /// <param name="LargestBatch">Largest number of sequences that generated a token in one run.</param>
 /// <param name="Running">Number of sequences that have a row now.</param>
 /// <param name="Waiting">Number of sequences that wait for a row now.</param>
+/// <param name="WaitingTokens">Number of tokens of the sequences that wait.</param>
 /// <param name="TokensHeld">Number of tokens of running sequences in the cache now.</param>
 /// <param name="TokensKept">Number of tokens in the cache that are kept for sequences that begin with them.</param>
 public readonly record struct GenerationCounters(
@@ -28,5 +29,6 @@ public readonly record struct GenerationCounters(
     int LargestBatch,
     int Running,
     int Waiting,
+    long WaitingTokens,
     long TokensHeld,
     long TokensKept);

@@ -15,8 +15,12 @@ namespace Sluice.Worker.Generation;
 /// <param name="backEnd">The decoder and its cache. The engine does not dispose it.</param>
 /// <param name="keeps">Whether tokens are kept for sequences that begin with them.</param>
 /// <param name="slots">Execution slots for the runs of the model.</param>
-/// <param name="maxQueue">Maximum number of sequences that wait.</param>
-internal sealed class GenerationEngine(IGenerationBackEnd backEnd, bool keeps, ExecutionSlots slots, int maxQueue)
+/// <param name="queue">Limits of the sequences that wait.</param>
+internal sealed class GenerationEngine(
+    IGenerationBackEnd backEnd,
+    bool keeps,
+    ExecutionSlots slots,
+    QueueLimits queue)
     : IDisposable
 {
     /// <summary>Maximum number of sequences that join in one step, so that few must be looked up.</summary>
@@ -47,20 +51,21 @@ internal sealed class GenerationEngine(IGenerationBackEnd backEnd, bool keeps, E
     {
         get
         {
-            lock (gate)
-            {
-                var counters = statistics.Counters;
-                return counters with { Waiting = counters.Waiting + arrived.Count };
-            }
+            lock (gate) return statistics.CountersWith(arrived);
         }
     }
 
     /// <summary>Durations and sizes of the texts so far.</summary>
     public GenerationStatisticsView Statistics => statistics.View;
 
+    /// <summary>Rejects a sequence for which the queue has no room.</summary>
+    /// <param name="prompt">Number of tokens of its prompt; 0: not known yet.</param>
+    /// <exception cref="InvalidRequestException">503: too many sequences or tokens wait.</exception>
+    public void CheckQueue(int prompt) => queue.Check(Counters.Waiting, Counters.WaitingTokens, prompt);
+
     /// <summary>Adds a sequence. The caller reads its pieces, and abandons it if it stops to read.</summary>
     /// <param name="create">Creates the sequence with its number.</param>
-    /// <exception cref="InvalidRequestException">503: too many sequences wait.</exception>
+    /// <exception cref="InvalidRequestException">503: too many sequences or tokens wait.</exception>
     public Sequence Submit(Func<long, Sequence> create)
     {
         // The lock would be held too long for a long prompt.
@@ -68,9 +73,7 @@ internal sealed class GenerationEngine(IGenerationBackEnd backEnd, bool keeps, E
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(stopping.IsCancellationRequested, this);
-            if (statistics.Counters.Waiting + arrived.Count >= maxQueue)
-                throw new InvalidRequestException(
-                    $"{maxQueue} requests wait already, the most that the worker accepts (SLUICE_MAX_QUEUE).", 503);
+            CheckQueue(sequence.PromptTokens);
             arrived.Add(sequence);
             loop ??= Task.Run(RunAsync);
         }
@@ -420,5 +423,5 @@ internal sealed class GenerationEngine(IGenerationBackEnd backEnd, bool keeps, E
         foreach (var sequence in failed) sequence.Close();
     }
 
-    private void Publish() => statistics.Publish(rows.Running.Count, waiting.Count, rows);
+    private void Publish() => statistics.Publish(rows.Running.Count, waiting, rows);
 }

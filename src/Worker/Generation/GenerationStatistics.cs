@@ -4,7 +4,7 @@ namespace Sluice.Worker.Generation;
 
 /// <summary>
 /// Counts what the engine of one model does, and records the durations and sizes of its texts. A recorded token costs a
-/// lock and a search, and allocates nothing. The properties are thread-safe; the methods are for the engine's step.
+/// lock and a search, and allocates nothing. What is read is thread-safe; what records is for the engine's step.
 /// </summary>
 /// <param name="context">Maximum number of tokens of a text.</param>
 internal sealed class GenerationStatistics(int context)
@@ -27,15 +27,6 @@ internal sealed class GenerationStatistics(int context)
     private readonly Histogram generatedTokens = new(GenerationBounds.Tokens(context));
     private readonly Histogram stepTokens = new(GenerationBounds.StepTokens);
     private readonly Histogram batch = new(GenerationBounds.Batch);
-
-    /// <summary>The counters that the engine published last.</summary>
-    public GenerationCounters Counters
-    {
-        get
-        {
-            lock (gate) return published;
-        }
-    }
 
     /// <summary>A snapshot of all distributions.</summary>
     public GenerationStatisticsView View
@@ -132,16 +123,28 @@ internal sealed class GenerationStatistics(int context)
         }
     }
 
+    /// <summary>Returns the counters that the engine published last, with texts that arrived since.</summary>
+    public GenerationCounters CountersWith(IReadOnlyCollection<Sequence> arrived)
+    {
+        lock (gate)
+            return published with
+            {
+                Waiting = published.Waiting + arrived.Count,
+                WaitingTokens = published.WaitingTokens + arrived.Sum(s => (long)s.PromptTokens),
+            };
+    }
+
     /// <summary>Publishes the counters, with the present state of the engine.</summary>
     /// <param name="running">Number of texts that have a row.</param>
-    /// <param name="waiting">Number of texts that wait for a row.</param>
+    /// <param name="waiting">The texts that wait for a row.</param>
     /// <param name="rows">The cache.</param>
-    public void Publish(int running, int waiting, ISequenceCache rows)
+    public void Publish(int running, WaitingSequences waiting, ISequenceCache rows)
     {
         var counters = current with
         {
             Running = running,
-            Waiting = waiting,
+            Waiting = waiting.Count,
+            WaitingTokens = waiting.Tokens,
             TokensHeld = rows.TokensHeld,
             TokensKept = rows.TokensKept,
         };

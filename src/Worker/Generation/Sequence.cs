@@ -27,7 +27,11 @@ internal sealed class Sequence(
     int priority = 0,
     long deadline = long.MaxValue)
 {
-    private readonly List<int> tokens = [.. prompt];
+    /// <summary>
+    /// All tokens, after the first one is generated. Until then they are those of the prompt, so that a sequence that
+    /// waits has no copy.
+    /// </summary>
+    private List<int>? tokens;
     private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private volatile bool abandoned;
@@ -69,7 +73,7 @@ internal sealed class Sequence(
     public long Deadline => deadline;
 
     /// <summary>All tokens: those of the prompt and the generated ones.</summary>
-    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens);
+    public ReadOnlySpan<int> Tokens => tokens is null ? prompt : CollectionsMarshal.AsSpan(tokens);
 
     /// <summary>The tokens whose keys and values are in the row of the sequence.</summary>
     public ReadOnlySpan<int> TokensRead => Tokens[..Read];
@@ -84,13 +88,13 @@ internal sealed class Sequence(
     public bool WasPreempted { get; private set; }
 
     /// <summary>The last token.</summary>
-    public int Last => tokens[^1];
+    public int Last => Tokens[^1];
 
     /// <summary>Number of generated tokens.</summary>
-    public int Generated => tokens.Count - prompt.Length;
+    public int Generated => Tokens.Length - prompt.Length;
 
     /// <summary>What the plan of a step depends on.</summary>
-    public SequenceFacts Facts => new(id, tokens.Count, Read, priority, Decodes);
+    public SequenceFacts Facts => new(id, Tokens.Length, Read, priority, Decodes);
 
     /// <summary>Ends the generation before the next step. Thread-safe.</summary>
     public void Abandon() => abandoned = true;
@@ -137,6 +141,7 @@ internal sealed class Sequence(
         Decodes = true;
         var (token, detail) = sampling.Next(logits);
         if (sampling.IsEnd(token)) return Finish(new GeneratedPiece(text.Finish(), Generated, "stop", detail));
+        tokens ??= [.. prompt];
         tokens.Add(token);
         var piece = text.Push(token);
         if (text.Stopped || Generated == maxTokens)

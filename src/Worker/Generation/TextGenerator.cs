@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Sluice.Worker.Generation.Chat;
 using Sluice.Worker.Generation.Chat.Jinja;
 using Sluice.Worker.Generation.Decoding;
+using Sluice.Worker.Generation.Scheduling;
 using Sluice.Worker.Generation.Settings;
 using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Models;
@@ -41,7 +42,8 @@ public sealed class TextGenerator : IDisposable
             ? new PagedBackEnd(model, settings, memory, limits)
             : new RowBackEnd(model, settings, memory, limits);
         PrefixCache = limits.PrefixCache;
-        engine = new GenerationEngine(backEnd, PrefixCache != PrefixCache.Off, slots, limits.MaxQueue);
+        engine = new GenerationEngine(
+            backEnd, PrefixCache != PrefixCache.Off, slots, new QueueLimits(limits.MaxQueue, limits.MaxQueueTokens));
         chat = new Lazy<ChatSettings?>(() =>
             ChatTemplateSource.Read(ModelFolder.ConfigurationFolder(model.Path)) is { } source
                 ? ChatSettings.Create(source, tokenizer.SpecialTokens)
@@ -81,21 +83,37 @@ public sealed class TextGenerator : IDisposable
     /// <summary>Durations and sizes of the texts so far.</summary>
     public GenerationStatisticsView Statistics => engine.Statistics;
 
-    /// <summary>Rejects a prompt that leaves no room for a token.</summary>
-    /// <exception cref="InvalidRequestException">400: the prompt is too long.</exception>
-    public void Check(GenerationRequest request)
-    {
-        if (request.Prompt is { } tokens)
-        {
-            CheckLength(tokens.Count);
-            return;
-        }
+    /// <summary>
+    /// Rejects a request if the queue is full, before its prompt is converted to tokens, which takes time.
+    /// </summary>
+    /// <exception cref="InvalidRequestException">503: too many requests or tokens wait.</exception>
+    public void CheckQueue() => engine.CheckQueue(0);
 
-        var prompt = tokenizer.Count(request.Text);
-        if (prompt >= Context)
+    /// <summary>Converts the text of a request to the tokens of its prompt, unless the request has them.</summary>
+    /// <exception cref="InvalidRequestException">400: the prompt leaves no room for a token.</exception>
+    public GenerationRequest Tokenize(GenerationRequest request)
+    {
+        if (request.Prompt is not null) return request;
+        if (tokenizer.LeastTokens(request.Text) is var least && least >= Context) throw TooLong(least);
+        var prompt = tokenizer.Encode(request.Text);
+        return prompt.Length < Context ? request with { Prompt = prompt } : throw TooLong(prompt.Length - 1);
+
+        InvalidRequestException TooLong(int tokens) => new(
+            $"'text_input' has '{tokens}' tokens or more ({tokenizer.Unit}); expected at most {Context - 2}: model "
+            + $"'{model.Name}' has a context of {Context}.");
+    }
+
+    /// <summary>
+    /// Rejects a text that is so large that it must have too many tokens, before it is converted to tokens. Not all
+    /// tokenizers have such a size.
+    /// </summary>
+    /// <exception cref="InvalidRequestException">400: the prompt leaves no room for a token.</exception>
+    public void CheckSize(string text)
+    {
+        if (tokenizer.LeastTokens(text) is var least && least >= Context)
             throw new InvalidRequestException(
-                $"'text_input' has '{prompt - 1}' tokens ({tokenizer.Unit}); expected at most {Context - 2}: model "
-                + $"'{model.Name}' has a context of {Context}.");
+                $"The prompt has at least {least} tokens; expected at most {Context - 1}: model '{model.Name}' has a "
+                + $"context of {Context}.");
     }
 
     /// <summary>Rejects a prompt of tokens that leaves no room for a token.</summary>
@@ -125,8 +143,10 @@ public sealed class TextGenerator : IDisposable
         GenerationRequest request,
         [EnumeratorCancellation] CancellationToken ct)
     {
-        Check(request);
-        var prompt = request.Prompt?.ToArray() ?? tokenizer.Encode(request.Text);
+        var tokens = Tokenize(request).Prompt!;
+        CheckLength(tokens.Count);
+        // Texts of one request share the array, so that a prompt is in memory once.
+        var prompt = tokens as int[] ?? [.. tokens];
         var sequence = engine.Submit(id => new Sequence(
             id,
             prompt,

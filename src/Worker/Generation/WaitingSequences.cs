@@ -10,6 +10,9 @@ internal sealed class WaitingSequences
 
     public int Count => sequences.Count;
 
+    /// <summary>Number of their tokens.</summary>
+    public long Tokens { get; private set; }
+
     /// <summary>All sequences, the next one first.</summary>
     public IReadOnlyList<Sequence> All => sequences;
 
@@ -20,6 +23,7 @@ internal sealed class WaitingSequences
         // Most sequences are the last one.
         var at = sequences.FindLastIndex(s => !facts.Precedes(s.Facts));
         sequences.Insert(at + 1, sequence);
+        Tokens += sequence.Tokens.Length;
     }
 
     /// <summary>Removes and returns a sequence.</summary>
@@ -28,22 +32,24 @@ internal sealed class WaitingSequences
         var at = sequences.FindIndex(s => s.Id == id);
         var sequence = sequences[at];
         sequences.RemoveAt(at);
+        Tokens -= sequence.Tokens.Length;
         return sequence;
     }
 
     /// <summary>Removes and returns the sequences whose readers stopped.</summary>
-    public IReadOnlyList<Sequence> TakeAbandoned()
-    {
-        var abandoned = sequences.FindAll(s => s.IsAbandoned);
-        if (abandoned.Count > 0) sequences.RemoveAll(abandoned.Contains);
-        return abandoned;
-    }
+    public IReadOnlyList<Sequence> TakeAbandoned() => TakeAll(s => s.IsAbandoned);
 
     /// <summary>Removes and returns the sequences that did not get a row in time.</summary>
-    public IReadOnlyList<Sequence> TakeLate(long now)
+    public IReadOnlyList<Sequence> TakeLate(long now) => TakeAll(s => s.Deadline < now && !s.WasPreempted);
+
+    private List<Sequence> TakeAll(Predicate<Sequence> matches)
     {
-        var late = sequences.FindAll(s => s.Deadline < now && !s.WasPreempted);
-        if (late.Count > 0) sequences.RemoveAll(late.Contains);
-        return late;
+        var taken = sequences.FindAll(matches);
+        if (taken.Count == 0) return taken;
+        // Not by the condition: a reader may stop between the two.
+        var ids = taken.Select(s => s.Id).ToHashSet();
+        sequences.RemoveAll(s => ids.Contains(s.Id));
+        Tokens -= taken.Sum(s => (long)s.Tokens.Length);
+        return taken;
     }
 }

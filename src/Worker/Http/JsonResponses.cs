@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -31,6 +32,13 @@ internal static class JsonResponses
         await using var json = new Utf8JsonWriter(context.Response.BodyWriter, Readable);
         write(json);
         await json.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>Sets the header <c>Retry-After</c>, unless the number of seconds is null.</summary>
+    public static void SetRetryAfter(HttpContext context, int? seconds)
+    {
+        if (seconds is { } known)
+            context.Response.Headers.RetryAfter = known.ToString(CultureInfo.InvariantCulture);
     }
 
     /// <summary>Sends an error in Triton's form: <c>{"error": "..."}</c>.</summary>

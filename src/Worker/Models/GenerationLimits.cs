@@ -7,11 +7,13 @@ namespace Sluice.Worker.Models;
 /// allocated on demand. Null: a quarter of the memory that the process may use.
 /// </param>
 /// <param name="MaxQueue">Requests that can wait. The worker rejects further requests with 503.</param>
+/// <param name="MaxQueueTokens">Tokens of the prompts that can wait. One request can always wait.</param>
 /// <param name="PrefixCache">Which texts share the keys and values of tokens with which they begin.</param>
 public sealed record GenerationLimits(
     int MaxSequences = 64,
     long? CacheBytes = null,
     int MaxQueue = 1000,
+    long MaxQueueTokens = 4 << 20,
     PrefixCache PrefixCache = PrefixCache.Key)
 {
     /// <summary>The share of the memory of the process that the cache may use, if no size is set.</summary>

@@ -27,7 +27,9 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
         var options = CompletionOptions.Read(fields, generator, logprobs ? (int)(top ?? 0) : null, int.MaxValue);
         var tools = ToolUse.Read(fields, OutputFormat.CompilerOf(generator), chat);
         var constraint = tools.Constraint ?? OutputFormat.Read(fields, generator);
-        var prompt = generator.Tokenizer.EncodePrompt(chat.Template.Render(ReadConversation(fields, tools.Tools)));
+        var text = chat.Template.Render(ReadConversation(fields, tools.Tools));
+        generator.CheckSize(text);
+        var prompt = generator.Tokenizer.EncodePrompt(text);
         var scope = CompletionOptions.Scope(fields, flow);
         var head = new ResponseHead(
             $"chatcmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);

@@ -22,7 +22,7 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
         var options = CompletionOptions.Read(fields, generator, (int?)logprobs, DefaultTokens);
         if (fields.Integer("best_of", 1, int.MaxValue) is { } best && best != options.Count)
             throw new OpenAiException($"'best_of' is '{best}'; expected the value of 'n', {options.Count}.", "best_of");
-        var prompts = ReadPrompts(fields, generator.Tokenizer, options.Count);
+        var prompts = ReadPrompts(fields, generator, options.Count);
         var scope = CompletionOptions.Scope(fields, flow);
         var head = new ResponseHead($"cmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
         var choices = prompts
@@ -38,9 +38,10 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
     /// <summary>Reads the prompts: a text, a list of tokens, or a list of several of them.</summary>
     private static List<(int[] Tokens, string Text)> ReadPrompts(
         RequestFields fields,
-        ITokenizer tokenizer,
+        TextGenerator generator,
         int count)
     {
+        var tokenizer = generator.Tokenizer;
         if (fields.Find("prompt") is not { } value)
             throw new OpenAiException(
                 "'prompt' is missing; expected a string, or a list of strings or tokens.", "prompt");
@@ -52,8 +53,14 @@ internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
             throw fields.Invalid(
                 "prompt", value, $"1 to {most} prompts: a request has at most {CompletionOptions.MaxCount} texts");
         return [.. list.Select(p => p.ValueKind == JsonValueKind.String
-            ? (tokenizer.Encode(p.GetString()!), p.GetString()!)
+            ? Encode(p.GetString()!)
             : ReadTokens(fields, p, tokenizer))];
+
+        (int[] Tokens, string Text) Encode(string text)
+        {
+            generator.CheckSize(text);
+            return (tokenizer.Encode(text), text);
+        }
     }
 
     private static (int[] Tokens, string Text) ReadTokens(

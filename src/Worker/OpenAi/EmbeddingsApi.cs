@@ -7,6 +7,7 @@ using Sluice.Worker.Embeddings;
 using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.OpenAi;
 
@@ -51,9 +52,9 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
                 "dimensions");
         var input = ReadInput(fields, embedder.VocabularySize);
         if (embedder.Waiting >= settings.Batching.MaxQueue)
-            throw new OpenAiException(
-                $"{settings.Batching.MaxQueue} texts wait already, the most that the worker accepts "
-                + "(SLUICE_MAX_QUEUE).", null, 503);
+            throw InvalidRequestException.QueueFull(
+                $"{embedder.Waiting} texts wait already; expected fewer than {settings.Batching.MaxQueue} "
+                + "(SLUICE_MAX_QUEUE). Retry later.");
         var count = new GenerationCount(model.Statistics);
         try
         {

@@ -18,6 +18,9 @@ namespace Sluice.Worker.OpenAi;
 /// <param name="Code">The code that clients compare; null: none.</param>
 internal sealed record ErrorObject(int Status, string Message, string? Param, string? Code)
 {
+    /// <summary>Value of the header <c>Retry-After</c> in seconds; null: no header.</summary>
+    public int? RetryAfter { get; private init; }
+
     private static ErrorObject? From(Exception error) => error switch
     {
         OpenAiException e => new ErrorObject(e.Status, e.Message, e.Param, e.Code),
@@ -25,7 +28,10 @@ internal sealed record ErrorObject(int Status, string Message, string? Param, st
             e.Status,
             e.Message,
             null,
-            e.Message.Contains("has a context", StringComparison.Ordinal) ? "context_length_exceeded" : null),
+            e.Message.Contains("has a context", StringComparison.Ordinal) ? "context_length_exceeded" : null)
+        {
+            RetryAfter = e.RetryAfter,
+        },
         TemplateException { Kind: TemplateErrorKind.Syntax } e => new ErrorObject(
             500, $"The chat template of the model is not valid: {e.Message}", null, null),
         TemplateException e => new ErrorObject(

@@ -25,16 +25,24 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
     {
         try
         {
-            using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
-            using var body = bytes.Parse();
-            if (body.RootElement.ValueKind != JsonValueKind.Object)
-                throw new OpenAiException("The request must be a JSON object.");
-            var fields = new RequestFields(body.RootElement);
-            var model = FindModel(host, fields.RequiredText("model"));
-            var generator = model.Generator ?? throw new OpenAiException(
-                $"The model '{model.Name}' does not generate text.", "model", 400, "model_not_supported");
+            LoadedModel model;
+            TextGenerator generator;
+            TextRequest request;
+            // The body is not needed any more when the request waits.
+            using (var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
+            {
+                using var body = bytes.Parse();
+                if (body.RootElement.ValueKind != JsonValueKind.Object)
+                    throw new OpenAiException("The request must be a JSON object.");
+                var fields = new RequestFields(body.RootElement);
+                model = FindModel(host, fields.RequiredText("model"));
+                generator = model.Generator ?? throw new OpenAiException(
+                    $"The model '{model.Name}' does not generate text.", "model", 400, "model_not_supported");
+                generator.CheckQueue();
+                request = read(fields, model, generator, GenerateApi.ScopeOf(context));
+            }
+
             using var hold = model.AcquireReference();
-            var request = read(fields, model, generator, GenerateApi.ScopeOf(context));
             foreach (var choice in request.Choices) generator.CheckLength(choice.Request.Prompt!.Count);
             await RespondAsync(context, new ChoiceRuns(model, generator), request);
         }
@@ -55,6 +63,7 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
     public static async Task SendErrorAsync(HttpContext context, ErrorObject error)
     {
         context.Response.StatusCode = error.Status;
+        JsonResponses.SetRetryAfter(context, error.RetryAfter);
         await JsonResponses.WriteAsync(context, error.Write);
         // A response that has started keeps its body.
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);

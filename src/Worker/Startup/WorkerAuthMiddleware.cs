@@ -63,6 +63,7 @@ internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog lo
         }
         catch (InvalidRequestException e) when (!context.Response.HasStarted)
         {
+            JsonResponses.SetRetryAfter(context, e.RetryAfter);
             await JsonResponses.ErrorAsync(context, e.Status, e.Message);
         }
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)

@@ -13,4 +13,13 @@ public sealed class InvalidRequestException(string message, int status = 400)
 
     /// <summary>HTTP status of the response.</summary>
     public int Status => status;
+
+    /// <summary>Value of the header <c>Retry-After</c> in seconds; null: no header.</summary>
+    public int? RetryAfter { get; init; }
+
+    /// <summary>
+    /// Returns the error of a request for which a queue has no room. Its caller can retry after one second: a place is
+    /// free as soon as a request ends.
+    /// </summary>
+    public static InvalidRequestException QueueFull(string message) => new(message, 503) { RetryAfter = 1 };
 }

@@ -89,10 +89,10 @@ public sealed class LoadReportTest(LoadReportTest.Samples samples) : IClassFixtu
     {
         JsonNode? load = JsonNode.Parse(await samples.Worker.Client.GetStringAsync("/v2/" + path));
         foreach (var field in fields) load = load is JsonArray list ? list[int.Parse(field, null)] : load![field];
-        Assert.Equal(["cache_capacity_tokens", "cache_tokens", "kept_tokens", "running", "waiting"],
+        Assert.Equal(["cache_capacity_tokens", "cache_tokens", "kept_tokens", "running", "waiting", "waiting_tokens"],
             load!.AsObject().Select(f => f.Key));
         Assert.Equal(64 * 512, (long)load["cache_capacity_tokens"]!);
-        Assert.Null(JsonNode.Parse(await samples.Worker.Client.GetStringAsync("/v2/models/embed/stats"))!
+        Assert.Null(JsonNode.Parse(await samples.Worker.Client.GetStringAsync("/v2/models/plain/stats"))!
             ["model_stats"]![0]!["generation_stats"]);
     }
 

@@ -34,6 +34,9 @@ public sealed class ByteTokenizer(byte endOfText) : ITokenizer
     public int[] EncodePrompt(string text) =>
         Encode(text.Replace(ITokenizer.Separator.ToString(), "", StringComparison.Ordinal));
 
+    public int LeastTokens(string text) =>
+        Encoding.UTF8.GetByteCount(text) - (text.AsSpan().Count(ITokenizer.Separator) * ITokenizer.SeparatorBytes);
+
     public int Count(string text) => Encoding.UTF8.GetByteCount(text) + 1;
 
     /// <summary>

@@ -83,6 +83,14 @@ public sealed class HuggingFaceTokenizer : ITokenizer
         return [.. tokens];
     }
 
+    public int LeastTokens(string text)
+    {
+        if (file.MaxTokenBytes is not { } most) return 0;
+        var bytes = Encoding.UTF8.GetByteCount(text)
+            - (text.AsSpan().Count(ITokenizer.Separator) * ITokenizer.SeparatorBytes);
+        return bytes / most;
+    }
+
     public int Count(string text) => Encode(text).Length;
 
     public string TextOf(int token)

@@ -9,6 +9,9 @@ public interface ITokenizer
     /// </summary>
     public const char Separator = '\uFDD0';
 
+    /// <summary>Number of bytes of <see cref="Separator"/> in UTF-8.</summary>
+    public const int SeparatorBytes = 3;
+
     /// <summary>The token that ends a text: the first of <see cref="EndTokens"/>, or -1 if there is none.</summary>
     int EndOfText { get; }
 
@@ -40,6 +43,11 @@ public interface ITokenizer
     /// A special token in which <see cref="Separator"/> was inserted stays text. The separators are removed.
     /// </summary>
     int[] EncodePrompt(string text);
+
+    /// <summary>
+    /// Returns a number of tokens that a text has at least, without converting it. 0 if nothing is known.
+    /// </summary>
+    int LeastTokens(string text) => 0;
 
     /// <summary>Returns the number of tokens that <see cref="Encode"/> would return.</summary>
     int Count(string text);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 using Sluice.Worker.Generation.Tokenization.Decoders;
 using Sluice.Worker.Generation.Tokenization.Files;
@@ -29,7 +30,16 @@ internal sealed class TokenizerFile
         (Prefix, Suffix) = PostProcessor.Read(Find(parts, "post_processor"));
         AddedTokens = ReadAddedTokens(parts);
         Model = model;
+        // Of byte-level models only, because others have one token for any number of unknown characters. A token that
+        // takes white space around it has no limit either.
+        if (preTokenizer is { } splits && model is BpeModel { ReadsAllBytes: true }
+            && PreTokenizerFactory.KeepsText(splits) && !AddedTokens.Any(t => t.StripLeft || t.StripRight)
+            && NormalizerFactory.Shrinks(Find(parts, "normalizer")) is { } shrinks)
+            MaxTokenBytes = shrinks * LongestToken();
     }
+
+    /// <summary>The most bytes of a text for which one token can stand; null: any number.</summary>
+    public int? MaxTokenBytes { get; }
 
     /// <summary>Changes the text before it is split.</summary>
     public INormalizer Normalizer { get; }
@@ -51,6 +61,14 @@ internal sealed class TokenizerFile
 
     /// <summary>Tokens after a text.</summary>
     public int[] Suffix { get; }
+
+    private int LongestToken()
+    {
+        var longest = AddedTokens.Select(t => Encoding.UTF8.GetByteCount(t.Content)).DefaultIfEmpty(1).Max();
+        for (var id = 0; id < Model.Vocabulary.Count; id++)
+            longest = Math.Max(longest, Model.Vocabulary.BytesOf(id).Length);
+        return longest;
+    }
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="TokenizerFileException">The file is not valid, or has an element that is not supported.

@@ -249,27 +249,6 @@ public sealed class GenerationMetricsTest : IDisposable
     private static GenerationRequest Request(string text, int maxTokens) => new(
         null, text, maxTokens, Temperature: 0, TopK: 0, TopP: 1, Seed: 1, Stop: [], IgnoreEos: true);
 
-    /// <summary>Stops the engine before the third token of a text, until the test continues.</summary>
-    private sealed class PauseAtThirdToken : ILogitsProcessor, IDisposable
-    {
-        private readonly TaskCompletionSource reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly ManualResetEventSlim released = new();
-
-        public Task ReachedAsync() => reached.Task;
-
-        public void Continue() => released.Set();
-
-        public void Process(Span<float> logits, ReadOnlySpan<int> generated)
-        {
-            if (generated.Length != 2) return;
-            reached.TrySetResult();
-            released.Wait();
-        }
-
-        /// <summary>The engine must not wait when a test failed.</summary>
-        public void Dispose() => released.Set();
-    }
-
     private LoadedModel Load(GenerationLimits limits, byte[]? bytes = null)
     {
         TinyModel.Put(folder, "tiny", bytes ?? TinyDecoder.Bytes());

@@ -18,7 +18,8 @@ internal static class TinyDecoder
     /// <param name="reads">
     /// The number of tokens that it can read. It also returns other tokens, and fails when it reads them.
     /// </param>
-    public static byte[] Bytes(bool keepsItsCache = true, int reads = Vocabulary)
+    /// <param name="context">The maximum number of tokens of a text.</param>
+    public static byte[] Bytes(bool keepsItsCache = true, int reads = Vocabulary, int context = 64)
     {
         var random = new Random(11);
         var graph = new GraphProto
@@ -57,7 +58,7 @@ internal static class TinyDecoder
             MetadataProps =
             {
                 Property("sluice.task", "text-generation"), Property("sluice.vocab", "bytes"),
-                Property("sluice.eos", "0"), Property("sluice.context", "64"),
+                Property("sluice.eos", "0"), Property("sluice.context", $"{context}"),
             },
         }.ToByteArray();
     }

@@ -26,6 +26,31 @@ public sealed class TokenizerComparisonTest
         Assert.True(Texts.Distinct().Count() >= 2000);
         Assert.Empty(tokenizer.Differences(Texts));
         Assert.Equal(vocabulary, tokenizer.Own.VocabularySize);
+        Assert.All(Texts, t => Assert.InRange(
+            tokenizer.Own.LeastTokens(t),
+            0,
+            Math.Min(tokenizer.Own.Encode(t).Length, tokenizer.Own.EncodePrompt(t).Length)));
+    }
+
+    [Theory]
+    [InlineData("llama3", true)]
+    [InlineData("qwen3", true)]
+    [InlineData("gptoss", true)]
+    [InlineData("deepseek_v3", true)]
+    // Its model is over characters.
+    [InlineData("gemma3", false)]
+    public void The_least_number_of_tokens_is_known_for_models_over_bytes(string name, bool isKnown)
+    {
+        var own = TokenizerLoader.Load(Folder(name));
+        // The longest tokens are spaces, and the letters that NFC composes.
+        foreach (var text in new[] { new string(' ', 1 << 16), string.Concat(Enumerable.Repeat("\u1100\u1161\u11a8", 1 << 14)) })
+        {
+            Assert.InRange(own.LeastTokens(text), 0, own.Encode(text).Length);
+            Assert.Equal(isKnown, own.LeastTokens(text) > 10);
+        }
+
+        Assert.Equal(own.LeastTokens("abc" + new string('x', 5000)),
+            own.LeastTokens("a\uFDD0b\uFDD0c" + new string('x', 5000)));
     }
 
     [Fact]

@@ -39,6 +39,9 @@ internal sealed class BpeModel : ITokenModel
 
     public Vocabulary Vocabulary { get; }
 
+    /// <summary>Whether each byte of a word is in a token.</summary>
+    public bool ReadsAllBytes => options.IsByteLevel && Array.TrueForAll(byteTokens, t => t >= 0);
+
     public void Encode(ReadOnlySpan<char> word, List<int> tokens)
     {
         if (word.Length > LongestCached)

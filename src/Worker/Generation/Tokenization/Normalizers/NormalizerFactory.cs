@@ -15,6 +15,18 @@ internal static class NormalizerFactory
     public static INormalizer Create(JsonPart? part) =>
         part is { } given ? Create(given) : new NormalizerSequence([]);
 
+    /// <summary>
+    /// Returns the largest factor by which a normalizer makes the UTF-8 of a text shorter: 3 for NFC, which composes
+    /// the three letters of a Hangul syllable. Null if it can remove any number of characters.
+    /// </summary>
+    public static int? Shrinks(JsonPart? part) => part?.Type switch
+    {
+        null => 1,
+        "NFC" => 3,
+        "Sequence" => part.Value.List("normalizers").Aggregate((int?)1, (all, next) => all * Shrinks(next)),
+        _ => null,
+    };
+
     private static INormalizer Create(JsonPart part)
     {
         switch (part.Type)

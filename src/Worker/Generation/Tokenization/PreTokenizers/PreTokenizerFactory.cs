@@ -30,6 +30,15 @@ internal static class PreTokenizerFactory
         return false;
     }
 
+    /// <summary>Returns whether all characters of a text are in its words.</summary>
+    public static bool KeepsText(JsonPart part) => part.Type switch
+    {
+        "Sequence" => part.List("pretokenizers").All(KeepsText),
+        "Split" => Behavior(part, null) != SplitBehavior.Removed,
+        "Punctuation" => Behavior(part, "Isolated") != SplitBehavior.Removed,
+        _ => part.Type is "ByteLevel" or "Digits",
+    };
+
     private static IPreTokenizer Create(JsonPart part) => part.Type switch
     {
         "Sequence" => Sequence([.. part.List("pretokenizers").Select(Create)]),

@@ -25,7 +25,8 @@ internal static class InProcessLimit
         return (Rate(session, width, 1, 1, provider), Rate(session, width, 32, provider == "cpu" ? Environment.ProcessorCount : 1, provider));
     }
 
-    private static void Append(SessionOptions options, string provider)
+    /// <summary>Adds a provider to the options of a session.</summary>
+    public static void Append(SessionOptions options, string provider)
     {
         GpuLibraries.Load(GpuLibraries.For(provider), GpuLibraries.Folders(
             Environment.GetEnvironmentVariable("SLUICE_CUDA_LIBRARY_PATH")?.Split(':', StringSplitOptions.RemoveEmptyEntries) ?? []));

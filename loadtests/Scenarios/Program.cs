@@ -36,9 +36,10 @@ switch (args.FirstOrDefault())
     case "worker-device":
         options.Remove("--worker", out var worker);
         options.Remove("--provider", out var provider);
+        options.Remove("--only", out var only);
         await WorkerDevice.RunAsync(worker ?? throw new ArgumentException("--worker is missing: the worker's program"),
             provider ?? throw new ArgumentException("--provider is missing, expected cuda, tensorrt, webgpu or cpu"), ScenarioOptions.Read(options),
-            CancellationToken.None);
+            CancellationToken.None, onlyGeneration: only == "generation");
         return 0;
     case "cold-start":
         await ColdStart.RunAsync(

@@ -23,12 +23,17 @@ public static class WorkerDevice
     /// <param name="provider">What is to run the models.</param>
     /// <param name="options">Rounds, their length, and the file for the result.</param>
     /// <param name="ct">Stops it.</param>
-    public static async Task RunAsync(string worker, string provider, ScenarioOptions options, CancellationToken ct)
+    /// <param name="onlyGeneration">Whether only text generation and embeddings are measured.</param>
+    public static async Task RunAsync(
+        string worker, string provider, ScenarioOptions options, CancellationToken ct, bool onlyGeneration = false)
     {
         var text = new StringBuilder($"# worker on {provider}\n\n{Machine.Describe($"loadtests/gpu/run.sh --provider {provider}")}\n");
-        text.Append("## doctor\n\n```\n").Append(await DoctorAsync(worker, provider)).Append("\n```\n\n## The samples\n\n");
-        await SamplesAsync(text, worker, provider, ct);
-        foreach (var (name, width, model) in Models) await ModelAsync(text, worker, provider, (name, width, model), options, ct);
+        text.Append("## doctor\n\n```\n").Append(await DoctorAsync(worker, provider)).Append("\n```\n");
+        if (!onlyGeneration) text.Append("\n## The samples\n\n");
+        if (!onlyGeneration) await SamplesAsync(text, worker, provider, ct);
+        foreach (var (name, width, model) in onlyGeneration ? [] : Models) await ModelAsync(text, worker, provider, (name, width, model), options, ct);
+        await DeviceGeneration.RunAsync(text, provider, (repository, model, port) => Launch(worker, repository, provider, port,
+            new Dictionary<string, string?> { ["SLUICE_MODELS"] = model }), options, ct);
         Console.WriteLine(text);
         if (options.Out is { } file) await File.WriteAllTextAsync(file, text.ToString(), ct);
     }

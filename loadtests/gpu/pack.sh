@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes what run.sh needs on a machine with a GPU and nothing else: worker, load generator and .NET itself, in parts of 55 MB at most
 # under .build/gpu/parts (not committed). Needs what a build needs; the first time it fetches ONNX Runtime for NVIDIA (245 MB).
-# Usage: loadtests/gpu/pack.sh [--without-gpu]     (--without-gpu: leaves the providers out, to try the script on a CPU)
+# Usage: loadtests/gpu/pack.sh [--without-gpu|--webgpu]     (--without-gpu: leaves the providers out, to try the script
+# on a CPU; --webgpu: with the WebGPU provider instead)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out="$root/.build/gpu"
@@ -9,7 +10,8 @@ build=nvidia
 case "${1:-}" in
     "") ;;
     --without-gpu) build=cpu ;;
-    *) echo "usage: loadtests/gpu/pack.sh [--without-gpu]" >&2; exit 2 ;;
+    --webgpu) build=webgpu ;;
+    *) echo "usage: loadtests/gpu/pack.sh [--without-gpu|--webgpu]" >&2; exit 2 ;;
 esac
 
 publish() { # PROJECT FOLDER

@@ -83,7 +83,8 @@ public static class ModelFolder
     {
         var folder = ConfigurationFolder(modelPath);
         return Companions.Select(n => Path.Combine(folder, n))
-            .Concat(FindEmbeddings(modelPath) is { } embeddings ? [embeddings] : Array.Empty<string>()).Prepend(modelPath)
+            .Concat(FindEmbeddings(modelPath) is { } embeddings ? [embeddings] : Array.Empty<string>())
+            .Prepend(modelPath)
             .Select(p => new FileInfo(p)).Where(f => f.Exists);
     }
 

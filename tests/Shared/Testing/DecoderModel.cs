@@ -13,7 +13,7 @@ public sealed record DecoderModel
 {
     private const int Bytes = 256, Int32 = 6, Int64 = 7, Float = 1, Float16 = 10;
 
-    private readonly GraphProto graph = new() { Name = "decoder" };
+    private GraphProto graph = new();
 
     /// <summary>Whether the attention is PagedAttention, which has no kernel for 32 bits.</summary>
     public bool Paged { get; init; }
@@ -48,6 +48,8 @@ public sealed record DecoderModel
     /// <summary>Returns the model file.</summary>
     public byte[] ToBytes()
     {
+        // A copy of a record has the same fields.
+        graph = new GraphProto { Name = "decoder" };
         var random = new Random(21);
         AddWeights(random, "embedding", Bytes, Width, 1);
         graph.Initializer.Add(Tensor("ones", [.. Enumerable.Repeat(1f, Width)], Width));

@@ -45,9 +45,11 @@ public sealed class DeviceGenerationTest : IDisposable
         if (paged)
             Assert.True(await CountAsync(device, "sluice_generation_steps_total")
                 < await CountAsync(device, "sluice_generation_tokens_total") / 2);
-        // Most prompts begin with the same text.
-        Assert.Equal(
-            paged && prefixes is null, await CountAsync(device, "sluice_generation_cached_tokens_total") > 200);
+        // The first prompt is read twice, and most others begin as it does: blocks are shared, and the rest is copied.
+        var shared = texts.Count(t => ((string)t.Body["text_input"]!).StartsWith(Long, StringComparison.Ordinal)) - 1;
+        var cached = await CountAsync(device, "sluice_generation_cached_tokens_total");
+        if (paged && prefixes is null) Assert.True(cached >= shared * Long.Length, $"{cached} tokens, {shared} texts");
+        else if (paged) Assert.Equal(0, cached);
         Assert.Equal(0, await CountAsync(device, "sluice_generation_cache_tokens"));
     }
 

@@ -68,7 +68,7 @@ public static class BlockPlan
             others < maxSequences && next.Missing + others <= blocks;
     }
 
-    private static BlockNeed LeastImportant(IReadOnlyList<BlockNeed> sequences)
+    private static BlockNeed LeastImportant(List<BlockNeed> sequences)
     {
         var last = sequences[0];
         foreach (var need in sequences)

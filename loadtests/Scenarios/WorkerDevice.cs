@@ -72,7 +72,7 @@ public static class WorkerDevice
     private static async Task<string> AskAsync(HttpClient client, string model, CancellationToken ct)
     {
         var body = await File.ReadAllTextAsync(Path.Combine(Repository.Models, model, "example.json"), ct);
-        var path = body.Contains("text_input", StringComparison.Ordinal) ? $"/v2/models/{model}/generate"
+        var path = body.Contains("\"messages\"", StringComparison.Ordinal) ? "/v1/chat/completions"
             : body.Contains("\"inputs\"", StringComparison.Ordinal) ? $"/v2/models/{model}/infer" : "/v1/embeddings";
         using var answer = await client.PostAsync(new Uri(path, UriKind.Relative), new StringContent(body), ct);
         return $"{(int)answer.StatusCode}: {string.Join(", ", answer.Headers.TryGetValues("Server-Timing", out var timing) ? timing : [])}";

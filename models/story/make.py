@@ -1,259 +1,133 @@
 #!/usr/bin/python3
-"""Creates story/1/model.onnx: a small byte-level decoder language model with a key/value cache.
+"""Creates the folder story/1: a small chat model with its tokenizer, in the form in which large models are published.
 
-Its inputs and outputs have the names of ONNX Runtime GenAI's model builder, and its attention is GroupQueryAttention
-with rotary embedding inside, so that it is served in the same way as a large model. Bytes are tokens; byte 0 ends a
-story. Requires Debian's python3-torch, python3-onnx and libopenblas0-pthread (20 times as fast as the default BLAS).
+The files are those that ONNX Runtime GenAI's model builder and Hugging Face's tools write: model.onnx with
+GroupQueryAttention, tokenizer.json, tokenizer_config.json with a chat template, config.json, generation_config.json.
+Requires Debian's python3-torch, python3-onnx and libopenblas0-pthread (20 times as fast as the default BLAS).
 Run: /usr/bin/python3 models/story/make.py [steps]
 """
-import collections
+import json
 import math
 import pathlib
+import random
 import sys
+import time
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
+from bpe import Tokenizer
+from conversations import conversation
+from decoder import CONTEXT, Decoder
+from export import export
+from stories import story
+import quality
+
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-from stories import stories  # noqa: E402
+END, BEGIN_TURN, END_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+# In the FIRST steps, all tokens count. The rate falls after step FALL.
+STEPS, FIRST, FALL, SEED, RATE, WARM_UP = 1180, 700, 1000, 11, 4e-3, 60
+# Number and length of the windows of one step, in tokens.
+SHORT, LONG = (16, 160), (9, 288)
+# Every document is generated from its own seed. The held-out ones start at HELD_OUT.
+TRAIN, HELD_OUT, HELD_OUT_DOCUMENTS = 120_000, 10_000_000, 400
+VOCABULARY, TOKENIZER_DOCUMENTS = 1280, 20_000
 
-VOCAB, WIDTH, LAYERS, HEADS, KV_HEADS, HIDDEN, CONTEXT = 256, 128, 4, 4, 2, 320, 512
-HEAD = WIDTH // HEADS
-BATCH, WINDOW, STEPS, SEED = 12, 256, 1300, 11
-TRAIN_STORIES, HELD_OUT_SEED, HELD_OUT_STORIES = 60_000, 10_000_000, 300
-EPSILON, ROPE_BASE = 1e-5, 10_000.0
-
-
-def rope_tables(length):
-    frequencies = ROPE_BASE ** (-torch.arange(0, HEAD, 2, dtype=torch.float32) / HEAD)
-    angles = torch.arange(length, dtype=torch.float32)[:, None] * frequencies[None]
-    return torch.cos(angles), torch.sin(angles)
+TEMPLATE = ("{{ bos_token }}{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
+            "message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
 
 
-def rotate(x, cos, sin):
-    """Applies half rotation (not interleaved), as GroupQueryAttention does; x is [batch, heads, length, head]."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+def document(seed):
+    """Returns a story, or a conversation as the chat template writes it."""
+    pick = random.Random(seed)
+    return END + story(pick) if pick.random() < 0.2 else prompt(conversation(pick))
 
 
-def norm(x, weight):
-    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + EPSILON) * weight
+def prompt(turns):
+    return END + "".join(f"{BEGIN_TURN}{role}\n{text}{END_TURN}\n" for role, text in turns)
 
 
-class Layer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm1, self.norm2 = nn.Parameter(torch.ones(WIDTH)), nn.Parameter(torch.ones(WIDTH))
-        self.q = nn.Linear(WIDTH, HEADS * HEAD, bias=False)
-        self.k = nn.Linear(WIDTH, KV_HEADS * HEAD, bias=False)
-        self.v = nn.Linear(WIDTH, KV_HEADS * HEAD, bias=False)
-        self.o = nn.Linear(HEADS * HEAD, WIDTH, bias=False)
-        self.gate = nn.Linear(WIDTH, HIDDEN, bias=False)
-        self.up = nn.Linear(WIDTH, HIDDEN, bias=False)
-        self.down = nn.Linear(HIDDEN, WIDTH, bias=False)
-
-    def forward(self, x, cos, sin, mask):
-        batch, length, _ = x.shape
-        h = norm(x, self.norm1)
-        q, k, v = (f(h).view(batch, length, -1, HEAD).transpose(1, 2) for f in (self.q, self.k, self.v))
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        k, v = (t.repeat_interleave(HEADS // KV_HEADS, dim=1) for t in (k, v))
-        scores = q @ k.transpose(2, 3) / math.sqrt(HEAD) + mask
-        x = x + self.o((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, -1))
-        h = norm(x, self.norm2)
-        return x + self.down(F.silu(self.gate(h)) * self.up(h))
-
-
-class Decoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Embedding(VOCAB, WIDTH)
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
-        self.norm = nn.Parameter(torch.ones(WIDTH))
-        for p in self.parameters():
-            if p.dim() > 1:
-                nn.init.normal_(p, std=0.05)
-
-    def forward(self, ids):
-        length = ids.shape[1]
-        cos, sin = rope_tables(length)
-        mask = torch.full((length, length), float("-inf")).triu(1)
-        x = self.embed(ids)
-        for layer in self.layers:
-            x = layer(x, cos, sin, mask)
-        return norm(x, self.norm) @ self.embed.weight.T
-
-
-def as_bytes(texts):
-    return b"\0".join(t.encode() for t in texts) + b"\0"
-
-
-def train(model, data, steps):
-    random = torch.Generator().manual_seed(SEED)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=4e-3, total_steps=steps, pct_start=0.1)
+def train(model, documents, assistant, steps):
+    """
+    Trains on windows that begin where a document begins. In the first steps, all tokens count. After them, documents
+    are separated, only what the model has to write counts, and the rate falls.
+    """
+    starts, length = [0], 0
+    for tokens in documents:
+        length += len(tokens)
+        starts.append(length)
+    data = torch.tensor([t for tokens in documents for t in tokens])
+    starts = [s for s in starts if s + CONTEXT + 1 <= length]
+    pick = random.Random(SEED)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.05)
+    began = time.time()
     for step in range(steps):
-        starts = torch.randint(len(data) - WINDOW - 1, (BATCH,), generator=random)
-        chunk = torch.stack([data[s:s + WINDOW + 1] for s in starts])
-        loss = F.cross_entropy(model(chunk[:, :-1]).flatten(0, 1), chunk[:, 1:].flatten())
-        optimiser.zero_grad()
+        separate = step >= FIRST
+        batch, window = LONG if separate else SHORT
+        optimizer.param_groups[0]["lr"] = RATE * min(1, (step + 1) / WARM_UP, (steps - step) / (steps - FALL))
+        chunk = torch.stack([data[s:s + window + 1] for s in pick.choices(starts, k=batch)])
+        ids, targets = chunk[:, :-1], chunk[:, 1:]
+        logits = model(ids, (ids == 0).cumsum(1) if separate else None)
+        loss = F.cross_entropy(logits.flatten(0, 1), (written(chunk, assistant) if separate else targets).flatten())
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 0:
-            print(f"step {step}: {loss.item() / math.log(2):.3f} bits per byte", flush=True)
+        optimizer.step()
+        if step % 50 == 0:
+            print(f"step {step}: {loss.item() / math.log(2):.3f} bits per token, {time.time() - began:.0f} s",
+                  flush=True)
 
 
-def bits_per_byte(model, texts):
-    """Returns the mean over held-out stories. Each is predicted from its first byte, after the end of another story."""
-    bits = count = 0
-    with torch.no_grad():
-        for text in texts:
-            ids = torch.tensor([list(b"\0" + text.encode() + b"\0")])[:, :CONTEXT]
-            bits += F.cross_entropy(model(ids[:, :-1])[0], ids[0, 1:], reduction="sum").item() / math.log(2)
-            count += ids.shape[1] - 1
-    return bits / count
+def written(chunk, assistant):
+    """Returns the targets of windows. Those that the model does not have to write are ignored: the turns of others."""
+    targets = chunk[:, 1:].clone()
+    for row, tokens in zip(targets, chunk.tolist()):
+        own = True
+        for i in range(len(tokens) - 1):
+            if tokens[i] in (0, 1):
+                own = tokens[i] == 0
+            elif i and tokens[i - 1] == 1:
+                own = tokens[i] == assistant
+            if not own or tokens[i + 1] == 1:
+                row[i] = -100
+    return targets
 
 
-def ngram_bits(train_bytes, texts, order):
-    """Returns the baseline: counts of the last order-1 bytes, with add-0.01 smoothing."""
-    counts, totals = collections.Counter(), collections.Counter()
-    for i in range(len(train_bytes) - order):
-        counts[train_bytes[i:i + order]] += 1
-        totals[train_bytes[i:i + order - 1]] += 1
-    bits = count = 0
-    for text in texts:
-        data = b"\0" * (order - 1) + text.encode() + b"\0"
-        for i in range(len(data) - order + 1):
-            p = (counts[data[i:i + order]] + 0.01) / (totals[data[i:i + order - 1]] + 0.01 * VOCAB)
-            bits -= math.log2(p)
-            count += 1
-    return bits / count
+def write_settings(folder, vocabulary):
+    def write(name, value):
+        (folder / name).write_text(json.dumps(value, indent=2) + "\n")
 
-
-class Graph:
-    """Collects the nodes and weights of the ONNX graph."""
-
-    def __init__(self):
-        self.nodes, self.weights = [], []
-
-    def weight(self, name, value):
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def node(self, op, inputs, outputs, domain="", **attributes):
-        outputs = [outputs] if isinstance(outputs, str) else outputs
-        self.nodes.append(helper.make_node(op, inputs, outputs, name=outputs[0], domain=domain, **attributes))
-        return outputs[0]
-
-    def norm(self, x, weight, name):
-        square = self.node("Mul", [x, x], f"{name}.square")
-        mean = self.node("ReduceMean", [square], f"{name}.mean", axes=[-1], keepdims=1)
-        root = self.node("Sqrt", [self.node("Add", [mean, "epsilon"], f"{name}.eps")], f"{name}.root")
-        scaled = self.node("Div", [x, root], f"{name}.scaled")
-        return self.node("Mul", [scaled, self.weight(f"{name}.weight", weight.detach().numpy())], name)
-
-    def linear(self, x, module, name):
-        return self.node("MatMul", [x, self.weight(f"{name}.weight", module.weight.detach().numpy().T)], name)
-
-
-def add_layer(g, x, layer, i):
-    p = f"layers.{i}"
-    h = g.norm(x, layer.norm1, f"{p}.norm1")
-    q, k, v = (g.linear(h, f, f"{p}.{n}") for n, f in (("q", layer.q), ("k", layer.k), ("v", layer.v)))
-    past = [f"past_key_values.{i}.key", f"past_key_values.{i}.value"]
-    present = [f"present.{i}.key", f"present.{i}.value"]
-    attended = g.node("GroupQueryAttention",
-                      [q, k, v, *past, "seqlens_k", "total_length", "cos_cache", "sin_cache"],
-                      [f"{p}.attention", *present], domain="com.microsoft", num_heads=HEADS, kv_num_heads=KV_HEADS,
-                      do_rotary=1, rotary_interleaved=0)
-    x = g.node("Add", [x, g.linear(attended, layer.o, f"{p}.o")], f"{p}.x1")
-    h = g.norm(x, layer.norm2, f"{p}.norm2")
-    gate, up = g.linear(h, layer.gate, f"{p}.gate"), g.linear(h, layer.up, f"{p}.up")
-    silu = g.node("Mul", [gate, g.node("Sigmoid", [gate], f"{p}.sigmoid")], f"{p}.silu")
-    down = g.linear(g.node("Mul", [silu, up], f"{p}.gated"), layer.down, f"{p}.down")
-    return g.node("Add", [x, down], f"{p}.x2")
-
-
-def export(model):
-    g = Graph()
-    g.weight("epsilon", np.array(EPSILON, np.float32))
-    g.weight("one", np.array([1], np.int64))
-    cos, sin = rope_tables(2 * CONTEXT)
-    g.weight("cos_cache", cos.numpy())
-    g.weight("sin_cache", sin.numpy())
-    # As in the model builder: the number of tokens of each row minus one, and the width of the mask.
-    lengths = g.node("ReduceSum", ["attention_mask", "one"], "lengths", keepdims=0)
-    less = g.node("Sub", [lengths, "one"], "lengths_less_one")
-    g.node("Cast", [less], "seqlens_k", to=TensorProto.INT32)
-    shape = g.node("Shape", ["attention_mask"], "mask_shape")
-    g.weight("axis_one", np.array(1, np.int64))
-    total = g.node("Gather", [shape, "axis_one"], "mask_width", axis=0)
-    g.node("Cast", [total], "total_length", to=TensorProto.INT32)
-
-    table = g.weight("embed.weight", model.embed.weight.detach().numpy())
-    x = g.node("Gather", [table, "input_ids"], "embedded")
-    for i, layer in enumerate(model.layers):
-        x = add_layer(g, x, layer, i)
-    x = g.norm(x, model.norm, "final_norm")
-    head = g.node("Transpose", [table], "head", perm=[1, 0])
-    g.node("MatMul", [x, head], "logits")
-
-    def tensor(name, kind, shape):
-        return helper.make_tensor_value_info(name, kind, shape)
-
-    past = ["batch_size", KV_HEADS, "past_sequence_length", HEAD]
-    present = ["batch_size", KV_HEADS, "total_sequence_length", HEAD]
-    inputs = [tensor("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"]),
-              tensor("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"])]
-    outputs = [tensor("logits", TensorProto.FLOAT, ["batch_size", "sequence_length", VOCAB])]
-    for i in range(LAYERS):
-        inputs += [tensor(f"past_key_values.{i}.{n}", TensorProto.FLOAT, past) for n in ("key", "value")]
-        outputs += [tensor(f"present.{i}.{n}", TensorProto.FLOAT, present) for n in ("key", "value")]
-    graph = helper.make_graph(g.nodes, "story", inputs, outputs, g.weights)
-    onnx_model = helper.make_model(graph, producer_name="sluice", ir_version=8, opset_imports=[
-        helper.make_opsetid("", 14), helper.make_opsetid("com.microsoft", 1)])
-    helper.set_model_props(onnx_model, {"sluice.task": "text-generation", "sluice.vocab": "bytes",
-                                        "sluice.eos": "0", "sluice.context": str(CONTEXT)})
-    onnx.save(onnx_model, str(HERE / "1/model.onnx"))
-
-
-def sample(model, prompt, seed, temperature, length=280):
-    random = torch.Generator().manual_seed(seed)
-    ids = [0, *prompt.encode()]
-    with torch.no_grad():
-        while len(ids) < length:
-            p = (model(torch.tensor([ids]))[0, -1] / temperature).softmax(-1)
-            ids.append(torch.multinomial(p, 1, generator=random).item())
-            if ids[-1] == 0:
-                break
-    return bytes(ids[1:]).strip(b"\0").decode(errors="replace")
+    write("config.json", {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "bos_token_id": 0,
+                          "eos_token_id": 2, "max_position_embeddings": CONTEXT, "vocab_size": vocabulary,
+                          **Decoder.settings()})
+    write("generation_config.json", {"bos_token_id": 0, "eos_token_id": [2, 0], "do_sample": True, "temperature": 0.6,
+                                     "top_p": 0.95})
+    write("tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END,
+                                    "eos_token": END_TURN, "model_max_length": CONTEXT, "chat_template": TEMPLATE,
+                                    "clean_up_tokenization_spaces": False})
 
 
 def main():
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
-    texts = as_bytes(stories(0, TRAIN_STORIES))
-    held_out = stories(HELD_OUT_SEED, HELD_OUT_STORIES)
-    model = Decoder()
-    print(f"{len(texts):,} bytes, {sum(p.numel() for p in model.parameters()):,} parameters")
-    train(model, torch.tensor(list(texts)), int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)
+    folder = HERE / "1"
+    folder.mkdir(exist_ok=True)
+    texts = [document(seed) for seed in range(TRAIN)]
+    tokenizer = Tokenizer.train([p for t in texts[:TOKENIZER_DOCUMENTS] for p in t.replace("<|", "\0<|").split("\0")],
+                                [END, BEGIN_TURN, END_TURN], VOCABULARY)
+    documents = [tokenizer.encode(t) for t in texts]
+    model = Decoder(len(tokenizer.ids))
+    print(f"{sum(map(len, texts)):,} characters, {sum(map(len, documents)):,} tokens, "
+          f"{len(tokenizer.ids):,} tokens in the vocabulary, {sum(p.numel() for p in model.parameters()):,} parameters",
+          flush=True)
+    train(model, documents, tokenizer.ids["assistant"], int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)
     model.eval()
-    export(model)
-    print(f"held-out stories: {bits_per_byte(model, held_out):.3f} bits per byte; "
-          f"baselines: 1-gram {ngram_bits(texts[:2_000_000], held_out, 1):.3f}, "
-          f"3-gram {ngram_bits(texts[:2_000_000], held_out, 3):.3f}")
-    for seed, temperature in ((1, 0.5), (2, 0.8), (3, 1.0)):
-        print(f"--- seed {seed}, temperature {temperature}\n{sample(model, 'Once upon a time', seed, temperature)}")
-    ids = [0, *held_out[0].encode()[:60]]
-    with torch.no_grad():
-        np.save("/tmp/story-logits.npy", model(torch.tensor([ids]))[0].numpy())
+    tokenizer.save(folder / "tokenizer.json")
+    write_settings(folder, len(tokenizer.ids))
+    export(model, folder / "model.onnx")
+    quality.report(model, tokenizer, texts, [document(HELD_OUT + i) for i in range(HELD_OUT_DOCUMENTS)], prompt)
 
 
 if __name__ == "__main__":

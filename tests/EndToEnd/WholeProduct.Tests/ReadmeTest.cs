@@ -25,6 +25,7 @@ public sealed partial class ReadmeTest
         Assert.Matches("cold;dur=[1-9]", parts[1]);
         Assert.Matches("cold;dur=0[,.]", parts[1]);
         Assert.Contains("data: {\"model_name\":\"story\"", parts[2], StringComparison.Ordinal);
+        Assert.Contains("\"object\":\"chat.completion\"", parts[3], StringComparison.Ordinal);
         Assert.Matches("a cat and a kitten: 0[.][5-9][0-9]\na cat and the stock market: 0[.][01][0-9]\n", parts[3]);
         Assert.Contains("\"decisions\":[{", parts[4], StringComparison.Ordinal);
         Assert.Contains("stage=\"model\"", parts[4], StringComparison.Ordinal);

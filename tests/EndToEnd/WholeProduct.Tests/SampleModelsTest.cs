@@ -60,6 +60,21 @@ public sealed class SampleModelsTest(SampleModelsTest.Samples samples) : IClassF
         Assert.Matches("[a-z]{3,} [a-z]{2,}", first.Text);
     }
 
+    [Theory]
+    [InlineData("Write a story about a fox.", ". ")]
+    [InlineData("What is the opposite of hot?", "cold")]
+    [InlineData("Hello!", "H")]
+    public async Task The_story_model_answers_and_ends_its_answer(string question, string says)
+    {
+        using var answer = await samples.Gateway.Client.PostAsJsonAsync("/e/story/v1/chat/completions", new
+        {
+            model = "story", temperature = 0, messages = new[] { new { role = "user", content = question } },
+        });
+        var choice = (await answer.Content.ReadFromJsonAsync<JsonObject>())!["choices"]![0]!;
+        Assert.Contains(says, (string?)choice["message"]!["content"], StringComparison.Ordinal);
+        Assert.Equal("stop", (string?)choice["finish_reason"]);
+    }
+
     [Fact]
     public async Task Sentences_with_a_similar_meaning_have_similar_embeddings()
     {

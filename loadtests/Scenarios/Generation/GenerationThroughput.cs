@@ -26,8 +26,8 @@ internal static class GenerationThroughput
         var report = new StringBuilder($"# generation-throughput\n\n{Machine.Describe("make load-generation")}\n")
             .Append(CultureInfo.InvariantCulture, $"A decoder of {shape.Parameters / 1e6:0} million random weights ")
             .Append(CultureInfo.InvariantCulture, $"of 32 bits ({shape.Layers} layers, width {shape.Width}, ")
-            .Append(CultureInfo.InvariantCulture, $"{shape.Vocabulary:n0} tokens), prompts and texts of {PromptTokens} ")
-            .Append("tokens, greedy. All streams of a round start at once. The bare loop and GenAI are measured ")
+            .Append(CultureInfo.InvariantCulture, $"{shape.Vocabulary:n0} tokens), prompts and texts of {PromptTokens}")
+            .Append(" tokens, greedy. All streams of a round start at once. The bare loop and GenAI are measured ")
             .Append("without HTTP; GenAI generates the texts of a round as one batch.\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds for each row, interleaved in changing ")
             .Append("order; medians, ratios of each round's own with their range.\n\n")
@@ -118,7 +118,9 @@ internal static class GenerationThroughput
             .TakeWhile(c => c.First == c.Second).Count()).Average() / Visible(expected[0]).Length;
         return $"\nTexts equal to those of the bare loop: worker {Count(worker)}, llama.cpp {Count(llama)}, "
             + $"GenAI {Count(genAi)}. llama.cpp adds numbers in another order, and random weights amplify differences: "
-            + string.Create(CultureInfo.InvariantCulture, $"its texts are equal for the first {same:P0} of their length.\n");
+            + string.Create(
+                CultureInfo.InvariantCulture,
+                $"its texts are equal for the first {same:P0} of their length.\n");
 
         // The bytes are written in different ways; the letters are compared.
         static string Visible(string text) => string.Concat(text.Where(char.IsAsciiLetterLower));

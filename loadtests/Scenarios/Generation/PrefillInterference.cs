@@ -32,20 +32,9 @@ internal static class PrefillInterference
             rounds.Add((quiet ?? await peers.Worker.RunAsync(Prompts(), TextTokens, ct), loud, read));
         }
 
-        var report = new StringBuilder($"# prefill-interference\n\n{Machine.Describe("make load-generation")}\n")
-            .Append(CultureInfo.InvariantCulture, $"{Streams} streams of {TextTokens} tokens, alone and while prompts of ")
-            .Append(CultureInfo.InvariantCulture, $"{LongPrompt:n0} tokens arrive, one after the other; a decoder of ")
-            .Append(CultureInfo.InvariantCulture, $"{shape.Parameters / 1e6:0} million weights. {options.Rounds} rounds, ")
-            .Append("alternating; medians, ratios of each round's own with their range.\n\n")
-            .Append("| | quiet | with long prompts | ratio |\n|---|---|---|---|\n");
-        AddRow("time between two tokens, p50 ms", t => t.Gap(0.5));
-        AddRow("time between two tokens, p99 ms", t => t.Gap(0.99));
-        AddRow("longest time between two tokens, ms", t => t.Gap(1));
-        report.Append(
-            CultureInfo.InvariantCulture,
-            $"\nLong prompts read in a round: {rounds.Min(r => r.Read)} to {rounds.Max(r => r.Read)}.\n");
+        var report = Report(shape, rounds);
         Console.WriteLine(report);
-        if (options.Out is { } file) await File.WriteAllTextAsync(file, report.ToString(), ct);
+        if (options.Out is { } file) await File.WriteAllTextAsync(file, report, ct);
 
         async Task<(StreamTimes, int)> LoudAsync()
         {
@@ -71,6 +60,23 @@ internal static class PrefillInterference
 
             return count;
         }
+    }
+
+    private static string Report(LlamaShape shape, List<(StreamTimes Quiet, StreamTimes Loud, int Read)> rounds)
+    {
+        var report = new StringBuilder($"# prefill-interference\n\n{Machine.Describe("make load-generation")}\n")
+            .Append(CultureInfo.InvariantCulture, $"{Streams} streams of {TextTokens} tokens, alone and while prompts")
+            .Append(CultureInfo.InvariantCulture, $" of {LongPrompt:n0} tokens arrive, one after the other; a decoder of ")
+            .Append(CultureInfo.InvariantCulture, $"{shape.Parameters / 1e6:0} million weights. {rounds.Count} rounds")
+            .Append(", alternating; medians, ratios of each round's own with their range.\n\n")
+            .Append("| | quiet | with long prompts | ratio |\n|---|---|---|---|\n");
+        AddRow("time between two tokens, p50 ms", t => t.Gap(0.5));
+        AddRow("time between two tokens, p99 ms", t => t.Gap(0.99));
+        AddRow("longest time between two tokens, ms", t => t.Gap(1));
+        report.Append(
+            CultureInfo.InvariantCulture,
+            $"\nLong prompts read in a round: {rounds.Min(r => r.Read)} to {rounds.Max(r => r.Read)}.\n");
+        return report.ToString();
 
         void AddRow(string name, Func<StreamTimes, double> value)
         {

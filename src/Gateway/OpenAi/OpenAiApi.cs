@@ -26,7 +26,7 @@ public static class OpenAiApi
         MapRelayed("embeddings", "Return vectors of texts");
         routes.MapRoute("GET", "/v1/models", AccessLevel.AuthenticatedKey,
             "List the models that the key may use; starts no worker",
-            (HttpContext context) => new ModelList([.. Visible(context, catalog).Select(m => new Model(m))]));
+            (HttpContext context) => new ListModelsResponse([.. Visible(context, catalog).Select(m => new Model(m))]));
         // Names of published models contain slashes.
         routes.MapRoute("GET", "/v1/models/{**model}", AccessLevel.Invoke,
             "Get a model that the key may use; starts no worker", (string model) => new Model(model));
@@ -46,7 +46,7 @@ public static class OpenAiApi
 
     /// <summary>The response to <c>GET /v1/models</c>.</summary>
     /// <param name="Data">The models, in the order of their names.</param>
-    public sealed record ModelList(IReadOnlyList<Model> Data)
+    public sealed record ListModelsResponse(IReadOnlyList<Model> Data)
     {
         /// <summary>The type of the object.</summary>
         [JsonPropertyName("object")]

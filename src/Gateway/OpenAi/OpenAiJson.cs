@@ -5,6 +5,6 @@ namespace Sluice.Gateway.OpenAi;
 
 /// <summary>The generated serializers of the responses of the OpenAI API that the gateway writes itself.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
-[JsonSerializable(typeof(OpenAiApi.ModelList))]
+[JsonSerializable(typeof(OpenAiApi.ListModelsResponse))]
 [JsonSerializable(typeof(OpenAiApi.Model))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -49,11 +49,9 @@ public sealed class QueueLimitsTest : IDisposable
         var waits = new[] { 29, 39 }.Select(n => Start(generator, n)).ToList();
         var started = waits.ConvertAll(w => w.MoveNextAsync().AsTask());
         Assert.Equal((2, 70L), (generator.Counters.Waiting, generator.Counters.WaitingTokens));
-        var error = await Assert.ThrowsAsync<InvalidRequestException>(async () =>
-        {
-            await using var refused = Start(generator, 0);
-            await refused.MoveNextAsync();
-        });
+        // Without the limit, the text would wait for the paused engine.
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() =>
+            Start(generator, 0).MoveNextAsync().AsTask().WaitAsync(ChildProcess.Patience));
         Assert.Contains("2 requests with 70 tokens wait already, and this prompt has 1 tokens; expected at most 70",
             error.Message, StringComparison.Ordinal);
         await first.DisposeAsync();

@@ -31,6 +31,9 @@ public sealed class OpenAiApiTest
 
         Assert.Equal(["embed", "story"], seen["models"]!["data"]!.AsArray().Select(m => (string?)m!["id"]));
         Assert.Equal(("story", "model"), ((string?)seen["model"]!["id"], (string?)seen["model"]!["object"]));
+        var answer = seen["chat"]!["choices"]![0]!;
+        Assert.NotEmpty((string)answer["message"]!["content"]!);
+        Assert.Equal("stop", (string?)answer["finish_reason"]);
         var text = (string)seen["whole"]!["choices"]![0]!["text"]!;
         Assert.NotEmpty(text);
         Assert.Equal(text, string.Concat(seen["stream"]!.AsArray().Select(c => (string?)c!["choices"]![0]!["text"])));

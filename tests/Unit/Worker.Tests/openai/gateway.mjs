@@ -20,6 +20,8 @@ async function error(call) {
 
 seen.models = await client.models.list();
 seen.model = await client.models.retrieve('story');
+const messages = [{ role: 'user', content: 'What is two plus three?' }];
+seen.chat = await client.chat.completions.create({ model: 'story', messages, temperature: 0 });
 seen.whole = await client.completions.create(completion);
 seen.stream = [];
 for await (const chunk of await client.completions.create({ ...completion, stream: true })) seen.stream.push(chunk);

@@ -44,6 +44,10 @@ public sealed class ApiKeyAuthenticationMiddleware(
         if (caller is null && key != KeyVerdict.Missing)
             return AuthorizeAsync(context, next, started, key, caller, EndpointSelection.None);
         var selector = route.Metadata.GetMetadata<IEndpointSelector>() ?? RouteSelector.Instance;
+        // Without a key, a request can only select a public endpoint. If there is none, its body is not read either.
+        if (caller is null && selector != RouteSelector.Instance
+            && !catalog.Current.Deployments.Any(d => d.Endpoint.Public))
+            return AuthorizeAsync(context, next, started, key, caller, EndpointSelection.None);
         var selecting = selector.SelectAsync(context);
         return selecting.IsCompletedSuccessfully
             ? AuthorizeAsync(context, next, started, key, caller, selecting.Result)

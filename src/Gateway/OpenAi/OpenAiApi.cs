@@ -14,9 +14,10 @@ namespace Sluice.Gateway.OpenAi;
 public static class OpenAiApi
 {
     /// <summary>
-    /// Limit of a body in bytes, as high as an endpoint can allow. The limit of the endpoint applies afterwards.
+    /// Limit of a body in bytes: clients can send the model after the messages, so the gateway may have to hold all of
+    /// it. The limit of the endpoint, whose default is the same, applies afterwards.
     /// </summary>
-    private const long MaxBodyBytes = 16L << 30;
+    private const long MaxBodyBytes = 64L << 20;
 
     /// <summary>Maps the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, EndpointRelay relay, CatalogWatcher catalog)

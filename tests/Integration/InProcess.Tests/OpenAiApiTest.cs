@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
@@ -39,6 +40,18 @@ public sealed class OpenAiApiTest
         Assert.Equal(text, string.Concat(seen["stream"]!.AsArray().Select(c => (string?)c!["choices"]![0]!["text"])));
         Assert.Equal(2, seen["embeddings"]!["data"]!.AsArray().Count);
         CheckErrors(seen["errors"]!);
+    }
+
+    [Fact]
+    public async Task A_request_without_a_key_gets_401_before_its_body_is_read()
+    {
+        await using var gateway = await InProcessGateway.StartAsync(Manifests.With(Manifests.Endpoint("story")));
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Url.Host, gateway.Url.Port);
+        await socket.GetStream().WriteAsync(
+            "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"u8.ToArray());
+        using var reader = new StreamReader(socket.GetStream());
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await reader.ReadLineAsync());
     }
 
     private static void CheckErrors(JsonNode errors)

@@ -29,8 +29,9 @@ def read_request(conn):
 
 
 def whole(body, *fields):
+    """A whole response. The connection is closed after it; unless it says so, the client can use it once more."""
     extra = "".join(h + "\r\n" for h in fields).encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s" % (len(body), extra, body)
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n%s\r\n%s" % (len(body), extra, body)
 
 
 def ran(path):

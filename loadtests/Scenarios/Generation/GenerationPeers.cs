@@ -68,13 +68,12 @@ internal sealed class GenerationPeers : IAsyncDisposable
         genAi = await StartAsync(genAiProgram, port => [port, ModelFolder]);
     }
 
-    /// <summary>Generates texts with GenAI, as one batch.</summary>
-    public async Task<GenAiResult> RunGenAiAsync(int[][] prompts, int count, CancellationToken ct)
+    /// <summary>Generates texts with GenAI, as one batch. Returns null if it answers with an error.</summary>
+    public async Task<GenAiResult?> RunGenAiAsync(int[][] prompts, int count, CancellationToken ct)
     {
         var request = new { Prompts = prompts, MaxTokens = count };
         using var response = await genAi!.PostAsJsonAsync("/generate", request, ct);
-        response.EnsureSuccessStatusCode();
-        return (await response.Content.ReadFromJsonAsync<GenAiResult>(ct))!;
+        return response.IsSuccessStatusCode ? await response.Content.ReadFromJsonAsync<GenAiResult>(ct) : null;
     }
 
     public async ValueTask DisposeAsync()

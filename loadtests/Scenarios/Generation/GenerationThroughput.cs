@@ -28,7 +28,7 @@ internal static class GenerationThroughput
             .Append(CultureInfo.InvariantCulture, $"of 32 bits ({shape.Layers} layers, width {shape.Width}, ")
             .Append(CultureInfo.InvariantCulture, $"{shape.Vocabulary:n0} tokens), prompts and texts of {PromptTokens}")
             .Append(" tokens, greedy. All streams of a round start at once. The bare loop and GenAI are measured ")
-            .Append("without HTTP; GenAI generates the texts of a round as one batch.\n")
+            .Append("without HTTP; GenAI generates the texts of a round as one batch (NaN: it answered with an error).\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} rounds for each row, interleaved in changing ")
             .Append("order; medians, ratios of each round's own with their range.\n\n")
             .Append("| streams | worker, tokens/s | bare loop | llama.cpp | GenAI | worker / bare loop ")
@@ -79,7 +79,7 @@ internal static class GenerationThroughput
                     seconds[which] = llama.Total.TotalSeconds;
                     break;
                 default:
-                    seconds[which] = (await peers.RunGenAiAsync(prompts, TextTokens, ct)).Seconds;
+                    seconds[which] = (await peers.RunGenAiAsync(prompts, TextTokens, ct))?.Seconds ?? double.NaN;
                     break;
             }
         }
@@ -109,7 +109,7 @@ internal static class GenerationThroughput
         var tokens = new LlamaTokens(LlamaShape.Small.Vocabulary);
         string TextOf(int[] text) => string.Concat(text.Select(t => tokens.Texts[t]));
         var expected = peers.Bare.Run(prompts, TextTokens).Texts.Select(TextOf).ToList();
-        var genAi = (await peers.RunGenAiAsync(prompts, TextTokens, ct)).Texts.Select(TextOf);
+        var genAi = (await peers.RunGenAiAsync(prompts, TextTokens, ct))?.Texts.Select(TextOf) ?? [];
         var worker = await Task.WhenAll(prompts.Select(p => peers.Worker.TextAsync(p, TextTokens, ct)));
         var llama = await Task.WhenAll(prompts.Select(p => peers.LlamaCpp.TextAsync(p, TextTokens, ct)));
         string Count(IEnumerable<string> texts) =>

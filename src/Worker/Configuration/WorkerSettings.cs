@@ -114,7 +114,8 @@ public sealed record WorkerSettings
                     "off" => PrefixCache.Off,
                     var other => throw new InvalidOperationException(
                         $"SLUICE_PREFIX_CACHE is '{other}'; expected key, shared or off."),
-                }),
+                },
+                Threads: (int?)Number(env, "SLUICE_GENERATION_THREADS", 1, 1024)),
             Limits = ModelLimits.Read(env),
             Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,

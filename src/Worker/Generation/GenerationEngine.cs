@@ -194,7 +194,9 @@ internal sealed class GenerationEngine(
     {
         var next = waiting.All.Take(MaxJoining).Select(s => s.Facts with { Read = rows.FindShared(s) }).ToList();
         var known = rows.Running.Select(s => s.Facts).ToList();
-        var plan = rows.Plan(known, next, Limits, known.Exists(s => s.Decodes) ? budget.Tokens : ReadSize.Most);
+        var decoding = known.Count(s => s.Decodes);
+        var readable = Math.Min(known.Count + waiting.Count, Limits.MaxSequences) - decoding;
+        var plan = rows.Plan(known, next, Limits, budget.Next(readable, decoding));
         foreach (var id in plan.Preempted) Preempt(id);
         rows.Resize(plan.Size);
         var chunks = plan.Chunks
@@ -205,9 +207,9 @@ internal sealed class GenerationEngine(
         var between = Stopwatch.GetTimestamp();
         if (!decoder.ReadsMixedRows)
             foreach (var (id, end) in chunks) ReadChunk(options, id, end);
-        var decoding = Stopwatch.GetElapsedTime(began, between);
-        if (decoded > 0 && decoder.ReadsMixedRows) budget.RecordMixed(read, decoding);
-        else if (decoded > 0) budget.Record(read, Stopwatch.GetElapsedTime(between), decoding);
+        var duration = Stopwatch.GetElapsedTime(began, between);
+        if (decoded > 0 && decoder.ReadsMixedRows) budget.RecordMixed(read, duration);
+        else if (decoded > 0) budget.Record(read, Stopwatch.GetElapsedTime(between), duration);
         statistics.RecordStep(decoded, read);
         Publish();
     }

@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace Sluice.Worker.Generation;
 
 /// <summary>
@@ -28,9 +30,7 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
     /// </summary>
     public int Next(ReadOnlySpan<float> logits)
     {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best]) best = i;
+        var best = TensorPrimitives.IndexOfMax(logits);
         if (temperature <= 0 || topK == 1) return best;
 
         var top = logits[best];

@@ -9,12 +9,17 @@ namespace Sluice.Worker.Models;
 /// <param name="MaxQueue">Requests that can wait. The worker rejects further requests with 503.</param>
 /// <param name="MaxQueueTokens">Tokens of the prompts that can wait. One request can always wait.</param>
 /// <param name="PrefixCache">Which texts share the keys and values of tokens with which they begin.</param>
+/// <param name="Threads">
+/// Number of threads of a run on the CPU. Null: all cores that the process may use, because a model has one run at a
+/// time.
+/// </param>
 public sealed record GenerationLimits(
     int MaxSequences = 64,
     long? CacheBytes = null,
     int MaxQueue = 1000,
     long MaxQueueTokens = 4 << 20,
-    PrefixCache PrefixCache = PrefixCache.Key)
+    PrefixCache PrefixCache = PrefixCache.Key,
+    int? Threads = null)
 {
     /// <summary>The share of the memory of the process that the cache may use, if no size is set.</summary>
     private const int DefaultCacheShare = 4;

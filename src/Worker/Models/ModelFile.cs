@@ -6,4 +6,5 @@ namespace Sluice.Worker.Models;
 /// <param name="Optimized">True if <paramref name="Load"/> is an optimized copy. Its graph is not optimized
 /// again.</param>
 /// <param name="Weights">Bytes of the tensors stored in the model.</param>
-public readonly record struct ModelFile(string Path, string Load, bool Optimized, long Weights = 0);
+/// <param name="Threads">Number of threads of a run on the CPU, at least 1.</param>
+public readonly record struct ModelFile(string Path, string Load, bool Optimized, long Weights = 0, int Threads = 1);

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
 using Sluice.Worker.Tensors;
 
@@ -31,7 +32,7 @@ public class OnnxModel
         Path = file.Path;
         Weights = file.Weights;
         this.limits = limits;
-        Session = new ModelSession(file.Load, providers, file.Optimized);
+        Session = new ModelSession(file.Load, providers, file.Optimized, file.Threads);
         try
         {
             Inputs = [.. Session.Inputs.Select(Spec)];
@@ -40,7 +41,7 @@ public class OnnxModel
             OutputNames = [.. Outputs.Select(o => o.Name)];
             Metadata = Session.Metadata;
             IsGenerator = Metadata.GetValueOrDefault("sluice.task") == "text-generation"
-                || (InputNames.Any(n => n.StartsWith("past_", StringComparison.Ordinal))
+                || (InputNames.Any(n => n.StartsWith(ModelFacts.CachePrefix, StringComparison.Ordinal))
                     && ModelFolder.DescribesTextModel(file.Path));
             Labels = ModelLabels.Read(file.Path);
             Config = ModelConfigFile.Read(file.Path, Inputs);

@@ -44,7 +44,11 @@ public sealed class ExecutionProviders
     /// </summary>
     /// <param name="path">Path of the model's file.</param>
     /// <param name="optimized">True if the file is an optimized copy. Its graph is not optimized again.</param>
-    public (InferenceSession Session, PlacementProfile Profile) Open(string path, bool optimized = false)
+    /// <param name="threads">Number of threads of a run on the CPU, at least 1.</param>
+    public (InferenceSession Session, PlacementProfile Profile) Open(
+        string path,
+        bool optimized = false,
+        int threads = 1)
     {
         while (true)
         {
@@ -52,6 +56,9 @@ public sealed class ExecutionProviders
             try
             {
                 using var options = Options(path);
+                options.IntraOpNumThreads = threads;
+                // Between two runs, the cores belong to those who write the responses (ADR 98).
+                if (threads > 1) options.AddSessionConfigEntry("session.force_spinning_stop", "1");
                 if (optimized) options.GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL;
                 profile = PlacementProfile.Start(options, First == "cpu");
                 return (new InferenceSession(path, options), profile);

@@ -13,6 +13,7 @@ public sealed class ModelSession : IDisposable
 {
     private readonly string path;
     private readonly bool optimized;
+    private readonly int threads;
     private readonly ExecutionProviders providers;
     private readonly Lock gate = new();
     private InferenceSession session;
@@ -30,11 +31,13 @@ public sealed class ModelSession : IDisposable
     /// <param name="path">Path of the file to load.</param>
     /// <param name="providers">Execution providers that run the model.</param>
     /// <param name="optimized">True if the file is an optimized copy. Its graph is not optimized again.</param>
-    public ModelSession(string path, ExecutionProviders providers, bool optimized = false)
+    /// <param name="threads">Number of threads of a run on the CPU, at least 1.</param>
+    public ModelSession(string path, ExecutionProviders providers, bool optimized = false, int threads = 1)
     {
         this.path = path;
         this.providers = providers;
         this.optimized = optimized;
+        this.threads = threads;
         Open();
         Inputs = session.InputNames.Select(n => KeyValuePair.Create(n, session.InputMetadata[n])).ToArray();
         Outputs = session.OutputNames.Select(n => KeyValuePair.Create(n, session.OutputMetadata[n])).ToArray();
@@ -149,7 +152,7 @@ public sealed class ModelSession : IDisposable
     }
 
     /// <summary>Opens another model of the same folder on the providers of this session.</summary>
-    public ModelSession OpenBeside(string other) => new(other, providers);
+    public ModelSession OpenBeside(string other) => new(other, providers, threads: threads);
 
     /// <summary>Opens a small model of the worker itself on the providers of this session.</summary>
     public InferenceSession OpenOwn(byte[] model) => providers.OpenOwn(model, path);
@@ -169,7 +172,7 @@ public sealed class ModelSession : IDisposable
     [MemberNotNull(nameof(session), nameof(profile), nameof(Provider))]
     private void Open()
     {
-        (session, profile) = providers.Open(path, optimized);
+        (session, profile) = providers.Open(path, optimized, threads);
         Provider = providers.First;
         graphs?.Dispose();
         graphs = GraphOption is null ? null : new RunThread();

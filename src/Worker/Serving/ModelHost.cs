@@ -111,7 +111,8 @@ internal sealed class ModelHost : IDisposable
         if (ModelFolder.FindEmbeddings(path) is { } embeddings) ModelInspector.Inspect(embeddings, settings.Limits);
         var model = cache.Load(facts, (file, optimized) =>
         {
-            var location = new ModelFile(path, file, optimized, facts.InitializerBytes);
+            var location = new ModelFile(path, file, optimized, facts.InitializerBytes,
+                facts.HasCache ? settings.Generation.Threads ?? Environment.ProcessorCount : 1);
             return new LoadedModel(
                 name, version, location, Providers, Slots, settings.Batching, settings.Generation);
         });

@@ -9,8 +9,21 @@ public sealed class ReadBudget
     /// <summary>Time of the last mixed run without prompts.</summary>
     private TimeSpan decodingAlone;
 
-    /// <summary>Number of tokens for the next step.</summary>
-    public int Tokens { get; private set; } = ReadSize.First;
+    /// <summary>Number of tokens while few sequences wait.</summary>
+    private int tokens = ReadSize.First;
+
+    /// <summary>The factor of the current step.</summary>
+    private double urgency = 1;
+
+    /// <summary>Returns the number of tokens for the next step.</summary>
+    /// <param name="waiting">Number of sequences that could be read now, or are read.</param>
+    /// <param name="decoding">Number of sequences that decode.</param>
+    public int Next(int waiting, int decoding)
+    {
+        if (decoding == 0) return ReadSize.Most;
+        urgency = ReadSize.Urgency(waiting, decoding);
+        return (int)Math.Min(ReadSize.Most, tokens * urgency);
+    }
 
     /// <summary>Records a step with a run for decoding and other runs for reading.</summary>
     /// <param name="read">The number of tokens of prompts.</param>
@@ -18,7 +31,9 @@ public sealed class ReadBudget
     /// <param name="decoding">The time for decoding.</param>
     public void Record(int read, TimeSpan reading, TimeSpan decoding)
     {
-        if (read > 0 && decoding > TimeSpan.Zero) Tokens = ReadSize.Next(read, reading, decoding);
+        // What one token takes hardly depends on the number, so the size without urgency follows from a longer step.
+        if (read > 0 && decoding > TimeSpan.Zero)
+            tokens = ReadSize.Next((int)(read / urgency), reading / urgency, decoding);
     }
 
     /// <summary>

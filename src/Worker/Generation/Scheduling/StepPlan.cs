@@ -10,7 +10,7 @@ namespace Sluice.Worker.Generation.Scheduling;
 /// <param name="Size">The size of the cache in this step.</param>
 /// <param name="Chunks">
 /// Prompts to read, with the number of tokens. A sequence that was waiting gets a row. Only the last chunk can leave a
-/// part of a prompt unread.
+/// part of a prompt unread, at least <see cref="ReadSize.Least"/> tokens.
 /// </param>
 public sealed record StepPlan(
     IReadOnlyList<long> Preempted,
@@ -25,7 +25,10 @@ public sealed record StepPlan(
     /// <param name="waiting">The other sequences, in the order in which they are served.</param>
     /// <param name="size">The current size of the cache.</param>
     /// <param name="limits">The limits of the cache.</param>
-    /// <param name="readTokens">Maximum number of tokens of prompts to read in this step, at least 1.</param>
+    /// <param name="readTokens">
+    /// Number of tokens of prompts to read in this step, at least 1. Fewer than <see cref="ReadSize.Least"/> more are
+    /// read if a prompt is complete then.
+    /// </param>
     /// <param name="spare">Number of rows that are useful besides those of the sequences, to keep tokens.</param>
     public static StepPlan Make(
         IReadOnlyList<SequenceFacts> running,
@@ -43,7 +46,8 @@ public sealed record StepPlan(
         foreach (var sequence in kept.Where(s => !s.Decodes)) left -= Read(sequence);
         foreach (var next in waiting)
         {
-            if (left <= 0 || !HasRoom(next)) break;
+            // A run for few tokens would take almost as long as one for many.
+            if (left < (chunks.Count > 0 ? Math.Min(ReadSize.Least, next.Unread) : 1) || !HasRoom(next)) break;
             kept.Add(next);
             left -= Read(next);
         }
@@ -55,7 +59,7 @@ public sealed record StepPlan(
 
         int Read(SequenceFacts sequence)
         {
-            var tokens = Math.Min(left, sequence.Unread);
+            var tokens = sequence.Unread < left + ReadSize.Least ? sequence.Unread : left;
             chunks.Add((sequence.Id, tokens));
             return tokens;
         }

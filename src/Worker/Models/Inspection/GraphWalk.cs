@@ -31,6 +31,9 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
 
     public IReadOnlySet<string> ValueTypes => valueTypes;
 
+    /// <summary>Whether the model has an input for a key/value cache.</summary>
+    public bool HasCache { get; private set; }
+
     /// <summary>Reads the whole file.</summary>
     public void Model(long end)
     {
@@ -88,7 +91,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
                     tensors.Tensor(Message(field));
                     break;
                 case 11 or 12 or 13:
-                    Value(Message(field));
+                    Value(Message(field), isInput: field.Number == 11 && depth == 0);
                     break;
                 case 15:
                     tensors.Sparse(Message(field));
@@ -186,7 +189,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
                     Attribute(Message(field), 0);
                     break;
                 case 12:
-                    Value(Message(field));
+                    Value(Message(field), isInput: false);
                     break;
                 default:
                     reader.Skip(field);
@@ -204,10 +207,12 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
             else reader.Skip(field);
     }
 
-    private void Value(long end)
+    private void Value(long end, bool isInput)
     {
         while (reader.Next(end, out var field))
             if (field.Number == 2) Type(Message(field), 0);
+            else if (field.Number == 1 && isInput)
+                HasCache |= reader.TextBegins(field, ModelFacts.CachePrefix);
             else reader.Skip(field);
     }
 

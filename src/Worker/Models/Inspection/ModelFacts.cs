@@ -44,6 +44,15 @@ public sealed record ModelFacts
     /// <summary>Element types of inputs, outputs and named values, with the names of the inference protocol.</summary>
     public required IReadOnlySet<string> ValueTypes { get; init; }
 
+    /// <summary>
+    /// Whether the graph has an input whose name begins with <see cref="CachePrefix"/>, so that the model is run once
+    /// for each token of a text.
+    /// </summary>
+    public required bool HasCache { get; init; }
+
+    /// <summary>The begin of the names of inputs for a key/value cache.</summary>
+    public const string CachePrefix = "past_";
+
     /// <summary>Element type of most of the weights. FP32 for a model without weights.</summary>
     public string Precision => BytesByType.Count == 0 ? "FP32" : BytesByType.MaxBy(t => t.Value).Key;
 }

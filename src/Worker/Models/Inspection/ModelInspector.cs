@@ -59,6 +59,7 @@ public static class ModelInspector
             ExternalFiles = external.Files,
             BytesByType = tensors.BytesByType,
             ValueTypes = walk.ValueTypes,
+            HasCache = walk.HasCache,
         };
     }
 }

@@ -116,6 +116,17 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
         }
     }
 
+    /// <summary>Returns whether a text of any length begins with an ASCII text, and moves to its end.</summary>
+    public bool TextBegins(ProtoField field, string with)
+    {
+        Expect(field, WireType.Length);
+        var bytes = new byte[with.Length];
+        var isLongEnough = field.Value >= bytes.Length;
+        if (isLongEnough) Fill(bytes, Position);
+        Position = field.End;
+        return isLongEnough && Encoding.ASCII.GetString(bytes) == with;
+    }
+
     /// <summary>
     /// Returns text from anywhere in the file, shortened to one line, for a message. Does not move the position.
     /// </summary>

@@ -206,6 +206,6 @@ public sealed class GenerationEngineTest : IDisposable
     }
 
     private static LoadedModel Open(string name, string path, GenerationLimits limits, int maxQueue) => new(
-        name, "1", new ModelFile(path, path, false), new ExecutionProviders(["cpu"]), new ExecutionSlots(2),
+        name, "1", new ModelFile(path, path, false, Threads: 2), new ExecutionProviders(["cpu"]), new ExecutionSlots(2),
         new BatchLimits(1, maxQueue), limits);
 }

@@ -12,6 +12,8 @@ public sealed class StepPlanTest
     {
         var plan = Make([Decoding(1, 40)], [Waiting(2, 100)], new CacheSize(2, 256), readTokens: 32);
         Assert.Equal([(2L, 32)], plan.Chunks);
+        plan = Make([Decoding(1, 40)], [Waiting(2, 47)], new CacheSize(2, 256), readTokens: 32);
+        Assert.Equal([(2L, 47)], plan.Chunks);
         plan = Make([Decoding(1, 41), Reading(2, 100, read: 32)], [Waiting(3, 8)], new CacheSize(2, 256), 80);
         Assert.Equal([(2L, 68), (3L, 8)], plan.Chunks);
         Assert.Equal(new CacheSize(4, 256), plan.Size);
@@ -21,8 +23,9 @@ public sealed class StepPlanTest
     public void Short_prompts_share_a_step_until_its_tokens_are_used()
     {
         var plan = Make([], [Waiting(1, 10), Waiting(2, 10), Waiting(3, 10), Waiting(4, 10)], default, readTokens: 25);
-        Assert.Equal([(1L, 10), (2L, 10), (3L, 5)], plan.Chunks);
-        Assert.Equal(new CacheSize(4, 256), plan.Size);
+        // A run for the last 5 tokens would take almost as long as one for 16.
+        Assert.Equal([(1L, 10), (2L, 10)], plan.Chunks);
+        Assert.Equal(new CacheSize(2, 256), plan.Size);
     }
 
     [Fact]
@@ -100,9 +103,10 @@ public sealed class StepPlanTest
             Assert.InRange(plan.Size.Rows, rows.Count, limits.RowsFor(plan.Size.Length));
             var all = running.Concat(waiting).ToDictionary(s => s.Id);
             Assert.All(rows, r => Assert.InRange(all[r].Known, 1, plan.Size.Length));
-            Assert.InRange(plan.Chunks.Sum(c => c.Tokens), 0, readTokens);
+            Assert.InRange(plan.Chunks.Sum(c => c.Tokens), 0, readTokens + ReadSize.Least - 1);
             Assert.All(plan.Chunks, c => Assert.InRange(c.Tokens, 1, all[c.Id].Unread));
             Assert.All(plan.Chunks.SkipLast(1), c => Assert.Equal(all[c.Id].Unread, c.Tokens));
+            Assert.All(plan.Chunks, c => Assert.False(all[c.Id].Unread - c.Tokens is > 0 and < ReadSize.Least));
             Assert.Equal(running.Count + waiting.Count > 0, rows.Count > 0);
             Assert.All(plan.Preempted, p => Assert.Contains(running, s => s.Id == p));
 
@@ -128,6 +132,29 @@ public sealed class StepPlanTest
         Assert.Equal(
             next,
             ReadSize.Next(tokens, TimeSpan.FromMilliseconds(reading), TimeSpan.FromMilliseconds(decoding)));
+
+    [Theory]
+    [InlineData(1, 8, 1)]
+    [InlineData(2, 8, 1)]
+    [InlineData(8, 8, 4)]
+    [InlineData(15, 1, 60)]
+    public void Reading_takes_longer_if_many_sequences_wait(int waiting, int decoding, double factor) =>
+        Assert.Equal(factor, ReadSize.Urgency(waiting, decoding));
+
+    [Fact]
+    public void The_budget_follows_the_sequences_that_wait_and_decode()
+    {
+        var budget = new ReadBudget();
+        Assert.Equal(ReadSize.Most, budget.Next(waiting: 16, decoding: 0));
+        Assert.Equal(ReadSize.First, budget.Next(waiting: 1, decoding: 8));
+        Assert.Equal(4 * ReadSize.First, budget.Next(waiting: 8, decoding: 8));
+
+        // A step with 256 tokens took 40 ms, while decoding took 10 ms: 64 tokens take 10 ms, and may take 8 ms.
+        budget.Record(4 * ReadSize.First, TimeSpan.FromMilliseconds(40), TimeSpan.FromMilliseconds(10));
+
+        Assert.Equal(51, budget.Next(waiting: 1, decoding: 8));
+        Assert.Equal(ReadSize.Most, budget.Next(waiting: 63, decoding: 1));
+    }
 
     private static StepPlan Make(
         List<SequenceFacts> running,

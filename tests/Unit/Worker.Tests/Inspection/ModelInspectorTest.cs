@@ -32,6 +32,7 @@ public sealed class ModelInspectorTest : IDisposable
         Assert.Contains("FP32", facts.ValueTypes);
         Assert.Empty(facts.ExternalFiles);
         Assert.Equal(precision, facts.Precision);
+        Assert.Equal(name == "story", facts.HasCache);
     }
 
     [Fact]

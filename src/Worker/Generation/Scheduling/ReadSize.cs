@@ -2,8 +2,8 @@ namespace Sluice.Worker.Generation.Scheduling;
 
 /// <summary>
 /// Decides how many tokens of prompts a step reads. A step that reads a prompt delays all sequences that decode, so the
-/// time for reading is adjusted to the time for decoding. Decoding first delays all sequences that wait, so the time for
-/// reading is longer if many wait. Without sequences that decode, nothing is delayed. Pure.
+/// time for reading is adjusted to the time for decoding. Decoding first delays all sequences that wait, so the time
+/// for reading is longer if many wait. Without sequences that decode, nothing is delayed. Pure.
 /// </summary>
 public static class ReadSize
 {

@@ -19,20 +19,28 @@ public sealed class LogEvents : ILoggerProvider
         }
     }
 
+    /// <summary>The entries so far.</summary>
+    public IReadOnlyList<LogEvent> Entries
+    {
+        get
+        {
+            lock (entries) return [.. entries];
+        }
+    }
+
     /// <summary>Waits for the first entry with this event name and these fields.</summary>
-    public async Task<LogEvent> EventAsync(string name, params (string Name, string Value)[] fields) =>
-        (await Eventually.BecomesAsync(() => Task.FromResult(Find(name, fields)), e => e is not null, name))!;
+    public Task<LogEvent> EventAsync(string name, params (string Name, string Value)[] fields) =>
+        EventAsync(e => e.Is(name, fields), name);
+
+    /// <summary>Waits for the first entry that fits.</summary>
+    public async Task<LogEvent> EventAsync(Func<LogEvent, bool> fits, string what) =>
+        (await Eventually.BecomesAsync(() => Task.FromResult(Entries.FirstOrDefault(fits)), e => e is not null, what))!;
 
     public ILogger CreateLogger(string categoryName) => new Collector(this);
 
     public void Dispose()
     {
         // The entries outlive the gateway.
-    }
-
-    private LogEvent? Find(string name, (string Name, string Value)[] fields)
-    {
-        lock (entries) return entries.FirstOrDefault(e => e.Is(name, fields));
     }
 
     private sealed class Collector(LogEvents events) : ILogger

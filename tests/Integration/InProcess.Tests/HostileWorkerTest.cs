@@ -4,27 +4,28 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>What a worker does wrong never looks right to a client, and what it may not say is not said.</summary>
 public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClassFixture<HostileWorkerTest.Hostile>
 {
     public sealed class Hostile : IAsyncLifetime
     {
-        public GatewayProcess Gateway { get; private set; } = null!;
+        private readonly string folder = Directory.CreateTempSubdirectory("sluice-hostile-").FullName;
+
+        public InProcessGateway Gateway { get; private set; } = null!;
 
         /// <summary>Executions of a path, as the workers noted them.</summary>
         public int Ran(string path)
         {
-            var log = Path.Combine(Gateway.Folder, "ran");
+            var log = Path.Combine(folder, "ran");
             return File.Exists(log) ? File.ReadAllLines(log).Count(line => line == path) : 0;
         }
 
         public async ValueTask InitializeAsync()
         {
             var script = Repository.HostileWorker;
-            var folder = Directory.CreateTempSubdirectory("sluice-hostile-").FullName;
-            Gateway = await GatewayProcess.StartAsync($$"""
+            Gateway = await InProcessGateway.StartAsync($$"""
                 templates:
                   - name: hostile
                     command: [/usr/bin/python3, "{{script}}", "{port}", "{{folder}}"]
@@ -63,12 +64,11 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
                   - { id: hostile, template: hostile, forwarding: { activityTimeout: 2s, replayBytes: 1000 } }
                   - { id: open, template: hostile, public: true, forwarding: { maxAttempts: 1 } }
                   - { id: mortal, template: hostile, forwarding: { replayBytes: 1000, maxAttempts: 2 } }
-                """, folder);
+                """);
         }
 
         public async ValueTask DisposeAsync()
         {
-            var folder = Gateway.Folder;
             await Gateway.DisposeAsync();
             Directory.Delete(folder, recursive: true);
         }
@@ -107,7 +107,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         request.Headers.Add("X-Request-Id", "unframed-and-logged");
         using var answer = await hostile.Gateway.Client.SendAsync(request);
         Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
-        var logged = await hostile.Gateway.EventAsync("WorkerResponseInvalid", 0, ("Request", "unframed-and-logged"));
+        var logged = await hostile.Gateway.Log.EventAsync("WorkerResponseInvalid", ("Request", "unframed-and-logged"));
         Assert.StartsWith("hostile-", logged["Worker"], StringComparison.Ordinal);
     }
 
@@ -172,7 +172,6 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         using var answer = await hostile.Gateway.Client.PostAsync("/e/boasting/echo", new StringContent("hello"));
         Assert.Equal("hello", await answer.Content.ReadAsStringAsync());
         Assert.Single(await hostile.Gateway.WorkersAsync("boasting", "ready"));
-        Assert.False(hostile.Gateway.Process.HasExited);
     }
 
     [Fact]
@@ -181,7 +180,7 @@ public sealed class HostileWorkerTest(HostileWorkerTest.Hostile hostile) : IClas
         using var answer = await hostile.Gateway.Client.PostAsync("/e/mortal/die-once", new StringContent(new string('x', 900)));
         Assert.Equal("second try: 900 bytes", await answer.Content.ReadAsStringAsync());
         // A probe that the worker answered just before it died can let one more connection fail, which is no attempt.
-        var lost = hostile.Gateway.Events.Where(e => e.Is("WorkerLost", ("Endpoint", "mortal"))).ToList();
+        var lost = hostile.Gateway.Log.Entries.Where(e => e.Is("WorkerLost", ("Endpoint", "mortal"))).ToList();
         Assert.Single(lost, e => e["Reason"] != new SocketException((int)SocketError.ConnectionRefused).Message);
         var retries = await hostile.Gateway.MetricAsync("sluice_request_retries_total", "endpoint=\"mortal\"");
         Assert.Equal(lost.Count, retries);

@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
-namespace Sluice.WholeProduct.Tests;
+namespace Sluice.InProcess.Tests;
 
 /// <summary>A worker that answered has executed the request: it is not asked again, and it is not ended, whatever its answer looks like.</summary>
 public sealed class WorkerAnswersTest(HostileWorkerTest.Hostile hostile) : IClassFixture<HostileWorkerTest.Hostile>

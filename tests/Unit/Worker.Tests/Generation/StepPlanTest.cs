@@ -1,3 +1,4 @@
+using Sluice.Testing;
 using Sluice.Worker.Generation.Scheduling;
 
 namespace Sluice.Worker.Tests.Generation;
@@ -80,7 +81,7 @@ public sealed class StepPlanTest
     public void Every_plan_respects_the_limits_and_at_least_one_sequence_continues()
     {
         var random = new Random(5);
-        for (var round = 0; round < 5000; round++)
+        for (var round = 0; round < RandomCases.Count(5000); round++)
         {
             var id = 0L;
             var limits = new SchedulerLimits(random.Next(1, 3000), 0, random.Next(1, 20));

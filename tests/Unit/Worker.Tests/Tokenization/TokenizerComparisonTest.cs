@@ -24,9 +24,12 @@ public sealed class TokenizerComparisonTest
     {
         var tokenizer = new TokenizerReference(Folder(name));
         Assert.True(Texts.Distinct().Count() >= 2000);
-        Assert.Empty(tokenizer.Differences(Texts));
+        // All kinds of texts are spread over the list.
+        var step = Texts.Count / RandomCases.Count(Texts.Count);
+        var texts = Texts.Where((_, i) => i % step == 0).ToList();
+        Assert.Empty(tokenizer.Differences(texts));
         Assert.Equal(vocabulary, tokenizer.Own.VocabularySize);
-        Assert.All(Texts, t => Assert.InRange(
+        Assert.All(texts, t => Assert.InRange(
             tokenizer.Own.LeastTokens(t),
             0,
             Math.Min(tokenizer.Own.Encode(t).Length, tokenizer.Own.EncodePrompt(t).Length)));

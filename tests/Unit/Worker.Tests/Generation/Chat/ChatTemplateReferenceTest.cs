@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Testing;
 using Sluice.Worker.Generation.Chat;
 using Sluice.Worker.Generation.Chat.Jinja;
 using Sluice.Worker.Generation.Chat.Jinja.Evaluation;
@@ -13,7 +14,7 @@ namespace Sluice.Worker.Tests.Generation.Chat;
 /// <summary>Compares chat templates with the reference implementation, <c>@huggingface/jinja</c>.</summary>
 public sealed class ChatTemplateReferenceTest
 {
-    private const int Conversations = 400;
+    private static readonly int Conversations = RandomCases.Count(400);
 
     [Fact]
     public async Task Templates_of_known_models_write_the_same_bytes_as_the_reference()
@@ -43,7 +44,7 @@ public sealed class ChatTemplateReferenceTest
     {
         ReferenceTemplates.Require();
         var random = new RandomTemplates(20261129);
-        string[] templates = [.. Enumerable.Range(0, 4_000).Select(_ => random.Next())];
+        string[] templates = [.. Enumerable.Range(0, RandomCases.Count(4_000)).Select(_ => random.Next())];
         var (expected, _) = await RenderAll(templates);
         var rendered = 0;
         for (var i = 0; i < templates.Length; i++)

@@ -1,3 +1,4 @@
+using Sluice.Testing;
 using Sluice.Worker.Generation.Chat.ToolCalls;
 
 namespace Sluice.Worker.Tests.Generation.Chat;
@@ -76,7 +77,7 @@ public sealed class ToolCallParserTest
             "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "\n", "x", "\\", "\"", "<", "<|python_tag|>",
         ];
         var random = new Random(1);
-        for (var i = 0; i < 20_000; i++)
+        for (var i = 0; i < RandomCases.Count(20_000); i++)
         {
             var format = Enum.GetValues<ToolCallFormat>()[i % 5];
             var answer = Enumerable.Range(0, random.Next(12)).Select(_ => pieces[random.Next(pieces.Length)]).ToList();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Testing;
 using Sluice.Worker.Generation.Constraints;
 using Sluice.Worker.Generation.Tokenization;
 using Sluice.Worker.Tests.Generation.Chat;
@@ -11,11 +12,11 @@ public sealed class StructuredOutputTest
 {
     [Fact]
     public Task Random_models_satisfy_random_schemas_with_bytes() =>
-        CheckRandomAsync(BytesTokenizer.Small, schemas: 250, maxTokens: 2500);
+        CheckRandomAsync(BytesTokenizer.Small, RandomCases.Count(250), maxTokens: 2500);
 
     [Fact]
     public Task Random_models_satisfy_random_schemas_with_the_vocabulary_of_Llama() =>
-        CheckRandomAsync(BytesTokenizer.RequireLlama(), schemas: 25, maxTokens: 600);
+        CheckRandomAsync(BytesTokenizer.RequireLlama(), RandomCases.Count(25), maxTokens: 600);
 
     /// <summary>For loadtests/results: more schemas than a test run has time for.</summary>
     [Fact(Explicit = true)]
@@ -32,7 +33,7 @@ public sealed class StructuredOutputTest
         const int maxTokens = 300;
         var constraint = new StructuredOutput(BytesTokenizer.Small).CompileJsonObject();
         var model = new RandomModel(BytesTokenizer.Small, new Random(3));
-        for (var i = 0; i < 300; i++)
+        for (var i = 0; i < RandomCases.Count(300); i++)
         {
             var (text, hasEnded) = model.Generate(constraint.CreateProcessor(maxTokens), maxTokens);
             Assert.True(hasEnded, text);

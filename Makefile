@@ -25,13 +25,7 @@ models: ## Fetch the sample models that are not in the repository (91 MB)
 	@eng/fetch-models
 
 publish: deps models ## Publish gateway and worker into .build/run (ONNXRUNTIME=nvidia or webgpu: the worker for GPUs)
-	dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained \
-	    -o $(PUBLISH)/gateway -v quiet --nologo
-	@# Files of another build of ONNX Runtime can be newer, and would not be replaced.
-	@echo "$(ONNXRUNTIME)" | cmp -s - $(PUBLISH)/onnxruntime || rm -rf $(PUBLISH)/worker
-	dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained \
-	    -p:OnnxRuntime=$(ONNXRUNTIME) -o $(PUBLISH)/worker -v quiet --nologo
-	@echo "$(ONNXRUNTIME)" >$(PUBLISH)/onnxruntime
+	eng/publish $(ONNXRUNTIME)
 
 run: publish ## Publish, then start the gateway with its own Redis and the sample endpoints; Ctrl-C stops everything
 	@exec $(PUBLISH)/gateway/Sluice.Gateway
@@ -52,11 +46,10 @@ up: .env models ## Build the images and start gateway, Redis and Prometheus with
 down: .env ## Stop the containers; their data is kept
 	docker compose down
 
-test-fast: ## Build, and run the tests that need no published programs and no additional tools (1 min)
+test-fast: ## Build and run the tests that need no published programs and no additional tools (1 min)
 	@eng/test-fast $(CONFIGURATION) $(RESULTS)
 
-test: deps publish ## Run every test
-	@eng/ensure-test-tools
+test: deps ## Build, publish, and run every test (15 min on two cores)
 	@eng/test $(CONFIGURATION) $(RESULTS)
 
 load: publish ## Compare direct access, plain YARP and Sluice (6 min; needs an idle machine)

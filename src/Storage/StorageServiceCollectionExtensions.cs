@@ -1,5 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
+using Sluice.Storage.Batches;
 using Sluice.Storage.Catalog;
+using Sluice.Storage.Files;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
@@ -33,6 +35,7 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>();
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
+        services.AddSingleton<BlobStore>().AddSingleton<FileStore>().AddSingleton<BatchStore>();
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>();
         services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>();
 

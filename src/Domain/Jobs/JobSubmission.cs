@@ -19,6 +19,12 @@ public sealed record JobSubmission
     /// <summary>The s3Config of the client as JSON text; it is passed to the worker.</summary>
     public byte[]? S3 { get; init; }
 
+    /// <summary>
+    /// The path of the worker that gets the input as it is; it begins with a slash. Null: the job handler of the
+    /// template gets the input in an envelope. A job has a path or an s3Config.
+    /// </summary>
+    public string? Path { get; init; }
+
     public required TimeSpan Ttl { get; init; }
 
     public required TimeSpan Timeout { get; init; }

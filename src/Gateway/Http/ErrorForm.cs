@@ -79,7 +79,8 @@ public abstract class ErrorForm
         public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(
             new OpenAiError(problem.NamesModel
                 ? new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), "model", "model_not_found")
-                : new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), null, CodeOf(problem.Status))),
+                : new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), problem.Param,
+                    CodeOf(problem.Status))),
             Writer.OpenAiError);
 
         private static string TypeOf(int status) => status switch

@@ -16,9 +16,11 @@ namespace Sluice.Gateway.Http;
 /// <param name="RequestId">The request id in the log of the gateway.</param>
 /// <param name="Errors">The invalid fields of a declaration.</param>
 /// <param name="NamesModel">Whether the request names a model that does not exist.</param>
+/// <param name="Param">The invalid parameter, for the form of OpenAI's API.</param>
 public sealed record Problem(string Title, int Status, string Detail, string Error, string RequestId,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null,
-    [property: JsonIgnore] bool NamesModel = false)
+    [property: JsonIgnore] bool NamesModel = false,
+    [property: JsonIgnore] string? Param = null)
 {
     /// <summary>The content type of RFC 9457.</summary>
     public const string ContentType = "application/problem+json";
@@ -33,8 +35,10 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
     /// header.</param>
     /// <param name="errors">The invalid fields.</param>
     /// <param name="namesModel">Whether the request names a model that does not exist.</param>
+    /// <param name="param">The invalid parameter, for the form of OpenAI's API.</param>
     public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
-        IReadOnlyList<FieldError>? errors = null, bool namesModel = false)
+        IReadOnlyList<FieldError>? errors = null, bool namesModel = false,
+        string? param = null)
     {
         var response = context.Response;
         response.StatusCode = status;
@@ -45,7 +49,7 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
             response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400))
                 .ToString(CultureInfo.InvariantCulture);
         var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail,
-            context.TraceIdentifier, errors, namesModel);
+            context.TraceIdentifier, errors, namesModel, param);
         // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
         // thousands of times per second.
         var body = form.Write(problem);

@@ -20,7 +20,7 @@ namespace Sluice.Gateway.Jobs;
 /// Runs one attempt of a job: posts the input to the handler of a worker and reads the response. A handler responds
 /// with JSON, <c>{"output": ...}</c> or <c>{"error": ...}</c> (any other JSON is the output), or with server-sent
 /// events. Each event is a chunk of the job's stream, except <c>event: output</c> with the complete result and
-/// <c>event: error</c> with a failure.
+/// <c>event: error</c> with a failure. A job with a path is a request to that path (<see cref="PathJob"/>).
 /// </summary>
 public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients, TimeProvider time)
 {
@@ -59,7 +59,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             limit.CancelAfter(timeout);
             using var request = Request(deployment.Template, worker, grant, read.Input.Span, read.S3);
             using var response = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
-            var end = await ReadAsync(deployment, grant, response, limit.Token);
+            var end = await ReadAsync(deployment, grant, response, PathJob.PathOf(read.S3) is not null, limit.Token);
             var provider = response.Headers.NonValidated.TryGetValues(ProviderHeader, out var values)
                 ? values.ToString() : null;
             var start = worker.ReadyAt > grant.Claim.Queued ? worker.Start : null;
@@ -146,13 +146,10 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant,
         ReadOnlySpan<byte> input, byte[]? s3)
     {
-        var head =
-            Encoding.UTF8.GetBytes($$"""{"id":"{{grant.Claim.Id}}","attempt":{{grant.Claim.Attempt}},"input":""");
-        var more = s3 is null ? [] : (byte[])[.. ",\"s3Config\":"u8, .. s3];
-        byte[] body = [.. head, .. input, .. more, (byte)'}'];
-        var request = new HttpRequestMessage(HttpMethod.Post, worker.Prefix + template.HandlerPath)
+        var path = PathJob.PathOf(s3);
+        var request = new HttpRequestMessage(HttpMethod.Post, worker.Prefix + (path ?? template.HandlerPath))
         {
-            Content = new ByteArrayContent(body),
+            Content = new ByteArrayContent(path is null ? Envelope(grant, input, s3) : input.ToArray()),
             Version = WorkerClients.VersionOf(worker.Protocol),
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
@@ -167,8 +164,16 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         return request;
     }
 
+    private static byte[] Envelope(JobGrant grant, ReadOnlySpan<byte> input, byte[]? s3)
+    {
+        var head =
+            Encoding.UTF8.GetBytes($$"""{"id":"{{grant.Claim.Id}}","attempt":{{grant.Claim.Attempt}},"input":""");
+        var more = s3 is null ? [] : (byte[])[.. ",\"s3Config\":"u8, .. s3];
+        return [.. head, .. input, .. more, (byte)'}'];
+    }
+
     private async Task<AttemptOutcome> ReadAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
-        CancellationToken ct)
+        bool hasPath, CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
         // The built-in worker responds with these statuses before it runs anything: it rejects the token, is not ready,
@@ -192,6 +197,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         body = Utf8Text.Repaired(body);
         // The repair can make the body longer: U+FFFD has three bytes.
         if (body.Length > policy.MaxOutputBytes) return TooLarge(body.Length, policy);
+        if (hasPath && PathJob.IsOutput(answer.StatusCode)) return PathJob.Read(answer.StatusCode, body);
         return ApplyRetryPolicy(answer.IsSuccessStatusCode ? Parse(body) : AttemptOutcome.Failed(JobErrors.Handler,
             ErrorText(body, answer.StatusCode), (int)answer.StatusCode >= 500), policy);
     }

@@ -7,4 +7,9 @@ namespace Sluice.Gateway.OpenAi;
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(OpenAiApi.ListModelsResponse))]
 [JsonSerializable(typeof(OpenAiApi.Model))]
+[JsonSerializable(typeof(FileObject))]
+[JsonSerializable(typeof(ListFilesResponse))]
+[JsonSerializable(typeof(DeletedObject))]
+[JsonSerializable(typeof(BatchObject))]
+[JsonSerializable(typeof(ListBatchesResponse))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

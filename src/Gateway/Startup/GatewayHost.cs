@@ -6,6 +6,7 @@ using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Dispatch;
 using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Batches;
 using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
@@ -102,6 +103,8 @@ public static partial class GatewayHost
         OpenInferenceApi.Map(app, relay, Get<Readiness>(), Get<WorkerSlotStore>(), Get<ModelVersions>());
         Get<RepositoryApi>().Map(app);
         OpenAiApi.Map(app, relay, Get<CatalogWatcher>());
+        Get<FilesApi>().Map(app);
+        Get<BatchesApi>().Map(app);
         KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -156,6 +159,7 @@ public static partial class GatewayHost
             new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
         AddForwarding(services);
         AddJobs(services, settings);
+        AddBatches(services, settings);
     }
 
     private static void AddResponseFormats(IServiceCollection services)
@@ -207,6 +211,14 @@ public static partial class GatewayHost
             .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
         services.AddHostedService(s => s.GetRequiredService<JobRunner>());
+    }
+
+    private static void AddBatches(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton(settings.Files).AddSingleton(settings.Batches);
+        services.AddSingleton<BatchFiles>().AddSingleton<BatchLineRunner>().AddSingleton<BatchServices>();
+        services.AddSingleton<BatchScheduler>().AddSingleton<FilesApi>().AddSingleton<BatchesApi>();
+        services.AddHostedService(s => s.GetRequiredService<BatchScheduler>());
     }
 
     [LoggerMessage(LogLevel.Warning,

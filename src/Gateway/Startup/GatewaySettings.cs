@@ -2,6 +2,9 @@ using System.Globalization;
 using System.Net;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Notation;
+using Sluice.Gateway.Batches;
+using Sluice.Gateway.OpenAi;
+using Sluice.Storage.Files;
 
 namespace Sluice.Gateway.Startup;
 
@@ -12,6 +15,9 @@ public sealed record GatewaySettings
 {
     /// <summary>Minimum length of SLUICE_ADMIN_KEY, in characters. Shorter keys can be guessed.</summary>
     private const int MinAdminKey = 16;
+
+    /// <summary>The most files of a key. A list of files reads all of their records.</summary>
+    private const int MostFiles = 1000;
 
     /// <summary>
     /// Variables that are not gateway settings: other code or a client reads them. README.md asks users to export
@@ -46,6 +52,13 @@ public sealed record GatewaySettings
 
     /// <summary>Maximum memory for request bodies at this gateway, in MiB. 0 means no limit.</summary>
     public int BodyMemory { get; init; } = 512;
+
+    /// <summary>The limits of <c>/v1/files</c>. OpenAI's limit of an input is 200 MB.</summary>
+    public FileSettings Files { get; init; } =
+        new(200L << 20, new FileLimits(MostFiles, 2048L << 20), TimeSpan.FromDays(30));
+
+    /// <summary>The limits of <c>/v1/batches</c>. OpenAI's limit of lines is the same.</summary>
+    public BatchSettings Batches { get; init; } = new(64, 50_000, TimeSpan.FromDays(30));
 
     /// <summary>Number of standby workers that this host keeps.</summary>
     public int StandbyWorkers { get; init; } = 1;
@@ -150,7 +163,23 @@ public sealed record GatewaySettings
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
+        read = WithFiles(read, Number);
         return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
+    }
+
+    private static GatewaySettings WithFiles(GatewaySettings read, Func<string, int, int?> number)
+    {
+        var keep = number("SLUICE_FILES_KEEP_DAYS", 3650) is { } days ? TimeSpan.FromDays(days) : read.Files.Keep;
+        var file = number("SLUICE_FILE_MAX_MIB", 1 << 20) is { } mib ? (long)mib << 20 : read.Files.MaxBytes;
+        var all = number("SLUICE_FILES_KEY_MIB", 1 << 24) is { } key ? (long)key << 20 : read.Files.Limits.Bytes;
+        var inFlight = number("SLUICE_BATCH_IN_FLIGHT", 10_000) ?? read.Batches.InFlight;
+        if (inFlight == 0) throw Invalid("SLUICE_BATCH_IN_FLIGHT", "0", "a number from 1 to 10000");
+        return read with
+        {
+            Files = new FileSettings(file, new FileLimits(MostFiles, all), keep),
+            Batches = new BatchSettings(inFlight,
+                number("SLUICE_BATCH_MAX_LINES", 1_000_000) ?? read.Batches.MaxLines, keep),
+        };
     }
 
     private static List<string> DescribeIneffective(HostSettings host, int? standby, IEnumerable<string> names,

@@ -1,6 +1,7 @@
 using Sluice.Domain.Jobs;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using StackExchange.Redis;
 
 namespace Sluice.Storage.Jobs;
 
@@ -96,6 +97,17 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     /// <inheritdoc cref="JobEndWriter.CancelAsync"/>
     public Task<EndResult> CancelAsync(string endpointId, string id, CancellationToken ct) =>
         ends.CancelAsync(endpointId, id, ct);
+
+    /// <summary>
+    /// Lets the data of ended jobs expire immediately; the next sweep of <see cref="JobRetention"/> deletes it.
+    /// </summary>
+    public Task ExpireAsync(string endpointId, IReadOnlyCollection<Job> jobs, CancellationToken ct)
+    {
+        var expiry = new JobKeys(endpointId).Expiry;
+        var entries = jobs.Where(j => j.Ended is not null)
+            .SelectMany(j => new RedisValue[] { 0, $"{j.Ended!.Value.ToUnixTimeMilliseconds()}|{j.Id}" });
+        return ReservedWrite.RunAsync(redis.Database, expiry, "ZADD", [.. entries]).WaitAsync(ct);
+    }
 
     /// <inheritdoc cref="JobEndWriter.EndQueuedAsync"/>
     public Task<int> EndQueuedAsync(

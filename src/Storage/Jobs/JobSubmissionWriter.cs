@@ -122,12 +122,12 @@ internal sealed class JobSubmissionWriter
     /// <summary>Returns the arguments that only few submissions have.</summary>
     private static RedisValue[] More(JobSubmission job)
     {
-        if (job is { S3: null, Webhook: null, Watcher: null, IdempotencyKey: null }) return [];
+        if (job is { S3: null, Path: null, Webhook: null, Watcher: null, IdempotencyKey: null }) return [];
         return
         [
             job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "",
             job.Webhook ?? "",
-            job.S3 is { } s3 ? JobSerializer.OneLine(s3) : "",
+            job.Path ?? (job.S3 is { } s3 ? (RedisValue)JobSerializer.OneLine(s3) : ""),
             job.Watcher ?? "",
         ];
     }

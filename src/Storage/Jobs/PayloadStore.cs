@@ -155,7 +155,7 @@ public sealed partial class PayloadStore(PayloadShare share)
     /// <summary>
     /// Returns the file name of a reference; null for a payload, because JSON never begins with an @.
     /// </summary>
-    private static string? NameOf(ReadOnlySpan<byte> stored)
+    internal static string? NameOf(ReadOnlySpan<byte> stored)
     {
         if (stored.Length != NameDigits + 1 || stored[0] != (byte)'@') return null;
         var name = Encoding.ASCII.GetString(stored[1..]);

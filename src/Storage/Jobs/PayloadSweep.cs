@@ -36,6 +36,14 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
     /// </summary>
     private const int JobsAtOnce = 200;
 
+    /// <summary>
+    /// The keys with references to blobs of <c>Sluice.Storage.Files</c> and <c>Sluice.Storage.Batches</c>, which use
+    /// this namespace.
+    /// </summary>
+    internal const string FilesKey = "sluice:{files}:records";
+    internal const string BatchPartsPrefix = "sluice:{batches}:parts:";
+    private const string BatchPartsPattern = BatchPartsPrefix + "*";
+
     private static readonly Script ReferencesLua = Script.Load("payload-references");
 
     private readonly Dictionary<string, long> suspects = [];
@@ -107,10 +115,10 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
         return names;
     }
 
-    /// <summary>Returns the hashes with references, of all endpoints.</summary>
+    /// <summary>Returns the hashes with references: of jobs of all endpoints, of files and of batches.</summary>
     private List<RedisKey> JobHashes()
     {
-        var keys = new List<RedisKey>();
+        var keys = new List<RedisKey> { FilesKey };
         foreach (var address in redis.Connection.GetEndPoints())
         {
             var server = redis.Connection.GetServer(address);
@@ -119,6 +127,7 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
             if (server.IsReplica) continue;
             foreach (var kind in new[] { "jobs", "results" })
                 keys.AddRange(server.Keys(pattern: (string)DispatchKeysPattern(kind)!, pageSize: 1000));
+            keys.AddRange(server.Keys(pattern: BatchPartsPattern, pageSize: 1000));
         }
 
         return keys;

@@ -15,7 +15,7 @@ namespace Sluice.Storage.Queueing;
 /// </param>
 /// <param name="Timeout">The time limit of the attempt.</param>
 /// <param name="Input">JSON, or a reference; null: the input must be read separately.</param>
-/// <param name="S3">The s3Config of the client as JSON; null: none.</param>
+/// <param name="S3">The s3Config of the client as JSON, or the path of the job; null: none.</param>
 /// <param name="Queued">When the job was last queued; the default value: unknown.</param>
 public sealed record JobClaim(
     string Id,

@@ -16,14 +16,20 @@ namespace Sluice.InProcess.Tests;
 /// </summary>
 public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
 {
-    private readonly RedisFixture redis = new();
+    private readonly RedisFixture redis;
+    private readonly bool ownsRedis;
     private readonly IReadOnlyDictionary<string, string?> settings;
     private DataFolder? data;
     private ConnectionMultiplexer? connection;
     private WebApplication? app;
 
-    private InProcessGateway(IReadOnlyDictionary<string, string?>? environment)
-        : base(Directory.CreateTempSubdirectory("sluice-gateway-").FullName) => settings = Settings(environment);
+    private InProcessGateway(IReadOnlyDictionary<string, string?>? environment, RedisFixture? shared)
+        : base(Directory.CreateTempSubdirectory("sluice-gateway-").FullName)
+    {
+        settings = Settings(environment);
+        ownsRedis = shared is null;
+        redis = shared ?? new RedisFixture();
+    }
 
     /// <summary>The log entries of the gateway, over its restarts.</summary>
     public LogEvents Log { get; } = new();
@@ -38,10 +44,28 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     public static async Task<InProcessGateway> StartAsync(
         string manifest, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var gateway = new InProcessGateway(environment);
+        var gateway = new InProcessGateway(environment, null);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest);
         await gateway.redis.InitializeAsync();
         await gateway.StartAsync();
+        return gateway;
+    }
+
+    /// <summary>Starts another gateway on the Redis, the payload folder and the keys of this one.</summary>
+    public async Task<InProcessGateway> StartAnotherAsync()
+    {
+        var more = new Dictionary<string, string?>(settings)
+        {
+            ["SLUICE_PAYLOADS"] = GatewaySettings.Read(settings.GetValueOrDefault).Payloads,
+        };
+        more.Remove("SLUICE_DATA");
+        more.Remove("SLUICE_MANIFEST");
+        var gateway = new InProcessGateway(more, redis);
+        File.Copy(ManifestPath, gateway.ManifestPath);
+        await gateway.StartAsync();
+        gateway.Key = Key;
+        gateway.Client.Dispose();
+        gateway.Client = gateway.ClientFor(Key);
         return gateway;
     }
 
@@ -55,7 +79,7 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        await redis.DisposeAsync();
+        if (ownsRedis) await redis.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
     }
 
@@ -75,21 +99,25 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
         Client = ClientFor(Key);
     }
 
-    private async Task StopAsync()
+    /// <summary>Stops the gateway. Its Redis and its folder stay.</summary>
+    public async Task StopAsync()
     {
         Client?.Dispose();
         if (app is not null)
         {
             await app.StopAsync();
             await app.DisposeAsync();
+            app = null;
         }
 
         if (connection is not null)
         {
             await connection.CloseAsync(allowCommandsToComplete: false);
             connection.Dispose();
+            connection = null;
         }
 
         data?.Dispose();
+        data = null;
     }
 }

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that executes the action in a job's input, and logs every execution to $STUB_LOG.PID: "begin ID ATTEMPT",
 // then "end" or "stopped"; with "fence" in the input also "fence ID FENCE".
+// A request below /v1 is answered with its path and body, after "ms" and with the status "status" of the body.
 // {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
@@ -36,6 +37,26 @@ app.MapPost("/run", async context =>
     catch (OperationCanceledException)
     {
         Note($"stopped {id} {attempt}");
+    }
+});
+app.MapPost("/v1/{**path}", async context =>
+{
+    var body = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
+    var id = context.Request.Headers["X-Request-Id"].ToString();
+    Note($"begin {id} 1");
+    try
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds((int?)body["ms"] ?? 0), TimeProvider.System, context.RequestAborted);
+        context.Response.StatusCode = (int?)body["status"] ?? 200;
+        context.Response.ContentType = "application/json";
+        // Two lines, as servers with indented JSON send them.
+        await context.Response.WriteAsync("{\n\"path\":" + JsonValue.Create(context.Request.Path.Value)!.ToJsonString()
+            + ",\"body\":" + body.ToJsonString() + "}", context.RequestAborted);
+        Note($"end {id} 1");
+    }
+    catch (OperationCanceledException)
+    {
+        Note($"stopped {id} 1");
     }
 });
 await app.StartAsync();

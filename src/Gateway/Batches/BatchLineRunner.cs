@@ -1,0 +1,120 @@
+using Sluice.Dispatch;
+using Sluice.Domain.Batches;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Jobs;
+using Sluice.Gateway.Jobs;
+using Sluice.Storage.Batches;
+using Sluice.Storage.Catalog;
+using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
+
+namespace Sluice.Gateway.Batches;
+
+/// <summary>
+/// Runs lines of batches as durable jobs of low priority. The id of the job follows from the line, so a run that
+/// continues a batch finds the jobs of the run before it.
+/// </summary>
+public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher,
+    CatalogWatcher catalog, TimeProvider time)
+{
+    /// <summary>The pause after a full queue, or after an error of Redis or of the payload folder.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How long jobs may wait after the completion window: the run of the batch ends them at its end, and reports it.
+    /// </summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long one wait for a job takes; the line then waits again.</summary>
+    private static readonly TimeSpan Wait = TimeSpan.FromMinutes(5);
+
+    /// <summary>Runs a line until its job has ended.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="request">What its client asked.</param>
+    /// <param name="line">The line.</param>
+    /// <param name="left">The rest of the completion window.</param>
+    /// <param name="ct">Stops the wait; the job is not affected.</param>
+    public async Task<BatchResult> RunAsync(
+        BatchState batch, BatchRequest request, BatchLine line, TimeSpan left, CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                if (catalog.Current.FindByModel(line.Model) is { } deployment)
+                {
+                    if (await TryRunAsync(batch, request, line, deployment, left, ct) is { } job)
+                        return BatchResult.From(batch.Id, line.Number, line.CustomId, job);
+                }
+                else if (!catalog.State.IsLost)
+                {
+                    return BatchResult.Failed(batch.Id, line.Number, line.CustomId, "model_not_found",
+                        $"No endpoint serves the model '{line.Model}' any more.");
+                }
+            }
+            catch (PayloadException e) when (e.Fault == PayloadFault.Lost)
+            {
+                return BatchResult.Failed(batch.Id, line.Number, line.CustomId, JobErrors.OutputLost, e.Message);
+            }
+            catch (Exception e) when (RedisErrors.Is(e) || e is PayloadException)
+            {
+                // Redis or the payload folder is not available now.
+            }
+
+            await Task.Delay(Pause, time, ct);
+        }
+    }
+
+    /// <summary>Cancels the job of a line, if there is one.</summary>
+    public async Task CancelAsync(string batch, BatchLine line, CancellationToken ct)
+    {
+        if (catalog.Current.FindByModel(line.Model)?.Endpoint.Id is not { } endpoint) return;
+        await store.CancelAsync(endpoint, JobId(batch, line), ct);
+        dispatcher.StopJob(endpoint, JobId(batch, line));
+    }
+
+    /// <summary>Deletes jobs whose results are in the output, so that a large batch does not fill Redis.</summary>
+    public async Task DeleteAsync(IEnumerable<Job> jobs, CancellationToken ct)
+    {
+        foreach (var endpoint in jobs.GroupBy(j => j.EndpointId))
+            await store.ExpireAsync(endpoint.Key, [.. endpoint], ct);
+    }
+
+    private static string JobId(string batch, BatchLine line) => $"{batch}-{line.Number}";
+
+    /// <summary>Submits the job, and waits for its end. Null: it was not accepted, or Redis lost it.</summary>
+    private async Task<Job?> TryRunAsync(BatchState batch, BatchRequest request, BatchLine line,
+        Deployment deployment, TimeSpan left, CancellationToken ct)
+    {
+        var endpoint = deployment.Endpoint;
+        var id = JobId(batch.Id, line);
+        var result = await store.SubmitAsync(new JobSubmission
+        {
+            Id = id,
+            EndpointId = endpoint.Id,
+            Flow = batch.Owner,
+            Weight = request.Weight,
+            Input = line.Body,
+            Path = request.Endpoint,
+            Ttl = left + Grace,
+            Timeout = endpoint.Forwarding.ExecutionTimeout,
+            Retention = endpoint.Jobs.Retention,
+            MaxRuns = endpoint.Jobs.MaxRuns,
+            MaxQueued = endpoint.Jobs.MaxQueued,
+            MaxBytes = endpoint.Jobs.MaxBytes,
+            FlowMaxBytes = endpoint.Jobs.MaxKeyBytes,
+            LowPriority = true,
+            Watcher = signals.Watcher,
+        }, ct);
+        if (result.Outcome != SubmitOutcome.Queued) return null;
+        dispatcher.JobQueued(endpoint.Id);
+        while (true)
+        {
+            var job = await reader.WaitAsync(endpoint.Id, id, Wait, ct);
+            ct.ThrowIfCancellationRequested();
+            if (job is null or { Expired: true }) return null;
+            if (job.IsFinal) return job;
+        }
+    }
+}

@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start fuzz chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start fuzz chaos batch-chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints simulate simulate-real
 
 help: ## Print this help
@@ -89,6 +89,9 @@ fuzz: publish ## Send 1,100,000 mutated requests to the worker (8 min); SEED=n r
 
 chaos: publish ## Kill gateways, workers and Redis during 50,000 jobs; check every job (6 min); SEED=n repeats a run
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))
+
+batch-chaos: publish ## Kill gateways, workers and Redis during a batch of 10,000 lines; check each line (3 min)
+	dotnet run -c Release --project loadtests/Scenarios -- batch-chaos $(if $(SEED),--seed $(SEED))
 
 faults: publish ## Run the whole fault matrix and print expected and observed results (30 min)
 	@eng/faults $(CONFIGURATION) $(RESULTS)

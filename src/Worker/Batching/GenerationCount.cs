@@ -3,7 +3,9 @@ using System.Diagnostics;
 namespace Sluice.Worker.Batching;
 
 /// <summary>Records one generation in the statistics of its model: tokens, responses, and the result.</summary>
-internal sealed class GenerationCount(ModelStatistics statistics)
+/// <param name="statistics">The statistics of the model.</param>
+/// <param name="emitted">Number of tokens of the text that another worker generated.</param>
+internal sealed class GenerationCount(ModelStatistics statistics, int emitted = 0)
 {
     private readonly long started = Stopwatch.GetTimestamp();
     private long sent = Stopwatch.GetTimestamp();
@@ -12,8 +14,8 @@ internal sealed class GenerationCount(ModelStatistics statistics)
     /// <summary>Number of sent responses.</summary>
     public int Responses { get; private set; }
 
-    /// <summary>Number of generated tokens.</summary>
-    public int Tokens { get; private set; }
+    /// <summary>Number of generated tokens, with those of another worker.</summary>
+    public int Tokens { get; private set; } = emitted;
 
     /// <summary>
     /// Records that a response is ready to be sent. The number of tokens can be unchanged, because the end of a text

@@ -16,6 +16,15 @@ public readonly record struct GeneratedPiece(
     /// <summary>Number of tokens of the prompt that were not read, because the cache contained them.</summary>
     public int CachedTokens { get; init; }
 
+    /// <summary>The token; null if the piece adds none, because the model ended the text.</summary>
+    public int? Id { get; init; }
+
+    /// <summary>
+    /// Whether another worker generated the token (<see cref="GenerationRequest.Emitted"/>), so that the caller has
+    /// the text already.
+    /// </summary>
+    public bool IsEarlier { get; init; }
+
     /// <summary>
     /// The finish reason of the protocol's details: <c>length</c>, <c>eos_token</c> or <c>stop_sequence</c>.
     /// </summary>

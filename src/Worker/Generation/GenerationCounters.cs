@@ -5,7 +5,9 @@ namespace Sluice.Worker.Generation;
 /// <param name="PromptTokens">Tokens of prompts that were read, without those that were read again.</param>
 /// <param name="CachedTokens">Tokens of prompts that were not read, because another row contained them.</param>
 /// <param name="GeneratedTokens">Tokens that were generated.</param>
-/// <param name="RecomputedTokens">Tokens that were read again after a preemption.</param>
+/// <param name="RecomputedTokens">
+/// Tokens that were read again after a preemption, or that another worker generated before it was lost.
+/// </param>
 /// <param name="Preemptions">Number of times that a sequence lost its row.</param>
 /// <param name="Abandoned">Sequences that ended early because their reader stopped.</param>
 /// <param name="AbandonedTokens">Tokens that were read or generated for abandoned sequences.</param>

@@ -62,6 +62,12 @@ public sealed record GenerationRequest(
     /// <summary>The tokens of the prompt. Null: those of <c>Text</c>.</summary>
     public IReadOnlyList<int>? Prompt { get; init; }
 
+    /// <summary>
+    /// The tokens of the text that another worker generated. The generation continues after them as if this worker had
+    /// generated them too.
+    /// </summary>
+    public IReadOnlyList<int> Emitted { get; init; } = [];
+
     /// <summary>Whether the text contains the special tokens that are generated.</summary>
     public bool KeepsSpecialTokens { get; init; }
 

@@ -20,6 +20,9 @@ namespace Sluice.Worker.Generation;
 /// </param>
 public sealed class Sampler(double temperature, ulong seed, int topK = 0, double topP = 1, double minP = 0)
 {
+    /// <summary>What SplitMix64 adds to its state for each number.</summary>
+    private const ulong Increment = 0x9E3779B97F4A7C15;
+
     private readonly List<(double Weight, int Token)> likely = [];
     private readonly PriorityQueue<int, (float Logit, int Before)> most = new();
     private ulong state = seed;
@@ -48,6 +51,13 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
 
         return best;
     }
+
+    /// <summary>
+    /// Skips the random numbers of tokens that were sampled elsewhere, so that the next token is sampled with the same
+    /// number as there. Each token uses one number, and the state of the generator is a sum.
+    /// </summary>
+    /// <param name="tokens">Number of tokens.</param>
+    public void Skip(int tokens) => state += unchecked((ulong)tokens * Increment);
 
     /// <summary>Returns the weight of a token, relative to that of the most likely one.</summary>
     private double Weight(float logit, float top) =>
@@ -109,7 +119,7 @@ public sealed class Sampler(double temperature, ulong seed, int topK = 0, double
     /// <summary>Returns the upper 53 bits of SplitMix64 (Steele, Lea, Flood 2014) as a number from 0 to 1.</summary>
     private double Uniform()
     {
-        state += 0x9E3779B97F4A7C15;
+        state += Increment;
         var z = state;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;

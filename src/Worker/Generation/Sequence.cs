@@ -17,6 +17,9 @@ namespace Sluice.Worker.Generation;
 /// <param name="scope">Keys and values of equal tokens are shared only within one scope.</param>
 /// <param name="priority">Sequences with lower numbers are served first.</param>
 /// <param name="deadline">Time by which the sequence must have a row, as a timestamp of the stopwatch.</param>
+/// <param name="emitted">
+/// Tokens after the prompt that another worker generated; null: none. They are read like the prompt.
+/// </param>
 internal sealed class Sequence(
     long id,
     int[] prompt,
@@ -25,13 +28,17 @@ internal sealed class Sequence(
     TextStream text,
     string scope = "",
     int priority = 0,
-    long deadline = long.MaxValue)
+    long deadline = long.MaxValue,
+    IReadOnlyList<int>? emitted = null)
 {
+    /// <summary>Number of tokens that another worker generated.</summary>
+    private readonly int resumed = emitted?.Count ?? 0;
+
     /// <summary>
     /// All tokens, after the first one is generated. Until then they are those of the prompt, so that a sequence that
     /// waits has no copy.
     /// </summary>
-    private List<int>? tokens;
+    private List<int>? tokens = emitted is { Count: > 0 } ? [.. prompt, .. emitted] : null;
     private readonly Channel<GeneratedPiece> pieces = Channel.CreateUnbounded<GeneratedPiece>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private volatile bool abandoned;
@@ -56,9 +63,9 @@ internal sealed class Sequence(
 
     /// <summary>
     /// Number of tokens that were computed for this text: those of the prompt that were read, without those that were
-    /// read again, and the generated ones.
+    /// read again, and the generated ones, without those of another worker.
     /// </summary>
-    public int Computed => promptRead + Generated;
+    public int Computed => promptRead + Generated - resumed;
 
     /// <summary>Whether the reader of the text stopped.</summary>
     public bool IsAbandoned => abandoned;
@@ -113,11 +120,13 @@ internal sealed class Sequence(
 
     /// <summary>
     /// Records that the row contains more tokens. Returns how many of them belong to the prompt and were read for the
-    /// first time, and how many were read again.
+    /// first time, and how many were read again. Tokens of another worker are read again: it had them in its cache.
     /// </summary>
     public (int Prompt, int Again) OnRead(int count)
     {
-        var again = Math.Clamp(furthest - Read, 0, count);
+        var resumedEnd = prompt.Length + resumed;
+        var again = Math.Clamp(furthest - Read, 0, count)
+            + Math.Max(0, Math.Min(Read + count, resumedEnd) - Math.Max(Math.Max(Read, furthest), prompt.Length));
         Read += count;
         var fresh = Math.Max(0, Math.Min(Read, prompt.Length) - Math.Max(Read - count, furthest));
         furthest = Math.Max(furthest, Read);
@@ -146,8 +155,9 @@ internal sealed class Sequence(
         var piece = text.Push(token);
         if (text.Stopped || Generated == maxTokens)
             return Finish(new GeneratedPiece(
-                piece + text.Finish(), Generated, text.Stopped ? "stop" : "length", detail));
-        pieces.Writer.TryWrite(new GeneratedPiece(piece, Generated, null, detail) { CachedTokens = CachedTokens });
+                piece + text.Finish(), Generated, text.Stopped ? "stop" : "length", detail) { Id = token });
+        pieces.Writer.TryWrite(
+            new GeneratedPiece(piece, Generated, null, detail) { CachedTokens = CachedTokens, Id = token });
         return false;
     }
 

@@ -50,6 +50,7 @@ public sealed class TextGenerator : IDisposable
                 : null);
         Context = backEnd.Limits.Context;
         Defaults = settings.Defaults;
+        Fingerprint = ModelFingerprint.Compute(model.Path);
     }
 
     /// <summary>The tokenizer of the model.</summary>
@@ -64,6 +65,11 @@ public sealed class TextGenerator : IDisposable
 
     /// <summary>Maximum number of tokens of prompt and generated text together.</summary>
     public int Context { get; }
+
+    /// <summary>
+    /// Identifies the model, its tokenizer and its templates. Only a worker with the same one can continue a text.
+    /// </summary>
+    public string Fingerprint { get; }
 
     /// <summary>Which texts share the tokens with which they begin.</summary>
     public PrefixCache PrefixCache { get; }
@@ -147,27 +153,53 @@ public sealed class TextGenerator : IDisposable
         CheckLength(tokens.Count);
         // Texts of one request share the array, so that a prompt is in memory once.
         var prompt = tokens as int[] ?? [.. tokens];
+        var maxTokens = Math.Min(request.MaxTokens, Context - prompt.Length);
+        var text = new TextStream(
+            request.KeepsSpecialTokens ? new SpecialTokenDecoder(tokenizer) : tokenizer.CreateDecoder(),
+            request.Stop);
+        var earlier = Replay(request.Emitted, text, maxTokens);
         var sequence = engine.Submit(id => new Sequence(
             id,
             prompt,
-            Math.Min(request.MaxTokens, Context - prompt.Length),
+            maxTokens,
             new TokenSampling(request, prompt, tokenizer),
-            new TextStream(
-                request.KeepsSpecialTokens ? new SpecialTokenDecoder(tokenizer) : tokenizer.CreateDecoder(),
-                request.Stop),
+            text,
             PrefixCache == PrefixCache.Key ? request.Scope : "",
             request.Priority,
             request.Timeout is { } timeout
                 ? Stopwatch.GetTimestamp() + (long)(timeout.TotalSeconds * Stopwatch.Frequency)
-                : long.MaxValue));
+                : long.MaxValue,
+            request.Emitted));
         try
         {
+            foreach (var piece in earlier) yield return piece;
             await foreach (var piece in sequence.Pieces.ReadAllAsync(ct)) yield return piece;
         }
         finally
         {
             engine.Abandon(sequence);
         }
+    }
+
+    /// <summary>Converts the tokens of another worker to the pieces that it returned for them.</summary>
+    /// <exception cref="InvalidRequestException">400: no worker can have generated the tokens.</exception>
+    private List<GeneratedPiece> Replay(IReadOnlyList<int> emitted, TextStream text, int maxTokens)
+    {
+        if (emitted.Count >= maxTokens)
+            throw new InvalidRequestException(
+                $"The text to continue has {emitted.Count} tokens; expected at most {maxTokens - 1}.");
+        var pieces = new List<GeneratedPiece>(emitted.Count);
+        foreach (var token in emitted)
+        {
+            if (token < 0)
+                throw new InvalidRequestException(
+                    $"The text to continue has the token '{token}'; expected 0 or more.");
+            pieces.Add(new GeneratedPiece(text.Push(token), pieces.Count + 1, null) { Id = token, IsEarlier = true });
+        }
+
+        return text.Stopped
+            ? throw new InvalidRequestException("The text to continue has a stop string; expected none.")
+            : pieces;
     }
 
     public void Dispose()

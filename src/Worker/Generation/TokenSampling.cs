@@ -31,6 +31,9 @@ internal sealed class TokenSampling
                 request.PresencePenalty,
                 request.FrequencyPenalty));
         if (request.Constraint is { } constraint) processors.Add(constraint);
+        sampler.Skip(request.Emitted.Count);
+        // The processors read all tokens since their last call.
+        if (processors.Count > 0) generated.AddRange(request.Emitted);
     }
 
     /// <summary>Returns whether a token ends the text.</summary>

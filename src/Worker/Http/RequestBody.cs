@@ -62,17 +62,22 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Parses the whole body as JSON.</summary>
-    public JsonDocument Parse()
+    /// <param name="skip">Number of bytes before the JSON.</param>
+    public JsonDocument Parse(long skip = 0)
     {
+        var json = all.Slice(skip);
         try
         {
-            return JsonDocument.Parse(all, new JsonDocumentOptions { MaxDepth = 100 });
+            return JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 100 });
         }
         catch (JsonException e)
         {
-            throw RequestJson.Syntax(ToContiguous(all).Span, e);
+            throw RequestJson.Syntax(ToContiguous(json).Span, e);
         }
     }
+
+    /// <summary>Returns a copy of the first bytes of the body.</summary>
+    public byte[] CopyStart(long length) => all.Slice(0, length).ToArray();
 
     public void Dispose()
     {

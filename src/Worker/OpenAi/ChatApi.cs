@@ -7,15 +7,16 @@ using Sluice.Worker.Serving;
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>Implements <c>/v1/chat/completions</c>.</summary>
-internal sealed class ChatApi(TextApi texts, TimeProvider time)
+internal sealed class ChatApi(TextApi texts)
 {
     private const int MaxTopLogprobs = 20;
 
     public void Map(Router routes) =>
         routes.MapPost("/v1/chat/completions", context => texts.HandleAsync(context, Read));
 
-    private TextRequest Read(RequestFields fields, LoadedModel model, TextGenerator generator, string flow)
+    private TextRequest Read(RequestFields fields, LoadedModel model, string flow, StreamOrigin origin)
     {
+        var generator = model.Generator!;
         var chat = generator.Chat ?? throw new OpenAiException(
             $"The model '{model.Name}' has no chat template (chat_template.jinja, or chat_template in "
             + "tokenizer_config.json); use /v1/completions.", "model");
@@ -24,15 +25,15 @@ internal sealed class ChatApi(TextApi texts, TimeProvider time)
         if (top is not null && !logprobs)
             throw new OpenAiException(
                 "'top_logprobs' is set, but 'logprobs' is not true; expected both or none.", "top_logprobs");
-        var options = CompletionOptions.Read(fields, generator, logprobs ? (int)(top ?? 0) : null, int.MaxValue);
+        var options = CompletionOptions.Read(
+            fields, generator, origin.Seed, logprobs ? (int)(top ?? 0) : null, int.MaxValue);
         var tools = ToolUse.Read(fields, OutputFormat.CompilerOf(generator), chat);
         var constraint = tools.Constraint ?? OutputFormat.Read(fields, generator);
-        var text = chat.Template.Render(ReadConversation(fields, tools.Tools));
+        var text = chat.Template.Render(ReadConversation(fields, tools.Tools) with { Time = origin.Time });
         generator.CheckSize(text);
         var prompt = generator.Tokenizer.EncodePrompt(text);
         var scope = CompletionOptions.Scope(fields, flow);
-        var head = new ResponseHead(
-            $"chatcmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
+        var head = new ResponseHead($"chatcmpl-{origin.Id:N}", origin.Created, model.Name);
         return new TextRequest(
             options,
             [.. Enumerable.Range(0, options.Count).Select(i => new Choice(i, options.For(prompt, i, scope) with

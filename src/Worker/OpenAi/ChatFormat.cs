@@ -23,12 +23,14 @@ internal sealed class ChatFormat(
     /// <summary>The answers so far, by the index of the choice.</summary>
     private readonly Dictionary<int, ChatAnswer> answers = [];
 
-    public async Task SendAsync(EventStream events, Choice choice, GeneratedPiece piece)
+    public int RepeatedCharacters => 0;
+
+    public void Write(EventStream events, Choice choice, GeneratedPiece piece)
     {
         if (!choice.HasStarted)
         {
             choice.HasStarted = true;
-            await events.SendAsync(json => WriteChunk(json, choice, null, () =>
+            events.Write(json => WriteChunk(json, choice, null, () =>
             {
                 json.WriteString("role", "assistant");
                 json.WriteString("content", "");
@@ -42,13 +44,13 @@ internal sealed class ChatFormat(
         if (deltas.Count == 0 && tokens.Length > 0) deltas = [new OutputDelta(OutputDeltaKind.Text, "")];
         foreach (var delta in deltas)
         {
-            await events.SendAsync(json => WriteChunk(
+            events.Write(json => WriteChunk(
                 json, choice, null, () => ChatAnswer.WriteDelta(json, delta), tokens));
             tokens = [];
         }
 
         if (piece.FinishReason is { } reason)
-            await events.SendAsync(json => WriteChunk(json, choice, ReasonOf(answer, reason), () => { }));
+            events.Write(json => WriteChunk(json, choice, ReasonOf(answer, reason), () => { }));
     }
 
     public void WriteUsageEvent(Utf8JsonWriter json, Usage usage)

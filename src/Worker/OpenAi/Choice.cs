@@ -6,12 +6,16 @@ namespace Sluice.Worker.OpenAi;
 /// <summary>One of the texts of a response, as far as it is generated.</summary>
 /// <param name="index">The number of the text, from 0.</param>
 /// <param name="request">The request for the text.</param>
-internal sealed class Choice(int index, GenerationRequest request)
+/// <param name="hasEnded">Whether another worker generated the whole text.</param>
+internal sealed class Choice(int index, GenerationRequest request, bool hasEnded = false)
 {
     public int Index => index;
 
     /// <summary>The request for the text.</summary>
     public GenerationRequest Request => request;
+
+    /// <summary>Whether another worker generated the whole text.</summary>
+    public bool HasEnded => hasEnded;
 
     /// <summary>The text.</summary>
     public StringBuilder Text { get; } = new();
@@ -20,7 +24,7 @@ internal sealed class Choice(int index, GenerationRequest request)
     public List<GeneratedToken> Tokens { get; } = [];
 
     /// <summary>Number of generated tokens.</summary>
-    public int Generated { get; private set; }
+    public int Generated { get; private set; } = request.Emitted.Count;
 
     /// <summary>Number of tokens of the prompt that the cache contained.</summary>
     public int Cached { get; private set; }

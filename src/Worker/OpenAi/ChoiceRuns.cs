@@ -50,7 +50,7 @@ internal sealed class ChoiceRuns(LoadedModel model, TextGenerator generator)
     {
         try
         {
-            await Task.WhenAll(choices.GroupBy(c => c.Request.Prompt)
+            await Task.WhenAll(choices.Where(c => !c.HasEnded).GroupBy(c => c.Request.Prompt)
                 .Select(g => RunPromptAsync([.. g], writer, ct)));
             writer.TryComplete();
         }
@@ -77,14 +77,15 @@ internal sealed class ChoiceRuns(LoadedModel model, TextGenerator generator)
         TaskCompletionSource? started,
         CancellationToken ct)
     {
-        var count = new GenerationCount(model.Statistics);
+        var count = new GenerationCount(model.Statistics, choice.Request.Emitted.Count);
         try
         {
             await foreach (var piece in generator.GenerateAsync(choice.Request, ct))
             {
+                writer.TryWrite((choice, piece));
+                if (piece.IsEarlier) continue;
                 started?.TrySetResult();
                 count.RecordTokens(piece.Tokens);
-                writer.TryWrite((choice, piece));
                 count.RecordSent();
             }
 

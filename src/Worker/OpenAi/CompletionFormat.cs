@@ -16,14 +16,16 @@ internal sealed class CompletionFormat(
 {
     private const string Type = "text_completion";
 
-    public Task SendAsync(EventStream events, Choice choice, GeneratedPiece piece)
+    public int RepeatedCharacters => echoes.Select(e => e.Length).DefaultIfEmpty(0).Max();
+
+    public void Write(EventStream events, Choice choice, GeneratedPiece piece)
     {
         var text = piece.Text;
         if (!choice.HasStarted) text = EchoOf(choice) + text;
         choice.HasStarted = true;
         GeneratedToken[] tokens = options.Logprobs && piece.Token is { Special: false } token ? [token] : [];
-        if (text.Length == 0 && tokens.Length == 0 && piece.FinishReason is null) return Task.CompletedTask;
-        return events.SendAsync(json =>
+        if (text.Length == 0 && tokens.Length == 0 && piece.FinishReason is null) return;
+        events.Write(json =>
         {
             json.WriteStartObject();
             head.Write(json, Type);

@@ -26,6 +26,7 @@ internal sealed record CompletionOptions(
     /// <summary>Reads the options of a request.</summary>
     /// <param name="fields">The request.</param>
     /// <param name="generator">The model, for its recommended sampling parameters.</param>
+    /// <param name="defaultSeed">The seed if the request has none.</param>
     /// <param name="topLogprobs">
     /// Number of most likely tokens with log probabilities; null: no log probabilities.
     /// </param>
@@ -33,6 +34,7 @@ internal sealed record CompletionOptions(
     public static CompletionOptions Read(
         RequestFields fields,
         TextGenerator generator,
+        ulong defaultSeed,
         int? topLogprobs,
         int defaultTokens)
     {
@@ -48,7 +50,7 @@ internal sealed record CompletionOptions(
         var defaults = generator.Defaults;
         var seed = fields.Integer("seed", long.MinValue, long.MaxValue) is { } fixedSeed
             ? unchecked((ulong)fixedSeed)
-            : (ulong)Random.Shared.NextInt64();
+            : defaultSeed;
         var sampling = new GenerationRequest(
             null,
             "",

@@ -7,24 +7,25 @@ using Sluice.Worker.Serving;
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>Implements <c>/v1/completions</c>.</summary>
-internal sealed class CompletionsApi(TextApi texts, TimeProvider time)
+internal sealed class CompletionsApi(TextApi texts)
 {
     private const int MaxLogprobs = 20, DefaultTokens = 16;
 
     public void Map(Router routes) =>
         routes.MapPost("/v1/completions", context => texts.HandleAsync(context, Read));
 
-    private TextRequest Read(RequestFields fields, LoadedModel model, TextGenerator generator, string flow)
+    private TextRequest Read(RequestFields fields, LoadedModel model, string flow, StreamOrigin origin)
     {
+        var generator = model.Generator!;
         if (fields.Text("suffix") is { Length: > 0 })
             throw new OpenAiException("'suffix' is not supported; expected no value.", "suffix");
         var logprobs = fields.Integer("logprobs", 0, MaxLogprobs);
-        var options = CompletionOptions.Read(fields, generator, (int?)logprobs, DefaultTokens);
+        var options = CompletionOptions.Read(fields, generator, origin.Seed, (int?)logprobs, DefaultTokens);
         if (fields.Integer("best_of", 1, int.MaxValue) is { } best && best != options.Count)
             throw new OpenAiException($"'best_of' is '{best}'; expected the value of 'n', {options.Count}.", "best_of");
         var prompts = ReadPrompts(fields, generator, options.Count);
         var scope = CompletionOptions.Scope(fields, flow);
-        var head = new ResponseHead($"cmpl-{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
+        var head = new ResponseHead($"cmpl-{origin.Id:N}", origin.Created, model.Name);
         var choices = prompts
             .SelectMany(p => Enumerable.Range(0, options.Count).Select(i => (p.Tokens, Number: i)))
             .Select((c, i) => new Choice(i, options.For(c.Tokens, c.Number, scope)));

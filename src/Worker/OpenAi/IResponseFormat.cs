@@ -6,8 +6,11 @@ namespace Sluice.Worker.OpenAi;
 /// <summary>The form of the response to one request.</summary>
 internal interface IResponseFormat
 {
-    /// <summary>Sends the events for a piece, which the choice contains already.</summary>
-    Task SendAsync(EventStream events, Choice choice, GeneratedPiece piece);
+    /// <summary>Largest number of characters of a prompt that the response repeats.</summary>
+    int RepeatedCharacters { get; }
+
+    /// <summary>Writes the events for a piece, which the choice contains already.</summary>
+    void Write(EventStream events, Choice choice, GeneratedPiece piece);
 
     /// <summary>Writes the last event, with the number of tokens.</summary>
     void WriteUsageEvent(Utf8JsonWriter json, Usage usage);

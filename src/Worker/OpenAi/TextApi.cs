@@ -14,37 +14,52 @@ namespace Sluice.Worker.OpenAi;
 /// <summary>
 /// Generates the texts of a request of the OpenAI API, and sends them as one response or as a stream.
 /// </summary>
-internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog log, LoadReport load)
+internal sealed class TextApi(
+    ModelHost host,
+    WorkerSettings settings,
+    TimeProvider time,
+    WorkerLog log,
+    LoadReport load)
 {
     /// <summary>Handles a request. Errors before the first token have their own status.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="read">Reads the request, and returns what to generate.</param>
+    /// <param name="read">Reads the request for a model that generates text, and returns what to generate.</param>
     public async Task HandleAsync(
         HttpContext context,
-        Func<RequestFields, LoadedModel, TextGenerator, string, TextRequest> read)
+        Func<RequestFields, LoadedModel, string, StreamOrigin, TextRequest> read)
     {
         try
         {
             LoadedModel model;
-            TextGenerator generator;
             TextRequest request;
+            var resume = context.Request.Headers[Continuation.Header].ToString();
+            var continues = resume.Length > 1;
+            var origin = StreamOrigin.Create(time);
             // The body is not needed any more when the request waits.
-            using (var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes))
+            using (var bytes = await RequestBody.ReadAsync(
+                context, settings.MaxBodyBytes + (continues ? Continuation.MaxMarksBytes : 0)))
             {
-                using var body = bytes.Parse();
+                var marks = continues ? ReadMarksLength(context, bytes.Length) : 0;
+                var earlier = continues ? Continuation.Read(resume, bytes.CopyStart(marks)) : null;
+                using var body = bytes.Parse(marks);
                 if (body.RootElement.ValueKind != JsonValueKind.Object)
                     throw new OpenAiException("The request must be a JSON object.");
                 var fields = new RequestFields(body.RootElement);
                 model = FindModel(host, fields.RequiredText("model"));
-                generator = model.Generator ?? throw new OpenAiException(
+                var generator = model.Generator ?? throw new OpenAiException(
                     $"The model '{model.Name}' does not generate text.", "model", 400, "model_not_supported");
                 generator.CheckQueue();
-                request = read(fields, model, generator, GenerateApi.ScopeOf(context));
+                origin = earlier?.Origin ?? origin;
+                request = read(fields, model, GenerateApi.ScopeOf(context), origin);
+                request = earlier?.Apply(request, generator.Fingerprint) ?? request;
             }
 
             using var hold = model.AcquireReference();
-            foreach (var choice in request.Choices) generator.CheckLength(choice.Request.Prompt!.Count);
-            await RespondAsync(context, new ChoiceRuns(model, generator), request);
+            foreach (var choice in request.Choices) model.Generator.CheckLength(choice.Request.Prompt!.Count);
+            var announced = resume.Length > 0 && request.CanBeContinued
+                ? origin.Announce(model.Generator.Fingerprint, request.Choices)
+                : null;
+            await RespondAsync(context, new ChoiceRuns(model, model.Generator), request, announced);
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
@@ -69,23 +84,34 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
-    private async Task RespondAsync(HttpContext context, ChoiceRuns runs, TextRequest request)
+    private static int ReadMarksLength(HttpContext context, long bodyLength)
+    {
+        var text = context.Request.Headers[Continuation.MarksHeader].ToString();
+        var most = Math.Min(bodyLength, Continuation.MaxMarksBytes);
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length <= most
+            ? length
+            : throw new OpenAiException(
+                $"The header {Continuation.MarksHeader} is '{text}'; expected a number of bytes from 0 to {most}.");
+    }
+
+    private async Task RespondAsync(HttpContext context, ChoiceRuns runs, TextRequest request, string? announced)
     {
         var started = Stopwatch.GetTimestamp();
-        using var events = new EventStream(context);
+        using var events = new EventStream(context, isMarked: announced is not null);
         try
         {
             await foreach (var (choice, piece) in runs.RunAsync(request.Choices, context.RequestAborted))
             {
                 if (!request.Options.Stream) continue;
-                if (!context.Response.HasStarted)
+                request.Format.Write(events, choice, piece);
+                // The client has them already. They were written for the state of the format.
+                if (piece.IsEarlier) events.Discard();
+                else
                 {
-                    SetHeaders(context, started);
-                    GenerateApi.SetEventStreamHeaders(context);
-                    context.Response.DeclareTrailer(GenerateApi.TokensHeader);
+                    StartStream(context, started, announced);
+                    await events.SendAsync(
+                        Continuation.Mark(choice.Index, piece.Id, piece.FinishReason is not null));
                 }
-
-                await request.Format.SendAsync(events, choice, piece);
             }
         }
         catch (Exception e)
@@ -93,16 +119,26 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
             var gone = context.RequestAborted.IsCancellationRequested;
             if (gone) LogGone(request);
             if (gone || !context.Response.HasStarted) throw;
+            // Another worker continues a stream whose end is missing. This worker stops, or the model is replaced.
+            if (events.IsMarked && e is ObjectDisposedException)
+            {
+                context.Abort();
+                return;
+            }
+
             // The status is sent already, so the error is an event. Clients raise it.
-            await events.SendAsync(ErrorObject.From(e, log).Write);
+            events.Discard();
+            events.Write(ErrorObject.From(e, log).Write);
             await events.EndAsync();
             return;
         }
 
         if (request.Options.Stream)
         {
+            // No piece is left of a stream whose choices have all ended at another worker.
+            StartStream(context, started, announced);
             if (request.Options.IncludeUsage)
-                await events.SendAsync(json => request.Format.WriteUsageEvent(json, request.Usage));
+                events.Write(json => request.Format.WriteUsageEvent(json, request.Usage));
             await events.EndAsync();
             if (context.Response.SupportsTrailers())
                 context.Response.AppendTrailer(GenerateApi.TokensHeader, $"{request.Usage.Completion}");
@@ -113,6 +149,16 @@ internal sealed class TextApi(ModelHost host, WorkerSettings settings, WorkerLog
         context.Response.Headers[GenerateApi.TokensHeader] = $"{request.Usage.Completion}";
         await JsonResponses.WriteAsync(
             context, json => request.Format.WriteWhole(json, request.Choices, request.Usage));
+    }
+
+    /// <summary>Sets the headers of a stream before its first event.</summary>
+    private void StartStream(HttpContext context, long started, string? announced)
+    {
+        if (context.Response.HasStarted) return;
+        SetHeaders(context, started);
+        GenerateApi.SetEventStreamHeaders(context);
+        if (announced is not null) context.Response.Headers[Continuation.Header] = announced;
+        context.Response.DeclareTrailer(GenerateApi.TokensHeader);
     }
 
     private void LogGone(TextRequest request) => log.Info(

@@ -9,6 +9,14 @@ internal sealed record TextRequest(
     IReadOnlyList<Choice> Choices,
     IResponseFormat Format)
 {
+    private const int MaxRepeatedCharacters = 64 << 10;
+
+    /// <summary>
+    /// Whether another worker can continue the response: it is a stream, and no event is so large that a gateway would
+    /// have to hold much of it.
+    /// </summary>
+    public bool CanBeContinued => Options.Stream && Format.RepeatedCharacters <= MaxRepeatedCharacters;
+
     /// <summary>Number of tokens so far. A prompt of several texts counts once.</summary>
     public Usage Usage
     {

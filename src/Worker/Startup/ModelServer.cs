@@ -77,9 +77,9 @@ internal sealed class ModelServer : IDisposable
         var gpus = new GpuMonitor(NvidiaSmi.Read, visibleDevices, TimeProvider.System);
         new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
-        var texts = new TextApi(host, settings, log, load);
-        new ChatApi(texts, TimeProvider.System).Map(routes);
-        new CompletionsApi(texts, TimeProvider.System).Map(routes);
+        var texts = new TextApi(host, settings, TimeProvider.System, log, load);
+        new ChatApi(texts).Map(routes);
+        new CompletionsApi(texts).Map(routes);
         new EmbeddingsApi(host, settings, log).Map(routes);
         new ModelListApi(host, log).Map(routes);
         new LoggingApi(log).Map(routes);

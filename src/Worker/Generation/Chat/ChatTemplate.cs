@@ -60,6 +60,6 @@ public sealed class ChatTemplate : IChatTemplate
         variables["tools"] = conversation.Tools is { } tools ? values.Convert(tools) : NullValue.Instance;
         variables["add_generation_prompt"] = BooleanValue.From(conversation.AddGenerationPrompt);
         var chosen = conversation.Tools is null ? template : forTools;
-        return chosen.Render(variables, clock);
+        return chosen.Render(variables, clock, conversation.Time);
     }
 }

@@ -6,8 +6,8 @@ namespace Sluice.Worker.Generation.Chat.Jinja.Evaluation;
 
 /// <summary>The variables and functions that every template has.</summary>
 /// <param name="budget">Counts steps.</param>
-/// <param name="clock">The time for <c>strftime_now</c>.</param>
-internal sealed class Globals(EvaluationBudget budget, TimeProvider clock)
+/// <param name="now">The local time for <c>strftime_now</c>.</param>
+internal sealed class Globals(EvaluationBudget budget, DateTimeOffset now)
 {
     /// <summary>The names, which callers cannot use for variables of their own.</summary>
     public static readonly IReadOnlySet<string> Names = new HashSet<string>(StringComparer.Ordinal)
@@ -65,7 +65,6 @@ internal sealed class Globals(EvaluationBudget budget, TimeProvider clock)
     {
         var format = arguments.Text(0, "format") ??
             throw TemplateException.Evaluation("strftime_now() needs a format.");
-        var now = clock.GetLocalNow();
         var builder = new StringBuilder();
         for (var i = 0; i < format.Length; i++)
         {

@@ -27,13 +27,16 @@ internal sealed class JinjaTemplate
 
     /// <summary>Returns the output of the template.</summary>
     /// <param name="variables">The variables.</param>
-    /// <param name="clock">The time for <c>strftime_now</c> and for the limit of time.</param>
+    /// <param name="clock">The clock for the limit of time.</param>
+    /// <param name="now">The time for <c>strftime_now</c>; null: that of the clock.</param>
     /// <exception cref="TemplateException">The template fails, rejects the variables, or hits a limit.</exception>
-    public string Render(IEnumerable<KeyValuePair<string, Value>> variables, TimeProvider clock)
+    public string Render(IEnumerable<KeyValuePair<string, Value>> variables, TimeProvider clock, DateTimeOffset? now = null)
     {
         var budget = new EvaluationBudget(limits, clock);
         var scope = new Scope();
-        new Globals(budget, clock).Declare(scope);
+        new Globals(
+            budget,
+            now is { } time ? TimeZoneInfo.ConvertTime(time, clock.LocalTimeZone) : clock.GetLocalNow()).Declare(scope);
         foreach (var (name, value) in variables)
         {
             if (Globals.Names.Contains(name))

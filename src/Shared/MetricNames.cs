@@ -12,6 +12,7 @@ public static class MetricNames
     public const string RequestDuration = "sluice.request.duration";
     public const string RequestWait = "sluice.request.wait";
     public const string RequestRetries = "sluice.request.retries";
+    public const string StreamsContinued = "sluice.streams.continued";
     public const string Tokens = "sluice.tokens";
     public const string JobAttempts = "sluice.job.attempts";
     public const string JobAttemptDuration = "sluice.job.attempt.duration";

@@ -36,6 +36,14 @@ public sealed class ForwardState(
     /// </summary>
     public bool Admin { get; init; }
 
+    /// <summary>
+    /// Whether the request generates text. It has no effects, so it may run again on another worker at any time.
+    /// </summary>
+    public bool IsRepeatable { get; init; }
+
+    /// <summary>The stream that another worker could continue; null: the response is not one.</summary>
+    public ResumableStream? Stream { get; set; }
+
     /// <summary>The arrival time, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long Arrived => arrived;
 

@@ -51,6 +51,11 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         set => throw new NotSupportedException();
     }
 
+    /// <summary>
+    /// The bytes that were read. They are the whole body if <see cref="CanReplay"/> is true and a worker responded.
+    /// </summary>
+    public ReadOnlyMemory<byte> Kept => kept.AsMemory(0, length);
+
     /// <summary>Restarts at the first byte. Valid only while <see cref="CanReplay"/> is true.</summary>
     public void Rewind() => position = 0;
 

@@ -10,24 +10,13 @@ namespace Sluice.Gateway.Forwarding;
 
 /// <summary>
 /// Leases a slot, forwards a request to its worker and releases the slot. If a worker is lost before the first byte of
-/// its response, the request is sent to another worker. The forwarder writes to the response only if a worker
+/// its response, the request is sent to another worker; if it is lost in a stream of generated text, another worker
+/// continues the stream. The forwarder writes to the response only if a worker
 /// responded; for all other outcomes the caller writes the error.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
     PooledTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
 {
-    /// <summary>
-    /// The maximum number of failed connections per request that do not count as attempts. A gateway that exits leaves
-    /// all of its workers; after a failed connection, the slots of the worker are not granted again.
-    /// </summary>
-    private const int MaxUnseen = 50;
-
-    /// <summary>
-    /// The delay before the third attempt; it doubles for each later attempt. The workers of a gateway that exits do
-    /// not all exit in the same millisecond, and three attempts without a delay would take only a few milliseconds.
-    /// </summary>
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(250);
-
     /// <summary>Forwards a request, with retries as the endpoint's policy allows.</summary>
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
@@ -38,28 +27,22 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var body = KeepBody(context, policy);
         try
         {
-            var (unseen, uncounted, isolated) = (0, 0, false);
-            for (var attempt = 1; ; attempt++)
+            var budget = new RetryBudget(policy.MaxAttempts, state.IsRepeatable);
+            while (true)
             {
-                var result = await TrySendAsync(context, state, attempt > 1, isolated, run);
-                if (result is not { Outcome: ForwardOutcome.WorkerLost } lost) return Count(context, state, result);
-                if (lost.Unseen && unseen < MaxUnseen) unseen++;
-                else if (lost.WorkerBroke && !isolated && policy.MaxAttempts > 1 && state.Worker!.Concurrency > 1)
-                {
-                    // Other work may have killed the worker. From now on, the request runs alone and every loss counts.
-                    // At most one loss is not counted.
-                    if (!lost.WasAlone) uncounted++;
-                    isolated = true;
-                }
-
-                var seen = attempt - unseen - uncounted;
-                if (seen >= policy.MaxAttempts || body is { CanReplay: false }) return Count(context, state, lost);
-                RequestRetried(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, attempt);
+                var parts = state.Stream?.Parts ?? 0;
+                var result = await TrySendAsync(context, state, body, budget.IsIsolated, run);
+                if (result is not { Outcome: ForwardOutcome.WorkerLost } lost)
+                    return Count(context, state, await EndAsync(context, state, result));
+                var hasStarted = context.Response.HasStarted;
+                var hasProgress = hasStarted && state.Stream!.Parts > parts;
+                if (budget.OnLost(lost, state.Worker!.Concurrency, hasProgress) is not { } delay
+                    || body is { CanReplay: false } || (hasStarted && !state.Stream!.CanResume))
+                    return Count(context, state, await EndAsync(context, state, lost));
+                RequestRetried(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Attempts);
                 metrics.Retried(state.Endpoint.Id);
-                if (seen > 1 && !lost.Unseen)
-                    await Task.Delay(RetryDelay * (1 << Math.Min(seen - 2, 3)), time, context.RequestAborted);
-                context.Response.Clear();
-                body?.Rewind();
+                if (delay > TimeSpan.Zero) await Task.Delay(delay, time, context.RequestAborted);
+                if (!hasStarted) Restart(context, state, body);
             }
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -69,14 +52,36 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         finally
         {
             timers.Return(run);
+            state.Stream?.Dispose();
             if (body is not null) await body.FinishAsync();
         }
+    }
+
+    /// <summary>Prepares a request of whose response the client has nothing for another worker.</summary>
+    private static void Restart(HttpContext context, ForwardState state, ReplayBody? body)
+    {
+        context.Response.Clear();
+        state.Stream?.Dispose();
+        state.Stream = null;
+        body?.Rewind();
+    }
+
+    /// <summary>Ends a stream that no worker continues with an error event.</summary>
+    private async Task<ForwardResult> EndAsync(HttpContext context, ForwardState state, ForwardResult result)
+    {
+        // An exchange of YARP that failed has aborted the response already.
+        if (state.Stream is not { HasEnded: false } || !context.Response.HasStarted
+            || result.Outcome.GetStatus() is not { } status)
+            return result;
+        StreamNotContinued(context.TraceIdentifier, state.Endpoint.Id, result.Outcome, result.Detail);
+        await StreamContinuation.SendErrorAsync(context, status, result.Detail);
+        return new ForwardResult(ForwardOutcome.CutShort);
     }
 
     private async Task<ForwardResult> TrySendAsync(
         HttpContext context,
         ForwardState state,
-        bool isRetry,
+        ReplayBody? body,
         bool isolated,
         CancellationTokenSource run)
     {
@@ -88,7 +93,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 state.Flow,
                 queue.Timeout,
                 queue.MaxDepth,
-                Front: isRetry,
+                Front: state.Attempts > 0,
                 Weight: state.Weight,
                 Isolated: isolated),
             context.RequestAborted);
@@ -96,19 +101,45 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
         state.Assign(slot.Worker, acquired.Waited ? Stopwatch.GetElapsedTime(requestedAt) : TimeSpan.Zero);
-        var config = new ForwarderRequestConfig
-        {
-            ActivityTimeout = state.Endpoint.Forwarding.ActivityTimeout,
-            Version = WorkerClients.VersionOf(slot.Worker.Protocol),
-            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        };
-        var error = await forwarder.SendAsync(context, slot.Worker.Prefix,
-            clients.For(slot.Worker.Protocol), config, new WorkerTransformer(state), run.Token);
-        var result = ClassifyResult(context, state, error, run);
+        var result = context.Response.HasStarted
+            ? await ContinueAsync(context, state, body, run)
+            : await SendAsync(context, state, run);
         if (result.WorkerBroke)
             result = result with { WasAlone = slot.MarkWorkerUnreachable() };
         else
             slot.Dispose();
+        return result;
+    }
+
+    private async Task<ForwardResult> SendAsync(HttpContext context, ForwardState state, CancellationTokenSource run)
+    {
+        var worker = state.Worker!;
+        var config = new ForwarderRequestConfig
+        {
+            ActivityTimeout = state.Endpoint.Forwarding.ActivityTimeout,
+            Version = WorkerClients.VersionOf(worker.Protocol),
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        var error = await forwarder.SendAsync(context, worker.Prefix,
+            clients.For(worker.Protocol), config, new WorkerTransformer(state), run.Token);
+        return ClassifyResult(context, state, error, run);
+    }
+
+    private async Task<ForwardResult> ContinueAsync(
+        HttpContext context, ForwardState state, ReplayBody? body, CancellationTokenSource run)
+    {
+        var continuation = new StreamContinuation(context, state, body?.Kept ?? default);
+        var result = await continuation.SendAsync(clients.For(state.Worker!.Protocol), run);
+        if (result.Outcome != ForwardOutcome.WorkerLost)
+        {
+            if (result.Outcome != ForwardOutcome.Answered) return result;
+            StreamContinued(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Attempts);
+            metrics.Continued(state.Endpoint.Id);
+            return result;
+        }
+
+        WorkerLostInStream(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Stream!.Parts,
+            result.Detail);
         return result;
     }
 
@@ -129,7 +160,10 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
         }
 
-        if (error == ForwarderError.None) return new ForwardResult(ForwardOutcome.Answered);
+        if (error == ForwarderError.None)
+            return state.Stream?.Failure is { } failure
+                ? StreamLostResult(context, state, failure)
+                : new ForwardResult(ForwardOutcome.Answered);
 
         var cause = context.Features.Get<IForwarderErrorFeature>()?.Exception;
         if (context.RequestAborted.IsCancellationRequested)
@@ -154,6 +188,21 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             : FailureResult(context, state, error, cause);
     }
 
+    /// <summary>Returns the result of a stream that another worker can continue.</summary>
+    private ForwardResult StreamLostResult(HttpContext context, ForwardState state, Exception failure)
+    {
+        WorkerLostInStream(context.TraceIdentifier, state.Endpoint.Id, state.Worker!.PodId, state.Stream!.Parts,
+            ExchangeFailures.Reason(failure));
+        return context.RequestAborted.IsCancellationRequested
+            ? new ForwardResult(ForwardOutcome.ClientGone) { WorkerBroke = true }
+            : new ForwardResult(
+                ForwardOutcome.WorkerLost,
+                $"The connection to {NameOf(state)} failed in its stream, in attempt {state.Attempts}.")
+            {
+                WorkerBroke = true,
+            };
+    }
+
     /// <summary>Returns the result of an exchange that failed before the response headers were read.</summary>
     private ForwardResult FailureResult(HttpContext context, ForwardState state, ForwarderError error, Exception? cause)
     {
@@ -170,7 +219,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     }
 
     /// <summary>
-    /// Returns the result for an invalid response. The request is not retried, because it was executed.
+    /// Returns the result for an invalid response. The request is not retried, because it was executed. Text can be
+    /// generated again.
     /// </summary>
     private ForwardResult InvalidAnswerResult(
         HttpContext context,
@@ -179,8 +229,19 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         Exception? cause)
     {
         var (pod, reason) = (state.Worker!.PodId, ExchangeFailures.Reason(cause));
-        WorkerResponseInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
         var isAborted = IsWorkerAbort(error, cause);
+        if (isAborted && state.IsRepeatable)
+        {
+            WorkerLost(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
+            return new ForwardResult(
+                ForwardOutcome.WorkerLost,
+                $"The connection to {NameOf(state)} failed in its response, in attempt {state.Attempts}.")
+            {
+                WorkerBroke = true,
+            };
+        }
+
+        WorkerResponseInvalid(context.TraceIdentifier, state.Endpoint.Id, pod, error, reason);
         var detail = isAborted
             ? $"The response of {NameOf(state)} ended after its headers, before its body: {reason}"
             : $"The response of {NameOf(state)} cannot be forwarded: {reason}";
@@ -188,7 +249,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     }
 
     /// <summary>Returns the worker as the client may see it: only callers with a key see its name in texts.</summary>
-    private static string NameOf(ForwardState state) =>
+    internal static string NameOf(ForwardState state) =>
         state.Anonymous ? "the worker" : $"worker {state.Worker!.PodId}";
 
     private static ForwardResult NotForwardable(Exception? cause) =>
@@ -217,7 +278,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         or ForwarderError.UpgradeResponseDestination or ForwarderError.UpgradeRequestDestination
         && ExchangeFailures.Classify(cause) == ExchangeFailure.Lost;
 
-    private static ForwardResult TimeoutResult(ForwardState state, CancellationTokenSource run)
+    internal static ForwardResult TimeoutResult(ForwardState state, CancellationTokenSource run)
     {
         var policy = state.Endpoint.Forwarding;
         return new ForwardResult(ForwardOutcome.WorkerTimeout, run.IsCancellationRequested
@@ -309,4 +370,16 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     [LoggerMessage(LogLevel.Warning,
         "Request {Request} to {Endpoint} got an incomplete response from worker {Worker} ({Error})")]
     private partial void WorkerResponseTruncated(string request, string endpoint, string worker, ForwarderError error);
+
+    [LoggerMessage(LogLevel.Warning,
+        "Request {Request} to {Endpoint} lost worker {Worker} in its stream, after {Parts} parts: {Reason}")]
+    private partial void WorkerLostInStream(string request, string endpoint, string worker, int parts, string reason);
+
+    [LoggerMessage(LogLevel.Information,
+        "Stream of request {Request} to {Endpoint} was completed by worker {Worker}, in attempt {Attempt}")]
+    private partial void StreamContinued(string request, string endpoint, string worker, int attempt);
+
+    [LoggerMessage(LogLevel.Warning,
+        "Stream of request {Request} to {Endpoint} ended with an error event: {Outcome} {Detail}")]
+    private partial void StreamNotContinued(string request, string endpoint, ForwardOutcome outcome, string detail);
 }

@@ -62,6 +62,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         if (state.Anonymous && state.Template.IsBuiltIn)
             proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
         if (state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(FlowHeader, state.Flow);
+        if (state.IsRepeatable) AskForMarks(proxyRequest);
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         // The path is sent as the client wrote it: Uri would otherwise decode and normalize it a second time.
@@ -113,6 +114,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
                 : null);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
+        if (state.IsRepeatable) RemoveMarks(httpContext, proxyResponse);
         return !empty;
     }
 
@@ -122,6 +124,31 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         CountTokens(proxyResponse.TrailingHeaders);
         proxyResponse.TrailingHeaders.Remove(TokensHeader);
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
+    }
+
+    /// <summary>Asks a worker for a stream that can be continued, or for the rest of one.</summary>
+    private void AskForMarks(HttpRequestMessage request)
+    {
+        request.Headers.TryAddWithoutValidation(ResumableStream.Header, state.Stream?.Announced ?? "1");
+        if (state.Stream is { } stream)
+            request.Headers.TryAddWithoutValidation(
+                ResumableStream.MarksHeader, stream.Marks.Length.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Removes the marks from the response, if the worker announced them.</summary>
+    private void RemoveMarks(HttpContext context, HttpResponseMessage response)
+    {
+        if (response.StatusCode != HttpStatusCode.OK
+            || !response.Headers.NonValidated.TryGetValues(ResumableStream.Header, out var values)
+            || values.ToString() is not { Length: > 0 and <= ResumableStream.MaxAnnouncedLength } announced)
+            return;
+        // The marks cannot be in front of a body that is encoded.
+        var canResume = state.Endpoint.Forwarding.MaxAttempts > 1
+            && context.Request.Headers.ContentEncoding.ToString() is "" or "identity";
+        state.Stream?.Dispose();
+        state.Stream = new ResumableStream(announced, canResume);
+        response.Content = new MarkedContent(response.Content, state.Stream);
+        context.Response.ContentLength = null;
     }
 
     private void CountTokens(HttpResponseHeaders headers)

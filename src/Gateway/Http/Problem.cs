@@ -42,18 +42,27 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
     {
         var response = context.Response;
         response.StatusCode = status;
-        var form = ErrorForm.For(context.Request.Path.Value);
-        response.ContentType = form.ContentType;
+        response.ContentType = ErrorForm.For(context.Request.Path.Value).ContentType;
         response.Headers["X-Request-Id"] = context.TraceIdentifier;
         if (retryAfter > TimeSpan.Zero)
             response.Headers.RetryAfter = Math.Ceiling(Math.Clamp(retryAfter.TotalSeconds, 1, 86400))
                 .ToString(CultureInfo.InvariantCulture);
-        var problem = new Problem(ReasonPhrases.GetReasonPhrase(status), status, detail, detail,
-            context.TraceIdentifier, errors, namesModel, param);
         // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
         // thousands of times per second.
-        var body = form.Write(problem);
+        var body = Serialize(context, status, detail, errors, namesModel, param);
         response.ContentLength = body.Length;
         return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
+
+    /// <summary>Returns the body of an error response, in UTF-8.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="detail">The error text.</param>
+    /// <param name="errors">The invalid fields.</param>
+    /// <param name="namesModel">Whether the request names a model that does not exist.</param>
+    /// <param name="param">The field of the request that is not valid.</param>
+    public static byte[] Serialize(HttpContext context, int status, string detail,
+        IReadOnlyList<FieldError>? errors = null, bool namesModel = false, string? param = null) =>
+        ErrorForm.For(context.Request.Path.Value).Write(new Problem(ReasonPhrases.GetReasonPhrase(status), status,
+            detail, detail, context.TraceIdentifier, errors, namesModel, param));
 }

@@ -16,6 +16,9 @@ public sealed class GatewayMetrics
     private readonly Counter<long> retries = Meter.CreateCounter<long>(MetricNames.RequestRetries, "{request}",
         "Requests that were retried on another worker because their worker was lost.");
 
+    private readonly Counter<long> continued = Meter.CreateCounter<long>(MetricNames.StreamsContinued, "{stream}",
+        "Streams of generated text that another worker completed because their worker was lost.");
+
     private readonly Counter<long> tokens = Meter.CreateCounter<long>(MetricNames.Tokens, "{token}",
         "Generated tokens, as reported by the workers.");
 
@@ -66,6 +69,9 @@ public sealed class GatewayMetrics
 
     /// <summary>Records a retry of a request on another worker.</summary>
     public void Retried(string endpoint) => retries.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
+
+    /// <summary>Records a stream that another worker completed.</summary>
+    public void Continued(string endpoint) => continued.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
 
     /// <summary>Records a forwarded request.</summary>
     /// <param name="endpoint">The endpoint ID.</param>

@@ -33,6 +33,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is not { } caller
                 || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
+            IsRepeatable = IsGeneration(context.Request.Method, target),
         };
         ForwardResult result;
         try
@@ -63,6 +64,16 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await result.WriteProblemAsync(context);
+    }
+
+    /// <summary>
+    /// Returns whether a request generates text by the OpenAI API. It can be repeated: it changes nothing.
+    /// </summary>
+    private static bool IsGeneration(string method, string target)
+    {
+        var path = target.AsSpan();
+        if (path.IndexOf('?') is var query and >= 0) path = path[..query];
+        return HttpMethods.IsPost(method) && path is "/v1/chat/completions" or "/v1/completions";
     }
 
     /// <summary>

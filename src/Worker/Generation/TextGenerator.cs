@@ -183,7 +183,7 @@ public sealed class TextGenerator : IDisposable
 
     /// <summary>Converts the tokens of another worker to the pieces that it returned for them.</summary>
     /// <exception cref="InvalidRequestException">400: no worker can have generated the tokens.</exception>
-    private List<GeneratedPiece> Replay(IReadOnlyList<int> emitted, TextStream text, int maxTokens)
+    private static List<GeneratedPiece> Replay(IReadOnlyList<int> emitted, TextStream text, int maxTokens)
     {
         if (emitted.Count >= maxTokens)
             throw new InvalidRequestException(

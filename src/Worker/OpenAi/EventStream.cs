@@ -25,6 +25,7 @@ internal sealed class EventStream(HttpContext context, bool isMarked = false) : 
     };
 
     private readonly ArrayBufferWriter<byte> buffer = new();
+    private readonly ArrayBufferWriter<byte> marked = new();
     private Utf8JsonWriter? json;
 
     /// <summary>Whether the events have marks.</summary>
@@ -48,12 +49,19 @@ internal sealed class EventStream(HttpContext context, bool isMarked = false) : 
     /// <param name="mark">What the client has after them. Events with a mark are also sent if there are none.</param>
     public async Task SendAsync(string mark)
     {
-        var output = context.Response.BodyWriter;
-        if (isMarked) Encoding.ASCII.GetBytes($": {buffer.WrittenCount} {mark}\n", output);
-        else if (buffer.WrittenCount == 0) return;
-        output.Write(buffer.WrittenSpan);
+        if (!isMarked && buffer.WrittenCount == 0) return;
+        var events = buffer;
+        if (isMarked)
+        {
+            marked.ResetWrittenCount();
+            Encoding.ASCII.GetBytes($": {buffer.WrittenCount} {mark}\n", marked);
+            marked.Write(buffer.WrittenSpan);
+            events = marked;
+        }
+
+        await context.Response.BodyWriter.WriteAsync(events.WrittenMemory, context.RequestAborted);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         buffer.ResetWrittenCount();
-        await output.FlushAsync(context.RequestAborted);
     }
 
     /// <summary>Sends the events and the end of the stream.</summary>

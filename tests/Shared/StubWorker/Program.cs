@@ -22,6 +22,7 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 });
 var app = builder.Build();
 app.MapGet("/ready", () => "ready");
+app.MapPost("/v1/completions", TextStreams.HandleAsync);
 app.MapPost("/run", async context =>
 {
     var job = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();

@@ -67,9 +67,12 @@ public abstract class RunningGateway(string folder)
         Eventually.BecomesAsync(() => GetAsync(path), holds, path);
 
     /// <summary>Returns a metric's value, summed over its label sets; zero if the metric does not exist.</summary>
-    public async Task<double> MetricAsync(string name, string labels = "")
+    /// <param name="name">The name of the metric.</param>
+    /// <param name="labels">Parts of the labels, separated by commas.</param>
+    /// <param name="path">The page: of the gateway, or of its workers.</param>
+    public async Task<double> MetricAsync(string name, string labels = "", string path = "/metrics")
     {
-        var text = await Client.GetStringAsync(new Uri("/metrics", UriKind.Relative));
+        var text = await Client.GetStringAsync(new Uri(path, UriKind.Relative));
         return text.Split('\n')
             .Where(l => l.StartsWith(name + "{", StringComparison.Ordinal)
                 || l.StartsWith(name + " ", StringComparison.Ordinal))

@@ -12,7 +12,9 @@ public sealed record Conversation(JsonElement Messages)
     /// <summary>Whether the prompt ends with the start of an assistant's message.</summary>
     public bool AddGenerationPrompt { get; init; } = true;
 
-    /// <summary>The time for <c>strftime_now</c>; null: now. A prompt that is written again needs the same one.</summary>
+    /// <summary>
+    /// The time for <c>strftime_now</c>; null: now. A prompt that is written again needs the same one.
+    /// </summary>
     public DateTimeOffset? Time { get; init; }
 
     /// <summary>Further variables of the template, such as <c>enable_thinking</c>.</summary>

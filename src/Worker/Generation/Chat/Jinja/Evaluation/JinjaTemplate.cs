@@ -30,7 +30,10 @@ internal sealed class JinjaTemplate
     /// <param name="clock">The clock for the limit of time.</param>
     /// <param name="now">The time for <c>strftime_now</c>; null: that of the clock.</param>
     /// <exception cref="TemplateException">The template fails, rejects the variables, or hits a limit.</exception>
-    public string Render(IEnumerable<KeyValuePair<string, Value>> variables, TimeProvider clock, DateTimeOffset? now = null)
+    public string Render(
+        IEnumerable<KeyValuePair<string, Value>> variables,
+        TimeProvider clock,
+        DateTimeOffset? now = null)
     {
         var budget = new EvaluationBudget(limits, clock);
         var scope = new Scope();

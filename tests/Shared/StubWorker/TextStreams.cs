@@ -1,0 +1,52 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+/// <summary>
+/// Streams of text in the form of the OpenAI API. <c>do</c> of the request says what happens: <c>plain</c> streams
+/// without marks; <c>refuse</c> streams with marks, and continues no stream; <c>whole</c> is a whole response. The
+/// worker dies in the middle of each; a second worker completes <c>whole</c>, because <c>file</c> of the request exists
+/// then.
+/// </summary>
+internal static class TextStreams
+{
+    private const string Event = "data: {\"choices\":[{\"index\":0,\"text\":\"a\"}]}\n\n";
+
+    /// <summary>Handles a request.</summary>
+    public static async Task HandleAsync(HttpContext context)
+    {
+        var header = context.Request.Headers["X-Sluice-Resume"].ToString();
+        if (header.Length > 1)
+        {
+            context.Response.StatusCode = StatusCodes.Status409Conflict;
+            return;
+        }
+
+        var body = (await JsonNode.ParseAsync(context.Request.Body))!;
+        var gone = context.RequestAborted;
+        if ((string?)body["do"] == "whole")
+        {
+            context.Response.ContentType = "application/json";
+            var isSecond = File.Exists((string)body["file"]!);
+            await File.AppendAllTextAsync((string)body["file"]!, $"{header}\n", gone);
+            await context.Response.StartAsync(gone);
+            if (!isSecond) Process.GetCurrentProcess().Kill();
+            await context.Response.WriteAsync("{\"choices\":[]}", gone);
+            return;
+        }
+
+        var isMarked = (string?)body["do"] == "refuse";
+        context.Response.ContentType = "text/event-stream";
+        if (isMarked) context.Response.Headers["X-Sluice-Resume"] = "stub";
+        for (var i = 0; i < 3; i++)
+        {
+            await context.Response.WriteAsync((isMarked ? $": {Event.Length} {i}\n" : "") + Event, gone);
+            await context.Response.Body.FlushAsync(gone);
+        }
+
+        // The last part is incomplete.
+        if (isMarked) await context.Response.WriteAsync($": {Event.Length} 3\n{Event[..9]}", gone);
+        await context.Response.Body.FlushAsync(gone);
+        await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, gone);
+        Process.GetCurrentProcess().Kill();
+    }
+}

@@ -153,7 +153,11 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
     {
         if (!Name().IsMatch(name))
             throw new InvalidOperationException($"model {name}: not a valid name (SLUICE_MODELS)");
-        var versions = policy.Choose(VersionsOf(name));
+        var available = VersionsOf(name);
+        var versions = policy.Choose(available);
+        if (versions.Count == 0 && available.Count > 0)
+            throw new InvalidOperationException($"model {name}: SLUICE_MODEL_VERSIONS is "
+                + $"'{string.Join(',', policy.Named)}'; expected one of {string.Join(", ", available.Order())}");
         if (versions.Count == 0 || PathOf(name, versions[^1]) is null)
             throw new InvalidOperationException(
                 $"model {name}: file {Path.Combine(folder, name)}/VERSION/model.onnx not found");

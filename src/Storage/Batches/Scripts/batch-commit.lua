@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- batch-commit: store which lines of a batch are in its output, and renew the lease of the run.
 -- KEYS    batch  hash of the batch · done  bitmap of the lines in the output, from 1 ·
 --         parts  hash "o|@blob", "e|@blob" -> "length\n@blob": the parts of the output and of the errors

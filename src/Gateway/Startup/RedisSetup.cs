@@ -35,26 +35,43 @@ public static partial class RedisSetup
         ILogger logger)
     {
         var started = time.GetTimestamp();
-        while (true)
+        var isRejected = false;
+        connection.ConnectionFailed += OnFailed;
+        try
+        {
+            while (!await TryPingAsync())
+                await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
+        }
+        finally
+        {
+            connection.ConnectionFailed -= OnFailed;
+        }
+
+        // The error of a command does not always have the reason why the connection was closed.
+        void OnFailed(object? sender, ConnectionFailedEventArgs e)
+        {
+            if (e.FailureType == ConnectionFailureType.AuthenticationFailure) Volatile.Write(ref isRejected, true);
+        }
+
+        async Task<bool> TryPingAsync()
         {
             try
             {
                 await connection.GetDatabase().PingAsync();
-                return;
+                return true;
             }
             catch (Exception e) when (e is RedisException || RedisErrors.Is(e))
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
-                if (IsWrongPassword(e))
+                if (Volatile.Read(ref isRejected) || IsWrongPassword(e))
                     throw new InvalidOperationException($"Redis {server} rejected the password in SLUICE_REDIS; "
                         + "expected host:port,password=... or redis://:password@host:port.", e);
                 if (time.GetElapsedTime(started) >= patience)
                     throw new InvalidOperationException($"Redis {server} did not respond for "
                         + $"{patience.TotalSeconds:0.#} s; check SLUICE_REDIS. Cause: {e.Message}", e);
                 RedisUnreachable(logger, server, e.Message);
+                return false;
             }
-
-            await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
         }
     }
 

@@ -31,7 +31,8 @@ public sealed class FromZeroTest
         var ordered = changes.Sum(c => (int)c!["start"]!);
         var started = gateway.Events.Count(e => e.Is("WorkerStarted", ("Endpoint", "stub")));
         Assert.InRange(started, 1, changes.Max(c => (int)c!["desired"]!));
-        Assert.InRange(ordered, started, requests / slots);
+        // SLO also scales by the measured time of a request, which is longer on a loaded machine.
+        Assert.InRange(ordered, started, scaler == "SLO" ? max : requests / slots);
     }
 
     [Fact]

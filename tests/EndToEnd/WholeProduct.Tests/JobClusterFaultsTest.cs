@@ -218,7 +218,8 @@ public sealed class JobClusterFaultsTest : IAsyncLifetime
     public async Task A_job_that_runs_for_longer_than_a_stopping_gateway_waits_goes_to_another_one_and_it_does_not_count()
     {
         var a = await cluster.StartAsync(more: new() { ["SLUICE_DRAIN_SECONDS"] = "1" });
-        var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":4000}""")!);
+        // Longer than the start of another gateway on a loaded machine.
+        var id = await new Jobs(a).RunAsync(JsonNode.Parse("""{"do":"sleep","ms":12000}""")!);
         await Eventually.HoldsAsync(() => StubLog.Lines(cluster.Log).Any(l => l == $"begin {id} 1"));
         await using var b = await cluster.StartAsync();
         a.Process.Signal(ChildProcess.Sigterm);

@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using Sluice.Worker.Models.Inspection;
 using Sluice.Worker.Runtime;
 using Sluice.Worker.Tensors;
 
@@ -11,6 +10,9 @@ namespace Sluice.Worker.Models;
 /// </summary>
 public class OnnxModel
 {
+    /// <summary>The names of inputs for a key/value cache begin with this.</summary>
+    public const string CachePrefix = "past_";
+
     private readonly BatchLimits limits;
     private ShapeKeys shapes = new(allEqual: false);
 
@@ -41,7 +43,7 @@ public class OnnxModel
             OutputNames = [.. Outputs.Select(o => o.Name)];
             Metadata = Session.Metadata;
             IsGenerator = Metadata.GetValueOrDefault("sluice.task") == "text-generation"
-                || (InputNames.Any(n => n.StartsWith(ModelFacts.CachePrefix, StringComparison.Ordinal))
+                || (InputNames.Any(n => n.StartsWith(CachePrefix, StringComparison.Ordinal))
                     && ModelFolder.DescribesTextModel(file.Path));
             Labels = ModelLabels.Read(file.Path);
             Config = ModelConfigFile.Read(file.Path, Inputs);

@@ -4,7 +4,8 @@
 --         of  sorted set file of this owner -> created (Unix ms) · bytes  hash owner -> bytes of its files ·
 --         expiry  sorted set file -> when it is deleted (Unix ms)
 -- ARGV    id · owner · size  in bytes · purpose · name · blob  "@blob" ·
---         keep_ms  how long the file is kept; 0: without an end · max_files  files that the owner may have; 0: no limit ·
+--         keep_ms  how long the file is kept; 0: without an end ·
+--         max_files  files that the owner may have; 0: no limit ·
 --         max_bytes  the same for bytes
 -- RETURN  {'ok', record}, {'same', record of the file that has this id already}, or {'files' or 'bytes', what the owner
 --         has}: a limit is exceeded

@@ -3,7 +3,8 @@
 -- KEYS    keys  hash key id -> record (JSON) · version  string, another value after each change ·
 --         changes  list of "version|key id", the newest first
 -- ARGV    since  the version that the caller has · page  entries of the list that are read together
--- RETURN  {version, 'same'}, {version, 'some', [id, record or '' of a deleted key, ..]}, or {version, 'all', [id, record, ..]} when the list does not
+-- RETURN  {version, 'same'}, {version, 'some', [id, record or '' of a deleted key, ..]}, or {version, 'all', [id,
+--         record, ..]} when the list does not
 --         have the caller's version: too many changes, another Redis, or a Redis that lost its last writes
 local keys, version, changes = KEYS[1], KEYS[2], KEYS[3]
 local since, page = ARGV[1], tonumber(ARGV[2])
@@ -11,7 +12,8 @@ local since, page = ARGV[1], tonumber(ARGV[2])
 local now = redis.call('GET', version) or ''
 if now == since then return { now, 'same' } end
 
--- The ids changed since then; nil: the list does not say. A version that is not the newest entry's was written without an entry.
+-- The ids changed since then; nil: the list does not say. A version that is not the newest entry's was written without
+-- an entry.
 local function changed()
   local ids, from = {}, 0
   while true do

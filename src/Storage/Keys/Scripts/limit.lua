@@ -1,10 +1,13 @@
 #!lua flags=allow-oom
 -- limit: whether one more request of a key may go, by its rate (GCRA: the ATM Forum's generic cell rate algorithm, one
 -- number a key) and by its concurrent requests. A rejected request uses neither limit.
--- KEYS    rate  string, theoretical arrival time of the next request (unix us) · flight  sorted set request -> end (unix ms)
--- ARGV    interval_us  between two requests at the steady rate; 0: no limit · burst  requests that may arrive together · concurrent  0: no limit ·
+-- KEYS    rate  string, theoretical arrival time of the next request (unix us) ·
+--         flight  sorted set request -> end (unix ms)
+-- ARGV    interval_us  between two requests at the steady rate; 0: no limit ·
+--         burst  requests that may arrive together · concurrent  0: no limit ·
 --         request  its id; '': it does not stay · flight_ms  after which a request without an end is not counted
--- RETURN  {allowed 1 or 0, 'rate' or 'concurrent' or '', requests left now, ms until the rate is whole again, retry after ms}
+-- RETURN  {allowed 1 or 0, 'rate' or 'concurrent' or '', requests left now, ms until the rate is whole again, retry
+--         after ms}
 local rate, flight = KEYS[1], KEYS[2]
 local interval_us, burst, concurrent = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local request, flight_ms = ARGV[4], tonumber(ARGV[5])

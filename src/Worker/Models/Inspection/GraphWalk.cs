@@ -212,7 +212,7 @@ internal sealed class GraphWalk(ProtoReader reader, ModelLimits limits, TensorCh
         while (reader.Next(end, out var field))
             if (field.Number == 2) Type(Message(field), 0);
             else if (field.Number == 1 && isInput)
-                HasCache |= reader.TextBegins(field, ModelFacts.CachePrefix);
+                HasCache |= reader.TextBegins(field, OnnxModel.CachePrefix);
             else reader.Skip(field);
     }
 

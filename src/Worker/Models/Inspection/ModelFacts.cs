@@ -45,13 +45,10 @@ public sealed record ModelFacts
     public required IReadOnlySet<string> ValueTypes { get; init; }
 
     /// <summary>
-    /// Whether the graph has an input whose name begins with <see cref="CachePrefix"/>, so that the model is run once
-    /// for each token of a text.
+    /// Whether the graph has an input whose name begins with <see cref="OnnxModel.CachePrefix"/>, so that the model is
+    /// run once for each token of a text.
     /// </summary>
     public required bool HasCache { get; init; }
-
-    /// <summary>The begin of the names of inputs for a key/value cache.</summary>
-    public const string CachePrefix = "past_";
 
     /// <summary>Element type of most of the weights. FP32 for a model without weights.</summary>
     public string Precision => BytesByType.Count == 0 ? "FP32" : BytesByType.MaxBy(t => t.Value).Key;

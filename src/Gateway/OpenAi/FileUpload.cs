@@ -22,6 +22,11 @@ internal sealed class FileUpload(BlobStore blobs, FileSettings settings)
     /// <summary>The longest value of a field, in bytes.</summary>
     private const int MaxField = 1024;
 
+    /// <summary>
+    /// Maximum number of fields beside the file. They are in memory, so the limit of the body is too large for them.
+    /// </summary>
+    private const int MaxFields = 16;
+
     private const int BufferBytes = 64 << 10;
 
     /// <summary>Reads the request. Null: an error response was written, and no bytes are stored.</summary>
@@ -80,6 +85,8 @@ internal sealed class FileUpload(BlobStore blobs, FileSettings settings)
             var name = HeaderUtilities.RemoveQuotes(disposition.Name).ToString();
             if (name != "file")
             {
+                if (upload.Fields.Count == MaxFields)
+                    throw new InvalidDataException($"it has more than {MaxFields} fields beside the file");
                 upload.Fields[name] = await ReadFieldAsync(section.Body, ct);
                 continue;
             }

@@ -176,6 +176,18 @@ public sealed class BatchApiTest : IAsyncLifetime
         await CheckErrorAsync(other.PostAsJsonAsync("/v1/files", new { }), 400, null, null);
     }
 
+    [Fact]
+    public async Task A_form_with_many_fields_is_rejected()
+    {
+        await using var gateway = await StartAsync();
+        using var form = new MultipartFormDataContent();
+        for (var n = 0; n < 17; n++) form.Add(new StringContent("x"), $"field-{n}");
+        form.Add(new StringContent("{}"), "file", "rows.jsonl");
+        using var answer = await gateway.Client.PostAsync(new Uri("/v1/files", UriKind.Relative), form);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("16", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
     private static int Row(JsonNode? line) =>
         int.Parse(((string)line!["custom_id"]!)["row-".Length..], CultureInfo.InvariantCulture);
 

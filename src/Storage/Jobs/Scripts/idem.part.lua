@@ -1,8 +1,7 @@
 -- idempotency (part): maps Idempotency-Keys to jobs. k: idem, jobs, expired, expired_before, and stored: a table of the
 -- jobs that this call stores, whose records are written at its end. A request is "key|digest of the body". known()
 -- returns 'same' or 'conflict' (the body of the job differs) and the job, or nothing; remember() stores the key of a
--- new
--- job.
+-- new job.
 local function idempotency(k)
   local function parts(request) return string.match(request, '^([^|]+)|(.*)$') end
 

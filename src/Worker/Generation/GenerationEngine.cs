@@ -201,13 +201,13 @@ internal sealed class GenerationEngine(
         rows.Resize(plan.Size);
         var chunks = plan.Chunks
             .Select(c => (c.Id, End: known.Concat(next).First(s => s.Id == c.Id).Read + c.Tokens)).ToList();
-        var read = plan.Chunks.Sum(c => c.Tokens);
-        var began = Stopwatch.GetTimestamp();
+        var (before, began) = (statistics.TokensRead, Stopwatch.GetTimestamp());
         var decoded = decoder.ReadsMixedRows ? ReadMixed(options, chunks) : Decode(options);
         var between = Stopwatch.GetTimestamp();
         if (!decoder.ReadsMixedRows)
             foreach (var (id, end) in chunks) ReadChunk(options, id, end);
-        var duration = Stopwatch.GetElapsedTime(began, between);
+        // Fewer than planned if a text that joins finds tokens that this step has read for another one.
+        var (read, duration) = ((int)(statistics.TokensRead - before), Stopwatch.GetElapsedTime(began, between));
         if (decoded > 0 && decoder.ReadsMixedRows) budget.RecordMixed(read, duration);
         else if (decoded > 0) budget.Record(read, Stopwatch.GetElapsedTime(between), duration);
         statistics.RecordStep(decoded, read);

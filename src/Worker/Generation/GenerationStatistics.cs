@@ -52,6 +52,9 @@ internal sealed class GenerationStatistics(int context)
         }
     }
 
+    /// <summary>Number of tokens of prompts that were read, for the first time or again.</summary>
+    public long TokensRead => current.PromptTokens + current.RecomputedTokens;
+
     /// <summary>Records that a text got a row that contains tokens of its prompt.</summary>
     public void RecordCached(int tokens) => current = current with { CachedTokens = current.CachedTokens + tokens };
 

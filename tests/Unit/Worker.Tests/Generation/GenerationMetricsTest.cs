@@ -133,6 +133,24 @@ public sealed class GenerationMetricsTest : IDisposable
     }
 
     [Fact]
+    public async Task Tokens_that_a_text_of_the_same_step_has_read_are_not_tokens_of_the_step()
+    {
+        using var model = Load(new GenerationLimits(MaxSequences: 4));
+        var generator = model.Generator!;
+        using var pause = new PauseAtThirdToken();
+        var first = ReadAsync(model, Request("xyz", 5) with { Constraint = pause });
+        await pause.ReachedAsync();
+        var others = new[] { ReadAsync(model, Request("abcdefgh", 2)), ReadAsync(model, Request("abcdefgh", 2)) };
+        Assert.Equal(2, generator.Counters.Waiting);
+        pause.Continue();
+        await Task.WhenAll([first, .. others]);
+        var (texts, counters) = (generator.Statistics, generator.Counters);
+        // Both join in one step. Only the token of the begin is common to the first text and the others.
+        Assert.Equal((1 + 8L, 4 + 8 + 1L), (counters.CachedTokens, counters.PromptTokens));
+        Assert.Equal(counters.PromptTokens + counters.GeneratedTokens, (long)texts.StepTokens.Sum);
+    }
+
+    [Fact]
     public async Task A_text_that_fails_is_counted_with_its_tokens()
     {
         // The model fails when it reads a token above 127. Its prompt is read, and a token is generated.

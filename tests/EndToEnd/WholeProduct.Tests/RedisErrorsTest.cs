@@ -92,7 +92,8 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
         using (var refused = await new Jobs(gateway).PostAsync("run", Jobs.Body(1)))
         {
             Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-            Assert.Contains(why, await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            var answer = await refused.Content.ReadAsStringAsync();
+            Assert.True(answer.Contains(why, StringComparison.Ordinal), answer);
         }
 
         // A large input is written to a file before the job. A rejected job leaves only the marker of the folder.

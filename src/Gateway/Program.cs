@@ -25,9 +25,10 @@ try
     using var embedded = settings.Redis is null
         ? new EmbeddedRedis(Path.Combine(data.Path, "redis"), logs.CreateLogger<EmbeddedRedis>()) : null;
     if (embedded is not null) await embedded.StartAsync();
-    using var redis = await RedisSetup.ConnectAsync(settings.Redis ?? embedded!.ConnectionString);
+    var address = settings.Redis ?? embedded!.ConnectionString;
+    using var redis = await RedisSetup.ConnectAsync(address);
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
-    await RedisSetup.WaitAsync(redis, TimeSpan.FromSeconds(60), TimeProvider.System, log);
+    await RedisSetup.WaitAsync(redis, address, TimeSpan.FromSeconds(60), TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
     var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull);
     await JobSchemaVersion.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());

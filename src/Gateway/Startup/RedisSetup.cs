@@ -27,31 +27,17 @@ public static partial class RedisSetup
 
     /// <summary>Waits until Redis responds to a command.</summary>
     /// <param name="connection">The connection.</param>
+    /// <param name="settings">The address from which it was created.</param>
     /// <param name="patience">How long to wait.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Receives a warning after each failed command.</param>
     /// <exception cref="InvalidOperationException">Redis did not respond in time, or rejected the password.</exception>
-    public static async Task WaitAsync(ConnectionMultiplexer connection, TimeSpan patience, TimeProvider time,
-        ILogger logger)
+    public static async Task WaitAsync(
+        ConnectionMultiplexer connection, string settings, TimeSpan patience, TimeProvider time, ILogger logger)
     {
         var started = time.GetTimestamp();
-        var isRejected = false;
-        connection.ConnectionFailed += OnFailed;
-        try
-        {
-            while (!await TryPingAsync())
-                await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
-        }
-        finally
-        {
-            connection.ConnectionFailed -= OnFailed;
-        }
-
-        // The error of a command does not always have the reason why the connection was closed.
-        void OnFailed(object? sender, ConnectionFailedEventArgs e)
-        {
-            if (e.FailureType == ConnectionFailureType.AuthenticationFailure) Volatile.Write(ref isRejected, true);
-        }
+        while (!await TryPingAsync())
+            await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
 
         async Task<bool> TryPingAsync()
         {
@@ -63,7 +49,7 @@ public static partial class RedisSetup
             catch (Exception e) when (e is RedisException || RedisErrors.Is(e))
             {
                 var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
-                if (Volatile.Read(ref isRejected) || IsWrongPassword(e))
+                if (IsWrongPassword(e) || await IsPasswordRejectedAsync(settings))
                     throw new InvalidOperationException($"Redis {server} rejected the password in SLUICE_REDIS; "
                         + "expected host:port,password=... or redis://:password@host:port.", e);
                 if (time.GetElapsedTime(started) >= patience)
@@ -76,11 +62,32 @@ public static partial class RedisSetup
     }
 
     /// <summary>
+    /// Tries another connection, and returns whether Redis rejects its password. The error of a command on a connection
+    /// that the client repairs in the background names the last reason, and the client reports each other one once.
+    /// </summary>
+    private static async Task<bool> IsPasswordRejectedAsync(string settings)
+    {
+        var options = RedisClientOptions.Parse(settings);
+        options.AbortOnConnectFail = true;
+        options.ConnectRetry = 1;
+        try
+        {
+            await using var other = await ConnectionMultiplexer.ConnectAsync(options);
+            return false;
+        }
+        catch (RedisConnectionException e)
+        {
+            return IsWrongPassword(e);
+        }
+    }
+
+    /// <summary>
     /// Whether Redis rejected the password. Its error codes are NOAUTH and, since version 6, WRONGPASS. Waiting does
     /// not help in this case.
     /// </summary>
     private static bool IsWrongPassword(Exception e) =>
-        e.Message.Contains("NOAUTH", StringComparison.Ordinal)
+        e is RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure }
+        || e.Message.Contains("NOAUTH", StringComparison.Ordinal)
         || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (e.InnerException is { } inner && IsWrongPassword(inner));
 

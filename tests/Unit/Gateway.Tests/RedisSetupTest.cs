@@ -19,6 +19,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         using var connection = await RedisSetup.ConnectAsync(settings);
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => RedisSetup.WaitAsync(
             connection,
+            settings,
             isRejected ? ChildProcess.Patience : TimeSpan.FromMilliseconds(1),
             TimeProvider.System,
             NullLogger.Instance));
@@ -32,7 +33,8 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
     public async Task A_Redis_that_may_evict_keys_is_rejected()
     {
         using var connection = await RedisSetup.ConnectAsync(redis.ConnectionString);
-        await RedisSetup.WaitAsync(connection, TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
+        await RedisSetup.WaitAsync(
+            connection, redis.ConnectionString, TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
         await RedisSetup.CheckAsync(connection, NullLogger.Instance);
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
         var e = await Assert.ThrowsAsync<InvalidOperationException>(

@@ -92,16 +92,23 @@ public sealed partial class DispatcherTest
         while (gateway.Loops == 2) await TickAsync();
         for (var tick = 0; tick < 200; tick++) await TickAsync();
         Assert.Equal(1, gateway.Loops);
+        // To a clock as fast as this one, Redis can seem unreachable, and the loop pauses. So it runs until the answer,
+        // but slower than Redis answers.
         var again = gateway.AcquireAsync(declared, Request(), Soon).AsTask();
-        while (!again.IsCompleted) await TickAsync();
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                time.Advance(TimeSpan.FromMilliseconds(100));
+                return Task.FromResult(again.IsCompleted);
+            },
+            "the other loop answers");
         (await again).Slot!.Dispose();
 
         async Task TickAsync()
         {
             Soon.ThrowIfCancellationRequested();
             time.Advance(Leases.RenewEvery);
-            // Scripts that were sent before are answered before. Otherwise they time out, and the loop pauses.
-            await redis.Store.Database.PingAsync();
+            await Task.Yield();
         }
     }
 }

@@ -24,12 +24,12 @@ internal interface ISequenceCache
     /// <param name="running">The sequences that run.</param>
     /// <param name="waiting">The other sequences, in the order in which they are served.</param>
     /// <param name="limits">The limits of the cache.</param>
-    /// <param name="readTokens">Maximum number of tokens of prompts to read in this step, at least 1.</param>
+    /// <param name="readTokens">Maximum numbers of tokens of prompts to read in this step.</param>
     StepPlan Plan(
         IReadOnlyList<SequenceFacts> running,
         IReadOnlyList<SequenceFacts> waiting,
         SchedulerLimits limits,
-        int readTokens);
+        ReadTokens readTokens);
 
     /// <summary>Changes the size of the cache. The tokens that were used last are kept, if there is room.</summary>
     void Resize(CacheSize size);

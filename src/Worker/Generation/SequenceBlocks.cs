@@ -36,7 +36,7 @@ internal sealed class SequenceBlocks(PagedKvCache cache, bool keeps) : ISequence
         IReadOnlyList<SequenceFacts> running,
         IReadOnlyList<SequenceFacts> waiting,
         SchedulerLimits limits,
-        int readTokens)
+        ReadTokens readTokens)
     {
         var needs = running.Select((s, i) => new BlockNeed(
             s, Math.Max(0, pool.BlocksFor(s.Known) - tables[i].Blocks.Count), pool.OwnBlocks(tables[i]))).ToList();

@@ -43,7 +43,7 @@ internal sealed class SequenceRows(IKvRows rows, bool keeps) : ISequenceCache
         IReadOnlyList<SequenceFacts> running,
         IReadOnlyList<SequenceFacts> waiting,
         SchedulerLimits limits,
-        int readTokens) => StepPlan.Make(running, waiting, Size, limits, readTokens, Spare);
+        ReadTokens readTokens) => StepPlan.Make(running, waiting, Size, limits, readTokens, Spare);
 
     public void Resize(CacheSize size)
     {

@@ -11,19 +11,19 @@ public static class BlockPlan
     /// <param name="waiting">The other sequences, in the order in which they are served.</param>
     /// <param name="available">Number of blocks that no sequence uses.</param>
     /// <param name="maxSequences">Maximum number of sequences that are generated concurrently.</param>
-    /// <param name="readTokens">Maximum number of tokens of prompts to read in this step, at least 1.</param>
+    /// <param name="readTokens">Maximum numbers of tokens of prompts to read in this step.</param>
     public static StepPlan Make(
         IReadOnlyList<BlockNeed> running,
         IReadOnlyList<BlockNeed> waiting,
         int available,
         int maxSequences,
-        int readTokens)
+        ReadTokens readTokens)
     {
         var (kept, preempted) = (running.ToList(), new List<long>());
         var free = available - running.Sum(r => r.Missing);
         // The least important sequence loses its blocks until the others can continue.
         while (free < 0 && kept.Count > 1) Preempt(LeastImportant(kept));
-        var (chunks, left) = (new List<(long, int)>(), readTokens);
+        var (chunks, left) = (new List<(long, int)>(), readTokens.All);
         foreach (var need in kept.Where(k => !k.Sequence.Decodes)) Read(need.Sequence);
         foreach (var next in waiting)
         {
@@ -37,7 +37,7 @@ public static class BlockPlan
 
         void Read(SequenceFacts sequence)
         {
-            var tokens = Math.Min(left, sequence.Unread);
+            var tokens = sequence.Unread <= left ? sequence.Unread : Math.Min(left, readTokens.Part);
             if (tokens <= 0) return;
             chunks.Add((sequence.Id, tokens));
             left -= tokens;

@@ -15,14 +15,14 @@ public sealed class ReadBudget
     /// <summary>The factor of the current step.</summary>
     private double urgency = 1;
 
-    /// <summary>Returns the number of tokens for the next step.</summary>
+    /// <summary>Returns the numbers of tokens for the next step.</summary>
     /// <param name="waiting">Number of sequences that could be read now, or are read.</param>
     /// <param name="decoding">Number of sequences that decode.</param>
-    public int Next(int waiting, int decoding)
+    public ReadTokens Next(int waiting, int decoding)
     {
-        if (decoding == 0) return ReadSize.Most;
+        if (decoding == 0) return new ReadTokens(ReadSize.Most, ReadSize.Most);
         urgency = ReadSize.Urgency(waiting, decoding);
-        return (int)Math.Min(ReadSize.Most, tokens * urgency);
+        return new ReadTokens((int)Math.Min(ReadSize.Most, tokens * urgency), tokens);
     }
 
     /// <summary>Records a step with a run for decoding and other runs for reading.</summary>
@@ -31,9 +31,10 @@ public sealed class ReadBudget
     /// <param name="decoding">The time for decoding.</param>
     public void Record(int read, TimeSpan reading, TimeSpan decoding)
     {
+        if (read == 0 || decoding <= TimeSpan.Zero) return;
         // What one token takes hardly depends on the number, so the size without urgency follows from a longer step.
-        if (read > 0 && decoding > TimeSpan.Zero)
-            tokens = ReadSize.Next((int)(read / urgency), reading / urgency, decoding);
+        var factor = Math.Max(1, Math.Min(urgency, (double)read / tokens));
+        tokens = ReadSize.Next((int)(read / factor), reading / factor, decoding);
     }
 
     /// <summary>

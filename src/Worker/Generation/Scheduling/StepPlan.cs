@@ -26,8 +26,8 @@ public sealed record StepPlan(
     /// <param name="size">The current size of the cache.</param>
     /// <param name="limits">The limits of the cache.</param>
     /// <param name="readTokens">
-    /// Number of tokens of prompts to read in this step, at least 1. Fewer than <see cref="ReadSize.Least"/> more are
-    /// read if a prompt is complete then.
+    /// Numbers of tokens of prompts to read in this step. Fewer than <see cref="ReadSize.Least"/> more are read if a
+    /// prompt is complete then.
     /// </param>
     /// <param name="spare">Number of rows that are useful besides those of the sequences, to keep tokens.</param>
     public static StepPlan Make(
@@ -35,17 +35,19 @@ public sealed record StepPlan(
         IReadOnlyList<SequenceFacts> waiting,
         CacheSize size,
         SchedulerLimits limits,
-        int readTokens,
+        ReadTokens readTokens,
         int spare = 0)
     {
         var (kept, preempted) = (running.ToList(), new List<long>());
         // A sequence that cannot continue because the cache is full gets the row of the least important one.
         while (kept.Count > limits.RowsFor(LengthOf(kept, limits))) Preempt(kept, preempted);
         var chunks = new List<(long, int)>();
-        var left = readTokens;
+        var left = readTokens.All;
         foreach (var sequence in kept.Where(s => !s.Decodes)) left -= Read(sequence);
         foreach (var next in waiting)
         {
+            // A prompt that is not read to its end is the last one of a step.
+            if (chunks.Count > 0 && chunks[^1].Item2 < kept[^1].Unread && !kept[^1].Decodes) break;
             // A run for few tokens would take almost as long as one for many.
             if (left < (chunks.Count > 0 ? Math.Min(ReadSize.Least, next.Unread) : 1) || !HasRoom(next)) break;
             kept.Add(next);
@@ -59,7 +61,9 @@ public sealed record StepPlan(
 
         int Read(SequenceFacts sequence)
         {
-            var tokens = sequence.Unread < left + ReadSize.Least ? sequence.Unread : left;
+            var tokens = sequence.Unread < left + ReadSize.Least
+                ? sequence.Unread
+                : Math.Min(left, readTokens.Part);
             chunks.Add((sequence.Id, tokens));
             return tokens;
         }

@@ -30,6 +30,14 @@ public sealed class StepPlanTest
     }
 
     [Fact]
+    public void Urgent_prompts_are_read_to_their_ends_and_a_long_one_in_smaller_parts()
+    {
+        var plan = StepPlan.Make([Decoding(1, 40)], [Waiting(2, 60), Waiting(3, 700), Waiting(4, 60)],
+            new CacheSize(4, 256), Limits, new ReadTokens(512, 32));
+        Assert.Equal([(2L, 60), (3L, 32)], plan.Chunks);
+    }
+
+    [Fact]
     public void Tokens_that_can_be_copied_are_not_read()
     {
         var plan = Make([], [Waiting(1, 100) with { Read = 90 }], default, readTokens: 512);
@@ -98,7 +106,8 @@ public sealed class StepPlanTest
             ];
             waiting = [.. waiting.OrderBy(s => (s.Priority, s.Id))];
             var readTokens = random.Next(1, 600);
-            var plan = StepPlan.Make(running, waiting, size, limits, readTokens);
+            var plan = StepPlan.Make(
+                running, waiting, size, limits, new ReadTokens(readTokens, random.Next(1, readTokens + 1)));
 
             var rows = running.Select(s => s.Id).Except(plan.Preempted).Union(plan.Chunks.Select(c => c.Id)).ToList();
             Assert.InRange(plan.Size.Rows, rows.Count, limits.RowsFor(plan.Size.Length));
@@ -146,15 +155,15 @@ public sealed class StepPlanTest
     public void The_budget_follows_the_sequences_that_wait_and_decode()
     {
         var budget = new ReadBudget();
-        Assert.Equal(ReadSize.Most, budget.Next(waiting: 16, decoding: 0));
-        Assert.Equal(ReadSize.First, budget.Next(waiting: 1, decoding: 8));
-        Assert.Equal(4 * ReadSize.First, budget.Next(waiting: 8, decoding: 8));
+        Assert.Equal(new ReadTokens(ReadSize.Most, ReadSize.Most), budget.Next(waiting: 16, decoding: 0));
+        Assert.Equal(ReadSize.First, budget.Next(waiting: 1, decoding: 8).All);
+        Assert.Equal(new ReadTokens(4 * ReadSize.First, ReadSize.First), budget.Next(waiting: 8, decoding: 8));
 
         // A step with 256 tokens took 40 ms, while decoding took 10 ms: 64 tokens take 10 ms, and may take 8 ms.
         budget.Record(4 * ReadSize.First, TimeSpan.FromMilliseconds(40), TimeSpan.FromMilliseconds(10));
 
-        Assert.Equal(51, budget.Next(waiting: 1, decoding: 8));
-        Assert.Equal(ReadSize.Most, budget.Next(waiting: 63, decoding: 1));
+        Assert.Equal(51, budget.Next(waiting: 1, decoding: 8).All);
+        Assert.Equal(new ReadTokens(ReadSize.Most, 51), budget.Next(waiting: 63, decoding: 1));
     }
 
     private static StepPlan Make(
@@ -162,7 +171,7 @@ public sealed class StepPlanTest
         List<SequenceFacts> waiting,
         CacheSize size,
         int readTokens) =>
-        StepPlan.Make(running, waiting, size, Limits, readTokens);
+        StepPlan.Make(running, waiting, size, Limits, new ReadTokens(readTokens, readTokens));
 
     private static SequenceFacts Decoding(long id, int known) => new(id, known, known - 1, 0, Decodes: true);
 

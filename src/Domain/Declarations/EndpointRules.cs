@@ -93,6 +93,8 @@ public static partial class EndpointRules
         ScaleRules.Check(check, e.Scaling);
         check.Range("queue.maxDepth", e.Queue.MaxDepth, 0, 1_000_000);
         check.Range("queue.timeout", e.Queue.Timeout, TimeSpan.FromMilliseconds(1), Day);
+        if (e.Queue.KeepAlive != TimeSpan.Zero)
+            check.Range("queue.keepAlive", e.Queue.KeepAlive, TimeSpan.FromSeconds(1), Day);
         check.Range("forwarding.activityTimeout", e.Forwarding.ActivityTimeout, TimeSpan.FromMilliseconds(100), Day);
         check.Range("forwarding.executionTimeout", e.Forwarding.ExecutionTimeout, TimeSpan.FromMilliseconds(100), Week);
         check.Range("forwarding.maxBodyBytes", e.Forwarding.MaxBodyBytes, 1, 16L << 30);

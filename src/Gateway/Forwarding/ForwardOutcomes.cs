@@ -6,10 +6,20 @@ namespace Sluice.Gateway.Forwarding;
 internal static class ForwardOutcomes
 {
     /// <summary>Writes the error response of a forwarded request that has no response of a worker.</summary>
-    public static Task WriteProblemAsync(this ForwardResult result, HttpContext context) =>
-        result.Outcome.GetStatus() is { } status
-            ? Problem.WriteAsync(context, status, result.Detail, result.RetryAfter)
-            : Task.CompletedTask;
+    public static Task WriteProblemAsync(this ForwardResult result, HttpContext context)
+    {
+        if (result.Outcome.GetStatus() is not { } status) return Task.CompletedTask;
+        if (result.Outcome.IsFinal()) context.Response.Headers["x-should-retry"] = "false";
+        return Problem.WriteAsync(context, status, result.Detail, result.RetryAfter);
+    }
+
+    /// <summary>
+    /// Whether a client must not send the request again by itself: it has waited or run for the limit of the endpoint,
+    /// or the gateway has tried other workers already. OpenAI's clients would otherwise send each request three times.
+    /// </summary>
+    public static bool IsFinal(this ForwardOutcome outcome) => outcome is ForwardOutcome.QueueTimeout
+        or ForwardOutcome.CannotStart or ForwardOutcome.WorkerLost or ForwardOutcome.WorkerAnswerInvalid
+        or ForwardOutcome.WorkerTimeout;
 
     /// <summary>
     /// Returns the HTTP status of an outcome. Null: the client has disconnected, or the response has been sent.

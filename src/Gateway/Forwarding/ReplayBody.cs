@@ -56,6 +56,30 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     /// </summary>
     public ReadOnlyMemory<byte> Kept => kept.AsMemory(0, length);
 
+    /// <summary>
+    /// Buffers what has arrived, without a wait, and returns whether it is the whole body. Valid between attempts.
+    /// </summary>
+    public bool TryBuffer()
+    {
+        while (CanReplay && !ended && pending is null && body.TryRead(out var now))
+        {
+            var size = now.Buffer.Length;
+            if (length + size > limit || total + size > maxBytes || !HasRoom((int)size))
+            {
+                body.AdvanceTo(now.Buffer.Start);
+                return false;
+            }
+
+            now.Buffer.CopyTo(kept.AsSpan(length));
+            length += (int)size;
+            total += size;
+            ended = now.IsCompleted;
+            body.AdvanceTo(now.Buffer.End);
+        }
+
+        return CanReplay && ended;
+    }
+
     /// <summary>Restarts at the first byte. Valid only while <see cref="CanReplay"/> is true.</summary>
     public void Rewind() => position = 0;
 
@@ -149,7 +173,7 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     private void Keep(ReadOnlySpan<byte> bytes)
     {
         if (!CanReplay) return;
-        if (length + bytes.Length > limit || (length + bytes.Length > kept.Length && !TryGrow(length + bytes.Length)))
+        if (length + bytes.Length > limit || !HasRoom(bytes.Length))
         {
             Free();
             return;
@@ -159,6 +183,8 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         length += bytes.Length;
         position = length;
     }
+
+    private bool HasRoom(int bytes) => length + bytes <= kept.Length || TryGrow(length + bytes);
 
     private bool TryGrow(int needed)
     {

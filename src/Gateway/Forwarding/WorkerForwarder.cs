@@ -35,9 +35,9 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 if (result is not { Outcome: ForwardOutcome.WorkerLost } lost)
                     return Count(context, state, await EndAsync(context, state, result));
                 var hasStarted = context.Response.HasStarted;
-                var hasProgress = hasStarted && state.Stream!.Parts > parts;
+                var hasProgress = hasStarted && state.Stream?.Parts > parts;
                 if (budget.OnLost(lost, state.Worker!.Concurrency, hasProgress) is not { } delay
-                    || body is { CanReplay: false } || (hasStarted && !state.Stream!.CanResume))
+                    || body is { CanReplay: false } || (hasStarted && state.Stream is { CanResume: false }))
                     return Count(context, state, await EndAsync(context, state, lost));
                 RequestRetried(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Attempts);
                 metrics.Retried(state.Endpoint.Id);
@@ -66,7 +66,9 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         body?.Rewind();
     }
 
-    /// <summary>Ends a stream that no worker continues with an error event.</summary>
+    /// <summary>
+    /// Ends a stream that no worker continues with an error event. If no worker has begun the stream, the caller does.
+    /// </summary>
     private async Task<ForwardResult> EndAsync(HttpContext context, ForwardState state, ForwardResult result)
     {
         // An exchange of YARP that failed has aborted the response already.
@@ -87,7 +89,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         var requestedAt = Stopwatch.GetTimestamp();
         var queue = state.Endpoint.Queue;
-        var acquired = await dispatcher.AcquireAsync(
+        var acquiring = dispatcher.AcquireAsync(
             state.Endpoint.Id,
             new SlotRequest(
                 state.Flow,
@@ -97,6 +99,9 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 Weight: state.Weight,
                 Isolated: isolated),
             context.RequestAborted);
+        var acquired = acquiring.IsCompleted
+            ? await acquiring
+            : await new WaitingStream(context, state, body, time).WaitAsync(acquiring.AsTask());
         if (acquired.Slot is not { } slot) return RefusalResult(acquired, state.Anonymous);
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
@@ -128,17 +133,18 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     private async Task<ForwardResult> ContinueAsync(
         HttpContext context, ForwardState state, ReplayBody? body, CancellationTokenSource run)
     {
+        var isBegun = state.Stream is not null;
         var continuation = new StreamContinuation(context, state, body?.Kept ?? default);
         var result = await continuation.SendAsync(clients.For(state.Worker!.Protocol), run);
         if (result.Outcome != ForwardOutcome.WorkerLost)
         {
-            if (result.Outcome != ForwardOutcome.Answered) return result;
+            if (result.Outcome != ForwardOutcome.Answered || !isBegun) return result;
             StreamContinued(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Attempts);
             metrics.Continued(state.Endpoint.Id);
             return result;
         }
 
-        WorkerLostInStream(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Stream!.Parts,
+        WorkerLostInStream(context.TraceIdentifier, state.Endpoint.Id, state.Worker.PodId, state.Stream?.Parts ?? 0,
             result.Detail);
         return result;
     }

@@ -75,17 +75,9 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         if (proxyResponse is null)
             return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         var isHead = HttpMethods.IsHead(httpContext.Request.Method);
-        if (AnswerRules.Fault(proxyResponse, isHead, IsUpgrade(httpContext)) is { } fault)
+        if (FindFault(proxyResponse, isHead, IsUpgrade(httpContext)) is { } fault)
         {
             state.Fault = fault;
-            httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
-            return false;
-        }
-
-        if (state.Template.IsBuiltIn && proxyResponse.StatusCode == HttpStatusCode.Unauthorized)
-        {
-            // The client's key is valid. The worker rejected the pod's token, which the gateway sent.
-            state.Fault = "The worker rejected the gateway's token.";
             httpContext.Response.StatusCode = StatusCodes.Status502BadGateway;
             return false;
         }
@@ -108,10 +100,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         }
 
         CountTokens(proxyResponse.Headers);
-        headers["Server-Timing"] = state.ServerTiming(
-            proxyResponse.Headers.NonValidated.TryGetValues("Server-Timing", out var timing)
-                ? timing.ToString()
-                : null);
+        headers["Server-Timing"] = TimingOf(proxyResponse);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
         if (state.IsRepeatable) RemoveMarks(httpContext, proxyResponse);
@@ -126,6 +115,10 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
+    /// <summary>Returns where the time of a request went, with the worker's part.</summary>
+    internal string TimingOf(HttpResponseMessage response) => state.ServerTiming(
+        response.Headers.NonValidated.TryGetValues("Server-Timing", out var timing) ? timing.ToString() : null);
+
     /// <summary>Asks a worker for a stream that can be continued, or for the rest of one.</summary>
     private void AskForMarks(HttpRequestMessage request)
     {
@@ -135,8 +128,16 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
                 ResumableStream.MarksHeader, stream.Marks.Length.ToString(CultureInfo.InvariantCulture));
     }
 
+    /// <summary>Returns why a response of a worker is not forwarded, or null.</summary>
+    internal string? FindFault(HttpResponseMessage response, bool isHead, bool isUpgrade) =>
+        AnswerRules.Fault(response, isHead, isUpgrade)
+        // The client's key is valid. The worker rejected the pod's token, which the gateway sent.
+        ?? (state.Template.IsBuiltIn && response.StatusCode == HttpStatusCode.Unauthorized
+            ? "The worker rejected the gateway's token."
+            : null);
+
     /// <summary>Removes the marks from the response, if the worker announced them.</summary>
-    private void RemoveMarks(HttpContext context, HttpResponseMessage response)
+    internal void RemoveMarks(HttpContext context, HttpResponseMessage response)
     {
         if (response.StatusCode != HttpStatusCode.OK
             || !response.Headers.NonValidated.TryGetValues(ResumableStream.Header, out var values)
@@ -148,10 +149,10 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         state.Stream?.Dispose();
         state.Stream = new ResumableStream(announced, canResume);
         response.Content = new MarkedContent(response.Content, state.Stream);
-        context.Response.ContentLength = null;
+        if (!context.Response.HasStarted) context.Response.ContentLength = null;
     }
 
-    private void CountTokens(HttpResponseHeaders headers)
+    internal void CountTokens(HttpResponseHeaders headers)
     {
         if (headers.NonValidated.TryGetValues(TokensHeader, out var values)
             && long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var tokens))

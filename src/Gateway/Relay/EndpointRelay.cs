@@ -60,7 +60,12 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
 
         RequestRefused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
             result.Detail);
-        if (context.Response.HasStarted) return;
+        if (context.Response.HasStarted)
+        {
+            await EndStreamAsync(context, status, result.Detail);
+            return;
+        }
+
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await result.WriteProblemAsync(context);
@@ -74,6 +79,19 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         var path = target.AsSpan();
         if (path.IndexOf('?') is var query and >= 0) path = path[..query];
         return HttpMethods.IsPost(method) && path is "/v1/chat/completions" or "/v1/completions";
+    }
+
+    /// <summary>Ends the response of a client that waited for a stream, and has its headers.</summary>
+    private static async Task EndStreamAsync(HttpContext context, int status, string detail)
+    {
+        try
+        {
+            await StreamContinuation.SendErrorAsync(context, status, detail);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            // The client has disconnected.
+        }
     }
 
     /// <summary>

@@ -5,11 +5,13 @@ using System.Text.Json.Nodes;
 /// Streams of text in the form of the OpenAI API. <c>do</c> of the request says what happens: <c>plain</c> streams
 /// without marks; <c>refuse</c> streams with marks, and continues no stream; <c>whole</c> is a whole response. The
 /// worker dies in the middle of each; a second worker completes <c>whole</c>, because <c>file</c> of the request exists
-/// then.
+/// then. <c>marked</c> and <c>unmarked</c> are whole streams, and <c>error</c> is a response with status 400.
 /// </summary>
 internal static class TextStreams
 {
     private const string Event = "data: {\"choices\":[{\"index\":0,\"text\":\"a\"}]}\n\n";
+
+    private const string Done = "data: [DONE]\n\n";
 
     /// <summary>Handles a request.</summary>
     public static async Task HandleAsync(HttpContext context)
@@ -34,13 +36,26 @@ internal static class TextStreams
             return;
         }
 
-        var isMarked = (string?)body["do"] == "refuse";
+        if ((string?)body["do"] == "error")
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            await context.Response.WriteAsync("{\n\"error\":{\"message\":\"not this\",\"code\":\"stub\"}}", gone);
+            return;
+        }
+
+        var isMarked = (string?)body["do"] is "refuse" or "marked";
         context.Response.ContentType = "text/event-stream";
         if (isMarked) context.Response.Headers["X-Sluice-Resume"] = "stub";
         for (var i = 0; i < 3; i++)
         {
             await context.Response.WriteAsync((isMarked ? $": {Event.Length} {i}\n" : "") + Event, gone);
             await context.Response.Body.FlushAsync(gone);
+        }
+
+        if ((string?)body["do"] is "marked" or "unmarked")
+        {
+            await context.Response.WriteAsync((isMarked ? $": {Done.Length} end\n" : "") + Done, gone);
+            return;
         }
 
         // The last part is incomplete.

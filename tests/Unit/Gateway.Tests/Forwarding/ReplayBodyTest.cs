@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http;
 using Sluice.Gateway.Forwarding;
 
 namespace Sluice.Gateway.Tests.Forwarding;
@@ -64,6 +65,39 @@ public sealed class ReplayBodyTest
         // The server can use its reader again.
         await pipe.Writer.WriteAsync(new byte[] { 4 });
         Assert.Equal(1, (await pipe.Reader.ReadAsync()).Buffer.Length);
+    }
+
+    [Fact]
+    public async Task A_body_that_arrived_is_buffered_without_a_wait_and_read_from_its_first_byte()
+    {
+        var pipe = new Pipe();
+        await using var body = new ReplayBody(pipe.Reader, 6);
+        Assert.False(body.TryBuffer());
+        await pipe.Writer.WriteAsync(new byte[] { 1, 2, 3 });
+        Assert.False(body.TryBuffer());
+        await pipe.Writer.WriteAsync(new byte[] { 4, 5, 6 });
+        await pipe.Writer.CompleteAsync();
+        Assert.True(body.TryBuffer());
+        Assert.Equal([1, 2, 3, 4, 5, 6], body.Kept.ToArray());
+        body.Rewind();
+        Assert.Equal([1, 2, 3, 4, 5, 6], await ReadAsync(body));
+    }
+
+    [Theory]
+    [InlineData(5, 100)]
+    [InlineData(100, 5)]
+    public async Task A_body_above_a_limit_is_not_buffered_and_loses_nothing(int limit, int maxBytes)
+    {
+        var pipe = new Pipe();
+        await using var body = new ReplayBody(pipe.Reader, limit, maxBytes: maxBytes);
+        await pipe.Writer.WriteAsync(new byte[] { 1, 2, 3 });
+        Assert.False(body.TryBuffer());
+        await pipe.Writer.WriteAsync(new byte[] { 4, 5, 6 });
+        await pipe.Writer.CompleteAsync();
+        Assert.False(body.TryBuffer());
+        body.Rewind();
+        if (maxBytes < 6) await Assert.ThrowsAsync<BadHttpRequestException>(() => ReadAsync(body));
+        else Assert.Equal([1, 2, 3, 4, 5, 6], await ReadAsync(body));
     }
 
     private static async Task<byte[]> ReadAsync(Stream stream)

@@ -10,6 +10,7 @@ using Sluice.Scenarios.Generation;
 // worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu
 // chaos [--jobs N] [--kills N] [--requests N] [--seed N]
 // batch-chaos [--lines N] [--kills N] [--seed N]
+// stream-failover [--kills N] [--gateway-kills N] [--seed N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
 // simulate-real [--minutes N] [--factor N] [--max N]
@@ -63,6 +64,11 @@ switch (args.FirstOrDefault())
         await using (var batch = new BatchChaos(Number("--lines", 10_000), Number("--kills", 60), batchSeed))
             await TellAsync("batch-chaos", await batch.RunAsync(CancellationToken.None));
         return 0;
+    case "stream-failover":
+        await using (var streams = new StreamFailover(
+            Number("--kills", 50), Number("--gateway-kills", 20), Number("--seed", Environment.TickCount)))
+            await TellAsync("stream-failover", await streams.RunAsync(CancellationToken.None));
+        return 0;
     case "scale-cycles":
         await using (var cycles = new ScaleCycles(Number("--cycles", 50), Number("--requests", 20_000)))
         {
@@ -104,7 +110,7 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
-            + "|chaos|batch-chaos|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|chaos|batch-chaos|stream-failover|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

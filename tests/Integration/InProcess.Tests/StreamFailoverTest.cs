@@ -89,6 +89,31 @@ public sealed class StreamFailoverTest
         Assert.Equal(["1", "1"], await File.ReadAllLinesAsync(file));
     }
 
+    [Fact]
+    public async Task A_client_that_leaves_stops_the_worker_that_continues_its_stream()
+    {
+        await using var gateway = await StartAsync();
+        using var stop = new CancellationTokenSource();
+        var received = 0;
+        var request = Request(0);
+        // So many tokens that the text is not complete when the client leaves.
+        (request["n"], request["max_tokens"]) = (16, 400);
+        var stream = TextClient.SendAsync(gateway.Client, request, async worker =>
+        {
+            if (++received != 20) return;
+            await KillAsync(gateway, worker);
+            await gateway.Log.EventAsync("WorkerLostInStream");
+            await Eventually.HoldsAsync(async () => await WorkersAsync("sluice_generation_running") > 0,
+                "the second worker generates");
+            await stop.CancelAsync();
+        }, stop.Token);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stream);
+        await Eventually.HoldsAsync(async () => await WorkersAsync("sluice_generation_abandoned_total") > 0,
+            "the second worker has stopped the text");
+
+        Task<double> WorkersAsync(string name) => gateway.MetricAsync(name, path: "/metrics/workers");
+    }
+
     private static Task<InProcessGateway> StartAsync() => InProcessGateway.StartAsync(
         """
         templates:
@@ -112,11 +137,11 @@ public sealed class StreamFailoverTest
         ["ignore_eos"] = true,
     };
 
-    /// <summary>Kills the worker that has run for the longest time.</summary>
-    private static async Task KillAsync(InProcessGateway gateway)
+    /// <summary>Kills a worker; without an id, the one that has run for the longest time.</summary>
+    private static async Task KillAsync(InProcessGateway gateway, string? id = null)
     {
         var workers = await gateway.WorkersAsync("story", "ready");
-        var killed = workers.MinBy(w => (string)w["startedAt"]!)!;
+        var killed = workers.Where(w => id is null || (string)w["id"]! == id).MinBy(w => (string)w["startedAt"]!)!;
         ChildProcess.Signal((int)killed["processId"]!, Sigkill);
     }
 }

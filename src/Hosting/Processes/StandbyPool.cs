@@ -83,8 +83,9 @@ internal sealed partial class StandbyPool : IDisposable
             var ended = workers.Where(w => w.Process.HasExited || (!w.Ready && now - w.StartedAt > Longest));
             foreach (var dead in ended.ToList())
             {
-                var timedOut = $"not ready within {Longest.TotalSeconds:0} s";
-                StandbyWorkerEnded(dead.Process.HasExited ? string.Join(" | ", dead.LastOutput) : timedOut);
+                StandbyWorkerEnded(dead.Process.HasExited
+                    ? $"{ExitCode.Describe(dead.Process.ExitCode)}: {string.Join(" | ", dead.LastOutput)}"
+                    : $"not ready within {Longest.TotalSeconds:0} s");
                 next = now + PauseAfterFailure;
                 workers.Remove(dead);
                 dead.Dispose();

@@ -68,7 +68,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
             detail = $"API keys cannot be checked now. {fault.Sentence()}";
         if (verdict == AccessVerdict.NoEndpoint)
             detail = (selection.IsModel ? $"No endpoint serves the model '{selection.Name}'." : detail)
-                + NameSuggestion.For(selection.Name, VisibleNames(selection, caller!));
+                + SuggestName(selection, caller!);
         if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key, selection.IsModel);
         context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started));
         if (metadata.GetMetadata<Polled>() is not null)
@@ -99,15 +99,14 @@ public sealed class ApiKeyAuthenticationMiddleware(
         return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
     }
 
-    /// <summary>
-    /// Returns the endpoint IDs or the model names (depending on the selection) of the endpoints that the caller may
-    /// use.
-    /// </summary>
-    private IEnumerable<string> VisibleNames(EndpointSelection selection, Caller caller)
+    /// <summary>Returns a suggestion from the endpoints that the caller may use, or an empty text.</summary>
+    private string SuggestName(EndpointSelection selection, Caller caller)
     {
         var usable = catalog.Current.Deployments.Select(d => d.Endpoint)
             .Where(e => e.Public || caller.Scope.MayInvoke(e.Id));
-        return selection.IsModel ? usable.SelectMany(e => e.ServedModels) : usable.Select(e => e.Id);
+        return selection.IsModel
+            ? NameSuggestion.ForModel(selection.Name, usable)
+            : NameSuggestion.For(selection.Name, usable.Select(e => e.Id));
     }
 
     private async Task RejectAsync(

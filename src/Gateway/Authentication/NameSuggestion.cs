@@ -1,4 +1,5 @@
 using Sluice.Domain.Notation;
+using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Authentication;
 
@@ -12,6 +13,19 @@ public static class NameSuggestion
     /// The maximum length of a model name. Longer texts are not compared, because comparing them is expensive.
     /// </summary>
     private const int MaxLength = 128;
+
+    /// <summary>
+    /// Returns the models of an endpoint if its id was sent as the name of a model, otherwise the most similar model.
+    /// </summary>
+    /// <param name="name">The requested model.</param>
+    /// <param name="usable">The endpoints that the caller may see.</param>
+    public static string ForModel(string name, IEnumerable<Endpoint> usable)
+    {
+        var known = usable.ToList();
+        return known.FirstOrDefault(e => e.Id == name) is { } endpoint
+            ? $" The endpoint '{name}' serves other models: {string.Join(", ", endpoint.ServedModels)}."
+            : For(name, known.SelectMany(e => e.ServedModels));
+    }
 
     /// <summary>Returns " Did you mean 'digits'?", or an empty text if no name is similar.</summary>
     /// <param name="name">The requested name.</param>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 
@@ -64,9 +65,11 @@ internal static partial class GatewayExceptionHandler
             if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
                 await Problem.WriteAsync(context, context.Response.StatusCode, context.Response.StatusCode switch
                 {
-                    StatusCodes.Status404NotFound => $"The path '{context.Request.Path}' does not exist.",
+                    StatusCodes.Status404NotFound => $"The path '{context.Request.Path}' does not exist."
+                        + SuggestPath(context.Request.Path),
                     StatusCodes.Status405MethodNotAllowed => $"The path '{context.Request.Path}' does not support the "
-                        + $"method {context.Request.Method}.",
+                        + $"method {context.Request.Method}"
+                        + (context.Response.Headers.Allow is { Count: > 0 } allow ? $"; expected {allow}." : "."),
                     var status => $"The request was rejected with status {status}.",
                 });
         }
@@ -75,6 +78,15 @@ internal static partial class GatewayExceptionHandler
             await AnswerAsync(context, e, logger);
         }
     }
+
+    /// <summary>Returns the path of an inference if <c>models</c> is missing in it, otherwise an empty text.</summary>
+    internal static string SuggestPath(string path) =>
+        WithoutModels().Match(path) is { Success: true } match
+            ? $" Did you mean '/v2/models/{match.Groups[1].Value}/{match.Groups[2].Value}'?"
+            : "";
+
+    [GeneratedRegex("^/v2/([^/]+)/(infer|generate|generate_stream)\\z")]
+    private static partial Regex WithoutModels();
 
     /// <summary>Route metadata: the response of a worker passes unchanged.</summary>
     public sealed record Relayed;

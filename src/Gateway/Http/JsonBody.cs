@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http.Features;
 using Sluice.Domain.Declarations;
 
 namespace Sluice.Gateway.Http;
@@ -14,6 +15,14 @@ public sealed record JsonBody(JsonNode? Node)
     /// <summary>Reads the body. Null: an error response was written.</summary>
     public static async Task<JsonBody?> ReadAsync(HttpContext context)
     {
+        if (context.Request.ContentLength == 0
+            || context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false })
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                "The body is empty; expected a JSON object.");
+            return null;
+        }
+
         try
         {
             return new JsonBody(await JsonNode.ParseAsync(context.Request.Body, null,
@@ -22,8 +31,9 @@ public sealed record JsonBody(JsonNode? Node)
         }
         catch (JsonException e)
         {
+            var place = e.LineNumber is { } line ? $" at line {line + 1}, byte {e.BytePositionInLine + 1}" : "";
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-                $"The body is not valid JSON: {e.Message}");
+                $"The body is not valid JSON{place}: {e.Message.Split(" LineNumber")[0]}");
         }
         catch (BadHttpRequestException e)
         {

@@ -70,22 +70,33 @@ internal static class StartupBanner
             .SelectMany(d => d.Endpoint.ServedModels))
         {
             var file = Path.Combine(models, model, "example.json");
-            if (!File.Exists(file) || FindVerb(file) is not { } verb) continue;
+            if (!File.Exists(file) || FindPath(file, model) is not { } path) continue;
             var relative = Path.GetRelativePath(Environment.CurrentDirectory, file);
-            yield return $"  curl -{(verb == "infer" ? "s" : "sN")} {url}/v2/models/{model}/{verb} "
+            var options = path.EndsWith("_stream", StringComparison.Ordinal) ? "sN" : "s";
+            yield return $"  curl -{options} {url}{path} "
                 + $"-H \"Authorization: Bearer {bearer}\" \\\n"
                 + $"    -d @{(relative.StartsWith("..", StringComparison.Ordinal) ? file : relative)}";
         }
     }
 
-    /// <summary>Returns the request type of an example; null if the file contains no request.</summary>
-    internal static string? FindVerb(string file)
+    /// <summary>
+    /// Returns the path that accepts an example; null if the file contains no request. The fields of the example
+    /// decide: <c>messages</c>, <c>prompt</c> and <c>input</c> are requests of OpenAI's API, which name their model.
+    /// </summary>
+    internal static string? FindPath(string file, string model)
     {
         try
         {
             using var example = JsonDocument.Parse(File.ReadAllText(file));
-            if (example.RootElement.ValueKind != JsonValueKind.Object) return null;
-            return example.RootElement.TryGetProperty("text_input", out _) ? "generate_stream" : "infer";
+            var body = example.RootElement;
+            if (body.ValueKind != JsonValueKind.Object) return null;
+            if (body.TryGetProperty("inputs", out _)) return $"/v2/models/{model}/infer";
+            if (body.TryGetProperty("text_input", out _)) return $"/v2/models/{model}/generate_stream";
+            if (!body.TryGetProperty("model", out var named) || named.ValueKind != JsonValueKind.String
+                || !named.ValueEquals(model)) return null;
+            if (body.TryGetProperty("messages", out _)) return "/v1/chat/completions";
+            if (body.TryGetProperty("prompt", out _)) return "/v1/completions";
+            return body.TryGetProperty("input", out _) ? "/v1/embeddings" : null;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -107,10 +107,11 @@ public sealed record GenerationRequest(
         if (body.ValueKind != JsonValueKind.Object) throw RequestJson.NotAnObject();
         if (!body.TryGetProperty("text_input", out var text))
         {
-            var isJob = body.TryGetProperty("input", out _) && !others.Contains("model");
+            var hasInput = body.TryGetProperty("input", out _) && !others.Contains("model");
             throw new InvalidRequestException(
                 "unexpected key not found in generate request, expecting key 'text_input'"
-                + (isJob ? $"; {RequestJson.JobHint}" : ""));
+                + RequestJson.HintFor(
+                    hasInput, body.TryGetProperty("model", out _), body.TryGetProperty("messages", out _)));
         }
 
         if (text.ValueKind != JsonValueKind.String)

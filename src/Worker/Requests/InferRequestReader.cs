@@ -60,7 +60,7 @@ public ref struct InferRequestReader
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             throw RequestJson.NotAnObject();
-        var (hasInputs, isJob) = (false, false);
+        var (hasInputs, hasInput, hasModel, hasMessages) = (false, false, false, false);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("inputs"u8))
@@ -86,7 +86,9 @@ public ref struct InferRequestReader
             }
             else
             {
-                isJob |= reader.ValueTextEquals("input"u8);
+                hasInput |= reader.ValueTextEquals("input"u8);
+                hasModel |= reader.ValueTextEquals("model"u8);
+                hasMessages |= reader.ValueTextEquals("messages"u8);
                 reader.Skip();
             }
         }
@@ -94,7 +96,7 @@ public ref struct InferRequestReader
         if (!hasInputs)
             throw new InvalidRequestException(
                 "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'"
-                + (isJob ? $"; {RequestJson.JobHint}" : ""));
+                + RequestJson.HintFor(hasInput, hasModel, hasMessages));
         if (reader.Read()) throw RequestJson.TrailingData();
         if (binary.Length > 0)
             throw new InvalidRequestException($"unexpected additional input data for model '{model.Name}': "

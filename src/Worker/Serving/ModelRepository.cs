@@ -159,8 +159,7 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
             throw new InvalidOperationException($"model {name}: SLUICE_MODEL_VERSIONS is "
                 + $"'{string.Join(',', policy.Named)}'; expected one of {string.Join(", ", available.Order())}");
         if (versions.Count == 0 || PathOf(name, versions[^1]) is null)
-            throw new InvalidOperationException(
-                $"model {name}: file {Path.Combine(folder, name)}/VERSION/model.onnx not found");
+            throw new InvalidOperationException($"model {name}: {MissingModel(name, versions)}");
         var loaded = new SortedDictionary<int, LoadedModel>();
         foreach (var version in versions)
         {
@@ -181,6 +180,19 @@ public sealed partial class ModelRepository(string folder, IReadOnlyList<string>
         }
 
         return loaded;
+    }
+
+    /// <summary>Returns what is expected in the model's folder, and what it contains instead.</summary>
+    private string MissingModel(string name, IReadOnlyList<int> versions)
+    {
+        var path = Path.Combine(folder, name);
+        if (!Directory.Exists(path)) return $"the folder {path} does not exist; expected {path}/1/model.onnx";
+        var newest = versions.Count == 0 ? path : FolderOf(name, versions[^1]);
+        var entries = Directory.EnumerateFileSystemEntries(newest).Select(e => Path.GetFileName(e))
+            .Order(StringComparer.Ordinal).Take(MaxListed).ToList();
+        var expected = versions.Count == 0 ? "1/model.onnx (the version is a whole number)" : "model.onnx";
+        return $"the folder {newest} has no {expected}; it contains "
+            + (entries.Count == 0 ? "nothing" : string.Join(", ", entries));
     }
 
     private static bool IsLoadError(Exception e) =>

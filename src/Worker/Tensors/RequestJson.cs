@@ -16,6 +16,7 @@ internal static class RequestJson
     /// <param name="found">The error of the first pass.</param>
     public static InvalidRequestException Syntax(ReadOnlySpan<byte> json, JsonException found)
     {
+        if (json.IsEmpty) return new InvalidRequestException("The request body is empty; expected a JSON object.");
         try
         {
             var reader = new Utf8JsonReader(BareNumbers.Blank(json), Options);
@@ -36,6 +37,23 @@ internal static class RequestJson
     /// <summary>The hint to the correct paths if the body of a job is sent as an inference or a generation.</summary>
     public const string JobHint =
         "the body has 'input', which is a field of jobs: send it to POST /v2/{endpoint}/run or /v2/{endpoint}/runsync";
+
+    /// <summary>
+    /// Returns the hint to the correct path for a body of another API, with a leading "; ", or an empty text.
+    /// </summary>
+    /// <param name="hasInput">The body has the key <c>input</c>.</param>
+    /// <param name="hasModel">The body has the key <c>model</c>.</param>
+    /// <param name="hasMessages">The body has the key <c>messages</c>.</param>
+    public static string HintFor(bool hasInput, bool hasModel, bool hasMessages) =>
+        (hasInput, hasModel, hasMessages) switch
+        {
+            (_, _, true) => "; the body has 'messages', which is a field of chats: send it to "
+                + "POST /v1/chat/completions",
+            (true, true, _) => "; the body has 'model' and 'input', which are fields of embeddings: send it to "
+                + "POST /v1/embeddings",
+            (true, false, _) => $"; {JobHint}",
+            _ => "",
+        };
 
     /// <summary>The error for half a surrogate pair or for bytes that are not UTF-8.</summary>
     public static InvalidRequestException NotUtf8() => new("The request JSON contains text that is not valid UTF-8.");

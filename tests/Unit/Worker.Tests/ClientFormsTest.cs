@@ -182,6 +182,19 @@ public sealed class ClientFormsTest(ClientFormsTest.Models models) : IClassFixtu
     }
 
     [Theory]
+    [InlineData("", "The request body is empty; expected a JSON object.")]
+    [InlineData("""{"model":"m","input":["a"]}""", "send it to POST /v1/embeddings")]
+    [InlineData("""{"model":"m","messages":[]}""", "send it to POST /v1/chat/completions")]
+    public async Task The_error_for_a_body_of_another_api_contains_its_path(string body, string says)
+    {
+        using var answer = await models.Worker.Client.PostAsync("/v2/models/fp32/infer", new StringContent(body));
+        Assert.Contains(
+            says,
+            (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"],
+            StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(
         "fp32/infer",
         "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'; "

@@ -165,6 +165,10 @@ public sealed class GenerationTest(GenerationTest.Story story) : IClassFixture<G
         """{"input":{"text_input":"a"}}""",
         "expecting key 'text_input'; the body has 'input', which is a field of jobs: "
         + "send it to POST /v2/{endpoint}/run")]
+    [InlineData(
+        """{"model":"story","messages":[{"role":"user","content":"a"}]}""",
+        "expecting key 'text_input'; the body has 'messages', which is a field of chats: "
+        + "send it to POST /v1/chat/completions")]
     [InlineData("""{"text_input":"a","parameters":null}""", "'parameters' is 'null'; expected an object")]
     [InlineData("""{"text_input":"a","max_tokens":0}""", "'max_tokens' is '0'; expected a whole number from 1")]
     [InlineData("""{"max_tokens":2.5,"text_input":"a"}""", "'max_tokens' is '2.5'; expected a whole number from 1")]

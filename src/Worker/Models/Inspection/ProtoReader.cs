@@ -74,13 +74,15 @@ internal sealed class ProtoReader(SafeFileHandle file, string path, long length)
                 var size = Varint(end);
                 if (size < 0 || size > int.MaxValue || size > end - Position)
                     throw Refuse(
-                        $"protobuf field {number} at byte {start} is {(ulong)size} bytes long",
+                        $"it is truncated or not an ONNX model: protobuf field {number} at byte {start} is "
+                        + $"{(ulong)size} bytes long",
                         $"at most the {end - Position} left");
                 field = new((int)number, WireType.Length, size, Position + size);
                 return true;
             default:
                 // ONNX does not use groups (3, 4). Types 6 and 7 do not exist.
-                throw Refuse($"protobuf wire type {wire} at byte {start}", "0, 1, 2, 5");
+                throw Refuse(
+                    $"it is damaged or not an ONNX model: protobuf wire type {wire} at byte {start}", "0, 1, 2, 5");
         }
     }
 

@@ -91,8 +91,10 @@ public sealed class GatewayExceptionHandlerTest : IAsyncLifetime
         { "/status", "415 Unsupported Media Type", Problem, Body("Unsupported Media Type", 415,
             "The request was rejected with status 415."), "", "" },
         { "/none", "404 Not Found", Problem, Body("Not Found", 404, "The path '/none' does not exist."), "", "" },
+        { "/v2/digits/infer", "404 Not Found", Problem, Body("Not Found", 404,
+            "The path '/v2/digits/infer' does not exist. Did you mean '/v2/models/digits/infer'?"), "", "" },
         { "/post", "405 Method Not Allowed", Problem, Body("Method Not Allowed", 405,
-            "The path '/post' does not support the method GET."), "Allow: POST\r\n", "" },
+            "The path '/post' does not support the method GET; expected POST."), "Allow: POST\r\n", "" },
     };
 
     [Theory]

@@ -3,6 +3,7 @@ using Sluice.Domain.Batches;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Responses;
 using Sluice.Storage.Batches;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
@@ -45,7 +46,7 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
                 if (catalog.Current.FindByModel(line.Model) is { } deployment)
                 {
                     if (await TryRunAsync(batch, request, line, deployment, left, ct) is { } job)
-                        return BatchResult.From(batch.Id, line.Number, line.CustomId, job);
+                        return BatchResult.From(batch.Id, line, request.Endpoint, job);
                 }
                 else if (!catalog.State.IsLost)
                 {
@@ -89,14 +90,15 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
     {
         var endpoint = deployment.Endpoint;
         var id = JobId(batch.Id, line);
+        var isResponse = request.Endpoint == BatchResponses.Endpoint;
         var result = await store.SubmitAsync(new JobSubmission
         {
             Id = id,
             EndpointId = endpoint.Id,
             Flow = batch.Owner,
             Weight = request.Weight,
-            Input = line.Body,
-            Path = request.Endpoint,
+            Input = isResponse ? BatchResponses.ToChat(line) : line.Body,
+            Path = isResponse ? ResponseCreation.ChatPath : request.Endpoint,
             Ttl = left + Grace,
             Timeout = endpoint.Forwarding.ExecutionTimeout,
             Retention = endpoint.Jobs.Retention,

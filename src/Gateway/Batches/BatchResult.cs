@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Sluice.Domain.Batches;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Jobs;
 
@@ -16,15 +17,17 @@ public sealed record BatchResult(int Number, bool IsError, byte[] Json)
 
     /// <summary>Returns the line for a job that has ended.</summary>
     /// <param name="batch">The batch.</param>
-    /// <param name="number">The line.</param>
-    /// <param name="customId">The id of the client.</param>
+    /// <param name="line">The line of the input.</param>
+    /// <param name="endpoint">The endpoint of the batch.</param>
     /// <param name="job">The job, with its output.</param>
-    public static BatchResult From(string batch, int number, string customId, Job job)
+    public static BatchResult From(string batch, BatchLine line, string endpoint, Job job)
     {
+        var (number, customId) = (line.Number, line.CustomId);
         if (job.Output is not { } output)
             return Failed(batch, number, customId, job.Error?.Code ?? job.Status,
                 job.Error?.Message ?? "The line was cancelled.") with { Job = job };
         var (status, body) = PathJob.Parse(output);
+        if (endpoint == BatchResponses.Endpoint) body = BatchResponses.ToResponse(batch, line, job, status, body);
         var response = $$"""{"status_code":{{status}},"request_id":"{{job.Id}}","body":{{body}}}""";
         return new BatchResult(number, status >= 400, Line(batch, number, customId, response, "null")) { Job = job };
     }

@@ -16,5 +16,5 @@ public sealed record BatchSettings(int InFlight, int MaxLines, TimeSpan KeepOutp
 
     /// <summary>The paths that the lines of a batch can request.</summary>
     public static IReadOnlyList<string> Endpoints { get; } =
-        ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
+        ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", BatchResponses.Endpoint];
 }

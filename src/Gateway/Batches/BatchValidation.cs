@@ -53,6 +53,7 @@ public static class BatchValidation
         if (endpoint is null || !(request.Scope.MayInvoke(endpoint.Id) || endpoint.Public))
             return new BatchLineError(number, "model_not_found", "body.model",
                 $"Line {number}: 'body.model' is '{read.Model}'; expected a model that the key may use.");
+        if (request.Endpoint == BatchResponses.Endpoint && BatchResponses.Check(read) is { } invalid) return invalid;
         return read.Body.Length <= endpoint.Jobs.MaxInputBytes ? null : new BatchLineError(number, "line_too_long",
             "body", $"Line {number}: 'body' has {read.Body.Length} bytes; expected at most "
             + $"{endpoint.Jobs.MaxInputBytes} (jobs.maxInputBytes of the endpoint).");

@@ -8,9 +8,9 @@ using Endpoint = Sluice.Domain.Declarations.Endpoint;
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
-/// Reads the bodies of job submissions. It limits the size of each body, the memory of all bodies at this gateway, and
-/// the time without progress. Without the last limit, anyone could open many connections to a public endpoint that each
-/// send most of a body and then nothing.
+/// Reads the bodies of job submissions, and of other requests that the gateway holds. It limits the size of each body,
+/// the memory of all bodies at this gateway, and the time without progress. Without the last limit, anyone could open
+/// many connections to a public endpoint that each send most of a body and then nothing.
 /// </summary>
 public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
 {
@@ -25,13 +25,21 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
     /// <summary>
     /// Reads the complete body. It is in memory until it is disposed. Null: an error response was written.
     /// </summary>
-    public async Task<JobBody?> ReadAsync(HttpContext context, Endpoint endpoint)
+    public Task<JobBody?> ReadAsync(HttpContext context, Endpoint endpoint) =>
+        ReadAsync(context, endpoint.Jobs.MaxInputBytes, " (jobs.maxInputBytes of the endpoint)");
+
+    /// <summary>
+    /// Reads the complete body. It is in memory until it is disposed. Null: an error response was written.
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="limit">Maximum bytes.</param>
+    /// <param name="rule">Where the limit is set, for the error text; empty: it is fixed.</param>
+    public async Task<JobBody?> ReadAsync(HttpContext context, long limit, string rule)
     {
-        var limit = endpoint.Jobs.MaxInputBytes;
         if (context.Request.ContentLength > limit)
         {
             RequestBodyDrain.LetSend(context);
-            await TooLargeAsync(context, context.Request.ContentLength.Value, limit);
+            await TooLargeAsync(context, context.Request.ContentLength.Value, limit, rule);
             return null;
         }
 
@@ -40,7 +48,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
         var body = new JobBody(budget);
         try
         {
-            if (await ReadAsync(context, body, limit)) return body;
+            if (await ReadAsync(context, body, limit, rule)) return body;
         }
         catch
         {
@@ -52,7 +60,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
         return null;
     }
 
-    private async Task<bool> ReadAsync(HttpContext context, JobBody body, long limit)
+    private async Task<bool> ReadAsync(HttpContext context, JobBody body, long limit, string rule)
     {
         var input = context.Request.BodyReader;
         await using var pace = new PacedBodyReader(input, time);
@@ -68,7 +76,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
                 // Kestrel also throws other exceptions than BadHttpRequestException: a chunk size beyond 64 bits
                 // overflows its parser.
                 if (e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge })
-                    await TooLargeAsync(context, limit + 1, limit);
+                    await TooLargeAsync(context, limit + 1, limit, rule);
                 else
                     await Problem.WriteAsync(context,
                         (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest,
@@ -82,7 +90,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
                 // The received bytes are not needed. Their memory is released before the response is sent.
                 input.AdvanceTo(read.Buffer.End);
                 body.Dispose();
-                await (length > limit ? TooLargeAsync(context, length, limit)
+                await (length > limit ? TooLargeAsync(context, length, limit, rule)
                     : read.IsCanceled ? TooSlowAsync(context) : NoMemoryAsync(context));
                 return false;
             }
@@ -99,9 +107,9 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
         }
     }
 
-    private static Task TooLargeAsync(HttpContext context, long bytes, long limit) =>
+    private static Task TooLargeAsync(HttpContext context, long bytes, long limit, string rule) =>
         Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
-        $"The job has {bytes} bytes or more; expected at most {limit} bytes (jobs.maxInputBytes of the endpoint).");
+            $"The body has {bytes} bytes or more; expected at most {limit} bytes{rule}.");
 
     private static Task TooSlowAsync(HttpContext context)
     {
@@ -115,7 +123,7 @@ public sealed class JobBodyReader(ByteBudget budget, TimeProvider time)
         Close(context);
         return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
             "The bodies of other requests use the body memory of this gateway (SLUICE_BODY_MEMORY is "
-            + $"{budget.Limit >> 20} MiB). Send the job again later.", RetryDelay);
+            + $"{budget.Limit >> 20} MiB). Send the request again later.", RetryDelay);
     }
 
     /// <summary>

@@ -12,4 +12,6 @@ namespace Sluice.Gateway.OpenAi;
 [JsonSerializable(typeof(DeletedObject))]
 [JsonSerializable(typeof(BatchObject))]
 [JsonSerializable(typeof(ListBatchesResponse))]
+[JsonSerializable(typeof(ResponseObject))]
+[JsonSerializable(typeof(ListResponseItems))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -16,6 +16,7 @@ using Sluice.Gateway.Observability;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
+using Sluice.Gateway.Responses;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
 using Sluice.Storage;
@@ -25,6 +26,7 @@ using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using Sluice.Storage.Responses;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Startup;
@@ -105,6 +107,7 @@ public static partial class GatewayHost
         OpenAiApi.Map(app, relay, Get<CatalogWatcher>());
         Get<FilesApi>().Map(app);
         Get<BatchesApi>().Map(app);
+        Get<ResponsesApi>().Map(app);
         KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -160,6 +163,7 @@ public static partial class GatewayHost
         AddForwarding(services);
         AddJobs(services, settings);
         AddBatches(services, settings);
+        AddResponses(services, settings);
     }
 
     private static void AddResponseFormats(IServiceCollection services)
@@ -219,6 +223,12 @@ public static partial class GatewayHost
         services.AddSingleton<BatchFiles>().AddSingleton<BatchLineRunner>().AddSingleton<BatchServices>();
         services.AddSingleton<BatchScheduler>().AddSingleton<FilesApi>().AddSingleton<BatchesApi>();
         services.AddHostedService(s => s.GetRequiredService<BatchScheduler>());
+    }
+
+    private static void AddResponses(IServiceCollection services, GatewaySettings settings)
+    {
+        services.AddSingleton(settings.Responses).AddSingleton<ResponseStore>().AddSingleton<StoredResponses>();
+        services.AddSingleton<ResponseCreation>().AddSingleton<ResponsesApi>();
     }
 
     [LoggerMessage(LogLevel.Warning,

@@ -4,7 +4,9 @@ using Sluice.Domain.Declarations;
 using Sluice.Domain.Notation;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.OpenAi;
+using Sluice.Gateway.Responses;
 using Sluice.Storage.Files;
+using Sluice.Storage.Responses;
 
 namespace Sluice.Gateway.Startup;
 
@@ -56,6 +58,10 @@ public sealed record GatewaySettings
     /// <summary>The limits of <c>/v1/files</c>. OpenAI's limit of an input is 200 MB.</summary>
     public FileSettings Files { get; init; } =
         new(200L << 20, new FileLimits(MostFiles, 2048L << 20), TimeSpan.FromDays(30));
+
+    /// <summary>The limits of <c>/v1/responses</c>. They are in the memory of Redis.</summary>
+    public ResponseSettings Responses { get; init; } =
+        new(TimeSpan.FromDays(1), new ResponseLimits(512 << 10, 64 << 20));
 
     /// <summary>The limits of <c>/v1/batches</c>. OpenAI's limit of lines is the same.</summary>
     public BatchSettings Batches { get; init; } = new(64, 50_000, TimeSpan.FromDays(30));
@@ -163,7 +169,7 @@ public sealed record GatewaySettings
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
-        read = WithFiles(read, Number);
+        read = WithResponses(WithFiles(read, Number), Number);
         return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
     }
 
@@ -180,6 +186,23 @@ public sealed record GatewaySettings
             Batches = new BatchSettings(inFlight,
                 number("SLUICE_BATCH_MAX_LINES", 1_000_000) ?? read.Batches.MaxLines, keep),
         };
+    }
+
+    private static GatewaySettings WithResponses(GatewaySettings read, Func<string, int, int?> number)
+    {
+        var limits = read.Responses.Limits;
+        return read with
+        {
+            Responses = new ResponseSettings(
+                Positive("SLUICE_RESPONSES_KEEP_HOURS", 8760) is { } hours
+                    ? TimeSpan.FromHours(hours) : read.Responses.Keep,
+                new ResponseLimits(
+                    Positive("SLUICE_RESPONSE_MAX_KIB", 16 << 10) is { } kib ? (long)kib << 10 : limits.Bytes,
+                    Positive("SLUICE_RESPONSES_KEY_MIB", 1 << 20) is { } mib ? (long)mib << 20 : limits.OwnerBytes)),
+        };
+
+        int? Positive(string name, int most) => number(name, most) is 0
+            ? throw Invalid(name, "0", $"a number from 1 to {most}") : number(name, most);
     }
 
     private static List<string> DescribeIneffective(HostSettings host, int? standby, IEnumerable<string> names,

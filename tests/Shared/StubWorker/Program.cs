@@ -8,7 +8,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that executes the action in a job's input, and logs every execution to $STUB_LOG.PID: "begin ID ATTEMPT",
 // then "end" or "stopped"; with "fence" in the input also "fence ID FENCE".
-// A request below /v1 is answered with its path and body, after "ms" and with the status "status" of the body.
+// A request below /v1 is answered with its path and body, after "ms" and with the status "status" of the body, or by
+// ChatAnswers if it has messages.
 // {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
@@ -42,11 +43,18 @@ app.MapPost("/run", async context =>
 });
 app.MapPost("/v1/{**path}", async context =>
 {
-    var body = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
+    var (skip, body) = await ChatAnswers.ReadAsync(context);
     var id = context.Request.Headers["X-Request-Id"].ToString();
     Note($"begin {id} 1");
     try
     {
+        if (body["messages"] is JsonArray { Count: > 0 })
+        {
+            await ChatAnswers.HandleAsync(context, body, skip);
+            Note($"end {id} 1");
+            return;
+        }
+
         await Task.Delay(TimeSpan.FromMilliseconds((int?)body["ms"] ?? 0), TimeProvider.System, context.RequestAborted);
         context.Response.StatusCode = (int?)body["status"] ?? 200;
         context.Response.ContentType = "application/json";

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Sluice.Domain.Batches;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.Jobs;
@@ -9,6 +10,8 @@ namespace Sluice.Gateway.Tests.Batches;
 /// <summary>Tests how the input is split in lines, and how a line of the output is written.</summary>
 public sealed class BatchInputTest
 {
+    private const string Path = "/v1/chat/completions";
+
     [Theory]
     [InlineData("", "")]
     [InlineData("a", "1:a")]
@@ -35,7 +38,7 @@ public sealed class BatchInputTest
     public void A_response_is_on_one_line()
     {
         var output = PathJob.Read(HttpStatusCode.OK, "{\n\"a\":\r\n1}"u8.ToArray()).Output;
-        var result = BatchResult.From("batch_7", 2, "x\"\n", Job(output));
+        var result = BatchResult.From("batch_7", Line("x\"\n"), Path, Job(output));
         Assert.False(result.IsError);
         Assert.Equal("""{"id":"batch_req_7_2","custom_id":"x\u0022\n","response":{"status_code":200,"""
             + "\"request_id\":\"j\","
@@ -46,11 +49,12 @@ public sealed class BatchInputTest
     public void An_error_of_a_worker_is_a_response_and_a_failed_job_is_not()
     {
         var output = PathJob.Read(HttpStatusCode.BadRequest, "no"u8.ToArray()).Output;
-        var refused = BatchResult.From("batch_7", 2, "x", Job(output));
+        var refused = BatchResult.From("batch_7", Line("x"), Path, Job(output));
         Assert.True(refused.IsError);
         Assert.Contains("""{"status_code":400,"request_id":"j","body":"no"},"error":null}""",
             Encoding.UTF8.GetString(refused.Json), StringComparison.Ordinal);
-        var failed = BatchResult.From("batch_7", 2, "x", Job(null) with { Error = new JobError("CODE", "why", false) });
+        var failed = BatchResult.From(
+            "batch_7", Line("x"), Path, Job(null) with { Error = new JobError("CODE", "why", false) });
         Assert.True(failed.IsError);
         Assert.Contains("\"response\":null,\"error\":{\"code\":\"CODE\",\"message\":\"why\"}}",
             Encoding.UTF8.GetString(failed.Json), StringComparison.Ordinal);
@@ -58,6 +62,8 @@ public sealed class BatchInputTest
         Assert.False(PathJob.IsOutput(HttpStatusCode.TooManyRequests));
         Assert.False(PathJob.IsOutput(HttpStatusCode.InternalServerError));
     }
+
+    private static BatchLine Line(string customId) => new(2, customId, "m", []);
 
     private static Job Job(ReadOnlyMemory<byte>? output) => new()
     {

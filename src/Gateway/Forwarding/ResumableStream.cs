@@ -33,6 +33,11 @@ public sealed class ResumableStream(string announced, bool canResume) : IDisposa
     private byte[] marks = [];
     private int length;
 
+    /// <summary>
+    /// Returns whether requests to a path of a worker generate text. They change nothing, so they can be repeated.
+    /// </summary>
+    public static bool IsServedAt(ReadOnlySpan<char> path) => path is "/v1/chat/completions" or "/v1/completions";
+
     /// <summary>The worker's value of <see cref="Header"/>.</summary>
     public string Announced => announced;
 

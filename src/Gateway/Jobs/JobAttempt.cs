@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.InteropServices;
@@ -57,9 +58,14 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
                 return AttemptOutcome.Failed(JobErrors.InputLost, "The input of the job was deleted.");
             timeout = read.Timeout;
             limit.CancelAfter(timeout);
-            using var request = Request(deployment.Template, worker, grant, read.Input.Span, read.S3);
+            var path = PathJob.PathOf(read.S3);
+            var log = path is not null && grant.Claim.Attempt > 1
+                ? await streams.ReadLogAsync(grant, limit.Token) : TextLog.Empty;
+            if (EndOf(log) is { } known) return known;
+            using var request = path is null ? Request(deployment.Template, worker, grant, read.Input.Span, read.S3)
+                : Request(deployment.Template, worker, grant, path, read.Input, log);
             using var response = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
-            var end = await ReadAsync(deployment, grant, response, PathJob.PathOf(read.S3) is not null, limit.Token);
+            var end = await ReadAsync(deployment, grant, response, path is null ? null : log, limit.Token);
             var provider = response.Headers.NonValidated.TryGetValues(ProviderHeader, out var values)
                 ? values.ToString() : null;
             var start = worker.ReadyAt > grant.Claim.Queued ? worker.Start : null;
@@ -94,6 +100,14 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         {
             return ClassifyFailure(e);
         }
+    }
+
+    /// <summary>Returns the outcome that follows from the log of earlier attempts; null: a worker is needed.</summary>
+    private static AttemptOutcome? EndOf(TextLog log)
+    {
+        if (log.IsEnded) return PathJob.Streamed;
+        return log.CanContinue ? null : AttemptOutcome.Failed(JobErrors.StreamDiverged,
+            "The worker was lost in the middle of its stream, which no other worker can continue.", true);
     }
 
     private static AttemptOutcome ClassifyFailure(Exception e)
@@ -144,12 +158,28 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     }
 
     private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant,
-        ReadOnlySpan<byte> input, byte[]? s3)
+        ReadOnlySpan<byte> input, byte[]? s3) =>
+        Request(template, worker, grant, template.HandlerPath, new ByteArrayContent(Envelope(grant, input, s3)));
+
+    /// <summary>Returns the request of a job with a path. It asks for the rest of a stream that has begun.</summary>
+    private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant, string path,
+        ReadOnlyMemory<byte> input, TextLog log)
     {
-        var path = PathJob.PathOf(s3);
-        var request = new HttpRequestMessage(HttpMethod.Post, worker.Prefix + (path ?? template.HandlerPath))
+        var request = Request(template, worker, grant, path, new ContinuationContent(log.Marks, input));
+        if (!ResumableStream.IsServedAt(path)) return request;
+        request.Headers.TryAddWithoutValidation(ResumableStream.Header, log.HasText ? log.Announced : "1");
+        if (log.HasText)
+            request.Headers.TryAddWithoutValidation(
+                ResumableStream.MarksHeader, log.Marks.Length.ToString(CultureInfo.InvariantCulture));
+        return request;
+    }
+
+    private static HttpRequestMessage Request(Template template, WorkerAddress worker, JobGrant grant, string path,
+        HttpContent content)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, worker.Prefix + path)
         {
-            Content = new ByteArrayContent(path is null ? Envelope(grant, input, s3) : input.ToArray()),
+            Content = content,
             Version = WorkerClients.VersionOf(worker.Protocol),
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
@@ -172,8 +202,13 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         return [.. head, .. input, .. more, (byte)'}'];
     }
 
+    /// <param name="deployment">The endpoint and its template.</param>
+    /// <param name="grant">The claimed job and its slot.</param>
+    /// <param name="answer">The response of the worker.</param>
+    /// <param name="log">The log of a job with a path; null: the job is for the handler.</param>
+    /// <param name="ct">Stops the attempt.</param>
     private async Task<AttemptOutcome> ReadAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
-        bool hasPath, CancellationToken ct)
+        TextLog? log, CancellationToken ct)
     {
         var policy = deployment.Endpoint.Jobs;
         // The built-in worker responds with these statuses before it runs anything: it rejects the token, is not ready,
@@ -188,7 +223,14 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
 
         if (AnswerRules.Fault(answer, isHead: false, isUpgrade: false) is { } fault)
             return AttemptOutcome.Failed(JobErrors.AnswerInvalid, fault, retryable: true);
-        if (answer.IsSuccessStatusCode && answer.Content.Headers.ContentType?.MediaType == "text/event-stream")
+        if (log is { HasText: true } begun && PathJob.IsOutput(answer.StatusCode)
+            && (answer.StatusCode != HttpStatusCode.OK || TextLog.AnnouncedBy(answer) != begun.Announced))
+            return AttemptOutcome.Failed(JobErrors.StreamDiverged,
+                $"The worker did not continue the stream: its response has status {(int)answer.StatusCode}.", true);
+        var isStream = answer.IsSuccessStatusCode
+            && answer.Content.Headers.ContentType?.MediaType == "text/event-stream";
+        if (isStream && log is not null) return await streams.CopyTextAsync(deployment, grant, answer, log, ct);
+        if (isStream)
             return ApplyRetryPolicy(await streams.CopyAsync(deployment, grant, answer, ct), policy);
         if (answer.Content.Headers.ContentLength > policy.MaxOutputBytes)
             return TooLarge(answer.Content.Headers.ContentLength.Value, policy);
@@ -197,7 +239,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
         body = Utf8Text.Repaired(body);
         // The repair can make the body longer: U+FFFD has three bytes.
         if (body.Length > policy.MaxOutputBytes) return TooLarge(body.Length, policy);
-        if (hasPath && PathJob.IsOutput(answer.StatusCode)) return PathJob.Read(answer.StatusCode, body);
+        if (log is not null && PathJob.IsOutput(answer.StatusCode)) return PathJob.Read(answer.StatusCode, body);
         return ApplyRetryPolicy(answer.IsSuccessStatusCode ? Parse(body) : AttemptOutcome.Failed(JobErrors.Handler,
             ErrorText(body, answer.StatusCode), (int)answer.StatusCode >= 500), policy);
     }

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Sluice.Dispatch;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
+using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Shared;
 using Sluice.Storage.Jobs;
@@ -44,23 +45,57 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
     /// <param name="answer">The response of the worker.</param>
     /// <param name="ct">Stops the copy.</param>
     /// <exception cref="SilentWorkerException">The worker sent no data for too long.</exception>
-    public async Task<AttemptOutcome> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
+    public Task<AttemptOutcome> CopyAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
         CancellationToken ct)
     {
-        var policy = deployment.Endpoint.Jobs;
+        var (policy, idle) = (deployment.Endpoint.Jobs, deployment.Endpoint.Forwarding.ActivityTimeout);
+        return CopyAsync(policy, grant, 0, (chunks, stop) => ReadAsync(answer, chunks, idle, policy, stop), ct);
+    }
+
+    /// <summary>
+    /// Copies a stream of text into a <see cref="TextLog"/> until it ends, and returns the outcome of the attempt. The
+    /// output of the job is a status without a body: the log has the text.
+    /// </summary>
+    /// <param name="deployment">The endpoint.</param>
+    /// <param name="grant">The claimed job.</param>
+    /// <param name="answer">The response of the worker.</param>
+    /// <param name="log">What earlier attempts have written.</param>
+    /// <param name="ct">Stops the copy.</param>
+    /// <exception cref="SilentWorkerException">The worker sent no data for too long.</exception>
+    internal Task<AttemptOutcome> CopyTextAsync(Deployment deployment, JobGrant grant, HttpResponseMessage answer,
+        TextLog log, CancellationToken ct)
+    {
+        var (policy, idle) = (deployment.Endpoint.Jobs, deployment.Endpoint.Forwarding.ActivityTimeout);
+        return CopyAsync(policy, grant, log.Entries,
+            (chunks, stop) => ReadTextAsync(answer, log, chunks, idle, stop), ct);
+    }
+
+    /// <summary>Reads the log of a job that streams text.</summary>
+    internal async Task<TextLog> ReadLogAsync(JobGrant grant, CancellationToken ct)
+    {
+        for (var log = TextLog.Empty; ;)
+        {
+            var part = await streams.ReadAsync(grant.EndpointId, grant.Claim.Id, log.Entries, watcher: "", ct);
+            log = log.With(part.Chunks);
+            if (part.Next >= part.Total) return log;
+        }
+    }
+
+    private async Task<AttemptOutcome> CopyAsync(JobPolicy policy, JobGrant grant, int first,
+        Func<ChannelWriter<byte[]>, CancellationToken, Task<AttemptOutcome>> read, CancellationToken ct)
+    {
         var chunks = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxAhead)
         {
             SingleReader = true,
             SingleWriter = true,
         });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var writing = WriteAsync(grant, policy, chunks.Reader, stop, ct);
+        var writing = WriteAsync(grant, policy, first, chunks.Reader, stop, ct);
         var end = new AttemptOutcome(AttemptKind.Stopped);
         AttemptOutcome? rejection;
         try
         {
-            end = await ReadAsync(answer, chunks.Writer, deployment.Endpoint.Forwarding.ActivityTimeout, policy,
-                stop.Token);
+            end = await read(chunks.Writer, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested && !ct.IsCancellationRequested)
         {
@@ -124,14 +159,44 @@ public sealed class JobStreamWriter(JobStreams streams, TimeProvider time)
             : explicitEnd ?? new AttemptOutcome(AttemptKind.Completed) { Output = output };
     }
 
+    private async Task<AttemptOutcome> ReadTextAsync(HttpResponseMessage answer, TextLog log,
+        ChannelWriter<byte[]> chunks, TimeSpan activityTimeout, CancellationToken ct)
+    {
+        using var idle = new CancellationTokenSource(activityTimeout, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(idle.Token, ct);
+        var announced = TextLog.AnnouncedBy(answer);
+        using var marks = announced is null ? null : new ResumableStream(announced, canResume: true);
+        var reader = new TextStreamReader(await answer.Content.ReadAsStreamAsync(ct), marks);
+        try
+        {
+            if (!log.HasText && announced is not null)
+                await chunks.WriteAsync(TextLog.Head(announced), linked.Token);
+            await foreach (var entry in reader.ReadAsync(() => idle.CancelAfter(activityTimeout), linked.Token))
+            {
+                await chunks.WriteAsync(entry, linked.Token);
+                CrashPoint.Pass("after-chunk");
+            }
+
+            await chunks.WriteAsync(TextLog.End, linked.Token);
+            return PathJob.Streamed;
+        }
+        catch (OperationCanceledException) when (idle.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            throw new SilentWorkerException(activityTimeout);
+        }
+        catch (InvalidDataException e)
+        {
+            return AttemptOutcome.Failed(JobErrors.AnswerInvalid, e.Message, retryable: true);
+        }
+    }
+
     /// <summary>
     /// Writes the chunks. Returns null if all chunks were written, otherwise the outcome of the attempt.
     /// </summary>
-    private async Task<AttemptOutcome?> WriteAsync(JobGrant grant, JobPolicy policy, ChannelReader<byte[]> chunks,
-        CancellationTokenSource stop,
-        CancellationToken ct)
+    private async Task<AttemptOutcome?> WriteAsync(JobGrant grant, JobPolicy policy, int first,
+        ChannelReader<byte[]> chunks, CancellationTokenSource stop, CancellationToken ct)
     {
-        var written = 0;
+        var written = first;
         var batch = new List<byte[]>();
         // No cancellation: chunks that have arrived are written even if the worker is lost.
         while (await chunks.WaitToReadAsync(CancellationToken.None))

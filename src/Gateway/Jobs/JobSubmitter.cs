@@ -90,6 +90,23 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         }
     }
 
+    /// <summary>Queues a job of another API. False: an error response was written.</summary>
+    /// <param name="context">A request whose route names the endpoint of the job.</param>
+    /// <param name="job">The job.</param>
+    public async Task<bool> QueueAsync(HttpContext context, JobSubmission job)
+    {
+        if (memory.HasNoRoom(job.EndpointId))
+        {
+            await RejectOutOfMemoryAsync(context);
+            return false;
+        }
+
+        if (await TryStoreAsync(context, job) is not { } result) return false;
+        if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(job.EndpointId);
+        else await RejectAsync(context, context.Admission().Deployment!.Endpoint, result);
+        return result.Outcome == SubmitOutcome.Queued;
+    }
+
     /// <summary>Submits the job of a request. Null: an error response was written.</summary>
     private async Task<Submitted?> SubmitAsync(HttpContext context, bool watch)
     {
@@ -151,7 +168,8 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         return null;
     }
 
-    private static JobLimits GetLimits(AuthenticatedRequest admission, Endpoint endpoint)
+    /// <summary>Returns the limits of the endpoint and of the caller.</summary>
+    public static JobLimits GetLimits(AuthenticatedRequest admission, Endpoint endpoint)
     {
         var own = admission.Caller?.Limits ?? KeyLimits.None;
         return new JobLimits(endpoint.Jobs.MaxQueued, own.Queued, endpoint.Jobs.MaxBytes,

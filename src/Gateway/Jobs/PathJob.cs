@@ -12,6 +12,10 @@ namespace Sluice.Gateway.Jobs;
 /// </summary>
 public static class PathJob
 {
+    /// <summary>The outcome of an attempt whose text is in the log of the job.</summary>
+    internal static AttemptOutcome Streamed { get; } =
+        new(AttemptKind.Completed) { Output = """{"status_code":200,"body":null}"""u8.ToArray() };
+
     /// <summary>Returns the path of a job; null: the job is for the handler of the template.</summary>
     /// <param name="s3">The field <c>s3</c> of the claim. JSON does not begin with a slash.</param>
     public static string? PathOf(byte[]? s3) => s3 is [(byte)'/', ..] ? Encoding.ASCII.GetString(s3) : null;

@@ -11,7 +11,7 @@ namespace Sluice.Gateway.OpenAi;
 /// becomes the response, so any worker that serves chat completions serves it.
 /// </summary>
 public sealed class ResponsesApi(ResponseCreation creation, StoredResponses responses,
-    ILogger<ResponsesApi> logger)
+    BackgroundResponses background, ResponseStream stream, ILogger<ResponsesApi> logger)
 {
     private const int DefaultLimit = 20;
     private const int MaxLimit = 100;
@@ -24,9 +24,13 @@ public sealed class ResponsesApi(ResponseCreation creation, StoredResponses resp
             .Produces<ResponseObject>()
             .WithMetadata(new JsonBodySelector("model", ResponseCreation.MaxBodyBytes),
             new GatewayExceptionHandler.Relayed());
-        routes.MapRoute("GET", "/v1/responses/{id}", AccessLevel.AuthenticatedKey, "Get a stored response of the key",
-            (HttpContext c) => WithRecordAsync(c, r => WriteAsync(c, r.Response))).Produces<ResponseObject>()
+        routes.MapRoute("GET", "/v1/responses/{id}", AccessLevel.AuthenticatedKey,
+            "Get a stored response of the key; ?stream=true&starting_after=N continues its stream",
+            (HttpContext c) => WithRecordAsync(c, r => GetAsync(c, r))).Produces<ResponseObject>()
             .WithMetadata(new Polled());
+        routes.MapRoute("POST", "/v1/responses/{id}/cancel", AccessLevel.AuthenticatedKey,
+            "Cancel a response in the background", (HttpContext c) => WithRecordAsync(c, r => CancelAsync(c, r)))
+            .Produces<ResponseObject>();
         routes.MapRoute("GET", "/v1/responses/{id}/input_items", AccessLevel.AuthenticatedKey,
             "List the items that preceded a response, newest first; ?order=asc, ?after=, ?limit=",
             (HttpContext c) => WithRecordAsync(c, r => ListAsync(c, r))).Produces<ListResponseItems>()
@@ -64,8 +68,57 @@ public sealed class ResponsesApi(ResponseCreation creation, StoredResponses resp
         Problem.WriteAsync(context, StatusCodes.Status404NotFound,
             $"This key has no response '{id}', or its time has passed.", param: "id");
 
+    private async Task GetAsync(HttpContext context, ResponseRecord record)
+    {
+        var streamed = context.Request.Query["stream"].ToString();
+        if (streamed is not ("" or "true" or "false"))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"stream is '{streamed}'; expected 'true' or 'false'.", param: "stream");
+            return;
+        }
+
+        if (streamed != "true")
+        {
+            await WriteNowAsync(context, record);
+            return;
+        }
+
+        if (record.Job is not { IsStreamed: true })
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                "stream is 'true'; expected 'false': only a response that was created with 'background' and 'stream' "
+                + "has a stream that can be read again.", param: "stream");
+            return;
+        }
+
+        if (await ResponseStream.ReadCursorAsync(context) is { } after) await stream.SendAsync(context, record, after);
+    }
+
+    /// <summary>Writes a response as it is now.</summary>
+    private async Task WriteNowAsync(HttpContext context, ResponseRecord record)
+    {
+        if (await background.ReadAsync(record, context.RequestAborted) is { } response)
+            await WriteAsync(context, response);
+        else await WriteUnknownAsync(context, record.Id);
+    }
+
+    private async Task CancelAsync(HttpContext context, ResponseRecord record)
+    {
+        if (record.Job is not { } job)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
+                $"Response '{record.Id}' was not created with 'background', so it cannot be cancelled.", param: "id");
+            return;
+        }
+
+        await background.CancelAsync(job);
+        await WriteNowAsync(context, record);
+    }
+
     private async Task DeleteAsync(HttpContext context, ResponseRecord record)
     {
+        if (record.Job is { } job) await background.DeleteAsync(job);
         await responses.DeleteAsync(record.Id, context.Admission().Flow, context.RequestAborted);
         await context.Response.WriteAsJsonAsync(new DeletedObject(record.Id, "response"), context.RequestAborted);
     }

@@ -78,7 +78,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
     {
         var path = target.AsSpan();
         if (path.IndexOf('?') is var query and >= 0) path = path[..query];
-        return HttpMethods.IsPost(method) && path is "/v1/chat/completions" or "/v1/completions";
+        return HttpMethods.IsPost(method) && ResumableStream.IsServedAt(path);
     }
 
     /// <summary>Ends the response of a client that waited for a stream, and has its headers.</summary>

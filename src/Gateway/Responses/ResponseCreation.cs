@@ -8,10 +8,11 @@ using Sluice.Gateway.Relay;
 namespace Sluice.Gateway.Responses;
 
 /// <summary>
-/// Handles <c>POST /v1/responses</c>: forwards the translated request to a worker, and stores the response.
+/// Handles <c>POST /v1/responses</c>: forwards the translated request to a worker, and stores the response, or queues
+/// it as a job.
 /// </summary>
-public sealed class ResponseCreation(EndpointRelay relay, StoredResponses responses, JobBodyReader bodies,
-    TimeProvider time)
+public sealed class ResponseCreation(EndpointRelay relay, StoredResponses responses, BackgroundResponses background,
+    ResponseStream stream, JobBodyReader bodies, TimeProvider time)
 {
     /// <summary>The path of workers that serves responses.</summary>
     public const string ChatPath = "/v1/chat/completions";
@@ -30,9 +31,9 @@ public sealed class ResponseCreation(EndpointRelay relay, StoredResponses respon
         if (isAnonymous && request.PreviousId is not null)
             throw new ResponseFaultException("previous_response_id",
                 "'previous_response_id' needs an API key: responses belong to the key that created them.");
-        if (request.IsBackground)
+        if (isAnonymous && request.IsBackground)
             throw new ResponseFaultException("background",
-                "'background' is 'true'; expected 'false': it is not supported.");
+                "'background' is 'true', which needs an API key: responses belong to the key that created them.");
         var items = await ConversationAsync(context, request);
         var chat = request.ToChat(items.Select(i => i!));
         var id = $"resp_{RandomNumberGenerator.GetHexString(32, lowercase: true)}";
@@ -41,6 +42,16 @@ public sealed class ResponseCreation(EndpointRelay relay, StoredResponses respon
         if (isAnonymous) echo["store"] = false;
         foreach (var item in request.Input) items.Add(item!.DeepClone());
         ResponseItems.AddIds(items, id);
+        if (request.IsBackground)
+        {
+            var first = new ResponseAssembler(id, created, echo);
+            first.Queue();
+            if (await background.CreateAsync(context, request, chat, first.ToObject(), items) is not { } record) return;
+            if (request.IsStreamed) await stream.SendAsync(context, record, after: -1);
+            else await WriteAsync(context, record.Response);
+            return;
+        }
+
         await ForwardAsync(context, chat, request.IsStreamed, () => new ResponseAssembler(id, created, echo),
             async response => !request.IsStored || isAnonymous
                 || await responses.TryStoreAsync(new ResponseRecord(response, items), context.Admission().Flow));
@@ -62,7 +73,21 @@ public sealed class ResponseCreation(EndpointRelay relay, StoredResponses respon
         var record = await responses.FindAsync(previous, context.Admission().Flow, context.RequestAborted)
             ?? throw new ResponseFaultException("previous_response_id",
                 $"This key has no response '{previous}', or its time has passed.", StatusCodes.Status404NotFound);
-        return record.Conversation(record.Response);
+        var response = await background.ReadAsync(record, context.RequestAborted)
+            ?? throw new ResponseFaultException("previous_response_id",
+                $"The time of response '{previous}' has passed.", StatusCodes.Status404NotFound);
+        if (ResponseJson.Text(response["status"]) is "queued" or "in_progress")
+            throw new ResponseFaultException("previous_response_id", $"The status of response '{previous}' is "
+                + $"'{response["status"]}'; expected a response that has ended.");
+        return record.Conversation(response);
+    }
+
+    private static async Task WriteAsync(HttpContext context, JsonObject response)
+    {
+        var body = ResponseJson.WriteBytes(response);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }
 
     private async Task ForwardAsync(HttpContext context, JsonObject chat, bool isStreamed,

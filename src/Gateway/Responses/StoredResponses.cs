@@ -37,6 +37,23 @@ public sealed partial class StoredResponses(ResponseStore store, ResponseSetting
         return false;
     }
 
+    /// <summary>Stores a response. Returns false if it is too large.</summary>
+    internal Task<bool> StoreAsync(ResponseRecord record, string owner, TimeSpan keep, CancellationToken ct) =>
+        store.PutAsync(record.Id, owner, record.Write(), keep, settings.Limits, ct);
+
+    /// <summary>Deletes the record of a response that was not created. If that fails, the record expires.</summary>
+    internal async Task TryDeleteAsync(string id, string owner)
+    {
+        try
+        {
+            await store.DeleteAsync(id, owner, CancellationToken.None).WaitAsync(StorePatience, time);
+        }
+        catch (Exception e) when (RedisErrors.Is(e) || e is TimeoutException)
+        {
+            ResponseNotDeleted(id, e.Message);
+        }
+    }
+
     /// <summary>Deletes a response. Returns false if the owner has none with this id.</summary>
     internal Task<bool> DeleteAsync(string id, string owner, CancellationToken ct) =>
         Id().IsMatch(id) ? store.DeleteAsync(id, owner, ct) : Task.FromResult(false);
@@ -46,4 +63,7 @@ public sealed partial class StoredResponses(ResponseStore store, ResponseSetting
 
     [LoggerMessage(LogLevel.Warning, "Response {Response} is not stored: {Reason}")]
     private partial void ResponseNotStored(string response, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Response {Response} is not deleted, and expires: {Reason}")]
+    private partial void ResponseNotDeleted(string response, string reason);
 }

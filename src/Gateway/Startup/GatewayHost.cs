@@ -228,6 +228,7 @@ public static partial class GatewayHost
     private static void AddResponses(IServiceCollection services, GatewaySettings settings)
     {
         services.AddSingleton(settings.Responses).AddSingleton<ResponseStore>().AddSingleton<StoredResponses>();
+        services.AddSingleton<BackgroundResponses>().AddSingleton<ResponseStream>();
         services.AddSingleton<ResponseCreation>().AddSingleton<ResponsesApi>();
     }
 

@@ -15,11 +15,15 @@ internal sealed class EventSplitter
     private readonly ArrayBufferWriter<byte> data = new();
     private bool hasData;
 
+    /// <summary>Whether the bytes of the last call completed a comment, which keeps a stream open.</summary>
+    public bool HasComment { get; private set; }
+
     /// <summary>Returns the data of the events that these bytes complete.</summary>
     /// <exception cref="InvalidDataException">An event has more than <see cref="MaxBytes"/>.</exception>
     public IReadOnlyList<byte[]> Add(ReadOnlySpan<byte> bytes)
     {
         List<byte[]> events = [];
+        HasComment = false;
         while (bytes.IndexOf((byte)'\n') is var end and >= 0)
         {
             Keep(bytes[..end]);
@@ -57,6 +61,10 @@ internal sealed class EventSplitter
             if (hasData) complete = data.WrittenSpan.ToArray();
             data.ResetWrittenCount();
             hasData = false;
+        }
+        else if (text[0] == (byte)':')
+        {
+            HasComment = true;
         }
         else if (text.StartsWith("data:"u8))
         {

@@ -49,6 +49,16 @@ internal sealed class ResponseAssembler(string id, long created, JsonObject echo
         return Flush();
     }
 
+    /// <summary>
+    /// Returns an event that keeps a stream open. Idle timers of some clients ignore comments (opencode#43618).
+    /// </summary>
+    public IReadOnlyList<JsonObject> KeepAlive()
+    {
+        if (!IsStarted) return Start();
+        if (!IsEnded) EmitResponse("response.in_progress");
+        return Flush();
+    }
+
     /// <summary>Returns the events of a chunk of a chat completion, or of a whole one.</summary>
     public IReadOnlyList<JsonObject> Add(JsonObject chunk)
     {

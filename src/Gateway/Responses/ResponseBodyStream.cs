@@ -54,7 +54,11 @@ internal sealed class ResponseBodyStream(HttpContext context, Stream client, boo
             return;
         }
 
-        foreach (var data in splitter.Add(buffer.Span)) await TranslateAsync(data, cancellationToken);
+        var events = splitter.Add(buffer.Span);
+        // The forwarder keeps a stream open while it waits for a worker. From then on it knows that the client has a
+        // part of the response, and errors become events.
+        if (splitter.HasComment && events.Count == 0) await SendAsync([.. assembler.KeepAlive()], cancellationToken);
+        foreach (var data in events) await TranslateAsync(data, cancellationToken);
     }
 
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.Features;
@@ -104,6 +106,7 @@ public sealed class ResponseCreation(EndpointRelay relay, StoredResponses respon
         request.ContentType = "application/json";
         request.ContentLength = bytes.Length;
         request.Body = new MemoryStream(bytes);
+        context.Features.Set<IRequestBodyPipeFeature>(new ArrivedBody(bytes));
         var client = context.Response.Body;
         await using var translated = new ResponseBodyStream(context, client, isStreamed, create, store);
         context.Response.Body = translated;
@@ -116,5 +119,14 @@ public sealed class ResponseCreation(EndpointRelay relay, StoredResponses respon
         {
             context.Response.Body = client;
         }
+    }
+
+    /// <summary>
+    /// A body that has arrived. A pipe over a stream needs a wait before it returns bytes, and while a request waits
+    /// for a worker, the forwarder reads what has arrived without one.
+    /// </summary>
+    private sealed class ArrivedBody(byte[] bytes) : IRequestBodyPipeFeature
+    {
+        public PipeReader Reader { get; } = PipeReader.Create(new ReadOnlySequence<byte>(bytes));
     }
 }

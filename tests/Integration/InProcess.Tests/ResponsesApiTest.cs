@@ -128,6 +128,39 @@ public sealed class ResponsesApiTest
             gateway.Client.PostAsync(new Uri("/v1/responses", UriKind.Relative), new StringContent(body));
     }
 
+    [Theory]
+    [InlineData("1m", "response.completed")]
+    [InlineData("3s", "response.failed")]
+    public async Task A_stream_that_waits_for_a_worker_is_in_progress(string timeout, string last)
+    {
+        await using var gateway = await StartAsync(
+            concurrency: 1, more: $"queue: {{ keepAlive: 1s, timeout: {timeout} }}");
+        var gate = Path.Combine(gateway.Folder, "gate");
+        var input = new JsonObject { ["words"] = 1, ["at"] = 0, ["gate"] = gate }.ToJsonString();
+        var holding = CreateAsync(gateway, new { model = "stub", input });
+        await Eventually.HoldsAsync(
+            async () => await gateway.MetricAsync("sluice_requests_in_flight", "endpoint=\"stub\"") == 1);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/responses")
+        {
+            Content = JsonContent.Create(new { model = "stub", input = "hello", stream = true }),
+        };
+        using var answer = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        var types = new List<string>();
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            if (!line.StartsWith("event: ", StringComparison.Ordinal)) continue;
+            types.Add(line["event: ".Length..]);
+            // The client knows that its request is alive, before there is a worker.
+            if (types.Count == 3 && timeout == "1m") await File.WriteAllTextAsync(gate, "");
+        }
+
+        Assert.Equal(["response.created", "response.in_progress", "response.in_progress"], types[..3]);
+        Assert.Equal(last, types[^1]);
+        await File.WriteAllTextAsync(gate, "");
+        await holding;
+    }
+
     [Fact]
     public async Task A_stream_continues_on_another_worker_when_its_worker_dies()
     {
@@ -230,8 +263,9 @@ public sealed class ResponsesApiTest
     }
 
     internal static Task<InProcessGateway> StartAsync(
-        Dictionary<string, string?>? settings = null, int max = 1, string more = "") =>
-        InProcessGateway.StartAsync(Jobs.Manifest("/dev/null", max: max, more: more), settings);
+        Dictionary<string, string?>? settings = null, int max = 1, int concurrency = 8, string more = "") =>
+        InProcessGateway.StartAsync(
+            Jobs.Manifest("/dev/null", max: max, concurrency: concurrency, more: more), settings);
 
     private static void CheckConversation(JsonNode seen)
     {

@@ -32,6 +32,18 @@ public sealed class EventSplitterTest
     }
 
     [Fact]
+    public void A_comment_is_reported_once()
+    {
+        var splitter = new EventSplitter();
+        splitter.Add(": wai"u8);
+        Assert.False(splitter.HasComment);
+        Assert.Empty(splitter.Add("ting\n\n"u8));
+        Assert.True(splitter.HasComment);
+        splitter.Add("data: a\n\n"u8);
+        Assert.False(splitter.HasComment);
+    }
+
+    [Fact]
     public void An_event_has_a_limit()
     {
         var splitter = new EventSplitter();

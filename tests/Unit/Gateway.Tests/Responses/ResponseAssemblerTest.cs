@@ -117,6 +117,17 @@ public sealed class ResponseAssemblerTest
         Assert.Equal([0, 1, 2, 3], events.Select(e => (int)e["sequence_number"]!));
     }
 
+    [Fact]
+    public void A_waiting_stream_repeats_that_it_is_in_progress()
+    {
+        var assembler = new ResponseAssembler("resp_1", 5, []);
+        List<JsonObject> events = [.. assembler.KeepAlive(), .. assembler.KeepAlive(), .. assembler.Fail(null, "no")];
+        Assert.Equal(["response.created", "response.in_progress", "response.in_progress", "response.failed"],
+            Types(events));
+        Assert.Equal([0, 1, 2, 3], events.Select(e => (int)e["sequence_number"]!));
+        Assert.Empty(assembler.KeepAlive());
+    }
+
     private static (List<JsonObject> Events, JsonObject Response) Run(params string[] deltas)
     {
         var assembler = new ResponseAssembler("resp_1", 5, []);

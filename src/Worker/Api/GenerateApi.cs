@@ -26,7 +26,8 @@ internal sealed class GenerateApi(
     WorkerLog log,
     Tracer tracer,
     InferencePipeline inferences,
-    LoadReport load)
+    LoadReport load,
+    UsageReports usage)
 {
     /// <summary>Number of generated tokens: a header, or a trailer if the response is a stream.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
@@ -48,6 +49,9 @@ internal sealed class GenerateApi(
     {
         using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
+        using var report = usage.Start(context);
+        var tally = new GenerationTally();
+        request = request with { Tally = tally };
         var count = new GenerationCount(model.Statistics);
         var started = Stopwatch.GetTimestamp();
         try
@@ -56,12 +60,16 @@ internal sealed class GenerateApi(
             SetTiming(context, started);
             load.SetHeader(context);
             context.Response.Headers[TokensHeader] = $"{count.Tokens}";
+            report.Usage = tally.Usage;
+            report.SetHeader(context);
             count.RecordSent();
             count.RecordSuccess();
             return body;
         }
         catch (Exception e)
         {
+            report.Usage = tally.Usage;
+            report.SetHeader(context);
             count.RecordFailure(IsGone(context, e));
             throw;
         }
@@ -129,14 +137,19 @@ internal sealed class GenerateApi(
     {
         using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
+        using var report = usage.Start(context);
+        var tally = new GenerationTally();
         var count = new GenerationCount(model.Statistics);
         try
         {
-            await SendAsync(context, model, request, trace, count, whole);
+            await SendAsync(context, model, request with { Tally = tally }, trace, count, whole, report);
+            report.Usage = tally.Usage;
             count.RecordSuccess();
         }
         catch (Exception e)
         {
+            report.Usage = tally.Usage;
+            report.SetHeader(context);
             var gone = IsGone(context, e);
             count.RecordFailure(gone);
             if (gone)
@@ -149,6 +162,7 @@ internal sealed class GenerateApi(
         }
 
         if (context.Response.SupportsTrailers()) context.Response.AppendTrailer(TokensHeader, $"{count.Tokens}");
+        report.AppendTrailer(context);
     }
 
     private async Task SendAsync(
@@ -157,7 +171,8 @@ internal sealed class GenerateApi(
         GenerationRequest request,
         RequestTrace? trace,
         GenerationCount count,
-        bool whole)
+        bool whole,
+        UsageReport report)
     {
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
@@ -173,6 +188,9 @@ internal sealed class GenerateApi(
                 load.SetHeader(context);
                 SetEventStreamHeaders(context);
                 context.Response.DeclareTrailer(TokensHeader);
+                report.Usage = new GenerationUsage(request.Prompt?.Count ?? 0, piece.CachedTokens, piece.Tokens);
+                report.SetHeader(context);
+                report.DeclareTrailer(context);
             }
 
             count.RecordTokens(piece.Tokens);

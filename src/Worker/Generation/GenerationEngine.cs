@@ -168,12 +168,13 @@ internal sealed class GenerationEngine(
 
         foreach (var late in waiting.TakeLate(Stopwatch.GetTimestamp()))
             Close(late, new InvalidRequestException("The request waited for its 'timeout' without a start.", 504));
-        foreach (var sequence in waiting.TakeAbandoned()) statistics.RecordEnd(sequence);
+        foreach (var sequence in waiting.CloseAbandoned()) statistics.RecordEnd(sequence);
         for (var row = rows.Running.Count - 1; row >= 0; row--)
         {
             if (rows.Running[row] is not { IsAbandoned: true } sequence) continue;
             rows.Remove(row, keep: true);
             statistics.RecordEnd(sequence);
+            sequence.Close();
         }
 
         Publish();

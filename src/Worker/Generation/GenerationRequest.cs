@@ -68,6 +68,9 @@ public sealed record GenerationRequest(
     /// </summary>
     public IReadOnlyList<int> Emitted { get; init; } = [];
 
+    /// <summary>Receives the usage of the text; null: nothing asks for it.</summary>
+    public GenerationTally? Tally { get; init; }
+
     /// <summary>Whether the text contains the special tokens that are generated.</summary>
     public bool KeepsSpecialTokens { get; init; }
 

@@ -67,6 +67,9 @@ internal sealed class Sequence(
     /// </summary>
     public int Computed => promptRead + Generated - resumed;
 
+    /// <summary>The usage so far.</summary>
+    public GenerationUsage Usage => new(Math.Min(prompt.Length, promptRead + CachedTokens), CachedTokens, Generated);
+
     /// <summary>Whether the reader of the text stopped.</summary>
     public bool IsAbandoned => abandoned;
 

@@ -178,7 +178,29 @@ public sealed class TextGenerator : IDisposable
         finally
         {
             engine.Abandon(sequence);
+            if (request.Tally is { } tally) tally.Usage = await GetUsageAsync(sequence);
         }
+    }
+
+    /// <summary>
+    /// Returns the usage of a text when the engine has ended it: a step that runs now can still generate a token.
+    /// </summary>
+    private static async Task<GenerationUsage> GetUsageAsync(Sequence sequence)
+    {
+        try
+        {
+            while (await sequence.Pieces.WaitToReadAsync(CancellationToken.None))
+                while (sequence.Pieces.TryRead(out _))
+                {
+                    // The reader has stopped.
+                }
+        }
+        catch (Exception)
+        {
+            // The text failed, and its reader has the error.
+        }
+
+        return sequence.Usage;
     }
 
     /// <summary>Converts the tokens of another worker to the pieces that it returned for them.</summary>

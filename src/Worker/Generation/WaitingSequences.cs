@@ -36,8 +36,13 @@ internal sealed class WaitingSequences
         return sequence;
     }
 
-    /// <summary>Removes and returns the sequences whose readers stopped.</summary>
-    public IReadOnlyList<Sequence> TakeAbandoned() => TakeAll(s => s.IsAbandoned);
+    /// <summary>Removes, closes and returns the sequences whose readers stopped.</summary>
+    public IReadOnlyList<Sequence> CloseAbandoned()
+    {
+        var taken = TakeAll(s => s.IsAbandoned);
+        foreach (var sequence in taken) sequence.Close();
+        return taken;
+    }
 
     /// <summary>Removes and returns the sequences that did not get a row in time.</summary>
     public IReadOnlyList<Sequence> TakeLate(long now) => TakeAll(s => s.Deadline < now && !s.WasPreempted);

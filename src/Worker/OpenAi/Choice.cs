@@ -12,7 +12,7 @@ internal sealed class Choice(int index, GenerationRequest request, bool hasEnded
     public int Index => index;
 
     /// <summary>The request for the text.</summary>
-    public GenerationRequest Request => request;
+    public GenerationRequest Request { get; } = request with { Tally = new GenerationTally() };
 
     /// <summary>Whether another worker generated the whole text.</summary>
     public bool HasEnded => hasEnded;
@@ -34,6 +34,11 @@ internal sealed class Choice(int index, GenerationRequest request, bool hasEnded
 
     /// <summary>Whether the choice has events already.</summary>
     public bool HasStarted { get; set; }
+
+    /// <summary>What the engine computed for the text, when it has ended.</summary>
+    public GenerationUsage Spent => HasEnded
+        ? new GenerationUsage(Request.Prompt!.Count, 0, Generated)
+        : Request.Tally!.Usage;
 
     /// <summary>Adds what one token adds to the text.</summary>
     public void Add(GeneratedPiece piece)

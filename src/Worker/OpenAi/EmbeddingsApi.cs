@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Sluice.Worker.Api;
 using Sluice.Worker.Batching;
 using Sluice.Worker.Configuration;
 using Sluice.Worker.Embeddings;
+using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
@@ -12,7 +14,7 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>Implements <c>/v1/embeddings</c>: a vector for each text.</summary>
-internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, WorkerLog log)
+internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, WorkerLog log, UsageReports usage)
 {
     private const int MaxInputs = 2048;
 
@@ -20,13 +22,14 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
 
     private async Task HandleAsync(HttpContext context)
     {
+        using var report = usage.Start(context);
         try
         {
             using var bytes = await RequestBody.ReadAsync(context, settings.MaxBodyBytes);
             using var body = bytes.Parse();
             if (body.RootElement.ValueKind != JsonValueKind.Object)
                 throw new OpenAiException("The request must be a JSON object.");
-            await RespondAsync(context, new RequestFields(body.RootElement));
+            await RespondAsync(context, new RequestFields(body.RootElement), report);
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
@@ -34,7 +37,7 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
         }
     }
 
-    private async Task RespondAsync(HttpContext context, RequestFields fields)
+    private async Task RespondAsync(HttpContext context, RequestFields fields, UsageReport report)
     {
         var model = TextApi.FindModel(host, fields.RequiredText("model"));
         using var hold = model.AcquireReference();
@@ -61,6 +64,8 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
             var embeddings = input.Tokens is { } tokens
                 ? await embedder.EmbedAsync(tokens, context.RequestAborted)
                 : await embedder.EmbedAsync(input.Texts, context.RequestAborted);
+            report.Usage = new GenerationUsage(embeddings.Tokens.Sum(), 0, 0);
+            report.SetHeader(context);
             await JsonResponses.WriteAsync(context, json => Write(json, model.Name, embeddings, isBase64));
             count.RecordSuccess();
         }

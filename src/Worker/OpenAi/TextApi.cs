@@ -19,7 +19,8 @@ internal sealed class TextApi(
     WorkerSettings settings,
     TimeProvider time,
     WorkerLog log,
-    LoadReport load)
+    LoadReport load,
+    UsageReports usage)
 {
     /// <summary>Handles a request. Errors before the first token have their own status.</summary>
     /// <param name="context">The request.</param>
@@ -28,6 +29,7 @@ internal sealed class TextApi(
         HttpContext context,
         Func<RequestFields, LoadedModel, string, StreamOrigin, TextRequest> read)
     {
+        using var report = usage.Start(context);
         try
         {
             LoadedModel model;
@@ -59,7 +61,7 @@ internal sealed class TextApi(
             var announced = resume.Length > 0 && request.CanBeContinued
                 ? origin.Announce(model.Generator.Fingerprint, request.Choices)
                 : null;
-            await RespondAsync(context, new ChoiceRuns(model, model.Generator), request, announced);
+            await RespondAsync(context, new ChoiceRuns(model, model.Generator), request, announced, report);
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
@@ -94,7 +96,8 @@ internal sealed class TextApi(
                 $"The header {Continuation.MarksHeader} is '{text}'; expected a number of bytes from 0 to {most}.");
     }
 
-    private async Task RespondAsync(HttpContext context, ChoiceRuns runs, TextRequest request, string? announced)
+    private async Task RespondAsync(
+        HttpContext context, ChoiceRuns runs, TextRequest request, string? announced, UsageReport report)
     {
         var started = Stopwatch.GetTimestamp();
         using var events = new EventStream(context, isMarked: announced is not null);
@@ -108,7 +111,7 @@ internal sealed class TextApi(
                 if (piece.IsEarlier) events.Discard();
                 else
                 {
-                    StartStream(context, started, announced);
+                    StartStream(context, started, announced, request, report);
                     await events.SendAsync(
                         Continuation.Mark(choice.Index, piece.Id, piece.FinishReason is not null));
                 }
@@ -116,6 +119,8 @@ internal sealed class TextApi(
         }
         catch (Exception e)
         {
+            report.Usage = request.Spent;
+            report.SetHeader(context);
             var gone = context.RequestAborted.IsCancellationRequested;
             if (gone) LogGone(request);
             if (gone || !context.Response.HasStarted) throw;
@@ -130,35 +135,43 @@ internal sealed class TextApi(
             events.Discard();
             events.Write(ErrorObject.From(e, log).Write);
             await events.EndAsync();
+            report.AppendTrailer(context);
             return;
         }
 
+        report.Usage = request.Spent;
         if (request.Options.Stream)
         {
             // No piece is left of a stream whose choices have all ended at another worker.
-            StartStream(context, started, announced);
+            StartStream(context, started, announced, request, report);
             if (request.Options.IncludeUsage)
                 events.Write(json => request.Format.WriteUsageEvent(json, request.Usage));
             await events.EndAsync();
             if (context.Response.SupportsTrailers())
                 context.Response.AppendTrailer(GenerateApi.TokensHeader, $"{request.Usage.Completion}");
+            report.AppendTrailer(context);
             return;
         }
 
         SetHeaders(context, started);
         context.Response.Headers[GenerateApi.TokensHeader] = $"{request.Usage.Completion}";
+        report.SetHeader(context);
         await JsonResponses.WriteAsync(
             context, json => request.Format.WriteWhole(json, request.Choices, request.Usage));
     }
 
     /// <summary>Sets the headers of a stream before its first event.</summary>
-    private void StartStream(HttpContext context, long started, string? announced)
+    private void StartStream(
+        HttpContext context, long started, string? announced, TextRequest request, UsageReport report)
     {
         if (context.Response.HasStarted) return;
         SetHeaders(context, started);
         GenerateApi.SetEventStreamHeaders(context);
         if (announced is not null) context.Response.Headers[Continuation.Header] = announced;
         context.Response.DeclareTrailer(GenerateApi.TokensHeader);
+        report.Usage = new GenerationUsage(request.Usage.Prompt, request.Usage.Cached, request.Usage.Completion);
+        report.SetHeader(context);
+        report.DeclareTrailer(context);
     }
 
     private void LogGone(TextRequest request) => log.Info(

@@ -1,3 +1,5 @@
+using Sluice.Worker.Generation;
+
 namespace Sluice.Worker.OpenAi;
 
 /// <summary>What a request of the OpenAI API generates.</summary>
@@ -16,6 +18,14 @@ internal sealed record TextRequest(
     /// have to hold much of it.
     /// </summary>
     public bool CanBeContinued => Options.Stream && Format.RepeatedCharacters <= MaxRepeatedCharacters;
+
+    /// <summary>
+    /// What the engine computed, when all texts have ended, also if the client is gone. A prompt of several texts
+    /// counts once.
+    /// </summary>
+    public GenerationUsage Spent => Choices.Select((choice, i) => i % Options.Count == 0
+        ? choice.Spent
+        : choice.Spent with { Prompt = 0, Cached = 0 }).Aggregate(default(GenerationUsage), (a, b) => a + b);
 
     /// <summary>Number of tokens so far. A prompt of several texts counts once.</summary>
     public Usage Usage

@@ -69,18 +69,20 @@ internal sealed class ModelServer : IDisposable
         // The first matching route handles a request. ModelsApi is first, so that /v2/models/stats is not a model name.
         new ModelsApi(host, settings).Map(routes);
         var load = new LoadReport(host);
+        var usage = new UsageReports();
+        usage.Map(routes);
         var inferences = new InferencePipeline(settings, tracer, load);
         new OpenInferenceApi(host, timeline, inferences).Map(routes);
-        var generate = new GenerateApi(host, settings, log, tracer, inferences, load);
+        var generate = new GenerateApi(host, settings, log, tracer, inferences, load, usage);
         generate.Map(routes);
         var visibleDevices = Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES");
         var gpus = new GpuMonitor(NvidiaSmi.Read, visibleDevices, TimeProvider.System);
         new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
-        var texts = new TextApi(host, settings, TimeProvider.System, log, load);
+        var texts = new TextApi(host, settings, TimeProvider.System, log, load, usage);
         new ChatApi(texts).Map(routes);
         new CompletionsApi(texts).Map(routes);
-        new EmbeddingsApi(host, settings, log).Map(routes);
+        new EmbeddingsApi(host, settings, log, usage).Map(routes);
         new ModelListApi(host, log).Map(routes);
         new LoggingApi(log).Map(routes);
         new TraceApi(host, tracer).Map(routes);

@@ -1,0 +1,8 @@
+namespace Sluice.Worker.Generation;
+
+/// <summary>Receives the usage of one text when the engine has ended it, also if its reader stopped before.</summary>
+public sealed class GenerationTally
+{
+    /// <summary>The usage; zero before the text has ended.</summary>
+    public GenerationUsage Usage { get; internal set; }
+}

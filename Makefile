@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start fuzz chaos batch-chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens fuzz chaos batch-chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -95,6 +95,9 @@ batch-chaos: publish ## Kill gateways, workers and Redis during a batch of 10,00
 
 stream-failover: publish ## Kill 50 workers and 20 gateways while 64 texts stream; compare every text (10 min)
 	dotnet run -c Release --project loadtests/Scenarios -- stream-failover
+
+load-tokens: publish ## Let 64 clients use a limit of 10,000 tokens per minute; check the sum (11 min)
+	dotnet run -c Release --project loadtests/Scenarios -- token-limit
 
 faults: publish ## Run the whole fault matrix and print expected and observed results (30 min)
 	@eng/faults $(CONFIGURATION) $(RESULTS)

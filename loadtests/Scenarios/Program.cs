@@ -11,6 +11,7 @@ using Sluice.Scenarios.Generation;
 // chaos [--jobs N] [--kills N] [--requests N] [--seed N]
 // batch-chaos [--lines N] [--kills N] [--seed N]
 // stream-failover [--kills N] [--gateway-kills N] [--seed N]
+// token-limit [--seconds N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
 // simulate-real [--minutes N] [--factor N] [--max N]
@@ -58,6 +59,10 @@ switch (args.FirstOrDefault())
             if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, report);
         }
 
+        return 0;
+    case "token-limit":
+        await using (var limit = new TokenLimit(Number("--seconds", 600)))
+            await TellAsync("load-tokens", await limit.RunAsync(CancellationToken.None));
         return 0;
     case "batch-chaos":
         var batchSeed = Number("--seed", Environment.TickCount);
@@ -110,7 +115,7 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
-            + "|chaos|batch-chaos|stream-failover|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|chaos|batch-chaos|stream-failover|token-limit|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

@@ -14,6 +14,9 @@ public static class MetricNames
     public const string RequestRetries = "sluice.request.retries";
     public const string StreamsContinued = "sluice.streams.continued";
     public const string Tokens = "sluice.tokens";
+    public const string PromptTokens = "sluice.tokens.prompt";
+    public const string CachedTokens = "sluice.tokens.cached";
+    public const string WastedTokens = "sluice.tokens.wasted";
     public const string JobAttempts = "sluice.job.attempts";
     public const string JobAttemptDuration = "sluice.job.attempt.duration";
     public const string JobStale = "sluice.job.stale";

@@ -62,6 +62,11 @@ public sealed class ApiKeyCache(
         return KeyVerdict.Valid;
     }
 
+    /// <summary>Returns the limits of a key, as of the last read. A key that does not exist has none.</summary>
+    public KeyLimits FindLimits(string id) => keys.TryGetValue(id, out var key) && key.Limits is { } limits
+        ? limits
+        : KeyLimits.None;
+
     /// <summary>Returns one page of the keys as of the last read, oldest first.</summary>
     /// <param name="after">The last key of the previous page; null for the first page.</param>
     /// <param name="limit">The maximum number of keys in the page.</param>

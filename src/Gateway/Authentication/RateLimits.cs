@@ -1,4 +1,3 @@
-using System.Globalization;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Observability;
 using Sluice.Storage.Background;
@@ -44,7 +43,9 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
         {
             if (await WaitForCountAsync(counting, caller.KeyId, context.RequestAborted) is { } r)
             {
-                WriteHeaders(context, limits, (int)r[2], (long)r[3]);
+                if (limits.RequestsPerMinute > 0)
+                    RateLimitHeaders.For(context).SetRequests(
+                        limits.RequestsPerMinute, (long)r[2], TimeSpan.FromMilliseconds((long)r[3]));
                 if ((int)r[0] == 0)
                 {
                     counted = false;
@@ -114,14 +115,4 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
 
     private static int BurstOf(KeyLimits limits) =>
         limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);
-
-    private static void WriteHeaders(HttpContext context, KeyLimits limits, int remaining, long resetMs)
-    {
-        if (limits.RequestsPerMinute == 0) return;
-        var headers = context.Response.Headers;
-        headers["RateLimit-Policy"] =
-            string.Create(CultureInfo.InvariantCulture, $"\"minute\";q={limits.RequestsPerMinute};w=60");
-        headers["RateLimit"] =
-            string.Create(CultureInfo.InvariantCulture, $"\"minute\";r={remaining};t={(resetMs + 999) / 1000}");
-    }
 }

@@ -3,7 +3,9 @@ using Sluice.Domain.Batches;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Limits;
 using Sluice.Gateway.Responses;
+using Sluice.Gateway.Tokens;
 using Sluice.Storage.Batches;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
@@ -17,7 +19,7 @@ namespace Sluice.Gateway.Batches;
 /// continues a batch finds the jobs of the run before it.
 /// </summary>
 public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher,
-    CatalogWatcher catalog, TimeProvider time)
+    CatalogWatcher catalog, TokenLimits tokens, TokenCosts costs, TimeProvider time)
 {
     /// <summary>The pause after a full queue, or after an error of Redis or of the payload folder.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
@@ -91,14 +93,19 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
         var endpoint = deployment.Endpoint;
         var id = JobId(batch.Id, line);
         var isResponse = request.Endpoint == BatchResponses.Endpoint;
+        var path = isResponse ? ResponseCreation.ChatPath : request.Endpoint;
+        // Lines wait for tokens; requests of the key are refused.
+        while (await tokens.TryReserveJobAsync(endpoint, batch.Owner, id, line.Body,
+            TextRoutes.AssumedTokens("POST", path, deployment.Template.IsBuiltIn) ?? 0, ct) is { } wait)
+            await Task.Delay(wait > Pause ? wait : Pause, time, ct);
         var result = await store.SubmitAsync(new JobSubmission
         {
             Id = id,
             EndpointId = endpoint.Id,
             Flow = batch.Owner,
-            Weight = request.Weight,
+            Weight = costs.Weigh(endpoint.Id, batch.Owner, request.Weight),
             Input = isResponse ? BatchResponses.ToChat(line) : line.Body,
-            Path = isResponse ? ResponseCreation.ChatPath : request.Endpoint,
+            Path = path,
             Ttl = left + Grace,
             Timeout = endpoint.Forwarding.ExecutionTimeout,
             Retention = endpoint.Jobs.Retention,

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Gateway.Tokens;
 using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
@@ -68,8 +69,20 @@ public sealed class ForwardState(
     /// <summary>Why the response cannot be forwarded, if the transformer rejected it.</summary>
     public string? Fault { get; set; }
 
-    /// <summary>The number of generated tokens that the worker reported.</summary>
-    public long Tokens { get; set; }
+    /// <summary>Whether the request uses tokens, which the worker counts.</summary>
+    public bool CountsTokens { get; init; }
+
+    /// <summary>The id with which the worker reports the usage of this attempt.</summary>
+    public string UsageId { get; private set; } = "";
+
+    /// <summary>The usage that the worker reported at the end of its response.</summary>
+    public TokenUsage? Usage { get; set; }
+
+    /// <summary>The usage that the worker reported at the start of its stream.</summary>
+    public TokenUsage? UsageAtStart { get; set; }
+
+    /// <summary>Finds the usage in a response without marks; null: there is none.</summary>
+    public UsageScanner? Scanner { get; set; }
 
     /// <summary>Assigns the request to a worker.</summary>
     /// <param name="worker">The worker.</param>
@@ -78,6 +91,9 @@ public sealed class ForwardState(
     {
         Worker = worker;
         Attempts++;
+        Usage = null;
+        Scanner = null;
+        if (CountsTokens) UsageId = Guid.NewGuid().ToString("N");
         Sent = Stopwatch.GetTimestamp();
         Waited += waited;
         var untilReady = worker.ReadyAt - arrivedAt;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Tokens;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;
@@ -47,7 +48,8 @@ internal sealed class StreamContinuation(HttpContext context, ForwardState state
             if (state.Stream is { } stream)
             {
                 if (FindRefusal(response) is { } refusal) return refusal;
-                response.Content = new MarkedContent(response.Content, stream);
+                transformer.ReadUsage(response);
+                response.Content = new WrappedContent(response.Content, events => new MarkedEvents(events, stream));
             }
             else if (await BeginAsync(transformer, response, activity.Token) is { } ended)
                 return ended;
@@ -108,7 +110,6 @@ internal sealed class StreamContinuation(HttpContext context, ForwardState state
     {
         if (transformer.FindFault(response, isHead: false, isUpgrade: false) is { } fault)
             return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid, fault);
-        transformer.CountTokens(response.Headers);
         var type = response.Content.Headers.ContentType?.MediaType;
         if (response.IsSuccessStatusCode && type != "text/event-stream")
             return new ForwardResult(ForwardOutcome.WorkerAnswerInvalid,
@@ -116,12 +117,10 @@ internal sealed class StreamContinuation(HttpContext context, ForwardState state
                 + "text/event-stream, because the request asks for a stream.");
         var timing = Encoding.UTF8.GetBytes($": Server-Timing: {transformer.TimingOf(response)}\n\n");
         await context.Response.Body.WriteAsync(timing, ct);
-        if (response.IsSuccessStatusCode)
-        {
-            transformer.RemoveMarks(context, response);
-            return null;
-        }
-
+        transformer.ReplaceContent(context, response);
+        if (response.IsSuccessStatusCode) return null;
+        // An error uses nothing, unless the worker reports it.
+        state.Usage ??= default(TokenUsage);
         await SendErrorAsync(context, await ReadErrorAsync(response, ct));
         return new ForwardResult(ForwardOutcome.Answered);
     }

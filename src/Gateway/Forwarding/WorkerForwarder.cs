@@ -347,7 +347,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             _ => result.Outcome.GetStatus(),
         };
         metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status,
-            Stopwatch.GetElapsedTime(state.Arrived), state.Waited, state.Tokens);
+            Stopwatch.GetElapsedTime(state.Arrived), state.Waited);
         return result;
     }
 

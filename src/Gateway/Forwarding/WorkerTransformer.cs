@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Tokens;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;
@@ -14,10 +14,7 @@ namespace Sluice.Gateway.Forwarding;
 /// </summary>
 public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
 {
-    /// <summary>
-    /// The number of generated tokens, which the built-in worker sets on generated text. It is a trailer if the
-    /// response streams.
-    /// </summary>
+    /// <summary>The number of generated tokens, as a trailer of a stream. Clients do not get it.</summary>
     public const string TokensHeader = "X-Sluice-Tokens";
 
     /// <summary>
@@ -63,6 +60,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             proxyRequest.Headers.TryAddWithoutValidation(AnonymousHeader, "1");
         if (state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(FlowHeader, state.Flow);
         if (state.IsRepeatable) AskForMarks(proxyRequest);
+        if (state.CountsTokens) proxyRequest.Headers.TryAddWithoutValidation(TokenUsage.IdHeader, state.UsageId);
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         // The path is sent as the client wrote it: Uri would otherwise decode and normalize it a second time.
@@ -99,19 +97,19 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             headers.Remove("Transfer-Encoding");
         }
 
-        CountTokens(proxyResponse.Headers);
         headers["Server-Timing"] = TimingOf(proxyResponse);
         headers["X-Sluice-Worker"] = state.Worker!.PodId;
         headers["X-Request-Id"] = httpContext.TraceIdentifier;
-        if (state.IsRepeatable) RemoveMarks(httpContext, proxyResponse);
+        ReplaceContent(httpContext, proxyResponse);
         return !empty;
     }
 
     public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse,
         CancellationToken cancellationToken)
     {
-        CountTokens(proxyResponse.TrailingHeaders);
+        if (TokenUsage.Find(proxyResponse.TrailingHeaders) is { } usage) state.Usage = usage;
         proxyResponse.TrailingHeaders.Remove(TokensHeader);
+        proxyResponse.TrailingHeaders.Remove(TokenUsage.Header);
         return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
@@ -136,8 +134,16 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             ? "The worker rejected the gateway's token."
             : null);
 
+    /// <summary>Reads the response through streams that remove the marks and find the usage.</summary>
+    internal void ReplaceContent(HttpContext context, HttpResponseMessage response)
+    {
+        ReadUsage(response);
+        if (state.IsRepeatable) RemoveMarks(context, response);
+        ScanUsage(response);
+    }
+
     /// <summary>Removes the marks from the response, if the worker announced them.</summary>
-    internal void RemoveMarks(HttpContext context, HttpResponseMessage response)
+    private void RemoveMarks(HttpContext context, HttpResponseMessage response)
     {
         if (response.StatusCode != HttpStatusCode.OK
             || !response.Headers.NonValidated.TryGetValues(ResumableStream.Header, out var values)
@@ -148,15 +154,27 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             && context.Request.Headers.ContentEncoding.ToString() is "" or "identity";
         state.Stream?.Dispose();
         state.Stream = new ResumableStream(announced, canResume);
-        response.Content = new MarkedContent(response.Content, state.Stream);
+        var stream = state.Stream;
+        response.Content = new WrappedContent(response.Content, body => new MarkedEvents(body, stream));
         if (!context.Response.HasStarted) context.Response.ContentLength = null;
     }
 
-    internal void CountTokens(HttpResponseHeaders headers)
+    /// <summary>Reads the usage that the worker reports in the headers: of a stream, only that at its start.</summary>
+    internal void ReadUsage(HttpResponseMessage response)
     {
-        if (headers.NonValidated.TryGetValues(TokensHeader, out var values)
-            && long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var tokens))
-            state.Tokens = tokens;
+        if (!state.CountsTokens) return;
+        var reported = TokenUsage.Find(response.Headers);
+        if (response.Content.Headers.ContentType?.MediaType == "text/event-stream") state.UsageAtStart = reported;
+        else state.Usage = reported;
+    }
+
+    /// <summary>Scans a body whose usage the worker did not report, and a stream without marks.</summary>
+    private void ScanUsage(HttpResponseMessage response)
+    {
+        if (!state.CountsTokens || state.Stream is not null || state.Usage is not null
+            || response.Content.Headers.ContentEncoding.Count > 0 || response.StatusCode != HttpStatusCode.OK) return;
+        var scanner = state.Scanner = new UsageScanner();
+        response.Content = new WrappedContent(response.Content, body => new ScannedStream(body, scanner));
     }
 
     private static bool IsUpgrade(HttpContext context) =>

@@ -11,6 +11,8 @@ using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Limits;
+using Sluice.Gateway.Tokens;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
@@ -23,7 +25,8 @@ namespace Sluice.Gateway.Jobs;
 /// events. Each event is a chunk of the job's stream, except <c>event: output</c> with the complete result and
 /// <c>event: error</c> with a failure. A job with a path is a request to that path (<see cref="PathJob"/>).
 /// </summary>
-public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients, TimeProvider time)
+public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients, TokenLimits limits,
+    WorkerUsage usage, TimeProvider time)
 {
     private const string ProviderHeader = "X-Sluice-Provider";
 
@@ -48,6 +51,15 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     /// <param name="stop">Stops the attempt.</param>
     public async Task<AttemptOutcome> RunAsync(Deployment deployment, JobGrant grant, CancellationToken stop)
     {
+        var tokens = new AttemptTokens(limits, usage, store, deployment, grant);
+        var end = await RunAsync(deployment, grant, tokens, stop);
+        await tokens.SettleAsync(end);
+        return end;
+    }
+
+    private async Task<AttemptOutcome> RunAsync(
+        Deployment deployment, JobGrant grant, AttemptTokens tokens, CancellationToken stop)
+    {
         var worker = grant.Slot!.Worker;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var timeout = grant.Claim.Timeout;
@@ -57,15 +69,18 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             if (input is not { } read)
                 return AttemptOutcome.Failed(JobErrors.InputLost, "The input of the job was deleted.");
             timeout = read.Timeout;
-            limit.CancelAfter(timeout);
             var path = PathJob.PathOf(read.S3);
+            await tokens.StartAsync(read.Input, path);
+            limit.CancelAfter(timeout);
             var log = path is not null && grant.Claim.Attempt > 1
                 ? await streams.ReadLogAsync(grant, limit.Token) : TextLog.Empty;
             if (EndOf(log) is { } known) return known;
             using var request = path is null ? Request(deployment.Template, worker, grant, read.Input.Span, read.S3)
                 : Request(deployment.Template, worker, grant, path, read.Input, log);
+            if (tokens.Id is { } id) request.Headers.TryAddWithoutValidation(TokenUsage.IdHeader, id);
             using var response = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
             var end = await ReadAsync(deployment, grant, response, path is null ? null : log, limit.Token);
+            tokens.OnAnswered(response);
             var provider = response.Headers.NonValidated.TryGetValues(ProviderHeader, out var values)
                 ? values.ToString() : null;
             var start = worker.ReadyAt > grant.Claim.Queued ? worker.Start : null;

@@ -5,6 +5,8 @@ using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Limits;
+using Sluice.Gateway.Tokens;
 using Sluice.Shared;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
@@ -19,7 +21,7 @@ namespace Sluice.Gateway.Jobs;
 /// Handles <c>/run</c> and <c>/runsync</c>: reads a job, then stores and queues it in one Redis call.
 /// </summary>
 public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader reader, JobSignals signals,
-    Dispatcher dispatcher,
+    Dispatcher dispatcher, TokenLimits tokens, TokenCosts costs,
     OutboundGuard guard, RedisMemoryPressure memory, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
@@ -101,6 +103,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
             return false;
         }
 
+        if (await RejectTokensAsync(context, job.Id, job.Input, job.Path ?? "/run")) return false;
         if (await TryStoreAsync(context, job) is not { } result) return false;
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(job.EndpointId);
         else await RejectAsync(context, context.Admission().Deployment!.Endpoint, result);
@@ -136,13 +139,15 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
             return null;
         }
 
+        var id = Guid.CreateVersion7().ToString();
+        if (await RejectTokensAsync(context, id, request.Input, "/run")) return null;
         CrashPoint.Pass("before-submit");
         if (await TryStoreAsync(context, new JobSubmission
         {
-            Id = Guid.CreateVersion7().ToString(),
+            Id = id,
             EndpointId = endpoint.Id,
             Flow = admission.Flow,
-            Weight = admission.Weight,
+            Weight = costs.Weigh(endpoint.Id, admission.Flow, admission.Weight),
             Input = request.Input,
             S3 = request.S3,
             Ttl = request.Ttl,
@@ -161,6 +166,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         }) is not { } result) return null;
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
+        else await tokens.ReturnJobAsync(endpoint, admission.Flow, id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
             return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued,
                 Shared: key is not null || request.Webhook is not null);
@@ -194,6 +200,20 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
             context.RequestAborted) is not { } full) return false;
         RequestBodyDrain.LetSend(context);
         await RejectAsync(context, endpoint, full);
+        return true;
+    }
+
+    /// <summary>Reserves the tokens of a job that uses some, or rejects it.</summary>
+    private async Task<bool> RejectTokensAsync(
+        HttpContext context, string id, ReadOnlyMemory<byte> input, string path)
+    {
+        var (deployment, flow) = (context.Admission().Deployment!, context.Admission().Flow);
+        if (TextRoutes.AssumedTokens("POST", path, deployment.Template.IsBuiltIn) is not { } assumed
+            || await tokens.TryReserveJobAsync(
+                deployment.Endpoint, flow, id, input, assumed, context.RequestAborted) is not { } wait) return false;
+        await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
+            $"The jobs of key {flow} may use half of its tokens per minute (tokensPerMinute of the key), and they have "
+            + "used it. Send the job again later.", wait);
         return true;
     }
 

@@ -20,8 +20,11 @@ public static class KeysApi
     /// <summary>Maximum of jobBytes: 1 TiB, the same as of <c>jobs.maxKeyBytes</c>.</summary>
     private const long MaxJobBytes = 1L << 40;
 
+    /// <summary>Maximum of tokensPerMinute: more than a cluster of GPUs generates.</summary>
+    private const long MaxTokensPerMinute = 1_000_000_000;
+
     private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst",
-        "concurrent", "queued", "jobBytes", "weight", "allowUnknown"];
+        "tokensPerMinute", "concurrent", "queued", "jobBytes", "weight", "allowUnknown"];
 
     /// <summary>Maps the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache keyCache, CatalogWatcher catalog,
@@ -106,6 +109,7 @@ public static class KeysApi
             {
                 RequestsPerMinute = request.RequestsPerMinute,
                 Burst = request.Burst,
+                TokensPerMinute = request.TokensPerMinute,
                 Concurrent = request.Concurrent,
                 Queued = request.Queued,
                 JobBytes = request.JobBytes,
@@ -160,6 +164,7 @@ public static class KeysApi
             ExpiresAt = Expiry(given, now, errors),
             RequestsPerMinute = (int)Number(given, "requestsPerMinute", 1_000_000, errors),
             Burst = (int)Number(given, "burst", 1_000_000, errors),
+            TokensPerMinute = Number(given, "tokensPerMinute", MaxTokensPerMinute, errors),
             Concurrent = (int)Number(given, "concurrent", 1_000_000, errors),
             Queued = (int)Number(given, "queued", 10_000_000, errors),
             JobBytes = Number(given, "jobBytes", MaxJobBytes, errors),
@@ -260,6 +265,11 @@ public static class KeysApi
         /// Requests that may arrive in one burst. 0 means a tenth of <see cref="RequestsPerMinute"/>.
         /// </summary>
         public int Burst { get; init; }
+
+        /// <summary>
+        /// Maximum tokens of prompts and generated texts per minute, over all endpoints. 0 means no limit.
+        /// </summary>
+        public long TokensPerMinute { get; init; }
 
         /// <summary>Maximum concurrent requests. 0 means no limit.</summary>
         public int Concurrent { get; init; }

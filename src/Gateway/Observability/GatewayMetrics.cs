@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Sluice.Gateway.Tokens;
 using Sluice.Shared;
 
 namespace Sluice.Gateway.Observability;
@@ -21,6 +22,15 @@ public sealed class GatewayMetrics
 
     private readonly Counter<long> tokens = Meter.CreateCounter<long>(MetricNames.Tokens, "{token}",
         "Generated tokens, as reported by the workers.");
+
+    private readonly Counter<long> promptTokens = Meter.CreateCounter<long>(MetricNames.PromptTokens, "{token}",
+        "Tokens of prompts, as reported by the workers.");
+
+    private readonly Counter<long> cachedTokens = Meter.CreateCounter<long>(MetricNames.CachedTokens, "{token}",
+        "Tokens of prompts that a cache contained, as reported by the workers.");
+
+    private readonly Counter<long> wastedTokens = Meter.CreateCounter<long>(MetricNames.WastedTokens, "{token}",
+        "Generated tokens that no client got, because it left or the request failed.");
 
     private readonly Histogram<double> duration = Meter.CreateHistogram<double>(MetricNames.RequestDuration, "s",
         "Time from the arrival of a request to the last byte of its response.");
@@ -79,9 +89,8 @@ public sealed class GatewayMetrics
     /// <param name="status">The status sent to the client; null if the client closed the connection.</param>
     /// <param name="took">The time from its arrival to the last byte of its response.</param>
     /// <param name="waited">The time that it waited for a slot; zero if it did not wait.</param>
-    /// <param name="generated">The tokens that the worker reported.</param>
     public void Forwarded(
-        string endpoint, string outcome, int? status, TimeSpan took, TimeSpan waited, long generated)
+        string endpoint, string outcome, int? status, TimeSpan took, TimeSpan waited)
     {
         var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
         requests.Add(1,
@@ -90,7 +99,19 @@ public sealed class GatewayMetrics
             KeyValuePair.Create("status", (object?)StatusClass(status)));
         duration.Record(took.TotalSeconds, tag);
         if (waited > TimeSpan.Zero) wait.Record(waited.TotalSeconds, tag);
-        if (generated > 0) tokens.Add(generated, tag);
+    }
+
+    /// <summary>Records the tokens of a request or of an attempt of a job.</summary>
+    /// <param name="endpoint">The endpoint ID.</param>
+    /// <param name="usage">The tokens.</param>
+    /// <param name="wasted">Generated tokens that no client got.</param>
+    public void TokensUsed(string endpoint, TokenUsage usage, long wasted)
+    {
+        var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
+        if (usage.Generated > 0) tokens.Add(usage.Generated, tag);
+        if (usage.Prompt > 0) promptTokens.Add(usage.Prompt, tag);
+        if (usage.Cached > 0) cachedTokens.Add(usage.Cached, tag);
+        if (wasted > 0) wastedTokens.Add(wasted, tag);
     }
 
     private static string StatusClass(int? status) => (status / 100) switch

@@ -2,6 +2,8 @@ using Sluice.Domain.Declarations;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Limits;
+using Sluice.Gateway.Tokens;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Redis;
 
@@ -11,8 +13,8 @@ namespace Sluice.Gateway.Relay;
 /// Forwards requests to workers, and writes an error response if a request has no response of a worker. All forwarding
 /// APIs use it.
 /// </summary>
-public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gpus, PodStore pods, TimeProvider time,
-    ILogger<EndpointRelay> logger)
+public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits tokens, TokenCosts costs,
+    WorkerUsage usage, GpuStore gpus, PodStore pods, TimeProvider time, ILogger<EndpointRelay> logger)
 {
     /// <summary>Forwards a request.</summary>
     /// <param name="context">An admitted request whose route names an endpoint.</param>
@@ -26,15 +28,48 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         }
 
         var admission = context.Admission();
-        var state = new ForwardState(admission.Deployment!, target, admission.Flow, admission.Arrived, time.GetUtcNow())
+        if (TextRoutes.AssumedTokens(context.Request.Method, target, admission.Deployment!.Template.IsBuiltIn)
+            is not { } assumed)
+        {
+            await ForwardAsync(context, CreateState(context, admission, target, countsTokens: false));
+            return;
+        }
+
+        if (await tokens.ReserveAsync(context, admission, assumed) is not { } hold) return;
+        var state = CreateState(context, admission, target, countsTokens: true);
+        var outcome = ForwardOutcome.WorkerAnswerInvalid;
+        try
+        {
+            outcome = await ForwardAsync(context, state);
+        }
+        finally
+        {
+            var evidence = await ForwardedUsage.CollectAsync(
+                state, outcome, context.Response.StatusCode, hold.Estimated, usage);
+            await tokens.SettleAsync(hold, context.TraceIdentifier, evidence);
+        }
+    }
+
+    private ForwardState CreateState(
+        HttpContext context, AuthenticatedRequest admission, string target, bool countsTokens)
+    {
+        var endpoint = admission.Deployment!.Endpoint.Id;
+        return new ForwardState(admission.Deployment, target, admission.Flow, admission.Arrived, time.GetUtcNow())
         {
             Auth = admission.Took,
-            Weight = admission.Weight,
+            Weight = countsTokens ? costs.Weigh(endpoint, admission.Flow, admission.Weight) : admission.Weight,
+            CountsTokens = countsTokens,
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is not { } caller
-                || !caller.Scope.MayInvoke(admission.Deployment!.Endpoint.Id),
+                || !caller.Scope.MayInvoke(endpoint),
             IsRepeatable = IsGeneration(context.Request.Method, target),
         };
+    }
+
+    /// <summary>Forwards a request, and writes an error response if no worker answered.</summary>
+    private async Task<ForwardOutcome> ForwardAsync(HttpContext context, ForwardState state)
+    {
+        var admission = context.Admission();
         ForwardResult result;
         try
         {
@@ -46,7 +81,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         catch (Exception e)
         {
             await GatewayExceptionHandler.AnswerAsync(context, e, logger);
-            return;
+            return ForwardOutcome.WorkerAnswerInvalid;
         }
 
         var elapsedMs = System.Diagnostics.Stopwatch.GetElapsedTime(state.Arrived).TotalMilliseconds;
@@ -55,7 +90,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
             RequestForwarded(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome,
                 context.Response.StatusCode,
                 state.Worker?.PodId ?? "", elapsedMs);
-            return;
+            return result.Outcome;
         }
 
         RequestRefused(context.TraceIdentifier, admission.Flow, state.Endpoint.Id, result.Outcome, status, elapsedMs,
@@ -63,12 +98,13 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, GpuStore gp
         if (context.Response.HasStarted)
         {
             await EndStreamAsync(context, status, result.Detail);
-            return;
+            return result.Outcome;
         }
 
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
         await result.WriteProblemAsync(context);
+        return result.Outcome;
     }
 
     /// <summary>

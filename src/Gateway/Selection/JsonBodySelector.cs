@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http.Features;
 using Sluice.Gateway.Http;
 
@@ -44,34 +42,13 @@ public sealed class JsonBodySelector(string field, long limit) : IEndpointSelect
 
     private async ValueTask<EndpointSelection> ReadAsync(HttpContext context)
     {
-        var services = context.RequestServices;
-        var budget = services.GetRequiredService<ByteBudget>();
-        var input = context.Request.BodyReader;
-        await using var pace = new PacedBodyReader(input, services.GetRequiredService<TimeProvider>());
         var finder = new StringFieldFinder(field);
-        var reservation = new Reservation(budget);
-        // The server holds the bytes until the handler reads them, for example after a wait for a worker.
-        context.Response.RegisterForDispose(reservation);
-        while (true)
-        {
-            var read = await pace.ReadAsync(context.RequestAborted);
-            var length = read.Buffer.Length;
-            var status = finder.Search(read.Buffer, read.IsCompleted);
-            var seen = reservation.Bytes;
-            var isBudgeted = status != FieldStatus.NeedsMore || reservation.TryGrow(length);
-            if (status != FieldStatus.NeedsMore || read.IsCanceled || !isBudgeted)
-            {
-                // The bytes that arrived last count as not examined, so that the next read returns them immediately.
-                input.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(seen));
-                return read.IsCanceled && status == FieldStatus.NeedsMore
-                    ? Close(context, StatusCodes.Status408RequestTimeout, PacedBodyReader.TooSlow)
-                    : !isBudgeted ? Close(context, StatusCodes.Status503ServiceUnavailable, NoMemory(budget))
-                    : Result(status, finder);
-            }
-
-            pace.Arrived = length;
-            input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-        }
+        var status = FieldStatus.NeedsMore;
+        var end = await BodyPeek.ReadAsync(context, (body, isComplete) =>
+            (status = finder.Search(body, isComplete)) != FieldStatus.NeedsMore);
+        if (end == BodyPeekEnd.Done) return Result(status, finder);
+        var (code, error) = BodyPeek.Fail(context, end);
+        return EndpointSelection.Failed(code, error);
     }
 
     private EndpointSelection Result(FieldStatus status, StringFieldFinder finder) => status switch
@@ -89,34 +66,4 @@ public sealed class JsonBodySelector(string field, long limit) : IEndpointSelect
 
     private static EndpointSelection Invalid(string error) =>
         EndpointSelection.Failed(StatusCodes.Status400BadRequest, error);
-
-    private static string NoMemory(ByteBudget budget) =>
-        "The bodies of other requests use the body memory of this gateway (SLUICE_BODY_MEMORY is "
-        + $"{budget.Limit >> 20} MiB). Send the request again later.";
-
-    /// <summary>Returns the error, and closes the connection so that the rest of the body is not read.</summary>
-    private static EndpointSelection Close(HttpContext context, int status, string error)
-    {
-        if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
-        return EndpointSelection.Failed(status, error);
-    }
-
-    /// <summary>The part of the budget that a request holds until its response is complete.</summary>
-    private sealed class Reservation(ByteBudget budget) : IDisposable
-    {
-        public long Bytes { get; private set; }
-
-        public bool TryGrow(long bytes)
-        {
-            if (!budget.TryTake(bytes - Bytes)) return false;
-            Bytes = bytes;
-            return true;
-        }
-
-        public void Dispose()
-        {
-            budget.Return(Bytes);
-            Bytes = 0;
-        }
-    }
 }

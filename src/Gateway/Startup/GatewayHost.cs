@@ -11,12 +11,14 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
+using Sluice.Gateway.Limits;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Responses;
+using Sluice.Gateway.Tokens;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
 using Sluice.Storage;
@@ -199,6 +201,9 @@ public static partial class GatewayHost
 
     private static void AddForwarding(IServiceCollection services)
     {
+        services.AddSingleton<TokenCosts>().AddSingleton<PromptEstimates>();
+        services.AddSingleton<TokenLimits>().AddSingleton<TokenSettlements>();
+        services.AddSingleton(s => new TokenWindow(s.GetRequiredService<RedisStore>())).AddSingleton<WorkerUsage>();
         services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();

@@ -11,6 +11,11 @@ public sealed record KeyLimits
     /// <summary>The burst size in requests; 0 means one tenth of <see cref="RequestsPerMinute"/>.</summary>
     public int Burst { get; init; }
 
+    /// <summary>
+    /// Tokens of prompts and generated texts per minute, over all endpoints and gateways: in no 60 s are more reserved.
+    /// </summary>
+    public long TokensPerMinute { get; init; }
+
     /// <summary>Concurrent requests, over all gateways.</summary>
     public int Concurrent { get; init; }
 
@@ -25,6 +30,6 @@ public sealed record KeyLimits
     /// <summary>The weight of the key relative to other keys of the endpoint.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Whether a request must be counted in Redis.</summary>
+    /// <summary>Whether a request must be counted in Redis when it arrives.</summary>
     public bool Any => RequestsPerMinute > 0 || Concurrent > 0;
 }

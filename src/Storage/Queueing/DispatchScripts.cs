@@ -247,8 +247,8 @@ public sealed class DispatchScripts(RedisStore redis)
         for (var i = 0; i < claims.Length; i++)
         {
             var at = i * width;
-            // attempt|pod|why|timeout|queued|s3
-            var run = flat[at + 1].Text().Split('|', 6);
+            // attempt|pod|why|timeout|queued|flow|s3
+            var run = flat[at + 1].Text().Split('|', 7);
             var timeout = long.Parse(run[3], CultureInfo.InvariantCulture);
             var queued = long.Parse(run[4], CultureInfo.InvariantCulture);
             claims[i] = new JobClaim(
@@ -258,8 +258,8 @@ public sealed class DispatchScripts(RedisStore redis)
                 run[2],
                 TimeSpan.FromMilliseconds(timeout),
                 (byte[]?)flat[at + 2],
-                run[5].Length > 0 ? Encoding.UTF8.GetBytes(run[5]) : null,
-                DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token };
+                run[6].Length > 0 ? Encoding.UTF8.GetBytes(run[6]) : null,
+                DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token, Flow = run[5] };
         }
 
         return claims;

@@ -33,6 +33,9 @@ public sealed record JobClaim(
     /// <summary>The token of the call that claimed the job.</summary>
     public string Token { get; init; } = "";
 
+    /// <summary>The flow of the job; empty: it must be read separately.</summary>
+    public string Flow { get; init; } = "";
+
     /// <summary>The fence that every later write about the job must match.</summary>
     public Fence Fence => new(Attempt, Token);
 

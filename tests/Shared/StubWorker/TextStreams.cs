@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 /// without marks; <c>refuse</c> streams with marks, and continues no stream; <c>whole</c> is a whole response. The
 /// worker dies in the middle of each; a second worker completes <c>whole</c>, because <c>file</c> of the request exists
 /// then. <c>marked</c> and <c>unmarked</c> are whole streams, and <c>error</c> is a response with status 400.
+/// <c>unmarked</c> has 3 tokens without usage; <c>usage</c> is a whole response with usage.
 /// </summary>
 internal static class TextStreams
 {
@@ -40,6 +41,13 @@ internal static class TextStreams
         {
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
             await context.Response.WriteAsync("{\n\"error\":{\"message\":\"not this\",\"code\":\"stub\"}}", gone);
+            return;
+        }
+
+        if ((string?)body["do"] == "usage")
+        {
+            await context.Response.WriteAsync(
+                "{\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22}}", gone);
             return;
         }
 

@@ -3,8 +3,8 @@
 -- k: jobs, retries, watchers, blobs, running, flows, meta. token: the token for the fences of these claims.
 -- read() reads n jobs in one step. take() claims one of them, and returns false when no slot is free. Its argument
 -- pick() books the slot; how ('' or 'isolated') is the why of a job that runs. bytes() returns the size of the claimed
--- inputs. keep() writes the collected changes and returns [job, "attempt|pod|why|timeout ms|queued Unix ms|s3", input,
--- ..].
+-- inputs. keep() writes the collected changes and returns [job, "attempt|pod|why|timeout ms|queued Unix ms|flow|s3",
+-- input, ..].
 local NO_SPEC = '1|0|0|0|0|0|'
 
 local function claiming(k, holder, at, token)
@@ -59,7 +59,7 @@ local function claiming(k, holder, at, token)
     elseif input == '@' then input = redis.call('HGET', k.blobs, id .. '|in') or '' end
     bytes = bytes + #input + #s3
     claimed[n + 1], claimed[n + 2], claimed[n + 3] = id,
-      begins[1] .. (why ~= '' and why or how) .. '|' .. spec[5] .. '|' .. queued .. '|' .. s3, input
+      begins[1] .. (why ~= '' and why or how) .. '|' .. spec[5] .. '|' .. queued .. '|' .. flow .. '|' .. s3, input
     return true
   end
 

@@ -18,8 +18,8 @@
 --         dead_ms  the minimum retention of dead letters · token  for the fences of the claims of this call, random ·
 --         slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to tickets of this holder, [job, "attempt|pod|why|timeout
---         ms|queued Unix ms|s3", input, ..] jobs that this holder must run (why: '', or 'isolated': on all slots of the
---         pod) or end because of why, 1 when a limit ended the pass and another pass may find more, [place, 'stale' or
+--         ms|queued Unix ms|flow|s3", input, ..] jobs that this holder must run (why: '', or 'isolated': on all slots of
+--         the pod) or end because of why, 1 when a limit ended the pass and another pass may find more, [place, 'stale' or
 --         'gone', status, ..] of the ends that were rejected}
 -- A grant to a ticket of another holder is stored in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without a lease, are dropped.

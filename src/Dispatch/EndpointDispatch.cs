@@ -41,9 +41,15 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
         Ticket ticket;
         lock (state.Gate)
         {
-            if (!state.Lease.IsContended && !state.Waiting.HasFresh && !request.Isolated
-                && state.Slots.TakeIdleSlot() is { } use)
-                return ValueTask.FromResult(new AcquireResult(Enter(use)));
+            if (!state.Lease.IsContended && !state.Waiting.HasFresh && !request.Isolated)
+            {
+                // Redis may have a free slot of the preferred worker. Then it gets back another one in exchange.
+                if (request.Preferred is { } preferred && state.Slots.TakeForExchange(preferred) is { } pod)
+                    state.Pending.GiveBack(pod, 1);
+                else if (state.Slots.TakeIdleSlot(request.Preferred) is { } use)
+                    return ValueTask.FromResult(new AcquireResult(Enter(use)));
+            }
+
             ticket = new Ticket($"{state.GatewayId}.{tickets++}", request, time.GetTimestamp());
             state.Waiting.Add(ticket);
         }

@@ -32,19 +32,38 @@ internal sealed class LeasedSlots
         return held.Use;
     }
 
-    /// <summary>Takes an idle slot of the worker with the fewest slots in use by this gateway.</summary>
-    public WorkerUse? TakeIdleSlot()
+    /// <summary>
+    /// Takes an idle slot of the preferred worker, or of the one with the fewest slots in use by this gateway.
+    /// </summary>
+    public WorkerUse? TakeIdleSlot(PreferredWorker? preferred = null)
     {
-        if (Idle == 0) return null;
-        Held? best = null;
-        foreach (var held in pods.Values)
-            if (held is { Idle: > 0, IsClosed: false } && (best is null || held.InUse < best.InUse)) best = held;
-        if (best is null) return null;
+        if (FindLeastBusy() is not { } best) return null;
+        if (preferred is not null && pods.TryGetValue(preferred.PodId, out var wanted)
+            && wanted is { Idle: > 0, IsClosed: false } && !preferred.IsTooBusy(wanted.InUse, best.InUse))
+            best = wanted;
         best.Idle--;
         best.LowIdle = Math.Min(best.LowIdle, best.Idle);
         best.InUse++;
         Idle--;
         return best.Use;
+    }
+
+    /// <summary>
+    /// Removes an idle slot if only Redis can have one of the preferred worker, so that it can be exchanged for that.
+    /// Returns its worker; null: the preferred worker has an idle slot here, or is too busy, or no slot is idle.
+    /// </summary>
+    public string? TakeForExchange(PreferredWorker preferred)
+    {
+        if (FindLeastBusy() is not { } best || best.Worker.PodId == preferred.PodId) return null;
+        if (pods.TryGetValue(preferred.PodId, out var wanted)
+            && (wanted.Idle > 0 || wanted.IsClosed || wanted.InUse >= wanted.Worker.Concurrency
+                || preferred.IsTooBusy(wanted.InUse, best.InUse)))
+            return null;
+        best.Idle--;
+        best.LowIdle = Math.Min(best.LowIdle, best.Idle);
+        Idle--;
+        DropIfEmpty(best);
+        return best.Worker.PodId;
     }
 
     /// <summary>Makes a slot in use idle. Returns false if its worker is closed.</summary>
@@ -120,6 +139,16 @@ internal sealed class LeasedSlots
 
         foreach (var (pod, _) in taken) DropIfEmpty(pods[pod]);
         return taken;
+    }
+
+    /// <summary>Returns the worker with an idle slot and the fewest slots in use by this gateway.</summary>
+    private Held? FindLeastBusy()
+    {
+        if (Idle == 0) return null;
+        Held? best = null;
+        foreach (var held in pods.Values)
+            if (held is { Idle: > 0, IsClosed: false } && (best is null || held.InUse < best.InUse)) best = held;
+        return best;
     }
 
     private void DropIfEmpty(Held held)

@@ -1,3 +1,5 @@
+using Sluice.Domain.Fleet;
+
 namespace Sluice.Dispatch;
 
 /// <summary>A request for a slot: its flow and its limits.</summary>
@@ -13,10 +15,12 @@ namespace Sluice.Dispatch;
 /// Whether a worker was lost while it processed the request. The request gets a worker without other work, before all
 /// others.
 /// </param>
+/// <param name="Preferred">The worker that it prefers; null: none.</param>
 public readonly record struct SlotRequest(
     string Flow,
     TimeSpan Deadline,
     int MaxDepth,
     bool Front = false,
     double Weight = 1,
-    bool Isolated = false);
+    bool Isolated = false,
+    PreferredWorker? Preferred = null);

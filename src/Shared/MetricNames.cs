@@ -13,6 +13,7 @@ public static class MetricNames
     public const string RequestWait = "sluice.request.wait";
     public const string RequestRetries = "sluice.request.retries";
     public const string StreamsContinued = "sluice.streams.continued";
+    public const string PrefixPlacements = "sluice.prefix.placements";
     public const string Tokens = "sluice.tokens";
     public const string PromptTokens = "sluice.tokens.prompt";
     public const string CachedTokens = "sluice.tokens.cached";

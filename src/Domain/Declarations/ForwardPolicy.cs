@@ -24,4 +24,9 @@ public sealed record ForwardPolicy
 
     /// <summary>Maximum number of workers that a request is sent to, including the first one. 1: no retries.</summary>
     public int MaxAttempts { get; init; } = 3;
+
+    /// <summary>
+    /// Whether a request for generated text prefers the worker that has read the longest beginning of it.
+    /// </summary>
+    public bool PrefersCached { get; init; } = true;
 }

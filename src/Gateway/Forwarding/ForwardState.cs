@@ -42,6 +42,11 @@ public sealed class ForwardState(
     /// </summary>
     public bool IsRepeatable { get; init; }
 
+    /// <summary>
+    /// Hashes of the beginning of the body (<see cref="PrefixBlocks"/>); null: not computed.
+    /// </summary>
+    public int[]? Beginning { get; set; }
+
     /// <summary>The stream that another worker could continue; null: the response is not one.</summary>
     public ResumableStream? Stream { get; set; }
 

@@ -28,10 +28,9 @@ internal sealed class WaitingStream(HttpContext context, ForwardState state, Rep
         {
             var tick = timer.WaitForNextTickAsync().AsTask();
             if (await Task.WhenAny(acquiring, tick) == acquiring) return await acquiring;
-            if (!CanSend()) continue;
             try
             {
-                await context.Response.Body.WriteAsync(Comment, context.RequestAborted);
+                if (CanSend()) await context.Response.Body.WriteAsync(Comment, context.RequestAborted);
             }
             catch (Exception e) when (e is OperationCanceledException or IOException)
             {

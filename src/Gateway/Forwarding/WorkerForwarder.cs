@@ -15,7 +15,8 @@ namespace Sluice.Gateway.Forwarding;
 /// responded; for all other outcomes the caller writes the error.
 /// </summary>
 public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarder forwarder, WorkerClients clients,
-    PooledTimers timers, ByteBudget bodies, GatewayMetrics metrics, TimeProvider time, ILogger<WorkerForwarder> logger)
+    PooledTimers timers, ByteBudget bodies, PrefixPlacement placement, GatewayMetrics metrics, TimeProvider time,
+    ILogger<WorkerForwarder> logger)
 {
     /// <summary>Forwards a request, with retries as the endpoint's policy allows.</summary>
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
@@ -89,6 +90,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     {
         var requestedAt = Stopwatch.GetTimestamp();
         var queue = state.Endpoint.Queue;
+        var preferred = placement.Find(state, body);
         var acquiring = dispatcher.AcquireAsync(
             state.Endpoint.Id,
             new SlotRequest(
@@ -97,7 +99,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 queue.MaxDepth,
                 Front: state.Attempts > 0,
                 Weight: state.Weight,
-                Isolated: isolated),
+                Isolated: isolated,
+                Preferred: preferred),
             context.RequestAborted);
         var acquired = acquiring.IsCompleted
             ? await acquiring
@@ -106,6 +109,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
         state.Assign(slot.Worker, acquired.Waited ? Stopwatch.GetElapsedTime(requestedAt) : TimeSpan.Zero);
+        placement.Record(state, preferred);
         var result = context.Response.HasStarted
             ? await ContinueAsync(context, state, body, run)
             : await SendAsync(context, state, run);

@@ -20,6 +20,9 @@ public sealed class GatewayMetrics
     private readonly Counter<long> continued = Meter.CreateCounter<long>(MetricNames.StreamsContinued, "{stream}",
         "Streams of generated text that another worker completed because their worker was lost.");
 
+    private readonly Counter<long> placed = Meter.CreateCounter<long>(MetricNames.PrefixPlacements, "{request}",
+        "Requests whose beginning a worker had read, by whether they got that worker.");
+
     private readonly Counter<long> tokens = Meter.CreateCounter<long>(MetricNames.Tokens, "{token}",
         "Generated tokens, as reported by the workers.");
 
@@ -82,6 +85,11 @@ public sealed class GatewayMetrics
 
     /// <summary>Records a stream that another worker completed.</summary>
     public void Continued(string endpoint) => continued.Add(1, KeyValuePair.Create("endpoint", (object?)endpoint));
+
+    /// <summary>Records a request that preferred a worker, and whether it got that worker.</summary>
+    public void Placed(string endpoint, bool isPreferred) => placed.Add(1,
+        KeyValuePair.Create("endpoint", (object?)endpoint),
+        KeyValuePair.Create("worker", (object?)(isPreferred ? "preferred" : "other")));
 
     /// <summary>Records a forwarded request.</summary>
     /// <param name="endpoint">The endpoint ID.</param>

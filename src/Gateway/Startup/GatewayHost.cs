@@ -204,7 +204,8 @@ public static partial class GatewayHost
         services.AddSingleton<TokenCosts>().AddSingleton<PromptEstimates>();
         services.AddSingleton<TokenLimits>().AddSingleton<TokenSettlements>();
         services.AddSingleton(s => new TokenWindow(s.GetRequiredService<RedisStore>())).AddSingleton<WorkerUsage>();
-        services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<WorkerForwarder>();
+        services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<PrefixPlacement>()
+            .AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>().AddSingleton<GpusApi>();

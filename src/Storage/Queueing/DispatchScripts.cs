@@ -43,7 +43,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<AcquireAnswer> AcquireAsync(DispatchKeys k, string endpointId, string holder, bool fresh,
         TimeSpan lease, int maxDepth, int spare, IReadOnlyList<TicketRequest> tickets)
     {
-        var args = new List<RedisValue>(6 + 4 * tickets.Count)
+        var args = new List<RedisValue>(6 + 7 * tickets.Count)
         {
             holder, fresh ? 1 : 0, Ms(lease), maxDepth, spare, endpointId,
         };
@@ -54,6 +54,8 @@ public sealed class DispatchScripts(RedisStore redis)
             args.Add(Ms(t.Wait));
             args.Add(t.Isolated ? 2 : t.Front ? 1 : 0);
             args.Add(t.Weight);
+            args.Add(t.Preferred?.PodId ?? "");
+            args.Add(t.Preferred?.Margin ?? 0);
         }
 
         var r = await RunAsync(AcquireLua,

@@ -1,3 +1,5 @@
+using Sluice.Domain.Fleet;
+
 namespace Sluice.Storage.Queueing;
 
 /// <summary>A ticket as it is stored in the queue.</summary>
@@ -9,10 +11,12 @@ namespace Sluice.Storage.Queueing;
 /// <param name="Isolated">
 /// Whether its worker was lost while it processed the request. It gets all slots of a worker without other work.
 /// </param>
+/// <param name="Preferred">The worker that it gets if it is free, unless it is busier than others.</param>
 public readonly record struct TicketRequest(
     string Id,
     string Flow,
     TimeSpan Wait,
     bool Front,
     double Weight = 1,
-    bool Isolated = false);
+    bool Isolated = false,
+    PreferredWorker? Preferred = null);

@@ -6,7 +6,7 @@
 --         capacity  hash pod -> slots · blocked  string, why no worker can start
 -- ARGV    holder · fresh  1 when the holder knows that it has no lease · lease_ms · max_depth ·
 --         spare  slots to lease in addition to those of the tickets · endpoint ·
---         requests...  (id, flow, wait_ms, front, weight) each
+--         requests...  (id, flow, wait_ms, front, weight, preferred pod or '', margin) each
 -- RETURN  {'lost'}, or {'ok', depth, [ticket, pod, ..] granted, [ticket, entry, ..] queued, [ticket, 'full' or
 --         'blocked', ..] rejected, [pod, ..] spare, blocked reason or '', holders with a lease}
 -- max_depth counts requests, not queued jobs. A ticket with front=1 was granted a slot before, and the request did not
@@ -43,8 +43,9 @@ local function enqueue(id, flow, wait_ms, front, weight)
 end
 
 redis.call('ZADD', leases, now + lease_ms, holder)
-for i = requests, #ARGV, 5 do
-  local id, pod = ARGV[i], depth == 0 and ARGV[i + 3] ~= '2' and take(free, held, holder) or nil
+for i = requests, #ARGV, 7 do
+  local id, pod = ARGV[i], nil
+  if depth == 0 and ARGV[i + 3] ~= '2' then pod = take(free, held, holder, ARGV[i + 5], tonumber(ARGV[i + 6])) end
   if pod then granted[#granted + 1] = id; granted[#granted + 1] = pod
   elseif reason ~= '' then refused[#refused + 1] = id; refused[#refused + 1] = 'blocked'; turned = turned + 1
   elseif depth - jobs >= max_depth and ARGV[i + 3] == '0' then

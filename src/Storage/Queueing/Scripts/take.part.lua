@@ -1,14 +1,20 @@
--- take, openings (part): take() books one slot of the worker with the most free slots, or returns nil.
+-- take, openings (part): take() books one slot of the worker with the most free slots, or returns nil. A preferred
+-- worker is taken instead while it has a free slot and at most margin fewer of them.
 -- openings() returns an account of many bookings, which is read once; its keep() writes the changes. take() books,
 -- give() returns slots of one worker, at most the held ones, open() counts the free slots. For isolated tickets:
 -- whole() books all slots of a worker without other work (of kept, or of any), keepable() returns the worker to keep
 -- for them, and withhold() prevents further bookings of its slots.
-local function take(free, held, owner)
+local function take(free, held, owner, preferred, margin)
   local top = redis.call('ZREVRANGE', free, 0, 0, 'WITHSCORES')
   if not top[1] or tonumber(top[2]) < 1 then return nil end
-  redis.call('ZINCRBY', free, -1, top[1])
-  redis.call('HINCRBY', held, owner .. '|' .. top[1], 1)
-  return top[1]
+  local pod = top[1]
+  if preferred and preferred ~= '' then
+    local left = tonumber(redis.call('ZSCORE', free, preferred) or 0)
+    if left >= 1 and left + margin >= tonumber(top[2]) then pod = preferred end
+  end
+  redis.call('ZINCRBY', free, -1, pod)
+  redis.call('HINCRBY', held, owner .. '|' .. pod, 1)
+  return pod
 end
 
 local function openings(free, held, capacity)

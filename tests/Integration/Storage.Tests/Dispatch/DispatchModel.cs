@@ -1,3 +1,4 @@
+using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
 
 namespace Sluice.Storage.Tests.Dispatch;
@@ -52,14 +53,14 @@ internal sealed class DispatchModel
     /// Returns null for a lost lease; otherwise the result of each ticket: a pod, "queued", "full", "blocked".
     /// </summary>
     public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
-        IReadOnlyList<(string Id, string Flow, bool Late, int Front)> tickets)
+        IReadOnlyList<(string Id, string Flow, bool Late, int Front)> tickets, PreferredWorker? preferred = null)
     {
         if (!fresh && !LeaseExpired.ContainsKey(holder)) return null;
         LeaseExpired[holder] = expired;
         var got = new List<string>();
         foreach (var t in tickets)
         {
-            if (Queue.Count == 0 && t.Front < 2 && Take(holder) is { } pod) got.Add(pod);
+            if (Queue.Count == 0 && t.Front < 2 && Take(holder, null, preferred) is { } pod) got.Add(pod);
             else if (Blocked && Pods.Count == 0)
             {
                 Refused++;
@@ -297,11 +298,14 @@ internal sealed class DispatchModel
     private int SlotsOf(bool isolated, string pod) =>
         isolated && Pods.TryGetValue(pod, out var known) ? known.Capacity : 1;
 
-    private string? Take(string holder, string? withheld = null)
+    private string? Take(string holder, string? withheld = null, PreferredWorker? preferred = null)
     {
         var pod = Pods.Where(p => p.Value.Ready && p.Key != withheld).Select(p => p.Key).OrderByDescending(Free)
             .ThenByDescending(p => p, StringComparer.Ordinal).FirstOrDefault();
         if (pod is null || Free(pod) < 1) return null;
+        if (preferred is not null && Pods.TryGetValue(preferred.PodId, out var wanted) && wanted.Ready
+            && Free(preferred.PodId) is > 0 and var free && free + preferred.Margin >= Free(pod))
+            pod = preferred.PodId;
         SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) + 1);
         return pod;
     }

@@ -156,14 +156,17 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                     Late: op.Flag,
                     Front: op.Flag2 ? 1 + (op.What % 2) : 0)).ToList();
             var (fresh, depth, spare) = (op.What % 4 != 0, 2 + op.What % 4, op.What % 3);
-            var expected = model.Acquire(holder, fresh, expired: false, depth, spare, wanted);
+            // A pod that does not exist is one of them.
+            var preferred = op.N % 2 == 0 ? null : new PreferredWorker($"p{op.What % 5}", op.What % 3);
+            var expected = model.Acquire(holder, fresh, expired: false, depth, spare, wanted, preferred);
             var answer = await scripts.AcquireAsync(keys, endpoint, holder, fresh, Long, depth, spare,
                 wanted.ConvertAll(t => new TicketRequest(
                     t.Id,
                     t.Flow,
                     t.Late ? TimeSpan.Zero : Long,
                     t.Front == 1,
-                    Isolated: t.Front == 2)));
+                    Isolated: t.Front == 2,
+                    Preferred: preferred)));
             Assert.Equal(expected is null, answer.Lost);
             if (expected is null) return;
             foreach (var (id, entry) in answer.Queued) entries[id] = entry;

@@ -46,7 +46,9 @@ internal static class ChatAnswers
         var marks = int.TryParse(context.Request.Headers["X-Sluice-Resume-Marks"], CultureInfo.InvariantCulture,
             out var length) ? length : 0;
         var bytes = all.ToArray();
-        return (bytes.AsSpan(0, marks).Count((byte)' '), JsonNode.Parse(bytes.AsSpan(marks))!.AsObject());
+        // The marks are those of a stream that begins again if the request does not name the stream.
+        var isRest = context.Request.Headers["X-Sluice-Resume"] == Announced;
+        return (isRest ? bytes.AsSpan(0, marks).Count((byte)' ') : 0, JsonNode.Parse(bytes.AsSpan(marks))!.AsObject());
     }
 
     private static async Task WholeAsync(HttpContext context, JsonObject what, string[] words)

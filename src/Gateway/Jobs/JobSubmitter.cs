@@ -166,7 +166,6 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         }) is not { } result) return null;
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
-        else await tokens.ReturnJobAsync(endpoint, admission.Flow, id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
             return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued,
                 Shared: key is not null || request.Webhook is not null);
@@ -225,12 +224,16 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
     /// <summary>Stores the job. Null: an error response was written.</summary>
     private async Task<SubmitResult?> TryStoreAsync(HttpContext context, JobSubmission job)
     {
+        var endpoint = context.Admission().Deployment!.Endpoint;
         try
         {
-            return await StoreAsync(job);
+            var result = await StoreAsync(job);
+            if (result.Outcome != SubmitOutcome.Queued) await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
+            return result;
         }
         catch (Exception e) when (RedisMemoryPressure.IsOutOfMemory(e))
         {
+            await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
             await RejectOutOfMemoryAsync(context);
             return null;
         }

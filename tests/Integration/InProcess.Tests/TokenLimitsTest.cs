@@ -113,6 +113,22 @@ public sealed class TokenLimitsTest
     }
 
     [Fact]
+    public async Task A_job_that_the_queue_rejects_uses_no_tokens()
+    {
+        await using var gateway = await InProcessGateway.StartAsync(
+            Manifests.With(Manifests.Endpoint("story", more: "jobs: { maxQueued: 0 }")),
+            InProcessGateway.WithWorker());
+        using var client = await ClientAsync(gateway, new { tokensPerMinute = Limit });
+        var input = JsonNode.Parse("""{"text_input":"Once","max_tokens":40}""")!;
+        using var job = await client.PostAsJsonAsync("/v2/story/run", new { input });
+        Assert.Equal(HttpStatusCode.TooManyRequests, job.StatusCode);
+        using var response = await client.PostAsJsonAsync("/v1/responses",
+            new { model = "story", input = "Once", max_output_tokens = 40, background = true });
+        Assert.Equal(HttpStatusCode.TooManyRequests, response.StatusCode);
+        Assert.Equal(Limit, await RemainingAsync(client));
+    }
+
+    [Fact]
     public async Task Workers_of_other_programs_are_settled_by_their_usage_or_their_chunks()
     {
         await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest("/dev/null"), Debug());

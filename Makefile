@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens fuzz chaos batch-chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations fuzz chaos batch-chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -75,6 +75,9 @@ load-generation: publish ## Compare text generation with a bare loop, llama.cpp 
 	dotnet run -c Release --project loadtests/Scenarios -- generation-throughput
 	dotnet run -c Release --project loadtests/Scenarios -- prefill-interference
 
+load-conversations: publish ## Compare conversations with and without the preferred worker (4 min; needs an idle machine)
+	dotnet run -c Release --project loadtests/Scenarios -- conversations
+
 load-polls: publish ## Measure how status polling affects job submission (7 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- poll-storm --rounds 12 --slice 1.5
 
@@ -83,9 +86,10 @@ load-cold-start: publish ## Measure cold starts (2 min; needs root, or DOCKER_HO
 	$(if $(DOCKER_HOST),,eng/own-network eng/with-docker) dotnet run -c Release --no-build --project loadtests/Scenarios \
 	    -- cold-start --rounds 20
 
-fuzz: publish ## Send 1,100,000 mutated requests to the worker (8 min); SEED=n repeats a run
+fuzz: publish ## Send 1,200,000 mutated requests to worker and gateway (10 min); SEED=n repeats a run
 	dotnet run -c Release --project tests/Fuzz -- $(if $(SEED),--seed $(SEED))
 	dotnet run -c Release --project tests/Fuzz -- --surface openai $(if $(SEED),--seed $(SEED))
+	dotnet run -c Release --project tests/Fuzz -- --surface gateway $(if $(SEED),--seed $(SEED))
 
 chaos: publish ## Kill gateways, workers and Redis during 50,000 jobs; check every job (6 min); SEED=n repeats a run
 	dotnet run -c Release --project loadtests/Scenarios -- chaos $(if $(SEED),--seed $(SEED))

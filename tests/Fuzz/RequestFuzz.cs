@@ -7,14 +7,16 @@ using Sluice.Testing;
 namespace Sluice.Fuzz;
 
 /// <summary>
-/// Sends mutated requests to a real worker, as JSON and with binary data. No request may crash the worker or get a
-/// response with status 500, and the memory of the worker must not grow. The report contains each request whose
-/// response had status 500.
+/// Sends mutated requests to a real worker or gateway, as JSON and with binary data. No request may crash it or get a
+/// response with status 500, and its memory must not grow. The report contains each request whose response had status
+/// 500.
 /// </summary>
+/// <param name="start">Starts the program on a model repository.</param>
 /// <param name="templates">The valid requests: path, JSON and binary data.</param>
 /// <param name="requests">Number of requests.</param>
 /// <param name="seed">The seed of the changes.</param>
-internal sealed class WorkerFuzz(
+internal sealed class RequestFuzz(
+    Func<string, Task<FuzzTarget>> start,
     IReadOnlyList<(string Path, byte[] Head, byte[] Tail)> templates,
     int requests,
     int seed)
@@ -30,7 +32,7 @@ internal sealed class WorkerFuzz(
     private long sent;
     private bool crashed;
 
-    /// <summary>Whether the worker crashed, or responded to a request with status 500.</summary>
+    /// <summary>Whether the program crashed, or responded to a request with status 500.</summary>
     public bool Failed => crashed || statuses.ContainsKey(500);
 
     /// <summary>Sends the requests, and returns the report.</summary>
@@ -42,43 +44,42 @@ internal sealed class WorkerFuzz(
         TinyModel.Put(repository, "add", TinyModel.Add("FP32", -1, 2));
         TinyModel.Put(repository, "lookup", TinyModel.Lookup());
         OpenAiTemplates.PutModels(repository);
-        var environment = new Dictionary<string, string?> { ["SLUICE_MAX_BODY_BYTES"] = "1048576" };
-        await using (var worker = await WorkerProcess.StartAsync(repository, environment))
+        await using (var target = await start(repository))
         {
-            await CheckAsync(worker, ct);
+            await CheckAsync(target, ct);
             var callers = Enumerable.Range(0, Callers)
-                .Select(c => Task.Run(() => SendAsync(worker, new Random(seed + c), ct), ct));
+                .Select(c => Task.Run(() => SendAsync(target, new Random(seed + c), ct), ct));
             try
             {
                 await Task.WhenAll(callers);
             }
-            catch (HttpRequestException) when (worker.Process.HasExited)
+            catch (HttpRequestException) when (target.Process.HasExited)
             {
-                // The report says that the worker crashed.
+                // The report says that it crashed.
             }
 
-            crashed = worker.Process.HasExited;
+            crashed = target.Process.HasExited;
         }
 
         Directory.Delete(repository, recursive: true);
         return Report();
     }
 
-    /// <summary>Changed requests say little if the worker rejects the originals.</summary>
-    private async Task CheckAsync(WorkerProcess worker, CancellationToken ct)
+    /// <summary>Changed requests say little if the originals are rejected.</summary>
+    private async Task CheckAsync(FuzzTarget target, CancellationToken ct)
     {
         foreach (var (path, head, tail) in templates)
         {
             using var content = new ByteArrayContent([.. head, .. tail]);
             if (tail.Length > 0) content.Headers.Add("Inference-Header-Content-Length", $"{head.Length}");
-            using var answer = await worker.Client.PostAsync(path, content, ct);
+            using var answer = await target.Client.PostAsync(path, content, ct);
             if (answer.StatusCode != HttpStatusCode.OK)
                 throw new InvalidOperationException(
                     $"{path} {Encoding.UTF8.GetString(head)}: {await answer.Content.ReadAsStringAsync(ct)}");
         }
     }
 
-    private async Task SendAsync(WorkerProcess worker, Random random, CancellationToken ct)
+    private async Task SendAsync(FuzzTarget target, Random random, CancellationToken ct)
     {
         while (Interlocked.Increment(ref sent) is var n && n <= requests)
         {
@@ -86,7 +87,7 @@ internal sealed class WorkerFuzz(
             var (body, length) = Mutation.Apply(random, head, tail);
             using var content = new ByteArrayContent(body);
             if (length is not null) content.Headers.TryAddWithoutValidation("Inference-Header-Content-Length", length);
-            using var answer = await worker.Client.PostAsync(path, content, ct);
+            using var answer = await target.Client.PostAsync(path, content, ct);
             var text = await answer.Content.ReadAsStringAsync(ct);
             // An error of a stream that has begun is an event.
             var status = text.Contains("\"type\":\"server_error\"", StringComparison.Ordinal)
@@ -96,7 +97,7 @@ internal sealed class WorkerFuzz(
                 wrong.Enqueue($"{path} {length}: {Convert.ToBase64String(body)}: {text}");
 
             if (n % Math.Max(1, requests / 10) == 0)
-                lock (memory) memory.Add(MemoryMiB(worker));
+                lock (memory) memory.Add(MemoryMiB(target));
         }
     }
 
@@ -104,18 +105,18 @@ internal sealed class WorkerFuzz(
     {
         var text = new StringBuilder(string.Create(CultureInfo.InvariantCulture,
             $"Seed {seed}, {requests:n0} requests by {Callers} callers.\n\n| | |\n|---|---|\n"));
-        text.AppendLine($"| process of the worker | {(crashed ? "**crashed**" : "runs")} |");
+        text.AppendLine($"| process | {(crashed ? "**crashed**" : "runs")} |");
         foreach (var (status, count) in statuses.OrderBy(s => s.Key))
             text.AppendLine(CultureInfo.InvariantCulture, $"| responses with {status} | {count:n0} |");
         text.AppendLine(CultureInfo.InvariantCulture,
             $"| **responses with 500** | **{statuses.GetValueOrDefault(500):n0}** |");
         var tenths = memory.Select(m => m.ToString("0", CultureInfo.InvariantCulture));
-        text.AppendLine($"| memory of the worker at each tenth, MiB | {string.Join(", ", tenths)} |");
+        text.AppendLine($"| memory at each tenth, MiB | {string.Join(", ", tenths)} |");
         foreach (var request in wrong) text.AppendLine().AppendLine(request);
         return text.ToString();
     }
 
-    private static double MemoryMiB(WorkerProcess worker) => File.ReadLines($"/proc/{worker.Process.Id}/status")
+    private static double MemoryMiB(FuzzTarget target) => File.ReadLines($"/proc/{target.Process.Id}/status")
         .Where(l => l.StartsWith("VmRSS:", StringComparison.Ordinal))
         .Select(l => double.Parse(l[6..^2].Trim(), CultureInfo.InvariantCulture) / 1024).Single();
 }

@@ -50,7 +50,7 @@ public sealed class WaitingStreamTest
     [Fact]
     public async Task The_end_of_the_wait_is_an_error_event_and_without_a_stream_a_status_that_forbids_retries()
     {
-        await using var gateway = await StartAsync("2s");
+        await using var gateway = await StartAsync("6s");
         var (holding, stop) = await HoldAsync(gateway);
         var streaming = SendAsync(gateway, new { model = "stub", stream = true });
         using var whole = await SendAsync(gateway, new { model = "stub" });
@@ -72,7 +72,7 @@ public sealed class WaitingStreamTest
     {
         Require.Program("node", "nodejs and npm, which fetch openai");
         var client = Path.Combine(Repository.Root, "tests", "Unit", "Worker.Tests", "openai");
-        await using var gateway = await StartAsync("3s");
+        await using var gateway = await StartAsync("8s");
         await using var node = new ChildProcess("/usr/bin/env",
             ["node", Path.Combine(client, "waiting.mjs"), new Uri(gateway.Url, "/v1").ToString(), gateway.Key],
             new Dictionary<string, string?>());
@@ -83,8 +83,17 @@ public sealed class WaitingStreamTest
         Assert.Equal(2, await CountAsync(gateway, "queue_timeout"));
     }
 
-    private static Task<InProcessGateway> StartAsync(string timeout) => InProcessGateway.StartAsync(
-        Jobs.Manifest("/dev/null", concurrency: 1, more: $"queue: {{ keepAlive: 1s, timeout: {timeout} }}"));
+    /// <summary>
+    /// Starts a gateway, and waits until the only slot exists: a cold start can take longer than the timeout.
+    /// </summary>
+    private static async Task<InProcessGateway> StartAsync(string timeout)
+    {
+        var gateway = await InProcessGateway.StartAsync(Jobs.Manifest("/dev/null", concurrency: 1,
+            more: $"queue: {{ keepAlive: 1s, timeout: {timeout} }}", scaling: ", min: 1"));
+        await Eventually.HoldsAsync(
+            async () => (await gateway.WorkersAsync("stub", "ready")).Count == 1, "the worker is ready");
+        return gateway;
+    }
 
     /// <summary>Uses the only slot until the token is cancelled.</summary>
     private static async Task<(Task Holding, CancellationTokenSource Stop)> HoldAsync(InProcessGateway gateway)

@@ -7,11 +7,11 @@ const client = new OpenAI({ baseURL: url, apiKey: key });
 const holder = new AbortController();
 const seen = {};
 
-// A request that uses the slot until it is aborted.
-function hold(signal) {
+// Requests that use the slot until they are aborted.
+async function hold(signal) {
   const body = JSON.stringify({ model: 'stub', ms: 600000 });
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
-  fetch(`${url}/chat/completions`, { method: 'POST', body, headers, signal }).catch(() => {});
+  while (!signal.aborted) await fetch(`${url}/chat/completions`, { method: 'POST', body, headers, signal }).catch(() => {});
 }
 
 // The client of a stream, which calls back at the first comment.

@@ -62,7 +62,7 @@ public static class Conversations
         var messages = new JsonArray();
         for (var turn = 0; turn < Turns; turn++)
         {
-            messages.Add(new JsonObject { ["role"] = "user", ["content"] = Words(random, turn == 0 ? 60 : 15) });
+            messages.Add(new JsonObject { ["role"] = "user", ["content"] = Words(random, turn == 0 ? 30 : 6) });
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
             {
                 Content = JsonContent.Create(new JsonObject

@@ -94,8 +94,8 @@ internal static class OpenAiTemplates
         const string call = """{"type":"function_call","call_id":"c","name":"add","arguments":"{\"a\":1}"}""";
         const string output = """{"type":"function_call_output","call_id":"c","output":"2"}""";
         const string format = """
-            {"type":"json_schema","name":"s","strict":true,"schema":{"type":"object","properties":{"a":{"type":"number"}},
-            "required":["a"],"additionalProperties":false}}
+            {"type":"json_schema","name":"s","strict":true,"schema":{"type":"object",
+            "properties":{"a":{"type":"number"}},"required":["a"],"additionalProperties":false}}
             """;
         string[] inputs =
         [
@@ -103,9 +103,12 @@ internal static class OpenAiTemplates
             "\"Hello\",\"max_output_tokens\":5,\"stream\":true,\"instructions\":\"Be kind.\"",
             """[{"role":"user","content":[{"type":"input_text","text":"a"}]}],"max_output_tokens":3,"store":false""",
             $$"""[{"role":"user","content":"a"},{{call}},{{output}}],"tools":[{{tool}}],"max_output_tokens":3""",
-            $$"""[{"role":"user","content":"a"}],"tools":[{{tool}}],"tool_choice":"required","max_output_tokens":6,"stream":true""",
+            $$"""
+            [{"role":"user","content":"a"}],"tools":[{{tool}}],"tool_choice":"required","max_output_tokens":6,
+            "stream":true
+            """,
             $$"""[{"role":"user","content":"a"}],"text":{"format":{{format}}},"max_output_tokens":8""",
-            "\"Hello\",\"max_output_tokens\":2,\"temperature\":0.5,\"top_p\":0.9,\"metadata\":{\"a\":\"b\"},\"user\":\"me\"",
+            """ "Hello","max_output_tokens":2,"temperature":0.5,"top_p":0.9,"metadata":{"a":"b"},"user":"me" """,
         ];
         return [.. inputs.Select(i => Request("responses", $$"""{"model":"chat","input":{{i}}}"""))];
     }

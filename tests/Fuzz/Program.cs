@@ -18,7 +18,8 @@ var fuzz = new RequestFuzz(
     },
     Number("--requests", surface == "inference" ? 1_000_000 : 100_000),
     Number("--seed", Environment.TickCount));
-var report = $"# request-fuzz, {surface}\n\n{Machine.Describe("make fuzz")}\n{await fuzz.RunAsync(CancellationToken.None)}";
+var seen = await fuzz.RunAsync(CancellationToken.None);
+var report = $"# request-fuzz, {surface}\n\n{Machine.Describe("make fuzz")}\n{seen}";
 Console.WriteLine(report);
 if (options.GetValueOrDefault("--out") is { } file) await File.WriteAllTextAsync(file, report);
 return fuzz.Failed ? 1 : 0;

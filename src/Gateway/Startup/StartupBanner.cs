@@ -2,6 +2,7 @@ using System.Text.Json;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Forwarding;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Keys;
 
@@ -72,8 +73,9 @@ internal static class StartupBanner
             var file = Path.Combine(models, model, "example.json");
             if (!File.Exists(file) || FindPath(file, model) is not { } path) continue;
             var relative = Path.GetRelativePath(Environment.CurrentDirectory, file);
-            var options = path.EndsWith("_stream", StringComparison.Ordinal) ? "sN" : "s";
-            yield return $"  curl -{options} {url}{path} "
+            var isStream = path.EndsWith("_stream", StringComparison.Ordinal)
+                || WaitingStream.AsksForStream(File.ReadAllBytes(file));
+            yield return $"  curl -{(isStream ? "N" : "s")} {url}{path} "
                 + $"-H \"Authorization: Bearer {bearer}\" \\\n"
                 + $"    -d @{(relative.StartsWith("..", StringComparison.Ordinal) ? file : relative)}";
         }

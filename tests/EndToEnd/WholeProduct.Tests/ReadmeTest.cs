@@ -25,7 +25,7 @@ public sealed partial class ReadmeTest
         Assert.Matches("cold;dur=[1-9]", parts[1]);
         Assert.Matches("cold;dur=0[,.]", parts[1]);
         Assert.Contains("data: {\"model_name\":\"story\"", parts[2], StringComparison.Ordinal);
-        Assert.Contains("\"object\":\"chat.completion\"", parts[3], StringComparison.Ordinal);
+        Assert.Contains("\"object\":\"chat.completion.chunk\"", parts[3], StringComparison.Ordinal);
         Assert.Matches("a cat and a kitten: 0[.][5-9][0-9]\na cat and the stock market: 0[.][01][0-9]\n", parts[3]);
         Assert.Contains("\"decisions\":[{", parts[4], StringComparison.Ordinal);
         Assert.Contains("stage=\"model\"", parts[4], StringComparison.Ordinal);
@@ -35,6 +35,28 @@ public sealed partial class ReadmeTest
         Assert.Contains("# The sample models", parts[7], StringComparison.Ordinal);
         Assert.DoesNotContain("\"error\"", shell.Output, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task The_lines_of_JavaScript_stream_a_chat_with_the_client_of_OpenAI()
+    {
+        Require.Program("node", "nodejs and npm, which fetch openai");
+        await using var gateway = await GatewayProcess.StartAsync(
+            await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy", "endpoints.yaml")));
+        var readme = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"));
+        var client = Path.Combine(Repository.Root, "tests", "Unit", "Worker.Tests", "openai");
+        await using var shell = new ChildProcess(
+            "/bin/bash",
+            ["-c", $"cd '{client}' && node --input-type=module -e '{JavaScript().Match(readme).Groups[1].Value}'"],
+            new Dictionary<string, string?>
+            {
+                ["SLUICE"] = gateway.Url.ToString().TrimEnd('/'), ["SLUICE_KEY"] = gateway.Key,
+            });
+        Assert.True(await shell.ExitAsync() == 0, shell.Output);
+        Assert.Matches("[a-z]{3}", shell.Output);
+    }
+
+    [GeneratedRegex("```js\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex JavaScript();
 
     [GeneratedRegex("```sh\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Block();

@@ -32,9 +32,10 @@ internal sealed class WaitingStream(HttpContext context, ForwardState state, Rep
             {
                 if (CanSend()) await context.Response.Body.WriteAsync(Comment, context.RequestAborted);
             }
-            catch (Exception e) when (e is OperationCanceledException or IOException)
+            catch (Exception)
             {
-                // The client has disconnected, which ends the wait.
+                // The client has disconnected, or its body is invalid, which is reported when the body is forwarded.
+                // The slot must be taken in any case: nothing else returns it.
                 return await acquiring;
             }
         }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
@@ -65,6 +67,38 @@ public sealed class WaitingStreamTest
         Assert.Equal("server_error", (string?)error["type"]);
         Assert.Contains("queue.timeout of the endpoint", (string?)error["message"], StringComparison.Ordinal);
         await EndAsync(holding, stop);
+    }
+
+    [Theory]
+    [InlineData("fffffffffffffffffff\r\n")]
+    [InlineData("FFFFFFFFFFFFFFFF1\r\nx")]
+    [InlineData("no size\r\n")]
+    public async Task A_body_that_becomes_invalid_in_the_wait_gets_400_and_loses_no_slot(string rest)
+    {
+        await using var gateway = await StartAsync("1m");
+        var (holding, stop) = await HoldAsync(gateway);
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Url.Host, gateway.Url.Port);
+        const string part = """{"model":"stub","do":"marked","stream":true""";
+        await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            "POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            + $"Authorization: Bearer {gateway.Key}\r\n\r\n{part.Length:x}\r\n{part}\r\n"));
+        await Eventually.HoldsAsync(
+            async () => await gateway.MetricAsync("sluice_queue_depth", "endpoint=\"stub\"") > 0, "the request waits");
+        await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes(rest));
+        // The body is looked at when a comment is due, which another client receives after that.
+        using (var other = await SendAsync(gateway, new { model = "stub", stream = true, @do = "marked" }))
+        {
+            using var events = new StreamReader(await other.Content.ReadAsStreamAsync());
+            foreach (var line in new[] { Comment, "", Comment }) Assert.Equal(line, await events.ReadLineAsync());
+            await EndAsync(holding, stop);
+            Assert.EndsWith("[DONE]\n\n", await events.ReadToEndAsync(), StringComparison.Ordinal);
+        }
+
+        using var reader = new StreamReader(socket.GetStream());
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync());
+        using var next = await SendAsync(gateway, new { model = "stub", @do = "marked" });
+        Assert.EndsWith("[DONE]\n\n", await next.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

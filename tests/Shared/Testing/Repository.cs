@@ -24,6 +24,9 @@ public static class Repository
     public static string HostileWorker =>
         Path.Combine(Root, "tests", "Shared", "HostileWorker", "hostile_worker.py");
 
+    /// <summary>The worker with the API of vLLM, a script for Python.</summary>
+    public static string VllmStub => Path.Combine(Root, "tests", "Shared", "VllmStub", "vllm_stub.py");
+
     public static string Models => Path.Combine(Root, "models");
 
     private static string Published(string folder, string name, string? built = null)

@@ -31,10 +31,16 @@ public static class ContainerSpec
     public static string Name(string podId) => $"sluice-{podId}";
 
     /// <summary>Builds the create call's body.</summary>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="settings">The settings of the host.</param>
+    /// <param name="hostId">The id of the host.</param>
+    /// <param name="token">The token that the pod requires in every request.</param>
+    /// <param name="model">The delivered model; null: the pod has the model repository.</param>
     /// <exception cref="InvalidOperationException">
     /// The template requires something that these settings do not allow.
     /// </exception>
-    public static JsonObject Build(PodSpec order, DockerSettings settings, string hostId, string token)
+    public static JsonObject Build(
+        PodSpec order, DockerSettings settings, string hostId, string token, ModelMount? model = null)
     {
         var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
         var port = needs.Port.ToString(CultureInfo.InvariantCulture);
@@ -42,10 +48,10 @@ public static class ContainerSpec
         {
             ["Image"] = Image(order, settings),
             ["User"] = needs.User,
-            ["Env"] = Strings(Environment(order, settings, token).Select(e => $"{e.Key}={e.Value}")),
+            ["Env"] = Strings(Environment(order, settings, token, model).Select(e => $"{e.Key}={e.Value}")),
             ["Labels"] = PodLabels.Write(order, hostId),
             ["ExposedPorts"] = new JsonObject { [$"{port}/tcp"] = new JsonObject() },
-            ["HostConfig"] = HostConfig(order, settings, port),
+            ["HostConfig"] = HostConfig(order, settings, port, model),
         };
         // Same rule as in Kubernetes: a command replaces the image's entrypoint and its arguments; args alone replace
         // only the arguments.
@@ -74,7 +80,7 @@ public static class ContainerSpec
             });
     }
 
-    private static JsonObject HostConfig(PodSpec order, DockerSettings settings, string port)
+    private static JsonObject HostConfig(PodSpec order, DockerSettings settings, string port, ModelMount? model)
     {
         var needs = order.Deployment.Template.Container;
         var config = new JsonObject
@@ -89,7 +95,7 @@ public static class ContainerSpec
             ["PidsLimit"] = needs.Pids,
             ["ShmSize"] = needs.ShmSize,
             ["Tmpfs"] = new JsonObject { ["/tmp"] = $"rw,exec,nosuid,nodev,mode=1777,size={needs.TmpSize}" },
-            ["Mounts"] = Mounts(order, settings),
+            ["Mounts"] = Mounts(order, settings, model),
             ["RestartPolicy"] = new JsonObject { ["Name"] = "no" },
             ["LogConfig"] = new JsonObject
             {
@@ -115,7 +121,8 @@ public static class ContainerSpec
         return config;
     }
 
-    private static Dictionary<string, string> Environment(PodSpec order, DockerSettings settings, string token)
+    private static Dictionary<string, string> Environment(
+        PodSpec order, DockerSettings settings, string token, ModelMount? model)
     {
         // CUDA images set NVIDIA_VISIBLE_DEVICES to "all", which takes effect where NVIDIA's runtime is the daemon's
         // default. An explicit list restricts a pod to its own devices, or to none.
@@ -129,7 +136,8 @@ public static class ContainerSpec
             ["SLUICE_MODEL_CACHE"] = HasCache(order.Deployment.Template, settings) ? CacheInside + "/models" : "",
         };
         if (HasCache(order.Deployment.Template, settings)) env["SLUICE_TENSORRT_CACHE"] = CacheInside + "/tensorrt";
-        var common = PodEnvironment.Build(placed, ModelsInside, order.Deployment.Template.Container.Port, token);
+        var common = PodEnvironment.Build(placed, model?.Repository ?? ModelsInside,
+            order.Deployment.Template.Container.Port, token, model?.Path);
         foreach (var (name, value) in common) env[name] = value;
         return env;
     }
@@ -141,11 +149,13 @@ public static class ContainerSpec
     private static bool HasCache(Template template, DockerSettings settings) =>
         settings.Cache.Length > 0 && template.IsBuiltIn;
 
-    private static JsonArray Mounts(PodSpec order, DockerSettings settings)
+    private static JsonArray Mounts(PodSpec order, DockerSettings settings, ModelMount? model)
     {
         var mounts = new JsonArray();
         var template = order.Deployment.Template;
-        mounts.Add(Mount(settings.Models, ModelsInside, readOnly: true));
+        // A pod with a delivered model needs no other one.
+        mounts.Add(model is null ? Mount(settings.Models, ModelsInside, readOnly: true)
+            : Mount(model.Source, model.Target, readOnly: true));
         if (HasCache(template, settings)) mounts.Add(Mount(settings.Cache, CacheInside, readOnly: false));
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Models.Cache;
 
 namespace Sluice.Hosting.Docker;
 
@@ -25,15 +26,18 @@ public sealed partial class DockerHost : IPodHost
     private static readonly TimeSpan LongRetryPause = TimeSpan.FromSeconds(2);
 
     private readonly DockerSettings settings;
+    private readonly ModelStore models;
     private readonly HostId host;
     private readonly TimeProvider time;
     private readonly ILogger<DockerHost> logger;
     private readonly EngineClient engine;
     private readonly ImageStore images;
 
-    public DockerHost(DockerSettings settings, HostId host, TimeProvider time, ILogger<DockerHost> logger)
+    public DockerHost(
+        DockerSettings settings, ModelStore models, HostId host, TimeProvider time, ILogger<DockerHost> logger)
     {
         this.settings = settings;
+        this.models = models;
         this.host = host;
         this.time = time;
         this.logger = logger;
@@ -46,13 +50,15 @@ public sealed partial class DockerHost : IPodHost
     public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
     {
         var ordered = time.GetTimestamp();
-        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var body = ContainerSpec.Build(order, settings, host.Value, token);
-        var image = ContainerSpec.Image(order, settings);
         var stages = new List<StartStage>();
+        var (lease, mount) = await DeliverAsync(order.Deployment.Endpoint, progress, ct);
+        if (lease is { WasDownloaded: true }) Mark("download");
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var image = ContainerSpec.Image(order, settings);
         var begun = false;
         try
         {
+            var body = ContainerSpec.Build(order, settings, host.Value, token, mount);
             var needs = order.Deployment.Template.Container;
             var pulled = await RetryWhileDownAsync(() => images.EnsureAsync(image, needs.Pull, progress, ct), ct);
             if (pulled) Mark("pull");
@@ -72,10 +78,11 @@ public sealed partial class DockerHost : IPodHost
             Mark("start");
             var info = await RetryWhileDownAsync(() => engine.InspectAsync(container, ct), ct)
                 ?? throw new InvalidOperationException("the container was removed while the pod was starting");
-            return CreatePod(order, info, ordered, stages, adopted: false);
+            return CreatePod(order, info, ordered, stages, adopted: false, lease);
         }
         catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
         {
+            lease?.Dispose();
             // The daemon may have created the container without confirming it; the next adoption finds such a
             // container.
             if (begun) await TryRemoveAsync(ContainerSpec.Name(order.PodId));
@@ -116,6 +123,7 @@ public sealed partial class DockerHost : IPodHost
             removed = await TryRemoveAsync(container, log: false);
         }
 
+        pod.Model?.Dispose();
         pod.Dispose();
     }
 
@@ -149,7 +157,7 @@ public sealed partial class DockerHost : IPodHost
         // an older declaration.
         var image = await engine.ImageIdAsync(ContainerSpec.Image(order, settings), ct);
         if (image is not null && image != info.Image) order = order with { Fingerprint = "another image" };
-        return CreatePod(order, info, time.GetTimestamp(), [], adopted: true);
+        return CreatePod(order, info, time.GetTimestamp(), [], adopted: true, TryHold(order.Deployment.Endpoint));
     }
 
     private async Task ReapAsync(string container, string podId, string state, CancellationToken ct)
@@ -163,7 +171,8 @@ public sealed partial class DockerHost : IPodHost
         ContainerInfo info,
         long ordered,
         IReadOnlyList<StartStage> stages,
-        bool adopted)
+        bool adopted,
+        ModelLease? model)
     {
         // The token that the container was created with. If it is wrong, the worker rejects it, and
         // the readiness probe reports that.
@@ -174,8 +183,24 @@ public sealed partial class DockerHost : IPodHost
         var uri = Address(info, template.Container.Port);
         var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
         var start = new ContainerStart(order, info.Id, address, ordered, time.GetTimestamp(), stages, adopted);
-        return new ContainerPod(engine, start, time, line => PodOutput(order.PodId, line));
+        return new ContainerPod(engine, start, time, line => PodOutput(order.PodId, line)) { Model = model };
     }
+
+    /// <summary>Delivers the model of an endpoint to this machine, and returns how a container sees it.</summary>
+    private async Task<(ModelLease? Lease, ModelMount? Mount)> DeliverAsync(
+        Endpoint endpoint, Action<string> progress, CancellationToken ct)
+    {
+        if (endpoint.Model is not { } model) return (null, null);
+        // The folder is one of the daemon's machine, which may be another one.
+        if (ModelMount.OfFolder(endpoint, settings) is { } folder) return (null, folder);
+        var lease = await models.AcquireAsync(model, endpoint.ServedModels[0], progress, ct);
+        var store = settings.ModelStore.Length > 0 ? settings.ModelStore : models.Folder;
+        return (lease, ModelMount.Of(lease, store));
+    }
+
+    /// <summary>Holds the model of an adopted pod, so that it is not deleted while the pod runs.</summary>
+    private ModelLease? TryHold(Endpoint endpoint) => endpoint.Model is { } model
+        ? models.TryHold(model, endpoint.ServedModels[0]) : null;
 
     private Uri Address(ContainerInfo info, int port)
     {

@@ -26,6 +26,11 @@ public sealed record DockerSettings
     public string Models { get; init; } = "models";
 
     /// <summary>
+    /// The store of delivered models as the daemon sees it: a folder of its machine, or the name of a volume.
+    /// </summary>
+    public string ModelStore { get; init; } = "";
+
+    /// <summary>
     /// A folder of the daemon's machine, or a volume, in which built-in workers store optimized models and engines.
     /// Empty: no cache, so each pod optimizes its models again.
     /// </summary>

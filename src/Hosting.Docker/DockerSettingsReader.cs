@@ -31,6 +31,7 @@ public static class DockerSettingsReader
             Network = Text("SLUICE_DOCKER_NETWORK") ?? defaults.Network,
             Publish = Flag("SLUICE_DOCKER_PUBLISH"),
             Models = models,
+            ModelStore = Text("SLUICE_DOCKER_MODEL_STORE") ?? defaults.ModelStore,
             Cache = cache,
             Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
             RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? defaults.RegistryConfig,

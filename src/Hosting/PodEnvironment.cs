@@ -14,7 +14,7 @@ public static class PodEnvironment
     /// </summary>
     public static readonly IReadOnlySet<string> OfOnePod = new HashSet<string>
     {
-        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES",
+        "SLUICE_MODEL_REPOSITORY", "SLUICE_MODEL_PATH", "SLUICE_MODELS", "SLUICE_MAX_BODY_BYTES",
         "SLUICE_POD_ID", "SLUICE_POD_TOKEN", "SLUICE_PORT", "PORT",
         "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
     };
@@ -24,7 +24,9 @@ public static class PodEnvironment
     /// <param name="modelRepository">Path of the model repository as the pod sees it.</param>
     /// <param name="port">The port that the pod listens on.</param>
     /// <param name="token">The token that the pod requires in every request.</param>
-    public static Dictionary<string, string> Build(PodSpec order, string modelRepository, int port, string token)
+    /// <param name="modelPath">Folder of the delivered model as the pod sees it; null: none is delivered.</param>
+    public static Dictionary<string, string> Build(
+        PodSpec order, string modelRepository, int port, string token, string? modelPath = null)
     {
         var (template, endpoint) = (order.Deployment.Template, order.Deployment.Endpoint);
         var env = new Dictionary<string, string>
@@ -35,6 +37,9 @@ public static class PodEnvironment
         };
         foreach (var (name, value) in template.Env) env[name] = value;
         foreach (var (name, value) in endpoint.Env) env[name] = value;
+        // A declared source takes precedence over a repository in the environment of the template.
+        if (modelPath is not null)
+            (env["SLUICE_MODEL_PATH"], env["SLUICE_MODEL_REPOSITORY"]) = (modelPath, modelRepository);
         // A worker with explicit model control starts with the declared models only. Without any, the endpoint's id is
         // not the name of a model.
         if (env.GetValueOrDefault("SLUICE_MODEL_CONTROL") == "explicit" && endpoint.Models.Count == 0

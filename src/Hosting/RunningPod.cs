@@ -1,5 +1,6 @@
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Models.Cache;
 
 namespace Sluice.Hosting;
 
@@ -42,6 +43,9 @@ public abstract class RunningPod : IDisposable
 
     /// <summary>Whether it was found running; the duration of its start is then unknown.</summary>
     public virtual bool Adopted => false;
+
+    /// <summary>The lease of its delivered model, which its host disposes with it; null: it has none.</summary>
+    public ModelLease? Model { get; init; }
 
     /// <summary>The stages of its start that the worker reported.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];

@@ -24,6 +24,10 @@ public sealed record Endpoint
     /// </summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
+    /// <summary>From where its model comes; null: the model repository of the host.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ModelDeclaration? Model { get; init; }
+
     /// <summary>
     /// Environment variables in addition to those of the template. They override variables of the same name.
     /// </summary>

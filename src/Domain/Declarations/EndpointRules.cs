@@ -112,6 +112,7 @@ public static partial class EndpointRules
         check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
         check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         if (e.Cors is { } cors) Check(cors, check);
+        if (e.Model is { } delivered) ModelRules.Check(check, e, delivered);
         return check.Errors;
     }
 

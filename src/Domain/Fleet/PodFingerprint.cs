@@ -19,6 +19,9 @@ public static class PodFingerprint
                 .Select(e => e.Key + "=" + e.Value).ToArray(), PodJson.Default.StringArray),
             string.Join(',', deployment.Endpoint.ServedModels),
             deployment.Endpoint.Forwarding.MaxBodyBytes);
+        // Endpoints without a source keep the fingerprint that earlier builds computed.
+        if (deployment.Endpoint.Model is { } model)
+            started += $"\n{model.Source}\n{model.Sha256}\n{string.Join('\n', model.Files)}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(started)))[..16];
     }
 }

@@ -29,7 +29,7 @@ public static partial class StartStages
 
     /// <summary>The stages of the hosts and of the built-in worker.</summary>
     private static readonly HashSet<string> BuiltIn =
-        ["placed", "pull", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", Total];
+        ["placed", "download", "pull", "create", "start", "spawn", "runtime", "host", "ort", "model", "warmup", Total];
 
     /// <summary>
     /// Returns the metric label of a stage. All unknown stages share one label, because each label is a series that is

@@ -21,6 +21,7 @@ using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
+using Sluice.Models.Cache;
 using Sluice.Storage;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
@@ -196,6 +197,7 @@ public static partial class GatewayHost
     {
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
+        services.AddSingleton(settings.Models.Store).AddSingleton(settings.Models.Sources).AddSingleton<ModelStore>();
         services.AddSingleton(settings.Host.Create);
     }
 

@@ -78,6 +78,9 @@ public sealed record GatewaySettings
     /// <summary>The folder with the models of the built-in worker.</summary>
     public string ModelRepository { get; init; } = "models";
 
+    /// <summary>The store of delivered models, and their sources.</summary>
+    public ModelSettings Models { get; init; } = ModelSettings.Read(_ => null, "data");
+
     /// <summary>The executable of the built-in worker.</summary>
     public string Worker { get; init; } =
         Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "worker", "Sluice.Worker"));
@@ -149,6 +152,7 @@ public sealed record GatewaySettings
             GpuInventory = Text("SLUICE_GPU_INVENTORY") is { } inventory ? Path.GetFullPath(inventory) : null,
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? defaults.Manifest),
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository),
+            Models = ModelSettings.Read(env, Text("SLUICE_DATA") ?? defaults.Data),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? defaults.Worker),
             Host = host,
             MetricsPublic = Flag("SLUICE_METRICS_PUBLIC"),
@@ -217,7 +221,8 @@ public sealed record GatewaySettings
     private static string DescribeUnread(string name, IEnumerable<string> known, HostSettings host)
     {
         if (host.DescribeOtherHosts(name) is { } description) return description;
-        var nearest = known.MinBy(k => EditDistance.Between(k, name))!;
+        var nearest = known.Where(k => k.StartsWith(name, StringComparison.Ordinal)).MinBy(k => k.Length)
+            ?? known.MinBy(k => EditDistance.Between(k, name))!;
         var close = EditDistance.Between(nearest, name) <= 3 || nearest.StartsWith(name, StringComparison.Ordinal);
         return $"{name} is not a gateway setting. "
             + (close ? $"Did you mean {nearest}?" : "Set the variables of a worker in the env of its template.");

@@ -8,6 +8,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Models.Cache;
 using Sluice.Shared;
 
 namespace Sluice.Hosting.Processes;
@@ -16,6 +17,7 @@ namespace Sluice.Hosting.Processes;
 public sealed partial class ProcessHost : IPodHost
 {
     private readonly BuiltInWorker builtIn;
+    private readonly ModelStore models;
     private readonly TimeProvider time;
     private readonly ILogger<ProcessHost> logger;
     private readonly ProcessSpawner spawner = new();
@@ -29,11 +31,13 @@ public sealed partial class ProcessHost : IPodHost
     public ProcessHost(
         BuiltInWorker builtIn,
         StandbySettings standby,
+        ModelStore models,
         HostId id,
         TimeProvider time,
         ILogger<ProcessHost> logger)
     {
         this.builtIn = builtIn;
+        this.models = models;
         this.id = id;
         this.time = time;
         this.logger = logger;
@@ -58,35 +62,54 @@ public sealed partial class ProcessHost : IPodHost
             throw new InvalidOperationException(
                 $"image of template {template.Name} is '{template.Image}'; expected none, because this gateway runs "
                 + "pods as processes: set SLUICE_POD_HOST=docker");
-        var port = AllocatePort();
-        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var uri = new Uri($"http://127.0.0.1:{port}");
-        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
-        var env = PodEnvironment.Build(order, builtIn.ModelRepository, port, token);
-        paths.Complete(env);
         var ordered = time.GetTimestamp();
+        var model = order.Deployment.Endpoint is { Model: { } declared } endpoint
+            ? await models.AcquireAsync(declared, endpoint.ServedModels[0], progress, ct) : null;
+        var delivered = time.GetElapsedTime(ordered);
+        var port = AllocatePort();
         try
         {
-            var (process, output) = HandOver(order, env) is { } standby
-                ? (standby.Process, standby.Output)
-                : (null, null);
-            if (process is null)
-            {
-                var folder = WorkFolder.Create(id);
-                folders[order.PodId] = folder;
-                process = await SpawnAsync(paths.Command([.. FillCommand(template, port)]), env, folder);
-                process.StandardInput.Close();
-            }
-
-            return new ProcessPod(process, order, address, ordered, line => PodOutput(order.PodId, line), output, time);
+            var pod = await StartAsync(order, port, model, ordered);
+            if (model is { WasDownloaded: true })
+                pod.Delivery = [new StartStage("download", Math.Round(delivered.TotalMilliseconds, 1))];
+            return pod;
         }
         catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
+            model?.Dispose();
             FreePort(port);
             DeleteFolder(order.PodId);
             if (e is InvalidOperationException) throw;
             throw new InvalidOperationException($"cannot create a working directory: {e.Message}", e);
         }
+    }
+
+    private async Task<ProcessPod> StartAsync(PodSpec order, int port, ModelLease? model, long ordered)
+    {
+        var template = order.Deployment.Template;
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var uri = new Uri($"http://127.0.0.1:{port}");
+        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
+        var env = PodEnvironment.Build(
+            order, model?.Repository ?? builtIn.ModelRepository, port, token, model?.Folder);
+        paths.Complete(env);
+        var started = time.GetTimestamp();
+        var (process, output) = HandOver(order, env) is { } standby
+            ? (standby.Process, standby.Output)
+            : (null, null);
+        if (process is null)
+        {
+            var folder = WorkFolder.Create(id);
+            folders[order.PodId] = folder;
+            process = await SpawnAsync(paths.Command([.. FillCommand(template, port)]), env, folder);
+            process.StandardInput.Close();
+        }
+
+        return new ProcessPod(
+            process, order, address, (ordered, started), line => PodOutput(order.PodId, line), output, time)
+        {
+            Model = model,
+        };
     }
 
     public void Prepare(IReadOnlyList<Deployment> declared) => standbys.Prepare(declared, placed: false);
@@ -111,6 +134,7 @@ public sealed partial class ProcessHost : IPodHost
         if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);
         FreePort(pod.Address.Uri.Port);
         DeleteFolder(pod.Order.PodId);
+        pod.Model?.Dispose();
         pod.Dispose();
         return Task.CompletedTask;
     }

@@ -19,7 +19,7 @@ internal sealed class ProcessPod : RunningPod
     /// <param name="process">The running process.</param>
     /// <param name="order">The order of the pod.</param>
     /// <param name="address">The address that the process will listen on.</param>
-    /// <param name="started">Timestamp of the order.</param>
+    /// <param name="at">Timestamps of the order, and of the start of the process.</param>
     /// <param name="onLine">Receives each line that the process writes.</param>
     /// <param name="output">
     /// The reader of its output if the process was a standby worker; null: a reader is created.
@@ -29,11 +29,11 @@ internal sealed class ProcessPod : RunningPod
         Process process,
         PodSpec order,
         WorkerAddress address,
-        long started,
+        (long Ordered, long Started) at,
         Action<string> onLine,
         ProcessOutput? output,
         TimeProvider time)
-        : base(order, address, started, started)
+        : base(order, address, at.Ordered, at.Started)
     {
         this.process = process;
         this.time = time;
@@ -46,6 +46,11 @@ internal sealed class ProcessPod : RunningPod
     }
 
     public override int? ProcessId { get; }
+
+    public override IReadOnlyList<StartStage> HostStages => Delivery;
+
+    /// <summary>The stage of the download of its model, if there was one.</summary>
+    public IReadOnlyList<StartStage> Delivery { get; set; } = [];
 
     public override string Name => $"process {ProcessId}";
 

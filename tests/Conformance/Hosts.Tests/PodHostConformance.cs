@@ -94,6 +94,30 @@ public abstract class PodHostConformance
     }
 
     [Fact]
+    public async Task The_built_in_worker_serves_a_model_that_its_host_downloads_and_keeps_while_the_pod_exists()
+    {
+        using var server = new ModelServer();
+        var file = Path.Combine(Repository.Models, "digits", "1", "model.onnx");
+        server.Add("/m.onnx", await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
+        var order = BuiltIn();
+        var endpoint = order.Deployment.Endpoint with
+        {
+            Model = new ModelDeclaration { Source = $"{server.Uri}m.onnx" },
+        };
+        var pod = await StartAsync(order with { Deployment = order.Deployment with { Endpoint = endpoint } });
+        Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
+        Assert.Equal("download", pod.HostStages[0].Name);
+        Assert.Single(server.Requests);
+        var store = Path.GetFullPath(Path.Combine(pod.Model!.Folder, "..", "..", ".."));
+        using (var other = TestModels.Store(store)) Assert.True(Assert.Single(other.List()).Entry.InUse);
+        await Host.StopAsync(pod);
+        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await ForgetAsync(pod);
+        using (var other = TestModels.Store(store)) Assert.False(Assert.Single(other.List()).Entry.InUse);
+        Directory.Delete(store, recursive: true);
+    }
+
+    [Fact]
     public async Task A_program_that_does_not_exist_is_named_in_the_reason()
     {
         var order = Running("") with { Deployment = Deployed(["/no/such/program"]) };

@@ -170,7 +170,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     private static HostId Id { get; } = new($"test-{Guid.NewGuid():N}"[..13]);
 
     private static ProcessHost NewHost(int standbys) => new(new BuiltInWorker([Repository.Worker], Repository.Models),
-        new StandbySettings(standbys), Id, TimeProvider.System, NullLogger<ProcessHost>.Instance);
+        new StandbySettings(standbys), TestModels.Store(), Id, TimeProvider.System, NullLogger<ProcessHost>.Instance);
 
     protected override async Task GoneAsync(RunningPod pod)
     {

@@ -54,7 +54,7 @@ public sealed class ArchitectureTest
         var folder = AppContext.BaseDirectory;
         string[] names = program == "Worker"
             ? ["Worker"]
-            : ["Domain", "Shared", "Storage", "Dispatch", "Hosting", "Hosting.Docker", "ControlPlane", "Gateway"];
+            : ["Domain", "Shared", "Storage", "Dispatch", "Models", "Hosting", "Hosting.Docker", "ControlPlane", "Gateway"];
         var loader = new ArchLoader();
         foreach (var name in names)
             loader = loader.LoadAssembly(

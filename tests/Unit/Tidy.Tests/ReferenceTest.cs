@@ -10,7 +10,7 @@ public sealed partial class ReferenceTest
     /// <summary>Read by clients, by convention of the documents.</summary>
     private const string ClientsKey = "SLUICE_KEY";
 
-    private static readonly string[] Nested = ["scaling", "queue", "forwarding", "jobs", "placement", "cors"];
+    private static readonly string[] Nested = ["scaling", "queue", "forwarding", "jobs", "placement", "cors", "model"];
 
     private static readonly Lazy<IReadOnlyList<string>> Sources = new(() =>
     [
@@ -43,7 +43,8 @@ public sealed partial class ReferenceTest
         "ForwardPolicy",
         "JobPolicy",
         "PlacementPolicy",
-        "CorsPolicy")]
+        "CorsPolicy",
+        "ModelDeclaration")]
     public void The_pages_of_declarations_name_every_field(string page, params string[] types)
     {
         var text = Documents.Of($"docs/reference/{page}.md").Text;

@@ -266,7 +266,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var time = new ManualTime();
         using var link = new FaultProxy(daemon.Port);
         var settings = Settings with { Daemon = new Uri($"tcp://127.0.0.1:{link.Port}") };
-        using var far = new DockerHost(settings, new HostId(hostId), time, NullLogger<DockerHost>.Instance);
+        using var far = new DockerHost(
+            settings, TestModels.Store(), new HostId(hostId), time, NullLogger<DockerHost>.Instance);
         var pod = await far.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
         link.BlackHole();
         await PassAsync(far.KillAsync(pod));
@@ -357,8 +358,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
     /// <summary>Returns the ids of this test's containers.</summary>
     private Task<string> OwnAsync() => daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.host={hostId}");
 
-    private DockerHost HostOf(DockerSettings settings, string? id = null) => new(settings, new HostId(id ?? hostId),
-        TimeProvider.System, NullLogger<DockerHost>.Instance);
+    private DockerHost HostOf(DockerSettings settings, string? id = null) => new(
+        settings, TestModels.Store(), new HostId(id ?? hostId), TimeProvider.System, NullLogger<DockerHost>.Instance);
 
     private static async Task<string> WhyNotAsync(DockerHost other, PodSpec order)
     {

@@ -62,7 +62,8 @@ public sealed class RegistryTest(DockerDaemon daemon) : IDisposable
             Models = Repository.Models,
             RegistryConfig = config,
         };
-        return new(settings, new HostId("registry-test"), TimeProvider.System, NullLogger<DockerHost>.Instance);
+        return new(settings, TestModels.Store(), new HostId("registry-test"), TimeProvider.System,
+            NullLogger<DockerHost>.Instance);
     }
 
     private async Task<ChildProcess> ServeAsync()

@@ -77,6 +77,12 @@ public sealed partial class Dispatcher : BackgroundLoop
     /// <summary>Sets the declared endpoints. The loops of other endpoints end when they are idle.</summary>
     public void Retain(IEnumerable<string> endpointIds) => declared = [.. endpointIds];
 
+    /// <summary>
+    /// Whether a worker of the endpoint that this gateway has seen reports how many tokens it can hold.
+    /// </summary>
+    public bool HasTokenLimits(string endpointId) =>
+        endpoints.TryGetValue(endpointId, out var entry) && entry.Value.Dispatch.HasTokenLimits;
+
     /// <summary>The number of endpoints with a loop.</summary>
     internal int Loops => endpoints.Count;
 

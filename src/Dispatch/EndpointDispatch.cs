@@ -22,6 +22,15 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
     /// <summary>The number of requests that this gateway has sent to workers.</summary>
     public int Busy => state.Usage.Busy;
 
+    /// <summary>Whether any worker of the endpoint has reported how many tokens it can hold.</summary>
+    public bool HasTokenLimits
+    {
+        get
+        {
+            lock (state.Gate) return state.Slots.HasTokenLimits;
+        }
+    }
+
     /// <summary>Whether nothing waits or runs, and no write to Redis is pending.</summary>
     public bool IsIdle
     {
@@ -44,10 +53,11 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
             if (!state.Lease.IsContended && !state.Waiting.HasFresh && !request.Isolated)
             {
                 // Redis may have a free slot of the preferred worker. Then it gets back another one in exchange.
-                if (request.Preferred is { } preferred && state.Slots.TakeForExchange(preferred) is { } pod)
+                if (request.Preferred is { } preferred && state.Slots.TakeForExchange(preferred, request.Tokens > 0)
+                    is { } pod)
                     state.Pending.GiveBack(pod, 1);
-                else if (state.Slots.TakeIdleSlot(request.Preferred) is { } use)
-                    return ValueTask.FromResult(new AcquireResult(Enter(use)));
+                else if (state.Slots.TakeIdleSlot(request.Preferred, request.Tokens > 0) is { } use)
+                    return ValueTask.FromResult(new AcquireResult(Enter(use, request.Tokens)));
             }
 
             ticket = new Ticket($"{state.GatewayId}.{tickets++}", request, time.GetTimestamp());
@@ -69,6 +79,7 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
                 && (slot.IsIsolated || slot.Worker.Concurrency == 1 || state.Lease.IsOnlyHolder);
             state.Usage.Leave(slot.IsForJob);
             slot.IsReturned = true;
+            state.Tokens.Remove(slot);
             var pod = slot.Worker.PodId;
             if (slot.Epoch != state.Lease.Epoch) return alone;
             if (!workerReachable)
@@ -76,25 +87,29 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
                 state.Pending.AddUnreachable(pod);
                 state.CloseWorker(pod);
             }
-            else if (!state.Lease.IsContended && !slot.IsIsolated && state.Slots.IsOpen(pod)
-                && state.Waiting.TakeNext() is { } ticket)
+            else if (IsReusable(slot) && state.Slots.IsOpen(pod)
+                && state.Waiting.TakeNext(mayHaveTokens: slot.Worker.Cache is null) is { } ticket)
             {
                 state.Usage.Reuse();
                 slot.Use.Enter();
-                ticket.TryComplete(new AcquireResult(new Slot(this, slot.Use, state.Lease.Epoch, isolated: false)));
+                ticket.TryComplete(new AcquireResult(
+                    new Slot(this, slot.Use, state.Lease.Epoch, isolated: false, ticket.Request.Tokens)));
                 return alone;
             }
-            else if (!state.Lease.IsContended && !slot.IsIsolated && state.Slots.MakeIdle(pod))
+            else if (IsReusable(slot) && state.Slots.MakeIdle(pod))
             {
                 return alone;
             }
 
-            if (state.Slots.Remove(pod, slot.Count)) state.Pending.GiveBack(pod, slot.Count);
+            if (state.Slots.Remove(pod, slot.Count)) state.Pending.GiveBack(pod, slot.Count, slot.Tokens);
         }
 
         state.Notify();
         return alone;
     }
+
+    /// <summary>Whether this gateway may assign a slot again. Redis assigns tokens.</summary>
+    private bool IsReusable(Slot slot) => !state.Lease.IsContended && !slot.IsIsolated && slot.Tokens == 0;
 
     /// <summary>Renews the lease and returns unused slots; called once a second.</summary>
     public void Tick()
@@ -132,7 +147,11 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
 
     public void OnDown(string pod)
     {
-        lock (state.Gate) state.Slots.Forget(pod);
+        lock (state.Gate)
+        {
+            state.Slots.Forget(pod);
+            state.Tokens.Forget(pod);
+        }
     }
 
     /// <summary>
@@ -221,11 +240,13 @@ internal sealed class EndpointDispatch(EndpointState state, TimeProvider time)
     }
 
     /// <summary>Starts the use of a slot. The caller holds the lock.</summary>
-    internal Slot Enter(WorkerUse use, bool isolated = false, bool isForJob = false)
+    internal Slot Enter(WorkerUse use, long tokens, bool isolated = false, bool isForJob = false)
     {
         use.Enter();
         state.Usage.Enter(isForJob);
-        return new Slot(this, use, state.Lease.Epoch, isolated) { IsForJob = isForJob };
+        var slot = new Slot(this, use, state.Lease.Epoch, isolated, tokens) { IsForJob = isForJob };
+        state.Tokens.Add(slot);
+        return slot;
     }
 
     private async Task<AcquireResult> WaitAsync(Ticket ticket, CancellationToken ct)

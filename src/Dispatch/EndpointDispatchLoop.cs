@@ -126,7 +126,8 @@ internal sealed partial class EndpointDispatchLoop(
             t.Request.Front || t.Entry is not null,
             t.Request.Weight,
             t.Request.Isolated,
-            t.Request.Preferred));
+            t.Request.Preferred,
+            t.Request.Tokens));
         var depthLimit = work.Fresh.Count == 0 ? 0 : work.Fresh.Max(t => t.Request.MaxDepth);
         var answer = await Timely(scripts.AcquireAsync(state.Keys, state.EndpointId, work.Holder, work.FirstLease,
             Leases.Length, depthLimit, work.Spare, requests));

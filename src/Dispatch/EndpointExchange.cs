@@ -23,7 +23,9 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
     {
         lock (state.Gate)
         {
-            var spare = state.Lease.IsContended ? 0 : Math.Clamp(state.Usage.Peak, 1, MaxSpare);
+            // An idle slot serves no text at a worker with a limit of tokens: only Redis knows the room of the worker.
+            var needsTokens = state.Slots.HasTokenLimits && state.Waiting.HasFreshTokens;
+            var spare = state.Lease.IsContended || needsTokens ? 0 : Math.Clamp(state.Usage.Peak, 1, MaxSpare);
             var work = state.Pending.Build(state.Lease, state.Waiting, spare);
             return work.IsEmpty ? null : work;
         }
@@ -35,7 +37,8 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
         lock (state.Gate)
         {
             var used = state.Usage.TakeReport();
-            return new RenewReport(state.Lease.Holder, length, used.Busy, used.Completed, state.Slots.Account(),
+            var account = state.Pending.WithReturns(state.Slots.Account(state.Tokens.Recount));
+            return new RenewReport(state.Lease.Holder, length, used.Busy, used.Completed, account,
                 state.Pending.Unacknowledged(), state.Jobs.Keys(), withQueued ? state.Waiting.Entries() : [])
             {
                 ServedMs = used.ServedMs,
@@ -51,7 +54,7 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
             var byId = sent.ToDictionary(t => t.Id);
             state.Lease.OnAcquired(answer.Holders);
             SetDepth(answer.Depth);
-            foreach (var (id, pod) in answer.Granted) Grant(byId[id], pod, workers);
+            foreach (var (id, pod) in answer.Granted) Grant(byId[id], byId[id].Request.Tokens, pod, workers);
             foreach (var (id, entry) in answer.Queued) state.Waiting.Enqueue(byId[id], entry);
             // Only the release script grants isolated tickets.
             if (answer.Queued.Any(q => byId[q.Id].Request.Isolated)) state.Pending.RequestGrantPass();
@@ -59,11 +62,13 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
                 byId[id].TryComplete(why == "full"
                     ? AcquireResult.Full(byId[id].Request, state.Usage.Rate, answer.Depth)
                     : AcquireResult.Blocked(WorkerSlotStore.ReadBlocked(answer.BlockedReason)!, time.GetUtcNow()));
+            var hasTokens = sent.Exists(t => t.Request.Tokens > 0);
             foreach (var pod in answer.Spare)
             {
                 if (!workers.TryGetValue(pod, out var worker)) continue;
-                if (state.Lease.IsContended) state.Pending.GiveBack(pod, 1);
-                else if (state.Waiting.TakeNext() is { } ticket) Grant(ticket, pod, workers);
+                if (state.Lease.IsContended || (hasTokens && worker.Cache is not null)) state.Pending.GiveBack(pod, 1);
+                else if (state.Waiting.TakeNext(mayHaveTokens: worker.Cache is null) is { } ticket)
+                    Grant(ticket, 0, pod, workers);
                 else state.Slots.Add(worker, inUse: 0, idle: 1);
             }
         }
@@ -74,7 +79,7 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
     {
         lock (state.Gate)
             foreach (var grant in grants)
-                Grant(state.Waiting.TakeQueued(grant.Ticket), grant.Pod, workers, grant.IsIsolated);
+                Grant(state.Waiting.TakeQueued(grant.Ticket), grant.Tokens, grant.Pod, workers, grant.IsIsolated);
     }
 
     public void Apply(ReleaseAnswer answer)
@@ -103,7 +108,7 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
                 if (claim.Pod.Length > 0 && workers.TryGetValue(claim.Pod, out var worker))
                 {
                     var use = state.Slots.Add(worker, inUse: claim.IsIsolated ? worker.Concurrency : 1, idle: 0);
-                    slot = dispatch.Enter(use, claim.IsIsolated, isForJob: true);
+                    slot = dispatch.Enter(use, claim.Tokens, claim.IsIsolated, isForJob: true);
                 }
 
                 var grant = new JobGrant(dispatch, claim, slot);
@@ -156,6 +161,7 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
         {
             state.Lease.OnLost();
             state.Slots.Clear();
+            state.Tokens.Clear();
             state.Pending.OnLeaseLost();
             state.Usage.ResetPeak();
             state.Waiting.SendAllAgain(sent);
@@ -192,8 +198,10 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
         state.Notify();
     }
 
+    /// <summary>Applies a slot that Redis granted, with the tokens that it charged for.</summary>
     private void Grant(
         Ticket? ticket,
+        long tokens,
         string pod,
         IReadOnlyDictionary<string, WorkerAddress> workers,
         bool isolated = false)
@@ -207,9 +215,10 @@ internal sealed class EndpointExchange(EndpointState state, EndpointDispatch dis
 
         var count = isolated ? worker.Concurrency : 1;
         var use = state.Slots.Add(worker, inUse: count, idle: 0);
-        if (ticket is { Done: false } && ticket.TryComplete(new AcquireResult(dispatch.Enter(use, isolated)))) return;
+        if (ticket is { Done: false }
+            && ticket.TryComplete(new AcquireResult(dispatch.Enter(use, tokens, isolated)))) return;
         state.Slots.Remove(pod, count);
-        state.Pending.GiveBack(pod, count);
+        state.Pending.GiveBack(pod, count, isolated ? 0 : worker.Cache?.Charge(tokens) ?? 0);
         state.Notify();
     }
 

@@ -31,6 +31,8 @@ internal sealed class EndpointState(string endpointId, string gatewayId, TimePro
 
     public LeasedSlots Slots { get; } = new();
 
+    public TokenSlots Tokens { get; } = new();
+
     public SlotUsage Usage { get; } = new(time);
 
     public WaitingTickets Waiting { get; } = new();

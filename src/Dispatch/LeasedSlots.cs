@@ -1,4 +1,5 @@
 using Sluice.Domain.Fleet;
+using Sluice.Storage.Queueing;
 
 namespace Sluice.Dispatch;
 
@@ -16,6 +17,9 @@ internal sealed class LeasedSlots
     /// <summary>Whether Redis counts any slot for this lease.</summary>
     public bool HasSlots => pods.Count > 0;
 
+    /// <summary>Whether any worker of the endpoint has reported how many tokens it can hold.</summary>
+    public bool HasTokenLimits { get; private set; }
+
     public WorkerAddress? Address(string pod) => pods.GetValueOrDefault(pod)?.Worker;
 
     /// <summary>Whether the slots of this gateway at the worker may be assigned.</summary>
@@ -26,6 +30,7 @@ internal sealed class LeasedSlots
     {
         if (!pods.TryGetValue(worker.PodId, out var held)) pods[worker.PodId] = held = new Held(worker);
         held.IsClosed = false;
+        HasTokenLimits |= worker.Cache is not null;
         held.InUse += inUse;
         held.Idle += idle;
         Idle += idle;
@@ -33,13 +38,15 @@ internal sealed class LeasedSlots
     }
 
     /// <summary>
-    /// Takes an idle slot of the preferred worker, or of the one with the fewest slots in use by this gateway.
+    /// Takes an idle slot of the preferred worker, or of the one with the fewest slots in use by this gateway. Only
+    /// Redis knows whether a worker with a limit of tokens has room for a text.
     /// </summary>
-    public WorkerUse? TakeIdleSlot(PreferredWorker? preferred = null)
+    public WorkerUse? TakeIdleSlot(PreferredWorker? preferred = null, bool hasTokens = false)
     {
-        if (FindLeastBusy() is not { } best) return null;
+        if (FindLeastBusy(hasTokens) is not { } best) return null;
         if (preferred is not null && pods.TryGetValue(preferred.PodId, out var wanted)
-            && wanted is { Idle: > 0, IsClosed: false } && !preferred.IsTooBusy(wanted.InUse, best.InUse))
+            && wanted is { Idle: > 0, IsClosed: false } && IsAllowed(wanted, hasTokens)
+            && !preferred.IsTooBusy(wanted.InUse, best.InUse))
             best = wanted;
         best.Idle--;
         best.LowIdle = Math.Min(best.LowIdle, best.Idle);
@@ -52,9 +59,9 @@ internal sealed class LeasedSlots
     /// Removes an idle slot if only Redis can have one of the preferred worker, so that it can be exchanged for that.
     /// Returns its worker; null: the preferred worker has an idle slot here, or is too busy, or no slot is idle.
     /// </summary>
-    public string? TakeForExchange(PreferredWorker preferred)
+    public string? TakeForExchange(PreferredWorker preferred, bool hasTokens = false)
     {
-        if (FindLeastBusy() is not { } best || best.Worker.PodId == preferred.PodId) return null;
+        if (FindLeastBusy(hasTokens) is not { } best || best.Worker.PodId == preferred.PodId) return null;
         if (pods.TryGetValue(preferred.PodId, out var wanted)
             && (wanted.Idle > 0 || wanted.IsClosed || wanted.InUse >= wanted.Worker.Concurrency
                 || preferred.IsTooBusy(wanted.InUse, best.InUse)))
@@ -105,19 +112,20 @@ internal sealed class LeasedSlots
     }
 
     /// <summary>Removes and returns all idle slots.</summary>
-    public List<KeyValuePair<string, int>> TakeAllIdle() => TakeIdle(held => held.Idle);
+    public List<SlotCount> TakeAllIdle() => TakeIdle(held => held.Idle);
 
     /// <summary>Removes and returns the idle slots that were not needed since the last call.</summary>
-    public List<KeyValuePair<string, int>> TakeUnused()
+    public List<SlotCount> TakeUnused()
     {
         var unused = TakeIdle(held => Math.Min(held.LowIdle, held.Idle));
         foreach (var held in pods.Values) held.LowIdle = held.Idle;
         return unused;
     }
 
-    /// <summary>Returns the number of slots per pod, idle and in use.</summary>
-    public List<KeyValuePair<string, int>> Account() =>
-        [.. pods.Select(p => KeyValuePair.Create(p.Key, p.Value.Idle + p.Value.InUse))];
+    /// <summary>Returns the slots per pod, idle and in use.</summary>
+    /// <param name="tokens">Returns the tokens of a pod.</param>
+    public List<SlotCount> Account(Func<string, long> tokens) =>
+        [.. pods.Select(p => new SlotCount(p.Key, p.Value.Idle + p.Value.InUse, tokens(p.Key)))];
 
     public void Clear()
     {
@@ -125,31 +133,35 @@ internal sealed class LeasedSlots
         Idle = 0;
     }
 
-    private List<KeyValuePair<string, int>> TakeIdle(Func<Held, int> count)
+    private List<SlotCount> TakeIdle(Func<Held, int> count)
     {
-        var taken = new List<KeyValuePair<string, int>>();
+        var taken = new List<SlotCount>();
         foreach (var (pod, held) in pods)
         {
             var n = count(held);
             if (n == 0) continue;
             held.Idle -= n;
             Idle -= n;
-            taken.Add(KeyValuePair.Create(pod, n));
+            taken.Add(new SlotCount(pod, n));
         }
 
-        foreach (var (pod, _) in taken) DropIfEmpty(pods[pod]);
+        foreach (var (pod, _, _) in taken) DropIfEmpty(pods[pod]);
         return taken;
     }
 
     /// <summary>Returns the worker with an idle slot and the fewest slots in use by this gateway.</summary>
-    private Held? FindLeastBusy()
+    /// <param name="hasTokens">Whether the request generates text.</param>
+    private Held? FindLeastBusy(bool hasTokens)
     {
         if (Idle == 0) return null;
         Held? best = null;
         foreach (var held in pods.Values)
-            if (held is { Idle: > 0, IsClosed: false } && (best is null || held.InUse < best.InUse)) best = held;
+            if (held is { Idle: > 0, IsClosed: false } && IsAllowed(held, hasTokens)
+                && (best is null || held.InUse < best.InUse)) best = held;
         return best;
     }
+
+    private static bool IsAllowed(Held held, bool hasTokens) => !hasTokens || held.Worker.Cache is null;
 
     private void DropIfEmpty(Held held)
     {

@@ -18,8 +18,8 @@ internal sealed record PendingOperations
     /// <summary>Queue entries whose callers are gone.</summary>
     public required List<string> Abandoned { get; init; }
 
-    /// <summary>Slots to return: pod and count.</summary>
-    public required KeyValuePair<string, int>[] GiveBack { get; init; }
+    /// <summary>Slots to return.</summary>
+    public required SlotCount[] GiveBack { get; init; }
 
     /// <summary>Attempts that ended, with the tasks that wait for the result.</summary>
     public required List<PendingEnd> Ends { get; init; }

@@ -8,7 +8,7 @@ namespace Sluice.Dispatch;
 /// </summary>
 internal sealed class PendingOperationsBuilder
 {
-    private readonly Dictionary<string, int> giveBack = [];
+    private readonly Dictionary<string, SlotCount> giveBack = [];
     private readonly HashSet<string> unreachable = [];
     private readonly List<SlotGrant> arrived = [];
     private readonly PendingEnds ends = new();
@@ -32,13 +32,26 @@ internal sealed class PendingOperationsBuilder
     public IReadOnlyList<string> Unacknowledged() => accepted.Unacknowledged();
 
     /// <summary>Adds slots to return.</summary>
-    public void GiveBack(string pod, int slots) => giveBack[pod] = giveBack.GetValueOrDefault(pod) + slots;
-
-    /// <summary>Adds slots to return: pod and count.</summary>
-    public void GiveBack(List<KeyValuePair<string, int>> slots)
+    public void GiveBack(string pod, int slots, long tokens = 0)
     {
-        foreach (var (pod, n) in slots) GiveBack(pod, n);
+        var before = giveBack.GetValueOrDefault(pod);
+        giveBack[pod] = new SlotCount(pod, before.Slots + slots, before.Tokens + tokens);
     }
+
+    /// <summary>Adds slots to return.</summary>
+    public void GiveBack(List<SlotCount> slots)
+    {
+        foreach (var (pod, n, tokens) in slots) GiveBack(pod, n, tokens);
+    }
+
+    /// <summary>
+    /// Returns the account of this gateway together with the slots that it will return: Redis counts them until then.
+    /// </summary>
+    public List<SlotCount> WithReturns(List<SlotCount> account) =>
+    [
+        .. account.Concat(giveBack.Values).GroupBy(s => s.Pod)
+            .Select(g => new SlotCount(g.Key, g.Sum(s => s.Slots), g.Sum(s => s.Tokens))),
+    ];
 
     /// <summary>Adds a worker that could not be reached.</summary>
     public void AddUnreachable(string pod) => unreachable.Add(pod);
@@ -101,7 +114,7 @@ internal sealed class PendingOperationsBuilder
             FirstLease = !lease.IsHeld,
             Unreachable = unreachable.Drain(),
             Abandoned = tickets.TakeAbandoned(),
-            GiveBack = [.. giveBack],
+            GiveBack = [.. giveBack.Values],
             Ends = ends.TakeAll(),
             GrantPass = grantPass,
             Arrived = arrived.Drain().FindAll(g => accepted.Add(g.Ticket)),

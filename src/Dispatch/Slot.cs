@@ -6,14 +6,16 @@ namespace Sluice.Dispatch;
 public sealed class Slot : IDisposable
 {
     private readonly EndpointDispatch owner;
+    private volatile Func<long>? counter;
     private int ended;
 
-    internal Slot(EndpointDispatch owner, WorkerUse use, int epoch, bool isolated)
+    internal Slot(EndpointDispatch owner, WorkerUse use, int epoch, bool isolated, long tokens)
     {
         this.owner = owner;
         Use = use;
         Epoch = epoch;
         IsIsolated = isolated;
+        Tokens = isolated ? 0 : use.Worker.Cache?.Charge(tokens) ?? 0;
     }
 
     public WorkerAddress Worker => Use.Worker;
@@ -35,6 +37,26 @@ public sealed class Slot : IDisposable
 
     /// <summary>Whether its use has ended. The lock of its endpoint guards it.</summary>
     internal bool IsReturned { get; set; }
+
+    /// <summary>
+    /// The tokens that its worker is charged; 0 if the worker reports no capacity, and for isolated work, which has all
+    /// slots. The lock of its endpoint guards it.
+    /// </summary>
+    internal long Tokens { get; private set; }
+
+    /// <summary>
+    /// Sets what counts the tokens that the request may use at most, now that its worker has counted its prompt. Each
+    /// renewal of the lease calls it.
+    /// </summary>
+    /// <param name="count">Returns the tokens, on any thread and without a wait.</param>
+    public void CountTokens(Func<long> count) => counter = count;
+
+    /// <summary>Updates <see cref="Tokens"/> and returns it. The caller holds the lock.</summary>
+    internal long Recount()
+    {
+        if (counter is { } count && Tokens > 0) Tokens = Worker.Cache!.Charge(Math.Max(1, count()));
+        return Tokens;
+    }
 
     /// <summary>Returns the slot of a worker that answered, so that it can be used again.</summary>
     public void Dispose()

@@ -16,6 +16,10 @@ namespace Sluice.Dispatch;
 /// others.
 /// </param>
 /// <param name="Preferred">The worker that it prefers; null: none.</param>
+/// <param name="Tokens">
+/// The tokens that it may use at most, prompt and answer. Workers that report how many they can hold get it only if
+/// they have room for them. 0: it generates no text.
+/// </param>
 public readonly record struct SlotRequest(
     string Flow,
     TimeSpan Deadline,
@@ -23,4 +27,5 @@ public readonly record struct SlotRequest(
     bool Front = false,
     double Weight = 1,
     bool Isolated = false,
-    PreferredWorker? Preferred = null);
+    PreferredWorker? Preferred = null,
+    long Tokens = 0);

@@ -13,6 +13,9 @@ internal sealed class WaitingTickets
     /// <summary>Whether a ticket is not sent to Redis yet.</summary>
     public bool HasFresh => fresh.Count > 0;
 
+    /// <summary>Whether a ticket that is not sent to Redis yet generates text.</summary>
+    public bool HasFreshTokens => fresh.Exists(t => t.Request.Tokens > 0);
+
     /// <summary>Whether a ticket is in the Redis queue.</summary>
     public bool HasQueued => queued.Count > 0;
 
@@ -41,9 +44,10 @@ internal sealed class WaitingTickets
     /// Takes the next ticket that needs one slot. An isolated ticket is left to Redis, and the tickets behind it wait
     /// for the exchange.
     /// </summary>
-    public Ticket? TakeNext()
+    /// <param name="mayHaveTokens">Whether the slot can serve a request that generates text.</param>
+    public Ticket? TakeNext(bool mayHaveTokens)
     {
-        while (fresh.Count > 0 && !fresh[0].Request.Isolated)
+        while (fresh.Count > 0 && !fresh[0].Request.Isolated && (mayHaveTokens || fresh[0].Request.Tokens == 0))
         {
             var ticket = fresh[0];
             fresh.RemoveAt(0);

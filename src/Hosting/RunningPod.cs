@@ -50,6 +50,9 @@ public abstract class RunningPod : IDisposable
     /// <summary>The stages of its start that the worker reported.</summary>
     public IReadOnlyList<StartStage> Stages { get; set; } = [];
 
+    /// <summary>How many tokens the worker can hold, as it reported when it was ready; null: it did not say.</summary>
+    public TokenCapacity? Cache { get; set; }
+
     /// <summary>Completes when the pod has exited, with a description of the exit and the last output lines.</summary>
     public abstract Task<string> Exited { get; }
 

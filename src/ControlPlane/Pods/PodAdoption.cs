@@ -95,7 +95,12 @@ internal sealed partial class PodAdoption(
     private void Adopt(Pod record, RunningPod running)
     {
         if (record.ReadyAt is { } since)
-            running.Address = running.Address with { ReadyAt = since, Start = StartStages.Pack(record.Stages) };
+            running.Address = running.Address with
+            {
+                ReadyAt = since,
+                Start = StartStages.Pack(record.Stages),
+                Cache = record.Cache,
+            };
         var own = record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name };
         var pod = new ManagedPod(own) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();

@@ -45,9 +45,11 @@ internal sealed partial class PodReadiness(
         var stages = running.Adopted
             ? running.Stages
             : StartStages.Combine(placed, running.HostStages, running.Stages, total);
-        running.Address = running.Address with { ReadyAt = now, Start = StartStages.Pack(stages) };
+        var cache = TokenCapacity.Choose(running.Deployment.Template.CacheTokens, running.Cache);
+        running.Address = running.Address with { ReadyAt = now, Start = StartStages.Pack(stages), Cache = cache };
         await records.PersistUpAsync(pod, running.Address);
-        pod.TryMove(r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Reason = "ready" },
+        pod.TryMove(
+            r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Cache = cache, Reason = "ready" },
             PodState.Starting);
         foreach (var stage in running.Adopted ? [] : stages)
         {

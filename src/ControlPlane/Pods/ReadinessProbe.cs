@@ -110,6 +110,8 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
             using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             if (!answer.IsSuccessStatusCode) return Seen($"status {(int)answer.StatusCode}", answered: true);
             if (answer.Headers.TryGetValues("Server-Timing", out var timing)) pod.Stages = Stages(timing);
+            if (answer.Headers.TryGetValues(TokenCapacity.Header, out var cache))
+                pod.Cache = TokenCapacity.Parse(cache.First());
             return new ProbeResult(Ready: true, "ready");
         }
         catch (HttpRequestException e)

@@ -24,6 +24,8 @@ public static partial class EndpointRules
         var check = new Checker(path);
         check.That(IsId(t.Name), "name", t.Name, IdForm);
         check.Range("concurrency", t.Concurrency, 1, 10_000);
+        // As in TokenCapacity.MaxTokens.
+        check.Range("cacheTokens", t.CacheTokens, 0, 1L << 40);
         check.That(IsLocalPath(t.ReadyPath), "readyPath", t.ReadyPath, "a path that starts with one /");
         check.That(t.HandlerPath.StartsWith('/'), "handlerPath", t.HandlerPath, "a path that starts with /");
         check.Range("startTimeout", t.StartTimeout, TimeSpan.FromMilliseconds(100), Day);

@@ -40,6 +40,13 @@ public sealed record Template
     /// <summary>Maximum number of concurrent requests per worker (its slots).</summary>
     public int Concurrency { get; init; } = 8;
 
+    /// <summary>
+    /// Number of tokens that the key/value cache of a worker can hold: it gets only texts that fit. 0: what the worker
+    /// reports. A larger number than the worker's own lets texts compete for its cache.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long CacheTokens { get; init; }
+
     public WorkerProtocol Protocol { get; init; } = WorkerProtocol.H2c;
 
     /// <summary>Path that returns 200 once the worker can serve requests.</summary>

@@ -40,6 +40,9 @@ public sealed record EndpointSnapshot
     /// <summary>Requests that were rejected as blocked since the last start: demand for the next start.</summary>
     public long Refused { get; init; }
 
+    /// <summary>Mean tokens that a waiting ticket may use, of the first tickets of the queue.</summary>
+    public double TokensPerTicket { get; init; }
+
     /// <summary>The ready and draining workers.</summary>
     public required IReadOnlyList<WorkerSlots> Workers { get; init; }
 

@@ -34,6 +34,10 @@ public sealed record Pod
     /// </summary>
     public IReadOnlyList<StartStage> Stages { get; init; } = [];
 
+    /// <summary>How many tokens it can hold, as it reported when it became ready; null: it did not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TokenCapacity? Cache { get; init; }
+
     /// <summary>The reason for its state, as a text for operators.</summary>
     public string Reason { get; init; } = "";
 

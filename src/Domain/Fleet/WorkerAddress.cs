@@ -23,6 +23,10 @@ public sealed record WorkerAddress(
     DateTimeOffset ReadyAt = default,
     string Start = "")
 {
+    /// <summary>How many tokens it can hold; null: it does not say, and only its slots limit it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TokenCapacity? Cache { get; init; }
+
     /// <summary>The value of the Authorization header, created once for all requests.</summary>
     [JsonIgnore]
     public string Authorization { get; } = "Bearer " + Token;

@@ -44,6 +44,9 @@ public sealed record JobSubmission
     /// <summary>Bytes that the flow's jobs may occupy in Redis; 0: no limit.</summary>
     public long FlowMaxBytes { get; init; }
 
+    /// <summary>The tokens that it may use at most, prompt and answer; 0: it generates no text.</summary>
+    public long Tokens { get; init; }
+
     public bool LowPriority { get; init; }
 
     public string? Webhook { get; init; }

@@ -106,6 +106,7 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
             Weight = costs.Weigh(endpoint.Id, batch.Owner, request.Weight),
             Input = isResponse ? BatchResponses.ToChat(line) : line.Body,
             Path = path,
+            Tokens = tokens.EstimateJob(deployment, path, line.Body),
             Ttl = left + Grace,
             Timeout = endpoint.Forwarding.ExecutionTimeout,
             Retention = endpoint.Jobs.Retention,

@@ -15,6 +15,8 @@ public sealed class ForwardState(
     long arrived,
     DateTimeOffset arrivedAt)
 {
+    private long promptTokens;
+
     public Endpoint Endpoint => deployment.Endpoint;
 
     public Template Template => deployment.Template;
@@ -84,7 +86,33 @@ public sealed class ForwardState(
     public TokenUsage? Usage { get; set; }
 
     /// <summary>The usage that the worker reported at the start of its stream.</summary>
-    public TokenUsage? UsageAtStart { get; set; }
+    public TokenUsage? UsageAtStart
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value is { } usage) Volatile.Write(ref promptTokens, usage.Prompt);
+        }
+    }
+
+    /// <summary>What the request uses of a key/value cache, at most, as estimated; default: nothing.</summary>
+    public TokenUsage Demand
+    {
+        get;
+        init
+        {
+            field = value;
+            promptTokens = value.Prompt;
+        }
+    }
+
+    /// <summary>
+    /// The tokens that the request may use at most: as estimated, with the prompt as the worker counted it, and with
+    /// more generated tokens if the stream has more. Any thread may read it.
+    /// </summary>
+    public long MayUse => Volatile.Read(ref promptTokens)
+        + Math.Max(Demand.Generated, Math.Max(Stream?.Parts ?? 0, Scanner?.Events ?? 0));
 
     /// <summary>Finds the usage in a response without marks; null: there is none.</summary>
     public UsageScanner? Scanner { get; set; }

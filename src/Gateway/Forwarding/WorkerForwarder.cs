@@ -18,6 +18,14 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
     PooledTimers timers, ByteBudget bodies, PrefixPlacement placement, GatewayMetrics metrics, TimeProvider time,
     ILogger<WorkerForwarder> logger)
 {
+    /// <summary>
+    /// Whether dispatch needs the tokens of a text for this endpoint: its workers report how many tokens they can hold,
+    /// or they will.
+    /// </summary>
+    public bool LimitsTokens(Deployment deployment) =>
+        deployment.Template is { IsBuiltIn: true } or { CacheTokens: > 0 }
+        || dispatcher.HasTokenLimits(deployment.Endpoint.Id);
+
     /// <summary>Forwards a request, with retries as the endpoint's policy allows.</summary>
     public async Task<ForwardResult> ForwardAsync(HttpContext context, ForwardState state)
     {
@@ -100,7 +108,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
                 Front: state.Attempts > 0,
                 Weight: state.Weight,
                 Isolated: isolated,
-                Preferred: preferred),
+                Preferred: preferred,
+                Tokens: state.MayUse),
             context.RequestAborted);
         var acquired = acquiring.IsCompleted
             ? await acquiring
@@ -110,6 +119,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
         state.Assign(slot.Worker, acquired.Waited ? Stopwatch.GetElapsedTime(requestedAt) : TimeSpan.Zero);
         placement.Record(state, preferred);
+        slot.CountTokens(() => state.MayUse);
         var result = context.Response.HasStarted
             ? await ContinueAsync(context, state, body, run)
             : await SendAsync(context, state, run);

@@ -224,7 +224,9 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
     /// <summary>Stores the job. Null: an error response was written.</summary>
     private async Task<SubmitResult?> TryStoreAsync(HttpContext context, JobSubmission job)
     {
-        var endpoint = context.Admission().Deployment!.Endpoint;
+        var deployment = context.Admission().Deployment!;
+        var endpoint = deployment.Endpoint;
+        job = job with { Tokens = tokens.EstimateJob(deployment, job.Path ?? "/run", job.Input) };
         try
         {
             var result = await StoreAsync(job);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Domain.Declarations;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Observability;
@@ -24,6 +25,9 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
 
     private static readonly TimeSpan ReserveTimeout = TimeSpan.FromSeconds(1);
 
+    /// <summary>Larger bodies of keys without a limit are estimated by their length, so that they stream.</summary>
+    private const long MaxReadBytes = 1 << 20;
+
     /// <summary>After a request has ended, a reservation without settlement need not be known for long.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(5);
 
@@ -33,18 +37,30 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
     /// <param name="context">The request. Its body is not consumed.</param>
     /// <param name="admission">The admitted request.</param>
     /// <param name="assumed">The tokens of a text for which the request declares none.</param>
-    public async Task<TokenHold?> ReserveAsync(HttpContext context, AuthenticatedRequest admission, long assumed)
+    /// <param name="counts">
+    /// Whether dispatch needs the tokens, also of a key without a limit. Otherwise its body is not read here, and its
+    /// prompt is estimated by the length of the body.
+    /// </param>
+    public async Task<TokenHold?> ReserveAsync(
+        HttpContext context, AuthenticatedRequest admission, long assumed, bool counts)
     {
         var endpoint = admission.Deployment!.Endpoint;
         var limit = admission.Caller?.Limits.TokensPerMinute ?? 0;
         if (limit == 0)
         {
-            // Only the length is known, because the body is not read for a key without a limit.
-            var prompt = (context.Request.ContentLength ?? 0) / GenerationDemand.BytesOfToken;
-            return new TokenHold(endpoint.Id, admission.Flow, "", 0, new TokenUsage(prompt, 0, assumed));
+            if (!counts || context.Request.ContentLength is 0 or > MaxReadBytes)
+            {
+                var prompt = (context.Request.ContentLength ?? 0) / GenerationDemand.BytesOfToken;
+                return new TokenHold(endpoint.Id, admission.Flow, "", 0, new TokenUsage(prompt, 0, assumed));
+            }
+
+            // Dispatch needs it: a worker gets only texts for which its cache has room.
+            return await ReadDemandAsync(context, endpoint, MaxReadBytes) is { } seen
+                ? HoldOf(endpoint, admission.Flow, "", 0, seen, assumed)
+                : null;
         }
 
-        if (await ReadDemandAsync(context, endpoint) is not { } demand) return null;
+        if (await ReadDemandAsync(context, endpoint, long.MaxValue) is not { } demand) return null;
         if (demand.MaxTokens is not null && demand.Generated(assumed) > limit)
         {
             await RefuseForeverAsync(context, admission.Flow, demand, limit);
@@ -95,6 +111,25 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
         return answer is { IsGranted: false } refused ? refused.RetryAfter : null;
     }
 
+    /// <summary>
+    /// Returns the tokens that a job may use at most, prompt and answer, for dispatch; 0: it generates no text. The
+    /// number is rounded up by less than an eighth, so that jobs that are submitted together share their text in Redis.
+    /// </summary>
+    /// <param name="deployment">The endpoint and its template.</param>
+    /// <param name="path">The path of the worker.</param>
+    /// <param name="input">The input.</param>
+    public long EstimateJob(Deployment deployment, string path, ReadOnlyMemory<byte> input)
+    {
+        var assumed = TextRoutes.AssumedTokens("POST", path, deployment.Template.IsBuiltIn) ?? 0;
+        if (assumed == 0) return 0;
+        var demand = input.Length <= MaxReadBytes
+            ? GenerationDemand.Read(new System.Buffers.ReadOnlySequence<byte>(input))
+            : new GenerationDemand(input.Length / GenerationDemand.BytesOfToken, null, 1);
+        var tokens = prompts.Expect(deployment.Endpoint.Id, demand) + demand.Generated(assumed);
+        var step = 1L << Math.Max(0, System.Numerics.BitOperations.Log2((ulong)tokens) - 3);
+        return (tokens + step - 1) / step * step;
+    }
+
     /// <summary>Returns the tokens of a job that was reserved, but not submitted.</summary>
     public Task ReturnJobAsync(Endpoint endpoint, string flow, string job)
     {
@@ -136,7 +171,8 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
         return new TokenHold(endpoint.Id, flow, request, limit, estimated) { PromptByBytes = byBytes };
     }
 
-    private static async Task<GenerationDemand?> ReadDemandAsync(HttpContext context, Endpoint endpoint)
+    /// <summary>Reads a body, at most about this number of bytes. Null: a response was written.</summary>
+    private static async Task<GenerationDemand?> ReadDemandAsync(HttpContext context, Endpoint endpoint, long most)
     {
         // The forwarder rejects it, with its error.
         if (context.Request.ContentLength > endpoint.Forwarding.MaxBodyBytes) return default(GenerationDemand);
@@ -148,7 +184,9 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
             var end = await BodyPeek.ReadAsync(context, (body, isComplete) =>
             {
                 if (isComplete) demand = GenerationDemand.Read(body);
-                return isComplete;
+                else if (body.Length > most)
+                    demand = new GenerationDemand(body.Length / GenerationDemand.BytesOfToken, null, 1);
+                return isComplete || body.Length > most;
             });
             if (end == BodyPeekEnd.Done) return demand;
             var (status, error) = BodyPeek.Fail(context, end);

@@ -31,12 +31,15 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         if (TextRoutes.AssumedTokens(context.Request.Method, target, admission.Deployment!.Template.IsBuiltIn)
             is not { } assumed)
         {
-            await ForwardAsync(context, CreateState(context, admission, target, countsTokens: false));
+            await ForwardAsync(context, CreateState(context, admission, target, null));
             return;
         }
 
-        if (await tokens.ReserveAsync(context, admission, assumed) is not { } hold) return;
-        var state = CreateState(context, admission, target, countsTokens: true);
+        // Embeddings use no key/value cache.
+        var counts = assumed > 0 && forwarder.LimitsTokens(admission.Deployment);
+        if (await tokens.ReserveAsync(context, admission, assumed, counts) is not { } hold) return;
+        var demand = counts ? hold.Estimated : default;
+        var state = CreateState(context, admission, target, demand);
         var outcome = ForwardOutcome.WorkerAnswerInvalid;
         try
         {
@@ -51,14 +54,16 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
     }
 
     private ForwardState CreateState(
-        HttpContext context, AuthenticatedRequest admission, string target, bool countsTokens)
+        HttpContext context, AuthenticatedRequest admission, string target, TokenUsage? demand)
     {
+        var countsTokens = demand is not null;
         var endpoint = admission.Deployment!.Endpoint.Id;
         return new ForwardState(admission.Deployment, target, admission.Flow, admission.Arrived, time.GetUtcNow())
         {
             Auth = admission.Took,
             Weight = countsTokens ? costs.Weigh(endpoint, admission.Flow, admission.Weight) : admission.Weight,
             CountsTokens = countsTokens,
+            Demand = demand ?? default,
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is not { } caller
                 || !caller.Scope.MayInvoke(endpoint),

@@ -1,3 +1,4 @@
+using Sluice.Domain.Fleet;
 using StackExchange.Redis;
 
 namespace Sluice.Storage.Queueing;
@@ -41,6 +42,15 @@ public sealed class DispatchKeys(string endpointId)
     /// <summary>Hash: pod -> slots.</summary>
     public RedisKey Capacity { get; } = Key(endpointId, "capacity");
 
+    /// <summary>Hash: pod -> how many tokens it can hold (<see cref="TokenCapacity.Text"/>).</summary>
+    public RedisKey TokenCapacity { get; } = Key(endpointId, "token-capacity");
+
+    /// <summary>
+    /// Hash: "holder|pod" -> tokens that the requests of the holder may use at the pod, and pod -> their sum
+    /// (<c>room.part.lua</c>).
+    /// </summary>
+    public RedisKey Tokens { get; } = Key(endpointId, "tokens");
+
     /// <summary>String: why no worker can start (JSON).</summary>
     public RedisKey Blocked { get; } = Key(endpointId, "blocked");
 
@@ -74,7 +84,8 @@ public sealed class DispatchKeys(string endpointId)
     public RedisKey Blobs { get; } = Key(endpointId, "blobs");
 
     /// <summary>The keys of slots and of request tickets, without the queue and the counters.</summary>
-    public RedisKey[] Slots => [Leases, Held, Free, Finish, Grants, Busy, Workers, Capacity, Blocked];
+    public RedisKey[] Slots =>
+        [Leases, Held, Free, Finish, Grants, Busy, Workers, Capacity, TokenCapacity, Tokens, Blocked];
 
     internal static RedisKey Key(string endpointId, string part) => $"sluice:{{{endpointId}}}:{part}";
 }

@@ -43,7 +43,7 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<AcquireAnswer> AcquireAsync(DispatchKeys k, string endpointId, string holder, bool fresh,
         TimeSpan lease, int maxDepth, int spare, IReadOnlyList<TicketRequest> tickets)
     {
-        var args = new List<RedisValue>(6 + 7 * tickets.Count)
+        var args = new List<RedisValue>(6 + 8 * tickets.Count)
         {
             holder, fresh ? 1 : 0, Ms(lease), maxDepth, spare, endpointId,
         };
@@ -56,10 +56,12 @@ public sealed class DispatchScripts(RedisStore redis)
             args.Add(t.Weight);
             args.Add(t.Preferred?.PodId ?? "");
             args.Add(t.Preferred?.Margin ?? 0);
+            args.Add(t.Tokens);
         }
 
         var r = await RunAsync(AcquireLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked], [.. args]);
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Finish, k.Capacity, k.Blocked, k.TokenCapacity, k.Tokens],
+            [.. args]);
         if (r.Length == 1) return AcquireAnswer.LostLease;
         return new AcquireAnswer(
             false,
@@ -76,7 +78,7 @@ public sealed class DispatchScripts(RedisStore redis)
     /// <param name="keys">The keys of the endpoint.</param>
     /// <param name="endpointId">The endpoint.</param>
     /// <param name="holder">The holder that returns slots; empty: no slots are returned.</param>
-    /// <param name="slots">The pods and the number of slots to return.</param>
+    /// <param name="slots">The slots to return, with their tokens.</param>
     /// <param name="ends">The attempts that ended.</param>
     /// <param name="claims">Whether the holder runs jobs.</param>
     /// <param name="token">The token for the fences of claimed jobs; see <see cref="Fence.NewToken"/>.</param>
@@ -84,7 +86,7 @@ public sealed class DispatchScripts(RedisStore redis)
         JobKeys keys,
         string endpointId,
         string holder,
-        IReadOnlyCollection<KeyValuePair<string, int>> slots,
+        IReadOnlyCollection<SlotCount> slots,
         IReadOnlyList<JobEnd> ends,
         bool claims,
         string token = "")
@@ -103,6 +105,7 @@ public sealed class DispatchScripts(RedisStore redis)
             [
                 k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs, k.Retries, k.Watchers,
                 k.Results, k.Blobs, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity,
+                k.TokenCapacity, k.Tokens,
             ],
             [.. args]);
         return new ReleaseAnswer(
@@ -130,7 +133,8 @@ public sealed class DispatchScripts(RedisStore redis)
         foreach (var entry in report.Queued) args.Add(entry);
         var r = await RunAsync(
             RenewLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Retries],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Busy, k.Running, k.Capacity, k.Retries,
+                k.Jobs, k.TokenCapacity, k.Tokens],
             [.. args]);
         if (r.Length == 1) return RenewAnswer.LostLease;
         return new RenewAnswer(
@@ -148,20 +152,22 @@ public sealed class DispatchScripts(RedisStore redis)
     /// <returns>How many entries were still queued, and how many granted slots became free.</returns>
     public async Task<(int Removed, int Freed)> AbandonAsync(DispatchKeys k, IReadOnlyList<string> entries)
     {
-        var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants, k.Capacity],
+        var r = await RunAsync(AbandonLua, [k.Held, k.Free, k.Queue, k.Grants, k.Capacity, k.TokenCapacity, k.Tokens],
             [.. entries.Select(e => (RedisValue)e)]);
         return ((int)r[0], (int)r[1]);
     }
 
-    public async Task<bool> WorkerUpAsync(DispatchKeys k, string pod, string address, int slots) =>
-        (int)await WorkerUpLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
-            [pod, address, slots]) == 1;
+    public async Task<bool> WorkerUpAsync(DispatchKeys k, string pod, string address, int slots,
+        TokenCapacity? room = null) =>
+        (int)await WorkerUpLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held, k.TokenCapacity],
+            [pod, address, slots, room?.Text ?? ""]) == 1;
 
     public async Task<bool> WorkerDrainAsync(DispatchKeys k, string endpointId, string pod) =>
         (int)await WorkerDrainLua.RunAsync(redis.Database, [k.Free], [pod, endpointId]) == 1;
 
     public async Task<bool> WorkerDownAsync(DispatchKeys k, string endpointId, string pod) =>
-        (int)await WorkerDownLua.RunAsync(redis.Database, [k.Workers, k.Capacity, k.Free, k.Held],
+        (int)await WorkerDownLua.RunAsync(redis.Database,
+            [k.Workers, k.Capacity, k.Free, k.Held, k.TokenCapacity, k.Tokens],
             [pod, endpointId]) == 1;
 
     /// <summary>Ends expired leases and unaccepted grants.</summary>
@@ -176,7 +182,7 @@ public sealed class DispatchScripts(RedisStore redis)
             ReapLua,
             [
                 k.Leases, k.Held, k.Free, k.Queue, k.Grants, k.Busy, k.Meta, k.Running, k.Flows, k.Jobs, k.Retries,
-                k.Watchers, k.Capacity,
+                k.Watchers, k.Capacity, k.TokenCapacity, k.Tokens,
             ],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
         return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
@@ -185,10 +191,13 @@ public sealed class DispatchScripts(RedisStore redis)
     public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)
     {
         var r = await RunAsync(SnapshotLua,
-            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Running, k.Blocked],
+            [k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Busy, k.Capacity, k.Running, k.Blocked,
+                k.TokenCapacity, k.Tokens, k.Jobs],
             [OldestOf, LowPriorityFrom]);
         var free = Pairs(r[6]).ToDictionary(p => p.Item1, p => Number(p.Item2));
         var leases = Pairs(r[7]).Select(p => Lease(p.Item1, Number(p.Item2))).ToArray();
+        var rooms = Pairs(r[14]).ToDictionary(p => p.Item1, p => p.Item2);
+        var tokens = Pairs(r[15]).ToDictionary(p => p.Item1, p => long.Parse(p.Item2, CultureInfo.InvariantCulture));
         var leased = leases.GroupBy(l => l.PodId).ToDictionary(g => g.Key, g => g.Sum(l => l.Slots));
         return new EndpointSnapshot
         {
@@ -198,7 +207,11 @@ public sealed class DispatchScripts(RedisStore redis)
             Busy = (int)r[3],
             Completed = (long)r[4],
             Workers = [.. Pairs(r[5]).Select(p => new WorkerSlots(p.Item1, Number(p.Item2),
-                free.GetValueOrDefault(p.Item1), leased.GetValueOrDefault(p.Item1), !free.ContainsKey(p.Item1)))],
+                free.GetValueOrDefault(p.Item1), leased.GetValueOrDefault(p.Item1), !free.ContainsKey(p.Item1))
+            {
+                Cache = rooms.TryGetValue(p.Item1, out var room) ? TokenCapacity.FromText(room) : null,
+                Tokens = tokens.GetValueOrDefault(p.Item1),
+            })],
             Leases = leases,
             LowPriority = (int)r[8],
             JobsQueued = (int)r[9],
@@ -206,6 +219,7 @@ public sealed class DispatchScripts(RedisStore redis)
             Served = TimeSpan.FromMilliseconds((long)r[11]),
             Blocked = WorkerSlotStore.ReadBlocked(r[12].Text()),
             Refused = (long)r[13],
+            TokensPerTicket = (int)r[16] > 0 ? (double)(long)r[17] / (int)r[16] : 0,
         };
     }
 
@@ -229,12 +243,13 @@ public sealed class DispatchScripts(RedisStore redis)
         return new SlotLease(field[..bar], field[(bar + 1)..], slots);
     }
 
-    private static void AddSlots(List<RedisValue> args, IEnumerable<KeyValuePair<string, int>> slots)
+    private static void AddSlots(List<RedisValue> args, IEnumerable<SlotCount> slots)
     {
-        foreach (var (pod, count) in slots)
+        foreach (var (pod, count, tokens) in slots)
         {
             args.Add(pod);
             args.Add(count);
+            args.Add(tokens);
         }
     }
 
@@ -249,8 +264,8 @@ public sealed class DispatchScripts(RedisStore redis)
         for (var i = 0; i < claims.Length; i++)
         {
             var at = i * width;
-            // attempt|pod|why|timeout|queued|flow|s3
-            var run = flat[at + 1].Text().Split('|', 7);
+            // attempt|pod|why|timeout|queued|tokens|flow|s3
+            var run = flat[at + 1].Text().Split('|', 8);
             var timeout = long.Parse(run[3], CultureInfo.InvariantCulture);
             var queued = long.Parse(run[4], CultureInfo.InvariantCulture);
             claims[i] = new JobClaim(
@@ -260,15 +275,26 @@ public sealed class DispatchScripts(RedisStore redis)
                 run[2],
                 TimeSpan.FromMilliseconds(timeout),
                 (byte[]?)flat[at + 2],
-                run[6].Length > 0 ? Encoding.UTF8.GetBytes(run[6]) : null,
-                DateTimeOffset.FromUnixTimeMilliseconds(queued)) { Token = token, Flow = run[5] };
+                run[7].Length > 0 ? Encoding.UTF8.GetBytes(run[7]) : null,
+                DateTimeOffset.FromUnixTimeMilliseconds(queued))
+            {
+                Token = token,
+                Flow = run[6],
+                Tokens = long.Parse(run[5], CultureInfo.InvariantCulture),
+            };
         }
 
         return claims;
     }
 
     private static JobClaim[] Orphans(string[] flat, string token) =>
-        [.. flat.Chunk(4).Select(o => new JobClaim(o[0], Number(o[1]), o[2], o[3]) { Token = token })];
+    [
+        .. flat.Chunk(5).Select(o => new JobClaim(o[0], Number(o[1]), o[2], o[3])
+        {
+            Token = token,
+            Tokens = long.Parse(o[4], CultureInfo.InvariantCulture),
+        }),
+    ];
 
     private static SlotGrant[] Grants(RedisResult r) => [.. Pairs(r).Select(p => new SlotGrant(p.Item1, p.Item2))];
 

@@ -36,6 +36,9 @@ public sealed record JobClaim(
     /// <summary>The flow of the job; empty: it must be read separately.</summary>
     public string Flow { get; init; } = "";
 
+    /// <summary>The tokens that its worker was charged for it; 0: none.</summary>
+    public long Tokens { get; init; }
+
     /// <summary>The fence that every later write about the job must match.</summary>
     public Fence Fence => new(Attempt, Token);
 

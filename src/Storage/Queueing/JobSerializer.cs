@@ -62,8 +62,10 @@ internal sealed class JobSerializer(string run, string head, string again, byte[
     /// <summary>Returns the parameters that a submission fixes.</summary>
     public static string Spec(JobSubmission job) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{job.Weight:R}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|"
-        + $"{job.Flow}");
+        $"{job.Weight:R}{(job.Tokens > 0 ? $"~{job.Tokens}" : "")}|{(job.LowPriority ? 1 : 0)}|{Ms(job.Ttl)}|")
+        + string.Create(
+            CultureInfo.InvariantCulture,
+            $"{job.MaxRuns}|{Ms(job.Timeout)}|{Ms(job.Retention)}|{job.Flow}");
 
     /// <summary>Returns the worker fields of an end.</summary>
     public static string Ran(RunTrace ran)

@@ -4,7 +4,7 @@ namespace Sluice.Storage.Queueing;
 
 /// <summary>The report of a holder when it renews its lease.</summary>
 public sealed record RenewReport(string Holder, TimeSpan Lease, int Busy, long Completed,
-    IReadOnlyList<KeyValuePair<string, int>> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Running,
+    IReadOnlyList<SlotCount> Slots, IReadOnlyList<string> Accepted, IReadOnlyList<string> Running,
     IReadOnlyList<string> Queued)
 {
     /// <summary>Slot usage since the last report: milliseconds in use, summed over slots.</summary>

@@ -12,6 +12,10 @@ namespace Sluice.Storage.Queueing;
 /// Whether its worker was lost while it processed the request. It gets all slots of a worker without other work.
 /// </param>
 /// <param name="Preferred">The worker that it gets if it is free, unless it is busier than others.</param>
+/// <param name="Tokens">
+/// The tokens that it may use at most, prompt and answer. It gets only a worker that has room for them, if the worker
+/// reports how many it can hold. 0: it generates no text.
+/// </param>
 public readonly record struct TicketRequest(
     string Id,
     string Flow,
@@ -19,4 +23,5 @@ public readonly record struct TicketRequest(
     bool Front,
     double Weight = 1,
     bool Isolated = false,
-    PreferredWorker? Preferred = null);
+    PreferredWorker? Preferred = null,
+    long Tokens = 0);

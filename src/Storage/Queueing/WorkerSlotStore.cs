@@ -21,7 +21,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
     {
         var keys = new DispatchKeys(endpointId);
         var json = JsonSerializer.Serialize(worker, DispatchJson.Default.WorkerAddress);
-        await scripts.WorkerUpAsync(keys, worker.PodId, json, worker.Concurrency).WaitAsync(ct);
+        await scripts.WorkerUpAsync(keys, worker.PodId, json, worker.Concurrency, worker.Cache).WaitAsync(ct);
         await GrantAsync(endpointId, ct);
     }
 

@@ -56,8 +56,17 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
     private Task ReadyAsync(HttpContext context)
     {
         var ready = host.Ready;
-        if (ready) context.Response.Headers["Server-Timing"] = timeline.ServerTiming();
-        else context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        if (ready)
+        {
+            context.Response.Headers["Server-Timing"] = timeline.ServerTiming();
+            if (CacheCapacity.Describe(host.Repository.All) is { } capacity)
+                context.Response.Headers[CacheCapacity.Header] = capacity;
+        }
+        else
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        }
+
         var skipped = host.Providers.Skipped;
         var body = ready
             ? new ReadyBody(true, host.Providers.First, skipped.Count > 0 ? skipped : null, GenerationLoads())

@@ -50,7 +50,7 @@ internal sealed class PagedBackEnd : IGenerationBackEnd
         cache = Allocate(layout, device, (int)Math.Max(2, blocks), size, copy);
         Decoder = new PagedDecoder(model.Session, layout, cache);
         var tokens = (long)cache.Blocks * size;
-        Limits = new SchedulerLimits((int)Math.Min(settings.Context, tokens), tokens, sequences);
+        Limits = new SchedulerLimits((int)Math.Min(settings.Context, tokens), tokens, sequences) { BlockSize = size };
     }
 
     public IDecoder Decoder { get; }

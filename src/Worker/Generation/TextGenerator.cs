@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Sluice.Worker.Generation.Chat;
 using Sluice.Worker.Generation.Chat.Jinja;
@@ -82,6 +83,14 @@ public sealed class TextGenerator : IDisposable
     /// </summary>
     public long TokenRoom =>
         Math.Min(engine.Limits.CacheTokens, (long)engine.Limits.MaxSequences * engine.Limits.Context);
+
+    /// <summary>
+    /// The part of the cache that a text uses: <c>block=16</c> for whole blocks, <c>row=256</c> for a row that is
+    /// doubled until the text fits.
+    /// </summary>
+    public string CacheUnit => engine.Limits.BlockSize > 0
+        ? string.Create(CultureInfo.InvariantCulture, $"block={engine.Limits.BlockSize}")
+        : string.Create(CultureInfo.InvariantCulture, $"row={engine.Limits.ShortestRow}");
 
     /// <summary>What the engine did so far.</summary>
     public GenerationCounters Counters => engine.Counters;

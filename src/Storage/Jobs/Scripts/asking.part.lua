@@ -11,7 +11,8 @@ local function submit_kinds(first, count, now)
     local deadline = string.format('%d', now + ttl)
     kinds[string.format('%d', n)] = {
       max = tonumber(ARGV[i + 1]), flow_max = tonumber(ARGV[i + 2]), max_bytes = tonumber(ARGV[i + 3]),
-      flow_bytes = tonumber(ARGV[i + 4]), more = ARGV[i + 5] == '1', weight = tonumber(weight), low = low == '1',
+      flow_bytes = tonumber(ARGV[i + 4]), more = ARGV[i + 5] == '1', low = low == '1',
+      weight = tonumber((string.match(weight, WEIGHT))),
       head = ARGV[i] .. '\n' .. at .. '|' .. deadline .. '|', ends = '|' .. at .. '|' .. deadline .. '|' .. flow,
       flow = flow }
   end

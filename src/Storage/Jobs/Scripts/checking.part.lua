@@ -1,6 +1,6 @@
--- checking, map, few_jobs, counted_bytes (part, after jobbytes): checking(max) returns check(), which records a
--- violation in words, the recorded violations (at most max), and a function that returns their number. map() returns a
--- hash as a table.
+-- checking, map, few_jobs, counted_bytes, check_tokens (part, after jobbytes): checking(max) returns check(), which
+-- records a violation in words, the recorded violations (at most max), and a function that returns their number. map()
+-- returns a hash as a table.
 local function checking(max)
   local wrong, reports = 0, {}
   local function check(holds, ...)
@@ -47,4 +47,27 @@ local function counted_bytes(check, bytes, blobs, streams)
     for flow, n in pairs(occupied) do check(counted[flow], 'flow', flow, 'counts no bytes, has', n) end
   end
   return tally, compare
+end
+
+-- Checks that tokens in flight belong to held slots of workers that limit them, and that their sums are right.
+local function check_tokens(check, counted, k)
+  local sums = {}
+  for field, n in pairs(counted) do
+    local holder, pod = string.match(field, '^([^|]+)|(.+)$')
+    if holder then
+      sums[pod] = (sums[pod] or 0) + tonumber(n)
+      check(redis.call('ZSCORE', k.leases, holder), 'tokens in flight without a lease:', field)
+      check(k.held[field], 'tokens in flight without a slot:', field, n)
+      check(k.limits[pod] and tonumber(n) > 0, 'tokens in flight at a worker without a limit:', field, n)
+    end
+  end
+  for pod, n in pairs(sums) do
+    check(tonumber(counted[pod] or 0) == n, 'tokens of', pod, ':', counted[pod] or 0, 'counted, has', n)
+  end
+  for field, n in pairs(counted) do
+    check(sums[field] or string.match(field, '|'), 'tokens of', field, ':', n, 'counted, has 0')
+  end
+  for pod in pairs(k.limits) do
+    check(redis.call('HEXISTS', k.capacity, pod) == 1, 'a worker that is gone limits tokens:', pod)
+  end
 end

@@ -10,7 +10,8 @@
 --         watchers  hash queued job -> gateways to notify · results  hash ended job -> its result ·
 --         streams  hash job -> "bytes|read" of its stream · blobs  hash "job|in", "job|out" -> large values ·
 --         busy  hash holder -> "requests|slots in use that belong to no job of the holder", the latter only if there
---         are any · bytes  hash flow -> bytes (see jobbytes)
+--         are any · bytes  hash flow -> bytes (see jobbytes) ·
+--         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
 -- ARGV    max  violations to report ·
 --         newest  how many of the ended jobs are checked; all queued and running jobs are checked ·
 --         late_ms  how long a job may exceed its executionTimeout
@@ -19,7 +20,7 @@
 local leases, held, free, capacity, queue, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local running, flows, index, late, expiry, outbox = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local hooks, jobs, retries, watchers, results, streams = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
-local blobs, busy, bytes = KEYS[19], KEYS[20], KEYS[21]
+local blobs, busy, bytes, token_capacity, tokens = KEYS[19], KEYS[20], KEYS[21], KEYS[22], KEYS[23]
 local max, newest, late_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: jobbytes
@@ -41,6 +42,8 @@ for field, n in pairs(slots) do
   check(redis.call('ZSCORE', leases, holder), 'slots held without a lease:', field)
   of_pod[pod] = (of_pod[pod] or 0) + tonumber(n)
 end
+check_tokens(check, map(tokens), { leases = leases, held = slots, capacity = capacity,
+  limits = map(token_capacity) })
 for holder, report in pairs(map(busy)) do
   check(not string.match(report, '|'), 'slots in use by no job:', holder, string.match(report, '[^|]*$'))
 end

@@ -35,7 +35,7 @@ if not flow then return { 'corrupted', status } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local tags = starttags({ meta = meta, finish = finish }, redis.call('ZCARD', queue), low_from)
-local tag = tags.take(flow, tonumber(weight), low == '1')
+local tag = tags.take(flow, tonumber((string.match(weight, WEIGHT))), low == '1')
 local back = string.format('%s|0|0||%d|%d|%s\n', attempt, now, now + ttl, tags.seq())
 tags.keep()
 local counted = counting(bytes)

@@ -1,14 +1,14 @@
--- claiming (part, after take and jobstate): claims queued jobs for a holder. Each job books a slot; a job that is past
--- its deadline or out of attempts books none.
+-- claiming (part, after room, take and jobstate): claims queued jobs for a holder. Each job books a slot; a job that is
+-- past its deadline or out of attempts books none.
 -- k: jobs, retries, watchers, blobs, running, flows, meta. token: the token for the fences of these claims.
 -- read() reads n jobs in one step. take() claims one of them, and returns false when no slot is free. Its argument
--- pick() books the slot; how ('' or 'isolated') is the why of a job that runs. bytes() returns the size of the claimed
--- inputs. keep() writes the collected changes and returns [job, "attempt|pod|why|timeout ms|queued Unix ms|flow|s3",
--- input, ..].
+-- pick() books the slot and its tokens; how ('' or 'isolated') is the why of a job that runs. bytes() returns the size
+-- of the claimed inputs. keep() writes the collected changes and returns [job, "attempt|pod|why|timeout ms|queued Unix
+-- ms|tokens|flow|s3", input, ..].
 local NO_SPEC = '1|0|0|0|0|0|'
 
 local function claiming(k, holder, at, token)
-  local specs, pasts, starts = apart(SPEC), apart('^(%d+)|(%d+)'), {}
+  local specs, pasts, weights, starts = apart(SPEC), apart('^(%d+)|(%d+)'), apart(WEIGHT), {}
   local claimed, unqueued, begun, notified, fewer, bytes = {}, 0, {}, {}, {}, 0
   local jobs, retries, watchers
 
@@ -46,7 +46,8 @@ local function claiming(k, holder, at, token)
     -- A submission that cannot be parsed is treated as a missing one: its ticket is dropped.
     if not spec[1] then text, spec = nil, specs(NO_SPEC) end
     local why = late and 'expired' or tonumber(pasts(before)[2]) >= tonumber(spec[4]) and 'exhausted' or ''
-    local pod = why ~= '' and '' or pick(holder)
+    local pod, charged = '', 0
+    if why == '' then pod, charged = pick(holder, tonumber(weights(spec[1])[2]) or 0) end
     if not pod then return false end
     unqueued = unqueued + 1
     fewer[flow] = (fewer[flow] or 0) + 1
@@ -59,7 +60,8 @@ local function claiming(k, holder, at, token)
     elseif input == '@' then input = redis.call('HGET', k.blobs, id .. '|in') or '' end
     bytes = bytes + #input + #s3
     claimed[n + 1], claimed[n + 2], claimed[n + 3] = id,
-      begins[1] .. (why ~= '' and why or how) .. '|' .. spec[5] .. '|' .. queued .. '|' .. flow .. '|' .. s3, input
+      begins[1] .. (why ~= '' and why or how) .. '|' .. spec[5] .. '|' .. queued .. '|'
+        .. string.format('%d', charged or 0) .. '|' .. flow .. '|' .. s3, input
     return true
   end
 

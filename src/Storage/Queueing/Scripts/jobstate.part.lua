@@ -2,7 +2,7 @@
 -- command reads or writes the fields of many jobs:
 -- jobs     "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": the submission, written once (times in Unix ms; seq: the
 --          number of its first ticket; s3: JSON, or the path of the worker that gets the input, which begins with "/")
--- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms
+-- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms; "weight~tokens" of a job that generates text
 -- retries  "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that was queued
 --          again, its last attempt before that, how many attempts count, when it was queued, and its ticket number
 --          (first digit 9: the job is isolated, see isolated)
@@ -17,6 +17,7 @@
 -- Exactly one field determines the state of a job: it has ended when it has a result, it is running while it is in
 -- running, and otherwise it is queued.
 local SPEC = '^([^|]+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$'
+local WEIGHT = '^([^~|]+)~?(%d*)$'
 local HEAD = '^([^\n]*)\n(%d+)|(%d+)|(%d+)\n'
 local SUBMISSION = '^([^\n]*)\n%d+|%d+|%d+\n([^\n]*)\n([^\n]*)\n(.*)$'
 local RETRY = '^(%d+)|(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)\n(.*)$'

@@ -7,7 +7,8 @@
 --         meta  hash seq, queued, retried, reaped, patient · running  hash running job -> its run (see jobstate) ·
 --         flows  hash flow -> queued jobs · jobs  hash job -> its submission ·
 --         retries  hash job that was queued again -> its previous attempts ·
---         watchers  hash queued job -> gateways to notify · capacity  hash pod -> slots
+--         watchers  hash queued job -> gateways to notify · capacity  hash pod -> slots ·
+--         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
 -- ARGV    accept_ms  how long a grant may stay unaccepted · gap_ms  the longest normal time between two calls ·
 --         lease_ms  the grace period after a longer gap
 -- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
@@ -15,9 +16,11 @@
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local running, flows, jobs, retries, watchers, capacity = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local token_capacity, tokens = KEYS[14], KEYS[15]
 local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: isolated
+-- include: room
 -- include: free
 -- include: requeue
 
@@ -38,7 +41,8 @@ for i = 1, #open, 2 do
   if dead[owner] then redis.call('HDEL', grants, open[i])
   elseif tonumber(at) + accept_ms <= now then
     redis.call('HDEL', grants, open[i])
-    freed = freed + give_back(held, free, owner, pod, slots_of(open[i], capacity, pod))
+    freed = freed + give_back(held, free, owner, pod, slots_of(open[i], capacity, pod), tokens,
+      charge(redis.call('HGET', token_capacity, pod), tokens_of(open[i])))
   end
 end
 if #ended > 0 then
@@ -50,6 +54,10 @@ if #ended > 0 then
       if redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, fields[i + 1], pod) end
       freed = freed + tonumber(fields[i + 1])
     end
+  end
+  for _, field in ipairs(redis.call('HKEYS', tokens)) do
+    local owner, pod = string.match(field, '^([^|]+)|(.+)$')
+    if dead[owner] then add_tokens(tokens, owner, pod, -2 ^ 53) end
   end
   for _, entry in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
     if dead[string.match(entry, '^%d+|([^|]+)|')] then dropped = dropped + redis.call('ZREM', queue, entry) end

@@ -11,20 +11,24 @@
 --         expiry  sorted set "ended|job,job.." -> when their data is deleted (Unix ms) ·
 --         dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next attempt ·
 --         log sorted set delivery -> created · hooks  prefix of delivery hashes ·
---         bytes  hash flow -> bytes (see jobbytes) · capacity  hash pod -> slots
+--         bytes  hash flow -> bytes (see jobbytes) · capacity  hash pod -> slots ·
+--         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
 -- ARGV    holder  '' when no slots are returned · endpoint · low  start tags from here on are of low priority ·
 --         claims 1: the holder runs jobs · most  tickets to process ·
 --         most_bytes  of the returned inputs, exceeded by at most one input ·
 --         dead_ms  the minimum retention of dead letters · token  for the fences of the claims of this call, random ·
---         slot_count · kind_count · rest...  (pod, count) of each of slot_count pods, then the ends (see ends)
+--         slot_count · kind_count · rest...  (pod, count, tokens) of each of slot_count pods, then the ends (see
+--         ends)
 -- RETURN  {'ok' or 'lost', depth, [entry, pod, ..] granted to tickets of this holder, [job, "attempt|pod|why|timeout
---         ms|queued Unix ms|flow|s3", input, ..] jobs that this holder must run (why: '', or 'isolated': on all slots of
---         the pod) or end because of why, 1 when a limit ended the pass and another pass may find more, [place, 'stale' or
---         'gone', status, ..] of the ends that were rejected}
+--         ms|queued Unix ms|tokens|flow|s3", input, ..] jobs that this holder must run (why: '', or 'isolated': on all
+--         slots of the pod) or end because of why, 1 when a limit ended the pass and another pass may find more,
+--         [place, 'stale' or 'gone', status, ..] of the ends that were rejected}
 -- A grant to a ticket of another holder is stored in grants until that holder accepts it, and is published on
 -- 'sluice:grant:GATEWAY'. Tickets past their deadline, or of a holder without a lease, are dropped.
 -- The ticket of a job has no holder: the caller claims it with a new attempt number and the token, which fence every
 -- later write about the job. A job past its deadline or out of attempts is claimed without a slot.
+-- A ticket that fits at no worker, because of its tokens, keeps its place, and all tickets behind it wait: so enough
+-- tokens become free.
 -- At most the held slots are returned. The end of a job needs no lease, only its fence. Isolated tickets are granted
 -- first, each on all slots of a worker (see isolating).
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
@@ -32,10 +36,11 @@ local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local running, flows, jobs, retries, watchers = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local results, blobs = KEYS[12], KEYS[13]
 local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
-local bytes, capacity = KEYS[19], KEYS[20]
+local bytes, capacity, token_capacity, tokens = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), 11
+-- include: room
 -- include: take
 -- include: jobstate
 -- include: isolated
@@ -48,15 +53,17 @@ local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local slots_end = rest + 2 * slot_count
+local slots_end = rest + 3 * slot_count
 local k = { queue = queue, running = running, flows = flows, meta = meta, jobs = jobs, retries = retries,
   watchers = watchers, results = results, blobs = blobs, expiry = expiry, dead = dead, outbox = outbox, log = log,
   hooks = hooks, bytes = bytes }
 local refused = kind_count > 0 and endall(k, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
-local mine, book = {}, openings(free, held, capacity)
+local mine, book = {}, openings(free, held, capacity, { token_capacity = token_capacity, tokens = tokens })
 if status == 'ok' then
-  for i = rest, slots_end - 1, 2 do book.give(holder, ARGV[i], tonumber(ARGV[i + 1])) end
+  for i = rest, slots_end - 1, 3 do
+    book.give(holder, ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]))
+  end
 end
 local jobs_claimed = claiming(k, holder, string.format('%d', now), token)
 
@@ -70,7 +77,7 @@ local function grant(i, entry, owner, id, tail, pick, how)
       or not jobs_claimed.take(i, id, flow, late, queued, pick, how) then return false end
   elseif late or not redis.call('ZSCORE', leases, owner) then return true
   else
-    local pod = pick(owner)
+    local pod = pick(owner, tokens_of(entry))
     if not pod then return false end
     if owner == holder then mine[#mine + 1] = entry; mine[#mine + 1] = pod
     else

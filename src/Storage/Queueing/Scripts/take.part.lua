@@ -1,7 +1,9 @@
--- take, openings (part): take() books one slot of the worker with the most free slots, or returns nil. A preferred
--- worker is taken instead while it has a free slot and at most margin fewer of them.
--- openings() returns an account of many bookings, which is read once; its keep() writes the changes. take() books,
--- give() returns slots of one worker, at most the held ones, open() counts the free slots. For isolated tickets:
+-- take, openings (part, after room): take() books one slot of the worker with the most free slots, or returns nil. A
+-- preferred worker is taken instead while it has a free slot and at most margin fewer of them.
+-- openings() returns an account of many bookings, which is read once; its keep() writes the changes. take() books a
+-- slot and the tokens of its work (k: token_capacity, tokens), only of workers that have room for them. It returns the
+-- worker and the tokens that were charged. give() returns slots of one worker and their tokens, at most the held ones,
+-- open() counts the free slots. For isolated tickets:
 -- whole() books all slots of a worker without other work (of kept, or of any), keepable() returns the worker to keep
 -- for them, and withhold() prevents further bookings of its slots.
 local function take(free, held, owner, preferred, margin)
@@ -17,8 +19,18 @@ local function take(free, held, owner, preferred, margin)
   return pod
 end
 
-local function openings(free, held, capacity)
-  local left, change = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}
+local function openings(free, held, capacity, k)
+  local left, change, used = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES'), {}, {}
+  local size, room = {}, {}
+  local limited = redis.call('EXISTS', k.token_capacity) == 1
+  if limited and #left > 0 then
+    local pods = {}
+    for i = 1, #left, 2 do pods[#pods + 1] = left[i] end
+    local all, sums = redis.call('HMGET', k.token_capacity, unpack(pods)), redis.call('HMGET', k.tokens, unpack(pods))
+    for i, pod in ipairs(pods) do
+      if all[i] then size[pod], room[pod] = all[i], size_of(all[i]) - tonumber(sums[i] or 0) end
+    end
+  end
   for i = 2, #left, 2 do left[i] = tonumber(left[i]) end
   local function count(owner, pod, n)
     local of = change[owner] or {}
@@ -30,18 +42,40 @@ local function openings(free, held, capacity)
     left[i + 1] = left[i + 1] - n
     return left[i]
   end
-  local function take(owner)
-    local best
+  local function charged(pod, n) return charge(size[pod], n) end
+  local function spend(owner, pod, n)
+    if n == 0 then return end
+    used[owner] = used[owner] or {}
+    used[owner][pod] = (used[owner][pod] or 0) + n
+    if room[pod] then room[pod] = room[pod] - n end
+  end
+  local function fits(i, n) return left[i + 1] >= 1 and (n == 0 or charged(left[i], n) <= (room[left[i]] or 0)) end
+  local function take(owner, n, preferred, margin)
+    local best, wanted
+    n = n or 0
     for i = 1, #left, 2 do
       -- Among equals, take the last by name, as a reversed range orders them.
-      if left[i + 1] >= 1 and (not best or left[i + 1] > left[best + 1]
-        or (left[i + 1] == left[best + 1] and left[i] > left[best])) then best = i end
+      if fits(i, n) then
+        if not best or left[i + 1] > left[best + 1]
+          or (left[i + 1] == left[best + 1] and left[i] > left[best]) then best = i end
+        if left[i] == preferred then wanted = i end
+      end
     end
-    return best and book(owner, best, 1)
+    if wanted and left[wanted + 1] + margin >= left[best + 1] then best = wanted end
+    if not best then return nil end
+    local cost = charged(left[best], n)
+    spend(owner, left[best], cost)
+    return book(owner, best, 1), cost
   end
-  local function give(owner, pod, wanted)
-    local n = math.min(wanted, tonumber(redis.call('HGET', held, owner .. '|' .. pod) or 0)
-      + (change[owner] and change[owner][pod] or 0))
+  local function give(owner, pod, wanted, unused)
+    local field = owner .. '|' .. pod
+    local has = tonumber(redis.call('HGET', held, field) or 0) + (change[owner] and change[owner][pod] or 0)
+    local n = math.min(wanted, has)
+    if limited and (unused > 0 or n == has) then
+      local spent = tonumber(redis.call('HGET', k.tokens, field) or 0) + (used[owner] and used[owner][pod] or 0)
+      -- The last slot returns all tokens that are left.
+      spend(owner, pod, -(n == has and spent or math.min(unused, spent)))
+    end
     if n <= 0 then return end
     for i = 1, #left, 2 do
       if left[i] == pod then return book(owner, i, -n) end
@@ -84,6 +118,9 @@ local function openings(free, held, capacity)
         if n ~= 0 and redis.call('HINCRBY', held, field, n) <= 0 then redis.call('HDEL', held, field) end
         if n ~= 0 and redis.call('ZSCORE', free, pod) then redis.call('ZINCRBY', free, -n, pod) end
       end
+    end
+    for owner, pods in pairs(used) do
+      for pod, n in pairs(pods) do add_tokens(k.tokens, owner, pod, n) end
     end
   end
   return { take = take, give = give, open = open, keep = keep, whole = whole, keepable = keepable, withhold = withhold }

@@ -13,6 +13,9 @@ namespace Sluice.Worker.Generation.Scheduling;
 /// </param>
 public sealed record SchedulerLimits(int Context, long CacheTokens, int MaxSequences, int ShortestRow = 256)
 {
+    /// <summary>Tokens of a block; 0: the cache has rows.</summary>
+    public int BlockSize { get; init; }
+
     /// <summary>Returns the length of the shortest rows that have room for a number of tokens.</summary>
     public int LengthFor(int tokens) =>
         (int)Math.Min(Context, Math.Max(ShortestRow, BitOperations.RoundUpToPowerOf2((uint)tokens)));

@@ -1,5 +1,6 @@
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
+using Sluice.Storage.Queueing;
 
 namespace Sluice.Storage.Tests.Dispatch;
 
@@ -17,6 +18,12 @@ internal sealed class DispatchModel
     public Dictionary<string, (int Capacity, bool Ready)> Pods { get; } = [];
 
     public Dictionary<(string Holder, string Pod), int> Held { get; } = [];
+
+    /// <summary>How many tokens pods can hold.</summary>
+    public Dictionary<string, TokenCapacity> Limits { get; } = [];
+
+    /// <summary>Tokens in flight.</summary>
+    public Dictionary<(string Holder, string Pod), long> Tokens { get; } = [];
 
     public Dictionary<string, bool> LeaseExpired { get; } = [];
 
@@ -49,18 +56,26 @@ internal sealed class DispatchModel
 
     public int Free(string pod) => Pods[pod].Capacity - Held.Where(h => h.Key.Pod == pod).Sum(h => h.Value);
 
+    public bool Fits(string pod, long tokens) => !Limits.TryGetValue(pod, out var limit) || tokens == 0
+        || TokensAt(pod) + limit.Charge(tokens) <= limit.Tokens;
+
+    private long TokensAt(string pod) => Tokens.Where(t => t.Key.Pod == pod).Sum(t => t.Value);
+
+    private long Charge(string pod, long tokens) => Limits.GetValueOrDefault(pod)?.Charge(tokens) ?? 0;
+
     /// <summary>
     /// Returns null for a lost lease; otherwise the result of each ticket: a pod, "queued", "full", "blocked".
     /// </summary>
     public List<string>? Acquire(string holder, bool fresh, bool expired, int maxDepth, int spare,
-        IReadOnlyList<(string Id, string Flow, bool Late, int Front)> tickets, PreferredWorker? preferred = null)
+        IReadOnlyList<(string Id, string Flow, bool Late, int Front, long Tokens)> tickets,
+        PreferredWorker? preferred = null)
     {
         if (!fresh && !LeaseExpired.ContainsKey(holder)) return null;
         LeaseExpired[holder] = expired;
         var got = new List<string>();
         foreach (var t in tickets)
         {
-            if (Queue.Count == 0 && t.Front < 2 && Take(holder, null, preferred) is { } pod) got.Add(pod);
+            if (Queue.Count == 0 && t.Front < 2 && Take(holder, t.Tokens, null, preferred) is { } pod) got.Add(pod);
             else if (Blocked && Pods.Count == 0)
             {
                 Refused++;
@@ -69,13 +84,13 @@ internal sealed class DispatchModel
             else if (Queue.Count(w => w.Holder != Job) >= maxDepth && t.Front == 0) got.Add("full");
             else
             {
-                Enqueue(holder, t.Id, t.Flow, t.Late, t.Front);
+                Enqueue(holder, t.Id, t.Flow, t.Late, t.Front, t.Tokens);
                 got.Add("queued");
             }
         }
 
         for (var i = 0; i < spare && Queue.Count == 0; i++)
-            if (Take(holder) is null) break;
+            if (Take(holder, 0) is null) break;
         return got;
     }
 
@@ -83,16 +98,21 @@ internal sealed class DispatchModel
     /// Returns the granted tickets of the holder, with their pods. Jobs that it claimed are added to
     /// <paramref name="claimed"/>.
     /// </summary>
-    public List<(string Id, string Pod)> Release(string holder, IEnumerable<(string Pod, int Count)> slots,
+    public List<(string Id, string Pod)> Release(string holder, IEnumerable<SlotCount> slots,
         List<(string Id, Fence Fence, string Pod, string Why)>? claimed = null, string token = "")
     {
         if (LeaseExpired.ContainsKey(holder))
-            foreach (var (pod, count) in slots)
+            foreach (var (pod, count, tokens) in slots)
+            {
                 SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) - count);
+                AddTokens(holder, pod, -tokens);
+            }
+
         var mine = new List<(string, string)>();
         var withheld = GrantIsolated(holder, claimed, token, mine);
         while (Queue.Count > Isolated
-            && Grant(holder, Queue[Isolated], claimed, token, mine, owner => Take(owner, withheld)))
+            && Grant(holder, Queue[Isolated], claimed, token, mine,
+                (owner, tokens) => Take(owner, tokens, withheld)))
         {
             // Continue with the next ticket.
         }
@@ -115,7 +135,7 @@ internal sealed class DispatchModel
         if (Isolated == 0) kept = null;
         return kept;
 
-        string? Whole(string owner)
+        string? Whole(string owner, long tokens)
         {
             var pod = ready.Find(p => (p == kept || !others) && Free(p) > 0 && Free(p) == Pods[p].Capacity);
             if (pod is not null) SetHeld(owner, pod, Held.GetValueOrDefault((owner, pod)) + Pods[pod].Capacity);
@@ -130,13 +150,13 @@ internal sealed class DispatchModel
         List<(string, Fence, string, string)>? claimed,
         string token,
         List<(string, string)> mine,
-        Func<string, string?> take)
+        Func<string, long, string?> take)
     {
         if (head.Holder == Job)
             return claimed is not null && LeaseExpired.ContainsKey(holder) && Claim(holder, head, claimed, token, take);
         if (!head.Late && LeaseExpired.ContainsKey(head.Holder))
         {
-            if (take(head.Holder) is not { } pod) return false;
+            if (take(head.Holder, head.Tokens) is not { } pod) return false;
             if (head.Holder == holder) mine.Add((head.Id, pod));
             else Grants.Add((head, pod));
         }
@@ -151,7 +171,7 @@ internal sealed class DispatchModel
     /// </summary>
     public bool Renew(
         string holder,
-        IReadOnlyDictionary<string, int> own,
+        IReadOnlyDictionary<string, SlotCount> own,
         IReadOnlyCollection<string> accepted,
         IReadOnlyCollection<string> named,
         string token)
@@ -169,7 +189,13 @@ internal sealed class DispatchModel
                 .Sum(g => SlotsOf(g.Ticket.Isolated, pod))
                 + orphans.Where(o => o.Pod == pod).Sum(o => SlotsOf(o.Isolated, pod));
             var known = Held.ContainsKey((holder, pod));
-            if (known || IsReady(pod)) SetHeld(holder, pod, own.GetValueOrDefault(pod) + open);
+            if (!known && !IsReady(pod)) continue;
+            var count = own.GetValueOrDefault(pod).Slots + open;
+            SetHeld(holder, pod, count);
+            var tokens = own.GetValueOrDefault(pod).Tokens
+                + Grants.Where(g => g.Ticket.Holder == holder && g.Pod == pod).Sum(g => ChargeOf(g.Ticket, pod))
+                + orphans.Where(o => o.Pod == pod && !o.Isolated).Sum(o => Charge(pod, o.Tokens));
+            SetTokens(holder, pod, count > 0 && Limits.ContainsKey(pod) ? tokens : 0);
         }
 
         LeaseExpired[holder] = false;
@@ -182,10 +208,10 @@ internal sealed class DispatchModel
     public List<ModelJob> Orphans(string holder, IReadOnlyCollection<string> known) =>
         [.. Running.Select(id => Jobs[id]).Where(j => j.Holder == holder && !known.Contains($"{j.Id}|{j.Fence}"))];
 
-    public void Submit(string id, string flow, bool late, int max)
+    public void Submit(string id, string flow, bool late, int max, long tokens)
     {
-        Jobs[id] = new ModelJob(id) { Max = max, Late = late };
-        Enqueue(Job, id, flow, late, front: 0);
+        Jobs[id] = new ModelJob(id) { Max = max, Late = late, Tokens = tokens };
+        Enqueue(Job, id, flow, late, front: 0, tokens);
     }
 
     /// <summary>Returns whether the fence accepted the end.</summary>
@@ -227,7 +253,7 @@ internal sealed class DispatchModel
         };
         if (!counts && job.Pod.Length > 0) job.Runs--;
         job.Isolated = job.Isolated || loss is AttemptLoss.Alone or AttemptLoss.Shared || (loss is null && !counts);
-        Queue.Add(new Waiting(job.Isolated ? -2 : -1, ++seq, Job, id, job.Late));
+        Queue.Add(new Waiting(job.Isolated ? -2 : -1, ++seq, Job, id, job.Late, job.Tokens));
         Sort();
         return true;
     }
@@ -240,10 +266,16 @@ internal sealed class DispatchModel
         var (ticket, pod) = Grants[i];
         Grants.RemoveAt(i);
         SetHeld(ticket.Holder, pod, Held.GetValueOrDefault((ticket.Holder, pod)) - SlotsOf(ticket.Isolated, pod));
+        AddTokens(ticket.Holder, pod, -ChargeOf(ticket, pod));
     }
 
-    public void Up(string pod, int capacity) =>
-        Pods[pod] = IsReady(pod) ? Pods[pod] : (capacity, true);
+    public void Up(string pod, int capacity, TokenCapacity? limit)
+    {
+        if (IsReady(pod)) return;
+        Pods[pod] = (capacity, true);
+        if (limit is null) Limits.Remove(pod);
+        else Limits[pod] = limit;
+    }
 
     public void Drain(string pod)
     {
@@ -253,7 +285,9 @@ internal sealed class DispatchModel
     public void Down(string pod)
     {
         Pods.Remove(pod);
+        Limits.Remove(pod);
         foreach (var key in Held.Keys.Where(k => k.Pod == pod).ToList()) Held.Remove(key);
+        foreach (var key in Tokens.Keys.Where(k => k.Pod == pod).ToList()) Tokens.Remove(key);
     }
 
     public void Reap()
@@ -263,6 +297,7 @@ internal sealed class DispatchModel
         {
             LeaseExpired.Remove(holder);
             foreach (var key in Held.Keys.Where(k => k.Holder == holder).ToList()) Held.Remove(key);
+            foreach (var key in Tokens.Keys.Where(k => k.Holder == holder).ToList()) Tokens.Remove(key);
             Grants.RemoveAll(g => g.Ticket.Holder == holder);
             Queue.RemoveAll(w => w.Holder == holder);
         }
@@ -278,11 +313,11 @@ internal sealed class DispatchModel
         Waiting head,
         List<(string, Fence, string, string)> claimed,
         string token,
-        Func<string, string?> take)
+        Func<string, long, string?> take)
     {
         var job = Jobs[head.Id];
         var why = head.Late ? "expired" : job.Runs >= job.Max ? "exhausted" : "";
-        var pod = why.Length > 0 ? "" : take(holder);
+        var pod = why.Length > 0 ? "" : take(holder, job.Tokens);
         if (pod is null) return false;
         Queue.Remove(head);
         if (head.Tag >= 0) vtime = head.Tag;
@@ -298,24 +333,28 @@ internal sealed class DispatchModel
     private int SlotsOf(bool isolated, string pod) =>
         isolated && Pods.TryGetValue(pod, out var known) ? known.Capacity : 1;
 
-    private string? Take(string holder, string? withheld = null, PreferredWorker? preferred = null)
+    private string? Take(
+        string holder, long tokens, string? withheld = null, PreferredWorker? preferred = null)
     {
-        var pod = Pods.Where(p => p.Value.Ready && p.Key != withheld).Select(p => p.Key).OrderByDescending(Free)
+        var pod = Pods.Where(p => p.Value.Ready && p.Key != withheld && Fits(p.Key, tokens))
+            .Select(p => p.Key).OrderByDescending(Free)
             .ThenByDescending(p => p, StringComparer.Ordinal).FirstOrDefault();
         if (pod is null || Free(pod) < 1) return null;
         if (preferred is not null && Pods.TryGetValue(preferred.PodId, out var wanted) && wanted.Ready
+            && Fits(preferred.PodId, tokens)
             && Free(preferred.PodId) is > 0 and var free && free + preferred.Margin >= Free(pod))
             pod = preferred.PodId;
         SetHeld(holder, pod, Held.GetValueOrDefault((holder, pod)) + 1);
+        AddTokens(holder, pod, Charge(pod, tokens));
         return pod;
     }
 
-    private void Enqueue(string holder, string id, string flow, bool late, int front)
+    private void Enqueue(string holder, string id, string flow, bool late, int front, long tokens)
     {
         if (Queue.Count == 0) finish.Clear();
         var tag = front > 0 ? -front : Math.Max(vtime, finish.GetValueOrDefault(flow));
         if (front == 0) finish[flow] = tag + 1;
-        Queue.Add(new Waiting(tag, ++seq, holder, id, late));
+        Queue.Add(new Waiting(tag, ++seq, holder, id, late, tokens));
         Sort();
     }
 
@@ -323,8 +362,27 @@ internal sealed class DispatchModel
 
     private void SetHeld(string holder, string pod, int count)
     {
-        if (count <= 0) Held.Remove((holder, pod));
-        else Held[(holder, pod)] = count;
+        if (count <= 0)
+        {
+            // The last slot returns all tokens that are left.
+            Held.Remove((holder, pod));
+            Tokens.Remove((holder, pod));
+        }
+        else
+        {
+            Held[(holder, pod)] = count;
+        }
+    }
+
+    private long ChargeOf(Waiting ticket, string pod) => ticket.Isolated ? 0 : Charge(pod, ticket.Tokens);
+
+    private void AddTokens(string holder, string pod, long tokens) =>
+        SetTokens(holder, pod, Tokens.GetValueOrDefault((holder, pod)) + tokens);
+
+    private void SetTokens(string holder, string pod, long tokens)
+    {
+        if (tokens <= 0) Tokens.Remove((holder, pod));
+        else Tokens[(holder, pod)] = tokens;
     }
 
     internal sealed class ModelJob(string id)
@@ -347,6 +405,8 @@ internal sealed class DispatchModel
 
         public bool Late { get; init; }
 
+        public long Tokens { get; init; }
+
         public bool Isolated { get; set; }
 
         public string Holder { get; set; } = "";
@@ -354,7 +414,7 @@ internal sealed class DispatchModel
         public string Pod { get; set; } = "";
     }
 
-    internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late)
+    internal sealed record Waiting(double Tag, long Seq, string Holder, string Id, bool Late, long Tokens)
     {
         public bool Isolated => Tag == -2;
     }

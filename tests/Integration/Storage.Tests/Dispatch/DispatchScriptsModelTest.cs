@@ -18,6 +18,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
     private static readonly string[] Holders = ["g1~0", "g2~0", "g3~0"];
     private static readonly string[] Pods = ["p1", "p2", "p3"];
+
+    /// <summary>What texts may use; 0: no text.</summary>
+    private static readonly long[] Tokens = [0, 30, 100, 300];
+
+    /// <summary>What the pods can hold.</summary>
+    private static readonly TokenCapacity?[] Limits =
+        [null, new(120, Unit: 16), new(256, Unit: 32, Doubles: true, Longest: 250)];
+
     private static int endpoints;
 
     /// <summary>One operation; the numbers select among the objects that exist when it runs.</summary>
@@ -119,8 +127,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 case "expire": await ExpireAsync(holder); break;
                 case "up":
                     var capacity = 1 + op.What % 3;
-                    await scripts.WorkerUpAsync(keys, Pods[op.N % 3], "{}", capacity);
-                    model.Up(Pods[op.N % 3], capacity);
+                    await scripts.WorkerUpAsync(keys, Pods[op.N % 3], "{}", capacity, Limits[op.N % 3]);
+                    model.Up(Pods[op.N % 3], capacity, Limits[op.N % 3]);
                     break;
                 case "drain":
                     await scripts.WorkerDrainAsync(keys, endpoint, Pods[op.N % 3]);
@@ -154,7 +162,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                     Id: $"t{tickets++}",
                     Flow: $"f{(op.What + i) % 2}",
                     Late: op.Flag,
-                    Front: op.Flag2 ? 1 + (op.What % 2) : 0)).ToList();
+                    Front: op.Flag2 ? 1 + (op.What % 2) : 0,
+                    Tokens: Tokens[(op.What + op.Who + i) % 4])).ToList();
             var (fresh, depth, spare) = (op.What % 4 != 0, 2 + op.What % 4, op.What % 3);
             // A pod that does not exist is one of them.
             var preferred = op.N % 2 == 0 ? null : new PreferredWorker($"p{op.What % 5}", op.What % 3);
@@ -166,7 +175,8 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                     t.Late ? TimeSpan.Zero : Long,
                     t.Front == 1,
                     Isolated: t.Front == 2,
-                    Preferred: preferred)));
+                    Preferred: preferred,
+                    Tokens: t.Tokens)));
             Assert.Equal(expected is null, answer.Lost);
             if (expected is null) return;
             foreach (var (id, entry) in answer.Queued) entries[id] = entry;
@@ -178,11 +188,20 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
         private async Task ReleaseAsync(Op op, string holder)
         {
-            var slots = new[] { (Pods[op.What % 3], op.N) };
+            var slots = new[] { Returned(holder, Pods[op.What % 3], op.N) };
             var expected = model.Release(holder, slots);
-            var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder,
-                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.N))], [], claims: false);
+            var answer = await scripts.ReleaseAsync(jobKeys, endpoint, holder, slots, [], claims: false);
             Assert.Equal(expected, answer.Granted.Select(g => (Id(g.Ticket), g.Pod)));
+        }
+
+        /// <summary>
+        /// Returns slots of a pod with their share of its tokens; the last slot has all that are left.
+        /// </summary>
+        private SlotCount Returned(string holder, string pod, int slots)
+        {
+            var (held, tokens) = (model.Held.GetValueOrDefault((holder, pod)),
+                model.Tokens.GetValueOrDefault((holder, pod)));
+            return new SlotCount(pod, slots, slots >= held ? tokens : tokens * slots / held);
         }
 
         private async Task GrantAsync()
@@ -194,7 +213,10 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task RenewAsync(Op op, string holder)
         {
             var own = model.Held.Where(h => h.Key.Holder == holder)
-                .ToDictionary(h => h.Key.Pod, h => Math.Max(0, h.Value - op.N));
+                .ToDictionary(h => h.Key.Pod, h => new SlotCount(
+                    h.Key.Pod,
+                    Math.Max(0, h.Value - op.N),
+                    model.Tokens.GetValueOrDefault(h.Key) / (1 + (op.What % 2))));
             var accepted = op.Flag ? model.Grants.Where(g => g.Ticket.Holder == holder)
                 .Select(g => g.Ticket.Id).ToList() : [];
             var known = op.Flag2 ? [] : model.Orphans(holder, []).ConvertAll(o => $"{o.Id}|{o.Fence}");
@@ -202,7 +224,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             var orphans = model.Orphans(holder, known).ConvertAll(
                 o => (o.Id, $"{new Fence(o.Attempt, token)}", o.Pod, o.Isolated));
             var alive = model.Renew(holder, own, accepted, known, token);
-            var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own],
+            var answer = await scripts.RenewAsync(keys, new RenewReport(holder, Long, 0, 0, [.. own.Values],
                 accepted.ConvertAll(id => entries[id]), known, []) { Token = token });
             Assert.Equal(!alive, answer.Lost);
             if (alive)
@@ -228,12 +250,14 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private async Task SubmitAsync(Op op)
         {
             var (id, flow) = ($"j{tickets++}", $"f{op.What % 2}");
-            model.Submit(id, flow, op.Flag2, 1 + op.N);
+            var tokens = Tokens[(op.What + op.Who) % 4];
+            model.Submit(id, flow, op.Flag2, 1 + op.N, tokens);
             var result = await store.SubmitAsync(new JobSubmission
             {
                 Id = id,
                 EndpointId = endpoint,
                 Flow = flow,
+                Tokens = tokens,
                 Input = Json(op.What % 3),
                 Ttl = op.Flag2 ? TimeSpan.Zero : Long,
                 Timeout = Long,
@@ -261,7 +285,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
 
         private async Task TurnAsync(Op op, string holder, List<(string Id, Fence Fence)> ends)
         {
-            var slots = new[] { (Pods[op.What % 3], op.N % 2) };
+            var slots = new[] { Returned(holder, Pods[op.What % 3], op.N % 2) };
             var claimed = new List<(string, Fence, string, string)>();
             var ended = ends.ConvertAll(e => model.End(e.Id, e.Fence, "COMPLETED"));
             var token = $"c{tickets++}";
@@ -270,7 +294,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 jobKeys,
                 endpoint,
                 holder,
-                [.. slots.Select(s => KeyValuePair.Create(s.Item1, s.Item2))],
+                slots,
                 ends.ConvertAll(e => JobEnd.Completed(e.Id, e.Fence, Json((op.What + op.N) % 3), default)),
                 claims: true,
                 token);
@@ -311,6 +335,10 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 (await db.SortedSetRangeByRankAsync(keys.Queue)).Select(e => Id(e!)));
             Assert.Equal(model.Held.Select(h => (h.Key.Holder, h.Key.Pod, h.Value)).Order(),
                 seen.Leases.Select(l => (l.Holder, l.PodId, l.Slots)).Order());
+            Assert.Equal(
+                model.Tokens.Select(t => ($"{t.Key.Holder}|{t.Key.Pod}", t.Value))
+                    .Concat(model.Tokens.GroupBy(t => t.Key.Pod).Select(g => (g.Key, g.Sum(t => t.Value)))).Order(),
+                (await db.HashGetAllAsync(keys.Tokens)).Select(t => ((string)t.Name!, (long)t.Value)).Order());
             Assert.Equal(model.LeaseExpired.Keys.Order(),
                 (await db.SortedSetRangeByRankAsync(keys.Leases)).Select(l => (string)l!).Order());
             Assert.Equal(model.Pods.Keys.Order(), seen.Workers.Select(w => w.PodId).Order());
@@ -329,10 +357,12 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
                 Assert.Equal((job.Status, job.Attempt, job.Runs), (stored.Status, stored.Attempt, stored.Runs));
             }
 
-            // After slots are returned, no ticket waits while a slot is free, except isolated tickets.
+            // After slots are returned, no ticket waits while a slot is free, except isolated tickets and tickets
+            // without room for their tokens.
             if (model.Isolated == 0 && op.Kind is "release" or "grant" && seen.Queued > seen.JobsQueued
                 && !model.Queue[0].Holder.Equals(DispatchModel.Job, StringComparison.Ordinal))
-                Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0);
+                Assert.DoesNotContain(seen.Workers, w => !w.Draining && w.Free > 0
+                    && model.Fits(w.PodId, model.Queue[0].Tokens));
         }
 
         /// <summary>Checks that the counted bytes are the bytes that the jobs occupy.</summary>
@@ -342,6 +372,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
             Assert.DoesNotContain(
                 report.Violations,
                 v => v.Contains(" bytes", StringComparison.Ordinal)
+                    || v.Contains("tokens", StringComparison.Ordinal)
                     || v.Contains("without its input", StringComparison.Ordinal));
         }
 
@@ -349,6 +380,7 @@ public sealed class DispatchScriptsModelTest(RedisFixture redis) : IClassFixture
         private static byte[] Json(int size) =>
             [.. Enumerable.Repeat((byte)'1', size switch { 0 => 1, 1 => 700, _ => 3000 })];
 
-        private static string Id(string entry) => entry.Split('|')[2];
+        /// <summary>The tokens follow the id of a ticket.</summary>
+        private static string Id(string entry) => entry.Split('|')[2].Split('~')[0];
     }
 }

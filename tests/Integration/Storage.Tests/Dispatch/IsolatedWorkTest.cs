@@ -180,7 +180,7 @@ public sealed class IsolatedWorkTest(RedisFixture redis) : IClassFixture<RedisFi
                 keys,
                 endpoint,
                 "g~0",
-                attempt == 1 ? [] : [KeyValuePair.Create("p1", 4)],
+                attempt == 1 ? [] : [new SlotCount("p1", 4)],
                 [],
                 claims: true)).Claimed);
             if (claim.Why == "exhausted") break;

@@ -7,6 +7,9 @@ namespace Sluice.Simulator;
 /// <summary>One simulated endpoint: its queue, its workers, and the state that a scaler can observe.</summary>
 public sealed class SimEndpoint(string name, Trace trace, IContender contender, SimOptions options)
 {
+    /// <summary>Number of waiting requests whose tokens dispatch reads.</summary>
+    private const int FirstTickets = 64;
+
     private static readonly DateTimeOffset Epoch = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>
@@ -15,6 +18,9 @@ public sealed class SimEndpoint(string name, Trace trace, IContender contender, 
     private readonly double[] buckets = new double[64];
 
     private readonly LinkedList<int> queue = [];
+    private readonly TokenCapacity? cache =
+        options.TokensPerWorker > 0 ? new TokenCapacity(options.TokensPerWorker) : null;
+
     private readonly bool[] granted = new bool[trace.Requests.Count];
     private long bucket;
     private DateTimeOffset touched = Epoch;
@@ -72,12 +78,20 @@ public sealed class SimEndpoint(string name, Trace trace, IContender contender, 
         Busy = reported.Busy,
         Completed = reported.Completed,
         Served = reported.Served,
+        TokensPerTicket = queue.Count == 0 ? 0 : queue.Take(FirstTickets).Average(r => trace.Requests[r].Tokens),
         Workers = Workers.FindAll(w => w.Pod.ReadyAt is not null)
             .ConvertAll(w =>
                 new WorkerSlots(w.Pod.Id, options.SlotsPerWorker, options.SlotsPerWorker - w.Requests.Count,
-                w.Requests.Count, w.Drained)),
+                w.Requests.Count, w.Drained) { Cache = cache, Tokens = TokensAt(w) }),
         Leases = [],
     };
+
+    /// <summary>Whether the cache of a worker has room for the first waiting request.</summary>
+    public bool HasRoom(SimWorker worker) => cache is null
+        || TokensAt(worker) + cache.Charge(trace.Requests[queue.First!.Value].Tokens) <= cache.Tokens;
+
+    private long TokensAt(SimWorker worker) =>
+        cache is null ? 0 : worker.Requests.Sum(r => cache.Charge(trace.Requests[r].Tokens));
 
     /// <summary>Reports running and ended requests, as a gateway does once per second.</summary>
     public void Report(DateTimeOffset now)

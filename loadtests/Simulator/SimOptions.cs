@@ -8,6 +8,9 @@ public sealed record SimOptions
     /// <summary>Concurrent requests per worker.</summary>
     public int SlotsPerWorker { get; init; } = 2;
 
+    /// <summary>Tokens that a worker can hold; 0: only its slots limit it.</summary>
+    public long TokensPerWorker { get; init; }
+
     /// <summary>Time from the start of a worker to its readiness.</summary>
     public LogNormal Start { get; init; } = new(6, 0.25);
 

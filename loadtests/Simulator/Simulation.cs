@@ -178,7 +178,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
             SimWorker? best = null;
             foreach (var worker in endpoint.Workers)
                 if (worker is { State: PodState.Ready, Drained: false }
-                    && worker.Requests.Count < endpoint.Options.SlotsPerWorker
+                    && worker.Requests.Count < endpoint.Options.SlotsPerWorker && endpoint.HasRoom(worker)
                     && (best is null || worker.Requests.Count < best.Requests.Count)) best = worker;
             if (best is null) return;
             var request = endpoint.Dequeue(now);

@@ -29,7 +29,8 @@ public static class AzureTrace
             if (fields.Length != 3) throw new FormatException($"{path}: expected ms,context,generated, not '{line}'");
             var numbers = Array.ConvertAll(fields, f => double.Parse(f, CultureInfo.InvariantCulture));
             requests.Add(new Request(TimeSpan.FromMilliseconds(numbers[0]),
-                TimeSpan.FromSeconds(Overhead + numbers[1] / Prefill + numbers[2] / Decode)));
+                TimeSpan.FromSeconds(Overhead + numbers[1] / Prefill + numbers[2] / Decode),
+                (long)(numbers[1] + numbers[2])));
         }
 
         return new Trace("azure-code", requests[^1].At + TimeSpan.FromSeconds(1), requests);
@@ -40,5 +41,5 @@ public static class AzureTrace
     /// the load in slots stays the same.
     /// </summary>
     public static Trace Compress(Trace trace, double factor) => new($"{trace.Name}/{factor:0}", trace.Length / factor,
-        [.. trace.Requests.Select(r => new Request(r.At / factor, r.Service / factor))]);
+        [.. trace.Requests.Select(r => r with { At = r.At / factor, Service = r.Service / factor })]);
 }

@@ -23,7 +23,16 @@ public sealed record ScalePolicy
     /// <summary>Percentage of requests that should wait no longer than <see cref="TargetWait"/> (SLO).</summary>
     public int TargetPercentile { get; init; } = 95;
 
-    /// <summary>Target utilization of a worker in percent (CONCURRENCY). Knative's default.</summary>
+    /// <summary>
+    /// Tokens of prompts and answers that a worker should hold (TOKENS). 0: <see cref="TargetUtilization"/> of what it
+    /// can hold.
+    /// </summary>
+    public long TargetTokens { get; init; }
+
+    /// <summary>
+    /// Target utilization of a worker in percent: of its slots (CONCURRENCY; Knative's default), or of the tokens that
+    /// it can hold (TOKENS).
+    /// </summary>
     public int TargetUtilization { get; init; } = 70;
 
     /// <summary>Window of the mean, and minimum duration of a panic (CONCURRENCY). Knative's default.</summary>

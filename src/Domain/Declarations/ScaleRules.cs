@@ -23,6 +23,7 @@ internal static class ScaleRules
         check.Range("scaling.targetWait", p.TargetWait, TimeSpan.FromMilliseconds(10), Hour);
         check.Range("scaling.targetPercentile", p.TargetPercentile, 50, 99);
         check.Range("scaling.targetUtilization", p.TargetUtilization, 1, 100);
+        check.Range("scaling.targetTokens", p.TargetTokens, 0, 1L << 40);
         check.Range("scaling.stableWindow", p.StableWindow, TimeSpan.FromSeconds(6), Hour);
         check.Range("scaling.panicWindow", p.PanicWindow, TimeSpan.FromSeconds(1), Hour);
         check.That(p.PanicWindow <= p.StableWindow, "scaling.panicWindow", Duration.Format(p.PanicWindow),

@@ -28,4 +28,10 @@ public enum Scaler
     /// starting workers count.
     /// </summary>
     Concurrency,
+
+    /// <summary>
+    /// Tokens of running and waiting texts, divided by <see cref="ScalePolicy.TargetTokens"/>, or by
+    /// <see cref="ScalePolicy.TargetUtilization"/> of the tokens that a worker can hold.
+    /// </summary>
+    Tokens,
 }

@@ -47,10 +47,22 @@ internal static class FleetLoad
             template.Concurrency)
         {
             Served = snapshot.Served,
+            TokensInFlight = snapshot.Workers.Sum(w => w.Tokens),
+            TokensWaiting = (long)Math.Round(waiting * snapshot.TokensPerTicket),
+            TokensPerWorker = MeanCapacity(snapshot.Workers),
             StartingFor = starting > 0 ? startingFor / starting : TimeSpan.Zero,
             LastStart = last?.ReadyAt - last?.StartedAt,
             LastReadyAt = last?.ReadyAt ?? default,
         };
+    }
+
+    /// <summary>Returns the tokens that a worker can hold, on average; 0: no worker reports it.</summary>
+    private static long MeanCapacity(IReadOnlyList<WorkerSlots> workers)
+    {
+        var (sum, count) = (0L, 0);
+        foreach (var worker in workers)
+            if (worker.Cache is { } cache) (sum, count) = (sum + cache.Tokens, count + 1);
+        return count == 0 ? 0 : sum / count;
     }
 
     /// <summary>

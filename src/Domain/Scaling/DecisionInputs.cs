@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.Domain.Scaling;
 
 /// <summary>The inputs of a decision. Times are in seconds.</summary>
@@ -26,6 +28,18 @@ public sealed record DecisionInputs(
     double? StartTime,
     double WorkerTimeToday)
 {
+    /// <summary>Tokens that running texts may use at their workers; null: there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? TokensInFlight { get; init; }
+
+    /// <summary>Tokens that waiting texts may use; null: there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? TokensWaiting { get; init; }
+
+    /// <summary>Tokens that a worker can hold; null: not known.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? TokensPerWorker { get; init; }
+
     /// <summary>Creates the inputs from the load and the state after a decision.</summary>
     public static DecisionInputs Create(LoadSnapshot load, ScaleState state) => new(
         load.Queued,
@@ -38,7 +52,14 @@ public sealed record DecisionInputs(
         Round(Math.Max(0, state.Traffic.Usual.Mean)),
         state.Learned.ServiceSeconds is { } s ? Round(s) : null,
         state.Learned.StartSeconds > 0 ? Round(state.Learned.StartSeconds) : null,
-        Round(state.Spending.Used.TotalSeconds));
+        Round(state.Spending.Used.TotalSeconds))
+    {
+        TokensInFlight = Positive(load.TokensInFlight),
+        TokensWaiting = Positive(load.TokensWaiting),
+        TokensPerWorker = Positive(state.TokensPerWorker),
+    };
+
+    private static long? Positive(long tokens) => tokens > 0 ? tokens : null;
 
     private static double Round(double value) => Math.Round(value, 4);
 }

@@ -15,6 +15,15 @@ public readonly record struct LoadSnapshot(
     /// <summary>Total time that slots have been in use, a counter like <see cref="Completed"/>.</summary>
     public TimeSpan Served { get; init; }
 
+    /// <summary>Tokens that running texts may use at their workers, prompts and answers.</summary>
+    public long TokensInFlight { get; init; }
+
+    /// <summary>Tokens that waiting texts may use, estimated from the first of them.</summary>
+    public long TokensWaiting { get; init; }
+
+    /// <summary>Tokens that a worker can hold; 0: no worker reports it now.</summary>
+    public long TokensPerWorker { get; init; }
+
     /// <summary>Mean time since the start of the workers that are not ready yet.</summary>
     public TimeSpan StartingFor { get; init; }
 

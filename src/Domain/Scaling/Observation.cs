@@ -14,6 +14,7 @@ internal static class Observation
             Served = load.Served,
             Completed = load.Completed,
             Spending = Spent(load, state, now),
+            TokensPerWorker = load.TokensPerWorker > 0 ? load.TokensPerWorker : state.TokensPerWorker,
         };
         if (load.LastStart is { } took && load.LastReadyAt > state.Learned.StartsSeenUntil)
             next = next with { Learned = next.Learned.Started(took, load.LastReadyAt) };

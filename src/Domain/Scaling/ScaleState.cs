@@ -32,6 +32,11 @@ public readonly record struct ScaleState(DateTimeOffset? LowSince, int LowPeak, 
     /// <summary>Learned service and start times.</summary>
     public ServiceEstimates Learned { get; init; }
 
+    /// <summary>
+    /// Tokens that a worker can hold, as the last workers reported; 0: not known. It is kept while no worker runs.
+    /// </summary>
+    public long TokensPerWorker { get; init; }
+
     /// <summary>Means and panic state of the CONCURRENCY scaler.</summary>
     public Panic Panic { get; init; }
 

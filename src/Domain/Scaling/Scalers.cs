@@ -11,6 +11,7 @@ internal static class Scalers
         [Scaler.RequestCount] = new RequestCountScaler(),
         [Scaler.QueueDelay] = new QueueDelayScaler(),
         [Scaler.Concurrency] = new ConcurrencyScaler(),
+        [Scaler.Tokens] = new TokensScaler(),
     };
 
     /// <exception cref="ArgumentOutOfRangeException">No scaler is registered under this name.</exception>

@@ -20,7 +20,13 @@ public sealed class AutoscalerPropertiesTest
         from served in Gen.Choose(0, 20_000)
         from oldest in Gen.Choose(0, 20_000)
         from age in Gen.Choose(0, 30)
-        select Asks(queued, oldest, busy, ended, served, age);
+        from flight in Gen.Choose(0, 50_000)
+        from waiting in Gen.Choose(0, 500)
+        from room in Gen.Elements(0, 1, 8192)
+        select Asks(queued, oldest, busy, ended, served, age) with
+        {
+            TokensInFlight = flight, TokensWaiting = (long)queued * waiting, TokensPerWorker = room,
+        };
 
     private static readonly Gen<ScalePolicy> AnyPolicy =
         from scaler in Gen.Elements(Enum.GetValues<Scaler>())
@@ -30,10 +36,12 @@ public sealed class AutoscalerPropertiesTest
         from step in Gen.Choose(0, 3)
         from idle in Gen.Choose(1, 90)
         from delay in Gen.Choose(0, 40)
+        from tokens in Gen.Frequency((2, Gen.Constant(0)), (1, Gen.Choose(1, 20_000)))
         from limited in Gen.Frequency((4, Gen.Constant(false)), (1, Gen.Constant(true)))
         select new ScalePolicy
         {
-            Scaler = scaler, Min = min, Max = min + more, Buffer = Math.Min(buffer, min + more), MaxStep = step,
+            Scaler = scaler, TargetTokens = tokens,
+            Min = min, Max = min + more, Buffer = Math.Min(buffer, min + more), MaxStep = step,
             IdleTimeout = TimeSpan.FromSeconds(idle), ScaleInDelay = TimeSpan.FromSeconds(delay),
             DailyWorkerTime = limited ? TimeSpan.FromSeconds(500) : TimeSpan.Zero,
         };
@@ -107,6 +115,18 @@ public sealed class AutoscalerPropertiesTest
         var less = Autoscaler.Decide(of, load, decision.Next, decision.Next.At!.Value);
         var more = Autoscaler.Decide(
             of, load with { Queued = load.Queued + 7 }, decision.Next, decision.Next.At!.Value);
+        return more.Desired >= less.Desired;
+    });
+
+    [Fact]
+    public void More_tokens_never_reduce_the_workers() => For((policy, load, decision) =>
+    {
+        var of = policy with { Scaler = Scaler.Tokens, MaxStep = 0 };
+        var less = Autoscaler.Decide(of, load, decision.Next, decision.Next.At!.Value);
+        var more = Autoscaler.Decide(of, load with
+        {
+            TokensInFlight = load.TokensInFlight + 5000, TokensWaiting = load.TokensWaiting + 3000,
+        }, decision.Next, decision.Next.At!.Value);
         return more.Desired >= less.Desired;
     });
 

@@ -41,6 +41,43 @@ public sealed class ScalerDemandTest
         Assert.Null(Autoscaler.Decide(Concurrency, Steady(7, 5), state, Now.AddSeconds(61)).Next.Panic.Since);
     }
 
+    [Theory]
+    // queued, busy, tokens in flight, waiting, capacity of a worker, declared, wanted; 8 slots per worker, 70 %
+    [InlineData(0, 0, 0, 0, 0, 0, 0)]
+    [InlineData(1, 0, 0, 500, 0, 0, 1)] // from zero, capacity unknown
+    [InlineData(20, 0, 0, 90_000, 0, 0, 3)] // until it is known, by slots
+    [InlineData(20, 0, 0, 90_000, 0, 10_000, 9)]
+    [InlineData(0, 4, 7000, 0, 10_000, 0, 1)]
+    [InlineData(0, 4, 7001, 0, 10_000, 0, 2)]
+    [InlineData(2, 4, 9000, 6000, 10_000, 0, 3)]
+    [InlineData(2, 4, 9000, 6000, 10_000, 5000, 3)]
+    [InlineData(30, 8, 100, 100, 10_000, 0, 5)] // short texts: slots
+    [InlineData(0, 0, 9000, 0, 10_000, 0, 0)] // they have just ended
+    public void Tokens_divides_the_tokens_by_the_share_of_a_worker(
+        int queued, int busy, long flight, long waiting, long capacity, long declared, int wanted)
+    {
+        var policy = new ScalePolicy { Scaler = Scaler.Tokens, Max = 100, TargetTokens = declared };
+        var load = new LoadSnapshot(queued, TimeSpan.Zero, busy, 0, 0, 0, 8)
+        {
+            TokensInFlight = flight, TokensWaiting = waiting, TokensPerWorker = capacity,
+        };
+        Assert.Equal(wanted, Autoscaler.Decide(policy, load, ScaleState.Initial, Now).Steps[0].Workers);
+    }
+
+    [Fact]
+    public void Tokens_remembers_the_capacity_of_a_worker_and_names_its_inputs()
+    {
+        var policy = new ScalePolicy { Scaler = Scaler.Tokens, Max = 100 };
+        var load = new LoadSnapshot(0, TimeSpan.Zero, 2, 0, 1, 0, 8) { TokensInFlight = 900, TokensPerWorker = 1000 };
+        var first = Autoscaler.Decide(policy, load, ScaleState.Initial, Now);
+        Assert.Equal("900 tokens in flight + 0 waiting, 700 per worker (70 % of its 1000): 2", first.Steps[0].Why);
+        var fromZero = new LoadSnapshot(3, TimeSpan.Zero, 0, 2, 0, 0, 8) { TokensWaiting = 1500 };
+        var next = Autoscaler.Decide(policy, fromZero, first.Next, Now.AddMinutes(9));
+        Assert.Equal("0 tokens in flight + 1500 waiting, 700 per worker (70 % of its 1000): 3", next.Steps[0].Why);
+        var inputs = DecisionInputs.Create(fromZero, next.Next);
+        Assert.Equal((null, 1500, 1000), (inputs.TokensInFlight, inputs.TokensWaiting, inputs.TokensPerWorker));
+    }
+
     [Fact]
     public void Slo_plans_one_slot_per_request_before_a_service_time_is_learned() =>
         Assert.Equal(63,

@@ -64,6 +64,10 @@ switch (args.FirstOrDefault())
         await using (var limit = new TokenLimit(Number("--seconds", 600)))
             await TellAsync("load-tokens", await limit.RunAsync(CancellationToken.None));
         return 0;
+    case "cache-dispatch":
+        await TellAsync(
+            "load-cache", await CacheDispatch.RunAsync(Number("--rounds", 5), CancellationToken.None));
+        return 0;
     case "conversations":
         await TellAsync(
             "load-conversations", await Conversations.RunAsync(Number("--rounds", 5), CancellationToken.None));
@@ -119,7 +123,7 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
-            + "|chaos|batch-chaos|stream-failover|token-limit|conversations|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|chaos|batch-chaos|stream-failover|token-limit|conversations|cache-dispatch|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

@@ -8,8 +8,11 @@ using Sluice.ControlPlane.Manifests;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Reconciliation;
 using Sluice.ControlPlane.Scheduling;
+using Sluice.ControlPlane.UserPods;
 using Sluice.Hosting;
+using Sluice.Hosting.UserPods;
 using Sluice.Storage.Fleet;
+using Sluice.Storage.UserPods;
 
 namespace Sluice.ControlPlane;
 
@@ -48,6 +51,26 @@ public static class ControlPlaneServices
         services.AddHostedService<PayloadWatch>();
         services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
         return services;
+    }
+
+    /// <summary>
+    /// Adds the control of user pods, after the other services of the control plane. The caller registers an
+    /// <c>IUserPodHost</c> and <see cref="UserPodOptions"/>.
+    /// </summary>
+    public static IServiceCollection AddSluiceUserPods(this IServiceCollection services)
+    {
+        services.AddSingleton<UserPodGpus>().AddSingleton<UserPodProbe>().AddSingleton<UserPodExecution>();
+        services.AddSingleton(s => new UserPodController(
+            s.GetRequiredService<IUserPodHost>(),
+            s.GetRequiredService<UserPodStore>(),
+            s.GetRequiredService<UserPodCatalog>(),
+            s.GetRequiredService<UserPodExecution>(),
+            s.GetRequiredService<UserPodGpus>(),
+            s.GetRequiredService<UserPodProbe>(),
+            s.GetRequiredService<UserPodOptions>(),
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<UserPodController>>()));
+        return services.AddHostedService(s => s.GetRequiredService<UserPodController>());
     }
 
     private static void AddPods(IServiceCollection services)

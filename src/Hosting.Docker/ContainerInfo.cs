@@ -25,7 +25,14 @@ public sealed record ContainerState(
     bool Running,
     int ExitCode,
     [property: JsonPropertyName("OOMKilled")] bool OomKilled,
-    string? Error);
+    string? Error)
+{
+    /// <summary>When it began to run last; the year 1: never.</summary>
+    public DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>When it exited last; the year 1: never.</summary>
+    public DateTimeOffset FinishedAt { get; init; }
+}
 
 /// <summary>The configuration that a container was created with.</summary>
 public sealed record ContainerConfig(IReadOnlyList<string>? Env, IReadOnlyDictionary<string, string>? Labels);

@@ -160,29 +160,21 @@ public static class ContainerSpec
         for (var i = 0; i < template.Container.Mounts.Count; i++)
         {
             var mount = template.Container.Mounts[i];
-            if (!settings.Mountable.Any(m => TrimFolder(m) == TrimFolder(mount.Source)))
-            {
-                var allowed = settings.Mountable.Count == 0
-                    ? "no mounts, because SLUICE_DOCKER_MOUNTS is empty"
-                    : $"a folder or volume in SLUICE_DOCKER_MOUNTS: {string.Join(", ", settings.Mountable)}";
+            if (!settings.IsMountable(mount.Source))
                 throw new InvalidOperationException(
                     $"container.mounts[{i}].source of template {template.Name} is '{mount.Source}'; "
-                    + $"expected {allowed}");
-            }
-
+                    + $"expected {settings.DescribeMountable()}");
             mounts.Add(Mount(mount.Source, mount.Target, mount.ReadOnly));
         }
 
         return mounts;
     }
 
-    /// <summary>
-    /// Normalizes a mount source for comparison. Only the listed folders may be mounted, and none of their subfolders:
-    /// a pod with write access could replace a subfolder by a link, which the daemon would resolve on its own machine.
-    /// </summary>
+    /// <summary>Normalizes a path for comparison.</summary>
     private static string TrimFolder(string source) => source.StartsWith('/') ? source.TrimEnd('/') : source;
 
-    private static JsonObject Mount(string source, string target, bool readOnly) => new()
+    /// <summary>Returns a mount of a folder (an absolute path) or a volume.</summary>
+    internal static JsonObject Mount(string source, string target, bool readOnly) => new()
     {
         ["Type"] = source.StartsWith('/') ? "bind" : "volume",
         ["Source"] = source,

@@ -16,5 +16,10 @@ public static class DockerHostServices
             var settings = DockerSettingsReader.Read(env);
             return services => ActivatorUtilities.CreateInstance<DockerHost>(services, settings);
         },
+        ConfigureUserPods = env =>
+        {
+            var settings = DockerSettingsReader.Read(env);
+            return services => ActivatorUtilities.CreateInstance<DockerUserPodHost>(services, settings);
+        },
     });
 }

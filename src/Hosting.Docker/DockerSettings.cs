@@ -49,4 +49,34 @@ public sealed record DockerSettings
     /// Whether containers keep running when the gateway stops, so that the next gateway process adopts them.
     /// </summary>
     public bool KeepPods { get; init; }
+
+    /// <summary>
+    /// The network of the pods of users. The default is created if it does not exist; containers in it cannot connect
+    /// to each other.
+    /// </summary>
+    public string PodNetwork { get; init; } = DefaultPodNetwork;
+
+    /// <summary>Address of the daemon's machine on which TCP ports of the pods of users are published.</summary>
+    public string PodAddress { get; init; } = "127.0.0.1";
+
+    /// <summary>
+    /// Whether the daemon's storage driver enforces <c>disk</c> of pods (overlay2 on XFS with pquota, btrfs, zfs).
+    /// </summary>
+    public bool PodDiskQuota { get; init; }
+
+    /// <summary>The default of <see cref="PodNetwork"/>.</summary>
+    public const string DefaultPodNetwork = "sluice-pods";
+
+    /// <summary>
+    /// Whether a folder or volume may be mounted. Only the listed folders may, and none of their subfolders: a pod with
+    /// write access could replace a subfolder by a link, which the daemon would resolve on its own machine.
+    /// </summary>
+    public bool IsMountable(string source) => Mountable.Any(m => TrimFolder(m) == TrimFolder(source));
+
+    /// <summary>Describes what may be mounted, for error messages.</summary>
+    public string DescribeMountable() => Mountable.Count == 0
+        ? "no mounts, because SLUICE_DOCKER_MOUNTS is empty"
+        : $"a folder or volume in SLUICE_DOCKER_MOUNTS: {string.Join(", ", Mountable)}";
+
+    private static string TrimFolder(string source) => source.StartsWith('/') ? source.TrimEnd('/') : source;
 }

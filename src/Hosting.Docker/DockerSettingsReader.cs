@@ -36,6 +36,9 @@ public static class DockerSettingsReader
             Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
             RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? defaults.RegistryConfig,
             KeepPods = Flag("SLUICE_DOCKER_KEEP"),
+            PodNetwork = Text("SLUICE_DOCKER_POD_NETWORK") ?? defaults.PodNetwork,
+            PodAddress = Address("SLUICE_DOCKER_POD_ADDRESS", Text("SLUICE_DOCKER_POD_ADDRESS") ?? defaults.PodAddress),
+            PodDiskQuota = Flag("SLUICE_DOCKER_POD_DISK"),
         };
     }
 
@@ -61,6 +64,9 @@ public static class DockerSettingsReader
     private static Uri Daemon(string name, string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "unix" or "http" or "tcp"
             ? uri : throw Invalid(name, text, "unix:///var/run/docker.sock, or tcp://host:port of a proxy for it");
+
+    private static string Address(string name, string text) => System.Net.IPAddress.TryParse(text, out _)
+        ? text : throw Invalid(name, text, "an IP address of the daemon's machine, like 127.0.0.1 or 0.0.0.0");
 
     private static InvalidOperationException Invalid(string name, string value, string expected) =>
         new($"{name} is '{value}'; expected {expected}.");

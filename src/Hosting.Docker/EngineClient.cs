@@ -105,10 +105,50 @@ public sealed class EngineClient : IDisposable
         }
     }
 
-    /// <summary>Lists the containers with a label, stopped ones included.</summary>
-    public async Task<IReadOnlyList<ContainerSummary>> ListAsync(string label, string value, CancellationToken ct)
+    /// <summary>
+    /// Returns the id of the daemon, which it keeps over restarts.
+    /// </summary>
+    public async Task<string> DaemonIdAsync(CancellationToken ct) =>
+        (string?)(await CallAsync(HttpMethod.Get, "info", null, ct))?["ID"]
+        ?? throw new EngineException("the Docker daemon reports no id", HttpStatusCode.OK);
+
+    /// <summary>Creates a bridge network whose containers cannot connect to each other, unless it exists.</summary>
+    public async Task EnsureIsolatedNetworkAsync(string name, CancellationToken ct)
     {
-        var filters = new JsonObject { ["label"] = new JsonArray($"{label}={value}") }.ToJsonString();
+        if (await NullWhenMissing(CallAsync(HttpMethod.Get, $"networks/{name}", null, ct)) is not null) return;
+        var body = new JsonObject
+        {
+            ["Name"] = name,
+            ["CheckDuplicate"] = true,
+            ["Driver"] = "bridge",
+            ["Options"] = new JsonObject { ["com.docker.network.bridge.enable_icc"] = "false" },
+        };
+        try
+        {
+            await CallAsync(HttpMethod.Post, "networks/create", body, ct);
+        }
+        catch (EngineException e) when (e.Status == HttpStatusCode.Conflict)
+        {
+            // Another gateway has created it.
+        }
+    }
+
+    /// <summary>Whether a volume exists.</summary>
+    public async Task<bool> VolumeExistsAsync(string name, CancellationToken ct) =>
+        await NullWhenMissing(CallAsync(HttpMethod.Get, $"volumes/{name}", null, ct)) is not null;
+
+    /// <summary>Deletes a volume. The call has no effect if it does not exist.</summary>
+    public Task RemoveVolumeAsync(string name, CancellationToken ct) =>
+        NullWhenMissing(CallAsync(HttpMethod.Delete, $"volumes/{name}", null, ct));
+
+    /// <summary>Lists the containers with a label, stopped ones included.</summary>
+    public Task<IReadOnlyList<ContainerSummary>> ListAsync(string label, string value, CancellationToken ct) =>
+        ListAsync($"{label}={value}", ct);
+
+    /// <summary>Lists the containers with a label, <c>name</c> or <c>name=value</c>, stopped ones included.</summary>
+    public async Task<IReadOnlyList<ContainerSummary>> ListAsync(string label, CancellationToken ct)
+    {
+        var filters = new JsonObject { ["label"] = new JsonArray(label) }.ToJsonString();
         var path = $"containers/json?all=1&filters={Uri.EscapeDataString(filters)}";
         var found = await CallAsync(HttpMethod.Get, path, null, ct);
         return found!.Deserialize(EngineJson.Default.ContainerSummaryArray)!;

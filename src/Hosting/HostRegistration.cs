@@ -1,3 +1,5 @@
+using Sluice.Hosting.UserPods;
+
 namespace Sluice.Hosting;
 
 /// <summary>A kind of host that <c>SLUICE_POD_HOST</c> can select.</summary>
@@ -17,4 +19,7 @@ public sealed record HostRegistration
     /// invalid; the message contains name, value and rule.
     /// </summary>
     public required Func<Func<string, string?>, Func<IServiceProvider, IPodHost>> Configure { get; init; }
+
+    /// <summary>The same for the pods of users.</summary>
+    public required Func<Func<string, string?>, Func<IServiceProvider, IUserPodHost>> ConfigureUserPods { get; init; }
 }

@@ -26,6 +26,8 @@ public static class MetricNames
     public const string QueueDepth = "sluice.queue.depth";
     public const string EndpointBlocked = "sluice.endpoint.blocked";
     public const string ApiKeys = "sluice.api_keys";
+    public const string UserPods = "sluice.pods";
+    public const string UserPodConnections = "sluice.pod_connections";
     public const string Workers = "sluice.workers";
     public const string WorkerExits = "sluice.worker.exits";
     public const string WorkerTimeToday = "sluice.worker_time.today";

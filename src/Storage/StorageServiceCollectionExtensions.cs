@@ -7,6 +7,7 @@ using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using Sluice.Storage.UserPods;
 
 namespace Sluice.Storage;
 
@@ -15,12 +16,13 @@ public static class StorageServiceCollectionExtensions
 {
     /// <summary>
     /// Adds all stores. The caller registers <see cref="TimeProvider"/> and logging. Hosted services, in this order:
-    /// <see cref="RedisMemoryPressure"/>, <see cref="CatalogWatcher"/>.
+    /// <see cref="RedisMemoryPressure"/>, <see cref="CatalogWatcher"/>, <see cref="UserPodCatalog"/>.
     /// </summary>
     /// <param name="services">The services of the gateway.</param>
     /// <param name="redis">The connection that all stores share. The caller disposes it.</param>
     /// <param name="payloads">The payload folder. The caller has checked it.</param>
-    /// <param name="gatewayId">Identifies the gateway in the leader election; unique across restarts.</param>
+    /// <param name="gatewayId">Identifies the gateway in the leader election and as a controller of pods; unique across
+    /// restarts.</param>
     public static IServiceCollection AddSluiceStorage(
         this IServiceCollection services,
         RedisStore redis,
@@ -34,6 +36,8 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>();
+        services.AddSingleton(s => new UserPodStore(s.GetRequiredService<RedisStore>(), gatewayId))
+            .AddSingleton<UserPodCatalog>();
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
         services.AddSingleton<BlobStore>().AddSingleton<FileStore>().AddSingleton<BatchStore>();
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>();
@@ -41,6 +45,7 @@ public static class StorageServiceCollectionExtensions
 
         services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());
+        services.AddHostedService(s => s.GetRequiredService<UserPodCatalog>());
         return services;
     }
 }

@@ -17,7 +17,7 @@ public static class DeclarationJson
         Converters =
         {
             new DurationConverter(), new SizeConverter(), new ScalerConverter(), new PauseConverter(),
-            new ProtocolConverter(), new PullPolicyConverter(), new EnvConverter(),
+            new ProtocolConverter(), new PullPolicyConverter(), new EnvConverter(), new PodApplicationConverter(),
         },
     };
 
@@ -27,5 +27,6 @@ public static class DeclarationJson
 
     public static JsonTypeInfo<Endpoint> Endpoint { get; } = GetTypeInfo<Endpoint>();
 
-    private static JsonTypeInfo<T> GetTypeInfo<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
+    /// <summary>Returns the JSON form of another type whose fields are declarations.</summary>
+    internal static JsonTypeInfo<T> GetTypeInfo<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 }

@@ -7,8 +7,14 @@ namespace Sluice.Domain.Declarations;
 /// <summary>Validates declarations. Pure. It reports every error with the field, the value and the rule.</summary>
 public static partial class EndpointRules
 {
-    /// <summary>Reserved ids: segments of the routes below <c>/v2</c>.</summary>
-    private static readonly string[] Reserved = ["models", "health", "repository", "logging", "trace"];
+    /// <summary>
+    /// Reserved ids: segments of the routes below <c>/v2</c>, of the Open Inference Protocol and of RunPod's API.
+    /// </summary>
+    private static readonly string[] Reserved =
+    [
+        "models", "health", "repository", "logging", "trace",
+        "pods", "serverless", "templates", "network-volumes", "registries", "catalog", "billing", "clusters", "account",
+    ];
 
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
     private static readonly TimeSpan Week = TimeSpan.FromDays(7);
@@ -37,10 +43,15 @@ public static partial class EndpointRules
         check.Env(t.Env);
         Check(t.Container, check);
         if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);
+        if (t.Pod is { } pod) PodRules.Check(pod, check, "pod.");
         return check.Errors;
     }
 
-    private static void Check(ContainerRequirements c, Checker check)
+    /// <summary>Validates the container of a template or pod.</summary>
+    /// <param name="c">The container.</param>
+    /// <param name="check">Receives the errors.</param>
+    /// <param name="canBeOfImage">Whether an empty user, which is that of the image, is valid.</param>
+    internal static void Check(ContainerRequirements c, Checker check, bool canBeOfImage = false)
     {
         check.Range("container.port", c.Port, 1, 65535);
         check.That(c.Memory is 0 or >= 6 << 20, "container.memory", $"{c.Memory}",
@@ -48,7 +59,8 @@ public static partial class EndpointRules
         check.That(c.Cpus is 0 or >= 0.01 and <= 1024, "container.cpus", c.Cpus.ToString(CultureInfo.InvariantCulture),
             "0 (no limit) or 0.01 to 1024");
         check.Range("container.pids", c.Pids, 4, 1 << 22);
-        check.That(User().IsMatch(c.User), "container.user", c.User, "user or user:group, by number or name");
+        check.That(User().IsMatch(c.User) || (canBeOfImage && c.User.Length == 0), "container.user",
+            c.User, "user or user:group, by number or name");
         check.Range("container.tmpSize", c.TmpSize, 1 << 20, 1L << 40);
         check.Range("container.shmSize", c.ShmSize, 1 << 20, 1L << 40);
         for (var i = 0; i < c.Mounts.Count; i++)

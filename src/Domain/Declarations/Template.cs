@@ -64,4 +64,8 @@ public sealed record Template
     /// <summary>GPUs that a worker requires; null: Sluice places the worker on no GPU.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public GpuRequirements? Gpu { get; init; }
+
+    /// <summary>What pods of this template have; null: the template is meant for workers.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PodPolicy? Pod { get; init; }
 }

@@ -58,7 +58,30 @@ public sealed class ApiKeyCache(
         // An unknown ID costs the same work, so that the response time does not reveal whether the ID exists.
         if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
         if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
-        caller = new Caller(record.Id, record.Name, record.Scope, record.Limits ?? KeyLimits.None);
+        caller = ToCaller(record);
+        return KeyVerdict.Valid;
+    }
+
+    /// <summary>
+    /// Finds the caller of a key by its id, for requests that proved earlier that they have the key.
+    /// </summary>
+    /// <param name="id">The id of the key.</param>
+    /// <param name="now">The current time, for expiry.</param>
+    /// <param name="caller">The caller if the key is valid; otherwise null.</param>
+    public KeyVerdict FindById(string id, DateTimeOffset now, out Caller? caller)
+    {
+        caller = null;
+        if (id == EnvironmentAdmin.KeyId)
+        {
+            if (adminHash is null) return KeyVerdict.Unknown;
+            caller = EnvironmentAdmin;
+            return KeyVerdict.Valid;
+        }
+
+        if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
+        if (!keys.TryGetValue(id, out var record)) return KeyVerdict.Unknown;
+        if (record.ExpiresAt <= now) return KeyVerdict.Expired;
+        caller = ToCaller(record);
         return KeyVerdict.Valid;
     }
 
@@ -104,6 +127,8 @@ public sealed class ApiKeyCache(
 
         snapshot = new Snapshot(changes.Version, startedAt);
     }
+
+    private static Caller ToCaller(ApiKey key) => new(key.Id, key.Name, key.Scope, key.Limits ?? KeyLimits.None);
 
     private sealed record Snapshot(string Version, long ReadAt);
 }

@@ -17,6 +17,7 @@ public abstract class ErrorForm
     private static readonly ErrorForm Problems = new ProblemForm();
     private static readonly ErrorForm OpenInference = new OpenInferenceForm();
     private static readonly ErrorForm OpenAi = new OpenAiForm();
+    private static readonly ErrorForm RunPod = new RunPodForm();
 
     /// <summary>
     /// First path segments after <c>/v2/</c> that belong to the protocol. Any other segment is an endpoint id of the
@@ -47,6 +48,7 @@ public abstract class ErrorForm
         foreach (var name in Protocol)
             if (rest.StartsWith(name, StringComparison.Ordinal)
                 && (rest.Length == name.Length || rest[name.Length] == '/')) return OpenInference;
+        if (IsUnder(path, "/v2/pods")) return RunPod;
         return rest.IsEmpty ? OpenInference : Problems;
     }
 
@@ -62,6 +64,17 @@ public abstract class ErrorForm
         public override string ContentType => Problem.ContentType;
 
         public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(problem, Writer.Problem);
+    }
+
+    /// <summary>The format of RunPod's API v2: RFC 9457, with errors as texts.</summary>
+    private sealed class RunPodForm : ErrorForm
+    {
+        public override string ContentType => Problem.ContentType;
+
+        public override byte[] Write(Problem problem) => JsonSerializer.SerializeToUtf8Bytes(
+            new RunPodError(problem.Title, problem.Status, problem.Detail,
+                problem.Errors?.Select(e => e.ToString()).ToList()),
+            Writer.RunPodError);
     }
 
     private sealed class OpenInferenceForm : ErrorForm

@@ -8,7 +8,14 @@ internal sealed record OpenAiError(OpenAiErrorBody Error);
 
 internal sealed record OpenAiErrorBody(string Message, string Type, string? Param, string? Code);
 
+internal sealed record RunPodError(
+    string Title,
+    int Status,
+    string Detail,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Errors);
+
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(RunPodError))]
 [JsonSerializable(typeof(OpenInferenceError))]
 [JsonSerializable(typeof(OpenAiError))]
 internal sealed partial class ErrorJson : JsonSerializerContext;

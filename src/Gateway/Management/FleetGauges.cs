@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Sluice.Domain.UserPods;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Observability;
 using Sluice.Shared;
@@ -6,6 +7,7 @@ using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using Sluice.Storage.UserPods;
 
 namespace Sluice.Gateway.Management;
 
@@ -26,6 +28,7 @@ public sealed class FleetGauges
     private readonly CatalogWatcher catalog;
     private readonly LeaderElection leadership;
     private readonly ApiKeyCache keys;
+    private readonly UserPodCatalog pods;
     private readonly TimeProvider time;
     private volatile IReadOnlyList<EndpointValues> values = [];
 
@@ -35,6 +38,7 @@ public sealed class FleetGauges
     /// <param name="catalog">The declared endpoints.</param>
     /// <param name="leadership">Decides whether this gateway reports the gauges.</param>
     /// <param name="keys">The API keys.</param>
+    /// <param name="pods">The pods of users.</param>
     /// <param name="time">The clock for key expiry and timeouts.</param>
     public FleetGauges(
         RedisStore redis,
@@ -42,6 +46,7 @@ public sealed class FleetGauges
         CatalogWatcher catalog,
         LeaderElection leadership,
         ApiKeyCache keys,
+        UserPodCatalog pods,
         TimeProvider time)
     {
         this.redis = redis;
@@ -49,6 +54,7 @@ public sealed class FleetGauges
         this.catalog = catalog;
         this.leadership = leadership;
         this.keys = keys;
+        this.pods = pods;
         this.time = time;
         Meter.CreateObservableGauge(MetricNames.QueueDepth, () => Measure(s => s.Queued), "{request}",
             "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
@@ -59,6 +65,8 @@ public sealed class FleetGauges
             "Jobs of an endpoint that are dead letters (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.ApiKeys, MeasureKeys, "{key}",
             "Valid API keys, by scope (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.UserPods, MeasurePods, "{pod}",
+            "Pods of users, by status (reported by the leader).");
     }
 
     /// <summary>Reads the values from Redis. Redis errors do not throw; the gauges are then omitted.</summary>
@@ -93,6 +101,13 @@ public sealed class FleetGauges
 
     private IEnumerable<Measurement<long>> Measure(Func<EndpointValues, long> value) =>
         values.Select(s => new Measurement<long>(value(s), KeyValuePair.Create("endpoint", (object?)s.Endpoint)));
+
+    private IEnumerable<Measurement<long>> MeasurePods() => !leadership.IsLeader
+        ? []
+        : pods.All.Where(p => p.Pod.Goal != UserPodGoal.Terminated)
+            .CountBy(p => UserPodActions.StatusOf(p.Pod, p.State))
+            .Select(c => new Measurement<long>(
+                c.Value, KeyValuePair.Create("status", (object?)c.Key.ToString().ToUpperInvariant())));
 
     private IEnumerable<Measurement<long>> MeasureKeys() => !leadership.IsLeader
         ? []

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Notation;
+using Sluice.Domain.UserPods;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Catalog;
@@ -24,7 +25,7 @@ public static class KeysApi
     private const long MaxTokensPerMinute = 1_000_000_000;
 
     private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst",
-        "tokensPerMinute", "concurrent", "queued", "jobBytes", "weight", "allowUnknown"];
+        "tokensPerMinute", "concurrent", "queued", "jobBytes", "weight", "allowUnknown", "pods"];
 
     /// <summary>Maps the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache keyCache, CatalogWatcher catalog,
@@ -102,7 +103,12 @@ public static class KeysApi
             Name = request.Name ?? "",
             Hash = ApiKeyFormat.Hash(text),
             Last4 = text[^4..],
-            Scope = new KeyScope { Admin = request.Admin, Invoke = request.Invoke ?? [] },
+            Scope = new KeyScope
+            {
+                Admin = request.Admin,
+                Invoke = request.Invoke ?? [],
+                Pods = request.Pods ?? [],
+            },
             CreatedAt = time.GetUtcNow(),
             ExpiresAt = request.ExpiresAt,
             Limits = new KeyLimits
@@ -160,7 +166,8 @@ public static class KeysApi
         {
             Name = ReadField(given, "name", JsonValueKind.String, "a string", errors)?.GetValue<string>(),
             Admin = ReadField(given, "admin", null, "true or false", errors)?.GetValue<bool>() ?? false,
-            Invoke = Invoke(given, errors),
+            Invoke = Names(given, "invoke", "an endpoint id", EndpointRules.IsId, errors),
+            Pods = Names(given, "pods", "the id of a pod", UserPodRules.IsId, errors),
             ExpiresAt = Expiry(given, now, errors),
             RequestsPerMinute = (int)Number(given, "requestsPerMinute", 1_000_000, errors),
             Burst = (int)Number(given, "burst", 1_000_000, errors),
@@ -173,9 +180,9 @@ public static class KeysApi
         };
         if (request.Name?.Length > MaxName)
             errors.Add(new FieldError("name", $"{request.Name.Length} characters", $"at most {MaxName} characters"));
-        if (!request.Admin && request.Invoke is not { Count: > 0 } && errors.Count == 0)
+        if (!request.Admin && request is { Invoke: not { Count: > 0 }, Pods: not { Count: > 0 } } && errors.Count == 0)
             errors.Add(new FieldError("invoke", "",
-                "endpoint ids that the key may call, or \"*\" for all; or admin: true"));
+                "endpoint ids that the key may call, or \"*\" for all; or pods; or admin: true"));
         return (request, errors);
     }
 
@@ -208,12 +215,13 @@ public static class KeysApi
         return 1;
     }
 
-    private static List<string>? Invoke(JsonObject given, List<FieldError> errors)
+    private static List<string>? Names(
+        JsonObject given, string field, string expected, Func<string, bool> isName, List<FieldError> errors)
     {
-        if (given["invoke"] is not { } node) return null;
+        if (given[field] is not { } node) return null;
         if (node is not JsonArray items)
         {
-            errors.Add(new FieldError("invoke", node.ToJsonString(), "a list of endpoint ids, or [\"*\"]"));
+            errors.Add(new FieldError(field, node.ToJsonString(), $"a list, each item {expected}, or [\"*\"]"));
             return null;
         }
 
@@ -221,10 +229,10 @@ public static class KeysApi
         for (var i = 0; i < items.Count; i++)
         {
             var id = items[i]?.GetValueKind() == JsonValueKind.String ? items[i]!.GetValue<string>() : null;
-            if (id is not null && (id == "*" || EndpointRules.IsId(id))) ids.Add(id);
+            if (id is not null && (id == "*" || isName(id))) ids.Add(id);
             else
-                errors.Add(new FieldError($"invoke[{i}]", items[i]?.ToJsonString() ?? "null",
-                    "an endpoint id, or \"*\""));
+                errors.Add(new FieldError($"{field}[{i}]", items[i]?.ToJsonString() ?? "null",
+                    $"{expected}, or \"*\""));
         }
 
         return ids;
@@ -254,6 +262,9 @@ public static class KeysApi
 
         /// <summary>Ids of the endpoints that the key may call. <c>*</c> means all endpoints.</summary>
         public IReadOnlyList<string>? Invoke { get; init; }
+
+        /// <summary>Ids of the pods that the key may open. <c>*</c> means all pods.</summary>
+        public IReadOnlyList<string>? Pods { get; init; }
 
         /// <summary>When the key expires. Null: never.</summary>
         public DateTimeOffset? ExpiresAt { get; init; }

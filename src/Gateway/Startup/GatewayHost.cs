@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Console;
 using Sluice.ControlPlane;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.UserPods;
 using Sluice.Dispatch;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Batches;
@@ -19,6 +20,7 @@ using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.UserPods;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
 using Sluice.Models.Cache;
@@ -94,6 +96,8 @@ public static partial class GatewayHost
     {
         T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
         app.Use(next => context => RequestId.InvokeAsync(context, next));
+        var pods = Get<UserPodProxy>();
+        app.Use(next => context => pods.InvokeAsync(context, next));
         app.UseRouting();
         var authentication = Get<ApiKeyAuthenticationMiddleware>();
         var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
@@ -118,6 +122,9 @@ public static partial class GatewayHost
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
         HostsApi.Map(app, Get<PodStore>());
         Get<GpusApi>().Map(app);
+        Get<UserPodsApi>().Map(app);
+        Get<RunPodPodsApi>().Map(app);
+        pods.Map(app);
         app.MapOpenApi("/openapi.json").WithMetadata(new AccessRule(AccessLevel.Nothing));
     }
 
@@ -164,6 +171,7 @@ public static partial class GatewayHost
             new ManifestOptions(settings.Manifest),
             new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
         AddForwarding(services);
+        AddUserPods(services, settings, data);
         AddJobs(services, settings);
         AddBatches(services, settings);
         AddResponses(services, settings);
@@ -178,6 +186,7 @@ public static partial class GatewayHost
             resolvers.Insert(1, OpenInferenceJson.Default);
             resolvers.Insert(2, JobResponseJson.Default);
             resolvers.Insert(3, OpenAiJson.Default);
+            resolvers.Insert(4, UserPodApiJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -199,6 +208,18 @@ public static partial class GatewayHost
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton(settings.Models.Store).AddSingleton(settings.Models.Sources).AddSingleton<ModelStore>();
         services.AddSingleton(settings.Host.Create);
+    }
+
+    private static void AddUserPods(IServiceCollection services, GatewaySettings settings, DataFolder data)
+    {
+        services.AddSingleton(new ProcessPodSettings(settings.ProcessPodTemplates, Path.Combine(data.Path, "pods")));
+        services.AddSingleton(settings.PodRouting).AddSingleton(new UserPodOptions(settings.PodRouting.UsesPaths));
+        services.AddSingleton(settings.Host.CreateUserPods);
+        services.AddSluiceUserPods();
+        services.AddSingleton<UserPodConnections>().AddSingleton<UserPodLinks>().AddSingleton<UserPodProxy>();
+        services.AddSingleton<UserPodLogs>().AddSingleton<UserPodService>();
+        services.AddSingleton<UserPodsApi>().AddSingleton<RunPodPodsApi>();
+        services.AddHostedService(s => s.GetRequiredService<UserPodConnections>());
     }
 
     private static void AddForwarding(IServiceCollection services)

@@ -5,6 +5,7 @@ using Sluice.Domain.Notation;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.Responses;
+using Sluice.Gateway.UserPods;
 using Sluice.Storage.Files;
 using Sluice.Storage.Responses;
 
@@ -87,6 +88,12 @@ public sealed record GatewaySettings
 
     /// <summary>The settings of the pod host.</summary>
     public HostSettings Host { get; init; } = HostSettings.Read(_ => null);
+
+    /// <summary>How clients reach the ports of pods.</summary>
+    public UserPodRouting PodRouting { get; init; } = new(UsesPaths: false, Base: null);
+
+    /// <summary>The templates whose pods may run as processes.</summary>
+    public IReadOnlyList<string> ProcessPodTemplates { get; init; } = [];
 
     /// <summary>Whether the metrics are served without an API key.</summary>
     public bool MetricsPublic { get; init; }
@@ -173,9 +180,16 @@ public sealed record GatewaySettings
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
-        read = WithResponses(WithFiles(read, Number), Number);
+        read = WithPods(WithResponses(WithFiles(read, Number), Number), Text);
         return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
     }
+
+    private static GatewaySettings WithPods(GatewaySettings read, Func<string, string?> text) => read with
+    {
+        PodRouting = UserPodRouting.Read(text),
+        ProcessPodTemplates = (text("SLUICE_PROCESS_POD_TEMPLATES") ?? "").Split(
+            ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+    };
 
     private static GatewaySettings WithFiles(GatewaySettings read, Func<string, int, int?> number)
     {

@@ -1,13 +1,18 @@
 using Sluice.Hosting;
 using Sluice.Hosting.Docker;
 using Sluice.Hosting.Processes;
+using Sluice.Hosting.UserPods;
 
 namespace Sluice.Gateway.Startup;
 
 /// <summary>The selected pod host, with its settings.</summary>
 /// <param name="Registration">The host.</param>
 /// <param name="Create">Creates it.</param>
-public sealed record HostSettings(HostRegistration Registration, Func<IServiceProvider, IPodHost> Create)
+/// <param name="CreateUserPods">Creates the host of the pods of users.</param>
+public sealed record HostSettings(
+    HostRegistration Registration,
+    Func<IServiceProvider, IPodHost> Create,
+    Func<IServiceProvider, IUserPodHost> CreateUserPods)
 {
     private const string Setting = "SLUICE_POD_HOST";
 
@@ -21,7 +26,7 @@ public sealed record HostSettings(HostRegistration Registration, Func<IServicePr
     public static HostSettings Read(Func<string, string?> env)
     {
         var host = Hosts.Select(Setting, env(Setting) is { Length: > 0 } name ? name : null);
-        return new HostSettings(host, host.Configure(env));
+        return new HostSettings(host, host.Configure(env), host.ConfigureUserPods(env));
     }
 
     /// <summary>Describes why SLUICE_STANDBY_WORKERS has no effect on the selected host; null if it has one.</summary>

@@ -1,15 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Models.Cache;
-using Sluice.Shared;
 
 namespace Sluice.Hosting.Processes;
 
@@ -20,9 +16,8 @@ public sealed partial class ProcessHost : IPodHost
     private readonly ModelStore models;
     private readonly TimeProvider time;
     private readonly ILogger<ProcessHost> logger;
-    private readonly ProcessSpawner spawner = new();
-    private readonly HashSet<int> ports = [];
-    private readonly string[] wrapper;
+    private readonly ProcessLauncher launcher = new();
+    private readonly FreePorts ports = new();
     private readonly StandbyPool standbys;
     private readonly HostId id;
     private readonly LaunchPaths paths = LaunchPaths.ForProcess();
@@ -43,11 +38,7 @@ public sealed partial class ProcessHost : IPodHost
         this.logger = logger;
         WorkFolder.DeleteLeftovers(id);
         standbys = new StandbyPool(standby, StandByAsync, time, logger);
-        // setpriv ends the process with the gateway, even after kill -9. setsid puts it into its own session, so that a
-        // terminal's Ctrl-C does not reach it.
-        wrapper = File.Exists("/usr/bin/setpriv") && File.Exists("/usr/bin/setsid")
-            ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/usr/bin/setsid"] : [];
-        if (wrapper.Length == 0) ProcessWrapperMissing();
+        if (!launcher.EndsWithGateway) ProcessWrapperMissing();
     }
 
     public bool KeepsPods => false;
@@ -66,7 +57,7 @@ public sealed partial class ProcessHost : IPodHost
         var model = order.Deployment.Endpoint is { Model: { } declared } endpoint
             ? await models.AcquireAsync(declared, endpoint.ServedModels[0], progress, ct) : null;
         var delivered = time.GetElapsedTime(ordered);
-        var port = AllocatePort();
+        var port = ports.Allocate();
         try
         {
             var pod = await StartAsync(order, port, model, ordered);
@@ -77,7 +68,7 @@ public sealed partial class ProcessHost : IPodHost
         catch (Exception e) when (e is InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             model?.Dispose();
-            FreePort(port);
+            ports.Free(port);
             DeleteFolder(order.PodId);
             if (e is InvalidOperationException) throw;
             throw new InvalidOperationException($"cannot create a working directory: {e.Message}", e);
@@ -116,23 +107,23 @@ public sealed partial class ProcessHost : IPodHost
 
     public async Task StopAsync(RunningPod pod)
     {
-        Signal(pod, Sigterm);
+        Signal(pod, ProcessLauncher.Sigterm);
         var grace = Task.Delay(pod.Deployment.Template.StopGrace, time);
-        if (await Task.WhenAny(pod.Exited, grace) == grace) Signal(pod, Sigkill);
+        if (await Task.WhenAny(pod.Exited, grace) == grace) Signal(pod, ProcessLauncher.Sigkill);
         await pod.Exited;
     }
 
     public Task KillAsync(RunningPod pod)
     {
-        Signal(pod, Sigkill);
+        Signal(pod, ProcessLauncher.Sigkill);
         return Task.CompletedTask;
     }
 
     public Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
         // Children of a command that was no server itself must not outlive it.
-        if (wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, Sigkill);
-        FreePort(pod.Address.Uri.Port);
+        launcher.KillChildren(pod.ProcessId!.Value);
+        ports.Free(pod.Address.Uri.Port);
         DeleteFolder(pod.Order.PodId);
         pod.Model?.Dispose();
         pod.Dispose();
@@ -192,63 +183,15 @@ public sealed partial class ProcessHost : IPodHost
         if (folders.TryRemove(pod, out var folder)) folder.Dispose();
     }
 
-    private async Task<Process> SpawnAsync(
+    private Task<Process> SpawnAsync(
         IReadOnlyList<string> command,
         IReadOnlyDictionary<string, string> env,
-        WorkFolder folder)
-    {
-        string[] all = [.. wrapper, .. command];
-        var start = new ProcessStartInfo(all[0], all[1..])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-            WorkingDirectory = folder.Path,
-        };
-        ChildEnvironment.Clean(start.Environment);
-        foreach (var (name, value) in env) start.Environment[name] = value;
-        try
-        {
-            return await spawner.StartAsync(start);
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"cannot start '{command[^1]}': {e.Message}", e);
-        }
-    }
-
-    /// <summary>Returns a port that is free now and is not assigned to another pod of this host.</summary>
-    private int AllocatePort()
-    {
-        lock (ports)
-        {
-            while (true)
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, 0);
-                listener.Start();
-                var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-                if (ports.Add(port)) return port;
-            }
-        }
-    }
-
-    private void FreePort(int port)
-    {
-        lock (ports) ports.Remove(port);
-    }
+        WorkFolder folder) => launcher.StartAsync(command, env, folder.Path);
 
     private void Signal(RunningPod pod, int signal)
     {
-        if (pod.Exited.IsCompleted) return;
-        if (signal == Sigkill && wrapper.Length > 0) _ = KillProcess(-pod.ProcessId!.Value, signal);
-        _ = KillProcess(pod.ProcessId!.Value, signal);
+        if (!pod.Exited.IsCompleted) launcher.Signal(pod.ProcessId!.Value, signal);
     }
-
-    private const int Sigkill = 9;
-    private const int Sigterm = 15;
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int KillProcess(int pid, int signal);
 
     [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
     private partial void PodOutput(string pod, string line);

@@ -6,13 +6,14 @@ namespace Sluice.Hosting.Processes;
 public static class ProcessHostServices
 {
     /// <summary>
-    /// Adds the host <c>process</c>. The services must contain a <see cref="BuiltInWorker"/> and
-    /// <see cref="StandbySettings"/>.
+    /// Adds the host <c>process</c>. The services must contain a <see cref="BuiltInWorker"/>,
+    /// <see cref="StandbySettings"/> and <see cref="ProcessPodSettings"/>.
     /// </summary>
     public static HostRegistry AddProcessHost(this HostRegistry hosts) => hosts.Add(new HostRegistration
     {
         Name = "process",
         Capabilities = new HostCapabilities { StandbyWorkers = true },
         Configure = _ => services => ActivatorUtilities.CreateInstance<ProcessHost>(services),
+        ConfigureUserPods = _ => services => ActivatorUtilities.CreateInstance<ProcessUserPodHost>(services),
     });
 }

@@ -9,8 +9,22 @@ public sealed record KeyScope
     /// <summary>The IDs of the endpoints that the key may invoke; <c>*</c> means all.</summary>
     public IReadOnlyList<string> Invoke { get; init; } = [];
 
+    /// <summary>
+    /// The IDs of the pods that the key may open; <c>*</c> means all. Records of earlier versions do not contain it.
+    /// </summary>
+    public IReadOnlyList<string> Pods
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+
     public bool MayInvoke(string endpointId) => Admin || Invoke.Contains("*") || Invoke.Contains(endpointId);
 
     /// <summary>Whether the key may see which endpoints exist.</summary>
     public bool SeesAll => Admin || Invoke.Contains("*");
+
+    /// <summary>Whether the key may connect to the ports of a pod, read its state and its log.</summary>
+    /// <param name="podId">The pod.</param>
+    /// <param name="owns">Whether the key created it.</param>
+    public bool MayOpenPod(string podId, bool owns) => Admin || owns || Pods.Contains("*") || Pods.Contains(podId);
 }

@@ -34,7 +34,8 @@ public sealed partial class ReferenceTest
     }
 
     [Theory]
-    [InlineData("template", "Template", "ContainerRequirements", "GpuRequirements")]
+    [InlineData("template", "Template", "ContainerRequirements", "GpuRequirements", "PodPolicy")]
+    [InlineData("pod", "UserPodSpec")]
     [InlineData(
         "endpoint",
         "Endpoint",

@@ -8,6 +8,9 @@ namespace Sluice.Gateway.UserPods;
 /// </summary>
 internal static class ShellWords
 {
+    /// <summary>Inside double quotes, a backslash is kept before all other characters (POSIX, 2.2.3).</summary>
+    private const string Escaped = "$`\"\\";
+
     /// <summary>Returns the words; null if a quote is not closed.</summary>
     public static IReadOnlyList<string>? Split(string text)
     {
@@ -15,7 +18,7 @@ internal static class ShellWords
         for (var i = 0; i < text.Length; i++)
         {
             var c = text[i];
-            if (c == '\\' && quote != '\'' && i + 1 < text.Length)
+            if (c == '\\' && i + 1 < text.Length && (quote == '\0' || (quote == '"' && Escaped.Contains(text[i + 1]))))
             {
                 word.Append(text[++i]);
                 inWord = true;

@@ -6,6 +6,7 @@ namespace Sluice.Gateway.UserPods;
 /// <param name="Origin">The header <c>Origin</c>; empty: none.</param>
 /// <param name="FetchSite">The header <c>Sec-Fetch-Site</c>; empty: none.</param>
 /// <param name="FetchMode">The header <c>Sec-Fetch-Mode</c>; empty: none.</param>
+/// <param name="FetchDestination">The header <c>Sec-Fetch-Dest</c>; empty: none.</param>
 /// <param name="OwnOrigin">The origin of the pod's own pages.</param>
 public readonly record struct UserPodRequestFacts(
     string Method,
@@ -13,6 +14,7 @@ public readonly record struct UserPodRequestFacts(
     string Origin,
     string FetchSite,
     string FetchMode,
+    string FetchDestination,
     string OwnOrigin)
 {
     /// <summary>Reads them from a request.</summary>
@@ -22,6 +24,7 @@ public readonly record struct UserPodRequestFacts(
         request.Headers.Origin.ToString(),
         request.Headers["Sec-Fetch-Site"].ToString(),
         request.Headers["Sec-Fetch-Mode"].ToString(),
+        request.Headers["Sec-Fetch-Dest"].ToString(),
         routing.OriginOf(request));
 
     /// <summary>
@@ -37,8 +40,9 @@ public readonly record struct UserPodRequestFacts(
         return FetchSite switch
         {
             "same-origin" or "none" => true,
-            // A link of another page. A frame or a form of it is not one.
-            "same-site" or "cross-site" => reads && FetchMode == "navigate",
+            // A link of another page. A frame of it is not one, although it navigates: the page of another pod, which is
+            // of the same site, could otherwise show a notebook under its own buttons.
+            "same-site" or "cross-site" => reads && FetchMode == "navigate" && FetchDestination is ("" or "document"),
             // A browser without these headers sends Origin with each request that changes something.
             "" => reads || Origin.Length > 0,
             _ => false,

@@ -86,7 +86,8 @@ public static class UserPodPlan
             RetryAt = null,
             Failures = found.Ran >= ProvenAfter ? 0 : state.Failures,
         };
-        if (up.Status == UserPodStatus.Running) return new UserPodStep(UserPodAction.None, up);
+        // A stop that a user took back leaves its reason.
+        if (up.Status == UserPodStatus.Running) return new UserPodStep(UserPodAction.None, up with { Reason = "" });
         up = up with { Status = UserPodStatus.Starting };
         if (pod.Spec.FirstHttpPort is not { } port)
             return new UserPodStep(UserPodAction.None, up with { Status = UserPodStatus.Running, Reason = "" });

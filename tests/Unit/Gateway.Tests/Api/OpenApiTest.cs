@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Routing;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.Startup;
+using Sluice.Gateway.UserPods;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using Sluice.Testing;
@@ -112,7 +113,8 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
             .SelectMany(e => e.Metadata.GetOrderedMetadata<IProducesResponseTypeMetadata>())
             .Select(m => m.Type).OfType<Type>().Distinct().Except(declarations).ToList();
         Assert.True(types.Count > 10);
-        Assert.All(types, t => Assert.NotNull(ManagementJson.Default.GetTypeInfo(t)));
+        Assert.All(types, t => Assert.NotNull(
+            ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

@@ -16,6 +16,12 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private static readonly string[] Open =
         ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
 
+    /// <summary>They find only the pods that the key may open.</summary>
+    private static readonly string[] PodRoutesOfAnyKey =
+    [
+        "GET /api/v1/pods", "GET /api/v1/pods/{id}", "GET /api/v1/pods/{id}/logs", "POST /api/v1/pods/{id}/links",
+    ];
+
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-routes-").FullName;
     private DataFolder data = null!;
     private WebApplication app = null!;
@@ -54,7 +60,11 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         foreach (var route in Routes())
         {
             var (pattern, required) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Level);
-            if (pattern.StartsWith("/api/", StringComparison.Ordinal)
+            var method = route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods[0];
+            if (PodRoutesOfAnyKey.Contains($"{method} {pattern}"))
+                Assert.Equal(AccessLevel.AuthenticatedKey, required);
+            else if (pattern.StartsWith("/api/", StringComparison.Ordinal)
+                || pattern.StartsWith("/v2/pods", StringComparison.Ordinal)
                 || pattern.StartsWith("/metrics", StringComparison.Ordinal))
                 Assert.Equal(AccessLevel.Admin, required);
             if (pattern.Contains("model}", StringComparison.Ordinal)
@@ -114,7 +124,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     [GeneratedRegex(@"(?<=[ `])/[^`\s]*")]
     private static partial Regex PathInCell();
 
-    [GeneratedRegex(@"\b(GET|POST|PUT|DELETE)\b")]
+    [GeneratedRegex(@"\b(GET|POST|PUT|PATCH|DELETE)\b")]
     private static partial Regex MethodInCell();
 
     private List<RouteEndpoint> Routes() =>

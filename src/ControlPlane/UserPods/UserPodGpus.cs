@@ -20,6 +20,12 @@ internal sealed class UserPodGpus(GpuInventory inventory, GpuStore store)
     /// <summary>More memory than any GPU has, MiB.</summary>
     private const long Enough = 1L << 40;
 
+    /// <summary>
+    /// Claims that no pod held at the last comparison. A claim is stored before the state of its pod, so one comparison
+    /// may find it between the two.
+    /// </summary>
+    private IReadOnlySet<string> unheld = new HashSet<string>();
+
     /// <summary>Claims the devices that a pod requires.</summary>
     /// <returns>The placement, or a refusal in it.</returns>
     public async Task<Placed> AllocateAsync(UserPod pod, CancellationToken ct)
@@ -40,7 +46,8 @@ internal sealed class UserPodGpus(GpuInventory inventory, GpuStore store)
     }
 
     /// <summary>
-    /// Makes the claims equal to what the pods hold: lost claims are restored, and those of pods without devices end.
+    /// Makes the claims equal to what the pods hold: lost claims are restored, and those of pods without devices end at
+    /// the second comparison that finds them. Comparisons of one gateway run one after another.
     /// </summary>
     /// <param name="pods">The pods of the node that this gateway controls.</param>
     /// <param name="all">All pods.</param>
@@ -51,7 +58,9 @@ internal sealed class UserPodGpus(GpuInventory inventory, GpuStore store)
     {
         var claims = (await store.ListAsync(ct)).Where(c => c.EndpointId == Owner).ToDictionary(c => c.PodId);
         var holders = all.Where(p => p.State.Devices.Count > 0).Select(p => ClaimOf(p.Pod.Id)).ToHashSet();
-        var ended = claims.Keys.Where(c => !holders.Contains(c)).ToList();
+        var without = claims.Keys.Where(c => !holders.Contains(c)).ToHashSet();
+        var ended = without.Where(unheld.Contains).ToList();
+        unheld = without;
         if (ended.Count > 0) await store.ReleaseAsync(ended, ct);
         var lost = new List<string>();
         foreach (var (pod, state, _) in pods)

@@ -11,6 +11,13 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 // A request below /v1 is answered with its path and body, after "ms" and with the status "status" of the body, or by
 // ChatAnswers if it has messages.
 // {"input": {"do": "echo|env|sleep|die|die-before|error|status|garbage|empty|huge|stream|stall|diverge", ...}}
+// With STUB_POD in the environment, it is the web application of a user pod instead.
+if (Environment.GetEnvironmentVariable("STUB_POD") is not null)
+{
+    await WebApplicationStub.RunAsync();
+    return;
+}
+
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
 var builder = WebApplication.CreateSlimBuilder();

@@ -18,6 +18,7 @@ internal sealed class UserPodProcess
     private readonly TimeProvider time;
     private readonly long started;
     private long added;
+    private DateTimeOffset last;
     private TaskCompletionSource changed = New();
 
     /// <param name="process">The process, whose streams are redirected.</param>
@@ -91,7 +92,10 @@ internal sealed class UserPodProcess
     {
         lock (gate)
         {
-            lines.Enqueue(new UserPodLogLine(time.GetUtcNow(), PrintableText.Escape(text, ProcessOutput.MaxLine)));
+            // A client continues after the time of the last line that it has, so no two lines have the same one.
+            var now = time.GetUtcNow();
+            last = now > last ? now : last.AddTicks(1);
+            lines.Enqueue(new UserPodLogLine(last, PrintableText.Escape(text, ProcessOutput.MaxLine)));
             added++;
             if (lines.Count > KeptLines) lines.Dequeue();
             var before = changed;

@@ -78,14 +78,16 @@ public sealed class PodLifecycleTest : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_program_that_always_exits_is_given_up_and_one_without_restart_stops()
+    public async Task A_program_that_exits_is_started_again_and_one_without_restart_stops()
     {
-        var failing = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exit 3"]}""");
+        var failing = await pods.CreateAsync("""{"name":"n","template":"shell","args":["echo x >> file; exit 3"]}""");
         var once = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exit 4"],"restart":false}""");
         Assert.Contains("exit code 4", (string?)(await pods.UntilAsync(once, "EXITED"))["reason"], StringComparison.Ordinal);
-        var error = await pods.UntilAsync(failing, "ERROR");
-        Assert.Contains("exit code 3", (string?)error["reason"], StringComparison.Ordinal);
-        Assert.Equal(["start", "terminate"], Texts(error["actions"]));
+        await pods.Gateway.UntilAsync($"/api/v1/pods/{failing}",
+            p => ((string)p["reason"]!).Contains("exit code 3", StringComparison.Ordinal));
+        var file = Path.Combine(pods.Gateway.Folder, "data", "pods", failing, "file");
+        await Eventually.HoldsAsync(async () => (await File.ReadAllLinesAsync(file)).Length >= 2);
+        Assert.Equal(204, (await pods.SendAsync(HttpMethod.Delete, $"/api/v1/pods/{failing}")).Status);
     }
 
     [Fact]
@@ -128,12 +130,12 @@ public sealed class PodLifecycleTest : IAsyncLifetime
     [Fact]
     public async Task A_pod_is_stopped_when_nobody_uses_it_and_at_its_times()
     {
-        // Requests count as activity. This one never comes.
-        var idle = await pods.RunAsync(""","idleTimeout":"1s" """);
+        var idle = await pods.CreateAsync(
+            """{"name":"n","template":"shell","args":["exec sleep 1000"],"idleTimeout":"1s"}""");
         var stops = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"],"stopAfter":"1s"}""");
         var ends = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"],"terminateAfter":"1s"}""");
-        await pods.UntilAsync(idle, "EXITED");
-        await pods.UntilAsync(stops, "EXITED");
+        Assert.Contains("idleTimeout", (string?)(await pods.UntilAsync(idle, "EXITED"))["reason"], StringComparison.Ordinal);
+        Assert.Contains("stopAfter", (string?)(await pods.UntilAsync(stops, "EXITED"))["reason"], StringComparison.Ordinal);
         await pods.Gateway.Log.EventAsync("UserPodGoalChanged", ("Pod", ends), ("Goal", "Terminated"));
         await Eventually.HoldsAsync(() => !Directory.Exists(Path.Combine(pods.Gateway.Folder, "data", "pods", ends)));
         // It was stopped, so a start is another run with all of its time.
@@ -143,9 +145,9 @@ public sealed class PodLifecycleTest : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_pod_in_use_is_not_idle()
+    public async Task Messages_of_a_websocket_are_activity()
     {
-        var pod = await pods.RunAsync(""","idleTimeout":"3s" """);
+        var pod = await pods.RunAsync(""","idleTimeout":"10m" """);
         using var socket = await pods.ConnectAsync(pod, [], pods.WithKey());
         await PodsGateway.ReceiveAsync(socket);
         var first = (DateTimeOffset?)null;
@@ -156,9 +158,10 @@ public sealed class PodLifecycleTest : IAsyncLifetime
             await PodsGateway.ReceiveAsync(socket);
             var at = (DateTimeOffset?)(await pods.Gateway.GetAsync($"/api/v1/pods/{pod}"))["lastActiveAt"];
             first ??= at;
-            return at - first > TimeSpan.FromSeconds(2);
+            return at - first > TimeSpan.FromSeconds(1);
         });
-        await pods.UntilAsync(pod, "EXITED");
+        var view = await pods.Gateway.GetAsync($"/api/v1/pods/{pod}");
+        Assert.Equal((DateTimeOffset)view["lastActiveAt"]! + TimeSpan.FromMinutes(10), (DateTimeOffset)view["idleStopAt"]!);
     }
 
     private Task<PodAnswer> GetAsync(string pod, string path) => pods.OpenAsync(pod, path, headers: [pods.WithKey()]);

@@ -130,7 +130,7 @@ public sealed class RunPodPodsTest : IAsyncLifetime
     {
         Assert.Empty(Required.Except(pod.Select(f => f.Key)));
         Assert.Equal(pod.ContainsKey("gpu"), !pod.ContainsKey("cpu"));
-        Assert.Contains((string?)pod["cloud"], ["SECURE", "COMMUNITY"]);
+        Assert.Equal("SECURE", (string?)pod["cloud"]);
         Assert.True(pod["ssh"]!.AsObject().ContainsKey("proxy") && pod["ssh"]!.AsObject().ContainsKey("direct"));
         Assert.False((bool)pod["globalNetworking"]!["enabled"]!);
         Assert.IsType<JsonObject>(pod["env"]);

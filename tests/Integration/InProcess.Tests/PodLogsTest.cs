@@ -5,14 +5,8 @@ using Sluice.Testing;
 namespace Sluice.InProcess.Tests;
 
 /// <summary>Tests the log of a pod as server-sent events, of both APIs.</summary>
-public sealed class PodLogsTest : IAsyncLifetime
+public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
 {
-    private readonly PodsGateway pods = new();
-
-    public async ValueTask InitializeAsync() => await pods.StartAsync();
-
-    public ValueTask DisposeAsync() => pods.DisposeAsync();
-
     [Fact]
     public async Task A_log_is_followed_over_a_restart_and_continued_after_the_last_event()
     {

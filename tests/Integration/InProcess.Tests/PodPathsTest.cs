@@ -6,9 +6,10 @@ namespace Sluice.InProcess.Tests;
 /// <summary>Tests pods that are reached by a path of the gateway.</summary>
 public sealed class PodPathsTest : IAsyncLifetime
 {
-    private readonly PodsGateway pods = new(new Dictionary<string, string?> { ["SLUICE_POD_ROUTING"] = "path" });
+    private readonly PodsGateway pods =
+        PodsGateway.With(new Dictionary<string, string?> { ["SLUICE_POD_ROUTING"] = "path" });
 
-    public async ValueTask InitializeAsync() => await pods.StartAsync();
+    public ValueTask InitializeAsync() => pods.InitializeAsync();
 
     public ValueTask DisposeAsync() => pods.DisposeAsync();
 

@@ -20,7 +20,7 @@ public sealed class PodProxyTest(PodProxyTest.Running running) : IClassFixture<P
 
         public async ValueTask InitializeAsync()
         {
-            await Pods.StartAsync();
+            await Pods.InitializeAsync();
             (Pod, Other) = (await Pods.RunAsync(), await Pods.RunAsync());
         }
 

@@ -12,20 +12,24 @@ namespace Sluice.InProcess.Tests;
 /// A gateway that runs user pods as processes. Pods of the template <c>web</c> are web applications that report what
 /// they receive (see <c>WebApplicationStub</c>); those of <c>shell</c> run a command of the shell.
 /// </summary>
-public sealed class PodsGateway(IReadOnlyDictionary<string, string?>? more = null) : IAsyncDisposable
+public sealed class PodsGateway : IAsyncLifetime
 {
     /// <summary>The first HTTP port of the pods.</summary>
     public const int Port = 8888;
 
+    private IReadOnlyDictionary<string, string?> more = new Dictionary<string, string?>();
     private HttpMessageInvoker invoker = null!;
 
     public InProcessGateway Gateway { get; private set; } = null!;
 
     public HttpClient Client => Gateway.Client;
 
-    public async Task StartAsync()
+    /// <summary>Returns one with additional settings, as environment variables.</summary>
+    public static PodsGateway With(IReadOnlyDictionary<string, string?> settings) => new() { more = settings };
+
+    public async ValueTask InitializeAsync()
     {
-        var settings = new Dictionary<string, string?>(more ?? new Dictionary<string, string?>())
+        var settings = new Dictionary<string, string?>(more)
         {
             ["SLUICE_PROCESS_POD_TEMPLATES"] = "web,shell",
         };

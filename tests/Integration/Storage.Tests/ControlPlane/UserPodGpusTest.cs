@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane.Gpus;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.UserPods;
-using Sluice.Domain.Fleet;
+using Sluice.Domain.Declarations;
 using Sluice.Domain.Gpus;
 using Sluice.Domain.Placement;
 using Sluice.Domain.UserPods;

@@ -40,8 +40,8 @@ public readonly record struct UserPodRequestFacts(
         return FetchSite switch
         {
             "same-origin" or "none" => true,
-            // A link of another page. A frame of it is not one, although it navigates: the page of another pod, which is
-            // of the same site, could otherwise show a notebook under its own buttons.
+            // A link of another page. A frame of it is not one, although it navigates: the page of another pod, which
+            // is of the same site, could otherwise show a notebook under its own buttons.
             "same-site" or "cross-site" => reads && FetchMode == "navigate" && FetchDestination is ("" or "document"),
             // A browser without these headers sends Origin with each request that changes something.
             "" => reads || Origin.Length > 0,

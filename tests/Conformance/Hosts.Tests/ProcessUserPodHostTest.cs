@@ -35,7 +35,8 @@ public sealed class ProcessUserPodHostTest : UserPodHostConformance, IDisposable
     public static TheoryData<UserPodSpec, string> Refused { get; } = new()
     {
         { new UserPodSpec { Name = "n", Template = "shell", Image = "i:1" }, "image is 'i:1'; expected none" },
-        { new UserPodSpec { Name = "n" }, "template is ''; expected a template that SLUICE_PROCESS_POD_TEMPLATES names" },
+        { new UserPodSpec { Name = "n" },
+            "template is ''; expected a template that SLUICE_PROCESS_POD_TEMPLATES names" },
         { new UserPodSpec { Name = "n", Template = "other" }, "template is 'other'; expected" },
         { new UserPodSpec { Name = "n", Template = "shell", Gpu = new GpuRequirements() }, "gpu and container.mounts" },
     };
@@ -69,7 +70,8 @@ public sealed class ProcessUserPodHostTest : UserPodHostConformance, IDisposable
     {
         var start = Start("", Base with { Command = ["/bin/sh", "-c", "echo {port} $PORT $PORT_8888"] });
         await StartAsync(start);
-        var words = (await Eventually.BecomesAsync(() => ReadAsync(start.Pod), l => l.Count > 0, "a line"))[0].Split(' ');
+        var lines = await Eventually.BecomesAsync(() => ReadAsync(start.Pod), l => l.Count > 0, "a line");
+        var words = lines[0].Split(' ');
         Assert.Single(words.Distinct());
         Assert.NotEqual("8888", words[0]);
         await EndAsync(start.Pod);

@@ -7,8 +7,8 @@ using Sluice.Testing;
 namespace Sluice.Hosts.Tests;
 
 /// <summary>
-/// The requirements of every host of user pods, tested on real processes and real containers. Each test has a pod of its
-/// own, and leaves nothing of it behind.
+/// The requirements of every host of user pods, tested on real processes and real containers. Each test has a pod of
+/// its own, and leaves nothing of it behind.
 /// </summary>
 public abstract class UserPodHostConformance
 {
@@ -22,7 +22,9 @@ public abstract class UserPodHostConformance
     /// <summary>The path of the volume inside a pod.</summary>
     protected abstract string Volume { get; }
 
-    /// <summary>Shell command of the smallest HTTP server that is available in the host's pods, on <c>$PORT</c>.</summary>
+    /// <summary>
+    /// Shell command of the smallest HTTP server that is available in the host's pods, on <c>$PORT</c>.
+    /// </summary>
     protected abstract string Server { get; }
 
     [Fact]

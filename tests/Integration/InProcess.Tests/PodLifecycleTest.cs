@@ -77,7 +77,8 @@ public sealed class PodLifecycleTest(PodsGateway pods) : IClassFixture<PodsGatew
     {
         var failing = await pods.CreateAsync("""{"name":"n","template":"shell","args":["echo x >> file; exit 3"]}""");
         var once = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exit 4"],"restart":false}""");
-        Assert.Contains("exit code 4", (string?)(await pods.UntilAsync(once, "EXITED"))["reason"], StringComparison.Ordinal);
+        Assert.Contains("exit code 4", (string?)(await pods.UntilAsync(once, "EXITED"))["reason"],
+            StringComparison.Ordinal);
         await pods.Gateway.UntilAsync($"/api/v1/pods/{failing}",
             p => ((string)p["reason"]!).Contains("exit code 3", StringComparison.Ordinal));
         var file = Path.Combine(pods.Gateway.Folder, "data", "pods", failing, "file");
@@ -100,7 +101,8 @@ public sealed class PodLifecycleTest(PodsGateway pods) : IClassFixture<PodsGatew
     [InlineData("""{"template":"web"}""", "name")]
     [InlineData("""{"name":"n","template":"web","ports":["x"]}""", "ports[0] is x; expected a port like")]
     [InlineData("""{"name":"n","template":"web","idleTimeout":"soon"}""", "idleTimeout is ")]
-    [InlineData("""{"name":"n","template":"no"}""", "template is no; expected the name of a template: forbidden, shell, web")]
+    [InlineData("""{"name":"n","template":"no"}""",
+        "template is no; expected the name of a template: forbidden, shell, web")]
     [InlineData("""{"name":"n","template":"web","extra":1}""", "extra")]
     [InlineData("""{"name":"n"}""", "an image, or the name of a template")]
     [InlineData("[]", "expected a JSON object")]
@@ -127,16 +129,21 @@ public sealed class PodLifecycleTest(PodsGateway pods) : IClassFixture<PodsGatew
     {
         var idle = await pods.CreateAsync(
             """{"name":"n","template":"shell","args":["exec sleep 1000"],"idleTimeout":"1s"}""");
-        var stops = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"],"stopAfter":"1s"}""");
-        var ends = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"],"terminateAfter":"1s"}""");
-        Assert.Contains("idleTimeout", (string?)(await pods.UntilAsync(idle, "EXITED"))["reason"], StringComparison.Ordinal);
-        Assert.Contains("stopAfter", (string?)(await pods.UntilAsync(stops, "EXITED"))["reason"], StringComparison.Ordinal);
+        var stops =
+            await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"],"stopAfter":"1s"}""");
+        var ends = await pods.CreateAsync(
+            """{"name":"n","template":"shell","args":["exec sleep 1000"],"terminateAfter":"1s"}""");
+        Assert.Contains("idleTimeout", (string?)(await pods.UntilAsync(idle, "EXITED"))["reason"],
+            StringComparison.Ordinal);
+        Assert.Contains("stopAfter", (string?)(await pods.UntilAsync(stops, "EXITED"))["reason"],
+            StringComparison.Ordinal);
         await pods.Gateway.Log.EventAsync("UserPodGoalChanged", ("Pod", ends), ("Goal", "Terminated"));
         await Eventually.HoldsAsync(() => !Directory.Exists(Path.Combine(pods.Gateway.Folder, "data", "pods", ends)));
         // It was stopped, so a start is another run with all of its time.
         Assert.Equal(200, await pods.ActAsync(stops, "start"));
         await pods.Gateway.Log.EventAsync(
-            _ => pods.Gateway.Log.Entries.Count(e => e.Is("UserPodGoalChanged", [("Pod", stops)])) == 2, "the second stop");
+            _ => pods.Gateway.Log.Entries.Count(e => e.Is("UserPodGoalChanged", [("Pod", stops)])) == 2,
+            "the second stop");
     }
 
     [Fact]
@@ -156,14 +163,16 @@ public sealed class PodLifecycleTest(PodsGateway pods) : IClassFixture<PodsGatew
             return at - first > TimeSpan.FromSeconds(1);
         });
         var view = await pods.Gateway.GetAsync($"/api/v1/pods/{pod}");
-        Assert.Equal((DateTimeOffset)view["lastActiveAt"]! + TimeSpan.FromMinutes(10), (DateTimeOffset)view["idleStopAt"]!);
+        Assert.Equal((DateTimeOffset)view["lastActiveAt"]! + TimeSpan.FromMinutes(10),
+            (DateTimeOffset)view["idleStopAt"]!);
     }
 
     private Task<PodAnswer> GetAsync(string pod, string path) => pods.OpenAsync(pod, path, headers: [pods.WithKey()]);
 
     /// <summary>Waits until the application of a pod answers as expected.</summary>
     private async Task<JsonObject> ApplicationAsync(string pod, Func<JsonObject, bool> holds) =>
-        (await Eventually.BecomesAsync(() => GetAsync(pod, "/"), a => a.Status == 200 && holds(a.Json), "its answer")).Json;
+        (await Eventually.BecomesAsync(() => GetAsync(pod, "/"), a => a.Status == 200 && holds(a.Json),
+            "its answer")).Json;
 
     private async Task<JsonObject> ChangeAsync(string pod, string body)
     {

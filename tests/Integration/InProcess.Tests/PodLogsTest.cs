@@ -10,8 +10,8 @@ public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
     [Fact]
     public async Task A_log_is_followed_over_a_restart_and_continued_after_the_last_event()
     {
-        var pod = await pods.CreateAsync(
-            """{"name":"n","template":"shell","args":["echo one; echo two; echo run >> file; wc -l < file; exec sleep 1000"]}""");
+        const string script = "echo one; echo two; echo run >> file; wc -l < file; exec sleep 1000";
+        var pod = await pods.CreateAsync($$"""{"name":"n","template":"shell","args":["{{script}}"]}""");
         await pods.UntilAsync(pod, "RUNNING");
         string last;
         await using (var log = await FollowAsync($"/api/v1/pods/{pod}/logs?source=container"))
@@ -23,8 +23,8 @@ public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
             Assert.True(DateTimeOffset.TryParse(events[0].Ts, CultureInfo.InvariantCulture, out _));
             last = events[1].Id;
             Assert.Equal(200, await pods.ActAsync(pod, "restart"));
-            Assert.Equal(["one", "two", "2"],
-                new[] { await log.NextAsync(), await log.NextAsync(), await log.NextAsync() }.Select(e => e.Line.Trim()));
+            var next = new[] { await log.NextAsync(), await log.NextAsync(), await log.NextAsync() };
+            Assert.Equal(["one", "two", "2"], next.Select(e => e.Line.Trim()));
         }
 
         // The process of the first run has been replaced. Of its log, only what followed is gone.

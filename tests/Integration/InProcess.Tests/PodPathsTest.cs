@@ -19,7 +19,8 @@ public sealed class PodPathsTest : IAsyncLifetime
         var (pod, keeps) = (await pods.RunAsync(), await pods.RunAsync(""","keepPrefix":true """));
         var prefix = $"/pods/{pod}/8888/";
         var view = await pods.Gateway.GetAsync($"/api/v1/pods/{pod}");
-        Assert.Equal($"{pods.Gateway.Url.GetLeftPart(UriPartial.Authority)}{prefix}", (string?)view["ports"]![0]!["url"]);
+        Assert.Equal($"{pods.Gateway.Url.GetLeftPart(UriPartial.Authority)}{prefix}",
+            (string?)view["ports"]![0]!["url"]);
         Assert.Equal("/lab/x?y=1", (string?)(await GetAsync(prefix + "lab/x?y=1"))["target"]);
         Assert.Equal($"/pods/{keeps}/8888/lab", (string?)(await GetAsync($"/pods/{keeps}/8888/lab"))["target"]);
 

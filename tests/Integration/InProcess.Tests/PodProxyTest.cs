@@ -74,8 +74,8 @@ public sealed class PodProxyTest(PodProxyTest.Running running) : IClassFixture<P
     {
         string[] headers =
         [
-            "Strict-Transport-Security:max-age=9", "Alt-Svc:h3", "Clear-Site-Data:*", "X-Accel-Redirect:/etc", "X-Own:1",
-            "Content-Security-Policy:default-src 'self'",
+            "Strict-Transport-Security:max-age=9", "Alt-Svc:h3", "Clear-Site-Data:*", "X-Accel-Redirect:/etc",
+            "X-Own:1", "Content-Security-Policy:default-src 'self'",
         ];
         var answer = await OpenAsync("/?" + string.Join('&', headers.Select(h => "header=" + Uri.EscapeDataString(h))),
             pods.WithKey());
@@ -179,7 +179,8 @@ public sealed class PodProxyTest(PodProxyTest.Running running) : IClassFixture<P
         Assert.Equal(401, (await OpenAsync("/", ("Cookie", cookie))).Status);
         Assert.Equal(200, (await pods.OpenAsync(running.Other, "/", headers: [("Cookie", cookie)])).Status);
         // The name of this pod with the signature of the other one.
-        Assert.Equal(401, (await OpenAsync("/", ("Cookie", cookie.Replace(running.Other, Pod, StringComparison.Ordinal)))).Status);
+        var forged = cookie.Replace(running.Other, Pod, StringComparison.Ordinal);
+        Assert.Equal(401, (await OpenAsync("/", ("Cookie", forged))).Status);
         Assert.Equal(401, (await OpenAsync("/")).Status);
         Assert.Equal(401, (await OpenAsync("/", ("Cookie", "sluice-pod=x"))).Status);
         // A pod sees no difference between a pod that does not exist and one that is not its caller's.
@@ -287,11 +288,13 @@ public sealed class PodProxyTest(PodProxyTest.Running running) : IClassFixture<P
         var (_, list) = await pods.SendAsync(HttpMethod.Get, "/api/v1/pods", null, guest);
         Assert.Equal(Pod, (string?)Assert.Single(list["pods"]!.AsArray())!["id"]);
         foreach (var action in new[] { "stop", "restart", "terminate" })
-            Assert.Equal(403, (await pods.SendAsync(HttpMethod.Post, $"/api/v1/pods/{Pod}/{action}", null, guest)).Status);
+            Assert.Equal(403,
+                (await pods.SendAsync(HttpMethod.Post, $"/api/v1/pods/{Pod}/{action}", null, guest)).Status);
         Assert.Equal(403, (await pods.SendAsync(HttpMethod.Delete, $"/v2/pods/{Pod}", null, guest)).Status);
         var (status, error) = await pods.SendAsync(HttpMethod.Post, "/api/v1/keys", """{"name":"k","pods":["x"]}""");
         Assert.Equal(400, status);
-        Assert.Contains("pods[0] is \"x\"; expected the id of a pod", (string?)error["detail"], StringComparison.Ordinal);
+        Assert.Contains("pods[0] is \"x\"; expected the id of a pod", (string?)error["detail"],
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -55,7 +55,7 @@ public sealed class PodsGateway : IAsyncLifetime
             MaxResponseDrainSize = 0,
             ConnectCallback = async (_, ct) =>
             {
-                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 try
                 {
                     await socket.ConnectAsync(IPAddress.Loopback, Gateway.Url.Port, ct);
@@ -147,7 +147,7 @@ public sealed class PodsGateway : IAsyncLifetime
     /// <summary>The header with the admin key.</summary>
     public (string Name, string Value) WithKey(string? key = null) => ("Authorization", $"Bearer {key ?? Gateway.Key}");
 
-    /// <summary>Creates a link with a key, opens it as a browser does, and returns the value of the header Cookie.</summary>
+    /// <summary>Creates a link, opens it as a browser does, and returns the value of the header Cookie.</summary>
     public async Task<string> SignInAsync(string pod, string? key = null, int port = Port)
     {
         var answer = await RedeemAsync(pod, await TicketAsync(pod, key, port), port);
@@ -167,12 +167,14 @@ public sealed class PodsGateway : IAsyncLifetime
     }
 
     /// <summary>Sends the ticket of a link, as its page does.</summary>
-    public Task<PodAnswer> RedeemAsync(string pod, string ticket, int port = Port, string? origin = null) => OpenAsync(pod,
-        "/.sluice/open", port, HttpMethod.Post, new JsonObject { ["ticket"] = ticket }.ToJsonString(),
-        ("Origin", origin ?? OriginOf(pod, port)), ("Sec-Fetch-Site", "same-origin"));
+    public Task<PodAnswer> RedeemAsync(string pod, string ticket, int port = Port, string? origin = null) =>
+        OpenAsync(pod, "/.sluice/open", port, HttpMethod.Post,
+            new JsonObject { ["ticket"] = ticket }.ToJsonString(),
+            ("Origin", origin ?? OriginOf(pod, port)), ("Sec-Fetch-Site", "same-origin"));
 
     /// <summary>Opens a WebSocket of a pod. It throws if the handshake is refused.</summary>
-    public async Task<ClientWebSocket> ConnectAsync(string pod, string[] protocols, params (string Name, string Value)[] headers)
+    public async Task<ClientWebSocket> ConnectAsync(
+        string pod, string[] protocols, params (string Name, string Value)[] headers)
     {
         var socket = new ClientWebSocket();
         foreach (var protocol in protocols) socket.Options.AddSubProtocol(protocol);

@@ -4,8 +4,8 @@ using Sluice.Testing;
 namespace Sluice.InProcess.Tests;
 
 /// <summary>
-/// Tests the pods of RunPod's API v2, call for call. Source: RunPod's OpenAPI document of November 2026: required fields
-/// of the schema <c>Pod</c>, statuses, and the form of errors.
+/// Tests the pods of RunPod's API v2, call for call. Source: RunPod's OpenAPI document of November 2026: required
+/// fields of the schema <c>Pod</c>, statuses, and the form of errors.
 /// </summary>
 public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway>
 {
@@ -41,7 +41,8 @@ public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway
         Assert.NotNull((DateTimeOffset?)pod["startedAt"]);
         Assert.Contains(id, await ListAsync());
 
-        var (changed, renamed) = await pods.SendAsync(HttpMethod.Patch, $"/v2/pods/{id}", """{"name":"other","locked":true}""");
+        var (changed, renamed) = await pods.SendAsync(HttpMethod.Patch, $"/v2/pods/{id}",
+            """{"name":"other","locked":true}""");
         Assert.Equal((200, "other", true), (changed, (string?)renamed["name"], (bool)renamed["locked"]!));
         Assert.Equal(409, (await ActAsync(id, "stop")).Status);
         Assert.Equal(409, (await pods.SendAsync(HttpMethod.Delete, $"/v2/pods/{id}")).Status);
@@ -85,7 +86,8 @@ public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway
     [InlineData("POST", "/v2/pods", "{", 400)]
     [InlineData("POST", "/v2/pods", "[]", 400)]
     [InlineData("POST", "/v2/pods", """{"name":"n"}""", 422)]
-    [InlineData("POST", "/v2/pods", """{"name":"n","image":"i:1","cpu":{"id":"c","vcpuCount":2},"volumeInGb":1}""", 422)]
+    [InlineData("POST", "/v2/pods", """{"name":"n","image":"i:1","cpu":{"id":"c","vcpuCount":2},"volumeInGb":1}""",
+        422)]
     [InlineData("POST", "/v2/pods", """{"name":"n","image":"i:1","cpu":{"id":"c","vcpuCount":2},"ports":["x"]}""", 422)]
     [InlineData("POST", "/v2/pods", """{"name":"n","cpu":{"id":"c","vcpuCount":2}}""", 422)]
     [InlineData("POST", "/v2/pods", """{"name":"n","templateId":"no","cpu":{"id":"c","vcpuCount":2}}""", 404)]
@@ -101,10 +103,12 @@ public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway
     public async Task A_caller_without_an_admin_key_is_refused_in_RunPods_form()
     {
         using var nobody = pods.Gateway.ClientFor(null);
-        using (var answer = await nobody.GetAsync(new Uri("/v2/pods", UriKind.Relative))) await AssertErrorAsync(answer, 401);
+        using (var answer = await nobody.GetAsync(new Uri("/v2/pods", UriKind.Relative)))
+            await AssertErrorAsync(answer, 401);
         var (key, _) = await pods.CreateKeyAsync("""{"name":"k","invoke":["*"]}""");
         using var guest = pods.Gateway.ClientFor(key);
-        using (var answer = await guest.GetAsync(new Uri("/v2/pods", UriKind.Relative))) await AssertErrorAsync(answer, 403);
+        using (var answer = await guest.GetAsync(new Uri("/v2/pods", UriKind.Relative)))
+            await AssertErrorAsync(answer, 403);
     }
 
     private static async Task AssertErrorAsync(HttpResponseMessage answer, int status)

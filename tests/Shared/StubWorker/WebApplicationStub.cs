@@ -6,8 +6,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 
 /// <summary>
-/// The web application of a user pod, with STUB_POD in the environment: it reports what it receives, sets what the query
-/// requests, and echoes the messages of WebSockets. It listens on HTTP/1.1.
+/// The web application of a user pod, with STUB_POD in the environment: it reports what it receives, sets what the
+/// query requests, and echoes the messages of WebSockets. It listens on HTTP/1.1.
 /// </summary>
 internal static class WebApplicationStub
 {
@@ -31,8 +31,8 @@ internal static class WebApplicationStub
 
     /// <summary>
     /// Handles any request. The query: <c>set</c> sets a cookie (as the whole header), <c>header</c> a response header
-    /// (NAME:VALUE), <c>print</c> writes a line to the output, <c>exit</c> ends the process with this code, <c>write</c>
-    /// appends to the file <c>file</c> in the working directory. The path <c>socket</c> is a WebSocket.
+    /// (NAME:VALUE), <c>print</c> writes a line to the output, <c>exit</c> ends the process with this code,
+    /// <c>write</c> appends to the file <c>file</c> in the working directory. The path <c>socket</c> is a WebSocket.
     /// </summary>
     private static async Task HandleAsync(HttpContext context)
     {
@@ -75,10 +75,12 @@ internal static class WebApplicationStub
         // The last subprotocol, so that it differs from one that the gateway would select.
         var offered = context.WebSockets.WebSocketRequestedProtocols;
         using var socket = await context.WebSockets.AcceptWebSocketAsync(offered.LastOrDefault());
-        var hello = string.Join(',', offered) + ";" + context.Request.Headers.Cookie + ";" + context.Request.Headers.Origin;
+        var hello = string.Join(',', offered) + ";" + context.Request.Headers.Cookie + ";"
+            + context.Request.Headers.Origin;
         await socket.SendAsync(Encoding.UTF8.GetBytes(hello), WebSocketMessageType.Text, true, default);
         var buffer = new byte[4096];
-        while (await socket.ReceiveAsync(buffer.AsMemory(), default) is { MessageType: not WebSocketMessageType.Close } read)
+        while (await socket.ReceiveAsync(buffer.AsMemory(), default)
+            is { MessageType: not WebSocketMessageType.Close } read)
             await socket.SendAsync(buffer.AsMemory(0, read.Count), read.MessageType, read.EndOfMessage, default);
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, default);
     }

@@ -23,7 +23,8 @@ public sealed class UserPodStoreTest(RedisFixture redis) : IClassFixture<RedisFi
     {
         Assert.Equal(UserPodChange.Stored, await store.CreateAsync(Pod("a"), default));
         Assert.Equal(UserPodChange.Conflict, await store.CreateAsync(Pod("a"), default));
-        Assert.Equal(UserPodChange.Stored, await store.CreateAsync(Pod("b") with { CreatedAt = Now.AddHours(-1) }, default));
+        Assert.Equal(UserPodChange.Stored, await store.CreateAsync(Pod("b") with { CreatedAt = Now.AddHours(-1) },
+            default));
         var pods = (await store.ReadAsync(null, default))!.Value.Pods;
         Assert.Equal(["b", "a"], pods.Select(p => p.Pod.Id));
         Assert.Equal("notebook", pods[1].Pod.Spec.Name);
@@ -90,7 +91,8 @@ public sealed class UserPodStoreTest(RedisFixture redis) : IClassFixture<RedisFi
         await CreateAsync("a");
         await store.RenewAsync(Node, default);
         for (var i = 0; i < 203; i++)
-            Assert.True(await store.ObserveAsync(Node, "a", null, new UserPodEvent(Now.AddSeconds(i), $"e{i}"), default));
+            Assert.True(await store.ObserveAsync(Node, "a", null, new UserPodEvent(Now.AddSeconds(i), $"e{i}"),
+                default));
         var events = await store.ReadEventsAsync("a", default);
         Assert.Equal((200, "e3", "e202"), (events.Count, events[0].Text, events[^1].Text));
     }
@@ -171,7 +173,8 @@ public sealed class UserPodStoreTest(RedisFixture redis) : IClassFixture<RedisFi
         Assert.Equal(["content"], redeemed.Where(r => r is not null));
         Assert.Null(await store.RedeemAsync("unknown", default));
         await store.StoreTicketAsync("late", "content", TimeSpan.FromMilliseconds(1), default);
-        await Eventually.HoldsAsync(async () => !await redis.Store.Database.KeyExistsAsync("sluice:{userpods}:ticket:late"));
+        await Eventually.HoldsAsync(async () =>
+            !await redis.Store.Database.KeyExistsAsync("sluice:{userpods}:ticket:late"));
         Assert.Null(await store.RedeemAsync("late", default));
     }
 

@@ -81,7 +81,8 @@ internal sealed class SimulatedPod(Random random, UserPod pod)
                 if (Pod.Spec.Gpu is not null && State.Devices.Count == 0) return true;
                 if (!startsWork) return false;
                 if (Pod.Goal == UserPodGoal.Terminated) Forbidden++;
-                if (container is null) (fingerprint, held) = (UserPodFingerprint.Compute(Pod.Spec, State.Devices), State.Devices);
+                if (container is null)
+                    (fingerprint, held) = (UserPodFingerprint.Compute(Pod.Spec, State.Devices), State.Devices);
                 (container, HasVolume, began) = (UserPodInstanceState.Running, true, Now);
                 return true;
             case UserPodAction.Restart:
@@ -113,7 +114,8 @@ internal sealed class SimulatedPod(Random random, UserPod pod)
 
         return step.Action switch
         {
-            UserPodAction.Create or UserPodAction.Start when Pod.Spec.Gpu is not null && step.State.Devices.Count == 0 =>
+            UserPodAction.Create or UserPodAction.Start when Pod.Spec.Gpu is not null
+                && step.State.Devices.Count == 0 =>
                 step.State with { Devices = ["GPU-1"], Reason = "has its GPU", RetryAt = null },
             UserPodAction.Create or UserPodAction.Start =>
                 step.State with { Status = UserPodStatus.Starting, StoppedAt = null },

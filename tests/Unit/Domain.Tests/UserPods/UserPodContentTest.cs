@@ -45,7 +45,8 @@ public sealed class UserPodContentTest
     [Fact]
     public void A_container_is_replaced_if_its_devices_change()
     {
-        Assert.NotEqual(UserPodFingerprint.Compute(Pods.GpuSpec, []), UserPodFingerprint.Compute(Pods.GpuSpec, ["GPU-1"]));
+        Assert.NotEqual(
+            UserPodFingerprint.Compute(Pods.GpuSpec, []), UserPodFingerprint.Compute(Pods.GpuSpec, ["GPU-1"]));
         Assert.NotEqual(
             UserPodFingerprint.Compute(Pods.GpuSpec, ["GPU-2"]), UserPodFingerprint.Compute(Pods.GpuSpec, ["GPU-1"]));
         Assert.Matches("^[0-9a-f]{16}$", UserPodFingerprint.Compute(Pods.GpuSpec, ["GPU-1"]));
@@ -93,7 +94,8 @@ public sealed class UserPodContentTest
     public void States_are_compared_by_value()
     {
         var state = new UserPodState { Devices = ["GPU-1"], Addresses = [new UserPodAddress(1, "h", 2)] };
-        Assert.True(state.IsSame(new UserPodState { Devices = ["GPU-1"], Addresses = [new UserPodAddress(1, "h", 2)] }));
+        var same = new UserPodState { Devices = ["GPU-1"], Addresses = [new UserPodAddress(1, "h", 2)] };
+        Assert.True(state.IsSame(same));
         Assert.False(state.IsSame(state with { Devices = ["GPU-2"] }));
         Assert.False(state.IsSame(state with { Addresses = [] }));
         Assert.False(state.IsSame(state with { Reason = "r" }));

@@ -7,7 +7,8 @@ namespace Sluice.Domain.Tests.UserPods;
 public sealed class UserPodDeadlinesTest
 {
     private static readonly DateTimeOffset Now = Pods.Now;
-    private static readonly UserPodState Running = new() { Status = UserPodStatus.Running, StartedAt = Now - Minutes(30) };
+    private static readonly UserPodState Running =
+        new() { Status = UserPodStatus.Running, StartedAt = Now - Minutes(30) };
 
     [Theory]
     [InlineData(Goal.Running, -1, Goal.Terminated)]

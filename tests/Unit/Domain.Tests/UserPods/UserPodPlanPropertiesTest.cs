@@ -26,7 +26,8 @@ public sealed class UserPodPlanPropertiesTest
             for (var i = 0; i < Enough; i++) pod.Step(faults: false);
         }
 
-        Assert.True(pod is { Runs: true, State: { Status: UserPodStatus.Running, Reason: "" } }, $"{seed}: {pod.State}");
+        Assert.True(pod is { Runs: true, State: { Status: UserPodStatus.Running, Reason: "" } },
+            $"{seed}: {pod.State}");
         Assert.True(pod.State.Restarted == pod.Pod.Restarts, $"{seed}: {pod.State}");
         if (pod.Pod.Spec.Gpu is not null) Assert.Equal(["GPU-1"], pod.State.Devices);
     });

@@ -63,7 +63,8 @@ public sealed class UserPodPlanTest
         var pod = Pods.Create();
         var found = Pods.Container(pod, UserPodInstanceState.Running);
         var state = new UserPodState { Status = Status.Running, StartedAt = Now };
-        Assert.Equal(Action.Remove, Decide(pod with { Spec = Pods.Spec with { Image = "notebook:2" } }, state, found).Action);
+        var changed = pod with { Spec = Pods.Spec with { Image = "notebook:2" } };
+        Assert.Equal(Action.Remove, Decide(changed, state, found).Action);
         Assert.Equal(Action.None, Decide(pod with { Spec = Pods.Spec with { Name = "other" } }, state, found).Action);
     }
 

@@ -46,7 +46,8 @@ public sealed class UserPodRulesTest
     {
         Assert.Empty(UserPodRules.Check(Pods.Spec));
         Assert.Empty(UserPodRules.Check(new UserPodSpec { Name = "ä", Template = "shell", Command = ["/bin/sh"] }));
-        Assert.Empty(UserPodRules.Check(Pods.GpuSpec with { Volume = new PodVolume(), IdleTimeout = TimeSpan.FromHours(1) }));
+        Assert.Empty(UserPodRules.Check(
+            Pods.GpuSpec with { Volume = new PodVolume(), IdleTimeout = TimeSpan.FromHours(1) }));
     }
 
     [Fact]
@@ -60,7 +61,8 @@ public sealed class UserPodRulesTest
     [InlineData("A0123456789abc", false)]
     [InlineData("a0123456789ab-", false)]
     [InlineData("a0123456789abc\n", false)]
-    public void An_id_has_14_letters_and_digits(string text, bool valid) => Assert.Equal(valid, UserPodRules.IsId(text));
+    public void An_id_has_14_letters_and_digits(string text, bool valid) =>
+        Assert.Equal(valid, UserPodRules.IsId(text));
 
     [Theory]
     [InlineData("8888/http", 8888, true)]
@@ -97,6 +99,9 @@ public sealed class UserPodRulesTest
     [InlineData("serverless")]
     [InlineData("templates")]
     [InlineData("billing")]
-    public void An_endpoint_cannot_have_the_id_of_a_path_of_the_pods_api(string id) =>
-        Assert.Equal("id", Assert.Single(EndpointRules.Check(new Endpoint { Id = id, Template = "t" }, "", ["t"], [])).Field);
+    public void An_endpoint_cannot_have_the_id_of_a_path_of_the_pods_api(string id)
+    {
+        var endpoint = new Endpoint { Id = id, Template = "t" };
+        Assert.Equal("id", Assert.Single(EndpointRules.Check(endpoint, "", ["t"], [])).Field);
+    }
 }

@@ -15,7 +15,8 @@ public sealed class RunPodPodRequestTest
     [InlineData("\"disk\":20", "disk", "20000000000")]
     [InlineData("\"env\":{\"A\":\"1\"}", "env", "{\"A\":\"1\"}")]
     [InlineData("\"ports\":[\"8888/http\",\"22/tcp\"]", "ports", "[\"8888/http\",\"22/tcp\"]")]
-    [InlineData("\"mounts\":{\"persistent\":{\"size\":10,\"path\":\"/w\"}}", "volume", "{\"path\":\"/w\",\"size\":10000000000}")]
+    [InlineData("\"mounts\":{\"persistent\":{\"size\":10,\"path\":\"/w\"}}", "volume",
+        "{\"path\":\"/w\",\"size\":10000000000}")]
     [InlineData("\"startJupyter\":true", "application", "\"jupyter\"")]
     [InlineData("\"startJupyter\":false", "application", null)]
     [InlineData("\"startSsh\":true", "startSsh", null)]

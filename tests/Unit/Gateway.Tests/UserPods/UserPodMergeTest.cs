@@ -11,7 +11,8 @@ public sealed class UserPodMergeTest
     [InlineData("""{"a":1}""", """{"b":2}""", """{"a":1,"b":2}""")]
     [InlineData("""{"a":1}""", """{"a":2}""", """{"a":2}""")]
     [InlineData("""{"a":[1,2]}""", """{"a":[3]}""", """{"a":[3]}""")]
-    [InlineData("""{"env":{"A":"1","B":"1"}}""", """{"env":{"B":"2","C":"2"}}""", """{"env":{"A":"1","B":"2","C":"2"}}""")]
+    [InlineData("""{"env":{"A":"1","B":"1"}}""", """{"env":{"B":"2","C":"2"}}""",
+        """{"env":{"A":"1","B":"2","C":"2"}}""")]
     [InlineData("""{"gpu":{"count":1}}""", """{"gpu":null}""", """{"gpu":null}""")]
     [InlineData("""{"a":{"b":1}}""", """{"a":2}""", """{"a":2}""")]
     [InlineData("""{"a":2}""", """{"a":{"b":1}}""", """{"a":{"b":1}}""")]
@@ -33,7 +34,12 @@ public sealed class UserPodMergeTest
             Args = ["--x"],
             Env = new Dictionary<string, string> { ["A"] = "1" },
             StopGrace = TimeSpan.FromSeconds(3),
-            Pod = new PodPolicy { Ports = ["8888/http"], Volume = new PodVolume(), Application = PodApplication.Jupyter },
+            Pod = new PodPolicy
+            {
+                Ports = ["8888/http"],
+                Volume = new PodVolume(),
+                Application = PodApplication.Jupyter,
+            },
         };
         var fields = UserPodMerge.FieldsOf(template);
         Assert.Equal("notebook", (string?)fields["template"]);

@@ -71,7 +71,8 @@ public sealed class UserPodRoutingTest
 
     [Theory]
     [InlineData("SLUICE_POD_ROUTING", "host", "SLUICE_POD_ROUTING is 'host'; expected subdomain or path.")]
-    [InlineData("SLUICE_POD_URL", "pods.example.com", "SLUICE_POD_URL is 'pods.example.com'; expected a URL without a path")]
+    [InlineData("SLUICE_POD_URL", "pods.example.com",
+        "SLUICE_POD_URL is 'pods.example.com'; expected a URL without a path")]
     [InlineData("SLUICE_POD_URL", "ftp://pods.example.com", "SLUICE_POD_URL is 'ftp://pods.example.com'")]
     [InlineData("SLUICE_POD_URL", "https://pods.example.com/x", "SLUICE_POD_URL is 'https://pods.example.com/x'")]
     [InlineData("SLUICE_POD_URL", "https://a:b@pods.example.com", "SLUICE_POD_URL is")]

@@ -43,7 +43,8 @@ internal sealed class SimulatedPod(Random random, UserPod pod)
             StoppedAt = random.Next(2) == 0 ? null : Now,
         };
         container = random.Next(4) switch { 0 => null, var n => (UserPodInstanceState)(n - 1) };
-        held = random.Next(2) == 0 ? [] : ["GPU-1"];
+        // No container of a pod with GPUs is created before it has them.
+        held = Pod.Spec.Gpu is null ? [] : ["GPU-1"];
         fingerprint = random.Next(3) == 0 ? "other" : UserPodFingerprint.Compute(Pod.Spec, held);
         HasVolume = random.Next(2) == 0;
         began = Now - TimeSpan.FromSeconds(random.Next(600));

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.IO.Pipelines;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Forwarding;
 
@@ -11,7 +12,7 @@ namespace Sluice.Gateway.Forwarding;
 /// the worker's response ends early and can be resumed, the stream ends, and <see cref="ResumableStream.Failure"/> is
 /// set.
 /// </summary>
-internal sealed class MarkedEvents : Stream
+internal sealed class MarkedEvents : ReadStream
 {
     /// <summary>Maximum number of bytes of the events of a part. The gateway holds one part of a stream.</summary>
     public const int MaxPartBytes = 1 << 20;
@@ -40,20 +41,6 @@ internal sealed class MarkedEvents : Stream
         reader = PipeReader.Create(inner, new StreamPipeReaderOptions(leaveOpen: true, useZeroByteReads: true));
     }
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         while (true)
@@ -75,21 +62,6 @@ internal sealed class MarkedEvents : Stream
                 return End(e);
             }
         }
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     protected override void Dispose(bool disposing)

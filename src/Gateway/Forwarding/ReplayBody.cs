@@ -17,7 +17,7 @@ namespace Sluice.Gateway.Forwarding;
 /// does. Kestrel's own limit cannot be lowered once the body was read to select the endpoint.
 /// </param>
 public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = null, long maxBytes = long.MaxValue)
-    : Stream
+    : ReadStream
 {
     private const int FirstRent = 4096;
 
@@ -36,20 +36,6 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
 
     /// <summary>Whether the body can be sent again: all bytes that were read are buffered.</summary>
     public bool CanReplay { get; private set; } = true;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>
     /// The bytes that were read. They are the whole body if <see cref="CanReplay"/> is true and a worker responded.
@@ -97,21 +83,6 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
         if (pending is null && body.TryRead(out var now)) return new ValueTask<int>(Consume(now, buffer));
         pending ??= body.ReadAsync(CancellationToken.None).AsTask();
         return WaitAsync(buffer, cancellationToken);
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     /// <summary>

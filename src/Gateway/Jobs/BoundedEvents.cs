@@ -1,3 +1,5 @@
+using Sluice.Gateway.Http;
+
 namespace Sluice.Gateway.Jobs;
 
 /// <summary>
@@ -7,23 +9,9 @@ namespace Sluice.Gateway.Jobs;
 /// <param name="inner">The response body of a worker.</param>
 /// <param name="max">Maximum bytes between two calls of <see cref="Next"/>. If there are more, a read throws
 /// <see cref="EventTooLargeException"/>.</param>
-internal sealed class BoundedEvents(Stream inner, long max) : Stream
+internal sealed class BoundedEvents(Stream inner, long max) : ReadStream
 {
     private long read;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>Starts the count for the next event. The caller calls it after each complete event.</summary>
     public void Next() => read = 0;
@@ -33,16 +21,6 @@ internal sealed class BoundedEvents(Stream inner, long max) : Stream
         var n = await inner.ReadAsync(buffer, cancellationToken);
         return (read += n) <= max ? n : throw new EventTooLargeException();
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush() => throw new NotSupportedException();
 
     public override async ValueTask DisposeAsync()
     {

@@ -56,9 +56,11 @@ internal sealed class UsageReports
     /// <summary>Waits until the request has ended, and sends its usage. 404: the id is unknown.</summary>
     private async Task ReadAsync(HttpContext context)
     {
-        if (!reports.TryGetValue((string)context.Request.RouteValues["id"]!, out var report))
+        var id = (string)context.Request.RouteValues["id"]!;
+        if (!reports.TryGetValue(id, out var report))
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            await JsonResponses.ErrorAsync(context, StatusCodes.Status404NotFound,
+                $"The usage of request '{id}' is not known; expected the id of one of the last {MaxKept} requests.");
             return;
         }
 

@@ -8,12 +8,16 @@ namespace Sluice.Worker.Http;
 /// routing, because that increases the cold start: it needs dependency injection and builders, and compiles a state
 /// machine at the first request.
 /// </summary>
-internal sealed class Router
+/// <param name="refuse">Writes the error of a request that no route matches.</param>
+internal sealed class Router(Func<HttpContext, int, string, Task> refuse)
 {
     /// <summary>
     /// Maximum number of cached paths. Paths contain client-supplied model names, so their number is unlimited.
     /// </summary>
     private const int MaxKnown = 1000;
+
+    /// <summary>Maximum number of paths, and of characters of a path, in an error.</summary>
+    private const int MaxPaths = 6, MaxShown = 200;
 
     private readonly List<Route> routes = [];
     private readonly ConcurrentDictionary<(string Method, string Path), Match> known = [];
@@ -29,8 +33,8 @@ internal sealed class Router
         routes.Add(new Route("POST", pattern.Split('/'), handler));
 
     /// <summary>
-    /// Calls the handler of the first matching route. Sets status 404 if no route matches the path, and 405 if a route
-    /// matches only with another method.
+    /// Calls the handler of the first matching route. The response has the status 404 if no route matches the path, and
+    /// 405 if a route matches only with another method.
     /// </summary>
     public Task InvokeAsync(HttpContext context)
     {
@@ -41,17 +45,29 @@ internal sealed class Router
             if (match.Handler is not null && known.Count < MaxKnown) known.TryAdd(key, match);
         }
 
-        if (match.Handler is null)
-        {
-            context.Response.StatusCode = match.Status;
-            return Task.CompletedTask;
-        }
+        if (match.Handler is null) return refuse(context, match.Status, Explain(key.Method, key.Item2));
 
         AdminOnly.CheckAnonymousAccess(context, match.Pattern);
         // The values are copied, because Kestrel reuses the dictionary of a connection and clears it after each
         // request.
         foreach (var (name, value) in match.Values) context.Request.RouteValues[name] = value;
         return match.Handler(context);
+    }
+
+    /// <summary>
+    /// Returns why no route matches: the path, and the methods that it supports, or the paths that begin like it.
+    /// </summary>
+    internal string Explain(string method, string path)
+    {
+        var segments = path.Split('/');
+        var shown = path.Length > MaxShown ? path[..MaxShown] + "..." : path;
+        var methods = routes.Where(r => r.Matches(segments)).Select(r => r.Method).Distinct().ToList();
+        if (methods.Count > 0)
+            return $"The path '{shown}' does not support {method}; expected {string.Join(" or ", methods)}.";
+        var most = routes.Max(r => r.Common(segments));
+        var like = routes.Where(r => r.Common(segments) == most).Select(r => $"{r.Method} {r.Pattern}").ToList();
+        var more = like.Count > MaxPaths ? $", and {like.Count - MaxPaths} more" : "";
+        return $"The path '{shown}' does not exist; expected {string.Join(", ", like.Take(MaxPaths))}{more}.";
     }
 
     private Match Find(string method, string[] path)
@@ -90,6 +106,10 @@ internal sealed class Router
                 if (IsValue(Segments[i]) ? path[i].Length == 0 : Segments[i] != path[i]) return false;
             return true;
         }
+
+        /// <summary>Returns the number of segments at the start that match.</summary>
+        public int Common(string[] path) => Segments.Zip(path)
+            .TakeWhile(p => IsValue(p.First) ? p.Second.Length > 0 : p.First == p.Second).Count();
 
         public (string Name, string Value)[] Values(string[] path) =>
             [.. Segments.Zip(path).Where(p => IsValue(p.First)).Select(p => (p.First[1..^1], p.Second))];

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Api;
 using Sluice.Worker.Configuration;
 using Sluice.Worker.Devices;
@@ -63,9 +64,17 @@ internal sealed class ModelServer : IDisposable
         log.Dispose();
     }
 
+    /// <summary>Writes the error of a path that no API has, below <c>/v1</c> in the form of OpenAI.</summary>
+    private static Task RefuseAsync(HttpContext context, int status, string text)
+    {
+        if (!context.Request.Path.StartsWithSegments("/v1")) return JsonResponses.ErrorAsync(context, status, text);
+        context.Response.StatusCode = status;
+        return JsonResponses.WriteAsync(context, new ErrorObject(status, text, null, "not_found").Write);
+    }
+
     private Router CreateRoutes()
     {
-        var routes = new Router();
+        var routes = new Router(RefuseAsync);
         // The first matching route handles a request. ModelsApi is first, so that /v2/models/stats is not a model name.
         new ModelsApi(host, settings).Map(routes);
         var load = new LoadReport(host);

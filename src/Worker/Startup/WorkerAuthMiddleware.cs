@@ -57,9 +57,6 @@ internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog lo
         try
         {
             await next(context);
-            if (context.Response.StatusCode is 404 or 405 && !context.Response.HasStarted)
-                await JsonResponses.ErrorAsync(context, context.Response.StatusCode,
-                    context.Response.StatusCode == 404 ? "Not Found" : "Method Not Allowed");
         }
         catch (InvalidRequestException e) when (!context.Response.HasStarted)
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.WebSockets;
@@ -66,7 +65,7 @@ internal static class WebApplicationStub
             ["body"] = await reader.ReadToEndAsync(),
             ["file"] = File.Exists("file") ? await File.ReadAllTextAsync("file") : null,
             ["mode"] = Environment.GetEnvironmentVariable("MODE"),
-            ["process"] = Process.GetCurrentProcess().Id,
+            ["process"] = Environment.ProcessId,
         }.ToJsonString());
     }
 

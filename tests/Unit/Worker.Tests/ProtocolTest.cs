@@ -114,13 +114,26 @@ public sealed class ProtocolTest(ProtocolTest.Models models) : IClassFixture<Pro
     [Theory]
     [InlineData("/v2/models/none/infer", 404, "Request for unknown model: 'none' is not found")]
     [InlineData("/v2/models/row/versions/7/infer", 404, "Request for unknown model: 'row' version 7 is not found")]
-    [InlineData("/v2/models/row/unknown", 404, "Not Found")]
-    [InlineData("/v2/models/row/config", 405, "Method Not Allowed")]
+    [InlineData("/v2/models/row/unknown", 404,
+        "The path '/v2/models/row/unknown' does not exist; expected ")]
+    [InlineData("/v2/models/row/config", 405,
+        "The path '/v2/models/row/config' does not support POST; expected GET.")]
     [InlineData("/v2/repository/mine/index", 501, "'repository_name' specification is not supported")]
     [InlineData("/v2/repository/mine/models/row/load", 501, "'repository_name' specification is not supported")]
     [InlineData("/v2/repository/models/row/load", 400, "explicit model load / unload is not allowed")]
     public async Task An_unknown_path_or_model_is_reported(string path, int status, string says) =>
         await RefusedAsync(status, says, path, []);
+
+    [Fact]
+    public async Task An_unknown_path_below_v1_has_an_error_of_the_OpenAI_API()
+    {
+        var answer = await SendAsync("/v1/chat/completion", []);
+        var error = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!;
+        Assert.Equal((404, "not_found", "invalid_request_error"),
+            ((int)answer.StatusCode, (string?)error["code"], (string?)error["type"]));
+        Assert.Equal("The path '/v1/chat/completion' does not exist; expected POST /v1/chat/completions.",
+            (string?)error["message"]);
+    }
 
     [Theory]
     [InlineData("")]

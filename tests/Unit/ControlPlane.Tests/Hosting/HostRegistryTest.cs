@@ -42,5 +42,6 @@ public sealed class HostRegistryTest
         Name = name,
         Capabilities = new HostCapabilities(),
         Configure = _ => _ => throw new InvalidOperationException("not created here"),
+        ConfigureUserPods = _ => _ => throw new InvalidOperationException("not created here"),
     };
 }

@@ -46,20 +46,23 @@ public sealed class ChatTemplateTest
     }
 
     [Theory]
-    [InlineData("{}", "messages is not valid")]
-    [InlineData("[1]", "messages[0] is not valid")]
-    [InlineData("""[{"role":"user"}]""", "messages[0].content is not valid")]
-    [InlineData("""[{"role":"im_end","content":""}]""", "messages[0].role is not valid")]
-    [InlineData("""[{"content":""}]""", "messages[0].role is not valid")]
-    [InlineData(
-        """[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]""", "messages[0].content[0] is not valid")]
-    [InlineData("""[{"role":"user","content":[{"type":1,"text":""}]}]""", "messages[0].content[0] is not valid")]
-    [InlineData("""[{"role":"user","content":5}]""", "messages[0].content is not valid")]
-    [InlineData(
-        """[{"role":"user","content":"","tool_calls":[{}]}]""", "messages[0].tool_calls[0].function is not valid")]
+    [InlineData("{}", "messages is '{}'; expected a list of messages")]
+    [InlineData("[1]", "messages[0] is '1'; expected an object")]
+    [InlineData("""[{"role":"user"}]""", "messages[0].content is missing; expected a string or")]
+    [InlineData("""[{"role":"im_end","content":""}]""",
+        "messages[0].role is '\"im_end\"'; expected one of system, developer, user, assistant, tool, function.")]
+    [InlineData("""[{"content":""}]""", "messages[0].role is missing; expected one of system,")]
+    [InlineData("""[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]""",
+        """messages[0].content[0] is '{"type":"image_url","image_url":{}}'; expected a part with the type 'text'""")]
+    [InlineData("""[{"role":"user","content":[{"type":1,"text":""}]}]""",
+        """messages[0].content[0] is '{"type":1,"text":""}'; expected a part""")]
+    [InlineData("""[{"role":"user","content":5}]""", "messages[0].content is '5'; expected a string or")]
+    [InlineData("""[{"role":"user","content":"","tool_calls":[{}]}]""",
+        "messages[0].tool_calls[0].function is missing; expected an object")]
     [InlineData("""[{"role":"user","content":"","tool_calls":[{"function":{"name":"f","arguments":"{"}}]}]""",
-        "messages[0].tool_calls[0].function.arguments is not valid")]
-    [InlineData("""[{"role":"user","role":"user","content":""}]""", "messages[0] is not valid")]
+        "messages[0].tool_calls[0].function.arguments is '\"{\"'; expected a JSON object as a string")]
+    [InlineData("""[{"role":"user","role":"user","content":""}]""",
+        """messages[0] is '{"role":"user","role":"user","content":""}'; expected an object without""")]
     [InlineData("""[{"role":"user","content":"\ud800"}]""", "not valid Unicode")]
     [InlineData("""[{"role":"user","content":"","name":"\ud800"}]""", "not valid Unicode")]
     public void A_message_that_is_not_valid_is_named(string messages, string expected)

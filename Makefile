@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache fuzz chaos batch-chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams fuzz chaos batch-chaos faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -80,6 +80,9 @@ load-conversations: publish ## Compare conversations with and without the prefer
 
 load-cache: publish ## Compare dispatch by the room in the cache with a number of slots (5 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- cache-dispatch
+
+load-streams: publish ## Compare streams of the OpenAI API with the worker alone, 2,000 at a time (9 min; needs an idle machine)
+	dotnet run -c Release --project loadtests/Scenarios -- stream-overhead
 
 load-polls: publish ## Measure how status polling affects job submission (7 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- poll-storm --rounds 12 --slice 1.5

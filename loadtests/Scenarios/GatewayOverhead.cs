@@ -183,7 +183,7 @@ public static class GatewayOverhead
     private static ChildProcess Proxy(string name, params (string Name, int Port)[] ports) =>
         new(Program(name), [], ports.ToDictionary(p => p.Name, p => (string?)p.Port.ToString(CultureInfo.InvariantCulture)));
 
-    private static string Program(string name) =>
+    internal static string Program(string name) =>
         Path.Combine(Repository.Root, "loadtests", "Peers", name, "bin", "Release", "net10.0", "Sluice." + name);
 
     private static int FreePort()

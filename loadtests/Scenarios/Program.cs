@@ -11,6 +11,7 @@ using Sluice.Scenarios.Generation;
 // chaos [--jobs N] [--kills N] [--requests N] [--seed N]
 // batch-chaos [--lines N] [--kills N] [--seed N]
 // stream-failover [--kills N] [--gateway-kills N] [--seed N]
+// stream-overhead [--rounds N] [--streams N]
 // token-limit [--seconds N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
@@ -72,6 +73,10 @@ switch (args.FirstOrDefault())
         await TellAsync(
             "load-conversations", await Conversations.RunAsync(Number("--rounds", 5), CancellationToken.None));
         return 0;
+    case "stream-overhead":
+        await TellAsync("load-streams", await StreamOverhead.RunAsync(
+            Number("--rounds", 6), Number("--streams", 2000), CancellationToken.None));
+        return 0;
     case "batch-chaos":
         var batchSeed = Number("--seed", Environment.TickCount);
         await using (var batch = new BatchChaos(Number("--lines", 10_000), Number("--kills", 60), batchSeed))
@@ -123,7 +128,8 @@ switch (args.FirstOrDefault())
         return 0;
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
-            + "|chaos|batch-chaos|stream-failover|token-limit|conversations|cache-dispatch|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|chaos|batch-chaos|stream-failover|stream-overhead|token-limit|conversations|cache-dispatch"
+            + "|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

@@ -3,7 +3,8 @@ using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 // A worker that costs nothing: what is measured in front of it is the gateway. PORT speaks HTTP/2 cleartext, HTTP1_PORT
-// HTTP/1.1; POST / answers a small JSON document, POST /events ten events, one each 20 ms.
+// HTTP/1.1; POST / answers a small JSON document, POST /events ten events, one each 20 ms, and
+// POST /v1/chat/completions tokens on a clock.
 var answer = """{"model_name":"noop","outputs":[{"name":"y","datatype":"FP32","shape":[1],"data":[0.5]}]}"""u8.ToArray();
 var builder = WebApplication.CreateSlimBuilder();
 builder.Logging.ClearProviders();
@@ -32,6 +33,7 @@ app.MapPost("/events", async context =>
         await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, context.RequestAborted);
     }
 });
+app.MapPost("/v1/chat/completions", TokenClock.HandleAsync);
 app.MapPost("/", async context =>
 {
     await context.Request.Body.CopyToAsync(Stream.Null);

@@ -29,10 +29,8 @@ public sealed class PodsGateway : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var settings = new Dictionary<string, string?>(more)
-        {
-            ["SLUICE_PROCESS_POD_TEMPLATES"] = "web,shell",
-        };
+        var settings = more.ToDictionary();
+        settings["SLUICE_PROCESS_POD_TEMPLATES"] = "web,shell";
         Gateway = await InProcessGateway.StartAsync($$"""
             templates:
               - name: web

@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams fuzz chaos batch-chaos faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams fuzz chaos batch-chaos notebooks faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -111,6 +111,10 @@ load-tokens: publish ## Let 64 clients use a limit of 10,000 tokens per minute; 
 
 faults: publish ## Run the whole fault matrix and print expected and observed results (30 min)
 	@eng/faults $(CONFIGURATION) $(RESULTS)
+
+notebooks: publish ## Use Jupyter and code-server in pods with a real browser (3 min; root, chromium, jupyter-notebook)
+	@cd tests/EndToEnd/Notebooks && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@eng/own-network eng/with-docker tests/EndToEnd/Notebooks/setup
 
 simulate: ## Simulate all scalers on all traces in virtual time (1 min); plots in .build/simulation
 	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation

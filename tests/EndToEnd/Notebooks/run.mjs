@@ -2,7 +2,7 @@
 // stops when it is idle and is started again with its files. Then it tries the attacks of a hostile page. It prints one
 // line for each check, and ends with 1 if one failed.
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
+import { createServer, request as send } from "node:http";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { chromium } from "playwright-core";
@@ -28,6 +28,7 @@ const templates = [{
   container: { ...container, mounts: [...mounts, { source: codeServer, target: "/opt/code-server" }] },
   command: ["/opt/code-server/node", "/opt/code-server/node_modules/code-server/out/node/entry.js"],
   args: ["--bind-addr=0.0.0.0:{port}", "--auth=none", "--disable-telemetry", "--disable-update-check",
+    "--disable-workspace-trust",
     "--user-data-dir=/workspace/.data", "/workspace"],
   pod: { ports: ["8080/http"], volume: { path: "/workspace" }, application: "code_server", idleTimeout: "10m" },
 }] : [])];
@@ -58,6 +59,18 @@ const inStatus = (id, status) => until(`${id} ${status}`, async () => {
   const pod = await call("GET", `/api/v1/pods/${id}`);
   if (pod.status === "ERROR" && status !== "ERROR") throw new Error(`${id}: ${pod.reason}`);
   return pod.status === status && pod;
+});
+
+// Requests of a program: Node does not resolve subdomains of localhost, as browsers and curl do.
+const ask = (id, port, path, headers) => new Promise((resolve, reject) => {
+  const request = send({ host: "127.0.0.1", port: 8098, path, headers: { Host: `${id}-${port}.localhost:8098`, ...headers } },
+    response => {
+      let text = "";
+      response.on("data", data => { text += data; });
+      response.on("end", () => resolve({ status: response.statusCode, text }));
+    });
+  request.on("error", reject);
+  request.end();
 });
 
 const process1 = spawn(process.argv[2], { stdio: ["ignore", "pipe", "inherit"] });
@@ -127,15 +140,26 @@ async function notebook(context) {
   await cells.evaluate(() => Jupyter.notebook.save_notebook());
   await cells.screenshot({ path: `${images}pod-jupyter-cell.png` });
 
-  await page.click("#new-dropdown-button");
-  const [terminal] = await Promise.all([context.waitForEvent("page"), page.click("#new-terminal a")]);
-  await terminal.waitForSelector(".xterm-rows");
-  await terminal.click(".xterm-screen");
-  await terminal.keyboard.type("echo $((40 + 2)) from a terminal | tee /workspace/terminal.txt\n");
-  await terminal.waitForFunction(() => document.querySelector(".xterm-rows").textContent.includes("42 from a terminal"));
-  check("a terminal is typed into", true);
-  await terminal.screenshot({ path: `${images}pod-jupyter-terminal.png` });
-  await terminal.close();
+  // The page of Debian's terminal fails by itself ("exports is not defined" in its own script), so the page types into
+  // the terminal's WebSocket as that script would.
+  const shown = await page.evaluate(async () => {
+    const token = document.cookie.match(/_xsrf=([^;]*)/)?.[1] ?? "";
+    const terminal = await (await fetch("/api/terminals", { method: "POST", headers: { "X-XSRFToken": token } })).json();
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${location.origin.replace("http", "ws")}/terminals/websocket/${terminal.name}`);
+      let text = "";
+      socket.onopen = () => socket.send(JSON.stringify(
+        ["stdin", "echo $((40 + 2)) from a terminal | tee /workspace/terminal.txt\r"]));
+      socket.onmessage = message => {
+        const [kind, data] = JSON.parse(message.data);
+        if (kind === "stdout") text += data;
+        if (text.includes("42 from a terminal")) { socket.close(); resolve("42 from a terminal"); }
+      };
+      socket.onerror = () => reject(new Error("the WebSocket of the terminal failed"));
+      setTimeout(() => reject(new Error(`the terminal wrote: ${text}`)), 20000);
+    });
+  });
+  check("a terminal is typed into", true, shown);
   await cells.close();
 
   const idle = await inStatus(pod.id, "EXITED");
@@ -157,8 +181,8 @@ async function attacks(context, id) {
   const origin = `http://${id}-8888.localhost:8098`;
   const other = await call("POST", "/api/v1/pods", { name: "other", template: "jupyter" });
   await inStatus(other.id, "RUNNING");
-  const kernels = async () => (await (await fetch(`${origin}/api/kernels`,
-    { headers: { Authorization: `Bearer ${key}` } })).json()).length;
+  const kernels = async () =>
+    JSON.parse((await ask(id, 8888, "/api/kernels", { Authorization: `Bearer ${key}` })).text).length;
   const before = await kernels();
   const hostile = createServer((_, response) => {
     response.setHeader("Content-Type", "text/html");
@@ -193,19 +217,18 @@ async function attacks(context, id) {
   check("no page of another origin creates a kernel", await kernels() === before, `${before} before and after`);
   const cookies = (await context.cookies(`http://${other.id}-8888.localhost:8098/`))
     .filter(c => c.name === "sluice-pod").map(c => `${c.name}=${c.value}`).join("; ");
-  const foreign = await fetch(`${origin}/tree`, { headers: { Cookie: cookies } });
+  const foreign = await ask(id, 8888, "/tree", { Cookie: cookies });
   check("the cookie of another pod is refused", foreign.status === 401 && cookies.length > 0, `${foreign.status}`);
   const plain = await handshake(id, "/terminals/websocket/1", {});
   check("a WebSocket without a cookie is refused", plain === 401, `${plain}`);
-  const closed = await fetch(`http://${id}-9999.localhost:8098/`, { headers: { Authorization: `Bearer ${key}` } });
-  check("a port that was not opened is refused", closed.status === 404, (await closed.json()).detail);
+  const closed = await ask(id, 9999, "/", { Authorization: `Bearer ${key}` });
+  check("a port that was not opened is refused", closed.status === 404, JSON.parse(closed.text).detail);
   hostile.close();
 }
 
 async function handshake(id, path, headers) {
-  const { request } = await import("node:http");
   return new Promise((resolve, reject) => {
-    const r = request({
+    const r = send({
       host: "127.0.0.1", port: 8098, path, headers: {
         Host: `${id}-8888.localhost:8098`, Connection: "Upgrade", Upgrade: "websocket",
         "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", ...headers,
@@ -252,8 +275,6 @@ async function editor(context) {
   const { page } = await open(context, pod.id);
   await page.waitForSelector(".monaco-workbench", { timeout: 60000 });
   check("a link opens code-server", true, page.url());
-  const trust = page.locator("text=Yes, I trust the authors");
-  await trust.click({ timeout: 15000 }).catch(() => null);
   await page.keyboard.press("Control+Backquote");
   await page.waitForSelector(".terminal .xterm-screen", { timeout: 60000 });
   await page.waitForTimeout(1000);

@@ -60,12 +60,16 @@ internal sealed class UserPodProbe(TimeProvider time) : IDisposable
     {
         try
         {
-            return pod.Spec.Application switch
+            var at = pod.Spec.Application switch
             {
                 PodApplication.Jupyter => await ReadJupyterAsync(pod, state, path, ct),
                 PodApplication.CodeServer => await ReadCodeServerAsync(pod, state, path, ct),
                 _ => null,
             };
+            // A program may report any time. One in the future would keep its pod up, and the end of time has no later
+            // time at which an idle pod is stopped.
+            var now = time.GetUtcNow();
+            return at > now ? now : at;
         }
         catch (Exception e) when (IsFailure(e, ct))
         {

@@ -17,6 +17,11 @@ public sealed class UserPodService(
 {
     private const int IdLength = 14;
 
+    /// <summary>
+    /// Maximum size of a pod's fields, in characters. Records of pods are written even if Redis is at its limit.
+    /// </summary>
+    private const int MaxSpec = 64 << 10;
+
     /// <summary>Attempts to store a change while others change the same pod.</summary>
     private const int MostAttempts = 20;
 
@@ -119,6 +124,8 @@ public sealed class UserPodService(
     {
         if (DeclarationSerializer.Read(fields, UserPodJson.Spec, "", errors) is not { } spec) return null;
         errors.AddRange(UserPodRules.Check(spec));
+        if (fields.ToJsonString().Length is var size and > MaxSpec)
+            errors.Add(new FieldError("(all)", $"{size} characters", $"at most {MaxSpec} characters in all fields"));
         return errors.Count == 0 ? spec : null;
     }
 }

@@ -59,6 +59,15 @@ public sealed class PodLifecycleTest(PodsGateway pods) : IClassFixture<PodsGatew
     }
 
     [Fact]
+    public async Task A_request_that_is_too_large_is_refused()
+    {
+        var (status, answer) = await pods.SendAsync(HttpMethod.Post, "/api/v1/pods",
+            $$$"""{"name":"n","template":"shell","env":{"A":"{{{new string('x', 70_000)}}}"}}""");
+        Assert.Equal(400, status);
+        Assert.Contains("at most 65536 characters", (string?)answer["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_locked_pod_is_not_stopped_or_terminated()
     {
         var pod = await pods.CreateAsync("""{"name":"n","template":"shell","args":["exec sleep 1000"]}""");

@@ -174,8 +174,8 @@ public sealed partial class DockerUserPodHost : IUserPodHost
             Exit = state == UserPodInstanceState.Exited ? DescribeExit(info, declared) : "",
             Ran = state switch
             {
-                UserPodInstanceState.Running => time.GetUtcNow() - info.State.StartedAt,
-                UserPodInstanceState.Exited => info.State.FinishedAt - info.State.StartedAt,
+                UserPodInstanceState.Running => Elapsed(info.State.StartedAt, time.GetUtcNow()),
+                UserPodInstanceState.Exited => Elapsed(info.State.StartedAt, info.State.FinishedAt),
                 _ => null,
             },
             Addresses = state == UserPodInstanceState.Running && declared is not null ? Addresses(info, declared) : [],
@@ -204,6 +204,12 @@ public sealed partial class DockerUserPodHost : IUserPodHost
 
         return addresses;
     }
+
+    /// <summary>
+    /// Returns the time between two times of the daemon, at least 0: it records the start of a program that exits
+    /// immediately after its end.
+    /// </summary>
+    private static TimeSpan Elapsed(DateTimeOffset from, DateTimeOffset to) => to > from ? to - from : TimeSpan.Zero;
 
     private static string DescribeExit(ContainerInfo info, UserPod? declared)
     {

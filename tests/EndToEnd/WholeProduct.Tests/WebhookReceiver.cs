@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using Sluice.Testing;
 
 namespace Sluice.WholeProduct.Tests;
@@ -13,6 +14,9 @@ internal sealed record Received(string Path, string Id, string Timestamp, string
 internal sealed class WebhookReceiver : IDisposable
 {
     private readonly HttpListener listener = new();
+
+    // Bound and not listening: connections are refused, and no other test gets the port before the receiver listens.
+    private readonly Socket reserved = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly ConcurrentDictionary<string, System.Threading.Channels.Channel<Received>> got = [];
     private readonly ConcurrentDictionary<string, int> counts = [];
 
@@ -20,12 +24,8 @@ internal sealed class WebhookReceiver : IDisposable
     /// is called.</param>
     public WebhookReceiver(bool listens = true)
     {
-        using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Url = $"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
-        }
-
+        reserved.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        Url = $"http://127.0.0.1:{((IPEndPoint)reserved.LocalEndPoint!).Port}";
         listener.Prefixes.Add(Url + "/");
         if (listens) Listen();
     }
@@ -40,6 +40,7 @@ internal sealed class WebhookReceiver : IDisposable
 
     public void Listen()
     {
+        reserved.Dispose();
         listener.Start();
         _ = ServeAsync();
     }
@@ -52,7 +53,11 @@ internal sealed class WebhookReceiver : IDisposable
         return await Of(path).Reader.ReadAsync(limit.Token);
     }
 
-    public void Dispose() => listener.Abort();
+    public void Dispose()
+    {
+        reserved.Dispose();
+        listener.Abort();
+    }
 
     private System.Threading.Channels.Channel<Received> Of(string path) =>
         got.GetOrAdd(path, _ => System.Threading.Channels.Channel.CreateUnbounded<Received>());

@@ -40,6 +40,8 @@ public static partial class EndpointRules
         check.That(t.Args.All(a => a.Length > 0), "args", "\"\"", "arguments, none of them empty");
         check.That(t.Image.Length == 0 || ImageName.IsImage(t.Image), "image", t.Image,
             "an image like repository:tag or registry/repository@sha256:...");
+        check.That(!t.KeepPrefix || !t.IsBuiltIn, "keepPrefix", "true",
+            "false, because the paths of the built-in worker have no prefix");
         check.Env(t.Env);
         Check(t.Container, check);
         if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);

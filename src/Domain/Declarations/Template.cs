@@ -68,4 +68,24 @@ public sealed record Template
     /// <summary>What pods of this template have; null: the template is meant for workers.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PodPolicy? Pod { get; init; }
+
+    /// <summary>
+    /// Whether requests below <c>/e/{endpoint}/</c> are sent with their whole path, for web applications that know
+    /// their base path.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool KeepPrefix { get; init; }
+
+    /// <summary>
+    /// Whether requests have the host name that the client used, and the headers <c>X-Forwarded-*</c>, for web
+    /// applications that compare it with <c>Origin</c> or write URLs.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool PassHost { get; init; }
+
+    /// <summary>
+    /// Whether cookies pass in both directions. Those of the worker apply to paths below <c>/e/{endpoint}/</c> only.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool PassCookies { get; init; }
 }

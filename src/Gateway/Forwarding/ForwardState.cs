@@ -39,6 +39,9 @@ public sealed class ForwardState(
     /// </summary>
     public bool Admin { get; init; }
 
+    /// <summary>Whether clients use TLS, which ends in front of the gateway.</summary>
+    public bool IsSecure { get; init; }
+
     /// <summary>
     /// Whether the request generates text. It has no effects, so it may run again on another worker at any time.
     /// </summary>

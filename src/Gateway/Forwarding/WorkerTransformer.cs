@@ -54,6 +54,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         }
 
         proxyRequest.Headers.Host = null;
+        ForwardedHeaders.Add(proxyRequest, httpContext.Request, state.Template, state.IsSecure);
         proxyRequest.Headers.TryAddWithoutValidation("Authorization", state.Worker!.Authorization);
         if (state.Admin) proxyRequest.Headers.TryAddWithoutValidation(AdminHeader, "1");
         if (state.Anonymous && state.Template.IsBuiltIn)
@@ -83,8 +84,10 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         var headers = httpContext.Response.Headers;
         var ownsCors = httpContext.Features.Get<CorsPolicy>() is not null;
+        var cookies = state.Template.PassCookies ? headers.SetCookie : default;
         foreach (var (name, _) in proxyResponse.Headers.NonValidated)
             if (HeaderRules.StripFromResponse(name) || (ownsCors && HeaderRules.IsCors(name))) headers.Remove(name);
+        if (cookies.Count > 0) headers.SetCookie = ForwardedHeaders.KeepBelow(cookies, $"/e/{state.Endpoint.Id}/");
         if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols && !headers.ContainsKey(SocketKey.Header)
             && httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered)
             && SocketKey.OffersOwn(offered))

@@ -4,6 +4,7 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.UserPods;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Redis;
 
@@ -14,24 +15,31 @@ namespace Sluice.Gateway.Relay;
 /// APIs use it.
 /// </summary>
 public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits tokens, TokenCosts costs,
-    WorkerUsage usage, GpuStore gpus, PodStore pods, TimeProvider time, ILogger<EndpointRelay> logger)
+    WorkerUsage usage, GpuStore gpus, PodStore pods, UserPodRouting routing, TimeProvider time,
+    ILogger<EndpointRelay> logger)
 {
     /// <summary>Forwards a request.</summary>
     /// <param name="context">An admitted request whose route names an endpoint.</param>
-    /// <param name="skip">Number of leading path segments that are not forwarded.</param>
+    /// <param name="skip">
+    /// Number of leading path segments that are not part of the worker's API. They are forwarded only if the template
+    /// keeps the prefix.
+    /// </param>
     public async Task SendAsync(HttpContext context, int skip)
     {
-        if (RequestTarget.Read(context, skip, out var target) is { } why)
+        if (RequestTarget.Read(context, skip, out var path) is { } why)
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, why);
             return;
         }
 
         var admission = context.Admission();
-        if (TextRoutes.AssumedTokens(context.Request.Method, target, admission.Deployment!.Template.IsBuiltIn)
-            is not { } assumed)
+        var template = admission.Deployment!.Template;
+        var target = path;
+        if (skip > 0 && template.KeepPrefix) RequestTarget.Read(context, skip: 0, out target);
+        var repeatable = IsGeneration(context.Request.Method, path);
+        if (TextRoutes.AssumedTokens(context.Request.Method, path, template.IsBuiltIn) is not { } assumed)
         {
-            await ForwardAsync(context, CreateState(context, admission, target, null));
+            await ForwardAsync(context, CreateState(admission, target, repeatable, null));
             return;
         }
 
@@ -39,7 +47,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         var counts = assumed > 0 && forwarder.LimitsTokens(admission.Deployment);
         if (await tokens.ReserveAsync(context, admission, assumed, counts) is not { } hold) return;
         var demand = counts ? hold.Estimated : default;
-        var state = CreateState(context, admission, target, demand);
+        var state = CreateState(admission, target, repeatable, demand);
         var outcome = ForwardOutcome.WorkerAnswerInvalid;
         try
         {
@@ -54,7 +62,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
     }
 
     private ForwardState CreateState(
-        HttpContext context, AuthenticatedRequest admission, string target, TokenUsage? demand)
+        AuthenticatedRequest admission, string target, bool repeatable, TokenUsage? demand)
     {
         var countsTokens = demand is not null;
         var endpoint = admission.Deployment!.Endpoint.Id;
@@ -67,7 +75,8 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is not { } caller
                 || !caller.Scope.MayInvoke(endpoint),
-            IsRepeatable = IsGeneration(context.Request.Method, target),
+            IsRepeatable = repeatable,
+            IsSecure = routing.IsSecure,
         };
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.UserPods;
+using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Hosting.UserPods;
 using Yarp.ReverseProxy.Forwarder;
@@ -95,20 +96,9 @@ internal sealed class UserPodTransformer(
     /// </summary>
     private string? KeepCookie(string? cookie)
     {
-        var parts = (cookie ?? "").Split(';');
-        if (parts[0].TrimStart().StartsWith(UserPodCookie.NameOf(routing) + "=", StringComparison.Ordinal)) return null;
-        var kept = new List<string> { parts[0] };
-        var path = "/";
-        foreach (var part in parts.Skip(1))
-        {
-            var attribute = part.Trim();
-            if (attribute.StartsWith("Domain", StringComparison.OrdinalIgnoreCase)) continue;
-            if (attribute.StartsWith("Path=", StringComparison.OrdinalIgnoreCase)) path = attribute[5..];
-            else kept.Add(" " + attribute);
-        }
-
+        var text = cookie ?? "";
+        if (text.TrimStart().StartsWith(UserPodCookie.NameOf(routing) + "=", StringComparison.Ordinal)) return null;
         // With paths, a cookie of "/" would be sent to all pods.
-        if (routing.UsesPaths && !path.StartsWith(prefix, StringComparison.Ordinal)) path = prefix;
-        return $"{string.Join(';', kept)}; Path={path}";
+        return ForwardedHeaders.KeepBelow(text, routing.UsesPaths ? prefix : "/");
     }
 }

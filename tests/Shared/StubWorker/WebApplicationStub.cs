@@ -5,7 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 
 /// <summary>
-/// The web application of a user pod, with STUB_POD in the environment: it reports what it receives, sets what the
+/// The web application of a user pod or of a worker, with STUB_POD in the environment: it reports what it receives, sets what the
 /// query requests, and echoes the messages of WebSockets. It listens on HTTP/1.1.
 /// </summary>
 internal static class WebApplicationStub
@@ -61,12 +61,20 @@ internal static class WebApplicationStub
         {
             ["method"] = request.Method,
             ["target"] = $"{request.Path.ToUriComponent()}{request.QueryString}",
+            ["link"] = LinkOf(request),
             ["headers"] = headers,
             ["body"] = await reader.ReadToEndAsync(),
             ["file"] = File.Exists("file") ? await File.ReadAllTextAsync("file") : null,
             ["mode"] = Environment.GetEnvironmentVariable("MODE"),
             ["process"] = Environment.ProcessId,
         }.ToJsonString());
+    }
+
+    /// <summary>Returns the absolute URL of the page, as frameworks behind a proxy write it.</summary>
+    private static string LinkOf(HttpRequest request)
+    {
+        var scheme = request.Headers["X-Forwarded-Proto"].ToString() is { Length: > 0 } seen ? seen : request.Scheme;
+        return $"{scheme}://{request.Host}{request.Path.ToUriComponent()}";
     }
 
     private static async Task EchoAsync(HttpContext context)

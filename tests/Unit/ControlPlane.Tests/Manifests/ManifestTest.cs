@@ -91,6 +91,8 @@ public sealed class ManifestTest
         "templates[0].readyPath is //; expected a path that starts with one /")]
     [InlineData("templates: [{ name: a, readyPath: //elsewhere/ready }]",
         "templates[0].readyPath is //elsewhere/ready")]
+    [InlineData("templates: [{ name: a, keepPrefix: true }]",
+        "templates[0].keepPrefix is true; expected false, because the paths of the built-in worker have no prefix")]
     [InlineData("templates: [{ name: a, command: [~] }]", "templates[0].command[0] is null; expected a value")]
     [InlineData("templates: [{ name: a, env: }]", "templates[0].env is null")]
     [InlineData(Scaling + "}]",

@@ -5,8 +5,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 
 /// <summary>
-/// The web application of a user pod or of a worker, with STUB_POD in the environment: it reports what it receives, sets
-/// what the query requests, and echoes the messages of WebSockets. It listens on HTTP/1.1.
+/// The web application of a user pod or of a worker, with STUB_POD in the environment: it reports what it receives,
+/// sets what the query requests, and echoes the messages of WebSockets. It listens on HTTP/1.1.
 /// </summary>
 internal static class WebApplicationStub
 {

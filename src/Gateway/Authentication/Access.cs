@@ -19,25 +19,34 @@ public static class Access
         if (key == KeyVerdict.CannotCheck)
             return (AccessVerdict.CannotCheck,
                 "API keys cannot be checked now. Redis is unreachable. Retry the request.");
-        if (key == KeyVerdict.Missing && required == AccessLevel.Invoke && deployment is { Endpoint.Public: true })
+        if (key == KeyVerdict.Missing && required is AccessLevel.Invoke or AccessLevel.ReadJobs
+            && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
         return required switch
         {
             AccessLevel.AuthenticatedKey => (AccessVerdict.Granted, ""),
-            AccessLevel.Admin => caller.Scope.Admin ? (AccessVerdict.Granted, "")
-                : (AccessVerdict.Forbidden,
-                    $"Key {caller.KeyId} does not have the scope 'admin', which this route requires."),
-            AccessLevel.Invoke => Invoke(caller, target, deployment),
+            AccessLevel.Read => Scoped(caller, caller.Scope.MayRead, "'read' or 'admin'"),
+            AccessLevel.Metrics => Scoped(caller, caller.Scope.MayReadMetrics, "'metrics', 'read' or 'admin'"),
+            AccessLevel.Admin => Scoped(caller, caller.Scope.Admin, "'admin'"),
+            AccessLevel.Invoke => Invoke(caller, target, deployment, mayReadAll: false),
+            AccessLevel.ReadJobs => Invoke(caller, target, deployment, caller.Scope.MayRead),
             _ => throw new ArgumentOutOfRangeException(nameof(required), required, "unknown access level"),
         };
     }
 
-    private static (AccessVerdict, string) Invoke(Caller caller, string target, Deployment? deployment)
+    private static (AccessVerdict, string) Scoped(Caller caller, bool isGranted, string scopes) => isGranted
+        ? (AccessVerdict.Granted, "")
+        : (AccessVerdict.Forbidden,
+            $"Key {caller.KeyId} does not have the scope {scopes}, which this route requires.");
+
+    private static (AccessVerdict, string) Invoke(
+        Caller caller, string target, Deployment? deployment, bool mayReadAll)
     {
-        var mayInvoke = deployment is null ? caller.Scope.SeesAll || caller.Scope.MayInvoke(target)
-            : caller.Scope.MayInvoke(deployment.Endpoint.Id) || deployment.Endpoint.Public;
-        if (!mayInvoke)
+        var mayUse = mayReadAll || (deployment is null
+            ? caller.Scope.SeesAll || caller.Scope.MayInvoke(target)
+            : caller.Scope.MayInvoke(deployment.Endpoint.Id) || deployment.Endpoint.Public);
+        if (!mayUse)
             return (AccessVerdict.Forbidden,
                 $"Key {caller.KeyId} may not invoke '{target}': its scope does not include this endpoint.");
         return deployment is null

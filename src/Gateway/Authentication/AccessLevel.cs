@@ -9,12 +9,18 @@ public enum AccessLevel
     /// <summary>Any valid key.</summary>
     AuthenticatedKey,
 
+    /// <summary>A key with the scope <c>read</c> or <c>admin</c>: reads the state of the gateway.</summary>
+    Read,
+
+    /// <summary>A key with the scope <c>metrics</c>, <c>read</c> or <c>admin</c>.</summary>
+    Metrics,
+
     /// <summary>A key with the scope <c>admin</c>.</summary>
     Admin,
 
     /// <summary>A key that may invoke the route's endpoint. A public endpoint requires no key.</summary>
     Invoke,
-}
 
-/// <summary>Route metadata: the access level that the route requires.</summary>
-public sealed record AccessRule(AccessLevel Level);
+    /// <summary>As <see cref="Invoke"/>, or a key with the scope <c>read</c>: reads the endpoint's jobs.</summary>
+    ReadJobs,
+}

@@ -25,6 +25,8 @@ public sealed class ApiKeyAuthenticationMiddleware(
     /// </summary>
     private const int Burst = 20;
 
+    private static readonly AccessRule AdminOnly = new(AccessLevel.Admin);
+
     private readonly PartitionedRateLimiter<IPAddress> failures = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
         address => RateLimitPartition.GetTokenBucketLimiter(address, _ => new TokenBucketRateLimiterOptions
         {
@@ -61,9 +63,9 @@ public sealed class ApiKeyAuthenticationMiddleware(
     {
         if (selection.Error is { } error) return Problem.WriteAsync(context, selection.ErrorStatus, error);
         var metadata = context.GetEndpoint()!.Metadata;
-        var required = metadata.GetMetadata<AccessRule>()?.Level ?? AccessLevel.Admin;
+        var rule = metadata.GetMetadata<AccessRule>() ?? AdminOnly;
         var deployment = selection.FindIn(catalog.Current);
-        var (verdict, detail) = Access.Decide(required, key, caller, selection.Name, deployment);
+        var (verdict, detail) = Access.Decide(rule.Level, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now. {fault.Sentence()}";
         if (verdict == AccessVerdict.NoEndpoint)
@@ -77,7 +79,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
             next = c => polls.InvokeAsync(c, caller, rest);
         }
 
-        return required == AccessLevel.Invoke && caller is { Limits.Any: true }
+        return rule.IsOfEndpoint && caller is { Limits.Any: true }
             ? limits.InvokeAsync(context, caller, next)
             : next(context);
     }

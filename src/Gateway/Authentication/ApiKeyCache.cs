@@ -29,10 +29,12 @@ public sealed class ApiKeyCache(
     private static readonly Caller EnvironmentAdmin =
         new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
 
+    private static readonly string[] Scopes = ["admin", "read", "invoke", "metrics"];
+
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
     private readonly TimeProvider time = time;
-    private readonly ConcurrentDictionary<string, ApiKey> keys = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, CachedKey> keys = new(StringComparer.Ordinal);
     private volatile Snapshot? snapshot;
 
     /// <summary>Whether the keys were read at least once.</summary>
@@ -54,12 +56,11 @@ public sealed class ApiKeyCache(
 
         if (!ApiKeyFormat.TryReadId(text, out var id)) return KeyVerdict.Malformed;
         if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
-        var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var record);
+        var known = keys.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out var found);
         // An unknown ID costs the same work, so that the response time does not reveal whether the ID exists.
-        if (!CryptographicOperations.FixedTimeEquals(hash, record?.Hash ?? Dummy) || !known) return KeyVerdict.Unknown;
-        if (record!.ExpiresAt <= now) return KeyVerdict.Expired;
-        caller = ToCaller(record);
-        return KeyVerdict.Valid;
+        var expected = found?.Record.Hash ?? Dummy;
+        if (!CryptographicOperations.FixedTimeEquals(hash, expected) || !known) return KeyVerdict.Unknown;
+        return Accept(found!, now, out caller);
     }
 
     /// <summary>
@@ -79,14 +80,11 @@ public sealed class ApiKeyCache(
         }
 
         if (snapshot is not { } last || time.GetElapsedTime(last.ReadAt) > StaleAfter) return KeyVerdict.CannotCheck;
-        if (!keys.TryGetValue(id, out var record)) return KeyVerdict.Unknown;
-        if (record.ExpiresAt <= now) return KeyVerdict.Expired;
-        caller = ToCaller(record);
-        return KeyVerdict.Valid;
+        return keys.TryGetValue(id, out var found) ? Accept(found, now, out caller) : KeyVerdict.Unknown;
     }
 
     /// <summary>Returns the limits of a key, as of the last read. A key that does not exist has none.</summary>
-    public KeyLimits FindLimits(string id) => keys.TryGetValue(id, out var key) && key.Limits is { } limits
+    public KeyLimits FindLimits(string id) => keys.TryGetValue(id, out var key) && key.Record.Limits is { } limits
         ? limits
         : KeyLimits.None;
 
@@ -95,19 +93,47 @@ public sealed class ApiKeyCache(
     /// <param name="limit">The maximum number of keys in the page.</param>
     public IReadOnlyList<ApiKey> List(KeyCursor? after, int limit) =>
         [
-            .. keys.Values.Where(k => after is not { } last || last.IsBefore(k))
+            .. keys.Values.Select(k => k.Record).Where(k => after is not { } last || last.IsBefore(k))
                 .OrderBy(k => k.CreatedAt)
                 .ThenBy(k => k.Id, StringComparer.Ordinal)
                 .Take(limit),
         ];
 
-    /// <summary>Counts the valid keys by scope: <c>admin</c> or <c>invoke</c>.</summary>
+    /// <summary>Returns the record of a key, as of the last read, or null.</summary>
+    public ApiKey? FindRecord(string id) => keys.TryGetValue(id, out var key) ? key.Record : null;
+
+    /// <summary>
+    /// Counts the valid keys by their widest scope: <c>admin</c>, <c>read</c>, <c>invoke</c> (endpoints or pods), or
+    /// <c>metrics</c>.
+    /// </summary>
     public IReadOnlyList<(string Scope, long Count)> CountByScope(DateTimeOffset now)
     {
-        var valid = keys.Values.Where(k => !(k.ExpiresAt <= now)).ToList();
-        var admins = valid.Count(k => k.Scope.Admin);
-        return [("admin", admins), ("invoke", valid.Count - admins)];
+        var counts = keys.Values.Where(k => !(k.Record.ExpiresAt <= now)).CountBy(k => k.Record.Scope switch
+        {
+            { Admin: true } => "admin",
+            { Read: true } => "read",
+            { Invoke.Count: 0, Pods.Count: 0, Metrics: true } => "metrics",
+            _ => "invoke",
+        }).ToDictionary();
+        return [.. Scopes.Select(s => (s, (long)counts.GetValueOrDefault(s)))];
     }
+
+    /// <summary>
+    /// Returns the admin keys that are valid now, except one, at most <paramref name="limit"/>. Null: an admin key is a
+    /// setting, so none of them is needed.
+    /// </summary>
+    public IReadOnlyList<string>? OtherAdmins(string id, DateTimeOffset now, int limit) => adminHash is not null
+        ? null
+        : [
+            .. keys.Values.Select(k => k.Record)
+                .Where(k => k.Scope.Admin && k.Id != id && !(k.ExpiresAt <= now))
+                .Select(k => k.Id)
+                .Take(limit),
+        ];
+
+    /// <summary>Returns the keys that this gateway accepted, and when it last did, in seconds of Unix time.</summary>
+    public IEnumerable<(string Id, long UnixSeconds)> Uses() =>
+        keys.Values.Where(k => k.UsedAt > 0).Select(k => (k.Record.Id, k.UsedAt));
 
     protected override async Task ReadAsync(CancellationToken ct)
     {
@@ -122,13 +148,20 @@ public sealed class ApiKeyCache(
         foreach (var (id, record) in changes.Keys)
         {
             if (record is null) keys.TryRemove(id, out _);
-            else keys[id] = record;
+            else keys[id] = new CachedKey(record);
         }
 
         snapshot = new Snapshot(changes.Version, startedAt);
     }
 
-    private static Caller ToCaller(ApiKey key) => new(key.Id, key.Name, key.Scope, key.Limits ?? KeyLimits.None);
+    private static KeyVerdict Accept(CachedKey key, DateTimeOffset now, out Caller? caller)
+    {
+        caller = null;
+        if (key.Record.ExpiresAt <= now) return KeyVerdict.Expired;
+        key.Use(now);
+        caller = key.Caller;
+        return KeyVerdict.Valid;
+    }
 
     private sealed record Snapshot(string Version, long ReadAt);
 }

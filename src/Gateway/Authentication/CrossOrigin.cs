@@ -53,7 +53,7 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
     /// </summary>
     private CorsPolicy? PolicyOf(HttpContext context)
     {
-        if (context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not { Level: AccessLevel.Invoke })
+        if (context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not { IsOfEndpoint: true })
             return gateway;
         return RouteSelector.Read(context).FindIn(catalog.Current)?.Endpoint.Cors ?? gateway;
     }

@@ -25,6 +25,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     private static readonly TimeSpan CountTimeout = TimeSpan.FromSeconds(1);
 
     private static readonly Script LimitLua = Script.Load("limit");
+    private static readonly Script ReadLua = Script.Load("limit-read");
     private static readonly Script KeepLua = Script.Load("limit-keep");
 
     private readonly FlightReleases releases = new(redis, time);
@@ -34,7 +35,7 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     {
         var limits = caller.Limits;
         var request = limits.Concurrent > 0 ? Guid.NewGuid().ToString("N") : "";
-        RedisKey rate = $"sluice:{{key:{caller.KeyId}}}:rate", flight = $"sluice:{{key:{caller.KeyId}}}:flight";
+        var (rate, flight) = (RateKey(caller.KeyId), FlightKey(caller.KeyId));
         var counting = CountAsync(rate, flight, limits, request);
         // The count is released on every exit path, even if its outcome is not known yet, because the call may still
         // reach Redis.
@@ -69,10 +70,26 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
         }
     }
 
+    /// <summary>Reads what the limits of a key allow now, without using them.</summary>
+    /// <param name="keyId">The id of the key.</param>
+    /// <param name="limits">Its limits.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    /// <returns>
+    /// The requests that are possible now, the time until the rate is whole again, and the running requests (counted
+    /// only for a key with a limit of them).
+    /// </returns>
+    public async Task<(long Requests, TimeSpan Whole, long Running)> ReadAsync(
+        string keyId, KeyLimits limits, CancellationToken ct)
+    {
+        var r = (await ReadLua.RunAsync(redis.Database, [RateKey(keyId), FlightKey(keyId)],
+            [IntervalOf(limits), BurstOf(limits)]).WaitAsync(ct)).Items();
+        return ((long)r[0], TimeSpan.FromMilliseconds((long)r[1]), (long)r[2]);
+    }
+
     private async Task<RedisResult[]> CountAsync(RedisKey rate, RedisKey flight, KeyLimits limits, string request) =>
         (await LimitLua.RunAsync(redis.Database, [rate, flight],
         [
-            limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0,
+            IntervalOf(limits),
             BurstOf(limits),
             limits.Concurrent,
             request,
@@ -112,6 +129,14 @@ public sealed class RateLimits(RedisStore redis, GatewayMetrics metrics, TimePro
     private void Renew(RedisKey flight, string request) =>
         _ = KeepLua.RunAsync(redis.Database, [flight], [request, (long)Flight.TotalMilliseconds])
             .ContinueWith(t => _ = t.Exception, TaskScheduler.Default);
+
+    private static RedisKey RateKey(string keyId) => $"sluice:{{key:{keyId}}}:rate";
+
+    private static RedisKey FlightKey(string keyId) => $"sluice:{{key:{keyId}}}:flight";
+
+    /// <summary>Returns the microseconds between two requests at the steady rate; 0: no limit.</summary>
+    private static int IntervalOf(KeyLimits limits) =>
+        limits.RequestsPerMinute > 0 ? 60_000_000 / limits.RequestsPerMinute : 0;
 
     private static int BurstOf(KeyLimits limits) =>
         limits.Burst > 0 ? limits.Burst : Math.Max(1, limits.RequestsPerMinute / 10);

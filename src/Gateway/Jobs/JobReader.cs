@@ -32,23 +32,15 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     /// <summary>
     /// Returns the job of the request when it has ended or the wait is over. Null: an error response was written.
     /// </summary>
-    public async Task<Job?> FindAsync(HttpContext context, TimeSpan wait)
-    {
-        var admission = context.Admission();
-        var (endpoint, id) = (admission.Deployment!.Endpoint.Id, (string)context.Request.RouteValues["id"]!);
-        // The id is part of a Redis key, so only valid ids are looked up.
-        var job = Id().IsMatch(id) ? await WaitAsync(endpoint, id, wait, context.RequestAborted) : null;
-        if (job is null || (job.Flow != admission.Flow && admission is not { Caller.Scope.Admin: true }))
-        {
-            await Problem.WriteAsync(context, StatusCodes.Status404NotFound,
-                $"Endpoint '{endpoint}' has no job '{id}'.");
-            return null;
-        }
+    public Task<Job?> FindAsync(HttpContext context, TimeSpan wait) =>
+        FindAsync(context, wait, context.Admission().Caller is { Scope.MayRead: true });
 
-        if (!job.Expired) return job;
-        await WriteGoneAsync(context, job);
-        return null;
-    }
+    /// <summary>
+    /// Returns the job of the request, if its caller may change it: the job is the caller's, or the key is an admin
+    /// key. Null: an error response was written.
+    /// </summary>
+    public Task<Job?> FindToChangeAsync(HttpContext context) =>
+        FindAsync(context, TimeSpan.Zero, context.Admission().Caller is { Scope.Admin: true });
 
     /// <summary>
     /// Waits until a job has ended, the time is over, or the gateway stops. Null: the job does not exist.
@@ -80,6 +72,24 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
         if (job.Worker is { } worker) context.Response.Headers["X-Sluice-Worker"] = worker;
         context.Response.Headers["X-Sluice-Job"] = job.Id;
         await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    private async Task<Job?> FindAsync(HttpContext context, TimeSpan wait, bool isForAll)
+    {
+        var admission = context.Admission();
+        var (endpoint, id) = (admission.Deployment!.Endpoint.Id, (string)context.Request.RouteValues["id"]!);
+        // The id is part of a Redis key, so only valid ids are looked up.
+        var job = Id().IsMatch(id) ? await WaitAsync(endpoint, id, wait, context.RequestAborted) : null;
+        if (job is null || (job.Flow != admission.Flow && !isForAll))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status404NotFound,
+                $"Endpoint '{endpoint}' has no job '{id}'.");
+            return null;
+        }
+
+        if (!job.Expired) return job;
+        await WriteGoneAsync(context, job);
+        return null;
     }
 
     private async Task<QueueView> GetWaitReasonAsync(HttpContext context, Job job)

@@ -31,14 +31,14 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             .Produces<JobResponse>();
         foreach (var method in new[] { "GET", "POST" })
         {
-            routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.Invoke, "Get the current state of a job",
+            routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.ReadJobs, "Get the current state of a job",
                 (HttpContext c) => StatusAsync(c, TimeSpan.Zero))
                 .Produces<JobResponse>().WithMetadata(new Polled());
-            routes.MapRoute(method, jobs + "/status-sync/{id}", AccessLevel.Invoke,
+            routes.MapRoute(method, jobs + "/status-sync/{id}", AccessLevel.ReadJobs,
                 "Wait until a job ends, at most ?wait= ms, and get its state",
                 (HttpContext c) => ReadWait(c) is { } wait ? StatusAsync(c, wait) : BadWaitAsync(c))
                 .Produces<JobResponse>().WithMetadata(new Polled());
-            routes.MapRoute(method, jobs + "/stream/{id}", AccessLevel.Invoke,
+            routes.MapRoute(method, jobs + "/stream/{id}", AccessLevel.ReadJobs,
                 "Read the stream of a job: the next chunks as JSON, or all chunks as server-sent events (Accept: "
                 + "text/event-stream)", streams.StreamAsync)
                 .Produces<JobStreamPart>().WithMetadata(new Polled());
@@ -56,12 +56,12 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
             (tickets, ends) => ChargeAsync(c, tickets, ends))))
             .Produces<PurgeResult>().WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/health", AccessLevel.Invoke, "Count jobs and workers by state", HealthAsync)
+        routes.MapRoute("GET", jobs + "/health", AccessLevel.ReadJobs, "Count jobs and workers by state", HealthAsync)
             .Produces<JobHealth>().WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/requests", AccessLevel.Invoke,
+        routes.MapRoute("GET", jobs + "/requests", AccessLevel.ReadJobs,
             "List jobs, newest first; ?status=, ?offset= (next of the previous response), ?limit=",
             (HttpContext c) => ListAsync(c, dead: false)).Produces<JobList>().WithMetadata(new Polled());
-        routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.Invoke,
+        routes.MapRoute("GET", jobs + "/dead-letters", AccessLevel.ReadJobs,
             "List dead letters (jobs without a remaining attempt), newest first",
             (HttpContext c) => ListAsync(c, dead: true)).Produces<JobList>().WithMetadata(new Polled());
         routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
@@ -89,7 +89,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
 
     private async Task CancelAsync(HttpContext context)
     {
-        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        if (await reader.FindToChangeAsync(context) is not { } job) return;
         var end = await store.CancelAsync(job.EndpointId, job.Id, context.RequestAborted);
         dispatcher.StopJob(job.EndpointId, job.Id);
         signals.Changed(job.EndpointId, job.Id);
@@ -98,7 +98,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
 
     private async Task RetryAsync(HttpContext context)
     {
-        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        if (await reader.FindToChangeAsync(context) is not { } job) return;
         var (did, status) = await store.RetryAsync(job.EndpointId, job.Id, context.RequestAborted);
         if (did != "ok")
         {
@@ -160,7 +160,8 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             return;
         }
 
-        var (id, flow, ct) = (Id(context), GetFlow(caller), context.RequestAborted);
+        var (id, ct) = (Id(context), context.RequestAborted);
+        var flow = caller.Scope.MayRead ? null : caller.KeyId;
         var page = dead ? await queries.DeadAsync(id, flow, offset, limit, ct, ChargeAsync)
             : await queries.ListAsync(id, flow, status, offset, limit, ct, ChargeAsync);
         context.Response.ContentType = "application/json";
@@ -208,7 +209,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         return null;
     }
 
-    /// <summary>Returns the flow whose jobs the caller may access. Null: all flows.</summary>
+    /// <summary>Returns the flow whose jobs the caller may change. Null: all flows.</summary>
     private static string? GetFlow(Caller caller) => caller.Scope.Admin ? null : caller.KeyId;
 
     private static string Id(HttpContext context) => context.Admission().Deployment!.Endpoint.Id;

@@ -11,7 +11,7 @@ public static class AdminApi
     /// <summary>Maps the routes.</summary>
     public static void Map(IEndpointRouteBuilder routes, JobQueries queries, CatalogWatcher catalog)
     {
-        routes.MapRoute("GET", "/api/v1/admin/check", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/admin/check", AccessLevel.Read,
             "Check that jobs, tickets, leases, slots and counters of all endpoints (or of ?endpoint=) are consistent",
             async (HttpContext context) =>
             {

@@ -27,13 +27,13 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/api/v1/templates", AccessLevel.Admin, "List templates",
+        routes.MapRoute("GET", "/api/v1/templates", AccessLevel.Read, "List templates",
             (HttpContext context) => WriteAsync(context, new JsonObject
         {
             ["templates"] = new JsonArray(
                 [.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
         })).Produces<TemplateList>();
-        routes.MapRoute("GET", "/api/v1/templates/{name}", AccessLevel.Admin, "Get a template",
+        routes.MapRoute("GET", "/api/v1/templates/{name}", AccessLevel.Read, "Get a template",
             (HttpContext context, string name) => watcher.Current.Templates.TryGetValue(name, out var t)
                 ? WriteAsync(context, View(t)) : NotFoundAsync(context, "template", name))
             .Produces<Template>();
@@ -47,9 +47,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync))
             .Produces(204);
 
-        routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Admin, "List endpoints with their status", ListAsync)
+        routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Read, "List endpoints with their status", ListAsync)
             .Produces<EndpointList>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Get an endpoint with its status",
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}", AccessLevel.Read, "Get an endpoint with its status",
             async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
                 ? WriteAsync(context, await ViewAsync(d, context.RequestAborted))
                 : NotFoundAsync(context, "endpoint", id)))
@@ -63,14 +63,14 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             "Delete an endpoint, and drain and stop its workers; "
                 + "409 if jobs are queued or running, unless ?force=true cancels them",
             DeleteEndpointAsync).Produces(204).Produces<DeletedEndpoint>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", AccessLevel.Read,
             "List the workers of an endpoint with states and reasons, and the latest scaling decisions", WorkersAsync)
             .Produces<WorkerList>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}/decisions", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/decisions", AccessLevel.Read,
             "Explain the number of workers: the latest scaling decision and decisions with a change, with their inputs",
             DecisionsAsync)
             .Produces<Decisions>();
-        routes.MapRoute("GET", "/api/v1/manifest", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/manifest", AccessLevel.Read,
             "Get the status of the manifest file: path, time of the last update, errors",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }

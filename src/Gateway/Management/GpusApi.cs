@@ -35,13 +35,13 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/api/v1/gpus", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/gpus", AccessLevel.Read,
             "List the GPUs with slices, links, users and waiting workers",
             (HttpContext c) => AnswerAsync(c.RequestAborted));
-        routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/gpus/catalogue", AccessLevel.Read,
             "List the GPU models that templates can request",
             () => new KindList(GpuModelCatalog.Models, GpuModelCatalog.Pools));
-        routes.MapRoute("POST", "/api/v1/gpus/try", AccessLevel.Admin,
+        routes.MapRoute("POST", "/api/v1/gpus/try", AccessLevel.Read,
             "Test a placement: return the devices that workers would get now, without starting them", TryAsync)
             .AcceptsJson<Trial>().Produces<TrialAnswer>();
     }

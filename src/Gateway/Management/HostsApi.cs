@@ -10,7 +10,7 @@ public static class HostsApi
 {
     /// <summary>Maps the route.</summary>
     public static void Map(IEndpointRouteBuilder routes, PodStore store) =>
-        routes.MapRoute("GET", "/api/v1/hosts", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/hosts", AccessLevel.Read,
             "List hosts with their diagnostics report: GPUs, driver, libraries, execution providers",
             async (HttpContext context) =>
             new HostList([.. (await store.ReportsAsync(context.RequestAborted)).Select(View)]));

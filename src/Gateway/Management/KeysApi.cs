@@ -1,8 +1,5 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Notation;
-using Sluice.Domain.UserPods;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Catalog;
@@ -11,56 +8,42 @@ using Sluice.Storage.Keys;
 namespace Sluice.Gateway.Management;
 
 /// <summary>
-/// <c>/api/v1/keys</c>: creates, lists and revokes API keys. Only the response that creates a key contains its text.
+/// <c>/api/v1/keys</c>: creates, lists, changes and revokes API keys. Only the response that creates a key contains its
+/// text. <c>/api/v1/key</c>: a key reads itself.
 /// </summary>
-public static class KeysApi
+public sealed class KeysApi(
+    KeyStore store, ApiKeyCache keys, CatalogWatcher catalog, RateLimits limits, TokenWindow tokens, TimeProvider time)
 {
-    /// <summary>Maximum length of a key name, in characters.</summary>
-    private const int MaxName = 100;
-
-    /// <summary>Maximum of jobBytes: 1 TiB, the same as of <c>jobs.maxKeyBytes</c>.</summary>
-    private const long MaxJobBytes = 1L << 40;
-
-    /// <summary>Maximum of tokensPerMinute: more than a cluster of GPUs generates.</summary>
-    private const long MaxTokensPerMinute = 1_000_000_000;
-
-    private static readonly string[] Fields = ["name", "admin", "invoke", "expiresAt", "requestsPerMinute", "burst",
-        "tokensPerMinute", "concurrent", "queued", "jobBytes", "weight", "allowUnknown", "pods"];
+    /// <summary>The other admin keys of which one must still exist when an admin key is deleted.</summary>
+    private const int Witnesses = 100;
 
     /// <summary>Maps the routes.</summary>
-    public static void Map(IEndpointRouteBuilder routes, KeyStore store, ApiKeyCache keyCache, CatalogWatcher catalog,
-        TimeProvider time)
+    public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/api/v1/keys", AccessLevel.Admin,
+        routes.MapRoute("GET", "/api/v1/keys", AccessLevel.Read,
             "List keys without their text, oldest first; ?limit= (default 100, at most 1000), ?cursor= (next of the "
-            + "previous response)",
-            (HttpContext context) => ListAsync(context, keyCache)).Produces<KeyList>();
-        routes.MapRoute("GET", "/api/v1/keys/{id}", AccessLevel.Admin, "Get a key without its text",
-            async (HttpContext context, string id) =>
-        {
-            var key = await store.FindAsync(id, context.RequestAborted);
-            await (key is null ? NotFoundAsync(context, id) : context.Response.WriteAsJsonAsync(KeyView.From(key)));
-        }).Produces<KeyView>();
-        routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
-                (HttpContext context) => CreateAsync(context, store, keyCache, catalog, time))
-            .AcceptsJson<CreateKeyRequest>().Produces<NewKey>(StatusCodes.Status201Created);
-        routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin,
-            "Revoke a key; all gateways reject it within 2 s",
+            + "previous response)", ListAsync).Produces<KeyList>();
+        routes.MapRoute("GET", "/api/v1/keys/{id}", AccessLevel.Read, "Get a key without its text",
             async (HttpContext context, string id) =>
             {
-                if (!await store.RevokeAsync(id, context.RequestAborted))
-                {
-                    await NotFoundAsync(context, id);
-                    return;
-                }
-
-                await keyCache.RefreshAsync(context.RequestAborted);
-                context.Response.StatusCode = StatusCodes.Status204NoContent;
-            }).Produces(StatusCodes.Status204NoContent);
+                var key = await store.FindAsync(id, context.RequestAborted);
+                await (key is null ? NotFoundAsync(context, id) : WriteAsync(context, key));
+            }).Produces<KeyView>();
+        routes.MapRoute("POST", "/api/v1/keys", AccessLevel.Admin, "Create a key; only this response contains its text",
+            CreateAsync).AcceptsJson<KeyRequest>().Produces<NewKey>(StatusCodes.Status201Created);
+        routes.MapRoute("PATCH", "/api/v1/keys/{id}", AccessLevel.Admin,
+            "Change the given fields of a key; all gateways apply them within 2 s", ChangeAsync)
+            .AcceptsJson<KeyRequest>().Produces<KeyView>();
+        routes.MapRoute("DELETE", "/api/v1/keys/{id}", AccessLevel.Admin,
+            "Revoke a key; all gateways reject it within 2 s. 409 for the last admin key", DeleteAsync)
+            .Produces(StatusCodes.Status204NoContent);
+        routes.MapRoute("GET", "/api/v1/key", AccessLevel.AuthenticatedKey,
+            "Get the key of this request, and what its limits allow now", SelfAsync).Produces<OwnKey>();
     }
 
-    private static async Task ListAsync(HttpContext context, ApiKeyCache keyCache)
+    private async Task ListAsync(HttpContext context)
     {
+        var ct = context.RequestAborted;
         if (await Paging.LimitAsync(context) is not { } limit) return;
         KeyCursor? after = null;
         if (context.Request.Query["cursor"] is [{ Length: > 0 } text])
@@ -75,72 +58,79 @@ public static class KeysApi
             after = cursor;
         }
 
-        await keyCache.RefreshAsync(context.RequestAborted);
+        await keys.RefreshAsync(ct);
         // One key more than the page size shows whether another page follows.
-        var keys = keyCache.List(after, limit + 1);
-        var next = keys.Count > limit ? KeyCursor.FromKey(keys[limit - 1]).ToString() : null;
-        await context.Response.WriteAsJsonAsync(new KeyList([.. keys.Take(limit).Select(KeyView.From)], next),
-            context.RequestAborted);
+        var found = keys.List(after, limit + 1);
+        var next = found.Count > limit ? KeyCursor.FromKey(found[limit - 1]).ToString() : null;
+        var page = found.Take(limit).ToList();
+        var uses = await store.LastUsesAsync([.. page.Select(k => k.Id)], ct);
+        await context.Response.WriteAsJsonAsync(
+            new KeyList([.. page.Zip(uses, KeyView.From)], next), ct);
     }
 
-    private static async Task CreateAsync(HttpContext context, KeyStore store, ApiKeyCache keyCache,
-        CatalogWatcher catalog, TimeProvider time)
+    private async Task CreateAsync(HttpContext context)
     {
         if (await JsonBody.ReadAsync(context) is not { } body) return;
-        var (request, errors) = Read(body.Node, time.GetUtcNow());
-        if (errors.Count == 0 && !request.AllowUnknown)
-            await CheckEndpointsAsync(request, catalog, errors, context.RequestAborted);
-        if (errors.Count > 0)
-        {
-            await JsonBody.RefuseAsync(context, errors);
-            return;
-        }
-
         var (id, text) = ApiKeyFormat.New();
-        var record = new ApiKey
+        var empty = new ApiKey
         {
             Id = id,
-            Name = request.Name ?? "",
             Hash = ApiKeyFormat.Hash(text),
             Last4 = text[^4..],
-            Scope = new KeyScope
-            {
-                Admin = request.Admin,
-                Invoke = request.Invoke ?? [],
-                Pods = request.Pods ?? [],
-            },
+            Scope = new KeyScope(),
             CreatedAt = time.GetUtcNow(),
-            ExpiresAt = request.ExpiresAt,
-            Limits = new KeyLimits
-            {
-                RequestsPerMinute = request.RequestsPerMinute,
-                Burst = request.Burst,
-                TokensPerMinute = request.TokensPerMinute,
-                Concurrent = request.Concurrent,
-                Queued = request.Queued,
-                JobBytes = request.JobBytes,
-                Weight = request.Weight,
-            },
         };
+        if (await ReadAsync(context, body, empty, isNew: true) is not { } record) return;
         await store.AddAsync(record, context.RequestAborted);
-        await keyCache.RefreshAsync(context.RequestAborted);
+        await keys.RefreshAsync(context.RequestAborted);
         context.Response.StatusCode = StatusCodes.Status201Created;
         context.Response.Headers.Location = $"/api/v1/keys/{id}";
         context.Response.Headers.CacheControl = "no-store";
-        await context.Response.WriteAsJsonAsync(new NewKey(text, KeyView.From(record)), context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(
+            new NewKey(text, KeyView.From(record, null)), context.RequestAborted);
+    }
+
+    private async Task ChangeAsync(HttpContext context, string id)
+    {
+        if (await JsonBody.ReadAsync(context) is not { } body) return;
+        if (await store.FindAsync(id, context.RequestAborted) is not { } current)
+        {
+            await NotFoundAsync(context, id);
+            return;
+        }
+
+        if (await ReadAsync(context, body, current, isNew: false) is not { } record) return;
+        if (!await store.ReplaceAsync(record, context.RequestAborted))
+        {
+            await NotFoundAsync(context, id);
+            return;
+        }
+
+        await keys.RefreshAsync(context.RequestAborted);
+        await WriteAsync(context, record);
+    }
+
+    /// <summary>Reads the fields of a key. Null: an error response was written.</summary>
+    private async Task<ApiKey?> ReadAsync(HttpContext context, JsonBody body, ApiKey current, bool isNew)
+    {
+        var (record, allowUnknown, errors) = KeyFields.Read(body.Node, current, isNew, time.GetUtcNow());
+        if (errors.Count == 0 && !allowUnknown)
+            await CheckEndpointsAsync(record.Scope.Invoke, current.Scope.Invoke, errors, context.RequestAborted);
+        if (errors.Count == 0) return record;
+        await JsonBody.RefuseAsync(context, errors);
+        return null;
     }
 
     /// <summary>
     /// Checks that the endpoints exist. Otherwise a misspelled id causes a 403 only when the key is used.
     /// </summary>
-    private static async Task CheckEndpointsAsync(
-        CreateKeyRequest request, CatalogWatcher catalog, List<FieldError> errors,
-        CancellationToken ct)
+    private async Task CheckEndpointsAsync(
+        IReadOnlyList<string> ids, IReadOnlyList<string> known, List<FieldError> errors, CancellationToken ct)
     {
-        for (var i = 0; i < request.Invoke?.Count; i++)
+        for (var i = 0; i < ids.Count; i++)
         {
-            var id = request.Invoke[i];
-            if (id == "*" || await catalog.FindAsync(id, ct) is not null) continue;
+            var id = ids[i];
+            if (id == "*" || known.Contains(id) || await catalog.FindAsync(id, ct) is not null) continue;
             var nearest = EditDistance.Nearest(id, catalog.Current.Deployments.Select(d => d.Endpoint.Id));
             errors.Add(new FieldError($"invoke[{i}]", id,
                 "the id of a declared endpoint" + (nearest is null ? "" : $" (did you mean {nearest}?)")
@@ -148,168 +138,70 @@ public static class KeysApi
         }
     }
 
-    /// <summary>
-    /// Parses the body field by field, so that the error of each invalid field contains its name and value.
-    /// </summary>
-    private static (CreateKeyRequest Request, List<FieldError> Errors) Read(JsonNode? node, DateTimeOffset now)
+    private async Task DeleteAsync(HttpContext context, string id)
     {
-        var errors = new List<FieldError>();
-        if (node is not JsonObject given)
-            return (
-                new CreateKeyRequest(),
-                [new FieldError("(all)", node?.ToJsonString() ?? "null", "an object with fields")]);
-        foreach (var (name, value) in given)
-            if (!Fields.Contains(name))
-                errors.Add(new FieldError(name, value?.ToJsonString() ?? "null",
-                    $"a known field ({string.Join(", ", Fields)})"));
-        var request = new CreateKeyRequest
+        var ct = context.RequestAborted;
+        await keys.RefreshAsync(ct);
+        var others = keys.FindRecord(id) is { Scope.Admin: true }
+            ? keys.OtherAdmins(id, time.GetUtcNow(), Witnesses)
+            : null;
+        switch (await store.RevokeAsync(id, ct, others))
         {
-            Name = ReadField(given, "name", JsonValueKind.String, "a string", errors)?.GetValue<string>(),
-            Admin = ReadField(given, "admin", null, "true or false", errors)?.GetValue<bool>() ?? false,
-            Invoke = Names(given, "invoke", "an endpoint id", EndpointRules.IsId, errors),
-            Pods = Names(given, "pods", "the id of a pod", UserPodRules.IsId, errors),
-            ExpiresAt = Expiry(given, now, errors),
-            RequestsPerMinute = (int)Number(given, "requestsPerMinute", 1_000_000, errors),
-            Burst = (int)Number(given, "burst", 1_000_000, errors),
-            TokensPerMinute = Number(given, "tokensPerMinute", MaxTokensPerMinute, errors),
-            Concurrent = (int)Number(given, "concurrent", 1_000_000, errors),
-            Queued = (int)Number(given, "queued", 10_000_000, errors),
-            JobBytes = Number(given, "jobBytes", MaxJobBytes, errors),
-            Weight = Weight(given, errors),
-            AllowUnknown = ReadField(given, "allowUnknown", null, "true or false", errors)?.GetValue<bool>() ?? false,
-        };
-        if (request.Name?.Length > MaxName)
-            errors.Add(new FieldError("name", $"{request.Name.Length} characters", $"at most {MaxName} characters"));
-        if (!request.Admin && request is { Invoke: not { Count: > 0 }, Pods: not { Count: > 0 } } && errors.Count == 0)
-            errors.Add(new FieldError("invoke", "",
-                "endpoint ids that the key may call, or \"*\" for all; or pods; or admin: true"));
-        return (request, errors);
-    }
-
-    private static JsonValue? ReadField(JsonObject given, string field, JsonValueKind? kind, string expected,
-        List<FieldError> errors)
-    {
-        if (given[field] is not { } node) return null;
-        var actual = node.GetValueKind();
-        var fits = kind is { } wanted ? actual == wanted : actual is JsonValueKind.True or JsonValueKind.False;
-        if (fits) return node.AsValue();
-        errors.Add(new FieldError(field, node.ToJsonString(), expected));
-        return null;
-    }
-
-    private static long Number(JsonObject given, string field, long max, List<FieldError> errors)
-    {
-        if (given[field] is not { } node) return 0;
-        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<long>(out var n) && n >= 0
-            && n <= max) return n;
-        errors.Add(new FieldError(field, node.ToJsonString(), $"a whole number from 0 (no limit) to {max}"));
-        return 0;
-    }
-
-    private static double Weight(JsonObject given, List<FieldError> errors)
-    {
-        if (given["weight"] is not { } node) return 1;
-        if (node.GetValueKind() == JsonValueKind.Number && node.AsValue().TryGetValue<double>(out var w) && w >= 0.01
-            && w <= 100) return w;
-        errors.Add(new FieldError("weight", node.ToJsonString(), "a number from 0.01 to 100 (the default is 1)"));
-        return 1;
-    }
-
-    private static List<string>? Names(
-        JsonObject given, string field, string expected, Func<string, bool> isName, List<FieldError> errors)
-    {
-        if (given[field] is not { } node) return null;
-        if (node is not JsonArray items)
-        {
-            errors.Add(new FieldError(field, node.ToJsonString(), $"a list, each item {expected}, or [\"*\"]"));
-            return null;
+            case KeyWrite.NoSuchKey:
+                await NotFoundAsync(context, id);
+                return;
+            case KeyWrite.LastKey:
+                await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
+                    $"Key '{id}' is the last admin key, and the gateway cannot be managed without one. Create another "
+                    + "admin key first.");
+                return;
         }
 
-        var ids = new List<string>();
-        for (var i = 0; i < items.Count; i++)
-        {
-            var id = items[i]?.GetValueKind() == JsonValueKind.String ? items[i]!.GetValue<string>() : null;
-            if (id is not null && (id == "*" || isName(id))) ids.Add(id);
-            else
-                errors.Add(new FieldError($"{field}[{i}]", items[i]?.ToJsonString() ?? "null",
-                    $"{expected}, or \"*\""));
-        }
-
-        return ids;
+        await keys.RefreshAsync(ct);
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
-    private static DateTimeOffset? Expiry(JsonObject given, DateTimeOffset now, List<FieldError> errors)
+    private async Task SelfAsync(HttpContext context)
     {
-        if (given["expiresAt"] is not { } node) return null;
-        if (node.GetValueKind() == JsonValueKind.String && node.AsValue().TryGetValue<DateTimeOffset>(out var at)
-            && at > now) return at;
-        errors.Add(new FieldError("expiresAt", node.ToJsonString(),
-            "a time in the future, like \"2027-01-31T00:00:00Z\""));
-        return null;
+        var ct = context.RequestAborted;
+        var caller = context.Admission().Caller!;
+        var own = caller.Limits;
+        var record = keys.FindRecord(caller.KeyId);
+        var (requests, whole, running) = own.Any ? await limits.ReadAsync(caller.KeyId, own, ct) : default;
+        var (left, full) = own.TokensPerMinute > 0
+            ? await tokens.ReadAsync(caller.KeyId, own.TokensPerMinute, ct)
+            : default;
+        context.Response.Headers.CacheControl = "no-store";
+        await context.Response.WriteAsJsonAsync(
+            new OwnKey(caller.KeyId, caller.Name, record?.Last4, caller.Scope, record?.Tags ?? KeyView.NoTags,
+                record?.CreatedAt, record?.ExpiresAt, own,
+                new RemainingLimits(
+                    own.RequestsPerMinute > 0 ? new RemainingUnits(requests, (long)whole.TotalMilliseconds) : null,
+                    own.TokensPerMinute > 0 ? new RemainingUnits(left, (long)full.TotalMilliseconds) : null,
+                    own.Concurrent > 0 ? Math.Max(0, own.Concurrent - running) : null)), ct);
+    }
+
+    private async Task WriteAsync(HttpContext context, ApiKey key)
+    {
+        var ct = context.RequestAborted;
+        await context.Response.WriteAsJsonAsync(KeyView.From(key, (await store.LastUsesAsync([key.Id], ct))[0]), ct);
     }
 
     private static Task NotFoundAsync(HttpContext context, string id) =>
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"The key '{id}' does not exist.");
 
-    /// <summary>The body of <c>POST /api/v1/keys</c>.</summary>
-    public sealed record CreateKeyRequest
-    {
-        /// <summary>A display name.</summary>
-        public string? Name { get; init; }
-
-        /// <summary>Whether the key may call all APIs.</summary>
-        public bool Admin { get; init; }
-
-        /// <summary>Ids of the endpoints that the key may call. <c>*</c> means all endpoints.</summary>
-        public IReadOnlyList<string>? Invoke { get; init; }
-
-        /// <summary>Ids of the pods that the key may open. <c>*</c> means all pods.</summary>
-        public IReadOnlyList<string>? Pods { get; init; }
-
-        /// <summary>When the key expires. Null: never.</summary>
-        public DateTimeOffset? ExpiresAt { get; init; }
-
-        /// <summary>Maximum requests per minute, over all endpoints. 0 means no limit.</summary>
-        public int RequestsPerMinute { get; init; }
-
-        /// <summary>
-        /// Requests that may arrive in one burst. 0 means a tenth of <see cref="RequestsPerMinute"/>.
-        /// </summary>
-        public int Burst { get; init; }
-
-        /// <summary>
-        /// Maximum tokens of prompts and generated texts per minute, over all endpoints. 0 means no limit.
-        /// </summary>
-        public long TokensPerMinute { get; init; }
-
-        /// <summary>Maximum concurrent requests. 0 means no limit.</summary>
-        public int Concurrent { get; init; }
-
-        /// <summary>Maximum queued jobs at each endpoint. 0 means no limit.</summary>
-        public int Queued { get; init; }
-
-        /// <summary>
-        /// Maximum size of its jobs in Redis at each endpoint, in bytes. 0 means the <c>jobs.maxKeyBytes</c> of the
-        /// endpoint.
-        /// </summary>
-        public long JobBytes { get; init; }
-
-        /// <summary>Weight of the key when keys compete for an endpoint, 0.01 to 100.</summary>
-        public double Weight { get; init; } = 1;
-
-        /// <summary>Whether <see cref="Invoke"/> may contain ids of endpoints that are not declared yet.</summary>
-        public bool AllowUnknown { get; init; }
-    }
-
     /// <summary>
     /// A key without its text. <paramref name="Last4"/> are its last four characters, which identify it to people.
+    /// <paramref name="LastUsedAt"/> may be late by <see cref="KeyUseRecorder.Interval"/>; null: never.
     /// </summary>
-    public sealed record KeyView(string Id, string Name, string Last4, KeyScope Scope, DateTimeOffset CreatedAt,
-        DateTimeOffset? ExpiresAt,
-        KeyLimits Limits)
+    public sealed record KeyView(string Id, string Name, string Last4, KeyScope Scope,
+        IReadOnlyDictionary<string, string> Tags, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt,
+        DateTimeOffset? LastUsedAt, KeyLimits Limits)
     {
-        internal static KeyView From(ApiKey k) =>
-            new(k.Id, k.Name, k.Last4, k.Scope, k.CreatedAt, k.ExpiresAt, k.Limits ?? KeyLimits.None);
+        internal static readonly IReadOnlyDictionary<string, string> NoTags = new Dictionary<string, string>();
+
+        internal static KeyView From(ApiKey k, DateTimeOffset? lastUsedAt) => new(k.Id, k.Name, k.Last4, k.Scope,
+            k.Tags, k.CreatedAt, k.ExpiresAt, lastUsedAt, k.Limits ?? KeyLimits.None);
     }
 
     /// <summary>
@@ -319,4 +211,23 @@ public static class KeysApi
 
     /// <summary>A new key. <paramref name="Key"/> is its text, which no other response contains.</summary>
     public sealed record NewKey(string Key, KeyView Record);
+
+    /// <summary>
+    /// The key of a request. <paramref name="Last4"/> and <paramref name="CreatedAt"/> are null for the admin key of
+    /// the environment, which has no record.
+    /// </summary>
+    public sealed record OwnKey(string Id, string Name, string? Last4, KeyScope Scope,
+        IReadOnlyDictionary<string, string> Tags, DateTimeOffset? CreatedAt, DateTimeOffset? ExpiresAt,
+        KeyLimits Limits, RemainingLimits Remaining);
+
+    /// <summary>
+    /// What the limits of a key allow now. Null: there is no such limit. <paramref name="Concurrent"/>: further
+    /// concurrent requests.
+    /// </summary>
+    public sealed record RemainingLimits(RemainingUnits? Requests, RemainingUnits? Tokens, long? Concurrent);
+
+    /// <summary>
+    /// What is left of a limit per minute. <paramref name="WholeInMs"/>: the time until the whole limit is left.
+    /// </summary>
+    public sealed record RemainingUnits(long Left, long WholeInMs);
 }

@@ -11,6 +11,7 @@ namespace Sluice.Gateway.Management;
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(KeysApi.KeyList))]
 [JsonSerializable(typeof(KeysApi.NewKey))]
+[JsonSerializable(typeof(KeysApi.OwnKey))]
 [JsonSerializable(typeof(EndpointStatus))]
 [JsonSerializable(typeof(CatalogApi.WorkerList))]
 [JsonSerializable(typeof(CatalogApi.DeletedEndpoint))]

@@ -26,7 +26,7 @@ public static class OperationsApi
                     : Results.Text(string.Join('\n', why) + '\n', statusCode: StatusCodes.Status503ServiceUnavailable);
             }).Produces<string>(StatusCodes.Status200OK, Text)
             .Produces<string>(StatusCodes.Status503ServiceUnavailable, Text);
-        var scraper = metricsPublic ? AccessLevel.Nothing : AccessLevel.Admin;
+        var scraper = metricsPublic ? AccessLevel.Nothing : AccessLevel.Metrics;
         routes.MapRoute("GET", "/metrics", scraper, "Get Prometheus metrics of the gateway",
             async (HttpContext context) =>
             {

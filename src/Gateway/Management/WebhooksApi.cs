@@ -14,7 +14,7 @@ public static class WebhooksApi
     public static void Map(IEndpointRouteBuilder routes, WebhookStore store, CatalogWatcher catalog, TimeProvider time)
     {
         const string hooks = "/api/v1/endpoints/{id}/webhooks";
-        routes.MapRoute("GET", hooks, AccessLevel.Admin, "List webhook deliveries, newest first; ?offset=, ?limit=",
+        routes.MapRoute("GET", hooks, AccessLevel.Read, "List webhook deliveries, newest first; ?offset=, ?limit=",
             async (HttpContext context, string id) =>
         {
             if (!await RequireEndpointAsync(context, catalog, id)) return;
@@ -22,7 +22,7 @@ public static class WebhooksApi
             await context.Response.WriteAsJsonAsync(new DeliveryList(await store.ListAsync(id, offset, limit,
                 context.RequestAborted), offset, limit));
         }).Produces<DeliveryList>();
-        routes.MapRoute("GET", hooks + "/{delivery}", AccessLevel.Admin, "Get a delivery with its log",
+        routes.MapRoute("GET", hooks + "/{delivery}", AccessLevel.Read, "Get a delivery with its log",
             async (HttpContext context, string id, string delivery) =>
         {
             if (await store.FindAsync(id, delivery, context.RequestAborted) is { } found)

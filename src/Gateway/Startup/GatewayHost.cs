@@ -115,7 +115,7 @@ public static partial class GatewayHost
         Get<FilesApi>().Map(app);
         Get<BatchesApi>().Map(app);
         Get<ResponsesApi>().Map(app);
-        KeysApi.Map(app, Get<KeyStore>(), Get<ApiKeyCache>(), Get<CatalogWatcher>(), Get<TimeProvider>());
+        Get<KeysApi>().Map(app);
         Get<CatalogApi>().Map(app);
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
@@ -199,7 +199,8 @@ public static partial class GatewayHost
         services.AddSingleton(s => new ApiKeyCache(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<ApiKeyCache>>()));
-        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>());
+        services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>()).AddHostedService<KeyUseRecorder>();
+        services.AddSingleton<KeysApi>();
     }
 
     private static void AddPodHost(IServiceCollection services, GatewaySettings settings)

@@ -14,11 +14,11 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapRoute("GET", "/v2/pods", AccessLevel.Admin, "List pods (RunPod API v2)", ListAsync)
+        routes.MapRoute("GET", "/v2/pods", AccessLevel.Read, "List pods (RunPod API v2)", ListAsync)
             .Produces<RunPodPodList>();
         routes.MapRoute("POST", "/v2/pods", AccessLevel.Admin, "Create a pod (RunPod API v2)", CreateAsync)
             .Produces<RunPodPod>(StatusCodes.Status201Created);
-        routes.MapRoute("GET", "/v2/pods/{id}", AccessLevel.Admin, "Get a pod (RunPod API v2)",
+        routes.MapRoute("GET", "/v2/pods/{id}", AccessLevel.Read, "Get a pod (RunPod API v2)",
             async (HttpContext context, string id) =>
             {
                 if (await FindAsync(context, id) is { } entry) await WriteAsync(context, entry);
@@ -30,7 +30,7 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
             .Produces(StatusCodes.Status204NoContent);
         routes.MapRoute("POST", "/v2/pods/{id}/action", AccessLevel.Admin,
             "Start, stop, restart or terminate a pod (RunPod API v2)", ActionAsync).Produces<RunPodPod>();
-        routes.MapRoute("GET", "/v2/pods/{id}/logs", AccessLevel.Admin,
+        routes.MapRoute("GET", "/v2/pods/{id}/logs", AccessLevel.Read,
             "Follow the log of a pod as server-sent events (RunPod API v2)",
             async (HttpContext context, string id) =>
             {

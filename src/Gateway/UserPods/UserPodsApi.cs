@@ -70,7 +70,7 @@ public sealed class UserPodsApi(
         var caller = context.Admission().Caller!;
         var activity = await store.ReadActivityAsync(context.RequestAborted);
         var seen = pods.All.Where(p => p.Pod.Goal != UserPodGoal.Terminated
-            && caller.Scope.MayOpenPod(p.Pod.Id, p.Pod.Owner == caller.KeyId));
+            && (caller.Scope.MayRead || caller.Scope.MayOpenPod(p.Pod.Id, p.Pod.Owner == caller.KeyId)));
         await context.Response.WriteAsJsonAsync(
             new UserPodList([.. seen.Select(p => View(context, p, activity))]), context.RequestAborted);
     }
@@ -122,7 +122,7 @@ public sealed class UserPodsApi(
 
     private async Task LinkAsync(HttpContext context, string id)
     {
-        if (await FindAsync(context, id) is not { Pod: var pod }) return;
+        if (await FindAsync(context, id, isOpened: true) is not { Pod: var pod }) return;
         var (number, path) = (context.Request.Query["port"].ToString(), context.Request.Query["path"].ToString());
         var first = pod.Spec.FirstHttpPort;
         var port = number.Length == 0 ? first ?? 0 : int.TryParse(number, out var given) ? given : 0;
@@ -149,12 +149,13 @@ public sealed class UserPodsApi(
         await context.Response.WriteAsJsonAsync(link, context.RequestAborted);
     }
 
-    /// <summary>Finds a pod that the caller may open, or writes a 404 and returns null.</summary>
-    private async Task<UserPodEntry?> FindAsync(HttpContext context, string id)
+    /// <summary>Finds a pod that the caller may read or open, or writes a 404 and returns null.</summary>
+    private async Task<UserPodEntry?> FindAsync(HttpContext context, string id, bool isOpened = false)
     {
         var caller = context.Admission().Caller!;
         if (await pods.FindAsync(id, context.RequestAborted) is { } entry
-            && caller.Scope.MayOpenPod(id, entry.Pod.Owner == caller.KeyId)) return entry;
+            && ((caller.Scope.MayRead && !isOpened)
+                || caller.Scope.MayOpenPod(id, entry.Pod.Owner == caller.KeyId))) return entry;
         await Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"The pod '{id}' does not exist.");
         return null;
     }

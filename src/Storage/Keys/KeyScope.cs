@@ -6,6 +6,15 @@ public sealed record KeyScope
     /// <summary>Whether the key may use everything: management, metrics and every endpoint.</summary>
     public bool Admin { get; init; }
 
+    /// <summary>
+    /// Whether the key may read everything that the management API shows, and the jobs of every endpoint. It changes
+    /// nothing, and reads no secret.
+    /// </summary>
+    public bool Read { get; init; }
+
+    /// <summary>Whether the key may read the Prometheus metrics of the gateway and of the workers.</summary>
+    public bool Metrics { get; init; }
+
     /// <summary>The IDs of the endpoints that the key may invoke; <c>*</c> means all.</summary>
     public IReadOnlyList<string> Invoke { get; init; } = [];
 
@@ -18,10 +27,16 @@ public sealed record KeyScope
         init => field = value ?? [];
     } = [];
 
+    /// <summary>Whether the key may read the state of the gateway, and the jobs of all keys.</summary>
+    public bool MayRead => Admin || Read;
+
+    /// <summary>Whether the key may read Prometheus metrics.</summary>
+    public bool MayReadMetrics => MayRead || Metrics;
+
     public bool MayInvoke(string endpointId) => Admin || Invoke.Contains("*") || Invoke.Contains(endpointId);
 
     /// <summary>Whether the key may see which endpoints exist.</summary>
-    public bool SeesAll => Admin || Invoke.Contains("*");
+    public bool SeesAll => MayRead || Invoke.Contains("*");
 
     /// <summary>Whether the key may connect to the ports of a pod, read its state and its log.</summary>
     /// <param name="podId">The pod.</param>

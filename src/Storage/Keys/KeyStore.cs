@@ -22,12 +22,14 @@ public sealed class KeyStore(RedisStore redis)
     private const string NoVersion = "-";
 
     private static readonly Script WriteLua = Script.Load("key-write");
+    private static readonly Script UsedLua = Script.Load("key-used");
     private static readonly Script ReadLua = Script.Load("key-read");
 
     // All keys have one hash tag, because the API keys, their version and the change list are written together.
     private static readonly RedisKey Keys = "sluice:{keys}:all";
     private static readonly RedisKey Version = "sluice:{keys}:version";
     private static readonly RedisKey Changes = "sluice:{keys}:changes";
+    private static readonly RedisKey Used = "sluice:{keys}:used";
     private static readonly RedisKey FirstAdmin = "sluice:{keys}:first";
 
     /// <summary>Reads the keys that changed since a version, atomically.</summary>
@@ -51,10 +53,36 @@ public sealed class KeyStore(RedisStore redis)
 
     /// <summary>Stores a new key.</summary>
     public Task AddAsync(ApiKey key, CancellationToken ct) =>
-        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), ct);
+        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), isKnown: false, [], ct);
 
-    /// <summary>Deletes a key. Returns false if it does not exist.</summary>
-    public Task<bool> RevokeAsync(string id, CancellationToken ct) => WriteAsync(id, "", ct);
+    /// <summary>Replaces the record of a key. Returns false if the key does not exist.</summary>
+    public async Task<bool> ReplaceAsync(ApiKey key, CancellationToken ct) => await WriteAsync(
+        key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), isKnown: true, [], ct) == KeyWrite.Written;
+
+    /// <summary>Deletes a key.</summary>
+    /// <param name="id">The id of the key.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    /// <param name="others">
+    /// Null: delete it. Otherwise delete it only if one of these keys exists at that moment.
+    /// </param>
+    public Task<KeyWrite> RevokeAsync(string id, CancellationToken ct, IReadOnlyList<string>? others = null) =>
+        // No key has an empty id: without others, the key is the last one.
+        WriteAsync(id, "", isKnown: true, others is null ? [] : [.. others.Select(o => (RedisValue)o), ""], ct);
+
+    /// <summary>Records when keys were last used. The latest time stays; keys that do not exist are ignored.</summary>
+    public Task RecordUseAsync(IEnumerable<(string Id, long UnixSeconds)> uses, CancellationToken ct) =>
+        UsedLua.RunAsync(redis.Database, [Keys, Used],
+            [.. uses.SelectMany(u => new RedisValue[] { u.Id, u.UnixSeconds })]).WaitAsync(ct);
+
+    /// <summary>Returns when keys were last used, in the order of the ids; null: never, or not recorded yet.</summary>
+    public async Task<IReadOnlyList<DateTimeOffset?>> LastUsesAsync(
+        IReadOnlyList<string> ids, CancellationToken ct)
+    {
+        if (ids.Count == 0) return [];
+        var times = await redis.Database.HashGetAsync(Used, [.. ids.Select(id => (RedisValue)id)]).WaitAsync(ct);
+        return [.. times.Select(
+            t => t.IsNull ? (DateTimeOffset?)null : DateTimeOffset.FromUnixTimeSeconds((long)t))];
+    }
 
     /// <summary>
     /// Returns true exactly once, over all gateways and restarts: the caller then creates the first admin key.
@@ -66,13 +94,19 @@ public sealed class KeyStore(RedisStore redis)
     /// Writes or deletes a record. The version is random, not a counter: a Redis that lost its last second of writes
     /// would assign the same number twice.
     /// </summary>
-    private async Task<bool> WriteAsync(string id, string record, CancellationToken ct) =>
+    private async Task<KeyWrite> WriteAsync(
+        string id, string record, bool isKnown, RedisValue[] others, CancellationToken ct) =>
         (int)await WriteLua
             .RunAsync(
                 redis.Database,
-                [Keys, Version, Changes],
-                [id, record, Guid.NewGuid().ToString("N"), KeptChanges])
-            .WaitAsync(ct) == 1;
+                [Keys, Version, Changes, Used],
+                [id, record, Guid.NewGuid().ToString("N"), KeptChanges, isKnown ? 1 : 0, .. others])
+            .WaitAsync(ct) switch
+        {
+            1 => KeyWrite.Written,
+            0 => KeyWrite.NoSuchKey,
+            _ => KeyWrite.LastKey,
+        };
 
     /// <summary>
     /// Returns null if the key was deleted or its record cannot be read. An unreadable record authenticates no caller.

@@ -16,6 +16,8 @@ public sealed class TokenWindow(RedisStore redis, TimeSpan? length = null)
     private static readonly Script ReserveLua = Script.Load("token-reserve");
     private static readonly Script SettleLua = Script.Load("token-settle");
 
+    private static readonly Script ReadLua = Script.Load("token-read");
+
     private readonly long windowMs = (long)(length ?? TimeSpan.FromMinutes(1)).TotalMilliseconds;
 
     /// <summary>Reserves tokens. A repeated call with the same request reserves once.</summary>
@@ -45,6 +47,16 @@ public sealed class TokenWindow(RedisStore redis, TimeSpan? length = null)
     {
         var r = (await SettleLua.RunAsync(redis.Database, Keys(key), [request, tokens, limit, windowMs])).Items();
         return ((int)r[0] == 1, (long)r[1]);
+    }
+
+    /// <summary>Reads the tokens that can be reserved now, and the time until all of them can.</summary>
+    /// <param name="key">The id of the API key.</param>
+    /// <param name="limit">The tokens of a window.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    public async Task<(long Left, TimeSpan Whole)> ReadAsync(string key, long limit, CancellationToken ct)
+    {
+        var r = (await ReadLua.RunAsync(redis.Database, [Keys(key)[0]], [limit, windowMs]).WaitAsync(ct)).Items();
+        return ((long)r[0], TimeSpan.FromMilliseconds((long)r[1]));
     }
 
     private static RedisKey[] Keys(string key) =>

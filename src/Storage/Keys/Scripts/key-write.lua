@@ -1,15 +1,26 @@
 #!lua flags=allow-oom
--- key-write: create or delete an API key, and record the change.
+-- key-write: create, replace or delete an API key, and record the change.
 -- KEYS    keys  hash key id -> record (JSON) · version  string, another value after each change ·
---         changes  list of "version|key id", the newest first
+--         changes  list of "version|key id", the newest first · used  hash key id -> unix s of its last use
 -- ARGV    id · record  '' to delete the key · after  the version after this change, random ·
---         kept  how many changes stay in the list
--- RETURN  1, or 0 when there is no key to delete: then nothing changes
-local keys, version, changes = KEYS[1], KEYS[2], KEYS[3]
-local id, record, after, kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+--         kept  how many changes stay in the list · known  1: replace only a key that exists ·
+--         others...  only when the key is deleted, and must not be the last one of its kind: keys of which one must exist
+-- RETURN  1; 0 when there is no such key; -1 when none of the others exists: then nothing changes
+local keys, version, changes, used = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, record, after, kept, known = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 
+if (record == '' or known == '1') and redis.call('HEXISTS', keys, id) == 0 then return 0 end
+local others = 6
+local alone = #ARGV >= others
+for i = others, #ARGV do
+  if redis.call('HEXISTS', keys, ARGV[i]) == 1 then alone = false break end
+end
+if alone then return -1 end
 if record ~= '' then redis.call('HSET', keys, id, record)
-elseif redis.call('HDEL', keys, id) == 0 then return 0 end
+else
+  redis.call('HDEL', keys, id)
+  redis.call('HDEL', used, id)
+end
 redis.call('SET', version, after)
 redis.call('LPUSH', changes, after .. '|' .. id)
 redis.call('LTRIM', changes, 0, kept - 1)

@@ -16,10 +16,18 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private static readonly string[] Open =
         ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
 
-    /// <summary>They find only the pods that the key may open.</summary>
-    private static readonly string[] PodRoutesOfAnyKey =
+    /// <summary>They show the key itself, or only the pods that the key may open or read.</summary>
+    private static readonly string[] RoutesOfAnyKey =
     [
-        "GET /api/v1/pods", "GET /api/v1/pods/{id}", "GET /api/v1/pods/{id}/logs", "POST /api/v1/pods/{id}/links",
+        "GET /api/v1/key", "GET /api/v1/pods", "GET /api/v1/pods/{id}", "GET /api/v1/pods/{id}/logs",
+        "POST /api/v1/pods/{id}/links",
+    ];
+
+    /// <summary>They read jobs, and change nothing.</summary>
+    private static readonly string[] JobReads =
+    [
+        "/v2/{endpoint}/status/{id}", "/v2/{endpoint}/status-sync/{id}", "/v2/{endpoint}/stream/{id}",
+        "/v2/{endpoint}/health", "/v2/{endpoint}/requests", "/v2/{endpoint}/dead-letters",
     ];
 
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-routes-").FullName;
@@ -55,21 +63,29 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     }
 
     [Fact]
-    public void Management_routes_require_admin_and_routes_with_a_model_or_endpoint_require_invoke()
+    public void Each_route_requires_the_narrowest_scope()
     {
         foreach (var route in Routes())
         {
             var (pattern, required) = (route.RoutePattern.RawText!, route.Metadata.GetMetadata<AccessRule>()!.Level);
             var method = route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods[0];
-            if (PodRoutesOfAnyKey.Contains($"{method} {pattern}"))
-                Assert.Equal(AccessLevel.AuthenticatedKey, required);
-            else if (pattern.StartsWith("/api/", StringComparison.Ordinal)
-                || pattern.StartsWith("/v2/pods", StringComparison.Ordinal)
-                || pattern.StartsWith("/metrics", StringComparison.Ordinal))
-                Assert.Equal(AccessLevel.Admin, required);
-            if (pattern.Contains("model}", StringComparison.Ordinal)
-                || pattern.Contains("{endpoint}", StringComparison.Ordinal))
-                Assert.Equal(AccessLevel.Invoke, required);
+            if (Expected(method, pattern) is { } expected)
+                Assert.Equal((method, pattern, expected), (method, pattern, required));
+        }
+
+        static AccessLevel? Expected(string? method, string pattern)
+        {
+            var isRead = method == "GET" || pattern == "/api/v1/gpus/try";
+            if (RoutesOfAnyKey.Contains($"{method} {pattern}")) return AccessLevel.AuthenticatedKey;
+            if (pattern.StartsWith("/metrics", StringComparison.Ordinal)) return AccessLevel.Metrics;
+            if (pattern.StartsWith("/api/", StringComparison.Ordinal)
+                || pattern.StartsWith("/v2/pods", StringComparison.Ordinal))
+                return isRead && !pattern.Contains("secret", StringComparison.Ordinal)
+                    ? AccessLevel.Read
+                    : AccessLevel.Admin;
+            if (JobReads.Contains(pattern) && method != "DELETE") return AccessLevel.ReadJobs;
+            return pattern.Contains("model}", StringComparison.Ordinal)
+                || pattern.Contains("{endpoint}", StringComparison.Ordinal) ? AccessLevel.Invoke : null;
         }
     }
 

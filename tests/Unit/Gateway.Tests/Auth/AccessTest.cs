@@ -17,6 +17,9 @@ public sealed class AccessTest
     private static readonly Caller Digits = new("c", "", new KeyScope { Invoke = ["digits"] }, KeyLimits.None);
     private static readonly Caller Other = new("d", "", new KeyScope { Invoke = ["other"] }, KeyLimits.None);
 
+    private static readonly Caller Reader = new("e", "", new KeyScope { Read = true }, KeyLimits.None);
+    private static readonly Caller Scraper = new("f", "", new KeyScope { Metrics = true }, KeyLimits.None);
+
     public static TheoryData<AccessLevel, string, string, AccessVerdict> Table => new()
     {
         { AccessLevel.Nothing, "none", "", AccessVerdict.Granted },
@@ -27,6 +30,30 @@ public sealed class AccessTest
         { AccessLevel.Admin, "unknown", "", AccessVerdict.NotAuthenticated },
         { AccessLevel.Admin, "everything", "", AccessVerdict.Forbidden },
         { AccessLevel.Admin, "admin", "", AccessVerdict.Granted },
+        { AccessLevel.Admin, "reader", "", AccessVerdict.Forbidden },
+        { AccessLevel.Admin, "scraper", "", AccessVerdict.Forbidden },
+        { AccessLevel.Read, "none", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Read, "admin", "", AccessVerdict.Granted },
+        { AccessLevel.Read, "reader", "", AccessVerdict.Granted },
+        { AccessLevel.Read, "scraper", "", AccessVerdict.Forbidden },
+        { AccessLevel.Read, "everything", "", AccessVerdict.Forbidden },
+        { AccessLevel.Metrics, "none", "", AccessVerdict.NotAuthenticated },
+        { AccessLevel.Metrics, "admin", "", AccessVerdict.Granted },
+        { AccessLevel.Metrics, "reader", "", AccessVerdict.Granted },
+        { AccessLevel.Metrics, "scraper", "", AccessVerdict.Granted },
+        { AccessLevel.Metrics, "everything", "", AccessVerdict.Forbidden },
+        { AccessLevel.Invoke, "reader", "digits", AccessVerdict.Forbidden },
+        { AccessLevel.Invoke, "reader", "missing", AccessVerdict.NoEndpoint },
+        { AccessLevel.Invoke, "reader", "open", AccessVerdict.Granted },
+        { AccessLevel.Invoke, "scraper", "digits", AccessVerdict.Forbidden },
+        { AccessLevel.Invoke, "scraper", "missing", AccessVerdict.Forbidden },
+        { AccessLevel.ReadJobs, "reader", "digits", AccessVerdict.Granted },
+        { AccessLevel.ReadJobs, "reader", "missing", AccessVerdict.NoEndpoint },
+        { AccessLevel.ReadJobs, "scraper", "digits", AccessVerdict.Forbidden },
+        { AccessLevel.ReadJobs, "digits", "digits", AccessVerdict.Granted },
+        { AccessLevel.ReadJobs, "other", "digits", AccessVerdict.Forbidden },
+        { AccessLevel.ReadJobs, "none", "open", AccessVerdict.Granted },
+        { AccessLevel.ReadJobs, "none", "digits", AccessVerdict.NotAuthenticated },
         { AccessLevel.Invoke, "none", "digits", AccessVerdict.NotAuthenticated },
         { AccessLevel.Invoke, "none", "missing", AccessVerdict.NotAuthenticated },
         { AccessLevel.Invoke, "none", "open", AccessVerdict.Granted },
@@ -57,6 +84,8 @@ public sealed class AccessTest
             "admin" => (KeyVerdict.Valid, Admin),
             "everything" => (KeyVerdict.Valid, Everything),
             "digits" => (KeyVerdict.Valid, Digits),
+            "reader" => (KeyVerdict.Valid, Reader),
+            "scraper" => (KeyVerdict.Valid, Scraper),
             _ => (KeyVerdict.Valid, Other),
         };
         var deployment = target switch { "digits" => Private, "open" => Public, _ => null };

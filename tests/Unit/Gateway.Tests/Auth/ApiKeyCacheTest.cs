@@ -190,6 +190,34 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
     }
 
     [Fact]
+    public async Task The_last_use_of_a_key_is_recorded_and_the_latest_time_stays()
+    {
+        var used = await AddAsync();
+        var unused = await AddAsync();
+        using var ring = Ring(TimeProvider.System);
+        using var other = Ring(TimeProvider.System);
+        await ring.RefreshAsync(default);
+        await other.RefreshAsync(default);
+        ring.Find(used.Text, Now.AddSeconds(30), out _);
+        other.FindById(used.Id, Now.AddSeconds(10), out _);
+        // A rejected key is not used.
+        ring.Find(unused.Text[..^1] + (unused.Text[^1] == '0' ? '1' : '0'), Now, out _);
+        using var recorder = new KeyUseRecorder(
+            store, ring, TimeProvider.System, NullLogger<KeyUseRecorder>.Instance);
+        using var late = new KeyUseRecorder(store, other, TimeProvider.System, NullLogger<KeyUseRecorder>.Instance);
+
+        await recorder.RecordAsync(default);
+        await late.RecordAsync(default);
+
+        Assert.Equal([Now.AddSeconds(30), null], await store.LastUsesAsync([used.Id, unused.Id], default));
+        // Nothing is recorded for a key that was revoked, before or after.
+        await store.RevokeAsync(used.Id, default);
+        Assert.Equal([null], await store.LastUsesAsync([used.Id], default));
+        await store.RecordUseAsync([(used.Id, 5)], default);
+        Assert.Equal([null], await store.LastUsesAsync([used.Id], default));
+    }
+
+    [Fact]
     public async Task Only_the_hash_of_a_key_is_stored()
     {
         var (_, text) = await AddAsync();
@@ -233,5 +261,6 @@ public sealed class ApiKeyCacheTest(RedisFixture redis) : IClassFixture<RedisFix
         ((string)(await redis.Store.Database.ExecuteAsync("INFO", section))!).Split("\r\n")
             .FirstOrDefault(l => l.StartsWith(field + ":", StringComparison.Ordinal))?.Split(':')[1] ?? "";
 
-    private ApiKeyCache Ring(TimeProvider time) => new(redis.Store, store, null, time, NullLogger<ApiKeyCache>.Instance);
+    private ApiKeyCache Ring(TimeProvider time) =>
+        new(redis.Store, store, null, time, NullLogger<ApiKeyCache>.Instance);
 }

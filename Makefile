@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams fuzz chaos batch-chaos notebooks faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos notebooks faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -54,6 +54,10 @@ test: deps ## Build, publish, and run every test (15 min on two cores)
 
 load: publish ## Compare direct access, plain YARP and Sluice (6 min; needs an idle machine)
 	dotnet run -c Release --project loadtests/Scenarios -- gateway-overhead
+
+load-upload: publish ## Upload a model of 5 GiB and measure the memory of the gateway (2 min; needs 11 GB of disk)
+	UPLOAD_MIB=5120 dotnet run -c Release --project tests/EndToEnd/WholeProduct.Tests -- \
+		--filter-class '*.ModelUploadMemoryTest' --output Detailed
 
 load-jobs: publish ## Compare job throughput with BullMQ (6 min; needs npm and an idle machine)
 	@# `npm ci` is not used: it requires bullmq's optional packages for other systems in the lock file, and not every

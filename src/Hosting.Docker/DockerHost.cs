@@ -47,7 +47,7 @@ public sealed partial class DockerHost : IPodHost
 
     public bool KeepsPods => settings.KeepPods;
 
-    public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
+    public async Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct)
     {
         var ordered = time.GetTimestamp();
         var stages = new List<StartStage>();
@@ -60,7 +60,7 @@ public sealed partial class DockerHost : IPodHost
         {
             var body = ContainerSpec.Build(order, settings, host.Value, token, mount);
             var needs = order.Deployment.Template.Container;
-            var pulled = await RetryWhileDownAsync(() => images.EnsureAsync(image, needs.Pull, progress, ct), ct);
+            var pulled = await RetryWhileDownAsync(() => images.EnsureAsync(image, needs.Pull, Pulling, ct), ct);
             if (pulled) Mark("pull");
             if (needs.ReadOnly)
             {
@@ -89,6 +89,8 @@ public sealed partial class DockerHost : IPodHost
             if (e is OperationCanceledException) throw;
             throw new InvalidOperationException(StartFailure.Explain(e.Message, image, settings), e);
         }
+
+        void Pulling(string text) => progress(new StartProgress(text));
 
         void Mark(string stage) => stages.Add(new StartStage(stage,
             Math.Round(time.GetElapsedTime(ordered).TotalMilliseconds - stages.Sum(s => s.Ms), 1)));
@@ -188,14 +190,14 @@ public sealed partial class DockerHost : IPodHost
 
     /// <summary>Delivers the model of an endpoint to this machine, and returns how a container sees it.</summary>
     private async Task<(ModelLease? Lease, ModelMount? Mount)> DeliverAsync(
-        Endpoint endpoint, Action<string> progress, CancellationToken ct)
+        Endpoint endpoint, Action<StartProgress> progress, CancellationToken ct)
     {
         if (endpoint.Model is not { } model) return (null, null);
         // The folder is one of the daemon's machine, which may be another one.
         if (ModelMount.OfFolder(endpoint, settings) is { } folder) return (null, folder);
         var lease = await models.AcquireAsync(model, endpoint.ServedModels[0], progress, ct);
-        var store = settings.ModelStore.Length > 0 ? settings.ModelStore : models.Folder;
-        return (lease, ModelMount.Of(lease, store));
+        var seen = lease.Root == models.Folder ? settings.ModelStore : settings.ModelUploads;
+        return (lease, ModelMount.Of(lease, seen.Length > 0 ? seen : lease.Root));
     }
 
     /// <summary>Holds the model of an adopted pod, so that it is not deleted while the pod runs.</summary>

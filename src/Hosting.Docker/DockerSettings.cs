@@ -30,6 +30,9 @@ public sealed record DockerSettings
     /// </summary>
     public string ModelStore { get; init; } = "";
 
+    /// <summary>The folder of uploaded models as the daemon sees it: a folder of its machine, or a volume.</summary>
+    public string ModelUploads { get; init; } = "";
+
     /// <summary>
     /// A folder of the daemon's machine, or a volume, in which built-in workers store optimized models and engines.
     /// Empty: no cache, so each pod optimizes its models again.

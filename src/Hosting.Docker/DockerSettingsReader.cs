@@ -32,6 +32,7 @@ public static class DockerSettingsReader
             Publish = Flag("SLUICE_DOCKER_PUBLISH"),
             Models = models,
             ModelStore = Text("SLUICE_DOCKER_MODEL_STORE") ?? defaults.ModelStore,
+            ModelUploads = Text("SLUICE_DOCKER_MODEL_UPLOADS") ?? defaults.ModelUploads,
             Cache = cache,
             Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
             RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? defaults.RegistryConfig,

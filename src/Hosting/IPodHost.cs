@@ -1,4 +1,5 @@
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
 
 namespace Sluice.Hosting;
 
@@ -10,12 +11,12 @@ public interface IPodHost : IDisposable
 {
     /// <summary>Starts a pod. It is not ready yet.</summary>
     /// <param name="order">The pod to start.</param>
-    /// <param name="progress">Receives a description of steps that take long ("pulling image ...").</param>
+    /// <param name="progress">Receives the steps that take long ("pulling image ...").</param>
     /// <param name="ct">Cancels the start; what was created for it is removed.</param>
     /// <exception cref="InvalidOperationException">
     /// The pod cannot be started; the message contains the reason and a solution.
     /// </exception>
-    Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct);
+    Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct);
 
     /// <summary>
     /// Sends SIGTERM, and after the template's grace period SIGKILL. Completes when the pod has exited.

@@ -16,6 +16,8 @@ try
 {
     if (args is ["doctor", .. var rest])
         return await DoctorCommand.RunAsync(rest, Environment.GetEnvironmentVariable, Console.Out);
+    if (args is [InspectCommand.Verb, .. var inspected])
+        return await InspectCommand.RunAsync(inspected, Environment.GetEnvironmentVariable, Console.Out);
     var standby = args is [StandbyCommand.Verb, ..];
     var devicesLater = args.Contains(StandbyCommand.DevicesLater);
     if (standby && !await StandbyCommand.WaitAsync(devicesLater, Console.In, Console.Out)) return 0;

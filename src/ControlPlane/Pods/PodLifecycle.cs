@@ -66,7 +66,10 @@ internal sealed partial class PodLifecycle(
         pod.Running = running;
         var mark = running.ProcessId is { } process ? ProcessIdentity.Create(process) : null;
         pod.TryMove(
-            r => r with { ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started" },
+            r => r with
+            {
+                ProcessId = running.ProcessId, RunsAs = running.Name, Mark = mark, Reason = "started", Download = null,
+            },
             PodState.Starting);
         WorkerStarted(pod.Id, pod.EndpointId, running.Name);
         await records.PersistAsync(pod);

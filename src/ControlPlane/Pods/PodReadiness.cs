@@ -67,7 +67,7 @@ internal sealed partial class PodReadiness(
     private void ReportNotReady(ManagedPod pod, string seen)
     {
         WorkerNotReady(pod.Id, pod.EndpointId, seen);
-        records.ReportProgress(pod, $"not ready: {seen}");
+        records.ReportProgress(pod, new StartProgress($"not ready: {seen}"));
     }
 
     private static KeyValuePair<string, object?> Tag(string name, object? value) => KeyValuePair.Create(name, value);

@@ -77,9 +77,10 @@ internal sealed class PodRecords(
     public Task PersistAsync(ManagedPod pod) => PersistAsync(() => PutAsync(pod));
 
     /// <summary>Stores the current step of a start that takes long as the pod's reason.</summary>
-    public void ReportProgress(ManagedPod pod, string step)
+    public void ReportProgress(ManagedPod pod, StartProgress step)
     {
-        if (pod.TryMove(r => r with { Reason = step }, PodState.Starting)) _ = PersistAsync(pod);
+        if (pod.TryMove(r => r with { Reason = step.Text, Download = step.Download }, PodState.Starting))
+            _ = PersistAsync(pod);
     }
 
     /// <summary>Adds a pod to dispatch; retries until Redis accepts it.</summary>

@@ -12,6 +12,12 @@ public enum ModelSourceKind
     /// <summary>An object, or the objects below a prefix, of a server with the API of Amazon S3.</summary>
     S3,
 
+    /// <summary>The layers of an image in a registry.</summary>
+    Image,
+
+    /// <summary>A version that an admin uploaded to the gateway.</summary>
+    Uploaded,
+
     /// <summary>A file, an archive or a list of files at an HTTP server.</summary>
     Http,
 }

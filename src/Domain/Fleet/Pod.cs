@@ -41,6 +41,10 @@ public sealed record Pod
     /// <summary>The reason for its state, as a text for operators.</summary>
     public string Reason { get; init; } = "";
 
+    /// <summary>The download of its model; null: it has none, or the download is complete.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ModelTransfer? Download { get; init; }
+
     /// <summary>
     /// The last output lines of a failed pod. Those of a running pod are stored separately
     /// (<c>PodStore.OutputsAsync</c>).

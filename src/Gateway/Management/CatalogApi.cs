@@ -103,7 +103,10 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             p.ProcessId, p.RunsAs, p.Devices ?? [], p.ShareMiB, p.StartedAt, p.ReadyAt, p.Stages,
             leased.GetValueOrDefault(p.Id),
             p.LastOutput.Count > 0 ? p.LastOutput : outputs.GetValueOrDefault(p.Id, []))
-            { Outdated = p.Fingerprint != fingerprint });
+        {
+            Outdated = p.Fingerprint != fingerprint,
+            Download = p.State == PodState.Starting ? p.Download : null,
+        });
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued,
             snapshot.OldestWait.TotalMilliseconds,
             await slots.WhyBlockedAsync(id, ct), await gpus.WaitOfAsync(id, ct), made.Changes)
@@ -322,6 +325,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         /// Whether the worker was started from an earlier declaration. It runs until its replacement is ready.
         /// </summary>
         public bool Outdated { get; init; }
+
+        /// <summary>The download of its model; null: it does not wait for one.</summary>
+        public ModelTransfer? Download { get; init; }
     }
 
     /// <summary>

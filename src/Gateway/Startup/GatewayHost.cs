@@ -14,6 +14,7 @@ using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Management;
+using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.OpenInference;
@@ -24,6 +25,7 @@ using Sluice.Gateway.UserPods;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
 using Sluice.Models.Cache;
+using Sluice.Models.Uploads;
 using Sluice.Storage;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
@@ -117,6 +119,7 @@ public static partial class GatewayHost
         Get<ResponsesApi>().Map(app);
         Get<KeysApi>().Map(app);
         Get<CatalogApi>().Map(app);
+        Get<ModelsApi>().Map(app);
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
@@ -187,6 +190,7 @@ public static partial class GatewayHost
             resolvers.Insert(2, JobResponseJson.Default);
             resolvers.Insert(3, OpenAiJson.Default);
             resolvers.Insert(4, UserPodApiJson.Default);
+            resolvers.Insert(5, ModelsJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -208,6 +212,8 @@ public static partial class GatewayHost
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
         services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
         services.AddSingleton(settings.Models.Store).AddSingleton(settings.Models.Sources).AddSingleton<ModelStore>();
+        services.AddSingleton(settings.Models.Uploads).AddSingleton<UploadStore>().AddSingleton<ModelInspection>()
+            .AddSingleton<ModelsApi>();
         services.AddSingleton(settings.Host.Create);
     }
 

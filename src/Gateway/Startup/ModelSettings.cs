@@ -1,13 +1,15 @@
 using System.Globalization;
 using Sluice.Models.Cache;
 using Sluice.Models.Sources;
+using Sluice.Models.Uploads;
 
 namespace Sluice.Gateway.Startup;
 
 /// <summary>The settings of models that are delivered to this node.</summary>
 /// <param name="Store">Where they are stored.</param>
 /// <param name="Sources">From where they come.</param>
-public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sources)
+/// <param name="Uploads">Where uploaded models are stored.</param>
+public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sources, UploadSettings Uploads)
 {
     /// <summary>Default limit of the store, and the largest one, MiB.</summary>
     private const int DefaultMiB = 100 << 10, MaxMiB = 1 << 30;
@@ -40,7 +42,17 @@ public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sour
                         Text("SLUICE_S3_SECRET_ACCESS_KEY_FILE")),
                     SessionToken = Text("SLUICE_S3_SESSION_TOKEN") ?? "",
                 },
-            });
+                Oci = new OciSettings
+                {
+                    Registry = Text("SLUICE_OCI_REGISTRY") ?? "",
+                    User = Text("SLUICE_OCI_USER") ?? "",
+                    Password = Secret(
+                        "SLUICE_OCI_PASSWORD", Text("SLUICE_OCI_PASSWORD"), Text("SLUICE_OCI_PASSWORD_FILE")),
+                },
+            },
+            new UploadSettings(
+                Path.GetFullPath(Text("SLUICE_MODEL_UPLOADS") ?? Path.Combine(data, "uploads")),
+                (long)Limit("SLUICE_MODEL_UPLOAD_MIB") << 20));
 
         string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
         int Limit(string name) => Text(name) is not { } text ? DefaultMiB

@@ -46,7 +46,7 @@ public sealed partial class ProcessHost : IPodHost
     /// <summary>Number of standby workers that are ready to become a pod.</summary>
     public int Standbys => standbys.Ready;
 
-    public async Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct)
+    public async Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct)
     {
         var template = order.Deployment.Template;
         if (template.Image.Length > 0)

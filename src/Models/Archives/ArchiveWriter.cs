@@ -14,6 +14,9 @@ internal sealed class ArchiveWriter(string folder, ArchiveLimits limits)
     private long bytes;
     private int entries;
 
+    /// <summary>Whether a later entry replaces an earlier one with its path, as in the layers of an image.</summary>
+    public bool Replaces { get; init; }
+
     /// <summary>Creates a folder.</summary>
     public void CreateFolder(string path)
     {
@@ -25,6 +28,7 @@ internal sealed class ArchiveWriter(string folder, ArchiveLimits limits)
     public async Task WriteAsync(string path, Stream content, CancellationToken ct)
     {
         var target = Count(path);
+        if (Replaces && File.Exists(target)) File.Delete(target);
         if (Path.Exists(target)) throw Refuse(path, "it is in the archive twice", "each path once");
         CreateParents(path, target);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);

@@ -1,14 +1,15 @@
 using System.Globalization;
+using Sluice.Domain.Fleet;
 
 namespace Sluice.Models.Cache;
 
 /// <summary>
-/// Counts the bytes of a download over its files, and reports them as text for operators, at most once per second.
+/// Counts the bytes of a download over its files, and reports them, at most once per second.
 /// </summary>
-/// <param name="source">The source, for the text.</param>
-/// <param name="report">Receives the text.</param>
+/// <param name="source">The source.</param>
+/// <param name="report">Receives the progress.</param>
 /// <param name="time">The clock.</param>
-internal sealed class DownloadProgress(string source, Action<string> report, TimeProvider time)
+internal sealed class DownloadProgress(string source, Action<StartProgress> report, TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -27,11 +28,14 @@ internal sealed class DownloadProgress(string source, Action<string> report, Tim
         received[path] = bytes;
         if (reportedAt is { } last && time.GetElapsedTime(last) < Interval) return;
         reportedAt = time.GetTimestamp();
-        Report(Describe());
+        Report(Describe(), path);
     }
 
     /// <summary>Reports another step of the delivery.</summary>
-    public void Report(string step) => report($"model {source}: {step}");
+    public void Report(string step) => Report(step, null);
+
+    private void Report(string step, string? file) => report(new StartProgress($"model {source}: {step}",
+        new ModelTransfer(source, file, Received, Total > 0 ? Total : null)));
 
     private string Describe() => Total > 0
         ? $"downloading, {Math.Min(100, Received * 100 / Total)} % of {Size(Total)}"

@@ -131,6 +131,7 @@ internal sealed class ModelDownload(
     /// <summary>Returns the folder with the model's files: those of the archive, if the download is one.</summary>
     private async Task<string> UnpackAsync(DownloadPlan plan, CancellationToken ct)
     {
+        if (plan.LayerFolder is { } source) return await ApplyLayersAsync(plan, source, ct);
         if (plan.Files is not [{ MayBeArchive: true } only]) return Target;
         var path = Path.Combine(Target, only.Path);
         if (ModelArchive.Detect(path) == ArchiveFormat.None)
@@ -141,12 +142,29 @@ internal sealed class ModelDownload(
             return Target;
         }
 
+        var folder = CreateUnpacked();
+        await ModelArchive.UnpackAsync(path, folder, new ArchiveLimits(tools.Settings.MaxBytes), ct);
+        File.Delete(path);
+        return ModelArchive.FindRoot(folder);
+    }
+
+    private async Task<string> ApplyLayersAsync(DownloadPlan plan, string source, CancellationToken ct)
+    {
+        var folder = CreateUnpacked();
+        var layers = new ImageLayers(source, folder, new ArchiveLimits(tools.Settings.MaxBytes));
+        foreach (var layer in plan.Files) await layers.ApplyAsync(Path.Combine(Target, layer.Path), ct);
+        if (Directory.GetFileSystemEntries(folder).Length == 0)
+            throw new ModelFailureException($"the image has no files in /{source}");
+        Directory.Delete(Target, recursive: true);
+        return ModelArchive.FindRoot(folder);
+    }
+
+    private string CreateUnpacked()
+    {
         progress.Report("unpacking");
         var folder = Path.Combine(layout.Partial(key), "unpacked");
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(folder);
-        await ModelArchive.UnpackAsync(path, folder, new ArchiveLimits(tools.Settings.MaxBytes), ct);
-        File.Delete(path);
-        return ModelArchive.FindRoot(folder);
+        return folder;
     }
 }

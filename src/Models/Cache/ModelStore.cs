@@ -1,8 +1,10 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
 using Sluice.Models.Downloads;
 using Sluice.Models.Sources;
+using Sluice.Models.Uploads;
 
 namespace Sluice.Models.Cache;
 
@@ -12,18 +14,26 @@ namespace Sluice.Models.Cache;
 /// </summary>
 public sealed partial class ModelStore : IDisposable
 {
+    private const int MaxHoldTries = 1000;
+
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(20);
 
     private readonly Lazy<StoreLayout> layout;
     private readonly Lazy<ModelStoreTools> tools;
     private readonly SharedDownloads downloads = new();
     private readonly HttpClient http = CreateClient();
+    private readonly UploadStore uploads;
     private readonly TimeProvider time;
     private readonly ILogger logger;
 
     public ModelStore(
-        ModelStoreSettings settings, SourceSettings sources, TimeProvider time, ILogger<ModelStore> logger)
+        ModelStoreSettings settings,
+        SourceSettings sources,
+        UploadStore uploads,
+        TimeProvider time,
+        ILogger<ModelStore> logger)
     {
+        this.uploads = uploads;
         this.time = time;
         this.logger = logger;
         Folder = settings.Folder;
@@ -38,22 +48,40 @@ public sealed partial class ModelStore : IDisposable
     public string Folder { get; }
 
     /// <summary>Returns a lease of a model for a worker that runs with it; null: the node does not have it.</summary>
-    public ModelLease? TryHold(ModelDeclaration model, string name) =>
-        Directory.Exists(Folder) ? TryLease(StoreLayout.Key(model), name, downloaded: false) : null;
+    public ModelLease? TryHold(ModelDeclaration model, string name)
+    {
+        try
+        {
+            if (ModelSource.Parse(model.Source) is { Kind: ModelSourceKind.Uploaded } source)
+                return TryLeaseUpload(source.Location, name);
+            if (!Directory.Exists(Folder)) return null;
+            var key = StoreLayout.Key(model);
+            // A gateway that lists the store has the lock for a moment.
+            for (var i = 0; i < MaxHoldTries && layout.Value.Read(key) is not null; i++)
+                if (TryLease(key, name, downloaded: false) is { } lease) return lease;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The worker has the model already; only its deletion is possible now.
+        }
+
+        return null;
+    }
 
     /// <summary>Returns a lease of a model. Downloads the model if the node does not have it.</summary>
     /// <param name="model">The declaration.</param>
     /// <param name="name">The name under which a worker serves it.</param>
-    /// <param name="progress">Receives what takes long, as text for operators.</param>
+    /// <param name="progress">Receives the steps that take long.</param>
     /// <param name="ct">Ends the wait. The download goes on while another caller waits for it.</param>
     /// <exception cref="ModelFailureException">The model cannot be delivered.</exception>
     public async Task<ModelLease> AcquireAsync(
-        ModelDeclaration model, string name, Action<string> progress, CancellationToken ct)
+        ModelDeclaration model, string name, Action<StartProgress> progress, CancellationToken ct)
     {
         var source = ModelSource.Parse(model.Source);
         try
         {
             if (source is { Kind: ModelSourceKind.Folder }) return OfFolder(source.Location, name);
+            if (source is { Kind: ModelSourceKind.Uploaded }) return OfUpload(source.Location, name);
             var key = StoreLayout.Key(model);
             var downloaded = false;
             while (true)
@@ -77,7 +105,7 @@ public sealed partial class ModelStore : IDisposable
 
     public void Dispose() => http.Dispose();
 
-    private async Task DownloadAsync(ModelDeclaration model, Action<string> report, CancellationToken ct)
+    private async Task DownloadAsync(ModelDeclaration model, Action<StartProgress> report, CancellationToken ct)
     {
         var started = time.GetTimestamp();
         var progress = new DownloadProgress(model.Source, report, time);
@@ -97,18 +125,40 @@ public sealed partial class ModelStore : IDisposable
         }
 
         layout.Value.MarkUsed(key, time.GetUtcNow());
-        StoreLayout.Share(layout.Value.Files(key));
+        FolderAccess.Share(layout.Value.Files(key));
         // The link is relative, so it also leads to the files where the store has another path.
-        var repository = StoreLayout.Repository(layout.Value.Model(key), Path.Combine("..", "..", "files"), name);
-        return new ModelLease(layout.Value.Files(key), repository, downloaded, use);
+        var repository = FolderAccess.Repository(layout.Value.Model(key), Path.Combine("..", "..", "files"), name);
+        return new ModelLease(Folder, layout.Value.Files(key), repository, use) { WasDownloaded = downloaded };
     }
 
     private ModelLease OfFolder(string folder, string name)
     {
         if (!Directory.Exists(folder))
             throw new ModelFailureException($"model.source is '{folder}'; expected an existing folder of this node");
-        return new ModelLease(
-            folder, StoreLayout.Repository(layout.Value.ForFolder(folder), folder, name), false, null);
+        var repository = FolderAccess.Repository(layout.Value.ForFolder(folder), folder, name);
+        return new ModelLease(Path.GetDirectoryName(folder)!, folder, repository, null);
+    }
+
+    private ModelLease OfUpload(string location, string name) => TryLeaseUpload(location, name)
+        ?? throw new ModelFailureException($"model.source is '{ModelSource.UploadedPrefix}{location}'; expected an "
+            + $"uploaded version in SLUICE_MODEL_UPLOADS ({uploads.Settings.Folder})");
+
+    private ModelLease? TryLeaseUpload(string location, string name)
+    {
+        var parts = location.Split('/');
+        if (uploads.Find(parts[0], parts[1]) is null) return null;
+        var use = uploads.TryUse(parts[0], parts[1]);
+        // Without the lock, the version is deleted now.
+        if (use is null || uploads.Find(parts[0], parts[1]) is not { } files)
+        {
+            use?.Dispose();
+            return null;
+        }
+
+        FolderAccess.Share(files);
+        var repository = FolderAccess.Repository(
+            Path.GetDirectoryName(files)!, Path.Combine("..", "..", "files"), name);
+        return new ModelLease(uploads.Settings.Folder, files, repository, use);
     }
 
     private static HttpClient CreateClient() => new(new SocketsHttpHandler

@@ -1,3 +1,5 @@
+using Sluice.Domain.Fleet;
+
 namespace Sluice.Models.Cache;
 
 /// <summary>
@@ -14,16 +16,22 @@ internal sealed class SharedDownloads
     /// <param name="progress">Receives the progress.</param>
     /// <param name="ct">Ends the wait of this caller.</param>
     public async Task JoinAsync(
-        string key, Func<Action<string>, CancellationToken, Task> start, Action<string> progress, CancellationToken ct)
+        string key,
+        Func<Action<StartProgress>, CancellationToken, Task> start,
+        Action<StartProgress> progress,
+        CancellationToken ct)
     {
         Run run;
+        StartProgress? latest;
         lock (gate)
         {
             if (!runs.TryGetValue(key, out run!)) runs[key] = run = new Run();
             run.Receivers.Add(progress);
+            latest = run.Latest;
             run.Task ??= RunAsync(key, run, start);
         }
 
+        if (latest is { } step) progress(step);
         try
         {
             await run.Task.WaitAsync(ct);
@@ -34,7 +42,7 @@ internal sealed class SharedDownloads
         }
     }
 
-    private async Task RunAsync(string key, Run run, Func<Action<string>, CancellationToken, Task> start)
+    private async Task RunAsync(string key, Run run, Func<Action<StartProgress>, CancellationToken, Task> start)
     {
         await Task.Yield();
         try
@@ -48,15 +56,20 @@ internal sealed class SharedDownloads
                 if (runs.GetValueOrDefault(key) == run) runs.Remove(key);
         }
 
-        void Report(string step)
+        void Report(StartProgress step)
         {
-            Action<string>[] all;
-            lock (gate) all = [.. run.Receivers];
+            Action<StartProgress>[] all;
+            lock (gate)
+            {
+                run.Latest = step;
+                all = [.. run.Receivers];
+            }
+
             foreach (var receive in all) receive(step);
         }
     }
 
-    private async Task LeaveAsync(string key, Run run, Action<string> progress)
+    private async Task LeaveAsync(string key, Run run, Action<StartProgress> progress)
     {
         lock (gate)
         {
@@ -72,7 +85,10 @@ internal sealed class SharedDownloads
     {
         public Task? Task { get; set; }
 
-        public List<Action<string>> Receivers { get; } = [];
+        public List<Action<StartProgress>> Receivers { get; } = [];
+
+        /// <summary>What a caller that joins sees first; null: nothing was reported yet.</summary>
+        public StartProgress? Latest { get; set; }
 
         public CancellationTokenSource Cancel { get; } = new();
     }

@@ -12,12 +12,6 @@ namespace Sluice.Models.Cache;
 /// </summary>
 internal sealed class StoreLayout
 {
-    private const UnixFileMode SharedFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
-
-    private const UnixFileMode SharedFile = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead
-        | UnixFileMode.OtherRead;
-
     private readonly string root;
 
     public StoreLayout(string root)
@@ -61,52 +55,9 @@ internal sealed class StoreLayout
         }
     }
 
-    /// <summary>
-    /// Returns a model repository in which a folder is the only model and has the given name. It is a symbolic link,
-    /// because a folder can be the model of several endpoints.
-    /// </summary>
-    public static string Repository(string owner, string folder, string name)
-    {
-        var repository = Path.Combine(owner, "names", name);
-        var link = Path.Combine(repository, name);
-        Directory.CreateDirectory(repository);
-        // The target of an owner never changes, so a link that another gateway created is the same one.
-        if (new FileInfo(link).LinkTarget != folder)
-            try
-            {
-                File.CreateSymbolicLink(link, folder);
-            }
-            catch (IOException) when (new FileInfo(link).LinkTarget == folder)
-            {
-                // It exists now.
-            }
-
-        return repository;
-    }
-
     /// <summary>The folder for repositories of a folder that is not in the store.</summary>
     public string ForFolder(string folder) => Path.Combine(root, "folders",
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))[..32]);
-
-    /// <summary>
-    /// Lets other users read a model, because the user of a container differs from the gateway's. The folder that
-    /// contains the store decides who reaches it.
-    /// </summary>
-    public static void Share(string folder)
-    {
-        if (OperatingSystem.IsWindows()) return;
-        var all = new EnumerationOptions
-        {
-            RecurseSubdirectories = true,
-            AttributesToSkip = FileAttributes.ReparsePoint,
-        };
-        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos("*", all)
-            .Prepend(new DirectoryInfo(folder)))
-        {
-            var mode = entry is DirectoryInfo ? SharedFolder : SharedFile;
-            if (entry.UnixFileMode != mode) entry.UnixFileMode = mode;
-        }
-    }
 
     /// <summary>Publishes the files of a download as a model, in one step.</summary>
     public void Publish(string key, string files, StoredModel description)
@@ -115,7 +66,7 @@ internal sealed class StoreLayout
         if (Directory.Exists(made)) Directory.Delete(made, recursive: true);
         Directory.CreateDirectory(made);
         Directory.Move(files, Path.Combine(made, "files"));
-        Share(made);
+        FolderAccess.Share(made);
         using (var file = new FileStream(Path.Combine(made, "model.json"), FileMode.Create))
         {
             JsonSerializer.Serialize(file, description, StoreJson.Default.StoredModel);

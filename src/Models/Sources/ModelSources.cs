@@ -16,6 +16,8 @@ public sealed class ModelSources(HttpClient http, SourceSettings settings, TimeP
         {
             ModelSourceKind.HuggingFace => await HuggingFaceSource.ResolveAsync(http, source, settings, ct),
             ModelSourceKind.S3 => await new S3Source(http, settings.S3, time).ResolveAsync(source, ct),
+            ModelSourceKind.Image => await new OciSource(http, OciReference.Parse(source.Location)!, settings.Oci)
+                .ResolveAsync(ct),
             ModelSourceKind.Http => await HttpSource.ResolveAsync(http, source, model, ct),
             _ => throw new ModelFailureException($"model.source is '{model.Source}', which is not downloaded"),
         };
@@ -23,7 +25,8 @@ public sealed class ModelSources(HttpClient http, SourceSettings settings, TimeP
             if (!SafePath.IsSafe(file.Path))
                 throw new ModelFailureException(
                     $"the source has a file '{SafePath.Printable(file.Path)}'; expected {SafePath.Rule}");
-        var selected = plan.Files.Where(f => f.MayBeArchive || FileSelection.Selects(model.Files, f.Path)).ToList();
+        var selected = plan.Files.Where(f => f.MayBeArchive || plan.LayerFolder is not null
+            || FileSelection.Selects(model.Files, f.Path)).ToList();
         if (selected.Count == 0)
             throw new ModelFailureException(
                 $"model.files is '{string.Join(", ", model.Files)}'; expected a pattern of a file of the source, for "

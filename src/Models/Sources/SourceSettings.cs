@@ -11,4 +11,7 @@ public sealed record SourceSettings
 
     /// <summary>The server of <c>s3://</c> sources.</summary>
     public S3Settings S3 { get; init; } = new();
+
+    /// <summary>The registry of <c>oci://</c> sources that needs credentials.</summary>
+    public OciSettings Oci { get; init; } = new();
 }

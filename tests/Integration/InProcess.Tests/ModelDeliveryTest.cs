@@ -29,10 +29,17 @@ public sealed class ModelDeliveryTest : IDisposable
         await gateway.UntilAsync(Workers, w => w["workers"]!.AsArray().Any(p => (string?)p!["state"] == "starting"
             && ((string)p["reason"]!).StartsWith(
                 "model hf://owner/digits@v1: downloading, ", StringComparison.Ordinal)));
+        var starting = Assert.Single(await gateway.WorkersAsync("digits"));
+        var download = starting["download"]!;
+        Assert.Equal("hf://owner/digits@v1", (string?)download["source"]);
+        Assert.Equal("1/model.onnx", (string?)download["file"]);
+        Assert.Equal(Total("digits"), (long?)download["totalBytes"]);
+        Assert.InRange((long)download["bytes"]!, 0, Total("digits"));
         server.Release.SetResult();
         Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK], await Task.WhenAll(first, second));
         Assert.Single(server.Requests, r => r.Path.EndsWith("/model.onnx", StringComparison.Ordinal));
         var worker = Assert.Single(await gateway.WorkersAsync("digits", "ready"));
+        Assert.Null(worker["download"]);
         Assert.Contains(worker["stages"]!.AsArray(), s => (string?)s!["name"] == "download");
         await gateway.Log.EventAsync(
             e => e.Is("ModelDownloaded", ("Source", "hf://owner/digits@v1")), "ModelDownloaded");
@@ -69,6 +76,8 @@ public sealed class ModelDeliveryTest : IDisposable
             """);
         Assert.Equal("seven", await gateway.Client.GetStringAsync(new Uri("/e/files/weights.bin", UriKind.Relative)));
     }
+
+    private static long Total(string model) => Files(model).Sum(f => f.Content.Length);
 
     private static (string Name, byte[] Content)[] Files(string model)
     {

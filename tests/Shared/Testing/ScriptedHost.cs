@@ -25,7 +25,8 @@ public sealed class ScriptedHost : IPodHost
 
     public IGpuSource? Gpus { get; init; }
 
-    public Task<RunningPod> StartAsync(PodSpec order, Action<string> progress, CancellationToken ct) => Start(order);
+    public Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct) =>
+        Start(order);
 
     public Task StopAsync(RunningPod pod) => KillAsync(pod);
 

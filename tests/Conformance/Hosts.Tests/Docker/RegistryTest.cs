@@ -45,7 +45,7 @@ public sealed class RegistryTest(DockerDaemon daemon) : IDisposable
 
         using var host = HostOf(Path.Combine(daemon.Environment["DOCKER_CONFIG"]!, "config.json"));
         var reports = new List<string>();
-        var pod = await host.StartAsync(order, reports.Add, CancellationToken.None);
+        var pod = await host.StartAsync(order, s => reports.Add(s.Text), CancellationToken.None);
 
         Assert.Equal("exit code 7", await pod.Exited);
         Assert.StartsWith($"pulling image {image}", reports[0], StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Fleet;
 using Sluice.Models.Cache;
 using Sluice.Models.Downloads;
 using Sluice.Testing;
@@ -87,7 +88,7 @@ public sealed class ModelStoreTest : IDisposable
         server.Add("/m.onnx", ModelServer.Content(1 << 20));
         server.HoldAfter = 1000;
         using var store = TestModels.Store(folder);
-        var (first, second) = (new List<string>(), new List<string>());
+        var (first, second) = (new List<StartProgress>(), new List<StartProgress>());
         var one = store.AcquireAsync(Declared("m.onnx"), "m", Into(first), Stop);
         await server.Held.Task.WaitAsync(ChildProcess.Patience, Stop);
         var two = store.AcquireAsync(Declared("m.onnx"), "other", Into(second), Stop);
@@ -97,7 +98,12 @@ public sealed class ModelStoreTest : IDisposable
         Assert.Single(server.Requests);
         Assert.Equal(a.Folder, b.Folder);
         Assert.True(File.Exists(Path.Combine(b.Repository, "other", "model.onnx")));
-        lock (first) Assert.Contains(first, s => s.EndsWith("% of 1.0 MiB", StringComparison.Ordinal));
+        var source = new Uri(server.Uri, "m.onnx").ToString();
+        lock (first)
+            Assert.Contains(first, s => s.Text.EndsWith("% of 1.0 MiB", StringComparison.Ordinal)
+                && s.Download == new ModelTransfer(source, "m.onnx", s.Download!.Bytes, 1 << 20)
+                && s.Download.Bytes is >= 0 and <= 1 << 20);
+        lock (second) Assert.NotEmpty(second);
     }
 
     [Fact]
@@ -289,7 +295,7 @@ public sealed class ModelStoreTest : IDisposable
         Assert.Contains("expected an existing folder", failure.Message, StringComparison.Ordinal);
     }
 
-    private static Action<string> Into(List<string> steps) => step =>
+    private static Action<StartProgress> Into(List<StartProgress> steps) => step =>
     {
         lock (steps) steps.Add(step);
     };

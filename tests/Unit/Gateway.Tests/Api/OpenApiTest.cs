@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Management;
+using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Startup;
 using Sluice.Gateway.UserPods;
 using Sluice.Storage.Jobs;
@@ -114,7 +115,8 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
             .Select(m => m.Type).OfType<Type>().Distinct().Except(declarations).ToList();
         Assert.True(types.Count > 10);
         Assert.All(types, t => Assert.NotNull(
-            ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)));
+            ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)
+                ?? ModelsJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

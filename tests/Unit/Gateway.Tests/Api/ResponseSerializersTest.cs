@@ -48,7 +48,7 @@ public sealed class ResponseSerializersTest
         },
         new CatalogApi.WorkerList([new CatalogApi.WorkerView("w", "ready", "", "host", 7, "", ["GPU-1"], 1024, Time,
             null, [new StartStage("spawn", 1.5)], new WorkerSlots("w", 2, 1, 1, false), ["line <1>"])
-            { Outdated = true }], 1, 2.25, new BlockedStart("r", DateTimeOffset.MaxValue, true), null,
+            { Outdated = true, Download = new ModelTransfer("s3://b", null, 1, null) }], 1, 2.25, new BlockedStart("r", DateTimeOffset.MaxValue, true), null,
             [new ScalingDecisionRecord(Time, default, 1, 2, 1, 0, 0, "queue", "because",
                 new DecisionInputs(1, 0.5, 1, 9, 1, 0, 2, 0.25, null, 1.5, 60), []) { Trouble = Trouble }])
             { Rollout = Rollout },

@@ -1,4 +1,4 @@
-namespace Sluice.Models.Cache;
+namespace Sluice.Models.Downloads;
 
 /// <summary>
 /// A lock between the gateways of one machine: flock(2) on a file, which the kernel releases when the process ends.

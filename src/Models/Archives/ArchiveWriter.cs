@@ -24,8 +24,12 @@ internal sealed class ArchiveWriter(string folder, ArchiveLimits limits)
         CreateParents(name, Path.Combine(Count(name), "."));
     }
 
-    /// <summary>Writes a file. Its size is what the stream has, not what the archive states.</summary>
-    public async Task WriteAsync(string path, Stream content, CancellationToken ct)
+    /// <summary>Writes a file. Its size is what the content has, not what the archive states.</summary>
+    /// <param name="path">The path in the archive.</param>
+    /// <param name="read">Reads content into a buffer; returns 0 at its end.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task WriteAsync(
+        string path, Func<Memory<byte>, CancellationToken, ValueTask<int>> read, CancellationToken ct)
     {
         var target = Count(path);
         if (Replaces && File.Exists(target)) File.Delete(target);
@@ -35,7 +39,7 @@ internal sealed class ArchiveWriter(string folder, ArchiveLimits limits)
         try
         {
             await using var file = new FileStream(target, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
-            while (await content.ReadAsync(buffer, ct) is var n and > 0)
+            while (await read(buffer, ct) is var n and > 0)
             {
                 bytes += n;
                 if (bytes > limits.MaxBytes)

@@ -29,11 +29,12 @@ public sealed class ImageLayers(string source, string target, ArchiveLimits limi
         try
         {
             await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 0);
-            if (ModelArchive.Detect(path) != ArchiveFormat.TarGzip) await ApplyAsync(file, ct);
+            if (ModelArchive.Detect(path) != ArchiveFormat.TarGzip)
+                await ApplyAsync(new TarEntries(file, limits.MaxTarBytes), ct);
             else
             {
                 await using var plain = new GZipStream(file, CompressionMode.Decompress);
-                await ApplyAsync(plain, ct);
+                await ApplyAsync(new TarEntries(plain, limits.MaxTarBytes), ct);
             }
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException)
@@ -42,31 +43,33 @@ public sealed class ImageLayers(string source, string target, ArchiveLimits limi
         }
     }
 
-    private async Task ApplyAsync(Stream stream, CancellationToken ct)
+    private async Task ApplyAsync(TarEntries entry, CancellationToken ct)
     {
-        await using var reader = new TarReader(stream);
-        while (await reader.GetNextEntryAsync(copyData: false, ct) is { } entry)
+        while (await entry.MoveNextAsync(ct))
         {
-            if (Within(entry.Name) is not { Length: > 0 } path) continue;
+            // The folder as a whole is deleted by a whiteout beside it, or by one for everything beside it.
+            var name = Normalize(entry.Name);
+            if (name == Opaque || name == Whiteout + source) Clear("");
+            if (Within(name) is not { Length: > 0 } path) continue;
             if (!SafePath.IsSafe(path.TrimEnd('/')))
                 throw ArchiveWriter.Refuse(path, "its path is not safe", SafePath.Rule);
-            var name = Path.GetFileName(path);
-            if (name == Opaque) Clear(Path.GetDirectoryName(path)!);
-            else if (name.StartsWith(Whiteout, StringComparison.Ordinal))
-                Delete(Path.Combine(Path.GetDirectoryName(path)!, name[Whiteout.Length..]));
-            else if (entry.EntryType == TarEntryType.Directory) writer.CreateFolder(path);
-            else if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile)
-                await writer.WriteAsync(path, entry.DataStream ?? Stream.Null, ct);
-            else throw ArchiveWriter.Refuse(path, $"it is a {entry.EntryType}", "folders and regular files");
+            var last = Path.GetFileName(path);
+            if (last == Opaque) Clear(Path.GetDirectoryName(path)!);
+            else if (last.StartsWith(Whiteout, StringComparison.Ordinal))
+                Delete(Path.Combine(Path.GetDirectoryName(path)!, last[Whiteout.Length..]));
+            else if (entry.Kind == TarEntryType.Directory) writer.CreateFolder(path);
+            else if (entry.Kind is TarEntryType.RegularFile or TarEntryType.V7RegularFile)
+                await writer.WriteAsync(path, entry.ReadAsync, ct);
+            else throw ArchiveWriter.Refuse(path, $"it is a {entry.Kind}", "folders and regular files");
         }
     }
 
     /// <summary>Returns the path below the folder; null: it is elsewhere.</summary>
-    private string? Within(string name)
-    {
-        var path = name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name.TrimStart('/');
-        return path.StartsWith(source + "/", StringComparison.Ordinal) ? path[(source.Length + 1)..] : null;
-    }
+    private string? Within(string path) =>
+        path.StartsWith(source + "/", StringComparison.Ordinal) ? path[(source.Length + 1)..] : null;
+
+    private static string Normalize(string name) =>
+        name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name.TrimStart('/');
 
     private void Clear(string folder)
     {

@@ -40,14 +40,14 @@ public static class ModelArchive
             switch (Detect(path))
             {
                 case ArchiveFormat.Zip:
-                    await UnpackZipAsync(file, writer, ct);
+                    await UnpackZipAsync(file, writer, limits, ct);
                     break;
                 case ArchiveFormat.TarGzip:
                     await using (var plain = new GZipStream(file, CompressionMode.Decompress))
-                        await UnpackTarAsync(plain, writer, ct);
+                        await UnpackTarAsync(new TarEntries(plain, limits.MaxTarBytes), writer, ct);
                     break;
                 default:
-                    await UnpackTarAsync(file, writer, ct);
+                    await UnpackTarAsync(new TarEntries(file, limits.MaxTarBytes), writer, ct);
                     break;
             }
         }
@@ -66,34 +66,36 @@ public static class ModelArchive
         && !Path.GetFileName(only).All(char.IsAsciiDigit) && !ModelFolders.Contains(Path.GetFileName(only))
             ? only : folder;
 
-    private static async Task UnpackTarAsync(Stream stream, ArchiveWriter writer, CancellationToken ct)
+    private static async Task UnpackTarAsync(TarEntries entry, ArchiveWriter writer, CancellationToken ct)
     {
-        await using var reader = new TarReader(stream);
-        while (await reader.GetNextEntryAsync(copyData: false, ct) is { } entry)
+        while (await entry.MoveNextAsync(ct))
         {
             // "tar -C folder ." names the entries "./" and "./model.onnx".
             var path = entry.Name.StartsWith("./", StringComparison.Ordinal) ? entry.Name[2..] : entry.Name;
-            switch (entry.EntryType)
+            switch (entry.Kind)
             {
-                case TarEntryType.GlobalExtendedAttributes:
                 case TarEntryType.Directory when path.Length == 0:
                     break;
                 case TarEntryType.Directory:
                     writer.CreateFolder(path);
                     break;
                 case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
-                    await writer.WriteAsync(path, entry.DataStream ?? Stream.Null, ct);
+                    await writer.WriteAsync(path, entry.ReadAsync, ct);
                     break;
                 default:
-                    throw ArchiveWriter.Refuse(path, $"it is a {entry.EntryType}", "folders and regular files");
+                    throw ArchiveWriter.Refuse(path, $"it is a {entry.Kind}", "folders and regular files");
             }
         }
     }
 
-    private static async Task UnpackZipAsync(Stream stream, ArchiveWriter writer, CancellationToken ct)
+    private static async Task UnpackZipAsync(
+        Stream stream, ArchiveWriter writer, ArchiveLimits limits, CancellationToken ct)
     {
-        using var archive = new ZipArchive(stream, ZipArchiveMode.Read);
-        foreach (var entry in archive.Entries)
+        await using var bounded = new BudgetStream(stream, limits.MaxDirectoryBytes);
+        using var archive = new ZipArchive(bounded, ZipArchiveMode.Read);
+        var entries = archive.Entries;
+        bounded.Lift();
+        foreach (var entry in entries)
         {
             if (entry.FullName.EndsWith('/'))
             {
@@ -106,7 +108,7 @@ public static class ModelArchive
             if (kind is not (0 or 0x8000))
                 throw ArchiveWriter.Refuse(entry.FullName, "it is a link or a device", "folders and regular files");
             await using var content = await entry.OpenAsync(ct);
-            await writer.WriteAsync(entry.FullName, content, ct);
+            await writer.WriteAsync(entry.FullName, content.ReadAsync, ct);
         }
     }
 }

@@ -26,8 +26,11 @@ public sealed class FileDownload(
 
     private const int BufferBytes = 256 << 10;
 
-    private readonly string part = path + ".part";
-    private readonly string tag = path + ".etag";
+    /// <summary>Ends of the names of the files with what was received, and with its tag.</summary>
+    internal const string PartEnd = ".part", TagEnd = ".etag";
+
+    private readonly string part = path + PartEnd;
+    private readonly string tag = path + TagEnd;
 
     /// <summary>Downloads the file, and retries as <see cref="DownloadRetry"/> decides.</summary>
     /// <exception cref="ModelFailureException">The file cannot be downloaded.</exception>

@@ -28,7 +28,7 @@ internal static class HuggingFaceSource
 
     private static RemoteFile Read(JsonElement sibling, ModelSource source, string commit, SourceSettings settings)
     {
-        var name = sibling.GetProperty("rfilename").GetString()!;
+        var name = sibling.GetProperty("rfilename").GetString() ?? throw new FormatException("a file has no name");
         var escaped = string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
         var uri = new Uri(settings.HuggingFace, $"{source.Location}/resolve/{Uri.EscapeDataString(commit)}/{escaped}");
         ContentDigest? digest = null;

@@ -121,16 +121,19 @@ internal sealed partial class OciSource(HttpClient http, OciReference image, Oci
             return;
         }
 
-        var fields = Field().Matches(challenge?.Parameter ?? "")
-            .ToDictionary(m => m.Groups[1].Value, m => m.Groups[2].Value);
+        var fields = new Dictionary<string, string>();
+        foreach (Match match in Field().Matches(challenge?.Parameter ?? ""))
+            fields.TryAdd(match.Groups[1].Value, match.Groups[2].Value);
         if (!fields.TryGetValue("realm", out var realm) || !Uri.TryCreate(realm, UriKind.Absolute, out var server)
-            || server.Scheme is not ("http" or "https"))
-            throw new ModelFailureException($"{image.Registry} requires credentials and names no server for tokens");
+            || (server.Scheme != "https" && (server.Scheme != "http" || image.Server.Scheme == "https")))
+            throw new ModelFailureException($"{image.Registry} requires credentials, and its server for tokens is "
+                + $"'{SafePath.Printable(realm ?? "")}'; expected an address that begins with https://");
         using var ask = new HttpRequestMessage(HttpMethod.Get, $"{realm}?service="
             + $"{Uri.EscapeDataString(fields.GetValueOrDefault("service", ""))}&scope="
             + Uri.EscapeDataString($"repository:{image.Name}:pull")) { Headers = { Authorization = Basic() } };
         using var answer = await SourceResponses.ReadJsonAsync(http, ask, $"a token for {image.Name}", ct);
         token = Text(answer.RootElement, "token") ?? Text(answer.RootElement, "access_token");
+        if (token is null) throw new ModelFailureException($"{server.Host} sent no token for {image.Name}");
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 

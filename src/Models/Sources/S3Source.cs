@@ -14,13 +14,18 @@ internal sealed class S3Source(HttpClient http, S3Settings settings, TimeProvide
     /// <summary>The most objects of a model.</summary>
     private const int MaxObjects = 10_000;
 
+    /// <summary>The most pages of the list. A page has up to 1,000 objects, and may have none.</summary>
+    private const int MaxPages = 200;
+
     public async Task<DownloadPlan> ResolveAsync(ModelSource source, CancellationToken ct)
     {
         var (bucket, prefix) = Split(source.Location);
         var objects = new List<Listed>();
         string? next = null;
+        var pages = 0;
         do
         {
+            if (++pages > MaxPages) throw new ModelFailureException($"s3://{source.Location} has no last page");
             next = await ListAsync(bucket, prefix, next, objects, ct);
             if (objects.Count > MaxObjects)
                 throw new ModelFailureException($"s3://{source.Location} has more than {MaxObjects} objects");
@@ -56,7 +61,8 @@ internal sealed class S3Source(HttpClient http, S3Settings settings, TimeProvide
             var root = XDocument.Load(reader).Root!;
             var space = root.Name.Namespace;
             objects.AddRange(root.Elements(space + "Contents").Select(c => new Listed(
-                (string)c.Element(space + "Key")!, (long)c.Element(space + "Size")!,
+                (string?)c.Element(space + "Key") ?? throw new FormatException("an object has no key"),
+                (long)c.Element(space + "Size")!,
                 (string?)c.Element(space + "ETag") ?? "")));
             return (string?)root.Element(space + "IsTruncated") == "true"
                 ? (string?)root.Element(space + "NextContinuationToken") : null;

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Text;
 using Sluice.Testing;
@@ -119,6 +120,9 @@ public sealed class ModelUploadTest : IDisposable
         {
             var refused = await ModelUploader.PutAsync(gateway, "m/1", Digits);
             Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.Status);
+            var bomb = await ModelUploader.PutAsync(gateway, "m/1", Zip(4 << 20));
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, bomb.Status);
+            Assert.Contains("more than 1048576 bytes", bomb.Text, StringComparison.Ordinal);
         }
 
         settings["SLUICE_MODEL_UPLOAD_MIB"] = "100";
@@ -127,8 +131,19 @@ public sealed class ModelUploadTest : IDisposable
             var full = await ModelUploader.PutAsync(gateway, "m/1", ModelServer.Content(4 << 20));
             Assert.Equal(HttpStatusCode.InsufficientStorage, full.Status);
             Assert.Contains("SLUICE_MODEL_UPLOADS is full", full.Text, StringComparison.Ordinal);
+            var unpacked = await ModelUploader.PutAsync(gateway, "m/1", Zip(4 << 20));
+            Assert.Equal(HttpStatusCode.InsufficientStorage, unpacked.Status);
             Assert.Empty(Directory.EnumerateDirectories(Path.Combine(disk.Folder, ".incoming")));
             Assert.Equal(HttpStatusCode.Created, (await ModelUploader.PutAsync(gateway, "m/1", Digits)).Status);
         }
+    }
+
+    /// <summary>A small archive whose file has many zeros.</summary>
+    private static byte[] Zip(int size)
+    {
+        var bytes = new MemoryStream();
+        using (var zip = new GZipStream(bytes, CompressionLevel.Fastest))
+            zip.Write(ModelUploader.Tar(("1/model.onnx", new byte[size])));
+        return bytes.ToArray();
     }
 }

@@ -109,11 +109,92 @@ public sealed class ModelArchiveTest : IDisposable
         Assert.InRange(new FileInfo(Path.Combine(Target, "zeros")).Length, 0, 1 << 20);
     }
 
+    [Theory]
+    [InlineData("x", 2_000_000_000, "2000000000 bytes of names and attributes")]
+    [InlineData("L", 2_000_000_000, "2000000000 bytes of names and attributes")]
+    [InlineData("0", long.MaxValue, "ends in the content")]
+    [InlineData("g", long.MaxValue, "ends in the content")]
+    public async Task A_size_that_a_header_states_is_not_allocated(string kind, long size, string expected)
+    {
+        var header = new byte[512];
+        "name"u8.CopyTo(header);
+        header[124] = 0x80;
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(header.AsSpan(128), size);
+        header[156] = (byte)kind[0];
+        "ustar\00"u8.CopyTo(header.AsSpan(257));
+        header.AsSpan(148, 8).Fill((byte)' ');
+        System.Text.Encoding.ASCII.GetBytes($"{Convert.ToString(header.Sum(b => b), 8),6}\0 ").CopyTo(header, 148);
+        var path = Path.Combine(folder, "header.tar");
+        await File.WriteAllBytesAsync(path, header, Stop);
+        var before = GC.GetTotalAllocatedBytes();
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(path));
+        Assert.Contains(expected, failure.Message, StringComparison.Ordinal);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 100 << 20);
+    }
+
+    [Fact]
+    public async Task A_header_with_a_wrong_checksum_is_damaged()
+    {
+        var archive = Make(ArchiveFormat.Tar, ("model.onnx", "weights"));
+        var bytes = await File.ReadAllBytesAsync(archive, Stop);
+        // The first bytes are the extended attributes of the entry.
+        bytes[0] ^= 1;
+        await File.WriteAllBytesAsync(archive, bytes, Stop);
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(archive));
+        Assert.Contains("the checksum of a header is wrong", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bytes_that_no_file_gets_are_limited_too()
+    {
+        // Each of these entries is skipped, so neither the files nor the entries reach their limits.
+        var archive = Path.Combine(folder, "skipped.tar.gz");
+        await using (var zip = new GZipStream(File.Create(archive), CompressionLevel.Fastest))
+        {
+            var global = await File.ReadAllBytesAsync(Tar(w => w.WriteEntry(
+                new PaxGlobalExtendedAttributesTarEntry([new("comment", new string('x', 4000))]))), Stop);
+            for (var i = 0; i < 1500; i++) await zip.WriteAsync(global.AsMemory(0, global.Length - 1024), Stop);
+        }
+
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(archive, 1 << 20));
+        Assert.Contains("after decompression", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(TarEntryFormat.Ustar)]
+    [InlineData(TarEntryFormat.Pax)]
+    [InlineData(TarEntryFormat.Gnu)]
+    public async Task Long_names_of_every_format_are_unpacked(TarEntryFormat format)
+    {
+        var name = $"{new string('d', 90)}/{new string('f', 90)}";
+        var path = Path.Combine(folder, "long.tar");
+        await using (var writer = new TarWriter(File.Create(path), format))
+        {
+            var source = Path.Combine(folder, "source");
+            await File.WriteAllTextAsync(source, "weights", Stop);
+            await writer.WriteEntryAsync(source, name, Stop);
+            await writer.WriteEntryAsync(source, "short", Stop);
+        }
+
+        await UnpackAsync(path);
+        Assert.Equal("weights", await File.ReadAllTextAsync(Path.Combine(Target, name), Stop));
+        Assert.Equal("weights", await File.ReadAllTextAsync(Path.Combine(Target, "short"), Stop));
+    }
+
+    [Fact]
+    public async Task The_directory_of_a_zip_file_is_read_within_its_limit()
+    {
+        var many = Make(ArchiveFormat.Zip, [.. Enumerable.Range(0, 300).Select(i => ($"f{i}", "x"))]);
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(many, entries: 50));
+        Assert.Contains("its directory has more than 8000 bytes", failure.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Too_many_entries_a_path_twice_and_a_file_as_a_folder_are_rejected()
     {
         var many = Make(ArchiveFormat.Tar, [.. Enumerable.Range(0, 20).Select(i => ($"f{i}", "x"))]);
-        await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(many, entries: 10));
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(many, entries: 10));
+        Assert.Contains("more than 10 entries", failure.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ModelFailureException>(
             () => UnpackAsync(Make(ArchiveFormat.Tar, ("a", "1"), ("a", "2"))));
         await Assert.ThrowsAsync<ModelFailureException>(

@@ -46,6 +46,19 @@ public sealed class OciTest : IDisposable
             && r.Headers["Authorization"] == $"Basic {Convert.ToBase64String("ann:secret"u8)}");
     }
 
+    [Theory]
+    [InlineData(".wh.models")]
+    [InlineData(".wh..wh..opq")]
+    public async Task A_layer_can_delete_the_folder_of_the_model(string whiteout)
+    {
+        Serve([("models/1/model.onnx", "old"), ("models/a", "x")], [(whiteout, ""), ("models/model.onnx", "new")]);
+        using var store = Store();
+        using var lease = await AcquireAsync(store);
+        Assert.Equal(["model.onnx"], Directory
+            .EnumerateFiles(lease.Folder, "*", SearchOption.AllDirectories)
+            .Select(f => Path.GetRelativePath(lease.Folder, f)));
+    }
+
     [Fact]
     public async Task A_link_in_the_folder_of_the_model_and_a_path_that_leaves_it_are_rejected()
     {

@@ -1,8 +1,10 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Storage.Audit;
 using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
+using Sluice.Storage.Redis;
 
 namespace Sluice.ControlPlane.Manifests;
 
@@ -16,6 +18,7 @@ public sealed partial class ManifestLoop(
     CatalogStore store,
     CatalogWatcher watcher,
     EndpointDeletions deletions,
+    AuditStore audit,
     HostId host,
     TimeProvider time,
     ILogger<ManifestLoop> logger) : BackgroundLoop(time, logger)
@@ -83,7 +86,7 @@ public sealed partial class ManifestLoop(
         // Reads the catalog first: the watcher must know the version that is replaced now, to detect it if Redis
         // returns to it.
         await watcher.RefreshAsync(ct);
-        var seenRollbacks = watcher.Rollbacks;
+        var (seenRollbacks, before) = (watcher.Rollbacks, watcher.Current);
         var change = await ReplaceAsync(file, ct);
         if (change.Refusal != CatalogRefusal.None)
         {
@@ -100,6 +103,34 @@ public sealed partial class ManifestLoop(
         rollbacks = seenRollbacks;
         await watcher.RefreshAsync(ct);
         ManifestApplied(path, file.Templates.Count, file.Endpoints.Count);
+        await AuditAsync(path, before, watcher.Current, ct);
+    }
+
+    /// <summary>Records what changed. A failure is reported, because the manifest is applied.</summary>
+    private async Task AuditAsync(string path, EndpointCatalog before, EndpointCatalog after, CancellationToken ct)
+    {
+        try
+        {
+            foreach (var (target, old, now) in DeclarationChanges.Between(before, after))
+            {
+                var (changed, current) = JsonDifference.Between(old, now);
+                await audit.AddAsync(new AuditEntry
+                {
+                    At = time.GetUtcNow(),
+                    Actor = "manifest",
+                    ActorName = path,
+                    From = host.Value,
+                    Action = "manifest",
+                    Target = target,
+                    Before = changed,
+                    After = current,
+                }, ct);
+            }
+        }
+        catch (Exception e) when (RedisErrors.Is(e))
+        {
+            Failures.Report("Recording the changes of the manifest", e);
+        }
     }
 
     /// <summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Threading.RateLimiting;
+using Microsoft.Extensions.Primitives;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Selection;
@@ -18,6 +19,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
     CatalogWatcher catalog,
     RateLimits limits,
     StatusPollRateLimiter polls,
+    RefusedLogins refused,
     TimeProvider time) : IDisposable
 {
     /// <summary>
@@ -95,11 +97,20 @@ public sealed class ApiKeyAuthenticationMiddleware(
             return SocketKey.Find(context.Request.Headers) is { } offered
                 ? keys.Find(offered, time.GetUtcNow(), out caller)
                 : KeyVerdict.Missing;
-        var text = values.ToString().AsSpan().Trim();
-        const string bearer = "Bearer ";
-        if (text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase)) text = text[bearer.Length..].Trim();
+        var text = KeyText(values);
         return text.IsEmpty ? KeyVerdict.Missing : keys.Find(text, time.GetUtcNow(), out caller);
     }
+
+    private static ReadOnlySpan<char> KeyText(StringValues header)
+    {
+        const string bearer = "Bearer ";
+        var text = header.ToString().AsSpan().Trim();
+        return text.StartsWith(bearer, StringComparison.OrdinalIgnoreCase) ? text[bearer.Length..].Trim() : text;
+    }
+
+    /// <summary>Returns the id in the key of a request, whether the key is valid or not.</summary>
+    private static string ReadKeyId(HttpContext context) =>
+        ApiKeyFormat.TryReadId(KeyText(context.Request.Headers.Authorization), out var id) ? id.ToString() : "";
 
     /// <summary>Returns a suggestion from the endpoints that the caller may use, or an empty text.</summary>
     private string SuggestName(EndpointSelection selection, Caller caller)
@@ -118,6 +129,10 @@ public sealed class ApiKeyAuthenticationMiddleware(
         KeyVerdict key,
         bool namesModel)
     {
+        if (verdict == AccessVerdict.Forbidden
+            || (verdict == AccessVerdict.NotAuthenticated && key != KeyVerdict.Missing))
+            refused.Count(context.Connection.RemoteIpAddress, key, ReadKeyId(context),
+                $"{context.Request.Method} {context.Request.Path}");
         if (verdict == AccessVerdict.NotAuthenticated)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer realm=\"sluice\"";

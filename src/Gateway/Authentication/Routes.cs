@@ -13,11 +13,20 @@ internal static class Routes
     public static RouteHandlerBuilder MapRoute(this IEndpointRouteBuilder routes, string method, string pattern,
         AccessLevel required,
         string summary, Delegate handler) =>
-        routes.MapMethods(pattern, Methods(method, required), handler)
+        Audit(routes.MapMethods(pattern, Methods(method, required), handler), method, pattern, required)
             // The last metadata wins. A preflight request for the method also matches the route; CrossOrigin handles
             // it.
             .WithMetadata(new HttpMethodMetadata(Methods(method, required), acceptCorsPreflight: true),
             new AccessRule(required)).WithSummary(summary);
+
+    /// <summary>
+    /// Successful requests of routes that only admins may use, and that change something, are recorded.
+    /// </summary>
+    private static RouteHandlerBuilder Audit(
+        RouteHandlerBuilder route, string method, string pattern, AccessLevel required) =>
+        required == AccessLevel.Admin && method != HttpMethods.Get
+            ? route.WithMetadata(new Audited($"{method} {pattern}"))
+            : route;
 
     /// <summary>Public GET routes also accept HEAD, because health checks use it. The server omits the body.</summary>
     private static string[] Methods(string method, AccessLevel required) =>

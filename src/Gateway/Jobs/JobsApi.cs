@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Sluice.Dispatch;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
+using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Fleet;
@@ -55,7 +57,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => store.PurgeAsync(id, flow, ct,
             (tickets, ends) => ChargeAsync(c, tickets, ends))))
-            .Produces<PurgeResult>().WithMetadata(new Polled());
+            .Produces<PurgeResult>().WithMetadata(new Polled(), new Audited($"POST {jobs}/purge-queue"));
         routes.MapRoute("GET", jobs + "/health", AccessLevel.ReadJobs, "Count jobs and workers by state", HealthAsync)
             .Produces<JobHealth>().WithMetadata(new Polled());
         routes.MapRoute("GET", jobs + "/requests", AccessLevel.ReadJobs,
@@ -67,7 +69,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         routes.MapRoute("DELETE", jobs + "/dead-letters", AccessLevel.Invoke, "Delete the dead letters",
             (HttpContext c) =>
             PurgeAsync(c, (id, flow, ct) => queries.PurgeDeadAsync(id, flow, ct, jobs => ChargeAsync(c, jobs))))
-            .Produces<PurgeResult>().WithMetadata(new Polled());
+            .Produces<PurgeResult>().WithMetadata(new Polled(), new Audited($"DELETE {jobs}/dead-letters"));
     }
 
     /// <summary>Reads <c>?wait=</c> in ms, clamped to the limits of RunPod. Null: the value is not a number.</summary>
@@ -117,6 +119,7 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     {
         if (await RequireCallerAsync(context) is not { } caller) return;
         var removed = await purge(Id(context), GetFlow(caller), context.RequestAborted);
+        AuditDetails.Set(context, null, new JsonObject { ["removed"] = removed });
         await WriteAsync(context, new PurgeResult(removed), JobResponseJson.Relaxed.PurgeResult);
     }
 

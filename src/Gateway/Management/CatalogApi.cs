@@ -5,6 +5,7 @@ using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Scaling;
+using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Catalog;
@@ -138,6 +139,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             return;
         }
 
+        AuditDetails.Set(context, AuditView(watcher.Current.Templates.GetValueOrDefault(template.Name)),
+            AuditView(template), $"/api/v1/templates/{template.Name}");
         var change = await store.PutAsync(template, context.RequestAborted, create: name is null, dryRun);
         await AnswerAsync(context, change, "template", template.Name, dryRun, () => Task.FromResult(View(template)));
     }
@@ -157,6 +160,8 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             return;
         }
 
+        AuditDetails.Set(context, AuditView(catalog.Find(endpoint.Id)?.Endpoint), AuditView(endpoint),
+            $"/api/v1/endpoints/{endpoint.Id}");
         var change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
         if (change.Refusal == CatalogRefusal.Deleting)
         {
@@ -194,8 +199,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     private async Task DeleteAsync(HttpContext context, string kind, string name,
         Func<string, CancellationToken, bool, Task<CatalogChange>> delete)
     {
-        if (await DryRunAsync(context) is { } dryRun)
-            await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
+        if (await DryRunAsync(context) is not { } dryRun) return;
+        AuditDetails.Set(context, AuditView(watcher.Current.Templates.GetValueOrDefault(name)), null);
+        await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
     }
 
     /// <summary>
@@ -205,6 +211,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     private async Task DeleteEndpointAsync(HttpContext context, string id)
     {
         if (await DryRunAsync(context) is not { } dryRun || await FlagAsync(context, "force") is not { } force) return;
+        AuditDetails.Set(context, AuditView(watcher.Current.Find(id)?.Endpoint), null);
         var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true);
         if (change.Refusal == CatalogRefusal.None && !force
             && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)
@@ -271,6 +278,14 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         CatalogRefusal.Unknown => (404, NotFoundText(kind, name)),
         _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
     };
+
+    private static JsonObject? AuditView(Template? template) => template is null
+        ? null
+        : JsonSerializer.SerializeToNode(template, DeclarationJson.Template)!.AsObject();
+
+    private static JsonObject? AuditView(Endpoint? endpoint) => endpoint is null
+        ? null
+        : JsonSerializer.SerializeToNode(endpoint, DeclarationJson.Endpoint)!.AsObject();
 
     private JsonObject View(Template template)
     {

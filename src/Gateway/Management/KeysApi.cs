@@ -1,5 +1,8 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Notation;
+using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Catalog;
@@ -83,6 +86,7 @@ public sealed class KeysApi(
         if (await ReadAsync(context, body, empty, isNew: true) is not { } record) return;
         await store.AddAsync(record, context.RequestAborted);
         await keys.RefreshAsync(context.RequestAborted);
+        AuditDetails.Set(context, null, AuditView(record), $"/api/v1/keys/{id}");
         context.Response.StatusCode = StatusCodes.Status201Created;
         context.Response.Headers.Location = $"/api/v1/keys/{id}";
         context.Response.Headers.CacheControl = "no-store";
@@ -107,6 +111,7 @@ public sealed class KeysApi(
         }
 
         await keys.RefreshAsync(context.RequestAborted);
+        AuditDetails.Set(context, AuditView(current), AuditView(record));
         await WriteAsync(context, record);
     }
 
@@ -142,7 +147,8 @@ public sealed class KeysApi(
     {
         var ct = context.RequestAborted;
         await keys.RefreshAsync(ct);
-        var others = keys.FindRecord(id) is { Scope.Admin: true }
+        var record = keys.FindRecord(id);
+        var others = record is { Scope.Admin: true }
             ? keys.OtherAdmins(id, time.GetUtcNow(), Witnesses)
             : null;
         switch (await store.RevokeAsync(id, ct, others))
@@ -158,6 +164,7 @@ public sealed class KeysApi(
         }
 
         await keys.RefreshAsync(ct);
+        AuditDetails.Set(context, record is null ? null : AuditView(record), null);
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
@@ -186,6 +193,9 @@ public sealed class KeysApi(
         var ct = context.RequestAborted;
         await context.Response.WriteAsJsonAsync(KeyView.From(key, (await store.LastUsesAsync([key.Id], ct))[0]), ct);
     }
+
+    private static JsonObject AuditView(ApiKey key) =>
+        JsonSerializer.SerializeToNode(KeyView.From(key, null), ManagementJson.Default.KeyView)!.AsObject();
 
     private static Task NotFoundAsync(HttpContext context, string id) =>
         Problem.WriteAsync(context, StatusCodes.Status404NotFound, $"The key '{id}' does not exist.");

@@ -10,6 +10,7 @@ namespace Sluice.Gateway.Management;
 /// </summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(KeysApi.KeyList))]
+[JsonSerializable(typeof(KeysApi.KeyView))]
 [JsonSerializable(typeof(KeysApi.NewKey))]
 [JsonSerializable(typeof(KeysApi.OwnKey))]
 [JsonSerializable(typeof(EndpointStatus))]

@@ -6,6 +6,7 @@ using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
 using Sluice.ControlPlane.UserPods;
 using Sluice.Dispatch;
+using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.Forwarding;
@@ -107,6 +108,8 @@ public static partial class GatewayHost
         app.Use(next => context => crossOrigin.InvokeAsync(context, next));
         app.Use(next => context => authentication.InvokeAsync(context, next));
         app.Use(next => context => GatewayExceptionHandler.InvokeAsync(context, next, logger));
+        var audit = Get<AuditMiddleware>();
+        app.Use(next => context => audit.InvokeAsync(context, next));
         var relay = Get<EndpointRelay>();
         OperationsApi.Map(app, Get<Readiness>(), Get<MetricsCollector>(), Get<FleetGauges>(), Get<WorkerMetrics>(),
             settings.MetricsPublic);
@@ -118,6 +121,7 @@ public static partial class GatewayHost
         Get<BatchesApi>().Map(app);
         Get<ResponsesApi>().Map(app);
         Get<KeysApi>().Map(app);
+        Get<AuditApi>().Map(app);
         Get<CatalogApi>().Map(app);
         Get<ModelsApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -191,6 +195,7 @@ public static partial class GatewayHost
             resolvers.Insert(3, OpenAiJson.Default);
             resolvers.Insert(4, UserPodApiJson.Default);
             resolvers.Insert(5, ModelsJson.Default);
+            resolvers.Insert(6, AuditApiJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -204,7 +209,8 @@ public static partial class GatewayHost
             settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<ApiKeyCache>>()));
         services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>()).AddHostedService<KeyUseRecorder>();
-        services.AddSingleton<KeysApi>();
+        services.AddSingleton<KeysApi>().AddSingleton<AuditMiddleware>().AddSingleton<AuditApi>();
+        services.AddSingleton<RefusedLogins>().AddHostedService(s => s.GetRequiredService<RefusedLogins>());
     }
 
     private static void AddPodHost(IServiceCollection services, GatewaySettings settings)

@@ -53,6 +53,7 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
         if (await ReadAsync(context, creates: true) is not { } request) return;
         var result = await service.CreateAsync(
             request.Fields, context.Admission().Caller!, null, null, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         if (result.Entry is not { } entry)
         {
             await RefuseAsync(context, result);
@@ -67,6 +68,7 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
     {
         if (await ReadAsync(context, creates: false) is not { } request) return;
         var result = await service.ChangeAsync(id, request.Fields, request.Locked, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         await (result.Entry is { } entry ? WriteAsync(context, entry) : RefuseAsync(context, result));
     }
 
@@ -89,6 +91,7 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
     private async Task ActAsync(HttpContext context, string id, string action)
     {
         var result = await service.ActAsync(id, action, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         if (result.Entry is not { } entry) await RefuseAsync(context, result);
         else if (action == "terminate") context.Response.StatusCode = StatusCodes.Status204NoContent;
         else await WriteAsync(context, entry);

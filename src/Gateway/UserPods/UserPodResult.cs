@@ -11,6 +11,9 @@ namespace Sluice.Gateway.UserPods;
 public sealed record UserPodResult(
     UserPodEntry? Entry, int Status = 0, string Detail = "", IReadOnlyList<FieldError>? Errors = null)
 {
+    /// <summary>The pod before the request changed it; null: the request created it.</summary>
+    public UserPodEntry? Before { get; init; }
+
     internal static UserPodResult Done(UserPodEntry entry) => new(entry);
 
     internal static UserPodResult Refused(int status, string detail) => new(null, status, detail);

@@ -95,12 +95,12 @@ public sealed class UserPodService(
                 return UserPodResult.NotFound(id);
             var (changed, refusal) = change(entry);
             if (changed is null) return refusal!;
-            if (changed == entry.Pod) return UserPodResult.Done(entry);
+            if (changed == entry.Pod) return UserPodResult.Done(entry) with { Before = entry };
             var stored = await store.ChangeAsync(changed, ct);
             if (stored == UserPodChange.Missing) return UserPodResult.NotFound(id);
             if (stored == UserPodChange.Conflict) continue;
             await pods.RefreshAsync(ct);
-            return UserPodResult.Done(pods.Find(id) ?? entry with { Pod = changed });
+            return UserPodResult.Done(pods.Find(id) ?? entry with { Pod = changed }) with { Before = entry };
         }
 
         return UserPodResult.Refused(StatusCodes.Status409Conflict,

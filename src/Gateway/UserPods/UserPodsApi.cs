@@ -80,6 +80,7 @@ public sealed class UserPodsApi(
         if (await ReadAsync(context) is not { } fields) return;
         var result = await service.CreateAsync(
             fields, context.Admission().Caller!, null, null, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         if (result.Entry is not { } entry)
         {
             await RefuseAsync(context, result);
@@ -108,12 +109,14 @@ public sealed class UserPodsApi(
         }
 
         var result = await service.ChangeAsync(id, fields, locked, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         await (result.Entry is { } entry ? WriteAsync(context, entry) : RefuseAsync(context, result));
     }
 
     private async Task ActAsync(HttpContext context, string id, string action)
     {
         var result = await service.ActAsync(id, action, context.RequestAborted);
+        UserPodAudit.Set(context, result);
         if (result.Entry is not { } entry) await RefuseAsync(context, result);
         else if (HttpMethods.IsDelete(context.Request.Method))
             context.Response.StatusCode = StatusCodes.Status204NoContent;

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Storage.Audit;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Redis;
 using Sluice.Testing;
@@ -243,9 +244,8 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
     }
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>
-        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store), new HostId(host),
-            TimeProvider.System,
-            NullLogger<ManifestLoop>.Instance);
+        new(new ManifestOptions(file), store, watcher, EndpointDeletionsTest.Deletions(redis.Store),
+            new AuditStore(redis.Store), new HostId(host), TimeProvider.System, NullLogger<ManifestLoop>.Instance);
 
     [Fact]
     public async Task After_Redis_lost_its_last_writes_no_gateway_keeps_an_outdated_declaration()

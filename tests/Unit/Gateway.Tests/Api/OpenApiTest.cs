@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Sluice.Domain.Declarations;
+using Sluice.Gateway.Audit;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Startup;
@@ -116,7 +117,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.True(types.Count > 10);
         Assert.All(types, t => Assert.NotNull(
             ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)
-                ?? ModelsJson.Default.GetTypeInfo(t)));
+                ?? ModelsJson.Default.GetTypeInfo(t) ?? AuditApiJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

@@ -60,6 +60,8 @@ public static class Access
         KeyVerdict.Malformed => "The API key is malformed: it is mistyped or truncated.",
         KeyVerdict.Unknown => "The API key is unknown or was revoked.",
         KeyVerdict.Expired => "The API key has expired.",
+        KeyVerdict.TicketUsed => "The ticket was used already, or has expired. Create another one with "
+            + "POST /api/v1/endpoints/{endpoint}/tickets.",
         _ => throw new ArgumentOutOfRangeException(nameof(key), key, "no reason"),
     };
 }

@@ -20,6 +20,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
     RateLimits limits,
     StatusPollRateLimiter polls,
     RefusedLogins refused,
+    SocketTickets tickets,
     TimeProvider time) : IDisposable
 {
     /// <summary>
@@ -44,6 +45,33 @@ public sealed class ApiKeyAuthenticationMiddleware(
 
         var started = Stopwatch.GetTimestamp();
         var key = ReadKey(context, out var caller);
+        if (key == KeyVerdict.Missing && route.Metadata.GetMetadata<AcceptsSocketTickets>() is not null
+            && SocketTicketUrl.IsHandshake(context)
+            && SocketTicketUrl.Find(context.Request.QueryString.Value ?? "") is { } ticket)
+            return RedeemAsync(context, next, route, started, ticket);
+        return SelectAsync(context, next, route, started, key, caller);
+    }
+
+    /// <summary>Continues with the caller of a ticket. A page of another origin does not use the ticket.</summary>
+    private async Task RedeemAsync(HttpContext context, RequestDelegate next,
+        Microsoft.AspNetCore.Http.Endpoint route, long started, string ticket)
+    {
+        var origin = context.Request.Headers.Origin.ToString();
+        if (!SocketTicketUrl.Accepts(origin, context.Request.Host, context.Features.Get<CorsPolicy>()))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status403Forbidden,
+                $"The origin is '{(origin.Length <= 100 ? origin : origin[..97] + "...")}'; expected the gateway's own "
+                + "origin, or one that SLUICE_CORS_ORIGINS, or cors.origins of the endpoint, allows.");
+            return;
+        }
+
+        var (key, caller) = await tickets.RedeemAsync(ticket, context.RequestAborted);
+        await SelectAsync(context, next, route, started, key, caller);
+    }
+
+    private Task SelectAsync(HttpContext context, RequestDelegate next, Microsoft.AspNetCore.Http.Endpoint route,
+        long started, KeyVerdict key, Caller? caller)
+    {
         // A request with an invalid key is rejected whatever it selects, so its body is not read.
         if (caller is null && key != KeyVerdict.Missing)
             return AuthorizeAsync(context, next, started, key, caller, EndpointSelection.None);

@@ -16,6 +16,9 @@ public enum KeyVerdict
 
     Expired,
 
+    /// <summary>The ticket was used, has expired or never existed.</summary>
+    TicketUsed,
+
     /// <summary>The keys were not read from Redis for longer than <see cref="ApiKeyCache.StaleAfter"/>.</summary>
     CannotCheck,
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sluice.Domain.Scaling;
+using Sluice.Gateway.Authentication;
 
 namespace Sluice.Gateway.Management;
 
@@ -13,6 +14,7 @@ namespace Sluice.Gateway.Management;
 [JsonSerializable(typeof(KeysApi.KeyView))]
 [JsonSerializable(typeof(KeysApi.NewKey))]
 [JsonSerializable(typeof(KeysApi.OwnKey))]
+[JsonSerializable(typeof(SocketTicket))]
 [JsonSerializable(typeof(EndpointStatus))]
 [JsonSerializable(typeof(CatalogApi.WorkerList))]
 [JsonSerializable(typeof(CatalogApi.DeletedEndpoint))]

@@ -13,7 +13,9 @@ public static class DirectApi
     {
         // Two path segments belong to the gateway: "e" and the endpoint id.
         routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, skip: 2))
-            .WithMetadata(new AccessRule(AccessLevel.Invoke), new GatewayExceptionHandler.Relayed()).WithName("direct")
+            .WithMetadata(new AccessRule(AccessLevel.Invoke), new GatewayExceptionHandler.Relayed(),
+                new AcceptsSocketTickets())
+            .WithName("direct")
             .WithSummary("Forward any method and path to a worker of the endpoint");
     }
 }

@@ -36,6 +36,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         var template = admission.Deployment!.Template;
         var target = path;
         if (skip > 0 && template.KeepPrefix) RequestTarget.Read(context, skip: 0, out target);
+        if (SocketTicketUrl.IsHandshake(context)) target = SocketTicketUrl.Remove(target);
         var repeatable = IsGeneration(context.Request.Method, path);
         if (TextRoutes.AssumedTokens(context.Request.Method, path, template.IsBuiltIn) is not { } assumed)
         {

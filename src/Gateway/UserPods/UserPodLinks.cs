@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Domain.UserPods;
 using Sluice.Gateway.Http;
+using Sluice.Storage.Keys;
 using Sluice.Storage.UserPods;
 
 namespace Sluice.Gateway.UserPods;
@@ -14,6 +15,7 @@ namespace Sluice.Gateway.UserPods;
 public sealed partial class UserPodLinks(
     UserPodRouting routing,
     UserPodStore store,
+    TicketStore tickets,
     TimeProvider time,
     ILogger<UserPodLinks> logger) : IDisposable
 {
@@ -22,6 +24,9 @@ public sealed partial class UserPodLinks(
 
     /// <summary>The last segments of the pages on a pod's origin.</summary>
     private const string PagePath = ".sluice/open";
+
+    /// <summary>The kind of its tickets.</summary>
+    private const string Kind = "pod";
 
     private readonly SemaphoreSlim reading = new(1);
     private byte[]? secret;
@@ -38,7 +43,7 @@ public sealed partial class UserPodLinks(
     {
         var ticket = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(24));
         var content = JsonSerializer.Serialize(new Ticket(pod.Id, port, keyId, path), UserPodApiJson.Default.Ticket);
-        await store.StoreTicketAsync(ticket, content, Lifetime, ct);
+        await tickets.StoreAsync(Kind, ticket, content, Lifetime, ct);
         var url = routing.UrlOf(pod.Id, port, host);
         return new UserPodLink($"{url}{PagePath}#{ticket}", url, time.GetUtcNow() + Lifetime);
     }
@@ -92,7 +97,8 @@ public sealed partial class UserPodLinks(
 
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         var text = body.Node is JsonObject o && o["ticket"] is JsonValue v && v.TryGetValue<string>(out var t) ? t : "";
-        var content = text.Length is > 0 and < 100 ? await store.RedeemAsync(text, context.RequestAborted) : null;
+        var content = text.Length is > 0 and < 100
+            ? await tickets.RedeemAsync(Kind, text, context.RequestAborted) : null;
         var ticket = content is null ? null : JsonSerializer.Deserialize(content, UserPodApiJson.Default.Ticket);
         if (ticket is null || ticket.PodId != podId || ticket.Port != port)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Sluice.Domain.Declarations;
@@ -156,18 +155,6 @@ public sealed class UserPodStore(RedisStore redis, string token)
         ];
     }
 
-    /// <summary>
-    /// Stores the content of a one-time link. Only the first <see cref="RedeemAsync"/> within its time returns it.
-    /// </summary>
-    public Task StoreTicketAsync(string ticket, string content, TimeSpan keep, CancellationToken ct) =>
-        ReservedWrite.RunAsync(redis.Database, TicketOf(ticket), "SET", content, "PX",
-            ((long)keep.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)).WaitAsync(ct);
-
-    /// <summary>Returns and deletes the content of a one-time link; null: it was used, has expired or never existed.
-    /// </summary>
-    public async Task<string?> RedeemAsync(string ticket, CancellationToken ct) =>
-        await redis.Database.StringGetDeleteAsync(TicketOf(ticket)).WaitAsync(ct);
-
     /// <summary>Returns the secret that signs cookies, which all gateways share; 32 random bytes.</summary>
     public async Task<byte[]> ReadSecretAsync(CancellationToken ct) =>
         Convert.FromHexString(await FirstAsync(Secret, Random(), ct));
@@ -208,8 +195,6 @@ public sealed class UserPodStore(RedisStore redis, string token)
     private static RedisKey LeaseOf(string node) => $"sluice:{{userpods}}:lease:{node}";
 
     private static RedisKey EventsOf(string podId) => $"sluice:{{userpods}}:events:{podId}";
-
-    private static RedisKey TicketOf(string ticket) => $"sluice:{{userpods}}:ticket:{ticket}";
 
     private static string NewVersion() => Guid.NewGuid().ToString("N");
 

@@ -34,6 +34,9 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     /// <summary>The log entries of the gateway, over its restarts.</summary>
     public LogEvents Log { get; } = new();
 
+    /// <summary>The keys of the gateway.</summary>
+    public IDatabase Database => redis.Store.Database;
+
     /// <summary>Settings with the published worker, for the sample models. Such tests have the trait
     /// <c>Needs=publish</c>.</summary>
     public static Dictionary<string, string?> WithWorker() => new() { ["SLUICE_WORKER"] = Repository.Worker };

@@ -31,7 +31,8 @@ internal static class WebApplicationStub
     /// <summary>
     /// Handles any request. The query: <c>set</c> sets a cookie (as the whole header), <c>header</c> a response header
     /// (NAME:VALUE), <c>print</c> writes a line to the output, <c>exit</c> ends the process with this code,
-    /// <c>write</c> appends to the file <c>file</c> in the working directory. The path <c>socket</c> is a WebSocket.
+    /// <c>write</c> appends to the file <c>file</c> in the working directory. The path <c>socket</c> is a WebSocket: it
+    /// first sends its subprotocols, cookies and origin, and it responds to the message <c>target</c> with its target.
     /// </summary>
     private static async Task HandleAsync(HttpContext context)
     {
@@ -60,7 +61,7 @@ internal static class WebApplicationStub
         await response.WriteAsync(new JsonObject
         {
             ["method"] = request.Method,
-            ["target"] = $"{request.Path.ToUriComponent()}{request.QueryString}",
+            ["target"] = TargetOf(request),
             ["link"] = LinkOf(request),
             ["headers"] = headers,
             ["body"] = await reader.ReadToEndAsync(),
@@ -69,6 +70,8 @@ internal static class WebApplicationStub
             ["process"] = Environment.ProcessId,
         }.ToJsonString());
     }
+
+    private static string TargetOf(HttpRequest request) => $"{request.Path.ToUriComponent()}{request.QueryString}";
 
     /// <summary>Returns the absolute URL of the page, as frameworks behind a proxy write it.</summary>
     private static string LinkOf(HttpRequest request)
@@ -88,7 +91,12 @@ internal static class WebApplicationStub
         var buffer = new byte[4096];
         while (await socket.ReceiveAsync(buffer.AsMemory(), default)
             is { MessageType: not WebSocketMessageType.Close } read)
-            await socket.SendAsync(buffer.AsMemory(0, read.Count), read.MessageType, read.EndOfMessage, default);
+        {
+            var message = buffer.AsMemory(0, read.Count);
+            if (message.Span.SequenceEqual("target"u8)) message = Encoding.UTF8.GetBytes(TargetOf(context.Request));
+            await socket.SendAsync(message, read.MessageType, read.EndOfMessage, default);
+        }
+
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, default);
     }
 }

@@ -165,20 +165,6 @@ public sealed class UserPodStoreTest(RedisFixture redis) : IClassFixture<RedisFi
     }
 
     [Fact]
-    public async Task A_ticket_is_redeemed_once_by_all_gateways_together()
-    {
-        await store.StoreTicketAsync("t", "content", TimeSpan.FromMinutes(1), default);
-        var redeemed = await Task.WhenAll(Enumerable.Range(0, 20)
-            .Select(n => (n % 2 == 0 ? store : other).RedeemAsync("t", default)));
-        Assert.Equal(["content"], redeemed.Where(r => r is not null));
-        Assert.Null(await store.RedeemAsync("unknown", default));
-        await store.StoreTicketAsync("late", "content", TimeSpan.FromMilliseconds(1), default);
-        await Eventually.HoldsAsync(async () =>
-            !await redis.Store.Database.KeyExistsAsync("sluice:{userpods}:ticket:late"));
-        Assert.Null(await store.RedeemAsync("late", default));
-    }
-
-    [Fact]
     public async Task The_secret_and_the_installation_are_the_same_for_all_gateways()
     {
         var secrets = await Task.WhenAll(Enumerable.Range(0, 10)

@@ -30,6 +30,9 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         "/v2/{endpoint}/health", "/v2/{endpoint}/requests", "/v2/{endpoint}/dead-letters",
     ];
 
+    /// <summary>Keys of users create tickets for the endpoints that they may use.</summary>
+    private const string TicketRoute = "POST /api/v1/endpoints/{endpoint}/tickets";
+
     private readonly string folder = Directory.CreateTempSubdirectory("sluice-routes-").FullName;
     private DataFolder data = null!;
     private WebApplication app = null!;
@@ -77,6 +80,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         {
             var isRead = method == "GET" || pattern == "/api/v1/gpus/try";
             if (RoutesOfAnyKey.Contains($"{method} {pattern}")) return AccessLevel.AuthenticatedKey;
+            if ($"{method} {pattern}" == TicketRoute) return AccessLevel.Invoke;
             if (pattern.StartsWith("/metrics", StringComparison.Ordinal)) return AccessLevel.Metrics;
             if (pattern.StartsWith("/api/", StringComparison.Ordinal)
                 || pattern.StartsWith("/v2/pods", StringComparison.Ordinal))
@@ -88,6 +92,12 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
                 || pattern.Contains("{endpoint}", StringComparison.Ordinal) ? AccessLevel.Invoke : null;
         }
     }
+
+    [Fact]
+    public void Only_the_route_that_forwards_any_path_accepts_socket_tickets() =>
+        Assert.Equal(["/e/{endpoint}/{**path}"], Routes()
+            .Where(r => r.Metadata.GetMetadata<AcceptsSocketTickets>() is not null)
+            .Select(r => r.RoutePattern.RawText!));
 
     [Fact]
     public async Task The_OpenAPI_document_lists_every_route_with_a_method()

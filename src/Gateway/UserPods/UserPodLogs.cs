@@ -28,7 +28,7 @@ public sealed partial class UserPodLogs(
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
 
-    /// <summary>Writes the log until the client disconnects.</summary>
+    /// <summary>Writes the log until the client disconnects or the pod is terminated.</summary>
     public async Task WriteAsync(HttpContext context, UserPodEntry entry)
     {
         if (await ReadQueryAsync(context) is not { } query) return;
@@ -49,9 +49,7 @@ public sealed partial class UserPodLogs(
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(
             context.RequestAborted, lifetime.ApplicationStopping);
         var lines = Channel.CreateBounded<UserPodLogEvent>(256);
-        var readers = Task.WhenAll(
-            query.Container ? ReadContainerAsync(entry.Pod.Id, query, lines.Writer, stop.Token) : Task.CompletedTask,
-            query.System ? ReadSystemAsync(entry.Pod.Id, query, lines.Writer, stop.Token) : Task.CompletedTask);
+        var readers = ReadAsync(entry.Pod.Id, query, lines.Writer, stop.Token);
         try
         {
             await WriteEventsAsync(context, lines.Reader, stop.Token);
@@ -93,6 +91,21 @@ public sealed partial class UserPodLogs(
         }
     }
 
+    /// <summary>Reads both sources until the pod is terminated.</summary>
+    private async Task ReadAsync(string podId, Query query, ChannelWriter<UserPodLogEvent> lines, CancellationToken ct)
+    {
+        try
+        {
+            await Task.WhenAll(
+                query.Container ? ReadContainerAsync(podId, query, lines, ct) : Task.CompletedTask,
+                query.System ? ReadSystemAsync(podId, query, lines, ct) : Task.CompletedTask);
+        }
+        finally
+        {
+            lines.Complete();
+        }
+    }
+
     /// <summary>Follows the output of one container after the other: a pod may be stopped and started again.</summary>
     private async Task ReadContainerAsync(
         string podId, Query query, ChannelWriter<UserPodLogEvent> lines, CancellationToken ct)
@@ -101,7 +114,7 @@ public sealed partial class UserPodLogs(
         if (tail == 0) (since, tail) = (time.GetUtcNow(), null);
         try
         {
-            while (!ct.IsCancellationRequested && pods.Find(podId) is not null)
+            while (!ct.IsCancellationRequested && Exists(podId))
             {
                 try
                 {
@@ -134,24 +147,21 @@ public sealed partial class UserPodLogs(
         var since = query.Since;
         try
         {
-            var events = await store.ReadEventsAsync(podId, ct);
-            if (since is null)
+            while (true)
             {
-                var first = events.TakeLast(query.Tail).ToList();
-                since = first.Count > 0 ? first[0].At.AddTicks(-1)
-                    : events is [.., var last] ? last.At : DateTimeOffset.MinValue;
-            }
-
-            while (pods.Find(podId) is not null)
-            {
+                // The last event is stored with the state, so events that are read after it contain it.
+                var isLast = !Exists(podId);
+                var events = await store.ReadEventsAsync(podId, ct);
+                since ??= events.TakeLast(query.Tail).FirstOrDefault()?.At.AddTicks(-1)
+                    ?? (events is [.., var latest] ? latest.At : DateTimeOffset.MinValue);
                 foreach (var happened in events.Where(e => e.At > since))
                 {
                     since = happened.At;
                     await lines.WriteAsync(new UserPodLogEvent(Text(happened.At), "system", happened.Text), ct);
                 }
 
+                if (isLast) return;
                 await Task.Delay(Poll, time, ct);
-                events = await store.ReadEventsAsync(podId, ct);
             }
         }
         catch (OperationCanceledException)
@@ -164,6 +174,10 @@ public sealed partial class UserPodLogs(
             UserPodLogInterrupted(podId, e.Message);
         }
     }
+
+    /// <summary>Whether more can be written: the record of a terminated pod is kept for a while.</summary>
+    private bool Exists(string podId) =>
+        pods.Find(podId) is { State.Status: not Domain.UserPods.UserPodStatus.Terminated };
 
     private static async Task<Query?> ReadQueryAsync(HttpContext context)
     {

@@ -57,6 +57,21 @@ public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
         await log.UntilAsync(e => e.Line.StartsWith("EXITED", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_log_ends_when_its_pod_is_terminated()
+    {
+        var pod = await pods.CreateAsync("""{"name":"n","template":"shell","args":["echo one; exec sleep 1000"]}""");
+        await pods.UntilAsync(pod, "RUNNING");
+        await using var log = await FollowAsync($"/api/v1/pods/{pod}/logs");
+        await using var output = await FollowAsync($"/v2/pods/{pod}/logs?source=container");
+        Assert.Equal("one", (await output.NextAsync()).Line);
+        Assert.Equal(200, await pods.ActAsync(pod, "terminate"));
+        var lines = await log.RestAsync();
+        Assert.Contains(lines, e => (e.Source, e.Line) == ("container", "one"));
+        Assert.StartsWith("TERMINATED", lines.Last(e => e.Source == "system").Line, StringComparison.Ordinal);
+        Assert.Empty(await output.RestAsync());
+    }
+
     [Theory]
     [InlineData("source=all", "source is 'all'; expected container or system")]
     [InlineData("tail=x", "tail is 'x'; expected a number from 0 to 5000")]
@@ -83,10 +98,23 @@ public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
 
     private sealed class Events(HttpResponseMessage answer, StreamReader reader) : IAsyncDisposable
     {
-        public async Task<LogLine> NextAsync()
+        public async Task<LogLine> NextAsync() =>
+            await TryNextAsync() ?? throw new InvalidOperationException("the log ended");
+
+        /// <summary>Returns the other lines, when the log has ended.</summary>
+        public async Task<IReadOnlyList<LogLine>> RestAsync()
+        {
+            // The comments of an open log keep each single read short.
+            using var limit = new CancellationTokenSource(ChildProcess.Patience, TimeProvider.System);
+            var lines = new List<LogLine>();
+            while (await TryNextAsync(limit.Token) is { } line) lines.Add(line);
+            return lines;
+        }
+
+        private async Task<LogLine?> TryNextAsync(CancellationToken ct = default)
         {
             var id = "";
-            while (await reader.ReadLineAsync().WaitAsync(ChildProcess.Patience) is { } line)
+            while (await reader.ReadLineAsync(ct).AsTask().WaitAsync(ChildProcess.Patience, ct) is { } line)
             {
                 if (line.StartsWith("id: ", StringComparison.Ordinal)) id = line[4..];
                 if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
@@ -94,7 +122,7 @@ public sealed class PodLogsTest(PodsGateway pods) : IClassFixture<PodsGateway>
                 return new LogLine(id, (string)data["source"]!, (string)data["line"]!, (string)data["ts"]!);
             }
 
-            throw new InvalidOperationException("the log ended");
+            return null;
         }
 
         public async Task<LogLine> UntilAsync(Func<LogLine, bool> holds)

@@ -94,19 +94,24 @@ public sealed partial class ModelsApi(UploadStore uploads, ModelStore node, Cata
             feature.MaxRequestBodySize = uploads.Settings.MaxBytes;
         try
         {
-            if (await upload.WriteAsync(request.Range, context.Request.Body, context.RequestAborted))
+            switch (await upload.WriteAsync(request.Range, context.Request.Body, context.RequestAborted))
             {
-                if (request.Range.IsLast) await CompleteAsync(context, request, upload, name, version);
-                else
-                {
+                case UploadResult.TooLarge:
+                    upload.Discard();
+                    await WriteTooLargeAsync(context);
+                    break;
+                case UploadResult.WrongLength:
+                    SetReceived(context, upload.Received);
+                    await RefuseAsync(context, StatusCodes.Status400BadRequest, "The body has another length than its "
+                        + $"Content-Range; expected {request.Range.Length} bytes. Earlier parts are kept.");
+                    break;
+                case UploadResult.Stored when request.Range.IsLast:
+                    await CompleteAsync(context, request, upload, name, version);
+                    break;
+                default:
                     SetReceived(context, upload.Received);
                     await WriteAsync(context, Find(name, version)!, StatusCodes.Status202Accepted);
-                }
-            }
-            else
-            {
-                upload.Discard();
-                await WriteTooLargeAsync(context);
+                    break;
             }
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)

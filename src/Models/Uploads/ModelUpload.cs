@@ -24,8 +24,7 @@ public sealed class ModelUpload(UploadStore store, string name, string version, 
     public long Received => store.Received(name, version) ?? 0;
 
     /// <summary>Writes a part at the end of what was received. A whole upload replaces what was received.</summary>
-    /// <returns>Whether the limit of one upload allows it.</returns>
-    public async Task<bool> WriteAsync(UploadRange range, Stream body, CancellationToken ct)
+    public async Task<UploadResult> WriteAsync(UploadRange range, Stream body, CancellationToken ct)
     {
         Directory.CreateDirectory(Folder);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -39,18 +38,15 @@ public sealed class ModelUpload(UploadStore store, string name, string version, 
             while (await body.ReadAsync(buffer, ct) is var n and > 0)
             {
                 length += n;
-                if (length > store.Settings.MaxBytes) return false;
-                if (length > end)
-                    throw new ModelFailureException(
-                        $"the body has more bytes than its Content-Range of {range.Length}");
+                if (length > store.Settings.MaxBytes) return UploadResult.TooLarge;
+                if (length > end) break;
                 await file.WriteAsync(buffer.AsMemory(0, n), ct);
             }
 
+            var isWrong = range.Length is not null && length != end;
+            if (isWrong) file.SetLength(range.From);
             RandomAccess.FlushToDisk(file.SafeFileHandle);
-            if (range.Length is not null && length != end)
-                throw new ModelFailureException(
-                    $"the body has {length - range.From} bytes; expected {range.Length}, as in its Content-Range");
-            return true;
+            return isWrong ? UploadResult.WrongLength : UploadResult.Stored;
         }
         finally
         {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
@@ -131,6 +132,18 @@ public sealed class ModelUploadAttackTest : IDisposable
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.Status);
         Assert.Contains("at most 1048576 bytes", refused.Text, StringComparison.Ordinal);
         Assert.Empty(uploader.Stored());
+
+        // Without a total, the sum of the parts is limited.
+        Assert.Equal(HttpStatusCode.Accepted, await PutAsync(0, 999_999));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await PutAsync(1_000_000, 1_099_999));
+        Assert.Empty(uploader.Stored());
+
+        async Task<HttpStatusCode> PutAsync(int from, int to)
+        {
+            var content = new ByteArrayContent(new byte[to - from + 1]);
+            content.Headers.ContentRange = new ContentRangeHeaderValue(from, to);
+            return (await ModelUploader.SendAsync(gateway, HttpMethod.Put, "m/1", content)).Status;
+        }
     }
 
     private Task<InProcessGateway> StartAsync() => InProcessGateway.StartAsync(Manifest, uploader.Settings());

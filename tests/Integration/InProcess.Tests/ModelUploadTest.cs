@@ -63,10 +63,24 @@ public sealed class ModelUploadTest : IDisposable
         Assert.Equal(("uploading", part), await ModelUploader.StateAsync(gateway));
         Assert.Empty((await gateway.GetAsync("/api/v1/models"))["models"]!.AsArray());
 
+        // A part that was received already replaces it, and what comes after it.
+        var again = await ModelUploader.PutAsync(gateway, "m/1", Digits[1000..part], (1000, part - 1, Digits.Length));
+        Assert.Equal((HttpStatusCode.Accepted, "bytes=0-499999"), (again.Status, again.Range));
+
         // A part that would leave a gap is refused, and the answer has the bytes that were received.
         var gap = await ModelUploader.PutAsync(
             gateway, "m/1", Digits[600_000..], (600_000, Digits.Length - 1, Digits.Length));
         Assert.Equal((HttpStatusCode.Conflict, "bytes=0-499999"), (gap.Status, gap.Range));
+
+        // The length of a body must be that of its range. What was received before is kept.
+        foreach (var length in new[] { 999, 1001 })
+        {
+            var wrong = await ModelUploader.PutAsync(
+                gateway, "m/1", Digits[..length], (part, part + 999, Digits.Length));
+            Assert.Equal((HttpStatusCode.BadRequest, "bytes=0-499999"), (wrong.Status, wrong.Range));
+            Assert.Contains("expected 1000 bytes", wrong.Text, StringComparison.Ordinal);
+            Assert.Equal(("uploading", part), await ModelUploader.StateAsync(gateway));
+        }
 
         // The connection of the second part is cut.
         using (await ModelUploader.BeginAsync(

@@ -76,6 +76,14 @@ public sealed class HostileListTest : IDisposable
     }
 
     [Fact]
+    public async Task A_manifest_with_another_digest_is_an_error()
+    {
+        var named = $"sha256:{new string('0', 64)}";
+        server.Add($"/v2/owner/model/manifests/{named}", """{"layers":[]}"""u8.ToArray());
+        await FailsAsync($"oci://{server.Uri.Authority}/owner/model@{named}", $"expected {named}");
+    }
+
+    [Fact]
     public async Task A_challenge_with_a_field_twice_and_no_token_is_an_error()
     {
         server.Override = r => r.Path == "/token" ? (200, "", "{}"u8.ToArray())

@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
+using System.Text;
 using Sluice.Models.Archives;
 using Sluice.Models.Downloads;
 
@@ -63,6 +64,26 @@ public sealed class ModelArchiveTest : IDisposable
     }
 
     [Theory]
+    [InlineData(256, 1)]
+    [InlineData(99, 6)]
+    public async Task A_name_that_is_too_long_is_rejected(int length, int parts)
+    {
+        var path = string.Join('/', Enumerable.Repeat(new string('d', length), parts));
+        foreach (var archive in new[] { Make(ArchiveFormat.Tar, (path, "x")), Make(ArchiveFormat.Zip, (path, "x")) })
+        {
+            var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(archive));
+            Assert.Contains(SafePath.Rule, failure.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task The_folder_onnx_is_part_of_the_model()
+    {
+        await UnpackAsync(Make(ArchiveFormat.Tar, ("onnx/model.onnx", "weights")));
+        Assert.Equal(Target, ModelArchive.FindRoot(Target));
+    }
+
+    [Theory]
     [InlineData(TarEntryType.SymbolicLink)]
     [InlineData(TarEntryType.HardLink)]
     [InlineData(TarEntryType.CharacterDevice)]
@@ -123,13 +144,39 @@ public sealed class ModelArchiveTest : IDisposable
         header[156] = (byte)kind[0];
         "ustar\00"u8.CopyTo(header.AsSpan(257));
         header.AsSpan(148, 8).Fill((byte)' ');
-        System.Text.Encoding.ASCII.GetBytes($"{Convert.ToString(header.Sum(b => b), 8),6}\0 ").CopyTo(header, 148);
+        Encoding.ASCII.GetBytes($"{Convert.ToString(header.Sum(b => b), 8),6}\0 ").CopyTo(header, 148);
         var path = Path.Combine(folder, "header.tar");
         await File.WriteAllBytesAsync(path, header, Stop);
         var before = GC.GetTotalAllocatedBytes();
         var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(path));
         Assert.Contains(expected, failure.Message, StringComparison.Ordinal);
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 100 << 20);
+    }
+
+    [Theory]
+    [InlineData("siz_", "7", null)]
+    [InlineData("siz_", "-7", "the size of an entry is not a number")]
+    [InlineData("GNU.sparse.major", "1", "a sparse file")]
+    public async Task Attributes_replace_the_fields_of_a_header(string key, string value, string? expected)
+    {
+        var archive = Tar(w => w.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "model.onnx",
+            new Dictionary<string, string> { [key] = value })
+        {
+            DataStream = new MemoryStream("weights and more"u8.ToArray()),
+        }));
+        // .NET writes no attribute with the name of a field. The checksum does not include attributes.
+        var text = Encoding.Latin1.GetString(await File.ReadAllBytesAsync(archive, Stop));
+        await File.WriteAllBytesAsync(
+            archive, Encoding.Latin1.GetBytes(text.Replace("siz_=", "size=", StringComparison.Ordinal)), Stop);
+        if (expected is null)
+        {
+            await UnpackAsync(archive);
+            Assert.Equal("weights", await File.ReadAllTextAsync(Path.Combine(Target, "model.onnx"), Stop));
+            return;
+        }
+
+        var failure = await Assert.ThrowsAsync<ModelFailureException>(() => UnpackAsync(archive));
+        Assert.Contains(expected, failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -255,6 +302,6 @@ public sealed class ModelArchiveTest : IDisposable
     private static void Write(TarWriter writer, string name, string content) =>
         writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name)
         {
-            DataStream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(content)),
+            DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)),
         });
 }

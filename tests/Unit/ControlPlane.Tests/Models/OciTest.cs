@@ -70,6 +70,9 @@ public sealed class OciTest : IDisposable
         Serve([("models/../../out", "x")]);
         failure = await Assert.ThrowsAsync<ModelFailureException>(() => AcquireAsync(store));
         Assert.Contains(SafePath.Rule, failure.Message, StringComparison.Ordinal);
+        Serve([("models/model.onnx", "x")], [("models/sub/.wh...", "")]);
+        failure = await Assert.ThrowsAsync<ModelFailureException>(() => AcquireAsync(store));
+        Assert.Contains(SafePath.Rule, failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(store.List(), m => m.Model is not null);
     }
 

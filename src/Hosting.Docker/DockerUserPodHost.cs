@@ -36,6 +36,8 @@ public sealed partial class DockerUserPodHost : IUserPodHost
     /// </summary>
     private readonly ConcurrentDictionary<string, (string State, ContainerInfo Info)> details = new();
 
+    private readonly SemaphoreSlim networking = new(1);
+
     private volatile string? node;
 
     public DockerUserPodHost(
@@ -79,7 +81,7 @@ public sealed partial class DockerUserPodHost : IUserPodHost
         {
             await images.EnsureAsync(spec.Image, spec.Container.Pull, progress, ct);
             if (settings.PodNetwork == DockerSettings.DefaultPodNetwork)
-                await engine.EnsureIsolatedNetworkAsync(settings.PodNetwork, ct);
+                await EnsureNetworkAsync(ct);
             var container = await CreateAsync(start.Pod.Id, body, ct);
             await engine.StartAsync(container, ct);
             details.TryRemove(container, out _);
@@ -88,6 +90,20 @@ public sealed partial class DockerUserPodHost : IUserPodHost
             when (e is not EngineException { IsDown: true } and not UserPodStartException)
         {
             throw new UserPodStartException(StartFailure.Explain(e.Message, spec.Image, settings), canRetry: true, e);
+        }
+    }
+
+    /// <summary>Creates the network of pods. Concurrent starts would create several.</summary>
+    private async Task EnsureNetworkAsync(CancellationToken ct)
+    {
+        await networking.WaitAsync(ct);
+        try
+        {
+            await engine.EnsureIsolatedNetworkAsync(settings.PodNetwork, ct);
+        }
+        finally
+        {
+            networking.Release();
         }
     }
 
@@ -149,7 +165,11 @@ public sealed partial class DockerUserPodHost : IUserPodHost
         }
     }
 
-    public void Dispose() => engine.Dispose();
+    public void Dispose()
+    {
+        engine.Dispose();
+        networking.Dispose();
+    }
 
     private async Task<ContainerInfo?> DetailsAsync(ContainerSummary found, CancellationToken ct)
     {

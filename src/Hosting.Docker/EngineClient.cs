@@ -112,25 +112,72 @@ public sealed class EngineClient : IDisposable
         (string?)(await CallAsync(HttpMethod.Get, "info", null, ct))?["ID"]
         ?? throw new EngineException("the Docker daemon reports no id", HttpStatusCode.OK);
 
-    /// <summary>Creates a bridge network whose containers cannot connect to each other, unless it exists.</summary>
+    /// <summary>
+    /// Creates a bridge network whose containers cannot connect to each other, unless it exists. Docker checks for
+    /// duplicates only at its best effort, and rejects a name that two networks have. So of concurrent creations all
+    /// but one are deleted: the oldest one stays, or one that has containers.
+    /// </summary>
     public async Task EnsureIsolatedNetworkAsync(string name, CancellationToken ct)
     {
-        if (await NullWhenMissing(CallAsync(HttpMethod.Get, $"networks/{name}", null, ct)) is not null) return;
-        var body = new JsonObject
+        var found = await FindNetworksAsync(name, ct);
+        if (found.Count == 0)
         {
-            ["Name"] = name,
-            ["CheckDuplicate"] = true,
-            ["Driver"] = "bridge",
-            ["Options"] = new JsonObject { ["com.docker.network.bridge.enable_icc"] = "false" },
-        };
+            var body = new JsonObject
+            {
+                ["Name"] = name,
+                ["CheckDuplicate"] = true,
+                ["Driver"] = "bridge",
+                ["Options"] = new JsonObject { ["com.docker.network.bridge.enable_icc"] = "false" },
+            };
+            try
+            {
+                await CallAsync(HttpMethod.Post, "networks/create", body, ct);
+            }
+            catch (EngineException e) when (e.Status == HttpStatusCode.Conflict)
+            {
+                // Another gateway has created it.
+            }
+
+            found = await FindNetworksAsync(name, ct);
+        }
+
+        var kept = found.Count > 0 ? found[0] : "";
+        foreach (var duplicate in found.Skip(1))
+        {
+            if (await TryDeleteNetworkAsync(duplicate, ct)) continue;
+            await TryDeleteNetworkAsync(kept, ct);
+            kept = duplicate;
+        }
+    }
+
+    /// <summary>Deletes a network. Returns false if it has containers.</summary>
+    private async Task<bool> TryDeleteNetworkAsync(string id, CancellationToken ct)
+    {
         try
         {
-            await CallAsync(HttpMethod.Post, "networks/create", body, ct);
+            await NullWhenMissing(CallAsync(HttpMethod.Delete, $"networks/{id}", null, ct));
+            return true;
         }
-        catch (EngineException e) when (e.Status == HttpStatusCode.Conflict)
+        catch (EngineException e) when (e.Status is HttpStatusCode.Forbidden or HttpStatusCode.Conflict)
         {
-            // Another gateway has created it.
+            return false;
         }
+    }
+
+    /// <summary>Returns the ids of the networks with a name, the oldest first.</summary>
+    private async Task<IReadOnlyList<string>> FindNetworksAsync(string name, CancellationToken ct)
+    {
+        // The filter also finds names that contain it.
+        var filters = new JsonObject { ["name"] = new JsonArray(name) }.ToJsonString();
+        var found = await CallAsync(
+            HttpMethod.Get, $"networks?filters={Uri.EscapeDataString(filters)}", null, ct);
+        return
+        [
+            .. found!.AsArray().Where(n => (string?)n!["Name"] == name)
+                .OrderBy(n => (string?)n!["Created"], StringComparer.Ordinal)
+                .ThenBy(n => (string?)n!["Id"], StringComparer.Ordinal)
+                .Select(n => (string)n!["Id"]!),
+        ];
     }
 
     /// <summary>Whether a volume exists.</summary>

@@ -62,6 +62,34 @@ public sealed class DockerUserPodHostTest : UserPodHostConformance, IAsyncLifeti
     }
 
     [Fact]
+    public async Task Concurrent_starts_of_two_gateways_leave_one_network()
+    {
+        string[] named = ["network", "ls", "-q", "--filter", "name=" + DockerSettings.DefaultPodNetwork];
+        foreach (var left in Lines(await daemon.DockerAsync(named))) await daemon.DockerAsync("network", "rm", left);
+        using var other = HostOf("first");
+        // A start fails while two networks have the name, and is repeated.
+        await Task.WhenAll(Enumerable.Range(0, 12).Select(async n =>
+        {
+            var start = Start("exec sleep 1000");
+            await Eventually.HoldsAsync(() => TryAsync(n % 2 == 0 ? host : other, start), "the pod was started");
+        }));
+        Assert.Single(Lines(await daemon.DockerAsync(named)));
+
+        static async Task<bool> TryAsync(IUserPodHost host, UserPodStart start)
+        {
+            try
+            {
+                await host.StartAsync(start, _ => { }, default);
+                return true;
+            }
+            catch (UserPodStartException)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Fact]
     public async Task The_next_gateway_finds_the_containers_with_their_declaration()
     {
         var start = Start("echo up; exec sleep 1000", Base with

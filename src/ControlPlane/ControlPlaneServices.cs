@@ -46,6 +46,8 @@ public static class ControlPlaneServices
 
         services.AddHostedService(s => s.GetRequiredService<ManifestLoop>());
         services.AddHostedService(s => s.GetRequiredService<GpuInventory>());
+        // Services stop in the reverse order: the last lines of the workers that the reconciler stops are stored.
+        services.AddHostedService(s => s.GetRequiredService<WorkerLogWriter>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
         services.AddHostedService<HostDiagnostics>();
         services.AddHostedService<PayloadWatch>();
@@ -78,7 +80,7 @@ public static class ControlPlaneServices
         services.AddSingleton<ReconcileQueue>();
         services.AddSingleton<HostLease>().AddSingleton<ManagedPods>().AddSingleton<PodRecords>();
         services.AddSingleton<ReadinessProbe>().AddSingleton<PodReadiness>();
-        services.AddSingleton<PodLifecycle>().AddSingleton<PodTermination>();
+        services.AddSingleton<PodLifecycle>().AddSingleton<PodTermination>().AddSingleton<WorkerLogWriter>();
         services.AddSingleton(s => new PodManager(
             s.GetRequiredService<ManagedPods>(),
             s.GetRequiredService<PodRecords>(),

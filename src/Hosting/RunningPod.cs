@@ -7,7 +7,13 @@ namespace Sluice.Hosting;
 /// <summary>A pod that was started, as its own host sees it.</summary>
 public abstract class RunningPod : IDisposable
 {
+    /// <summary>Lines that are kept for a listener that comes late.</summary>
+    private const int MaxEarlyLines = 1000;
+
     private readonly OutputTail output = new();
+    private readonly Lock listening = new();
+    private readonly Queue<string> early = [];
+    private Action<string>? listener;
     private TaskCompletionSource nextLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     protected RunningPod(PodSpec order, WorkerAddress address, long ordered, long started)
@@ -69,10 +75,37 @@ public abstract class RunningPod : IDisposable
     /// <summary>Number of lines that it has written so far.</summary>
     public long LinesWritten => output.Added;
 
+    /// <summary>
+    /// Passes each line of its output to a listener, in order, the lines so far included (at most the last 1,000). The
+    /// listener must not block.
+    /// </summary>
+    public void Listen(Action<string> lines)
+    {
+        lock (listening)
+        {
+            foreach (var line in early) lines(line);
+            early.Clear();
+            listener = lines;
+        }
+    }
+
     /// <summary>Stores an output line, and returns it in its stored form: one printable line.</summary>
     protected string RecordLine(string line)
     {
         var kept = output.Add(line);
+        lock (listening)
+        {
+            if (listener is not null)
+            {
+                listener(kept);
+            }
+            else
+            {
+                early.Enqueue(kept);
+                if (early.Count > MaxEarlyLines) early.Dequeue();
+            }
+        }
+
         var next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Interlocked.Exchange(ref nextLine, next).TrySetResult();
         return kept;

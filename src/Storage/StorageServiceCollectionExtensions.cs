@@ -34,6 +34,7 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton<RedisMemoryPressure>();
         services.AddSingleton<WorkerSlotStore>();
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<EndpointDeletions>();
+        services.AddSingleton(s => new WorkerLogStore(s.GetRequiredService<RedisStore>(), TimeProvider.System));
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>().AddSingleton<TicketStore>().AddSingleton<AuditStore>();

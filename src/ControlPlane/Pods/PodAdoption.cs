@@ -12,6 +12,7 @@ internal sealed partial class PodAdoption(
     ManagedPods pods,
     PodRecords records,
     PodManager manager,
+    WorkerLogWriter logs,
     TimeProvider time,
     ILogger<PodAdoption> logger)
 {
@@ -105,6 +106,7 @@ internal sealed partial class PodAdoption(
         var pod = new ManagedPod(own) { Running = running };
         if (record.State == PodState.Draining) pod.DrainingSince = time.GetUtcNow();
         if (record.State == PodState.Stopping) pod.RequestStop();
+        logs.Attach(pod.EndpointId, running);
         manager.Adopt(pod, running);
         WorkerAdopted(pod.Id, pod.EndpointId, running.Name, record.State);
         if (pod.Record.Fingerprint != record.Fingerprint) _ = records.PersistAsync(pod);

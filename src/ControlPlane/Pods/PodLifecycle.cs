@@ -10,6 +10,7 @@ internal sealed partial class PodLifecycle(
     IPodHost podHost,
     PodRecords records,
     PodReadiness readiness,
+    WorkerLogWriter logs,
     TimeProvider time,
     ILogger<PodLifecycle> logger)
 {
@@ -64,6 +65,7 @@ internal sealed partial class PodLifecycle(
         if (await Task.WhenAny(start, pod.StopRequested) != start) await cancel.CancelAsync();
         var running = await start;
         pod.Running = running;
+        logs.Attach(pod.EndpointId, running);
         var mark = running.ProcessId is { } process ? ProcessIdentity.Create(process) : null;
         pod.TryMove(
             r => r with

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Storage.Audit;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Audit;
 
@@ -91,7 +92,7 @@ public sealed class AuditApi(AuditStore store)
     {
         if (await Paging.LimitAsync(context) is not { } limit) return null;
         var cursor = context.Request.Query["cursor"].ToString();
-        if (cursor.Length > 0 && !IsId(cursor))
+        if (cursor.Length > 0 && !StreamId.IsId(cursor))
         {
             await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
                 $"cursor is '{cursor}'; expected the value of 'next' in an earlier response.");
@@ -112,9 +113,4 @@ public sealed class AuditApi(AuditStore store)
             $"{name} is '{text}'; expected a time like 2026-11-30T00:00:00Z.");
         return (false, null);
     }
-
-    /// <summary>Whether a text is the id of an entry: the ms of Redis, a hyphen and a number.</summary>
-    private static bool IsId(string text) => text.Length <= 40 && text.Split('-') is [var ms, var number]
-        && ulong.TryParse(ms, NumberStyles.None, CultureInfo.InvariantCulture, out _)
-        && ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out _);
 }

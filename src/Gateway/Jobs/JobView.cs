@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Jobs;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Jobs;
 
@@ -44,6 +45,8 @@ public static class JobView
         }
 
         WriteError(json, job);
+        if (job is { Status: "FAILED" or "TIMED_OUT", Worker: { } failed })
+            json.WriteString("log", WorkerLogPath.For(job.EndpointId, failed));
         if (job.Worker is { } worker) json.WriteString("workerId", worker);
         json.WriteNumber("retries", Math.Max(0, job.Runs - 1));
         if (job.Provider is { } provider) json.WriteString("provider", provider);
@@ -114,6 +117,7 @@ public static class JobView
             json.WriteString("startedAt", lost.Started);
             json.WriteString("endedAt", lost.Ended);
             json.WriteString("reason", lost.Why);
+            if (lost.Worker.Length > 0) json.WriteString("log", WorkerLogPath.For(job.EndpointId, lost.Worker));
             json.WriteEndObject();
         }
 

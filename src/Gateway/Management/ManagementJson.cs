@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sluice.Domain.Scaling;
 using Sluice.Gateway.Authentication;
+using Sluice.Storage.Fleet;
 
 namespace Sluice.Gateway.Management;
 
@@ -26,5 +27,8 @@ namespace Sluice.Gateway.Management;
 [JsonSerializable(typeof(GpusApi.TrialAnswer))]
 [JsonSerializable(typeof(WebhooksApi.DeliveryList))]
 [JsonSerializable(typeof(WebhooksApi.Secrets))]
+[JsonSerializable(typeof(WorkerLogsApi.WorkerLogList))]
+[JsonSerializable(typeof(WorkerLogsApi.WorkerLogView))]
+[JsonSerializable(typeof(WorkerLogLine))]
 [JsonSerializable(typeof(AdminApi.CheckResult))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

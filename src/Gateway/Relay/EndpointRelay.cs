@@ -118,6 +118,10 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
 
         context.Response.Clear();
         context.Response.Headers["Server-Timing"] = state.ServerTiming(null);
+        // Callers without a key learn no name of a worker.
+        if (status == StatusCodes.Status502BadGateway && !state.Anonymous && state.Worker is { } worker)
+            context.Response.Headers.Link =
+                $"<{WorkerLogPath.For(state.Endpoint.Id, worker.PodId)}>; rel=\"worker-log\"";
         await result.WriteProblemAsync(context);
         return result.Outcome;
     }

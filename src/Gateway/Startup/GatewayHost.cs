@@ -123,6 +123,7 @@ public static partial class GatewayHost
         Get<KeysApi>().Map(app);
         Get<AuditApi>().Map(app);
         Get<CatalogApi>().Map(app);
+        Get<WorkerLogsApi>().Map(app);
         Get<ModelsApi>().Map(app);
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
@@ -247,7 +248,8 @@ public static partial class GatewayHost
             .AddSingleton<WorkerForwarder>();
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
-        services.AddSingleton<EndpointRelay>().AddSingleton<CatalogApi>().AddSingleton<GpusApi>();
+        services.AddSingleton<EndpointRelay>().AddSingleton<GpusApi>();
+        services.AddSingleton<CatalogApi>().AddSingleton<WorkerLogsApi>();
         services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
     }
 

@@ -32,6 +32,12 @@ public sealed class WorkerAnswersTest(HostileWorkerTest.Hostile hostile) : IClas
 
         Assert.True(answer.StatusCode == HttpStatusCode.BadGateway, $"{(int)answer.StatusCode} {body}");
         Assert.Contains(says, (string?)JsonNode.Parse(body)!["error"], StringComparison.Ordinal);
+        // The link names the log of the worker, which any key with the scope read can read.
+        var link = answer.Headers.GetValues("Link").Single();
+        Assert.EndsWith(">; rel=\"worker-log\"", link, StringComparison.Ordinal);
+        var logPath = link[1..link.IndexOf('>', StringComparison.Ordinal)];
+        using var log = await hostile.Gateway.Client.GetAsync(new Uri(logPath, UriKind.Relative));
+        Assert.Equal(HttpStatusCode.OK, log.StatusCode);
         Assert.Equal(1, hostile.Ran(path) - ran);
         Assert.Equal(retries, await RetriesAsync());
         if (path != "/headers-only") Assert.Equal(before, (await hostile.Gateway.WorkersAsync(endpoint, "ready")).Select(w => (string?)w["id"]));
@@ -55,6 +61,7 @@ public sealed class WorkerAnswersTest(HostileWorkerTest.Hostile hostile) : IClas
             var target = new Uri($"/e/open{path}", UriKind.Relative);
             using var response = await caller.PostAsync(target, new StringContent("1"));
             Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
+            Assert.Equal(caller == client, !response.Headers.Contains("Link"));
             return (string?)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["detail"];
         }
     }

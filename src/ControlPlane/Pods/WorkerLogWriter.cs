@@ -1,0 +1,102 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Sluice.Hosting;
+using Sluice.Storage.Background;
+using Sluice.Storage.Fleet;
+
+namespace Sluice.ControlPlane.Pods;
+
+/// <summary>
+/// Stores the output of this host's workers in their logs, once an <see cref="Interval"/> and at shutdown. What Redis
+/// does not accept now is stored later, as far as <see cref="WorkerLog.Burst"/> allows.
+/// </summary>
+internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, ILogger<WorkerLogWriter> logger)
+    : BackgroundLoop(time, logger)
+{
+    /// <summary>How late a line may be stored.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The last stored lines that the first lines of an adopted worker are compared with.</summary>
+    private const int Compared = 200;
+
+    /// <summary>
+    /// How long the first lines of an adopted worker wait: its host repeats its last lines, and all of them are needed
+    /// to find those that are stored.
+    /// </summary>
+    private static readonly TimeSpan AdoptionPause = TimeSpan.FromSeconds(2);
+
+    private readonly TimeProvider time = time;
+    private readonly ConcurrentDictionary<WorkerLog, byte> changed = [];
+
+    /// <summary>Stores each line of a worker from now on, and the lines that it has written.</summary>
+    public void Attach(string endpointId, RunningPod running)
+    {
+        var log = new WorkerLog(endpointId, running.Order.PodId, running.Adopted ? time.GetUtcNow() : null);
+        running.Listen(line =>
+        {
+            log.Add(line, time.GetUtcNow());
+            changed[log] = 0;
+        });
+    }
+
+    /// <summary>Stores the lines that wait.</summary>
+    public async Task StoreAsync(CancellationToken ct)
+    {
+        foreach (var log in changed.Keys)
+        {
+            changed.TryRemove(log, out _);
+            try
+            {
+                await StoreAsync(log, ct);
+            }
+            catch
+            {
+                changed[log] = 0;
+                throw;
+            }
+        }
+    }
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(ct)) await TryStoreAsync(ct);
+        }
+        finally
+        {
+            // The last lines of the workers that this gateway has stopped.
+            if (ct.IsCancellationRequested) await TryStoreAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task TryStoreAsync(CancellationToken ct)
+    {
+        try
+        {
+            await StoreAsync(ct).WaitAsync(TimeSpan.FromSeconds(5), time, ct);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            Failures.Report("Storing the output of workers", e);
+        }
+    }
+
+    private async Task StoreAsync(WorkerLog log, CancellationToken ct)
+    {
+        if (log.AdoptedAt is { } adopted && time.GetUtcNow() < adopted + AdoptionPause)
+        {
+            changed[log] = 0;
+            return;
+        }
+
+        IReadOnlyList<string> stored = log.AdoptedAt is not null
+            ? [.. (await store.TailAsync(log.EndpointId, log.PodId, Compared, ct)).Select(l => l.Text)]
+            : [];
+        var lines = log.Peek(stored);
+        if (lines.Count == 0) return;
+        await store.AppendAsync(log.EndpointId, log.PodId, lines, ct);
+        log.Remove(lines.Count);
+    }
+}

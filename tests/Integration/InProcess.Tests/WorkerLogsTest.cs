@@ -1,0 +1,86 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Sluice.Testing;
+
+namespace Sluice.InProcess.Tests;
+
+/// <summary>Tests that the output of a worker is read while it runs, and after it has ended.</summary>
+public sealed class WorkerLogsTest
+{
+    private const string Manifest = """
+        templates:
+          - name: talker
+            protocol: http1
+            startTimeout: 1h
+            command: [/bin/sh, -c, "echo one; echo two; echo three >&2; read line < $1; echo $line; exit 3", sh, GATE]
+        endpoints:
+          - { id: talk, template: talker, scaling: { min: 1, max: 1 } }
+
+        """;
+
+    [Fact]
+    public async Task A_log_is_followed_while_the_worker_runs_and_read_after_it_has_ended()
+    {
+        var folder = Directory.CreateTempSubdirectory("sluice-talker-");
+        var gate = Path.Combine(folder.FullName, "gate");
+        Assert.Equal(0, await RunAsync("mkfifo", gate));
+        await using var gateway = await InProcessGateway.StartAsync(
+            Manifest.Replace("GATE", gate, StringComparison.Ordinal));
+        var worker = await Eventually.BecomesAsync(async () => await WorkerAsync(gateway), w => w is not null);
+        var path = $"/api/v1/endpoints/talk/workers/{worker}/logs";
+        await Eventually.BecomesAsync(() => LinesAsync(gateway, path), l => l.Count == 3);
+        Assert.Equal(["one", "three", "two"], (await LinesAsync(gateway, path)).Order());
+        Assert.Single(await LinesAsync(gateway, path + "?tail=1"));
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, path + "?follow=true&tail=1");
+        using var followed = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("text/event-stream", followed.Content.Headers.ContentType!.MediaType);
+        using var reader = new StreamReader(await followed.Content.ReadAsStreamAsync());
+        var first = (await reader.ReadLineAsync())!;
+        await File.WriteAllTextAsync(gate, "the last words\n");
+        var rest = await reader.ReadToEndAsync();
+        Assert.Contains("the last words", rest, StringComparison.Ordinal);
+        Assert.EndsWith("event: end\ndata: {}\n\n", rest, StringComparison.Ordinal);
+
+        // The worker has ended; a client that reconnects gets what it missed.
+        Assert.Equal("the last words", (await LinesAsync(gateway, path))[^1]);
+        using var again = new HttpRequestMessage(HttpMethod.Get, path + "?follow=true");
+        again.Headers.Add("Last-Event-ID", first["id: ".Length..]);
+        using var resumed = await gateway.Client.SendAsync(again);
+        Assert.Equal(2, (await resumed.Content.ReadAsStringAsync()).Split("data: ").Length - 1);
+        var listed = await gateway.Client.GetFromJsonAsync<JsonObject>("/api/v1/endpoints/talk/logs");
+        Assert.Contains(listed!["logs"]!.AsArray(), l => (string?)l!["worker"] == worker);
+        folder.Delete(recursive: true);
+    }
+
+    [Theory]
+    [InlineData("/api/v1/endpoints/talk/workers/none/logs", HttpStatusCode.NotFound, "no worker 'none'")]
+    [InlineData("/api/v1/endpoints/a}b/workers/none/logs", HttpStatusCode.NotFound, "no worker 'none'")]
+    [InlineData("/api/v1/endpoints/talk/workers/w/logs?tail=1001", HttpStatusCode.BadRequest, "tail is '1001'")]
+    [InlineData("/api/v1/endpoints/talk/workers/w/logs?follow=yes", HttpStatusCode.BadRequest, "follow is 'yes'")]
+    public async Task The_error_names_what_is_wrong(string path, HttpStatusCode status, string expected)
+    {
+        await using var gateway = await InProcessGateway.StartAsync("templates: []\nendpoints: []\n");
+        using var answer = await gateway.Client.GetAsync(new Uri(path, UriKind.Relative));
+        Assert.Equal(status, answer.StatusCode);
+        Assert.Contains(expected, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    private static async Task<string?> WorkerAsync(InProcessGateway gateway) =>
+        (string?)(await gateway.Client.GetFromJsonAsync<JsonObject>("/api/v1/endpoints/talk/workers"))!["workers"]!
+            .AsArray().FirstOrDefault()?["id"];
+
+    private static async Task<List<string>> LinesAsync(InProcessGateway gateway, string path) =>
+        [
+            .. (await gateway.Client.GetFromJsonAsync<JsonObject>(path))!["lines"]!.AsArray()
+                .Select(l => (string)l!["text"]!),
+        ];
+
+    private static async Task<int> RunAsync(string program, string argument)
+    {
+        using var process = System.Diagnostics.Process.Start(program, argument);
+        await process.WaitForExitAsync();
+        return process.ExitCode;
+    }
+}

@@ -48,6 +48,9 @@ public sealed partial class UserPodController : BackgroundLoop
     private readonly ConcurrentDictionary<string, long> ended = new();
 
     private volatile TaskCompletionSource wake = New();
+
+    /// <summary>Whether a pod of the last round waits for the end of another one's step.</summary>
+    private volatile bool isShort;
     private string? node;
     private string? installation;
     private long searched;
@@ -137,7 +140,10 @@ public sealed partial class UserPodController : BackgroundLoop
             var activity = catalog.All.Any(p => p.Pod.Spec.IdleTimeout > TimeSpan.Zero)
                 ? await store.ReadActivityAsync(ct) : new Dictionary<string, DateTimeOffset>();
             var own = catalog.All.Where(p => p.Node is null || p.Node == node).ToList();
-            foreach (var entry in own.Where(e => !ended.TryGetValue(e.Pod.Id, out var at) || at < readAt))
+            isShort = false;
+            // Pods whose last step is oldest come first. Otherwise the same pods would use all steps.
+            foreach (var entry in own.Where(e => !ended.TryGetValue(e.Pod.Id, out var at) || at < readAt)
+                .OrderBy(e => ended.GetValueOrDefault(e.Pod.Id)))
                 Launch(entry, found.GetValueOrDefault(entry.Pod.Id),
                     activity.TryGetValue(entry.Pod.Id, out var at) ? at : null, ct);
             foreach (var gone in ended.Keys.Where(id => catalog.Find(id) is null)) ended.TryRemove(gone, out _);
@@ -166,12 +172,20 @@ public sealed partial class UserPodController : BackgroundLoop
         }
     }
 
-    /// <summary>Starts the next step of a pod, unless one runs.</summary>
+    /// <summary>Starts the next step of a pod, unless one runs or nothing is to be done.</summary>
     private void Launch(UserPodEntry entry, UserPodInstance? found, DateTimeOffset? activeAt, CancellationToken ct)
     {
         var id = entry.Pod.Id;
-        if (steps.Count >= MostSteps || steps.ContainsKey(id)) return;
+        if (steps.ContainsKey(id)) return;
         var filled = entry with { Pod = UserPodPlaceholders.Fill(entry.Pod, options.UsesPaths) };
+        if (entry.Node is not null
+            && UserPodPlan.IsSettled(filled.Pod, entry.State, found, activeAt, time.GetUtcNow())) return;
+        if (steps.Count >= MostSteps)
+        {
+            isShort = true;
+            return;
+        }
+
         var step = new Task<Task>(() => StepAsync(filled, found, activeAt, ct));
         steps[id] = step.Unwrap();
         step.Start(TaskScheduler.Default);
@@ -202,7 +216,7 @@ public sealed partial class UserPodController : BackgroundLoop
         {
             ended[entry.Pod.Id] = time.GetTimestamp();
             steps.TryRemove(entry.Pod.Id, out _);
-            if (again) wake.TrySetResult();
+            if (again || isShort) wake.TrySetResult();
         }
     }
 

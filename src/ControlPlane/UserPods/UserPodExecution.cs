@@ -16,9 +16,6 @@ internal sealed partial class UserPodExecution(
     TimeProvider time,
     ILogger<UserPodExecution> logger)
 {
-    /// <summary>How long a terminated pod stays visible.</summary>
-    private static readonly TimeSpan KeepTerminated = TimeSpan.FromHours(1);
-
     /// <summary>Pause between two attempts to get devices.</summary>
     private static readonly TimeSpan DeviceRetry = TimeSpan.FromSeconds(2);
 
@@ -94,7 +91,7 @@ internal sealed partial class UserPodExecution(
         string node, UserPod pod, UserPodState state, UserPodInstance? found, DateTimeOffset now, CancellationToken ct)
     {
         if (state is not { Status: UserPodStatus.Terminated, StoppedAt: { } at } || found is not null) return false;
-        if (now - at > KeepTerminated) await store.ForgetAsync(node, pod, ct);
+        if (now - at > UserPodPlan.KeepTerminated) await store.ForgetAsync(node, pod, ct);
         return true;
     }
 

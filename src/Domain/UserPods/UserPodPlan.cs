@@ -13,6 +13,9 @@ public static class UserPodPlan
     /// <summary>A program that ran for this long counts as started.</summary>
     public static readonly TimeSpan ProvenAfter = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long a terminated pod stays visible.</summary>
+    public static readonly TimeSpan KeepTerminated = TimeSpan.FromHours(1);
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
@@ -33,6 +36,24 @@ public static class UserPodPlan
             UserPodGoal.Stopped => Stop(pod, state, found, now),
             _ => Terminate(state, found, hasVolume, now),
         };
+
+    /// <summary>Returns whether nothing is to be done for a pod now, as far as can be known without its host.</summary>
+    /// <param name="pod">The declaration.</param>
+    /// <param name="state">The stored state.</param>
+    /// <param name="found">The container; null: none exists.</param>
+    /// <param name="activeAt">The time of its last activity.</param>
+    /// <param name="now">The current time.</param>
+    public static bool IsSettled(
+        UserPod pod, UserPodState state, UserPodInstance? found, DateTimeOffset? activeAt, DateTimeOffset now)
+    {
+        if (state is { Status: UserPodStatus.Terminated, StoppedAt: { } at } && found is null)
+            return now - at <= KeepTerminated;
+        // Only its host knows whether it has a volume.
+        if (pod.Goal == UserPodGoal.Terminated) return false;
+        if (UserPodDeadlines.Decide(pod, state, activeAt, now) is not null) return false;
+        var step = Decide(pod, state, found, hasVolume: false, now);
+        return step is { Action: UserPodAction.None, Goal: null } && step.State.IsSame(state);
+    }
 
     /// <summary>Returns the state after a failed start, and the goal if the pod is given up.</summary>
     /// <param name="state">The stored state.</param>

@@ -5,6 +5,7 @@ using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting;
 using Sluice.Hosting.Processes;
+using Sluice.Storage.Audit;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
@@ -21,12 +22,15 @@ internal static class TestControlPlane
     /// <param name="slots">The Redis of dispatch.</param>
     /// <param name="host">Runs the pods. The caller disposes it.</param>
     /// <param name="time">The clock.</param>
-    public static ServiceProvider Build(RedisStore redis, RedisStore slots, IPodHost host, TimeProvider time)
+    /// <param name="more">Adds further services.</param>
+    public static ServiceProvider Build(RedisStore redis, RedisStore slots, IPodHost host, TimeProvider time,
+        Action<IServiceCollection>? more = null)
     {
         var services = new ServiceCollection();
         services.AddLogging();
         services.AddSingleton(redis).AddSingleton(time).AddSingleton(host).AddSingleton(new HostId("here"));
-        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>();
+        services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<AuditStore>();
+        services.AddSingleton(new WorkerLogStore(redis, time));
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(new WorkerSlotStore(slots)).AddSingleton(new LeaderElection(redis, "here"));
         services.AddSingleton(new BuiltInWorker(["/nowhere/worker"], "/nowhere"));
@@ -35,6 +39,7 @@ internal static class TestControlPlane
         services.AddSingleton<RedisMemoryPressure>().AddSingleton<JobStore>().AddSingleton<JobRetention>();
         services.AddSingleton(EndpointDeletionsTest.Deletions(redis, TimeSpan.FromSeconds(1)));
         services.AddSluiceControlPlane(new ManifestOptions(null), new GpuInventoryOptions(null, "this-machine"));
+        more?.Invoke(services);
         return services.BuildServiceProvider();
     }
 }

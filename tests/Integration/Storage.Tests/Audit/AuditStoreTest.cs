@@ -14,6 +14,7 @@ public sealed class AuditStoreTest(RedisFixture redis) : IClassFixture<RedisFixt
     [Fact]
     public async Task Refused_logins_are_bounded_and_displace_no_change()
     {
+        await redis.Store.Database.KeyDeleteAsync("sluice:{audit}:changes");
         await store.AddAsync(Entry(new JsonObject { ["a"] = 1 }), default);
         await Task.WhenAll(Enumerable.Range(0, AuditStore.MaxRefusals + 50).Select(i => store.AddAsync(
             new RefusedLogin { At = Now, From = "192.0.2.1", Reason = "unknown", Count = i }, default)));

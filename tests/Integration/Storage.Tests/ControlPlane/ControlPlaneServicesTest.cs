@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Maintenance;
 using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Reconciliation;
 using Sluice.Testing;
 
@@ -18,8 +19,8 @@ public sealed class ControlPlaneServicesTest(RedisFixture redis) : IClassFixture
         await using var services = TestControlPlane.Build(redis.Store, redis.Store, host, TimeProvider.System);
         Assert.Equal(
             [
-                typeof(ManifestLoop), typeof(GpuInventory), typeof(Reconciler), typeof(HostDiagnostics),
-                typeof(PayloadWatch), typeof(JobMaintenanceService),
+                typeof(ManifestLoop), typeof(GpuInventory), typeof(WorkerLogWriter), typeof(Reconciler),
+                typeof(HostDiagnostics), typeof(PayloadWatch), typeof(JobMaintenanceService),
             ],
             services.GetServices<IHostedService>().Select(s => s.GetType()));
     }

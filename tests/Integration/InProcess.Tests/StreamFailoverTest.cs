@@ -55,7 +55,8 @@ public sealed class StreamFailoverTest
         Assert.Equal("server_error", (string?)error["type"]);
         Assert.Equal("data: [DONE]", events[4]);
         await gateway.Log.EventAsync("StreamNotContinued", ("Endpoint", "stub"));
-        Assert.Equal(1, await gateway.MetricAsync("sluice_request_retries_total", "endpoint=\"stub\""));
+        // The worker that has just ended may be tried once more, which is a failed connection and a further retry.
+        Assert.InRange(await gateway.MetricAsync("sluice_request_retries_total", "endpoint=\"stub\""), 1, 2);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.Storage.Keys;
 
 /// <summary>The permissions of a key.</summary>
@@ -28,9 +30,11 @@ public sealed record KeyScope
     } = [];
 
     /// <summary>Whether the key may read the state of the gateway, and the jobs of all keys.</summary>
+    [JsonIgnore]
     public bool MayRead => Admin || Read;
 
     /// <summary>Whether the key may read Prometheus metrics.</summary>
+    [JsonIgnore]
     public bool MayReadMetrics => MayRead || Metrics;
 
     public bool MayInvoke(string endpointId) => Admin || Invoke.Contains("*") || Invoke.Contains(endpointId);

@@ -6,7 +6,8 @@ namespace Sluice.Gateway.Audit;
 
 /// <summary>
 /// Writes an entry of the audit log, and a line of the gateway's log, after each successful request of a route with
-/// <see cref="Audited"/>. If Redis does not store the entry, the line remains.
+/// <see cref="Audited"/>. A request that ends with an exception may have made its change: its client can leave before
+/// the response. Its entry says so. If Redis does not store the entry, the line remains.
 /// </summary>
 public sealed partial class AuditMiddleware(AuditStore store, TimeProvider time, ILogger<AuditMiddleware> logger)
 {
@@ -20,9 +21,23 @@ public sealed partial class AuditMiddleware(AuditStore store, TimeProvider time,
 
     private async Task RunAsync(HttpContext context, RequestDelegate next, Audited audited)
     {
-        await next(context);
+        try
+        {
+            await next(context);
+        }
+        catch
+        {
+            await RecordAsync(context, audited, isUncertain: true);
+            throw;
+        }
+
         // 202 is a part of an upload, which changes nothing yet.
-        if (context.Response.StatusCode is < 200 or >= 300 or StatusCodes.Status202Accepted) return;
+        if (context.Response.StatusCode is >= 200 and < 300 and not StatusCodes.Status202Accepted)
+            await RecordAsync(context, audited, isUncertain: false);
+    }
+
+    private async Task RecordAsync(HttpContext context, Audited audited, bool isUncertain)
+    {
         var details = context.Features.Get<AuditDetails>();
         var (before, after) = JsonDifference.Between(details?.Before, details?.After);
         var caller = context.Admission().Caller;
@@ -35,6 +50,7 @@ public sealed partial class AuditMiddleware(AuditStore store, TimeProvider time,
             RequestId = context.TraceIdentifier,
             Action = audited.Action,
             Target = details?.Target ?? context.Request.Path,
+            IsUncertain = isUncertain,
             Before = before,
             After = after,
         };

@@ -33,6 +33,11 @@ public sealed record AuditEntry
     /// <summary>The path of the request, or the path of the changed declaration.</summary>
     public required string Target { get; init; }
 
+    /// <summary>
+    /// Whether the request ended with an error, or its client left, so that the change may or may not have been made.
+    /// </summary>
+    public bool IsUncertain { get; init; }
+
     /// <summary>The changed fields before the change. Null: there was nothing, or the change has no fields.</summary>
     public JsonObject? Before { get; init; }
 

@@ -4,7 +4,7 @@
 --         changes  list of "version|key id", the newest first · used  hash key id -> unix s of its last use
 -- ARGV    id · record  '' to delete the key · after  the version after this change, random ·
 --         kept  how many changes stay in the list · known  1: replace only a key that exists ·
---         others...  only when the key is deleted, and must not be the last one of its kind: keys of which one must exist
+--         others...  for a deletion that must leave a key of its kind: keys of which one must exist
 -- RETURN  1; 0 when there is no such key; -1 when none of the others exists: then nothing changes
 local keys, version, changes, used = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, record, after, kept, known = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- user-pod-declare: creates a pod, or changes one that has the expected revision.
 -- KEYS    declared  hash pod -> revision, line feed, JSON · version  string that changes with each change
--- ARGV    pod · expected  the revision that the change is based on; '' creates the pod · revision  the new one, random ·
---         json · most  maximum number of pods
+-- ARGV    pod · expected  the revision that the change is based on; '' creates the pod ·
+--         revision  the new one, random · json · most  maximum number of pods
 -- RETURN  'ok'; 'missing' if the pod does not exist; 'conflict' if it has another revision or, for a new one, exists;
 --         'full' if no further pod can be created
 local declared, version = KEYS[1], KEYS[2]

@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos notebooks faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -115,6 +115,11 @@ load-tokens: publish ## Let 64 clients use a limit of 10,000 tokens per minute; 
 
 faults: publish ## Run the whole fault matrix and print expected and observed results (30 min)
 	@eng/faults $(CONFIGURATION) $(RESULTS)
+
+pod-chaos: publish ## Kill gateways and a Docker daemon while 200 pods are started and stopped at random (10 min; root)
+	@POD_CHAOS_PODS=$${PODS:-200} POD_CHAOS_KILLS=$${KILLS:-40} POD_CHAOS_SEED=$${SEED:-20261130} eng/own-network \
+	    dotnet run -c Release --project tests/Conformance/Hosts.Tests -- \
+	    --filter-class '*.UserPodChaosTest' --show-live-output on
 
 notebooks: publish ## Use Jupyter and code-server in pods with a real browser (3 min; root, chromium, jupyter-notebook)
 	@cd tests/EndToEnd/Notebooks && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -82,14 +82,34 @@ public sealed partial class DockerUserPodHost : IUserPodHost
             await images.EnsureAsync(spec.Image, spec.Container.Pull, progress, ct);
             if (settings.PodNetwork == DockerSettings.DefaultPodNetwork)
                 await EnsureNetworkAsync(ct);
-            var container = await CreateAsync(start.Pod.Id, body, ct);
-            await engine.StartAsync(container, ct);
-            details.TryRemove(container, out _);
+            details.TryRemove(await CreateAndStartAsync(start.Pod.Id, body, ct), out _);
         }
         catch (InvalidOperationException e)
             when (e is not EngineException { IsDown: true } and not UserPodStartException)
         {
             throw new UserPodStartException(StartFailure.Explain(e.Message, spec.Image, settings), canRetry: true, e);
+        }
+    }
+
+    /// <summary>
+    /// Creates and starts the container, and returns its id. A daemon that was killed while it started a container does
+    /// not know that containerd runs it, and cannot start it again ("id already in use"). A new container has another
+    /// id; the volume remains.
+    /// </summary>
+    private async Task<string> CreateAndStartAsync(string podId, JsonObject body, CancellationToken ct)
+    {
+        var container = await CreateAsync(podId, body, ct);
+        try
+        {
+            await engine.StartAsync(container, ct);
+            return container;
+        }
+        catch (EngineException e) when (e.Message.Contains("id already in use", StringComparison.Ordinal))
+        {
+            await RemoveAsync(podId, ct);
+            container = await CreateAsync(podId, body, ct);
+            await engine.StartAsync(container, ct);
+            return container;
         }
     }
 

@@ -37,7 +37,8 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton(s => new WorkerLogStore(s.GetRequiredService<RedisStore>(), TimeProvider.System));
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
-        services.AddSingleton<KeyStore>().AddSingleton<TicketStore>().AddSingleton<AuditStore>();
+        services.AddSingleton<KeyStore>().AddSingleton<TicketStore>()
+            .AddSingleton<SessionStore>().AddSingleton<AuditStore>();
         services.AddSingleton(s => new UserPodStore(s.GetRequiredService<RedisStore>(), gatewayId))
             .AddSingleton<UserPodCatalog>();
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();

@@ -19,7 +19,8 @@ public static class Access
         if (key == KeyVerdict.CannotCheck)
             return (AccessVerdict.CannotCheck,
                 "API keys cannot be checked now. Redis is unreachable. Retry the request.");
-        if (key == KeyVerdict.Missing && required is AccessLevel.Invoke or AccessLevel.ReadJobs
+        if (key is KeyVerdict.Missing or KeyVerdict.SessionEnded
+            && required is AccessLevel.Invoke or AccessLevel.ReadJobs
             && deployment is { Endpoint.Public: true })
             return (AccessVerdict.Granted, "");
         if (caller is null) return (AccessVerdict.NotAuthenticated, RejectionReason(key));
@@ -62,6 +63,7 @@ public static class Access
         KeyVerdict.Expired => "The API key has expired.",
         KeyVerdict.TicketUsed => "The ticket was used already, or has expired. Create another one with "
             + "POST /api/v1/endpoints/{endpoint}/tickets.",
+        KeyVerdict.SessionEnded => "The session has ended. Sign in again.",
         _ => throw new ArgumentOutOfRangeException(nameof(key), key, "no reason"),
     };
 }

@@ -1,11 +1,10 @@
 using System.Diagnostics;
-using System.Net;
-using System.Threading.RateLimiting;
 using Microsoft.Extensions.Primitives;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Selection;
 using Sluice.Storage.Catalog;
+using Sluice.Storage.Keys;
 using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Authentication;
@@ -14,30 +13,19 @@ namespace Sluice.Gateway.Authentication;
 /// Middleware that authenticates and authorizes every request before its route runs: it reads the key and applies
 /// <see cref="Access"/>. A route without an <see cref="AccessRule"/> requires the scope <c>admin</c>.
 /// </summary>
-public sealed class ApiKeyAuthenticationMiddleware(
+public sealed partial class ApiKeyAuthenticationMiddleware(
     ApiKeyCache keys,
     CatalogWatcher catalog,
     RateLimits limits,
     StatusPollRateLimiter polls,
     RefusedLogins refused,
+    FailedLogins failures,
     SocketTickets tickets,
-    TimeProvider time) : IDisposable
+    SessionAuthentication sessions,
+    TimeProvider time,
+    ILogger<ApiKeyAuthenticationMiddleware> logger)
 {
-    /// <summary>
-    /// The burst of failed authentication attempts that an IP address may make. One attempt is refilled per second.
-    /// </summary>
-    private const int Burst = 20;
-
     private static readonly AccessRule AdminOnly = new(AccessLevel.Admin);
-
-    private readonly PartitionedRateLimiter<IPAddress> failures = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
-        address => RateLimitPartition.GetTokenBucketLimiter(address, _ => new TokenBucketRateLimiterOptions
-        {
-            TokenLimit = Burst,
-            TokensPerPeriod = 1,
-            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-            QueueLimit = 0,
-        }));
 
     public Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -49,7 +37,30 @@ public sealed class ApiKeyAuthenticationMiddleware(
             && SocketTicketUrl.IsHandshake(context)
             && SocketTicketUrl.Find(context.Request.QueryString.Value ?? "") is { } ticket)
             return RedeemAsync(context, next, route, started, ticket);
+        if (key == KeyVerdict.Missing && SessionAuthentication.FindToken(context) is { } token)
+            return ContinueSessionAsync(context, next, route, started, token);
         return SelectAsync(context, next, route, started, key, caller);
+    }
+
+    /// <summary>Continues with the caller of a session. The page of another origin cannot use it.</summary>
+    private async Task ContinueSessionAsync(HttpContext context, RequestDelegate next,
+        Microsoft.AspNetCore.Http.Endpoint route, long started, string token)
+    {
+        if (SessionAuthentication.Read(context).FindObstacle() is { } obstacle)
+        {
+            SessionRequestRefused(context.Request.Path, obstacle);
+            await Problem.WriteAsync(context, StatusCodes.Status403Forbidden, obstacle);
+            return;
+        }
+
+        var (key, caller, session) = await sessions.FindAsync(token, context.RequestAborted);
+        if (session is not null)
+        {
+            context.Features.Set(session);
+            SessionAuthentication.Protect(context.Response);
+        }
+
+        await SelectAsync(context, next, route, started, key, caller);
     }
 
     /// <summary>Continues with the caller of a ticket. A page of another origin does not use the ticket.</summary>
@@ -73,7 +84,7 @@ public sealed class ApiKeyAuthenticationMiddleware(
         long started, KeyVerdict key, Caller? caller)
     {
         // A request with an invalid key is rejected whatever it selects, so its body is not read.
-        if (caller is null && key != KeyVerdict.Missing)
+        if (caller is null && key is not (KeyVerdict.Missing or KeyVerdict.SessionEnded))
             return AuthorizeAsync(context, next, started, key, caller, EndpointSelection.None);
         var selector = route.Metadata.GetMetadata<IEndpointSelector>() ?? RouteSelector.Instance;
         // Without a key, a request can only select a public endpoint. If there is none, its body is not read either.
@@ -113,8 +124,6 @@ public sealed class ApiKeyAuthenticationMiddleware(
             ? limits.InvokeAsync(context, caller, next)
             : next(context);
     }
-
-    public void Dispose() => failures.Dispose();
 
     /// <summary>Reads the key from a header. Keys in URLs are not accepted, because URLs are written to logs.</summary>
     private KeyVerdict ReadKey(HttpContext context, out Caller? caller)
@@ -159,17 +168,13 @@ public sealed class ApiKeyAuthenticationMiddleware(
     {
         if (verdict == AccessVerdict.Forbidden
             || (verdict == AccessVerdict.NotAuthenticated && key != KeyVerdict.Missing))
-            refused.Count(context.Connection.RemoteIpAddress, key, ReadKeyId(context),
+            refused.Count(context.Connection.RemoteIpAddress, key,
+                context.Features.Get<Session>()?.KeyId ?? ReadKeyId(context),
                 $"{context.Request.Method} {context.Request.Path}");
         if (verdict == AccessVerdict.NotAuthenticated)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer realm=\"sluice\"";
-            if (key != KeyVerdict.Missing && !TryCountFailure(context))
-            {
-                await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,
-                    "This IP address sent too many invalid API keys. Retry after 1 s.", TimeSpan.FromSeconds(1));
-                return;
-            }
+            if (key != KeyVerdict.Missing && !await failures.TryCountAsync(context)) return;
         }
 
         await Problem.WriteAsync(context, verdict switch
@@ -183,9 +188,6 @@ public sealed class ApiKeyAuthenticationMiddleware(
             namesModel: namesModel && verdict == AccessVerdict.NoEndpoint);
     }
 
-    private bool TryCountFailure(HttpContext context)
-    {
-        using var lease = failures.AttemptAcquire(context.Connection.RemoteIpAddress ?? IPAddress.None);
-        return lease.IsAcquired;
-    }
+    [LoggerMessage(LogLevel.Information, "A request with a session to {Path} was refused: {Reason}")]
+    private partial void SessionRequestRefused(string path, string reason);
 }

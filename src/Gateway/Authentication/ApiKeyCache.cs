@@ -83,6 +83,16 @@ public sealed class ApiKeyCache(
         return keys.TryGetValue(id, out var found) ? Accept(found, now, out caller) : KeyVerdict.Unknown;
     }
 
+    /// <summary>
+    /// Returns a value that only the key with this id and this text has, for sessions; null: there is no such key. A
+    /// restart can change the key of the environment, which keeps its id.
+    /// </summary>
+    public string? ProofOf(string id)
+    {
+        var hash = id == EnvironmentAdmin.KeyId ? adminHash : FindRecord(id)?.Hash;
+        return hash is null ? null : Convert.ToHexStringLower(SHA256.HashData([.. hash, .. "session"u8]));
+    }
+
     /// <summary>Returns the limits of a key, as of the last read. A key that does not exist has none.</summary>
     public KeyLimits FindLimits(string id) => keys.TryGetValue(id, out var key) && key.Record.Limits is { } limits
         ? limits

@@ -19,6 +19,9 @@ public enum KeyVerdict
     /// <summary>The ticket was used, has expired or never existed.</summary>
     TicketUsed,
 
+    /// <summary>The session of the cookie has ended, or never existed.</summary>
+    SessionEnded,
+
     /// <summary>The keys were not read from Redis for longer than <see cref="ApiKeyCache.StaleAfter"/>.</summary>
     CannotCheck,
 }

@@ -40,6 +40,7 @@ public sealed class RefusedLogins(AuditStore store, TimeProvider time, ILogger<R
             KeyVerdict.Valid => "forbidden",
             KeyVerdict.Malformed => "malformed",
             KeyVerdict.Expired => "expired",
+            KeyVerdict.SessionEnded => "session",
             _ => "unknown",
         };
         var place = (from?.ToString() ?? "", reason, keyId);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Primitives;
 using Sluice.Domain.Declarations;
+using Sluice.Gateway.Http;
 
 namespace Sluice.Gateway.Forwarding;
 
@@ -25,20 +26,19 @@ internal static class ForwardedHeaders
                 "X-Forwarded-For", original.HttpContext.Connection.RemoteIpAddress?.ToString() ?? "");
         }
 
-        if (template.PassCookies && original.Headers.Cookie.Count > 0)
-            request.Headers.TryAddWithoutValidation(
-                "Cookie", string.Join("; ", original.Headers.Cookie.AsEnumerable()));
+        if (template.PassCookies && SessionCookie.Remove(original.Headers.Cookie) is { Length: > 0 } cookies)
+            request.Headers.TryAddWithoutValidation("Cookie", cookies);
     }
 
     /// <summary>
     /// Returns cookies that a browser sends to paths below a prefix of the gateway's own host only: without
     /// <c>Domain</c>, and with a <c>Path</c> below it. The new <c>Path</c> is the last one, which browsers use
-    /// (RFC 6265, section 5.3).
+    /// (RFC 6265, section 5.3). A cookie with the name of a session is omitted.
     /// </summary>
     /// <param name="cookies">The headers <c>Set-Cookie</c>.</param>
     /// <param name="prefix">The prefix, with a slash at its end.</param>
     public static StringValues KeepBelow(StringValues cookies, string prefix) =>
-        cookies.Select(c => KeepBelow(c ?? "", prefix)).ToArray();
+        cookies.Where(c => !SessionCookie.IsSetBy(c)).Select(c => KeepBelow(c ?? "", prefix)).ToArray();
 
     /// <inheritdoc cref="KeepBelow(StringValues, string)"/>
     public static string KeepBelow(string cookie, string prefix)

@@ -92,6 +92,8 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
             && httpContext.Request.Headers.TryGetValue(SocketKey.Header, out var offered)
             && SocketKey.OffersOwn(offered))
             headers[SocketKey.Header] = SocketKey.Own;
+        if (state.Template is { PassHost: false, PassCookies: false } && WorkerPages.MayBePage(headers.ContentType))
+            headers.Append("Content-Security-Policy", WorkerPages.Policy);
         var empty = AnswerRules.HasNoContent(proxyResponse.StatusCode);
         if (empty)
         {

@@ -170,22 +170,27 @@ public sealed class KeysApi(
 
     private async Task SelfAsync(HttpContext context)
     {
-        var ct = context.RequestAborted;
-        var caller = context.Admission().Caller!;
+        context.Response.Headers.CacheControl = "no-store";
+        await context.Response.WriteAsJsonAsync(
+            await ReadOwnAsync(context.Admission().Caller!, context.RequestAborted), context.RequestAborted);
+    }
+
+    /// <summary>Returns the key of a request, and what its limits allow now.</summary>
+    internal async Task<OwnKey> ReadOwnAsync(Caller caller, CancellationToken ct)
+    {
         var own = caller.Limits;
         var record = keys.FindRecord(caller.KeyId);
         var (requests, whole, running) = own.Any ? await limits.ReadAsync(caller.KeyId, own, ct) : default;
         var (left, full) = own.TokensPerMinute > 0
             ? await tokens.ReadAsync(caller.KeyId, own.TokensPerMinute, ct)
             : default;
-        context.Response.Headers.CacheControl = "no-store";
-        await context.Response.WriteAsJsonAsync(
-            new OwnKey(caller.KeyId, caller.Name, record?.Last4, caller.Scope, record?.Tags ?? KeyView.NoTags,
-                record?.CreatedAt, record?.ExpiresAt, own,
-                new RemainingLimits(
-                    own.RequestsPerMinute > 0 ? new RemainingUnits(requests, (long)whole.TotalMilliseconds) : null,
-                    own.TokensPerMinute > 0 ? new RemainingUnits(left, (long)full.TotalMilliseconds) : null,
-                    own.Concurrent > 0 ? Math.Max(0, own.Concurrent - running) : null)), ct);
+        return new OwnKey(
+            caller.KeyId, caller.Name, record?.Last4, caller.Scope, record?.Tags ?? KeyView.NoTags,
+            record?.CreatedAt, record?.ExpiresAt, own,
+            new RemainingLimits(
+                own.RequestsPerMinute > 0 ? new RemainingUnits(requests, (long)whole.TotalMilliseconds) : null,
+                own.TokensPerMinute > 0 ? new RemainingUnits(left, (long)full.TotalMilliseconds) : null,
+                own.Concurrent > 0 ? Math.Max(0, own.Concurrent - running) : null));
     }
 
     private async Task WriteAsync(HttpContext context, ApiKey key)

@@ -16,6 +16,7 @@ namespace Sluice.Gateway.Management;
 [JsonSerializable(typeof(KeysApi.NewKey))]
 [JsonSerializable(typeof(KeysApi.OwnKey))]
 [JsonSerializable(typeof(SocketTicket))]
+[JsonSerializable(typeof(SessionsApi.SessionView))]
 [JsonSerializable(typeof(EndpointStatus))]
 [JsonSerializable(typeof(CatalogApi.WorkerList))]
 [JsonSerializable(typeof(CatalogApi.DeletedEndpoint))]

@@ -121,6 +121,7 @@ public static partial class GatewayHost
         Get<BatchesApi>().Map(app);
         Get<ResponsesApi>().Map(app);
         Get<KeysApi>().Map(app);
+        Get<SessionsApi>().Map(app);
         Get<AuditApi>().Map(app);
         Get<CatalogApi>().Map(app);
         Get<WorkerLogsApi>().Map(app);
@@ -205,7 +206,8 @@ public static partial class GatewayHost
 
     private static void AddAuthentication(IServiceCollection services, GatewaySettings settings)
     {
-        services.AddSingleton<RateLimits>().AddSingleton<SocketTickets>()
+        services.AddSingleton<RateLimits>().AddSingleton<SocketTickets>().AddSingleton<FailedLogins>()
+            .AddSingleton<SessionAuthentication>().AddSingleton<SessionsApi>()
             .AddSingleton<ApiKeyAuthenticationMiddleware>();
         services.AddSingleton(s => new StatusPollRateLimiter(settings.PollRate, s.GetRequiredService<GatewayMetrics>(),
             s.GetRequiredService<TimeProvider>()));

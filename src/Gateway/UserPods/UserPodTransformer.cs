@@ -48,7 +48,8 @@ internal sealed class UserPodTransformer(
         headers.TryAddWithoutValidation("X-Forwarded-Host", request.Host.Value);
         headers.TryAddWithoutValidation("X-Forwarded-For", httpContext.Connection.RemoteIpAddress?.ToString() ?? "");
         headers.Remove("Cookie");
-        if (UserPodCookie.Without(request.Headers.Cookie.ToString(), UserPodCookie.NameOf(routing)) is { } cookies)
+        var withoutSession = SessionCookie.Remove(request.Headers.Cookie);
+        if (UserPodCookie.Without(withoutSession, UserPodCookie.NameOf(routing)) is { } cookies)
             headers.TryAddWithoutValidation("Cookie", cookies);
         if (hasGatewayKey) headers.Remove("Authorization");
         if (request.Headers.TryGetValue(SocketKey.Header, out var offered)
@@ -97,7 +98,8 @@ internal sealed class UserPodTransformer(
     private string? KeepCookie(string? cookie)
     {
         var text = cookie ?? "";
-        if (text.TrimStart().StartsWith(UserPodCookie.NameOf(routing) + "=", StringComparison.Ordinal)) return null;
+        if (text.TrimStart().StartsWith(UserPodCookie.NameOf(routing) + "=", StringComparison.Ordinal)
+            || SessionCookie.IsSetBy(text)) return null;
         // With paths, a cookie of "/" would be sent to all pods.
         return ForwardedHeaders.KeepBelow(text, routing.UsesPaths ? prefix : "/");
     }

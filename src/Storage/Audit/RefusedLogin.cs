@@ -12,7 +12,9 @@ public sealed record RefusedLogin
     /// <summary>The IP address of the client; <c>others</c> if there were too many clients at that time.</summary>
     public required string From { get; init; }
 
-    /// <summary>Why: <c>malformed</c>, <c>unknown</c>, <c>expired</c> or <c>forbidden</c>.</summary>
+    /// <summary>
+    /// Why: <c>malformed</c>, <c>unknown</c>, <c>expired</c>, <c>forbidden</c>, or <c>session</c>, which has ended.
+    /// </summary>
     public required string Reason { get; init; }
 
     /// <summary>The id of the key, as the request gave it; empty if it has none.</summary>

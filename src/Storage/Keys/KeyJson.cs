@@ -4,4 +4,5 @@ namespace Sluice.Storage.Keys;
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(ApiKey))]
+[JsonSerializable(typeof(Session))]
 internal sealed partial class KeyJson : JsonSerializerContext;

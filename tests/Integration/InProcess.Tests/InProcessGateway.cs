@@ -55,12 +55,14 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     }
 
     /// <summary>Starts another gateway on the Redis, the payload folder and the keys of this one.</summary>
-    public async Task<InProcessGateway> StartAnotherAsync()
+    /// <param name="environment">Settings that differ, as environment variables.</param>
+    public async Task<InProcessGateway> StartAnotherAsync(IReadOnlyDictionary<string, string?>? environment = null)
     {
         var more = new Dictionary<string, string?>(settings)
         {
             ["SLUICE_PAYLOADS"] = GatewaySettings.Read(settings.GetValueOrDefault).Payloads,
         };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) more[name] = value;
         more.Remove("SLUICE_DATA");
         more.Remove("SLUICE_MANIFEST");
         var gateway = new InProcessGateway(more, redis);

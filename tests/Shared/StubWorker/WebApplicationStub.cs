@@ -57,7 +57,7 @@ internal static class WebApplicationStub
         using var reader = new StreamReader(request.Body);
         var headers = new JsonObject();
         foreach (var (name, values) in request.Headers) headers[name] = string.Join(" | ", values.ToArray());
-        response.ContentType = "application/json";
+        response.ContentType ??= "application/json";
         await response.WriteAsync(new JsonObject
         {
             ["method"] = request.Method,

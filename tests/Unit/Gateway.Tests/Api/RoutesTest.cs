@@ -14,12 +14,18 @@ namespace Sluice.Gateway.Tests.Api;
 public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<RedisFixture>, IAsyncLifetime
 {
     private static readonly string[] Open =
-        ["/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json"];
+    [
+        "/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json", SessionRoute,
+    ];
+
+    /// <summary>Browsers sign in with the key in the body, and out without one.</summary>
+    private const string SessionRoute = "/api/v1/session";
 
     /// <summary>They show the key itself, or only the pods that the key may open or read.</summary>
     private static readonly string[] RoutesOfAnyKey =
     [
-        "GET /api/v1/key", "GET /api/v1/pods", "GET /api/v1/pods/{id}", "GET /api/v1/pods/{id}/logs",
+        "GET /api/v1/key", "GET " + SessionRoute,
+        "GET /api/v1/pods", "GET /api/v1/pods/{id}", "GET /api/v1/pods/{id}/logs",
         "POST /api/v1/pods/{id}/links",
     ];
 
@@ -81,6 +87,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
             var isRead = method == "GET" || pattern == "/api/v1/gpus/try";
             if (RoutesOfAnyKey.Contains($"{method} {pattern}")) return AccessLevel.AuthenticatedKey;
             if ($"{method} {pattern}" == TicketRoute) return AccessLevel.Invoke;
+            if (pattern == SessionRoute) return AccessLevel.Nothing;
             if (pattern.StartsWith("/metrics", StringComparison.Ordinal)) return AccessLevel.Metrics;
             if (pattern.StartsWith("/api/", StringComparison.Ordinal)
                 || pattern.StartsWith("/v2/pods", StringComparison.Ordinal))
@@ -98,6 +105,19 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         Assert.Equal(["/e/{endpoint}/{**path}"], Routes()
             .Where(r => r.Metadata.GetMetadata<AcceptsSocketTickets>() is not null)
             .Select(r => r.RoutePattern.RawText!));
+
+    [Fact]
+    public void Sessions_are_accepted_by_no_route_that_forwards_any_path_and_by_no_pod()
+    {
+        var refused = Routes().Select(r => r.RoutePattern.RawText!).Where(p => !SessionAuthentication.IsAccepted(p));
+        Assert.Equal(
+            [
+                "/e/{endpoint}/{**path}", "/healthz", "/metrics", "/metrics/workers", "/openapi.json", "/readyz",
+                "/v2",
+            ],
+            refused.Distinct().Order(StringComparer.Ordinal));
+        Assert.False(SessionAuthentication.IsAccepted("/pods/{pod}/{port}/{**path}"));
+    }
 
     [Fact]
     public async Task The_OpenAPI_document_lists_every_route_with_a_method()

@@ -9,6 +9,7 @@ using Sluice.Dispatch;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Batches;
+using Sluice.Gateway.Dashboard;
 using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
@@ -120,6 +121,7 @@ public static partial class GatewayHost
         Get<FilesApi>().Map(app);
         Get<BatchesApi>().Map(app);
         Get<ResponsesApi>().Map(app);
+        DashboardApi.Map(app, DashboardFiles.Read(typeof(GatewayHost).Assembly));
         Get<KeysApi>().Map(app);
         Get<SessionsApi>().Map(app);
         Get<AuditApi>().Map(app);

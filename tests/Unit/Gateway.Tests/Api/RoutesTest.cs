@@ -16,6 +16,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private static readonly string[] Open =
     [
         "/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json", SessionRoute,
+        "/", "/ui/{**path}",
     ];
 
     /// <summary>Browsers sign in with the key in the body, and out without one.</summary>
@@ -112,8 +113,8 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
         var refused = Routes().Select(r => r.RoutePattern.RawText!).Where(p => !SessionAuthentication.IsAccepted(p));
         Assert.Equal(
             [
-                "/e/{endpoint}/{**path}", "/healthz", "/metrics", "/metrics/workers", "/openapi.json", "/readyz",
-                "/v2",
+                "/", "/e/{endpoint}/{**path}", "/healthz", "/metrics", "/metrics/workers", "/openapi.json", "/readyz",
+                "/ui/{**path}", "/v2",
             ],
             refused.Distinct().Order(StringComparer.Ordinal));
         Assert.False(SessionAuthentication.IsAccepted("/pods/{pod}/{port}/{**path}"));

@@ -245,12 +245,34 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("**other than one final state**", $"**{ledger.Count - lost - states.Where(s => s.Key is not ("IN_QUEUE" or "IN_PROGRESS")).Sum(s => s.Value)}**");
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
+        Row("**ended jobs in the usage ledger, beside the accepted jobs**", $"**{await UsageAsync(states)}**");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
         Row("from a worker's kill to the next attempt of its jobs", FaultMatrix.Spread(fromWorkers));
         Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs", FaultMatrix.Spread(fromGateways));
         return text.ToString();
 
         void Row(string what, string seen) => text.AppendLine(CultureInfo.InvariantCulture, $"| {what} | {seen} |");
+    }
+
+    /// <summary>
+    /// Compares the ended jobs in the usage ledger with the states of the accepted jobs. It has each end once.
+    /// </summary>
+    private async Task<string> UsageAsync(IReadOnlyDictionary<string, int> states)
+    {
+        var report = await gateways[0]!.GetAsync("/api/v1/usage?endpoint=stub&step=month&groupBy=key");
+        var usage = report["usage"]!.AsArray();
+        var differences = new List<string>();
+        foreach (var (field, status) in new[]
+            { ("completed", "COMPLETED"), ("failed", "FAILED"), ("cancelled", "CANCELLED"), ("timedOut", "TIMED_OUT") })
+        {
+            var counted = usage.Sum(u => (int)u!["jobs"]![field]!);
+            if (counted != states.GetValueOrDefault(status)) differences.Add($"{counted} {status}");
+        }
+
+        var seconds = usage.Sum(u => (double)u!["workerSeconds"]!["busy"]!);
+        return differences.Count > 0
+            ? $"different: {string.Join(", ", differences)}"
+            : string.Create(CultureInfo.InvariantCulture, $"equal; {seconds:0.0} s busy");
     }
 
     /// <summary>From the kill that its last lost attempt fell to, to the begin of the attempt after it.</summary>

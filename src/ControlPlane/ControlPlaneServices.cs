@@ -117,6 +117,7 @@ public static class ControlPlaneServices
         services.AddSingleton<ScalingPlanner>().AddSingleton<PlanExecution>().AddSingleton<EndpointScaling>();
         services.AddSingleton<EndpointDataRemoval>().AddSingleton<DeletedEndpointCleanup>();
         services.AddSingleton<EndpointRemoval>();
+        services.AddSingleton<UsageAccounting>();
         services.AddSingleton<LeaderReconciliation>().AddSingleton<EndpointReconciliation>();
         services.AddSingleton<LeaderTerm>().AddSingleton<RoundEndpoints>().AddSingleton<StartPreparation>();
         services.AddSingleton<ReconcileRound>().AddSingleton<ReconcileRounds>();

@@ -1,4 +1,5 @@
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Usage;
 using Sluice.Storage.Jobs;
 
 namespace Sluice.Dispatch;
@@ -16,7 +17,8 @@ public static class JobCompletion
     /// <param name="ran">The trace that the worker reported.</param>
     /// <param name="ct">Stops waiting.</param>
     /// <param name="maxBytes">The endpoint's limit <c>jobs.maxBytes</c>; 0: no limit.</param>
+    /// <param name="used">What the attempt used, for the ledger.</param>
     public static Task<EndResult> CompleteAsync(this JobStore store, JobGrant grant, ReadOnlyMemory<byte> output,
-        RunTrace ran, CancellationToken ct, long maxBytes = 0) =>
-        store.CompleteAsync(grant.EndpointId, grant.Claim, grant.EndAsync, output, ran, ct, maxBytes);
+        RunTrace ran, CancellationToken ct, long maxBytes = 0, WorkUsage used = default) =>
+        store.CompleteAsync(grant.EndpointId, grant.Claim, grant.EndAsync, output, ran, ct, maxBytes, used);
 }

@@ -1,4 +1,5 @@
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Usage;
 using Sluice.Storage.Queueing;
 
 namespace Sluice.Dispatch;
@@ -42,8 +43,8 @@ public sealed class JobGrant : IDisposable
     internal static string KeyOf(JobClaim claim) => $"{claim.Id}|{claim.Fence}";
 
     /// <summary>Ends the job without output and returns the slot. Completes when Redis has answered.</summary>
-    public Task<EndResult> FailAsync(string status, JobError error) =>
-        EndAsync(JobEnd.Failed(Claim.Id, Claim.Fence, status, error));
+    public Task<EndResult> FailAsync(string status, JobError error, WorkUsage used = default) =>
+        EndAsync(JobEnd.Failed(Claim.Id, Claim.Fence, status, error, used));
 
     /// <summary>
     /// Ends the job as failed after an error of the gateway. The end is sent in a call of its own, because the data of

@@ -8,6 +8,7 @@ using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using Sluice.Storage.Usage;
 using Sluice.Storage.UserPods;
 
 namespace Sluice.Storage;
@@ -44,7 +45,7 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
         services.AddSingleton<BlobStore>().AddSingleton<FileStore>().AddSingleton<BatchStore>();
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>();
-        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>();
+        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>().AddSingleton<UsageLedger>();
 
         services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());

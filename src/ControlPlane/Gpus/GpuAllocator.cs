@@ -2,6 +2,7 @@ using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Machine;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Placement;
+using Sluice.Domain.Usage;
 using Sluice.Storage.Fleet;
 
 namespace Sluice.ControlPlane.Gpus;
@@ -106,6 +107,9 @@ internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
         claims[holding.PodId] = holding;
         return true;
     }
+
+    /// <summary>Returns the type and number of devices, as usage is counted.</summary>
+    public string DescribeDevices(IReadOnlyList<HeldDevice> devices) => GpuUse.Describe(inventory.Current, devices);
 
     /// <summary>Removes the claims of pods.</summary>
     public async Task ReleaseAsync(IReadOnlyList<string> podIds, CancellationToken ct)

@@ -35,6 +35,7 @@ internal sealed partial class GpuStarts(
         var holding = new GpuAllocation(PodManager.NewId(order.EndpointId), order.EndpointId, grant.Devices)
         {
             Node = grant.Node,
+            Gpu = gpus.DescribeDevices(grant.Devices),
         };
         if (!await gpus.ClaimAsync(holding, ct)) return false;
         var decision = await orders.StartAsync(order.Deployment, order.Fingerprint, order.Epoch, holding, ct);

@@ -101,6 +101,7 @@ internal sealed partial class PodAdoption(
                 ReadyAt = since,
                 Start = StartStages.Pack(record.Stages),
                 Cache = record.Cache,
+                Gpu = record.Gpu,
             };
         var own = record with { Fingerprint = running.Order.Fingerprint, RunsAs = running.Name };
         var pod = new ManagedPod(own) { Running = running };

@@ -62,6 +62,7 @@ public sealed class PodManager
             Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
             ShareMiB = holding?.Devices.Select(d => d.ShareMiB).FirstOrDefault(),
             Node = holding?.Node,
+            Gpu = holding?.Gpu,
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
             HostId = records.HostId,

@@ -46,7 +46,13 @@ internal sealed partial class PodReadiness(
             ? running.Stages
             : StartStages.Combine(placed, running.HostStages, running.Stages, total);
         var cache = TokenCapacity.Choose(running.Deployment.Template.CacheTokens, running.Cache);
-        running.Address = running.Address with { ReadyAt = now, Start = StartStages.Pack(stages), Cache = cache };
+        running.Address = running.Address with
+        {
+            ReadyAt = now,
+            Start = StartStages.Pack(stages),
+            Cache = cache,
+            Gpu = pod.Record.Gpu,
+        };
         await records.PersistUpAsync(pod, running.Address);
         pod.TryMove(
             r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Cache = cache, Reason = "ready" },

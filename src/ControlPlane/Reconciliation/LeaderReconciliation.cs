@@ -8,7 +8,8 @@ internal sealed class LeaderReconciliation(
     LeaderOrders orders,
     LostPodRemoval lostPods,
     EndpointScaling scaling,
-    EndpointRemoval removal)
+    EndpointRemoval removal,
+    UsageAccounting usage)
 {
     /// <summary>Reconciles an endpoint, if this gateway leads.</summary>
     /// <param name="observed">The state of the endpoint.</param>
@@ -28,6 +29,7 @@ internal sealed class LeaderReconciliation(
         {
             await reader.OfferAsync(observed.EndpointId, observed.Dispatch, ct);
             observed = observed with { Fleet = await lostPods.RemoveAsync(observed, living, ct) };
+            await usage.CountAsync(observed, ct);
         }
 
         if (observed.Deployment is { } deployment) await scaling.ScaleAsync(deployment, observed, ct);

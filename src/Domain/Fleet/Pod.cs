@@ -59,6 +59,12 @@ public sealed record Pod
     /// <summary>UUIDs of the GPUs and MIG slices that are assigned to it.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
 
+    /// <summary>
+    /// Their type and number, as usage is counted: <c>H100</c>, <c>2xH100</c>, <c>0.5xL4</c>; empty: it has none.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public string? Gpu { get; init; }
+
     /// <summary>The node of these devices; null: it has none, or an earlier build stored the record.</summary>
     public string? Node { get; init; }
 

@@ -27,6 +27,10 @@ public sealed record WorkerAddress(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TokenCapacity? Cache { get; init; }
 
+    /// <summary>Its devices, as usage is counted (<see cref="Pod.Gpu"/>); null: it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Gpu { get; init; }
+
     /// <summary>The value of the Authorization header, created once for all requests.</summary>
     [JsonIgnore]
     public string Authorization { get; } = "Bearer " + Token;

@@ -12,6 +12,9 @@ namespace Sluice.Gateway.Authentication;
 /// <param name="Arrived">The arrival time, as a <see cref="Stopwatch"/> timestamp.</param>
 public sealed record AuthenticatedRequest(Caller? Caller, Deployment? Deployment, TimeSpan Took, long Arrived)
 {
+    /// <summary>The name of the model that selected the deployment; null: its endpoint's id did.</summary>
+    public string? Model { get; init; }
+
     /// <summary>The flow whose share of the queue the request uses: the key ID, or <c>public</c>.</summary>
     public string Flow => Caller?.KeyId ?? "public";
 

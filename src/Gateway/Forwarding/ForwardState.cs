@@ -79,6 +79,18 @@ public sealed class ForwardState(
     /// <summary>Why the response cannot be forwarded, if the transformer rejected it.</summary>
     public string? Fault { get; set; }
 
+    /// <summary>The model that the request names; null: it names none.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Microseconds that the request occupied workers, by its share of them, over all attempts.</summary>
+    public long Busy { get; private set; }
+
+    /// <summary>Bytes of the request's body.</summary>
+    public long BytesIn { get; set; }
+
+    /// <summary>Bytes of the responses' bodies.</summary>
+    public long BytesOut { get; set; }
+
     /// <summary>Whether the request uses tokens, which the worker counts.</summary>
     public bool CountsTokens { get; init; }
 
@@ -134,6 +146,14 @@ public sealed class ForwardState(
         Waited += waited;
         var untilReady = worker.ReadyAt - arrivedAt;
         if (untilReady > TimeSpan.Zero) Cold = untilReady < Waited ? untilReady : Waited;
+    }
+
+    /// <summary>Counts the time of an attempt that ended.</summary>
+    /// <param name="slots">The slots of the worker that no other request could use; 0: all of them.</param>
+    public void CountBusy(int slots)
+    {
+        var share = slots == 0 ? 1 : (double)slots / Math.Max(1, Worker!.Concurrency);
+        Busy += (long)(Stopwatch.GetElapsedTime(Sent).TotalMicroseconds * share);
     }
 
     /// <summary>

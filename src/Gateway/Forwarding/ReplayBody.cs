@@ -37,6 +37,9 @@ public sealed class ReplayBody(PipeReader body, int limit, ByteBudget? budget = 
     /// <summary>Whether the body can be sent again: all bytes that were read are buffered.</summary>
     public bool CanReplay { get; private set; } = true;
 
+    /// <summary>The number of bytes that the client sent and an attempt read.</summary>
+    public long Total => total;
+
     /// <summary>
     /// The bytes that were read. They are the whole body if <see cref="CanReplay"/> is true and a worker responded.
     /// </summary>

@@ -61,6 +61,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         finally
         {
             timers.Return(run);
+            state.BytesIn = context.Request.ContentLength ?? body?.Total ?? 0;
             state.Stream?.Dispose();
             if (body is not null) await body.FinishAsync();
         }
@@ -123,6 +124,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var result = context.Response.HasStarted
             ? await ContinueAsync(context, state, body, run)
             : await SendAsync(context, state, run);
+        state.CountBusy(slot.IsIsolated ? 0 : 1);
         if (result.WorkerBroke)
             result = result with { WasAlone = slot.MarkWorkerUnreachable() };
         else

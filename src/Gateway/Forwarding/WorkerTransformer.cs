@@ -145,6 +145,16 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         ReadUsage(response);
         if (state.IsRepeatable) RemoveMarks(context, response);
         ScanUsage(response);
+        CountBytes(context, response);
+    }
+
+    /// <summary>Counts the bytes of the body: by its length, or as it is read.</summary>
+    private void CountBytes(HttpContext context, HttpResponseMessage response)
+    {
+        if (HttpMethods.IsHead(context.Request.Method) || response.StatusCode == HttpStatusCode.SwitchingProtocols)
+            return;
+        if (response.Content.Headers.ContentLength is { } length) state.BytesOut += length;
+        else response.Content = new WrappedContent(response.Content, body => new CountedStream(body, state));
     }
 
     /// <summary>Removes the marks from the response, if the worker announced them.</summary>

@@ -1,4 +1,5 @@
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Usage;
 
 namespace Sluice.Gateway.Jobs;
 
@@ -32,6 +33,9 @@ public sealed record AttemptOutcome(AttemptKind Kind)
 
     /// <summary>The data about the worker that is stored with the job.</summary>
     public RunTrace Ran { get; init; }
+
+    /// <summary>What the attempt used, except for its output.</summary>
+    public WorkUsage Used { get; init; }
 
     /// <summary>Whether a lost attempt counts toward the limit of attempts.</summary>
     public bool Counted { get; init; } = true;

@@ -13,6 +13,7 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Usage;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
@@ -26,7 +27,7 @@ namespace Sluice.Gateway.Jobs;
 /// <c>event: error</c> with a failure. A job with a path is a request to that path (<see cref="PathJob"/>).
 /// </summary>
 public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerClients clients, TokenLimits limits,
-    WorkerUsage usage, TimeProvider time)
+    WorkerUsage usage, UsageRecorder recorder, TimeProvider time)
 {
     private const string ProviderHeader = "X-Sluice-Provider";
 
@@ -51,10 +52,9 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     /// <param name="stop">Stops the attempt.</param>
     public async Task<AttemptOutcome> RunAsync(Deployment deployment, JobGrant grant, CancellationToken stop)
     {
-        var tokens = new AttemptTokens(limits, usage, store, deployment, grant);
+        var tokens = new AttemptTokens(limits, usage, recorder, store, deployment, grant);
         var end = await RunAsync(deployment, grant, tokens, stop);
-        await tokens.SettleAsync(end);
-        return end;
+        return end with { Used = await tokens.SettleAsync(end) };
     }
 
     private async Task<AttemptOutcome> RunAsync(
@@ -69,6 +69,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             if (input is not { } read)
                 return AttemptOutcome.Failed(JobErrors.InputLost, "The input of the job was deleted.");
             timeout = read.Timeout;
+            tokens.BytesIn = read.Input.Length;
             var path = PathJob.PathOf(read.S3);
             await tokens.StartAsync(read.Input, path);
             limit.CancelAfter(timeout);

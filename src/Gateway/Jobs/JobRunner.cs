@@ -3,7 +3,9 @@ using System.Diagnostics;
 using Sluice.Dispatch;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Usage;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
@@ -18,7 +20,8 @@ namespace Sluice.Gateway.Jobs;
 /// Redis accepts an outcome only if the fence of the attempt is current.
 /// </summary>
 public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
-    JobAttempt attempts, PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<JobRunner> logger)
+    JobAttempt attempts, PayloadShare payloads, UsageRecorder recorder, GatewayMetrics metrics, TimeProvider time,
+    ILogger<JobRunner> logger)
     : IJobRunner, IHostedService, IDisposable
 {
     private const string GatewayStops = "The gateway stopped.";
@@ -198,8 +201,10 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         switch (end.Kind)
         {
             case AttemptKind.Stopped:
+                recorder.Add(endpoint, end.Used);
                 break;
             case AttemptKind.Lost:
+                recorder.Add(endpoint, end.Used);
                 var requeued = await PersistAsync(() => store.RequeueAsync(
                     endpoint, claim.Id, claim.Fence, loss, end.Error!.Message, CancellationToken.None));
                 if (requeued) JobRequeued(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
@@ -209,7 +214,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             case AttemptKind.Failed:
                 JobFailed(claim.Id, endpoint, claim.Attempt, end.Status, end.Error!.Code, end.Error.Message);
                 ReportIfStale(endpoint, claim,
-                    (await WaitUntilStoredAsync(grant.FailAsync(end.Status, end.Error))).Ended);
+                    (await WaitUntilStoredAsync(grant.FailAsync(end.Status, end.Error, end.Used))).Ended, end.Used);
                 break;
             case AttemptKind.Completed:
                 await CompleteAsync(grant, end);
@@ -230,7 +235,7 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
             {
                 ReportIfStale(grant.EndpointId, grant.Claim,
                     (await WaitUntilStoredAsync(store.CompleteAsync(grant, end.Output, end.Ran, CancellationToken.None,
-                    MaxBytes(grant)))).Ended);
+                    MaxBytes(grant), end.Used))).Ended, end.Used);
                 return;
             }
             catch (PayloadException e)
@@ -240,10 +245,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
                     e.InnerException?.Message ?? e.Message);
                 if (next == OutputStep.Requeue)
                     await StoreAsync(grant, AttemptOutcome.Requeue($"The output could not be stored: {e.Message}",
-                        counted: false), AttemptLoss.Free);
+                        counted: false) with { Used = end.Used }, AttemptLoss.Free);
                 else if (next == OutputStep.Fail)
                     await StoreAsync(grant, AttemptOutcome.Failed(JobErrors.OutputLost,
-                        $"The output could not be stored: {e.Message}", true), AttemptLoss.Free);
+                        $"The output could not be stored: {e.Message}", true) with { Used = end.Used },
+                        AttemptLoss.Free);
                 if (next != OutputStep.Retry) return;
             }
 
@@ -272,9 +278,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         }
     }
 
-    private void ReportIfStale(string endpoint, JobClaim claim, bool isCurrent)
+    /// <summary>Counts an outcome that was rejected. Its worker worked nevertheless.</summary>
+    private void ReportIfStale(string endpoint, JobClaim claim, bool isCurrent, WorkUsage used = default)
     {
         if (isCurrent) return;
+        recorder.Add(endpoint, used);
         metrics.Stale(endpoint);
         StaleOutcomeRejected(claim.Id, endpoint, claim.Attempt);
     }

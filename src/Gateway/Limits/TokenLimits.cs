@@ -137,11 +137,11 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
         return hold.IsReserved ? settlements.SettleAsync(hold, 0) : Task.CompletedTask;
     }
 
-    /// <summary>Records the usage of a request that ended, and settles its reservation.</summary>
+    /// <summary>Records the usage of a request that ended, and settles its reservation. Returns the usage.</summary>
     /// <param name="hold">The tokens of the request.</param>
     /// <param name="request">The id of the request, for the log.</param>
     /// <param name="evidence">What is known about its tokens.</param>
-    public async Task SettleAsync(TokenHold hold, string request, UsageEvidence evidence)
+    public async Task<TokenUsage> SettleAsync(TokenHold hold, string request, UsageEvidence evidence)
     {
         var usage = evidence.Decide();
         var wasted = evidence.Wasted(usage);
@@ -152,6 +152,7 @@ public sealed partial class TokenLimits(TokenWindow window, TokenSettlements set
         if (hold.IsReserved) await settlements.SettleAsync(hold, usage.Total);
         if (usage.Total > 0)
             TokensUsed(request, hold.Flow, hold.Endpoint, usage.Prompt, usage.Cached, usage.Generated, wasted);
+        return usage;
     }
 
     private TokenHold HoldOf(

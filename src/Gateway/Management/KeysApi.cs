@@ -5,6 +5,7 @@ using Sluice.Domain.Notation;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Usage;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Keys;
 
@@ -15,7 +16,8 @@ namespace Sluice.Gateway.Management;
 /// text. <c>/api/v1/key</c>: a key reads itself.
 /// </summary>
 public sealed class KeysApi(
-    KeyStore store, ApiKeyCache keys, CatalogWatcher catalog, RateLimits limits, TokenWindow tokens, TimeProvider time)
+    KeyStore store, ApiKeyCache keys, CatalogWatcher catalog, RateLimits limits, TokenWindow tokens, UsageReader usage,
+    TimeProvider time)
 {
     /// <summary>The other admin keys of which one must still exist when an admin key is deleted.</summary>
     private const int Witnesses = 100;
@@ -41,7 +43,8 @@ public sealed class KeysApi(
             "Revoke a key; all gateways reject it within 2 s. 409 for the last admin key", DeleteAsync)
             .Produces(StatusCodes.Status204NoContent);
         routes.MapRoute("GET", "/api/v1/key", AccessLevel.AuthenticatedKey,
-            "Get the key of this request, and what its limits allow now", SelfAsync).Produces<OwnKey>();
+            "Get the key of this request, what its limits allow now, and its usage of this month", SelfAsync)
+            .Produces<OwnKey>();
     }
 
     private async Task ListAsync(HttpContext context)
@@ -190,7 +193,8 @@ public sealed class KeysApi(
             new RemainingLimits(
                 own.RequestsPerMinute > 0 ? new RemainingUnits(requests, (long)whole.TotalMilliseconds) : null,
                 own.TokensPerMinute > 0 ? new RemainingUnits(left, (long)full.TotalMilliseconds) : null,
-                own.Concurrent > 0 ? Math.Max(0, own.Concurrent - running) : null));
+                own.Concurrent > 0 ? Math.Max(0, own.Concurrent - running) : null),
+            await usage.ReadMonthAsync(caller.KeyId, ct));
     }
 
     private async Task WriteAsync(HttpContext context, ApiKey key)
@@ -233,7 +237,7 @@ public sealed class KeysApi(
     /// </summary>
     public sealed record OwnKey(string Id, string Name, string? Last4, KeyScope Scope,
         IReadOnlyDictionary<string, string> Tags, DateTimeOffset? CreatedAt, DateTimeOffset? ExpiresAt,
-        KeyLimits Limits, RemainingLimits Remaining);
+        KeyLimits Limits, RemainingLimits Remaining, KeyUsage Usage);
 
     /// <summary>
     /// What the limits of a key allow now. Null: there is no such limit. <paramref name="Concurrent"/>: further

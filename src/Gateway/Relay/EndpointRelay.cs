@@ -4,6 +4,7 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Usage;
 using Sluice.Gateway.UserPods;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Redis;
@@ -15,7 +16,7 @@ namespace Sluice.Gateway.Relay;
 /// APIs use it.
 /// </summary>
 public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits tokens, TokenCosts costs,
-    WorkerUsage usage, GpuStore gpus, PodStore pods, UserPodRouting routing, TimeProvider time,
+    WorkerUsage usage, UsageRecorder recorder, GpuStore gpus, PodStore pods, UserPodRouting routing, TimeProvider time,
     ILogger<EndpointRelay> logger)
 {
     /// <summary>Forwards a request.</summary>
@@ -40,7 +41,8 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         var repeatable = IsGeneration(context.Request.Method, path);
         if (TextRoutes.AssumedTokens(context.Request.Method, path, template.IsBuiltIn) is not { } assumed)
         {
-            await ForwardAsync(context, CreateState(admission, target, repeatable, null));
+            var untexted = CreateState(admission, target, repeatable, null);
+            recorder.Add(untexted, await ForwardAsync(context, untexted), context.Response.StatusCode, default, 0);
             return;
         }
 
@@ -58,7 +60,8 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         {
             var evidence = await ForwardedUsage.CollectAsync(
                 state, outcome, context.Response.StatusCode, hold.Estimated, usage);
-            await tokens.SettleAsync(hold, context.TraceIdentifier, evidence);
+            var used = await tokens.SettleAsync(hold, context.TraceIdentifier, evidence);
+            recorder.Add(state, outcome, context.Response.StatusCode, used, evidence.Wasted(used));
         }
     }
 
@@ -78,6 +81,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
                 || !caller.Scope.MayInvoke(endpoint),
             IsRepeatable = repeatable,
             IsSecure = routing.IsSecure,
+            Model = admission.Model,
         };
     }
 

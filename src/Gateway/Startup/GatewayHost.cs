@@ -23,6 +23,7 @@ using Sluice.Gateway.OpenInference;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Usage;
 using Sluice.Gateway.UserPods;
 using Sluice.Gateway.Webhooks;
 using Sluice.Hosting.Processes;
@@ -125,6 +126,7 @@ public static partial class GatewayHost
         Get<KeysApi>().Map(app);
         Get<SessionsApi>().Map(app);
         Get<AuditApi>().Map(app);
+        Get<UsageApi>().Map(app);
         Get<CatalogApi>().Map(app);
         Get<WorkerLogsApi>().Map(app);
         Get<ModelsApi>().Map(app);
@@ -202,6 +204,7 @@ public static partial class GatewayHost
             resolvers.Insert(4, UserPodApiJson.Default);
             resolvers.Insert(5, ModelsJson.Default);
             resolvers.Insert(6, AuditApiJson.Default);
+            resolvers.Insert(7, UsageApiJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -216,6 +219,8 @@ public static partial class GatewayHost
         services.AddSingleton(s => new ApiKeyCache(s.GetRequiredService<RedisStore>(), s.GetRequiredService<KeyStore>(),
             settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<ApiKeyCache>>()));
+        services.AddSingleton<UsageReader>().AddSingleton<UsageApi>();
+        services.AddSingleton<UsageRecorder>().AddHostedService(s => s.GetRequiredService<UsageRecorder>());
         services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>()).AddHostedService<KeyUseRecorder>();
         services.AddSingleton<KeysApi>().AddSingleton<AuditMiddleware>().AddSingleton<AuditApi>();
         services.AddSingleton<RefusedLogins>().AddHostedService(s => s.GetRequiredService<RefusedLogins>());

@@ -53,7 +53,8 @@ public sealed class EndpointDeletions(RedisStore redis, CatalogStore catalog, Jo
         RedisKey[] kept = k.Listed;
         RedisKey[] keys =
         [
-            k.Forgotten, k.Dispatch.Queue, k.Dispatch.Meta, .. kept, .. k.Rest, .. all ? k.Dispatch.Slots : [],
+            k.Forgotten, k.Dispatch.Queue, k.Dispatch.Meta, k.Ledger, .. kept, .. k.Rest,
+            .. all ? k.Dispatch.Slots : [],
         ];
         RedisValue[] arguments = [deletion, name, kept.Length, all ? 1 : 0, (long)Remembered.TotalMilliseconds];
         await Forget.RunAsync(redis.Database, keys, arguments).WaitAsync(ct);

@@ -126,7 +126,7 @@ internal sealed class JobEndWriter
             redis.Database,
             [
                 d.Queue, d.Running, d.Jobs, d.Retries, d.Watchers, d.Results, d.Blobs, d.Flows, d.Meta, k.Expiry,
-                k.Dead, k.Outbox, k.Log, k.Hooks, k.Bytes,
+                k.Dead, k.Outbox, k.Log, k.Hooks, k.Bytes, k.Ledger,
             ],
             [endpointId, EndCall.KeepDeadMs, kinds, .. rest]);
         return EndCall.Results(all, refused.Items());

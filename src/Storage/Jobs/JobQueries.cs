@@ -147,7 +147,7 @@ public sealed class JobQueries(RedisStore redis, JobStore store)
             [
                 d.Leases, d.Held, d.Free, d.Capacity, d.Queue, d.Meta, d.Running, d.Flows, k.Index, k.Late, k.Expiry,
                 k.Outbox, k.Hooks, d.Jobs, d.Retries, d.Watchers, d.Results, k.Streams, d.Blobs, d.Busy, k.Bytes,
-                d.TokenCapacity, d.Tokens,
+                d.TokenCapacity, d.Tokens, k.Ledger,
             ],
             [MaxViolations, MaxChecked, LateMs]).WaitAsync(ct);
         var r = reply.Items();

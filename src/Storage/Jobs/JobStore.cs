@@ -1,4 +1,5 @@
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Usage;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;
@@ -78,6 +79,7 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     /// <param name="maxBytes">
     /// The endpoint's limit <c>jobs.maxBytes</c>; 0: none. Above half of it, outputs are stored in files.
     /// </param>
+    /// <param name="used">What the attempt used; the bytes of the output are added.</param>
     public async Task<EndResult> CompleteAsync(
         string endpointId,
         JobClaim claim,
@@ -85,10 +87,12 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
         ReadOnlyMemory<byte> output,
         RunTrace ran,
         CancellationToken ct,
-        long maxBytes = 0)
+        long maxBytes = 0,
+        WorkUsage used = default)
     {
         var stored = await outputs.SaveAsync(endpointId, output, maxBytes, ct);
-        var completed = JobEnd.Completed(claim.Id, claim.Fence, stored.ToExactArray(), ran);
+        var completed = JobEnd.Completed(
+            claim.Id, claim.Fence, stored.ToExactArray(), ran, used with { BytesOut = output.Length });
         var result = await end(completed).WaitAsync(ct);
         if (!result.Ended) payloads.Delete(stored);
         return result;

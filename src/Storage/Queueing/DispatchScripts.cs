@@ -105,7 +105,7 @@ public sealed class DispatchScripts(RedisStore redis)
             [
                 k.Leases, k.Held, k.Free, k.Queue, k.Meta, k.Grants, k.Running, k.Flows, k.Jobs, k.Retries, k.Watchers,
                 k.Results, k.Blobs, keys.Expiry, keys.Dead, keys.Outbox, keys.Log, keys.Hooks, keys.Bytes, k.Capacity,
-                k.TokenCapacity, k.Tokens,
+                k.TokenCapacity, k.Tokens, keys.Ledger,
             ],
             [.. args]);
         return new ReleaseAnswer(

@@ -16,9 +16,9 @@ internal static class EndCall
     /// <summary>Returns the number of kinds, and the arguments that follow it.</summary>
     public static (int Kinds, List<RedisValue> Values) Args(IReadOnlyList<JobEnd> ends)
     {
-        var kinds = new ArgumentInterner<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What]);
-        var args = new List<RedisValue>(4 * ends.Count);
-        foreach (var e in ends) args.AddRange([kinds.NumberOf(e.Kind), e.Id, e.Expect, e.Value]);
+        var kinds = new ArgumentInterner<EndKind>(k => [k.Status, k.Dead ? 1 : 0, k.Ran, k.What, k.Row]);
+        var args = new List<RedisValue>(5 * ends.Count);
+        foreach (var e in ends) args.AddRange([kinds.NumberOf(e.Kind), e.Id, e.Expect, e.Value, e.Used]);
         return (kinds.Count, [.. kinds.Args, .. args]);
     }
 

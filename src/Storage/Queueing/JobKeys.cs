@@ -78,6 +78,12 @@ public sealed class JobKeys(string endpointId)
     /// <summary>String: "deletion|phase", the last completed step of removing the data of a deleted endpoint.</summary>
     public RedisKey Forgotten { get; } = DispatchKeys.Key(endpointId, "forgotten");
 
+    /// <summary>
+    /// Sorted set: the hashes of usage by their time, and their prefix (<c>ledger.part.lua</c>). The usage of a deleted
+    /// endpoint is kept.
+    /// </summary>
+    public RedisKey Ledger { get; } = DispatchKeys.Key(endpointId, "ledger");
+
     /// <summary>The keys that list keys and files of jobs and deliveries.</summary>
     public RedisKey[] Listed => [Index, Late, Log, Streams, Dispatch.Jobs, Dispatch.Results, Dispatch.Blobs];
 

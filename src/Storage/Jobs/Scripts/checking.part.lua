@@ -1,6 +1,6 @@
--- checking, map, few_jobs, counted_bytes, check_tokens (part, after jobbytes): checking(max) returns check(), which
--- records a violation in words, the recorded violations (at most max), and a function that returns their number. map()
--- returns a hash as a table.
+-- checking, map, few_jobs, counted_bytes, check_tokens, check_ledger (part, after jobbytes and ledger): checking(max)
+-- returns check(), which records a violation in words, the recorded violations (at most max), and a function that
+-- returns their number. map() returns a hash as a table.
 local function checking(max)
   local wrong, reports = 0, {}
   local function check(holds, ...)
@@ -69,5 +69,27 @@ local function check_tokens(check, counted, k)
   end
   for pod in pairs(k.limits) do
     check(redis.call('HEXISTS', k.capacity, pod) == 1, 'a worker that is gone limits tokens:', pod)
+  end
+end
+
+-- Checks that the ended jobs in the ledger are those in the counters. A ledger with more fields is not read: the script
+-- would occupy Redis for long.
+local MOST_FIELDS = 100000
+
+local function check_ledger(check, ledger, counters)
+  local names, ended, fields = redis.call('ZRANGE', ledger, 0, -1), {}, 0
+  for _, name in ipairs(names) do fields = fields + redis.call('HLEN', ledger .. ':' .. name) end
+  if #names == 0 or fields > MOST_FIELDS then return end
+  for _, name in ipairs(names) do
+    for field, n in pairs(map(ledger .. ':' .. name)) do
+      local quantity = string.match(field, '[^|]*$')
+      check(tonumber(n) >= 0, 'the ledger has less than nothing:', name, field, n)
+      ended[quantity] = (ended[quantity] or 0) + tonumber(n)
+    end
+  end
+  local base = map(ledger .. ':base')
+  for _, status in ipairs(ENDED) do
+    local counted = (counters[status] or 0) + (base[status] or 0)
+    check(counted == (ended[status] or 0), status, 'jobs:', counted, 'counted,', ended[status] or 0, 'in the ledger')
   end
 end

@@ -1,12 +1,15 @@
--- ending (part, after jobstate and jobbytes): ends jobs. stop() ends a running job, unqueue() a queued job; keep()
--- writes the collected changes.
--- k: queue, running, flows, meta, jobs, retries, watchers, results, blobs, expiry, dead, outbox, log, hooks, bytes.
+-- ending (part, after jobstate, jobbytes and ledger): ends jobs. stop() ends a running job, unqueue() a queued job;
+-- keep() writes the collected changes. Each end counts in the ledger, in the same step.
+-- k: queue, running, flows, meta, jobs, retries, watchers, results, blobs, expiry, dead, outbox, log, hooks, bytes,
+-- ledger.
 -- kind: status, no_retry, dead, tail (the part of the result between its first line and its value), is_error, dues
--- (empty; when the data of such jobs is deleted).
+-- (empty; when the data of such jobs is deleted), row ("key|model|GPU" of the ledger; without the key if the caller
+-- does not know the flow of the job).
+-- used: "quantity=n,.." that the attempt used.
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, notified = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
-  local counted, unneeded = counting(k.bytes), {}
+  local counted, unneeded, usage = counting(k.bytes), {}, counting_usage(k.ledger, k.meta, now)
 
   local function notify(gateway, what, id)
     news[#news + 1] = { 'sluice:job:' .. gateway, what .. '|' .. endpoint .. '|' .. id }
@@ -34,6 +37,13 @@ local function ending(k, endpoint, now, at, dead_ms)
     if n ~= 0 then counted.add(flow_of(submission), n) end
   end
 
+  local function bill(kind, id, used, submission)
+    local row = kind.row
+    if string.sub(row, 1, 1) == '|' then row = flow_of(submission or redis.call('HGET', k.jobs, id) or '') .. row end
+    usage.add(row .. '|' .. kind.status, 1)
+    for quantity, n in string.gmatch(used, '(%a+)=(%d+)') do usage.add(row .. '|' .. quantity, tonumber(n)) end
+  end
+
   -- last: "fence or attempt|runs|started|pod" of the attempt that ends.
   local function finish(id, kind, value, last, attempt, keep, url, watchers)
     local status, n = kind.status, #results
@@ -53,7 +63,7 @@ local function ending(k, endpoint, now, at, dead_ms)
     for gateway in string.gmatch(watchers, '[^,]+') do notify(gateway, 'changed', id) end
   end
 
-  local function stop(id, kind, expect, value, run)
+  local function stop(id, kind, expect, value, run, used)
     local holder, fence, pod, started, ran, keep, hook, watchers = unpack(run, 1, 8)
     stopped[#stopped + 1] = id
     if expect == 'any' then notify(string.match(holder, '^[^~]+'), 'stop', id) end
@@ -63,6 +73,7 @@ local function ending(k, endpoint, now, at, dead_ms)
     -- result.
     local submission = (hook ~= '0' or #value > ROOM) and redis.call('HGET', k.jobs, id)
     if submission then count(id, kind, value, submission) end
+    bill(kind, id, used, submission)
     finish(id, kind, value, run.last, fence, keep,
       submission and hook % 2 == 1 and select(2, string.match(submission, SUBMISSION)) or '', watchers)
   end
@@ -79,10 +90,12 @@ local function ending(k, endpoint, now, at, dead_ms)
     end
     if watchers then notified[#notified + 1] = id end
     count(id, kind, value, submission)
+    bill(kind, id, '', submission)
     finish(id, kind, value, last, string.match(last, '^%d+'), keep or '0', url or '', watchers or '')
   end
 
   local function keep()
+    usage.keep()
     if #entries > 0 then
       redis.call('ZREM', k.queue, unpack(entries))
       redis.call('HINCRBY', k.meta, 'queued', -#entries)

@@ -11,7 +11,8 @@
 --         streams  hash job -> "bytes|read" of its stream · blobs  hash "job|in", "job|out" -> large values ·
 --         busy  hash holder -> "requests|slots in use that belong to no job of the holder", the latter only if there
 --         are any · bytes  hash flow -> bytes (see jobbytes) ·
---         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
+--         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room) ·
+--         ledger  sorted set of the hashes of usage, and their prefix (see ledger)
 -- ARGV    max  violations to report ·
 --         newest  how many of the ended jobs are checked; all queued and running jobs are checked ·
 --         late_ms  how long a job may exceed its executionTimeout
@@ -21,9 +22,11 @@ local leases, held, free, capacity, queue, meta = KEYS[1], KEYS[2], KEYS[3], KEY
 local running, flows, index, late, expiry, outbox = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local hooks, jobs, retries, watchers, results, streams = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local blobs, busy, bytes, token_capacity, tokens = KEYS[19], KEYS[20], KEYS[21], KEYS[22], KEYS[23]
+local ledger = KEYS[24]
 local max, newest, late_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- include: jobstate
 -- include: jobbytes
+-- include: ledger
 -- include: checking
 local now = redis.call('TIME')[1] * 1000
 local check, reports, wrong = checking(max)
@@ -109,4 +112,5 @@ few_jobs(check, newest, jobs, queued, { retries = retries, watchers = watchers, 
 for _, delivery in ipairs(redis.call('ZRANGE', outbox, 0, newest - 1)) do
   check(redis.call('EXISTS', hooks .. delivery) == 1, 'outbox entry without its delivery:', delivery)
 end
+check_ledger(check, ledger, map(meta))
 return { #all, wrong(), reports, known }

@@ -12,7 +12,8 @@
 --         dead  sorted set dead-letter job -> ended · outbox  sorted set delivery -> next attempt ·
 --         log sorted set delivery -> created · hooks  prefix of delivery hashes ·
 --         bytes  hash flow -> bytes (see jobbytes) · capacity  hash pod -> slots ·
---         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
+--         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room) ·
+--         ledger  sorted set of the hashes of usage, and their prefix (see ledger)
 -- ARGV    holder  '' when no slots are returned · endpoint · low  start tags from here on are of low priority ·
 --         claims 1: the holder runs jobs · most  tickets to process ·
 --         most_bytes  of the returned inputs, exceeded by at most one input ·
@@ -36,7 +37,7 @@ local queue, meta, grants = KEYS[4], KEYS[5], KEYS[6]
 local running, flows, jobs, retries, watchers = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local results, blobs = KEYS[12], KEYS[13]
 local expiry, dead, outbox, log, hooks = KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
-local bytes, capacity, token_capacity, tokens = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
+local bytes, capacity, token_capacity, tokens, ledger = KEYS[19], KEYS[20], KEYS[21], KEYS[22], KEYS[23]
 local holder, endpoint, low, claims = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local most, most_bytes, dead_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), 11
@@ -48,6 +49,7 @@ local token, slot_count, kind_count, rest = ARGV[8], tonumber(ARGV[9]), tonumber
 -- include: isolating
 -- include: vtime
 -- include: jobbytes
+-- include: ledger
 -- include: ending
 -- include: ends
 
@@ -56,7 +58,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slots_end = rest + 3 * slot_count
 local k = { queue = queue, running = running, flows = flows, meta = meta, jobs = jobs, retries = retries,
   watchers = watchers, results = results, blobs = blobs, expiry = expiry, dead = dead, outbox = outbox, log = log,
-  hooks = hooks, bytes = bytes }
+  hooks = hooks, bytes = bytes, ledger = ledger }
 local refused = kind_count > 0 and endall(k, endpoint, now, dead_ms, kind_count, slots_end) or {}
 local status = redis.call('ZSCORE', leases, holder) and 'ok' or 'lost'
 local mine, book = {}, openings(free, held, capacity, { token_capacity = token_capacity, tokens = tokens })

@@ -9,6 +9,7 @@ using Sluice.Gateway.Audit;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Startup;
+using Sluice.Gateway.Usage;
 using Sluice.Gateway.UserPods;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
@@ -117,7 +118,8 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.True(types.Count > 10);
         Assert.All(types, t => Assert.NotNull(
             ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)
-                ?? ModelsJson.Default.GetTypeInfo(t) ?? AuditApiJson.Default.GetTypeInfo(t)));
+                ?? ModelsJson.Default.GetTypeInfo(t) ?? AuditApiJson.Default.GetTypeInfo(t)
+                ?? UsageApiJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

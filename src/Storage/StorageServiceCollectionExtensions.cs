@@ -8,6 +8,7 @@ using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
+using Sluice.Storage.Series;
 using Sluice.Storage.Usage;
 using Sluice.Storage.UserPods;
 
@@ -39,7 +40,7 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>().AddSingleton<TicketStore>()
-            .AddSingleton<SessionStore>().AddSingleton<AuditStore>();
+            .AddSingleton<SessionStore>().AddSingleton<SeriesStore>().AddSingleton<AuditStore>();
         services.AddSingleton(s => new UserPodStore(s.GetRequiredService<RedisStore>(), gatewayId))
             .AddSingleton<UserPodCatalog>();
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Gateway.Observability;
 using Sluice.Gateway.Tokens;
 using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
@@ -155,6 +156,12 @@ public sealed class ForwardState(
         var share = slots == 0 ? 1 : (double)slots / Math.Max(1, Worker!.Concurrency);
         Busy += (long)(Stopwatch.GetElapsedTime(Sent).TotalMicroseconds * share);
     }
+
+    /// <summary>Returns where the time of the request went, until now.</summary>
+    public RequestTimes Times() => new(
+        Waited - Cold, Cold, Worker is null ? null : Stopwatch.GetElapsedTime(Sent),
+        (Stream?.FirstAt ?? Scanner?.FirstAt) is { } first ? Stopwatch.GetElapsedTime(Arrived, first) : null,
+        Stopwatch.GetElapsedTime(Arrived));
 
     /// <summary>
     /// Returns the <c>Server-Timing</c> header of the response, in ms: auth, queue, cold (with the stages of the cold

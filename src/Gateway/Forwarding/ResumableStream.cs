@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 
 namespace Sluice.Gateway.Forwarding;
 
@@ -50,6 +51,9 @@ public sealed class ResumableStream(string announced, bool canResume) : IDisposa
     /// <summary>Number of parts that the client has.</summary>
     public int Parts { get; private set; }
 
+    /// <summary>When the first part was sent, as a timestamp; null: none was.</summary>
+    public long? FirstAt { get; private set; }
+
     /// <summary>Why the worker's response ended early; null: it did not.</summary>
     public Exception? Failure { get; private set; }
 
@@ -60,6 +64,7 @@ public sealed class ResumableStream(string announced, bool canResume) : IDisposa
     public void Add(ReadOnlySequence<byte> mark)
     {
         Parts++;
+        FirstAt ??= Stopwatch.GetTimestamp();
         if (!CanResume) return;
         var size = (int)mark.Length;
         if (length + size + 1 > MaxMarksBytes)

@@ -32,6 +32,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var policy = state.Endpoint.Forwarding;
         if (LimitBody(context, policy.MaxBodyBytes) is { } tooLarge) return tooLarge;
 
+        metrics.Arrived(state.Endpoint.Id);
         var run = timers.Rent();
         var body = KeepBody(context, policy);
         try
@@ -362,8 +363,8 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             ForwardOutcome.Answered or ForwardOutcome.CutShort => context.Response.StatusCode,
             _ => result.Outcome.GetStatus(),
         };
-        metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status,
-            Stopwatch.GetElapsedTime(state.Arrived), state.Waited);
+        metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status, state.Times(),
+            status >= StatusCodes.Status500InternalServerError || result.Outcome == ForwardOutcome.CutShort);
         return result;
     }
 

@@ -174,11 +174,23 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         var started = Stopwatch.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, stopping.Token);
         var end = await attempts.RunAsync(deployment, grant, stop.Token);
-        metrics.Attempted(
-            grant.EndpointId, end.Kind.ToString().ToLowerInvariant(), Stopwatch.GetElapsedTime(started));
+        metrics.Attempted(grant.EndpointId, end.Kind.ToString().ToLowerInvariant(),
+            TimesOf(grant, Stopwatch.GetElapsedTime(started)), end.Kind is AttemptKind.Failed or AttemptKind.Lost);
         if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)
             return AttemptOutcome.Requeue(GatewayStops, counted: false);
         return end;
+    }
+
+    /// <summary>Returns where the time of an attempt went, since the job was last queued.</summary>
+    private RequestTimes TimesOf(JobGrant grant, TimeSpan took)
+    {
+        var queued = grant.Claim.Queued;
+        if (queued == default) return new RequestTimes(TimeSpan.Zero, TimeSpan.Zero, took, null, took);
+        var total = time.GetUtcNow() - queued;
+        var waited = total > took ? total - took : TimeSpan.Zero;
+        var cold = (grant.Slot?.Worker.ReadyAt ?? queued) - queued;
+        cold = cold < TimeSpan.Zero ? TimeSpan.Zero : cold < waited ? cold : waited;
+        return new RequestTimes(waited - cold, cold, took, null, waited + took);
     }
 
     /// <summary>

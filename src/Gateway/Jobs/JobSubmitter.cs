@@ -6,6 +6,7 @@ using Sluice.Domain.Jobs;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
+using Sluice.Gateway.Observability;
 using Sluice.Gateway.Tokens;
 using Sluice.Shared;
 using Sluice.Storage.Jobs;
@@ -22,7 +23,7 @@ namespace Sluice.Gateway.Jobs;
 /// </summary>
 public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader reader, JobSignals signals,
     Dispatcher dispatcher, TokenLimits tokens, TokenCosts costs,
-    OutboundGuard guard, RedisMemoryPressure memory, TimeProvider time)
+    OutboundGuard guard, RedisMemoryPressure memory, GatewayMetrics metrics, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
 
@@ -105,6 +106,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
 
         if (await RejectTokensAsync(context, job.Id, job.Input, job.Path ?? "/run")) return false;
         if (await TryStoreAsync(context, job) is not { } result) return false;
+        metrics.Arrived(job.EndpointId);
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(job.EndpointId);
         else await RejectAsync(context, context.Admission().Deployment!.Endpoint, result);
         return result.Outcome == SubmitOutcome.Queued;
@@ -166,6 +168,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         }) is not { } result) return null;
         CrashPoint.Pass("after-submit");
         if (result.Outcome == SubmitOutcome.Queued) dispatcher.JobQueued(endpoint.Id);
+        metrics.Arrived(endpoint.Id);
         if (result.Outcome is SubmitOutcome.Queued or SubmitOutcome.Same)
             return new Submitted(result.Id, result.Outcome == SubmitOutcome.Queued,
                 Shared: key is not null || request.Webhook is not null);

@@ -4,8 +4,12 @@ using Sluice.Shared;
 
 namespace Sluice.Gateway.Observability;
 
-/// <summary>Records the metrics of forwarded requests and jobs. A request is recorded once, when it ends.</summary>
-public sealed class GatewayMetrics
+/// <summary>
+/// Records the metrics of forwarded requests and jobs, and the counts of charts. A request is recorded once, when it
+/// ends.
+/// </summary>
+/// <param name="series">The counts of charts; null: there are none.</param>
+public sealed class GatewayMetrics(SeriesRecorder? series = null)
 {
     public const string MeterName = "Sluice.Gateway";
 
@@ -56,15 +60,20 @@ public sealed class GatewayMetrics
     private readonly Counter<long> limited = Meter.CreateCounter<long>(MetricNames.RequestsLimited, "{request}",
         "Requests that were rejected by a limit of their key, by limit.");
 
+    /// <summary>Records that a request or a job has arrived.</summary>
+    public void Arrived(string endpoint) => series?.Arrived(endpoint);
+
     /// <summary>Records an attempt of a job.</summary>
     /// <param name="endpoint">The endpoint ID.</param>
     /// <param name="outcome">The outcome of the attempt, in lower case.</param>
-    /// <param name="took">The duration of the attempt.</param>
-    public void Attempted(string endpoint, string outcome, TimeSpan took)
+    /// <param name="times">Where its time went, since the job was last queued.</param>
+    /// <param name="isError">Whether it failed.</param>
+    public void Attempted(string endpoint, string outcome, RequestTimes times, bool isError)
     {
+        series?.Ended(endpoint, times, isError);
         var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
         attempts.Add(1, tag, KeyValuePair.Create("end", (object?)outcome));
-        attemptDuration.Record(took.TotalSeconds, tag);
+        attemptDuration.Record(times.Run!.Value.TotalSeconds, tag);
     }
 
     /// <summary>Records an attempt result that the fence rejected.</summary>
@@ -95,17 +104,19 @@ public sealed class GatewayMetrics
     /// <param name="endpoint">The endpoint ID.</param>
     /// <param name="outcome">The label of its outcome.</param>
     /// <param name="status">The status sent to the client; null if the client closed the connection.</param>
-    /// <param name="took">The time from its arrival to the last byte of its response.</param>
-    /// <param name="waited">The time that it waited for a slot; zero if it did not wait.</param>
+    /// <param name="times">Where its time went.</param>
+    /// <param name="isError">Whether it failed.</param>
     public void Forwarded(
-        string endpoint, string outcome, int? status, TimeSpan took, TimeSpan waited)
+        string endpoint, string outcome, int? status, RequestTimes times, bool isError)
     {
+        series?.Ended(endpoint, times, isError);
         var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
         requests.Add(1,
             tag,
             KeyValuePair.Create("outcome", (object?)outcome),
             KeyValuePair.Create("status", (object?)StatusClass(status)));
-        duration.Record(took.TotalSeconds, tag);
+        duration.Record(times.Total.TotalSeconds, tag);
+        var waited = times.Queued + times.Cold;
         if (waited > TimeSpan.Zero) wait.Record(waited.TotalSeconds, tag);
     }
 
@@ -116,7 +127,12 @@ public sealed class GatewayMetrics
     public void TokensUsed(string endpoint, TokenUsage usage, long wasted)
     {
         var tag = KeyValuePair.Create("endpoint", (object?)endpoint);
-        if (usage.Generated > 0) tokens.Add(usage.Generated, tag);
+        if (usage.Generated > 0)
+        {
+            tokens.Add(usage.Generated, tag);
+            series?.Generated(endpoint, usage.Generated);
+        }
+
         if (usage.Prompt > 0) promptTokens.Add(usage.Prompt, tag);
         if (usage.Cached > 0) cachedTokens.Add(usage.Cached, tag);
         if (wasted > 0) wastedTokens.Add(wasted, tag);

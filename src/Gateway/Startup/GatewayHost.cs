@@ -20,6 +20,7 @@ using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.OpenInference;
+using Sluice.Gateway.Overview;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
@@ -125,6 +126,8 @@ public static partial class GatewayHost
         DashboardApi.Map(app, DashboardFiles.Read(typeof(GatewayHost).Assembly));
         Get<KeysApi>().Map(app);
         Get<SessionsApi>().Map(app);
+        Get<OverviewApi>().Map(app);
+        Get<SeriesApi>().Map(app);
         Get<AuditApi>().Map(app);
         Get<UsageApi>().Map(app);
         Get<CatalogApi>().Map(app);
@@ -205,6 +208,7 @@ public static partial class GatewayHost
             resolvers.Insert(5, ModelsJson.Default);
             resolvers.Insert(6, AuditApiJson.Default);
             resolvers.Insert(7, UsageApiJson.Default);
+            resolvers.Insert(8, OverviewJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -255,6 +259,9 @@ public static partial class GatewayHost
         services.AddSingleton(s => new TokenWindow(s.GetRequiredService<RedisStore>())).AddSingleton<WorkerUsage>();
         services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<PrefixPlacement>()
             .AddSingleton<WorkerForwarder>();
+        services.AddSingleton<SeriesRecorder>().AddSingleton<SeriesReader>().AddSingleton<SeriesWriter>()
+            .AddSingleton<SeriesApi>().AddSingleton<OverviewReader>().AddSingleton<OverviewApi>();
+        services.AddHostedService(s => s.GetRequiredService<SeriesWriter>());
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<GpusApi>();

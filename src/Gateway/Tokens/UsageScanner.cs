@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace Sluice.Gateway.Tokens;
@@ -20,6 +21,9 @@ public sealed class UsageScanner
 
     /// <summary>Number of events with an object.</summary>
     public long Events { get; private set; }
+
+    /// <summary>When the first event with an object arrived, as a timestamp; null: none did.</summary>
+    public long? FirstAt { get; private set; }
 
     /// <summary>Adds the next bytes.</summary>
     public void Add(ReadOnlySpan<byte> bytes)
@@ -109,6 +113,7 @@ public sealed class UsageScanner
             if (matched == field.Length && next == (byte)'{')
             {
                 Events++;
+                FirstAt ??= Stopwatch.GetTimestamp();
                 matched = -1;
             }
             else if (next == (byte)'\n') matched = 0;

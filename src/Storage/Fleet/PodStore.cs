@@ -140,6 +140,10 @@ public sealed class PodStore(RedisStore redis)
         return living.Texts().ToHashSet();
     }
 
+    /// <summary>Returns the number of hosts with a valid lease: each gateway is a host.</summary>
+    public Task<long> CountHostsAsync(DateTimeOffset now, CancellationToken ct) =>
+        redis.Database.SortedSetLengthAsync(Hosts, now.ToUnixTimeMilliseconds(), exclude: Exclude.Start).WaitAsync(ct);
+
     /// <summary>Stores a host's examination report.</summary>
     public Task PutReportAsync(HostReport report, CancellationToken ct) =>
         ReservedWrite.RunAsync(redis.Database, Reports, "HSET", report.HostId,

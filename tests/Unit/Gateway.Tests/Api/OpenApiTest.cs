@@ -8,6 +8,7 @@ using Sluice.Domain.Declarations;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.ModelUploads;
+using Sluice.Gateway.Overview;
 using Sluice.Gateway.Startup;
 using Sluice.Gateway.Usage;
 using Sluice.Gateway.UserPods;
@@ -61,7 +62,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         await CheckAsync("POST", "/api/v1/keys", "/api/v1/keys", """{"name":"k","invoke":["e"]}""");
         await CheckAsync("POST", "/api/v1/gpus/try", "/api/v1/gpus/try", """{"requests":[{"gpu":{"count":1}}]}""");
         foreach (var path in new[] { "templates", "endpoints", "keys", "hosts", "gpus", "gpus/catalogue", "manifest",
-            "admin/check" })
+            "admin/check", "overview", "series" })
             await CheckAsync("GET", "/api/v1/" + path, "/api/v1/" + path);
         await CheckAsync("GET", "/api/v1/templates/t", "/api/v1/templates/{name}");
         foreach (var path in new[] { "", "/workers", "/decisions", "/webhooks", "/webhook-secret" })
@@ -119,7 +120,8 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         Assert.All(types, t => Assert.NotNull(
             ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)
                 ?? ModelsJson.Default.GetTypeInfo(t) ?? AuditApiJson.Default.GetTypeInfo(t)
-                ?? UsageApiJson.Default.GetTypeInfo(t)));
+                ?? UsageApiJson.Default.GetTypeInfo(t)
+                ?? OverviewJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

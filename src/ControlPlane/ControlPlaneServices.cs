@@ -33,7 +33,7 @@ public static class ControlPlaneServices
         ManifestOptions manifest,
         GpuInventoryOptions inventory)
     {
-        services.AddSingleton(manifest).AddSingleton<ManifestLoop>();
+        services.AddSingleton(manifest).AddSingleton<ManifestLoop>().AddSingleton<SecretSource>();
         services.AddSingleton(inventory).AddSingleton<GpuInventory>();
         services.AddSingleton<IGpuSource>(s => inventory.File is { } file ? new GpuInventoryFile(file)
             : s.GetRequiredService<IPodHost>().Gpus

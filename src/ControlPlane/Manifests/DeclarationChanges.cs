@@ -6,7 +6,7 @@ using Sluice.Domain.Declarations;
 namespace Sluice.ControlPlane.Manifests;
 
 /// <summary>Finds the declarations that differ between two catalogs. Pure.</summary>
-internal static class DeclarationChanges
+public static class DeclarationChanges
 {
     /// <summary>
     /// Returns the path of each declaration that differs, with its JSON before and after; null: none.

@@ -19,11 +19,18 @@ public static partial class Manifest
     private static readonly string[] Sections = ["templates", "endpoints"];
 
     /// <summary>Reads and validates a manifest.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="variables">
+    /// Returns the value of a variable (<see cref="Variables"/>), or null; null: there are none.
+    /// </param>
+    /// <param name="beside">Declarations that remain beside those of the manifest; null: none.</param>
     /// <returns>The declarations, or null and all errors.</returns>
-    public static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(string yaml)
+    public static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(
+        string yaml, Func<string, string?>? variables = null, EndpointCatalog? beside = null)
     {
         YamlNode root;
         JsonNode? json;
+        var (errors, unset) = (new List<FieldError>(), new List<FieldError>());
         try
         {
             var stream = new YamlStream();
@@ -38,7 +45,7 @@ public static partial class Manifest
             }
 
             root = stream.Documents[0].RootNode;
-            json = ToJson(root, 0);
+            json = ToJson(root, 0, "", new VariableReader(variables ?? (_ => null), unset));
         }
         catch (YamlException e)
         {
@@ -46,7 +53,6 @@ public static partial class Manifest
             return (null, [new FieldError("(file)", $"invalid YAML ({e.Message})", "a YAML document", line)]);
         }
 
-        var errors = new List<FieldError>();
         var file = DeclarationSerializer.Read(json, DeclarationJson.ManifestFile, "", errors);
         if (file is not null)
         {
@@ -55,34 +61,40 @@ public static partial class Manifest
                 Omitted = [.. Sections.Where(s => !json!.AsObject().ContainsKey(s))],
                 EndsWithMarker = EndMarker().IsMatch(yaml),
             };
-            errors.AddRange(EndpointRules.Check(file));
+            errors.AddRange(EndpointRules.Check(file, beside));
         }
 
+        // What a missing variable would be is not an error of its own.
+        errors.RemoveAll(e => unset.Exists(u => u.Field == e.Field));
+        errors.InsertRange(0, unset);
         return errors.Count == 0
             ? (file, [])
             : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
     }
 
-    private static JsonNode? ToJson(YamlNode node, int depth)
+    private static JsonNode? ToJson(YamlNode node, int depth, string path, VariableReader variables)
     {
         if (depth > MaxDepth)
             throw new YamlException(node.Start, node.End, $"The nesting is deeper than {MaxDepth} levels.");
         return node switch
         {
-            YamlMappingNode map => new JsonObject(map.Children.Select(c => KeyValuePair.Create(
-                (c.Key as YamlScalarNode)?.Value
-                    ?? throw new YamlException(c.Key.Start, c.Key.End, "A key is not a scalar; expected a word."),
-                ToJson(c.Value, depth + 1)))),
-            YamlSequenceNode list => new JsonArray([.. list.Children.Select(c => ToJson(c, depth + 1))]),
-            YamlScalarNode scalar => Scalar(scalar),
+            YamlMappingNode map => new JsonObject(map.Children.Select(c =>
+            {
+                var name = (c.Key as YamlScalarNode)?.Value
+                    ?? throw new YamlException(c.Key.Start, c.Key.End, "A key is not a scalar; expected a word.");
+                var field = path.Length > 0 ? $"{path}.{name}" : name;
+                return KeyValuePair.Create(name, ToJson(c.Value, depth + 1, field, variables));
+            })),
+            YamlSequenceNode list => new JsonArray(
+                [.. list.Children.Select((c, i) => ToJson(c, depth + 1, $"{path}[{i}]", variables))]),
+            YamlScalarNode scalar => Scalar(variables.Read(scalar.Value ?? "", path), scalar.Style),
             _ => null,
         };
     }
 
-    private static JsonValue? Scalar(YamlScalarNode scalar)
+    private static JsonValue? Scalar(string text, ScalarStyle style)
     {
-        var text = scalar.Value ?? "";
-        if (scalar.Style != ScalarStyle.Plain) return JsonValue.Create(text);
+        if (style != ScalarStyle.Plain) return JsonValue.Create(text);
         return text switch
         {
             "" or "null" or "~" => null,
@@ -118,4 +130,19 @@ public static partial class Manifest
     /// <summary>YAML's document end marker as the last line with content (YAML 1.2.2, section 9.1.2).</summary>
     [GeneratedRegex(@"^\.\.\.[ \t]*(#.*)?\s*\z", RegexOptions.Multiline)]
     private static partial Regex EndMarker();
+
+    /// <summary>Replaces variables. A text with a variable that it cannot replace remains, and is reported.</summary>
+    private sealed class VariableReader(Func<string, string?> lookup, List<FieldError> errors)
+    {
+        public string Read(string text, string field)
+        {
+            var (missing, invalid) = (new List<string>(), new List<string>());
+            var result = Variables.Expand(text, lookup, missing, invalid);
+            errors.AddRange(missing.Select(name => new FieldError(field, $"${{{name}}}",
+                $"a variable with a value, or a default: ${{{name}:-default}}")));
+            errors.AddRange(invalid.Select(reference => new FieldError(field, reference,
+                "${NAME}, ${NAME:-default}, ${secret:NAME}, or $${ for the text ${")));
+            return missing.Count + invalid.Count > 0 ? text : result;
+        }
+    }
 }

@@ -75,7 +75,7 @@ public sealed partial class ManifestLoop(
             return;
         }
 
-        var (file, errors) = Manifest.Parse(text);
+        var (file, errors) = Manifest.Parse(text, options.Variables);
         var problems = file is null ? [.. errors.Select(e => e.ToString())] : await FindTruncationAsync(file, ct);
         if (file is null || problems.Count > 0)
         {
@@ -159,14 +159,14 @@ public sealed partial class ManifestLoop(
         if (file.Omitted.Count == 0) return [];
         var state = await store.ReadAsync(ct);
         var omitted = file.Omitted.Select(section =>
-            (Section: section, Names: Owned(section == "templates" ? state.TemplateOrigins : state.EndpointOrigins)));
+            (Section: section, Names: Owned(section == "templates" ? state.Templates : state.Endpoints)));
         return [.. omitted.Where(o => o.Names.Count > 0).Select(o =>
             $"{o.Section} is missing, but the applied manifest declares {string.Join(", ", o.Names)}. "
             + $"Add the section, or write '{o.Section}: []' to delete them.")];
     }
 
-    private static List<string> Owned(IReadOnlyDictionary<string, Origin> origins) =>
-        [.. origins.Where(o => o.Value == Origin.Manifest).Select(o => o.Key).Order(StringComparer.Ordinal)];
+    private static List<string> Owned(IReadOnlyDictionary<string, CatalogEntry> entries) =>
+        [.. entries.Where(o => o.Value.Origin == Origin.Manifest).Select(o => o.Key).Order(StringComparer.Ordinal)];
 
     private static string DescribeRefusal(CatalogChange change)
     {

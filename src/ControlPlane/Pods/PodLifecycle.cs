@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.ControlPlane.Machine;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting;
 using Sluice.Hosting.Processes;
@@ -11,6 +12,7 @@ internal sealed partial class PodLifecycle(
     PodRecords records,
     PodReadiness readiness,
     WorkerLogWriter logs,
+    SecretSource secrets,
     TimeProvider time,
     ILogger<PodLifecycle> logger)
 {
@@ -61,7 +63,7 @@ internal sealed partial class PodLifecycle(
         }
 
         using var cancel = new CancellationTokenSource();
-        var start = podHost.StartAsync(order, step => records.ReportProgress(pod, step), cancel.Token);
+        var start = podHost.StartAsync(secrets.Resolve(order), step => records.ReportProgress(pod, step), cancel.Token);
         if (await Task.WhenAny(start, pod.StopRequested) != start) await cancel.CancelAsync();
         var running = await start;
         pod.Running = running;

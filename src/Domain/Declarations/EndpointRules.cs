@@ -143,10 +143,14 @@ public static partial class EndpointRules
     }
 
     /// <summary>Validates a manifest: each entry, and that all names are unique.</summary>
-    public static List<FieldError> Check(ManifestFile file)
+    /// <param name="file">The manifest.</param>
+    /// <param name="beside">Declarations that remain beside it, unless it declares the same names.</param>
+    public static List<FieldError> Check(ManifestFile file, EndpointCatalog? beside = null)
     {
         var errors = new List<FieldError>();
-        var names = file.Templates.Select(t => t.Name).ToHashSet();
+        var names = file.Templates.Select(t => t.Name).Concat(beside?.Templates.Keys ?? []).ToHashSet();
+        var ids = file.Endpoints.Select(e => e.Id).ToHashSet();
+        var others = (beside?.Deployments ?? []).Select(d => d.Endpoint).Where(e => !ids.Contains(e.Id)).ToList();
         for (var i = 0; i < file.Templates.Count; i++)
         {
             errors.AddRange(Check(file.Templates[i], $"templates[{i}]"));
@@ -157,7 +161,7 @@ public static partial class EndpointRules
         for (var i = 0; i < file.Endpoints.Count; i++)
         {
             var endpoint = file.Endpoints[i];
-            errors.AddRange(Check(endpoint, $"endpoints[{i}]", names, [.. file.Endpoints.Take(i)]));
+            errors.AddRange(Check(endpoint, $"endpoints[{i}]", names, [.. others, .. file.Endpoints.Take(i)]));
             if (file.Endpoints.Take(i).Any(e => e.Id == endpoint.Id))
                 errors.Add(new FieldError($"endpoints[{i}].id", endpoint.Id, "a unique id"));
         }
@@ -211,12 +215,14 @@ public static partial class EndpointRules
 
         public void Env(IReadOnlyDictionary<string, string> env)
         {
-            foreach (var name in env.Keys)
+            foreach (var (name, value) in env)
             {
                 That(Variable().IsMatch(name), $"env.{name}", name,
                     "letters, digits and '_', not starting with a digit");
                 That(!name.StartsWith("SLUICE_POD_", StringComparison.Ordinal) && name is not ("SLUICE_PORT" or "PORT"),
                     $"env.{name}", name, "another name: Sluice sets this variable");
+                foreach (var secret in SecretReference.NamesIn(value).Where(n => !SecretReference.IsName(n)))
+                    Add($"env.{name}", secret, $"${{secret:NAME}} with a name of {SecretReference.NameForm}");
             }
         }
     }

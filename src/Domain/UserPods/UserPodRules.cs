@@ -25,6 +25,10 @@ public static partial class UserPodRules
         check.That(spec.Command.All(c => c.Length > 0), "command", "\"\"", "program and arguments, none of them empty");
         check.That(spec.Args.All(a => a.Length > 0), "args", "\"\"", "arguments, none of them empty");
         check.Env(spec.Env);
+        // The fingerprint of a pod and the declaration in its labels have the values.
+        foreach (var (name, value) in spec.Env)
+            check.That(!SecretReference.NamesIn(value).Any(), $"env.{name}", value,
+                "a value; only workers get secrets");
         EndpointRules.Check(spec.Container, check, canBeOfImage: true);
         check.Range("stopGrace", spec.StopGrace, TimeSpan.Zero, TimeSpan.FromHours(1));
         check.Range("startTimeout", spec.StartTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromDays(1));

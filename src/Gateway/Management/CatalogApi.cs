@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization.Metadata;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
@@ -22,8 +21,7 @@ namespace Sluice.Gateway.Management;
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
     PodStore pods, GpuStore gpus, ScalingDecisionStore decisions, EndpointDeletions deletions)
 {
-    /// <summary>Read-only response fields. A client may send them back; they are ignored.</summary>
-    private static readonly string[] ReadOnly = ["origin", "status"];
+    private readonly DeclarationEditor editor = new(store, watcher, deletions);
 
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
@@ -34,36 +32,14 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             ["templates"] = new JsonArray(
                 [.. watcher.Current.Templates.Values.OrderBy(t => t.Name, StringComparer.Ordinal).Select(View)]),
         })).Produces<TemplateList>();
-        routes.MapRoute("GET", "/api/v1/templates/{name}", AccessLevel.Read, "Get a template",
-            (HttpContext context, string name) => watcher.Current.Templates.TryGetValue(name, out var t)
-                ? WriteAsync(context, View(t)) : NotFoundAsync(context, "template", name))
-            .Produces<Template>();
-        routes.MapRoute("POST", "/api/v1/templates", AccessLevel.Admin, "Create a template; 409 if the name exists",
-            (HttpContext context) => PutTemplateAsync(context, null)).AcceptsJson<Template>().Produces<Template>(201);
-        routes.MapRoute("PUT", "/api/v1/templates/{name}", AccessLevel.Admin, "Create or replace a template",
-            (HttpContext context, string name) => PutTemplateAsync(context, name))
-            .AcceptsJson<Template>().Produces<Template>();
-        routes.MapRoute("DELETE", "/api/v1/templates/{name}", AccessLevel.Admin,
-            "Delete a template; 409 if an endpoint uses it",
-            (HttpContext context, string name) => DeleteAsync(context, "template", name, store.DeleteTemplateAsync))
-            .Produces(204);
-
         routes.MapRoute("GET", "/api/v1/endpoints", AccessLevel.Read, "List endpoints with their status", ListAsync)
             .Produces<EndpointList>();
-        routes.MapRoute("GET", "/api/v1/endpoints/{id}", AccessLevel.Read, "Get an endpoint with its status",
-            async (HttpContext context, string id) => await (watcher.Current.Find(id) is { } d
-                ? WriteAsync(context, await ViewAsync(d, context.RequestAborted))
-                : NotFoundAsync(context, "endpoint", id)))
-            .Produces<Endpoint>();
-        routes.MapRoute("POST", "/api/v1/endpoints", AccessLevel.Admin, "Create an endpoint; 409 if the id exists",
-            (HttpContext context) => PutEndpointAsync(context, null)).AcceptsJson<Endpoint>().Produces<Endpoint>(201);
-        routes.MapRoute("PUT", "/api/v1/endpoints/{id}", AccessLevel.Admin, "Create or replace an endpoint",
-            (HttpContext context, string id) => PutEndpointAsync(context, id))
-            .AcceptsJson<Endpoint>().Produces<Endpoint>();
-        routes.MapRoute("DELETE", "/api/v1/endpoints/{id}", AccessLevel.Admin,
+        Map(routes, DeclarationKinds.Template, "{name}", TemplateAsync, DeleteTemplateAsync,
+            "Delete a template; 409 if an endpoint uses it").Produces(204);
+        Map(routes, DeclarationKinds.Endpoint, "{id}", EndpointAsync, DeleteEndpointAsync,
             "Delete an endpoint, and drain and stop its workers; "
-                + "409 if jobs are queued or running, unless ?force=true cancels them",
-            DeleteEndpointAsync).Produces(204).Produces<DeletedEndpoint>();
+                + "409 if jobs are queued or running, unless ?force=true cancels them")
+            .Produces(204).Produces<DeletedEndpoint>();
         routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", AccessLevel.Read,
             "List the workers of an endpoint with states and reasons, and the latest scaling decisions", WorkersAsync)
             .Produces<WorkerList>();
@@ -75,6 +51,54 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             "Get the status of the manifest file: path, time of the last update, errors",
             () => new ManifestView(manifest.Path, manifest.AppliedAt, manifest.Errors));
     }
+
+    /// <summary>Maps the routes that templates and endpoints have in common. Returns that of the deletion.</summary>
+    private RouteHandlerBuilder Map<T>(IEndpointRouteBuilder routes, DeclarationKind<T> kind, string parameter,
+        Func<string, CancellationToken, Task<JsonObject?>> view, Func<HttpContext, string, Task> delete,
+        string deletion)
+        where T : class
+    {
+        var (all, one, a) = ($"/api/v1/{kind.Name}s", $"/api/v1/{kind.Name}s/{parameter}",
+            kind.Name == "endpoint" ? "an endpoint" : $"a {kind.Name}");
+        string Id(HttpContext context) => (string)context.Request.RouteValues[parameter.Trim('{', '}')]!;
+        Func<string, Task<JsonObject>> Changed(HttpContext context) =>
+            async id => (await view(id, context.RequestAborted))!;
+
+        routes.MapRoute("GET", one, AccessLevel.Read, $"Get {a}; its ETag changes with its declaration",
+            async (HttpContext context) =>
+            {
+                var id = Id(context);
+                var found = await view(id, context.RequestAborted);
+                EntryTag.Set(context.Response, kind.Entries(watcher.State).GetValueOrDefault(id));
+                await (found is null
+                    ? DeclarationEditor.NotFoundAsync(context, kind.Name, id) : WriteAsync(context, found));
+            }).Produces<T>();
+        routes.MapRoute("POST", all, AccessLevel.Admin, $"Create {a}; 409 if the name exists",
+            (HttpContext context) => editor.PutAsync(context, kind, null, Changed(context)))
+            .AcceptsJson<T>().Produces<T>(201);
+        routes.MapRoute("PUT", one, AccessLevel.Admin,
+            $"Create or replace {a}; 412 if it does not match If-Match or If-None-Match",
+            (HttpContext context) => editor.PutAsync(context, kind, Id(context), Changed(context)))
+            .AcceptsJson<T>().Produces<T>();
+        routes.MapRoute("PATCH", one, AccessLevel.Admin,
+            $"Change the given fields of {a} (JSON merge patch: null gives a field its default)",
+            (HttpContext context) => editor.PatchAsync(context, kind, Id(context), Changed(context)))
+            .AcceptsJson<T>().Produces<T>();
+        routes.MapRoute("GET", $"{one}/revisions", AccessLevel.Read, $"List the last 20 declarations of {a}",
+            (HttpContext context) => editor.RevisionsAsync(context, kind, Id(context)))
+            .Produces<DeclarationEditor.RevisionList>();
+        routes.MapRoute("POST", $"{one}/rollback", AccessLevel.Admin, $"Declare a revision of {a} again",
+            (HttpContext context) => editor.RollbackAsync(context, kind, Id(context), Changed(context)))
+            .AcceptsJson<RollbackRequest>().Produces<T>();
+        return routes.MapRoute("DELETE", one, AccessLevel.Admin, deletion,
+            (HttpContext context) => delete(context, Id(context)));
+    }
+
+    private Task<JsonObject?> TemplateAsync(string name, CancellationToken ct) =>
+        Task.FromResult(watcher.Current.Templates.TryGetValue(name, out var t) ? View(t) : null);
+
+    private async Task<JsonObject?> EndpointAsync(string id, CancellationToken ct) =>
+        watcher.Current.Find(id) is { } deployment ? await ViewAsync(deployment, ct) : null;
 
     private async Task ListAsync(HttpContext context)
     {
@@ -89,7 +113,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var id = (string)context.Request.RouteValues["id"]!;
         if (watcher.Current.Find(id) is not { } deployment)
         {
-            await NotFoundAsync(context, "endpoint", id);
+            await DeclarationEditor.NotFoundAsync(context, "endpoint", id);
             return;
         }
 
@@ -119,7 +143,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         var id = (string)context.Request.RouteValues["id"]!;
         if (watcher.Current.Find(id) is null)
         {
-            await NotFoundAsync(context, "endpoint", id);
+            await DeclarationEditor.NotFoundAsync(context, "endpoint", id);
             return;
         }
 
@@ -127,81 +151,14 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             context.RequestAborted);
     }
 
-    private async Task PutTemplateAsync(HttpContext context, string? name)
+    private async Task DeleteTemplateAsync(HttpContext context, string name)
     {
-        if (await DryRunAsync(context) is not { } dryRun) return;
-        var (template, errors) = await ReadAsync(context, DeclarationJson.Template, "name", name);
-        if (errors is null) return;
-        if (template is not null) errors.AddRange(EndpointRules.Check(template, ""));
-        if (template is null || errors.Count > 0)
-        {
-            await JsonBody.RefuseAsync(context, errors);
-            return;
-        }
-
-        AuditDetails.Set(context, AuditView(watcher.Current.Templates.GetValueOrDefault(template.Name)),
-            AuditView(template), $"/api/v1/templates/{template.Name}");
-        var change = await store.PutAsync(template, context.RequestAborted, create: name is null, dryRun);
-        await AnswerAsync(context, change, "template", template.Name, dryRun, () => Task.FromResult(View(template)));
-    }
-
-    private async Task PutEndpointAsync(HttpContext context, string? id)
-    {
-        if (await DryRunAsync(context) is not { } dryRun) return;
-        var (endpoint, errors) = await ReadAsync(context, DeclarationJson.Endpoint, "id", id);
-        if (errors is null) return;
-        var catalog = watcher.Current;
-        if (endpoint is not null)
-            errors.AddRange(EndpointRules.Check(endpoint, "", [.. catalog.Templates.Keys],
-                [.. catalog.Deployments.Select(d => d.Endpoint)]));
-        if (endpoint is null || errors.Count > 0)
-        {
-            await JsonBody.RefuseAsync(context, errors);
-            return;
-        }
-
-        AuditDetails.Set(context, AuditView(catalog.Find(endpoint.Id)?.Endpoint), AuditView(endpoint),
-            $"/api/v1/endpoints/{endpoint.Id}");
-        var change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
-        if (change.Refusal == CatalogRefusal.Deleting)
-        {
-            await deletions.MakeFreeAsync(endpoint.Id, context.RequestAborted);
-            change = await store.PutAsync(endpoint, context.RequestAborted, create: id is null, dryRun);
-        }
-
-        await AnswerAsync(context, change, "endpoint", endpoint.Id, dryRun, () => dryRun
-            ? Task.FromResult(JsonSerializer.SerializeToNode(endpoint, DeclarationJson.Endpoint)!.AsObject())
-            : ViewAsync(watcher.Current.Find(endpoint.Id)!, context.RequestAborted));
-    }
-
-    /// <summary>
-    /// Reads a declaration from the body. The body may omit the name, because the path contains it. If the returned
-    /// errors are null, an error response was written.
-    /// </summary>
-    private static async Task<(T? Value, List<FieldError>? Errors)> ReadAsync<T>(HttpContext context,
-        JsonTypeInfo<T> type,
-        string nameField, string? name)
-        where T : class
-    {
-        if (await JsonBody.ReadAsync(context) is not { } body) return (null, null);
-        var errors = new List<FieldError>();
-        if (body.Node is JsonObject given)
-        {
-            foreach (var field in ReadOnly) given.Remove(field);
-            if (name is not null && !given.ContainsKey(nameField)) given[nameField] = name;
-            if (name is not null && given[nameField]?.ToString() != name)
-                errors.Add(new FieldError(nameField, given[nameField]!.ToJsonString(), $"\"{name}\", as in the path"));
-        }
-
-        return (DeclarationSerializer.Read(body.Node, type, "", errors), errors);
-    }
-
-    private async Task DeleteAsync(HttpContext context, string kind, string name,
-        Func<string, CancellationToken, bool, Task<CatalogChange>> delete)
-    {
-        if (await DryRunAsync(context) is not { } dryRun) return;
-        AuditDetails.Set(context, AuditView(watcher.Current.Templates.GetValueOrDefault(name)), null);
-        await AnswerAsync(context, await delete(name, context.RequestAborted, dryRun), kind, name, dryRun);
+        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun
+            || await editor.ExpectedAsync(context, DeclarationKinds.Template, name) is not { } expected) return;
+        AuditDetails.Set(context,
+            DeclarationKinds.Template.ToJson(watcher.Current.Templates.GetValueOrDefault(name)), null);
+        await AnswerAsync(context, await store.DeleteTemplateAsync(name, context.RequestAborted, dryRun, expected),
+            "template", name, dryRun);
     }
 
     /// <summary>
@@ -210,9 +167,11 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// </summary>
     private async Task DeleteEndpointAsync(HttpContext context, string id)
     {
-        if (await DryRunAsync(context) is not { } dryRun || await FlagAsync(context, "force") is not { } force) return;
-        AuditDetails.Set(context, AuditView(watcher.Current.Find(id)?.Endpoint), null);
-        var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true);
+        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun
+            || await QueryFlag.ReadAsync(context, "force") is not { } force
+            || await editor.ExpectedAsync(context, DeclarationKinds.Endpoint, id) is not { } expected) return;
+        AuditDetails.Set(context, DeclarationKinds.Endpoint.ToJson(watcher.Current.Find(id)?.Endpoint), null);
+        var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true, expected);
         if (change.Refusal == CatalogRefusal.None && !force
             && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)
         {
@@ -223,82 +182,42 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         }
 
         if (change.Refusal == CatalogRefusal.None && !dryRun)
-            change = await store.DeleteEndpointAsync(id, context.RequestAborted);
+            change = await store.DeleteEndpointAsync(id, context.RequestAborted, expected: expected);
         // The endpoint is deleted, so the cancellation continues even if the client disconnects.
         var cancelled = change.Refusal != CatalogRefusal.None || dryRun ? default
             : await deletions.CancelAsync(id, CancellationToken.None);
-        await AnswerAsync(context, change, "endpoint", id, dryRun, cancelled.All == 0 ? null : () => Task.FromResult(
-            JsonSerializer.SerializeToNode(new DeletedEndpoint(id, cancelled), ManagementJson.Default.DeletedEndpoint)!
-                .AsObject()));
+        await AnswerAsync(context, change, "endpoint", id, dryRun, cancelled.All == 0 ? null
+            : JsonSerializer.SerializeToNode(
+                new DeletedEndpoint(id, cancelled), ManagementJson.Default.DeletedEndpoint)!.AsObject());
     }
 
-    /// <summary>
-    /// Reads <c>?dryRun=true</c>, which checks a change without making it. Null: an error response was written.
-    /// </summary>
-    private static Task<bool?> DryRunAsync(HttpContext context) => FlagAsync(context, "dryRun");
-
-    private static async Task<bool?> FlagAsync(HttpContext context, string name)
-    {
-        var given = context.Request.Query[name];
-        if (given.Count == 0 || given == "false") return false;
-        if (given == "true") return true;
-        await Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
-            $"{name} is '{given}'; expected true or false.");
-        return null;
-    }
-
+    /// <summary>Writes the response to a deletion.</summary>
     private async Task AnswerAsync(HttpContext context, CatalogChange change, string kind, string name, bool dryRun,
-        Func<Task<JsonObject>>? view = null)
+        JsonObject? result = null)
     {
         if (change.Refusal != CatalogRefusal.None)
         {
-            var (status, detail) = DescribeRefusal(change, kind, name);
-            await Problem.WriteAsync(context, status, detail);
+            await DeclarationEditor.RefuseAsync(context, change, kind, name);
             return;
         }
 
         if (!dryRun) await watcher.RefreshAsync(context.RequestAborted);
-        var created = change.Created && !dryRun;
-        context.Response.StatusCode = view is null ? 204 : created ? 201 : 200;
-        if (created) context.Response.Headers.Location = $"/api/v1/{kind}s/{name}";
-        if (view is not null) await WriteAsync(context, await view());
+        if (result is null) context.Response.StatusCode = StatusCodes.Status204NoContent;
+        else await WriteAsync(context, result);
     }
-
-    private static (int Status, string Detail) DescribeRefusal(CatalogChange change, string kind, string name) =>
-        change.Refusal switch
-    {
-        CatalogRefusal.OwnedByManifest => (409, $"The manifest declares {kind} '{name}'. Change it in the manifest."),
-        CatalogRefusal.NoTemplate => (409, $"The template of {kind} '{name}' no longer exists. Create it, or use "
-            + "another template."),
-        CatalogRefusal.InUse => (409, $"Endpoint '{change.Name}' uses {kind} '{name}'. Delete the endpoint first."),
-        CatalogRefusal.Deleting => (409, $"The {kind} '{name}' was deleted while this request declared it. Send the "
-            + "request again."),
-        CatalogRefusal.Exists => (409, $"The {kind} '{name}' already exists. Replace it with PUT "
-            + $"/api/v1/{kind}s/{name}."),
-        CatalogRefusal.Unknown => (404, NotFoundText(kind, name)),
-        _ => throw new ArgumentOutOfRangeException(nameof(change), change.Refusal, null),
-    };
-
-    private static JsonObject? AuditView(Template? template) => template is null
-        ? null
-        : JsonSerializer.SerializeToNode(template, DeclarationJson.Template)!.AsObject();
-
-    private static JsonObject? AuditView(Endpoint? endpoint) => endpoint is null
-        ? null
-        : JsonSerializer.SerializeToNode(endpoint, DeclarationJson.Endpoint)!.AsObject();
 
     private JsonObject View(Template template)
     {
-        var view = JsonSerializer.SerializeToNode(template, DeclarationJson.Template)!.AsObject();
-        view["origin"] = GetOrigin(watcher.State.TemplateOrigins, template.Name);
+        var view = DeclarationKinds.Template.ToJson(template)!;
+        view["origin"] = GetOrigin(watcher.State.Templates, template.Name);
         return view;
     }
 
     private async Task<JsonObject> ViewAsync(Deployment deployment, CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
-        var view = JsonSerializer.SerializeToNode(deployment.Endpoint, DeclarationJson.Endpoint)!.AsObject();
-        view["origin"] = GetOrigin(watcher.State.EndpointOrigins, id);
+        var view = DeclarationKinds.Endpoint.ToJson(deployment.Endpoint)!;
+        view["origin"] = GetOrigin(watcher.State.Endpoints, id);
         var snapshot = await slots.SnapshotAsync(id, ct);
         var known = await pods.ListAsync(id, ct);
         var trouble = (await decisions.LatestAsync(id, ct))?.Trouble;
@@ -318,18 +237,13 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         return view;
     }
 
-    private static string GetOrigin(IReadOnlyDictionary<string, Origin> origins, string name) =>
-        origins.GetValueOrDefault(name) == Origin.Manifest ? "manifest" : "api";
+    private static string GetOrigin(IReadOnlyDictionary<string, CatalogEntry> entries, string name) =>
+        entries.GetValueOrDefault(name)?.Origin == Origin.Manifest ? "manifest" : "api";
 
     private static string GetState(Pod pod) => pod.State.ToString().ToLowerInvariant();
 
     private static Task WriteAsync(HttpContext context, JsonObject value) =>
         context.Response.WriteAsJsonAsync(value, context.RequestAborted);
-
-    private static Task NotFoundAsync(HttpContext context, string kind, string name) =>
-        Problem.WriteAsync(context, StatusCodes.Status404NotFound, NotFoundText(kind, name));
-
-    private static string NotFoundText(string kind, string name) => $"The {kind} '{name}' does not exist.";
 
     /// <summary>A worker and its slots.</summary>
     public sealed record WorkerView(string Id, string State, string Reason, string Host, int? ProcessId, string RunsAs,
@@ -356,6 +270,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         /// <summary>The rollout in progress. Null if there is none.</summary>
         public RolloutView? Rollout { get; init; }
     }
+
+    /// <summary>The body of a rollback: the id of a revision.</summary>
+    public sealed record RollbackRequest(string Revision);
 
     /// <summary>The response to <c>GET /api/v1/templates</c>.</summary>
     public sealed record TemplateList(IReadOnlyList<Template> Templates);

@@ -131,6 +131,7 @@ public static partial class GatewayHost
         Get<AuditApi>().Map(app);
         Get<UsageApi>().Map(app);
         Get<CatalogApi>().Map(app);
+        Get<DeclarationsApi>().Map(app);
         Get<WorkerLogsApi>().Map(app);
         Get<ModelsApi>().Map(app);
         Get<JobsApi>().Map(app);
@@ -186,7 +187,7 @@ public static partial class GatewayHost
         services.AddSluiceDispatch(gatewayId);
         AddPodHost(services, settings);
         services.AddSluiceControlPlane(
-            new ManifestOptions(settings.Manifest),
+            new ManifestOptions(settings.Manifest, Environment.GetEnvironmentVariable, settings.Secrets),
             new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
         AddForwarding(services);
         AddUserPods(services, settings, data);
@@ -265,7 +266,7 @@ public static partial class GatewayHost
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();
         services.AddSingleton<EndpointRelay>().AddSingleton<GpusApi>();
-        services.AddSingleton<CatalogApi>().AddSingleton<WorkerLogsApi>();
+        services.AddSingleton<CatalogApi>().AddSingleton<DeclarationsApi>().AddSingleton<WorkerLogsApi>();
         services.AddSingleton<ModelVersions>().AddSingleton<ModelStatistics>().AddSingleton<RepositoryApi>();
     }
 

@@ -76,6 +76,9 @@ public sealed record GatewaySettings
     /// <summary>The manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
+    /// <summary>The folder with a file for each secret of workers; null: there is none.</summary>
+    public string? Secrets { get; init; }
+
     /// <summary>The folder with the models of the built-in worker.</summary>
     public string ModelRepository { get; init; } = "models";
 
@@ -158,6 +161,7 @@ public sealed record GatewaySettings
             WebhookAllow = ReadNetworks(Text("SLUICE_WEBHOOK_ALLOW") ?? ""),
             GpuInventory = Text("SLUICE_GPU_INVENTORY") is { } inventory ? Path.GetFullPath(inventory) : null,
             Manifest = Path.GetFullPath(Text("SLUICE_MANIFEST") ?? defaults.Manifest),
+            Secrets = Text("SLUICE_SECRETS") is { } secrets ? Path.GetFullPath(secrets) : null,
             ModelRepository = Path.GetFullPath(Text("SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository),
             Models = ModelSettings.Read(env, Text("SLUICE_DATA") ?? defaults.Data),
             Worker = Path.GetFullPath(Text("SLUICE_WORKER") ?? defaults.Worker),
@@ -227,7 +231,8 @@ public sealed record GatewaySettings
         HashSet<string> known)
     {
         IEnumerable<string> ineffective = host.DescribeUnusedStandby(standby) is { } unused ? [unused] : [];
-        var unread = names.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal) && !known.Contains(n));
+        var unread = names.Where(n => n.StartsWith("SLUICE_", StringComparison.Ordinal)
+            && !n.StartsWith("SLUICE_SECRET_", StringComparison.Ordinal) && !known.Contains(n));
         return [.. ineffective, .. unread.Order(StringComparer.Ordinal).Select(n => DescribeUnread(n, known, host))];
     }
 

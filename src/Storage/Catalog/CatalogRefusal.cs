@@ -27,4 +27,7 @@ public enum CatalogRefusal
     /// Jobs of a deleted endpoint with this id still exist; see <see cref="EndpointDeletions.MakeFreeAsync"/>.
     /// </summary>
     Deleting,
+
+    /// <summary>The entry is not the expected one: another change came first.</summary>
+    Changed,
 }

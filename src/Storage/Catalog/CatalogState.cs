@@ -12,17 +12,17 @@ public sealed record ManifestSource(string Digest, string Host, DateTimeOffset A
 /// <param name="Version">A random value that changes with each change; empty if Redis has no declarations; null before
 /// the first read.</param>
 /// <param name="Catalog">The declarations.</param>
-/// <param name="TemplateOrigins">Origins by template name.</param>
-/// <param name="EndpointOrigins">Origins by endpoint id.</param>
+/// <param name="Templates">Entries by template name.</param>
+/// <param name="Endpoints">Entries by endpoint id.</param>
 public sealed record CatalogState(
     string? Version,
     EndpointCatalog Catalog,
-    IReadOnlyDictionary<string, Origin> TemplateOrigins,
-    IReadOnlyDictionary<string, Origin> EndpointOrigins)
+    IReadOnlyDictionary<string, CatalogEntry> Templates,
+    IReadOnlyDictionary<string, CatalogEntry> Endpoints)
 {
     /// <summary>Whether Redis was read and has no declarations because it is new or has lost its data.</summary>
     public bool IsLost => Version is { Length: 0 };
 
-    public static CatalogState Empty { get; } = new(null, EndpointCatalog.Empty, new Dictionary<string, Origin>(),
-        new Dictionary<string, Origin>());
+    public static CatalogState Empty { get; } = new(null, EndpointCatalog.Empty,
+        new Dictionary<string, CatalogEntry>(), new Dictionary<string, CatalogEntry>());
 }

@@ -1,7 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;
@@ -18,6 +20,7 @@ public sealed class CatalogStore(RedisStore redis)
     private static readonly Script Delete = Script.Load("catalog-delete");
     private static readonly Script Forgotten = Script.Load("catalog-forgotten");
     private static readonly Script FromManifest = Script.Load("catalog-manifest");
+    private static readonly Script Apply = Script.Load("catalog-apply");
 
     // The keys share one hash tag, because scripts write them together.
     private static readonly RedisKey Templates = "sluice:{catalog}:templates";
@@ -25,7 +28,8 @@ public sealed class CatalogStore(RedisStore redis)
     private static readonly RedisKey Version = "sluice:{catalog}:version";
     private static readonly RedisKey Source = "sluice:{catalog}:source";
     private static readonly RedisKey Deleted = "sluice:{catalog}:deleted";
-    private static readonly RedisKey[] Keys = [Templates, Endpoints, Version, Deleted];
+    private static readonly RedisKey RevisionsKey = "sluice:{catalog}:revisions";
+    private static readonly RedisKey[] Keys = [Templates, Endpoints, Version, Deleted, RevisionsKey];
 
     /// <summary>
     /// Returns the version of the catalog; empty if nothing is declared. The version is random and not a counter: a
@@ -44,8 +48,8 @@ public sealed class CatalogStore(RedisStore redis)
         return new CatalogState(version,
             new EndpointCatalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Template)),
                 endpoints.Select(e => Parse(e.Value!, DeclarationJson.Endpoint))),
-            templates.ToDictionary(t => (string)t.Name!, t => OriginOf(t.Value!)),
-            endpoints.ToDictionary(e => (string)e.Name!, e => OriginOf(e.Value!)));
+            templates.ToDictionary(t => (string)t.Name!, t => EntryOf(t.Value!)),
+            endpoints.ToDictionary(e => (string)e.Name!, e => EntryOf(e.Value!)));
     }
 
     /// <summary>Returns the ids of all endpoints, including endpoints with unreadable declarations.</summary>
@@ -55,26 +59,66 @@ public sealed class CatalogStore(RedisStore redis)
     /// <summary>Creates or replaces a template.</summary>
     /// <param name="template">The declaration.</param>
     /// <param name="ct">Cancels the wait.</param>
-    /// <param name="create">Rejects the change if a template of this name exists.</param>
-    /// <param name="dryRun">Checks the change without storing it.</param>
-    public Task<CatalogChange> PutAsync(
-        Template template, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "template", template.Name,
-            DeclarationSerializer.Write(template, DeclarationJson.Template), "",
-            create ? 1 : 0, dryRun ? 1 : 0);
+    /// <param name="condition">Under which conditions it is stored; null: always.</param>
+    public Task<CatalogChange> PutAsync(Template template, CancellationToken ct, PutCondition? condition = null) =>
+        PutAsync("template", template.Name, DeclarationSerializer.Write(template, DeclarationJson.Template), "",
+            condition, ct);
 
     /// <summary>Creates or replaces an endpoint. The parameters are the same as for a template.</summary>
-    public Task<CatalogChange> PutAsync(
-        Endpoint endpoint, CancellationToken ct, bool create = false, bool dryRun = false) =>
-        RunAsync(Put, Keys, ct, "endpoint", endpoint.Id,
-            DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
-            endpoint.Template, create ? 1 : 0, dryRun ? 1 : 0);
+    public Task<CatalogChange> PutAsync(Endpoint endpoint, CancellationToken ct, PutCondition? condition = null) =>
+        PutAsync("endpoint", endpoint.Id, DeclarationSerializer.Write(endpoint, DeclarationJson.Endpoint),
+            endpoint.Template, condition, ct);
 
-    public Task<CatalogChange> DeleteTemplateAsync(string name, CancellationToken ct, bool dryRun = false) =>
-        RunAsync(Delete, Keys, ct, "template", name, dryRun ? 1 : 0);
+    /// <summary>Deletes a template.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    /// <param name="dryRun">Checks the change without making it.</param>
+    /// <param name="expected">The tag of the declaration that is deleted; empty: any.</param>
+    public Task<CatalogChange> DeleteTemplateAsync(
+        string name, CancellationToken ct, bool dryRun = false, string expected = "") =>
+        RunAsync(Delete, Keys, ct, "template", name, dryRun ? 1 : 0, expected);
 
-    public Task<CatalogChange> DeleteEndpointAsync(string id, CancellationToken ct, bool dryRun = false) =>
-        RunAsync(Delete, Keys, ct, "endpoint", id, dryRun ? 1 : 0);
+    /// <summary>Deletes an endpoint. The parameters are the same as for a template.</summary>
+    public Task<CatalogChange> DeleteEndpointAsync(
+        string id, CancellationToken ct, bool dryRun = false, string expected = "") =>
+        RunAsync(Delete, Keys, ct, "endpoint", id, dryRun ? 1 : 0, expected);
+
+    /// <summary>Creates or replaces several declarations: all of them or none.</summary>
+    /// <param name="file">The declarations.</param>
+    /// <param name="by">Who makes the change, for the revisions.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    public Task<CatalogChange> ApplyAsync(ManifestFile file, string by, CancellationToken ct) =>
+        RunAsync(Apply, Keys, ct, [by, file.Templates.Count,
+            .. file.Templates.SelectMany(t => new RedisValue[]
+                { t.Name, DeclarationSerializer.Write(t, DeclarationJson.Template), "" }),
+            .. file.Endpoints.SelectMany(e => new RedisValue[]
+                { e.Id, DeclarationSerializer.Write(e, DeclarationJson.Endpoint), e.Template })]);
+
+    /// <summary>Returns the last declarations of a template, the newest first; the first is the current one.</summary>
+    public Task<IReadOnlyList<Revision>> TemplateRevisionsAsync(string name, CancellationToken ct) =>
+        RevisionsAsync($"template:{name}", ct);
+
+    /// <summary>Returns the last declarations of an endpoint, the newest first; the first is the current one.</summary>
+    public Task<IReadOnlyList<Revision>> EndpointRevisionsAsync(string id, CancellationToken ct) =>
+        RevisionsAsync($"endpoint:{id}", ct);
+
+    private async Task<IReadOnlyList<Revision>> RevisionsAsync(string field, CancellationToken ct)
+    {
+        var stored = (string?)await redis.Database.HashGetAsync(RevisionsKey, field).WaitAsync(ct);
+        if (stored is null) return [];
+        return [.. JsonNode.Parse(stored)!.AsArray().Select(r => new Revision(
+            r!["id"]!.GetValue<double>().ToString("F0", CultureInfo.InvariantCulture),
+            DateTimeOffset.FromUnixTimeMilliseconds((long)r["id"]!.GetValue<double>()),
+            (string)r["by"]!, JsonNode.Parse((string)r["json"]!)!.AsObject()))];
+    }
+
+    private Task<CatalogChange> PutAsync(
+        string kind, string name, string json, string template, PutCondition? given, CancellationToken ct)
+    {
+        var condition = given ?? new PutCondition();
+        return RunAsync(Put, Keys, ct, kind, name, json, template, condition.Create ? 1 : 0,
+            condition.DryRun ? 1 : 0, condition.By, condition.Expected);
+    }
 
     /// <summary>Returns deleted endpoints whose data may still exist, with the tokens of their deletions.</summary>
     public async Task<IReadOnlyDictionary<string, string>> DeletedAsync(CancellationToken ct)
@@ -94,7 +138,8 @@ public sealed class CatalogStore(RedisStore redis)
     public Task<CatalogChange> ReplaceManifestAsync(ManifestFile file, CancellationToken ct, string host = "")
     {
         var entries = Entries(file);
-        return RunAsync(FromManifest, [.. Keys, Source], ct, [Digest(entries), host, file.Templates.Count, .. entries]);
+        return RunAsync(FromManifest, [Templates, Endpoints, Version, Deleted, Source, RevisionsKey], ct,
+            [Digest(entries), host, file.Templates.Count, .. entries]);
     }
 
     /// <summary>Returns the manifest that was applied last; null if there is none.</summary>
@@ -139,6 +184,7 @@ public sealed class CatalogStore(RedisStore redis)
             "used" => CatalogRefusal.InUse,
             "unknown" => CatalogRefusal.Unknown,
             "clash" => CatalogRefusal.Clash,
+            "changed" => CatalogRefusal.Changed,
             "deleting" => CatalogRefusal.Deleting,
             _ => throw new InvalidOperationException(
                 $"The result of script {script.Name} is '{answer}'; expected a documented result."),
@@ -148,6 +194,15 @@ public sealed class CatalogStore(RedisStore redis)
     private static T Parse<T>(string stored, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) =>
         JsonSerializer.Deserialize(stored[(stored.IndexOf('\n', StringComparison.Ordinal) + 1)..], type)!;
 
-    private static Origin OriginOf(string stored) =>
-        stored.StartsWith("manifest\n", StringComparison.Ordinal) ? Origin.Manifest : Origin.Api;
+    /// <summary>Returns the tag of a declaration: it changes with its text, and scripts compute the same.</summary>
+    [SuppressMessage("Security", "CA5350", Justification = "The tag detects concurrent changes; Redis has SHA-1 only.")]
+    private static string TagOf(string json) =>
+        Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(json)));
+
+    private static CatalogEntry EntryOf(string stored)
+    {
+        var end = stored.IndexOf('\n', StringComparison.Ordinal);
+        return new CatalogEntry(stored.AsSpan(0, end) is "manifest" ? Origin.Manifest : Origin.Api,
+            TagOf(stored[(end + 1)..]));
+    }
 }

@@ -3,7 +3,8 @@
 -- KEYS    templates  hash name -> origin, line feed, JSON · endpoints  hash id -> the same ·
 --         version  string that changes with each change ·
 --         deleted  hash id of a deleted endpoint whose data may still exist -> token of its deletion ·
---         source  "digest|host|unix ms" of the manifest that was applied last
+--         source  "digest|host|unix ms" of the manifest that was applied last ·
+--         revisions  hash 'template:NAME' or 'endpoint:ID' -> its last declarations (revisions.part)
 -- ARGV    next  the new version, random · digest  of the declarations · host  of the manifest file ·
 --         template_count  number of pairs for templates, the others are endpoints · entries...  (name, JSON) each
 -- RETURN  'ok'; 'same' if nothing changed; 'clash:NAME' if the name was created through the API; 'deleting:ID' if
@@ -11,8 +12,9 @@
 --         that endpoints of the API use
 -- Entries that the manifest no longer declares are deleted.
 local templates, endpoints, version, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local source, next, digest, host = KEYS[5], ARGV[1], ARGV[2], ARGV[3]
+local source, revisions, next, digest, host = KEYS[5], KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 local template_count, entries = tonumber(ARGV[4]), 5
+-- include: revisions
 
 local changed = false
 local function compare(key, from, to)
@@ -54,8 +56,16 @@ local time = redis.call('TIME')
 redis.call('SET', source, digest .. '|' .. host .. '|' .. time[1] * 1000)
 if not changed then return 'same' end
 for key, set in pairs({ [templates] = new_templates, [endpoints] = new_endpoints }) do
-  for name, value in pairs(set.wanted) do redis.call('HSET', key, name, value) end
-  for _, name in ipairs(set.gone) do redis.call('HDEL', key, name) end
+  local kind = key == templates and 'template:' or 'endpoint:'
+  for name, value in pairs(set.wanted) do
+    local old = redis.call('HGET', key, name)
+    if old ~= value then add_revision(revisions, kind .. name, 'manifest', json_of(value), json_of(old)) end
+    redis.call('HSET', key, name, value)
+  end
+  for _, name in ipairs(set.gone) do
+    redis.call('HDEL', key, name)
+    redis.call('HDEL', revisions, kind .. name)
+  end
 end
 for _, id in ipairs(new_endpoints.gone) do redis.call('HSET', deleted, id, next) end
 redis.call('SET', version, next)

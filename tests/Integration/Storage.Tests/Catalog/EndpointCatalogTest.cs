@@ -73,7 +73,7 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
         var state = await store.ReadAsync(default);
         Assert.Null(state.Catalog.Find("a"));
         Assert.NotNull(state.Catalog.Find("b"));
-        Assert.Equal((Origin.Manifest, Origin.Api), (state.TemplateOrigins["t"], state.TemplateOrigins["mine"]));
+        Assert.Equal((Origin.Manifest, Origin.Api), (state.Templates["t"].Origin, state.Templates["mine"].Origin));
     }
 
     [Fact]
@@ -230,17 +230,75 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
     [Fact]
     public async Task A_creation_does_not_replace_and_a_dry_run_changes_nothing()
     {
-        Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true, dryRun: true)).Created);
-        Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default, create: true)).Refusal);
-        Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create: true)).Created);
+        var (create, dryRun) = (new PutCondition { Create = true }, new PutCondition { DryRun = true });
+        Assert.True(
+            (await store.PutAsync(new Template { Name = "t" }, default, create with { DryRun = true })).Created);
+        Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default, create)).Refusal);
+        Assert.True((await store.PutAsync(new Template { Name = "t" }, default, create)).Created);
         Assert.Equal(CatalogRefusal.Exists,
-            (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, create: true)).Refusal);
+            (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, create)).Refusal);
         Assert.Equal(new CatalogChange(CatalogRefusal.None),
-            await store.PutAsync(new Template { Name = "t", Concurrency = 4 }, default, dryRun: true));
+            await store.PutAsync(new Template { Name = "t", Concurrency = 4 }, default, dryRun));
         Assert.Equal(new CatalogChange(CatalogRefusal.None),
             await store.DeleteTemplateAsync("t", default, dryRun: true));
         Assert.Equal(new Template { Name = "t" }.Concurrency,
             (await store.ReadAsync(default)).Catalog.Templates["t"].Concurrency);
+    }
+
+    [Fact]
+    public async Task A_change_is_stored_only_if_it_replaces_the_expected_declaration()
+    {
+        await store.PutAsync(new Template { Name = "t" }, default);
+        var tag = (await store.ReadAsync(default)).Templates["t"].Tag;
+        var expected = new PutCondition { Expected = tag };
+        Assert.Equal(CatalogRefusal.None,
+            (await store.PutAsync(new Template { Name = "t", Concurrency = 2 }, default, expected)).Refusal);
+        Assert.Equal(CatalogRefusal.Changed,
+            (await store.PutAsync(new Template { Name = "t", Concurrency = 3 }, default, expected)).Refusal);
+        Assert.Equal(CatalogRefusal.Changed,
+            (await store.DeleteTemplateAsync("t", default, expected: tag)).Refusal);
+        Assert.Equal(CatalogRefusal.Changed,
+            (await store.PutAsync(new Template { Name = "u" }, default, expected)).Refusal);
+        var state = await store.ReadAsync(default);
+        Assert.Equal((2, 1), (state.Catalog.Templates["t"].Concurrency, state.Templates.Count));
+    }
+
+    [Fact]
+    public async Task The_last_20_declarations_of_a_name_are_stored_until_it_is_deleted()
+    {
+        for (var n = 1; n <= 23; n++)
+            await store.PutAsync(
+                new Template { Name = "t", Concurrency = n }, default, new PutCondition { By = $"key{n}" });
+        var revisions = await store.TemplateRevisionsAsync("t", default);
+        Assert.Equal(Enumerable.Range(4, 20).Reverse().Select(n => ($"key{n}", n)),
+            revisions.Select(r => (r.By, (int)r.Declaration["concurrency"]!)));
+        Assert.Equal(20, revisions.Select(r => r.Id).Distinct().Count());
+        await store.DeleteTemplateAsync("t", default);
+        Assert.Empty(await store.TemplateRevisionsAsync("t", default));
+    }
+
+    [Fact]
+    public async Task Applied_declarations_are_stored_all_or_none()
+    {
+        await store.ReplaceManifestAsync(new ManifestFile { Templates = [new Template { Name = "m" }] }, default);
+        var refused = await store.ApplyAsync(new ManifestFile
+        {
+            Templates = [new Template { Name = "t" }, new Template { Name = "m", Concurrency = 3 }],
+        }, "key", default);
+        Assert.Equal(new CatalogChange(CatalogRefusal.OwnedByManifest, "m"), refused);
+        Assert.Equal(new CatalogChange(CatalogRefusal.NoTemplate, "e"),
+            await store.ApplyAsync(new ManifestFile { Endpoints = [Endpoint("e")] }, "key", default));
+        Assert.Equal(["m"], (await store.ReadAsync(default)).Templates.Keys);
+
+        var applied = new ManifestFile
+        {
+            Templates = [new Template { Name = "t" }, new Template { Name = "m" }], Endpoints = [Endpoint("e")],
+        };
+        Assert.Equal(CatalogRefusal.None, (await store.ApplyAsync(applied, "key", default)).Refusal);
+        var version = await store.VersionAsync(default);
+        Assert.Equal(CatalogRefusal.None, (await store.ApplyAsync(applied, "key", default)).Refusal);
+        Assert.Equal(version, await store.VersionAsync(default));
+        Assert.Equal("key", Assert.Single(await store.EndpointRevisionsAsync("e", default)).By);
     }
 
     private ManifestLoop Loop(string file, CatalogWatcher watcher, string host) =>

@@ -46,6 +46,9 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
                 .Produces<JobStreamPart>().WithMetadata(new Polled());
         }
 
+        routes.MapRoute("GET", jobs + "/input/{id}", AccessLevel.ReadJobs,
+            "Get the input of a job as it was submitted; 410 after it was deleted", InputAsync)
+            .Produces<JsonElement>().WithMetadata(new Polled());
         routes.MapRoute("POST", jobs + "/cancel/{id}", AccessLevel.Invoke, "Cancel a queued or running job",
             CancelAsync)
             .Produces<JobState>().WithMetadata(new Polled());
@@ -87,6 +90,27 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     private async Task StatusAsync(HttpContext context, TimeSpan wait)
     {
         if (await reader.FindAsync(context, wait) is { } job) await reader.AnswerAsync(context, job);
+    }
+
+    /// <summary>
+    /// Writes the input of a job. A large input is deleted when its job completes or is cancelled, so that it frees its
+    /// memory.
+    /// </summary>
+    private async Task InputAsync(HttpContext context)
+    {
+        if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
+        if (await store.InputAsync(job.EndpointId, job.Id, context.RequestAborted) is not { } stored)
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status410Gone,
+                $"The input of job {job.Id} had more than 1 KiB, and was deleted when the job ended as {job.Status}.");
+            return;
+        }
+
+        if (PollCharge.Find(context) is { } charge)
+            await charge.TakeAsync(stored.Input.Length, PollCharge.Bytes, context.RequestAborted);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = stored.Input.Length;
+        await context.Response.Body.WriteAsync(stored.Input, context.RequestAborted);
     }
 
     private async Task CancelAsync(HttpContext context)

@@ -53,6 +53,25 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         Assert.Contains(listed, j => (string?)j!["id"] == (string?)job["id"]);
     }
 
+    [Fact]
+    public async Task The_input_of_a_job_is_as_it_was_submitted()
+    {
+        var input = JsonNode.Parse("""{"do":"echo","n":1}""")!;
+        var small = (string)(await jobs.EndAsync(await jobs.RunAsync(input)))["id"]!;
+        Assert.Equal("""{"do":"echo","n":1}""", (await jobs.GetAsync($"input/{small}")).ToJsonString());
+
+        // A large input is deleted when its job completes, and kept while the job can be retried.
+        var failing = new JsonObject { ["do"] = "error", ["text"] = new string('x', 100_000) };
+        var failed = (string)(await jobs.EndAsync(await jobs.RunAsync(failing.DeepClone())))["id"]!;
+        Assert.Equal(failing.ToJsonString(), (await jobs.GetAsync($"input/{failed}")).ToJsonString());
+        failing["do"] = "echo";
+        var done = (string)(await jobs.EndAsync(await jobs.RunAsync(failing)))["id"]!;
+        using var gone = await gateway.Client.GetAsync(new Uri($"/v2/stub/input/{done}", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Gone, gone.StatusCode);
+        using var unknown = await gateway.Client.GetAsync(new Uri($"/v2/stub/input/{done}0", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+    }
+
     [Trait("Fault", "W6")]
     [Theory]
     [InlineData("""{"do":"error"}""", "FAILED", "HANDLER_ERROR", "the handler said no")]
@@ -268,7 +287,7 @@ public sealed class JobsTest(JobsGateway shared) : IClassFixture<JobsGateway>, I
         await jobs.EndAsync(mine);
         using var made = await gateway.Client.PostAsync(new Uri("/api/v1/keys", UriKind.Relative), new StringContent("""{"name":"other","invoke":["stub"]}"""));
         using var client = gateway.ClientFor((string)JsonNode.Parse(await made.Content.ReadAsStringAsync())!["key"]!);
-        foreach (var (method, path) in new[] { ("GET", "status"), ("GET", "status-sync"), ("GET", "stream"), ("POST", "status"), ("POST", "cancel"), ("POST", "retry") })
+        foreach (var (method, path) in new[] { ("GET", "status"), ("GET", "status-sync"), ("GET", "stream"), ("GET", "input"), ("POST", "status"), ("POST", "cancel"), ("POST", "retry") })
         {
             using var request = new HttpRequestMessage(new HttpMethod(method), $"/v2/stub/{path}/{mine}");
             using var answer = await client.SendAsync(request);

@@ -72,6 +72,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
         await CheckAsync("POST", "/v2/repository/index", "/v2/repository/index");
         var job = (string)(await CheckAsync("POST", "/v2/e/run", "/v2/{endpoint}/run", """{"input":{}}"""))["id"]!;
         await CheckAsync("GET", $"/v2/e/status/{job}", "/v2/{endpoint}/status/{id}");
+        await CheckAsync("GET", $"/v2/e/input/{job}", "/v2/{endpoint}/input/{id}");
         await CheckAsync("POST", $"/v2/e/cancel/{job}", "/v2/{endpoint}/cancel/{id}");
         await CheckAsync("GET", $"/v2/e/status/{job}", "/v2/{endpoint}/status/{id}");
         await CheckAsync("GET", $"/v2/e/stream/{job}", "/v2/{endpoint}/stream/{id}");

@@ -34,6 +34,7 @@ public sealed partial class RoutesTest(RedisFixture redis) : IClassFixture<Redis
     private static readonly string[] JobReads =
     [
         "/v2/{endpoint}/status/{id}", "/v2/{endpoint}/status-sync/{id}", "/v2/{endpoint}/stream/{id}",
+        "/v2/{endpoint}/input/{id}",
         "/v2/{endpoint}/health", "/v2/{endpoint}/requests", "/v2/{endpoint}/dead-letters",
     ];
 

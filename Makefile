@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots faults \
     scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
 
 help: ## Print this help
@@ -124,6 +124,10 @@ pod-chaos: publish ## Kill gateways and a Docker daemon while 200 pods are start
 notebooks: publish ## Use Jupyter and code-server in pods with a real browser (3 min; root, chromium, jupyter-notebook)
 	@cd tests/EndToEnd/Notebooks && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@eng/own-network eng/with-docker tests/EndToEnd/Notebooks/setup
+
+screenshots: publish ## Make the pictures of the dashboard in docs/images/dashboard (2 min; chromium, pngquant)
+	@cd tests/EndToEnd/Dashboard && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	tests/EndToEnd/Dashboard/screenshots
 
 simulate: ## Simulate all scalers on all traces in virtual time (1 min); plots in .build/simulation
 	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation

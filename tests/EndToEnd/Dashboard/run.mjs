@@ -1,0 +1,285 @@
+// Uses the dashboard of a running gateway with a real browser, as a person does: each screen shows real data, and each
+// action changes something in the gateway. It prints one line of JSON for each check, and {"done": true} at the end.
+// SLUICE_URL and SLUICE_ADMIN_KEY name the gateway, whose manifest has the endpoints digits and story.
+import { readFileSync } from "node:fs";
+import { ATTACK, call, declare, ended, key, open, run, signIn, until, url } from "./gateway.mjs";
+
+const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const samples = new URL("../../../models/digits/samples/", import.meta.url).pathname;
+const ui = (path) => `${url}/ui/${path}`;
+const started = Date.now();
+
+async function check(name, action) {
+  const from = Date.now();
+  let detail = "";
+  try {
+    await action();
+  } catch (e) {
+    detail = String(e?.stack ?? e).slice(0, 2000);
+  }
+  console.log(JSON.stringify({ check: name, ok: detail === "", ms: Date.now() - from, detail }));
+}
+
+function holds(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+/** The serious violations that axe finds; `rules` are all of the levels A and AA if none is named. */
+async function violationsOf(page, rules) {
+  const options = rules ? { runOnly: { type: "rule", values: rules } }
+    : { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21aa"] } };
+  return (await page.evaluate((o) => window.axe.run(document, o), options)).violations
+    .filter((v) => ["serious", "critical"].includes(v.impact))
+    .map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? ""}`).join("; ")}`);
+}
+
+/** Opens a screen, waits for a text that only its real data has, and judges it: light, dark, and on a phone. */
+async function screen(page, path, text) {
+  await page.goto(ui(path));
+  const shown = page.getByText(text).filter({ visible: true }).first();
+  await shown.waitFor();
+  await page.evaluate(axe);
+  const found = await violationsOf(page);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.locator("html[data-theme=dark]").waitFor();
+  found.push(...await violationsOf(page, ["color-contrast", "link-in-text-block"]));
+  await page.emulateMedia({ colorScheme: "light" });
+  holds(found.length === 0, `axe: ${found.join(" | ")}`);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await shown.waitFor();
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  await page.setViewportSize({ width: 1440, height: 900 });
+  holds(wider <= 0, `it is ${wider} pixels wider than a phone`);
+  holds(!(await page.evaluate(() => window.attacked)), "a text was run as a program");
+}
+
+const { browser, context, page } = await open();
+const violations = [];
+context.on("console", (m) => /Content Security Policy/.test(m.text()) && violations.push(m.text()));
+context.on("weberror", (e) => violations.push(String(e.error())));
+
+await declare();
+const failed = await run("reports", { fail: ATTACK, say: ATTACK });
+const dead = await run("reports", { die: true }, { webhook: "http://127.0.0.1:9/done" });
+await call("POST", "/api/v1/keys", { name: ATTACK, invoke: ["digits"], tags: { team: "vision" } });
+await ended("reports", failed);
+await ended("reports", dead);
+
+await check("a wrong key is refused, and the right one signs in", async () => {
+  await page.goto(ui(""));
+  await page.getByLabel("API key").fill("slk_wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("unknown, revoked or expired").waitFor();
+  await signIn(page);
+  await page.getByRole("link", { name: "digits", exact: true }).waitFor();
+  if (await call("GET", "/api/v1/overview").catch(() => null)) {
+    await page.getByText("live", { exact: true }).waitFor();
+  }
+  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie);
+  holds(!stored.includes(key) && !stored.includes("session"), "a program of the page can read the key or the session");
+});
+
+await check("a chat streams its answer", async () => {
+  await page.goto(ui("playground/story?mode=chat"));
+  await page.getByLabel("Message", { exact: true }).fill("Write a story about a fox.");
+  await page.keyboard.press("Enter");
+  await page.getByText(/first token after/).waitFor();
+  const said = await page.locator(".message.assistant .said").innerText();
+  holds(said.length > 40, `the answer is '${said}'`);
+  await page.getByRole("button", { name: "Python", exact: true }).click();
+  await page.getByText("import json, os, urllib.request").waitFor();
+});
+
+await check("a picture is classified", async () => {
+  await page.goto(ui("playground/digits"));
+  const start = page.getByRole("button", { name: "Start a worker" });
+  await start.or(page.getByLabel("File", { exact: true })).first().waitFor();
+  if (await start.isVisible()) await start.click();
+  await page.getByLabel("File", { exact: true }).setInputFiles(samples + process.env.SAMPLE);
+  await page.getByRole("button", { name: "Send" }).click();
+  const best = await page.locator(".bars .num.best").first().innerText();
+  holds(best === process.env.DIGIT, `the best class is ${best}`);
+});
+
+await check("a job is replayed with another input", async () => {
+  await page.goto(ui("jobs?endpoint=reports&status=FAILED"));
+  await page.getByText("<img src=x").first().waitFor();
+  await page.getByRole("link", { name: `${failed.slice(0, 4)}…${failed.slice(-8)}` }).click();
+  await page.getByText("HANDLER_ERROR").waitFor();
+  await page.getByRole("button", { name: "Replay…" }).click();
+  await page.getByLabel("Input").last().fill('{"say": "again", "rows": 1820}');
+  await page.getByRole("button", { name: "Submit the job" }).click();
+  await page.getByText('"rows": 1820').first().waitFor();
+  await page.getByText("completed").first().waitFor();
+  holds(!page.url().includes(failed), "the new job has the id of the old one");
+});
+
+await check("a job is cancelled, and many are counted before they are", async () => {
+  const waiting = await run("reports", { wait: 600 });
+  await page.goto(ui(`jobs/reports/${waiting}`));
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByText("cancelled", { exact: true }).first().waitFor();
+  holds((await ended("reports", waiting)).status === "CANCELLED", "the job is not cancelled");
+  for (let i = 0; i < 3; i++) await run("broken", { i });
+  await page.goto(ui("jobs?endpoint=broken"));
+  await page.getByRole("button", { name: "Cancel waiting…" }).click();
+  await page.getByRole("dialog").getByText("broken: 3 jobs").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel 3 jobs" }).click();
+  await page.getByText("3 jobs cancelled.").waitFor();
+});
+
+await check("a wrong setting is refused with its field, a right one is shown and then made", async () => {
+  await page.goto(ui("endpoints/reports/settings"));
+  const max = page.getByLabel("Maximum workers");
+  const review = page.getByRole("button", { name: "Review changes" });
+  await max.fill("five");
+  await page.getByText("scaling.max expected a whole number").waitFor();
+  holds(await review.isDisabled(), "a wrong value can be reviewed");
+  await max.fill("3");
+  await page.getByLabel("Minimum workers").fill("9");
+  await review.click();
+  await page.getByText(/scaling\.m(in|ax) is .*; expected/).first().waitFor();
+  await page.getByLabel("Minimum workers").fill("0");
+  await review.click();
+  const row = page.locator("table.diff tbody tr");
+  await row.first().waitFor();
+  holds((await row.allInnerTexts()).join().replace(/\s+/g, " ") === "scaling.max 2 3", await row.first().innerText());
+  holds((await call("GET", "/api/v1/endpoints/reports")).scaling.max === 2, "the dry run changed the endpoint");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByText("Nothing is changed.").waitFor();
+  holds((await call("GET", "/api/v1/endpoints/reports")).scaling.max === 3, "the change was not made");
+});
+
+await check("a log is followed and searched", async () => {
+  const worker = (await ended("reports", await run("reports", { say: "the first line" }))).workerId;
+  await page.goto(ui(`endpoints/reports/workers/${worker}`));
+  await page.getByText("following").waitFor();
+  await page.getByText("handler listens").waitFor();
+  for (let i = 0; i < 3; i++) await ended("reports", await run("reports", { say: `live line ${i}` }));
+  await page.getByText("says live line 2").waitFor();
+  await page.getByLabel("Search the log").fill("live line 1");
+  await page.locator(".log mark").first().waitFor();
+  holds((await page.locator(".log .line").count()) === 1, "the search shows other lines");
+});
+
+await check("the search opens a screen with the keyboard", async () => {
+  await page.goto(ui(""));
+  await page.getByRole("button", { name: "Search", exact: true }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Search" }).fill("reports pl");
+  await page.getByRole("option", { name: /reports playground/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/ui/playground/reports");
+});
+
+await check("a pod is created, opened to its log, and terminated", async () => {
+  await page.goto(ui("pods"));
+  await page.getByRole("button", { name: "Create a pod" }).click();
+  await page.getByLabel("Name").fill("a page");
+  await page.getByLabel("Template").selectOption("page");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.getByText("pod prints this").first().waitFor();
+  await page.getByText("running", { exact: true }).first().waitFor();
+  await page.getByRole("button", { name: "Open 8888" }).waitFor();
+  await page.getByRole("button", { name: "Terminate" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Terminate" }).click();
+  await page.getByText("terminated", { exact: true }).first().waitFor();
+});
+
+await check("a webhook is delivered once more", async () => {
+  await page.goto(ui("webhooks?endpoint=reports"));
+  const hooks = "/api/v1/endpoints/reports/webhooks";
+  const { id } = (await call("GET", hooks)).deliveries[0];
+  const tries = async () => (await call("GET", `${hooks}/${id}`)).log.length;
+  const before = await tries();
+  await page.getByRole("button", { name: "Deliver again" }).click();
+  await page.getByText("The delivery is sent again.").waitFor();
+  await until("another try", async () => (await tries()) > before);
+});
+
+if (await call("GET", "/api/v1/budgets").catch(() => null)) {
+  await check("a budget is created, and deleted", async () => {
+    await page.goto(ui("usage"));
+    await page.getByRole("button", { name: "Create a budget" }).click();
+    await page.getByLabel("Name").fill("a small budget");
+    await page.getByLabel("Limit").fill("100000");
+    await page.getByRole("dialog").getByRole("button", { name: "Create", exact: true }).click();
+    const row = page.getByRole("row", { name: /a small budget/ });
+    await row.getByText("100k requests a day").waitFor();
+    await row.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("The budget is deleted.").waitFor();
+  });
+}
+
+await check("a key that only invokes sees its own screens", async () => {
+  const { key: text } = await call("POST", "/api/v1/keys", { name: "ann", invoke: ["digits", "story"] });
+  const other = await browser.newContext();
+  const own = await other.newPage();
+  await signIn(own, text);
+  await own.getByText("without the scope read").waitFor();
+  const names = await own.locator(".nav-link").allInnerTexts();
+  holds(names.join() === "Overview,Jobs,Playground,Pods,Dead letters", names.join());
+  await own.getByRole("link", { name: "playground", exact: true }).click();
+  await own.getByRole("link", { name: "digits" }).click();
+  await own.getByRole("button", { name: "Start a worker" }).click();
+  await own.getByText("image FP32 [-1, 1, 28, 28]").waitFor();
+  await own.goto(ui("keys"));
+  await own.getByText(/403|scope|read/).first().waitFor();
+  await other.close();
+});
+
+const screens = [
+  ["", "reports"], ["endpoints", "reports"], ["endpoints/reports", "Requests per second"],
+  ["endpoints/reports/workers", /^reports-/], ["endpoints/reports/decisions", /starts 1/],
+  ["endpoints/reports/settings", "Maximum workers"], ["jobs", dead.slice(-8)], [`jobs/reports/${dead}`, "Attempt 1 on"],
+  ["playground", "Choose an endpoint"], ["playground/story?mode=chat", "System message"],
+  ["playground/digits?mode=tensors", "image"], ["models", "Nothing is uploaded"], ["pods", "Create a pod"],
+  ["gpus", "ONNX Runtime"], ["keys", "<img src=x"], ["usage", "Requests"],
+  ["webhooks?endpoint=reports", "http://127.0.0.1:9/done"], ["dead-letters", dead.slice(-8)],
+  ["audit", "/api/v1/endpoints/reports"], ["audit?list=refused", "127.0.0.1"],
+];
+// Three pages at a time: most of the time of one is a wait for responses.
+const waiting = [...screens];
+await Promise.all(Array.from({ length: 3 }, async () => {
+  const own = await context.newPage();
+  own.setDefaultTimeout(60_000);
+  for (let next = waiting.shift(); next; next = waiting.shift()) {
+    const [path, text] = next;
+    await check(`screen '${path}'`, () => screen(own, path, text));
+  }
+  await own.close();
+}));
+
+await check("the menu of a phone opens a screen", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("link", { name: "Keys" }).click();
+  await page.waitForURL("**/ui/keys");
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
+await check("an own key that is revoked ends the session", async () => {
+  await page.goto(ui("keys"));
+  await page.getByRole("button", { name: "Create a key" }).click();
+  await page.getByLabel("Name").fill("short-lived");
+  await page.getByLabel(/^admin/).check();
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  const made = await page.locator("[data-key]").innerText();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await signIn(page, made);
+  await page.goto(ui("keys"));
+  await page.getByRole("row", { name: /short-lived/ }).getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("dialog").getByText("You are signed in with this key").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await page.getByText("The session has ended").waitFor();
+  await page.reload();
+  await page.getByLabel("API key").waitFor();
+});
+
+await check("no program of another origin, and no text as a program", async () => {
+  holds(violations.length === 0, violations.slice(0, 3).join(" | "));
+});
+await browser.close();
+console.log(JSON.stringify({ done: true, seconds: (Date.now() - started) / 1000 }));

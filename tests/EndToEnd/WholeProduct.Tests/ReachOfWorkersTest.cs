@@ -12,7 +12,7 @@ public sealed class ReachOfWorkersTest
     public async Task A_worker_finds_nothing_of_the_gateway_in_its_folder_and_other_users_nothing_in_the_data()
     {
         if (OperatingSystem.IsWindows()) return;
-        const string script = "exec 2>&1; umask; pwd; ls -AR; cat data/host-id ../data/host-id; for f in /proc/$$/fd/*; do [ -L $f ] && echo fd ${f##*/}; done; exit 7";
+        const string script = "exec 2>&1; umask; pwd; ls -AR; cat data/host-id ../data/host-id; for f in /proc/$$/fd/*; do [ -L $f ] && echo fd $${f##*/}; done; exit 7";
         await using var gateway = await GatewayProcess.StartAsync($$"""
             templates:
               - { name: curious, command: [/bin/sh, -c, "{{script}}"] }

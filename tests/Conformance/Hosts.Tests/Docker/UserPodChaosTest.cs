@@ -65,6 +65,9 @@ public sealed class UserPodChaosTest(DockerDaemon daemon, ITestOutputHelper outp
         if (containers.Count > 0) await daemon.DockerAsync(["rm", "-f", .. containers]);
         var volumes = await VolumesAsync();
         if (volumes.Count > 0) await daemon.DockerAsync(["volume", "rm", .. volumes]);
+        // Docker Compose has a network of the same name with other options.
+        foreach (var network in await LinesAsync("network", "ls", "-q", "--filter", "name=sluice-pods"))
+            await daemon.DockerAsync("network", "rm", network);
         await redis.DisposeAsync();
     }
 

@@ -67,7 +67,13 @@ public sealed class UserPodChaosTest(DockerDaemon daemon, ITestOutputHelper outp
         if (volumes.Count > 0) await daemon.DockerAsync(["volume", "rm", .. volumes]);
         // Docker Compose has a network of the same name with other options.
         foreach (var network in await LinesAsync("network", "ls", "-q", "--filter", "name=sluice-pods"))
+        {
+            // A killed daemon keeps the endpoints of containers that are gone.
+            const string names = "{{range .Containers}}{{.Name}}\n{{end}}";
+            foreach (var left in await LinesAsync("network", "inspect", "-f", names, network))
+                await daemon.DockerAsync("network", "disconnect", "-f", network, left);
             await daemon.DockerAsync("network", "rm", network);
+        }
         await redis.DisposeAsync();
     }
 
@@ -94,7 +100,10 @@ public sealed class UserPodChaosTest(DockerDaemon daemon, ITestOutputHelper outp
         foreach (var name in volumes)
         {
             var (id, path) = (name[Prefix.Length..], await PathOfAsync(name));
-            Assert.Equal($"{id}\n", await File.ReadAllTextAsync(Path.Combine(path, "id")));
+            var file = Path.Combine(path, "id");
+            // A pod that was stopped before its program ran has an empty volume.
+            if (running.Contains(name) || File.Exists(file))
+                Assert.Equal($"{id}\n", await File.ReadAllTextAsync(file));
             if (marks.TryGetValue(id, out var mark)) Assert.True(File.Exists(Path.Combine(path, mark)), id);
         }
 

@@ -47,7 +47,7 @@ internal sealed class Connection
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
-                return ExitCodes.Done;
+                return ExitCodes.Interrupted;
             }
         });
 

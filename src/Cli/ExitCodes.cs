@@ -3,7 +3,7 @@ namespace Sluice.Cli;
 /// <summary>The exit codes of <c>sluice</c>.</summary>
 internal static class ExitCodes
 {
-    /// <summary>The command did what it should.</summary>
+    /// <summary>The command succeeded.</summary>
     public const int Done = 0;
 
     /// <summary>The gateway refused the request, or a check failed.</summary>
@@ -14,4 +14,7 @@ internal static class ExitCodes
 
     /// <summary>The gateway did not respond.</summary>
     public const int NoResponse = 3;
+
+    /// <summary>The user interrupted the command: 128 and the number of SIGINT.</summary>
+    public const int Interrupted = 130;
 }

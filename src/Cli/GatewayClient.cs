@@ -51,7 +51,7 @@ internal sealed class GatewayClient : IDisposable
     public async Task<string> TextAsync(HttpMethod method, string path, JsonNode? body, CancellationToken ct)
     {
         using var response = await RequestAsync(method, path, body, ct);
-        return await response.Content.ReadAsStringAsync(ct);
+        return await ReadAsync(response, ct);
     }
 
     /// <summary>Returns the events of a stream as their names and data.</summary>
@@ -78,6 +78,18 @@ internal sealed class GatewayClient : IDisposable
 
     public void Dispose() => http.Dispose();
 
+    private async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        try
+        {
+            return await response.Content.ReadAsStringAsync(ct);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw new CliException($"the response of {http.BaseAddress} ended: {e.Message}", ExitCodes.NoResponse);
+        }
+    }
+
     private async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken ct)
     {
         try
@@ -101,7 +113,8 @@ internal sealed class GatewayClient : IDisposable
         {
             response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
         }
-        catch (Exception e) when (e is HttpRequestException or SocketException or IOException)
+        catch (Exception e) when (e is HttpRequestException or SocketException or IOException
+            || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             throw new CliException($"{http.BaseAddress} does not respond: {e.Message}. "
                 + "Set SLUICE_URL or --url to the URL of the gateway.", ExitCodes.NoResponse);
@@ -109,7 +122,7 @@ internal sealed class GatewayClient : IDisposable
 
         if (response.IsSuccessStatusCode) return response;
         using (response)
-            throw new CliException(Describe(response, await response.Content.ReadAsStringAsync(ct)), ExitCodes.Refused);
+            throw new CliException(Describe(response, await ReadAsync(response, ct)), ExitCodes.Refused);
     }
 
     /// <summary>Returns the error of a response: each invalid field on its own line, or the text.</summary>

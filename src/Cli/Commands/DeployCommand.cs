@@ -24,7 +24,7 @@ internal static class DeployCommand
         {
             var text = await ReadAsync(context.Parsed.GetValue(file)!, ct);
             var variables = new JsonObject();
-            foreach (var name in Variables.NamesIn(text))
+            foreach (var name in Variables.NamesIn(text).Where(n => !Variables.IsReserved(n)))
                 if (Environment.GetEnvironmentVariable(name) is { } value) variables[name] = value;
             var (fields, dry) = (context.Parsed.GetValue(diff), context.Parsed.GetValue(dryRun));
             var answer = (await context.Gateway.SendAsync(HttpMethod.Post,

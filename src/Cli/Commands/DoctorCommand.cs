@@ -54,12 +54,15 @@ internal static class DoctorCommand
         }
     }
 
-    /// <summary>The report of <c>Sluice.Worker doctor</c> names the cause if a requested provider is missing.</summary>
-    private static string? HostProblem(JsonNode? doctor) =>
-        (bool?)doctor?["ok"] == false
-            ? (doctor["cause"] ?? doctor["reason"])?.ToString() ?? doctor.ToJsonString() : null;
+    /// <summary>
+    /// Returns why a machine cannot serve with the providers that it should use; null if it can. The report is that of
+    /// <c>Sluice.Worker doctor --json</c>.
+    /// </summary>
+    internal static string? HostProblem(JsonNode? doctor) =>
+        (bool?)doctor?["served"] == false ? doctor["verdict"]?.ToString() : null;
 
-    private static string? EndpointProblem(JsonNode? status) =>
-        status?["blocked"]?.ToString() ?? (status?["noCapacity"] is { } wait
-            ? $"no capacity: {wait["reason"] ?? wait["text"]}" : null);
+    /// <summary>Returns why an endpoint has no workers; null if nothing prevents them.</summary>
+    internal static string? EndpointProblem(JsonNode? status) =>
+        status?["blocked"] is { } blocked ? $"blocked: {blocked}"
+        : status?["noCapacity"] is { } wait ? $"no capacity: {wait["detail"]}" : null;
 }

@@ -58,7 +58,7 @@ internal static class ListCommand
         {
             var table = new Table("ENDPOINT", "WORKER", "STATE", "BUSY", "DEVICES", "AGE", "REASON");
             foreach (var w in all)
-                table.Add(w!["endpoint"], w["id"], w["state"], w["slots"]?["busy"], Join(w["devices"]),
+                table.Add(w!["endpoint"], w["id"], w["state"], Busy(w["slots"]), Join(w["devices"]),
                     Age.Of(w["startedAt"], context.Time.GetUtcNow()), w["reason"]);
             return table;
         }, "There are no workers.");
@@ -78,10 +78,12 @@ internal static class ListCommand
     }
 
     private static string State(JsonNode endpoint) =>
-        endpoint["status"]?["blocked"] is { } blocked ? $"blocked: {blocked}"
+        DoctorCommand.EndpointProblem(endpoint["status"]) is { } problem ? problem
         : endpoint["scaling"]?["pause"]?.ToString() is { } pause and not "NONE" ? $"paused ({pause})"
-        : endpoint["status"]?["rollout"] is not null ? "rolling out"
-        : endpoint["status"]?["noCapacity"] is { } wait ? $"no capacity: {wait["reason"] ?? wait["text"]}" : "ok";
+        : endpoint["status"]?["rollout"] is not null ? "rolling out" : "ok";
+
+    private static string? Busy(JsonNode? slots) =>
+        slots is null ? null : $"{(int)slots["capacity"]! - (int)slots["free"]!}/{slots["capacity"]}";
 
     private static string Workers(JsonNode? states) =>
         states is JsonObject { Count: > 0 } o ? string.Join(' ', o.Select(s => $"{s.Value} {s.Key}")) : "0";
@@ -110,7 +112,7 @@ internal static class ListCommand
         var table = new Table("MODEL", "VERSION", "STATE", "BYTES", "USED BY");
         foreach (var m in models)
             foreach (var v in m!["versions"] as JsonArray ?? [])
-                table.Add(m["name"], v!["version"], v["state"], v["bytes"], Join(v["users"] ?? v["usedBy"]));
+                table.Add(m["name"], v!["version"], v["state"], v["bytes"], Join(v["usedBy"]));
         return table;
     }
 
@@ -118,7 +120,7 @@ internal static class ListCommand
     {
         var table = new Table("GPU", "MODEL", "MEMORY MIB", "HOST", "USED BY");
         foreach (var g in gpus)
-            table.Add(g!["uuid"] ?? g["id"], g["model"] ?? g["name"], g["memoryMiB"], g["host"] ?? g["node"],
+            table.Add(g!["uuid"], g["model"] ?? g["name"], g["memoryMiB"], g["node"],
                 Join(g["users"]));
         return table;
     }
@@ -127,12 +129,12 @@ internal static class ListCommand
     {
         var table = new Table("HOST", "EXAMINED", "PROVIDER", "PROBLEM");
         foreach (var h in hosts)
-            table.Add(h!["id"], Age.Of(h["examinedAt"], now), h["doctor"]?["provider"],
-                h["doctor"]?["cause"] ?? h["doctor"]?["reason"]);
+            table.Add(h!["id"], Age.Of(h["examinedAt"], now), h["doctor"]?["serving"],
+                DoctorCommand.HostProblem(h["doctor"]));
         return table;
     }
 
     private static string Join(JsonNode? list, string separator = ", ") =>
         list is JsonArray items ? string.Join(separator, items.Select(i => i is JsonObject o
-            ? (o["endpoint"] ?? o["pod"] ?? o["id"])?.ToString() ?? o.ToJsonString() : i?.ToString())) : "";
+            ? o["endpoint"]?.ToString() ?? o.ToJsonString() : i?.ToString())) : "";
 }

@@ -42,6 +42,8 @@ internal static class LogsCommand
                 if (kind == "end") return;
                 if (JsonNode.Parse(data) is JsonObject line) await PrintAsync(context, line);
             }
+
+            throw new CliException("the stream ended before the log", ExitCodes.NoResponse);
         });
         return command;
     }

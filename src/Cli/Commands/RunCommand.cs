@@ -27,8 +27,9 @@ internal static class RunCommand
             var p = context.Parsed;
             var (name, text) = (p.GetValue(model)!, p.GetValue(input)!);
             if (p.GetValue(path) is { } rest)
-                await context.Out.WriteLineAsync(await context.Gateway.TextAsync(HttpMethod.Post,
-                    $"e/{Uri.EscapeDataString(name)}/{rest.TrimStart('/')}", await JsonInput.ReadAsync(text, ct), ct));
+                await context.Out.WriteLineAsync(Terminal.Clean(await context.Gateway.TextAsync(HttpMethod.Post,
+                    $"e/{Uri.EscapeDataString(name)}/{rest.TrimStart('/')}", await JsonInput.ReadAsync(text, ct), ct),
+                    lines: true));
             else if (p.GetValue(infer))
                 await context.PrintJsonAsync((await context.Gateway.SendAsync(HttpMethod.Post,
                     $"v2/models/{Uri.EscapeDataString(name)}/infer", await JsonInput.ReadAsync(text, ct), ct))!);
@@ -51,25 +52,28 @@ internal static class RunCommand
 
     private static async Task ChatAsync(CommandContext context, JsonObject body, CancellationToken ct)
     {
+        var isDone = false;
         await foreach (var (_, data) in context.Gateway.EventsAsync(
             HttpMethod.Post, "v1/chat/completions", body, ct))
         {
-            if (data == "[DONE]") break;
-            if (context.AsJson)
-            {
-                await context.Out.WriteLineAsync(data);
-                continue;
-            }
-
+            if (isDone = data == "[DONE]") break;
             var chunk = JsonNode.Parse(data);
             if (chunk?["error"] is { } error)
                 throw new CliException(error["message"]?.ToString() ?? error.ToJsonString(), ExitCodes.Refused);
-            if (chunk?["choices"] is not JsonArray { Count: > 0 } choices) continue;
-            await context.Out.WriteAsync(
-                Terminal.Clean(choices[0]?["delta"]?["content"]?.ToString() ?? "", lines: true));
-            await context.Out.FlushAsync(ct);
+            await PrintAsync(context, data, chunk, ct);
         }
 
+        if (!isDone) throw new CliException("the stream ended before its last event", ExitCodes.NoResponse);
         if (!context.AsJson) await context.Out.WriteLineAsync();
+    }
+
+    private static async Task PrintAsync(CommandContext context, string data, JsonNode? chunk, CancellationToken ct)
+    {
+        if (context.AsJson)
+            await context.Out.WriteLineAsync(data);
+        else if (chunk?["choices"] is JsonArray { Count: > 0 } choices)
+            await context.Out.WriteAsync(
+                Terminal.Clean(choices[0]?["delta"]?["content"]?.ToString() ?? "", lines: true));
+        await context.Out.FlushAsync(ct);
     }
 }

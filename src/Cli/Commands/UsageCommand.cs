@@ -47,7 +47,7 @@ internal static class UsageCommand
     /// <summary>A column for each number that is not zero everywhere, in the order of the response.</summary>
     private static Table TableOf(JsonObject answer)
     {
-        var rows = (answer["usage"] ?? answer["rows"])?.AsArray().Select(Flatten).ToList() ?? [];
+        var rows = answer["usage"]?.AsArray().Select(Flatten).ToList() ?? [];
         var names = rows.SelectMany(r => r.Keys).Distinct()
             .Where(n => rows.Any(r => r.GetValueOrDefault(n) is not (null or "" or "0"))).ToArray();
         var table = new Table([.. names.Select(n => n.ToUpperInvariant())]);

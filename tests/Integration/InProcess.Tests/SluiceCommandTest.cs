@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Sluice.Cli;
+using Sluice.Cli.Commands;
 using Sluice.Testing;
 
 namespace Sluice.InProcess.Tests;
@@ -112,6 +113,17 @@ public sealed class SluiceCommandTest : IAsyncLifetime
         var (code, _, error) = await RunAsync(keyFile, ["ls", "--url", "http://127.0.0.1:1"]);
         Assert.Equal(3, code);
         Assert.Contains("SLUICE_URL", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_machine_or_endpoint_that_cannot_serve_has_a_problem()
+    {
+        // The names are those of the worker's report and of the status of an endpoint.
+        Assert.Equal("no driver",
+            DoctorCommand.HostProblem(JsonNode.Parse("""{"served":false,"serving":"cpu","verdict":"no driver"}""")));
+        Assert.Null(DoctorCommand.HostProblem(JsonNode.Parse("""{"served":true,"serving":"cpu","verdict":"cpu"}""")));
+        Assert.Equal("no capacity: all are in use",
+            DoctorCommand.EndpointProblem(JsonNode.Parse("""{"noCapacity":{"detail":"all are in use"}}""")));
     }
 
     private Task<(int Code, string Out, string Error)> RunAsync(params string[] arguments) =>

@@ -1,4 +1,5 @@
 using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Http;
 using Sluice.Storage.Audit;
 using Sluice.Storage.Redis;
 
@@ -15,7 +16,6 @@ public sealed partial class AuditMiddleware(AuditStore store, TimeProvider time,
 
     public Task InvokeAsync(HttpContext context, RequestDelegate next) =>
         context.GetEndpoint()?.Metadata.GetMetadata<Audited>() is { } audited
-            && context.Request.Query["dryRun"] != "true"
             ? RunAsync(context, next, audited)
             : next(context);
 
@@ -38,6 +38,7 @@ public sealed partial class AuditMiddleware(AuditStore store, TimeProvider time,
 
     private async Task RecordAsync(HttpContext context, Audited audited, bool isUncertain)
     {
+        if (context.Features.Get<DryRun>() is not null) return;
         var details = context.Features.Get<AuditDetails>();
         var (before, after) = JsonDifference.Between(details?.Before, details?.After);
         var caller = context.Admission().Caller;

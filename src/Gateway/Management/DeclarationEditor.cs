@@ -28,7 +28,7 @@ internal sealed class DeclarationEditor(CatalogStore store, CatalogWatcher watch
         HttpContext context, DeclarationKind<T> kind, string? id, Func<string, Task<JsonObject>> view)
         where T : class
     {
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun) return;
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun) return;
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         await watcher.RefreshAsync(context.RequestAborted);
         if (await ReadAsync(context, kind, id, body.Node, watcher.Current) is not { } value) return;
@@ -53,7 +53,7 @@ internal sealed class DeclarationEditor(CatalogStore store, CatalogWatcher watch
         HttpContext context, DeclarationKind<T> kind, string id, Func<string, Task<JsonObject>> view)
         where T : class
     {
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun) return;
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun) return;
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         if (body.Node is not JsonObject patch)
         {
@@ -97,7 +97,7 @@ internal sealed class DeclarationEditor(CatalogStore store, CatalogWatcher watch
         HttpContext context, DeclarationKind<T> kind, string id, Func<string, Task<JsonObject>> view)
         where T : class
     {
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun) return;
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun) return;
         if (await JsonBody.ReadAsync(context) is not { } body) return;
         if (await CurrentAsync(context, kind, id) is not { } current) return;
         var revisions = await kind.RevisionsAsync(store, id, context.RequestAborted);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http.Features;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Audit;
@@ -17,8 +18,8 @@ internal sealed class DeclarationsApi(CatalogStore store, CatalogWatcher watcher
 {
     private const string YamlType = "application/yaml";
 
-    /// <summary>Maximum size of a manifest in characters; it may have thousands of endpoints.</summary>
-    private const int MaxLength = 8 << 20;
+    /// <summary>Maximum size of a manifest; it may have thousands of endpoints.</summary>
+    private const int MaxBytes = 16 << 20;
 
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
@@ -52,7 +53,7 @@ internal sealed class DeclarationsApi(CatalogStore store, CatalogWatcher watcher
     private async Task ApplyAsync(HttpContext context)
     {
         var ct = context.RequestAborted;
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun
             || await ReadAsync(context) is not { } request) return;
         await watcher.RefreshAsync(ct);
         var state = watcher.State;
@@ -74,9 +75,10 @@ internal sealed class DeclarationsApi(CatalogStore store, CatalogWatcher watcher
             return;
         }
 
+        // Before the change: the client may leave before its end.
+        SetAudit(context, changes);
         if (!dryRun && changes.Count > 0 && !await StoreAsync(context, file)) return;
         var unchanged = file.Templates.Count + file.Endpoints.Count - changes.Count;
-        SetAudit(context, changes);
         await context.Response.WriteAsJsonAsync(new AppliedManifest(dryRun, unchanged,
             [.. changes.Select(c => AppliedChange.From(c.Target, c.Before, c.After))]), ct);
     }
@@ -130,15 +132,20 @@ internal sealed class DeclarationsApi(CatalogStore store, CatalogWatcher watcher
     /// </summary>
     private static async Task<ManifestRequest?> ReadAsync(HttpContext context)
     {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            size.MaxRequestBodySize = MaxBytes;
         if (context.Request.ContentType?.Contains("yaml", StringComparison.OrdinalIgnoreCase) == true)
         {
-            using var reader = new StreamReader(context.Request.Body);
-            var buffer = new char[MaxLength + 1];
-            var length = await reader.ReadBlockAsync(buffer, context.RequestAborted);
-            if (length <= MaxLength) return new ManifestRequest(new string(buffer, 0, length));
-            await Problem.WriteAsync(context, StatusCodes.Status413PayloadTooLarge,
-                $"The manifest has more than {MaxLength} characters.");
-            return null;
+            try
+            {
+                using var reader = new StreamReader(context.Request.Body);
+                return new ManifestRequest(await reader.ReadToEndAsync(context.RequestAborted));
+            }
+            catch (BadHttpRequestException e)
+            {
+                await Problem.WriteAsync(context, e.StatusCode, e.Message);
+                return null;
+            }
         }
 
         if (await JsonBody.ReadAsync(context) is not { } body) return null;

@@ -60,8 +60,8 @@ public sealed class UsageApi(UsageReader reader, UsageLedger ledger, TimeProvide
         }
 
         var before = await ledger.PricesAsync(context.RequestAborted);
-        await ledger.PutPricesAsync(table, context.RequestAborted);
         AuditDetails.Set(context, Json(before), Json(table));
+        await ledger.PutPricesAsync(table, context.RequestAborted);
         await context.Response.WriteAsJsonAsync(table, context.RequestAborted);
     }
 

@@ -58,7 +58,8 @@ public sealed class AuditTest(RedisFixture redis) : IClassFixture<RedisFixture>,
         var made = await SendAsync(admin, "POST", "/api/v1/keys", new { name = "ann", invoke = Everything });
         var key = "/api/v1/keys/" + (string)made!["record"]!["id"]!;
         await SendAsync(admin, "PATCH", key, new { burst = 5 });
-        await SendAsync(admin, "DELETE", key);
+        // This route makes the change, so the parameter does not hide it.
+        await SendAsync(admin, "DELETE", key + "?dryRun=true");
         await SendAsync(admin, "POST", "/api/v1/endpoints/e/webhook-secret/rotate");
         await SendAsync(admin, "POST", "/v2/e/purge-queue");
         // Neither a refused change, nor a trial, nor a read is an entry.

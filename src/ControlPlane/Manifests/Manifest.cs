@@ -16,6 +16,9 @@ public static partial class Manifest
     /// <summary>Maximum nesting depth; a manifest needs 4 levels.</summary>
     private const int MaxDepth = 16;
 
+    /// <summary>Maximum number of values, with those that aliases repeat.</summary>
+    private const int MaxNodes = 1_000_000;
+
     private static readonly string[] Sections = ["templates", "endpoints"];
 
     /// <summary>Reads and validates a manifest.</summary>
@@ -33,6 +36,7 @@ public static partial class Manifest
         var (errors, unset) = (new List<FieldError>(), new List<FieldError>());
         try
         {
+            CheckNesting(yaml);
             var stream = new YamlStream();
             stream.Load(new StringReader(yaml));
             if (stream.Documents.Count == 0 || stream.Documents[0].RootNode is YamlScalarNode { Value: null or "" })
@@ -72,8 +76,25 @@ public static partial class Manifest
             : (null, errors.ConvertAll(e => e with { Line = LineOf(root, e.Field) }));
     }
 
+    /// <summary>Rejects deep nesting before the parser builds nodes, because that recursion has no limit.</summary>
+    private static void CheckNesting(string yaml)
+    {
+        var parser = new Parser(new StringReader(yaml));
+        for (var depth = 0; parser.MoveNext();)
+        {
+            depth += parser.Current!.NestingIncrease;
+            // The stream and the document are levels too.
+            if (depth > MaxDepth + 3)
+                throw new YamlException(
+                    parser.Current.Start, parser.Current.End, $"The nesting is deeper than {MaxDepth} levels.");
+        }
+    }
+
     private static JsonNode? ToJson(YamlNode node, int depth, string path, VariableReader variables)
     {
+        // An alias stands for all nodes of its anchor, so a few lines can stand for billions.
+        if (++variables.Nodes > MaxNodes)
+            throw new YamlException(node.Start, node.End, $"The manifest has more than {MaxNodes} values.");
         if (depth > MaxDepth)
             throw new YamlException(node.Start, node.End, $"The nesting is deeper than {MaxDepth} levels.");
         return node switch
@@ -87,21 +108,23 @@ public static partial class Manifest
             })),
             YamlSequenceNode list => new JsonArray(
                 [.. list.Children.Select((c, i) => ToJson(c, depth + 1, $"{path}[{i}]", variables))]),
-            YamlScalarNode scalar => Scalar(variables.Read(scalar.Value ?? "", path), scalar.Style),
+            YamlScalarNode scalar => Scalar(scalar.Value ?? "", variables.Read(scalar.Value ?? "", path), scalar.Style),
             _ => null,
         };
     }
 
-    private static JsonValue? Scalar(string text, ScalarStyle style)
+    private static JsonValue? Scalar(string source, string text, ScalarStyle style)
     {
-        if (style != ScalarStyle.Plain) return JsonValue.Create(text);
+        // A variable that is empty is an empty text, and not the absence of a value.
+        if (style != ScalarStyle.Plain || (text.Length == 0 && source.Length > 0)) return JsonValue.Create(text);
         return text switch
         {
             "" or "null" or "~" => null,
             "true" => JsonValue.Create(true),
             "false" => JsonValue.Create(false),
+            // "007" is a text: as a number it would be another value.
             _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
-                => JsonValue.Create(n),
+                && n.ToString(CultureInfo.InvariantCulture) == text => JsonValue.Create(n),
             _ => JsonValue.Create(text),
         };
     }
@@ -134,12 +157,19 @@ public static partial class Manifest
     /// <summary>Replaces variables. A text with a variable that it cannot replace remains, and is reported.</summary>
     private sealed class VariableReader(Func<string, string?> lookup, List<FieldError> errors)
     {
+        /// <summary>Number of nodes that were read.</summary>
+        public int Nodes { get; set; }
+
         public string Read(string text, string field)
         {
             var (missing, invalid) = (new List<string>(), new List<string>());
-            var result = Variables.Expand(text, lookup, missing, invalid);
+            var result = Variables.Expand(
+                text, name => Variables.IsReserved(name) ? null : lookup(name), missing, invalid);
             errors.AddRange(missing.Select(name => new FieldError(field, $"${{{name}}}",
-                $"a variable with a value, or a default: ${{{name}:-default}}")));
+                Variables.IsReserved(name)
+                    ? "a variable whose name does not begin with SLUICE_, because the API shows its value "
+                        + "(${secret:NAME} is for secrets)"
+                    : $"a variable with a value, or a default: ${{{name}:-default}}")));
             errors.AddRange(invalid.Select(reference => new FieldError(field, reference,
                 "${NAME}, ${NAME:-default}, ${secret:NAME}, or $${ for the text ${")));
             return missing.Count + invalid.Count > 0 ? text : result;

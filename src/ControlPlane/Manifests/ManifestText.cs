@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -9,7 +10,7 @@ namespace Sluice.ControlPlane.Manifests;
 /// <summary>
 /// Writes declarations as a manifest in YAML. <see cref="Manifest"/> reads the same declarations from it.
 /// </summary>
-public static class ManifestText
+public static partial class ManifestText
 {
     /// <summary>Returns the text, with the end marker.</summary>
     public static string Write(JsonObject manifest)
@@ -35,11 +36,14 @@ public static class ManifestText
     /// because it was declared, except for references to secrets.
     /// </summary>
     private static YamlScalarNode Text(string text) =>
-        new(text.Replace("${", "$${", StringComparison.Ordinal)
-            .Replace("$${secret:", "${secret:", StringComparison.Ordinal))
+        new(DoubledReference().Replace(text.Replace("${", "$${", StringComparison.Ordinal), "${secret:"))
         { Style = IsPlain(text) ? ScalarStyle.Plain : ScalarStyle.DoubleQuoted };
 
     private static bool IsPlain(string text) => text.Length > 0
         && char.IsAsciiLetter(text[0]) && text is not ("true" or "false" or "null")
         && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/');
+
+    /// <summary>A reference to a secret after doubling, unless it was doubled before.</summary>
+    [GeneratedRegex(@"(?<!\$)\$\$\{secret:")]
+    private static partial Regex DoubledReference();
 }

@@ -47,6 +47,12 @@ public static partial class Variables
         return result.ToString();
     }
 
+    /// <summary>
+    /// Whether a manifest may not use a variable: settings of gateways and of the command line are among these names,
+    /// and some of them are secrets.
+    /// </summary>
+    public static bool IsReserved(string name) => name.StartsWith("SLUICE_", StringComparison.Ordinal);
+
     /// <summary>Returns the names of the variables in a text, without those of secrets.</summary>
     public static IEnumerable<string> NamesIn(string text) =>
         Names().Matches(text).Select(m => m.Groups["name"].Value).Distinct();
@@ -61,7 +67,7 @@ public static partial class Variables
         return fallback.Value;
     }
 
-    [GeneratedRegex(@"\G\$\{(?:(?<secret>secret:[^}]*)|(?<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?<default>[^}]*))?)\}")]
+    [GeneratedRegex(@"\G\$\{(?:(?<secret>secret:[^}]*)|(?<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?<default>[^{}]*))?)\}")]
     private static partial Regex Reference();
 
     [GeneratedRegex(@"(?<!\$)\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}")]

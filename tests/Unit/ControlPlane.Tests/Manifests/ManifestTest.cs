@@ -195,5 +195,43 @@ public sealed class ManifestTest
         var laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
             + "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\ntemplates: [*c]";
         Assert.Null(Manifest.Parse(laughs).File);
+        Assert.Null(Manifest.Parse(new string('[', 200_000)).File);
+        var billions = "a0: &a0 [x]\n" + string.Concat(Enumerable.Range(1, 12).Select(n =>
+            $"a{n}: &a{n} [{string.Join(',', Enumerable.Repeat($"*a{n - 1}", 10))}]\n"));
+        Assert.Contains("values", Assert.Single(Manifest.Parse(billions).Errors).Value, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("${ACCOUNT}", "012")]
+    [InlineData("${EMPTY:-}", "")]
+    [InlineData("'${ACCOUNT} ${EMPTY}'", "012 ")]
+    [InlineData("007", "007")]
+    [InlineData("${NUMBER}", "7")]
+    public void The_value_of_a_variable_is_not_changed(string text, string expected)
+    {
+        var (file, errors) = Parse(text);
+        Assert.Empty(errors);
+        Assert.Equal(expected, file!.Templates[0].Env["X"]);
+    }
+
+    [Theory]
+    [InlineData("${SLUICE_ADMIN_KEY}", "does not begin with SLUICE_")]
+    [InlineData("${NONE}", "${NONE:-default}")]
+    [InlineData("'${NONE:-${secret:x}}'", "${secret:NAME}")]
+    public void A_variable_that_is_not_read_is_one_error_of_its_field(string text, string expected)
+    {
+        var error = Assert.Single(Parse(text).Errors);
+        Assert.Equal(("templates[0].env.X", 4), (error.Field, error.Line));
+        Assert.Contains(expected, error.Expected, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", error.ToString(), StringComparison.Ordinal);
+    }
+
+    private static (ManifestFile? File, IReadOnlyList<FieldError> Errors) Parse(string text)
+    {
+        var variables = new Dictionary<string, string>
+        {
+            ["ACCOUNT"] = "012", ["EMPTY"] = "", ["NUMBER"] = "7", ["SLUICE_ADMIN_KEY"] = "s3cret",
+        };
+        return Manifest.Parse($"templates:\n  - name: a\n    env:\n      X: {text}\n", variables.GetValueOrDefault);
     }
 }

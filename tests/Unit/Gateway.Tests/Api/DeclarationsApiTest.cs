@@ -165,7 +165,8 @@ public sealed class DeclarationsApiTest(RedisFixture redis) : IClassFixture<Redi
     public async Task An_exported_manifest_declares_the_same()
     {
         await SendAsync("PATCH", Endpoint, """
-            {"env":{"A":"${HOME} $x","B":"true","C":"7","D":"${secret:token}","E":"a: b # \"c\"\n"}}
+            {"env":{"A":"${HOME} $x","B":"true","C":"7","D":"${secret:token}","E":"a: b # \"c\"\n",
+             "F":"a$${secret:x}","G":"007"}}
             """);
         var exported = await client.GetStringAsync(All);
         Assert.Contains("${secret:token}", exported, StringComparison.Ordinal);

@@ -16,11 +16,15 @@ internal sealed class UsageAccounting(UsageLedger ledger, TimeProvider time, ILo
     /// <summary>The longest time between two counts of workers that do not change.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
-    /// <summary>The time between two looks for old hours.</summary>
+    /// <summary>Interval between two searches for old hours.</summary>
     private static readonly TimeSpan FoldInterval = TimeSpan.FromHours(1);
+
+    /// <summary>Maximum number of deleted endpoints whose old hours are added to days in one search.</summary>
+    private const int MostDeleted = 100;
 
     private readonly FailureLog failures = new(time, logger);
     private readonly ConcurrentDictionary<string, Counted> counted = new(StringComparer.Ordinal);
+    private long deletedFoldedAt = time.GetTimestamp();
 
     /// <summary>Counts the time of an endpoint's workers, if they changed or the last count is old.</summary>
     public async Task CountAsync(EndpointObservation observed, CancellationToken ct)
@@ -33,6 +37,7 @@ internal sealed class UsageAccounting(UsageLedger ledger, TimeProvider time, ILo
         {
             last = await CountAsync(observed, workers, state, last, ct);
             last = await FoldAsync(observed.EndpointId, last, ct);
+            await FoldDeletedAsync(observed.Epoch, ct);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
@@ -57,8 +62,24 @@ internal sealed class UsageAccounting(UsageLedger ledger, TimeProvider time, ILo
     private async Task<Counted> FoldAsync(string endpointId, Counted last, CancellationToken ct)
     {
         if (last.FoldedAt is { } at && time.GetElapsedTime(at) < FoldInterval) return last;
+        // Jobs and workers count without a gateway that sends requests, so reports must know the endpoint.
+        await ledger.RegisterAsync([endpointId], ct);
         await ledger.FoldAsync(endpointId, ct);
         return last with { FoldedAt = time.GetTimestamp() };
+    }
+
+    /// <summary>
+    /// Adds old hours of deleted endpoints to days, and forgets endpoints that this leader does not observe.
+    /// </summary>
+    private async Task FoldDeletedAsync(long epoch, CancellationToken ct)
+    {
+        var last = Interlocked.Read(ref deletedFoldedAt);
+        if (time.GetElapsedTime(last) < FoldInterval
+            || Interlocked.CompareExchange(ref deletedFoldedAt, time.GetTimestamp(), last) != last) return;
+        foreach (var old in counted.Where(c => c.Value.Epoch != epoch)) counted.TryRemove(old);
+        var deleted = (await ledger.EndpointsAsync(ct)).Where(e => !counted.ContainsKey(e)).ToArray();
+        Random.Shared.Shuffle(deleted);
+        foreach (var endpoint in deleted.Take(MostDeleted)) await ledger.FoldAsync(endpoint, ct);
     }
 
     private sealed record Counted(long Epoch, string State, long At, int Marks, long? FoldedAt);

@@ -3,7 +3,7 @@ namespace Sluice.Domain.Usage;
 /// <summary>
 /// The prices of workers. They are applied when usage is read, so a corrected price corrects earlier costs.
 /// </summary>
-/// <param name="Currency">The currency of all prices and of budgets in money, such as <c>EUR</c>.</param>
+/// <param name="Currency">The currency of all prices, such as <c>EUR</c>.</param>
 /// <param name="Prices">The prices.</param>
 public sealed record PriceTable(string Currency, IReadOnlyList<Price> Prices)
 {

@@ -21,16 +21,19 @@ public sealed class UsageReport(
     /// <summary>Adds a period of an endpoint.</summary>
     public void Add(UsagePeriod period)
     {
-        var busy = new Dictionary<string, double>(StringComparer.Ordinal);
-        foreach (var (row, sums) in period.Rows)
-            busy[row.Gpu] = busy.GetValueOrDefault(row.Gpu) + (sums[UsageQuantity.Busy] / 1000.0);
+        Dictionary<string, double> busy = new(StringComparer.Ordinal), ready = new(StringComparer.Ordinal);
         foreach (var (row, sums) in period.Rows)
         {
-            // Requests that ended in this hour may have begun in an earlier one, so they can be more than the time of
-            // the workers.
-            var ready = sums[UsageQuantity.Ready];
-            var idle = ready > 0 ? Math.Max(0, ready - busy[row.Gpu]) : 0;
-            busy[row.Gpu] = ready > 0 ? Math.Max(0, busy[row.Gpu] - ready) : busy[row.Gpu];
+            busy[row.Gpu] = busy.GetValueOrDefault(row.Gpu) + (sums[UsageQuantity.Busy] / 1000.0);
+            ready[row.Gpu] = ready.GetValueOrDefault(row.Gpu) + sums[UsageQuantity.Ready];
+        }
+
+        foreach (var (row, sums) in period.Rows)
+        {
+            // Each row has the same idle part of its ready time. Requests that ended in this hour may have begun in an
+            // earlier one, so their time can be more than that of the workers.
+            var part = ready[row.Gpu] > 0 ? Math.Max(0, 1 - (busy[row.Gpu] / ready[row.Gpu])) : 0;
+            var idle = sums[UsageQuantity.Ready] * part;
             var seconds = new WorkerSeconds(sums[UsageQuantity.Starting] / 1000.0,
                 sums[UsageQuantity.Busy] / 1_000_000.0, idle / 1000.0);
             var price = seconds.Total > 0 ? prices.PerHour(row.Gpu, period.Begin) : 0;

@@ -49,6 +49,7 @@ public sealed record UsageQuery(UsageGroup GroupBy, UsageStep Step, DateTimeOffs
         if (Time(query, "since", UsageStep.Month.Begin(now)) is not { } since)
             return (null, TimeError(query, "since"));
         if (Time(query, "until", now) is not { } until) return (null, TimeError(query, "until"));
+        if (until > now.AddDays(1)) return (null, $"until is '{query["until"]}'; expected a time until tomorrow.");
         since = steps.Begin(since);
         if (until <= since) return (null, $"until is '{query["until"]}'; expected a time after since.");
         // Without a limit, one call could read years of hours.
@@ -74,8 +75,9 @@ public sealed record UsageQuery(UsageGroup GroupBy, UsageStep Step, DateTimeOffs
     }
 
     private static DateTimeOffset? Time(IQueryCollection query, string name, DateTimeOffset fallback) =>
-        query[name] is not [{ Length: > 0 } text] ? fallback
-        : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+        query[name].Count == 0 ? fallback
+        : query[name] is [{ } text] && DateTimeOffset.TryParse(
+            text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time.ToUniversalTime() : null;
 
     private static string TimeError(IQueryCollection query, string name) =>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Sluice.Domain.Usage;
 using Sluice.Gateway.Authentication;
 using Sluice.Storage.Usage;
@@ -7,6 +8,14 @@ namespace Sluice.Gateway.Usage;
 /// <summary>Reads reports from the ledger.</summary>
 public sealed class UsageReader(UsageLedger ledger, ApiKeyCache keys, TimeProvider time)
 {
+    /// <summary>How long the usage of a key is kept: each key may ask for its own as often as it likes.</summary>
+    private static readonly TimeSpan OwnAge = TimeSpan.FromSeconds(5);
+
+    /// <summary>Maximum number of kept results.</summary>
+    private const int MostOwn = 1000;
+
+    private readonly ConcurrentDictionary<string, (long At, Task<KeyUsage> Usage)> own = new(StringComparer.Ordinal);
+
     /// <summary>Reads a report.</summary>
     public async Task<(PriceTable Prices, IReadOnlyList<UsageLine> Lines)> ReadAsync(
         UsageQuery query, CancellationToken ct)
@@ -22,13 +31,24 @@ public sealed class UsageReader(UsageLedger ledger, ApiKeyCache keys, TimeProvid
         return (prices, report.Lines);
     }
 
-    /// <summary>Reads the usage of a key in this month.</summary>
-    public async Task<KeyUsage> ReadMonthAsync(string key, CancellationToken ct)
+    /// <summary>Returns the usage of a key in this month, as it was at most <see cref="OwnAge"/> ago.</summary>
+    public Task<KeyUsage> ReadMonthAsync(string key, CancellationToken ct)
+    {
+        if (own.TryGetValue(key, out var kept) && time.GetElapsedTime(kept.At) < OwnAge && !kept.Usage.IsFaulted)
+            return kept.Usage.WaitAsync(ct);
+        if (own.Count >= MostOwn) own.Clear();
+        // Other readers wait for the same result, so it does not end with its first reader.
+        var read = ReadMonthAsync(key);
+        own[key] = (time.GetTimestamp(), read);
+        return read.WaitAsync(ct);
+    }
+
+    private async Task<KeyUsage> ReadMonthAsync(string key)
     {
         var now = time.GetUtcNow();
         var query = new UsageQuery(
             UsageGroup.Key, UsageStep.Month, UsageStep.Month.Begin(now), now, IsCsv: false, "", key);
-        var (prices, lines) = await ReadAsync(query, ct);
+        var (prices, lines) = await ReadAsync(query, CancellationToken.None);
         return new KeyUsage(query.Since, prices.Currency, lines.Count > 0 ? UsageView.From(lines[0]) : null);
     }
 

@@ -158,13 +158,10 @@ public sealed class UsageLedger(RedisStore redis, TimeProvider time)
     private void Keep(string endpointId, string name, DateTimeOffset begin, Dictionary<UsageRow, UsageSums> rows)
     {
         if (LengthOf(name) != UsagePeriodLength.Hour || begin.AddHours(1) + Skew > time.GetUtcNow()) return;
-        if (Interlocked.Add(ref endedRows, rows.Count) > MostKeptRows)
-        {
-            ended.Clear();
-            Interlocked.Exchange(ref endedRows, rows.Count);
-        }
-
-        ended[(endpointId, name)] = rows;
+        if (!ended.TryAdd((endpointId, name), rows)
+            || Interlocked.Add(ref endedRows, rows.Count) <= MostKeptRows) return;
+        ended.Clear();
+        Interlocked.Exchange(ref endedRows, 0);
     }
 
     private static UsagePeriodLength LengthOf(string name) => name[0] switch

@@ -26,6 +26,10 @@ public sealed class UsageQueryTest
     [InlineData("?groupBy=1", "groupBy is '1'; expected key, endpoint, model or tag.")]
     [InlineData("?step=week", "step is 'week'; expected hour, day or month.")]
     [InlineData("?format=xml", "format is 'xml'; expected json or csv.")]
+    [InlineData("?until=9999-12-31T23:30:00Z&since=9999-12-31T00:00:00Z",
+        "until is '9999-12-31T23:30:00Z'; expected a time until tomorrow.")]
+    [InlineData("?since=2026-11-01&since=2026-11-02",
+        "since is '2026-11-01,2026-11-02'; expected a time like 2026-11-30T00:00:00Z.")]
     [InlineData("?since=never", "since is 'never'; expected a time like 2026-11-30T00:00:00Z.")]
     [InlineData("?until=2026-01-01T00:00:00Z", "until is '2026-01-01T00:00:00Z'; expected a time after since.")]
     [InlineData("?step=hour&since=2020-01-01T00:00:00Z",

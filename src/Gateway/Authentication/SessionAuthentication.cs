@@ -85,8 +85,8 @@ public sealed class SessionAuthentication(SessionStore store, ApiKeyCache keys, 
     }
 
     /// <summary>
-    /// Restricts a response to a session: no browser stores it, and shows it as a page that can do something. A file
-    /// that a user uploaded could otherwise be such a page.
+    /// Restricts a response to a session: browsers do not store it, and show it only in a sandbox. A file that a user
+    /// uploaded could otherwise act with the session.
     /// </summary>
     public static void Protect(HttpResponse response) => response.OnStarting(() =>
     {

@@ -68,8 +68,10 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             async (HttpContext context) =>
             {
                 var id = Id(context);
+                // The tag is at most as new as the declaration: a client never has an old one with a new tag.
+                var entry = kind.Entries(watcher.State).GetValueOrDefault(id);
                 var found = await view(id, context.RequestAborted);
-                EntryTag.Set(context.Response, kind.Entries(watcher.State).GetValueOrDefault(id));
+                EntryTag.Set(context.Response, entry);
                 await (found is null
                     ? DeclarationEditor.NotFoundAsync(context, kind.Name, id) : WriteAsync(context, found));
             }).Produces<T>();
@@ -153,7 +155,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
 
     private async Task DeleteTemplateAsync(HttpContext context, string name)
     {
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun
             || await editor.ExpectedAsync(context, DeclarationKinds.Template, name) is not { } expected) return;
         AuditDetails.Set(context,
             DeclarationKinds.Template.ToJson(watcher.Current.Templates.GetValueOrDefault(name)), null);
@@ -167,7 +169,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     /// </summary>
     private async Task DeleteEndpointAsync(HttpContext context, string id)
     {
-        if (await QueryFlag.ReadAsync(context, "dryRun") is not { } dryRun
+        if (await QueryFlag.ReadDryRunAsync(context) is not { } dryRun
             || await QueryFlag.ReadAsync(context, "force") is not { } force
             || await editor.ExpectedAsync(context, DeclarationKinds.Endpoint, id) is not { } expected) return;
         AuditDetails.Set(context, DeclarationKinds.Endpoint.ToJson(watcher.Current.Find(id)?.Endpoint), null);

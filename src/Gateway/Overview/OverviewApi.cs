@@ -71,7 +71,8 @@ public sealed class OverviewApi(
     /// <summary>A stream ends with its key and its session: the reader signs in again.</summary>
     private async Task<bool> IsAllowedAsync(HttpContext context, CancellationToken ct)
     {
-        var verdict = keys.FindById(context.Admission().Caller!.KeyId, time.GetUtcNow(), out _);
+        var verdict = keys.FindById(context.Admission().Caller!.KeyId, time.GetUtcNow(), out var caller);
+        if (verdict == KeyVerdict.Valid && !caller!.Scope.MayRead) return false;
         if (verdict == KeyVerdict.Valid && context.Features.Get<Session>() is not null
             && SessionAuthentication.FindToken(context) is { } token)
             (verdict, _, _) = await sessions.FindAsync(token, ct);

@@ -21,7 +21,7 @@ export const SCREENS: Screen[] = [
   s("pods", "Pods", "pod", "Machines", "any"),
   s("gpus", "GPUs and hosts", "gpu", "Machines"),
   s("keys", "Keys", "key", "Access"),
-  s("usage", "Usage and budgets", "usage", "Access"),
+  s("usage", "Usage", "usage", "Access"),
   s("webhooks", "Webhooks", "webhook", "Operations"),
   s("dead-letters", "Dead letters", "dead", "Operations", "any"),
   s("audit", "Audit log", "audit", "Operations"),

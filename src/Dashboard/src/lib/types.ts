@@ -98,7 +98,7 @@ export interface Endpoint {
     blocked: string | null;
     failedStarts: { failures: number; reason: string; nextTry: string | null } | null;
     rollout: Rollout | null;
-    noCapacity?: { workers: number; never: boolean; part: string; text: string } | null;
+    noCapacity?: { workers: number; never: boolean; part: string; detail: string } | null;
   };
   [field: string]: unknown;
 }

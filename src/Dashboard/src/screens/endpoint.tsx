@@ -68,7 +68,7 @@ function Troubles({ endpoint: { status } }: { endpoint: Endpoint }) {
   return (
     <>
       {status.blocked ? <Banner tone="bad">No worker can start: {status.blocked}</Banner> : null}
-      {status.noCapacity ? <Banner tone="warn">Waits for devices: {status.noCapacity.text}</Banner> : null}
+      {status.noCapacity ? <Banner tone="warn">Waits for devices: {status.noCapacity.detail}</Banner> : null}
       {failedStarts && !status.blocked ? (
         <Banner tone="warn">
           {failedStarts.failures} starts failed: {failedStarts.reason}{" "}

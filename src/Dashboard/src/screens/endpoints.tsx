@@ -69,7 +69,7 @@ export function EndpointState({ endpoint: e }: { endpoint: Endpoint }) {
   if (blocked) return <State name="blocked" title={blocked} />;
   if (e.scaling.pause !== "NONE") return <State name="paused" title={`scaling.pause is ${e.scaling.pause}`} />;
   if (e.scaling.max === 0) return <State name="off" title="scaling.max is 0" />;
-  if (noCapacity) return <State name="waiting" text="no GPU" title={noCapacity.text} />;
+  if (noCapacity) return <State name="waiting" text="no GPU" title={noCapacity.detail} />;
   if (rollout) return <State name="starting" text="rolling out" title={rollout.reason ?? undefined} />;
   if ((workers.ready ?? 0) > 0) return <State name="ready" />;
   if ((workers.starting ?? 0) > 0) return <State name="starting" />;

@@ -31,6 +31,7 @@ internal static class SluiceCommand
             JobsCommand.Create(connection),
             KeysCommand.Create(connection),
             UsageCommand.Create(connection),
+            BudgetsCommand.Create(connection),
             RunCommand.Create(connection),
             DoctorCommand.Create(connection),
             CompletionCommand.Create(),

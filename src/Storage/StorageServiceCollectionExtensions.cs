@@ -46,7 +46,8 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();
         services.AddSingleton<BlobStore>().AddSingleton<FileStore>().AddSingleton<BatchStore>();
         services.AddSingleton<JobStore>().AddSingleton<JobStreams>().AddSingleton<JobQueries>();
-        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>().AddSingleton<UsageLedger>();
+        services.AddSingleton<JobRetention>().AddSingleton<WebhookStore>().AddSingleton<UsageLedger>()
+            .AddSingleton<BudgetStore>();
 
         services.AddHostedService(s => s.GetRequiredService<RedisMemoryPressure>());
         services.AddHostedService(s => s.GetRequiredService<CatalogWatcher>());

@@ -6,6 +6,7 @@ using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Usage;
 using Sluice.Storage.Batches;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
@@ -19,10 +20,13 @@ namespace Sluice.Gateway.Batches;
 /// continues a batch finds the jobs of the run before it.
 /// </summary>
 public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher,
-    CatalogWatcher catalog, TokenLimits tokens, TokenCosts costs, TimeProvider time)
+    CatalogWatcher catalog, TokenLimits tokens, BudgetGuard budgets, TokenCosts costs, TimeProvider time)
 {
     /// <summary>The pause after a full queue, or after an error of Redis or of the payload folder.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>The pause of a line whose budget has no room.</summary>
+    private static readonly TimeSpan BudgetPause = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// How long jobs may wait after the completion window: the run of the batch ends them at its end, and reports it.
@@ -94,6 +98,13 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
         var id = JobId(batch.Id, line);
         var isResponse = request.Endpoint == BatchResponses.Endpoint;
         var path = isResponse ? ResponseCreation.ChatPath : request.Endpoint;
+        // Lines wait for the next window of a budget that is used up, as long as the batch is not expired. A run that
+        // continues a batch finds the jobs of the run before it, which have their reservations.
+        if (budgets.Counts(endpoint.Id, batch.Owner)
+            && await store.LookAsync(endpoint.Id, id, null, ct, withOutput: false) is null)
+            while (await budgets.TryReserveJobAsync(endpoint.Id, batch.Owner, id,
+                tokens.EstimateJob(deployment, path, line.Body), left + Grace) is not null)
+                await Task.Delay(BudgetPause, time, ct);
         // Lines wait for tokens; requests of the key are refused.
         while (await tokens.TryReserveJobAsync(endpoint, batch.Owner, id, line.Body,
             TextRoutes.AssumedTokens("POST", path, deployment.Template.IsBuiltIn) ?? 0, ct) is { } wait)
@@ -117,7 +128,12 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
             LowPriority = true,
             Watcher = signals.Watcher,
         }, ct);
-        if (result.Outcome != SubmitOutcome.Queued) return null;
+        if (result.Outcome != SubmitOutcome.Queued)
+        {
+            await budgets.SettleJobAsync(endpoint.Id, batch.Owner, id, 0);
+            return null;
+        }
+
         dispatcher.JobQueued(endpoint.Id);
         while (true)
         {

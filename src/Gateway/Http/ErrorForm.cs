@@ -93,11 +93,12 @@ public abstract class ErrorForm
             new OpenAiError(problem.NamesModel
                 ? new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), "model", "model_not_found")
                 : new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), problem.Param,
-                    CodeOf(problem.Status))),
+                    CodeOf(problem.Status), problem.Budget)),
             Writer.OpenAiError);
 
         private static string TypeOf(int status) => status switch
         {
+            StatusCodes.Status402PaymentRequired => "insufficient_quota",
             StatusCodes.Status429TooManyRequests => "rate_limit_error",
             >= 500 => "server_error",
             _ => "invalid_request_error",
@@ -107,6 +108,7 @@ public abstract class ErrorForm
         {
             StatusCodes.Status401Unauthorized => "invalid_api_key",
             StatusCodes.Status404NotFound => "not_found",
+            StatusCodes.Status402PaymentRequired => "budget_exceeded",
             StatusCodes.Status429TooManyRequests => "rate_limit_exceeded",
             _ => null,
         };

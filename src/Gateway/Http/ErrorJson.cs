@@ -6,7 +6,8 @@ internal sealed record OpenInferenceError(string Error);
 
 internal sealed record OpenAiError(OpenAiErrorBody Error);
 
-internal sealed record OpenAiErrorBody(string Message, string Type, string? Param, string? Code);
+internal sealed record OpenAiErrorBody(string Message, string Type, string? Param, string? Code,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BudgetExcess? Budget = null);
 
 internal sealed record RunPodError(
     string Title,

@@ -20,8 +20,8 @@ namespace Sluice.Gateway.Jobs;
 /// Redis accepts an outcome only if the fence of the attempt is current.
 /// </summary>
 public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, JobSignals signals, CatalogWatcher catalog,
-    JobAttempt attempts, PayloadShare payloads, UsageRecorder recorder, GatewayMetrics metrics, TimeProvider time,
-    ILogger<JobRunner> logger)
+    JobAttempt attempts, PayloadShare payloads, UsageRecorder recorder, BudgetGuard budgets, GatewayMetrics metrics,
+    TimeProvider time, ILogger<JobRunner> logger)
     : IJobRunner, IHostedService, IDisposable
 {
     private const string GatewayStops = "The gateway stopped.";
@@ -213,14 +213,14 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
         switch (end.Kind)
         {
             case AttemptKind.Stopped:
-                recorder.Add(endpoint, end.Used);
+                CountUsed(endpoint, claim, end.Used);
                 break;
             case AttemptKind.Lost:
-                recorder.Add(endpoint, end.Used);
+                CountUsed(endpoint, claim, end.Used);
                 var requeued = await PersistAsync(() => store.RequeueAsync(
                     endpoint, claim.Id, claim.Fence, loss, end.Error!.Message, CancellationToken.None));
                 if (requeued) JobRequeued(claim.Id, endpoint, claim.Attempt, end.Error!.Message);
-                ReportIfStale(endpoint, claim, requeued);
+                if (!requeued) ReportStale(endpoint, claim);
                 dispatcher.JobQueued(endpoint);
                 break;
             case AttemptKind.Failed:
@@ -291,10 +291,27 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     }
 
     /// <summary>Counts an outcome that was rejected. Its worker worked nevertheless.</summary>
-    private void ReportIfStale(string endpoint, JobClaim claim, bool isCurrent, WorkUsage used = default)
+    private void ReportIfStale(string endpoint, JobClaim claim, bool isCurrent, WorkUsage used)
     {
-        if (isCurrent) return;
+        if (isCurrent)
+        {
+            _ = budgets.SettleJobAsync(endpoint, claim.Flow, claim.Id, 1, used);
+            return;
+        }
+
+        CountUsed(endpoint, claim, used);
+        ReportStale(endpoint, claim);
+    }
+
+    /// <summary>Counts what an attempt used that did not end its job.</summary>
+    private void CountUsed(string endpoint, JobClaim claim, WorkUsage used)
+    {
         recorder.Add(endpoint, used);
+        _ = budgets.ChargeAsync(endpoint, claim.Flow, $"{claim.Id}@{claim.Fence}", used);
+    }
+
+    private void ReportStale(string endpoint, JobClaim claim)
+    {
         metrics.Stale(endpoint);
         StaleOutcomeRejected(claim.Id, endpoint, claim.Attempt);
     }

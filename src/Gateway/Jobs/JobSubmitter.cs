@@ -8,6 +8,7 @@ using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
@@ -22,7 +23,7 @@ namespace Sluice.Gateway.Jobs;
 /// Handles <c>/run</c> and <c>/runsync</c>: reads a job, then stores and queues it in one Redis call.
 /// </summary>
 public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader reader, JobSignals signals,
-    Dispatcher dispatcher, TokenLimits tokens, TokenCosts costs,
+    Dispatcher dispatcher, TokenLimits tokens, BudgetGuard budgets, TokenCosts costs,
     OutboundGuard guard, RedisMemoryPressure memory, GatewayMetrics metrics, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
@@ -88,8 +89,9 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         {
             // The client has disconnected. If no other client can know the job, it is cancelled.
             if (submitted.Shared) return;
-            await store.CancelAsync(endpoint, submitted.Id, CancellationToken.None);
+            var end = await store.CancelAsync(endpoint, submitted.Id, CancellationToken.None);
             dispatcher.StopJob(endpoint, submitted.Id);
+            if (end.Ended) await budgets.SettleJobAsync(endpoint, context.Admission().Flow, submitted.Id, 0);
         }
     }
 
@@ -230,10 +232,26 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
         var deployment = context.Admission().Deployment!;
         var endpoint = deployment.Endpoint;
         job = job with { Tokens = tokens.EstimateJob(deployment, job.Path ?? "/run", job.Input) };
+        if (await budgets.TryReserveJobAsync(endpoint.Id, job.Flow, job.Id, job.Tokens, job.Ttl) is { } refusal)
+        {
+            await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
+            // A repeated submission finds its job, which has a reservation. Without room for a job, no other is stored.
+            if (job.IdempotencyKey is not null
+                && await StoreAsync(job with { MaxQueued = 0 }) is
+                    { Outcome: SubmitOutcome.Same or SubmitOutcome.Conflict } known) return known;
+            await budgets.RefuseAsync(context, context.Admission(), refusal);
+            return null;
+        }
+
         try
         {
             var result = await StoreAsync(job);
-            if (result.Outcome != SubmitOutcome.Queued) await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
+            if (result.Outcome != SubmitOutcome.Queued)
+            {
+                await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
+                await budgets.SettleJobAsync(endpoint.Id, job.Flow, job.Id, 0);
+            }
+
             return result;
         }
         catch (Exception e) when (RedisMemoryPressure.IsOutOfMemory(e))

@@ -8,6 +8,7 @@ using Sluice.Domain.Jobs;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Usage;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Queueing;
@@ -19,7 +20,7 @@ namespace Sluice.Gateway.Jobs;
 /// submitted a job and admin keys can access the job. Other keys get 404.
 /// </summary>
 public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore store, JobQueries queries,
-    JobStreamApi streams,
+    JobStreamApi streams, BudgetGuard budgets,
     WorkerSlotStore slots, PodStore pods, GpuStore gpus, Dispatcher dispatcher, JobSignals signals)
 {
     /// <summary>Maps the routes.</summary>
@@ -119,15 +120,24 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
         var end = await store.CancelAsync(job.EndpointId, job.Id, context.RequestAborted);
         dispatcher.StopJob(job.EndpointId, job.Id);
         signals.Changed(job.EndpointId, job.Id);
+        if (end.Ended) await budgets.SettleJobAsync(job.EndpointId, job.Flow, job.Id, 0);
         await WriteStateAsync(context, job.Id, end.Status);
     }
 
     private async Task RetryAsync(HttpContext context)
     {
         if (await reader.FindToChangeAsync(context) is not { } job) return;
+        if (job.Status is JobStatus.Failed or JobStatus.TimedOut
+            && await budgets.TryReserveRetryAsync(job) is { } refusal)
+        {
+            await budgets.RefuseAsync(context, context.Admission(), refusal);
+            return;
+        }
+
         var (did, status) = await store.RetryAsync(job.EndpointId, job.Id, context.RequestAborted);
         if (did != "ok")
         {
+            if (did == "corrupted") await budgets.SettleJobAsync(job.EndpointId, job.Flow, job.Id, 0);
             await Problem.WriteAsync(context, StatusCodes.Status409Conflict, did == "corrupted"
                 ? $"The submission of job {job.Id} cannot be read; submit the job again."
                 : $"The status of job {job.Id} is '{status}'; expected FAILED or TIMED_OUT.");

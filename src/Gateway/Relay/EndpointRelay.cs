@@ -16,7 +16,8 @@ namespace Sluice.Gateway.Relay;
 /// APIs use it.
 /// </summary>
 public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits tokens, TokenCosts costs,
-    WorkerUsage usage, UsageRecorder recorder, GpuStore gpus, PodStore pods, UserPodRouting routing, TimeProvider time,
+    WorkerUsage usage, UsageRecorder recorder, BudgetGuard budgets, GpuStore gpus, PodStore pods,
+    UserPodRouting routing, TimeProvider time,
     ILogger<EndpointRelay> logger)
 {
     /// <summary>Forwards a request.</summary>
@@ -41,14 +42,22 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
         var repeatable = IsGeneration(context.Request.Method, path);
         if (TextRoutes.AssumedTokens(context.Request.Method, path, template.IsBuiltIn) is not { } assumed)
         {
-            var untexted = CreateState(admission, target, repeatable, null);
-            recorder.Add(untexted, await ForwardAsync(context, untexted), context.Response.StatusCode, default, 0);
+            if (await budgets.ReserveAsync(context, admission, 0) is not { } reserved) return;
+            var other = CreateState(admission, target, repeatable, null);
+            var ended = await ForwardAsync(context, other);
+            await RecordAsync(context, other, ended, reserved, default, 0);
             return;
         }
 
         // Embeddings use no key/value cache.
         var counts = assumed > 0 && forwarder.LimitsTokens(admission.Deployment);
         if (await tokens.ReserveAsync(context, admission, assumed, counts) is not { } hold) return;
+        if (await budgets.ReserveAsync(context, admission, hold.Estimated.Total) is not { } budget)
+        {
+            await tokens.SettleAsync(hold, context.TraceIdentifier, default);
+            return;
+        }
+
         var demand = counts ? hold.Estimated : default;
         var state = CreateState(admission, target, repeatable, demand);
         var outcome = ForwardOutcome.WorkerAnswerInvalid;
@@ -61,8 +70,16 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
             var evidence = await ForwardedUsage.CollectAsync(
                 state, outcome, context.Response.StatusCode, hold.Estimated, usage);
             var used = await tokens.SettleAsync(hold, context.TraceIdentifier, evidence);
-            recorder.Add(state, outcome, context.Response.StatusCode, used, evidence.Wasted(used));
+            await RecordAsync(context, state, outcome, budget, used, evidence.Wasted(used));
         }
+    }
+
+    /// <summary>Counts what a request used, and settles its budgets.</summary>
+    private Task RecordAsync(HttpContext context, ForwardState state, ForwardOutcome outcome, BudgetHold budget,
+        TokenUsage tokens, long wasted)
+    {
+        var used = recorder.Add(state, outcome, context.Response.StatusCode, tokens, wasted);
+        return budgets.SettleAsync(budget, state.Attempts > 0 ? 1 : 0, used);
     }
 
     private ForwardState CreateState(

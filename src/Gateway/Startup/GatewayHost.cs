@@ -130,6 +130,7 @@ public static partial class GatewayHost
         Get<SeriesApi>().Map(app);
         Get<AuditApi>().Map(app);
         Get<UsageApi>().Map(app);
+        Get<BudgetsApi>().Map(app);
         Get<CatalogApi>().Map(app);
         Get<DeclarationsApi>().Map(app);
         Get<WorkerLogsApi>().Map(app);
@@ -225,6 +226,9 @@ public static partial class GatewayHost
             settings.AdminKey is { } key ? ApiKeyFormat.Hash(key) : null, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<ApiKeyCache>>()));
         services.AddSingleton<UsageReader>().AddSingleton<UsageApi>();
+        services.AddSingleton<BudgetGuard>().AddSingleton<BudgetWatch>().AddSingleton<BudgetsApi>();
+        services.AddHostedService(s => s.GetRequiredService<BudgetGuard>());
+        services.AddHostedService(s => s.GetRequiredService<BudgetWatch>());
         services.AddSingleton<UsageRecorder>().AddHostedService(s => s.GetRequiredService<UsageRecorder>());
         services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>()).AddHostedService<KeyUseRecorder>();
         services.AddSingleton<KeysApi>().AddSingleton<AuditMiddleware>().AddSingleton<AuditApi>();

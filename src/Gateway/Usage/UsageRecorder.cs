@@ -34,9 +34,10 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
     /// <param name="status">The status of the response.</param>
     /// <param name="tokens">The tokens that it used.</param>
     /// <param name="wasted">The generated tokens that the client did not get.</param>
-    public void Add(ForwardState state, ForwardOutcome outcome, int status, TokenUsage tokens, long wasted)
+    /// <returns>What it used.</returns>
+    public WorkUsage Add(ForwardState state, ForwardOutcome outcome, int status, TokenUsage tokens, long wasted)
     {
-        if (state.Attempts == 0) return;
+        if (state.Attempts == 0) return default;
         var row = new UsageRow(
             state.Flow, UsageModels.Find(state.Endpoint, state.Model, state.Target), state.Worker?.Gpu ?? "");
         var used = new WorkUsage(row) { BytesIn = state.BytesIn, BytesOut = state.BytesOut, Busy = state.Busy }
@@ -48,6 +49,7 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
             _ => true,
         };
         Add(state.Endpoint.Id, used, 1, hasFailed ? 1 : 0);
+        return used;
     }
 
     /// <summary>Counts what an attempt of a job used that did not end the job.</summary>

@@ -3,16 +3,19 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Text.Json;
 using Sluice.Domain.Jobs;
 using Sluice.Domain.Webhooks;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
+using Sluice.Storage.Usage;
 
 namespace Sluice.Gateway.Webhooks;
 
@@ -22,7 +25,7 @@ namespace Sluice.Gateway.Webhooks;
 /// endpoints. No other component waits for deliveries.
 /// </summary>
 public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog,
-    OutboundGuard guard,
+    BudgetStore budgets, BudgetGuard limits, OutboundGuard guard,
     PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger)
     : BackgroundLoop(time, logger)
 {
@@ -72,7 +75,9 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         using var timer = new PeriodicTimer(PollInterval, time);
         do
         {
-            chores.Start(catalog.Current.Deployments.Select(d => d.Endpoint.Id), id => DeliverDueAsync(id, ct), ct);
+            var endpoints = catalog.Current.Deployments.Select(d => d.Endpoint.Id);
+            chores.Start(limits.HasAlerts ? endpoints.Append(BudgetStore.Outbox) : endpoints,
+                id => DeliverDueAsync(id, ct), ct);
         }
         while (await timer.WaitForNextTickAsync(ct));
     }
@@ -155,6 +160,10 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         CancellationToken ct)
     {
         if (guard.GetRejectionReason(due.Url) is { } why) return (WebhookVerdict.GivenUp, null, $"rejected: {why}");
+        if (due.EndpointId == BudgetStore.Outbox)
+            return await budgets.FindAlertAsync(due.Delivery, ct) is { } alert
+                ? await SendAsync(due, BodyOf(alert), ct)
+                : (WebhookVerdict.GivenUp, null, "the budget was deleted");
         Job? job;
         try
         {
@@ -170,11 +179,22 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         if (job.Expired)
             return (WebhookVerdict.GivenUp, null,
                 "the data of the job was deleted after jobs.retention, before the delivery");
+        return await SendAsync(due, JobView.Write(job, null), ct);
+    }
+
+    private static ReadOnlyMemory<byte> BodyOf(BudgetAlert alert) => JsonSerializer.SerializeToUtf8Bytes(
+        new BudgetAlertBody("budget.alert", alert.Level, BudgetView.From(
+            alert.Budget with { Limit = alert.Limit }, new BudgetState(alert.Used, alert.Begin, alert.End))),
+        UsageApiJson.Default.BudgetAlertBody);
+
+    private async Task<(WebhookVerdict Verdict, TimeSpan? RetryAfter, string Note)> SendAsync(WebhookTry due,
+        ReadOnlyMemory<byte> body, CancellationToken ct)
+    {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(DeliveryTimeout);
         try
         {
-            using var request = await RequestAsync(due, job, ct);
+            using var request = await RequestAsync(due, body, ct);
             using var response = await client.SendAsync(request, limit.Token);
             var retryAfter = response.Headers.RetryAfter is not { } after ? null : after.Delta
                 ?? (after.Date - time.GetUtcNow());
@@ -196,10 +216,10 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         }
     }
 
-    private async Task<HttpRequestMessage> RequestAsync(WebhookTry due, Job job, CancellationToken ct)
+    private async Task<HttpRequestMessage> RequestAsync(
+        WebhookTry due, ReadOnlyMemory<byte> body, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var body = JobView.Write(job, null);
         var secrets = await store.SecretsAsync(due.EndpointId, now, ct);
         var request = new HttpRequestMessage(HttpMethod.Post, due.Url) { Content = new ReadOnlyMemoryContent(body) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");

@@ -4,6 +4,7 @@ using Sluice.Domain.Usage;
 
 namespace Sluice.Storage.Usage;
 
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(PriceTable))]
+[JsonSerializable(typeof(Budget))]
 internal sealed partial class UsageJson : JsonSerializerContext;

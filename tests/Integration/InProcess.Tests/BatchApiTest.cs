@@ -135,6 +135,22 @@ public sealed class BatchApiTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Lines_wait_while_a_budget_has_no_room()
+    {
+        await using var gateway = await StartAsync();
+        using var created = await gateway.Client.PostAsJsonAsync("/api/v1/budgets",
+            new { scope = "gateway", unit = "requests", window = "month", limit = 2 });
+        var budget = (await created.Content.ReadFromJsonAsync<JsonObject>())!;
+        var id = await CreateAsync(gateway, await UploadAsync(gateway, Rows(3, ms: 0)));
+        await Eventually.BecomesAsync(() => GetAsync(gateway, id), b => Counts(b).Completed == 2);
+        using var raised = await gateway.Client.PutAsJsonAsync($"/api/v1/budgets/{budget["id"]}",
+            new { scope = "gateway", unit = "requests", window = "month", limit = 10 });
+        Assert.Equal(HttpStatusCode.OK, raised.StatusCode);
+        await CheckCompleteAsync(gateway, id, 3);
+        Assert.Equal(3, (double)(await gateway.GetAsync($"/api/v1/budgets/{budget["id"]}"))["used"]!);
+    }
+
+    [Fact]
     public async Task A_batch_whose_input_is_lost_fails()
     {
         await using var gateway = await StartAsync(max: 0);

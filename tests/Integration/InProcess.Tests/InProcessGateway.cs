@@ -34,6 +34,9 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     /// <summary>The log entries of the gateway, over its restarts.</summary>
     public LogEvents Log { get; } = new();
 
+    /// <summary>The parts of the gateway.</summary>
+    public IServiceProvider Services => app!.Services;
+
     /// <summary>The keys of the gateway.</summary>
     public IDatabase Database => redis.Store.Database;
 

@@ -103,6 +103,22 @@ public sealed class SluiceCommandTest : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_budget_is_created_listed_and_deleted()
+    {
+        var (code, text, _) = await RunAsync(
+            "budgets", "create", "tag", "2.5", "money", "month", "--target", "team=vision", "--name", "vision");
+        Assert.Equal(0, code);
+        var id = text.TrimEnd();
+        var line = (await RunAsync("budgets", "ls")).Out.Split('\n').Single(l => l.StartsWith(id));
+        Assert.Matches($"^{id} +vision +tag team=vision +0 +2.5 +money +month +20", line);
+        var (refused, _, error) = await RunAsync("budgets", "create", "key", "1", "tokens", "day");
+        Assert.Equal(1, refused);
+        Assert.Contains("target", error, StringComparison.Ordinal);
+        Assert.Equal($"deleted {id}\n", (await RunAsync("budgets", "delete", id)).Out);
+        Assert.DoesNotContain(id, (await RunAsync("budgets", "ls")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Exit_codes_tell_what_failed()
     {
         Assert.Equal(0, (await RunAsync("doctor")).Code);

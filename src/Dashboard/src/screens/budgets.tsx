@@ -139,9 +139,9 @@ function Edit({ current, onClose, onSaved }:
       setError((e as ApiError).message);
     }
   };
-  const text = (name: string, label: string, note: string) => (
+  const text = (name: string, label: string, note: string, isFixed = false) => (
     <label class="field"><span>{label}</span>
-      <input class="input" value={form[name]} onInput={(e) => set(name, e.currentTarget.value)} />
+      <input class="input" value={form[name]} disabled={isFixed} onInput={(e) => set(name, e.currentTarget.value)} />
       <small>{note}</small>
     </label>
   );
@@ -157,14 +157,15 @@ function Edit({ current, onClose, onSaved }:
       <div class="form-grid">
         {CHOICES.map(([name, label, options]) => (
           <label key={name} class="field"><span>{label}</span>
-            <select class="select" value={form[name]} onChange={(e) => set(name, e.currentTarget.value)}>
+            <select class="select" value={form[name]} disabled={current !== null}
+              onChange={(e) => set(name, e.currentTarget.value)}>
               {options.map((o) => <option key={o} value={o}>{o}</option>)}
             </select>
           </label>
         ))}
-        {text("target", "Target", "Id of an endpoint or key, or name=value of a tag")}
+        {text("target", "Target", "Id of an endpoint or key, or name=value of a tag", current !== null)}
         {text("limit", "Limit", "In the unit")}
-        {text("webhook", "Webhook", "Gets alerts at 50, 80 and 100 %")}
+        {text("webhook", "Webhook", "Gets alerts at 50, 80 and 100 %, and if the window would end above the limit")}
       </div>
     </Dialog>
   );
